@@ -1,0 +1,170 @@
+"""The two clocks: market time, which sessions, bars and expiries live by, and machine time, which time-outs live by.
+
+Every daemon and the simulator read the same clock file, so that all of them agree on market time. Market time is a
+list of segments, each saying "at this machine time it was that market time, and from there it runs at this speed";
+live trading is one segment at speed 1 with no offset. Machine time is a monotonic count that all processes of one
+boot share. The one rule: machines in `core` never read a clock; `now` reaches them as an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+SECOND = 1_000_000_000
+
+
+class Segment(msgspec.Struct, frozen=True, array_like=True):
+    """From machine time `machine_ns` on, market time runs from `market_ns` at `speed` market seconds a second."""
+
+    machine_ns: int
+    market_ns: int
+    speed: float
+
+
+class ClockFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What `clock.json` holds: the segments so far, and when the market was last seen running (for a resume)."""
+
+    segments: tuple[Segment, ...] = ()
+    last_seen_machine_ns: int = 0
+
+
+_decoder = msgspec.json.Decoder(ClockFile)
+
+
+@cache
+def _boot_offset() -> int:
+    """Wall time minus monotonic time, measured once a boot by whichever process asks first, kept for all others.
+
+    Measured anew in each process it would differ by what the wall clock was corrected in between.
+    """
+    anchor = anchor_dir() / f"boot-{_boot_id()}"
+    if not anchor.exists():
+        mine = anchor.with_name(f".{anchor.name}.{os.getpid()}")
+        mine.write_text(str(time.time_ns() - time.monotonic_ns()), encoding="ascii")
+        with suppress(FileExistsError):
+            os.link(mine, anchor)
+        mine.unlink()
+    return int(anchor.read_text(encoding="ascii"))
+
+
+def machine_now() -> int:
+    """Machine time in ns: monotonic, never stepped, the same in all processes of a boot, and growing across boots."""
+    return _boot_offset() + time.monotonic_ns()
+
+
+def anchor_dir() -> Path:
+    """The user's own 0700 folder for what must not outlive the boot: the anchor here, sockets in its subfolders."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    folder = Path(base) / f"mytrading-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{folder}: expected a folder of yours that nobody else can enter; remove it and try again")
+    return folder
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return str(round((time.time() - time.monotonic()) / 60))
+
+
+class MarketClock:
+    """Market time from the segments of a clock file; without a path, the wall clock.
+
+    `now()` costs under a microsecond. A jump (the close of a generated day to the next open) is a new segment,
+    written by whoever drives the market; everybody else calls `refresh()` when told that the count has changed.
+    """
+
+    def __init__(self, segments: tuple[Segment, ...] = (), path: Path | None = None) -> None:
+        self._path = path
+        self._segments = segments
+        self._last = segments[-1] if segments else None
+
+    @classmethod
+    def load(cls, path: Path) -> MarketClock:
+        """The clock in file `path`; a missing file is the wall clock, a damaged one raises `ValueError`."""
+        clock = cls((), path)
+        clock.refresh()
+        return clock
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """All segments, oldest first; empty for the wall clock."""
+        return self._segments
+
+    @property
+    def speed(self) -> float:
+        """Market seconds per machine second, 1.0 for the wall clock."""
+        return self._last.speed if self._last else 1.0
+
+    def now(self) -> int:
+        """Market time now, ns UTC."""
+        return self.at(machine_now()) if self._last else time.time_ns()
+
+    def at(self, machine_ns: int) -> int:
+        """Market time at a machine time of the current segment."""
+        last = self._last
+        if last is None:
+            return machine_ns
+        if last.speed == 1.0:
+            return last.market_ns + machine_ns - last.machine_ns
+        return last.market_ns + int((machine_ns - last.machine_ns) * last.speed)
+
+    def machine_span(self, market_ns: int) -> float:
+        """How many machine seconds a span of `market_ns` lasts at the present speed."""
+        return market_ns / SECOND / self.speed
+
+    def refresh(self) -> bool:
+        """Read the file again; true if the segments changed."""
+        if self._path is None or not self._path.exists():
+            return False
+        segments = read_clock_file(self._path).segments
+        changed = segments != self._segments
+        self._segments = segments
+        self._last = segments[-1] if segments else None
+        return changed
+
+    def append_segment(self, market_ns: int, speed: float) -> None:
+        """From this moment on it is `market_ns`, running at `speed`; written to the file before it counts."""
+        segment = Segment(machine_now(), market_ns, speed)
+        segments = (*self._segments, segment)
+        if self._path is not None:
+            write_clock_file(self._path, ClockFile(segments=segments, last_seen_machine_ns=segment.machine_ns))
+        self._segments, self._last = segments, segment
+
+    def mark_seen(self) -> None:
+        """Record in the file that the market still runs, so that a later start resumes where it stopped."""
+        if self._path is not None:
+            write_clock_file(self._path, ClockFile(segments=self._segments, last_seen_machine_ns=machine_now()))
+
+    def resume_point(self) -> int | None:
+        """The market time at which the market was last seen running; None if it never ran."""
+        if self._path is None or not self._path.exists():
+            return None
+        content = read_clock_file(self._path)
+        return self.at(content.last_seen_machine_ns) if content.segments else None
+
+
+def read_clock_file(path: Path) -> ClockFile:
+    """The content of a clock file; `ValueError` says what is wrong with it and what to do."""
+    try:
+        return _decoder.decode(path.read_bytes())
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ValueError(f"{path}: expected a market clock, found: {error}; `--fresh` makes a new one") from error
+
+
+def write_clock_file(path: Path, content: ClockFile) -> None:
+    """Replace the clock file in one step, so that no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(msgspec.json.encode(content))
+    temporary.replace(path)
