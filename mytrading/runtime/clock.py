@@ -66,7 +66,7 @@ def anchor_dir() -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.stat()
     if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise PermissionError(f"{folder}: expected a folder of yours that nobody else can enter; remove it and try again")
+        raise PermissionError(f"{folder}: expected a folder that only you can enter; remove it and try again")
     return folder
 
 

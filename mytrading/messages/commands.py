@@ -1,0 +1,81 @@
+"""Stream `commands`: what risk tells the router to do. Entries are sized orders, exits are goals."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.enums import OrderType, Product, Purpose, Side
+
+
+class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
+    """Open or add: one order, already sized and admitted. `id` is its client order id.
+
+    It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`.
+    """
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    cause: str
+    side: Side
+    quantity: int
+    expires_ns: int
+    expires_machine_ns: int
+    purpose: Purpose = Purpose.ENTRY
+    order_type: OrderType = OrderType.MARKET
+    price: float = 0.0
+    trigger_price: float = 0.0
+    reference_price: float = 0.0
+    trace_ns: int = 0
+
+
+class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):
+    """Bring one owner's quantity of one instrument to zero, and keep at it until it is or a person is needed."""
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    cause: str
+    reason: str
+    purpose: Purpose = Purpose.EXIT
+    trace_ns: int = 0
+
+
+class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):
+    """Cancel resting and unsent entries; an empty field matches everything."""
+
+    id: str
+    cause: str
+    account: str = ""
+    strategy: str = ""
+    instrument: str = ""
+
+
+class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_denied"):
+    """Risk refused a wish, or part of one: a coded reason with numbers in it. The router only passes over it."""
+
+    signal: str
+    strategy: str
+    code: str
+    message: str
+    at_ns: int
+    instrument: str = ""
+    account: str = ""
+
+
+class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_expired"):
+    """A wish arrived after its time and was not judged."""
+
+    signal: str
+    strategy: str
+    at_ns: int
+    expired_ns: int
+
+
+CommandMessage = PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired

@@ -1,0 +1,161 @@
+"""The closed sets of words that messages use. The values stand on the wire and in journals: never rename one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """Which way an order trades."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, −1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        """The side that undoes this one."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class Action(StrEnum):
+    """What a strategy wishes for its own position."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    EXIT = "EXIT"
+
+
+class Product(StrEnum):
+    """MIS is intraday, NRML carries derivatives, CNC is delivery of shares."""
+
+    MIS = "MIS"
+    NRML = "NRML"
+    CNC = "CNC"
+
+
+class OrderType(StrEnum):
+    """SL is stop-limit, SL-M is stop-market (refused by NSE on index options)."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    SL = "SL"
+    SL_M = "SL-M"
+
+
+class Purpose(StrEnum):
+    """Why an order exists; it decides priority, the clamp and what an unknown fate means."""
+
+    ENTRY = "entry"
+    STOP = "stop"
+    TARGET = "target"
+    EXIT = "exit"
+    UNWIND = "unwind"
+    ROLL = "roll"
+
+    @property
+    def reduces(self) -> bool:
+        """True if an order of this purpose may only reduce a position."""
+        return self not in (Purpose.ENTRY, Purpose.ROLL)
+
+
+class OrderState(StrEnum):
+    """The life of an order as we know it; `core/order.py` holds the table of legal moves."""
+
+    INITIALIZED = "INITIALIZED"
+    SUBMITTED = "SUBMITTED"
+    ACCEPTED = "ACCEPTED"
+    TRIGGERED = "TRIGGERED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    DENIED = "DENIED"
+    REJECTED = "REJECTED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    UNKNOWN = "UNKNOWN"
+    PARKED = "PARKED"
+    LOST = "LOST"
+    GHOST = "GHOST"
+
+
+class BrokerStatus(StrEnum):
+    """What an order book said of an order, in our words; anything unheard of is OTHER and counts as live."""
+
+    OPEN = "open"
+    TRIGGER_PENDING = "trigger pending"
+    COMPLETE = "complete"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    OTHER = "other"
+
+    @property
+    def ended(self) -> bool:
+        """True if the broker says that nothing more will come."""
+        return self not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER)
+
+
+class Outcome(StrEnum):
+    """How a call that changes something at the broker ended; everything not certain is UNKNOWN."""
+
+    NOT_SENT = "NOT_SENT"
+    RATE_LIMITED = "RATE_LIMITED"
+    ACCEPTED = "ACCEPTED"
+    REFUSED = "REFUSED"
+    PARKED = "PARKED"
+    WRONG_MODE = "WRONG_MODE"
+    UNKNOWN = "UNKNOWN"
+
+
+class Call(StrEnum):
+    """The calls that change something at the broker."""
+
+    PLACE = "place"
+    CANCEL = "cancel"
+    MODIFY = "modify"
+
+
+class Mode(StrEnum):
+    """How the stack trades."""
+
+    LIVE = "live"
+    PAPER = "paper"
+    BACKTEST = "backtest"
+    DRY_RUN = "dry_run"
+
+
+class TradingLevel(StrEnum):
+    """normal trades, reduce only closes, halt opens nothing; exits work under all three."""
+
+    NORMAL = "normal"
+    REDUCE = "reduce"
+    HALT = "halt"
+
+
+class DaemonState(StrEnum):
+    """What a daemon says of itself in its heartbeat."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    DEGRADED = "DEGRADED"
+    STOPPING = "STOPPING"
+
+
+class Severity(StrEnum):
+    """How soon a person should look at an alert."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Confidence(StrEnum):
+    """How sure we are of a position: STALE denies entries, DISPUTED allows only reducing."""
+
+    CONFIRMED = "CONFIRMED"
+    STALE = "STALE"
+    DISPUTED = "DISPUTED"

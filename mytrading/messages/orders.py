@@ -1,0 +1,234 @@
+"""Stream `orders`: the router's record of orders, positions and goals, as levels.
+
+Every message carries the whole present state of its subject, so a reader folds the stream by replacing what it had.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.enums import Call, Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One order, whole. `client_order_id` is ours; `broker_order_id` is empty until the broker named one.
+
+    `filled` is confirmed by two sources and counts for P&L and exits; `filled_seen` has been sighted once and counts
+    for protection. The three `*_filled` fields hold what each source last said, cumulative. `began_machine_ns` and
+    `ended_machine_ns` bound the placing call.
+    """
+
+    client_order_id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    cause: str
+    purpose: Purpose
+    side: Side
+    quantity: int
+    order_type: OrderType
+    state: OrderState
+    created_ns: int
+    updated_ns: int
+    price: float = 0.0
+    trigger_price: float = 0.0
+    reference_price: float = 0.0
+    attempt: int = 0
+    goal: str = ""
+    broker_order_id: str = ""
+    filled: int = 0
+    filled_seen: int = 0
+    average_price: float = 0.0
+    stream_filled: int = 0
+    book_filled: int = 0
+    trade_filled: int = 0
+    trade_value: float = 0.0
+    pending_cancel: bool = False
+    cancel_calls: int = 0
+    cancel_machine_ns: int = 0
+    pending_modify: bool = False
+    began_machine_ns: int = 0
+    ended_machine_ns: int = 0
+    not_before_machine_ns: int = 0
+    expires_ns: int = 0
+    expires_machine_ns: int = 0
+    evidence: int = 0
+    evidence_machine_ns: int = 0
+    candidate: str = ""
+    message: str = ""
+    trace_ns: int = 0
+
+
+class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
+    """An order moved: `event` is a past-tense word (submitted, filled, unknown, …), `order` its new level."""
+
+    event: str
+    order: Order
+    machine_ns: int
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees since the day opened."""
+
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    quantity: int = 0
+    quantity_seen: int = 0
+    average_price: float = 0.0
+    realised: float = 0.0
+    bought: int = 0
+    sold: int = 0
+    opened_ns: int = 0
+    updated_ns: int = 0
+    confidence: Confidence = Confidence.CONFIRMED
+
+
+class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position"):
+    """A fill moved a position: `fill_quantity` signed units at `fill_price`; zero for a change of sight only."""
+
+    position: Position
+    client_order_id: str
+    fill_quantity: int
+    fill_price: float
+    at_ns: int
+
+
+class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
+    """A position moved without an order of ours.
+
+    Causes: venue_square_off, expiry, conversion, foreign_fill, claim, correction.
+    """
+
+    position: Position
+    cause: str
+    quantity: int
+    price: float
+    at_ns: int
+
+
+class TradeClosed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="trade"):
+    """A round trip: an owner's position went from flat to flat."""
+
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    side: Side
+    quantity: int
+    entry_price: float
+    exit_price: float
+    realised: float
+    opened_ns: int
+    closed_ns: int
+
+
+class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An exit in progress: `state` is open, done or stuck (a person is needed)."""
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    cause: str
+    reason: str
+    purpose: Purpose
+    state: str = "open"
+    attempts: int = 0
+    order: str = ""
+    created_ns: int = 0
+    trace_ns: int = 0
+    message: str = ""
+
+
+class GoalChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="goal"):
+    """An exit goal opened, took another attempt, or ended."""
+
+    goal: Goal
+    at_ns: int
+
+
+class UnmanagedChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
+    """What the broker holds beyond what anybody here owns: shown, never touched unless claimed."""
+
+    account: str
+    instrument: str
+    product: Product
+    quantity: int
+    at_ns: int
+
+
+class InstrumentHalted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
+    """Entries in one instrument are stopped, or allowed again.
+
+    Reasons: an illegal transition, a disputed book, an unknown fate.
+    """
+
+    account: str
+    instrument: str
+    product: Product
+    halted: bool
+    reason: str
+    at_ns: int
+
+
+class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_mode"):
+    """The account's server answered in the expected mode (or not): while wrong, no order of any purpose is sent."""
+
+    account: str
+    wrong_mode: bool
+    message: str
+    at_ns: int
+
+
+class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
+    """A read disagreed with our books once: `broker` is its net quantity. Acted on only if the next read agrees."""
+
+    account: str
+    instrument: str
+    product: Product
+    broker: int
+    read: str
+    machine_ns: int
+    cleared: bool = False
+
+
+class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_outcome"):
+    """How a call at the broker ended. Journaled by the router as input; not published."""
+
+    client_order_id: str
+    account: str
+    call: Call
+    outcome: Outcome
+    began_machine_ns: int
+    ended_machine_ns: int
+    broker_order_id: str = ""
+    message: str = ""
+    retry_after_ns: int = 0
+
+
+class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="timer"):
+    """Machine time passed. Journaled only when it led to a decision."""
+
+    name: str
+    machine_ns: int
+
+
+OrderMessage = (
+    OrderChanged
+    | PositionChanged
+    | PositionAdjusted
+    | TradeClosed
+    | GoalChanged
+    | UnmanagedChanged
+    | InstrumentHalted
+    | AccountModeChanged
+    | MismatchSeen
+)

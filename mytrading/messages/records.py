@@ -1,0 +1,56 @@
+"""Rows that only journals hold: the start of a run, the opening of a day, and levels that must survive a restart."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.orders import (
+    AccountModeChanged,
+    Goal,
+    InstrumentHalted,
+    MismatchSeen,
+    Order,
+    Position,
+    UnmanagedChanged,
+)
+
+
+class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_started"):
+    """First row of a run: which code, schema and configuration wrote what follows, and at what clock."""
+
+    daemon: str
+    pid: int
+    version: str
+    schema: int
+    config_hash: str
+    machine_ns: int
+    market_ns: int
+    speed: float
+
+
+class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_opened"):
+    """First row of a day's journal of the router: everything that is carried over from the day before."""
+
+    day: str
+    orders: tuple[Order, ...] = ()
+    positions: tuple[Position, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    unmanaged: tuple[UnmanagedChanged, ...] = ()
+    halted: tuple[InstrumentHalted, ...] = ()
+    wrong_mode: tuple[AccountModeChanged, ...] = ()
+    mismatches: tuple[MismatchSeen, ...] = ()
+    trading: tuple[TradingState, ...] = ()
+    switches: tuple[StrategySwitch, ...] = ()
+    used_ids: tuple[str, ...] = ()
+
+
+class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):
+    """A number learnt from prices that must survive a restart (a peak, a stop, a trend), by name."""
+
+    name: str
+    value: float
+    at_ns: int
+
+
+RecordMessage = RunStarted | DayOpened | LevelMoved

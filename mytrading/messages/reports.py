@@ -1,0 +1,135 @@
+"""Streams `reports`, `account` and `reads`: what the broker says, and the asking for it, as levels."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+
+
+class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of the broker's order book or one order update, in our words. None means the broker did not say."""
+
+    broker_order_id: str
+    instrument: str
+    side: Side
+    quantity: int
+    status: BrokerStatus
+    product: Product | None = None
+    filled: int | None = None
+    average_price: float | None = None
+    order_type: OrderType | None = None
+    price: float = 0.0
+    trigger_price: float = 0.0
+    status_text: str = ""
+    message: str = ""
+    time_text: str = ""
+    tag: str = ""
+
+
+class BrokerTrades(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All rows of the trade book for one order, summed: units and rupees."""
+
+    broker_order_id: str
+    instrument: str
+    side: Side
+    quantity: int
+    value: float
+
+
+class BrokerPosition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One row of the position book: signed net units."""
+
+    instrument: str
+    product: Product
+    quantity: int
+    average_price: float = 0.0
+    pnl: float | None = None
+
+
+class OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_report"):
+    """One order, from the broker's stream of order updates."""
+
+    account: str
+    order: BrokerOrder
+    received_machine_ns: int
+
+
+class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="books_read"):
+    """One reading of the books. A book that was not asked for, failed or made no sense is None, never empty.
+
+    `began_machine_ns` is before the first byte was sent: a fact that must be newer than an event is newer only if the
+    read began after it.
+    """
+
+    account: str
+    id: str
+    began_machine_ns: int
+    ended_machine_ns: int
+    orders: tuple[BrokerOrder, ...] | None = None
+    trades: tuple[BrokerTrades, ...] | None = None
+    positions: tuple[BrokerPosition, ...] | None = None
+    asked_by: str = ""
+
+
+class ModeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_seen"):
+    """The server answered in this mode; `expected` says whether it is the one the account is configured for."""
+
+    account: str
+    mode: str
+    expected: bool
+    machine_ns: int
+    message: str = ""
+
+
+ReportMessage = OrderReport | BooksRead | ModeSeen
+
+
+class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="read_request"):
+    """Read these books soon: the reconciler answers with a BooksRead whose `asked_by` is this `id`."""
+
+    id: str
+    account: str
+    orders: bool = True
+    trades: bool = True
+    positions: bool = False
+    cause: str = ""
+
+
+ReadMessage = ReadRequest
+
+
+class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="funds"):
+    """Rupees as the broker reports them."""
+
+    account: str
+    available: float
+    used: float
+    collateral: float = 0.0
+    realised: float = 0.0
+    unrealised: float = 0.0
+    machine_ns: int = 0
+
+
+class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_health"):
+    """What the reconciler thinks of an account: reachable, in the right mode, books read and agreeing."""
+
+    account: str
+    connected: bool
+    right_mode: bool
+    stream_up: bool
+    books_agree: bool
+    last_orders_machine_ns: int = 0
+    last_positions_machine_ns: int = 0
+    reads: int = 0
+    failures: int = 0
+    message: str = ""
+    broker: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """True when entries may rely on this account's books."""
+        return self.connected and self.right_mode and self.books_agree
+
+
+AccountMessage = Funds | AccountHealth

@@ -1,0 +1,65 @@
+"""Stream `signals`: what strategies and outside callers wish for their own positions. Risk alone reads it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.enums import Action, OrderType, Product
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target."""
+
+    instrument: str
+    lots: int
+    order_type: OrderType = OrderType.MARKET
+    limit_price: float = 0.0
+    trigger_price: float = 0.0
+    stop_price: float = 0.0
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
+    """A wish of one strategy about its own position in what it trades for one watched instrument.
+
+    `legs` is the whole position wished for: an instrument the strategy holds for `watch` and does not name is to be
+    flat, so an EXIT has no legs. `id` is derived from content and market time, so the same wish made twice has the
+    same id. `trace_ns` is the machine time at which the quote behind it was received.
+    """
+
+    id: str
+    strategy: str
+    watch: str
+    action: Action
+    created_ns: int
+    expires_ns: int
+    expires_machine_ns: int
+    account: str = ""
+    product: Product = Product.MIS
+    legs: tuple[Leg, ...] = ()
+    confidence: float = 1.0
+    reason: str = ""
+    price: float = 0.0
+    bar_ns: int = 0
+    trace_ns: int = 0
+
+
+class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):
+    """A strategy raised, looped or returned nonsense: it gets no more data; its positions stay managed."""
+
+    strategy: str
+    error: str
+    where: str
+    at_ns: int
+
+
+class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_started"):
+    """A strategy was loaded, with the parameters it runs with."""
+
+    strategy: str
+    parameters: dict[str, int | float | str | bool]
+    watches: tuple[str, ...]
+    warm_bars: int
+    at_ns: int
+
+
+SignalMessage = Signal | StrategyFaulted | StrategyStarted

@@ -1,0 +1,97 @@
+"""THE table of streams: who writes, who reads, what may be in them and what happens to a slow reader.
+
+The daemons wire themselves from this table, the docs are held against it by a test, and the codec takes its decoders
+from it. The one rule: a stream has one kind of delivery and one union of messages, for ever.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from mytrading.messages.commands import CommandMessage
+from mytrading.messages.control import ControlMessage, StatusMessage
+from mytrading.messages.market import MarketMessage
+from mytrading.messages.orders import CallOutcome, OrderMessage, TimerFired
+from mytrading.messages.records import RecordMessage
+from mytrading.messages.reports import AccountMessage, ReadMessage, ReportMessage
+from mytrading.messages.signals import SignalMessage
+
+SCHEMA_VERSION = 1
+
+
+class Pattern(StrEnum):
+    """`fan_out` is PUB to any number of SUB; `pipe` is PUSH to the one PULL that binds."""
+
+    FAN_OUT = "fan_out"
+    PIPE = "pipe"
+
+
+class Delivery(StrEnum):
+    """`journaled`: never lost, followed in the writer's journal. `newest`: conflated. `level`: the next repeats it."""
+
+    JOURNALED = "journaled"
+    NEWEST = "newest"
+    LEVEL = "level"
+
+
+class Stream(NamedTuple):
+    """One row of the table. `union` is what its decoder accepts."""
+
+    name: str
+    pattern: Pattern
+    delivery: Delivery
+    writers: tuple[str, ...]
+    readers: tuple[str, ...]
+    union: Any
+
+    @property
+    def journaled(self) -> bool:
+        """True if a reader that missed a message finds it in the writer's journal."""
+        return self.delivery is Delivery.JOURNALED
+
+
+ALL = ("feed", "engine", "risk", "router", "reconciler", "gateway", "watchdog")
+
+_ROWS = (
+    Stream("market", Pattern.FAN_OUT, Delivery.NEWEST, ("feed",), ("engine", "risk", "gateway"), MarketMessage),
+    Stream("signals", Pattern.PIPE, Delivery.JOURNALED, ("engine", "gateway"), ("risk",), SignalMessage),
+    Stream("commands", Pattern.PIPE, Delivery.JOURNALED, ("risk",), ("router",), CommandMessage),
+    Stream(
+        "orders",
+        Pattern.FAN_OUT,
+        Delivery.JOURNALED,
+        ("router",),
+        ("engine", "risk", "reconciler", "gateway"),
+        OrderMessage,
+    ),
+    Stream("reports", Pattern.PIPE, Delivery.LEVEL, ("reconciler",), ("router",), ReportMessage),
+    Stream("reads", Pattern.PIPE, Delivery.LEVEL, ("risk", "router"), ("reconciler",), ReadMessage),
+    Stream("account", Pattern.FAN_OUT, Delivery.LEVEL, ("reconciler",), ("risk", "gateway"), AccountMessage),
+    Stream(
+        "control",
+        Pattern.FAN_OUT,
+        Delivery.JOURNALED,
+        ("gateway",),
+        ("engine", "risk", "router", "reconciler", "feed"),
+        ControlMessage,
+    ),
+    Stream(
+        "status",
+        Pattern.FAN_OUT,
+        Delivery.LEVEL,
+        ALL,
+        ("engine", "risk", "router", "reconciler", "watchdog", "gateway"),
+        StatusMessage,
+    ),
+)
+
+STREAMS: dict[str, Stream] = {row.name: row for row in _ROWS}
+
+INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | TimerFired}
+"""Unions of rows that stay in a journal: records of the run, and inputs that come from a daemon's own workers."""
+
+
+def unions() -> dict[str, Any]:
+    """Every union by stream name, journal-only ones included."""
+    return {**{name: row.union for name, row in STREAMS.items()}, **INTERNAL}
