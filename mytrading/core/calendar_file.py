@@ -1,0 +1,217 @@
+"""The shape of `config/calendar.toml`: a parsed TOML mapping becomes a `CalendarSpec`, or a list of problems.
+
+Used by `core.calendar` only. The one rule: every problem is collected, and each says where, what was found, and what
+was expected, since an operator edits this file by hand once a year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+
+_SESSION_KEYS = ("from", "open", "close", "final")
+_SPECIAL_KEYS = ("date", "exchanges", "open", "close", "name")
+_EXCHANGE_KEYS = ("like", "holidays", "sessions")
+_TOP_KEYS = ("exchanges", "holidays", "special")
+
+
+class CalendarError(ValueError):
+    """The calendar file is wrong; `problems` lists everything to mend."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """The hours that hold from the day `since` on; `final` ends the closing auction."""
+
+    since: date
+    open: time
+    close: time
+    final: time
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialHours:
+    """The hours of one day, whatever its weekday or the holiday list say."""
+
+    open: time
+    close: time
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSpec:
+    """One exchange: dated hours (oldest first), holidays and special days."""
+
+    sessions: tuple[Hours, ...]
+    holidays: Mapping[date, str]
+    special: Mapping[date, SpecialHours]
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarSpec:
+    """All exchanges by name, and the file they came from."""
+
+    exchanges: Mapping[str, ExchangeSpec]
+    source: str
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Collects problems while reading."""
+
+    source: str
+    problems: list[str] = field(default_factory=list)
+
+    def report(self, key: str, found: object, expected: str) -> None:
+        self.problems.append(f"{self.source}: {key} = {_shown(found)}: expected {expected}")
+
+    def table(self, key: str, found: object) -> Mapping[str, object]:
+        if isinstance(found, Mapping):
+            return found
+        self.report(key, found, f"a table [{key}]")
+        return {}
+
+    def rows(self, key: str, found: object) -> list[Mapping[str, object]]:
+        if isinstance(found, list) and all(isinstance(row, Mapping) for row in found):
+            return found
+        self.report(key, found, f"a list of tables [[{key}]]")
+        return []
+
+    def known_keys(self, key: str, table: Mapping[str, object], allowed: tuple[str, ...]) -> None:
+        for name in table:
+            if name not in allowed:
+                self.report(f"{key}.{name}" if key else name, table[name], f"one of the keys {', '.join(allowed)}")
+
+    def day(self, key: str, found: object) -> date:
+        if isinstance(found, date) and not isinstance(found, datetime):
+            return found
+        try:
+            return date.fromisoformat(str(found))
+        except ValueError:
+            self.report(key, found, "a date like 2026-08-03")
+            return date.min
+
+    def clock(self, key: str, found: object) -> time:
+        if isinstance(found, time):
+            return found
+        try:
+            return time.fromisoformat(found) if isinstance(found, str) else _not_a_time()
+        except ValueError:
+            self.report(key, found, "a time of day like 09:15:00")
+            return time.min
+
+
+def read_calendar(parsed: Mapping[str, object], source: str) -> CalendarSpec:
+    """The calendar in a parsed TOML mapping; `CalendarError` with every problem found."""
+    reader = _Reader(source)
+    reader.known_keys("", parsed, _TOP_KEYS)
+    tables = reader.table("exchanges", parsed.get("exchanges", {}))
+    holidays = _read_holidays(reader, parsed.get("holidays", {}))
+    special = _read_special(reader, parsed.get("special", []), tables)
+    exchanges = {name: _read_exchange(reader, name, tables, holidays, special) for name in tables}
+    if not exchanges and not reader.problems:
+        reader.report("exchanges", None, "at least one table like [exchanges.NSE] with sessions")
+    if reader.problems:
+        raise CalendarError(reader.problems)
+    return CalendarSpec(exchanges=exchanges, source=source)
+
+
+def _read_exchange(
+    reader: _Reader,
+    name: str,
+    tables: Mapping[str, object],
+    holidays: Mapping[str, Mapping[date, str]],
+    special: Mapping[str, Mapping[date, SpecialHours]],
+) -> ExchangeSpec:
+    key = f"exchanges.{name}"
+    own = reader.table(key, tables[name])
+    reader.known_keys(key, own, _EXCHANGE_KEYS)
+    base = _base_of(reader, key, own, tables)
+    listed = _read_lists(reader, key, own.get("holidays", base.get("holidays", [name])), holidays)
+    sessions = _read_sessions(reader, key, own.get("sessions", base.get("sessions")))
+    like = own.get("like")
+    days = {**special.get(str(like), {}), **special.get(name, {})}
+    return ExchangeSpec(sessions=sessions, holidays=listed, special=days)
+
+
+def _read_lists(
+    reader: _Reader, key: str, names: object, holidays: Mapping[str, Mapping[date, str]]
+) -> dict[date, str]:
+    """All days of the lists an exchange names."""
+    if not isinstance(names, list) or any(name not in holidays for name in names):
+        reader.report(f"{key}.holidays", names, f"a list of holiday lists of this file: {', '.join(holidays)}")
+        return {}
+    return {day: reason for name in names for day, reason in holidays[name].items()}
+
+
+def _base_of(
+    reader: _Reader, key: str, own: Mapping[str, object], tables: Mapping[str, object]
+) -> Mapping[str, object]:
+    """The exchange this one is `like`, with its own list name filled in."""
+    like = own.get("like")
+    if like is None:
+        return {}
+    base = tables.get(str(like))
+    if not isinstance(base, Mapping) or "like" in base:
+        reader.report(f"{key}.like", like, "the name of an exchange with sessions of its own")
+        return {}
+    return {"holidays": [like], **base}
+
+
+def _read_sessions(reader: _Reader, key: str, found: object) -> tuple[Hours, ...]:
+    hours = [_read_hours(reader, f"{key}.sessions", row) for row in reader.rows(f"{key}.sessions", found)]
+    return tuple(sorted(hours, key=lambda entry: entry.since))
+
+
+def _read_hours(reader: _Reader, key: str, row: Mapping[str, object]) -> Hours:
+    reader.known_keys(key, row, _SESSION_KEYS)
+    since = reader.day(f"{key}.from", row.get("from"))
+    opens, closes = reader.clock(f"{key}.open", row.get("open")), reader.clock(f"{key}.close", row.get("close"))
+    final = reader.clock(f"{key}.final", row["final"]) if "final" in row else closes
+    if time.min not in (opens, closes) and not opens < closes <= final:
+        reader.report(key, f"{opens}–{closes}–{final}", "open before close, and close not after final")
+    return Hours(since, opens, closes, final)
+
+
+def _read_holidays(reader: _Reader, found: object) -> dict[str, dict[date, str]]:
+    lists: dict[str, dict[date, str]] = {}
+    for name, days in reader.table("holidays", found).items():
+        key = f"holidays.{name}"
+        table = reader.table(key, days)
+        lists[name] = {reader.day(f"{key}.{day}", day): str(reason) for day, reason in table.items()}
+    return lists
+
+
+def _read_special(reader: _Reader, found: object, tables: Mapping[str, object]) -> dict[str, dict[date, SpecialHours]]:
+    special: dict[str, dict[date, SpecialHours]] = {}
+    for row in reader.rows("special", found):
+        reader.known_keys("special", row, _SPECIAL_KEYS)
+        day = reader.day("special.date", row.get("date"))
+        opens, closes = reader.clock("special.open", row.get("open")), reader.clock("special.close", row.get("close"))
+        if time.min not in (opens, closes) and not opens < closes:
+            reader.report(f"special ({day})", f"{opens}–{closes}", "open before close")
+        for exchange in _names(reader, row.get("exchanges"), tables):
+            special.setdefault(exchange, {})[day] = SpecialHours(opens, closes, str(row.get("name", "special session")))
+    return special
+
+
+def _names(reader: _Reader, found: object, tables: Mapping[str, object]) -> list[str]:
+    names = found if isinstance(found, list) else []
+    if not names or any(name not in tables for name in names):
+        reader.report("special.exchanges", found, f"a list of exchanges of this file: {', '.join(tables)}")
+    return [str(name) for name in names]
+
+
+def _not_a_time() -> time:
+    raise ValueError("not a time")
+
+
+def _shown(found: object) -> str:
+    if isinstance(found, date | time):
+        return found.isoformat()
+    return "(missing)" if found is None else repr(found)
