@@ -91,7 +91,7 @@ class StreamDecoder:
         if header.version != SCHEMA_VERSION:
             raise FrameError(
                 "version",
-                f"{self.stream}: expected layout {SCHEMA_VERSION}, found {header.version}; run one version of the stack",
+                f"{self.stream}: expected layout {SCHEMA_VERSION}, found {header.version}; run one version everywhere",
             )
         try:
             topic = data[:nul].decode()

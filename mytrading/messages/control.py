@@ -72,7 +72,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     notes: tuple[str, ...] = ()
 
 
-class ClockTick(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="tick"):
+class ClockTick(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="tick"):
     """Market time, from the feed, every 100 ms of machine time; `segments` counts those of the clock file."""
 
     market_ns: int

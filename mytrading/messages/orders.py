@@ -70,7 +70,7 @@ class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees since the day opened."""
+    """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day."""
 
     account: str
     instrument: str
