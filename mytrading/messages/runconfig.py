@@ -1,0 +1,327 @@
+"""What a run was started with: `up` resolves and checks the settings, writes `run.msgpack`, every daemon reads that.
+
+Daemons decode it with msgspec alone, so that none of them loads pydantic or reads `.env`. The one rule: a value that
+stands here is already valid, and a daemon never looks for a setting anywhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from mytrading.messages.enums import Mode, Product, Side
+
+Parameter = int | float | str | bool
+
+RUN_FILE = "run.msgpack"
+
+
+class RunConfigError(Exception):
+    """The run file is missing or not one of this version; the message says what to do."""
+
+
+class VenueKind(StrEnum):
+    """Where orders go: an OpenAlgo-compatible server, or nowhere (recorded only)."""
+
+    OPENALGO = "openalgo"
+    DRY_RUN = "dry_run"
+
+
+class ServerMode(StrEnum):
+    """What the server must say of itself before an order is sent."""
+
+    LIVE = "live"
+    ANALYZE = "analyze"
+
+
+class TradeKind(StrEnum):
+    """What a strategy trades for what it watches."""
+
+    SAME = "same"
+    FUTURE = "future"
+    OPTION = "option"
+
+
+class ExpiryRule(StrEnum):
+    """Which expiry; `monthly` is the last one of the nearest month that still has one."""
+
+    NEAREST = "nearest"
+    NEXT = "next"
+    MONTHLY = "monthly"
+
+
+class Direction(StrEnum):
+    """Which wishes of a strategy count; an excluded one wishes flat."""
+
+    LONG = "long"
+    SHORT = "short"
+    BOTH = "both"
+
+
+class StopPlan(StrEnum):
+    """Who holds the protective stop: an order at the broker, risk, or nobody (which must be written)."""
+
+    BROKER = "broker"
+    ENGINE = "engine"
+    NONE = "none"
+
+
+class Venue(msgspec.Struct, frozen=True, kw_only=True):
+    """The server that gives quotes and, unless `kind` is dry_run, takes orders.
+
+    Times in seconds of machine time. `max_retries` and `retry_delay` concern reading calls only: a placing call is
+    never repeated.
+    """
+
+    kind: VenueKind
+    account: str
+    rest_url: str
+    ws_url: str
+    api_key: str
+    expected_mode: ServerMode
+    timeout: float = 30.0
+    max_retries: int = 3
+    retry_delay: float = 1.0
+    order_workers: int = 4
+
+
+class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is traded for one direction.
+
+    `underlying` empty means that of the watched instrument. `strike` is "ATM", "ITM n", "OTM n" or "STRIKE n" and
+    `right` CE or PE, both empty unless the kind is option. `side` is how the direction is entered: a long wish may
+    buy a call or sell a put.
+    """
+
+    kind: TradeKind
+    side: Side
+    underlying: str = ""
+    expiry: ExpiryRule = ExpiryRule.NEAREST
+    strike: str = ""
+    right: str = ""
+
+
+class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One strategy as it runs. `file` holds its class, `name` is how it is called everywhere.
+
+    `symbols` are the instrument ids it watches. A `long` or `short` of None means that nothing is traded for that
+    direction. `lots` per entry, `stop_loss` a fraction of the entry price (0: the default of the risk limits),
+    `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone).
+    """
+
+    name: str
+    file: str
+    symbols: tuple[str, ...]
+    long: TradeRule | None
+    short: TradeRule | None
+    timeframes: tuple[str, ...] = ("1m",)
+    direction: Direction = Direction.LONG
+    product: Product = Product.MIS
+    lots: int = 1
+    min_confidence: float = 0.0
+    cooldown: float = 0.0
+    stop: StopPlan = StopPlan.BROKER
+    stop_loss: float = 0.0
+    take_profit: float = 0.0
+    max_position_size: float = 0.0
+    intraday: bool = True
+    group: str = "main"
+    parameters: dict[str, Parameter] = {}
+
+
+class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What risk judges by. Sizes and losses in rupees (premium of bought options, value of shares), fractions of 1."""
+
+    max_position_size: float
+    max_order_size: float
+    min_order_size: float
+    max_positions_per_symbol: int
+    max_total_positions: int
+    max_daily_loss: float
+    max_drawdown: float
+    default_stop_loss: float
+    default_stop_loss_options: float
+    trailing_stop_enabled: bool
+    trailing_stop_distance: float
+    avoid_first_minutes: int
+    avoid_last_minutes: int
+    stale_quote_seconds: float
+    signal_validity_seconds: float
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The router's budget of calls: orders and smart orders a second, entries a minute and strategy, reads a minute."""
+
+    orders_per_second: int = 8
+    smart_orders_per_second: int = 1
+    entries_per_minute: int = 10
+    reads_per_minute: int = 100
+
+
+class DataRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the feed subscribes, checks and warms up with. `watch` and the strategies' symbols are instrument ids."""
+
+    watch: tuple[str, ...]
+    tick_data: bool = True
+    depth_data: bool = True
+    depth_levels: int = 5
+    max_subscriptions: int = 3000
+    batch_size: int = 50
+    batch_delay: float = 0.05
+    buffer_size: int = 10_000
+    history: bool = True
+    history_days: int = 30
+    validate: bool = True
+    max_price_change_percent: float = 10.0
+
+
+class Messaging(msgspec.Struct, frozen=True, kw_only=True):
+    """How daemons reach each other: `ipc` in the runtime folder, or `tcp` on loopback with one port a stream."""
+
+    transport: str = "ipc"
+    high_water_mark: int = 10_000
+    message_timeout: float = 5.0
+    ports: dict[str, int] = {}
+
+
+class LogRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What `runtime.logging.configure_logging` is told: sizes in bytes, retention in days."""
+
+    level: str = "INFO"
+    console: bool = True
+    files: bool = True
+    trade: bool = True
+    performance: bool = True
+    error: bool = True
+    max_bytes: int = 100_000_000
+    retention_days: int = 30
+
+
+class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
+    """The embedded simulator: whether `up` starts it, and with what. `speed` is market seconds a machine second."""
+
+    embedded: bool = False
+    rest_port: int = 0
+    ws_port: int = 0
+    seed: int = 7
+    speed: float = 1.0
+    replay: str = ""
+    capital: float = 1_000_000.0
+    commission: float = 0.0003
+
+
+class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How each process runs: collector thresholds, and whether operations are timed."""
+
+    memory_optimization: bool = True
+    gc_threshold: int = 1_000_000
+    monitoring: bool = True
+
+
+class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a daemon needs to know of this run. Paths are absolute; nothing here says where a value came from."""
+
+    profile: str
+    mode: Mode
+    system_name: str
+    home: str
+    state_dir: str
+    runtime_dir: str
+    log_dir: str
+    venue: Venue
+    data: DataRules
+    strategies: tuple[StrategyRun, ...]
+    risk: RiskLimits
+    rates: RateLimits = RateLimits()
+    messaging: Messaging = Messaging()
+    logging: LogRules = LogRules()
+    simulator: SimulatorRules = SimulatorRules()
+    process: ProcessRules = ProcessRules()
+    alert_command: str = ""
+    config_hash: str = ""
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything that outlives the processes."""
+        return Path(self.state_dir)
+
+    @property
+    def clock_path(self) -> Path:
+        """The market clock's file."""
+        return self.state / "clock.json"
+
+    @property
+    def calendar_path(self) -> Path:
+        """Sessions and holidays."""
+        return Path(self.home) / "config" / "calendar.toml"
+
+    @property
+    def metrics_dir(self) -> Path:
+        """Where daemons leave their performance snapshots."""
+        return self.state / "metrics"
+
+    @property
+    def bars_dir(self) -> Path:
+        """The feed's bar store."""
+        return self.state / "bars"
+
+    @property
+    def tape_dir(self) -> Path:
+        """The feed's raw tape."""
+        return self.state / "tape"
+
+    @property
+    def lock_dir(self) -> Path:
+        """Pid locks."""
+        return self.state / "lock"
+
+    def journal_dir(self, daemon: str) -> Path:
+        """The folder of one daemon's journals, one file a day."""
+        return self.state / "journal" / daemon
+
+    def strategy(self, name: str) -> StrategyRun | None:
+        """The strategy of this exact name, None if it does not run."""
+        return next((run for run in self.strategies if run.name == name), None)
+
+
+def seal(config: RunConfig) -> RunConfig:
+    """The same with `config_hash` set: 16 hex digits over what decides, which keys, ports and folders do not."""
+    venue = msgspec.structs.replace(config.venue, api_key="", rest_url="", ws_url="")
+    simulator = msgspec.structs.replace(config.simulator, rest_port=0, ws_port=0)
+    content = msgspec.structs.replace(
+        config, venue=venue, simulator=simulator, home="", state_dir="", runtime_dir="", log_dir="", config_hash=""
+    )
+    digest = hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=8).hexdigest()
+    return msgspec.structs.replace(config, config_hash=digest)
+
+
+def encode_run_config(config: RunConfig) -> bytes:
+    """The bytes of the run file."""
+    return msgspec.msgpack.encode(config)
+
+
+def write_run_config(path: Path, config: RunConfig) -> None:
+    """Replace the run file in one step, readable by its owner only, since it holds the API key."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode=0o600)
+    temporary.write_bytes(encode_run_config(config))
+    temporary.replace(path)
+
+
+def decode_run_config(path: Path) -> RunConfig:
+    """The run file's content; `RunConfigError` when it is missing, damaged or of another version."""
+    try:
+        return msgspec.msgpack.decode(path.read_bytes(), type=RunConfig)
+    except FileNotFoundError as error:
+        raise RunConfigError(
+            f"{path} does not exist: expected the file that `mytrading up` writes; start the stack with it"
+        ) from error
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise RunConfigError(
+            f"{path} is not a run file of this version ({error}); `mytrading down`, then `mytrading up` writes it anew"
+        ) from error
