@@ -1,0 +1,133 @@
+"""The instruments listed on a day, found by id, by underlying and by strike rule.
+
+Used by the engine (which contract a strategy trades), risk and router (lot, tick, freeze) and the simulator. Prices
+come in as arguments. The one rule: strikes are counted along the listed strikes, never computed from a step, because
+listed strikes are not evenly spaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, instrument_id
+from mytrading.messages.instruments import Instrument, InstrumentKind
+
+_RULES = "ATM, ITM n, OTM n or STRIKE n"
+
+
+class NoSuchContract(ValueError):  # noqa: N818  (named by what the operator must do: name a listed contract)
+    """A contract that is not listed, or a strike rule that leads off the list."""
+
+
+class InstrumentBook:
+    """The listed instruments. Look-up by id is one dictionary access; the rest is sorted once."""
+
+    def __init__(self, instruments: Iterable[Instrument]) -> None:
+        self._by_id = {instrument.id: instrument for instrument in instruments}
+        self._options: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
+        self._futures: dict[str, list[Instrument]] = {}
+        for instrument in self._by_id.values():
+            self._index(instrument)
+        for chain in self._options.values():
+            chain.sort(key=lambda item: item.strike)
+        for row in self._futures.values():
+            row.sort(key=lambda item: item.expiry)
+
+    def _index(self, instrument: Instrument) -> None:
+        if instrument.kind.is_option:
+            key = (instrument.underlying, instrument.expiry, instrument.kind)
+            self._options.setdefault(key, []).append(instrument)
+        elif instrument.kind is InstrumentKind.FUT:
+            self._futures.setdefault(instrument.underlying, []).append(instrument)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_id.values())
+
+    def __contains__(self, instrument: str) -> bool:
+        return instrument in self._by_id
+
+    def get(self, instrument: str) -> Instrument | None:
+        """The instrument with this id, or None."""
+        return self._by_id.get(instrument)
+
+    def find(self, exchange: str, symbol: str) -> Instrument | None:
+        """The instrument with this symbol on this exchange, or None."""
+        return self._by_id.get(instrument_id(exchange, symbol))
+
+    def expiries(self, underlying: str, kind: InstrumentKind) -> list[str]:
+        """The listed expiries (ISO dates, ascending) of an underlying's futures, calls or puts."""
+        if kind is InstrumentKind.FUT:
+            return [item.expiry for item in self._futures.get(underlying, [])]
+        return sorted(expiry for name, expiry, right in self._options if name == underlying and right is kind)
+
+    def options(self, underlying: str, expiry: str) -> list[Instrument]:
+        """All calls, then all puts of an expiry, each by strike."""
+        calls = self._options.get((underlying, expiry, InstrumentKind.CE), [])
+        return calls + self._options.get((underlying, expiry, InstrumentKind.PE), [])
+
+    def future(self, underlying: str, n: int = 0) -> Instrument:
+        """The future of the nearest expiry, or of the n-th after it; `NoSuchContract` if not listed."""
+        row = self._futures.get(underlying, [])
+        if not 0 <= n < len(row):
+            raise NoSuchContract(f"future {n} of {underlying}: {len(row)} listed; use 0 to {max(len(row) - 1, 0)}")
+        return row[n]
+
+    def spot(self, underlying: str) -> Instrument:
+        """The index or share an underlying's contracts are written on; `NoSuchContract` if not listed."""
+        for exchange in DERIVATIVE_EXCHANGES:
+            if (found := self.find(exchange, underlying)) is not None:
+                return found
+        raise NoSuchContract(f"underlying {underlying}: no index or share of that name is listed")
+
+    def option(self, underlying: str, expiry: str, rule: str, right: InstrumentKind, spot: float) -> Instrument:
+        """The option a strike rule names, at price `spot` of the underlying; an empty expiry is the nearest one.
+
+        `rule` is ATM (nearest strike, the lower of two equally near), `ITM n` and `OTM n` (n listed strikes from
+        ATM) or `STRIKE n`. `NoSuchContract` says what is listed.
+        """
+        wanted = expiry or next(iter(self.expiries(underlying, right)), "")
+        chain = self._options.get((underlying, wanted, right), [])
+        if not chain:
+            listed = ", ".join(self.expiries(underlying, right)) or "none"
+            raise NoSuchContract(f"{right} of {underlying}, expiry {expiry or 'nearest'}: listed expiries are {listed}")
+        word, number = _parse_rule(rule)
+        if word == "STRIKE":
+            return _at_strike(chain, number)
+        atm = min(range(len(chain)), key=lambda i: (abs(chain[i].strike - spot), chain[i].strike))
+        up = (word == "OTM") == (right is InstrumentKind.CE)
+        index = atm + int(number) * (1 if up else -1)
+        if not 0 <= index < len(chain):
+            raise NoSuchContract(
+                f"{rule} {right} of {underlying} {wanted} at {spot}: off the list of {len(chain)} strikes, "
+                f"{chain[0].strike:g} to {chain[-1].strike:g}"
+            )
+        return chain[index]
+
+
+def _parse_rule(rule: str) -> tuple[str, float]:
+    word, _, number = rule.strip().upper().partition(" ")
+    if word == "ATM" and not number:
+        return word, 0.0
+    if word not in ("ITM", "OTM", "STRIKE"):
+        raise NoSuchContract(f"strike rule {rule!r}: expected {_RULES}")
+    try:
+        value = float(number)
+    except ValueError:
+        raise NoSuchContract(f"strike rule {rule!r}: expected {_RULES}, with a number") from None
+    if value < 0 or (word != "STRIKE" and not value.is_integer()):
+        raise NoSuchContract(f"strike rule {rule!r}: expected a whole number of strikes")
+    return word, value
+
+
+def _at_strike(chain: list[Instrument], strike: float) -> Instrument:
+    for item in chain:
+        if abs(item.strike - strike) < 1e-6:
+            return item
+    near = sorted(chain, key=lambda item: abs(item.strike - strike))[:2]
+    raise NoSuchContract(
+        f"strike {strike:g} of {chain[0].underlying} {chain[0].expiry} is not listed; nearest: "
+        + " and ".join(f"{item.strike:g}" for item in near)
+    )

@@ -1,0 +1,90 @@
+"""Symbols as OpenAlgo writes them, and instrument ids: building and taking apart.
+
+`NFO:NIFTY30DEC2526000CE` is exchange, underlying, expiry as DDMMMYY, strike and right. Used by the contract lister,
+the strike rules, the adapters and the simulator. The one rule: a symbol is text; whether the contract is listed is
+known only by an `InstrumentBook`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import NamedTuple
+
+from mytrading.messages.instruments import InstrumentKind
+
+INDEX_EXCHANGES = {"NSE": "NSE_INDEX", "BSE": "BSE_INDEX"}
+DERIVATIVE_EXCHANGES = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DERIVATIVE = re.compile(
+    r"^(?P<base>.+?)(?P<day>\d{2})(?P<month>[A-Z]{3})(?P<year>\d{2})(?P<rest>FUT|[\d.]+(?:CE|PE))$"
+)
+
+
+class ParsedSymbol(NamedTuple):
+    """The parts of a symbol; a share or an index has only an `underlying`, itself."""
+
+    underlying: str
+    expiry: date | None
+    strike: float
+    kind: InstrumentKind
+
+
+def instrument_id(exchange: str, symbol: str) -> str:
+    """`EXCHANGE:SYMBOL`."""
+    return f"{exchange}:{symbol}"
+
+
+def split_id(instrument: str) -> tuple[str, str]:
+    """Exchange and symbol of an instrument id; `ValueError` if it has no exchange."""
+    exchange, colon, symbol = instrument.partition(":")
+    if not (exchange and colon and symbol):
+        raise ValueError(f"instrument {instrument!r}: expected EXCHANGE:SYMBOL, say NSE:SBIN or NSE_INDEX:NIFTY")
+    return exchange, symbol
+
+
+def expiry_code(expiry: date) -> str:
+    """DDMMMYY, as it stands in symbols."""
+    return f"{expiry.day:02d}{_MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
+
+
+def expiry_label(expiry: date) -> str:
+    """DD-MMM-YY, as symbol, search, expiry and instruments answers write it."""
+    return f"{expiry.day:02d}-{_MONTHS[expiry.month - 1]}-{expiry.year % 100:02d}"
+
+
+def parse_expiry(text: str) -> date:
+    """The date of `30DEC25` or `30-DEC-25`; `ValueError` for anything else."""
+    compact = text.replace("-", "").upper()
+    if len(compact) != 7 or compact[2:5] not in _MONTHS or not (compact[:2] + compact[5:]).isdigit():
+        raise ValueError(f"expiry {text!r}: expected DDMMMYY or DD-MMM-YY, say 30DEC25")
+    return date(2000 + int(compact[5:]), _MONTHS.index(compact[2:5]) + 1, int(compact[:2]))
+
+
+def strike_text(strike: float) -> str:
+    """A strike as symbols write it: decimals only where it has some."""
+    return f"{strike:.2f}".rstrip("0").rstrip(".")
+
+
+def future_symbol(underlying: str, expiry: date) -> str:
+    """`NIFTY30DEC25FUT`."""
+    return f"{underlying}{expiry_code(expiry)}FUT"
+
+
+def option_symbol(underlying: str, expiry: date, strike: float, right: str) -> str:
+    """`NIFTY30DEC2526000CE`; `right` is CE or PE."""
+    return f"{underlying}{expiry_code(expiry)}{strike_text(strike)}{right}"
+
+
+def parse_symbol(symbol: str, exchange: str = "") -> ParsedSymbol:
+    """The parts of a symbol; what looks like neither future nor option is a share, or an index on an index exchange."""
+    match = _DERIVATIVE.match(symbol)
+    if match is None or match["month"] not in _MONTHS:
+        kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
+        return ParsedSymbol(symbol, None, 0.0, kind)
+    expiry = parse_expiry(match["day"] + match["month"] + match["year"])
+    rest = match["rest"]
+    if rest == "FUT":
+        return ParsedSymbol(match["base"], expiry, 0.0, InstrumentKind.FUT)
+    return ParsedSymbol(match["base"], expiry, float(rest[:-2]), InstrumentKind(rest[-2:]))

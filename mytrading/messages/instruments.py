@@ -1,0 +1,49 @@
+"""What can be watched and traded: one `Instrument` per listed index, share, future or option.
+
+Made from a server's master contract (adapters) or from the dated contract facts (`core/contracts.py`); read by
+everybody who has to know a lot, a tick or an expiry. The one rule: lots and freeze quantities change over time, so
+they are read here, per contract and day, and never written as a constant.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class InstrumentKind(StrEnum):
+    """INDEX can be watched only; EQ is a share or fund; CE and PE are calls and puts."""
+
+    INDEX = "INDEX"
+    EQ = "EQ"
+    FUT = "FUT"
+    CE = "CE"
+    PE = "PE"
+
+    @property
+    def is_option(self) -> bool:
+        """True for calls and puts."""
+        return self in (InstrumentKind.CE, InstrumentKind.PE)
+
+    @property
+    def is_derivative(self) -> bool:
+        """True for what expires: futures and options."""
+        return self in (InstrumentKind.FUT, InstrumentKind.CE, InstrumentKind.PE)
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One contract. `id` is `EXCHANGE:SYMBOL`, `expiry` an ISO date or empty, `freeze_qty` 0 where none is known."""
+
+    id: str
+    exchange: str
+    symbol: str
+    kind: InstrumentKind
+    underlying: str
+    expiry: str = ""
+    strike: float = 0.0
+    lot_size: int = 1
+    tick_size: float = 0.05
+    freeze_qty: int = 0
+    token: str = ""
+    name: str = ""
