@@ -1,0 +1,253 @@
+"""ZeroMQ ends of the streams: PUB and SUB, PUSH and PULL, one frame a message, never blocking.
+
+Daemons get these from the harness; other programs may use them directly. The one rule: a socket is used by the thread
+that made it, and no send ever waits: what a full queue refuses is counted, and found in the journal or in the next
+level by whoever missed it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+import structlog
+import zmq
+
+from mytrading.messages.codec import (
+    MAX_FRAME,
+    NO_HASH,
+    Frame,
+    FrameError,
+    StreamDecoder,
+    encode_body,
+    encode_frame,
+    topic_prefix,
+)
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.journal import Row
+
+HIGH_WATER_MARK = 10_000
+REPORT_EVERY_S = 60.0
+
+
+class BadFrames:
+    """Counts frames that do not decode and logs a sample at most once a minute."""
+
+    def __init__(self, stream: str) -> None:
+        self.count = 0
+        self._stream = stream
+        self._unreported = 0
+        self._next_report = 0.0
+        self._log = structlog.get_logger("streams")
+
+    def add(self, error: FrameError, data: bytes) -> None:
+        """Count one, and say so if a minute has passed since the last time."""
+        self.count += 1
+        self._unreported += 1
+        now = time.monotonic()
+        if now >= self._next_report:
+            self._next_report = now + REPORT_EVERY_S
+            self._log.warning(
+                "frame.refused",
+                stream=self._stream,
+                kind=error.kind,
+                problem=str(error),
+                count=self._unreported,
+                sample=data[:64].hex(),
+            )
+            self._unreported = 0
+
+
+class ZMQPublisher:
+    """The PUB end of a fan-out stream: binds, numbers messages per topic, drops for readers that do not keep up."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        high_water_mark: int = HIGH_WATER_MARK,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        self._socket = (context or zmq.Context.instance()).socket(zmq.PUB)
+        self._socket.set(zmq.SNDHWM, high_water_mark)
+        self._socket.set(zmq.LINGER, 100)
+        _bind(self._socket, endpoint)
+        self.endpoint = endpoint
+        self.sent = 0
+        self.bytes_out = 0
+        self._epoch = int(time.time())
+        self._sequences: dict[str, int] = {}
+
+    def send(self, topic: str, message: msgspec.Struct) -> None:
+        """Publish a message under the next sequence of its topic."""
+        sequence = self._sequences.get(topic, 0) + 1
+        self._sequences[topic] = sequence
+        self._send(encode_frame(topic, self._epoch, sequence, NO_HASH, machine_now(), encode_body(message)))
+
+    def send_row(self, topic: str, row: Row) -> None:
+        """Publish a journaled message under its place in the journal."""
+        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
+
+    def _send(self, frame: bytes) -> None:
+        self._socket.send(frame, zmq.NOBLOCK)
+        self.sent += 1
+        self.bytes_out += len(frame)
+
+    def close(self) -> None:
+        """Close the socket; what is still queued has a tenth of a second to leave."""
+        self._socket.close()
+
+
+class ZMQSubscriber:
+    """The SUB end: connects to any number of writers, whether they run yet or not; `gaps` counts lost messages."""
+
+    def __init__(
+        self,
+        stream: str,
+        endpoints: Iterable[str],
+        topics: Iterable[str] = ("",),
+        high_water_mark: int = HIGH_WATER_MARK,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+    ) -> None:
+        self.socket = (context or zmq.Context.instance()).socket(zmq.SUB)
+        self.socket.set(zmq.RCVHWM, high_water_mark)
+        _limit(self.socket)
+        for topic in topics:
+            self.subscribe(topic)
+        for endpoint in endpoints:
+            self.socket.connect(endpoint)
+        self.decoder = StreamDecoder(stream)
+        self.bad = BadFrames(stream)
+        self.bytes_in = 0
+        self.gaps = 0
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def subscribe(self, topic: str) -> None:
+        """From now on also receive exactly this topic; an empty one is all."""
+        self.socket.setsockopt(zmq.SUBSCRIBE, topic_prefix(topic))
+
+    def unsubscribe(self, topic: str) -> None:
+        """Stop receiving this topic."""
+        self.socket.setsockopt(zmq.UNSUBSCRIBE, topic_prefix(topic))
+
+    def receive(self) -> Frame | None:
+        """The next frame that decodes, or None when nothing waits."""
+        while (data := receive_bytes(self.socket)) is not None:
+            self.bytes_in += len(data)
+            try:
+                frame = self.decoder.frame(data)
+            except FrameError as error:
+                self.bad.add(error, data)
+                continue
+            self._count_gap(frame)
+            return frame
+        return None
+
+    def _count_gap(self, frame: Frame) -> None:
+        header = frame.header
+        if header.hash == NO_HASH:
+            last = self._seen.get(frame.topic)
+            if last and last[0] == header.epoch and header.sequence > last[1] + 1:
+                self.gaps += header.sequence - last[1] - 1
+            self._seen[frame.topic] = (header.epoch, header.sequence)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close(0)
+
+
+class PushSocket:
+    """The PUSH end of a pipe: connects to the one reader; `dropped` counts what its queue refused."""
+
+    def __init__(self, endpoint: str, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
+        self._socket = (context or zmq.Context.instance()).socket(zmq.PUSH)
+        self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
+        self._socket.set(zmq.LINGER, 100)
+        self._socket.connect(endpoint)
+        self.bytes_out = 0
+        self.dropped = 0
+        self._epoch = int(time.time())
+        self._sequence = 0
+
+    def send(self, topic: str, message: msgspec.Struct) -> None:
+        """Push a message that is a level: if it is dropped, the next one says the same."""
+        self._sequence += 1
+        self._send(encode_frame(topic, self._epoch, self._sequence, NO_HASH, machine_now(), encode_body(message)))
+
+    def send_row(self, topic: str, row: Row) -> None:
+        """Push a journaled message; if it is dropped, the reader finds it in the journal."""
+        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
+
+    def _send(self, frame: bytes) -> None:
+        try:
+            self._socket.send(frame, zmq.NOBLOCK)
+            self.bytes_out += len(frame)
+        except zmq.Again:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Close the socket; what is still queued has a tenth of a second to leave."""
+        self._socket.close()
+
+
+class PullSocket:
+    """The PULL end of a pipe: the one reader, which binds."""
+
+    def __init__(self, stream: str, endpoint: str, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
+        self.socket = (context or zmq.Context.instance()).socket(zmq.PULL)
+        self.socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
+        _limit(self.socket)
+        _bind(self.socket, endpoint)
+        self.decoder = StreamDecoder(stream)
+        self.bad = BadFrames(stream)
+        self.bytes_in = 0
+
+    def receive(self) -> Frame | None:
+        """The next frame that decodes, or None when nothing waits."""
+        while (data := receive_bytes(self.socket)) is not None:
+            self.bytes_in += len(data)
+            try:
+                return self.decoder.frame(data)
+            except FrameError as error:
+                self.bad.add(error, data)
+        return None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close(0)
+
+
+def receive_bytes(socket: zmq.Socket[bytes]) -> bytes | None:
+    """One whole message, its parts joined (ours have one part), or None when nothing waits."""
+    try:
+        data = socket.recv(zmq.NOBLOCK)
+    except zmq.Again:
+        return None
+    while socket.getsockopt(zmq.RCVMORE):
+        data += socket.recv(zmq.NOBLOCK)
+    return data
+
+
+def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:
+    """Frames that wait now, at most `limit`, so that no socket starves the others."""
+    for _ in range(limit):
+        frame = receive()
+        if frame is None:
+            return
+        yield frame
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """Bind, replacing the socket file a killed process left behind."""
+    if endpoint.startswith("ipc://"):
+        Path(endpoint[6:]).unlink(missing_ok=True)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise OSError(f"cannot bind {endpoint}: {error}; another program uses it, or the path is too long") from error
+
+
+def _limit(socket: zmq.Socket[bytes]) -> None:
+    """Refuse frames that no daemon of ours would send, before they take memory (+1 so that the codec can name them)."""
+    socket.set(zmq.MAXMSGSIZE, MAX_FRAME * 4)
