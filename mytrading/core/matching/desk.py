@@ -1,0 +1,246 @@
+"""The exchange's books: orders, trades, positions, holdings and cash, and the bookings that keep them consistent.
+
+Used by `Exchange` only, which decides what happens; the desk writes it down. The one rule: everything that is written
+is also remembered as a change, until `take_changes` hands it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from mytrading.core.contracts import MarginRates
+from mytrading.core.matching.funds import blocked_for
+from mytrading.core.matching.model import (
+    BookOrder,
+    BookPosition,
+    Books,
+    BookTrade,
+    Changes,
+    Holding,
+    Mark,
+    OrderRequest,
+)
+from mytrading.core.matching.positions import fill
+from mytrading.messages.enums import BrokerStatus, Product, Side
+from mytrading.messages.instruments import Instrument
+
+
+class Desk:
+    """Today's orders and trades, all positions and holdings, and the account."""
+
+    def __init__(self, books: Books, instrument_of: Callable[[str], Instrument | None], rates: MarginRates) -> None:
+        self._instrument_of = instrument_of
+        self._rates = rates
+        self.account = books.account
+        self.orders = {order.order_id: order for order in books.orders}
+        self.trades = list(books.trades)
+        self.positions = {position.key: position for position in books.positions}
+        self.holdings = {holding.instrument: holding for holding in books.holdings}
+        self.resting: dict[str, dict[str, None]] = {}
+        for order in books.orders:
+            self._file(order)
+        self._orders: list[BookOrder] = []
+        self._trades: list[BookTrade] = []
+        self._positions: list[BookPosition] = []
+        self._gone: list[tuple[str, Product]] = []
+        self._holdings: list[Holding] = []
+        self._day_changed = False
+
+    def books(self) -> Books:
+        """Everything, for a restart or a comparison."""
+        return Books(
+            account=self.account,
+            orders=tuple(self.orders.values()),
+            trades=tuple(self.trades),
+            positions=tuple(self.positions.values()),
+            holdings=tuple(self.holdings.values()),
+        )
+
+    def take_changes(self) -> Changes:
+        """What was written since the last call."""
+        changes = Changes(
+            orders=tuple(self._orders),
+            trades=tuple(self._trades),
+            positions=tuple(self._positions),
+            gone=tuple(self._gone),
+            holdings=tuple(self._holdings),
+            account=self.account,
+        )
+        for written in (self._orders, self._trades, self._positions, self._gone, self._holdings):
+            written.clear()
+        return changes
+
+    def day_changed(self) -> bool:
+        """True once after a day began."""
+        changed, self._day_changed = self._day_changed, False
+        return changed
+
+    def blocked(self) -> float:
+        """Rupees held for positions and live orders."""
+        held = sum(position.blocked for position in self.positions.values())
+        return held + sum(self.orders[key].blocked for row in self.resting.values() for key in row)
+
+    def available(self) -> float:
+        """Rupees free for new orders."""
+        invested = sum(holding.quantity * holding.average_price for holding in self.holdings.values())
+        return self.account.capital + self.account.realised - self.blocked() - invested
+
+    def position(self, instrument: str, product: Product) -> BookPosition:
+        """The position, flat if there is none."""
+        found = self.positions.get((instrument, product))
+        return found if found is not None else BookPosition(instrument=instrument, product=product)
+
+    def open_positions(self) -> list[BookPosition]:
+        """Positions that are not flat."""
+        return [position for position in self.positions.values() if position.quantity]
+
+    def held_shares(self, instrument: str) -> int:
+        """Delivered shares of an instrument."""
+        holding = self.holdings.get(instrument)
+        return holding.quantity if holding is not None else 0
+
+    def open_order(
+        self, request: OrderRequest, status: BrokerStatus, now: int, ltp: float, blocked: float, reason: str = ""
+    ) -> BookOrder:
+        """Write a new order under a new id."""
+        number = self.account.next_order
+        self.account = replace(self.account, next_order=number + 1)
+        day = self.account.day
+        return self.keep(
+            BookOrder(
+                order_id=f"{day[2:4]}{day[5:7]}{day[8:10]}{number:08d}",
+                request=request,
+                status=status,
+                day=day,
+                placed_ns=now,
+                updated_ns=now,
+                reference_price=ltp,
+                blocked=blocked,
+                reason=reason,
+            )
+        )
+
+    def keep(self, order: BookOrder) -> BookOrder:
+        """Write an order's new state."""
+        self.orders[order.order_id] = order
+        self._orders.append(order)
+        self._file(order)
+        return order
+
+    def _file(self, order: BookOrder) -> None:
+        instrument = order.request.instrument
+        if order.live:
+            self.resting.setdefault(instrument, {})[order.order_id] = None
+        elif instrument in self.resting:
+            self.resting[instrument].pop(order.order_id, None)
+            if not self.resting[instrument]:
+                del self.resting[instrument]
+
+    def end_order(self, order: BookOrder, status: BrokerStatus, now: int, reason: str = "") -> BookOrder:
+        """Write that an order is over, unfilled."""
+        return self.keep(replace(order, status=status, updated_ns=now, blocked=0.0, reason=reason))
+
+    def fill_order(self, order: BookOrder, price: float, now: int) -> BookOrder:
+        """Write the whole fill of an order at a price."""
+        request = order.request
+        done = self.keep(
+            replace(
+                order,
+                status=BrokerStatus.COMPLETE,
+                filled=request.quantity,
+                average_price=price,
+                blocked=0.0,
+                updated_ns=now,
+            )
+        )
+        number = self.account.next_trade
+        self.account = replace(self.account, next_trade=number + 1)
+        trade = BookTrade(
+            trade_id=f"TRADE-{order.day.replace('-', '')}-{number:08d}",
+            order_id=order.order_id,
+            instrument=request.instrument,
+            side=request.side,
+            product=request.product,
+            quantity=request.quantity,
+            price=price,
+            day=order.day,
+            at_ns=now,
+            strategy=request.strategy,
+        )
+        self.trades.append(trade)
+        self._trades.append(trade)
+        self._book(request.instrument, request.product, request.side.sign * request.quantity, price)
+        return done
+
+    def flatten(self, position: BookPosition, mark: Mark | None, now: int, owner: str) -> None:
+        """Write a market order that closes a position, and its fill."""
+        side = Side.SELL if position.quantity > 0 else Side.BUY
+        request = OrderRequest(
+            instrument=position.instrument,
+            side=side,
+            quantity=abs(position.quantity),
+            product=position.product,
+            strategy=owner,
+        )
+        mark = mark if mark is not None else Mark(position.average_price)
+        order = self.open_order(request, BrokerStatus.OPEN, now, mark.ltp, 0.0)
+        self.fill_order(order, mark.opposite(side), now)
+
+    def settle(self, position: BookPosition, price: float) -> None:
+        """Write the end of an expired contract: closed at its settlement price, without an order or a trade."""
+        self._book(position.instrument, position.product, -position.quantity, price)
+        del self.positions[position.key]
+        self._positions = [item for item in self._positions if item.key != position.key]
+        self._gone.append(position.key)
+
+    def begin_day(self, day: str) -> None:
+        """Write a new day: flat positions leave, delivered shares become holdings, day figures start at zero."""
+        self.orders = {key: order for key, order in self.orders.items() if order.live}
+        self.trades = []
+        for key, position in list(self.positions.items()):
+            if position.product is Product.CNC:
+                self._deliver(position)
+            if position.quantity == 0 or position.product is Product.CNC:
+                del self.positions[key]
+                self._gone.append(key)
+            else:
+                self._write(replace(position, realised_today=0.0))
+        self.account = replace(self.account, day=day, realised_today=0.0, squared_off=False, closed=False)
+        self._day_changed = True
+
+    def _deliver(self, position: BookPosition) -> None:
+        old = self.holdings.get(
+            position.instrument, Holding(instrument=position.instrument, quantity=0, average_price=0.0)
+        )
+        quantity = old.quantity + position.quantity
+        if position.quantity > 0:
+            cost = old.quantity * old.average_price + position.quantity * position.average_price
+            changed = Holding(instrument=position.instrument, quantity=quantity, average_price=cost / quantity)
+        else:
+            gained = -position.quantity * (position.average_price - old.average_price)
+            self.account = replace(self.account, realised=self.account.realised + gained)
+            changed = replace(old, quantity=quantity)
+        self.holdings[position.instrument] = changed
+        self._holdings.append(changed)
+
+    def _book(self, instrument: str, product: Product, signed: int, price: float) -> None:
+        position, realised = fill(self.position(instrument, product), signed, price)
+        self._write(replace(position, blocked=self._blocked(position)))
+        self.account = replace(
+            self.account,
+            realised=self.account.realised + realised,
+            realised_today=self.account.realised_today + realised,
+        )
+
+    def _write(self, position: BookPosition) -> None:
+        self.positions[position.key] = position
+        self._positions.append(position)
+
+    def _blocked(self, position: BookPosition) -> float:
+        instrument = self._instrument_of(position.instrument)
+        sold_delivery = position.product is Product.CNC and position.quantity < 0
+        if instrument is None or sold_delivery:
+            return 0.0
+        return blocked_for(instrument, position.product, position.quantity, position.average_price, self._rates)

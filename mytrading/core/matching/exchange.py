@@ -1,0 +1,268 @@
+"""The paper exchange: orders on bid and ask, positions, cash, square-off and expiry. One for simulator and backtest.
+
+A BUY executes at the ask and a SELL at the bid; a marketable LIMIT gets that better price, a resting one its own
+limit when the other side touches it; SL and SL-M wait for LTP to reach the trigger. Fills are whole. Time, marks and
+settlement prices are arguments. The one rule: each call answers a `Changes` with everything it changed, which the
+caller stores before telling anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+
+from msgspec.structs import replace
+
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.matching.checks import order_problem, price_problem
+from mytrading.core.matching.desk import Desk
+from mytrading.core.matching.funds import blocked_for, shortage
+from mytrading.core.matching.model import BookOrder, Books, Changes, Mark, OrderRequest, Refusal
+from mytrading.core.matching.positions import opening_part
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+from mytrading.messages.instruments import Instrument
+
+MarkOf = Callable[[str], Mark | None]
+InstrumentOf = Callable[[str], Instrument | None]
+SettlementOf = Callable[[Instrument], float]
+
+SQUARE_OFF_OWNER = "AUTO_SQUARE_OFF"
+_STOPS = (OrderType.SL, OrderType.SL_M)
+
+
+class Exchange:
+    """Matching, books and the venue's own clockwork. `on_mark` without live orders costs one look-up."""
+
+    def __init__(self, calendar: Calendar, facts: ContractFacts, instrument_of: InstrumentOf, books: Books) -> None:
+        self._calendar = calendar
+        self._facts = facts
+        self._instrument_of = instrument_of
+        self.desk = Desk(books, instrument_of, facts.margin)
+
+    def instruments_at_work(self) -> Iterable[str]:
+        """The instruments that have live orders and must be marked on every tick."""
+        return self.desk.resting.keys()
+
+    def place(self, request: OrderRequest, mark: Mark | None, now: int) -> tuple[BookOrder | Refusal, Changes]:
+        """Accept an order, and fill it if the mark allows; a `Refusal` leaves the books as they were.
+
+        Selling shares for delivery that are not held is the exception: it leaves a rejected row and its id.
+        """
+        desk = self.desk
+        if problem := self._problem(request, mark, now):
+            return Refusal(problem), desk.take_changes()
+        assert mark is not None
+        signed = request.side.sign * request.quantity
+        if problem := self._delivery_problem(request):
+            order = desk.open_order(request, BrokerStatus.REJECTED, now, mark.ltp, 0.0, problem)
+            return Refusal(problem, order.order_id), desk.take_changes()
+        required = self._required(request, signed, mark)
+        if problem := shortage(required, desk.available()):
+            return Refusal(problem), desk.take_changes()
+        waits = request.order_type in _STOPS
+        status = BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN
+        order = desk.open_order(request, status, now, mark.ltp, required)
+        if self._calendar.is_open(_exchange_of(request.instrument), now):
+            order = self._work(order, mark, now, fresh=True)
+        return order, desk.take_changes()
+
+    def modify(
+        self, order_id: str, quantity: int, price: float, trigger_price: float, mark: Mark | None, now: int
+    ) -> tuple[BookOrder | Refusal, Changes]:
+        """Change what an order still asks for; type, side and product stay."""
+        desk = self.desk
+        order = desk.orders.get(order_id)
+        if order is None:
+            return Refusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
+        if not order.live:
+            return Refusal(f"Cannot modify order in {order.status} status"), desk.take_changes()
+        request = _modified(order.request, quantity, price, trigger_price)
+        instrument = self._instrument_of(request.instrument)
+        if instrument is None or mark is None:
+            return Refusal(f"{request.instrument} is no longer listed"), desk.take_changes()
+        problem = _unfit_for_type(order.request.order_type, price, trigger_price)
+        problem = problem or order_problem(request, instrument) or price_problem(request, instrument)
+        if problem:
+            return Refusal(problem), desk.take_changes()
+        required = self._required(request, request.side.sign * request.quantity, mark)
+        if problem := shortage(required, desk.available() + order.blocked):
+            return Refusal(problem), desk.take_changes()
+        order = desk.keep(replace(order, request=request, blocked=required, updated_ns=now))
+        if self._calendar.is_open(instrument.exchange, now):
+            order = self._work(order, mark, now, fresh=True)
+        return order, desk.take_changes()
+
+    def cancel(self, order_id: str, now: int) -> tuple[BookOrder | Refusal, Changes]:
+        """Take a live order out of the market."""
+        desk = self.desk
+        order = desk.orders.get(order_id)
+        if order is None:
+            return Refusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
+        if not order.live:
+            return Refusal(f"Cannot cancel order in {order.status} status"), desk.take_changes()
+        return desk.end_order(order, BrokerStatus.CANCELLED, now), desk.take_changes()
+
+    def reject(self, order_id: str, reason: str, now: int) -> Changes:
+        """End a live order as the broker's risk desk would, after it was accepted."""
+        order = self.desk.orders.get(order_id)
+        if order is not None and order.live:
+            self.desk.end_order(order, BrokerStatus.REJECTED, now, reason)
+        return self.desk.take_changes()
+
+    def on_mark(self, instrument: str, mark: Mark, now: int) -> Changes | None:
+        """Work the live orders of an instrument at a new mark, oldest first; None if it has none."""
+        resting = self.desk.resting.get(instrument)
+        if not resting or not self._calendar.is_open(_exchange_of(instrument), now):
+            return None
+        for order_id in list(resting):
+            order = self.desk.orders[order_id]
+            if order.live:
+                self._work(order, mark, now, fresh=False)
+        return self.desk.take_changes()
+
+    def advance(self, now: int, mark_of: MarkOf, settlement_of: SettlementOf) -> Changes | None:
+        """What the venue does by the clock: new day, square-off, expiry at the close, end of day orders.
+
+        Call it about once a market minute or more; each thing happens once a day. None if nothing was due.
+        """
+        desk = self.desk
+        today = self._calendar.trading_day(now).isoformat()
+        if desk.account.day != today:
+            if desk.account.day and not desk.account.closed:
+                self._close_day(date.fromisoformat(desk.account.day), now, settlement_of)
+            desk.begin_day(today)
+        day = date.fromisoformat(today)
+        if not desk.account.squared_off and self._square_off_due(day, now):
+            self._square_off(mark_of, now)
+        if not desk.account.closed and self._closed(day, now):
+            self._close_day(day, now, settlement_of)
+        changes = desk.take_changes()
+        return None if changes.empty and not desk.day_changed() else changes
+
+    def _problem(self, request: OrderRequest, mark: Mark | None, now: int) -> str:
+        instrument = self._instrument_of(request.instrument)
+        if instrument is None:
+            exchange, _, symbol = request.instrument.partition(":")
+            return f"Symbol {symbol} not found on {exchange}"
+        if problem := order_problem(request, instrument):
+            return problem
+        if mark is None or mark.ltp <= 0:
+            return (
+                f"Cannot place {request.order_type} order for {instrument.symbol} - unable to fetch current price. "
+                "Please try again later or use LIMIT order with a specific price."
+            )
+        return self._session_problem(request, instrument.exchange, now)
+
+    def _session_problem(self, request: OrderRequest, exchange: str, now: int) -> str:
+        day = self._calendar.trading_day(now)
+        session = self._calendar.session(exchange, day)
+        if session is None or now >= session.close_ns:
+            return (
+                f"{exchange} is closed: orders are taken until the close of a trading day; send it in the next session"
+            )
+        if now < session.open_ns and request.order_type is OrderType.MARKET:
+            return f"{exchange} has not opened: expected a LIMIT, SL or SL-M order before the open, found MARKET"
+        if request.product is Product.MIS and self._square_off_due(day, now):
+            at = self._facts.square_off.get(exchange)
+            return (
+                f"MIS orders cannot be placed after square-off time ({at:%H:%M} IST). Trading resumes at 09:00 AM IST."
+            )
+        return ""
+
+    def _delivery_problem(self, request: OrderRequest) -> str:
+        if request.product is not Product.CNC or request.side is not Side.SELL:
+            return ""
+        symbol = request.instrument.partition(":")[2]
+        held = max(self.desk.position(request.instrument, Product.CNC).quantity, 0)
+        stored = self.desk.held_shares(request.instrument)
+        if held + stored == 0:
+            return (
+                f"Cannot sell {symbol} in CNC. No positions or holdings available. "
+                "CNC (delivery) requires existing shares. Use MIS for intraday short selling."
+            )
+        if request.quantity > held + stored:
+            return (
+                f"Cannot sell {request.quantity} shares of {symbol} in CNC. "
+                f"Only {held + stored} shares available (Position: {held}, Holdings: {stored})"
+            )
+        return ""
+
+    def _required(self, request: OrderRequest, signed: int, mark: Mark) -> float:
+        instrument = self._instrument_of(request.instrument)
+        assert instrument is not None
+        if request.product is Product.CNC and request.side is Side.SELL:
+            return 0.0
+        held = self.desk.position(request.instrument, request.product).quantity
+        opening = opening_part(held, signed)
+        price = request.price or request.trigger_price or mark.opposite(request.side)
+        return blocked_for(instrument, request.product, opening, price, self._facts.margin)
+
+    def _work(self, order: BookOrder, mark: Mark, now: int, *, fresh: bool) -> BookOrder:
+        """Let an order act on a mark: trigger it, and fill it if its price is there."""
+        request = order.request
+        if order.status is BrokerStatus.TRIGGER_PENDING:
+            if not _triggered(request, mark.ltp):
+                return order
+            order = self.desk.keep(replace(order, status=BrokerStatus.OPEN, triggered=True, updated_ns=now))
+            fresh = True
+        price = mark.opposite(request.side)
+        if request.order_type in (OrderType.LIMIT, OrderType.SL):
+            if not (price <= request.price if request.side is Side.BUY else price >= request.price):
+                return order
+            price = price if fresh else request.price
+        return self.desk.fill_order(order, price, now)
+
+    def _square_off_due(self, day: date, now: int) -> bool:
+        at = self._facts.square_off.get("NFO")
+        return at is not None and now >= to_ns(day, at)
+
+    def _square_off(self, mark_of: MarkOf, now: int) -> None:
+        desk = self.desk
+        for order in [order for order in desk.orders.values() if order.live and order.request.product is Product.MIS]:
+            desk.end_order(order, BrokerStatus.CANCELLED, now, "cancelled by the venue's square-off")
+        for position in desk.open_positions():
+            if position.product is Product.MIS:
+                desk.flatten(position, mark_of(position.instrument), now, SQUARE_OFF_OWNER)
+        desk.account = replace(desk.account, squared_off=True)
+
+    def _closed(self, day: date, now: int) -> bool:
+        ends = [s.close_ns for name in ("NSE", "NFO") if (s := self._calendar.session(name, day)) is not None]
+        return bool(ends) and now >= max(ends)
+
+    def _close_day(self, day: date, now: int, settlement_of: SettlementOf) -> None:
+        desk = self.desk
+        for order in [order for order in desk.orders.values() if order.live]:
+            desk.end_order(order, BrokerStatus.CANCELLED, now, "day order expired at the close")
+        for position in desk.open_positions():
+            instrument = self._instrument_of(position.instrument)
+            if instrument is not None and instrument.expiry and instrument.expiry <= day.isoformat():
+                desk.settle(position, settlement_of(instrument))
+        desk.account = replace(desk.account, closed=True)
+
+
+def _exchange_of(instrument: str) -> str:
+    return instrument.partition(":")[0]
+
+
+def _triggered(request: OrderRequest, ltp: float) -> bool:
+    if request.side is Side.BUY:
+        return ltp >= request.trigger_price
+    return ltp <= request.trigger_price
+
+
+def _modified(request: OrderRequest, quantity: int, price: float, trigger_price: float) -> OrderRequest:
+    return replace(
+        request,
+        quantity=quantity,
+        price=price or request.price,
+        trigger_price=trigger_price or request.trigger_price,
+    )
+
+
+def _unfit_for_type(order_type: OrderType, price: float, trigger_price: float) -> str:
+    if price and order_type is OrderType.SL_M:
+        return f"price cannot be modified for {order_type} orders; send 0"
+    if trigger_price and order_type is OrderType.LIMIT:
+        return f"trigger_price cannot be modified for {order_type} orders; send 0"
+    return ""

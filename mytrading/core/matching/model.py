@@ -1,0 +1,148 @@
+"""The values of the paper exchange: what is asked, what it keeps, what it answers.
+
+Used by `Exchange`, the simulator's store and row shapes, and the backtest. The one rule: every value is frozen; a
+change of an order or position is a new value, so that what was stored or published can never change behind it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """An instrument's prices at a moment, rupees; `bid` or `ask` 0 where nobody stands on that side."""
+
+    ltp: float
+    bid: float = 0.0
+    ask: float = 0.0
+
+    def opposite(self, side: Side) -> float:
+        """What an order of `side` executes at: the ask for a buy, the bid for a sell, LTP where that side is empty."""
+        return (self.ask if side is Side.BUY else self.bid) or self.ltp
+
+
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as asked for. `quantity` in units, prices in rupees, 0 where the type has none."""
+
+    instrument: str
+    side: Side
+    quantity: int
+    order_type: OrderType = OrderType.MARKET
+    product: Product = Product.MIS
+    price: float = 0.0
+    trigger_price: float = 0.0
+    strategy: str = ""
+
+
+class BookOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as the exchange keeps it; times are market ns, `blocked` the rupees held for its open part."""
+
+    order_id: str
+    request: OrderRequest
+    status: BrokerStatus
+    day: str
+    placed_ns: int
+    updated_ns: int
+    filled: int = 0
+    average_price: float = 0.0
+    reference_price: float = 0.0
+    blocked: float = 0.0
+    triggered: bool = False
+    reason: str = ""
+
+    @property
+    def live(self) -> bool:
+        """True while it can still fill."""
+        return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
+
+
+class BookTrade(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution."""
+
+    trade_id: str
+    order_id: str
+    instrument: str
+    side: Side
+    product: Product
+    quantity: int
+    price: float
+    day: str
+    at_ns: int
+    strategy: str = ""
+
+
+class BookPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """The net of one instrument and product; `quantity` signed, `realised_today` reset each day."""
+
+    instrument: str
+    product: Product
+    quantity: int = 0
+    average_price: float = 0.0
+    realised_today: float = 0.0
+    blocked: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, Product]:
+        """What it is kept under."""
+        return self.instrument, self.product
+
+    def unrealised(self, ltp: float) -> float:
+        """Rupees it would make if closed at `ltp`."""
+        return (ltp - self.average_price) * self.quantity if self.quantity else 0.0
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True):
+    """Delivered shares."""
+
+    instrument: str
+    quantity: int
+    average_price: float
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Cash and the day the books stand on; `realised` is of all time."""
+
+    capital: float
+    realised: float = 0.0
+    realised_today: float = 0.0
+    day: str = ""
+    next_order: int = 1
+    next_trade: int = 1
+    squared_off: bool = False
+    closed: bool = False
+
+
+class Books(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the exchange knows: what a restart puts back."""
+
+    account: Account
+    orders: tuple[BookOrder, ...] = ()
+    trades: tuple[BookTrade, ...] = ()
+    positions: tuple[BookPosition, ...] = ()
+    holdings: tuple[Holding, ...] = ()
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call changed: the new values, in order, and the keys that are gone. Store them in one transaction."""
+
+    orders: tuple[BookOrder, ...] = ()
+    trades: tuple[BookTrade, ...] = ()
+    positions: tuple[BookPosition, ...] = ()
+    gone: tuple[tuple[str, Product], ...] = ()
+    holdings: tuple[Holding, ...] = ()
+    account: Account
+
+    @property
+    def empty(self) -> bool:
+        """True if nothing of the books changed."""
+        return not (self.orders or self.trades or self.positions or self.gone or self.holdings)
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A definitive no. `order_id` is set where the books keep a rejected row of it."""
+
+    reason: str
+    order_id: str = ""
+    not_found: bool = False
