@@ -1,0 +1,251 @@
+"""Logging of daemons and the command line: events with fields, JSON lines in files, readable lines on the console.
+
+`logs/main.log` holds everything, `trade.log` every event of an order, `performance.log` figures, `error.log` errors
+and alerts; all processes share them. An event is a dotted past-tense name, what it says are fields:
+`log.info("order.accepted", order_id=…, state=…)`. The one rule: no secret reaches a file; `configure_logging` is told
+the secrets, fields named like one are masked, and any other occurrence is replaced in the finished line.
+"""
+
+from __future__ import annotations
+
+import logging as stdlib_logging
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Mapping, MutableMapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import msgspec
+
+from mytrading.runtime.logfiles import SharedLogFile
+
+_unset = object()
+_rich = sys.modules.get("rich", _unset)
+# structlog loads rich, if it is installed, for a console that is not used here: 100 ms and 20 MB in every daemon.
+sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    del sys.modules["rich"]
+    if _rich is not _unset:
+        sys.modules["rich"] = _rich  # type: ignore[assignment]
+
+__all__ = [
+    "alert_logger",
+    "configure_logging",
+    "get_logger",
+    "level_number",
+    "performance_logger",
+    "setup_logging",
+    "trade_logger",
+]
+
+LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+_IST = timezone(timedelta(hours=5, minutes=30))
+_MASK = "***"
+_SECRET_WORDS = ("api_key", "apikey", "password", "secret", "authorization", "bot_token")
+_SECRET_NAMES = frozenset({"key", "token"})
+_MAX_LINE = 16_384
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[1;31m", "debug": "\x1b[2m"}
+_FIXED = ("time", "level", "component", "source", "event")
+
+Event = MutableMapping[str, Any]
+
+
+def level_number(level: str) -> int:
+    """10 to 50 for a level's name in any case; `ValueError` names the allowed ones."""
+    number = LEVELS.get(level.upper())
+    if number is None:
+        raise ValueError(f"log level {level!r}: expected one of {', '.join(LEVELS)}")
+    return number
+
+
+class _Files:
+    """The four files, and which lines go to which."""
+
+    def __init__(self, folder: Path, max_bytes: int, retention_days: int, off: Iterable[str]) -> None:
+        names = [name for name in ("main", "trade", "performance", "error") if name not in off]
+        self._files = {name: SharedLogFile(folder / f"{name}.log", max_bytes, retention_days) for name in names}
+
+    def write(self, channel: str, number: int, threshold: int, line: bytes) -> None:
+        if channel in ("trade", "performance"):
+            self._append(channel, line)
+        if number >= threshold and channel != "performance":
+            self._append("main", line)
+        if number >= LEVELS["ERROR"] or channel == "alert":
+            self._append("error", line)
+
+    def _append(self, name: str, line: bytes) -> None:
+        if (file := self._files.get(name)) is not None:
+            file.write(line)
+
+
+class _Sink:
+    """The end of the chain: renders an event once for files and once for the console, and masks secrets in both."""
+
+    def __init__(
+        self, component: str, threshold: int, files: _Files | None, console: IO[str] | None, secrets: Iterable[str]
+    ) -> None:
+        self._component = component
+        self._threshold = threshold
+        self._files = files
+        self._console = console
+        self._secrets = [secret for secret in secrets if secret]
+        self._encoder = msgspec.json.Encoder(enc_hook=str)
+
+    def emit(self, event: Event, level: str) -> None:
+        number = LEVELS.get(level.upper(), LEVELS["INFO"])
+        channel = event.pop("channel", "main")
+        moment = datetime.fromtimestamp(time.time(), _IST)
+        head = {
+            "time": moment.isoformat(timespec="microseconds"),
+            "level": level,
+            "component": self._component,
+            "event": event.pop("event", ""),
+        }
+        fields = head | {f"{name}_" if name in head else name: value for name, value in event.items()}
+        if self._files is not None:
+            self._files.write(channel, number, self._threshold, self._json_line(fields))
+        if self._console is not None and number >= self._threshold and channel != "performance":
+            self._print(moment, level, fields)
+
+    def _json_line(self, fields: Mapping[str, Any]) -> bytes:
+        try:
+            line = self._encoder.encode(fields)
+        except (TypeError, ValueError):
+            line = self._encoder.encode({name: ascii(value) for name, value in fields.items()})
+        if len(line) > _MAX_LINE:
+            kept = {name: fields[name] for name in _FIXED if name in fields}
+            line = self._encoder.encode({**kept, "cut": line[: _MAX_LINE // 2].decode(errors="replace")})
+        return self._masked(line.decode()).encode() + b"\n"
+
+    def _print(self, moment: datetime, level: str, fields: Mapping[str, Any]) -> None:
+        console = self._console
+        if console is None:
+            return
+        text = self._masked(_console_line(moment, level, fields))
+        colour = _COLOURS.get(level, "") if console.isatty() else ""
+        try:
+            console.write(f"{colour}{text}\x1b[0m\n" if colour else f"{text}\n")
+            console.flush()
+        except (OSError, ValueError):
+            self._console = None
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, _MASK)
+        return text
+
+
+def _console_line(moment: datetime, level: str, fields: Mapping[str, Any]) -> str:
+    head = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {level:<8} {fields['component']:<10} {fields['event']}"
+    pairs = [f"{name}={_shown(value)}" for name, value in fields.items() if name not in _FIXED and name != "exception"]
+    trace = f"\n{fields['exception']}" if "exception" in fields else ""
+    return " ".join([head, *pairs]) + trace
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.2f}"
+    text = str(value)
+    return repr(text) if " " in text or not text else text
+
+
+def mask_fields(_logger: object, _method: str, event: Event) -> Event:
+    """Replace the values of fields named like a secret."""
+    for name in event:
+        low = name.lower()
+        if low in _SECRET_NAMES or any(word in low for word in _SECRET_WORDS):
+            event[name] = _MASK
+    return event
+
+
+def render_exception(_logger: object, _method: str, event: Event) -> Event:
+    """Turn `exc_info` into a text field `exception`."""
+    info = event.pop("exc_info", None)
+    if info:
+        error = info if isinstance(info, BaseException) else (info[1] if isinstance(info, tuple) else sys.exc_info()[1])
+        if error is not None:
+            event["exception"] = "".join(traceback.format_exception(error)).rstrip()
+    return event
+
+
+class _Emit:
+    """The last processor: hands the event to the sink."""
+
+    def __init__(self, sink: _Sink) -> None:
+        self._sink = sink
+
+    def __call__(self, _logger: object, method: str, event: Event) -> NoReturn:
+        self._sink.emit(event, "error" if method == "exception" else method)
+        raise structlog.DropEvent
+
+
+class _ForwardHandler(stdlib_logging.Handler):
+    """Sends warnings of the libraries down the same chain."""
+
+    def emit(self, record: stdlib_logging.LogRecord) -> None:
+        level = record.levelname.lower() if record.levelname in LEVELS else "warning"
+        log = get_logger(record.name)
+        getattr(log, level)("library.logged", message=record.getMessage(), exc_info=record.exc_info)
+
+
+def configure_logging(
+    component: str,
+    log_dir: Path | str | None,
+    level: str = "INFO",
+    console: bool = True,
+    *,
+    secrets: Iterable[str] = (),
+    max_bytes: int = 100_000_000,
+    retention_days: int = 30,
+    off: Iterable[str] = (),
+    stream: IO[str] | None = None,
+) -> None:
+    """Set up this process's logging; call it once, first, and again to change it.
+
+    `component` is the daemon's name. Without `log_dir` no files are written. `level` bounds console and main log;
+    the trade log holds every event of an order whatever the level. `off` names files not to write (trade,
+    performance, error). The console is standard error.
+    """
+    threshold = level_number(level)
+    files = _Files(Path(log_dir), max_bytes, retention_days, off) if log_dir is not None else None
+    sink = _Sink(component, threshold, files, (stream or sys.stderr) if console else None, secrets)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, mask_fields, render_exception, _Emit(sink)],
+        wrapper_class=structlog.make_filtering_bound_logger(min(threshold, LEVELS["INFO"])),
+        logger_factory=lambda *_: None,
+        cache_logger_on_first_use=False,
+    )
+    root = stdlib_logging.getLogger()
+    root.handlers = [_ForwardHandler(level=stdlib_logging.WARNING)]
+
+
+setup_logging = configure_logging
+
+
+def get_logger(name: str = "") -> structlog.typing.FilteringBoundLogger:
+    """A logger; `name` (a module's or a part's) becomes the field `source`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**({"source": name} if name else {}))
+    return logger
+
+
+def trade_logger() -> structlog.typing.FilteringBoundLogger:
+    """For every event of an order: `trade_logger().info("order.filled", order_id=…, state=…)`."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="trade")
+    return logger
+
+
+def performance_logger() -> structlog.typing.FilteringBoundLogger:
+    """For figures, which go to the performance log alone."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="performance")
+    return logger
+
+
+def alert_logger() -> structlog.typing.FilteringBoundLogger:
+    """For alerts, which stand in the error log whatever their severity."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="alert")
+    return logger

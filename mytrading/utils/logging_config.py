@@ -1,0 +1,7 @@
+"""The logging functions under the module name of the user's README; they live in `mytrading.runtime.logging`."""
+
+from __future__ import annotations
+
+from mytrading.runtime.logging import configure_logging, get_logger, performance_logger, setup_logging, trade_logger
+
+__all__ = ["configure_logging", "get_logger", "performance_logger", "setup_logging", "trade_logger"]
