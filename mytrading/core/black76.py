@@ -82,7 +82,7 @@ def normal_cdf(x: Array) -> Array:
     return np.asarray(0.5 * erfc).reshape(np.shape(x))
 
 
-def price(forward: Array, strike: Array, years: Array, volatility: Array, rate: float, is_call: bool) -> Array:
+def price(forward: Array, strike: Array | float, years: Array, volatility: Array, rate: float, is_call: bool) -> Array:
     """Black-76 premium in the forward's currency units, elementwise; intrinsic value where no time is left.
 
     `forward`, `strike` in points, `years` to expiry (calendar), `volatility` and `rate` a year (0.13 is 13 %).

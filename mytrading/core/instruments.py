@@ -15,7 +15,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 _RULES = "ATM, ITM n, OTM n or STRIKE n"
 
 
-class NoSuchContract(ValueError):  # noqa: N818  (named by what the operator must do: name a listed contract)
+class NoSuchContract(ValueError):
     """A contract that is not listed, or a strike rule that leads off the list."""
 
 

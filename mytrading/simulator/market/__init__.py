@@ -1,0 +1,1 @@
+"""The simulated market: seeded paths or a replayed file, one volatility surface, quotes and history."""

@@ -1,0 +1,165 @@
+"""One market day: when the underlying ticks, and every instrument's quote at each of those ticks.
+
+Used by `World` (which makes days), the driver (live quotes) and history (bars). The one rule: an instrument's whole
+day is computed when somebody first asks for it and never changes, so live quotes, high and low, and today's bars
+agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.core.calendar import Session
+from mytrading.messages.instruments import Instrument, InstrumentKind
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """An instrument's market at a tick: prices in rupees, `volume` of the day so far, 0 for what it has not."""
+
+    instrument: Instrument
+    at_ns: int
+    ltp: float
+    bid: float
+    ask: float
+    volume: int
+    oi: int
+    open: float
+    high: float
+    low: float
+    prev_close: float
+
+
+class Series(NamedTuple):
+    """An instrument's day by tick index, prices in ticks; `first` and `last` bound its session's indices."""
+
+    ltp: NDArray[np.int32]
+    high: NDArray[np.int32]
+    low: NDArray[np.int32]
+    volume: NDArray[np.int64]
+    bid: Floats | None
+    ask: Floats | None
+    first: int
+    last: int
+    prev_close: float
+    open_interest: int
+
+
+class Prices(NamedTuple):
+    """What a pricer answers: rupees per tick index, volume so far, and the close of the day before."""
+
+    ltp: Floats
+    volume: Ints
+    prev_close: float
+    open_interest: int
+    bid: Floats | None = None
+    ask: Floats | None = None
+
+
+Pricer = Callable[[Instrument], Prices]
+
+
+class MarketDay:
+    """The ticks of one day. `times` are ns UTC, ascending; `sessions` bounds each exchange's trading."""
+
+    def __init__(self, day: date, times: Ints, sessions: dict[str, Session], pricer: Pricer, *, replayed: bool) -> None:
+        self.day = day
+        self.times = times
+        self.replayed = replayed
+        self._sessions = sessions
+        self._pricer = pricer
+        self._series: dict[str, Series] = {}
+
+    @property
+    def close_ns(self) -> int:
+        """The last close of the day."""
+        return max(session.close_ns for session in self._sessions.values())
+
+    @property
+    def open_ns(self) -> int:
+        """The first open of the day."""
+        return min(session.open_ns for session in self._sessions.values())
+
+    def session(self, exchange: str) -> Session:
+        """An exchange's session of this day."""
+        return self._sessions[exchange]
+
+    def index_at(self, now: int) -> int:
+        """The index of the last tick at or before a time; -1 before the first."""
+        return int(np.searchsorted(self.times, now, side="right")) - 1
+
+    def trades_at(self, instrument: Instrument, index: int) -> bool:
+        """Whether an instrument has a new quote at a tick; a replayed index also has those outside the session."""
+        if self.replayed and instrument.kind is InstrumentKind.INDEX:
+            return True
+        series = self.series(instrument)
+        return series.first <= index <= series.last
+
+    def series(self, instrument: Instrument) -> Series:
+        """An instrument's day; computed at the first call (about 5 ms), then kept."""
+        found = self._series.get(instrument.id)
+        if found is None:
+            found = self._series[instrument.id] = self._make(instrument)
+        return found
+
+    def _make(self, instrument: Instrument) -> Series:
+        prices = self._pricer(instrument)
+        session = self._sessions[instrument.exchange]
+        end = session.final_ns if instrument.kind is InstrumentKind.INDEX else session.close_ns
+        first = int(np.searchsorted(self.times, session.open_ns, side="left"))
+        last = int(np.searchsorted(self.times, end, side="right")) - 1
+        ltp = np.maximum(np.rint(prices.ltp / instrument.tick_size), 1).astype(np.int32)
+        high, low = ltp.copy(), ltp.copy()
+        if first <= last:
+            high[first:] = np.maximum.accumulate(ltp[first:])
+            low[first:] = np.minimum.accumulate(ltp[first:])
+        return Series(
+            ltp, high, low, prices.volume, prices.bid, prices.ask, first, last, prices.prev_close, prices.open_interest
+        )
+
+    def quote(self, instrument: Instrument, index: int) -> Quote:
+        """The market of an instrument at a tick; before its first tick, yesterday's close without bid and ask."""
+        series = self.series(instrument)
+        index = index if index <= series.last or self._runs_on(instrument) else series.last
+        if index < 0 or (index < series.first and not self._runs_on(instrument)):
+            at = int(self.times[max(index, 0)])
+            return Quote(instrument, at, series.prev_close, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, series.prev_close)
+        tick = instrument.tick_size
+        units = int(series.ltp[index])
+        bid, ask = _spread(series, index, units, instrument)
+        opened = int(series.ltp[min(series.first, index)])
+        return Quote(
+            instrument,
+            int(self.times[index]),
+            round(units * tick, 2),
+            bid,
+            ask,
+            int(series.volume[index]),
+            series.open_interest,
+            round(opened * tick, 2),
+            round(int(series.high[index]) * tick, 2),
+            round(int(series.low[index]) * tick, 2),
+            series.prev_close,
+        )
+
+    def _runs_on(self, instrument: Instrument) -> bool:
+        return self.replayed and instrument.kind is InstrumentKind.INDEX
+
+
+def _spread(series: Series, index: int, units: int, instrument: Instrument) -> tuple[float, float]:
+    if series.bid is not None and series.ask is not None:
+        return round(float(series.bid[index]), 2), round(float(series.ask[index]), 2)
+    if instrument.kind is InstrumentKind.INDEX:
+        return 0.0, 0.0
+    half = 1 + units // 600 if instrument.kind.is_option else 1
+    bid = max(units - half, 1)
+    ask = max(units + half, bid + 1)
+    return round(bid * instrument.tick_size, 2), round(ask * instrument.tick_size, 2)

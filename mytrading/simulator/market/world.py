@@ -1,0 +1,246 @@
+"""The simulated world: price levels over the days, the market day of any date, and what is listed on it.
+
+Used by the simulator's driver and by history. Days follow each other from an anchor (the first market day and its
+opening prices), forwards and backwards, each close leading to the next open by a gap. The one rule: a day depends on
+seed, anchor and date only.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.core.calendar import Calendar, Session
+from mytrading.core.contracts import ContractFacts, Underlying, list_instruments
+from mytrading.core.instruments import InstrumentBook
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.simulator.market.day import MarketDay, Prices
+from mytrading.simulator.market.replay import TickFile
+from mytrading.simulator.market.shapes import Shapes
+from mytrading.simulator.market.surface import theoretical, years_to
+
+_SECOND = 1_000_000_000
+_DAYS_KEPT = 8
+_EXCHANGES = ("NSE", "NSE_INDEX", "NFO")
+_SHARES_A_DAY = 8_000_000
+_FUTURE_LOTS_A_DAY = 180_000
+
+
+class World:
+    """All market days of a seed; with `ticks`, their day is that file for `replayed` and generated around it."""
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        facts: ContractFacts,
+        seed: int,
+        anchor: date,
+        ticks: TickFile | None = None,
+        replayed: str = "NIFTY",
+    ) -> None:
+        self.calendar = calendar
+        self.facts = facts
+        self._shapes = Shapes(seed)
+        self._anchor = anchor
+        self._ticks = ticks
+        self._replayed = replayed
+        self._days: dict[date, MarketDay] = {}
+        self._opens: dict[tuple[str, date], float] = {}
+        self._closes: dict[tuple[str, date], float] = {}
+        for name, underlying in facts.underlyings.items():
+            self._opens[name, anchor] = self._anchor_open(name, underlying)
+
+    def _anchor_open(self, name: str, underlying: Underlying) -> float:
+        if self._ticks is not None and name == self._replayed:
+            session = self.calendar.session(underlying.exchange, self._ticks.day)
+            first = 0 if session is None else int(np.searchsorted(self._ticks.times, session.open_ns))
+            return float(self._ticks.ltp[min(first, len(self._ticks.ltp) - 1)])
+        shift = self._shapes.rng(name, self._anchor, 9).normal() * 0.004
+        return float(underlying.reference_price * np.exp(shift))
+
+    def sessions(self, day: date) -> dict[str, Session] | None:
+        """Each exchange's session of a day; None on a day without trading."""
+        found = {name: self.calendar.session(name, day) for name in _EXCHANGES}
+        sessions = {name: session for name, session in found.items() if session is not None}
+        return sessions if len(sessions) == len(_EXCHANGES) else None
+
+    def listing(self, day: date) -> InstrumentBook:
+        """What is listed on a day, strikes about that day's open."""
+        prices = {name: self.opening(name, day) for name in self.facts.underlyings}
+        return InstrumentBook(list_instruments(self.facts, self.calendar, day, prices))
+
+    def opening(self, name: str, day: date) -> float:
+        """An underlying's opening price on a trading day."""
+        if (name, day) in self._opens:
+            return self._opens[name, day]
+        if day > self._anchor:
+            for step in self._trading_days(self._anchor, day):
+                before = self.calendar.previous_trading_day("NSE", step)
+                self._opens[name, step] = self.closing(name, before) * float(np.exp(self._gap(name, step)))
+        else:
+            for step in reversed(self._trading_days(day, self._anchor)):
+                before = self.calendar.previous_trading_day("NSE", step)
+                self._closes[name, before] = self._opens[name, step] / float(np.exp(self._gap(name, step)))
+                self._opens[name, before] = self._closes[name, before] / float(np.exp(self._move(name, before)))
+        return self._opens[name, day]
+
+    def closing(self, name: str, day: date) -> float:
+        """An underlying's closing price on a trading day."""
+        if (name, day) not in self._closes:
+            if self._ticks is not None and day == self._ticks.day and name == self._replayed:
+                self._closes[name, day] = float(self._ticks.ltp[-1])
+            else:
+                self._closes[name, day] = self.opening(name, day) * float(np.exp(self._move(name, day)))
+        return self._closes[name, day]
+
+    def day(self, day: date) -> MarketDay:
+        """The market of a trading day; `ValueError` on a day without trading."""
+        if day not in self._days:
+            while len(self._days) >= _DAYS_KEPT:
+                self._days.pop(next(iter(self._days)))
+            self._days[day] = self._make(day)
+        return self._days[day]
+
+    def settlement(self, instrument: Instrument, day: date) -> float:
+        """What an expired contract is worth: a future the underlying's close, an option its part in the money."""
+        spot = self.closing(instrument.underlying, day)
+        if instrument.kind is InstrumentKind.FUT:
+            return round(spot, 2)
+        sign = 1.0 if instrument.kind is InstrumentKind.CE else -1.0
+        return round(max(sign * (spot - instrument.strike), 0.0), 2)
+
+    def _trading_days(self, first: date, last: date) -> list[date]:
+        """The trading days after `first`, up to and with `last`."""
+        days = []
+        step = first
+        while step < last:
+            step = self.calendar.next_trading_day("NSE", step)
+            days.append(step)
+        return days
+
+    def _gap(self, name: str, day: date) -> float:
+        return self._shapes.gap_and_move(name, day, self.facts.underlyings[name].volatility)[0]
+
+    def _move(self, name: str, day: date) -> float:
+        return self._shapes.gap_and_move(name, day, self.facts.underlyings[name].volatility)[1]
+
+    def _make(self, day: date) -> MarketDay:
+        sessions = self.sessions(day)
+        if sessions is None:
+            raise ValueError(f"{day}: expected a trading day of NSE and NFO, found none in config/calendar.toml")
+        opens = min(session.open_ns for session in sessions.values())
+        closes = max(session.close_ns for session in sessions.values())
+        ticks = self._ticks if self._ticks is not None and day == self._ticks.day else None
+        regular = np.arange(opens, closes + 1, _SECOND, dtype=np.int64)
+        times = regular if ticks is None else ticks.times
+        seconds = np.clip((times - opens) // _SECOND, 0, len(regular) - 1)
+        pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed)
+        return MarketDay(day, times, sessions, pricer, replayed=ticks is not None)
+
+    def spot_path(
+        self, name: str, day: date, seconds: NDArray[np.int64], span: int, ticks: TickFile | None
+    ) -> NDArray[np.float64]:
+        """An underlying's price at each second index of a day."""
+        if ticks is not None and name == self._replayed:
+            return ticks.ltp
+        underlying = self.facts.underlyings[name]
+        path = self._shapes.path(name, day, underlying.volatility, span)
+        return np.asarray(self.opening(name, day) * np.exp(path[seconds]))
+
+    @property
+    def shapes(self) -> Shapes:
+        """The draws of this world's seed."""
+        return self._shapes
+
+
+class _Pricer:
+    """Prices any instrument over one day's ticks."""
+
+    def __init__(
+        self,
+        world: World,
+        day: date,
+        times: NDArray[np.int64],
+        seconds: NDArray[np.int64],
+        span: int,
+        ticks: TickFile | None,
+        replayed: str,
+    ) -> None:
+        self._world = world
+        self._day = day
+        self._times = times
+        self._seconds = seconds
+        self._span = span
+        self._ticks = ticks
+        self._replayed = replayed
+        self._spot: dict[str, NDArray[np.float64]] = {}
+        self._path = partial(world.spot_path, day=day, seconds=seconds, span=span, ticks=ticks)
+
+    def __call__(self, instrument: Instrument) -> Prices:
+        if instrument.kind.is_derivative:
+            return self._derivative(instrument)
+        return self._underlying(instrument)
+
+    def _spot_of(self, name: str) -> NDArray[np.float64]:
+        if name not in self._spot:
+            self._spot[name] = self._path(name)
+        return self._spot[name]
+
+    def _underlying(self, instrument: Instrument) -> Prices:
+        before = self._world.calendar.previous_trading_day("NSE", self._day)
+        close = _to_tick(self._world.closing(instrument.symbol, before), instrument.tick_size)
+        spot = self._spot_of(instrument.symbol)
+        ticks = self._ticks
+        if ticks is not None and instrument.symbol == self._replayed:
+            volume = np.zeros(len(spot), dtype=np.int64) if ticks.volume is None else ticks.volume
+            return Prices(spot, volume, close, 0, ticks.bid, ticks.ask)
+        if instrument.kind is InstrumentKind.INDEX:
+            return Prices(spot, np.zeros(len(spot), dtype=np.int64), close, 0)
+        return Prices(spot, self._volume(instrument, _SHARES_A_DAY), close, 0)
+
+    def _derivative(self, instrument: Instrument) -> Prices:
+        expiry = self._expiry_ns(instrument)
+        level = self._level(instrument.underlying, self._day)
+        spot = self._spot_of(instrument.underlying)
+        years = years_to(expiry, self._times)
+        ltp = theoretical(instrument.kind, instrument.strike, spot, years, level)
+        lots = _FUTURE_LOTS_A_DAY if instrument.kind is InstrumentKind.FUT else self._option_lots(instrument)
+        return Prices(
+            ltp, self._volume(instrument, lots), self._close_before(instrument, expiry), lots // 3 * instrument.lot_size
+        )
+
+    def _close_before(self, instrument: Instrument, expiry: int) -> float:
+        calendar = self._world.calendar
+        before = calendar.previous_trading_day("NSE", self._day)
+        session = calendar.session("NFO", before)
+        assert session is not None
+        spot = np.array([self._world.closing(instrument.underlying, before)])
+        years = years_to(expiry, np.array([session.close_ns]))
+        level = self._level(instrument.underlying, before)
+        value = theoretical(instrument.kind, instrument.strike, spot, years, level)
+        return max(_to_tick(float(value[0]), instrument.tick_size), instrument.tick_size)
+
+    def _expiry_ns(self, instrument: Instrument) -> int:
+        session = self._world.calendar.session(instrument.exchange, date.fromisoformat(instrument.expiry))
+        assert session is not None
+        return session.close_ns
+
+    def _level(self, name: str, day: date) -> float:
+        drift = float(self._world.shapes.rng(name, day, 3).normal()) * 0.05
+        return self._world.facts.underlyings[name].volatility * float(np.exp(drift))
+
+    def _option_lots(self, instrument: Instrument) -> int:
+        opening = self._world.opening(instrument.underlying, self._day)
+        distance = abs(instrument.strike / opening - 1.0)
+        return int(400_000 * np.exp(-distance * 90.0)) + 50
+
+    def _volume(self, instrument: Instrument, lots: int) -> NDArray[np.int64]:
+        shape = self._world.shapes.activity(instrument.id, self._day, self._span)[self._seconds]
+        return np.asarray(np.floor(shape * lots).astype(np.int64) * instrument.lot_size)
+
+
+def _to_tick(value: float, tick: float) -> float:
+    return round(round(value / tick) * tick, 2)
