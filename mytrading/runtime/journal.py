@@ -321,6 +321,25 @@ class JournalReader:
             return []
 
 
+def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
+    """(sequence, hash) of the newest rows that the journal in `folder` read from a writer's stream, newest first."""
+    found: list[tuple[int, bytes]] = []
+    for path in reversed(segments(folder)):
+        try:
+            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+            found += db.execute(
+                "SELECT source_seq, source_hash FROM rows WHERE kind = 0 AND source = ? AND stream = ? "
+                "ORDER BY seq DESC LIMIT ?",
+                (writer, stream, limit - len(found)),
+            ).fetchall()
+            db.close()
+        except sqlite3.OperationalError:
+            continue
+        if len(found) >= limit:
+            break
+    return found
+
+
 def read_segment(path: Path) -> Iterator[Row]:
     """All rows of one day file, oldest first, chain checked row by row; raises `JournalDamaged` naming the row."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)

@@ -1,0 +1,370 @@
+"""The harness of every daemon: one poll loop over sockets, timers and a doorbell, and a heartbeat each second.
+
+No asyncio and no sleeps: the loop waits in one place, for a socket, a timer or a signal. Daemons subclass `Daemon`
+(or `MachineDaemon`, which adds a journal) and wire themselves in `setup`. The one rule: handlers run in this one
+thread, and worker threads hand over what they have through a queue and `wake()`.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import structlog
+import zmq
+
+from mytrading.messages.codec import Frame
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import DaemonState, Severity
+from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
+from mytrading.messages.streams import STREAMS, Pattern
+from mytrading.runtime import metrics
+from mytrading.runtime.alerts import Alerts
+from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.endpoints import endpoint
+from mytrading.runtime.journal import JournalDamaged, JournalFull
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.logging import configure_logging, get_logger
+from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
+from mytrading.runtime.timers import Timers
+
+DRAIN_LIMIT = 256
+LOW_DISK_BYTES = 2 << 30
+EXIT_CONFIG = 78
+EXIT_BROKEN = 70
+EXIT_RUNNING = 75
+
+FrameHandler = Callable[[Frame], None]
+Receiver = ZMQSubscriber | PullSocket
+
+
+class Doorbell:
+    """Wakes the poll loop from another thread. Budget: 2 µs a ring."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable."""
+        return self._read
+
+    @property
+    def write_fd(self) -> int:
+        """Where `signal.set_wakeup_fd` writes."""
+        return self._write
+
+    def ring(self) -> None:
+        """Make the loop run its wake handlers; safe from any thread and when already rung."""
+        with suppress(BlockingIOError):
+            os.write(self._write, b"!")
+
+    def silence(self) -> None:
+        """Take back all rings so far."""
+        with suppress(BlockingIOError):
+            while os.read(self._read, 4096):
+                pass
+
+
+class Daemon:
+    """A process of the stack: sockets, timers, heartbeat, clean stop; subclasses override `setup`, `ready`, …"""
+
+    def __init__(self, name: str, config: RunConfig) -> None:
+        self.name = name
+        self.config = config
+        self.clock = MarketClock.load(config.clock_path)
+        self.log = get_logger(name)
+        self.monitor = metrics.get_performance_monitor()
+        self.state = DaemonState.STARTING
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.timers = Timers()
+        self.doorbell = Doorbell()
+        self.notes: dict[str, str] = {}
+        self.handled = 0
+        self._lock = InstanceLock(config.lock_dir / f"{name}.lock")
+        self._poller = zmq.Poller()
+        self._receivers: dict[zmq.Socket[bytes], tuple[Receiver, FrameHandler]] = {}
+        self._senders: list[ZMQPublisher | PushSocket] = []
+        self._raw: dict[Any, Callable[[], None]] = {}
+        self._wake_handlers: list[Callable[[], None]] = []
+        self._durations = metrics.Histogram()
+        self._stopping = False
+        self._exit_code = 0
+        self._lag_ms = 0.0
+        self._started = machine_now()
+        self._parent = os.getppid()
+        self._process = psutil.Process()
+        self.status = self.publish("status")
+        self.alerts = Alerts(name, self.clock.now, lambda alert: self.status.send(self.name, alert))
+
+    # what subclasses override
+
+    def setup(self) -> None:
+        """Make sockets and timers, recover state. Runs once, before the loop."""
+
+    def teardown(self) -> None:
+        """Stop threads and close files. Runs once, after the loop."""
+
+    def ready(self) -> bool:
+        """True when others may rely on this daemon's work."""
+        return True
+
+    def figures(self) -> dict[str, float]:
+        """Numbers for the heartbeat and the screens."""
+        return {}
+
+    def written(self) -> dict[str, int]:
+        """Sequences of journaled streams written so far."""
+        return {}
+
+    def cursors(self) -> dict[str, int]:
+        """Sequences of journaled streams read so far, by `writer/stream`."""
+        return {}
+
+    def queue_depth(self) -> int:
+        """How many pieces of work wait inside this daemon."""
+        return 0
+
+    # wiring
+
+    def endpoint(self, stream: str, writer: str = "") -> str:
+        """Where a stream's socket is, for this stack's transport."""
+        ports = self.config.messaging.ports
+        key = f"{stream}-{writer}" if f"{stream}-{writer}" in ports else stream
+        if self.config.messaging.transport == "tcp" and key in ports:
+            return f"tcp://127.0.0.1:{ports[key]}"
+        return endpoint(self.config.runtime_dir, stream, writer)
+
+    def publish(self, stream: str) -> ZMQPublisher:
+        """Bind the PUB end of a fan-out stream this daemon writes."""
+        publisher = ZMQPublisher(self.endpoint(stream, self.name), self.config.messaging.high_water_mark, self.context)
+        self._senders.append(publisher)
+        return publisher
+
+    def push(self, stream: str) -> PushSocket:
+        """Connect to the reader of a pipe."""
+        push = PushSocket(self.endpoint(stream), self.context)
+        self._senders.append(push)
+        return push
+
+    def subscribe(
+        self,
+        stream: str,
+        handler: FrameHandler,
+        topics: Iterable[str] = ("",),
+        writers: Iterable[str] | None = None,
+    ) -> ZMQSubscriber:
+        """Receive a fan-out stream from its writers (all, unless named), whether they run yet or not."""
+        names = writers if writers is not None else STREAMS[stream].writers
+        endpoints = sorted({self.endpoint(stream, writer) for writer in names if writer != self.name})
+        subscriber = ZMQSubscriber(stream, endpoints, topics, self.config.messaging.high_water_mark, self.context)
+        self._receive(subscriber, handler)
+        return subscriber
+
+    def pull(self, stream: str, handler: FrameHandler) -> PullSocket:
+        """Bind the reading end of a pipe."""
+        assert STREAMS[stream].pattern is Pattern.PIPE, f"{stream} is not a pipe"
+        pull = PullSocket(stream, self.endpoint(stream), self.context)
+        self._receive(pull, handler)
+        return pull
+
+    def _receive(self, receiver: Receiver, handler: FrameHandler) -> None:
+        self._receivers[receiver.socket] = (receiver, handler)
+        self._poller.register(receiver.socket, zmq.POLLIN)
+
+    def poll_socket(self, socket: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
+        """Call `handler()` whenever a socket of the daemon's own making has something."""
+        self._poller.register(socket, zmq.POLLIN)
+        self._raw[socket] = handler
+
+    def every(self, seconds: float, handler: Callable[[int], None], name: str) -> None:
+        """Call `handler(machine_ns)` again and again; `name` shows in the metrics."""
+        self.timers.every(int(seconds * 1e9), handler, name, machine_now())
+
+    def on_wake(self, handler: Callable[[], None]) -> None:
+        """Call `handler()` after another thread rang the doorbell."""
+        self._wake_handlers.append(handler)
+
+    def wake(self) -> None:
+        """Ring the doorbell; safe from any thread."""
+        self.doorbell.ring()
+
+    def stop(self, code: int = 0) -> None:
+        """Leave the loop after the present handler."""
+        self._stopping = True
+        self._exit_code = code
+        self.doorbell.ring()
+
+    # the loop
+
+    def run(self) -> int:
+        """Lock, set up, loop until stopped, tear down; returns the exit code."""
+        self._lock.acquire(wait_s=6.0)
+        self._install_signals()
+        self._poller.register(self.doorbell.fileno(), zmq.POLLIN)
+        self.setup()
+        self.every(1.0, self._beat, "heartbeat")
+        self.every(10.0, self.alerts.repeat, "alerts")
+        if self.config.process.memory_optimization:
+            gc.collect()
+            gc.freeze()
+        gc.set_threshold(max(self.config.process.gc_threshold, 700))
+        self.state = DaemonState.RUNNING
+        self.log.info("daemon.started", pid=os.getpid(), profile=self.config.profile)
+        self._beat(machine_now())
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._finish()
+        return self._exit_code
+
+    def _turn(self) -> None:
+        events = self._poller.poll(self.timers.wait_ms(machine_now()))
+        for key, _ in events:
+            if key in self._receivers:
+                self._drain(*self._receivers[key])
+            elif key in self._raw:
+                self._raw[key]()
+            else:
+                self._run_wake_handlers()
+        self.timers.run_due(machine_now())
+
+    def _drain(self, receiver: Receiver, handler: FrameHandler) -> None:
+        for _ in range(DRAIN_LIMIT):
+            frame = receiver.receive()
+            if frame is None:
+                return
+            started = time.perf_counter_ns()
+            self._lag_ms = max(self._lag_ms, (machine_now() - frame.header.sent_ns) / 1e6)
+            handler(frame)
+            self._durations.add(time.perf_counter_ns() - started)
+            self.handled += 1
+
+    def _run_wake_handlers(self) -> None:
+        self.doorbell.silence()
+        for handler in self._wake_handlers:
+            handler()
+
+    def _finish(self) -> None:
+        self.state = DaemonState.STOPPING
+        self._beat(machine_now())
+        self.teardown()
+        for receiver, _ in self._receivers.values():
+            receiver.close()
+        for sender in self._senders:
+            sender.close()
+        self.context.destroy(linger=100)
+        self.log.info("daemon.stopped", code=self._exit_code)
+        self._lock.release()
+
+    def _install_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.set_wakeup_fd(self.doorbell.write_fd, warn_on_full_buffer=False)
+
+    # the heartbeat
+
+    def _beat(self, machine_ns: int) -> None:
+        if os.getppid() != self._parent and not self._stopping:
+            self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
+            self.stop()
+        self._watch_disk()
+        memory = self._process.memory_info()
+        times = self._process.cpu_times()
+        percentiles = self._durations.percentiles((0.5, 0.99))
+        self.status.send(
+            self.name,
+            Heartbeat(
+                daemon=self.name,
+                pid=os.getpid(),
+                state=self._shown_state(),
+                ready=self.ready(),
+                machine_ns=machine_ns,
+                market_ns=self.clock.now(),
+                started_machine_ns=self._started,
+                lag_ms=round(self._lag_ms, 3),
+                queue_depth=self.queue_depth(),
+                handled=self.handled,
+                handler_p50_us=percentiles[0] / 1e3,
+                handler_p99_us=percentiles[1] / 1e3,
+                rss_mb=round(memory.rss / 1e6, 1),
+                cpu_s=round(times.user + times.system, 2),
+                bytes_in=sum(receiver.bytes_in for receiver, _ in self._receivers.values()),
+                bytes_out=sum(sender.bytes_out for sender in self._senders),
+                bad_frames=sum(receiver.bad.count for receiver, _ in self._receivers.values()),
+                dropped=self._dropped(),
+                written=self.written(),
+                cursors=self.cursors(),
+                figures=self.figures(),
+                notes=tuple(f"{key}: {note}" for key, note in self.notes.items()),
+            ),
+        )
+        self._lag_ms = 0.0
+        if self.config.process.monitoring:
+            self.monitor.write_snapshot(self.config.metrics_dir / f"{self.name}.json")
+
+    def _shown_state(self) -> DaemonState:
+        return DaemonState.DEGRADED if self.notes and self.state is DaemonState.RUNNING else self.state
+
+    def _dropped(self) -> int:
+        pushed = sum(sender.dropped for sender in self._senders if isinstance(sender, PushSocket))
+        return pushed + sum(r.gaps for r, _ in self._receivers.values() if isinstance(r, ZMQSubscriber))
+
+    def _watch_disk(self) -> None:
+        if self.disk_low():
+            self.notes["disk"] = f"less than {low_disk_bytes() >> 20} MiB free: no entries"
+            self.alerts.raise_(
+                "DISK_LOW",
+                Severity.CRITICAL,
+                self.config.state_dir,
+                "the disk is nearly full: free space; entries halt",
+            )
+        elif self.notes.pop("disk", None):
+            self.alerts.clear("DISK_LOW", self.config.state_dir)
+
+    def disk_low(self) -> bool:
+        """True while too little space is left to journal in comfort."""
+        status = os.statvfs(self.config.state_dir)
+        return status.f_bavail * status.f_frsize < low_disk_bytes()
+
+
+def low_disk_bytes() -> int:
+    """Free bytes below which entries halt: 2 GiB, or `MYTRADING_MIN_FREE_BYTES`."""
+    return int(os.environ.get("MYTRADING_MIN_FREE_BYTES", LOW_DISK_BYTES))
+
+
+def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
+    """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
+    sys.setswitchinterval(0.0005)
+    try:
+        config = decode_run_config(Path(os.environ.get("MYTRADING_RUN", "run.msgpack")))
+    except RunConfigError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    configure_logging(name, Path(config.log_dir), config.logging.level, console=config.logging.console)
+    log = structlog.get_logger(name)
+    try:
+        return daemon(config).run()
+    except AlreadyRunning as error:
+        log.error("daemon.refused", problem=str(error))
+        return EXIT_RUNNING
+    except JournalDamaged as error:
+        log.critical("journal.damaged", problem=str(error))
+        return EXIT_CONFIG
+    except JournalFull as error:
+        log.critical("journal.full", problem=str(error))
+        return EXIT_BROKEN
+    except Exception:
+        log.critical("daemon.crashed", exc_info=True)
+        return EXIT_BROKEN

@@ -1,0 +1,357 @@
+"""A daemon around a pure machine: journal, cursors, recovery, and following other daemons' journals.
+
+For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `apply` the decisions, send
+them. Recovery applies rows and never decides again. The one rule: nothing is sent before the commit returns.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from mytrading import __version__
+from mytrading.messages.codec import NO_HASH, Frame, FrameError, StreamDecoder, encode_body
+from mytrading.messages.enums import Severity
+from mytrading.messages.orders import TimerFired
+from mytrading.messages.records import RunStarted
+from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Pattern, unions
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.daemon import Daemon
+from mytrading.runtime.journal import (
+    INPUT,
+    OUTPUT,
+    RECORD,
+    Cursor,
+    Entry,
+    Journal,
+    JournalDamaged,
+    JournalReader,
+    Row,
+    last_inputs,
+)
+from mytrading.runtime.streams import PushSocket, ZMQPublisher
+
+CATCH_UP_S = 0.5
+IST_OFFSET_NS = 19_800_000_000_000
+DAY_NS = 86_400_000_000_000
+
+
+class Machine(Protocol):
+    """What a deciding daemon is built around. `core` holds the real ones."""
+
+    def apply(self, row: Any) -> None:
+        """Learn a row: an input, or a decision of our own."""
+
+    def decide(self, message: Any, now: int) -> tuple[Any, ...]:
+        """The rows that follow from a message at market time `now`; changes nothing."""
+
+
+class _Followed(NamedTuple):
+    writer: str
+    stream: str
+    reader: JournalReader
+    downstream: bool
+
+
+def ist_day(market_ns: int) -> str:
+    """The ISO date in India at a market time."""
+    return time.strftime("%Y-%m-%d", time.gmtime((market_ns + IST_OFFSET_NS) // 1_000_000_000))
+
+
+def row_streams(writer: str) -> dict[type, str]:
+    """For each message type a daemon may emit, the stream or union it belongs to; written streams win."""
+    found: dict[type, str] = {}
+    mine = [name for name, stream in STREAMS.items() if writer in stream.writers]
+    for name in (*INTERNAL, *(n for n in STREAMS if n not in mine), *mine):
+        for kind in _members(unions()[name]):
+            found[kind] = name
+    return found
+
+
+def _members(union: Any) -> tuple[type, ...]:
+    return getattr(union, "__args__", None) or (union,)
+
+
+class MachineDaemon(Daemon):
+    """A daemon whose decisions are journaled. Subclasses call `super().setup()` first, then `follow` and wire."""
+
+    def __init__(self, name: str, config: RunConfig, machine: Machine) -> None:
+        super().__init__(name, config)
+        self.machine = machine
+        self.journal: Journal
+        self.quarantined: set[str] = set()
+        self._followed: dict[tuple[str, str], _Followed] = {}
+        self._cursors: dict[tuple[str, str], Cursor] = {}
+        self._types = row_streams(name)
+        self._decoders = {stream: StreamDecoder(stream) for stream in unions()}
+        self._outlets: dict[str, ZMQPublisher | PushSocket] = {"status": self.status}
+
+    # what subclasses override
+
+    def durable(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
+        """True if these decisions must be on the disk before they are sent."""
+        return False
+
+    def effects(self, rows: Sequence[Any]) -> None:
+        """What the decisions ask for beyond sending them; runs after commit, apply and send."""
+
+    def snapshot(self, day: str) -> tuple[Any, ...]:  # noqa: ARG002
+        """Rows that rebuild the machine's state at the head of a new day; () keeps the present day file."""
+        return ()
+
+    # start
+
+    def setup(self) -> None:
+        """Open and replay the journal, connect the written streams, note the start of this run."""
+        self.journal = Journal(self.config.journal_dir(self.name), self.name, ist_day(self.clock.now()))
+        for name, stream in STREAMS.items():
+            if self.name in stream.writers and name != "status":
+                fan_out = stream.pattern is Pattern.FAN_OUT
+                self._outlets[name] = self.publish(name) if fan_out else self.push(name)
+        self._replay()
+        self._note_lost_tail()
+        self.record([self._run_started()])
+        self.every(CATCH_UP_S, lambda _: self.catch_up(), "catch_up")
+        self.every(1.0, lambda _: self._each_second(), "journal")
+
+    def _replay(self) -> None:
+        self._cursors = self.journal.carried_cursors()
+        for row in self.journal.rows():
+            try:
+                self.machine.apply(self.decode(row))
+            except FrameError as error:
+                raise JournalDamaged(f"{self.journal.path}: row {row.seq} ({row.stream}): {error}") from error
+            if row.kind == INPUT and row.source_hash != NO_HASH:
+                self._cursors[row.source, row.stream] = Cursor(row.source_epoch, row.source_seq, row.source_hash)
+
+    def _note_lost_tail(self) -> None:
+        """If a reader has read further than our journal reaches, our tail was lost: go on in a new epoch."""
+        ahead: dict[str, int] = {}
+        for name, stream in STREAMS.items():
+            if self.name not in stream.writers or not stream.journaled:
+                continue
+            for reader in stream.readers:
+                for seq, _ in last_inputs(self.config.journal_dir(reader), self.name, name, 1):
+                    if seq > self.journal.written(name):
+                        ahead[name] = max(seq, ahead.get(name, 0))
+        if ahead:
+            epoch = self.journal.begin_epoch(ahead)
+            self.alerts.raise_(
+                "JOURNAL_TAIL_LOST",
+                Severity.CRITICAL,
+                self.name,
+                f"readers are ahead of this journal ({ahead}): its tail was lost; epoch {epoch} begins; "
+                "check orders and positions, then `mytrading resume`",
+            )
+            self.quarantined.add("own journal lost its tail")
+
+    def _run_started(self) -> RunStarted:
+        return RunStarted(
+            daemon=self.name,
+            pid=os.getpid(),
+            version=__version__,
+            schema=SCHEMA_VERSION,
+            config_hash=self.config.config_hash,
+            machine_ns=machine_now(),
+            market_ns=self.clock.now(),
+            speed=self.clock.speed,
+        )
+
+    # following
+
+    def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
+        """Read a journaled stream without loss: frames as the fast path, the writers' journals for what is missing.
+
+        What a `downstream` wrote while we were away is learnt before anything is decided.
+        """
+        names = tuple(writers) if writers is not None else STREAMS[stream].writers
+        for writer in names:
+            reader = JournalReader(self.config.journal_dir(writer), stream)
+            followed = self._followed[writer, stream] = _Followed(writer, stream, reader, downstream)
+            self._check_cursor(followed)
+        for writer in names:
+            self._catch_up_with(self._followed[writer, stream], decide=not downstream)
+        if STREAMS[stream].pattern is Pattern.PIPE:
+            self.pull(stream, lambda frame: self._on_followed(stream, frame))
+        else:
+            self.subscribe(stream, lambda frame: self._on_followed(stream, frame), writers=names)
+
+    def _on_followed(self, stream: str, frame: Frame) -> None:
+        followed = self._followed.get((frame.topic, stream))
+        if followed is None:
+            self.log.warning("frame.unexpected", stream=stream, writer=frame.topic)
+            return
+        cursor = self._cursors.get((frame.topic, stream), Cursor())
+        header = frame.header
+        if header.sequence <= cursor.seq:
+            return
+        if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
+            self._catch_up_with(followed, decide=True)
+            return
+        place = Cursor(header.epoch, header.sequence, header.hash)
+        self.step(stream, frame.message, source=frame.topic, place=place)
+
+    def catch_up(self) -> None:
+        """Read what frames did not bring, from the journals of all writers followed."""
+        for followed in self._followed.values():
+            self._catch_up_with(followed, decide=True)
+
+    def _catch_up_with(self, followed: _Followed, decide: bool) -> None:
+        key = (followed.writer, followed.stream)
+        if followed.writer in self.quarantined:
+            return
+        while rows := followed.reader.read(self._cursors.get(key, Cursor()).seq):
+            if rows[0].epoch != self._cursors.get(key, Cursor()).epoch:
+                self._check_cursor(followed)
+            for row in rows:
+                try:
+                    message = self._decoders[row.stream].body(row.body)
+                except FrameError as error:
+                    self._quarantine(followed.writer, f"row {row.stream_seq} of {row.stream} is unreadable: {error}")
+                    return
+                place = Cursor(row.epoch, row.stream_seq, row.hash)
+                self.step(row.stream, message, source=followed.writer, place=place, decide=decide)
+
+    def _check_cursor(self, followed: _Followed) -> None:
+        """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after it."""
+        key = (followed.writer, followed.stream)
+        cursor = self._cursors.get(key, Cursor())
+        if followed.reader.last() == 0 or followed.reader.matches(cursor):
+            return
+        common = next(
+            (
+                seq
+                for seq, row_hash in last_inputs(self.journal.folder, followed.writer, followed.stream, 10_000)
+                if (row := followed.reader.row(seq)) is not None and row.hash == row_hash
+            ),
+            0,
+        )
+        self.quarantined.add(f"{followed.writer} lost rows of {followed.stream}")
+        self.alerts.raise_(
+            "UPSTREAM_LOST_ROWS",
+            Severity.CRITICAL,
+            f"{followed.writer}/{followed.stream}",
+            f"read up to {cursor.seq}, but the journal agrees only up to {common}: its tail was lost; entries halt; "
+            "check orders and positions, then `mytrading resume`",
+        )
+        last = followed.reader.row(common)
+        self._cursors[key] = Cursor(last.epoch, last.stream_seq, last.hash) if last else Cursor()
+
+    def _quarantine(self, writer: str, problem: str) -> None:
+        self.quarantined.add(writer)
+        self.notes[f"quarantine {writer}"] = problem
+        self.alerts.raise_(
+            "UPSTREAM_UNREADABLE", Severity.CRITICAL, writer, f"{problem}; nothing more is read from it; entries halt"
+        )
+
+    def release_quarantine(self) -> None:
+        """A person looked and said `resume`: follow everybody again."""
+        for writer in self.quarantined:
+            self.notes.pop(f"quarantine {writer}", None)
+            self.alerts.clear("UPSTREAM_UNREADABLE", writer)
+        for alert in self.alerts.standing:
+            if alert.code in ("UPSTREAM_LOST_ROWS", "JOURNAL_TAIL_LOST"):
+                self.alerts.clear(alert.code, alert.subject)
+        self.quarantined.clear()
+
+    # deciding
+
+    def step(
+        self,
+        stream: str,
+        message: Any,
+        source: str = "",
+        place: Cursor | None = None,
+        decide: bool = True,
+    ) -> tuple[Any, ...]:
+        """Apply a message, decide on it, commit, apply and send the decisions; returns them.
+
+        With a `place` (its row in a followed journal) it is journaled in any case, because the cursor moves with it;
+        without one only if something followed. Budget: 100 µs beside the machine.
+        """
+        started = time.perf_counter_ns()
+        now = self.clock.now()
+        self.machine.apply(message)
+        rows = self.machine.decide(message, now) if decide else ()
+        decided = time.perf_counter_ns()
+        if rows or place is not None:
+            at = place or Cursor()
+            entry = Entry(INPUT, stream, encode_body(message), source, at.epoch, at.seq, at.hash)
+            self._commit([entry, *self._entries(rows)], rows, now)
+            if place is not None:
+                self._cursors[source, stream] = place
+            self.monitor.record(self.name, "commit_and_send", time.perf_counter_ns() - decided)
+            self.effects(rows)
+        self.monitor.record(self.name, "decide", decided - started)
+        return rows
+
+    def record(self, rows: Sequence[Any]) -> None:
+        """Commit, apply and send rows that no message led to (the start of a run, a recovery)."""
+        if rows:
+            self._commit(self._entries(rows), rows, self.clock.now())
+            self.effects(rows)
+
+    def tick(self, name: str, machine_ns: int) -> tuple[Any, ...]:
+        """Let the machine decide on the passing of machine time."""
+        return self.step("internal", TimerFired(name=name, machine_ns=machine_ns))
+
+    def _entries(self, rows: Sequence[Any]) -> list[Entry]:
+        return [self._entry(row) for row in rows]
+
+    def _entry(self, row: Any) -> Entry:
+        stream = self._types[type(row)]
+        table = STREAMS.get(stream)
+        written = table is not None and table.journaled and self.name in table.writers
+        return Entry(OUTPUT if written else RECORD, stream, encode_body(row))
+
+    def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int) -> None:
+        committed = self.journal.append(entries, now, machine_now(), durable=self.durable(rows))
+        for row in rows:
+            self.machine.apply(row)
+        decisions = committed[len(committed) - len(rows) :]
+        for journaled, row in zip(decisions, rows, strict=True):
+            self._send(journaled, row)
+
+    def _send(self, journaled: Row, row: Any) -> None:
+        outlet = self._outlets.get(journaled.stream)
+        if outlet is None:
+            return
+        if journaled.kind == OUTPUT:
+            outlet.send_row(self.name, journaled)
+        else:
+            outlet.send(self.name, row)
+
+    def decode(self, row: Row) -> Any:
+        """The message in a journal row; raises `FrameError`."""
+        return self._decoders[row.stream].body(row.body)
+
+    # housekeeping
+
+    def _each_second(self) -> None:
+        self.journal.checkpoint()
+        day = ist_day(self.clock.now())
+        if day > self.journal.day and (rows := self.snapshot(day)):
+            self.journal.roll(day, self._cursors)
+            self.record([self._run_started(), *rows])
+            self.log.info("journal.day_opened", day=day)
+
+    def written(self) -> dict[str, int]:
+        """Last sequence of each journaled stream written."""
+        return {
+            name: self.journal.written(name)
+            for name, stream in STREAMS.items()
+            if stream.journaled and self.name in stream.writers
+        }
+
+    def cursors(self) -> dict[str, int]:
+        """Last sequence read of each journaled stream, by `writer/stream`."""
+        return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self._cursors.items()}
+
+    def teardown(self) -> None:
+        """Close journals."""
+        for followed in self._followed.values():
+            followed.reader.close()
+        self.journal.close()
