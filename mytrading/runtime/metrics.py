@@ -1,0 +1,292 @@
+"""How long operations take: `get_performance_monitor()` counts, daemons leave snapshots, `mytrading perf` merges them.
+
+One monitor per process, one histogram per component and operation, so memory does not grow with what is measured.
+The one rule: measuring is cheaper than what it measures; `record_ns` costs about a microsecond and takes no lock,
+since a daemon's operations are timed on its own thread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache, wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+import msgspec
+import psutil
+
+from mytrading.runtime.histogram import BUCKETS, bucket_of, percentile
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_MS = 1e6
+_WINDOW = 300.0
+_MARK_EVERY = 5.0
+
+
+class OperationSnapshot(msgspec.Struct, frozen=True):
+    """Everything known of one operation; `buckets` counts by bucket number of `runtime.histogram`. Times in ns."""
+
+    component: str
+    operation: str
+    count: int
+    errors: int
+    total_ns: int
+    max_ns: int
+    buckets: dict[int, int]
+
+    @property
+    def name(self) -> str:
+        """The key in a summary: `component.operation`."""
+        return f"{self.component}.{self.operation}"
+
+    def merged(self, other: OperationSnapshot) -> OperationSnapshot:
+        """Both together."""
+        buckets = dict(self.buckets)
+        for bucket, count in other.buckets.items():
+            buckets[bucket] = buckets.get(bucket, 0) + count
+        return OperationSnapshot(
+            self.component,
+            self.operation,
+            self.count + other.count,
+            self.errors + other.errors,
+            self.total_ns + other.total_ns,
+            max(self.max_ns, other.max_ns),
+            buckets,
+        )
+
+    def figures(self) -> dict[str, float]:
+        """count, errors, and mean, p50, p95, p99, max in milliseconds."""
+        shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+        cuts = {name: percentile(self.buckets, self.count, share) for name, share in shares.items()}
+        return {
+            "count": self.count,
+            "mean": self.total_ns / max(self.count, 1) / _MS,
+            **{name: min(cut, self.max_ns) / _MS for name, cut in cuts.items()},
+            "max": self.max_ns / _MS,
+            "errors": self.errors,
+        }
+
+
+class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One process at one moment. `taken_at` is wall time in seconds, `recent_rate` operations a second of late."""
+
+    process: str
+    pid: int
+    taken_at: float
+    uptime_seconds: float
+    recent_rate: float
+    rss_mb: float
+    vms_mb: float
+    memory_percent: float
+    operations: tuple[OperationSnapshot, ...]
+
+
+class Operation:
+    """One operation's histogram; daemons keep it at hand and call `add` with a duration in ns."""
+
+    __slots__ = ("_buckets", "count", "errors", "max_ns", "total_ns")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.errors = 0
+        self.total_ns = 0
+        self.max_ns = 0
+        self._buckets = [0] * BUCKETS
+
+    def add(self, ns: int, ok: bool = True) -> None:
+        """Count one run of `ns` nanoseconds."""
+        self.count += 1
+        self.total_ns += ns
+        if ns > self.max_ns:
+            self.max_ns = ns
+        self._buckets[bucket_of(ns)] += 1
+        if not ok:
+            self.errors += 1
+
+    def snapshot(self, component: str, operation: str) -> OperationSnapshot:
+        """The values now."""
+        buckets = {bucket: count for bucket, count in enumerate(self._buckets) if count}
+        return OperationSnapshot(component, operation, self.count, self.errors, self.total_ns, self.max_ns, buckets)
+
+
+class PerformanceMonitor:
+    """Counts and times by component and operation.
+
+    `metrics_dir` is where a process that measured nothing itself looks for the running stack's snapshots; without it
+    the latest state folder is searched when a report is asked for.
+    """
+
+    def __init__(self, metrics_dir: Path | None = None) -> None:
+        self._operations: dict[tuple[str, str], Operation] = {}
+        self._started = time.monotonic()
+        self._marks: deque[tuple[float, int]] = deque([(self._started, 0)], maxlen=int(_WINDOW / _MARK_EVERY) + 1)
+        self._metrics_dir = metrics_dir
+
+    def operation(self, component: str, operation: str) -> Operation:
+        """The histogram of one operation, made when first asked for."""
+        found = self._operations.get((component, operation))
+        if found is None:
+            found = self._operations[component, operation] = Operation()
+        return found
+
+    def record(self, component: str, operation: str, seconds: float, ok: bool = True) -> None:
+        """Count one run that took `seconds`."""
+        self.operation(component, operation).add(int(seconds * 1e9), ok)
+
+    def record_ns(self, component: str, operation: str, ns: int, ok: bool = True) -> None:
+        """Count one run that took `ns` nanoseconds."""
+        self.operation(component, operation).add(ns, ok)
+
+    def timer(self, component: str, operation: str) -> Timer:
+        """A context manager and decorator that records; an exception counts as an error."""
+        return Timer(self, component, operation)
+
+    def snapshot(self, process: str = "") -> MetricsSnapshot:
+        """All operations now, with this process's memory."""
+        now = time.monotonic()
+        own = psutil.Process()
+        memory = own.memory_info()
+        return MetricsSnapshot(
+            process=process or f"process-{os.getpid()}",
+            pid=os.getpid(),
+            taken_at=time.time(),
+            uptime_seconds=now - self._started,
+            recent_rate=self._recent_rate(now),
+            rss_mb=memory.rss / 1e6,
+            vms_mb=memory.vms / 1e6,
+            memory_percent=own.memory_percent(),
+            operations=tuple(entry.snapshot(*key) for key, entry in list(self._operations.items())),
+        )
+
+    def write_snapshot(self, path: Path, process: str = "") -> None:
+        """Replace the snapshot file of this process in one step; `process` defaults to the file's name."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_bytes(msgspec.json.encode(self.snapshot(process or path.stem)))
+        temporary.replace(path)
+
+    def get_summary_report(self) -> dict[str, Any]:
+        """The figures of this process, or of the running stack when this process has measured nothing.
+
+        Keys: uptime_seconds, total_operations, operations_per_second, components_monitored, metrics_stored,
+        slowest_operations, most_called_operations, error_rates, throughput_5min, memory_usage, and for each
+        "component.operation" its count, mean, p50, p95, p99, max (ms) and errors.
+        """
+        if self._operations:
+            return summarize([self.snapshot()])
+        folder = self._metrics_dir or latest_metrics_dir()
+        return summarize(read_snapshots(folder) if folder else [])
+
+    def _recent_rate(self, now: float) -> float:
+        """Operations a second over the last five minutes, or since the start."""
+        total = sum(entry.count for entry in list(self._operations.values()))
+        if now - self._marks[-1][0] >= _MARK_EVERY:
+            self._marks.append((now, total))
+        then, count = next((mark for mark in self._marks if now - mark[0] <= _WINDOW), self._marks[-1])
+        return (total - count) / (now - then) if now > then else 0.0
+
+
+class Timer:
+    """Times a block or every call of a function; made by `PerformanceMonitor.timer`."""
+
+    def __init__(self, monitor: PerformanceMonitor, component: str, operation: str) -> None:
+        self._target = monitor.operation(component, operation)
+        self._started = 0
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._target.add(time.perf_counter_ns() - self._started, kind is None)
+
+    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(function)
+        def timed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            started, ok = time.perf_counter_ns(), False
+            try:
+                result = function(*args, **kwargs)
+                ok = True
+                return result
+            finally:
+                self._target.add(time.perf_counter_ns() - started, ok)
+
+        return timed
+
+
+@cache
+def get_performance_monitor() -> PerformanceMonitor:
+    """This process's monitor."""
+    return PerformanceMonitor()
+
+
+def performance_timer(component: str, operation: str) -> Timer:
+    """`with performance_timer("router", "place"):`, or the same as a decorator."""
+    return get_performance_monitor().timer(component, operation)
+
+
+def read_snapshots(folder: Path) -> list[MetricsSnapshot]:
+    """The snapshots in a folder, in order of process name; a damaged or foreign file is passed over."""
+    snapshots = []
+    for path in sorted(folder.glob("*.json")):
+        with suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
+            snapshots.append(msgspec.json.decode(path.read_bytes(), type=MetricsSnapshot))
+    return snapshots
+
+
+def merge_operations(snapshots: Iterable[MetricsSnapshot]) -> dict[str, OperationSnapshot]:
+    """All operations of all processes by "component.operation"."""
+    merged: dict[str, OperationSnapshot] = {}
+    for snapshot in snapshots:
+        for operation in snapshot.operations:
+            known = merged.get(operation.name)
+            merged[operation.name] = known.merged(operation) if known else operation
+    return merged
+
+
+def summarize(snapshots: list[MetricsSnapshot]) -> dict[str, Any]:
+    """One report over several processes; see `PerformanceMonitor.get_summary_report` for the keys."""
+    operations = merge_operations(snapshots)
+    figures = {name: operation.figures() for name, operation in operations.items()}
+    total = sum(operation.count for operation in operations.values())
+    uptime = max((snapshot.uptime_seconds for snapshot in snapshots), default=0.0)
+    return {
+        "uptime_seconds": uptime,
+        "total_operations": total,
+        "operations_per_second": total / uptime if uptime else 0.0,
+        "components_monitored": len({operation.component for operation in operations.values()}),
+        "metrics_stored": len(operations),
+        "slowest_operations": _top(figures, "mean"),
+        "most_called_operations": _top(figures, "count"),
+        "error_rates": {name: entry["errors"] / entry["count"] for name, entry in figures.items() if entry["count"]},
+        "throughput_5min": sum(snapshot.recent_rate for snapshot in snapshots),
+        "memory_usage": {
+            "rss_mb": sum(snapshot.rss_mb for snapshot in snapshots),
+            "vms_mb": sum(snapshot.vms_mb for snapshot in snapshots),
+            "percent": sum(snapshot.memory_percent for snapshot in snapshots),
+        },
+        **figures,
+    }
+
+
+def _top(figures: dict[str, dict[str, float]], key: str) -> list[dict[str, Any]]:
+    """The five operations with the greatest `key`, as {operation, …figures}."""
+    names = sorted(figures, key=lambda name: figures[name][key], reverse=True)[:5]
+    return [{"operation": name, **figures[name]} for name in names]
+
+
+def latest_metrics_dir() -> Path | None:
+    """The metrics folder with the newest snapshot: MYTRADING_STATE_DIR, else the profiles under the state home."""
+    own = os.environ.get("MYTRADING_STATE_DIR")
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "mytrading"
+    folders = [Path(own) / "metrics"] if own else list(base.glob("*/metrics"))
+    files = [path for folder in folders for path in folder.glob("*.json")]
+    return max(files, key=lambda path: path.stat().st_mtime).parent if files else None
