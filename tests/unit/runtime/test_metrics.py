@@ -106,13 +106,13 @@ def test_timer_as_block_and_decorator_counts_runs_and_errors() -> None:
 
 
 def test_snapshots_of_two_processes_merge_into_one_report(tmp_path: Path) -> None:
-    for process, durations in (("engine", (1_000_000, 2_000_000)), ("engine-2", (3_000_000,))):
+    for process, durations in (("engine", (1_000_000, 2_000_000)), ("gateway", (3_000_000,))):
         monitor = PerformanceMonitor()
         for ns in durations:
             monitor.record_ns("strategy_engine", "execute", ns)
         monitor.write_snapshot(tmp_path / f"{process}.json")
     snapshots = read_snapshots(tmp_path)
-    assert [snapshot.process for snapshot in snapshots] == ["engine", "engine-2"]
+    assert [snapshot.process for snapshot in snapshots] == ["engine", "gateway"]
     entry = summarize(snapshots)["strategy_engine.execute"]
     assert entry["count"] == 3
     assert entry["mean"] == pytest.approx(2.0)
