@@ -15,7 +15,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `filled` is confirmed by two sources and counts for P&L and exits; `filled_seen` has been sighted once and counts
     for protection. The three `*_filled` fields hold what each source last said, cumulative. `began_machine_ns` and
-    `ended_machine_ns` bound the placing call.
+    `ended_machine_ns` bound the placing call. `ending` is an end the broker has told but that is not yet proven, with
+    `evidence` for it; `pending_cancel` is the wish to cancel, `cancelling` a cancel call that is out.
     """
 
     client_order_id: str
@@ -59,6 +60,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     candidate: str = ""
     message: str = ""
     trace_ns: int = 0
+    ending: str = ""
+    cancelling: bool = False
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -70,7 +73,10 @@ class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day."""
+    """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day.
+
+    The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
+    """
 
     account: str
     instrument: str
@@ -86,6 +92,9 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_ns: int = 0
     updated_ns: int = 0
     confidence: Confidence = Confidence.CONFIRMED
+    trip_quantity: int = 0
+    trip_value: float = 0.0
+    trip_exit_value: float = 0.0
 
 
 class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position"):
@@ -146,6 +155,9 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_ns: int = 0
     trace_ns: int = 0
     message: str = ""
+    opened_machine_ns: int = 0
+    not_before_machine_ns: int = 0
+    ghosts: int = 0
 
 
 class GoalChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="goal"):
@@ -200,6 +212,17 @@ class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     cleared: bool = False
 
 
+class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
+    """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`.
+
+    A call that began later did not make them. Empty `ids` say that a book was read and held nothing new.
+    """
+
+    account: str
+    ids: tuple[str, ...]
+    machine_ns: int
+
+
 class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_outcome"):
     """How a call at the broker ended. Journaled by the router as input; not published."""
 
@@ -231,4 +254,5 @@ OrderMessage = (
     | InstrumentHalted
     | AccountModeChanged
     | MismatchSeen
+    | ForeignSeen
 )

@@ -94,6 +94,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     trades: bool = True
     positions: bool = False
     cause: str = ""
+    machine_ns: int = 0
 
 
 ReadMessage = ReadRequest
