@@ -87,8 +87,8 @@ class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     operations: tuple[OperationSnapshot, ...]
 
 
-class Operation:
-    """One operation's histogram; daemons keep it at hand and call `add` with a duration in ns."""
+class Histogram:
+    """Durations of one operation; whoever measures often keeps it at hand and calls `add` with nanoseconds."""
 
     __slots__ = ("_buckets", "count", "errors", "max_ns", "total_ns")
 
@@ -109,10 +109,20 @@ class Operation:
         if not ok:
             self.errors += 1
 
+    def buckets(self) -> dict[int, int]:
+        """Counts by bucket number, empty buckets left out."""
+        return {bucket: count for bucket, count in enumerate(self._buckets) if count}
+
+    def percentiles(self, fractions: Iterable[float]) -> tuple[float, ...]:
+        """The durations (ns) that these fractions of all runs do not exceed; zeros without runs."""
+        buckets = self.buckets()
+        return tuple(min(percentile(buckets, self.count, fraction), self.max_ns) for fraction in fractions)
+
     def snapshot(self, component: str, operation: str) -> OperationSnapshot:
         """The values now."""
-        buckets = {bucket: count for bucket, count in enumerate(self._buckets) if count}
-        return OperationSnapshot(component, operation, self.count, self.errors, self.total_ns, self.max_ns, buckets)
+        return OperationSnapshot(
+            component, operation, self.count, self.errors, self.total_ns, self.max_ns, self.buckets()
+        )
 
 
 class PerformanceMonitor:
@@ -123,21 +133,22 @@ class PerformanceMonitor:
     """
 
     def __init__(self, metrics_dir: Path | None = None) -> None:
-        self._operations: dict[tuple[str, str], Operation] = {}
+        self._operations: dict[tuple[str, str], Histogram] = {}
         self._started = time.monotonic()
         self._marks: deque[tuple[float, int]] = deque([(self._started, 0)], maxlen=int(_WINDOW / _MARK_EVERY) + 1)
         self._metrics_dir = metrics_dir
 
-    def operation(self, component: str, operation: str) -> Operation:
+    def operation(self, component: str, operation: str) -> Histogram:
         """The histogram of one operation, made when first asked for."""
         found = self._operations.get((component, operation))
         if found is None:
-            found = self._operations[component, operation] = Operation()
+            found = self._operations[component, operation] = Histogram()
         return found
 
-    def record(self, component: str, operation: str, seconds: float, ok: bool = True) -> None:
-        """Count one run that took `seconds`."""
-        self.operation(component, operation).add(int(seconds * 1e9), ok)
+    def record(self, component: str, operation: str, duration: float, ok: bool = True) -> None:
+        """Count one run: a float is seconds, an int is nanoseconds (what `time.perf_counter_ns` counts)."""
+        ns = duration if isinstance(duration, int) else int(duration * 1e9)
+        self.operation(component, operation).add(ns, ok)
 
     def record_ns(self, component: str, operation: str, ns: int, ok: bool = True) -> None:
         """Count one run that took `ns` nanoseconds."""

@@ -151,3 +151,12 @@ def test_monitor_of_a_process_is_one_and_the_module_timer_feeds_it() -> None:
         pass
     assert get_performance_monitor() is get_performance_monitor()
     assert get_performance_monitor().operation("test", "block").count >= 1
+
+
+def test_record_takes_a_float_as_seconds_and_an_int_as_nanoseconds() -> None:
+    monitor = PerformanceMonitor()
+    monitor.record("risk", "decide", 0.002)
+    monitor.record("risk", "decide", 2_000_000)
+    histogram = monitor.operation("risk", "decide")
+    assert histogram.total_ns == 4_000_000
+    assert histogram.percentiles((0.5, 0.99)) == pytest.approx((2e6, 2e6), rel=0.04)
