@@ -94,7 +94,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     cleared: bool = False
 
 
-StatusMessage = Heartbeat | ClockTick | Alert
+class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="want_instruments"):
+    """Which instruments a daemon needs quotes of: a level, repeated each second while it does."""
+
+    daemon: str
+    instruments: tuple[str, ...]
+
+
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments
 
 
 class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):

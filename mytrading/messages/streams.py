@@ -62,7 +62,7 @@ _ROWS = (
         Pattern.FAN_OUT,
         Delivery.JOURNALED,
         ("router",),
-        ("engine", "risk", "reconciler", "gateway"),
+        ("engine", "risk", "reconciler", "gateway", "feed"),
         OrderMessage,
     ),
     Stream("reports", Pattern.PIPE, Delivery.LEVEL, ("reconciler",), ("router",), ReportMessage),
@@ -81,7 +81,7 @@ _ROWS = (
         Pattern.FAN_OUT,
         Delivery.LEVEL,
         ALL,
-        ("engine", "risk", "router", "reconciler", "watchdog", "gateway"),
+        ("engine", "risk", "router", "reconciler", "watchdog", "gateway", "feed"),
         StatusMessage,
     ),
 )

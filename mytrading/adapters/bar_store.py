@@ -1,0 +1,137 @@
+"""The bar store: completed one-minute bars in SQLite, written by the feed, read by engines and screens.
+
+Live bars and fetched history meet here. The one rule: a bar that is in the store is never replaced, so whoever saw it
+will always find the same one again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from mytrading.messages.market import Bar
+
+FILE = "bars.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS bars (
+    instrument TEXT NOT NULL, timeframe TEXT NOT NULL, start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL,
+    open REAL NOT NULL, high REAL NOT NULL, low REAL NOT NULL, close REAL NOT NULL,
+    volume INTEGER NOT NULL, ticks INTEGER NOT NULL, received_ns INTEGER NOT NULL,
+    PRIMARY KEY (instrument, timeframe, start_ns)
+) WITHOUT ROWID;
+"""
+_COLUMNS = "instrument, timeframe, start_ns, end_ns, open, high, low, close, volume, ticks, received_ns"
+_INSERT = f"INSERT OR IGNORE INTO bars ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+_BUSY_MS = 5000
+
+
+class BarStoreDamaged(Exception):
+    """The store cannot be opened or written; the message names the file and what to do."""
+
+
+class BarStore:
+    """The writer's side. Each thread that writes opens its own; budget of `add` with one bar: 50 µs."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / FILE
+        try:
+            self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise BarStoreDamaged(
+                f"{self.path}: {error}; move the file aside, it is filled again from history"
+            ) from error
+
+    def add(self, bars: Iterable[Bar]) -> list[Bar]:
+        """Commit bars in one transaction; returns those that were not there before, in the order given."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            added = [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
+        return added
+
+    def bars(
+        self, instrument: str, timeframe: str = "1m", since: int = 0, until: int | None = None, limit: int = 0
+    ) -> list[Bar]:
+        """See `BarReader.bars`."""
+        return _select(self._db, instrument, timeframe, since, until, limit)
+
+    def last_end(self, instrument: str, timeframe: str = "1m") -> int:
+        """End (market ns) of the newest bar, 0 if there is none."""
+        return _last_end(self._db, instrument, timeframe)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+class BarReader:
+    """A reader's side, read-only; a store that does not exist yet has no bars."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+        self._db: sqlite3.Connection | None = None
+
+    def bars(
+        self, instrument: str, timeframe: str = "1m", since: int = 0, until: int | None = None, limit: int = 0
+    ) -> list[Bar]:
+        """Completed bars in time order: `since` ≤ start < `until` (market ns); with `limit`, the newest so many."""
+        db = self._connection()
+        return _select(db, instrument, timeframe, since, until, limit) if db is not None else []
+
+    def last_end(self, instrument: str, timeframe: str = "1m") -> int:
+        """End (market ns) of the newest bar, 0 if there is none."""
+        db = self._connection()
+        return _last_end(db, instrument, timeframe) if db is not None else 0
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _connection(self) -> sqlite3.Connection | None:
+        if self._db is None and self._path.exists():
+            db = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None)
+            db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            # The file may exist for a moment before its table does.
+            if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'bars'").fetchone()[0]:
+                self._db = db
+            else:
+                db.close()
+        return self._db
+
+
+def _row(bar: Bar) -> tuple[str, str, int, int, float, float, float, float, int, int, int]:
+    return (
+        bar.instrument, bar.timeframe, bar.start_ns, bar.end_ns,
+        bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ticks, bar.received_ns,
+    )  # fmt: skip
+
+
+def _select(
+    db: sqlite3.Connection, instrument: str, timeframe: str, since: int, until: int | None, limit: int
+) -> list[Bar]:
+    sql = f"SELECT {_COLUMNS} FROM bars WHERE instrument = ? AND timeframe = ? AND start_ns >= ? AND start_ns < ?"
+    parameters = (instrument, timeframe, since, (1 << 63) - 1 if until is None else until)
+    if not limit:
+        return [Bar(*row) for row in db.execute(f"{sql} ORDER BY start_ns", parameters)]
+    newest = db.execute(f"{sql} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
+    return [Bar(*row) for row in newest.fetchall()[::-1]]
+
+
+def _last_end(db: sqlite3.Connection, instrument: str, timeframe: str) -> int:
+    sql = "SELECT end_ns FROM bars WHERE instrument = ? AND timeframe = ? ORDER BY start_ns DESC LIMIT 1"
+    row = db.execute(sql, (instrument, timeframe)).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,157 @@
+"""The raw tape: every frame the market socket gave, as it came, with the times at which it came.
+
+Written by the feed, read by whoever wants to know what the server really said. One file a trading day,
+`YYYY-MM-DD.tape`. The one rule: the tape never disturbs the feed: when the cap is reached or the disk is full, frames
+are counted as lost and trading goes on.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from zlib import crc32
+
+MAGIC = b"MTTAPE1\n"
+SUFFIX = ".tape"
+MAX_RECORD = 1 << 24
+_RECORD = struct.Struct("<IIqq")
+_BUFFER = 1 << 18
+
+
+class TapeFrame(NamedTuple):
+    """One frame: machine and market time of its receipt (ns), and its bytes."""
+
+    received_ns: int
+    market_ns: int
+    data: bytes
+
+
+class TapeWriter:
+    """Appends frames to the file of the day. Budget of `append`: 2 µs; `flush` once a second.
+
+    `max_bytes` bounds all files together: the oldest days go first, and when the present day alone reaches it, the
+    rest of the day is not recorded. `lost` counts frames that were not.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._file: BinaryIO | None = None
+        self._day = ""
+        self._room = 0
+        self.frames = 0
+        self.lost = 0
+
+    @property
+    def day(self) -> str:
+        """The ISO date of the file that is being written, empty before the first `roll`."""
+        return self._day
+
+    def roll(self, day: str) -> None:
+        """Go on in the file of `day` (ISO date); a record half written before a crash is cut off."""
+        if day == self._day:
+            return
+        self.close()
+        self._day = day
+        path = self._folder / f"{day}{SUFFIX}"
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._room = self._max_bytes - self._make_room(path)
+            self._file = _open(path)
+
+    def append(self, received_ns: int, market_ns: int, data: bytes) -> None:
+        """Record one frame; counts it as lost when it cannot be."""
+        size = _RECORD.size + len(data)
+        if self._file is None or size > self._room:
+            self.lost += 1
+            return
+        try:
+            self._file.write(_RECORD.pack(len(data), crc32(data), received_ns, market_ns) + data)
+        except OSError:
+            self._give_up()
+            return
+        self._room -= size
+        self.frames += 1
+
+    def flush(self) -> None:
+        """Hand what is buffered to the operating system."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except OSError:
+                self._give_up()
+
+    def close(self) -> None:
+        """Flush and close; the next `roll` opens again."""
+        if self._file is not None:
+            self.flush()
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+        self._file, self._day = None, ""
+
+    def _give_up(self) -> None:
+        self.lost += 1
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                file.close()
+
+    def _make_room(self, current: Path) -> int:
+        """Delete the oldest days above the cap; returns the bytes of those that stay."""
+        files = sorted(path for path in self._folder.glob(f"*{SUFFIX}") if path != current)
+        own = current.stat().st_size if current.exists() else 0
+        total = own + sum(path.stat().st_size for path in files)
+        # Half of the cap is kept for the day that begins.
+        while files and total - own > self._max_bytes // 2:
+            oldest = files.pop(0)
+            total -= oldest.stat().st_size
+            oldest.unlink()
+        return total
+
+
+def _open(path: Path) -> BinaryIO:
+    whole = _whole_bytes(path) if path.exists() else 0
+    file = path.open("r+b" if path.exists() else "w+b", buffering=_BUFFER)
+    file.truncate(whole)
+    file.seek(whole)
+    if not whole:
+        file.write(MAGIC)
+    return file
+
+
+def _whole_bytes(path: Path) -> int:
+    """Bytes up to the end of the last whole record."""
+    end = 0
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            return 0
+        end = len(MAGIC)
+        for frame in _records(file):
+            end += _RECORD.size + len(frame.data)
+    return end
+
+
+def read_tape(path: Path) -> Iterator[TapeFrame]:
+    """The frames of one day's file, oldest first; ends at the first record that is cut off or damaged.
+
+    Raises `ValueError` for a file that is no tape.
+    """
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise ValueError(f"{path}: expected a tape (first bytes {MAGIC!r}), found something else")
+        yield from _records(file)
+
+
+def _records(file: BinaryIO) -> Iterator[TapeFrame]:
+    while len(head := file.read(_RECORD.size)) == _RECORD.size:
+        length, check, received_ns, market_ns = _RECORD.unpack(head)
+        if length > MAX_RECORD:
+            return
+        data = file.read(length)
+        if len(data) < length or crc32(data) != check:
+            return
+        yield TapeFrame(received_ns, market_ns, data)

@@ -1,0 +1,248 @@
+"""Bars from quotes, and longer bars from one-minute bars, both anchored to the session's open.
+
+The feed builds one-minute bars of all that it receives; feed, engine and backtest make longer ones of those with the
+same `Aggregator`. Time comes in with quotes and clock ticks. The one rule: a bar that was handed out is final, so
+whatever arrives for it later is counted, never built in.
+
+A minute without a quote has no bar. Quotes outside continuous trading make none either, but move the volume counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mytrading.core.calendar import Calendar, Session
+from mytrading.messages.market import Bar, Quote
+
+MINUTE = 60_000_000_000
+_UNITS = {"m": 1, "h": 60}
+_WHOLE_SESSION = 24 * 60
+
+
+def timeframe_minutes(timeframe: str) -> int:
+    """Minutes of `1m`, `15m`, `1h`, `1d` (one bar a session); `ValueError` for anything else."""
+    number, unit = timeframe[:-1], timeframe[-1:]
+    if timeframe == "1d":
+        return _WHOLE_SESSION
+    if unit not in _UNITS or not number.isdigit() or int(number) < 1:
+        raise ValueError(f"timeframe {timeframe!r}: expected minutes, hours or a day, say 1m, 5m, 15m, 1h or 1d")
+    return int(number) * _UNITS[unit]
+
+
+def bucket(session: Session, ns: int, span_ns: int) -> tuple[int, int]:
+    """Start and end of the bar that `ns` falls into; the last bar of a session ends with it."""
+    start = session.open_ns + (ns - session.open_ns) // span_ns * span_ns
+    return start, min(start + span_ns, session.close_ns)
+
+
+class Closed(NamedTuple):
+    """A bar that ended. Not `whole`: we came too late to see its beginning."""
+
+    bar: Bar
+    whole: bool
+
+
+class _Build:
+    """The bar in the making of one instrument, and what is known of its volume counter."""
+
+    __slots__ = (
+        "close", "closed_until", "counter", "end", "exchange", "high",
+        "low", "open", "since", "start", "ticks", "volume",
+    )  # fmt: skip
+
+    def __init__(self, exchange: str, since: int) -> None:
+        self.exchange = exchange
+        self.since = since
+        self.start = self.end = self.closed_until = 0
+        self.open = self.high = self.low = self.close = 0.0
+        self.volume = self.ticks = 0
+        self.counter: int | None = None
+
+    def begin(self, start: int, end: int, price: float) -> None:
+        self.start, self.end = start, end
+        self.open = self.high = self.low = self.close = price
+        self.volume = self.ticks = 0
+
+    def update(self, price: float) -> None:
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.close = price
+        self.ticks += 1
+
+    def count(self, volume: int | None) -> int:
+        """Units traded since the last quote. First sight counts nothing; a lower counter began anew from zero.
+
+        Zero is what servers send for "not known".
+        """
+        if not volume:
+            return 0
+        before, self.counter = self.counter, volume
+        if before is None:
+            return 0
+        return volume - before if volume >= before else volume
+
+
+class BarBuilder:
+    """Builds bars of `minutes` from quotes in the order of their market time. Budget of `add`: 2 µs.
+
+    A bar closes with the first quote at or after its end, or when the clock is `grace` past its end. `late` counts
+    quotes for bars already closed, `outside` those outside continuous trading.
+    """
+
+    def __init__(self, calendar: Calendar, minutes: int = 1) -> None:
+        self._calendar = calendar
+        self._span = minutes * MINUTE
+        self._timeframe = timeframe_name(minutes)
+        self._builds: dict[str, _Build] = {}
+        self._next_end: int | None = None
+        self.late = 0
+        self.outside = 0
+
+    def watch(self, instrument: str, since_ns: int) -> None:
+        """Quotes are complete from `since_ns` on: a bar that began before is not whole. What was built stays."""
+        build = self._builds.get(instrument)
+        if build is None:
+            self._builds[instrument] = _Build(instrument.partition(":")[0], since_ns)
+        else:
+            build.since = since_ns
+
+    def forget(self, instrument: str) -> None:
+        """Drop an instrument with the bar in the making."""
+        self._builds.pop(instrument, None)
+
+    def add(self, quote: Quote) -> Closed | None:
+        """Build a quote in; returns the bar that it ended, if any."""
+        build = self._builds.get(quote.instrument)
+        if build is None:
+            build = self._builds[quote.instrument] = _Build(quote.instrument.partition(":")[0], quote.market_ns)
+        ns = quote.market_ns
+        if build.start <= ns < build.end:
+            build.volume += build.count(quote.volume)
+            build.update(quote.ltp)
+            return None
+        if ns < max(build.start, build.closed_until):
+            self.late += 1
+            return None
+        closed = self._close(quote.instrument, build, quote.received_ns) if build.end else None
+        self._begin(build, quote)
+        return closed
+
+    def advance(self, now_ns: int, grace_ns: int, received_ns: int) -> list[Closed]:
+        """Close every bar that ended `grace_ns` ago or earlier; `received_ns` is machine time now."""
+        if self._next_end is None or now_ns < self._next_end + grace_ns:
+            return []
+        closed = []
+        for instrument, build in self._builds.items():
+            if build.end and now_ns >= build.end + grace_ns:
+                closed.append(self._close(instrument, build, received_ns))
+        self._next_end = min((build.end for build in self._builds.values() if build.end), default=None)
+        return closed
+
+    def _begin(self, build: _Build, quote: Quote) -> None:
+        session = self._calendar.session(build.exchange, self._calendar.trading_day(quote.market_ns))
+        traded = build.count(quote.volume)
+        if session is None or not session.open_ns <= quote.market_ns < session.close_ns:
+            self.outside += 1
+            return
+        start, end = bucket(session, quote.market_ns, self._span)
+        build.begin(start, end, quote.ltp)
+        build.volume = traded
+        build.ticks = 1
+        if self._next_end is None or end < self._next_end:
+            self._next_end = end
+
+    def _close(self, instrument: str, build: _Build, received_ns: int) -> Closed:
+        bar = Bar(
+            instrument, self._timeframe, build.start, build.end,
+            build.open, build.high, build.low, build.close, build.volume, build.ticks, received_ns,
+        )  # fmt: skip
+        build.closed_until, build.start, build.end = build.end, 0, 0
+        return Closed(bar, build.since <= bar.start_ns)
+
+
+def timeframe_name(minutes: int) -> str:
+    """`1m`, `15m`, `1h`, `1d`: the shortest name of a length."""
+    if minutes == _WHOLE_SESSION:
+        return "1d"
+    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
+
+
+class Aggregator:
+    """Longer bars from one-minute bars. Bars of one instrument come in the order of their start.
+
+    A longer bar closes with the minute that ends it, with the first minute after it, or by the clock. `late` counts
+    minutes of bars already closed. Give `advance` a grace above the one the minutes were closed with.
+    """
+
+    def __init__(self, calendar: Calendar, timeframes: Iterable[str]) -> None:
+        self._calendar = calendar
+        self._spans = {name: timeframe_minutes(name) * MINUTE for name in timeframes if name not in ("1m", "tick")}
+        self._open: dict[tuple[str, str], Bar] = {}
+        self._closed_until: dict[tuple[str, str], int] = {}
+        self.late = 0
+
+    def add(self, minute: Bar) -> list[Bar]:
+        """Build a one-minute bar in; returns the longer bars that are complete now, in time order per timeframe."""
+        exchange = minute.instrument.partition(":")[0]
+        session = self._calendar.session(exchange, self._calendar.trading_day(minute.start_ns))
+        if session is None or not session.open_ns <= minute.start_ns < session.close_ns:
+            return []
+        done: list[Bar] = []
+        for timeframe, span in self._spans.items():
+            start, end = bucket(session, minute.start_ns, span)
+            self._add(minute, timeframe, start, end, done)
+        return done
+
+    def _add(self, minute: Bar, timeframe: str, start: int, end: int, done: list[Bar]) -> None:
+        key = (minute.instrument, timeframe)
+        current = self._open.pop(key, None)
+        if current is not None and current.start_ns < start:
+            done.append(self._finish(key, current, minute.received_ns))
+            current = None
+        if start < self._closed_until.get(key, 0):
+            self.late += 1
+            return
+        joined = _first(minute, timeframe, start, end) if current is None else _joined(current, minute)
+        if minute.end_ns >= end:
+            done.append(self._finish(key, joined, minute.received_ns))
+        else:
+            self._open[key] = joined
+
+    def advance(self, now_ns: int, grace_ns: int, received_ns: int) -> list[Bar]:
+        """Close every longer bar that ended `grace_ns` ago or earlier."""
+        ended = [key for key, bar in self._open.items() if now_ns >= bar.end_ns + grace_ns]
+        return [self._finish(key, self._open.pop(key), received_ns) for key in ended]
+
+    def _finish(self, key: tuple[str, str], bar: Bar, received_ns: int) -> Bar:
+        self._closed_until[key] = bar.end_ns
+        return Bar(
+            bar.instrument, bar.timeframe, bar.start_ns, bar.end_ns,
+            bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ticks, received_ns,
+        )  # fmt: skip
+
+
+def _first(minute: Bar, timeframe: str, start: int, end: int) -> Bar:
+    return Bar(
+        minute.instrument, timeframe, start, end,
+        minute.open, minute.high, minute.low, minute.close, minute.volume, minute.ticks,
+    )  # fmt: skip
+
+
+def _joined(bar: Bar, minute: Bar) -> Bar:
+    return Bar(
+        bar.instrument, bar.timeframe, bar.start_ns, bar.end_ns,
+        bar.open, max(bar.high, minute.high), min(bar.low, minute.low), minute.close,
+        bar.volume + minute.volume, bar.ticks + minute.ticks,
+    )  # fmt: skip
+
+
+def aggregate(minutes: Iterable[Bar], timeframe: str, calendar: Calendar, now_ns: int) -> list[Bar]:
+    """The completed longer bars of stored one-minute bars (any instruments, each in time order) at market `now_ns`."""
+    if timeframe == "1m":
+        return list(minutes)
+    aggregator = Aggregator(calendar, (timeframe,))
+    bars = [bar for minute in minutes for bar in aggregator.add(minute)]
+    return bars + aggregator.advance(now_ns, 0, 0)

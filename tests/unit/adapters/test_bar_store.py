@@ -1,0 +1,70 @@
+"""The bar store: committed means there, delivered means never replaced, readers share the file with the writer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mytrading.adapters.bar_store import BarReader, BarStore, BarStoreDamaged
+from mytrading.messages.market import Bar
+
+MINUTE = 60_000_000_000
+
+
+def bar(number: int, close: float = 100.0, instrument: str = "NSE:SBIN") -> Bar:
+    start = number * MINUTE
+    return Bar(instrument, "1m", start, start + MINUTE, 99.0, 101.0, 98.0, close, 5, 3, 7)
+
+
+def test_bars_added_are_read_back_in_time_order(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store.add([bar(3), bar(1), bar(2), bar(9, instrument="NSE:INFY")])
+    assert store.bars("NSE:SBIN") == [bar(1), bar(2), bar(3)]
+    assert store.last_end("NSE:SBIN") == 4 * MINUTE
+    assert store.last_end("NSE:TCS") == 0
+
+
+def test_bar_delivered_is_never_replaced(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    assert store.add([bar(1, 100.0)]) == [bar(1, 100.0)]
+    assert store.add([bar(1, 555.0), bar(2)]) == [bar(2)]
+    assert store.bars("NSE:SBIN")[0].close == 100.0
+
+
+def test_read_with_bounds_and_limit_gives_the_newest_within(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store.add([bar(i) for i in range(10)])
+    assert [item.start_ns // MINUTE for item in store.bars("NSE:SBIN", since=3 * MINUTE, until=6 * MINUTE)] == [3, 4, 5]
+    assert [item.start_ns // MINUTE for item in store.bars("NSE:SBIN", limit=2)] == [8, 9]
+    assert store.bars("NSE:SBIN", "5m") == []
+
+
+def test_reader_before_the_writer_has_no_bars_and_sees_them_as_they_come(tmp_path: Path) -> None:
+    reader = BarReader(tmp_path / "bars")
+    assert reader.bars("NSE:SBIN") == [] and reader.last_end("NSE:SBIN") == 0
+    store = BarStore(tmp_path / "bars")
+    assert reader.bars("NSE:SBIN") == []
+    store.add([bar(1)])
+    assert reader.bars("NSE:SBIN") == [bar(1)]
+    store.add([bar(2)])
+    assert reader.last_end("NSE:SBIN") == 3 * MINUTE
+    reader.close()
+
+
+def test_two_writers_of_one_store_agree_on_who_was_first(tmp_path: Path) -> None:
+    live, history = BarStore(tmp_path), BarStore(tmp_path)
+    assert live.add([bar(1, 100.0)])
+    assert history.add([bar(0), bar(1, 90.0)]) == [bar(0)]
+    assert live.add([bar(0, 1.0)]) == []
+
+
+def test_store_survives_a_writer_that_never_closed(tmp_path: Path) -> None:
+    BarStore(tmp_path).add([bar(1)])
+    assert BarStore(tmp_path).bars("NSE:SBIN") == [bar(1)]
+
+
+def test_damaged_store_is_named_with_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "bars.sqlite").write_bytes(b"not a database, not even nearly" * 50)
+    with pytest.raises(BarStoreDamaged, match="move the file aside"):
+        BarStore(tmp_path)
