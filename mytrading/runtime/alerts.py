@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-import structlog
 
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
+from mytrading.runtime.logging import get_logger
 
 REPEAT_NS = 10_000_000_000
 
@@ -25,7 +25,7 @@ class Alerts:
         self._now = now
         self._send = send
         self._standing: dict[tuple[str, str], Alert] = {}
-        self._log = structlog.get_logger("alerts")
+        self._log = get_logger("alerts")
 
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
         """Something is wrong, still or anew; only a rise is logged and sent at once."""

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import structlog
 import zmq
 
 from mytrading.messages.codec import Frame
@@ -32,7 +31,7 @@ from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.journal import JournalDamaged, JournalFull
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
-from mytrading.runtime.logging import configure_logging, get_logger
+from mytrading.runtime.logging import configure_for_run, get_logger
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
 
@@ -352,8 +351,8 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     except RunConfigError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return EXIT_CONFIG
-    configure_logging(name, Path(config.log_dir), config.logging.level, console=config.logging.console)
-    log = structlog.get_logger(name)
+    configure_for_run(name, config)
+    log = get_logger(name)
     try:
         return daemon(config).run()
     except AlreadyRunning as error:

@@ -19,6 +19,7 @@ from typing import IO, Any, NoReturn
 
 import msgspec
 
+from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.logfiles import SharedLogFile
 
 _unset = object()
@@ -34,6 +35,7 @@ finally:
 
 __all__ = [
     "alert_logger",
+    "configure_for_run",
     "configure_logging",
     "get_logger",
     "level_number",
@@ -225,6 +227,22 @@ def configure_logging(
 
 
 setup_logging = configure_logging
+
+
+def configure_for_run(component: str, config: RunConfig) -> None:
+    """Set up a daemon's logging as the run's settings say, with its API key kept out of every line."""
+    rules = config.logging
+    wanted = {"trade": rules.trade, "performance": rules.performance, "error": rules.error}
+    configure_logging(
+        component,
+        config.log_dir if rules.files else None,
+        rules.level,
+        rules.console,
+        secrets=(config.venue.api_key,),
+        max_bytes=rules.max_bytes,
+        retention_days=rules.retention_days,
+        off=[name for name, on in wanted.items() if not on],
+    )
 
 
 def get_logger(name: str = "") -> structlog.typing.FilteringBoundLogger:

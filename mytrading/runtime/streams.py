@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
-import structlog
 import zmq
 
 from mytrading.messages.codec import (
@@ -27,6 +26,7 @@ from mytrading.messages.codec import (
 )
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.journal import Row
+from mytrading.runtime.logging import get_logger
 
 HIGH_WATER_MARK = 10_000
 REPORT_EVERY_S = 60.0
@@ -40,7 +40,7 @@ class BadFrames:
         self._stream = stream
         self._unreported = 0
         self._next_report = 0.0
-        self._log = structlog.get_logger("streams")
+        self._log = get_logger("streams")
 
     def add(self, error: FrameError, data: bytes) -> None:
         """Count one, and say so if a minute has passed since the last time."""
