@@ -1,0 +1,306 @@
+"""One WebSocket to an OpenAlgo server: connect, authenticate, hand over raw frames, come back after a loss.
+
+Used by the market feed and the order stream. A thread of its own reads; the poll loop empties `events` when `wake`
+rang. The one rule: the reader thread only enqueues, because the server waits for its slowest client and one that does
+not read stalls all others.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import msgspec
+from websocket import ABNF, WebSocket, WebSocketException, WebSocketTimeoutException
+
+SECOND = 1_000_000_000
+
+
+class Connected(NamedTuple):
+    """Authenticated: subscribe now. `number` counts connections from 1; nothing is subscribed on a new one."""
+
+    number: int
+    machine_ns: int
+    broker: str
+
+
+class Frame(NamedTuple):
+    """A message of the server, unparsed, and the machine time at which it was read."""
+
+    data: bytes
+    received_ns: int
+
+
+class Disconnected(NamedTuple):
+    """The connection was lost or never came about; the next attempt follows in `retry_s` seconds."""
+
+    reason: str
+    machine_ns: int
+    retry_s: float
+
+
+class Refused(NamedTuple):
+    """The server answered and did not let us in (`code` AUTHENTICATION_ERROR: the key, or no broker session)."""
+
+    code: str
+    message: str
+    machine_ns: int
+    retry_s: float
+
+
+SocketEvent = Connected | Frame | Disconnected | Refused
+
+
+class SocketRules(NamedTuple):
+    """Machine seconds and bytes. A server was seen to freeze for 10 s, so silence counts only after 30."""
+
+    connect_s: float = 5.0
+    authenticate_s: float = 10.0
+    ping_after_s: float = 10.0
+    silent_after_s: float = 30.0
+    steady_after_s: float = 10.0
+    first_delay_s: float = 0.2
+    refused_delay_s: float = 2.0
+    longest_delay_s: float = 30.0
+    max_message: int = 4 << 20
+
+
+class _Reply(msgspec.Struct):
+    type: str = ""
+    status: str = ""
+    code: str = ""
+    message: Any = ""
+    broker: str = ""
+
+
+class _Lost(Exception):
+    """The connection is of no more use; the text says why."""
+
+
+class _NotAdmitted(Exception):
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+_RULES = SocketRules()
+_BROKEN = (WebSocketException, OSError, ValueError, _Lost)
+_PING = msgspec.json.encode({"action": "ping"})
+
+
+class _Gulps:
+    """Reads the TCP socket in large pieces and refuses a message that grows beyond `most` bytes."""
+
+    def __init__(self, receive: Callable[[int], bytes], most: int) -> None:
+        self._receive = receive
+        self._most = most
+        self._held = b""
+        self._at = 0
+        self._taken = 0
+
+    def __call__(self, size: int) -> bytes:
+        if self._at == len(self._held):
+            self._held = self._receive(65_536)
+            self._at = 0
+        piece = self._held[self._at : self._at + size]
+        self._at += len(piece)
+        self._taken += len(piece)
+        if self._taken > self._most:
+            raise _Lost(f"a message of more than {self._most} bytes")
+        return piece
+
+    def next_message(self) -> None:
+        """The bytes counted so far belong to a message that is complete."""
+        self._taken = 0
+
+
+class FeedSocket:
+    """The connection and its reader thread. `start` once, `stop` once; `send` and `reconnect` from one other thread.
+
+    `frames`, `connections` and `failures` are counts for the heartbeat. `wake` is called after every event and must
+    be safe from any thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        machine_now: Callable[[], int],
+        wake: Callable[[], None],
+        name: str = "feed-socket",
+        rules: SocketRules = _RULES,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.events: SimpleQueue[SocketEvent] = SimpleQueue()
+        self.frames = 0
+        self.connections = 0
+        self.failures = 0
+        self.connected = False
+        self._url = url
+        self._api_key = api_key
+        self._now = machine_now
+        self._wake = wake
+        self._rules = rules
+        self._jitter = jitter
+        self._ws: WebSocket | None = None
+        self._gulps: _Gulps | None = None
+        self._drop_reason = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin connecting."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Close the connection and end the thread."""
+        self._stopping.set()
+        self._break("stopped")
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def send(self, message: Mapping[str, Any]) -> bool:
+        """Send one JSON message; False when there is no connection (a `Connected` follows) or it just broke."""
+        ws = self._ws
+        if ws is None or not self.connected:
+            return False
+        try:
+            ws.send(msgspec.json.encode(message))
+        except _BROKEN as error:
+            self._break(f"sending failed: {error}")
+            return False
+        return True
+
+    def reconnect(self, reason: str) -> None:
+        """Drop the connection and make a new one, say because it is alive and gives no data."""
+        self._break(reason)
+
+    def drain(self, limit: int = 10_000) -> list[SocketEvent]:
+        """Events that wait now, oldest first, at most `limit`."""
+        waiting = min(self.events.qsize(), limit)
+        return [self.events.get_nowait() for _ in range(waiting)]
+
+    def _break(self, reason: str) -> None:
+        ws = self._ws
+        if ws is not None and ws.sock is not None:
+            self._drop_reason = self._drop_reason or reason
+            with suppress(OSError):
+                ws.sock.shutdown(socket.SHUT_RDWR)
+
+    def _put(self, event: SocketEvent) -> None:
+        self.events.put(event)
+        self._wake()
+
+    # the reader thread
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            began = self._now()
+            try:
+                self._live()
+            except _NotAdmitted as refusal:
+                self._settle(began)
+                delay = self._delay(self._rules.refused_delay_s)
+                self._put(Refused(refusal.code, refusal.message, self._now(), delay))
+            except _BROKEN as error:
+                self._settle(began)
+                delay = self._delay(self._rules.first_delay_s)
+                self._put(Disconnected(self._drop_reason or str(error), self._now(), delay))
+            self._stopping.wait(delay)
+
+    def _live(self) -> None:
+        """Connect, authenticate and read until the connection ends, which is always an exception."""
+        self._drop_reason = ""
+        ws = self._open()
+        self._ws = ws
+        broker = self._authenticate(ws)
+        self.connections += 1
+        self.connected = True
+        self._put(Connected(self.connections, self._now(), broker))
+        self._pump(ws)
+
+    def _settle(self, began: int) -> None:
+        """Close what is left; a connection that had lasted makes the next attempts quick again."""
+        steady = self.connected and self._now() - began > self._rules.steady_after_s * SECOND
+        self.failures = 1 if steady else self.failures + 1
+        self.connected = False
+        ws, self._ws = self._ws, None
+        if ws is not None:
+            ws.shutdown()  # type: ignore[no-untyped-call]
+
+    def _delay(self, first_s: float) -> float:
+        """Growing, and anywhere between half and whole, so that clients do not come back in step."""
+        grown = first_s * 2.0 ** min(self.failures - 1, 20)
+        return min(self._rules.longest_delay_s, grown) * (0.5 + 0.5 * self._jitter())
+
+    def _open(self) -> WebSocket:
+        ws = WebSocket(
+            sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], enable_multithread=True, skip_utf8_validation=True
+        )
+        ws.connect(self._url, timeout=self._rules.connect_s)  # type: ignore[no-untyped-call]
+        ws.settimeout(1.0)
+        self._gulps = _Gulps(ws.frame_buffer.recv, self._rules.max_message)
+        ws.frame_buffer.recv = self._gulps
+        return ws
+
+    def _authenticate(self, ws: WebSocket) -> str:
+        """Present the key; returns the broker's name, raises `_NotAdmitted` with the server's words."""
+        ws.send(msgspec.json.encode({"action": "authenticate", "api_key": self._api_key}))
+        deadline = self._now() + int(self._rules.authenticate_s * SECOND)
+        while self._now() < deadline and not self._stopping.is_set():
+            data = self._receive(ws)
+            reply = _reply(data) if data is not None else None
+            if reply is None:
+                continue
+            if reply.status == "error":
+                raise _NotAdmitted(reply.code or "REFUSED", str(reply.message))
+            if reply.type == "auth":
+                return reply.broker
+        raise _Lost(f"no answer to authenticate within {self._rules.authenticate_s:g} s")
+
+    def _pump(self, ws: WebSocket) -> None:
+        heard = pinged = self._now()
+        while not self._stopping.is_set():
+            data = self._receive(ws)
+            now = self._now()
+            if data is not None:
+                heard = now
+                self.frames += 1
+                self._put(Frame(data, now))
+            elif now - heard > self._rules.silent_after_s * SECOND:
+                raise _Lost(f"nothing heard for {self._rules.silent_after_s:g} s")
+            elif now - max(heard, pinged) > self._rules.ping_after_s * SECOND:
+                pinged = now
+                ws.send(_PING)
+        raise _Lost("stopped")
+
+    def _receive(self, ws: WebSocket) -> bytes | None:
+        """The next text or binary message, or None after a second without one."""
+        try:
+            opcode, data = ws.recv_data()
+        except WebSocketTimeoutException:
+            return None
+        if self._gulps is not None:
+            self._gulps.next_message()
+        if opcode == ABNF.OPCODE_CLOSE:
+            raise _Lost(_close_text(data))
+        return bytes(data)
+
+
+def _reply(data: bytes) -> _Reply | None:
+    try:
+        return msgspec.json.decode(data, type=_Reply)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
+def _close_text(data: bytes) -> str:
+    if len(data) < 2:
+        return "closed by the server"
+    return f"closed by the server: {int.from_bytes(data[:2], 'big')} {data[2:].decode(errors='replace')}".rstrip()
