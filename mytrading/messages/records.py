@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.orders import (
     AccountModeChanged,
     Goal,
@@ -53,4 +53,13 @@ class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
 
 
-RecordMessage = RunStarted | DayOpened | LevelMoved
+class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):
+    """First row of a day's journal of the gateway."""
+
+    day: str
+    trading: tuple[TradingState, ...] = ()
+    switches: tuple[StrategySwitch, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+RecordMessage = RunStarted | DayOpened | ControlOpened | LevelMoved

@@ -129,6 +129,9 @@ class Daemon:
         """Sequences of journaled streams read so far, by `writer/stream`."""
         return {}
 
+    def orphaned(self) -> None:
+        """The supervisor died; the harness stops this process afterwards, since nobody watches it any more."""
+
     def queue_depth(self) -> int:
         """How many pieces of work wait inside this daemon."""
         return 0
@@ -277,6 +280,7 @@ class Daemon:
     def _beat(self, machine_ns: int) -> None:
         if os.getppid() != self._parent and not self._stopping:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
+            self.orphaned()
             self.stop()
         self._watch_disk()
         memory = self._process.memory_info()

@@ -1,0 +1,89 @@
+"""The gateway's machine: trading levels, strategy switches and alerts, as levels with growing generations.
+
+Used by the gateway alone. The one rule: a level stands until the next generation; nothing here expires by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mytrading.messages.control import Alert, ModeCleared, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.enums import TradingLevel
+from mytrading.messages.records import ControlOpened
+
+
+class ControlMachine:
+    """Folds what people asked for and what daemons complained of."""
+
+    def __init__(self) -> None:
+        self.trading: dict[str, TradingState] = {}
+        self.switches: dict[str, StrategySwitch] = {}
+        self.alerts: dict[tuple[str, str, str], Alert] = {}
+        self.generation = 0
+
+    def apply(self, row: Any) -> None:
+        """Learn a control row or an alert."""
+        if isinstance(row, TradingState):
+            self.trading[row.account] = row
+            self.generation = max(self.generation, row.generation)
+        elif isinstance(row, StrategySwitch):
+            self.switches[row.strategy] = row
+            self.generation = max(self.generation, row.generation)
+        elif isinstance(row, Alert):
+            self.alerts[row.daemon, row.code, row.subject] = row
+        elif isinstance(row, ControlOpened):
+            for part in (*row.trading, *row.switches, *row.alerts):
+                self.apply(part)
+
+    def decide(self, message: Any, now: int) -> tuple[Any, ...]:  # noqa: ARG002
+        """An alert that is new, or changed its standing, is kept; repeats are not."""
+        return ()
+
+    def is_news(self, alert: Alert) -> bool:
+        """True if an alert says something that is not known yet: a rise, an end, or tenfold repetition."""
+        known = self.alerts.get((alert.daemon, alert.code, alert.subject))
+        return (
+            known is None
+            or known.cleared != alert.cleared
+            or known.first_ns != alert.first_ns
+            or alert.count >= known.count * 10
+        )
+
+    def level(self, level: TradingLevel, reason: str, now: int, account: str = "") -> tuple[TradingState, ...]:
+        """The row that sets a trading level for one account, or for all."""
+        return (TradingState(level=level, generation=self.generation + 1, reason=reason, at_ns=now, account=account),)
+
+    def switch(self, strategy: str, enabled: bool, now: int) -> tuple[StrategySwitch, ...]:
+        """The row that allows or blocks one strategy's entries."""
+        return (StrategySwitch(strategy=strategy, enabled=enabled, generation=self.generation + 1, at_ns=now),)
+
+    def withdraw(self, reason: str, now: int) -> tuple[WithdrawRequested, ...]:
+        """The row that has resting entries cancelled."""
+        return (WithdrawRequested(id=f"withdraw-{now}", reason=reason, at_ns=now),)
+
+    def clear_mode(self, account: str, now: int) -> tuple[ModeCleared, ...]:
+        """The row by which a person declares an account's mode right again."""
+        return (ModeCleared(account=account, at_ns=now),)
+
+    def current(self) -> TradingState:
+        """The level for all accounts."""
+        return self.trading.get("") or TradingState(
+            level=TradingLevel.NORMAL, generation=0, reason="nobody said otherwise", at_ns=0
+        )
+
+    def snapshot(self, day: str) -> ControlOpened:
+        """What the next day's journal begins with."""
+        standing = tuple(alert for alert in self.alerts.values() if not alert.cleared)
+        return ControlOpened(
+            day=day,
+            trading=tuple(self.trading.values()),
+            switches=tuple(self.switches.values()),
+            alerts=standing,
+        )
+
+
+def to_builtins(message: msgspec.Struct) -> Any:
+    """A message as plain dicts and lists for JSON."""
+    return msgspec.to_builtins(message)

@@ -1,0 +1,274 @@
+"""The gateway's answers to the command line, one method a verb, as plain lists and dicts for JSON.
+
+The one rule: a verb that orders something journals it through `order` before it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, Protocol
+
+import msgspec
+
+from mytrading.core.control import ControlMachine
+from mytrading.core.view import StackView
+from mytrading.messages.control import Heartbeat, OpsRequest
+from mytrading.messages.enums import OrderState, TradingLevel
+from mytrading.messages.orders import Order, Position
+from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import ALL
+from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.metrics import read_snapshots
+
+LATE_S = 5.0
+
+
+class UsageError(Exception):
+    """The request cannot be answered as it stands; the message says what would."""
+
+
+class _Totals(Protocol):
+    restarts: dict[str, int]
+
+    def get(self, daemon: str, name: str) -> float: ...
+
+
+class Answers:
+    """Reads the view, writes through `order`."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        view: StackView,
+        control: ControlMachine,
+        clock: MarketClock,
+        totals: _Totals,
+        order: Callable[[tuple[msgspec.Struct, ...]], None],
+    ) -> None:
+        self._config, self._view, self._control = config, view, control
+        self._clock, self._totals, self._order = clock, totals, order
+        self._verbs: dict[str, Callable[[dict[str, str]], Any]] = {
+            name[6:]: getattr(self, name) for name in dir(self) if name.startswith("_verb_")
+        }
+
+    def answer(self, request: OpsRequest) -> Any:
+        """The body of the reply; raises `UsageError`."""
+        verb = self._verbs.get(request.verb)
+        if verb is None:
+            close = get_close_matches(request.verb, self._verbs, 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UsageError(f"expected one of {', '.join(sorted(self._verbs))}; found {request.verb!r}{hint}")
+        self._clock.refresh()
+        return verb(request.arguments)
+
+    # questions
+
+    def _verb_status(self, _: dict[str, str]) -> Any:
+        trading = self._control.current()
+        return {
+            "profile": self._config.profile,
+            "mode": self._config.mode.value,
+            "market_ns": self._clock.now(),
+            "speed": self._clock.speed,
+            "trading": {"level": trading.level.value, "reason": trading.reason},
+            "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
+            "accounts": [msgspec.to_builtins(health) for health in self._view.health.values()],
+            "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
+            "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
+        }
+
+    def _daemon(self, beat: Heartbeat | None, name: str) -> dict[str, Any]:
+        if beat is None:
+            return {"daemon": name, "state": "ABSENT", "ready": False, "restarts": self._totals.restarts.get(name, 0)}
+        age = (machine_now() - beat.machine_ns) / 1e9
+        body: dict[str, Any] = msgspec.to_builtins(beat)
+        return {
+            **body,
+            "state": "SILENT" if age > LATE_S else beat.state.value,
+            "ready": beat.ready,
+            "age_s": round(age, 2),
+            "lag_ms": beat.lag_ms,
+            "notes": list(beat.notes),
+            "figures": dict(beat.figures),
+            "handled": beat.handled,
+            "queue_depth": beat.queue_depth,
+            "bad_frames": beat.bad_frames,
+            "dropped": beat.dropped,
+            "restarts": self._totals.restarts.get(name, 0),
+        }
+
+    def _verb_orders(self, arguments: dict[str, str]) -> Any:
+        orders = sorted(self._view.orders.values(), key=lambda order: order.created_ns)
+        if arguments.get("live") == "true":
+            orders = [order for order in orders if order.state in LIVE]
+        return [_order(order) for order in _last(orders, arguments)]
+
+    def _verb_positions(self, arguments: dict[str, str]) -> Any:
+        everything = arguments.get("all") == "true"
+        positions = self._view.positions.values() if everything else self._view.open_positions()
+        rows = [self._position(position) for position in positions]
+        foreign = [
+            {
+                "account": row.account,
+                "instrument": row.instrument,
+                "product": row.product.value,
+                "strategy": "(unmanaged)",
+                "quantity": row.quantity,
+            }
+            for row in self._view.unmanaged.values()
+            if row.quantity
+        ]
+        return rows + foreign
+
+    def _position(self, position: Position) -> dict[str, Any]:
+        quote = self._view.quotes.get(position.instrument)
+        unrealised = self._view.unrealised_of(position)
+        body: dict[str, Any] = msgspec.to_builtins(position)
+        return {
+            **body,
+            "quantity": position.quantity,
+            "average_price": round(position.average_price, 4),
+            "realised": round(position.realised, 2),
+            "ltp": quote.ltp if quote else None,
+            "unrealised": None if unrealised is None else round(unrealised, 2),
+            "confidence": position.confidence.value,
+        }
+
+    def _verb_trades(self, arguments: dict[str, str]) -> Any:
+        return [msgspec.to_builtins(trade) for trade in _last(list(self._view.trades), arguments)]
+
+    def _verb_signals(self, arguments: dict[str, str]) -> Any:
+        denied: dict[str, list[str]] = {}
+        for denial in self._view.denials:
+            code = getattr(denial, "code", "EXPIRED")
+            denied.setdefault(denial.signal, []).append(f"{code}: {getattr(denial, 'message', 'too late')}")
+        return [
+            {**msgspec.to_builtins(signal), "denied": denied.get(signal.id, [])}
+            for signal in _last(list(self._view.signals), arguments)
+        ]
+
+    def _verb_alerts(self, arguments: dict[str, str]) -> Any:
+        alerts = sorted(self._control.alerts.values(), key=lambda alert: alert.first_ns)
+        if arguments.get("all") != "true":
+            alerts = [alert for alert in alerts if not alert.cleared]
+        return [msgspec.to_builtins(alert) for alert in _last(alerts, arguments)]
+
+    def _verb_strategies(self, _: dict[str, str]) -> Any:
+        rows = []
+        for run in self._config.strategies:
+            started, fault = self._view.strategies.get(run.name), self._view.faults.get(run.name)
+            switch = self._control.switches.get(run.name)
+            mine = [position for position in self._view.positions.values() if position.strategy == run.name]
+            rows.append(
+                {
+                    "name": run.name,
+                    "state": "FAULTED" if fault else ("RUNNING" if started else "LOADING"),
+                    "problem": f"{fault.where}: {fault.error}" if fault else "",
+                    "enabled": switch.enabled if switch else True,
+                    "watches": list(run.symbols),
+                    "parameters": started.parameters if started else run.parameters,
+                    "realised": round(sum(position.realised for position in mine), 2),
+                    "unrealised": round(sum(self._view.unrealised_of(position) or 0.0 for position in mine), 2),
+                    "positions": sum(1 for position in mine if position.quantity),
+                }
+            )
+        return rows
+
+    def _verb_summary(self, _: dict[str, str]) -> Any:
+        totals, view = self._totals, self._view
+        return {
+            "mode": self._config.mode.value,
+            "market_ns": self._clock.now(),
+            "daemons": {
+                name: {
+                    "state": row["state"],
+                    "restarts": row["restarts"],
+                    "rss_mb": row.get("rss_mb", 0.0),
+                    "cpu_s": round(totals.get(name, "cpu_s"), 2),
+                }
+                for name in ALL
+                for row in [self._daemon(view.beats.get(name), name)]
+            },
+            "quotes": int(totals.get("feed", "quotes_in")),
+            "bars": int(totals.get("feed", "bars")),
+            "signals": view.counts["signals"],
+            "orders": view.order_counts(),
+            "round_trips": view.counts["round_trips"],
+            "positions": self._verb_positions({}),
+            "pnl": {"realised": round(view.realised(), 2), "unrealised": round(view.unrealised(), 2)},
+            "latency_ms": {"quote_to_order": self._latency()},
+        }
+
+    def _latency(self) -> dict[str, float | None]:
+        for snapshot in read_snapshots(self._config.metrics_dir):
+            for operation in snapshot.operations:
+                if operation.name == "router.quote_to_order":
+                    figures = operation.figures()
+                    return {"p50": round(figures["p50"], 3), "p99": round(figures["p99"], 3)}
+        return {"p50": None, "p99": None}
+
+    # orders of a person
+
+    def _verb_halt(self, arguments: dict[str, str]) -> Any:
+        level = TradingLevel.REDUCE if arguments.get("level") == "reduce" else TradingLevel.HALT
+        rows = self._control.level(level, arguments.get("reason") or "halted by hand", self._clock.now())
+        self._order(rows)
+        return msgspec.to_builtins(rows[0])
+
+    def _verb_resume(self, arguments: dict[str, str]) -> Any:
+        now = self._clock.now()
+        rows = self._control.level(TradingLevel.NORMAL, arguments.get("reason") or "resumed by hand", now)
+        cleared = [row for account in self._accounts() for row in self._control.clear_mode(account, now)]
+        self._order((*rows, *cleared))
+        return msgspec.to_builtins(rows[0])
+
+    def _accounts(self) -> list[str]:
+        return [self._config.venue.account]
+
+    def _verb_withdraw(self, arguments: dict[str, str]) -> Any:
+        rows = self._control.withdraw(arguments.get("reason") or "withdrawn by hand", self._clock.now())
+        self._order(rows)
+        return {**msgspec.to_builtins(rows[0]), "entries": self._resting_entries()}
+
+    def _verb_resting(self, _: dict[str, str]) -> Any:
+        return {"entries": self._resting_entries()}
+
+    def _resting_entries(self) -> list[dict[str, Any]]:
+        return [
+            _order(order) for order in self._view.orders.values() if order.state in LIVE and not order.purpose.reduces
+        ]
+
+    def _verb_switch(self, arguments: dict[str, str]) -> Any:
+        name = arguments.get("strategy", "")
+        if self._config.strategy(name) is None:
+            known = ", ".join(run.name for run in self._config.strategies) or "none"
+            raise UsageError(f"expected a strategy that runs ({known}); found {name!r}")
+        rows = self._control.switch(name, arguments.get("enabled") != "false", self._clock.now())
+        self._order(rows)
+        return msgspec.to_builtins(rows[0])
+
+
+LIVE = frozenset(
+    {
+        OrderState.INITIALIZED,
+        OrderState.SUBMITTED,
+        OrderState.ACCEPTED,
+        OrderState.TRIGGERED,
+        OrderState.PARTIALLY_FILLED,
+        OrderState.UNKNOWN,
+        OrderState.PARKED,
+    }
+)
+
+
+def _order(order: Order) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.to_builtins(order)
+    return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
+
+
+def _last(rows: list[Any], arguments: dict[str, str]) -> list[Any]:
+    text = arguments.get("limit", "200")
+    if not text.isdigit():
+        raise UsageError(f"limit: expected a whole number, found {text!r}")
+    return rows[-int(text) :] if int(text) else rows

@@ -1,0 +1,155 @@
+"""The gateway: answers the command line (`ops`), and writes `control`, the stream of what people ordered.
+
+Wiring only: `core/control` holds levels and alerts, `core/view` folds what screens show, `daemons/answers` phrases
+the replies. The one rule: an order of a person is journaled before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import zmq
+
+from mytrading.core.control import ControlMachine
+from mytrading.core.view import StackView
+from mytrading.daemons.answers import Answers, UsageError
+from mytrading.messages.codec import MAX_FRAME, Frame
+from mytrading.messages.control import Alert, Heartbeat, OpsReply, OpsRequest
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.daemon import main
+from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.run_info import run_started_machine_ns
+from mytrading.runtime.tail import JournalTail
+
+EXIT_USAGE = 2
+
+
+class Gateway(MachineDaemon):
+    """The gateway process."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.control = ControlMachine()
+        super().__init__("gateway", config, self.control)
+        self.view = StackView(run_started_machine_ns(config))
+        self._requests = msgspec.msgpack.Decoder(OpsRequest)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._watched: set[str] = set()
+        self.totals = Totals()
+
+    def setup(self) -> None:
+        """Rebuild the view from the journals, then listen."""
+        super().setup()
+        self._tails = [
+            JournalTail(self.config.journal_dir(writer), stream, self._show)
+            for writer, stream in (("router", "orders"), ("engine", "signals"), ("risk", "commands"))
+        ]
+        for tail in self._tails:
+            tail.start(self.view.since_machine_ns)
+        self.subscribe("orders", lambda _: self._poll_tails())
+        self.every(0.25, lambda _: self._poll_tails(), "view")
+        self.subscribe("status", self._on_status)
+        self.subscribe("account", lambda frame: self.view.apply(frame.message))
+        self._market = self.subscribe("market", lambda frame: self.view.apply(frame.message), topics=())
+        self._answers = Answers(self.config, self.view, self.control, self.clock, self.totals, self.order)
+        self._listen()
+
+    def _listen(self) -> None:
+        self._ops = self.context.socket(zmq.ROUTER)
+        self._ops.set(zmq.MAXMSGSIZE, MAX_FRAME)
+        self._ops.set(zmq.LINGER, 200)
+        self._ops.bind(self.endpoint("ops"))
+        self.poll_socket(self._ops, self._serve)
+
+    def _show(self, row: object, message: object) -> None:
+        self.view.apply(message, getattr(row, "machine_ns", 0))
+
+    def _poll_tails(self) -> None:
+        for tail in self._tails:
+            tail.poll()
+        wanted = {position.instrument for position in self.view.open_positions()}
+        for instrument in wanted - self._watched:
+            self._market.subscribe(instrument)
+        for instrument in self._watched - wanted:
+            self._market.unsubscribe(instrument)
+        self._watched = wanted
+
+    def _on_status(self, frame: Frame) -> None:
+        message = frame.message
+        if isinstance(message, Heartbeat):
+            self.totals.add(message)
+            self.view.apply(message)
+        elif isinstance(message, Alert) and self.control.is_news(message):
+            self.step("status", message, source=frame.topic)
+            self.record_input(message, frame.topic)
+
+    def order(self, rows: tuple[msgspec.Struct, ...]) -> None:
+        """Journal and publish what a person ordered."""
+        self.record(rows)
+
+    def record_input(self, alert: Alert, source: str) -> None:
+        """Keep an alert in the journal, so that it outlives this process."""
+        self.log.info("alert.kept", source=source, code=alert.code, subject=alert.subject, cleared=alert.cleared)
+
+    # ops
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                parts = self._ops.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            reply = self._reply(parts[-1])
+            self._ops.send_multipart([*parts[:-1], self._encoder.encode(reply)], zmq.NOBLOCK)
+
+    def _reply(self, data: bytes) -> OpsReply:
+        try:
+            request = self._requests.decode(data)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            return OpsReply(ok=False, error=f"expected a request (verb, arguments), found: {error}", code=EXIT_USAGE)
+        try:
+            self._poll_tails()
+            return OpsReply(ok=True, body=msgspec.Raw(msgspec.json.encode(self._answers.answer(request))))
+        except UsageError as error:
+            return OpsReply(ok=False, error=str(error), code=EXIT_USAGE)
+
+    def ready(self) -> bool:
+        """True once requests are answered."""
+        return not self.quarantined
+
+    def snapshot(self, day: str) -> tuple[msgspec.Struct, ...]:
+        """Levels and standing alerts, carried into the next day's file."""
+        return (self.control.snapshot(day),)
+
+    def teardown(self) -> None:
+        """Close what was opened beside the harness."""
+        self._ops.close(100)
+        for tail in self._tails:
+            tail.close()
+        super().teardown()
+
+
+class Totals:
+    """Counters of daemons added up over their restarts: a heartbeat counts since its own process began."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, dict[str, float]] = {}
+        self._now: dict[str, tuple[int, dict[str, float]]] = {}
+        self.restarts: dict[str, int] = {}
+
+    def add(self, beat: Heartbeat) -> None:
+        """Take in a heartbeat."""
+        known = self._now.get(beat.daemon)
+        if known is not None and known[0] != beat.pid:
+            self.restarts[beat.daemon] = self.restarts.get(beat.daemon, 0) + 1
+            done = self._done.setdefault(beat.daemon, {})
+            for name, value in known[1].items():
+                done[name] = done.get(name, 0.0) + value
+        self._now[beat.daemon] = (beat.pid, {**beat.figures, "cpu_s": beat.cpu_s})
+
+    def get(self, daemon: str, name: str) -> float:
+        """A counter over all processes of a daemon since this gateway started."""
+        now = self._now.get(daemon, (0, {}))[1].get(name, 0.0)
+        return now + self._done.get(daemon, {}).get(name, 0.0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Gateway, "gateway"))

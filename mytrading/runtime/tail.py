@@ -1,0 +1,69 @@
+"""Reading other daemons' journals for show: streams folded from a point in time on, no cursor kept.
+
+For screens and summaries, which begin anew with their process; daemons that decide use `MachineDaemon.follow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mytrading.messages.codec import FrameError, StreamDecoder
+from mytrading.runtime.journal import OUTPUT, JournalDamaged, JournalReader, Row, read_segment, segments
+
+
+class JournalTail:
+    """Hands each message of one writer's stream to `handler(row, message)`: first the past, then what is new."""
+
+    def __init__(self, folder: Path, stream: str, handler: Callable[[Row, object], None]) -> None:
+        self._folder = folder
+        self._stream = stream
+        self._handler = handler
+        self._decoder = StreamDecoder(stream)
+        self._reader = JournalReader(folder, stream)
+        self._after = 0
+
+    def start(self, since_machine_ns: int) -> None:
+        """Hand over the day files that reach back to `since_machine_ns` (the newest one in any case)."""
+        chosen: list[Path] = []
+        for path in reversed(segments(self._folder)):
+            chosen.insert(0, path)
+            first = next(iter(_readable(path)), None)
+            if first is None or first.machine_ns < since_machine_ns:
+                break
+        for path in chosen:
+            for row in _readable(path):
+                self._hand_over(row)
+
+    def poll(self) -> int:
+        """Hand over what has been written since; returns how many messages that was."""
+        count = 0
+        while rows := self._reader.read(self._after):
+            for row in rows:
+                self._hand_over(row)
+            count += len(rows)
+        return count
+
+    def _hand_over(self, row: Row) -> None:
+        if row.kind != OUTPUT or row.stream != self._stream:
+            return
+        self._after = row.stream_seq
+        try:
+            message = self._decoder.body(row.body)
+        except FrameError:
+            return
+        self._handler(row, message)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._reader.close()
+
+
+def _readable(path: Path) -> list[Row]:
+    """Rows up to the first damaged one: a screen shows what there is, the writer itself complains."""
+    rows: list[Row] = []
+    try:
+        rows.extend(read_segment(path))
+    except JournalDamaged:
+        return rows
+    return rows
