@@ -1,0 +1,46 @@
+"""`python -m mytrading.simulator`: options from the command line, then `run`. Exit 2 for unusable options."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from pathlib import Path
+
+from mytrading.simulator.main import run
+from mytrading.simulator.options import Options
+
+
+def _parse() -> Options:
+    parser = argparse.ArgumentParser(prog="mytrading simulator", description="An OpenAlgo-compatible paper exchange.")
+    parser.add_argument("--rest-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--ws-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--api-key", default="", help="made up if not given")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--speed", type=float, default=1.0, help="market seconds a second")
+    parser.add_argument("--start", default="", help="YYYY-MM-DD HH:MM, Indian time")
+    parser.add_argument("--replay", type=Path, help="CSV of ticks: timestamp,ltp[,bid,ask,volume]")
+    parser.add_argument("--underlying", default="NIFTY", help="whose ticks the replayed file has")
+    parser.add_argument("--state-dir", type=Path, help="where the books are kept")
+    parser.add_argument("--clock", type=Path, help="the market clock's file")
+    parser.add_argument("--config-dir", type=Path, default=Path("config"))
+    parser.add_argument("--ready-file", type=Path, help="written once both ports serve")
+    parser.add_argument("--json", action="store_true", help="announce as one JSON object")
+    given = vars(parser.parse_args())
+    given["api_key"] = given["api_key"] or secrets.token_hex(16)
+    return Options(**given)
+
+
+def main() -> int:
+    """Run the simulator."""
+    try:
+        run(_parse())
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

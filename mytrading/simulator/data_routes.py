@@ -1,0 +1,209 @@
+"""REST handlers of market and contract data: quotes, depth, history, symbols, expiries, instruments.
+
+Used by the dispatcher. The one rule: a symbol that is not listed is refused in the words of the real server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import date
+
+from mytrading.core.symbology import expiry_label, instrument_id
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.simulator.call import Call
+from mytrading.simulator.frames import levels
+from mytrading.simulator.market.day import Quote
+from mytrading.simulator.reply import Body, Reply, error, success
+from mytrading.simulator.venue import Venue
+
+_MINUTES = {
+    "1m": 1, "2m": 2, "3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30,
+    "1h": 60, "2h": 120, "3h": 180, "4h": 240, "D": 0,
+}  # fmt: skip
+_SEARCH_LIMIT = 500
+
+
+async def quotes(call: Call) -> Reply:
+    """One instrument's quote."""
+    venue, fields = call.venue, call.fields
+    instrument = _find(venue, fields["exchange"], fields["symbol"])
+    if instrument is None:
+        return _unknown(fields["exchange"], fields["symbol"])
+    return success(data=_quote_row(_present(venue, instrument)))
+
+
+async def multiquotes(call: Call) -> Reply:
+    """Quotes of several instruments; unknown ones come first, with an error."""
+    venue, fields = call.venue, call.fields
+    found, unknown = [], []
+    for entry in fields["symbols"]:
+        symbol = str(entry.get("symbol", "")) if isinstance(entry, dict) else ""
+        exchange = str(entry.get("exchange", "")) if isinstance(entry, dict) else ""
+        instrument = _find(venue, exchange, symbol)
+        if instrument is None:
+            unknown.append({"symbol": symbol, "exchange": exchange, "error": _unknown_text(exchange, symbol)})
+        else:
+            data = _quote_row(_present(venue, instrument))
+            found.append({"symbol": symbol, "exchange": exchange, "data": data})
+    if not found:
+        return error(400, "No valid symbols found", invalid_symbols=unknown)
+    return success(results=[*unknown, *found])
+
+
+async def depth(call: Call) -> Reply:
+    """Five levels on each side."""
+    venue, fields = call.venue, call.fields
+    instrument = _find(venue, fields["exchange"], fields["symbol"])
+    if instrument is None:
+        return _unknown(fields["exchange"], fields["symbol"])
+    quote = _present(venue, instrument)
+    buy, sell = levels(quote)
+    bids, asks = ([{"price": row["price"], "quantity": row["quantity"]} for row in side] for side in (buy, sell))
+    row = _quote_row(quote)
+    del row["bid"], row["ask"]
+    row.update(
+        asks=asks,
+        bids=bids,
+        ltq=0 if instrument.kind is InstrumentKind.INDEX else instrument.lot_size,
+        totalbuyqty=sum(level["quantity"] for level in bids),
+        totalsellqty=sum(level["quantity"] for level in asks),
+    )
+    return success(data=row)
+
+
+async def history(call: Call) -> Reply:
+    """Bars, the forming one included."""
+    venue, fields = call.venue, call.fields
+    symbol, exchange, interval = fields["symbol"], fields["exchange"], fields["interval"]
+    instrument = _find(venue, exchange, symbol)
+    if instrument is None:
+        return _unknown(exchange, symbol)
+    if fields["source"] == "db":
+        text = f"No data found for {symbol}:{exchange} interval {interval} in local database."
+        return error(404, f"{text} Download data first using Historify.")
+    if interval not in _MINUTES:
+        return error(500, f"Error fetching historical data: Unsupported timeframe: {interval}")
+    rows = await asyncio.to_thread(
+        venue.history.rows,
+        instrument,
+        _MINUTES[interval],
+        fields["start_date"],
+        fields["end_date"],
+        venue.clock.now(),
+    )
+    return success(data=rows)
+
+
+async def intervals(_call: Call) -> Reply:
+    """The intervals history knows."""
+    minutes = [name for name in _MINUTES if name.endswith("m")]
+    hours = [name for name in _MINUTES if name.endswith("h")]
+    return success(data={"seconds": [], "minutes": minutes, "hours": hours, "days": ["D"], "weeks": [], "months": []})
+
+
+async def symbol(call: Call) -> Reply:
+    """One instrument's contract."""
+    venue, fields = call.venue, call.fields
+    instrument = _find(venue, fields["exchange"], fields["symbol"])
+    if instrument is None:
+        return error(404, f"Symbol {fields['symbol']} not found in exchange {fields['exchange']}")
+    number = next(i for i, listed in enumerate(venue.listing, start=1) if listed is instrument)
+    return success(data={"id": number, **_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1})
+
+
+async def search(call: Call) -> Reply:
+    """Instruments whose symbol or name has all words of a query."""
+    venue, fields = call.venue, call.fields
+    words = fields["query"].upper().split()
+    if not words:
+        return error(400, "Query parameter is required and cannot be empty")
+    rows = [
+        {**_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1}
+        for instrument in venue.listing
+        if fields["exchange"] in ("", instrument.exchange)
+        and all(word in f"{instrument.symbol} {instrument.name}" for word in words)
+    ][:_SEARCH_LIMIT]
+    text = f"Found {len(rows)} matching symbols" if rows else "No matching symbols found"
+    return success(data=rows, message=text)
+
+
+async def expiry(call: Call) -> Reply:
+    """The listed expiries of an underlying."""
+    venue, fields = call.venue, call.fields
+    name, kind, exchange = fields["symbol"], fields["instrumenttype"], fields["exchange"]
+    listed = venue.listing.expiries(name, InstrumentKind.FUT if kind == "futures" else InstrumentKind.CE)
+    labels = [expiry_label(date.fromisoformat(day)) for day in listed] if exchange == "NFO" else []
+    if not labels:
+        return success(data=[], message=f"No expiry dates found for {name} {kind} in {exchange}")
+    return success(data=labels, message=f"Found {len(labels)} expiry dates for {name} {kind} in {exchange}")
+
+
+async def instruments(call: Call) -> Reply:
+    """All contracts of an exchange, as JSON or CSV."""
+    venue, fields = call.venue, call.fields
+    rows = [_contract_row(item) for item in venue.listing if item.exchange == fields["exchange"]]
+    if fields["format"] == "json":
+        return success(data=rows)
+    sheet = io.StringIO()
+    columns = (
+        "symbol", "brsymbol", "name", "exchange", "brexchange", "token",
+        "expiry", "strike", "lotsize", "instrumenttype", "tick_size",
+    )  # fmt: skip
+    writer = csv.DictWriter(sheet, columns, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return Reply(200, {}, sheet.getvalue(), "text/csv")
+
+
+def _find(venue: Venue, exchange: str, name: str) -> Instrument | None:
+    return venue.instrument(instrument_id(exchange, name))
+
+
+def _unknown_text(exchange: str, name: str) -> str:
+    return (
+        f"Symbol '{name}' not found for exchange '{exchange}'. "
+        "Please verify the symbol name and ensure master contracts are downloaded."
+    )
+
+
+def _unknown(exchange: str, name: str) -> Reply:
+    return error(400, _unknown_text(exchange, name))
+
+
+def _present(venue: Venue, instrument: Instrument) -> Quote:
+    quote = venue.quote(instrument)
+    assert quote is not None
+    return quote
+
+
+def _quote_row(quote: Quote) -> Body:
+    return {
+        "ask": quote.ask,
+        "bid": quote.bid,
+        "high": quote.high,
+        "low": quote.low,
+        "ltp": quote.ltp,
+        "oi": quote.oi,
+        "open": quote.open,
+        "prev_close": quote.prev_close,
+        "volume": quote.volume,
+    }
+
+
+def _contract_row(instrument: Instrument) -> Body:
+    kind = InstrumentKind.EQ if instrument.kind is InstrumentKind.INDEX else instrument.kind
+    return {
+        "brexchange": instrument.exchange.removesuffix("_INDEX"),
+        "brsymbol": instrument.symbol,
+        "exchange": instrument.exchange,
+        "expiry": expiry_label(date.fromisoformat(instrument.expiry)) if instrument.expiry else "",
+        "instrumenttype": kind.value,
+        "lotsize": 0 if instrument.kind is InstrumentKind.INDEX else instrument.lot_size,
+        "name": instrument.name,
+        "strike": instrument.strike,
+        "symbol": instrument.symbol,
+        "tick_size": instrument.tick_size,
+        "token": instrument.token or instrument.id,
+    }

@@ -1,0 +1,104 @@
+"""What makes the simulated market go: each tick when its time comes, the venue's clockwork, the jump to the next day.
+
+Run as one task beside the servers. The one rule: it follows the market clock and writes to it only the jumps of a
+generated market, so that every other process sees the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+
+from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.simulator.venue import Venue
+
+_SECOND = 1_000_000_000
+_MINUTE = 60 * _SECOND
+# After the close the books settle for this long; the next day then begins this much before its open.
+_AFTER_CLOSE_NS = 20 * _MINUTE
+_BEFORE_OPEN_NS = 5 * _SECOND
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.004, 0.1
+_TICKS_A_STEP = 200
+_CHECKPOINT_SECONDS = 30.0
+
+
+class Driver:
+    """Drives one venue. A generated market jumps from close to open; a replayed one stands still at its end."""
+
+    def __init__(self, venue: Venue, clock: MarketClock, *, jumps: bool) -> None:
+        self._venue = venue
+        self._clock = clock
+        self._jumps = jumps
+        self._day: date | None = None
+        self._seen_at = 0
+        self._checkpoint_at = machine_now()
+
+    def begin(self) -> None:
+        """Bring market and books to the present, before serving."""
+        self._follow_day(self._clock.now())
+        self._venue.advance()
+
+    async def run(self) -> None:
+        """Drive until cancelled."""
+        while True:
+            self.step()
+            self._housekeeping()
+            await asyncio.sleep(self._pause())
+
+    def step(self) -> None:
+        """Send the ticks that have become due, then do what the venue's clock says."""
+        now = self._clock.now()
+        self._follow_day(now)
+        market = self._venue.market
+        if market is not None and not self._venue.paused:
+            due = min(market.index_at(now), self._venue.index + _TICKS_A_STEP)
+            for index in range(self._venue.index + 1, due + 1):
+                self._venue.tick(index, last=index == due)
+        self._venue.advance()
+        if self._jumps:
+            self._jump_if_due(now)
+
+    def _follow_day(self, now: int) -> None:
+        today = self._venue.world.calendar.trading_day(now)
+        if today == self._day:
+            return
+        world = self._venue.world
+        if world.sessions(today) is None:
+            today = self._last_trading_day(today)
+            if today == self._day:
+                return
+        self._day = today
+        self._venue.open_day(today)
+
+    def _last_trading_day(self, day: date) -> date:
+        calendar = self._venue.world.calendar
+        before = calendar.previous_trading_day("NSE", day)
+        while self._venue.world.sessions(before) is None:
+            before = calendar.previous_trading_day("NSE", before)
+        return before
+
+    def _jump_if_due(self, now: int) -> None:
+        calendar = self._venue.world.calendar
+        today = calendar.trading_day(now)
+        session = calendar.session("NFO", today)
+        if session is not None and now < session.close_ns + _AFTER_CLOSE_NS:
+            return
+        opens = calendar.next_open("NFO", now)
+        if opens - now > 2 * _BEFORE_OPEN_NS:
+            self._clock.append_segment(opens - _BEFORE_OPEN_NS, self._clock.speed)
+
+    def _pause(self) -> float:
+        market = self._venue.market
+        if market is None or self._venue.index + 1 >= len(market.times):
+            return _LONGEST_PAUSE
+        wait = self._clock.machine_span(int(market.times[self._venue.index + 1]) - self._clock.now())
+        return min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+
+    def _housekeeping(self) -> None:
+        now = machine_now()
+        if now - self._seen_at > _SECOND:
+            self._seen_at = now
+            self._clock.mark_seen()
+        if now - self._checkpoint_at > _CHECKPOINT_SECONDS * _SECOND:
+            self._checkpoint_at = now
+            asyncio.get_running_loop().run_in_executor(None, self._venue.checkpoint)

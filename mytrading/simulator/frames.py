@@ -1,0 +1,143 @@
+"""The bodies of WebSocket frames: market data in three modes, and order updates.
+
+Used by `Hub` and `Venue`; shapes as a running OpenAlgo 2.0.2 sends them, with `bid` and `ask` added to quotes. The
+one rule: times are market time in epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mytrading.core.matching import BookOrder
+from mytrading.messages.enums import BrokerStatus, OrderType
+from mytrading.messages.instruments import InstrumentKind
+from mytrading.simulator.market.day import Quote
+
+BROKER = "simulator"
+USER = "simulator"
+LTP, QUOTE, DEPTH = 1, 2, 3
+MODE_NAMES = {LTP: "LTP", QUOTE: "Quote", DEPTH: "Depth"}
+_PAYLOAD_MODES = {LTP: "ltp", QUOTE: "quote", DEPTH: "full"}
+
+Body = dict[str, Any]
+
+
+def market_frame(quote: Quote, mode: int) -> Body:
+    """One market data frame."""
+    instrument = quote.instrument
+    at = quote.at_ns // 1_000_000
+    data: Body = {
+        "symbol": instrument.symbol,
+        "exchange": instrument.exchange,
+        "mode": _PAYLOAD_MODES[mode],
+        "ltp": quote.ltp,
+        "ltt": at,
+        "timestamp": at,
+    }
+    if mode != LTP:
+        data.update(_index_fields(quote) if instrument.kind is InstrumentKind.INDEX else _quote_fields(quote, mode))
+    return {
+        "type": "market_data",
+        "symbol": instrument.symbol,
+        "exchange": instrument.exchange,
+        "mode": mode,
+        "data": data,
+        "broker": BROKER,
+    }
+
+
+def _index_fields(quote: Quote) -> Body:
+    change = quote.ltp - quote.prev_close
+    fields: Body = {
+        "volume": quote.volume,
+        "open": quote.open,
+        "high": quote.high,
+        "low": quote.low,
+        "close": quote.prev_close,
+        "price_change": round(change, 2),
+        "price_change_percent": round(100.0 * change / quote.prev_close, 2) if quote.prev_close else 0,
+    }
+    if quote.bid and quote.ask:
+        fields["bid"], fields["ask"] = quote.bid, quote.ask
+    return fields
+
+
+def _quote_fields(quote: Quote, mode: int) -> Body:
+    buy, sell = levels(quote)
+    fields: Body = {
+        "volume": quote.volume,
+        "last_quantity": quote.instrument.lot_size,
+        "average_price": average_price(quote),
+        "total_buy_quantity": sum(level["quantity"] for level in buy),
+        "total_sell_quantity": sum(level["quantity"] for level in sell),
+        "open": quote.open,
+        "high": quote.high,
+        "low": quote.low,
+        "close": quote.prev_close,
+        "bid": quote.bid,
+        "ask": quote.ask,
+    }
+    if quote.instrument.kind.is_derivative:
+        fields["oi"] = fields["open_interest"] = quote.oi
+    if mode == DEPTH:
+        fields["depth"] = {"buy": buy, "sell": sell}
+    return fields
+
+
+def average_price(quote: Quote) -> float:
+    """The day's average price, taken as the middle of open, high, low and last."""
+    return round((quote.open + quote.high + quote.low + quote.ltp) / 4.0, 2)
+
+
+def levels(quote: Quote) -> tuple[list[Body], list[Body]]:
+    """Five bids and five asks, quantities varying with the tick; zeros where nobody stands."""
+    tick = quote.instrument.tick_size
+    noise = (quote.at_ns // 1_000_000_000) * 2654435761 & 0xFFFFFFFF
+    return (
+        [_level(quote, quote.bid, -tick, step, noise >> step) for step in range(5)],
+        [_level(quote, quote.ask, tick, step, noise >> (step + 7)) for step in range(5)],
+    )
+
+
+def _level(quote: Quote, best: float, away: float, step: int, noise: int) -> Body:
+    price = round(best + step * away, 2)
+    if best <= 0 or price <= 0:
+        return {"price": 0, "quantity": 0, "orders": 0}
+    return {
+        "price": price,
+        "quantity": (1 + noise % 37) * quote.instrument.lot_size,
+        "orders": 1 + noise % 9,
+    }
+
+
+def order_frame(order: BookOrder, mode: str) -> Body:
+    """One order update; as observed it has no time, no strategy, and pending_quantity 0."""
+    request = order.request
+    exchange, _, symbol = request.instrument.partition(":")
+    return {
+        "type": "order_update",
+        "user_id": USER,
+        "mode": mode,
+        "broker": "sandbox",
+        "orderid": order.order_id,
+        "symbol": symbol,
+        "exchange": exchange,
+        "action": request.side.value,
+        "quantity": request.quantity,
+        "price": shown_price(order),
+        "trigger_price": request.trigger_price,
+        "pricetype": request.order_type.value,
+        "product": request.product.value,
+        "order_status": order.status.value,
+        "filled_quantity": order.filled,
+        "pending_quantity": 0,
+        "average_price": order.average_price,
+        "rejection_reason": order.reason if order.status is BrokerStatus.REJECTED else "",
+    }
+
+
+def shown_price(order: BookOrder) -> float:
+    """The price in an order update: the fill's once complete, else the limit, else for MARKET the last price."""
+    if order.status is BrokerStatus.COMPLETE:
+        return order.average_price
+    return order.reference_price if order.request.order_type is OrderType.MARKET else order.request.price

@@ -1,0 +1,153 @@
+"""Who listens on the WebSocket side, and what goes out to them.
+
+Used by the WebSocket server (clients come, go and subscribe) and by `Venue` (quotes and order updates). Each client
+has its own queue and writer, so that a slow one delays nobody. The one rule: order updates and replies are never
+dropped; market data of a client that lags is reduced to the newest frame per symbol and mode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+from aiohttp import ClientConnectionResetError, WSMsgType, web
+
+from mytrading.simulator.frames import market_frame
+from mytrading.simulator.market.day import Quote
+
+_encode = msgspec.json.Encoder().encode
+
+# A client this many frames behind gets only the newest of each kind; one that still lags by the second is cut off.
+CONFLATE_ABOVE = 4_000
+HOPELESS_ABOVE = 20_000
+
+Key = tuple[str, int]
+
+
+class Client:
+    """One connection: its subscriptions and what still has to be sent."""
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+        self.socket = socket
+        self._transport = transport
+        self.authenticated = False
+        self.wants_orders = False
+        self.modes: dict[str, list[int]] = {}
+        self._queue: deque[tuple[Key | None, bytes]] = deque()
+        self._wake = asyncio.Event()
+        self._hopeless = False
+
+    def send(self, body: object) -> None:
+        """Queue a reply or an order update: never dropped."""
+        self.put(None, _encode(body))
+
+    def put(self, key: Key | None, frame: bytes) -> None:
+        """Queue a frame; one with a key may be replaced by a newer one of the same key if the client lags."""
+        queue = self._queue
+        queue.append((key, frame))
+        if len(queue) > CONFLATE_ABOVE and key is not None:
+            self._conflate()
+        if len(queue) > HOPELESS_ABOVE:
+            self._hopeless = True
+        self._wake.set()
+
+    def _conflate(self) -> None:
+        newest: dict[Key, bytes] = {}
+        kept: list[tuple[Key | None, bytes]] = []
+        for key, frame in self._queue:
+            if key is None:
+                kept.append((None, frame))
+            else:
+                newest.pop(key, None)
+                newest[key] = frame
+        self._queue = deque(kept)
+        self._queue.extend(newest.items())
+
+    async def write(self) -> None:
+        """Send what is queued until the connection ends."""
+        try:
+            while not self._hopeless:
+                while self._queue and not self._hopeless:
+                    _, frame = self._queue.popleft()
+                    await self.socket.send_frame(frame, WSMsgType.TEXT)
+                self._wake.clear()
+                if not self._queue:
+                    await self._wake.wait()
+        except (ClientConnectionResetError, ConnectionError, RuntimeError):
+            return
+        self.abort()
+
+    def abort(self) -> None:
+        """Cut the connection without waiting for the peer."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+class Hub:
+    """All connections, by what they listen to."""
+
+    def __init__(self) -> None:
+        self.clients: set[Client] = set()
+        self._listeners: dict[str, dict[int, list[Client]]] = {}
+        self.frames_sent = 0
+
+    @property
+    def watched(self) -> Iterable[str]:
+        """The instruments somebody subscribed to."""
+        return self._listeners.keys()
+
+    def subscribe(self, client: Client, instrument: str, mode: int) -> None:
+        """Send a client an instrument's quotes in a mode."""
+        modes = client.modes.setdefault(instrument, [])
+        if mode not in modes:
+            modes.append(mode)
+            self._listeners.setdefault(instrument, {}).setdefault(mode, []).append(client)
+
+    def unsubscribe(self, client: Client, instrument: str, mode: int) -> None:
+        """Stop sending a client an instrument's quotes in a mode."""
+        modes = client.modes.get(instrument, [])
+        if mode not in modes:
+            return
+        modes.remove(mode)
+        if not modes:
+            del client.modes[instrument]
+        listeners = self._listeners[instrument]
+        listeners[mode].remove(client)
+        if not listeners[mode]:
+            del listeners[mode]
+        if not listeners:
+            del self._listeners[instrument]
+
+    def leave(self, client: Client) -> None:
+        """Forget a connection."""
+        self.clients.discard(client)
+        for instrument, modes in list(client.modes.items()):
+            for mode in list(modes):
+                self.unsubscribe(client, instrument, mode)
+
+    def publish(self, quote: Quote) -> None:
+        """Queue a quote for everybody who listens to its instrument."""
+        instrument = quote.instrument.id
+        for mode, clients in self._listeners.get(instrument, {}).items():
+            frame = _encode(market_frame(quote, mode))
+            self.frames_sent += len(clients)
+            for client in clients:
+                client.put((instrument, mode), frame)
+
+    def greet(self, client: Client, quote: Quote, mode: int) -> None:
+        """Queue the present quote for a client that has just subscribed."""
+        client.put((quote.instrument.id, mode), _encode(market_frame(quote, mode)))
+
+    def publish_order(self, body: object) -> None:
+        """Queue an order update for everybody who asked for them."""
+        frame = _encode(body)
+        for client in self.clients:
+            if client.wants_orders:
+                client.put(None, frame)
+
+    def drop_all(self) -> None:
+        """Cut all connections."""
+        for client in list(self.clients):
+            client.abort()

@@ -1,0 +1,171 @@
+"""The simulator process: an OpenAlgo-compatible server with a market of its own.
+
+`run` is called by `python -m mytrading.simulator` and by the command line; it returns when told to stop by SIGTERM or
+SIGINT. The one rule: nothing is announced before both ports serve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tomllib
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from mytrading.core.calendar import IST, Calendar, day_of, to_ns
+from mytrading.core.contracts import ContractFacts
+from mytrading.runtime.clock import MarketClock
+from mytrading.simulator.driver import Driver
+from mytrading.simulator.market.replay import TickFile, read_ticks
+from mytrading.simulator.market.world import World
+from mytrading.simulator.options import BadOption, Options
+from mytrading.simulator.rest import Dispatcher
+from mytrading.simulator.socket import FeedServer
+from mytrading.simulator.store import BookStore, Origin
+from mytrading.simulator.venue import Venue
+
+_MINUTE = 60_000_000_000
+_BOOKS = Path("simulator") / "books.sqlite"
+
+
+def run(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT; `ValueError` says what is wrong with the options, files or clock."""
+    asyncio.run(_serve(options))
+
+
+async def _serve(options: Options) -> None:
+    venue, driver = build(options)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    driver.begin()
+    rest = await _listen(Dispatcher(venue, options.api_key).application(), options.host, options.rest_port)
+    feed = await _listen(FeedServer(venue, options.api_key).application(), options.host, options.ws_port)
+    driving = asyncio.create_task(driver.run())
+    stopping = asyncio.create_task(stop.wait())
+    _announce(options, f"http://{options.host}:{rest.port}", f"ws://{options.host}:{feed.port}")
+    try:
+        await asyncio.wait((driving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if driving.done():
+            driving.result()
+    finally:
+        stopping.cancel()
+        driving.cancel()
+        with suppress(asyncio.CancelledError):
+            await driving
+        venue.hub.drop_all()
+        await asyncio.gather(rest.runner.cleanup(), feed.runner.cleanup())
+        venue.close()
+
+
+def build(options: Options) -> tuple[Venue, Driver]:
+    """The venue and its driver, ready for `Driver.begin`."""
+    calendar = Calendar.from_dict(_toml(options.config_dir / "calendar.toml"))
+    facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
+    ticks = read_ticks(options.replay) if options.replay is not None else None
+    _check_underlying(options, facts)
+    clock = MarketClock.load(options.clock) if options.clock is not None else MarketClock(())
+    store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None)
+    origin = _origin(options, store, clock, calendar, ticks)
+    world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), ticks, options.underlying)
+    if not clock.segments:
+        clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
+    venue = Venue(clock, world, store, options.capital)
+    return venue, Driver(venue, clock, jumps=ticks is None)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadOption(f"{path}: expected a TOML file, found: {error}; check --config-dir") from error
+
+
+def _check_underlying(options: Options, facts: ContractFacts) -> None:
+    if options.underlying not in facts.underlyings:
+        known = ", ".join(facts.underlyings)
+        raise BadOption(
+            f"--underlying: expected one of {known}, found {options.underlying!r}; add it to instruments.toml"
+        )
+
+
+def _origin(
+    options: Options, store: BookStore, clock: MarketClock, calendar: Calendar, ticks: TickFile | None
+) -> Origin:
+    """What the market grows from: what these books recorded, so that a restart goes on in the same market."""
+    recorded = store.origin()
+    if ticks is not None:
+        return Origin(seed=options.seed, anchor=ticks.day.isoformat())
+    if recorded is not None:
+        return recorded
+    started = clock.segments[0].market_ns if clock.segments else _first_moment(options, calendar, ticks)
+    anchor = day_of(started)
+    if not calendar.is_trading_day("NSE", anchor):
+        anchor = calendar.next_trading_day("NSE", anchor)
+    origin = Origin(seed=options.seed, anchor=anchor.isoformat())
+    store.record_origin(origin)
+    return origin
+
+
+def _first_moment(options: Options, calendar: Calendar, ticks: TickFile | None) -> int:
+    """Where market time starts: as asked, else just before a replayed open, else at the next trading day's open."""
+    if options.start:
+        return _asked_start(options.start)
+    if ticks is not None:
+        session = calendar.session("NSE", ticks.day)
+        if session is None:
+            raise BadOption(f"--replay: expected ticks of a trading day, found {ticks.day}; see config/calendar.toml")
+        return max(session.open_ns - _MINUTE, int(ticks.times[0]))
+    today = datetime.now(IST).date()
+    day = today if calendar.is_trading_day("NFO", today) else calendar.next_trading_day("NFO", today)
+    session = calendar.session("NFO", day)
+    assert session is not None
+    return session.open_ns
+
+
+def _asked_start(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadOption(f"--start: expected YYYY-MM-DD HH:MM in Indian time, found {text!r}") from None
+    return to_ns(moment.date(), moment.time())
+
+
+@dataclass(frozen=True)
+class _Listener:
+    runner: web.AppRunner
+    port: int
+
+
+async def _listen(application: web.Application, host: str, port: int) -> _Listener:
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port, reuse_address=True, backlog=512)
+    try:
+        await site.start()
+    except OSError as error:
+        raise BadOption(f"port {port} on {host}: expected it free, found: {error.strerror}; choose another") from error
+    return _Listener(runner, int(runner.addresses[0][1]))
+
+
+def _announce(options: Options, rest: str, feed: str) -> None:
+    text = json.dumps({"rest": rest, "ws": feed, "api_key": options.api_key})
+    if options.ready_file is not None:
+        options.ready_file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = options.ready_file.with_name(f".{options.ready_file.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        temporary.replace(options.ready_file)
+    line = text if options.json else f"simulator serves {rest} and {feed}, key {options.api_key}"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,49 @@
+"""What the simulator can be told at its start. Used by the command line and by whoever embeds `run`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CAPITAL = 10_000_000.0
+CAPITAL_VARIABLE = "PAPER_TRADING_INITIAL_CAPITAL"
+
+
+class BadOption(ValueError):
+    """An option that cannot be used; the message says which, what was expected and what to do."""
+
+
+def capital_from_environment() -> float:
+    """Starting cash: `PAPER_TRADING_INITIAL_CAPITAL`, else one crore rupees."""
+    text = os.environ.get(CAPITAL_VARIABLE, "").strip()
+    if not text:
+        return CAPITAL
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e15:
+        raise BadOption(f"{CAPITAL_VARIABLE}: expected rupees above 0, found {text!r}; set a number such as 10000000")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept."""
+
+    api_key: str
+    rest_port: int = 0
+    ws_port: int = 0
+    host: str = "127.0.0.1"
+    seed: int = 1
+    speed: float = 1.0
+    start: str = ""
+    replay: Path | None = None
+    underlying: str = "NIFTY"
+    state_dir: Path | None = None
+    clock: Path | None = None
+    config_dir: Path = Path("config")
+    ready_file: Path | None = None
+    json: bool = False
+    capital: float = field(default_factory=capital_from_environment)

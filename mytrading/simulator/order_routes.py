@@ -1,0 +1,171 @@
+"""REST handlers that place, change and end orders, with the faults that tests switch on.
+
+Used by the dispatcher. The one rule: what is answered as placed is in the books on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from mytrading.core.matching import OrderRequest, Refusal
+from mytrading.core.matching.funds import blocked_for
+from mytrading.core.symbology import instrument_id
+from mytrading.messages.enums import OrderType, Product, Side
+from mytrading.runtime.clock import machine_now
+from mytrading.simulator.call import Call
+from mytrading.simulator.reply import Reply, error, success, with_mode
+from mytrading.simulator.schema import Fields
+from mytrading.simulator.venue import Venue
+
+
+class DropConnection(Exception):
+    """A fault asks the dispatcher to cut the connection instead of answering."""
+
+
+async def placeorder(call: Call) -> Reply:
+    """Place one order."""
+    venue, fields = call.venue, call.fields
+    faults = venue.faults
+    if not fields["symbol"]:
+        return with_mode(error(400, "Missing required field: symbol"), analyze=venue.analyze)
+    if (fault := faults.take("place_lost", "placeorder")) is not None:
+        await asyncio.sleep(fault.seconds if fault.seconds != 30.0 else 0.0)
+        raise DropConnection
+    if faults.take("semi_auto") is not None:
+        return success(mode="semi_auto", message="Order queued for approval", pending_order_id=machine_now() // 1000)
+    if (fault := faults.take("place_no_id")) is not None:
+        if fault.placed:
+            _place(venue, fields, call.received_ns)
+        return with_mode(success(orderid=None), analyze=venue.analyze)
+    if (fault := faults.get("reject")) is not None and not fault.late:
+        faults.take("reject")
+        return with_mode(error(400, fault.reason), analyze=venue.analyze)
+    reply = _place(venue, fields, call.received_ns)
+    if reply.status == 200 and (fault := faults.take("reject")) is not None:
+        venue.reject(reply.body["orderid"], fault.reason)
+    return await spoiled(venue, "placeorder", reply)
+
+
+async def spoiled(venue: Venue, route: str, reply: Reply) -> Reply:
+    """The reply, or what a switched-on fault makes of it after the work was done."""
+    if (fault := venue.faults.take("place_timeout", route)) is not None:
+        await asyncio.sleep(0.0 if fault.drop else fault.seconds)
+        if fault.drop:
+            raise DropConnection
+    if venue.faults.take("place_500_but_placed", route) is not None:
+        return error(500, "An unexpected error occurred in the API endpoint")
+    if venue.faults.take("place_201", route) is not None:
+        return error(201, "Failed to place order")
+    return reply
+
+
+def _place(venue: Venue, fields: Fields, received_ns: int) -> Reply:
+    request = OrderRequest(
+        instrument=instrument_id(fields["exchange"], fields["symbol"]),
+        side=Side(fields["action"].upper()),
+        quantity=fields["quantity"],
+        order_type=OrderType(fields["pricetype"]),
+        product=Product(fields["product"]),
+        price=fields["price"],
+        trigger_price=fields["trigger_price"],
+        strategy=fields["strategy"],
+    )
+    result = venue.place(request)
+    order_id = result.order_id
+    venue.received.append(
+        {
+            "orderid": order_id,
+            "symbol": fields["symbol"],
+            "exchange": fields["exchange"],
+            "action": request.side.value,
+            "quantity": request.quantity,
+            "strategy": request.strategy,
+            "received_ns": received_ns,
+        }
+    )
+    return _answer(venue, result.reason if isinstance(result, Refusal) else "", order_id)
+
+
+def _answer(venue: Venue, refusal: str, order_id: str, message: str = "", status: int = 400) -> Reply:
+    named = {"orderid": order_id} if order_id else {}
+    if refusal:
+        return with_mode(error(status, refusal, **named), analyze=venue.analyze)
+    texts = {"message": message} if message and venue.analyze else {}
+    return with_mode(success(**named, **texts), analyze=venue.analyze)
+
+
+async def modifyorder(call: Call) -> Reply:
+    """Change an order's quantity, price or trigger."""
+    venue, fields = call.venue, call.fields
+    result = venue.modify(fields["orderid"], fields["quantity"], fields["price"], fields["trigger_price"])
+    if isinstance(result, Refusal):
+        return _answer(venue, result.reason, "", status=404 if result.not_found else 400)
+    return await spoiled(venue, "modifyorder", _answer(venue, "", result.order_id, "Order modified successfully"))
+
+
+async def cancelorder(call: Call) -> Reply:
+    """Cancel an order."""
+    venue, fields = call.venue, call.fields
+    result = venue.cancel(fields["orderid"])
+    if isinstance(result, Refusal):
+        return _answer(venue, result.reason, "", status=404 if result.not_found else 400)
+    return await spoiled(venue, "cancelorder", _answer(venue, "", result.order_id, "Order cancelled successfully"))
+
+
+async def cancelallorder(call: Call) -> Reply:
+    """Cancel every live order of the account; the strategy named makes no difference, as on the real server."""
+    venue = call.venue
+    live = [order.order_id for order in venue.exchange.desk.orders.values() if order.live]
+    cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), Refusal)]
+    message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
+    reply = success(canceled_orders=cancelled, failed_cancellations=[], message=message)
+    return with_mode(reply, analyze=venue.analyze)
+
+
+async def closeposition(call: Call) -> Reply:
+    """Close every position of the account at the market, whatever strategy is named; resting orders stay."""
+    venue, fields = call.venue, call.fields
+    closed = failed = 0
+    for position in venue.exchange.desk.open_positions():
+        request = OrderRequest(
+            instrument=position.instrument,
+            side=Side.SELL if position.quantity > 0 else Side.BUY,
+            quantity=abs(position.quantity),
+            product=position.product,
+            strategy=fields["strategy"],
+        )
+        if isinstance(venue.place(request), Refusal):
+            failed += 1
+        else:
+            closed += 1
+    if not venue.analyze:
+        return success(message="All Open Positions Squared Off")
+    reply = success(message=f"Closed {closed} positions", closed_positions=closed, failed_closures=failed)
+    return with_mode(reply, analyze=True)
+
+
+async def margin(call: Call) -> Reply:
+    """What the venue would block for a list of orders, each on its own."""
+    venue, fields = call.venue, call.fields
+    total = 0.0
+    for leg in fields["positions"]:
+        if not isinstance(leg, dict):
+            return error(400, "{'positions': ['Invalid input type.']}")
+        instrument = venue.instrument(instrument_id(str(leg.get("exchange")), str(leg.get("symbol"))))
+        quantity, price = _margin_number(leg.get("quantity")), _margin_number(leg.get("price", "0"))
+        if instrument is None or quantity is None or price is None or leg.get("product") not in set(Product):
+            return error(400, f"{{'positions': ['expected a listed symbol, quantity and price as text: {leg}']}}")
+        signed = int(quantity) if str(leg.get("action")).upper() == "BUY" else -int(quantity)
+        quote = venue.quote(instrument)
+        price = price or (quote.ltp if quote is not None else 0.0)
+        total += blocked_for(instrument, Product(leg["product"]), signed, price, venue.world.facts.margin)
+    span = round(total * 0.8, 2)
+    data = {"total_margin_required": round(total, 2), "span_margin": span, "exposure_margin": round(total - span, 2)}
+    return success(data=data)
+
+
+def _margin_number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,182 @@
+"""The REST side: every request goes through `Dispatcher.serve`, which limits, parses, checks, answers and counts.
+
+Order of checks as on the real server: rate limit, JSON, fields, key, handler. The one rule: the time a request came
+in is taken before anything else, because the quote-to-order benchmark reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from mytrading.runtime.clock import machine_now
+from mytrading.simulator import bench_routes, book_routes, data_routes, order_routes, schema
+from mytrading.simulator.call import Call
+from mytrading.simulator.order_routes import DropConnection
+from mytrading.simulator.reply import Reply, error, with_mode
+from mytrading.simulator.schema import Fields, Schema
+from mytrading.simulator.venue import Venue
+
+Handler = Callable[[Call], Awaitable[Reply]]
+
+_SECOND = 1_000_000_000
+_ORDER_LIMIT, _DATA_LIMIT = 10, 50
+_NOT_UNDERSTOOD = {"message": "The browser (or proxy) sent a request that this server could not understand."}
+_encode = msgspec.json.Encoder().encode
+
+
+class Route(NamedTuple):
+    """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object."""
+
+    handler: Handler
+    schema: Schema
+    limit: int = _DATA_LIMIT
+    text_errors: bool = False
+    method: str = "POST"
+    mode_on_errors: bool = False
+    key_error: tuple[int, str] = (403, "Invalid openalgo apikey")
+
+
+def _order(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, *, mode: bool = True) -> Route:
+    return Route(handler, fields, limit, True, mode_on_errors=mode)
+
+
+_API: dict[str, Route] = {
+    "placeorder": _order(order_routes.placeorder, schema.PLACE, _ORDER_LIMIT, mode=False),
+    "modifyorder": _order(order_routes.modifyorder, schema.MODIFY, _ORDER_LIMIT),
+    "cancelorder": _order(order_routes.cancelorder, schema.ORDER_ID, _ORDER_LIMIT),
+    "cancelallorder": _order(order_routes.cancelallorder, schema.STRATEGY),
+    "closeposition": _order(order_routes.closeposition, schema.STRATEGY),
+    "margin": _order(order_routes.margin, schema.MARGIN, mode=False),
+    "orderstatus": _order(book_routes.orderstatus, schema.ORDER_ID),
+    "openposition": _order(book_routes.openposition, schema.OPEN_POSITION),
+    "analyzer": _order(book_routes.analyzer, schema.ACCOUNT, mode=False),
+    "analyzer/toggle": _order(book_routes.analyzer_toggle, schema.TOGGLE, mode=False),
+    "orderbook": Route(book_routes.orderbook, schema.ACCOUNT),
+    "tradebook": Route(book_routes.tradebook, schema.ACCOUNT),
+    "positionbook": Route(book_routes.positionbook, schema.ACCOUNT),
+    "holdings": Route(book_routes.holdings, schema.ACCOUNT),
+    "funds": Route(book_routes.funds, schema.ACCOUNT),
+    "ping": Route(book_routes.ping, schema.ACCOUNT),
+    "quotes": Route(data_routes.quotes, schema.SYMBOL),
+    "multiquotes": Route(data_routes.multiquotes, schema.MULTI),
+    "depth": Route(data_routes.depth, schema.SYMBOL, key_error=(404, "Broker-specific module not found")),
+    "history": Route(data_routes.history, schema.HISTORY),
+    "intervals": Route(data_routes.intervals, schema.ACCOUNT),
+    "symbol": Route(data_routes.symbol, schema.SYMBOL),
+    "search": Route(data_routes.search, schema.SEARCH),
+    "expiry": Route(data_routes.expiry, schema.EXPIRY),
+    "instruments": Route(data_routes.instruments, schema.INSTRUMENTS, method="GET"),
+}
+_BENCH: dict[str, Route] = {
+    "market": Route(bench_routes.push, schema.PUSH, 0),
+    "pause": Route(bench_routes.pause, schema.PAUSE, 0),
+    "fault": Route(bench_routes.fault, schema.FAULT, 0),
+    "orders": Route(bench_routes.orders, schema.ACCOUNT, 0, method="GET"),
+    "state": Route(bench_routes.state, schema.ACCOUNT, 0, method="GET"),
+}
+ROUTES = {f"/api/v1/{name}": route for name, route in _API.items()} | {
+    f"/sim/{name}": route for name, route in _BENCH.items()
+}
+
+
+class Refused(Exception):
+    """A request that ends before its handler, with this reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+class Dispatcher:
+    """Serves one venue under one key."""
+
+    def __init__(self, venue: Venue, api_key: str) -> None:
+        self._venue = venue
+        self._api_key = api_key
+        self._calls: dict[tuple[str, str], deque[int]] = {}
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        application = web.Application(client_max_size=1 << 20)
+        application.router.add_route("*", "/{path:.*}", self.serve)
+        return application
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer one request."""
+        received_ns = machine_now()
+        path = request.path.rstrip("/")
+        try:
+            reply = await self._reply(request, path, received_ns)
+        except Refused as refused:
+            reply = refused.reply
+        except DropConnection:
+            reply = Reply(0, {})
+        self._venue.requests[f"{path.rpartition('/v1/')[2]} {reply.status or 'dropped'}"] += 1
+        if (delay := self._venue.faults.get("delay_ms")) is not None and not path.startswith("/sim/"):
+            await asyncio.sleep(delay.ms / 1000.0)
+        if not reply.status:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)
+        body = reply.text.encode() if reply.text else _encode(reply.body)
+        return web.Response(status=reply.status, body=body, content_type=reply.content_type)
+
+    async def _reply(self, request: web.Request, path: str, received_ns: int) -> Reply:
+        route = ROUTES.get(path)
+        if route is None or route.method != request.method:
+            raise Refused(error(404, "Not found", path=request.path))
+        self._limit(route, path, request.remote or "", received_ns)
+        body = dict(request.query) if route.method == "GET" else await self._json(request, route)
+        fields = self._fields(route, body)
+        if fields["apikey"] != self._api_key or self._session_lost(path):
+            status, text = route.key_error
+            raise Refused(error(status, text))
+        return await route.handler(Call(self._venue, fields, received_ns))
+
+    def _session_lost(self, path: str) -> bool:
+        return path.startswith("/api/") and self._venue.faults.take("session_lost") is not None
+
+    def _limit(self, route: Route, path: str, remote: str, now: int) -> None:
+        """A moving window of a second per route and address; refused calls do not count."""
+        if not route.limit:
+            return
+        calls = self._calls.setdefault((path, remote), deque())
+        while calls and now - calls[0] >= _SECOND:
+            calls.popleft()
+        if len(calls) >= route.limit:
+            raise Refused(Reply(429, {"message": f"{route.limit} per 1 second"}))
+        calls.append(now)
+
+    async def _json(self, request: web.Request, route: Route) -> dict[str, Any]:
+        if request.content_type != "application/json":
+            where = " in the API endpoint" if route.text_errors else ""
+            raise Refused(error(500, f"An unexpected error occurred{where}"))
+        raw = await request.read()
+        try:
+            body = _parse(raw)
+        except ValueError:
+            raise Refused(Reply(400, _NOT_UNDERSTOOD)) from None
+        if not isinstance(body, dict):
+            raise Refused(Reply(500, {"message": "Internal Server Error"}))
+        return body
+
+    def _fields(self, route: Route, body: dict[str, Any]) -> Fields:
+        fields, errors = schema.check(route.schema, body)
+        if not errors:
+            return fields
+        reply = error(400, str(errors) if route.text_errors else errors)
+        raise Refused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return json.loads(raw)

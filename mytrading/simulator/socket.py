@@ -1,0 +1,258 @@
+"""The WebSocket side: authenticate, subscribe, order updates, ping, in the frames of OpenAlgo's proxy.
+
+Used by `main`; quotes and updates reach the clients through `Hub`. The one rule: error frames have no `type`, as on
+the real server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from mytrading.core.symbology import instrument_id
+from mytrading.simulator.frames import BROKER, DEPTH, LTP, MODE_NAMES, QUOTE, USER
+from mytrading.simulator.hub import Client
+from mytrading.simulator.venue import Venue
+
+Body = dict[str, Any]
+
+_AUTH_GRACE_SECONDS = 15.0
+_AUTH_TIMEOUT_CODE = 4401
+_HEARTBEAT_SECONDS = 20.0
+_LARGEST_MESSAGE = 1 << 20
+_MODES = {"ltp": LTP, "quote": QUOTE, "depth": DEPTH}
+
+
+class Refused(Exception):
+    """A message answered with an error frame."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.frame: Body = {"status": "error", "code": code, "message": message}
+
+
+class FeedServer:
+    """Serves one venue's quotes and order updates under one key."""
+
+    def __init__(self, venue: Venue, api_key: str) -> None:
+        self._venue = venue
+        self._hub = venue.hub
+        self._api_key = api_key
+        self._verbs: dict[str, Callable[[Client, Body], None]] = {
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "unsubscribe_all": self._unsubscribe_all,
+            "subscribe_orders": self._subscribe_orders,
+            "unsubscribe_orders": self._unsubscribe_orders,
+            "get_broker_info": self._broker_info,
+        }
+
+    def application(self) -> web.Application:
+        """The aiohttp application; any path is the feed."""
+        application = web.Application()
+        application.router.add_get("/{path:.*}", self.serve)
+        return application
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection until it ends."""
+        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE)
+        await socket.prepare(request)
+        client = Client(socket, request.transport)
+        self._hub.clients.add(client)
+        tasks = [asyncio.create_task(client.write()), asyncio.create_task(self._expire(client))]
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT or message.type is WSMsgType.BINARY:
+                    self._answer(client, message.data)
+        finally:
+            self._hub.leave(client)
+            for task in tasks:
+                task.cancel()
+        return socket
+
+    async def _expire(self, client: Client) -> None:
+        await asyncio.sleep(_AUTH_GRACE_SECONDS)
+        if not client.authenticated:
+            with suppress(ConnectionError):
+                await client.socket.close(code=_AUTH_TIMEOUT_CODE, message=b"auth timeout")
+
+    def _answer(self, client: Client, raw: str | bytes) -> None:
+        try:
+            message = _parse(raw)
+            verb = message.get("action") or message.get("type")
+            if verb in ("authenticate", "auth"):
+                self._authenticate(client, message)
+            elif verb == "ping":
+                _pong(client, message)
+            elif verb == "get_supported_brokers":
+                client.send({"type": "supported_brokers", "status": "success", "brokers": [BROKER], "count": 1})
+            elif not client.authenticated:
+                raise Refused("NOT_AUTHENTICATED", "You must authenticate first")
+            elif not isinstance(verb, str) or verb not in self._verbs:
+                raise Refused("INVALID_ACTION", f"Invalid action: {verb}")
+            else:
+                self._verbs[verb](client, message)
+        except Refused as refused:
+            client.send(refused.frame)
+
+    def _authenticate(self, client: Client, message: Body) -> None:
+        key = message.get("api_key") or message.get("apikey")
+        if not key:
+            raise Refused("AUTHENTICATION_ERROR", "API key is required")
+        if key != self._api_key:
+            raise Refused("AUTHENTICATION_ERROR", "Invalid API key")
+        client.authenticated = True
+        client.send(
+            {
+                "type": "auth",
+                "status": "success",
+                "message": "Authentication successful",
+                "broker": BROKER,
+                "user_id": USER,
+                "supported_features": {"ltp": True, "quote": True, "depth": True},
+            }
+        )
+
+    def _subscribe(self, client: Client, message: Body) -> None:
+        entries = _entries(message)
+        if not entries:
+            raise Refused("INVALID_PARAMETERS", "At least one symbol must be specified")
+        mode = _mode(message.get("mode", QUOTE))
+        depth = message.get("depth", 5)
+        rows, fresh = [], []
+        for entry in entries:
+            symbol, exchange = entry.get("symbol"), entry.get("exchange")
+            if not symbol or not exchange:
+                continue
+            row: Body = {"symbol": symbol, "exchange": exchange}
+            instrument = self._venue.instrument(instrument_id(str(exchange), str(symbol)))
+            if instrument is None:
+                row.update(status="error", message=f"Token not found for {symbol} on {exchange}")
+            else:
+                self._hub.subscribe(client, instrument.id, mode)
+                fresh.append(instrument)
+                row.update(status="success", mode=MODE_NAMES[mode], depth=depth)
+            rows.append({**row, "broker": BROKER})
+        failed = any(row["status"] == "error" for row in rows)
+        body = {
+            "type": "subscribe",
+            "status": "partial" if failed else "success",
+            "subscriptions": rows,
+            "message": "Subscription processing complete",
+            "broker": BROKER,
+        }
+        client.send(_echo(body, message))
+        for instrument in fresh:
+            quote = self._venue.quote(instrument)
+            if quote is not None and quote.open and self._venue.faults.get("ws_mute") is None:
+                self._hub.greet(client, quote, mode)
+
+    def _unsubscribe(self, client: Client, message: Body) -> None:
+        listed = isinstance(message.get("symbols"), list)
+        entries = _entries(message)
+        if not entries:
+            raise Refused("INVALID_PARAMETERS", "Either symbols or unsubscribe_all is required")
+        done = []
+        for entry in entries:
+            symbol, exchange = str(entry.get("symbol")), str(entry.get("exchange"))
+            mode = _mode(entry.get("mode", QUOTE) if listed else message.get("mode", QUOTE))
+            self._hub.unsubscribe(client, instrument_id(exchange, symbol), mode)
+            done.append((symbol, exchange))
+        client.send(_unsubscribed(message, done))
+
+    def _unsubscribe_all(self, client: Client, message: Body) -> None:
+        done = []
+        for instrument, modes in list(client.modes.items()):
+            exchange, _, symbol = instrument.partition(":")
+            for mode in list(modes):
+                self._hub.unsubscribe(client, instrument, mode)
+                done.append((symbol, exchange))
+        client.send(_unsubscribed(message, done))
+
+    def _subscribe_orders(self, client: Client, message: Body) -> None:
+        client.wants_orders = True
+        text = "Subscribed to order updates"
+        client.send(_echo({"type": "subscribe_orders", "status": "success", "message": text}, message))
+
+    def _unsubscribe_orders(self, client: Client, message: Body) -> None:
+        client.wants_orders = False
+        text = "Unsubscribed from order updates"
+        client.send(_echo({"type": "unsubscribe_orders", "status": "success", "message": text}, message))
+
+    def _broker_info(self, client: Client, _message: Body) -> None:
+        client.send(
+            {
+                "type": "broker_info",
+                "status": "success",
+                "broker": BROKER,
+                "adapter_status": "connected",
+                "user_id": USER,
+            }
+        )
+
+
+def _parse(raw: str | bytes) -> Body:
+    try:
+        message = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Refused("INVALID_JSON", "Invalid JSON message") from None
+    if not isinstance(message, dict):
+        raise Refused("SERVER_ERROR", f"'{type(message).__name__}' object has no attribute 'get'")
+    return message
+
+
+def _entries(message: Body) -> list[Body]:
+    """The instruments a message names, in either form."""
+    symbols = message.get("symbols")
+    if isinstance(symbols, list):
+        for entry in symbols:
+            if not isinstance(entry, dict):
+                raise Refused("SERVER_ERROR", f"'{type(entry).__name__}' object has no attribute 'get'")
+        return symbols
+    if message.get("symbol") and message.get("exchange"):
+        return [message]
+    return []
+
+
+def _mode(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value in MODE_NAMES:
+            return value
+        raise Refused("INVALID_MODE", f"Invalid mode {value}; expected 1 (LTP), 2 (Quote), or 3 (Depth)")
+    if isinstance(value, str) and value.lower() in _MODES:
+        return _MODES[value.lower()]
+    raise Refused("INVALID_MODE", f"Invalid mode {value!r}; expected 'LTP', 'Quote', or 'Depth' (case-insensitive)")
+
+
+def _echo(body: Body, message: Body) -> Body:
+    return {**body, "request_id": message["request_id"]} if "request_id" in message else body
+
+
+def _unsubscribed(message: Body, done: list[tuple[str, str]]) -> Body:
+    rows = [
+        {"symbol": symbol, "exchange": exchange, "status": "success", "broker": BROKER} for symbol, exchange in done
+    ]
+    body = {
+        "type": "unsubscribe",
+        "status": "success",
+        "message": "Unsubscription processing complete",
+        "successful": rows,
+        "failed": [],
+        "broker": BROKER,
+    }
+    return _echo(body, message)
+
+
+def _pong(client: Client, message: Body) -> None:
+    body: Body = {"type": "pong", "status": "success", "server_timestamp": time.time_ns() // 1_000_000}
+    if "timestamp" in message:
+        body["client_timestamp"] = message["timestamp"]
+    if "_pingId" in message:
+        body["_pingId"] = message["_pingId"]
+    client.send(body)

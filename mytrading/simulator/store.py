@@ -1,0 +1,129 @@
+"""The exchange's books on disk: SQLite in WAL mode, one transaction per change.
+
+Used by `Venue`. What a client was told survives `kill -9`, because `save` commits before the answer is sent. The one
+rule: rows are replaced by key, so saving the same change twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from mytrading.core.matching import Account, BookOrder, BookPosition, Books, BookTrade, Changes, Holding
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, day TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS trades (id TEXT PRIMARY KEY, day TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS positions (id TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS holdings (id TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS market (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS orders_by_day ON orders (day);
+CREATE INDEX IF NOT EXISTS trades_by_day ON trades (day);
+"""
+
+_T = TypeVar("_T")
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What the market of these books grew from; a restart must use the same."""
+
+    seed: int
+    anchor: str
+
+
+class BadBooks(ValueError):
+    """A books file that cannot be read; the message says which and what to do."""
+
+
+class BookStore:
+    """Keeps the books in a file, or in memory without one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(str(path) if path else ":memory:", isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute("PRAGMA wal_autocheckpoint=0")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise BadBooks(f"{path}: expected the simulator's books, found: {error}; move the file aside") from error
+
+    def load(self, capital: float) -> Books:
+        """The books as last saved, or new ones with `capital` rupees; orders and trades of the books' day only."""
+        row = self._db.execute("SELECT body FROM account").fetchone()
+        if row is None:
+            return Books(account=Account(capital=capital))
+        account = self._decode(row[0], Account)
+        return Books(
+            account=account,
+            orders=tuple(self._rows("SELECT body FROM orders WHERE day = ? ORDER BY id", BookOrder, account.day)),
+            trades=tuple(self._rows("SELECT body FROM trades WHERE day = ? ORDER BY id", BookTrade, account.day)),
+            positions=tuple(self._rows("SELECT body FROM positions ORDER BY rowid", BookPosition)),
+            holdings=tuple(self._rows("SELECT body FROM holdings ORDER BY rowid", Holding)),
+        )
+
+    def save(self, changes: Changes) -> None:
+        """Commit a change of the books."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for order in changes.orders:
+                self._put("orders(id, day, body)", order.order_id, order.day, _encode(order))
+            for trade in changes.trades:
+                self._put("trades(id, day, body)", trade.trade_id, trade.day, _encode(trade))
+            for position in changes.positions:
+                self._put("positions(id, body)", f"{position.instrument} {position.product}", _encode(position))
+            for instrument, product in changes.gone:
+                db.execute("DELETE FROM positions WHERE id = ?", (f"{instrument} {product}",))
+            for holding in changes.holdings:
+                self._put("holdings(id, body)", holding.instrument, _encode(holding))
+            self._put("account(id, body)", 1, _encode(changes.account))
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+
+    def origin(self) -> Origin | None:
+        """What the market grew from, if it was recorded."""
+        row = self._db.execute("SELECT body FROM market").fetchone()
+        return None if row is None else self._decode(row[0], Origin)
+
+    def record_origin(self, origin: Origin) -> None:
+        """Remember what the market grew from."""
+        self._put("market(id, body)", 1, _encode(origin))
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, on a connection of its own, so that it may run in a thread."""
+        if self._path is None:
+            return
+        db = sqlite3.connect(str(self._path))
+        try:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            db.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _put(self, into: str, *values: object) -> None:
+        marks = ", ".join("?" * len(values))
+        self._db.execute(f"INSERT OR REPLACE INTO {into} VALUES ({marks})", values)
+
+    def _rows(self, query: str, kind: type[_T], *arguments: str) -> list[_T]:
+        return [self._decode(row[0], kind) for row in self._db.execute(query, arguments)]
+
+    def _decode(self, body: bytes, kind: type[_T]) -> _T:
+        try:
+            return msgspec.msgpack.decode(body, type=kind)
+        except msgspec.DecodeError as error:
+            name = kind.__name__
+            raise BadBooks(f"{self._path}: expected a stored {name}, found: {error}; move the file aside") from error

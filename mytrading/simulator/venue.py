@@ -1,0 +1,181 @@
+"""The running exchange: today's market, the books, and everybody who is told about them.
+
+Used by the REST handlers (orders, books, quotes), the driver (ticks, the venue's clockwork) and the WebSocket server
+(first quotes). The one rule: a change of the books is on disk before anybody hears of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from datetime import date
+from typing import Any
+
+from mytrading.core.contracts import make_derivative
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal
+from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.messages.instruments import Instrument
+from mytrading.runtime.clock import MarketClock
+from mytrading.simulator.faults import Faults
+from mytrading.simulator.frames import order_frame
+from mytrading.simulator.hub import Hub
+from mytrading.simulator.market.day import MarketDay, Quote
+from mytrading.simulator.market.history import History
+from mytrading.simulator.market.world import World
+from mytrading.simulator.store import BookStore
+
+_RECEIVED_KEPT = 100_000
+
+
+class Venue:
+    """Market, matching, books and listeners of one account."""
+
+    def __init__(self, clock: MarketClock, world: World, store: BookStore, capital: float) -> None:
+        self.clock = clock
+        self.world = world
+        self.history = History(world)
+        self.hub = Hub()
+        self.faults = Faults()
+        self.analyze = True
+        self.paused = False
+        self.requests: Counter[str] = Counter()
+        self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
+        self.held: dict[str, Quote] = {}
+        self.listing = InstrumentBook(())
+        self.market: MarketDay | None = None
+        self.index = -1
+        self._store = store
+        self.exchange = Exchange(world.calendar, world.facts, self.instrument, store.load(capital))
+
+    @property
+    def mode(self) -> str:
+        """What replies call the mode."""
+        return "analyze" if self.analyze else "live"
+
+    def open_day(self, day: date) -> None:
+        """List a day's instruments, those still held included, and make its market the present one."""
+        listed = list(self.world.listing(day))
+        known = {instrument.id for instrument in listed}
+        held = {position.instrument for position in self.exchange.desk.open_positions()}
+        listed += [self._relist(instrument, day) for instrument in sorted(held - known)]
+        self.listing = InstrumentBook(listed)
+        self.market = self.world.day(day)
+        self.index = self.market.index_at(self.clock.now())
+        self.held.clear()
+
+    def _relist(self, instrument: str, day: date) -> Instrument:
+        exchange, symbol = split_id(instrument)
+        parsed = parse_symbol(symbol, exchange)
+        if parsed.expiry is None:
+            raise ValueError(f"{instrument}: expected a contract of config/instruments.toml, found none; add it there")
+        facts = self.world.facts.underlyings[parsed.underlying]
+        return make_derivative(parsed.underlying, facts, parsed.kind, parsed.expiry, parsed.strike, day)
+
+    def instrument(self, instrument: str) -> Instrument | None:
+        """A listed instrument by id."""
+        return self.listing.get(instrument)
+
+    def quote(self, instrument: Instrument) -> Quote | None:
+        """The present market of an instrument; None before the first market day."""
+        held = self.held.get(instrument.id)
+        if held is not None or self.market is None:
+            return held
+        return self.market.quote(instrument, self.index)
+
+    def mark(self, instrument: str) -> Mark | None:
+        """The present prices of an instrument, as matching wants them."""
+        listed = self.instrument(instrument)
+        quote = self.quote(listed) if listed is not None else None
+        return Mark(quote.ltp, quote.bid, quote.ask) if quote is not None else None
+
+    def place(self, request: OrderRequest) -> BookOrder | Refusal:
+        """Place an order."""
+        result, changes = self.exchange.place(request, self.mark(request.instrument), self.clock.now())
+        self.commit(changes)
+        return result
+
+    def modify(self, order_id: str, quantity: int, price: float, trigger_price: float) -> BookOrder | Refusal:
+        """Modify an order; as on the real server no update is sent for it unless it fills."""
+        found = self.exchange.desk.orders.get(order_id)
+        mark = self.mark(found.request.instrument) if found is not None else None
+        result, changes = self.exchange.modify(order_id, quantity, price, trigger_price, mark, self.clock.now())
+        self.commit(changes, tell_open=False)
+        return result
+
+    def cancel(self, order_id: str) -> BookOrder | Refusal:
+        """Cancel an order."""
+        result, changes = self.exchange.cancel(order_id, self.clock.now())
+        self.commit(changes)
+        return result
+
+    def reject(self, order_id: str, reason: str) -> None:
+        """Reject an accepted order, as a broker's risk desk does."""
+        self.commit(self.exchange.reject(order_id, reason, self.clock.now()))
+
+    def commit(self, changes: Changes, *, tell_open: bool = True) -> None:
+        """Store a change, then tell the order listeners."""
+        if not changes.empty:
+            self._store.save(changes)
+            self._tell(changes, tell_open=tell_open)
+
+    def _tell(self, changes: Changes, *, tell_open: bool) -> None:
+        if self.faults.get("order_updates_off") is not None:
+            return
+        for order in changes.orders:
+            if tell_open or not order.live:
+                self.hub.publish_order(order_frame(order, self.mode))
+
+    def tick(self, index: int, *, last: bool) -> None:
+        """Make tick `index` the present one: match resting orders, send quotes (between ticks only the index's)."""
+        market = self.market
+        assert market is not None
+        self.index = index
+        watched = self.hub.watched
+        resting = self.exchange.instruments_at_work()
+        for instrument_id in dict.fromkeys((*resting, *watched)):
+            instrument = self.listing.get(instrument_id)
+            if instrument is None or instrument_id in self.held or not market.trades_at(instrument, index):
+                continue
+            is_index = instrument.exchange.endswith("_INDEX")
+            if not last and not is_index and instrument_id not in resting:
+                continue
+            quote = market.quote(instrument, index)
+            if last or is_index:
+                self.publish(quote)
+            self._match(quote)
+
+    def push(self, quote: Quote, *, hold: bool) -> None:
+        """Make a quote the market at once; with `hold` it stays until released, else until the next tick."""
+        if hold:
+            self.held[quote.instrument.id] = quote
+        self.publish(quote)
+        self._match(quote)
+
+    def publish(self, quote: Quote) -> None:
+        """Send a quote to its listeners."""
+        if self.faults.get("ws_mute") is None:
+            self.hub.publish(quote)
+
+    def _match(self, quote: Quote) -> None:
+        mark = Mark(quote.ltp, quote.bid, quote.ask)
+        changes = self.exchange.on_mark(quote.instrument.id, mark, self.clock.now())
+        if changes is not None:
+            self.commit(changes)
+
+    def advance(self) -> None:
+        """Let the venue do what its clock says is due."""
+        changes = self.exchange.advance(self.clock.now(), self.mark, self._settlement)
+        if changes is not None:
+            self._store.save(changes)
+            self._tell(changes, tell_open=True)
+
+    def _settlement(self, instrument: Instrument) -> float:
+        return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
+
+    def checkpoint(self) -> None:
+        """Tidy the store; may run in a thread."""
+        self._store.checkpoint()
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
