@@ -157,17 +157,17 @@ class Exchange:
     def _session_problem(self, request: OrderRequest, exchange: str, now: int) -> str:
         day = self._calendar.trading_day(now)
         session = self._calendar.session(exchange, day)
-        if session is None or now >= session.close_ns:
-            return (
-                f"{exchange} is closed: orders are taken until the close of a trading day; send it in the next session"
-            )
-        if now < session.open_ns and request.order_type is OrderType.MARKET:
-            return f"{exchange} has not opened: expected a LIMIT, SL or SL-M order before the open, found MARKET"
+        if session is None:
+            return f"{exchange} does not trade on {day}: send the order on a trading day"
         if request.product is Product.MIS and self._square_off_due(day, now):
             at = self._facts.square_off.get(exchange)
             return (
                 f"MIS orders cannot be placed after square-off time ({at:%H:%M} IST). Trading resumes at 09:00 AM IST."
             )
+        if now >= session.close_ns:
+            return f"{exchange} is closed: orders are taken until the close; send it in the next session"
+        if now < session.open_ns and request.order_type is OrderType.MARKET:
+            return f"{exchange} has not opened: expected a LIMIT, SL or SL-M order before the open, found MARKET"
         return ""
 
     def _delivery_problem(self, request: OrderRequest) -> str:

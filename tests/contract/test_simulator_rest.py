@@ -1,0 +1,322 @@
+"""The simulator's REST side, spoken to in plain HTTP: orders, books, data, errors, limits, faults, restarts."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from http.client import RemoteDisconnected
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import RunningSimulator, eventually, launch_simulator, start_simulator
+
+OPTION_LOT = 65
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    with start_simulator(tmp_path_factory.mktemp("simulator")) as running:
+        running.call("/sim/pause", paused=True)
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _slow_enough(simulator: RunningSimulator) -> None:
+    """Start each test with an empty rate window and no faults."""
+    simulator.call("/sim/fault", kind="clear")
+    eventually(lambda: simulator.raw("placeorder", b"{}")[0] != 429, 5)
+
+
+def patient(simulator: RunningSimulator, **order: Any) -> tuple[int, dict[str, Any]]:
+    """Place an order, waiting out the rate limit."""
+    answers: list[tuple[int, dict[str, Any]]] = []
+    eventually(lambda: answers.append(simulator.place(**order)) or answers[-1][0] != 429, 5)
+    return answers[-1]
+
+
+def first_option(simulator: RunningSimulator) -> dict[str, Any]:
+    _, body = simulator.get("/api/v1/instruments", "&exchange=NFO")
+    return next(row for row in body["data"] if row["instrumenttype"] == "CE")
+
+
+def test_market_order_fills_at_ask_and_shows_in_every_book(simulator: RunningSimulator) -> None:
+    _, quote = simulator.call("quotes", symbol="RELIANCE", exchange="NSE")
+    status, body = patient(simulator, symbol="RELIANCE", quantity=3)
+    assert (status, body["status"], body["mode"]) == (200, "success", "analyze")
+    order_id = body["orderid"]
+    _, book = simulator.call("orderbook")
+    row = next(row for row in book["data"]["orders"] if row["orderid"] == order_id)
+    assert row["order_status"] == "complete"
+    assert row["average_price"] == quote["data"]["ask"]
+    assert row["filled_quantity"] == 3
+    _, trades = simulator.call("tradebook")
+    assert [trade["quantity"] for trade in trades["data"] if trade["orderid"] == order_id] == [3]
+    _, held = simulator.call("openposition", strategy="T", symbol="RELIANCE", exchange="NSE", product="MIS")
+    assert held["quantity"] == 3
+    _, positions = simulator.call("positionbook")
+    assert "RELIANCE" in [row["symbol"] for row in positions["data"]]
+    _, funds = simulator.call("funds")
+    assert 0 < funds["data"]["availablecash"] < 10_000_000
+
+
+def test_limit_order_rests_is_modified_and_cancelled(simulator: RunningSimulator) -> None:
+    simulator.push("INFY", 1500.0)
+    order = {"pricetype": "LIMIT", "price": 1480.0, "symbol": "INFY"}
+    _, body = patient(simulator, **order)
+    order_id = body["orderid"]
+    assert simulator.status(order_id) == "open"
+    change = {"strategy": "T", "exchange": "NSE", "orderid": order_id, "action": "BUY", "product": "MIS", **order}
+    status, body = simulator.call("modifyorder", **change, quantity=20, disclosed_quantity=0, trigger_price=0)
+    assert (status, body["orderid"]) == (200, order_id)
+    assert simulator.call("cancelorder", strategy="T", orderid=order_id)[0] == 200
+    assert simulator.status(order_id) == "cancelled"
+    status, body = simulator.call("cancelorder", strategy="T", orderid=order_id)
+    assert (status, body["message"]) == (400, "Cannot cancel order in cancelled status")
+
+
+def test_stop_orders_fire_when_the_price_reaches_the_trigger(simulator: RunningSimulator) -> None:
+    simulator.push("SBIN", 1000.0)
+    _, market = patient(simulator, pricetype="SL-M", trigger_price=1010)
+    _, limit = patient(simulator, pricetype="SL", trigger_price=1010, price=1011)
+    assert simulator.status(market["orderid"]) == simulator.status(limit["orderid"]) == "trigger pending"
+    simulator.push("SBIN", 1010.0, bid=1009.95, ask=1010.05)
+    assert simulator.status(market["orderid"]) == simulator.status(limit["orderid"]) == "complete"
+
+
+def test_cancelall_and_closeposition_leave_nothing(simulator: RunningSimulator) -> None:
+    simulator.push("SBIN", 1000.0)
+    patient(simulator)
+    _, resting = patient(simulator, pricetype="SL-M", action="SELL", trigger_price=900)
+    _, body = simulator.call("cancelallorder", strategy="anything")
+    assert resting["orderid"] in body["canceled_orders"]
+    _, body = simulator.call("closeposition", strategy="T")
+    assert body["closed_positions"] >= 1
+    _, positions = simulator.call("positionbook")
+    assert [row["quantity"] for row in positions["data"] if row["quantity"]] == []
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ({"pricetype": "LIMIT"}, "LIMIT orders require price"),
+        ({"pricetype": "SL-M"}, "SL-M orders require trigger_price"),
+        ({"pricetype": "LIMIT", "price": 980.03}, "use 980.00 or 980.05"),
+        ({"symbol": "NOSUCH"}, "Symbol NOSUCH not found on NSE"),
+        ({"product": "NRML"}, "NRML product not allowed for NSE equity segment"),
+        ({"symbol": "NIFTY", "exchange": "NSE_INDEX"}, "cannot be traded"),
+        ({"quantity": 10**9}, "Insufficient funds. Required: ₹"),
+        ({"quantity": -5}, "{'quantity': ['Quantity must be a positive number.']}"),
+        ({"quantity": 1.5}, "Fractional quantity (1.5) is not allowed"),
+        ({"action": "HOLD"}, "{'action': ['Must be one of: BUY, SELL, buy, sell.']}"),
+        ({"foo": "bar"}, "{'foo': ['Unknown field.']}"),
+        ({"price_type": "MARKET"}, "{'price_type': ['Unknown field.']}"),
+    ],
+)
+def test_bad_order_is_refused_without_an_id(simulator: RunningSimulator, order: dict[str, Any], message: str) -> None:
+    status, body = patient(simulator, **order)
+    assert status == 400
+    assert message in body["message"]
+    assert "orderid" not in body
+
+
+def test_option_order_checks_lot_and_freeze(simulator: RunningSimulator) -> None:
+    option = first_option(simulator)
+    assert option["lotsize"] == OPTION_LOT
+    order = {"symbol": option["symbol"], "exchange": "NFO", "product": "NRML", "pricetype": "LIMIT", "price": 1}
+    assert "multiples of lot size 65" in patient(simulator, **order, quantity=66)[1]["message"]
+    assert "freeze quantity 1800" in patient(simulator, **order, quantity=1820)[1]["message"]
+    assert patient(simulator, **order, quantity=65)[0] == 200
+
+
+def test_delivery_sale_without_shares_leaves_a_rejected_row(simulator: RunningSimulator) -> None:
+    status, body = patient(simulator, symbol="INFY", action="SELL", product="CNC")
+    assert status == 400
+    assert simulator.status(body["orderid"]) == "rejected"
+
+
+def test_errors_have_the_four_shapes_of_the_real_server(simulator: RunningSimulator) -> None:
+    assert simulator.raw("placeorder", b"{")[1] == {
+        "message": "The browser (or proxy) sent a request that this server could not understand."
+    }
+    assert simulator.raw("ping", b"[]") == (500, {"message": "Internal Server Error"})
+    assert simulator.raw("ping", b"{}", "text/plain")[0] == 500
+    status, body = simulator.raw("quotes", b'{"apikey": "x"}')
+    assert (status, body["message"]["symbol"]) == (400, ["Missing data for required field."])
+    status, body = simulator.call("nosuchendpoint")
+    assert (status, body) == (404, {"status": "error", "message": "Not found", "path": "/api/v1/nosuchendpoint"})
+    status, body = simulator.raw("ping", b'{"apikey": "wrong"}')
+    assert (status, body) == (403, {"status": "error", "message": "Invalid openalgo apikey"})
+    assert simulator.call("orderstatus", strategy="T", orderid="nope")[0] == 404
+
+
+def test_order_routes_are_limited_to_ten_a_second_each(simulator: RunningSimulator) -> None:
+    codes = [simulator.call("cancelorder", strategy="T", orderid="x") for _ in range(14)]
+    assert [status for status, _ in codes].count(429) >= 1
+    assert codes[-1][1] == {"message": "10 per 1 second"}
+    assert simulator.call("ping")[0] == 200
+
+
+def test_data_routes_answer_in_the_shapes_of_the_real_server(simulator: RunningSimulator) -> None:
+    _, body = simulator.call("quotes", symbol="SBIN", exchange="NSE")
+    assert set(body["data"]) == {"ask", "bid", "high", "low", "ltp", "oi", "open", "prev_close", "volume"}
+    _, body = simulator.call("depth", symbol="SBIN", exchange="NSE")
+    assert len(body["data"]["bids"]) == len(body["data"]["asks"]) == 5
+    wanted = [{"symbol": "SBIN", "exchange": "NSE"}, {"symbol": "NO", "exchange": "NSE"}]
+    _, body = simulator.call("multiquotes", symbols=wanted)
+    assert ["error" in row for row in body["results"]] == [True, False]
+    _, body = simulator.call("expiry", symbol="NIFTY", exchange="NFO", instrumenttype="options")
+    assert body["data"] == ["23-NOV-26", "29-DEC-26"]
+    option = first_option(simulator)
+    _, body = simulator.call("symbol", symbol=option["symbol"], exchange="NFO")
+    assert (body["data"]["lotsize"], body["data"]["freeze_qty"], body["data"]["expiry"]) == (65, 1800, "23-NOV-26")
+    _, body = simulator.call("search", query="NIFTY FUT", exchange="NFO")
+    assert [row["instrumenttype"] for row in body["data"]] == ["FUT"]
+    _, body = simulator.get("/api/v1/instruments", "&exchange=NFO")
+    assert len(body["data"]) == 1 + 2 * 2 * 41
+    _, body = simulator.call("intervals")
+    assert "1m" in body["data"]["minutes"]
+    assert simulator.call("analyzer")[1]["data"]["analyze_mode"] is True
+    assert simulator.call("holdings")[1]["data"]["holdings"] == []
+
+
+def test_history_joins_the_live_market_without_a_jump(simulator: RunningSimulator) -> None:
+    _, body = simulator.call(
+        "history", symbol="NIFTY", exchange="NSE_INDEX", interval="1m", start_date="2026-11-16", end_date="2026-11-20"
+    )
+    bars = body["data"]
+    assert len(bars) > 4 * 350
+    assert all(bar["low"] <= min(bar["open"], bar["close"]) <= bar["high"] for bar in bars)
+    jumps = [abs(b["open"] / a["close"] - 1) for a, b in pairwise(bars)]
+    assert max(jumps) < 0.02
+    _, quote = simulator.call("quotes", symbol="NIFTY", exchange="NSE_INDEX")
+    assert abs(bars[-1]["close"] / quote["data"]["ltp"] - 1) < 0.002
+
+
+def test_placed_order_with_a_lost_answer_is_in_the_book(simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="place_timeout", drop=True)
+    before = len(simulator.call("orderbook")[1]["data"]["orders"])
+    with pytest.raises((RemoteDisconnected, ConnectionError)):
+        simulator.place()
+    assert len(simulator.call("orderbook")[1]["data"]["orders"]) == before + 1
+
+
+@pytest.mark.parametrize(("kind", "status", "placed"), [("place_500_but_placed", 500, 1), ("place_201", 201, 1)])
+def test_fault_answers_an_error_but_places(simulator: RunningSimulator, kind: str, status: int, placed: int) -> None:
+    simulator.call("/sim/fault", kind=kind)
+    before = len(simulator.call("orderbook")[1]["data"]["orders"])
+    assert patient(simulator)[0] == status
+    assert len(simulator.call("orderbook")[1]["data"]["orders"]) == before + placed
+
+
+def test_fault_success_without_an_id_places_nothing(simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="place_no_id")
+    before = len(simulator.call("orderbook")[1]["data"]["orders"])
+    assert patient(simulator)[1]["orderid"] is None
+    assert len(simulator.call("orderbook")[1]["data"]["orders"]) == before
+
+
+def test_fault_books_fail_then_recover(simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="book_500", count=1)
+    assert simulator.call("orderbook")[0] == 500
+    simulator.call("/sim/fault", kind="book_empty", count=1)
+    assert simulator.call("orderbook")[1]["data"]["orders"] == []
+    assert simulator.call("orderbook")[1]["data"]["orders"] != []
+
+
+def test_receive_times_of_orders_are_told(simulator: RunningSimulator) -> None:
+    _, body = patient(simulator, strategy="bench")
+    _, told = simulator.get("/sim/orders")
+    assert told["data"][-1]["orderid"] == body["orderid"]
+    assert told["data"][-1]["strategy"] == "bench"
+    assert told["data"][-1]["received_ns"] > 10**18
+
+
+def test_books_survive_kill_and_restart_on_the_same_ports(tmp_path: Path) -> None:
+    with start_simulator(tmp_path, speed=20) as first:
+        _, filled = first.place()
+        _, resting = first.place(pricetype="LIMIT", price=900)
+        before = first.call("positionbook")[1]["data"][0]["quantity"]
+        price = first.call("quotes", symbol="NIFTY", exchange="NSE_INDEX")[1]["data"]["open"]
+        rest, ws = (int(url.rpartition(":")[2]) for url in (first.rest, first.ws))
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+        with start_simulator(tmp_path, rest_port=rest, ws_port=ws, seed=99) as second:
+            assert second.status(filled["orderid"]) == "complete"
+            assert second.status(resting["orderid"]) == "open"
+            assert second.call("positionbook")[1]["data"][0]["quantity"] == before
+            assert second.call("quotes", symbol="NIFTY", exchange="NSE_INDEX")[1]["data"]["open"] == price
+            _, fresh = second.place()
+            assert fresh["orderid"] not in (filled["orderid"], resting["orderid"])
+
+
+def test_sigterm_ends_it_within_two_seconds(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as running:
+        running.process.terminate()
+        assert running.process.wait(2) == 0
+
+
+def test_slow_reply_does_not_delay_other_requests(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as running:
+        running.call("/sim/fault", kind="place_timeout", seconds=20)
+        held = threading.Thread(target=_swallow, args=(running,), daemon=True)
+        held.start()
+        eventually(lambda: running.get("/sim/state")[1]["data"]["orders"], 5)
+        assert running.call("ping")[0] == 200
+        running.process.kill()
+        held.join(5)
+
+
+def _swallow(running: RunningSimulator) -> None:
+    with pytest.raises((RemoteDisconnected, ConnectionError, OSError)):
+        running.place()
+
+
+def test_square_off_closes_intraday_positions_and_keeps_carried_ones(tmp_path: Path) -> None:
+    with start_simulator(tmp_path, start="2026-11-20 15:14:30", speed=10) as running:
+        option = first_option(running)["symbol"]
+        _, resting = running.place(pricetype="LIMIT", price=900)
+        assert running.place()[0] == 200
+        assert running.place(option, "NFO", quantity=65, product="NRML")[0] == 200
+        closed = {"NSE:SBIN MIS", f"NFO:{option} NRML"}
+        assert set(running.get("/sim/state")[1]["data"]["positions"]) == closed
+        eventually(lambda: "NSE:SBIN MIS" not in running.get("/sim/state")[1]["data"]["positions"], 10)
+        assert f"NFO:{option} NRML" in running.get("/sim/state")[1]["data"]["positions"]
+        assert running.status(resting["orderid"]) == "cancelled"
+        newest = running.call("orderbook")[1]["data"]["orders"][0]
+        assert newest["strategy"] == "AUTO_SQUARE_OFF"
+        assert "square-off time (15:15 IST)" in running.place()[1]["message"]
+
+
+def test_market_jumps_from_a_settled_expiry_to_the_next_open(tmp_path: Path) -> None:
+    with start_simulator(tmp_path, start="2026-11-23 15:38", speed=400) as running:
+        option = first_option(running)["symbol"]
+        assert running.place(option, "NFO", quantity=65, product="NRML")[0] == 200
+        eventually(lambda: running.get("/sim/state")[1]["data"]["day"] > "2026-11-23", 20)
+        state = running.get("/sim/state")[1]["data"]
+        assert state["day"] == "2026-11-25"  # the 24th is a holiday
+        assert state["positions"] == {}
+        assert running.call("quotes", symbol=option, exchange="NFO")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("time,price\n", "line 1: expected timestamp,ltp"),
+        ("timestamp,ltp\n2024-03-13 09:15:00,-3\n", "line 2: expected ltp above 0, found '-3'"),
+        ("timestamp,ltp\nyesterday,5\n", "line 2: expected a timestamp like"),
+        ("timestamp,ltp\n2024-03-13 09:15:01,5\n2024-03-13 09:15:00,5\n", "line 3: expected times in ascending order"),
+        ("timestamp,ltp\n", "expected at least one tick"),
+    ],
+)
+def test_bad_replay_file_stops_the_start_and_says_where(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "ticks.csv"
+    file.write_text(text, encoding="utf-8")
+    process = launch_simulator(tmp_path, replay=file, start="")
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert problem in error
+    assert "ticks.csv" in error

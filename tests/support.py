@@ -1,0 +1,117 @@
+"""Helpers that several kinds of tests share: waiting on a condition, and a real simulator process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+ROOT = Path(__file__).resolve().parent.parent
+API_KEY = "simulator-test-key"
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], seconds: float = 10.0) -> T:
+    """The first true value of `condition`, asked until `seconds` have passed; fails with the last value."""
+    deadline = time.monotonic() + seconds
+    pause = 0.005
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not true within {seconds} s; last value: {value!r}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+    return value
+
+
+@dataclass
+class RunningSimulator:
+    """A simulator process that serves."""
+
+    process: subprocess.Popen[str]
+    rest: str
+    ws: str
+    api_key: str = API_KEY
+
+    def call(self, route: str, **fields: Any) -> tuple[int, dict[str, Any]]:
+        """Status and body of POST /api/v1/`route` (or of a path starting with /), with the key."""
+        return self.raw(route, json.dumps({"apikey": self.api_key, **fields}).encode())
+
+    def raw(self, route: str, body: bytes, content_type: str = "application/json") -> tuple[int, dict[str, Any]]:
+        """Status and body of POST with these very bytes."""
+        path = route if route.startswith("/") else f"/api/v1/{route}"
+        return _exchange(Request(self.rest + path, data=body, headers={"Content-Type": content_type}))
+
+    def get(self, path: str, query: str = "") -> tuple[int, dict[str, Any]]:
+        """Status and body of GET, with the key."""
+        return _exchange(Request(f"{self.rest}{path}?apikey={self.api_key}{query}"))
+
+    def place(self, symbol: str = "SBIN", exchange: str = "NSE", **fields: Any) -> tuple[int, dict[str, Any]]:
+        """Status and body of an order, by default a market buy of 10 for MIS."""
+        order = {"strategy": "T", "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": 10}
+        return self.call("placeorder", **{**order, **fields})
+
+    def status(self, order_id: str) -> str:
+        """An order's status."""
+        _, body = self.call("orderstatus", strategy="T", orderid=order_id)
+        return str(body["data"]["order_status"])
+
+    def push(self, symbol: str, ltp: float, exchange: str = "NSE", **fields: Any) -> None:
+        """Make a price the market, and keep it."""
+        status, body = self.call("/sim/market", symbol=symbol, exchange=exchange, ltp=ltp, **{"hold": True, **fields})
+        assert status == 200, body
+
+
+def _exchange(request: Request) -> tuple[int, dict[str, Any]]:
+    try:
+        with urlopen(request, timeout=20) as response:
+            return response.status, json.loads(response.read())
+    except HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+@contextmanager
+def start_simulator(folder: Path, **options: object) -> Iterator[RunningSimulator]:
+    """A simulator process with its books and clock in `folder`; `rest_port=5001` becomes `--rest-port 5001`."""
+    process = launch_simulator(folder, **options)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            assert process.stderr is not None
+            raise AssertionError(f"the simulator ended: {process.stderr.read()}")
+        served = json.loads(line)
+        yield RunningSimulator(process, served["rest"], served["ws"])
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def launch_simulator(folder: Path, **options: object) -> subprocess.Popen[str]:
+    """The simulator process itself, which may still be starting or may fail to."""
+    given: dict[str, object] = {
+        "api_key": API_KEY,
+        "seed": 7,
+        "start": "2026-11-20 10:00",
+        "state_dir": folder / "state",
+        "clock": folder / "clock.json",
+        "config_dir": ROOT / "config",
+        **options,
+    }
+    command = [sys.executable, "-m", "mytrading.simulator", "--json"]
+    for name, value in given.items():
+        if value not in (None, ""):
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PAPER_")}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
+    )

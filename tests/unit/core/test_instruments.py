@@ -1,0 +1,141 @@
+"""Symbols, dated contract facts, and finding instruments by strike rule."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mytrading.core import black76, symbology
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import (
+    ContractFacts,
+    dated,
+    list_instruments,
+    monthly_expiries,
+    option_expiries,
+    weekly_expiries,
+)
+from mytrading.core.instruments import InstrumentBook, NoSuchContract
+from mytrading.messages.instruments import InstrumentKind
+from tests.support import ROOT
+
+CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
+FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
+NIFTY = FACTS.underlyings["NIFTY"]
+DAY = date(2025, 12, 1)
+CE, PE = InstrumentKind.CE, InstrumentKind.PE
+
+
+def book(day: date = DAY, price: float = 26_010.0) -> InstrumentBook:
+    return InstrumentBook(list_instruments(FACTS, CALENDAR, day, {"NIFTY": price}))
+
+
+@given(
+    st.sampled_from(["NIFTY", "M&M", "BAJAJ-AUTO", "360ONE", "NIFTYNXT50"]),
+    st.dates(date(2020, 1, 1), date(2035, 1, 1)),
+    st.integers(1, 400_000),
+    st.sampled_from(["CE", "PE"]),
+)
+def test_option_symbol_is_read_back(name: str, expiry: date, quarters: int, right: str) -> None:
+    strike = quarters / 4
+    parsed = symbology.parse_symbol(symbology.option_symbol(name, expiry, strike, right))
+    assert parsed == (name, expiry, strike, InstrumentKind(right))
+
+
+def test_symbols_are_written_as_the_server_writes_them() -> None:
+    assert symbology.option_symbol("NIFTY", date(2025, 12, 30), 26000.0, "CE") == "NIFTY30DEC2526000CE"
+    assert symbology.option_symbol("VEDL", date(2024, 4, 25), 292.5, "CE") == "VEDL25APR24292.5CE"
+    assert symbology.future_symbol("NIFTY", date(2026, 12, 31)) == "NIFTY31DEC26FUT"
+    assert symbology.expiry_label(date(2026, 8, 25)) == "25-AUG-26"
+    assert symbology.parse_symbol("SBIN", "NSE").kind is InstrumentKind.EQ
+    assert symbology.parse_symbol("NIFTY", "NSE_INDEX").kind is InstrumentKind.INDEX
+    with pytest.raises(ValueError, match="expected EXCHANGE:SYMBOL"):
+        symbology.split_id("SBIN")
+
+
+@pytest.mark.parametrize(
+    ("day", "lot"),
+    [
+        (date(2022, 11, 23), 50),
+        (date(2024, 4, 25), 50),
+        (date(2024, 4, 26), 25),
+        (date(2024, 11, 20), 75),
+        (date(2025, 12, 31), 75),
+        (date(2026, 3, 17), 65),
+    ],
+)
+def test_lot_is_that_of_the_day(day: date, lot: int) -> None:
+    assert dated(NIFTY.lot, day) == lot
+
+
+@pytest.mark.parametrize(
+    ("day", "weekly", "monthly"),
+    [
+        (date(2022, 11, 23), date(2022, 11, 24), date(2022, 11, 24)),
+        (date(2024, 3, 13), date(2024, 3, 14), date(2024, 3, 28)),
+        (date(2025, 8, 29), date(2025, 9, 2), date(2025, 9, 30)),
+        (date(2026, 11, 20), date(2026, 11, 23), date(2026, 11, 23)),
+    ],
+)
+def test_expiries_follow_the_weekday_of_their_time_and_move_before_holidays(
+    day: date, weekly: date, monthly: date
+) -> None:
+    assert next(weekly_expiries(CALENDAR, NIFTY, day)) == weekly
+    assert next(monthly_expiries(CALENDAR, NIFTY, day)) == monthly
+
+
+def test_a_day_lists_two_option_expiries_and_the_near_future() -> None:
+    listed = book()
+    assert listed.expiries("NIFTY", CE) == [day.isoformat() for day in option_expiries(CALENDAR, NIFTY, DAY)]
+    assert len(listed.options("NIFTY", "2025-12-02")) == 82
+    assert listed.future("NIFTY").symbol == "NIFTY30DEC25FUT"
+    assert len(list(islice(listed, 3))) == 3
+
+
+@pytest.mark.parametrize(
+    ("rule", "right", "strike"),
+    [
+        ("ATM", CE, 26_000),
+        ("ITM 2", CE, 25_900),
+        ("OTM 2", CE, 26_100),
+        ("ITM 2", PE, 26_100),
+        ("OTM 2", PE, 25_900),
+        ("STRIKE 25500", PE, 25_500),
+        ("atm", PE, 26_000),
+    ],
+)
+def test_strike_rule_counts_listed_strikes_from_the_money(rule: str, right: InstrumentKind, strike: float) -> None:
+    assert book().option("NIFTY", "", rule, right, 26_010.0).strike == strike
+
+
+def test_at_the_money_between_two_strikes_is_the_lower() -> None:
+    assert book().option("NIFTY", "", "ATM", CE, 26_025.0).strike == 26_000
+
+
+@pytest.mark.parametrize(
+    ("expiry", "rule", "words"),
+    [
+        ("", "OTM 99", "off the list of 41 strikes"),
+        ("", "STRIKE 26010", "nearest: 26000 and 26050"),
+        ("", "ABOVE 3", "expected ATM, ITM n, OTM n or STRIKE n"),
+        ("", "OTM 1.5", "whole number"),
+        ("2031-01-01", "ATM", "listed expiries are 2025-12-02"),
+    ],
+)
+def test_rule_that_leads_nowhere_says_what_is_listed(expiry: str, rule: str, words: str) -> None:
+    with pytest.raises(NoSuchContract, match=words):
+        book().option("NIFTY", expiry, rule, CE, 26_010.0)
+
+
+def test_put_call_parity_holds() -> None:
+    forward, strike, years = np.array([25_000.0, 26_000.0, 27_000.0]), 26_000.0, np.array([0.02, 0.0, 0.5])
+    sigma = np.full(3, 0.15)
+    call, put = (black76.price(forward, strike, years, sigma, 0.06, right) for right in (True, False))
+    assert call - put == pytest.approx(np.exp(-0.06 * years) * (forward - strike), abs=1e-8)
+    assert (call >= 0).all()

@@ -1,0 +1,255 @@
+"""The paper exchange: fills by order type, refusals, positions, cash, the venue's clockwork."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.contracts import ContractFacts, make_derivative, make_spot
+from mytrading.core.matching import Account, BookOrder, Books, Exchange, Mark, OrderRequest, Refusal
+from mytrading.core.matching.positions import fill, opening_part
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from tests.support import ROOT
+
+DAY = date(2025, 12, 2)  # a Tuesday: a weekly expiry
+NOON = to_ns(DAY, time(12))
+SBIN = "NSE:SBIN"
+CAPITAL = 1_000_000.0
+
+
+def toml(name: str) -> dict[str, Any]:
+    return tomllib.loads((ROOT / "config" / name).read_text(encoding="utf-8"))
+
+
+CALENDAR = Calendar.from_dict(toml("calendar.toml"))
+FACTS = ContractFacts.from_dict(toml("instruments.toml"))
+CALL = make_derivative("NIFTY", FACTS.underlyings["NIFTY"], InstrumentKind.CE, DAY, 26000.0, DAY)
+LISTED: dict[str, Instrument] = {
+    item.id: item for item in (CALL, *(make_spot(name, facts) for name, facts in FACTS.underlyings.items()))
+}
+MARK = Mark(1000.0, 999.95, 1000.05)
+
+
+def opened(now: int = NOON, capital: float = CAPITAL) -> Exchange:
+    """An exchange whose day has begun."""
+    exchange = Exchange(CALENDAR, FACTS, LISTED.get, Books(account=Account(capital=capital)))
+    exchange.advance(now, {}.get, lambda _: 0.0)
+    return exchange
+
+
+def request(**changes: Any) -> OrderRequest:
+    return OrderRequest(**{"instrument": SBIN, "side": Side.BUY, "quantity": 10, **changes})
+
+
+def placed(exchange: Exchange, mark: Mark = MARK, now: int = NOON, **changes: Any) -> BookOrder:
+    result, _ = exchange.place(request(**changes), mark, now)
+    assert isinstance(result, BookOrder), result
+    return result
+
+
+def refused(exchange: Exchange, mark: Mark = MARK, now: int = NOON, **changes: Any) -> str:
+    result, changes_made = exchange.place(request(**changes), mark, now)
+    assert isinstance(result, Refusal)
+    assert changes_made.empty
+    return result.reason
+
+
+@pytest.mark.parametrize(("side", "price"), [(Side.BUY, 1000.05), (Side.SELL, 999.95)])
+def test_market_order_fills_at_the_other_side(side: Side, price: float) -> None:
+    order = placed(opened(), side=side)
+    assert (order.status, order.average_price, order.filled) == (BrokerStatus.COMPLETE, price, 10)
+
+
+def test_market_order_fills_at_ltp_where_nobody_stands() -> None:
+    assert placed(opened(), Mark(1000.0)).average_price == 1000.0
+
+
+def test_marketable_limit_gets_the_better_price_and_resting_one_its_own() -> None:
+    exchange = opened()
+    assert placed(exchange, order_type=OrderType.LIMIT, price=1001.0).average_price == 1000.05
+    resting = placed(exchange, order_type=OrderType.LIMIT, price=990.0)
+    assert resting.status is BrokerStatus.OPEN
+    assert exchange.on_mark(SBIN, Mark(990.1, 990.05, 990.1), NOON + 1).empty  # type: ignore[union-attr]
+    exchange.on_mark(SBIN, Mark(988.0, 987.95, 988.05), NOON + 2)
+    assert exchange.desk.orders[resting.order_id].average_price == 990.0
+
+
+def test_stop_market_waits_for_ltp_then_fills_at_the_other_side() -> None:
+    exchange = opened()
+    order = placed(exchange, order_type=OrderType.SL_M, side=Side.SELL, trigger_price=990.0)
+    assert order.status is BrokerStatus.TRIGGER_PENDING
+    exchange.on_mark(SBIN, Mark(990.05, 980.0, 990.1), NOON + 1)
+    assert exchange.desk.orders[order.order_id].status is BrokerStatus.TRIGGER_PENDING
+    exchange.on_mark(SBIN, Mark(990.0, 989.9, 990.1), NOON + 2)
+    assert exchange.desk.orders[order.order_id].average_price == 989.9
+
+
+def test_stop_limit_that_is_gapped_through_rests_as_a_limit_and_fills_later() -> None:
+    exchange = opened()
+    order = placed(exchange, order_type=OrderType.SL, trigger_price=1010.0, price=1011.0)
+    exchange.on_mark(SBIN, Mark(1020.0, 1019.95, 1020.05), NOON + 1)
+    after = exchange.desk.orders[order.order_id]
+    assert (after.status, after.triggered) == (BrokerStatus.OPEN, True)
+    exchange.on_mark(SBIN, Mark(1005.0, 1004.95, 1005.05), NOON + 2)
+    assert exchange.desk.orders[order.order_id].average_price == 1011.0
+
+
+def test_stop_whose_trigger_has_passed_acts_at_once() -> None:
+    assert placed(opened(), order_type=OrderType.SL_M, trigger_price=999.0).status is BrokerStatus.COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"instrument": "NSE:NOSUCH"}, "Symbol NOSUCH not found on NSE"),
+        ({"instrument": "NSE_INDEX:NIFTY"}, "cannot be traded"),
+        ({"order_type": OrderType.LIMIT, "price": 980.03}, "use 980.00 or 980.05"),
+        ({"order_type": OrderType.SL, "price": 980.0, "trigger_price": 980.01}, "trigger_price must be a multiple"),
+        ({"quantity": 0}, "positive"),
+        ({"product": Product.NRML}, "NRML product not allowed"),
+        ({"instrument": CALL.id, "quantity": 74, "product": Product.NRML}, "multiples of lot size 75"),
+        ({"instrument": CALL.id, "quantity": 1875, "product": Product.NRML}, "slices of at most 1800"),
+        ({"instrument": CALL.id, "quantity": 75, "product": Product.CNC}, "CNC product not allowed"),
+        ({"quantity": 5001}, "Insufficient funds. Required: ₹1000250.01, Available: ₹1000000.0, Shortage: ₹250.01"),
+    ],
+)
+def test_refused_order_leaves_the_books_alone(changes: dict[str, Any], words: str) -> None:
+    exchange = opened()
+    before = exchange.desk.books()
+    assert words in refused(exchange, **changes)
+    assert exchange.desk.books() == before
+
+
+def test_order_outside_the_session_is_refused() -> None:
+    before = to_ns(DAY, time(9, 5))
+    assert "has not opened" in refused(opened(before), now=before)
+    after = to_ns(DAY, time(15, 45))
+    assert "closed" in refused(opened(after), now=after, product=Product.CNC)
+    sunday = to_ns(date(2025, 12, 7), time(12))
+    assert "does not trade" in refused(opened(sunday), now=sunday)
+
+
+def test_limit_before_the_open_waits_for_it() -> None:
+    early = to_ns(DAY, time(9, 5))
+    exchange = opened(early)
+    order = placed(exchange, now=early, order_type=OrderType.LIMIT, price=1002.0)
+    assert order.status is BrokerStatus.OPEN
+    assert exchange.on_mark(SBIN, MARK, early + 1) is None
+    exchange.on_mark(SBIN, MARK, to_ns(DAY, time(9, 15)))
+    assert exchange.desk.orders[order.order_id].status is BrokerStatus.COMPLETE
+
+
+def test_modify_and_cancel_answer_for_orders_that_ended() -> None:
+    exchange = opened()
+    order = placed(exchange, order_type=OrderType.LIMIT, price=990.0)
+    changed, _ = exchange.modify(order.order_id, 20, 1001.0, 0.0, MARK, NOON + 1)
+    assert isinstance(changed, BookOrder)
+    assert (changed.status, changed.filled, changed.average_price) == (BrokerStatus.COMPLETE, 20, 1000.05)
+    again, _ = exchange.cancel(order.order_id, NOON + 2)
+    assert again == Refusal("Cannot cancel order in complete status")
+    missing, _ = exchange.cancel("nope", NOON + 2)
+    assert isinstance(missing, Refusal)
+    assert missing.not_found
+
+
+def test_square_off_cancels_and_closes_intraday_only() -> None:
+    exchange = opened(capital=50_000_000.0)
+    placed(exchange)
+    resting = placed(exchange, order_type=OrderType.LIMIT, price=900.0)
+    placed(exchange, instrument=CALL.id, quantity=75, product=Product.NRML)
+    due = to_ns(DAY, time(15, 15))
+    changes = exchange.advance(due, lambda _: MARK, lambda _: 0.0)
+    assert changes is not None
+    assert [trade.strategy for trade in changes.trades] == ["AUTO_SQUARE_OFF"]
+    assert exchange.desk.orders[resting.order_id].status is BrokerStatus.CANCELLED
+    assert [position.instrument for position in exchange.desk.open_positions()] == [CALL.id]
+    assert exchange.advance(due + 1, lambda _: MARK, lambda _: 0.0) is None
+    assert "square-off time (15:15 IST)" in refused(exchange, now=due + 1)
+
+
+def test_expiry_settles_at_the_close_without_order_or_trade() -> None:
+    exchange = opened()
+    placed(exchange, Mark(100.0, 99.0, 101.0), instrument=CALL.id, quantity=75, product=Product.NRML)
+    changes = exchange.advance(to_ns(DAY, time(15, 40)), lambda _: MARK, lambda _: 150.0)
+    assert changes is not None
+    assert changes.trades == ()
+    assert exchange.desk.positions == {}
+    assert exchange.desk.account.realised == pytest.approx(49.0 * 75)
+    assert exchange.desk.available() == pytest.approx(CAPITAL + 49.0 * 75)
+
+
+def test_delivered_shares_become_holdings_and_can_be_sold() -> None:
+    exchange = opened()
+    placed(exchange, product=Product.CNC)
+    tomorrow = to_ns(date(2025, 12, 3), time(12))
+    exchange.advance(tomorrow, lambda _: MARK, lambda _: 0.0)
+    assert exchange.desk.positions == {}
+    assert exchange.desk.held_shares(SBIN) == 10
+    placed(exchange, now=tomorrow, product=Product.CNC, side=Side.SELL)
+    result, _ = exchange.place(request(product=Product.CNC, side=Side.SELL, quantity=11), MARK, tomorrow)
+    assert isinstance(result, Refusal)
+    assert exchange.desk.orders[result.order_id].status is BrokerStatus.REJECTED
+
+
+def test_restored_books_go_on_where_they_stopped() -> None:
+    exchange = opened()
+    placed(exchange)
+    resting = placed(exchange, order_type=OrderType.LIMIT, price=990.0)
+    again = Exchange(CALENDAR, FACTS, LISTED.get, exchange.desk.books())
+    assert again.desk.available() == exchange.desk.available()
+    again.on_mark(SBIN, Mark(980.0, 979.95, 980.05), NOON + 1)
+    assert again.desk.orders[resting.order_id].status is BrokerStatus.COMPLETE
+    assert again.desk.position(SBIN, Product.MIS).quantity == 20
+
+
+ORDERS = st.lists(
+    st.tuples(st.sampled_from(list(Side)), st.integers(1, 40), st.sampled_from(list(OrderType)), st.integers(-40, 40)),
+    max_size=30,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(ORDERS)
+def test_books_agree_whatever_is_traded(steps: list[tuple[Side, int, OrderType, int]]) -> None:
+    exchange = opened()
+    ltp = 1000.0
+    for side, quantity, kind, move in steps:
+        price = round(ltp + move * 0.05, 2)
+        mark = Mark(ltp, ltp - 0.05, ltp + 0.05)
+        limited = price if kind in (OrderType.LIMIT, OrderType.SL) else 0.0
+        trigger = price if kind in (OrderType.SL, OrderType.SL_M) else 0.0
+        asked = request(side=side, quantity=quantity, order_type=kind, price=limited, trigger_price=trigger)
+        exchange.place(asked, mark, NOON)
+        ltp = round(ltp + move * 0.05, 2)
+        exchange.on_mark(SBIN, Mark(ltp, ltp - 0.05, ltp + 0.05), NOON)
+    desk = exchange.desk
+    net = sum(trade.side.sign * trade.quantity for trade in desk.trades)
+    paid = sum(trade.side.sign * trade.quantity * trade.price for trade in desk.trades)
+    position = desk.position(SBIN, Product.MIS)
+    assert position.quantity == net
+    assert desk.account.realised + position.unrealised(ltp) == pytest.approx(net * ltp - paid, abs=1e-6)
+    assert {trade.order_id for trade in desk.trades} == {
+        order.order_id for order in desk.orders.values() if order.status is BrokerStatus.COMPLETE
+    }
+    assert len(desk.orders) == len(set(desk.orders))
+    assert set(desk.resting.get(SBIN, {})) == {order.order_id for order in desk.orders.values() if order.live}
+
+
+@given(st.integers(-100, 100), st.integers(-100, 100).filter(bool))
+def test_opening_part_is_what_enlarges_the_position(held: int, signed: int) -> None:
+    assert abs(opening_part(held, signed)) == max(abs(held + signed) - abs(held), 0) if held * signed >= 0 else True
+    assert abs(held + signed) <= abs(held) + abs(opening_part(held, signed))
+
+
+def test_reversal_realises_the_old_part_and_starts_at_the_new_price() -> None:
+    exchange = opened()
+    placed(exchange, Mark(100.0, 100.0, 100.0))
+    position, realised = fill(exchange.desk.position(SBIN, Product.MIS), -25, 110.0)
+    assert (position.quantity, position.average_price, realised) == (-15, 110.0, 100.0)
