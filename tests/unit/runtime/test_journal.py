@@ -1,0 +1,136 @@
+"""The journal: sequences, chain, day files, cursors, the reserve, and readers that follow it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal import (
+    INPUT,
+    OUTPUT,
+    RECORD,
+    Cursor,
+    Entry,
+    Journal,
+    JournalDamaged,
+    JournalReader,
+    last_inputs,
+    read_segment,
+)
+
+
+def out(body: bytes) -> Entry:
+    return Entry(OUTPUT, "commands", body)
+
+
+def test_append_numbers_rows_and_streams_apart(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    rows = journal.append([Entry(INPUT, "signals", b"s", "engine", 1, 7, b"h" * 8), out(b"a"), out(b"b")], 5, 6)
+    assert [row.seq for row in rows] == [1, 2, 3]
+    assert [row.stream_seq for row in rows] == [0, 1, 2]
+    assert journal.written("commands") == 2
+    assert rows[0].source_seq == 7
+
+
+def test_reopen_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    journal.append([out(b"a")], 1, 1)
+    journal.close()
+    again = Journal(tmp_path, "risk", "2026-11-24")
+    assert again.day == "2026-11-23"
+    again.append([out(b"b")], 1, 1)
+    assert [row.body for row in again.rows()] == [b"a", b"b"]
+
+
+def test_changed_row_is_named_when_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    journal.append([out(b"a"), out(b"b"), out(b"c")], 1, 1)
+    journal.close()
+    db = sqlite3.connect(journal.path)
+    db.execute("UPDATE rows SET body = x'00' WHERE seq = 2")
+    db.commit()
+    db.close()
+    with pytest.raises(JournalDamaged, match="row 2"):
+        list(read_segment(journal.path))
+
+
+def test_removed_row_is_named_when_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    journal.append([out(b"a"), out(b"b"), out(b"c")], 1, 1)
+    journal.close()
+    db = sqlite3.connect(journal.path)
+    db.execute("DELETE FROM rows WHERE seq = 2")
+    db.commit()
+    db.close()
+    with pytest.raises(JournalDamaged, match="expected row 2, found row 3"):
+        list(read_segment(journal.path))
+
+
+def test_file_that_is_no_database_says_so(tmp_path: Path) -> None:
+    (tmp_path / "2026-11-23.sqlite").write_bytes(b"not a database, but long enough to look like one" * 50)
+    with pytest.raises(JournalDamaged, match="move the file aside"):
+        Journal(tmp_path, "risk", "2026-11-23")
+
+
+def test_roll_carries_sequences_chain_and_cursors(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    journal.append([out(b"a")], 1, 1)
+    cursors = {("engine", "signals"): Cursor(1, 9, b"12345678")}
+    journal.roll("2026-11-24", cursors)
+    journal.append([out(b"b")], 1, 1)
+    journal.close()
+    again = Journal(tmp_path, "risk", "2026-11-24")
+    assert again.day == "2026-11-24"
+    assert again.carried_cursors() == cursors
+    assert [(row.seq, row.stream_seq) for row in again.rows()] == [(2, 2)]
+
+
+def test_reader_follows_across_day_files(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    reader = JournalReader(tmp_path, "commands")
+    assert reader.read(0) == []
+    journal.append([out(b"a"), out(b"b")], 1, 1)
+    assert [row.body for row in reader.read(1)] == [b"b"]
+    journal.roll("2026-11-24", {})
+    assert reader.read(2) == []
+    journal.append([out(b"c")], 1, 1)
+    assert [row.stream_seq for row in reader.read(2)] == [3]
+    assert [row.body for row in reader.read(0)] == [b"a", b"b"]
+    assert reader.last() == 3
+
+
+def test_reader_notices_that_its_row_is_gone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    rows = journal.append([out(b"a")], 1, 1)
+    reader = JournalReader(tmp_path, "commands")
+    assert reader.matches(Cursor(1, 1, rows[0].hash))
+    assert not reader.matches(Cursor(1, 1, b"othrhash"))
+    assert not reader.matches(Cursor(1, 2, rows[0].hash))
+
+
+def test_new_epoch_never_reuses_a_sequence_a_reader_saw(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    journal.append([out(b"a")], 1, 1)
+    assert journal.begin_epoch({"commands": 6}) == 2
+    journal.append([out(b"b")], 1, 1)
+    journal.close()
+    again = Journal(tmp_path, "risk", "2026-11-23")
+    assert again.epoch == 2
+    assert [(row.epoch, row.stream_seq) for row in again.rows()] == [(1, 1), (2, 7)]
+
+
+def test_last_inputs_lists_what_was_read_newest_first(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "router", "2026-11-23")
+    for seq in (1, 2, 3):
+        journal.append([Entry(INPUT, "commands", b"c", "risk", 1, seq, bytes([seq]) * 8)], 1, 1)
+    journal.append([Entry(INPUT, "reports", b"r", "reconciler", 0, 0, NO_HASH), Entry(RECORD, "records", b"x")], 1, 1)
+    assert last_inputs(tmp_path, "risk", "commands", 2) == [(3, b"\3" * 8), (2, b"\2" * 8)]
+    assert last_inputs(tmp_path / "absent", "risk", "commands", 2) == []
+
+
+def test_reserve_is_kept_beside_the_journal(tmp_path: Path) -> None:
+    Journal(tmp_path, "risk", "2026-11-23")
+    assert (tmp_path / ".reserve").stat().st_size == 8 << 20
