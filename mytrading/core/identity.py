@@ -1,0 +1,29 @@
+"""Client order ids: the name of an order, derived from why it exists.
+
+Used by risk for entries and by the order machine for exits. The one rule: an id comes from content and market time,
+never from a counter, so that the same decision made twice names the same order.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from mytrading.messages.enums import Purpose
+
+_SEPARATOR = "\x1f"
+
+
+def content_id(*parts: str | int) -> str:
+    """16 hex digits of the parts; two different lists of parts never share their text."""
+    return blake2b(_SEPARATOR.join(map(str, parts)).encode(), digest_size=8).hexdigest()
+
+
+def client_order_id(
+    account: str, cause: str, purpose: Purpose, leg: str = "", slice_number: int = 0, attempt: int = 0
+) -> str:
+    """The id of the order that `cause` (a signal, goal or position version) asks for, as 16 hex digits.
+
+    `leg` names the instrument within a basket, `slice_number` the part of a sliced order, `attempt` counts journaled
+    terminal or ghost attempts before this one.
+    """
+    return content_id(account, cause, purpose.value, leg, slice_number, attempt)

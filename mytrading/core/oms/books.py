@@ -1,0 +1,174 @@
+"""A read of the broker's books, taken apart: our orders, nobody's orders, and the positions compared with the ledger.
+
+Used by the machine for `BooksRead`. The one rule: a book that is None says nothing, and a read that is behind what is
+already certain is evidence of what it shows but never of what it lacks.
+"""
+
+from __future__ import annotations
+
+from mytrading.core import positions
+from mytrading.core.oms import reality, unknown
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import Key
+from mytrading.core.order import UNRESOLVED
+from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.orders import ForeignSeen, MismatchSeen, Position, UnmanagedChanged
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+
+
+def on_books(draft: Draft, read: BooksRead) -> None:
+    """Fold one read. While an account is in the wrong mode its books are another world's, and void."""
+    if read.account in draft.state.wrong_mode:
+        return
+    evidence = _sort(draft, read)
+    if read.orders is not None:
+        unknown.resolve(draft, evidence)
+        _remember_foreign(draft, evidence)
+    if read.positions is not None and not evidence.behind:
+        _compare(draft, read)
+
+
+def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
+    trades = {row.broker_order_id: row for row in read.trades or ()}
+    unclaimed: list[BrokerOrder] = []
+    shown: set[str] = set()
+    behind = False
+    for row in read.orders or ():
+        order = reality.ours(draft, read.account, row)
+        if order is None:
+            unclaimed.append(row)
+            continue
+        shown.add(order.client_order_id)
+        behind |= reality.on_row(draft, order, row, trades.get(row.broker_order_id), read)
+    behind |= _missing(draft, read, shown) if read.orders is not None else True
+    loose = _loose_trades(draft, read, trades, shown)
+    return unknown.Evidence(read, unclaimed, loose, behind)
+
+
+def _missing(draft: Draft, read: BooksRead, shown: set[str]) -> bool:
+    behind = False
+    for order in list(draft.state.resting_orders(read.account)):
+        if order.client_order_id not in shown:
+            behind |= reality.on_missing(draft, order, read)
+    if not read.orders:
+        behind |= any(account == read.account for (account, _), _ in draft.state.by_broker.items())
+    return behind
+
+
+def _loose_trades(
+    draft: Draft, read: BooksRead, trades: dict[str, BrokerTrades], shown: set[str]
+) -> list[BrokerTrades]:
+    """Trades of orders that are nobody's; those of ours whose order row was not read are folded on the way."""
+    loose = []
+    for name, row in trades.items():
+        owner = draft.state.by_broker.get((read.account, name))
+        if owner is None:
+            loose.append(row)
+        elif owner not in shown:
+            reality.on_trades(draft, draft.order(owner), row)
+    return loose
+
+
+def _remember_foreign(draft: Draft, evidence: unknown.Evidence) -> None:
+    read, state = evidence.read, draft.state
+    names = (row.broker_order_id for row in evidence.unclaimed)
+    fresh = tuple(
+        name
+        for name in names
+        if (read.account, name) not in state.foreign and (read.account, name) not in state.by_broker
+    )
+    if fresh or read.account not in state.books:
+        draft.emit(ForeignSeen(account=read.account, ids=fresh, machine_ns=read.ended_machine_ns))
+
+
+def _compare(draft: Draft, read: BooksRead) -> None:
+    state = draft.state
+    broker: dict[Key, int] = {}
+    for row in read.positions or ():
+        key = Key(read.account, row.instrument, row.product)
+        broker[key] = broker.get(key, 0) + row.quantity
+    known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key, _ in table.items()]
+    keys = set(broker) | {key for key in known if key.account == read.account}
+    for key in sorted(keys):
+        if _quiet(draft, key, read):
+            _compare_key(draft, key, broker.get(key, 0), read)
+
+
+def _quiet(draft: Draft, key: Key, read: BooksRead) -> bool:
+    """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
+    if (draft.state.touched.get(key) or 0) >= read.began_machine_ns:
+        return False
+    return not any(
+        order.state is OrderState.SUBMITTED
+        or order.state in UNRESOLVED
+        or order.filled_seen > order.filled
+        or (order.ending and order.state is not OrderState.LOST)
+        for order in draft.state.open_orders(key)
+    )
+
+
+def _compare_key(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
+    state = draft.state
+    holders = state.holders(key)
+    owned = sum(position.quantity for position in holders)
+    unmanaged = state.unmanaged.get(key)
+    mismatch = state.mismatches.get(key)
+    if net == owned + (unmanaged.quantity if unmanaged else 0):
+        if mismatch is not None:
+            _clear(draft, mismatch)
+        return
+    if mismatch is None or mismatch.broker != net:
+        _disagree(draft, key, net, read)
+    elif _agrees(draft, mismatch, read):
+        _clear(draft, mismatch)
+        _correct(draft, key, net, owned, holders)
+
+
+def _disagree(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
+    source = read.id if read.positions else ""
+    draft.emit(
+        MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns),
+    )
+    draft.read(key.account, "mismatch", positions=True)
+
+
+def _agrees(draft: Draft, mismatch: MismatchSeen, read: BooksRead) -> bool:
+    """A second read agrees if it is later by the gap; two empty books never prove anything."""
+    later = read.began_machine_ns - mismatch.machine_ns >= draft.limits.mismatch_gap
+    return later and bool(read.positions or mismatch.read)
+
+
+def _clear(draft: Draft, mismatch: MismatchSeen) -> None:
+    draft.emit(
+        MismatchSeen(
+            account=mismatch.account,
+            instrument=mismatch.instrument,
+            product=mismatch.product,
+            broker=mismatch.broker,
+            read=mismatch.read,
+            machine_ns=mismatch.machine_ns,
+            cleared=True,
+        )
+    )
+
+
+def _correct(draft: Draft, key: Key, net: int, owned: int, holders: list[Position]) -> None:
+    covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
+    excess = abs(owned) - abs(covered)
+    for position in sorted(holders, key=lambda p: (-p.opened_ns, p.strategy)):
+        cut = min(excess, abs(position.quantity))
+        if cut:
+            excess -= cut
+            _reduce(draft, position, cut)
+    beyond = net - covered
+    known = draft.state.unmanaged.get(key)
+    if beyond != (known.quantity if known else 0):
+        draft.emit(UnmanagedChanged(**key._asdict(), quantity=beyond, at_ns=draft.now))
+
+
+def _reduce(draft: Draft, position: Position, cut: int) -> None:
+    units = -cut if position.quantity > 0 else cut
+    corrected = positions.correct(position, position.quantity + units, draft.now)
+    draft.adjusted(corrected, "correction", units)
+    what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
+    draft.alert("position.corrected", Severity.CRITICAL, position.strategy, what)

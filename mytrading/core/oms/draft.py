@@ -1,0 +1,152 @@
+"""A decision in the making: rows that follow from one message, each seen by those after it.
+
+Used by every part of the machine. The one rule: whatever a part decides it emits as a row here; the machine itself is
+never touched before the rows are journaled.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core.oms.limits import OmsLimits
+from mytrading.core.oms.state import Key, Owned, State, key_of
+from mytrading.core.order import legal
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Confidence, OrderState, Severity
+from mytrading.messages.orders import (
+    Goal,
+    GoalChanged,
+    InstrumentHalted,
+    Order,
+    OrderChanged,
+    Position,
+    PositionAdjusted,
+    PositionChanged,
+)
+from mytrading.messages.reports import ReadRequest
+
+
+class Draft:
+    """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns."""
+
+    def __init__(self, state: State, limits: OmsLimits, now: int) -> None:
+        self.state = state.fork()
+        self.limits = limits
+        self.now = now
+        self.machine = state.machine_ns
+        self.rows: list[Any] = []
+
+    def emit(self, row: Any) -> None:
+        """Add a row and learn it for the rest of this decision."""
+        self.rows.append(row)
+        self.state.fold(row)
+
+    def order(self, name: str) -> Order:
+        """The present level of an order that is known to exist."""
+        order = self.state.orders.get(name)
+        if order is None:
+            raise KeyError(f"no order {name}: an index names an order that the state does not hold")
+        return order
+
+    def change(self, order: Order, event: str, **fields: Any) -> Order:
+        """Record an order's new level. A move that is not legal is recorded as such and changes no state."""
+        wanted = fields.get("state", order.state)
+        if not legal(order.state, wanted):
+            return self.illegal(order, f"{order.state} → {wanted} ({event}) is not a legal move")
+        changed = replace(order, updated_ns=self.now, **fields)
+        self.emit(OrderChanged(event=event, order=changed, machine_ns=self.machine))
+        return changed
+
+    def illegal(self, order: Order, what: str, **fields: Any) -> Order:
+        """Record what must not happen, and stop entries in the instrument until a person resumes."""
+        changed = replace(order, updated_ns=self.now, message=what, **fields)
+        self.emit(OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
+        self.halt(key_of(order), what)
+        self.alert("order.illegal", Severity.CRITICAL, order.client_order_id, f"{order.instrument}: {what}")
+        return changed
+
+    def halt(self, key: Key, reason: str) -> None:
+        """Stop entries of a key, once."""
+        if key not in self.state.halted:
+            self.emit(InstrumentHalted(**key._asdict(), halted=True, reason=reason, at_ns=self.now))
+
+    def goal(self, goal: Goal, **fields: Any) -> Goal:
+        """Record a goal's new level."""
+        changed = replace(goal, **fields)
+        self.emit(GoalChanged(goal=changed, at_ns=self.now))
+        return changed
+
+    def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
+        """Tell a person. The daemon folds repeats by code and subject."""
+        self.emit(
+            Alert(
+                code=code,
+                severity=severity,
+                subject=subject,
+                message=message,
+                daemon="router",
+                first_ns=self.now,
+                last_ns=self.now,
+            )
+        )
+
+    def read(self, account: str, cause: str, *, positions: bool = False) -> None:
+        """Ask for a fresh read of the account's books, unless one was asked for a moment ago."""
+        last = self.state.reads.get(account)
+        if last is not None and self.machine - last < self.limits.read_spacing:
+            return
+        name = f"{account}-{self.machine}"
+        self.emit(
+            ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=self.machine),
+        )
+
+    def position(self, order: Order | Goal) -> Position:
+        """What the owner of an order or goal holds of its key; flat if it never held any."""
+        found = self.state.position(Owned(*key_of(order), order.strategy))
+        return found or Position(
+            account=order.account,
+            instrument=order.instrument,
+            product=order.product,
+            strategy=order.strategy,
+            run=order.run,
+        )
+
+    def moved(self, position: Position, order: Order, units: int, price: float) -> Position:
+        """Record a position after a fill (or a sighting: zero units), with what has been sighted beyond it."""
+        changed = replace(position, quantity_seen=position.quantity + self._sighted(order), updated_ns=self.now)
+        self.emit(
+            PositionChanged(
+                position=changed,
+                client_order_id=order.client_order_id,
+                fill_quantity=units,
+                fill_price=price,
+                at_ns=self.now,
+            )
+        )
+        return changed
+
+    def adjusted(self, position: Position, cause: str, units: int) -> None:
+        """Record a position that moved without an order of ours."""
+        level = replace(position, confidence=Confidence.CONFIRMED, updated_ns=self.now)
+        self.emit(
+            PositionAdjusted(position=level, cause=cause, quantity=units, price=position.average_price, at_ns=self.now)
+        )
+
+    def sight(self, order: Order) -> None:
+        """Record that an owner's sighted quantity changed, if it did."""
+        position = self.position(order)
+        if position.quantity + self._sighted(order) != position.quantity_seen:
+            self.moved(position, order, 0, 0.0)
+
+    def _sighted(self, order: Order) -> int:
+        return sum(
+            (other.filled_seen - other.filled) * other.side.sign
+            for other in self.state.open_orders(key_of(order))
+            if other.strategy == order.strategy
+        )
+
+    def unsent(self, order: Order, state: OrderState, event: str, message: str) -> None:
+        """End an order that never left us."""
+        self.change(order, event, state=state, message=message, pending_cancel=False)

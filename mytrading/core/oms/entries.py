@@ -1,0 +1,185 @@
+"""Entries before they are sent: admitted once, withdrawn on request, denied with a record.
+
+Used by the machine for commands and control, and by `sending` at the last moment. The one rule: an entry that may not
+be sent ends with a record that says why; nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import Key, key_of
+from mytrading.core.order import LIVE, live
+from mytrading.messages.commands import PlaceEntry, WithdrawEntries
+from mytrading.messages.control import StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.enums import OrderState, Purpose, TradingLevel
+from mytrading.messages.orders import AccountModeChanged, InstrumentHalted, Order, OrderChanged
+
+Wanted = Callable[[Order], bool]
+
+
+def place(draft: Draft, command: PlaceEntry) -> None:
+    """Take an entry command: the order comes to be INITIALIZED, or DENIED or EXPIRED with the reason."""
+    if draft.state.known(command.id):
+        return
+    order = _order_of(draft, command)
+    draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+    if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
+        what = f"INVALID: expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
+        draft.unsent(order, OrderState.DENIED, "denied", what)
+    elif not expire(draft, order):
+        deny(draft, order)
+
+
+def _order_of(draft: Draft, command: PlaceEntry) -> Order:
+    return Order(
+        client_order_id=command.id,
+        account=command.account,
+        instrument=command.instrument,
+        product=command.product,
+        strategy=command.strategy,
+        run=command.run,
+        cause=command.cause,
+        purpose=command.purpose,
+        side=command.side,
+        quantity=command.quantity,
+        order_type=command.order_type,
+        state=OrderState.INITIALIZED,
+        created_ns=draft.now,
+        updated_ns=draft.now,
+        price=command.price,
+        trigger_price=command.trigger_price,
+        reference_price=command.reference_price,
+        expires_ns=command.expires_ns,
+        expires_machine_ns=command.expires_machine_ns,
+        trace_ns=command.trace_ns,
+    )
+
+
+def expire(draft: Draft, order: Order) -> bool:
+    """End an unsent entry that is late by both clocks; true if it did."""
+    if order.expires_ns >= draft.now or order.expires_machine_ns >= draft.machine:
+        return False
+    draft.unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: still unsent when its time was over")
+    return True
+
+
+def deny(draft: Draft, order: Order) -> bool:
+    """End an unsent entry that may not be sent now nor soon; true if it did."""
+    reason = _forbidden(draft, order)
+    if not reason:
+        return False
+    draft.unsent(order, OrderState.DENIED, "denied", reason)
+    return True
+
+
+def _forbidden(draft: Draft, order: Order) -> str:
+    state, key = draft.state, key_of(order)
+    level = state.level(order.account)
+    if level is not TradingLevel.NORMAL:
+        return f"HALTED: trading level is {level}, entries need normal; resume to allow them"
+    switch = state.switches.get(order.strategy)
+    if switch is not None and not switch.enabled:
+        return f"SWITCHED_OFF: strategy {order.strategy} is switched off; enable it to allow entries"
+    if order.account in state.wrong_mode:
+        return f"WRONG_MODE: account {order.account} answered in another mode; clear it when it is in order"
+    halted = state.halted.get(key)
+    if halted is not None:
+        return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
+    return _opposed(draft, order, key) or _reserved(draft, order, key)
+
+
+def _opposed(draft: Draft, order: Order, key: Key) -> str:
+    sign = order.side.sign
+    for position in draft.state.holders(key):
+        held = position.quantity or position.quantity_seen
+        if held * sign >= 0:
+            continue
+        if position.strategy != order.strategy:
+            return f"OPPOSED: {position.strategy} holds {held} of {order.instrument}, {order.side} would oppose it"
+        if not _closing(draft, order):
+            return f"REVERSES: {order.strategy} holds {held} of {order.instrument}; close it first"
+    for other in draft.state.open_orders(key):
+        if other.purpose is Purpose.ENTRY and other.side is not order.side and other.state in LIVE:
+            if other.strategy == order.strategy and _closing(draft, order):
+                continue
+            return f"OPPOSED: {other.strategy} has an entry {other.side} out, {order.side} would oppose it"
+    return ""
+
+
+def _reserved(draft: Draft, order: Order, key: Key) -> str:
+    for other in draft.state.open_orders(key):
+        if other.state is OrderState.LOST and other.side is order.side:
+            return f"RESERVED: order {other.client_order_id} is lost and may still appear; look at the broker's book"
+    return ""
+
+
+def _closing(draft: Draft, order: Order) -> bool:
+    return closing(draft, key_of(order), order.strategy)
+
+
+def closing(draft: Draft, key: Key, strategy: str) -> bool:
+    """True while an exit goal of this owner is open: its entries wait for the end of it."""
+    goals = (draft.state.goals.get(name) for name, account in draft.state.open_goals.items() if account == key.account)
+    return any(goal and key_of(goal) == key and goal.strategy == strategy for goal in goals)
+
+
+def withdraw(draft: Draft, wanted: Wanted, reason: str) -> None:
+    """Cancel the entries that match: unsent ones end here, the others at the broker when it knows them."""
+    for name in _open_names(draft):
+        order = draft.order(name)
+        if order.purpose is Purpose.ENTRY and live(order) and not order.pending_cancel and wanted(order):
+            withdraw_one(draft, order, reason)
+
+
+def _open_names(draft: Draft) -> list[str]:
+    return sorted(name for _, names in draft.state.open_by_key.items() for name in names)
+
+
+def withdraw_one(draft: Draft, order: Order, reason: str) -> None:
+    """Cancel one live order, whether or not it has left us."""
+    if order.state is OrderState.INITIALIZED:
+        draft.unsent(order, OrderState.CANCELLED, "withdrawn", reason)
+    elif not order.pending_cancel:
+        draft.change(order, "withdrawing", pending_cancel=True, message=reason)
+
+
+def on_withdraw(draft: Draft, message: WithdrawEntries | WithdrawRequested) -> None:
+    """Withdraw the entries that a command or a person names; an empty field matches everything."""
+    strategy = message.strategy if isinstance(message, WithdrawEntries) else ""
+    instrument = message.instrument if isinstance(message, WithdrawEntries) else ""
+    reason = message.cause if isinstance(message, WithdrawEntries) else message.reason
+    asked = (("account", message.account), ("strategy", strategy), ("instrument", instrument))
+    wanted = [(name, value) for name, value in asked if value]
+    withdraw(draft, lambda order: all(getattr(order, name) == value for name, value in wanted), f"withdrawn: {reason}")
+
+
+def on_trading(draft: Draft, message: TradingState) -> None:
+    """A new level: under halt and reduce unsent entries end; normal again also lifts the halts of instruments."""
+    if message.level is TradingLevel.NORMAL:
+        for key, _ in draft.state.halted.sorted_items():
+            if message.account in ("", key.account):
+                draft.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=draft.now))
+        return
+    for order in _unsent_entries(draft):
+        if message.account in ("", order.account):
+            draft.unsent(order, OrderState.CANCELLED, "withdrawn", f"withdrawn: trading level is {message.level}")
+
+
+def on_switch(draft: Draft, message: StrategySwitch) -> None:
+    """A strategy switched off: its unsent entries end."""
+    for order in _unsent_entries(draft):
+        if not message.enabled and order.strategy == message.strategy:
+            draft.unsent(order, OrderState.CANCELLED, "withdrawn", "withdrawn: strategy is switched off")
+
+
+def _unsent_entries(draft: Draft) -> list[Order]:
+    orders = (draft.order(name) for name, _ in draft.state.waiting.sorted_items())
+    return [order for order in orders if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY]
+
+
+def set_mode(draft: Draft, account: str, wrong: bool, message: str) -> None:
+    """Record that an account answers in the wrong mode, or that a person cleared it."""
+    if (account in draft.state.wrong_mode) != wrong:
+        draft.emit(AccountModeChanged(account=account, wrong_mode=wrong, message=message, at_ns=draft.now))

@@ -1,0 +1,154 @@
+"""Exit goals: one owner's quantity of one instrument is brought to zero, with as many orders as it takes.
+
+Used by the machine for `CloseGoal` and by `reality` for a reversal. The one rule: a goal is never given up; it is done
+when what is owned is zero by confirmed fills and nothing of the owner is out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mytrading.core.identity import client_order_id
+from mytrading.core.oms import entries, sending
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.limits import growing
+from mytrading.core.oms.state import key_of
+from mytrading.core.order import LIVE, RESTING
+from mytrading.messages.commands import CloseGoal
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
+from mytrading.messages.orders import Goal, Order, OrderChanged, Position
+
+
+class _Out(NamedTuple):
+    """What an owner has out in the goal's key."""
+
+    entries: list[Order]
+    exits: list[Order]
+    unproven: bool
+
+
+def open_goal(draft: Draft, command: CloseGoal) -> None:
+    """Take an exit command: the owner's entries are withdrawn, and the exit begins."""
+    if draft.state.known(command.id):
+        return
+    goal = Goal(
+        id=command.id,
+        account=command.account,
+        instrument=command.instrument,
+        product=command.product,
+        strategy=command.strategy,
+        run=command.run,
+        cause=command.cause,
+        reason=command.reason,
+        purpose=command.purpose if command.purpose.reduces else Purpose.EXIT,
+        trace_ns=command.trace_ns,
+    )
+    start(draft, goal)
+
+
+def start(draft: Draft, goal: Goal) -> None:
+    """Begin a goal, unless one of this id was begun before."""
+    if draft.state.known(goal.id):
+        return
+    draft.goal(goal, created_ns=draft.now, opened_machine_ns=draft.machine)
+    key = key_of(goal)
+    for order in draft.state.open_orders(key):
+        if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
+            entries.withdraw_one(draft, order, f"withdrawn: {goal.reason}")
+
+
+def advance_all(draft: Draft) -> None:
+    """Move every open goal on, those that waited longest first."""
+    goals = [goal for name, _ in draft.state.open_goals.items() if (goal := draft.state.goals.get(name))]
+    for goal in sorted(goals, key=lambda goal: (goal.created_ns, goal.id)):
+        _advance(draft, goal)
+
+
+def _advance(draft: Draft, goal: Goal) -> None:
+    position, out = draft.position(goal), _out(draft, goal)
+    if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
+        draft.goal(goal, state="done")
+        return
+    for order in out.exits:
+        _hurry(draft, order)
+    goal = _overdue(draft, goal)
+    if out.exits or out.unproven or position.quantity == 0:
+        return
+    if _entries_pending(draft, goal, out.entries) or draft.machine < _not_before(draft, goal):
+        return
+    _exit(draft, goal, position)
+
+
+def _out(draft: Draft, goal: Goal) -> _Out:
+    orders = [order for order in draft.state.open_orders(key_of(goal)) if order.strategy == goal.strategy]
+    return _Out(
+        [o for o in orders if not o.purpose.reduces and o.state in LIVE and o.state is not OrderState.INITIALIZED],
+        [o for o in orders if o.purpose.reduces and o.state in LIVE],
+        any(o.filled_seen > o.filled for o in orders),
+    )
+
+
+def _hurry(draft: Draft, order: Order) -> None:
+    """Cancel an exit that rests too long, so that the next attempt can replace it."""
+    rests = order.state in RESTING and order.filled_seen < order.quantity and not order.pending_cancel
+    if rests and draft.machine - order.ended_machine_ns >= draft.limits.exit_patience:
+        entries.withdraw_one(draft, order, "replaced: rested too long for an exit")
+
+
+def _entries_pending(draft: Draft, goal: Goal, out: list[Order]) -> bool:
+    """Entries that will end soon are waited for, but not for ever: what is owned must get out."""
+    if draft.machine - goal.opened_machine_ns >= draft.limits.exit_patience:
+        return False
+    return any(order.state is not OrderState.UNKNOWN for order in out)
+
+
+def _not_before(draft: Draft, goal: Goal) -> int:
+    last = draft.state.orders.get(goal.order)
+    if last is None or last.state not in (OrderState.REJECTED, OrderState.DENIED):
+        return 0
+    limits = draft.limits
+    wait = limits.slow if goal.state == "stuck" else growing(limits.exit_retry_first, limits.slow, goal.attempts)
+    return max(last.ended_machine_ns, last.evidence_machine_ns) + wait
+
+
+def _exit(draft: Draft, goal: Goal, position: Position) -> None:
+    attempt = goal.attempts + 1
+    order = Order(
+        client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
+        account=goal.account,
+        instrument=goal.instrument,
+        product=goal.product,
+        strategy=goal.strategy,
+        run=position.run or goal.run,
+        cause=goal.cause,
+        purpose=goal.purpose,
+        side=Side.SELL if position.quantity > 0 else Side.BUY,
+        quantity=abs(position.quantity),
+        order_type=OrderType.MARKET,
+        state=OrderState.INITIALIZED,
+        created_ns=goal.created_ns,
+        updated_ns=draft.now,
+        goal=goal.id,
+        trace_ns=goal.trace_ns if attempt == 1 else 0,
+    )
+    if sending.closable(draft, order) == 0:
+        return
+    draft.goal(goal, attempts=attempt, order=order.client_order_id)
+    draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+
+
+def _overdue(draft: Draft, goal: Goal) -> Goal:
+    limits = draft.limits
+    late = draft.machine - goal.opened_machine_ns >= limits.exit_deadline
+    if goal.state == "open" and (late or goal.attempts >= limits.exit_attempts):
+        return stuck(draft, goal, f"not flat after {goal.attempts} attempts; it is still being tried")
+    return goal
+
+
+def stuck(draft: Draft, goal: Goal, what: str) -> Goal:
+    """Say once that a person is needed; the goal goes on, slowly."""
+    if goal.state == "stuck":
+        return goal
+    message = f"exit of {goal.strategy} in {goal.instrument}: {what}"
+    draft.alert("goal.stuck", Severity.CRITICAL, goal.id, message)
+    return draft.goal(goal, state="stuck", message=what)

@@ -1,0 +1,52 @@
+"""The windows and budgets of the order machine, in one place, so that tests can make them small.
+
+Used by everything in this package. The one rule: all times here are machine nanoseconds; they never scale with the
+market clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+SECOND = 1_000_000_000
+MS = 1_000_000
+
+
+class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults are those of the docs. `unknown_exit` is second_exit or wait; see docs on its worst case."""
+
+    calls_per_second: int = 8
+    call_window: int = 1_100 * MS
+    """A rolling second and the grain of the timer that machine time comes from."""
+    read_spacing: int = 500 * MS
+    """Never two requests to read the same account within this."""
+    chase_reads: int = 1 * SECOND
+    """How often to ask again while an exit, a cancel, an end or a sighted fill is unproven."""
+    entry_reads: int = 5 * SECOND
+    """How often to ask again about an entry of unknown fate."""
+    lost_after: int = 130 * SECOND
+    """The server may hold a call for 120 s and still place it."""
+    lost_reads: int = 2
+    ghost_gap: int = 15 * SECOND
+    unknown_exit: str = "second_exit"
+    call_patience: int = 180 * SECOND
+    """A placing call without any outcome for this long counts as unknown."""
+    retry_first: int = 250 * MS
+    retry_most: int = 5 * SECOND
+    cancel_first: int = 1 * SECOND
+    cancel_calls: int = 5
+    """Cancels tried quickly; later ones are `slow` apart, with an alert."""
+    exit_patience: int = 5 * SECOND
+    exit_attempts: int = 8
+    exit_deadline: int = 60 * SECOND
+    exit_retry_first: int = 500 * MS
+    slow: int = 30 * SECOND
+    mismatch_gap: int = 5 * SECOND
+    """Two reads that correct a position lie at least this far apart."""
+    book_first: bool = True
+    """No entry before one order book was read: orders that are not ours must be known before any of ours is out."""
+
+
+def growing(first: int, most: int, attempt: int) -> int:
+    """The wait after the given attempt (1, 2, …): doubling from `first` up to `most`."""
+    return min(most, first << min(max(attempt - 1, 0), 20))

@@ -1,0 +1,140 @@
+"""How calls ended: what the answer to a place or a cancel means for its order.
+
+Used by the machine for `CallOutcome` and by recovery for calls that left no answer. The one rule: a placing call is
+repeated only when it certainly did not reach the broker.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.oms import entries, reality
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.limits import growing
+from mytrading.core.order import ABSENT, RESTING, UNRESOLVED
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Severity
+from mytrading.messages.orders import CallOutcome, Order
+
+
+def on_outcome(draft: Draft, outcome: CallOutcome) -> None:
+    """Fold the end of a call; an outcome of an earlier attempt or of an unknown order says nothing."""
+    order = draft.state.orders.get(outcome.client_order_id)
+    if order is None:
+        return
+    if outcome.call is Call.PLACE and outcome.began_machine_ns >= order.began_machine_ns:
+        _placed(draft, order, outcome)
+    elif outcome.call is Call.CANCEL and order.cancelling:
+        _cancelled(draft, order, outcome)
+
+
+def _placed(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+    nameless = not order.broker_order_id and order.state in UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
+    if outcome.outcome is Outcome.ACCEPTED and outcome.broker_order_id:
+        if nameless:
+            _accepted(draft, order, outcome)
+        elif outcome.broker_order_id != order.broker_order_id:
+            what = f"bound to broker order {order.broker_order_id}, but the call answered {outcome.broker_order_id}"
+            draft.illegal(order, what)
+    elif order.state is OrderState.SUBMITTED:
+        _not_accepted(draft, order, outcome)
+
+
+def _accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+    times = {"began_machine_ns": outcome.began_machine_ns, "ended_machine_ns": outcome.ended_machine_ns}
+    bound = reality.bind(draft, order, outcome.broker_order_id, **times)
+    if bound is None and order.state is OrderState.SUBMITTED:
+        unknown(draft, draft.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's")
+    elif bound is not None:
+        draft.read(order.account, "accepted")
+
+
+def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+    ended, kind = outcome.ended_machine_ns, outcome.outcome
+    if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
+        _again(draft, order, outcome)
+    elif kind is Outcome.REFUSED:
+        draft.change(
+            order,
+            "rejected",
+            state=OrderState.REJECTED,
+            broker_order_id=outcome.broker_order_id,
+            ended_machine_ns=ended,
+            message=outcome.message,
+            pending_cancel=False,
+        )
+        if order.purpose.reduces:
+            draft.read(order.account, "exit rejected", positions=True)
+    elif kind is Outcome.PARKED:
+        draft.change(order, "parked", state=OrderState.PARKED, ended_machine_ns=ended, message=outcome.message)
+        what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"
+        draft.alert("order.parked", Severity.CRITICAL, order.client_order_id, what)
+    else:
+        if kind is Outcome.WRONG_MODE:
+            wrong_mode(draft, order.account, outcome.message)
+        unknown(draft, order, ended, outcome.message)
+
+
+def _again(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+    limits = draft.limits
+    wait = max(outcome.retry_after_ns, growing(limits.retry_first, limits.retry_most, order.attempt))
+    event = "rate_limited" if outcome.outcome is Outcome.RATE_LIMITED else "not_sent"
+    back = draft.change(
+        order,
+        event,
+        state=OrderState.INITIALIZED,
+        ended_machine_ns=outcome.ended_machine_ns,
+        not_before_machine_ns=outcome.ended_machine_ns + wait,
+        message=outcome.message,
+    )
+    if back.pending_cancel:
+        draft.unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
+
+
+def unknown(draft: Draft, order: Order, ended_machine_ns: int, message: str) -> None:
+    """The placing call may or may not have placed: only reading tells; alarmed at once if it is protection."""
+    draft.change(
+        order,
+        "unknown",
+        state=OrderState.UNKNOWN,
+        ended_machine_ns=ended_machine_ns,
+        evidence=0,
+        evidence_machine_ns=0,
+        candidate="",
+        message=message,
+    )
+    severity = Severity.CRITICAL if order.purpose.reduces else Severity.WARNING
+    what = f"fate of {order.purpose} {order.side} {order.quantity} {order.instrument} is unknown: {message}"
+    draft.alert("order.unknown", severity, order.client_order_id, what)
+    draft.read(order.account, "unknown", positions=order.purpose.reduces)
+
+
+def wrong_mode(draft: Draft, account: str, message: str) -> None:
+    """Stop everything on an account whose server answers in another mode."""
+    if account not in draft.state.wrong_mode:
+        entries.set_mode(draft, account, True, message)
+        what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"
+        draft.alert("account.wrong_mode", Severity.CRITICAL, account, what)
+
+
+def _cancelled(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+    kind, ended = outcome.outcome, outcome.ended_machine_ns
+    if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
+        wait = max(outcome.retry_after_ns, draft.limits.retry_first)
+        event = "rate_limited" if kind is Outcome.RATE_LIMITED else "cancel_not_sent"
+        calls = max(0, order.cancel_calls - 1)
+        draft.change(order, event, cancelling=False, cancel_calls=calls, cancel_machine_ns=ended + wait)
+        return
+    if kind is Outcome.WRONG_MODE:
+        wrong_mode(draft, order.account, outcome.message)
+    if kind is Outcome.ACCEPTED and order.state in RESTING:
+        told = BrokerStatus.CANCELLED.value
+        draft.change(
+            order,
+            "cancel_accepted",
+            cancelling=False,
+            ending=told,
+            evidence=1,
+            evidence_machine_ns=ended,
+            candidate="",
+        )
+    else:
+        draft.change(order, "cancel_answered", cancelling=False, message=outcome.message or order.message)
+    draft.read(order.account, "cancel", positions=order.purpose.reduces)

@@ -1,0 +1,278 @@
+"""What the broker says of an order we know by its id: fills, ends, and contradictions.
+
+Used by the machine for order reports and book reads. The one rule: one sighting of a fill is enough to see it, two
+sources are needed to count it, and an end needs two sightings as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core import positions
+from mytrading.core.identity import content_id
+from mytrading.core.oms import goals
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import key_of
+from mytrading.core.order import ABSENT, RESTING, TERMINAL, Fills, weigh
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
+from mytrading.messages.orders import Goal, Order
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
+
+_ENDS = {
+    BrokerStatus.CANCELLED: OrderState.CANCELLED,
+    BrokerStatus.REJECTED: OrderState.REJECTED,
+    BrokerStatus.EXPIRED: OrderState.EXPIRED,
+}
+_ALIVE = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
+MISSING, ALIVE, CONTRADICTED = "missing", "alive", "contradicted"
+_STREAM = "stream"
+
+
+def bind(draft: Draft, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
+    """Give an order its broker id; None, with a record, if that id is already another order's."""
+    owner = draft.state.by_broker.get((order.account, broker_order_id))
+    if owner is not None and owner != order.client_order_id:
+        draft.illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
+        return None
+    late = order.state in ABSENT
+    if late:
+        fields["pending_cancel"] = True
+        what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
+        draft.alert("order.appeared", Severity.CRITICAL, order.client_order_id, what)
+    return draft.change(
+        order,
+        "appeared" if late else "accepted",
+        state=OrderState.ACCEPTED,
+        broker_order_id=broker_order_id,
+        evidence=0,
+        evidence_machine_ns=0,
+        candidate="",
+        **fields,
+    )
+
+
+def on_report(draft: Draft, report: OrderReport) -> None:
+    """Fold one order update, of an order that is ours by id, or by our id in its tag."""
+    row = report.order
+    order = ours(draft, report.account, row)
+    if order is None or _impossible(draft, order, row):
+        return
+    told = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
+    fields: dict[str, Any] = {"stream_filled": max(order.stream_filled, told)}
+    if row.status in _ENDS and order.state not in TERMINAL and order.ending != row.status:
+        fields |= _first_sign(row.status, report.received_machine_ns, _STREAM)
+    _learn(draft, order, row, fields, proven=False)
+
+
+def ours(draft: Draft, account: str, row: BrokerOrder) -> Order | None:
+    """Our order behind a broker order: by its id, or bound now because our own id stands in its tag."""
+    state = draft.state
+    name = state.by_broker.get((account, row.broker_order_id))
+    if name is not None:
+        return state.orders.get(name)
+    tagged = state.orders.get(row.tag) if row.tag else None
+    if tagged is None or tagged.broker_order_id or tagged.account != account or tagged.attempt == 0:
+        return None
+    if tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED):
+        return None
+    return bind(draft, tagged, row.broker_order_id)
+
+
+def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead) -> bool:
+    """Fold one row of an order book, with the order's trades; true if the read is behind what we already know."""
+    if read.began_machine_ns <= order.ended_machine_ns or _impossible(draft, order, row):
+        return read.began_machine_ns > order.ended_machine_ns
+    fields = _levels(order, row, trades)
+    if order.state in TERMINAL:
+        contradicts = _contradicts(order, row)
+        behind = contradicts and order.ending != CONTRADICTED
+        if contradicts and _contradicted(draft, order, row, read):
+            return True
+        if order.ending == ALIVE and not contradicts:
+            fields |= {"ending": "", "evidence": 0}
+        _learn(draft, order, row, fields, proven=False)
+        return behind or _backward(order, row)
+    proven = _ending(order, row, read, fields)
+    _learn(draft, order, row, fields, proven)
+    return _backward(order, row)
+
+
+def on_trades(draft: Draft, order: Order, trades: BrokerTrades) -> None:
+    """Fold the summed trades of an order whose row was not read."""
+    _learn(draft, order, None, _traded(order, trades), proven=False)
+
+
+def on_missing(draft: Draft, order: Order, read: BooksRead) -> bool:
+    """A resting order is not in a whole order book: recorded at the second read, never taken for cancelled.
+
+    True while the absence only shows that the read is behind.
+    """
+    if read.began_machine_ns <= max(order.ended_machine_ns, order.evidence_machine_ns):
+        return True
+    if order.ending != MISSING:
+        draft.change(order, "unseen", ending=MISSING, evidence=1, evidence_machine_ns=read.ended_machine_ns)
+        return True
+    if order.evidence == 1:
+        what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
+        draft.change(order, "missing", evidence=2, message=what)
+        draft.alert("order.missing", Severity.CRITICAL, order.client_order_id, what)
+    return False
+
+
+def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict[str, Any]:
+    if row.status is BrokerStatus.COMPLETE:
+        told = row.quantity
+    elif row.filled is not None:
+        told = max(order.book_filled if order.book_filled < order.quantity else 0, row.filled)
+    else:
+        told = 0
+    return {"book_filled": told, **(_traded(order, trades) if trades else {})}
+
+
+def _traded(order: Order, trades: BrokerTrades) -> dict[str, Any]:
+    if trades.quantity < order.trade_filled:
+        return {}
+    return {"trade_filled": trades.quantity, "trade_value": trades.value}
+
+
+def _first_sign(status: BrokerStatus, machine_ns: int, source: str) -> dict[str, Any]:
+    return {"ending": status.value, "evidence": 1, "evidence_machine_ns": machine_ns, "candidate": source}
+
+
+def _ending(order: Order, row: BrokerOrder, read: BooksRead, fields: dict[str, Any]) -> bool:
+    """Put what a read adds to the evidence of an end into `fields`; true if the end is proven."""
+    if row.status in _ENDS:
+        if order.ending != row.status:
+            fields |= _first_sign(row.status, read.ended_machine_ns, "")
+            return False
+        later = read.began_machine_ns > order.evidence_machine_ns
+        return later and (read.trades is not None or order.candidate == _STREAM)
+    newer = read.began_machine_ns > order.evidence_machine_ns
+    if order.ending and newer and row.status is not BrokerStatus.OTHER:
+        fields |= {"ending": "", "evidence": 0, "candidate": ""}
+    return False
+
+
+def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str, Any], proven: bool) -> None:
+    price = (row.average_price or 0.0) if row else 0.0
+    fills = weigh(replace(order, **fields), price)
+    status = row.status if row else None
+    state = _state_after(order, fills, status, proven)
+    fields |= {"filled_seen": fills.seen, "filled": fills.confirmed, "average_price": fills.average_price}
+    if state in TERMINAL and order.state not in TERMINAL:
+        fields |= {"ending": "", "pending_cancel": False, "evidence": 0, "candidate": ""}
+    if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED):
+        fields["message"] = row.message
+    fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
+    if state is not order.state or fields:
+        changed = draft.change(order, _event(order, state, fills), state=state, **fields)
+        _book(draft, order, changed)
+        _overfilled(draft, order, changed)
+        order = changed
+    if order.filled_seen > order.filled or (order.ending and order.state in RESTING):
+        draft.read(order.account, "unproven")
+
+
+def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool) -> OrderState:
+    if fills.confirmed >= order.quantity:
+        return OrderState.FILLED
+    if proven and status in _ENDS and fills.seen == fills.confirmed:
+        return _ENDS[status]
+    if order.state in TERMINAL:
+        return order.state
+    if fills.seen:
+        return OrderState.PARTIALLY_FILLED
+    if order.order_type in (OrderType.SL, OrderType.SL_M) and status is BrokerStatus.OPEN:
+        return OrderState.TRIGGERED
+    return OrderState.TRIGGERED if order.state is OrderState.TRIGGERED else OrderState.ACCEPTED
+
+
+def _event(order: Order, state: OrderState, fills: Fills) -> str:
+    if state is not order.state and state in TERMINAL:
+        return state.value.lower()
+    if fills.confirmed > order.filled:
+        return "filled_late" if order.state in TERMINAL else "partially_filled"
+    if fills.seen > order.filled_seen:
+        return "sighted"
+    return state.value.lower() if state is not order.state else "observed"
+
+
+def _book(draft: Draft, before: Order, after: Order) -> None:
+    units = (after.filled - before.filled) * after.side.sign
+    position = draft.position(after)
+    if units:
+        paid = after.average_price * after.filled - before.average_price * before.filled
+        price = paid / abs(units) if paid > 0 else after.average_price
+        booked = positions.book(position, units, price, draft.now, after.run)
+        held = draft.moved(booked.position, after, units, price)
+        if booked.trade:
+            draft.emit(booked.trade)
+        if after.purpose.reduces and held.quantity * after.side.sign > 0:
+            _reversed(draft, after, held.quantity)
+        return
+    dearer = (after.average_price - before.average_price) * after.filled * after.side.sign
+    if abs(dearer) > 1e-6:
+        draft.adjusted(positions.reprice(position, after.filled * after.side.sign, dearer, draft.now), "correction", 0)
+    draft.sight(after)
+
+
+def _reversed(draft: Draft, order: Order, held: int) -> None:
+    what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
+    draft.alert("position.reversed", Severity.CRITICAL, order.client_order_id, what)
+    goal = Goal(
+        id=content_id("reversal", order.client_order_id, order.filled),
+        account=order.account,
+        instrument=order.instrument,
+        product=order.product,
+        strategy=order.strategy,
+        run=order.run,
+        cause=order.client_order_id,
+        reason="an exit filled beyond what was held",
+        purpose=Purpose.EXIT,
+    )
+    goals.start(draft, goal)
+
+
+def _overfilled(draft: Draft, before: Order, after: Order) -> None:
+    if after.filled > after.quantity and before.filled <= before.quantity:
+        what = f"order for {after.quantity} of {after.instrument} filled {after.filled}"
+        draft.halt(key_of(after), what)
+        draft.alert("order.overfilled", Severity.CRITICAL, after.client_order_id, what)
+
+
+def _impossible(draft: Draft, order: Order, row: BrokerOrder) -> bool:
+    if row.instrument == order.instrument and row.side is order.side:
+        return False
+    if order.ending != CONTRADICTED:
+        what = f"broker order {row.broker_order_id} is {row.side} {row.instrument}, ours is {order.side}"
+        draft.illegal(order, f"{what} {order.instrument}", ending=CONTRADICTED)
+    return True
+
+
+def _contradicts(order: Order, row: BrokerOrder) -> bool:
+    if row.status in _ALIVE:
+        return True
+    return order.state is OrderState.FILLED and row.status in _ENDS
+
+
+def _contradicted(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+    """Count reads that show an ended order otherwise; true when the second one was recorded as illegal."""
+    if order.ending == CONTRADICTED or read.began_machine_ns <= order.evidence_machine_ns:
+        return False
+    if order.ending != ALIVE:
+        draft.change(order, "contradicted", ending=ALIVE, evidence=1, evidence_machine_ns=read.ended_machine_ns)
+        draft.read(order.account, "contradiction")
+        return True
+    what = f"{order.state} here, but {row.status} in two order books"
+    if order.state is OrderState.FILLED:
+        draft.illegal(order, what, ending=CONTRADICTED)
+    else:
+        draft.illegal(order, what, state=OrderState.ACCEPTED, ending="", evidence=0)
+    return True
+
+
+def _backward(order: Order, row: BrokerOrder) -> bool:
+    """True if the row shows less than is already certain, so that the whole read is from before."""
+    return row.filled is not None and row.filled < order.filled and row.status is not BrokerStatus.COMPLETE

@@ -1,0 +1,132 @@
+"""The door to the broker: which waiting calls are made now, in which order, and how large an exit may be.
+
+Used at the end of every decision. The one rule: a `submitted` or `cancel_requested` row is emitted only when the call
+really is to be made, because the daemon makes it as soon as the row is committed.
+"""
+
+from __future__ import annotations
+
+from mytrading.core import throttle
+from mytrading.core.oms import entries
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.limits import growing
+from mytrading.core.oms.state import key_of
+from mytrading.core.order import LIVE, UNRESOLVED, remaining
+from mytrading.messages.enums import OrderState, Purpose, Severity
+from mytrading.messages.orders import Order
+
+
+def dispatch(draft: Draft) -> None:
+    """Make the calls that may be made: stops and exits first, then cancels of entries, then entries."""
+    waiting = [draft.order(name) for name, _ in draft.state.waiting.items()]
+    if not waiting:
+        return
+    budget: dict[str, int] = {}
+    for order in sorted(waiting, key=_rank):
+        account = order.account
+        if account not in budget:
+            budget[account] = _budget(draft, account)
+        if order.state is OrderState.INITIALIZED:
+            budget[account] -= _place(draft, order, budget[account])
+        else:
+            budget[account] -= _cancel(draft, order, budget[account])
+
+
+def _rank(order: Order) -> tuple[int, int, str]:
+    if order.purpose.reduces:
+        rank = 0
+    else:
+        rank = 2 if order.state is OrderState.INITIALIZED else 1
+    return rank, order.created_ns, order.client_order_id
+
+
+def _budget(draft: Draft, account: str) -> int:
+    state, limits = draft.state, draft.limits
+    if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
+        return 0
+    return throttle.room(state.sent.get(account) or (), draft.machine, limits.calls_per_second, limits.call_window)
+
+
+def _place(draft: Draft, order: Order, budget: int) -> int:
+    if order.purpose is Purpose.ENTRY:
+        if entries.expire(draft, order) or entries.deny(draft, order) or _entry_waits(draft, order):
+            return 0
+    else:
+        fitted = _clamped(draft, order)
+        if fitted is None:
+            return 0
+        order = fitted
+    if budget <= 0 or order.not_before_machine_ns > draft.machine or _in_flight(draft, order):
+        return 0
+    draft.change(
+        order,
+        "submitted",
+        state=OrderState.SUBMITTED,
+        attempt=order.attempt + 1,
+        quantity=order.quantity,
+        began_machine_ns=draft.machine,
+        ended_machine_ns=0,
+    )
+    return 1
+
+
+def _in_flight(draft: Draft, order: Order) -> bool:
+    return any(
+        other.state is OrderState.SUBMITTED and other.side is order.side
+        for other in draft.state.open_orders(key_of(order))
+    )
+
+
+def _entry_waits(draft: Draft, order: Order) -> bool:
+    state, key = draft.state, key_of(order)
+    if draft.limits.book_first and order.account not in state.books:
+        draft.read(order.account, "first book")
+        return True
+    if key in state.mismatches or entries.closing(draft, key, order.strategy):
+        return True
+    return any(other.state in UNRESOLVED and other.side is order.side for other in state.open_orders(key))
+
+
+def closable(draft: Draft, order: Order) -> int:
+    """Units an exit may still sell or buy back: what the owner surely holds, less what other exits of it may take."""
+    held = draft.position(order).quantity
+    if held * order.side.sign >= 0:
+        return 0
+    taken = sum(
+        remaining(other)
+        for other in draft.state.open_orders(key_of(order))
+        if other.strategy == order.strategy
+        and other.purpose.reduces
+        and other.state in LIVE
+        and other.client_order_id != order.client_order_id
+    )
+    return max(0, abs(held) - taken)
+
+
+def _clamped(draft: Draft, order: Order) -> Order | None:
+    fits = closable(draft, order)
+    if fits >= order.quantity:
+        return order
+    if fits == 0:
+        draft.unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")
+        return None
+    return draft.change(order, "clamped", quantity=fits)
+
+
+def _cancel(draft: Draft, order: Order, budget: int) -> int:
+    if budget <= 0 or order.cancel_machine_ns > draft.machine:
+        return 0
+    calls = order.cancel_calls + 1
+    limits = draft.limits
+    wait = limits.slow if calls >= limits.cancel_calls else growing(limits.cancel_first, limits.slow, calls)
+    draft.change(
+        order,
+        "cancel_requested",
+        cancelling=True,
+        cancel_calls=calls,
+        cancel_machine_ns=draft.machine + wait,
+    )
+    if calls == limits.cancel_calls:
+        what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
+        draft.alert("cancel.stuck", Severity.CRITICAL, order.client_order_id, what)
+    return 1

@@ -1,0 +1,337 @@
+"""What the order machine knows: levels by key, and the indices that keep every question cheap.
+
+Used by this package only. The one rule: everything here but `machine_ns` follows from journaled rows, and `fold` is
+the only place where a row becomes knowledge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mytrading.core import throttle
+from mytrading.core.oms.table import Table
+from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled
+from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.enums import OrderState, Product, TradingLevel
+from mytrading.messages.orders import (
+    AccountModeChanged,
+    CallOutcome,
+    ForeignSeen,
+    Goal,
+    GoalChanged,
+    InstrumentHalted,
+    MismatchSeen,
+    Order,
+    OrderChanged,
+    Position,
+    PositionAdjusted,
+    PositionChanged,
+    TimerFired,
+    UnmanagedChanged,
+)
+from mytrading.messages.records import DayOpened
+from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
+
+KEPT_STAMPS = 64
+_NONE: frozenset[str] = frozenset()
+_STRICTNESS = {TradingLevel.NORMAL: 0, TradingLevel.REDUCE: 1, TradingLevel.HALT: 2}
+
+
+class Key(NamedTuple):
+    """One thing the broker nets: an instrument under a product in an account."""
+
+    account: str
+    instrument: str
+    product: Product
+
+
+class Owned(NamedTuple):
+    """One owner's share of a key."""
+
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+
+
+def key_of(thing: Order | Goal | Position) -> Key:
+    """The key an order, goal or position belongs to."""
+    return Key(thing.account, thing.instrument, thing.product)
+
+
+class State:
+    """Tables of levels and indices. A fork is a draft: it folds rows of a decision without touching the original."""
+
+    NAMES = (
+        "orders",
+        "positions",
+        "goals",
+        "unmanaged",
+        "halted",
+        "wrong_mode",
+        "mismatches",
+        "trading",
+        "switches",
+        "used",
+        "foreign",
+        "books",
+        "sent",
+        "paused",
+        "reads",
+        "touched",
+        "open_by_key",
+        "owners",
+        "by_broker",
+        "waiting",
+        "restless",
+        "seeking",
+        "resting",
+        "open_goals",
+    )
+
+    def __init__(self, under: State | None = None) -> None:
+        self.machine_ns: int = under.machine_ns if under else 0
+        for name in self.NAMES:
+            setattr(self, name, getattr(under, name).fork() if under else Table())
+
+    orders: Table[str, Order]
+    positions: Table[Owned, Position]
+    goals: Table[str, Goal]
+    unmanaged: Table[Key, UnmanagedChanged]
+    halted: Table[Key, InstrumentHalted]
+    wrong_mode: Table[str, AccountModeChanged]
+    mismatches: Table[Key, MismatchSeen]
+    trading: Table[str, TradingState]
+    switches: Table[str, StrategySwitch]
+    used: Table[str, str]
+    """Ids of commands and goals of earlier days, with the day."""
+    foreign: Table[tuple[str, str], int]
+    books: Table[str, int]
+    """Accounts whose order book has been read today."""
+    sent: Table[str, tuple[int, ...]]
+    paused: Table[str, int]
+    reads: Table[str, int]
+    touched: Table[Key, int]
+    open_by_key: Table[Key, frozenset[str]]
+    owners: Table[Key, frozenset[str]]
+    """Strategies that hold, or are thought to hold, something of the key."""
+    by_broker: Table[tuple[str, str], str]
+    waiting: Table[str, str]
+    """Orders that want a call: unsent ones and wanted cancels."""
+    restless: Table[str, str]
+    """Orders that time alone moves on; resting entries are not among them."""
+    seeking: Table[str, str]
+    """Orders that may be at the broker under an id we do not know."""
+    resting: Table[str, frozenset[str]]
+    open_goals: Table[str, str]
+
+    def fork(self) -> State:
+        """A draft over this state."""
+        return State(self)
+
+    def fold(self, row: Any) -> None:
+        """Learn one row: an input message or a decision."""
+        handler = _FOLDS.get(type(row))
+        if handler is not None:
+            handler(self, row)
+
+    def known(self, identity: str) -> bool:
+        """True if a command or goal of this id was ever seen."""
+        return identity in self.orders or identity in self.goals or identity in self.used
+
+    def open_orders(self, key: Key) -> list[Order]:
+        """Orders of the key that are not settled, by id."""
+        return [order for name in sorted(self.open_by_key.get(key) or _NONE) if (order := self.orders.get(name))]
+
+    def position(self, owned: Owned) -> Position | None:
+        """What one owner holds, or None if it never held any today."""
+        return self.positions.get(owned)
+
+    def holders(self, key: Key) -> list[Position]:
+        """Positions of the key that are not flat or not sure to be, by owner."""
+        names = sorted(self.owners.get(key) or _NONE)
+        return [found for name in names if (found := self.positions.get(Owned(*key, name)))]
+
+    def level(self, account: str) -> TradingLevel:
+        """How much trading is allowed on an account: the stricter of its own level and that for all."""
+        levels = [found.level for name in ("", account) if (found := self.trading.get(name))]
+        return max(levels, key=_STRICTNESS.__getitem__, default=TradingLevel.NORMAL)
+
+    def resting_orders(self, account: str) -> Iterator[Order]:
+        """Orders that are known to rest at the broker, by id."""
+        names = sorted(self.resting.get(account) or _NONE)
+        return (order for name in names if (order := self.orders.get(name)))
+
+    def digest(self) -> bytes:
+        """The whole knowledge as bytes, equal for equal knowledge; machine time is not part of it."""
+        levels = {name: getattr(self, name).sorted_items() for name in self.NAMES}
+        return msgspec.msgpack.encode(levels, enc_hook=_plain)
+
+    def notice(self, machine_ns: int) -> None:
+        """Move machine time on; it never goes back."""
+        self.machine_ns = max(self.machine_ns, machine_ns)
+
+    def put_order(self, order: Order) -> None:
+        """Keep an order's new level and move it between the indices."""
+        name = order.client_order_id
+        self.orders.set(name, order)
+        _place(self.open_by_key, key_of(order), name, not settled(order))
+        _place(self.resting, order.account, name, order.state in RESTING)
+        _flag(self.waiting, name, order.account, _wants_call(order))
+        _flag(self.restless, name, order.account, _restless(order))
+        _flag(self.seeking, name, order.account, order.state in UNRESOLVED or order.state in ABSENT)
+        if order.broker_order_id:
+            self.by_broker.set((order.account, order.broker_order_id), name)
+
+    def put_position(self, position: Position) -> None:
+        """Keep a position's new level."""
+        owned = Owned(position.account, position.instrument, position.product, position.strategy)
+        self.positions.set(owned, position)
+        _place(self.owners, key_of(position), position.strategy, bool(position.quantity or position.quantity_seen))
+
+
+def _place(index: Table[Any, frozenset[str]], key: Any, name: str, member: bool) -> None:
+    present = index.get(key) or _NONE
+    if member == (name in present):
+        return
+    changed = present | {name} if member else present - {name}
+    if changed:
+        index.set(key, changed)
+    else:
+        index.drop(key)
+
+
+def _flag(index: Table[str, str], name: str, account: str, wanted: bool) -> None:
+    if wanted:
+        index.set(name, account)
+    elif name in index:
+        index.drop(name)
+
+
+def _wants_call(order: Order) -> bool:
+    if order.state is OrderState.INITIALIZED:
+        return True
+    return order.pending_cancel and not order.cancelling and order.state in RESTING
+
+
+def _restless(order: Order) -> bool:
+    if order.filled_seen > order.filled or (order.pending_cancel and live(order)):
+        return True
+    if order.state in RESTING:
+        return order.purpose.reduces or bool(order.ending)
+    return order.state in LIVE
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"no plain form of {type(value).__name__}")
+
+
+def _order(state: State, row: OrderChanged) -> None:
+    order = row.order
+    state.notice(row.machine_ns)
+    state.put_order(order)
+    state.touched.set(key_of(order), row.machine_ns)
+    if row.event in ("submitted", "cancel_requested"):
+        stamps = state.sent.get(order.account) or ()
+        state.sent.set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
+    elif row.event == "rate_limited":
+        state.paused.set(order.account, max(order.not_before_machine_ns, order.cancel_machine_ns))
+
+
+def _goal(state: State, row: GoalChanged) -> None:
+    state.goals.set(row.goal.id, row.goal)
+    _flag(state.open_goals, row.goal.id, row.goal.account, row.goal.state != "done")
+
+
+def _unmanaged(state: State, row: UnmanagedChanged) -> None:
+    key = Key(row.account, row.instrument, row.product)
+    if row.quantity:
+        state.unmanaged.set(key, row)
+    else:
+        state.unmanaged.drop(key)
+
+
+def _halted(state: State, row: InstrumentHalted) -> None:
+    key = Key(row.account, row.instrument, row.product)
+    if row.halted:
+        state.halted.set(key, row)
+    else:
+        state.halted.drop(key)
+
+
+def _mode(state: State, row: AccountModeChanged) -> None:
+    if row.wrong_mode:
+        state.wrong_mode.set(row.account, row)
+    else:
+        state.wrong_mode.drop(row.account)
+
+
+def _mismatch(state: State, row: MismatchSeen) -> None:
+    key = Key(row.account, row.instrument, row.product)
+    if row.cleared:
+        state.mismatches.drop(key)
+    else:
+        state.mismatches.set(key, row)
+
+
+def _foreign(state: State, row: ForeignSeen) -> None:
+    state.books.set(row.account, 1)
+    for name in row.ids:
+        state.foreign.set((row.account, name), row.machine_ns)
+
+
+def _trading(state: State, row: TradingState) -> None:
+    known = state.trading.get(row.account)
+    if known is None or row.generation >= known.generation:
+        state.trading.set(row.account, row)
+
+
+def _switch(state: State, row: StrategySwitch) -> None:
+    known = state.switches.get(row.strategy)
+    if known is None or row.generation >= known.generation:
+        state.switches.set(row.strategy, row)
+
+
+def _day(state: State, row: DayOpened) -> None:
+    for name in State.NAMES:
+        getattr(state, name).clear()
+    for order in row.orders:
+        state.put_order(order)
+    for position in row.positions:
+        state.put_position(position)
+    for goal in row.goals:
+        _goal(state, GoalChanged(goal=goal, at_ns=0))
+    parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches)
+    for part in parts:
+        for level in part:
+            state.fold(level)
+    for text in row.used_ids:
+        day, _, name = text.partition(" ")
+        state.used.set(name, day)
+
+
+_FOLDS: dict[type, Any] = {
+    OrderChanged: _order,
+    PositionChanged: lambda state, row: state.put_position(row.position),
+    PositionAdjusted: lambda state, row: state.put_position(row.position),
+    GoalChanged: _goal,
+    UnmanagedChanged: _unmanaged,
+    InstrumentHalted: _halted,
+    AccountModeChanged: _mode,
+    MismatchSeen: _mismatch,
+    ForeignSeen: _foreign,
+    TradingState: _trading,
+    StrategySwitch: _switch,
+    DayOpened: _day,
+    ReadRequest: lambda state, row: state.reads.set(row.account, row.machine_ns),
+    TimerFired: lambda state, row: state.notice(row.machine_ns),
+    CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
+    BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
+    OrderReport: lambda state, row: state.notice(row.received_machine_ns),
+    ModeSeen: lambda state, row: state.notice(row.machine_ns),
+}

@@ -1,0 +1,74 @@
+"""A mapping that can be forked: the fork sees everything, keeps its own changes, and leaves the original untouched.
+
+Used by the machine's state, so that a decision of several dependent rows can see its own rows before anybody else
+does. The one rule: values are immutable; a change is a new value under the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar, cast
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_GONE = object()
+
+
+class Table(Generic[K, V]):
+    """A dict, or a thin layer of changes over one. Budget: 150 ns per access."""
+
+    __slots__ = ("_own", "_under")
+
+    def __init__(self, under: Table[K, V] | None = None) -> None:
+        self._under = under
+        self._own: dict[K, object] = {}
+
+    def fork(self) -> Table[K, V]:
+        """A layer over this table. This table must not change while the fork is used."""
+        return Table(self)
+
+    def get(self, key: K) -> V | None:
+        """The value, or None."""
+        found = self._own.get(key)
+        if found is None and self._under is not None:
+            return self._under.get(key)
+        return None if found is _GONE else cast("V | None", found)
+
+    def set(self, key: K, value: V) -> None:
+        """Put a value under the key."""
+        self._own[key] = value
+
+    def drop(self, key: K) -> None:
+        """Remove the key, if it is there."""
+        if self._under is None:
+            self._own.pop(key, None)
+        else:
+            self._own[key] = _GONE
+
+    def clear(self) -> None:
+        """Forget everything; only for a table that is no fork."""
+        self._own.clear()
+
+    def __contains__(self, key: K) -> bool:
+        return self.get(key) is not None
+
+    def __bool__(self) -> bool:
+        return next(iter(self.items()), None) is not None
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """All pairs, in no order that a decision may depend on."""
+        own = self._own
+        for key, value in own.items():
+            if value is not _GONE:
+                yield key, cast("V", value)
+        if self._under is not None:
+            yield from (pair for pair in self._under.items() if pair[0] not in own)
+
+    def keys(self) -> Iterator[K]:
+        """All keys, in no order that a decision may depend on."""
+        return (key for key, _ in self.items())
+
+    def sorted_items(self) -> list[tuple[K, V]]:
+        """All pairs by key: the order for decisions and digests."""
+        return sorted(self.items(), key=lambda pair: cast("str", pair[0]))

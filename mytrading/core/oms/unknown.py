@@ -1,0 +1,188 @@
+"""Orders of unknown fate, resolved by reading: adopted, given up as LOST, or declared a GHOST.
+
+Used by `books` for every read of the order book. The one rule: what is not there proves nothing until it was not
+there in several reads that began after the call ended and that are not behind what we already know.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mytrading.core.oms import goals, reality
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import key_of
+from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
+from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+
+SEVERAL = "several"
+
+
+class Evidence(NamedTuple):
+    """One read, sorted: order rows and trade sums that are nobody's, and whether the read shows an older past."""
+
+    read: BooksRead
+    unclaimed: list[BrokerOrder]
+    trades: list[BrokerTrades]
+    behind: bool
+
+
+def resolve(draft: Draft, evidence: Evidence) -> None:
+    """Move every order on whose fate is unknown, and every one given up that appears."""
+    account = evidence.read.account
+    names = [name for name, of in draft.state.seeking.items() if of == account]
+    seekers = sorted(
+        (draft.order(name) for name in names),
+        key=lambda order: (order.state in ABSENT, order.began_machine_ns, order.client_order_id),
+    )
+    taken: set[str] = set()
+    for place, order in enumerate(seekers):
+        if _in_flight_twin(draft, order):
+            continue
+        rivals = sum(_twins(order, other) for other in seekers[place:])
+        _resolve(draft, order, rivals, evidence, taken)
+
+
+def _twins(one: Order, other: Order) -> bool:
+    return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
+
+
+def _in_flight_twin(draft: Draft, order: Order) -> bool:
+    """A call that is still out may be the maker of any matching row: decide when it has answered."""
+    return any(
+        other.state is OrderState.SUBMITTED and _twins(order, other) for other in draft.state.open_orders(key_of(order))
+    )
+
+
+def _resolve(draft: Draft, order: Order, rivals: int, evidence: Evidence, taken: set[str]) -> None:
+    matching = [row for row in evidence.unclaimed if row.broker_order_id not in taken]
+    matching = [row for row in matching if _matches(draft, order, row, evidence.read)]
+    if len(matching) > rivals:
+        taken.update(row.broker_order_id for row in matching)
+        _several(draft, order, matching)
+    elif matching:
+        row = _preferred(order, matching)
+        taken.add(row.broker_order_id)
+        _sighted(draft, order, row, evidence)
+    elif order.state is OrderState.UNKNOWN:
+        _absent(draft, order, evidence)
+
+
+def _matches(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+    if row.product is not None and row.product is not order.product:
+        return False
+    if not same_fingerprint(order, row.instrument, row.side, row.quantity):
+        return False
+    first_seen = draft.state.foreign.get((read.account, row.broker_order_id))
+    return first_seen is None or first_seen > order.began_machine_ns
+
+
+def _preferred(order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
+    return min(matching, key=lambda row: (row.broker_order_id != order.candidate, row.broker_order_id))
+
+
+def _several(draft: Draft, order: Order, matching: list[BrokerOrder]) -> None:
+    if order.candidate == SEVERAL:
+        return
+    names = ", ".join(sorted(row.broker_order_id for row in matching))
+    what = f"{len(matching)} broker orders could be {order.side} {order.quantity} {order.instrument}: {names}"
+    draft.change(order, "ambiguous", candidate=SEVERAL, evidence=0, message=what)
+    draft.alert("order.ambiguous", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
+
+
+def _sighted(draft: Draft, order: Order, row: BrokerOrder, evidence: Evidence) -> None:
+    read = evidence.read
+    if order.state in UNRESOLVED and order.candidate != row.broker_order_id:
+        _candidate(draft, order, row, read)
+        return
+    if order.state in UNRESOLVED and read.began_machine_ns <= order.evidence_machine_ns:
+        return
+    bound = reality.bind(draft, order, row.broker_order_id)
+    if bound is not None:
+        trades = next((t for t in evidence.trades if t.broker_order_id == row.broker_order_id), None)
+        reality.on_row(draft, bound, row, trades, read)
+
+
+def _candidate(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> None:
+    draft.change(
+        order,
+        "candidate",
+        candidate=row.broker_order_id,
+        evidence=1,
+        evidence_machine_ns=read.ended_machine_ns,
+    )
+    draft.read(order.account, "candidate", positions=order.purpose.reduces)
+
+
+def _absent(draft: Draft, order: Order, evidence: Evidence) -> None:
+    read = evidence.read
+    if evidence.behind or read.began_machine_ns <= max(order.ended_machine_ns, order.evidence_machine_ns):
+        return
+    if order.candidate:
+        draft.change(order, "candidate_gone", candidate="", evidence=0, evidence_machine_ns=read.ended_machine_ns)
+    elif order.purpose.reduces:
+        _ghost(draft, order, evidence)
+    else:
+        _lost(draft, order, read)
+
+
+def _lost(draft: Draft, order: Order, read: BooksRead) -> None:
+    limits = draft.limits
+    evidence = order.evidence + 1
+    late = read.began_machine_ns - order.ended_machine_ns >= limits.lost_after
+    if late and evidence >= limits.lost_reads:
+        what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as {evidence} reads can tell"
+        draft.change(order, "lost", state=OrderState.LOST, message=what)
+        draft.alert("order.lost", Severity.WARNING, order.client_order_id, f"{what}; it stays reserved for the session")
+    elif order.evidence < limits.lost_reads:
+        draft.change(order, "unseen", evidence=evidence, evidence_machine_ns=read.ended_machine_ns)
+
+
+def _ghost(draft: Draft, order: Order, evidence: Evidence) -> None:
+    read = evidence.read
+    clean = _net_unchanged(draft, order, evidence)
+    if clean is None:
+        return
+    if not clean:
+        if order.evidence:
+            draft.change(order, "unclear", evidence=0, evidence_machine_ns=read.ended_machine_ns)
+    elif order.evidence == 0:
+        draft.change(order, "unseen", evidence=1, evidence_machine_ns=read.began_machine_ns)
+    elif order.evidence == 1 and read.began_machine_ns - order.evidence_machine_ns >= draft.limits.ghost_gap:
+        _declare(draft, order)
+
+
+def _declare(draft: Draft, order: Order) -> None:
+    goal = draft.state.goals.get(order.goal)
+    if draft.limits.unknown_exit == "second_exit" and (goal is None or goal.ghosts == 0):
+        what = f"exit {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
+        draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=2)
+        draft.alert("order.ghost", Severity.CRITICAL, order.client_order_id, f"{what}; one further exit is sent")
+        if goal is not None:
+            draft.goal(goal, ghosts=goal.ghosts + 1)
+        return
+    draft.change(order, "unresolved", evidence=2)
+    if goal is not None:
+        goals.stuck(draft, goal, f"the fate of exit {order.client_order_id} stays unknown; a person must look")
+
+
+def _net_unchanged(draft: Draft, order: Order, evidence: Evidence) -> bool | None:
+    """True if trades and net show that nothing was filled, None if this read cannot tell."""
+    read, key = evidence.read, key_of(order)
+    if read.trades is None or read.positions is None or not read.positions:
+        return None
+    for other in draft.state.open_orders(key):
+        moving = other.state is OrderState.SUBMITTED or other.filled_seen > other.filled
+        if moving and other.client_order_id != order.client_order_id:
+            return None
+    for trade in evidence.trades:
+        first_seen = draft.state.foreign.get((read.account, trade.broker_order_id))
+        fresh = first_seen is None or first_seen > order.began_machine_ns
+        if fresh and trade.instrument == order.instrument and trade.side is order.side:
+            return False
+    rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
+    unmanaged = draft.state.unmanaged.get(key)
+    expected = sum(position.quantity for position in draft.state.holders(key))
+    expected += unmanaged.quantity if unmanaged else 0
+    return bool(rows) and sum(row.quantity for row in rows) == expected

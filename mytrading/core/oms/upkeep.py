@@ -1,0 +1,106 @@
+"""What time alone brings: reads asked for again, calls without an answer, recovery after a stop, the turn of a day.
+
+Used by the machine for `TimerFired` and by the daemon at its start and at the end of a day. The one rule: recovery
+never repeats a call; what was out when the process died is of unknown fate.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from mytrading.core.oms import outcomes
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import State
+from mytrading.core.order import ABSENT, UNRESOLVED, live
+from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.orders import Order, TimerFired
+from mytrading.messages.records import DayOpened
+
+KEPT_DAYS = 5
+
+
+def idle(state: State) -> bool:
+    """True if time alone can bring nothing about."""
+    return not (state.waiting or state.restless or state.open_goals or state.mismatches)
+
+
+def on_timer(draft: Draft, _fired: TimerFired) -> None:
+    """Give up on calls that never answered, and ask for the reads that something waits for."""
+    due: dict[str, tuple[int, bool]] = {}
+    for name, _ in draft.state.restless.sorted_items():
+        order = draft.order(name)
+        if order.state is OrderState.SUBMITTED:
+            if draft.machine - order.began_machine_ns >= draft.limits.call_patience:
+                outcomes.unknown(draft, order, draft.machine, "the call never answered")
+        elif order.state is not OrderState.INITIALIZED:
+            _want(due, order, draft)
+    for key, _ in draft.state.mismatches.sorted_items():
+        every = due.get(key.account, (draft.limits.mismatch_gap, True))[0]
+        due[key.account] = (min(every, draft.limits.mismatch_gap), True)
+    for account, (every, positions) in sorted(due.items()):
+        last = draft.state.reads.get(account)
+        if last is None or draft.machine - last >= every:
+            draft.read(account, "again", positions=positions)
+
+
+def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
+    limits = draft.limits
+    slow = order.state in UNRESOLVED and not order.purpose.reduces and not order.candidate
+    every, positions = due.get(order.account, (limits.slow, False))
+    wanted = limits.entry_reads if slow else limits.chase_reads
+    protects = order.state in UNRESOLVED and order.purpose.reduces
+    due[order.account] = (min(every, wanted), positions or protects)
+
+
+def recover(draft: Draft) -> None:
+    """After a replay: calls that were out have no answer any more, and every account with something open is read."""
+    accounts = set()
+    for name, account in draft.state.restless.sorted_items():
+        order = draft.order(name)
+        accounts.add(account)
+        if order.state is OrderState.SUBMITTED:
+            outcomes.unknown(draft, order, draft.machine, "the router stopped while the call was out")
+        elif order.cancelling:
+            draft.change(order, "cancel_unanswered", cancelling=False)
+    accounts.update(draft.state.resting.keys())
+    for account in sorted(accounts):
+        draft.read(account, "recovered", positions=True)
+
+
+def expire_day(draft: Draft) -> None:
+    """The session is over: unsent entries and orders of unknown fate end, and what was reserved for them is free."""
+    for name in sorted({*draft.state.waiting.keys(), *draft.state.seeking.keys()}):
+        order = draft.order(name)
+        if order.state is OrderState.INITIALIZED and not order.purpose.reduces:
+            draft.unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: the session is over")
+        elif order.state in UNRESOLVED:
+            draft.change(order, "expired", state=OrderState.EXPIRED, message="its fate was unknown to the end")
+            what = f"fate of {order.side} {order.quantity} {order.instrument} was unknown to the end of the session"
+            draft.alert("order.unresolved", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
+        elif order.state in ABSENT:
+            draft.change(order, "released", state=OrderState.EXPIRED, message=order.message)
+
+
+def day_opened(state: State, day: str) -> DayOpened:
+    """Everything that is carried into a new day; what was realised counts from zero again."""
+    positions = (p for _, p in state.positions.sorted_items() if p.quantity or p.quantity_seen)
+    return DayOpened(
+        day=day,
+        orders=tuple(order for _, order in state.orders.sorted_items() if live(order)),
+        positions=tuple(replace(p, realised=0.0, bought=0, sold=0) for p in positions),
+        goals=tuple(goal for _, goal in state.goals.sorted_items() if goal.state != "done"),
+        unmanaged=tuple(row for _, row in state.unmanaged.sorted_items()),
+        halted=tuple(row for _, row in state.halted.sorted_items()),
+        wrong_mode=tuple(row for _, row in state.wrong_mode.sorted_items()),
+        mismatches=tuple(row for _, row in state.mismatches.sorted_items()),
+        trading=tuple(row for _, row in state.trading.sorted_items()),
+        switches=tuple(row for _, row in state.switches.sorted_items()),
+        used_ids=_used(state, day),
+    )
+
+
+def _used(state: State, day: str) -> tuple[str, ...]:
+    dated = dict(state.used.items())
+    dated.update(dict.fromkeys((*state.orders.keys(), *state.goals.keys()), day))
+    kept = sorted(set(dated.values()))[-KEPT_DAYS:]
+    return tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in kept))

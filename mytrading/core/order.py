@@ -1,0 +1,99 @@
+"""The life of an order as data: which moves are legal, and what its reported levels mean.
+
+Used by the order machine. The one rule: fills are cumulative levels per source, never deltas, so a report that comes
+twice, late or out of order changes nothing that is already known.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mytrading.messages.enums import OrderState, Side
+from mytrading.messages.orders import Order
+
+S = OrderState
+
+TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST})
+"""Nothing more is expected; late reality may still move the ones the broker ended."""
+
+RESTING = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED})
+"""Known to be at the broker under its own id."""
+
+UNRESOLVED = frozenset({S.UNKNOWN, S.PARKED})
+"""May or may not be at the broker: blocks entries of its side and counts in the clamp."""
+
+LIVE = RESTING | UNRESOLVED | {S.INITIALIZED, S.SUBMITTED}
+
+ABSENT = frozenset({S.LOST, S.GHOST})
+"""Given up as never placed; if one appears after all it is ours."""
+
+_AT_BROKER = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S.REJECTED, S.CANCELLED, S.EXPIRED})
+
+TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
+    S.INITIALIZED: frozenset({S.SUBMITTED, S.DENIED, S.CANCELLED, S.EXPIRED}),
+    S.SUBMITTED: _AT_BROKER | {S.INITIALIZED, S.UNKNOWN, S.PARKED},
+    S.ACCEPTED: _AT_BROKER - {S.ACCEPTED},
+    S.TRIGGERED: _AT_BROKER - {S.TRIGGERED},
+    S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED, S.ACCEPTED, S.TRIGGERED}),
+    S.UNKNOWN: _AT_BROKER | {S.LOST, S.GHOST, S.PARKED},
+    S.PARKED: _AT_BROKER,
+    S.LOST: _AT_BROKER,
+    S.GHOST: _AT_BROKER,
+    S.CANCELLED: frozenset({S.FILLED}),
+    S.EXPIRED: frozenset({S.FILLED}),
+    S.REJECTED: frozenset({S.FILLED}),
+    S.FILLED: frozenset(),
+    S.DENIED: frozenset(),
+}
+"""Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded."""
+
+
+class Fills(NamedTuple):
+    """What the sources together say: units sighted, units confirmed by two, and the average price of those (rupees)."""
+
+    seen: int
+    confirmed: int
+    average_price: float
+
+
+def legal(old: OrderState, new: OrderState) -> bool:
+    """True if an order may go from `old` to `new`; staying is always legal."""
+    return old is new or new in TRANSITIONS[old]
+
+
+def live(order: Order) -> bool:
+    """True while the order is wanted, out, or of unknown fate."""
+    return order.state in LIVE
+
+
+def settled(order: Order) -> bool:
+    """True if nothing about the order is open: ended, all sighted fills confirmed, nobody waiting for it to appear."""
+    return order.state in TERMINAL and order.filled_seen == order.filled and order.state not in ABSENT
+
+
+def remaining(order: Order) -> int:
+    """Units that may still be traded, by confirmed fills."""
+    return max(0, order.quantity - order.filled)
+
+
+def same_fingerprint(order: Order, instrument: str, side: Side, quantity: int) -> bool:
+    """True if a broker order of these hard facts can be this one; price and type are soft and not asked."""
+    return order.quantity == quantity and order.side is side and order.instrument == instrument
+
+
+def weigh(order: Order, reported_price: float) -> Fills:
+    """Fold the levels of the three sources.
+
+    `seen` is the largest, `confirmed` the second largest and never less than before. Without any price nothing new is
+    confirmed, since a fill that cannot be priced cannot be counted.
+    """
+    levels = sorted((order.stream_filled, order.book_filled, order.trade_filled))
+    confirmed = max(order.filled, levels[1])
+    price = order.average_price
+    if order.trade_filled and order.trade_filled >= confirmed and order.trade_value > 0:
+        price = order.trade_value / order.trade_filled
+    elif confirmed > order.filled:
+        price = reported_price or price
+    if price <= 0:
+        confirmed = order.filled
+    return Fills(max(levels[2], confirmed), confirmed, price)
