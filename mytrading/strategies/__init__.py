@@ -1,1 +1,29 @@
-"""See docs/architecture.md."""
+"""What an author of a strategy imports, and nothing else of the project.
+
+from mytrading.strategies import Bar, BaseStrategy, Signal
+"""
+
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.signals import Leg
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.desk import IndicatorHandle, PositionView
+from mytrading.strategies.errors import ParameterError, StrategyError
+from mytrading.strategies.technical_indicators import Indicator
+from mytrading.strategies.wishes import Wish
+
+Signal = Wish
+"""What `create_signal` returns, as authors call it."""
+
+__all__ = [
+    "Bar",
+    "BaseStrategy",
+    "Indicator",
+    "IndicatorHandle",
+    "Leg",
+    "ParameterError",
+    "PositionView",
+    "Quote",
+    "Signal",
+    "StrategyError",
+    "Wish",
+]

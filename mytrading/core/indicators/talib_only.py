@@ -1,0 +1,28 @@
+"""TA-Lib's functions without pandas and polars, which its package would load (160 MB) just to recognise their types.
+
+The only module that imports talib. The one rule: nothing else imports it, or the first import decides for all.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+_HEAVY = ("pandas", "polars")
+
+
+def _import_talib() -> ModuleType:
+    """A None in `sys.modules` makes an import fail as if the package were not installed; TA-Lib copes with that."""
+    absent = [name for name in _HEAVY if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import talib
+    finally:
+        for name in absent:
+            del sys.modules[name]
+    module: ModuleType = talib
+    return module
+
+
+talib = _import_talib()

@@ -1,0 +1,110 @@
+"""Loads the author files of a folder: each alone, so that a faulty one is a message and the others run.
+
+Used by the engine and by whoever checks a configuration before the start. The one rule: what a file does wrong comes
+back as a value with file and line, never as an exception.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+PACKAGE = "mytrading_strategy_files"
+"""Prefix of the names under which author modules stand in `sys.modules`, so that none can shadow another module."""
+
+
+class LoadFault(NamedTuple):
+    """What is wrong with a file; `line` is 0 where the whole file is meant."""
+
+    file: str
+    line: int
+    message: str
+
+    @property
+    def where(self) -> str:
+        """`folder/file.py:line`."""
+        return "/".join(self.file.rsplit("/", 2)[-2:]) + (f":{self.line}" if self.line else "")
+
+
+class LoadedFile(NamedTuple):
+    """The classes a file defines, or its fault."""
+
+    path: Path
+    classes: tuple[type, ...]
+    fault: LoadFault | None = None
+
+
+def strategy_files(folder: Path) -> list[Path]:
+    """The author files of a folder, by name; those that begin with an underscore are helpers of others."""
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+
+
+def load_file(path: Path, base: type) -> LoadedFile:
+    """Run one file and return the public subclasses of `base` that it defines itself."""
+    try:
+        module = _run(path)
+    except SyntaxError as error:
+        return _faulty(path, error.lineno or 0, f"{error.msg} ({(error.text or '').strip()})")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (an author's file may raise anything)
+        return _faulty(path, _line_in(path, error), f"{type(error).__name__}: {error}")
+    found = tuple(item for item in vars(module).values() if _is_own(item, base, module))
+    if not found:
+        return _faulty(path, 0, f"no strategy in it: expected a class that inherits from {base.__name__}")
+    for item in found:
+        if "__init__" in vars(item):
+            line = vars(item)["__init__"].__code__.co_firstlineno
+            return _faulty(path, line, f"{item.__name__} defines __init__: write initialize(self) instead")
+    return LoadedFile(path, found)
+
+
+def load_folder(folder: Path, base: type) -> list[LoadedFile]:
+    """All author files of a folder, faulty ones included; a folder that is not there has none."""
+    return load_files(strategy_files(folder), base) if folder.is_dir() else []
+
+
+def load_files(paths: Iterable[Path], base: type) -> list[LoadedFile]:
+    """The given author files, faulty ones included."""
+    return [load_file(path, base) for path in paths]
+
+
+def _run(path: Path) -> ModuleType:
+    name = f"{PACKAGE}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _is_own(item: object, base: type, module: ModuleType) -> bool:
+    return (
+        isinstance(item, type)
+        and issubclass(item, base)
+        and item.__module__ == module.__name__
+        and not item.__name__.startswith("_")
+    )
+
+
+def _faulty(path: Path, line: int, message: str) -> LoadedFile:
+    return LoadedFile(path, (), LoadFault(str(path), line, message))
+
+
+def _line_in(path: Path, error: BaseException) -> int:
+    """The last line of this file that the error passed through."""
+    line = 0
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line

@@ -1,0 +1,162 @@
+"""The class that authors of strategies write a subclass of.
+
+    class SmaCrossover(BaseStrategy):
+        fast_period: int = 20
+        slow_period: int = 50
+
+        def initialize(self):
+            self.add_indicator("SMA", period=self.fast_period, name="fast")
+            self.add_indicator("SMA", period=self.slow_period, name="slow")
+
+        def on_data(self, data):
+            fast, slow = self.get_indicator_value("fast"), self.get_indicator_value("slow")
+            if fast > slow and not self.position.is_long:
+                return self.create_signal("BUY", confidence=0.8, reason="fast above slow")
+            if fast < slow and self.position.is_long:
+                return self.create_signal("EXIT", reason="fast below slow")
+
+The same class runs in live, paper and dry-run trading and in backtests. The one rule: a strategy has no clock, no
+files and no network; what it knows comes through `on_data` and the methods here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from mytrading.core.indicators import Indicator
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import PositionChanged, TradeClosed
+from mytrading.messages.signals import Leg
+from mytrading.strategies.desk import FLAT, Desk, IndicatorHandle, PositionView
+from mytrading.strategies.errors import StrategyError, hint
+from mytrading.strategies.parameters import Parameter, resolve_parameters
+from mytrading.strategies.series import BarColumns
+from mytrading.strategies.wishes import Wish, check_action, check_confidence
+
+
+class BaseStrategy:
+    """Public class attributes of a subclass are its parameters.
+
+    `name` is how configuration calls it (default: the class name; case and underscores do not count).
+    `subscribe_quotes = True` calls `on_data` per quote too. `indicators` adds kernels of the author's own to the
+    built-in names.
+    """
+
+    name: ClassVar[str] = ""
+    subscribe_quotes: ClassVar[bool] = False
+    indicators: ClassVar[tuple[Indicator, ...]] = ()
+
+    def __init__(self, desk: Desk, parameters: Mapping[str, Parameter] | None = None) -> None:
+        self._desk = desk
+        self.parameters = resolve_parameters(type(self), BaseStrategy, parameters or {})
+        for name, value in self.parameters.items():
+            setattr(self, name, value)
+
+    # What an author writes.
+
+    def initialize(self) -> None:
+        """Called once, before any data: declare indicators here."""
+
+    def on_data(self, data: Any) -> Wish | None:  # noqa: ARG002  (the author's signature)
+        """Called per completed bar of each watched instrument, once its indicators have values."""
+        return None
+
+    def generate_signals(self) -> Wish | Iterable[Wish | None] | None:
+        """Called once per bar time after every instrument's `on_data`: ranking, pairs, several legs."""
+        return None
+
+    def on_start(self) -> None:
+        """Called once the history has been walked through, before the first live bar."""
+
+    def on_stop(self) -> None:
+        """Called when the engine stops in good order."""
+
+    def on_fill(self, fill: PositionChanged) -> None:
+        """Called when a fill moved the strategy's position."""
+
+    def on_trade(self, trade: TradeClosed) -> None:
+        """Called when a round trip of the strategy ended."""
+
+    # What an author uses.
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """The ids of the watched instruments."""
+        return self._desk.instruments
+
+    @property
+    def instrument(self) -> str:
+        """The id of the instrument that `on_data` was called for."""
+        return self._desk.current
+
+    @property
+    def now_ns(self) -> int:
+        """Market time of the data at hand, ns UTC."""
+        return self._desk.now
+
+    @property
+    def position(self) -> PositionView:
+        """The strategy's own position for the instrument at hand."""
+        return self.position_of(self._desk.current)
+
+    def position_of(self, instrument: str) -> PositionView:
+        """The strategy's own position for a watched instrument."""
+        if instrument not in self._desk.instruments:
+            raise StrategyError(f"position_of: {instrument} is not watched{hint(instrument, self._desk.instruments)}")
+        return self._desk.positions.get(instrument, FLAT)
+
+    def add_indicator(
+        self, kind: str, /, *, name: str = "", timeframe: str = "", source: str = "", **parameters: float
+    ) -> IndicatorHandle:
+        """Declare an indicator for every watched instrument: `add_indicator("SMA", period=20, name="fast")`.
+
+        Without `name` it is called by its kind, and by kind and period (`SMA_20`) where the kind alone is ambiguous.
+        """
+        return self._desk.add(kind, name, timeframe, source, parameters)
+
+    def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
+        """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
+        return self._desk.value(indicator, back, instrument)
+
+    def bars(self, n: int, instrument: str = "", timeframe: str = "") -> BarColumns:
+        """The newest `n` completed bars as columns, oldest first: `self.bars(3).close[-1]`."""
+        return self._desk.series(instrument, timeframe).newest(n)
+
+    def create_signal(
+        self,
+        action: str,
+        confidence: float = 1.0,
+        reason: str = "",
+        *,
+        instrument: str = "",
+        stop_price: float = 0.0,
+        legs: Iterable[Leg] = (),
+    ) -> Wish:
+        """Build a wish: BUY for long, SELL for short, EXIT for flat, HOLD for nothing. Returning it makes it act.
+
+        `confidence` is 0 to 1. `stop_price` is the level of the protective stop, else the configured one holds.
+        """
+        watched = instrument or self._desk.current
+        if watched not in self._desk.instruments:
+            raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, self._desk.instruments)}")
+        return Wish(
+            action=check_action(action),
+            instrument=watched,
+            confidence=check_confidence(confidence),
+            reason=str(reason),
+            price=_price(self._desk.data.get(watched)),
+            stop_price=float(stop_price),
+            legs=tuple(legs),
+        )
+
+
+def _price(data: Bar | Quote | None) -> float:
+    if isinstance(data, Bar):
+        return data.close
+    return data.ltp if data is not None else 0.0
+
+
+def strategy_name(strategy: type[BaseStrategy]) -> str:
+    """The `name` attribute, else the class name."""
+    return strategy.name or strategy.__name__

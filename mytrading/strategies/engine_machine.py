@@ -1,0 +1,375 @@
+"""The engine's machine: bars, quotes and what the router says in; signals and faults out.
+
+`apply` of a bar or quote runs the strategies and keeps what they wish, `decide` makes rows of it. Author code keeps
+state that no journal holds, so recovery applies the journal without calling it, and `open` then walks the strategies
+through the stored bars. The one rule: a bar reaches each strategy once and in order, and a wish leaves only if it is
+new and in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mytrading.core.instruments import InstrumentBook, NoSuchContract
+from mytrading.messages.control import StrategySwitch
+from mytrading.messages.enums import Action
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import (
+    GoalChanged,
+    OrderChanged,
+    Position,
+    PositionAdjusted,
+    PositionChanged,
+    TimerFired,
+    TradeClosed,
+)
+from mytrading.messages.records import DayOpened, RunStarted
+from mytrading.messages.runconfig import Direction, StrategyRun
+from mytrading.messages.signals import Leg, Signal, StrategyFaulted, StrategyStarted
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.desk import FLAT, PositionView
+from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
+from mytrading.strategies.legs import meaning_of, resolve_leg, tradable
+from mytrading.strategies.standing import Key, Standing, signal_id
+from mytrading.strategies.wishes import Wish
+
+FLOOR_NS = 2_000_000_000
+"""Machine time that a wish lives at least, however fast market time runs."""
+
+STARTED = "strategies_started"
+SECOND = 1_000_000_000
+PositionKey = tuple[str, str, str, str]
+
+
+class EngineMachine:
+    """Strategies of one engine process. `strategies` maps a run's name to its class, or to why there is none."""
+
+    def __init__(
+        self,
+        runs: Sequence[StrategyRun],
+        strategies: Mapping[str, type[BaseStrategy] | Fault],
+        book: InstrumentBook,
+        account: str = "main",
+        guard: Guard | None = None,
+    ) -> None:
+        self.book = book
+        self.problems: dict[Key, str] = {}
+        self.prices: dict[str, float] = {}
+        self._account = account
+        self._speed = 1.0
+        self._live = False
+        self._hosted = {run.name: Hosted(run, strategies[run.name], guard or NoGuard()) for run in runs}
+        self._positions: dict[PositionKey, Position] = {}
+        self._meanings: dict[tuple[str, str], Key] = {}
+        self._sides: dict[tuple[str, str], int] = {}
+        self._switches: dict[str, StrategySwitch] = {}
+        self._standing = Standing()
+        self._told: set[str] = set()
+        self._wishes: list[tuple[Hosted, Wish]] = []
+        self._source: Bar | Quote | None = None
+
+    # what daemons and screens ask
+
+    @property
+    def hosted(self) -> tuple[Hosted, ...]:
+        """The strategies, running or not."""
+        return tuple(self._hosted.values())
+
+    @property
+    def faulted(self) -> int:
+        """How many strategies stand still."""
+        return sum(hosted.fault is not None for hosted in self._hosted.values())
+
+    def tradable(self, now: int) -> tuple[str, ...]:
+        """What the strategies would trade at present prices, and what they hold."""
+        found = [item for hosted in self.hosted for item in tradable(hosted.run, self.book, self.prices, now)]
+        held = [key[1] for key, position in self._positions.items() if _held(position)]
+        return tuple(dict.fromkeys(found + held))
+
+    # start
+
+    def open(self, history: Sequence[Bar]) -> None:
+        """Walk the strategies through stored bars, given in time order (longer bars before shorter ones), then live."""
+        for bar in history:
+            self._note_price(bar)
+        for hosted in self.hosted:
+            if hosted.fault is None:
+                hosted.load(history)
+                hosted.walk(history)
+                hosted.start()
+        self._live = True
+        for strategy in self._hosted:
+            self._show_positions(strategy)
+
+    def stop(self) -> None:
+        """The engine stops in good order."""
+        for hosted in self.hosted:
+            hosted.stop()
+
+    def snapshot(self, day: str) -> tuple[DayOpened, ...]:
+        """What a new day's journal begins with: positions and switches; wishes end with the day."""
+        held = tuple(position for position in self._positions.values() if _held(position))
+        return (DayOpened(day=day, positions=held, switches=tuple(self._switches.values())),)
+
+    # learning
+
+    def apply(self, row: Any) -> None:
+        """Learn a row; a bar or quote of a running engine is given to the strategies."""
+        if isinstance(row, Bar | Quote):
+            self._source, self._wishes = row, []
+            self._note_price(row)
+            if self._live:
+                self._run_strategies(row)
+            return
+        handler = _HANDLERS.get(type(row))
+        if handler is not None:
+            handler(self, row)
+
+    def _note_price(self, data: Bar | Quote) -> None:
+        self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
+
+    def _run_strategies(self, data: Bar | Quote) -> None:
+        for hosted in self._hosted.values():
+            wishes = hosted.feed(data) if isinstance(data, Bar) else hosted.quote(data)
+            self._wishes += [(hosted, wish) for wish in wishes]
+
+    def _on_signal(self, signal: Signal) -> None:
+        self._standing.made(signal)
+        side = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}[signal.action]
+        for leg in signal.legs:
+            self._meanings[signal.strategy, leg.instrument] = (signal.strategy, signal.watch)
+            self._sides[signal.strategy, leg.instrument] = side
+
+    def _on_faulted(self, fault: StrategyFaulted) -> None:
+        self._told.add(fault.strategy)
+        hosted = self._hosted.get(fault.strategy)
+        if hosted is not None and hosted.fault is None and self._live:
+            hosted.fault = Fault(fault.error, fault.where)
+
+    def _on_run_started(self, run: RunStarted) -> None:
+        self._speed = run.speed
+        if not self._live:
+            self._told.clear()
+
+    def _on_day_opened(self, day: DayOpened) -> None:
+        self._positions = {_position_key(position): position for position in day.positions}
+        self._switches = {switch.strategy: switch for switch in day.switches}
+
+    def _on_switch(self, switch: StrategySwitch) -> None:
+        self._switches[switch.strategy] = switch
+
+    def _on_order(self, changed: OrderChanged) -> None:
+        self._standing.order_changed(changed.order)
+
+    def _on_goal(self, changed: GoalChanged) -> None:
+        self._standing.goal_changed(changed.goal)
+
+    def _on_position(self, changed: PositionChanged | PositionAdjusted) -> None:
+        position = changed.position
+        hosted = self._hosted.get(position.strategy)
+        if hosted is None:
+            return
+        self._positions[_position_key(position)] = position
+        if self._live:
+            self._show_positions(position.strategy)
+            if isinstance(changed, PositionChanged) and changed.fill_quantity:
+                hosted.filled(changed)
+
+    def _on_trade(self, trade: TradeClosed) -> None:
+        hosted = self._hosted.get(trade.strategy)
+        if hosted is not None and self._live:
+            hosted.traded(trade)
+
+    # positions as the strategies see them
+
+    def _show_positions(self, strategy: str) -> None:
+        hosted = self._hosted[strategy]
+        views = dict.fromkeys(hosted.run.symbols, FLAT)
+        for position in self._positions.values():
+            if position.strategy == strategy and _held(position):
+                self._add_to_view(hosted.run, position, views)
+        for watch, view in views.items():
+            if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
+                self._standing.went_flat((strategy, watch))
+            hosted.move_position(watch, view)
+
+    def _add_to_view(self, run: StrategyRun, position: Position, views: dict[str, PositionView]) -> None:
+        quantity = _held(position)
+        known = self._meanings.get((run.name, position.instrument))
+        side = self._sides.get((run.name, position.instrument), 0)
+        watch = known[1] if known is not None else ""
+        if side == 0 or watch not in views:
+            meaning = meaning_of(run, position.instrument, quantity, self.book)
+            if meaning is None:
+                return
+            watch, side = meaning
+        before = views[watch]
+        views[watch] = PositionView(before.quantity + quantity, position.average_price, side)
+
+    # deciding
+
+    def decide(self, message: Any, now: int) -> tuple[Any, ...]:
+        """Faults not yet told and, for the bar or quote just applied, the wishes that are new and in time."""
+        if isinstance(message, TimerFired) and message.name == STARTED:
+            started = tuple(self._started(hosted, now) for hosted in self.hosted if hosted.fault is None)
+            return started + self._new_faults(now)
+        if not isinstance(message, Bar | Quote):
+            return self._new_faults(now)
+        signals: dict[Key, Signal] = {}
+        if message is self._source and now < self._too_late(message):
+            for hosted, wish in self._wishes:
+                if (signal := self._judge(hosted, wish, message, now)) is not None:
+                    signals[signal.strategy, signal.watch] = signal
+        return tuple(signals.values()) + self._new_faults(now)
+
+    def _started(self, hosted: Hosted, now: int) -> StrategyStarted:
+        return StrategyStarted(
+            strategy=hosted.run.name,
+            parameters=dict(hosted.strategy.parameters),
+            watches=hosted.run.symbols,
+            warm_bars=hosted.warm_bars,
+            at_ns=now,
+        )
+
+    def _new_faults(self, now: int) -> tuple[StrategyFaulted, ...]:
+        if not self.faulted:
+            return ()
+        return tuple(
+            StrategyFaulted(strategy=name, error=hosted.fault.error, where=hosted.fault.where, at_ns=now)
+            for name, hosted in self._hosted.items()
+            if hosted.fault is not None and name not in self._told
+        )
+
+    def _too_late(self, data: Bar | Quote) -> int:
+        """Market time from which wishes about this data are dropped: a bar later, or the machine-time floor."""
+        start, end = _times(data)
+        return end + max(end - start, int(FLOOR_NS * self._speed))
+
+    def _judge(self, hosted: Hosted, wish: Wish, data: Bar | Quote, now: int) -> Signal | None:
+        """The signal to send for a wish, or None if it says nothing new or nothing that is allowed."""
+        run = hosted.run
+        key = (run.name, wish.instrument)
+        action = _within(run, Action(wish.action.upper()))
+        if self._standing.last_time(key) >= _times(data)[1]:
+            return None
+        view = hosted.desk.positions.get(wish.instrument, FLAT)
+        if action is Action.EXIT:
+            return self._judge_exit(hosted, wish, data, now, view)
+        if not self._may_enter(run, wish, key, now):
+            return None
+        legs = wish.legs or self._legs(run, wish, action, now)
+        if not legs:
+            return None
+        signal = self._signal(run, wish, action, legs, data, now)
+        if self._standing.repeats(key, signal, bool(wish.legs), now, data.received_ns, view):
+            return None
+        return signal
+
+    def _judge_exit(self, hosted: Hosted, wish: Wish, data: Bar | Quote, now: int, view: PositionView) -> Signal | None:
+        run = hosted.run
+        key = (run.name, wish.instrument)
+        if view.is_flat and not self._standing.entry_pending(key, now, data.received_ns):
+            return None
+        signal = self._signal(run, wish, Action.EXIT, (), data, now)
+        if self._standing.repeats(key, signal, False, now, data.received_ns, view):
+            return None
+        return None if self._is_exiting(run, wish.instrument) else signal
+
+    def _is_exiting(self, run: StrategyRun, watch: str) -> bool:
+        """True if exit goals already work on all that the strategy holds for `watch`."""
+        held = [
+            position.instrument
+            for position in self._positions.values()
+            if position.strategy == run.name and _held(position) and self._watch_of(run, position) == watch
+        ]
+        return bool(held) and all(self._standing.is_exiting(run.name, instrument) for instrument in held)
+
+    def _watch_of(self, run: StrategyRun, position: Position) -> str:
+        known = self._meanings.get((run.name, position.instrument))
+        if known is not None:
+            return known[1]
+        meaning = meaning_of(run, position.instrument, _held(position), self.book)
+        return meaning.watch if meaning is not None else ""
+
+    def _may_enter(self, run: StrategyRun, wish: Wish, key: Key, now: int) -> bool:
+        switch = self._switches.get(run.name)
+        if switch is not None and not switch.enabled:
+            return False
+        if wish.confidence < run.min_confidence:
+            return False
+        last = self._standing.last_entry(key)
+        return not last or now >= last + int(run.cooldown * SECOND)
+
+    def _legs(self, run: StrategyRun, wish: Wish, action: Action, now: int) -> tuple[Leg, ...]:
+        rule = run.long if action is Action.BUY else run.short
+        key = (run.name, wish.instrument)
+        assert rule is not None
+        try:
+            leg = resolve_leg(run, rule, wish.instrument, wish.price, wish.stop_price, self.book, now)
+        except NoSuchContract as error:
+            self.problems[key] = str(error)
+            return ()
+        self.problems.pop(key, None)
+        return (leg,)
+
+    def _signal(
+        self, run: StrategyRun, wish: Wish, action: Action, legs: tuple[Leg, ...], data: Bar | Quote, now: int
+    ) -> Signal:
+        start, end = _times(data)
+        return Signal(
+            id=signal_id(run.name, wish.instrument, action, legs, end),
+            strategy=run.name,
+            watch=wish.instrument,
+            action=action,
+            created_ns=now,
+            expires_ns=end + (end - start),
+            expires_machine_ns=data.received_ns + FLOOR_NS,
+            account=self._account,
+            product=run.product,
+            legs=legs,
+            confidence=wish.confidence,
+            reason=wish.reason,
+            price=wish.price,
+            bar_ns=end,
+            trace_ns=data.received_ns,
+        )
+
+
+_HANDLERS: Mapping[type, Any] = {
+    Signal: EngineMachine._on_signal,
+    StrategyFaulted: EngineMachine._on_faulted,
+    RunStarted: EngineMachine._on_run_started,
+    DayOpened: EngineMachine._on_day_opened,
+    StrategySwitch: EngineMachine._on_switch,
+    OrderChanged: EngineMachine._on_order,
+    GoalChanged: EngineMachine._on_goal,
+    PositionChanged: EngineMachine._on_position,
+    PositionAdjusted: EngineMachine._on_position,
+    TradeClosed: EngineMachine._on_trade,
+}
+
+
+def _within(run: StrategyRun, action: Action) -> Action:
+    """The action that the strategy's direction leaves of a wish: an excluded one wishes flat."""
+    if action is Action.BUY and (run.direction is Direction.SHORT or run.long is None):
+        return Action.EXIT
+    if action is Action.SELL and (run.direction is Direction.LONG or run.short is None):
+        return Action.EXIT
+    return action
+
+
+def _times(data: Bar | Quote) -> tuple[int, int]:
+    """Start and end of what a wish is about; a quote counts as a minute that ends with it."""
+    if isinstance(data, Bar):
+        return data.start_ns, data.end_ns
+    return data.market_ns - 60 * SECOND, data.market_ns
+
+
+def _position_key(position: Position) -> PositionKey:
+    return (position.account, position.instrument, position.product.value, position.strategy)
+
+
+def _held(position: Position) -> int:
+    """Signed units while any source says there are some: flat only when sighted and confirmed agree."""
+    return position.quantity_seen or position.quantity

@@ -1,0 +1,257 @@
+"""One strategy at work: its instance, its desk, and the wall around it.
+
+Whatever the author's code raises or returns stays in here as a value: a wish or a fault with file and line. The one
+rule: a faulted strategy is never called again.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import PositionChanged, TradeClosed
+from mytrading.messages.runconfig import StrategyRun
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.desk import Desk, PositionView
+from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.wishes import Wish, check_action, check_confidence
+
+WARM_FACTOR = 10
+"""History of ten times the slowest look-back: an exponential average has then forgotten its seed to 2e-9."""
+
+BARS_A_DAY = 375
+
+
+class Fault(NamedTuple):
+    """Why a strategy stands still, and where in the author's file."""
+
+    error: str
+    where: str
+
+
+class Guard(Protocol):
+    """Times calls of author code; the engine's writes down which call runs, in case it never returns."""
+
+    def begin(self, strategy: str) -> None:
+        """A call begins."""
+
+    def end(self, strategy: str, failed: bool) -> str:
+        """It ended; a text is a fault (it took too long)."""
+
+
+class NoGuard:
+    """Lets calls take as long as they want."""
+
+    def begin(self, strategy: str) -> None:
+        """Nothing to note."""
+
+    def end(self, strategy: str, failed: bool) -> str:  # noqa: ARG002
+        """Nothing to say."""
+        return ""
+
+
+class Hosted:
+    """A strategy of a run. `feed` and `quote` return wishes; after a fault they return nothing, for ever."""
+
+    def __init__(self, run: StrategyRun, strategy: type[BaseStrategy] | Fault, guard: Guard) -> None:
+        self.run = run
+        self.fault: Fault | None = strategy if isinstance(strategy, Fault) else None
+        self.wants_quotes = False
+        self.warm_bars = 0
+        self._guard = guard
+        self._pending: set[str] = set()
+        self._slice_ns = 0
+        self.desk = Desk((), (), ())
+        self.strategy = BaseStrategy(self.desk)
+        if not isinstance(strategy, Fault):
+            self._open(strategy)
+
+    @property
+    def timeframe(self) -> str:
+        """The timeframe whose bars drive `on_data`."""
+        return self.run.timeframes[0]
+
+    @property
+    def days(self) -> int:
+        """Trading days of history before the newest one that the indicators are computed from."""
+        minutes = {"m": 1, "h": 60, "d": BARS_A_DAY}
+        span = max(int(name[:-1]) * minutes[name[-1]] for name in self.run.timeframes)
+        return max(1, math.ceil(self.warm_bars * span / BARS_A_DAY))
+
+    def _open(self, strategy: type[BaseStrategy]) -> None:
+        self.desk = Desk(self.run.symbols, self.run.timeframes, strategy.indicators)
+        try:
+            self.strategy = strategy(self.desk, self.run.parameters)
+        except StrategyError as error:
+            self.fault = Fault(str(error), f"parameters of {self.run.name}")
+            return
+        self.wants_quotes = strategy.subscribe_quotes
+        self._call(self.strategy.initialize)
+        if self.fault is None:
+            self.warm_bars = WARM_FACTOR * self.desk.lookback
+            self.desk.open_series(self.days)
+
+    def load(self, bars: Iterable[Bar]) -> None:
+        """Fill the series with history, not yet shown, so that indicators are computed once for all of it."""
+        for bar in bars:
+            if bar.instrument in self.desk.instruments and bar.timeframe in self.desk.timeframes:
+                self.desk.series(bar.instrument, bar.timeframe).fill(bar)
+
+    def walk(self, bars: Iterable[Bar]) -> None:
+        """Show loaded history to the strategy bar by bar, in the order given; its wishes are dropped."""
+        for bar in bars:
+            self._take(bar, loaded=True)
+
+    def feed(self, bar: Bar) -> list[Wish]:
+        """Give the strategy a completed bar; returns what it wishes now. Older bars than the newest do nothing."""
+        return self._take(bar, loaded=False)
+
+    def _take(self, bar: Bar, loaded: bool) -> list[Wish]:
+        if self.fault or bar.instrument not in self.desk.instruments or bar.timeframe not in self.desk.timeframes:
+            return []
+        series = self.desk.series(bar.instrument, bar.timeframe)
+        if loaded and series.next_start_ns != bar.start_ns:
+            return []
+        if not loaded and not series.fill(bar):
+            return []
+        series.show_next()
+        if bar.timeframe != self.timeframe:
+            return []
+        wishes = self._end_slice(bar.end_ns)
+        return wishes + self._on_data(bar, bar.end_ns) + self._note_in_slice(bar)
+
+    def quote(self, quote: Quote) -> list[Wish]:
+        """Give a strategy that asked for quotes the newest one of a watched instrument."""
+        if self.fault or not self.wants_quotes or quote.instrument not in self.desk.instruments:
+            return []
+        return self._on_data(quote, quote.market_ns)
+
+    def _on_data(self, data: Bar | Quote, now: int) -> list[Wish]:
+        self.desk.current, self.desk.now = data.instrument, now
+        self.desk.data[data.instrument] = data
+        result = self._call(self._on_data_if_warm, data)
+        return [] if result is None else self._wishes([result], self.strategy.on_data)
+
+    def _on_data_if_warm(self, data: Bar | Quote) -> Any:
+        return self.strategy.on_data(data) if self.desk.is_warm(data.instrument) else None
+
+    def _note_in_slice(self, bar: Bar) -> list[Wish]:
+        """`generate_signals` runs when all watched instruments have had their bar of this time."""
+        if type(self.strategy).generate_signals is BaseStrategy.generate_signals:
+            return []
+        if not self._pending:
+            self._pending, self._slice_ns = set(self.desk.instruments), bar.end_ns
+        self._pending.discard(bar.instrument)
+        return [] if self._pending else self._generate()
+
+    def _end_slice(self, end_ns: int) -> list[Wish]:
+        """A bar of a later time ends a slice in which some instrument did not trade."""
+        if not self._pending or end_ns <= self._slice_ns:
+            return []
+        self._pending = set()
+        return self._generate()
+
+    def _generate(self) -> list[Wish]:
+        found = self._call(self._generate_if_warm)
+        return self._wishes(found, self.strategy.generate_signals) if found else []
+
+    def _generate_if_warm(self) -> list[Any]:
+        if not all(self.desk.is_warm(instrument) for instrument in self.desk.instruments):
+            return []
+        result = self.strategy.generate_signals()
+        many = isinstance(result, Iterable) and not isinstance(result, str)
+        return [item for item in (result if many else [result]) if item is not None]  # type: ignore[union-attr]
+
+    def _wishes(self, results: list[Any], method: Callable[..., Any]) -> list[Wish]:
+        """The results if all are wishes; anything else is a fault at the method that returned it."""
+        for result in results:
+            try:
+                self._check(result, method.__name__)
+            except StrategyError as error:
+                self.fault = Fault(str(error), self._place(_first_line(method)))
+                return []
+        return [wish for wish in results if check_action(wish.action) != "HOLD"]
+
+    def _check(self, result: Any, method: str) -> None:
+        if not isinstance(result, Wish):
+            raise StrategyError(f"{method} returned {result!r}: expected what self.create_signal(...) returns, or None")
+        check_action(result.action)
+        check_confidence(result.confidence)
+        if result.instrument not in self.desk.instruments:
+            raise StrategyError(f"{method} returned a signal for {result.instrument}, which is not watched")
+
+    # what the router's stream brings
+
+    def move_position(self, watch: str, view: PositionView) -> None:
+        """The strategy's own position for a watched instrument is this now."""
+        self.desk.positions[watch] = view
+
+    def start(self) -> None:
+        """The history is through: the next bar is live."""
+        self._call(self.strategy.on_start)
+
+    def stop(self) -> None:
+        """The engine stops in good order."""
+        self._call(self.strategy.on_stop)
+
+    def filled(self, change: PositionChanged) -> None:
+        """A fill moved the position."""
+        self._call(self.strategy.on_fill, change)
+
+    def traded(self, trade: TradeClosed) -> None:
+        """A round trip ended."""
+        self._call(self.strategy.on_trade, trade)
+
+    # the wall
+
+    def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        if self.fault is not None:
+            return None
+        self._guard.begin(self.run.name)
+        result = None
+        try:
+            result = method(*arguments)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
+            self.fault = Fault(_describe(error), self._where(error.__traceback__))
+        problem = self._guard.end(self.run.name, self.fault is not None)
+        if problem and self.fault is None:
+            self.fault = Fault(problem, self._place(_first_line(self.strategy.on_data)))
+            return None
+        return result
+
+    def _where(self, traceback: TracebackType | None) -> str:
+        """The deepest line of the author's own file, else the deepest of all."""
+        mine = _file(type(self.strategy))
+        place = ""
+        while traceback is not None:
+            file = traceback.tb_frame.f_code.co_filename
+            if file == mine or not place or mine not in place:
+                place = f"{file}:{traceback.tb_lineno}"
+            traceback = traceback.tb_next
+        return _short(place)
+
+    def _place(self, line: int) -> str:
+        return _short(f"{_file(type(self.strategy))}:{line}")
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error)
+    return text if isinstance(error, StrategyError) else f"{type(error).__name__}: {text}"
+
+
+def _file(strategy: type) -> str:
+    return str(getattr(sys.modules.get(strategy.__module__), "__file__", "") or strategy.__module__)
+
+
+def _first_line(method: Callable[..., Any]) -> int:
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    return code.co_firstlineno if code is not None else 0
+
+
+def _short(place: str) -> str:
+    """The folder, the file and the line."""
+    return "/".join(place.rsplit("/", 2)[-2:])

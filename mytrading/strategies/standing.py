@@ -1,0 +1,123 @@
+"""Wishes that stand: what each strategy last wished for each watched instrument, and whether to say it again.
+
+A target is idempotent by value, so a strategy that wishes the same at every bar is heard once: until its position
+shows the wish, until the order behind it has ended unfilled, or until the wish has expired without an order. The one
+rule: the signals and orders that are applied decide alone, so a restart comes to the same answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from mytrading.messages.enums import Action, OrderState
+from mytrading.messages.orders import Goal, Order
+from mytrading.messages.signals import Leg, Signal
+from mytrading.strategies.desk import PositionView
+
+_ENDED = (
+    OrderState.FILLED,
+    OrderState.DENIED,
+    OrderState.REJECTED,
+    OrderState.CANCELLED,
+    OrderState.EXPIRED,
+    OrderState.LOST,
+    OrderState.GHOST,
+)
+Key = tuple[str, str]
+
+
+def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], at_ns: int) -> str:
+    """The id of a wish: the same content at the same market time has the same id in every process and every run."""
+    content = [strategy, watch, action.value, str(at_ns)]
+    content += [f"{leg.instrument}*{leg.lots}@{leg.limit_price}/{leg.trigger_price}/{leg.stop_price}" for leg in legs]
+    return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
+
+
+class Standing:
+    """The last wish of each (strategy, watched instrument) and the orders and exit goals that came of it."""
+
+    def __init__(self) -> None:
+        self._last: dict[Key, Signal] = {}
+        self._over: set[Key] = set()
+        self._entered: dict[Key, int] = {}
+        self._cause: dict[str, Key] = {}
+        self._live: dict[Key, set[str]] = {}
+        self._goals: dict[tuple[str, str], set[str]] = {}
+
+    def made(self, signal: Signal) -> None:
+        """A wish was sent."""
+        key = (signal.strategy, signal.watch)
+        before = self._last.get(key)
+        if before is not None:
+            self._cause.pop(before.id, None)
+        self._last[key] = signal
+        self._cause[signal.id] = key
+        self._live.pop(key, None)
+        self._over.discard(key)
+        if signal.action is not Action.EXIT:
+            self._entered[key] = signal.created_ns
+
+    def order_changed(self, order: Order) -> None:
+        """An order moved: one that ended with nothing filled ends the wish behind it."""
+        key = self._cause.get(order.cause)
+        if key is None or order.purpose.reduces:
+            return
+        live = self._live.setdefault(key, set())
+        if order.state not in _ENDED:
+            live.add(order.client_order_id)
+            return
+        live.discard(order.client_order_id)
+        if not (order.filled or order.filled_seen):
+            self._over.add(key)
+
+    def goal_changed(self, goal: Goal) -> None:
+        """An exit goal opened or ended."""
+        goals = self._goals.setdefault((goal.strategy, goal.instrument), set())
+        if goal.state == "open":
+            goals.add(goal.id)
+        else:
+            goals.discard(goal.id)
+
+    def went_flat(self, key: Key) -> None:
+        """The position behind a wish is gone: the wish is used up."""
+        last = self._last.get(key)
+        if last is not None and last.action is not Action.EXIT:
+            self._over.add(key)
+
+    def last_time(self, key: Key) -> int:
+        """Market time of the bar or quote of the last wish sent, 0 if there was none."""
+        last = self._last.get(key)
+        return last.bar_ns if last is not None else 0
+
+    def last_entry(self, key: Key) -> int:
+        """Market time at which a long or short wish was last sent, 0 if never."""
+        return self._entered.get(key, 0)
+
+    def is_exiting(self, strategy: str, instrument: str) -> bool:
+        """True while an exit goal works on what the strategy holds of this instrument."""
+        return bool(self._goals.get((strategy, instrument)))
+
+    def entry_pending(self, key: Key, now: int, machine_ns: int) -> bool:
+        """True while a long or short wish may still lead to a position that does not show yet."""
+        last = self._last.get(key)
+        return last is not None and last.action is not Action.EXIT and self._stands(key, last, now, machine_ns)
+
+    def repeats(self, key: Key, wish: Signal, chosen: bool, now: int, machine_ns: int, view: PositionView) -> bool:
+        """True if `wish` says nothing new. `chosen`: the strategy named the legs itself, so they count."""
+        last = self._last.get(key)
+        side = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}[wish.action]
+        if wish.action is not Action.EXIT and view.side == side and not self._differs(last, wish, chosen):
+            return True
+        if last is None or last.action is not wish.action or self._differs(last, wish, chosen):
+            return False
+        return self._stands(key, last, now, machine_ns)
+
+    def _differs(self, last: Signal | None, wish: Signal, chosen: bool) -> bool:
+        return chosen and (last is None or last.legs != wish.legs)
+
+    def _stands(self, key: Key, last: Signal, now: int, machine_ns: int) -> bool:
+        if self._live.get(key):
+            return True
+        if key in self._over:
+            return False
+        return now < last.expires_ns or machine_ns < last.expires_machine_ns

@@ -1,0 +1,50 @@
+"""What a strategy may return: a wish about its own position, built by `create_signal`.
+
+Authors know it as `Signal`; the host turns it into the message of that name. The one rule: building a wish does
+nothing, returning it does.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from mytrading.messages.signals import Leg
+from mytrading.strategies.errors import StrategyError, hint
+
+ACTIONS = ("BUY", "SELL", "EXIT", "HOLD")
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """BUY wishes long, SELL short, EXIT flat, HOLD nothing; `legs` only where the strategy chooses them itself.
+
+    `instrument` is the watched instrument it is about. `stop_price` is the level of a protective stop, 0 for the
+    configured one. `price` is the last price the strategy saw.
+    """
+
+    action: str
+    instrument: str
+    confidence: float = 1.0
+    reason: str = ""
+    price: float = 0.0
+    stop_price: float = 0.0
+    legs: tuple[Leg, ...] = ()
+
+
+def check_action(action: str) -> str:
+    """The action in capitals; `StrategyError` for anything that is not one."""
+    word = action.strip().upper() if isinstance(action, str) else ""
+    if word not in ACTIONS:
+        near = hint(word, ACTIONS) if word else ""
+        raise StrategyError(f"create_signal: expected BUY, SELL, EXIT or HOLD, found {action!r}{near}")
+    return word
+
+
+def check_confidence(confidence: float) -> float:
+    """The confidence as a float; `StrategyError` unless it lies in 0 to 1."""
+    if isinstance(confidence, bool) or not isinstance(confidence, int | float) or math.isnan(confidence):
+        raise StrategyError(f"create_signal: confidence must be a number from 0 to 1, found {confidence!r}")
+    if not 0.0 <= confidence <= 1.0:
+        raise StrategyError(f"create_signal: confidence must lie in 0 to 1, found {confidence!r}; 80 % is 0.8")
+    return float(confidence)
