@@ -1,0 +1,204 @@
+"""What the market socket says, parsed: ticks, answers to subscriptions, errors. Used by the feed alone.
+
+Adapters of different brokers name and fill fields differently; here they become `Quote` and `Depth`. The one rule:
+what a broker did not send, or sent as the 0 that stands for "not known", is None; nothing is filled in from elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mytrading.messages.market import Depth, DepthLevel, Quote
+
+_MS_FROM = 100_000_000_000
+_US_FROM = 100_000_000_000_000
+_NS_FROM = 100_000_000_000_000_000
+
+
+class _Level(msgspec.Struct, gc=False):
+    price: float = 0.0
+    quantity: float = 0.0
+    orders: float | None = None
+
+
+class _Book(msgspec.Struct, gc=False):
+    buy: list[_Level] = []
+    sell: list[_Level] = []
+
+
+class Tick(NamedTuple):
+    """One market-data frame. `book` holds its levels if it came as Depth; `depth_of` makes a message of it."""
+
+    quote: Quote
+    book: _Book | None
+
+
+class Acknowledged(NamedTuple):
+    """The server's answer to a subscription: accepted (instrument, mode) pairs and refused ones with the reason."""
+
+    request_id: str
+    accepted: tuple[tuple[str, str], ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+class ServerError(NamedTuple):
+    """An error frame; it names neither request nor instrument."""
+
+    code: str
+    message: str
+
+
+class Malformed(NamedTuple):
+    """A frame that is no JSON of the expected form."""
+
+    reason: str
+
+
+Parsed = Tick | Acknowledged | ServerError | Malformed | None
+
+
+class _Data(msgspec.Struct, gc=False):
+    ltp: float | None = None
+    ltt: float | str | None = None
+    volume: float | None = None
+    bid: float | None = None
+    ask: float | None = None
+    bid_price: float | None = None
+    ask_price: float | None = None
+    bid_quantity: float | None = None
+    ask_quantity: float | None = None
+    bid_qty: float | None = None
+    ask_qty: float | None = None
+    oi: float | None = None
+    open_interest: float | None = None
+    open: float | None = None
+    high: float | None = None
+    low: float | None = None
+    close: float | None = None
+    prev_close: float | None = None
+    depth: _Book | None = None
+
+
+class _Subscription(msgspec.Struct):
+    symbol: str = ""
+    exchange: str = ""
+    status: str = ""
+    mode: str | int = ""
+    message: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    type: str = ""
+    symbol: str = ""
+    exchange: str = ""
+    mode: int | str = 0
+    data: _Data | None = None
+    broker: str = ""
+    status: str = ""
+    code: str | int = ""
+    message: Any = ""
+    request_id: str | int = ""
+    subscriptions: list[_Subscription] = []
+
+
+class FrameParser:
+    """Turns raw frames into values and never raises. Budget of `parse`: 10 µs."""
+
+    def __init__(self) -> None:
+        self._decoder = msgspec.json.Decoder(_Envelope, strict=False)
+
+    def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
+        """The meaning of one frame that was read at these times; None for what concerns nobody (pong, auth)."""
+        try:
+            frame = self._decoder.decode(data)
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+            return Malformed(str(error))
+        if frame.type == "market_data":
+            return self._tick(frame, received_ns, market_ns)
+        if frame.type == "subscribe":
+            return _acknowledged(frame)
+        if frame.status == "error":
+            return ServerError(str(frame.code) or "UNNAMED", str(frame.message))
+        return None
+
+    def _tick(self, frame: _Envelope, received_ns: int, market_ns: int) -> Tick | Malformed:
+        data = frame.data
+        if data is None or data.ltp is None or not frame.symbol or not frame.exchange:
+            return Malformed("market_data without symbol, exchange or ltp")
+        instrument = f"{frame.exchange}:{frame.symbol}"
+        bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
+        ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
+        book = data.depth
+        if book is not None:
+            if book.buy:
+                bid, bid_quantity = book.buy[0].price, book.buy[0].quantity
+            if book.sell:
+                ask, ask_quantity = book.sell[0].price, book.sell[0].quantity
+        quote = Quote(
+            instrument,
+            market_ns,
+            received_ns,
+            data.ltp,
+            bid or None,
+            ask or None,
+            int(bid_quantity) if bid_quantity and bid else None,
+            int(ask_quantity) if ask_quantity and ask else None,
+            None if data.volume is None else int(data.volume),
+            _open_interest(frame, data),
+            data.open or None,
+            data.high or None,
+            data.low or None,
+            data.close or data.prev_close or None,
+            exchange_time(data.ltt),
+        )
+        return Tick(quote, book)
+
+
+def depth_of(tick: Tick, levels: int) -> Depth | None:
+    """The best `levels` of both sides, None if the frame had none. Apart from `parse`: only the newest is wanted."""
+    if tick.book is None:
+        return None
+    quote = tick.quote
+    bids, asks = _side(tick.book.buy, levels), _side(tick.book.sell, levels)
+    return Depth(quote.instrument, quote.market_ns, quote.received_ns, bids, asks)
+
+
+def _side(levels: list[_Level], most: int) -> tuple[DepthLevel, ...]:
+    return tuple(
+        DepthLevel(level.price, int(level.quantity), int(level.orders or 0))
+        for level in levels[:most]
+        if level.price > 0.0
+    )
+
+
+def exchange_time(value: float | str | None) -> int | None:
+    """A broker's trade time as ns: brokers send seconds, ms or µs, told apart by size; text and 0 are not known."""
+    if value is None or isinstance(value, str) or value <= 0:
+        return None
+    number = int(value)
+    if number < _MS_FROM:
+        return int(value * 1000) * 1_000_000
+    if number < _US_FROM:
+        return number * 1_000_000
+    return number * 1000 if number < _NS_FROM else number
+
+
+def _open_interest(frame: _Envelope, data: _Data) -> int | None:
+    # Zerodha's adapter reads the last ask level's order count as open interest in full ticks (seen in 2.0.2.1).
+    if data.depth is not None and frame.broker == "zerodha":
+        return None
+    value = data.open_interest or data.oi
+    return int(value) if value else None
+
+
+def _acknowledged(frame: _Envelope) -> Acknowledged:
+    accepted, refused = [], []
+    for item in frame.subscriptions:
+        instrument = f"{item.exchange}:{item.symbol}"
+        if item.status == "success":
+            accepted.append((instrument, str(item.mode)))
+        else:
+            refused.append((instrument, item.message or "no reason given"))
+    return Acknowledged(str(frame.request_id), tuple(accepted), tuple(refused))

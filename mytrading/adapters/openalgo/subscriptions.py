@@ -1,0 +1,201 @@
+"""Which instruments are subscribed at the market socket, in which mode, and what must be sent to make it so.
+
+Used by the feed; knows the forms that servers accept, sends nothing itself. The one rule: an instrument counts as
+subscribed only when the server named it in an answer, and on a new connection nothing is subscribed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mytrading.adapters.openalgo.market_feed import Acknowledged
+
+QUOTE, DEPTH = "Quote", "Depth"
+ANSWER_NS = 15_000_000_000
+"""A server was seen to freeze for 10 s: before this an unanswered request is not repeated."""
+FIRST_RETRY_NS = 5_000_000_000
+LONGEST_RETRY_NS = 300_000_000_000
+
+Request = dict[str, Any]
+
+
+class _Item:
+    __slots__ = ("accepted", "error", "failures", "live", "mode", "not_before", "request", "sent_ns", "surplus")
+
+    def __init__(self) -> None:
+        self.mode = QUOTE
+        self.accepted = ""
+        self.request = ""
+        self.sent_ns = 0
+        self.not_before = 0
+        self.failures = 0
+        self.error = ""
+        self.live = False
+        self.surplus = False
+
+
+class Subscriptions:
+    """Wanted instruments and how far each is. All times are machine ns.
+
+    An instrument starts as Quote; `upgrade` asks for Depth, where a server's quotes lack bid and ask, and gives
+    Quote back once Depth frames flow. Beyond `most` instruments `want` refuses.
+    """
+
+    def __init__(self, most: int, batch: int, depth: bool) -> None:
+        self._most = most
+        self._batch = max(1, batch)
+        self._depth = depth
+        self._items: dict[str, _Item] = {}
+        self._leaving: list[tuple[str, str]] = []
+        self._number = 0
+        self._pause_until = 0
+
+    def __contains__(self, instrument: str) -> bool:
+        return instrument in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def accepted(self) -> int:
+        """How many instruments the server has accepted."""
+        return sum(1 for item in self._items.values() if item.accepted)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Instruments the server refused, with its reason."""
+        return {name: item.error for name, item in self._items.items() if item.error}
+
+    def is_accepted(self, instrument: str) -> bool:
+        """True once the server named the instrument in an answer on this connection."""
+        item = self._items.get(instrument)
+        return item is not None and bool(item.accepted)
+
+    def want(self, instrument: str) -> bool:
+        """Subscribe to one more; False if there is no room for it."""
+        if instrument not in self._items:
+            if len(self._items) >= self._most:
+                return False
+            self._items[instrument] = _Item()
+        return True
+
+    def drop(self, instrument: str) -> None:
+        """Nobody wants the instrument any more."""
+        item = self._items.pop(instrument, None)
+        if item is not None and item.accepted:
+            self._leaving.append((instrument, item.accepted))
+            if item.surplus:
+                self._leaving.append((instrument, QUOTE))
+
+    def reset(self) -> None:
+        """A new connection: everything has to be asked for again, refusals included."""
+        self._leaving.clear()
+        self._pause_until = 0
+        for item in self._items.values():
+            item.accepted, item.request, item.live, item.surplus = "", "", False, False
+            item.not_before = item.failures = 0
+
+    def upgrade(self, instrument: str) -> None:
+        """Quotes of this instrument have neither bid nor ask: ask for Depth, unless that is off or was refused."""
+        item = self._items.get(instrument)
+        if item is not None and self._depth and item.mode == QUOTE and not item.error:
+            item.mode, item.surplus, item.request = DEPTH, bool(item.accepted), ""
+
+    def full_frame(self, instrument: str) -> None:
+        """A Depth frame came: the quotes beside it can go."""
+        item = self._items.get(instrument)
+        if item is not None and item.mode == DEPTH and not item.live:
+            item.live = True
+            if item.surplus:
+                item.surplus = False
+                self._leaving.append((instrument, QUOTE))
+
+    def depth_flows(self, instrument: str) -> bool:
+        """True if Depth frames come, so that a frame without a book is an older echo of one."""
+        item = self._items.get(instrument)
+        return item is not None and item.live
+
+    def next_request(self, machine_ns: int) -> Request | None:
+        """The next message to send, of at most one batch; None when nothing is to be said now."""
+        if machine_ns < self._pause_until:
+            return None
+        due = [(name, item) for name, item in self._items.items() if _due(item, machine_ns)]
+        if due:
+            mode = due[0][1].mode
+            batch = [(name, item) for name, item in due if item.mode == mode][: self._batch]
+            return self._subscribe(batch, mode, machine_ns)
+        if self._leaving:
+            batch_out, self._leaving = self._leaving[: self._batch], self._leaving[self._batch :]
+            # The mode counts per entry; one on top of the message is ignored, and the default is Quote.
+            return {"action": "unsubscribe", "symbols": [{**_named(name), "mode": mode} for name, mode in batch_out]}
+        return None
+
+    def _subscribe(self, batch: list[tuple[str, _Item]], mode: str, machine_ns: int) -> Request:
+        self._number += 1
+        request = f"s{self._number}"
+        for _, item in batch:
+            item.request, item.sent_ns = request, machine_ns
+        symbols = [_named(name) for name, _ in batch]
+        return {"action": "subscribe", "symbols": symbols, "mode": mode, "request_id": request}
+
+    def answered(self, answer: Acknowledged, machine_ns: int) -> list[str]:
+        """Take an answer in; returns the instruments whose data now flow and did not before."""
+        news = []
+        for instrument, mode in answer.accepted:
+            item = self._items.get(instrument)
+            if item is not None:
+                if not item.accepted:
+                    news.append(instrument)
+                item.accepted = mode or item.mode
+                item.request, item.error, item.failures = "", "", 0
+        for instrument, reason in answer.refused:
+            self._refuse(instrument, reason, machine_ns)
+        for instrument in self._unnamed(answer):
+            self._refuse(instrument, "the server's answer does not name it", machine_ns)
+        return news
+
+    def _unnamed(self, answer: Acknowledged) -> Iterable[str]:
+        if not answer.request_id:
+            return []
+        return [name for name, item in self._items.items() if item.request == answer.request_id]
+
+    def _refuse(self, instrument: str, reason: str, machine_ns: int) -> None:
+        item = self._items.get(instrument)
+        if item is None:
+            return
+        item.request = ""
+        if item.accepted:
+            # Depth was refused and Quote still flows: that is what there is.
+            item.mode, item.surplus, item.error = QUOTE, False, f"no depth: {reason}"
+            return
+        item.error = reason
+        item.failures += 1
+        item.not_before = machine_ns + _retry(item.failures)
+
+    def failed(self, machine_ns: int) -> None:
+        """An error frame, which names no request: whatever waits for an answer is asked for again later."""
+        self._pause_until = machine_ns + FIRST_RETRY_NS
+        for item in self._items.values():
+            if item.request:
+                item.request = ""
+                item.failures += 1
+                item.not_before = machine_ns + _retry(item.failures)
+
+
+def _due(item: _Item, machine_ns: int) -> bool:
+    if item.accepted == item.mode or machine_ns < item.not_before:
+        return False
+    return not item.request or machine_ns - item.sent_ns >= ANSWER_NS
+
+
+def _retry(failures: int) -> int:
+    return min(LONGEST_RETRY_NS, FIRST_RETRY_NS << min(failures - 1, 10))
+
+
+def _named(instrument: str) -> dict[str, str]:
+    exchange, _, symbol = instrument.partition(":")
+    return {"symbol": symbol, "exchange": exchange}

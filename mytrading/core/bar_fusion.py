@@ -1,0 +1,144 @@
+"""Where live bars join fetched history: no gap, no bar twice, none that missed the beginning of its minute.
+
+Used by the feed for the instruments it keeps history of. After a start or a loss of the socket the live bars of an
+instrument are held until history has filled what was missed, the minute in which data came back included. The one
+rule: bars leave here in the order of their start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mytrading.core.bars import Closed
+from mytrading.messages.market import Bar
+
+TRIES = 3
+PATIENCE_NS = 10_000_000_000
+"""Machine time for which live bars wait for history at most."""
+
+
+class Fetch(NamedTuple):
+    """History of an instrument is wanted, of bars that end by `upto_ns` (market)."""
+
+    instrument: str
+    upto_ns: int
+
+
+class _Join:
+    __slots__ = ("asked", "deadline", "due_ns", "held", "holding", "tries", "upto_ns")
+
+    def __init__(self) -> None:
+        self.held: list[Closed] = []
+        self.holding = True
+        self.asked = False
+        self.due_ns: int | None = None
+        self.upto_ns = 0
+        self.deadline = 0
+        self.tries = 0
+
+
+class Fusion:
+    """One join per instrument. `gaps` counts minutes that neither we nor history saw from their beginning."""
+
+    def __init__(self, margin_ns: int) -> None:
+        """History is asked for `margin_ns` of market time after the minute it is wanted for."""
+        self.margin_ns = margin_ns
+        self._joins: dict[str, _Join] = {}
+        self.gaps = 0
+
+    def __contains__(self, instrument: str) -> bool:
+        return instrument in self._joins
+
+    @property
+    def holding(self) -> list[str]:
+        """Instruments whose live bars wait for history."""
+        return [name for name, join in self._joins.items() if join.holding]
+
+    def add(self, instrument: str) -> None:
+        """Keep history of an instrument; its bars are held until `resume` and a fetch."""
+        self._joins.setdefault(instrument, _Join())
+
+    def interrupt(self) -> None:
+        """The socket is lost: whatever comes next has a gap before it."""
+        for join in self._joins.values():
+            join.holding, join.due_ns = True, None
+
+    def resume(self, instrument: str, upto_ns: int) -> None:
+        """Data of the instrument flow again, and are whole from `upto_ns` (market, the end of a minute) on."""
+        join = self._joins.get(instrument)
+        if join is not None:
+            join.holding, join.asked, join.tries, join.deadline = True, False, 0, 0
+            join.upto_ns, join.due_ns = upto_ns, upto_ns + self.margin_ns
+
+    def offer(self, closed: Closed) -> list[Bar]:
+        """A live bar closed; returns what may be delivered now."""
+        join = self._joins.get(closed.bar.instrument)
+        if join is not None and join.holding:
+            join.held.append(closed)
+            return []
+        if closed.whole:
+            return [closed.bar]
+        self.gaps += join is not None
+        return []
+
+    def due(self, now_ns: int, machine_ns: int) -> list[Fetch]:
+        """Fetches to begin now."""
+        fetches = []
+        for name, join in self._joins.items():
+            if join.holding and not join.asked and join.due_ns is not None and now_ns >= join.due_ns:
+                join.asked = True
+                join.deadline = join.deadline or machine_ns + PATIENCE_NS
+                fetches.append(Fetch(name, join.upto_ns))
+        return fetches
+
+    def filled(self, fetch: Fetch, fetched: Sequence[Bar], new: Sequence[Bar], now_ns: int) -> list[Bar]:
+        """History answered: `fetched` in all, of which `new` were not in the store; returns what may be delivered."""
+        join = self._waiting(fetch)
+        if join is None:
+            return []
+        known = {bar.start_ns for bar in fetched}
+        missing = any(not closed.whole and closed.bar.start_ns not in known for closed in join.held)
+        if missing and self._again(join, now_ns):
+            return []
+        return self._release(join, {bar.start_ns: bar for bar in new}, known)
+
+    def failed(self, fetch: Fetch, now_ns: int) -> list[Bar]:
+        """History did not answer; it is asked again, and after the last time the live bars go on alone."""
+        join = self._waiting(fetch)
+        if join is None or self._again(join, now_ns):
+            return []
+        return self._release(join, {}, set())
+
+    def overdue(self, machine_ns: int) -> list[Bar]:
+        """Live bars that have waited long enough."""
+        bars: list[Bar] = []
+        for join in self._joins.values():
+            if join.holding and join.deadline and machine_ns >= join.deadline:
+                bars += self._release(join, {}, set())
+        return bars
+
+    def _waiting(self, fetch: Fetch) -> _Join | None:
+        """The join a fetch was for, unless it was given up or interrupted since."""
+        join = self._joins.get(fetch.instrument)
+        asked = join is not None and join.holding and join.asked and join.upto_ns == fetch.upto_ns
+        return join if asked and join is not None and join.due_ns is not None else None
+
+    def _again(self, join: _Join, now_ns: int) -> bool:
+        join.tries += 1
+        if join.tries >= TRIES:
+            return False
+        join.asked, join.due_ns = False, now_ns + self.margin_ns
+        return True
+
+    def _release(self, join: _Join, repaired: dict[int, Bar], known: set[int]) -> list[Bar]:
+        bars = []
+        for closed in join.held:
+            if closed.whole:
+                bars.append(closed.bar)
+            elif (bar := repaired.get(closed.bar.start_ns)) is not None:
+                bars.append(bar)
+            elif closed.bar.start_ns not in known:
+                self.gaps += 1
+        join.held, join.holding, join.asked, join.due_ns, join.deadline = [], False, False, None, 0
+        return bars
