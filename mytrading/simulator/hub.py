@@ -39,6 +39,11 @@ class Client:
         self._wake = asyncio.Event()
         self._hopeless = False
 
+    @property
+    def waiting(self) -> int:
+        """Frames still queued."""
+        return len(self._queue)
+
     def send(self, body: object) -> None:
         """Queue a reply or an order update: never dropped."""
         self.put(None, _encode(body))

@@ -162,19 +162,28 @@ def test_muted_feed_sends_nothing_and_dropped_feed_closes(simulator: RunningSimu
     simulator.call("/sim/fault", kind="ws_mute", count=0)
 
 
-def test_client_that_reads_nothing_blocks_nobody(tmp_path: Path) -> None:
-    with start_simulator(tmp_path, speed=1) as running:
-        running.call("/sim/pause", paused=True)
+def test_client_that_reads_nothing_blocks_nobody_and_then_gets_the_newest(tmp_path: Path) -> None:
+    with start_simulator(tmp_path, speed=400) as running:
+        rows = running.get("/api/v1/instruments", "&exchange=NFO")[1]["data"]
+        near = [{"symbol": row["symbol"], "exchange": "NFO"} for row in rows[10:40]]
         with closing(Listener(running.ws)) as slow, closing(Listener(running.ws)) as quick:
             slow.socket.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            for one in (slow, quick):
+            for one, wanted, mode in ((slow, near, 3), (quick, [NIFTY], 1)):
                 one.ask(action="authenticate", api_key=API_KEY)
-                one.ask(action="subscribe", symbols=[SBIN], mode=3)
-            for step in range(2000):
-                running.push("SBIN", 1000.0 + step % 7 * 0.05, hold=False)
-            running.push("SBIN", 1111.0)
-            assert quick.until(lambda frame: frame["data"]["ltp"] == 1111.0)
-            assert slow.until(lambda frame: frame["data"]["ltp"] == 1111.0)
+                one.socket.send(json.dumps({"action": "subscribe", "symbols": wanted, "mode": mode}))
+            eventually(lambda: running.get("/sim/state")[1]["data"]["frames"] > 25_000, 30)
+            state = running.get("/sim/state")[1]["data"]
+            running.call("/sim/pause", paused=True)
+            last = eventually(lambda: running.get("/sim/state")[1]["data"])["market_ns"] // 1_000_000
+            assert quick.until(lambda frame: _time(frame) > state["market_ns"] // 1_000_000 - 60_000)
+            read = 0
+            while _time(slow.until(lambda frame: "data" in frame)) < last - 300_000:
+                read += 1
+            assert read < 24_000
+
+
+def _time(frame: Frame) -> int:
+    return int(frame["data"]["timestamp"]) if "data" in frame else 0
 
 
 def test_replay_sends_every_tick_of_the_file_in_order(tmp_path: Path) -> None:

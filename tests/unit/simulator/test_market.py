@@ -1,0 +1,111 @@
+"""The generated market: the same from the same seed, joined over days, and equal live and in history."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.simulator.market.history import History
+from mytrading.simulator.market.replay import BadTickFile, read_ticks
+from mytrading.simulator.market.world import World
+from tests.support import ROOT
+
+ANCHOR = date(2025, 12, 3)
+CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
+FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
+TICKS = ROOT / "tests/data/ticks-2024-03-13.csv.gz"
+
+
+def world(seed: int = 3) -> World:
+    return World(CALENDAR, FACTS, seed, ANCHOR)
+
+
+@cache
+def shared() -> World:
+    return world()
+
+
+def nifty() -> Instrument:
+    found = shared().listing(ANCHOR).get("NSE_INDEX:NIFTY")
+    assert found is not None
+    return found
+
+
+def test_same_seed_gives_the_same_day_whatever_was_asked_before() -> None:
+    later = date(2025, 12, 9)
+    first, second = world(), world()
+    first.day(ANCHOR).series(nifty())
+    assert (first.day(later).series(nifty()).ltp == second.day(later).series(nifty()).ltp).all()
+    assert (world(4).day(later).series(nifty()).ltp != second.day(later).series(nifty()).ltp).any()
+
+
+@pytest.mark.parametrize("day", [date(2025, 11, 20), ANCHOR, date(2025, 12, 9)])
+def test_close_leads_to_the_next_open_without_a_leap(day: date) -> None:
+    following = CALENDAR.next_trading_day("NSE", day)
+    assert shared().opening("NIFTY", following) / shared().closing("NIFTY", day) == pytest.approx(1.0, abs=0.02)
+
+
+def test_minute_bars_of_history_are_those_of_the_live_ticks() -> None:
+    market = shared().day(ANCHOR)
+    option = shared().listing(ANCHOR).option("NIFTY", "", "ATM", InstrumentKind.CE, shared().opening("NIFTY", ANCHOR))
+    for instrument in (nifty(), option):
+        live = [market.quote(instrument, index).ltp for index in range(60, 120)]
+        bar = History(shared()).rows(instrument, 1, ANCHOR, ANCHOR, int(market.times[500]))[1]
+        assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (live[0], max(live), min(live), live[-1])
+
+
+def test_forming_bar_ends_at_the_present_tick() -> None:
+    market = shared().day(ANCHOR)
+    rows = History(shared()).rows(nifty(), 5, ANCHOR, ANCHOR, int(market.times[430]))
+    assert len(rows) == 2
+    assert rows[-1]["close"] == market.quote(nifty(), 430).ltp
+
+
+def test_quote_stands_inside_its_spread_and_range() -> None:
+    market, listed = shared().day(ANCHOR), shared().listing(ANCHOR)
+    for instrument in list(listed)[1:40]:
+        quote = market.quote(instrument, 5000)
+        assert quote.bid <= quote.ltp < quote.ask
+        assert quote.low <= quote.ltp <= quote.high
+        assert quote.volume > 0
+
+
+def test_averages_cross_often_enough_to_trade() -> None:
+    market = shared().day(ANCHOR)
+    rows = History(shared()).rows(nifty(), 1, ANCHOR, ANCHOR, int(market.times[-1]))
+    closes = [float(row["close"]) for row in rows]
+    above = [sum(closes[i - 2 : i + 1]) / 3 > sum(closes[i - 7 : i + 1]) / 8 for i in range(7, len(closes))]
+    assert sum(a != b for a, b in itertools.pairwise(above)) > 20
+
+
+def test_file_of_ticks_is_read_whole() -> None:
+    ticks = read_ticks(TICKS)
+    assert (ticks.day, ticks.bid, ticks.volume) == (date(2024, 3, 13), None, None)
+    assert len(ticks.times) == len(ticks.ltp) > 20_000
+    replayed = World(CALENDAR, FACTS, 1, ticks.day, ticks)
+    assert replayed.opening("NIFTY", ticks.day) == pytest.approx(float(ticks.ltp[0]), rel=0.01)
+    assert replayed.listing(ticks.day).future("NIFTY").lot_size == 50
+
+
+def test_optional_columns_are_read_and_zones_respected(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("timestamp,ltp,bid,ask,volume\n2024-03-13T03:45:00+00:00,10,9.5,10.5,7\n", encoding="utf-8")
+    ticks = read_ticks(file)
+    assert ticks.bid is not None
+    assert ticks.volume is not None
+    assert (ticks.bid[0], ticks.volume[0], ticks.times[0]) == (9.5, 7, 1_710_301_500_000_000_000)
+
+
+def test_file_that_is_no_gzip_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv.gz"
+    file.write_bytes(b"plain text")
+    with pytest.raises(BadTickFile, match="expected a CSV of ticks"):
+        read_ticks(file)
