@@ -115,6 +115,7 @@ class MarketClock:
         last = self._last
         if last is None:
             return machine_ns
+        machine_ns = max(machine_ns, last.machine_ns)  # a segment that begins later: until then the market stands
         if last.speed == 1.0:
             return last.market_ns + machine_ns - last.machine_ns
         return last.market_ns + int((machine_ns - last.machine_ns) * last.speed)

@@ -1,162 +1,203 @@
-"""Supervisor from code: its environment, its start, its XML-RPC over the unix socket, and its revival.
+"""Starting and reaching supervisor, the parent of every process of a stack.
 
-Used by the orchestrator and, when supervisord itself was killed, by the watchdog, so it loads nothing heavy. The one
-rule: processes are ended through supervisor, or by a pid that provably is ours (it holds the lock of our state folder).
+Used by the orchestrator, by the command line, and by the watchdog when supervisor itself was killed. The one rule: it
+loads nothing that a small daemon would not carry anyway.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
-import shlex
-import signal
+import socket
 import subprocess
 import sys
 import time
-from http.client import HTTPException
+import xmlrpc.client
 from pathlib import Path
-from typing import Any
-from xmlrpc.client import Error as RpcError
-from xmlrpc.client import ServerProxy
+from typing import Any, NamedTuple
 
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
-from mytrading.messages.streams import ALL
-from mytrading.runtime.lock import InstanceLock, holder
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
 
-SIMULATOR = "simulator"
-RPC_FAILURES = (OSError, RpcError, HTTPException)
+PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "watchdog")
+"""Every program of supervisord.conf, in the order in which they start."""
+
+START_SECONDS = 10.0
+_POLL = 0.02
+_PRIVATE = ("KEY", "PASSWORD", "SECRET", "TOKEN")
 
 
-class SupervisorGone(Exception):
-    """Supervisord does not answer: the stack is not running."""
+class SupervisorFailed(Exception):
+    """Supervisor did not start or does not answer; the message says where to look."""
+
+
+class Program(NamedTuple):
+    """What supervisor says of one process: its state (RUNNING, BACKOFF, EXITED, FATAL, …), pid and last exit code."""
+
+    name: str
+    state: str
+    pid: int
+    exit_code: int
+    problem: str
+
+
+def socket_path(config: RunConfig) -> Path:
+    """Supervisor's control socket."""
+    return Path(config.runtime_dir) / "supervisor.sock"
+
+
+def log_path(config: RunConfig) -> Path:
+    """Supervisor's own log of this run."""
+    return config.state / "supervisord.log"
+
+
+def lock_path(config: RunConfig) -> Path:
+    """The lock that supervisor holds while it lives."""
+    return config.lock_dir / "supervisord.lock"
+
+
+def supervisor_pid(config: RunConfig) -> int:
+    """The pid of the stack's supervisor, 0 if none runs."""
+    pid = holder(lock_path(config))
+    return int(pid) if pid is not None and pid.isdigit() else 0
+
+
+def holders(config: RunConfig) -> dict[str, int]:
+    """The pid of every process of the stack that lives, by program, whether supervisor does or not."""
+    pids = {name: holder(config.lock_dir / f"{name}.lock") for name in PROGRAMS}
+    return {name: int(pid) for name, pid in pids.items() if pid is not None and pid.isdigit()}
 
 
 def environment(config: RunConfig) -> dict[str, str]:
-    """The environment in which supervisord.conf makes sense."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")},
-        "MYTRADING_HOME": config.home,
+    """The environment of supervisor and its programs: this process's without secrets, and the places of the run."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("OPENALGO_") and not any(word in name.upper() for word in _PRIVATE)
+    }
+    return kept | {
         "MYTRADING_PYTHON": sys.executable,
+        "MYTRADING_HOME": config.home,
+        "MYTRADING_RUN": str(config.state / RUN_FILE),
         "MYTRADING_STATE_DIR": config.state_dir,
         "MYTRADING_RUNTIME": config.runtime_dir,
-        "MYTRADING_LOGS": config.log_dir,
-        "MYTRADING_RUN": str(config.state / RUN_FILE),
+        "MYTRADING_LOG_DIR": config.log_dir,
         "MYTRADING_SIMULATOR": "true" if config.simulator.embedded else "false",
-        "MYTRADING_SIMULATOR_ARGS": shlex.join(simulator_arguments(config)),
-        "PYTHONUNBUFFERED": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
     }
 
 
-def simulator_arguments(config: RunConfig) -> list[str]:
-    """The embedded simulator's command line; its ports are fixed, so that it comes back where it was."""
-    rules = config.simulator
-    arguments = [
-        "--rest-port", str(rules.rest_port),
-        "--ws-port", str(rules.ws_port),
-        "--api-key", config.venue.api_key,
-        "--seed", str(rules.seed),
-        "--speed", str(rules.speed),
-        "--state-dir", str(config.state / SIMULATOR),
-        "--clock", str(config.clock_path),
-        "--config-dir", str(Path(config.home) / "config"),
-    ]  # fmt: skip
-    return [*arguments, "--replay", rules.replay] if rules.replay else arguments
+def revive(config: RunConfig) -> int:
+    """Start supervisor unless it lives; returns its pid. Safe to call from several processes at once.
 
-
-def programs(config: RunConfig) -> tuple[str, ...]:
-    """The programs of this run, in the order in which they start."""
-    return (SIMULATOR, *ALL) if config.simulator.embedded else ALL
-
-
-def start(config: RunConfig) -> subprocess.Popen[bytes]:
-    """Start supervisord in a session of its own, so that it outlives the terminal."""
-    socket = Path(config.runtime_dir, "supervisor.sock")
-    socket.unlink(missing_ok=True)
-    config.lock_dir.mkdir(parents=True, exist_ok=True)
-    Path(config.log_dir).mkdir(parents=True, exist_ok=True)
-    console = Path(config.log_dir, "console-supervisord.log")
-    with console.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-c", _SUPERVISORD, "-n", "-c", str(Path(config.home, "supervisord.conf"))],
-            env=environment(config),
-            cwd=config.home,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-
-
-_SUPERVISORD = "import warnings; warnings.simplefilter('ignore'); from supervisor.supervisord import main; main()"
-
-
-def rpc(config: RunConfig) -> Any:
-    """Supervisor's XML-RPC proxy over the unix socket (`.supervisor.getAllProcessInfo()` and so on)."""
-    from supervisor.xmlrpc import SupervisorTransport  # loads late: the watchdog needs it once in a blue moon
-
-    socket = f"unix://{config.runtime_dir}/supervisor.sock"
-    return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, serverurl=socket))
-
-
-def process_info(config: RunConfig) -> dict[str, dict[str, Any]]:
-    """What supervisor says of each program, by name; raises `SupervisorGone`."""
+    Raises `SupervisorFailed` when it does not answer within ten seconds.
+    """
+    lock = InstanceLock(config.lock_dir / "start.lock")
     try:
-        return {row["name"]: row for row in rpc(config).supervisor.getAllProcessInfo()}
-    except RPC_FAILURES as error:
-        raise SupervisorGone(f"supervisord does not answer on {config.runtime_dir}/supervisor.sock: {error}") from error
-
-
-def supervisord_pid(config: RunConfig) -> int | None:
-    """The pid of the running supervisord of this state folder, None if there is none."""
+        lock.acquire(wait_s=START_SECONDS)
+    except AlreadyRunning as error:
+        raise SupervisorFailed(f"another process is starting the stack since {START_SECONDS:.0f} s: {error}") from error
     try:
-        return int(rpc(config).supervisor.getPID())
-    except RPC_FAILURES:
-        return None
-
-
-def stop_program(config: RunConfig, name: str) -> bool:
-    """Stop one program for good; false if supervisor does not answer or it was stopped already."""
-    try:
-        return bool(rpc(config).supervisor.stopProcess(name, False))
-    except RPC_FAILURES:
-        return False
-
-
-def revive(config: RunConfig) -> bool:
-    """Start a new supervisord if the old one was killed; true if this call did. Safe to call from several places."""
-    lock = InstanceLock(config.lock_dir / "revive.lock")
-    lock.acquire(wait_s=10.0)
-    try:
-        if supervisord_pid(config) is not None or (config.state / "stopping").exists():
-            return False
-        start(config)
-        deadline = time.monotonic() + 10.0
-        while supervisord_pid(config) is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return True
+        if pid := supervisor_pid(config):
+            return pid
+        socket_path(config).unlink(missing_ok=True)
+        return _launch(config)
     finally:
         lock.release()
 
 
-def leftovers(config: RunConfig) -> dict[str, int]:
-    """Daemons that still hold their lock, by name: what a killed supervisord left behind."""
-    held = {name: holder(config.lock_dir / f"{name}.lock") for name in (*ALL, SIMULATOR)}
-    return {name: int(pid) for name, pid in held.items() if pid and pid.isdigit()}
+def _launch(config: RunConfig) -> int:
+    Path(config.log_dir).mkdir(parents=True, exist_ok=True)
+    errors = config.state / "supervisord.err"
+    with errors.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mytrading.runtime.supervisord", str(Path(config.home) / "supervisord.conf")],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=config.home,
+            env=environment(config),
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            said = errors.read_text(errors="replace").strip().splitlines()
+            raise SupervisorFailed(
+                f"supervisor ended with code {process.returncode}: {said[-1] if said else 'no word'}"
+            )
+        if supervisor_pid(config) == process.pid and answers(config):
+            return process.pid
+        time.sleep(_POLL)
+    raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
 
 
-def end(pids: dict[str, int], config: RunConfig, wait_s: float = 6.0) -> None:
-    """SIGTERM these daemons, and SIGKILL those that still hold their lock after `wait_s`."""
-    for pid in pids.values():
-        _signal(pid, signal.SIGTERM)
-    deadline = time.monotonic() + wait_s
-    while (left := leftovers(config)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for name, pid in left.items():
-        if name in pids:
-            _signal(pid, signal.SIGKILL)
-
-
-def _signal(pid: int, number: int) -> None:
+def answers(config: RunConfig) -> bool:
+    """True if supervisor takes requests."""
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
+        connect(config).supervisor.getState()
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        return False
+    return True
+
+
+def programs(config: RunConfig) -> dict[str, Program]:
+    """All programs by name; empty if supervisor does not answer."""
+    try:
+        found: Any = connect(config).supervisor.getAllProcessInfo()
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        return {}
+    return {
+        row["name"]: Program(row["name"], row["statename"], row["pid"], row["exitstatus"], row["spawnerr"])
+        for row in found
+    }
+
+
+def stop_program(config: RunConfig, name: str) -> None:
+    """Stop one program and do not start it again; a supervisor that does not answer is passed over."""
+    try:
+        connect(config).supervisor.stopProcess(name, False)
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
         return
+
+
+def spawns(config: RunConfig) -> dict[str, int]:
+    """How often each program has been started since `up`, from supervisor's log."""
+    counts: dict[str, int] = {}
+    try:
+        text = log_path(config).read_text(errors="replace")
+    except OSError:
+        return counts
+    for line in text.splitlines():
+        _, found, rest = line.partition("spawned: '")
+        if found:
+            name = rest.partition("'")[0]
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def connect(config: RunConfig) -> xmlrpc.client.ServerProxy:
+    """Supervisor's XML-RPC; calls raise `OSError` when nobody listens."""
+    return xmlrpc.client.ServerProxy("http://supervisor", transport=_UnixTransport(str(socket_path(config))))
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("supervisor", timeout=10.0)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002
+        return _UnixConnection(self._path)

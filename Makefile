@@ -1,0 +1,49 @@
+# Everything runs from .venv, which the first target that needs it makes. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FAST := tests/unit tests/property tests/contract
+ARGS ?=
+
+.PHONY: help setup paper test test-fast bench lint clean
+
+help:
+	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
+	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
+	@echo 'make test        lint, types, all tests with coverage'
+	@echo 'make test-fast   unit, property and contract tests'
+	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
+	@echo 'make lint        ruff and mypy'
+	@echo 'make clean       remove .venv, caches and logs (never the state of a stack)'
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+paper: $(STAMP)
+	@$(BIN)/mytrading up --simulator $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -q $(FAST) $(ARGS)
+
+bench: $(STAMP)
+	$(BIN)/mytrading bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find logs -type f ! -name .gitkeep -delete

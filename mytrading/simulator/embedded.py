@@ -1,0 +1,68 @@
+"""The simulator as a program of the stack: options from the run file, one instance, gone when its parent is.
+
+Started by supervisord.conf for `up --simulator` and `up --replay`. The one rule: an orphan ends itself within a second,
+so that the port is free for the simulator that a new supervisor starts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.simulator.main import run
+from mytrading.simulator.options import BadOption, Options
+
+EXIT_CONFIG = 78
+EXIT_RUNNING = 75
+_LOOK_SECONDS = 0.5
+
+
+def options_of(config: RunConfig) -> Options:
+    """What the run file says of the simulator."""
+    rules = config.simulator
+    return Options(
+        api_key=config.venue.api_key,
+        rest_port=rules.rest_port,
+        ws_port=rules.ws_port,
+        seed=rules.seed,
+        speed=rules.speed,
+        replay=Path(rules.replay) if rules.replay else None,
+        state_dir=config.state,
+        clock=config.clock_path,
+        config_dir=Path(config.home) / "config",
+        capital=rules.capital,
+    )
+
+
+def _end_when_orphaned(parent: int) -> None:
+    wait = threading.Event()
+    while os.getppid() == parent:
+        wait.wait(_LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> int:
+    """Serve until stopped; 78 for options that cannot work."""
+    parent = os.getppid()
+    try:
+        config = decode_run_config(Path(os.environ["MYTRADING_RUN"]))
+        lock = InstanceLock(config.lock_dir / "simulator.lock")
+        lock.acquire(wait_s=6.0)
+        threading.Thread(target=_end_when_orphaned, args=(parent,), daemon=True).start()
+        run(options_of(config))
+    except AlreadyRunning as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_RUNNING
+    except (RunConfigError, BadOption, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
