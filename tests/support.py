@@ -42,7 +42,7 @@ class RunningSimulator:
     ws: str
     api_key: str = API_KEY
 
-    def call(self, route: str, **fields: Any) -> tuple[int, dict[str, Any]]:
+    def call(self, route: str, /, **fields: Any) -> tuple[int, dict[str, Any]]:
         """Status and body of POST /api/v1/`route` (or of a path starting with /), with the key."""
         return self.raw(route, json.dumps({"apikey": self.api_key, **fields}).encode())
 

@@ -37,12 +37,10 @@ async def placeorder(call: Call) -> Reply:
         if fault.placed:
             _place(venue, fields, call.received_ns)
         return with_mode(success(orderid=None), analyze=venue.analyze)
-    if (fault := faults.get("reject")) is not None and not fault.late:
-        faults.take("reject")
-        return with_mode(error(400, fault.reason), analyze=venue.analyze)
-    reply = _place(venue, fields, call.received_ns)
-    if reply.status == 200 and (fault := faults.take("reject")) is not None:
-        venue.reject(reply.body["orderid"], fault.reason)
+    rejected = faults.take("reject", "placeorder")
+    if rejected is not None and not rejected.late:
+        return with_mode(error(400, rejected.reason), analyze=venue.analyze)
+    reply = _place(venue, fields, call.received_ns, rejected.reason if rejected is not None else "")
     return await spoiled(venue, "placeorder", reply)
 
 
@@ -59,7 +57,7 @@ async def spoiled(venue: Venue, route: str, reply: Reply) -> Reply:
     return reply
 
 
-def _place(venue: Venue, fields: Fields, received_ns: int) -> Reply:
+def _place(venue: Venue, fields: Fields, received_ns: int, late_rejection: str = "") -> Reply:
     request = OrderRequest(
         instrument=instrument_id(fields["exchange"], fields["symbol"]),
         side=Side(fields["action"].upper()),
@@ -70,7 +68,7 @@ def _place(venue: Venue, fields: Fields, received_ns: int) -> Reply:
         trigger_price=fields["trigger_price"],
         strategy=fields["strategy"],
     )
-    result = venue.place(request)
+    result = venue.place(request, late_rejection)
     order_id = result.order_id
     venue.received.append(
         {

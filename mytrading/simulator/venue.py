@@ -88,9 +88,10 @@ class Venue:
         quote = self.quote(listed) if listed is not None else None
         return Mark(quote.ltp, quote.bid, quote.ask) if quote is not None else None
 
-    def place(self, request: OrderRequest) -> BookOrder | Refusal:
-        """Place an order."""
-        result, changes = self.exchange.place(request, self.mark(request.instrument), self.clock.now())
+    def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | Refusal:
+        """Place an order; with `late_rejection` it is accepted, then rejected in the book."""
+        mark = self.mark(request.instrument)
+        result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
         self.commit(changes)
         return result
 
@@ -107,10 +108,6 @@ class Venue:
         result, changes = self.exchange.cancel(order_id, self.clock.now())
         self.commit(changes)
         return result
-
-    def reject(self, order_id: str, reason: str) -> None:
-        """Reject an accepted order, as a broker's risk desk does."""
-        self.commit(self.exchange.reject(order_id, reason, self.clock.now()))
 
     def commit(self, changes: Changes, *, tell_open: bool = True) -> None:
         """Store a change, then tell the order listeners."""

@@ -219,6 +219,29 @@ def test_fault_success_without_an_id_places_nothing(simulator: RunningSimulator)
     assert len(simulator.call("orderbook")[1]["data"]["orders"]) == before
 
 
+def test_fault_late_rejection_is_accepted_then_rejected_in_the_book(simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="reject", late=True, reason="margin call")
+    _, body = patient(simulator)
+    assert body["status"] == "success"
+    assert simulator.status(body["orderid"]) == "rejected"
+    simulator.call("/sim/fault", kind="reject", reason="not today")
+    assert patient(simulator)[1]["message"] == "not today"
+
+
+def test_fault_on_one_route_leaves_the_others_alone(simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="place_500_but_placed", route="cancelorder")
+    _, body = patient(simulator, pricetype="LIMIT", price=900)
+    assert simulator.call("cancelorder", strategy="T", orderid=body["orderid"])[0] == 500
+    assert simulator.status(body["orderid"]) == "cancelled"
+
+
+def test_live_mode_replies_carry_no_mode(simulator: RunningSimulator) -> None:
+    assert simulator.call("analyzer/toggle", mode=False)[1]["data"]["mode"] == "live"
+    assert "mode" not in simulator.call("orderbook")[1]
+    assert simulator.call("analyzer/toggle", mode=True)[1]["data"]["mode"] == "analyze"
+    assert simulator.call("orderbook")[1]["mode"] == "analyze"
+
+
 def test_fault_books_fail_then_recover(simulator: RunningSimulator) -> None:
     simulator.call("/sim/fault", kind="book_500", count=1)
     assert simulator.call("orderbook")[0] == 500

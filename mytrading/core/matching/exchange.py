@@ -44,10 +44,13 @@ class Exchange:
         """The instruments that have live orders and must be marked on every tick."""
         return self.desk.resting.keys()
 
-    def place(self, request: OrderRequest, mark: Mark | None, now: int) -> tuple[BookOrder | Refusal, Changes]:
+    def place(
+        self, request: OrderRequest, mark: Mark | None, now: int, late_rejection: str = ""
+    ) -> tuple[BookOrder | Refusal, Changes]:
         """Accept an order, and fill it if the mark allows; a `Refusal` leaves the books as they were.
 
-        Selling shares for delivery that are not held is the exception: it leaves a rejected row and its id.
+        Selling shares for delivery that are not held is the exception: it leaves a rejected row and its id. With
+        `late_rejection` the order is accepted and then rejected, as a broker's risk desk does.
         """
         desk = self.desk
         if problem := self._problem(request, mark, now):
@@ -63,7 +66,9 @@ class Exchange:
         waits = request.order_type in _STOPS
         status = BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN
         order = desk.open_order(request, status, now, mark.ltp, required)
-        if self._calendar.is_open(_exchange_of(request.instrument), now):
+        if late_rejection:
+            order = desk.end_order(order, BrokerStatus.REJECTED, now, late_rejection)
+        elif self._calendar.is_open(_exchange_of(request.instrument), now):
             order = self._work(order, mark, now, fresh=True)
         return order, desk.take_changes()
 
@@ -102,13 +107,6 @@ class Exchange:
         if not order.live:
             return Refusal(f"Cannot cancel order in {order.status} status"), desk.take_changes()
         return desk.end_order(order, BrokerStatus.CANCELLED, now), desk.take_changes()
-
-    def reject(self, order_id: str, reason: str, now: int) -> Changes:
-        """End a live order as the broker's risk desk would, after it was accepted."""
-        order = self.desk.orders.get(order_id)
-        if order is not None and order.live:
-            self.desk.end_order(order, BrokerStatus.REJECTED, now, reason)
-        return self.desk.take_changes()
 
     def on_mark(self, instrument: str, mark: Mark, now: int) -> Changes | None:
         """Work the live orders of an instrument at a new mark, oldest first; None if it has none."""
