@@ -28,7 +28,7 @@ _HORIZON_DAYS = 400
 _CACHE_LIMIT = 4096
 
 
-class UnknownExchange(ValueError):  # noqa: N818  (named by what the operator must do: name a known exchange)
+class UnknownExchange(ValueError):
     """An exchange that `config/calendar.toml` does not list."""
 
 

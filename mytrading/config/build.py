@@ -1,0 +1,181 @@
+"""From valid settings to the run file's content.
+
+Used by whoever starts a stack. The one rule: nothing is decided here that a user could want to set; settings say it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from mytrading.config.checks import start_problems, watched
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.settings import MessagingSettings, TradingSettings
+from mytrading.config.strategies import StrategyConfig
+from mytrading.messages.enums import Mode
+from mytrading.messages.runconfig import (
+    DataRules,
+    LogRules,
+    Messaging,
+    ProcessRules,
+    RateLimits,
+    RiskLimits,
+    RunConfig,
+    ServerMode,
+    SimulatorRules,
+    StrategyRun,
+    Venue,
+    VenueKind,
+    seal,
+)
+from mytrading.messages.streams import STREAMS, Pattern
+
+_ORDER_WORKERS = 4
+# A quote is never called stale within this much machine time, however fast the market clock runs.
+_STALE_FLOOR_SECONDS = 2.0
+
+
+def build_run_config(
+    settings: TradingSettings,
+    home: Path,
+    state_dir: Path,
+    runtime_dir: Path,
+    *,
+    rest_url: str = "",
+    ws_url: str = "",
+    api_key: str = "",
+) -> RunConfig:
+    """The run these settings describe; `ConfigurationError` when they may not be started.
+
+    The URLs and the key are those of the embedded simulator once it serves; without a key one is made up for it.
+    """
+    if problems := start_problems(settings):
+        raise ConfigurationError(problems)
+    return seal(
+        RunConfig(
+            profile=settings.profile,
+            mode=settings.system.mode,
+            system_name=settings.system.name,
+            home=str(home),
+            state_dir=str(state_dir),
+            runtime_dir=str(runtime_dir),
+            log_dir=str(home / settings.logging.directory),
+            venue=_venue(settings, rest_url, ws_url, api_key),
+            data=_data(settings),
+            strategies=tuple(_strategy(settings, strategy) for strategy in settings.running),
+            risk=_risk(settings),
+            rates=RateLimits(**settings.rates.model_dump()),
+            messaging=_messaging(settings.messaging),
+            logging=_logging(settings),
+            simulator=SimulatorRules(**settings.simulator.model_dump()),
+            process=ProcessRules(**settings.process.model_dump()),
+            alert_command=settings.alerts.command,
+        )
+    )
+
+
+def _venue(settings: TradingSettings, rest_url: str, ws_url: str, api_key: str) -> Venue:
+    server = settings.openalgo
+    embedded = settings.simulator.embedded
+    own_key = secrets.token_hex(16) if embedded else server.api_key.get_secret_value()
+    return Venue(
+        kind=VenueKind.DRY_RUN if settings.system.mode is Mode.DRY_RUN else VenueKind.OPENALGO,
+        account=server.account,
+        rest_url=rest_url or ("" if embedded else server.host),
+        ws_url=ws_url or ("" if embedded else f"ws://{server.ws_host}:{server.ws_port}"),
+        api_key=api_key or own_key,
+        expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
+        timeout=server.timeout,
+        max_retries=server.max_retries,
+        retry_delay=server.retry_delay,
+        order_workers=min(_ORDER_WORKERS, server.max_concurrent_requests),
+    )
+
+
+def _data(settings: TradingSettings) -> DataRules:
+    data = settings.data
+    return DataRules(
+        watch=watched(settings),
+        tick_data=data.tick_data,
+        depth_data=data.depth_data,
+        depth_levels=data.depth_levels,
+        max_subscriptions=data.max_subscriptions,
+        batch_size=data.batch_size,
+        batch_delay=data.batch_delay,
+        buffer_size=data.buffer_size,
+        history=data.historical,
+        history_days=data.history_days,
+        validate=data.validation,
+        max_price_change_percent=data.max_price_change_percent,
+    )
+
+
+def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
+    return StrategyRun(
+        name=strategy.name,
+        file=settings.file_of(strategy.name),
+        symbols=tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols),
+        long=strategy.long,
+        short=strategy.short,
+        timeframes=strategy.timeframes,
+        direction=strategy.direction,
+        product=strategy.product,
+        lots=strategy.lots,
+        min_confidence=strategy.min_confidence,
+        cooldown=strategy.signal_cooldown,
+        stop=strategy.stop,
+        stop_loss=strategy.stop_loss_pct,
+        take_profit=strategy.take_profit_pct,
+        max_position_size=strategy.max_position_size,
+        intraday=strategy.intraday,
+        group=strategy.group,
+        parameters=dict(strategy.parameters),
+    )
+
+
+def _risk(settings: TradingSettings) -> RiskLimits:
+    speed = settings.simulator.speed if settings.simulator.embedded else 1.0
+    limits = settings.risk.model_dump()
+    limits["stale_quote_seconds"] = max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed)
+    kinds = tuple(kind for kind in settings.data.instrument_types if kind != "INDEX")
+    return RiskLimits(**limits, enabled_exchanges=settings.data.exchanges, enabled_kinds=kinds)
+
+
+def _messaging(messaging: MessagingSettings) -> Messaging:
+    return Messaging(
+        transport=messaging.transport,
+        high_water_mark=messaging.high_water_mark,
+        message_timeout=messaging.message_timeout / 1000,
+        ports=_ports(messaging) if messaging.transport == "tcp" else {},
+    )
+
+
+def _ports(messaging: MessagingSettings) -> dict[str, int]:
+    """A port for each stream, by `stream`, or by `stream-writer` where several daemons write it."""
+    named = {
+        "market": messaging.market_data_port,
+        "signals": messaging.strategy_signals_port,
+        "commands": messaging.trade_commands_port,
+    }
+    ports: dict[str, int] = {}
+    for offset, stream in enumerate((*STREAMS, "ops")):
+        ports[stream] = named.get(stream) or messaging.base_port + offset
+    for row in STREAMS.values():
+        if row.pattern is Pattern.FAN_OUT and len(row.writers) > 1:
+            first = messaging.system_status_port or messaging.base_port + 20
+            ports.update({f"{row.name}-{writer}": first + n for n, writer in enumerate(row.writers)})
+    return ports
+
+
+def _logging(settings: TradingSettings) -> LogRules:
+    log = settings.logging
+    return LogRules(
+        level=log.level,
+        console=log.console,
+        files=log.files,
+        trade=log.trade,
+        performance=log.performance,
+        error=log.error,
+        max_bytes=log.max_file_size,
+        retention_days=log.retention_days,
+    )

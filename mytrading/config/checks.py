@@ -1,0 +1,134 @@
+"""What no single setting can see: whether settings fit each other, and whether this set may be started.
+
+`problems_of` holds for every use; `start_problems` are reasons not to start a stack. The one rule: a message says which
+setting to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mytrading.config.problems import hint
+from mytrading.config.settings import TradingSettings
+from mytrading.config.strategies import StrategyConfig
+from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
+from mytrading.messages.enums import Mode
+from mytrading.messages.runconfig import TradeKind, TradeRule
+
+DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
+
+
+def problems_of(settings: TradingSettings) -> list[str]:
+    """Everything that contradicts, in the order of the settings."""
+    return [*_symbol_problems(settings), *(p for s in settings.strategies for p in _strategy_problems(settings, s))]
+
+
+def start_problems(settings: TradingSettings) -> list[str]:
+    """Why a stack with these settings may not start."""
+    return list(_start_problems(settings))
+
+
+def _start_problems(settings: TradingSettings) -> Iterator[str]:
+    system = settings.system
+    mode = f"TRADING_MODE = {system.mode} ({settings.origin('system.mode')})"
+    if system.mode is Mode.LIVE:
+        yield f"{mode}: live trading opens with the risk release; until then use paper or dry_run"
+    if system.mode is Mode.BACKTEST:
+        yield f"{mode}: a backtest is not a running stack; use paper or dry_run here"
+    if settings.simulator.embedded:
+        return
+    if not settings.openalgo.api_key.get_secret_value():
+        yield (
+            "OPENALGO_API_KEY is not set: set it in .env (cp env_template.txt .env; the key is on your OpenAlgo "
+            "server's API key page), or start with --simulator, which needs none"
+        )
+    if system.mode is Mode.PAPER and system.paper_venue == "simulator":
+        yield (
+            f"PAPER_VENUE = simulator ({settings.origin('system.paper_venue')}): the simulator on live quotes comes "
+            "with a later release; use openalgo, or start with --simulator for its own market"
+        )
+    if (
+        settings.messaging.transport == "tcp"
+        and settings.messaging.base_port <= 5555 < settings.messaging.base_port + 30
+    ):
+        yield "ZMQ_BASE_PORT: the ports from it on include 5555, which OpenAlgo binds itself; use 5600"
+
+
+def watched(settings: TradingSettings) -> tuple[str, ...]:
+    """The instrument ids to subscribe: ENABLED_SYMBOLS, then what strategies watch.
+
+    A default list is bounded by ENABLED_EXCHANGES; one that was given is not, `problems_of` judges it.
+    """
+    own = [settings.symbols.resolve(symbol) for symbol in settings.data.symbols]
+    if settings.origin("data.symbols") == "default":
+        own = [instrument for instrument in own if exchange_of(instrument) in settings.data.exchanges]
+    wanted = [settings.symbols.resolve(symbol) for strategy in settings.running for symbol in strategy.symbols]
+    return tuple(dict.fromkeys((*own, *wanted)))
+
+
+def _symbol_problems(settings: TradingSettings) -> Iterator[str]:
+    if settings.origin("data.symbols") == "default":
+        return
+    for symbol in settings.data.symbols:
+        yield from _judge_symbol(settings, settings.origin("data.symbols"), symbol)
+
+
+def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    for symbol in strategy.symbols:
+        label = f"{strategy.name}.symbols ({settings.origin(f'strategies.{strategy.name}.symbols')})"
+        yield from _judge_symbol(settings, label, symbol)
+        yield from _trade_problems(settings, strategy, symbol)
+    for frame in strategy.timeframes:
+        if frame not in settings.data.timeframes:
+            yield (
+                f"{strategy.name}.timeframes: {frame} is not in ENABLED_TIMEFRAMES "
+                f"({settings.origin('data.timeframes')}: {','.join(settings.data.timeframes)}); add it there"
+            )
+
+
+def _judge_symbol(settings: TradingSettings, label: str, symbol: str) -> Iterator[str]:
+    try:
+        instrument = settings.symbols.resolve(symbol)
+    except UnknownSymbol as error:
+        yield f"{label}: {error}"
+        return
+    exchange, kind = exchange_of(instrument), kind_of(instrument)
+    if exchange not in settings.data.exchanges:
+        yield f"{label}: {instrument} is on {exchange}, {_not_in(settings, 'exchanges', exchange)}"
+    if kind not in settings.data.instrument_types:
+        yield f"{label}: {instrument} is of type {kind}, {_not_in(settings, 'instrument_types', kind)}"
+
+
+def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol: str) -> Iterator[str]:
+    try:
+        instrument = settings.symbols.resolve(symbol)
+    except UnknownSymbol:
+        return
+    sides = {"long": ("long", strategy.long), "short": ("short", strategy.short)}
+    wanted = ("long", "short") if strategy.direction == "both" else (strategy.direction.value,)
+    for side, rule in (sides[name] for name in wanted):
+        if rule is not None:
+            label = f"{strategy.name}.trade_{side} ({settings.origin(f'strategies.{strategy.name}.trade_{side}')})"
+            yield from _rule_problems(settings, label, instrument, rule)
+
+
+def _rule_problems(settings: TradingSettings, label: str, instrument: str, rule: TradeRule) -> Iterator[str]:
+    if rule.kind is TradeKind.SAME:
+        if kind_of(instrument) == "INDEX":
+            yield f"{label}: {instrument} is an index, which cannot be bought; name a trade, say 'ATM CE nearest'"
+        return
+    if rule.underlying and rule.underlying not in settings.symbols.names and rule.kind is TradeKind.OPTION:
+        yield f"{label}: no short name {rule.underlying!r}{hint(rule.underlying, settings.symbols.names)}"
+    base = settings.symbols.names.get(rule.underlying, instrument)
+    exchange = DERIVATIVES_OF.get(exchange_of(base), exchange_of(base))
+    kind = rule.right if rule.kind is TradeKind.OPTION else "FUT"
+    if exchange not in settings.data.exchanges:
+        yield f"{label}: trades on {exchange}, {_not_in(settings, 'exchanges', exchange)}"
+    if kind not in settings.data.instrument_types:
+        yield f"{label}: trades type {kind}, {_not_in(settings, 'instrument_types', kind)}"
+
+
+def _not_in(settings: TradingSettings, name: str, word: str) -> str:
+    variable = f"ENABLED_{name.upper()}"
+    allowed = ",".join(getattr(settings.data, name))
+    return f"which is not in {variable} ({settings.origin(f'data.{name}')}: {allowed}); add {word} there"

@@ -1,0 +1,93 @@
+"""Which strategies the files in `strategies/` offer, read from their syntax without running them.
+
+Used while settings are checked, so that the human edge runs no author code. The one rule: a file that cannot be
+parsed is passed over here; the engine's loader reports it with file and line.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Parameter = int | float | str | bool
+
+_KINDS = {"int": int, "float": float, "str": str, "bool": bool}
+_RESERVED = ("name", "subscribe_quotes", "indicators")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStrategy:
+    """A strategy class as its file declares it: `parameters` with their types, and those defaults that are plain."""
+
+    name: str
+    file: str
+    parameters: dict[str, type] = field(default_factory=dict)
+    defaults: dict[str, Parameter] = field(default_factory=dict)
+
+
+def discover(folder: Path) -> tuple[KnownStrategy, ...]:
+    """The strategies of all files in `folder` that do not begin with an underscore, in order of file name."""
+    found: list[KnownStrategy] = []
+    for path in sorted(folder.glob("*.py")):
+        if not path.name.startswith("_"):
+            found.extend(_scan(path))
+    return tuple(found)
+
+
+def _scan(path: Path) -> list[KnownStrategy]:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except (OSError, SyntaxError, ValueError):
+        return []
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    public = [node for node in classes.values() if not node.name.startswith("_") and _is_strategy(node, classes)]
+    return [_describe(node, classes, path) for node in public]
+
+
+def _is_strategy(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:
+    """True if a base is called BaseStrategy, here or through a class of the same file."""
+    names = _base_names(node)
+    return "BaseStrategy" in names or any(
+        name in classes and classes[name] is not node and _is_strategy(classes[name], classes) for name in names
+    )
+
+
+def _base_names(node: ast.ClassDef) -> list[str]:
+    return [base.id if isinstance(base, ast.Name) else getattr(base, "attr", "") for base in node.bases]
+
+
+def _describe(node: ast.ClassDef, classes: dict[str, ast.ClassDef], path: Path) -> KnownStrategy:
+    parameters: dict[str, type] = {}
+    defaults: dict[str, Parameter] = {}
+    name = node.name
+    for owner in (*(classes[base] for base in _base_names(node) if base in classes), node):
+        for attribute, annotation, value in _attributes(owner):
+            if attribute == "name" and owner is node and isinstance(value, str) and value:
+                name = value
+            kind = _KINDS.get(annotation) or (type(value) if annotation == "" and value is not None else None)
+            if attribute.startswith("_") or attribute in _RESERVED or kind is None:
+                continue
+            parameters[attribute] = kind
+            if value is not None:
+                defaults[attribute] = value
+    return KnownStrategy(name=name, file=f"{path.parent.name}/{path.name}", parameters=parameters, defaults=defaults)
+
+
+def _attributes(node: ast.ClassDef) -> list[tuple[str, str, Parameter | None]]:
+    """(name, annotation or "", plain value or None) of each class attribute."""
+    found: list[tuple[str, str, Parameter | None]] = []
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.value is not None:
+            found.append((item.target.id, ast.unparse(item.annotation), _plain_value(item.value)))
+        elif isinstance(item, ast.Assign) and len(item.targets) == 1 and isinstance(item.targets[0], ast.Name):
+            found.append((item.targets[0].id, "", _plain_value(item.value)))
+    return found
+
+
+def _plain_value(node: ast.expr) -> Parameter | None:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError):
+        return None
+    return value if isinstance(value, int | float | str | bool) else None

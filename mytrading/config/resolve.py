@@ -1,0 +1,274 @@
+"""From all sources to one `TradingSettings`: defaults, config/*.toml, profile, .env, environment, command line.
+
+Later sources win; each value keeps its origin. Used by the command line and `build`. The one rule: everything wrong is
+collected and reported together, naming variable or key, value, and what may stand there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mytrading.config import checks
+from mytrading.config.discover import KnownStrategy, discover
+from mytrading.config.problems import ConfigurationError, hint, nearest, plain
+from mytrading.config.profiles import Profile, profile_named
+from mytrading.config.settings import SECTIONS, TradingSettings
+from mytrading.config.sources import Value, read_env_file, read_environment, read_toml
+from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
+from mytrading.config.symbols import SymbolConfig
+from mytrading.config.variables import LIKELY_PREFIXES, OWN_PREFIXES, STRATEGY_PATH, VARIABLES, State
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+_PATHS = frozenset(
+    f"{section}.{name}"
+    for section in SECTIONS
+    for name in type(TradingSettings.model_fields[section].get_default()).model_fields
+)
+_WORDS = {"trade.long": "trade_long", "trade.short": "trade_short"}
+
+
+def load_settings(
+    home: Path,
+    profile: str = "default",
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    known: Sequence[KnownStrategy] | None = None,
+) -> TradingSettings:
+    """The settings of the project in `home`; `ConfigurationError` lists every problem.
+
+    `environ` defaults to the process's. `overrides` are the command line's, by dotted path ("logging.level") or
+    variable name. `known` defaults to what the files in `strategies/` declare.
+    """
+    loader = _Loader(home, profile_named(profile), known if known is not None else discover(home / "strategies"))
+    loader.read_files()
+    loader.read_profile()
+    if not loader.profile.simulated:
+        loader.apply_variables(read_env_file(home / ".env", loader.problems), from_file=True)
+    loader.apply_variables(read_environment(os.environ if environ is None else environ), from_file=False)
+    loader.apply_overrides(overrides or {})
+    return loader.finish()
+
+
+class _Loader:
+    """Collects values by dotted path and by strategy, and every problem on the way."""
+
+    def __init__(self, home: Path, profile: Profile, known: Sequence[KnownStrategy]) -> None:
+        self.home = home
+        self.profile = profile
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self._known = {plain(item.name): item for item in known}
+        self._values: dict[str, Value] = {}
+        self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
+        self._symbols: dict[str, Value] = {}
+
+    # sources
+
+    def read_files(self) -> None:
+        for path, value in read_toml(self.home / "config" / "settings.toml", self.home, self.problems).items():
+            if path in _PATHS:
+                self._values[path] = value
+            else:
+                self.problems.append(f"{value.where}: no such setting{hint(path, _PATHS)}")
+        for key, value in read_toml(self.home / "config" / "symbols.toml", self.home, self.problems).items():
+            self._symbols[key.removeprefix("names.")] = value
+        for file in sorted((self.home / "config" / "strategies").glob("*.toml")):
+            self._read_strategy_file(file)
+
+    def _read_strategy_file(self, file: Path) -> None:
+        values = read_toml(file, self.home, self.problems)
+        named = values.pop("name", None)
+        name = str(named.raw) if named else file.stem
+        if plain(name) not in self._known:
+            where = named.where if named else str(file.relative_to(self.home))
+            names = [item.name for item in self._known.values()]
+            self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{hint(name, names)}")
+            return
+        for key, value in values.items():
+            word = _WORDS.get(key, key.removeprefix("parameters."))
+            for target in ("trade_long", "trade_short") if key == "trade" else (word,):
+                self._set_strategy(plain(name), target, value)
+
+    def read_profile(self) -> None:
+        origin = f"profile {self.profile.name}"
+        for path, raw in self.profile.settings.items():
+            self._values[path] = Value(raw, path, origin)
+        for name, settings in self.profile.strategies.items():
+            for word, raw in settings.items():
+                if plain(name) in self._known:
+                    self._set_strategy(plain(name), word, Value(raw, f"{name}.{word}", origin))
+
+    def apply_variables(self, values: Mapping[str, Value], from_file: bool) -> None:
+        given: dict[str, Value] = {}
+        for name, value in values.items():
+            if not self.profile.ignores(name) and value.raw != "":
+                self._apply_variable(name, value, from_file, given)
+
+    def _apply_variable(self, name: str, value: Value, from_file: bool, given: dict[str, Value]) -> None:
+        variable = VARIABLES.get(name)
+        if variable is None:
+            self._apply_unlisted(name, value, from_file)
+            return
+        if variable.state is not State.HONOURED and (from_file or variable.path):
+            self.warnings.append(f"{value.where} has no effect ({variable.state}): {variable.note}")
+        if variable.path.startswith(STRATEGY_PATH):
+            strategy, _, parameter = variable.path.removeprefix(STRATEGY_PATH).partition(".")
+            if plain(strategy) in self._known:
+                self._set_strategy(plain(strategy), parameter, value)
+        elif variable.path:
+            other = given.setdefault(variable.path, value)
+            if other.raw != value.raw:
+                self.problems.append(
+                    f"{value.where} = {value.raw!r}: {other.where} sets the same to {other.raw!r}; keep one"
+                )
+            self._values[variable.path] = value
+
+    def _apply_unlisted(self, name: str, value: Value, from_file: bool) -> None:
+        if name.startswith("STRATEGY_"):
+            self._apply_strategy_variable(name, value)
+        elif from_file or name.startswith(OWN_PREFIXES) or self._is_slip(name):
+            self.problems.append(f"{value.where}: no such variable{hint(name, VARIABLES)}")
+
+    def _is_slip(self, name: str) -> bool:
+        return name.startswith(LIKELY_PREFIXES) and bool(nearest(name, VARIABLES, cutoff=0.9))
+
+    def _apply_strategy_variable(self, name: str, value: Value) -> None:
+        rest = plain(name.removeprefix("STRATEGY_"))
+        owner = max((key for key in self._known if rest.startswith(key)), key=len, default="")
+        if not owner:
+            names = [f"STRATEGY_{item.name.upper()}_…" for item in self._known.values()]
+            self.problems.append(f"{value.where}: no such strategy{hint(name, names)}")
+            return
+        self._set_strategy(owner, rest.removeprefix(owner), value)
+
+    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
+        for name, raw in overrides.items():
+            value = Value(raw, name, "command line")
+            if name in _PATHS:
+                self._values[name] = value
+            else:
+                self._apply_variable(name, value, True, {})
+
+    def _set_strategy(self, key: str, word: str, value: Value) -> None:
+        item = self._known[key]
+        fields = {plain(name): name for name in (*FIELDS, *item.parameters)}
+        name = fields.get(plain(word))
+        if name is None:
+            self.problems.append(f"{value.where}: {item.name} has no setting {word}{hint(word, fields.values())}")
+            return
+        self._strategies[key][name] = value
+
+    # result
+
+    def finish(self) -> TradingSettings:
+        """Validate what was collected."""
+        if self._values.get("system.debug", Value("", "", "")).raw in (True, "true", "True", "1"):
+            self._values.setdefault("logging.level", Value("DEBUG", "DEBUG_MODE", "DEBUG_MODE"))
+        symbols = self._build_symbols()
+        sections = self._build_sections()
+        strategies = self._build_strategies(sections)
+        if self.problems:
+            raise ConfigurationError(self.problems)
+        settings = TradingSettings(profile=self.profile.name, symbols=symbols, strategies=strategies, **sections)
+        settings._origins.update(self._all_origins(strategies))
+        settings._files.update({item.name: item.file for item in self._known.values()})
+        settings._warnings = tuple(self.warnings)
+        if problems := checks.problems_of(settings):
+            raise ConfigurationError(problems)
+        return settings
+
+    def _build_symbols(self) -> SymbolConfig:
+        names = {key.upper(): value.raw for key, value in self._symbols.items()}
+        try:
+            return SymbolConfig(names={**SymbolConfig().names, **names})
+        except ValidationError as error:
+            self.problems.extend(f"config/symbols.toml: {_said(detail)}" for detail in error.errors())
+            return SymbolConfig()
+
+    def _build_sections(self) -> dict[str, Any]:
+        sections: dict[str, Any] = {}
+        for section in SECTIONS:
+            model = type(TradingSettings.model_fields[section].get_default())
+            prefix = f"{section}."
+            found = {path.removeprefix(prefix): v for path, v in self._values.items() if path.startswith(prefix)}
+            sections[section] = self._validated(model, found) or model()
+        return sections
+
+    def _build_strategies(self, sections: Mapping[str, Any]) -> tuple[StrategyConfig, ...]:
+        built = []
+        for name in dict.fromkeys(self._enabled(sections)):
+            item = self._known.get(plain(name))
+            if item is None:
+                value = self._values.get("system.enabled_strategies")
+                where = value.where if value else "ENABLED_STRATEGIES (default)"
+                names = [known.name for known in self._known.values()]
+                self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{hint(name, names)}")
+            elif (config := self._build_strategy(item)) is not None and config.enabled:
+                built.append(config)
+        return tuple(built)
+
+    def _enabled(self, sections: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names given, also when something else in their section is wrong."""
+        value = self._values.get("system.enabled_strategies")
+        names = split_names(value.raw) if value else sections["system"].enabled_strategies
+        return tuple(str(name) for name in names) if isinstance(names, tuple | list) else ()
+
+    def _build_strategy(self, item: KnownStrategy) -> StrategyConfig | None:
+        given = self._strategies[plain(item.name)]
+        own = {name: value for name, value in given.items() if name in FIELDS}
+        parameters: dict[str, Any] = {}
+        for name, value in given.items():
+            if name not in FIELDS:
+                try:
+                    parameters[name] = convert(item.parameters[name], value.raw)
+                except ValueError as error:
+                    self.problems.append(f"{value.where} = {value.raw!r}: expected {error} for {item.name}.{name}")
+        fixed = {"name": item.name, "parameters": {**item.defaults, **parameters}}
+        return self._validated(StrategyConfig, own, fixed)
+
+    def _validated(
+        self, model: type[_Model], values: Mapping[str, Value], fixed: Mapping[str, Any] | None = None
+    ) -> _Model | None:
+        raw = {name: tuple(value.raw) if isinstance(value.raw, list) else value.raw for name, value in values.items()}
+        try:
+            return model.model_validate({**raw, **(fixed or {})})
+        except ValidationError as error:
+            self.problems.extend(_problem(detail, values) for detail in error.errors())
+            return None
+
+    def _all_origins(self, strategies: Sequence[StrategyConfig]) -> dict[str, str]:
+        origins = {path: value.where for path, value in self._values.items()}
+        for strategy in strategies:
+            for name, value in self._strategies[plain(strategy.name)].items():
+                origins[f"strategies.{strategy.name}.{name}"] = value.where
+        return origins
+
+
+def _problem(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
+    """One of pydantic's findings in our words, naming variable or key, value, and what may stand there."""
+    name = str(detail["loc"][0]) if detail["loc"] else ""
+    value = values.get(name)
+    if value is None:
+        found = [value for value in values.values() if _mentions(detail, value)]
+        value = found[0] if found else None
+    shown = "***" if name == "api_key" else repr(value.raw) if value else ""
+    return f"{value.where} = {shown}: {_said(detail)}" if value else _said(detail)
+
+
+def _mentions(detail: ErrorDetails, value: Value) -> bool:
+    parts = value.raw if isinstance(value.raw, list) else str(value.raw).split(",")
+    return any(str(part).strip() and str(part).strip().upper() in detail["msg"].upper().split() for part in parts)
+
+
+def _said(detail: ErrorDetails) -> str:
+    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    words = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
+    choices = [word.strip("'") for word in words if word]
+    return text + (hint(str(detail["input"]), choices) if choices and isinstance(detail["input"], str) else "")

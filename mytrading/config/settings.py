@@ -1,0 +1,291 @@
+"""The settings of the whole system, validated: `TradingSettings` and its sections, one per table of settings.toml.
+
+Built by `resolve.load_settings`; read by the command line and by `build`, which turns it into the run file. The one
+rule: a default stands here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+
+from mytrading.config.problems import hint, nearest
+from mytrading.config.strategies import TIMEFRAMES, Names, StrategyConfig
+from mytrading.config.symbols import EXCHANGES, SymbolConfig
+from mytrading.messages.enums import Mode
+
+INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def parse_size(value: object) -> object:
+    """`"100 MB"` in bytes; a bare number counts bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([\d.]+)\s*([KMG]?B)?", value.strip().upper())
+    if match is None:
+        raise ValueError("expected a size such as 100 MB")
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def parse_days(value: object) -> object:
+    """`"30 days"` as 30."""
+    return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
+
+
+def upper(value: object) -> object:
+    """Text in capitals."""
+    return value.upper() if isinstance(value, str) else value
+
+
+def some_of(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words, if there are some and all are allowed; `ValueError` names the wrong ones."""
+    unknown = [word for word in words if word not in allowed]
+    if unknown or not words:
+        raise ValueError(
+            f"expected some of {', '.join(allowed)}; found {', '.join(unknown) or 'none'}"
+            f"{hint(unknown[0], allowed) if unknown and nearest(unknown[0], allowed) else ''}"
+        )
+    return words
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """One table of settings.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class SystemSettings(Section):
+    """What runs, and how."""
+
+    name: str = "MyTrading"
+    mode: Mode = Mode.PAPER
+    paper_venue: Literal["openalgo", "simulator"] = "openalgo"
+    enabled_strategies: Names = ("SMA_Crossover",)
+    enable_strategy_engine: bool = True
+    enable_trade_execution: bool = False
+    enable_websocket: bool = True
+    debug: bool = False
+
+    @field_validator("enable_websocket")
+    @classmethod
+    def _only_source(cls, on: bool) -> bool:
+        if not on:
+            raise ValueError("expected true: quotes come by WebSocket alone")
+        return on
+
+
+class OpenAlgoSettings(Section):
+    """The server; times in seconds."""
+
+    api_key: SecretStr = SecretStr("")
+    host: str = Field(default="http://127.0.0.1:5000", pattern=r"^https?://[^/\s]+$")
+    ws_host: str = Field(default="127.0.0.1", min_length=1)
+    ws_port: int = Field(default=8765, ge=1, le=65535)
+    account: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]+$")
+    timeout: float = Field(default=30.0, gt=0)
+    max_retries: int = Field(default=3, ge=0)
+    retry_delay: float = Field(default=1.0, gt=0)
+    max_concurrent_requests: int = Field(default=10, ge=1)
+
+
+class MessagingSettings(Section):
+    """How daemons reach each other; ports count only with transport tcp, `message_timeout` is in ms."""
+
+    transport: Literal["ipc", "tcp"] = "ipc"
+    base_port: int = Field(default=5600, ge=1024, le=65000)
+    market_data_port: Port = 0
+    strategy_signals_port: Port = 0
+    trade_commands_port: Port = 0
+    system_status_port: Port = 0
+    high_water_mark: int = Field(default=10_000, ge=1)
+    message_timeout: int = Field(default=5000, ge=1)
+
+
+class DataSettings(Section):
+    """What may be watched and traded, and how the feed treats it."""
+
+    symbols: Names = ("NIFTY", "BANKNIFTY", "SENSEX")
+    exchanges: Annotated[Names, BeforeValidator(upper)] = ("NSE", "BSE", "NFO", "BFO", "NSE_INDEX", "BSE_INDEX")
+    instrument_types: Annotated[Names, BeforeValidator(upper)] = INSTRUMENT_TYPES
+    timeframes: Names = ("tick", "1m", "5m", "15m", "1h", "1d")
+    tick_data: bool = True
+    depth_data: bool = True
+    depth_levels: int = Field(default=5, ge=1, le=200)
+    historical: bool = True
+    history_days: int = Field(default=30, ge=1, le=3650)
+    validation: bool = True
+    max_price_change_percent: float = Field(default=10.0, gt=0)
+    max_subscriptions: int = Field(default=3000, ge=1)
+    batch_size: int = Field(default=50, ge=1)
+    batch_delay: float = Field(default=0.05, ge=0)
+    buffer_size: int = Field(default=10_000, ge=100)
+
+    @field_validator("exchanges")
+    @classmethod
+    def _known_exchanges(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        return some_of(EXCHANGES, words)
+
+    @field_validator("instrument_types")
+    @classmethod
+    def _known_types(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        return some_of(INSTRUMENT_TYPES, words)
+
+    @field_validator("timeframes")
+    @classmethod
+    def _known_timeframes(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        return some_of(TIMEFRAMES, words)
+
+
+class RiskSettings(Section):
+    """Limits: rupees of premium for bought options and of value for shares; fractions of 1."""
+
+    max_position_size: float = Field(default=100_000.0, gt=0)
+    max_order_size: float = Field(default=10_000.0, gt=0)
+    min_order_size: float = Field(default=100.0, ge=0)
+    max_positions_per_symbol: int = Field(default=5, ge=1)
+    max_total_positions: int = Field(default=50, ge=1)
+    max_daily_loss: float = Field(default=10_000.0, gt=0)
+    max_drawdown: Fraction = 0.05
+    default_stop_loss: Fraction = 0.02
+    default_stop_loss_options: Fraction = 0.25
+    trailing_stop_enabled: bool = True
+    trailing_stop_distance: Fraction = 0.01
+    avoid_first_minutes: int = Field(default=5, ge=0)
+    avoid_last_minutes: int = Field(default=15, ge=0)
+    stale_quote_seconds: float = Field(default=5.0, gt=0)
+    signal_validity_seconds: float = Field(default=5.0, gt=0)
+
+
+class RateSettings(Section):
+    """The router's budget of calls; the exchange allows ten orders a second."""
+
+    orders_per_second: int = Field(default=8, ge=1, le=10)
+    smart_orders_per_second: int = Field(default=1, ge=1, le=10)
+    entries_per_minute: int = Field(default=10, ge=1)
+    reads_per_minute: int = Field(default=100, ge=1)
+
+
+class LoggingSettings(Section):
+    """What is logged and how long it is kept."""
+
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)] = "INFO"
+    console: bool = True
+    files: bool = True
+    directory: str = Field(default="logs", min_length=1)
+    max_file_size: Annotated[int, BeforeValidator(parse_size), Field(ge=10_000)] = 100_000_000
+    retention_days: Annotated[int, BeforeValidator(parse_days), Field(ge=1)] = 30
+    performance: bool = True
+    trade: bool = True
+    error: bool = True
+
+
+class AlertSettings(Section):
+    """What is told of an alert besides screen and log."""
+
+    command: str = ""
+
+
+class SimulatorSettings(Section):
+    """The embedded simulator; `speed` in market seconds a second."""
+
+    embedded: bool = False
+    rest_port: Port = 0
+    ws_port: Port = 0
+    seed: int = Field(default=7, ge=0)
+    speed: float = Field(default=1.0, gt=0)
+    replay: str = ""
+    capital: float = Field(default=1_000_000.0, gt=0)
+    commission: float = Field(default=0.0003, ge=0)
+
+
+class ProcessSettings(Section):
+    """How each process runs."""
+
+    memory_optimization: bool = True
+    gc_threshold: int = Field(default=1_000_000, ge=700)
+    monitoring: bool = True
+
+
+class TradingSettings(Section):
+    """Everything resolved and valid. `effective_rows()` lists each value with its origin, secrets masked."""
+
+    profile: str = "default"
+    system: SystemSettings = SystemSettings()
+    openalgo: OpenAlgoSettings = OpenAlgoSettings()
+    messaging: MessagingSettings = MessagingSettings()
+    data: DataSettings = DataSettings()
+    risk: RiskSettings = RiskSettings()
+    rates: RateSettings = RateSettings()
+    logging: LoggingSettings = LoggingSettings()
+    alerts: AlertSettings = AlertSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
+    process: ProcessSettings = ProcessSettings()
+    symbols: SymbolConfig = SymbolConfig()
+    strategies: tuple[StrategyConfig, ...] = ()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _files: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Settings that were given and have no effect yet, or none any more, each with why."""
+        return self._warnings
+
+    @property
+    def running(self) -> tuple[StrategyConfig, ...]:
+        """The strategies that ENABLED_STRATEGIES starts."""
+        return self.strategies if self.system.enable_strategy_engine else ()
+
+    def origin(self, path: str) -> str:
+        """Where the value of `risk.max_order_size` came from."""
+        return self._origins.get(path, "default")
+
+    def file_of(self, strategy: str) -> str:
+        """The file that holds a strategy's class, below the project folder."""
+        return self._files.get(strategy, "")
+
+    def effective_rows(self) -> list[tuple[str, str, str]]:
+        """(dotted name, value, origin) of every setting and every running strategy's."""
+        rows = [(name, shown, self.origin(name)) for name, shown in _section_rows(self)]
+        for strategy in self.strategies:
+            for name, value in _strategy_values(strategy):
+                path = f"strategies.{strategy.name}.{name}"
+                rows.append((path, show(value), self.origin(path)))
+        return rows
+
+
+SECTIONS: tuple[str, ...] = (
+    "system", "openalgo", "messaging", "data", "risk", "rates", "logging", "alerts", "simulator", "process",
+)  # fmt: skip
+
+
+def show(value: object) -> str:
+    """A value as a person would write it."""
+    if isinstance(value, SecretStr):
+        return "***" if value.get_secret_value() else "(not set)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def _section_rows(settings: TradingSettings) -> list[tuple[str, str]]:
+    rows = [("profile", settings.profile)]
+    for section in SECTIONS:
+        rows.extend((f"{section}.{name}", show(value)) for name, value in getattr(settings, section))
+    return rows
+
+
+def _strategy_values(strategy: StrategyConfig) -> list[tuple[str, object]]:
+    own = [(name, value) for name, value in strategy if name not in ("name", "parameters")]
+    return [*own, *strategy.parameters.items()]

@@ -1,0 +1,88 @@
+"""Where settings are written: TOML files, `.env` and the process environment, each value with its origin.
+
+Used by `resolve`. The one rule: a value never travels without the place it came from.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv.parser import parse_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A raw value; `label` names it as its author wrote it, `origin` says where ("config/settings.toml:4")."""
+
+    raw: Any
+    label: str
+    origin: str
+
+    @property
+    def where(self) -> str:
+        """`MAX_ORDER_SIZE (.env:3)`."""
+        return f"{self.label} ({self.origin})"
+
+
+def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
+    """The variables of a `.env` file by name, empty if there is none; a line that is no assignment is a problem."""
+    if not path.exists():
+        return {}
+    found: dict[str, Value] = {}
+    for binding in parse_stream(io.StringIO(path.read_text(encoding="utf-8"))):
+        skipped = len(binding.original.string) - len(binding.original.string.lstrip("\n"))
+        origin = f"{path.name}:{binding.original.line + skipped}"
+        if binding.error:
+            problems.append(f"{origin}: expected NAME=value, found {binding.original.string.strip()!r}")
+        elif binding.key is not None:
+            found[binding.key] = Value((binding.value or "").strip(), binding.key, origin)
+    return found
+
+
+def read_environment(environ: Mapping[str, str]) -> dict[str, Value]:
+    """The variables of the process."""
+    return {name: Value(text.strip(), name, "environment") for name, text in environ.items()}
+
+
+def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
+    """The leaves of a TOML file by dotted key; arrays are leaves. A file that cannot be parsed is a problem."""
+    name = str(path.relative_to(home))
+    try:
+        text = path.read_text(encoding="utf-8")
+        parsed = tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{name}: expected TOML, found: {error}")
+        return {}
+    lines = _key_lines(text)
+    leaves = _leaves(parsed, "")
+    return {key: Value(raw, key, f"{name}:{lines[key]}" if key in lines else name) for key, raw in leaves.items()}
+
+
+def _leaves(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found.update(_leaves(value, f"{prefix}{key}."))
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _key_lines(text: str) -> dict[str, int]:
+    """Line numbers of the keys that stand at a line's start."""
+    found: dict[str, int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            section = header[1].strip() + "."
+        elif key := re.match(r'\s*"?([\w.-]+)"?\s*=', line):
+            found.setdefault(section + key[1], number)
+    return found

@@ -1,0 +1,138 @@
+"""What an operator says about one strategy: `config/strategies/*.toml` and `STRATEGY_<NAME>_<SETTING>`.
+
+Used by `resolve` and `build`. The one rule: a strategy's own parameters live in `parameters` and are those of its
+class; everything else here is ours and has the same meaning for every strategy.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.runconfig import Direction, ExpiryRule, StopPlan, TradeKind, TradeRule
+
+TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
+
+_OPTION = re.compile(
+    r"(?:(?P<side>BUY|SELL)\s+)?(?:(?P<underlying>(?!ATM|ITM|OTM|STRIKE)[A-Z][A-Z0-9&-]*)\s+)?"
+    r"(?P<strike>ATM|(?:ITM|OTM)\s+\d+|STRIKE\s+[\d.]+)\s+(?P<right>CE|PE)(?:\s+(?P<expiry>NEAREST|NEXT|MONTHLY))?"
+)
+_FUTURE = re.compile(r"FUTURE(?:\s+(?P<expiry>NEAREST|NEXT|MONTHLY))?")
+_EXPECTED = (
+    "expected same, future [nearest|next|monthly], none, or an option such as 'NIFTY ATM CE nearest', "
+    "'OTM 2 PE next', 'SELL NIFTY ATM PE monthly'"
+)
+
+
+def split_names(value: object) -> object:
+    """`"a, b"` as a tuple of names; anything but text as it is."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
+
+
+def parse_trade(text: str, long: bool) -> TradeRule | None:
+    """The rule in a text; None for `none`. `ValueError` shows what may be written."""
+    word = " ".join(text.upper().split())
+    side = Side.BUY if long else Side.SELL
+    if word == "NONE":
+        return None
+    if word == "SAME":
+        return TradeRule(kind=TradeKind.SAME, side=side)
+    if future := _FUTURE.fullmatch(word):
+        return TradeRule(kind=TradeKind.FUTURE, side=side, expiry=_expiry(future))
+    option = _OPTION.fullmatch(word)
+    if option is None:
+        raise ValueError(f"{_EXPECTED}; found {text!r}")
+    return TradeRule(
+        kind=TradeKind.OPTION,
+        side=Side(option["side"] or "BUY"),
+        underlying=option["underlying"] or "",
+        expiry=_expiry(option),
+        strike=option["strike"],
+        right=option["right"],
+    )
+
+
+def _expiry(match: re.Match[str]) -> ExpiryRule:
+    return ExpiryRule((match["expiry"] or "NEAREST").lower())
+
+
+class StrategyConfig(BaseModel):
+    """How one strategy runs. `trade_long` and `trade_short` are rules in words, see `parse_trade`.
+
+    Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    enabled: bool = True
+    symbols: Names = ("NIFTY",)
+    trade_long: str = "same"
+    trade_short: str = "same"
+    timeframes: Names = ("1m",)
+    direction: Direction = Direction.LONG
+    product: Product = Product.MIS
+    lots: int = Field(default=1, ge=1)
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    signal_cooldown: float = Field(default=0.0, ge=0)
+    max_position_size: float = Field(default=0.0, ge=0)
+    stop: StopPlan = StopPlan.BROKER
+    stop_loss_pct: float = Field(default=0.0, ge=0, lt=1)
+    take_profit_pct: float = Field(default=0.0, ge=0)
+    intraday: bool = True
+    group: str = Field(default="main", pattern=r"^[a-z][a-z0-9_]*$")
+    parameters: dict[str, int | float | str | bool] = {}
+
+    @field_validator("trade_long", "trade_short")
+    @classmethod
+    def _rule(cls, text: str) -> str:
+        parse_trade(text, long=True)
+        return text
+
+    @field_validator("timeframes")
+    @classmethod
+    def _frames(cls, frames: tuple[str, ...]) -> tuple[str, ...]:
+        if not frames or any(frame not in TIMEFRAMES for frame in frames):
+            raise ValueError(f"expected some of {', '.join(TIMEFRAMES)}")
+        return frames
+
+    @property
+    def long(self) -> TradeRule | None:
+        """What a long wish trades."""
+        return parse_trade(self.trade_long, long=True)
+
+    @property
+    def short(self) -> TradeRule | None:
+        """What a short wish trades."""
+        return parse_trade(self.trade_short, long=False)
+
+
+FIELDS: tuple[str, ...] = tuple(name for name in StrategyConfig.model_fields if name not in ("name", "parameters"))
+
+
+def convert(kind: type, raw: Any) -> int | float | str | bool:
+    """A raw value as a parameter of this type; `ValueError` says what was expected."""
+    text = str(raw).strip()
+    if kind is bool and text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
+        return text.lower() in ("true", "yes", "on", "1")
+    if kind is str and isinstance(raw, str):
+        return raw
+    if kind in (int, float) and not isinstance(raw, bool):
+        number = _number(text)
+        if number is not None and (kind is float or number.is_integer()):
+            return int(number) if kind is int else number
+    raise ValueError({bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "text"))
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if abs(number) < 1e300 else None

@@ -1,0 +1,71 @@
+"""Short names of instruments: what `NIFTY` means, from `config/symbols.toml`.
+
+Used wherever a person writes a symbol. The one rule: inside, an instrument is always `EXCHANGE:SYMBOL`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from mytrading.config.problems import hint
+
+EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO", "NSE_INDEX", "BSE_INDEX")
+
+
+class UnknownSymbol(ValueError):
+    """A symbol that is neither a short name nor EXCHANGE:SYMBOL."""
+
+
+class SymbolConfig(BaseModel):
+    """Short names and the instrument ids they stand for: `SymbolConfig(names={"NIFTY": "NSE_INDEX:NIFTY"})`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: Mapping[str, str] = {
+        "NIFTY": "NSE_INDEX:NIFTY",
+        "BANKNIFTY": "NSE_INDEX:BANKNIFTY",
+        "SENSEX": "BSE_INDEX:SENSEX",
+    }
+
+    @field_validator("names")
+    @classmethod
+    def _ids(cls, names: Mapping[str, str]) -> Mapping[str, str]:
+        for name, instrument in names.items():
+            _check_id(f"{name} = {instrument!r}", instrument)
+        return names
+
+    def resolve(self, symbol: str) -> str:
+        """The instrument id of a short name or of an id; `UnknownSymbol` says what to write instead."""
+        word = symbol.strip().upper()
+        if word in self.names:
+            return self.names[word]
+        if ":" not in word:
+            raise UnknownSymbol(
+                f"{symbol!r} is not a short name of config/symbols.toml{hint(word, self.names)}; "
+                f"write an instrument as EXCHANGE:SYMBOL, say NSE:{word or 'SBIN'}"
+            )
+        _check_id(repr(symbol), word)
+        return word
+
+
+def exchange_of(instrument: str) -> str:
+    """NSE of `NSE:SBIN`."""
+    return instrument.partition(":")[0]
+
+
+def kind_of(instrument: str) -> str:
+    """INDEX, EQ, FUT, CE or PE, as the exchange and the symbol's end say."""
+    exchange, _, symbol = instrument.partition(":")
+    if exchange.endswith("_INDEX"):
+        return "INDEX"
+    if exchange in ("NSE", "BSE"):
+        return "EQ"
+    return next((kind for kind in ("FUT", "CE", "PE") if symbol.endswith(kind)), "FUT")
+
+
+def _check_id(label: str, instrument: str) -> None:
+    exchange, _, symbol = instrument.partition(":")
+    if exchange not in EXCHANGES or not symbol:
+        raise UnknownSymbol(f"{label}: expected EXCHANGE:SYMBOL, exchange one of {', '.join(EXCHANGES)}")

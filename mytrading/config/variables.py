@@ -1,0 +1,204 @@
+"""THE table of environment variables: what each sets, and what became of those of the prototype.
+
+`resolve` honours it; `env_template.txt` and the table of `docs/configuration.md` are written from it by `reference`,
+and tests hold all three together. The one rule: a variable that was ever documented stays listed, with its state.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class State(StrEnum):
+    """What giving a variable does."""
+
+    HONOURED = "honoured"
+    RESERVED = "reserved"
+    REPLACED = "replaced"
+    NOT_APPLICABLE = "not applicable"
+
+
+class Variable(NamedTuple):
+    """`path` is a dotted setting, or `STRATEGY:NAME.PARAMETER`; `default` is shown where there is no path."""
+
+    name: str
+    group: str
+    state: State
+    path: str = ""
+    note: str = ""
+    default: str = ""
+
+
+_H, _R, _P, _N = State.HONOURED, State.RESERVED, State.REPLACED, State.NOT_APPLICABLE
+_RISK = "protection and loss limits come with the risk release"
+_DATABASE = "there is no database: journals and bar store are files in MYTRADING_STATE_DIR"
+_NOTIFY = "notifications come with the alerts release; until then set ALERT_COMMAND"
+_BACKTEST = "backtests come with their own command"
+_FOUND = "strikes and expiries are always taken from the instruments"
+
+_ROWS: tuple[tuple[str, State, str, str, str], ...] = (
+    ("# Server", _H, "", "", ""),
+    ("OPENALGO_API_KEY", _H, "openalgo.api_key", "secret; needed unless the embedded simulator runs", ""),
+    ("OPENALGO_API_HOST", _H, "openalgo.host", "", ""),
+    ("OPENALGO_WS_HOST", _H, "openalgo.ws_host", "", ""),
+    ("OPENALGO_WS_PORT", _H, "openalgo.ws_port", "", ""),
+    ("OPENALGO_ACCOUNT", _H, "openalgo.account", "the account's name in journals and on screens", ""),
+    ("OPENALGO_TIMEOUT", _H, "openalgo.timeout", "seconds", ""),
+    ("OPENALGO_MAX_RETRIES", _H, "openalgo.max_retries", "reading calls only; placing is never repeated", ""),
+    ("OPENALGO_RETRY_DELAY", _H, "openalgo.retry_delay", "seconds", ""),
+    ("MAX_CONCURRENT_REQUESTS", _H, "openalgo.max_concurrent_requests", "bounds the four order workers", ""),
+    ("# System", _H, "", "", ""),
+    ("TRADING_MODE", _H, "system.mode", "paper or dry_run; live opens with the risk release", ""),
+    ("PAPER_VENUE", _H, "system.paper_venue", "openalgo: the server's sandbox, in analyze mode", ""),
+    ("ENABLE_TRADE_EXECUTION", _H, "system.enable_trade_execution", "gates live trading only", ""),
+    ("SYSTEM_NAME", _H, "system.name", "", ""),
+    ("SYSTEM_VERSION", _N, "", "the version is the package's", "1.0.0"),
+    ("DEBUG_MODE", _H, "system.debug", "true means LOG_LEVEL=DEBUG where that is not set", ""),
+    ("MYTRADING_HOME", _H, "", "the project folder; default: nearest parent with supervisord.conf", ""),
+    ("MYTRADING_STATE_DIR", _H, "", "journals, bars, books; default: the XDG state folder", ""),
+    ("MYTRADING_MIN_FREE_BYTES", _H, "", "below this much free disk entries halt", "2147483648"),
+    ("MYTRADING_RUN", _H, "", "set by the orchestrator: the run file a daemon starts from", ""),
+    ("MYTRADING_TEST_DATA", _H, "", "a folder with real market files for the tests", ""),
+    ("# Strategies", _H, "", "", ""),
+    ("ENABLED_STRATEGIES", _H, "system.enabled_strategies", "names of classes in strategies/", ""),
+    ("ENABLE_STRATEGY_ENGINE", _H, "system.enable_strategy_engine", "false runs no strategy", ""),
+    ("SMA_FAST_PERIOD", _H, "STRATEGY:SMA_Crossover.fast_period", "", "20"),
+    ("SMA_SLOW_PERIOD", _H, "STRATEGY:SMA_Crossover.slow_period", "", "50"),
+    ("RSI_PERIOD", _H, "STRATEGY:RSI_MeanReversion.period", "", "14"),
+    ("RSI_OVERSOLD", _H, "STRATEGY:RSI_MeanReversion.oversold", "", "30"),
+    ("RSI_OVERBOUGHT", _H, "STRATEGY:RSI_MeanReversion.overbought", "", "70"),
+    ("STRATEGY_CALCULATION_WORKERS", _P, "", "engines are processes, one per `group` of strategies", "4"),
+    ("# Instruments and data", _H, "", "", ""),
+    ("ENABLED_SYMBOLS", _H, "data.symbols", "watched besides the strategies' own", ""),
+    ("ENABLED_EXCHANGES", _H, "data.exchanges", "", ""),
+    ("ENABLED_INSTRUMENT_TYPES", _H, "data.instrument_types", "", ""),
+    ("ENABLED_TIMEFRAMES", _H, "data.timeframes", "", ""),
+    ("ENABLE_WEBSOCKET", _H, "system.enable_websocket", "only true: quotes come by WebSocket alone", ""),
+    ("ENABLE_TICK_DATA", _R, "data.tick_data", "quotes are always recorded so far", ""),
+    ("ENABLE_DEPTH_DATA", _R, "data.depth_data", "depth comes with the option chain", ""),
+    ("DEPTH_LEVELS", _R, "data.depth_levels", "depth comes with the option chain", ""),
+    ("ENABLE_HISTORICAL_DATA", _H, "data.historical", "warms indicators up at the start", ""),
+    ("HISTORICAL_DAYS", _H, "data.history_days", "", ""),
+    ("ENABLE_DATA_VALIDATION", _H, "data.validation", "", ""),
+    ("MAX_PRICE_CHANGE_PERCENT", _H, "data.max_price_change_percent", "a jump beyond it needs confirmation", ""),
+    ("MAX_WEBSOCKET_SUBSCRIPTIONS", _H, "data.max_subscriptions", "", ""),
+    ("WEBSOCKET_BATCH_SIZE", _H, "data.batch_size", "", ""),
+    ("WEBSOCKET_BATCH_DELAY", _H, "data.batch_delay", "seconds", ""),
+    ("MARKET_DATA_BUFFER_SIZE", _H, "data.buffer_size", "", ""),
+    ("NIFTY_ATM_RANGE", _R, "", "the option chain's width comes with the option chain", "20"),
+    ("BANKNIFTY_ATM_RANGE", _R, "", "the option chain's width comes with the option chain", "15"),
+    ("NIFTY_STRIKE_STEP", _N, "", _FOUND, "50"),
+    ("BANKNIFTY_STRIKE_STEP", _N, "", _FOUND, "100"),
+    ("NIFTY_EXPIRY", _P, "", "a strategy's trade rule names the expiry: nearest, next, monthly", "04NOV25"),
+    ("OPTIONS_AUTO_DISCOVER_STRIKES", _N, "", _FOUND, "true"),
+    ("OPTIONS_AUTO_DISCOVER_EXPIRIES", _N, "", _FOUND, "true"),
+    ("# Risk", _H, "", "", ""),
+    ("MAX_POSITION_SIZE", _H, "risk.max_position_size", "rupees: premium of bought options, value of shares", ""),
+    ("MAX_ORDER_SIZE", _H, "risk.max_order_size", "rupees, as above", ""),
+    ("MIN_ORDER_SIZE", _H, "risk.min_order_size", "rupees", ""),
+    ("MAX_POSITIONS_PER_SYMBOL", _H, "risk.max_positions_per_symbol", "", ""),
+    ("MAX_TOTAL_POSITIONS", _H, "risk.max_total_positions", "", ""),
+    ("AVOID_FIRST_MINUTES", _H, "risk.avoid_first_minutes", "no entries in the first minutes", ""),
+    ("AVOID_LAST_MINUTES", _H, "risk.avoid_last_minutes", "no entries in the last minutes", ""),
+    ("STALE_QUOTE_SECONDS", _H, "risk.stale_quote_seconds", "older quotes deny entries", ""),
+    ("SIGNAL_VALIDITY", _H, "risk.signal_validity_seconds", "seconds; later entries expire", ""),
+    ("MAX_ORDERS_PER_SECOND", _H, "rates.orders_per_second", "calls to the broker, at most 10", ""),
+    ("MAX_ENTRIES_PER_MINUTE", _H, "rates.entries_per_minute", "per strategy", ""),
+    ("MAX_DAILY_LOSS", _H, "risk.max_daily_loss", "at this loss of a day entries stop", ""),
+    ("MAX_DRAWDOWN", _R, "risk.max_drawdown", _RISK, ""),
+    ("DEFAULT_STOP_LOSS", _R, "risk.default_stop_loss", _RISK, ""),
+    ("DEFAULT_STOP_LOSS_OPTIONS", _R, "risk.default_stop_loss_options", _RISK, ""),
+    ("TRAILING_STOP_ENABLED", _R, "risk.trailing_stop_enabled", _RISK, ""),
+    ("TRAILING_STOP_DISTANCE", _R, "risk.trailing_stop_distance", _RISK, ""),
+    ("MARKET_OPEN_TIME", _P, "", "sessions stand in config/calendar.toml", "09:15"),
+    ("MARKET_CLOSE_TIME", _P, "", "sessions stand in config/calendar.toml", "15:30"),
+    ("ENABLE_PREMARKET_TRADING", _N, "", "entries are for continuous trading only", "false"),
+    ("ENABLE_POSTMARKET_TRADING", _N, "", "entries are for continuous trading only", "false"),
+    ("# Logging", _H, "", "", ""),
+    ("LOG_LEVEL", _H, "logging.level", "", ""),
+    ("CONSOLE_LOGGING_ENABLED", _H, "logging.console", "", ""),
+    ("ENABLE_CONSOLE_LOGGING", _H, "logging.console", "the same", ""),
+    ("FILE_LOGGING_ENABLED", _H, "logging.files", "", ""),
+    ("ENABLE_FILE_LOGGING", _H, "logging.files", "the same", ""),
+    ("LOG_DIRECTORY", _H, "logging.directory", "relative to the project folder", ""),
+    ("LOG_DIR", _H, "logging.directory", "the same", ""),
+    ("MYTRADING_LOG_DIR", _H, "logging.directory", "the same", ""),
+    ("LOG_MAX_FILE_SIZE", _H, "logging.max_file_size", "say 100 MB", ""),
+    ("LOG_ROTATION", _H, "logging.max_file_size", "the same", ""),
+    ("LOG_RETENTION_DAYS", _H, "logging.retention_days", "", ""),
+    ("LOG_RETENTION", _H, "logging.retention_days", "the same, say 30 days", ""),
+    ("PERFORMANCE_LOGGING", _H, "logging.performance", "", ""),
+    ("TRADE_LOGGING", _H, "logging.trade", "", ""),
+    ("ERROR_LOGGING", _H, "logging.error", "", ""),
+    ("LOG_FILENAME", _P, "", "files are main.log, trade.log, performance.log, error.log", "trading.log"),
+    ("LOG_CONSOLE_FORMAT", _P, "", "the console shows time, level, daemon, event, fields", ""),
+    ("LOG_FILE_FORMAT", _P, "", "files hold JSON lines", ""),
+    ("# Processes and monitoring", _H, "", "", ""),
+    ("ENABLE_PERFORMANCE_MONITORING", _H, "process.monitoring", "", ""),
+    ("ENABLE_MEMORY_OPTIMIZATION", _H, "process.memory_optimization", "", ""),
+    ("GC_THRESHOLD", _H, "process.gc_threshold", "", ""),
+    ("ENABLE_CPU_AFFINITY", _R, "", "comes with the performance release", "false"),
+    ("CPU_CORES", _R, "", "comes with the performance release", ""),
+    ("ENABLE_PROFILING", _R, "", "comes with the performance release", "false"),
+    ("ENABLE_HEALTH_CHECKS", _P, "", "every daemon beats each second and the watchdog looks", "true"),
+    ("HEALTH_CHECK_INTERVAL", _P, "", "every daemon beats each second and the watchdog looks", "60"),
+    ("MYTRADING_TRANSPORT", _H, "messaging.transport", "ipc or tcp", ""),
+    ("ZMQ_BASE_PORT", _H, "messaging.base_port", "transport tcp only; OpenAlgo itself binds 5555", ""),
+    ("ZMQ_MARKET_DATA_PORT", _H, "messaging.market_data_port", "transport tcp only; 0: from the base port", ""),
+    ("ZMQ_STRATEGY_SIGNALS_PORT", _H, "messaging.strategy_signals_port", "transport tcp only", ""),
+    ("ZMQ_TRADE_COMMANDS_PORT", _H, "messaging.trade_commands_port", "transport tcp only", ""),
+    ("ZMQ_SYSTEM_STATUS_PORT", _H, "messaging.system_status_port", "transport tcp only; first of seven", ""),
+    ("ZMQ_HIGH_WATER_MARK", _H, "messaging.high_water_mark", "", ""),
+    ("ZMQ_MESSAGE_TIMEOUT", _H, "messaging.message_timeout", "ms, of questions to the gateway", ""),
+    ("# Simulator and backtests", _H, "", "", ""),
+    ("PAPER_TRADING_INITIAL_CAPITAL", _H, "simulator.capital", "cash of a fresh simulator", ""),
+    ("PAPER_TRADING_COMMISSION", _R, "simulator.commission", "fees come with the performance reports", ""),
+    ("ENABLE_BACKTESTING", _R, "", _BACKTEST, "false"),
+    ("BACKTEST_START_DATE", _R, "", _BACKTEST, "2024-01-01"),
+    ("BACKTEST_END_DATE", _R, "", _BACKTEST, "2024-12-31"),
+    ("# Alerts", _H, "", "", ""),
+    ("ALERT_COMMAND", _H, "alerts.command", "run for each alert", ""),
+    ("TELEGRAM_BOT_TOKEN", _R, "", _NOTIFY, ""),
+    ("TELEGRAM_CHAT_IDS", _R, "", _NOTIFY, ""),
+    ("SMTP_HOST", _R, "", _NOTIFY, "smtp.gmail.com"),
+    ("SMTP_PORT", _R, "", _NOTIFY, "587"),
+    ("SMTP_USERNAME", _R, "", _NOTIFY, ""),
+    ("SMTP_PASSWORD", _R, "", _NOTIFY, ""),
+    ("EMAIL_RECIPIENTS", _R, "", _NOTIFY, ""),
+    ("# Database (of the prototype)", _H, "", "", ""),
+    ("DATABASE_URL", _P, "", _DATABASE, "sqlite:///db/openalgo.db"),
+    ("DATABASE_ENABLED", _P, "", _DATABASE, "true"),
+    ("DATABASE_TYPE", _P, "", _DATABASE, "sqlite"),
+    ("SQLITE_PATH", _P, "", _DATABASE, "database/trading.db"),
+    ("POSTGRES_HOST", _N, "", _DATABASE, "localhost"),
+    ("POSTGRES_PORT", _N, "", _DATABASE, "5432"),
+    ("POSTGRES_DATABASE", _N, "", _DATABASE, "trading"),
+    ("POSTGRES_USERNAME", _N, "", _DATABASE, ""),
+    ("POSTGRES_PASSWORD", _N, "", _DATABASE, ""),
+    ("DB_POOL_SIZE", _N, "", _DATABASE, "10"),
+    ("DB_MAX_OVERFLOW", _N, "", _DATABASE, "20"),
+    ("DB_POOL_TIMEOUT", _N, "", _DATABASE, "30"),
+)
+
+
+def _table() -> dict[str, Variable]:
+    found: dict[str, Variable] = {}
+    group = ""
+    for name, state, path, note, default in _ROWS:
+        if name.startswith("# "):
+            group = name[2:]
+        else:
+            found[name] = Variable(name, group, state, path, note, default)
+    return found
+
+
+VARIABLES: dict[str, Variable] = _table()
+
+STRATEGY_PATH = "STRATEGY:"
+
+OWN_PREFIXES = ("STRATEGY_", "ZMQ_", "OPENALGO_", "MYTRADING_", "SMA_", "RSI_")
+"""A variable of the process that begins so and is unknown is a misspelling."""
+
+LIKELY_PREFIXES = ("MAX_", "MIN_", "ENABLE_", "ENABLED_", "DEFAULT_", "TRADING_", "PAPER_", "LOG_", "AVOID_")
+"""One that begins so is a misspelling only if a known name is very near; other programs use these words too."""

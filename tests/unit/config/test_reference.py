@@ -1,0 +1,227 @@
+"""The table of variables, the settings classes, `env_template.txt` and the documentation agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mytrading.config import TradingSettings, load_settings
+from mytrading.config.discover import discover
+from mytrading.config.reference import render_template, update_document
+from mytrading.config.settings import SECTIONS
+from mytrading.config.strategies import parse_trade
+from mytrading.config.variables import STRATEGY_PATH, VARIABLES, State
+from mytrading.messages.enums import Side
+from mytrading.messages.runconfig import ExpiryRule
+
+PROJECT = Path(__file__).parents[3]
+
+# The variables of the user's README, its template and the code behind it.
+DOCUMENTED = [
+    "OPENALGO_API_KEY",
+    "OPENALGO_API_HOST",
+    "OPENALGO_WS_HOST",
+    "OPENALGO_WS_PORT",
+    "OPENALGO_TIMEOUT",
+    "OPENALGO_MAX_RETRIES",
+    "OPENALGO_RETRY_DELAY",
+    "DATABASE_URL",
+    "TRADING_MODE",
+    "SYSTEM_NAME",
+    "SYSTEM_VERSION",
+    "ZMQ_BASE_PORT",
+    "ZMQ_HIGH_WATER_MARK",
+    "ZMQ_MESSAGE_TIMEOUT",
+    "ZMQ_MARKET_DATA_PORT",
+    "ZMQ_STRATEGY_SIGNALS_PORT",
+    "ZMQ_TRADE_COMMANDS_PORT",
+    "ZMQ_SYSTEM_STATUS_PORT",
+    "MAX_CONCURRENT_REQUESTS",
+    "WEBSOCKET_BATCH_SIZE",
+    "WEBSOCKET_BATCH_DELAY",
+    "MAX_WEBSOCKET_SUBSCRIPTIONS",
+    "MARKET_DATA_BUFFER_SIZE",
+    "STRATEGY_CALCULATION_WORKERS",
+    "ENABLE_MEMORY_OPTIMIZATION",
+    "GC_THRESHOLD",
+    "ENABLE_CPU_AFFINITY",
+    "CPU_CORES",
+    "MAX_POSITION_SIZE",
+    "MAX_DAILY_LOSS",
+    "MAX_DRAWDOWN",
+    "MAX_POSITIONS_PER_SYMBOL",
+    "MAX_TOTAL_POSITIONS",
+    "MAX_ORDER_SIZE",
+    "MIN_ORDER_SIZE",
+    "DEFAULT_STOP_LOSS",
+    "TRAILING_STOP_ENABLED",
+    "TRAILING_STOP_DISTANCE",
+    "ENABLED_TIMEFRAMES",
+    "ENABLED_INSTRUMENT_TYPES",
+    "ENABLED_EXCHANGES",
+    "ENABLED_SYMBOLS",
+    "ENABLE_TICK_DATA",
+    "ENABLE_DEPTH_DATA",
+    "DEPTH_LEVELS",
+    "ENABLE_HISTORICAL_DATA",
+    "HISTORICAL_DAYS",
+    "ENABLE_DATA_VALIDATION",
+    "MAX_PRICE_CHANGE_PERCENT",
+    "ENABLED_STRATEGIES",
+    "SMA_FAST_PERIOD",
+    "SMA_SLOW_PERIOD",
+    "RSI_PERIOD",
+    "RSI_OVERSOLD",
+    "RSI_OVERBOUGHT",
+    "DATABASE_ENABLED",
+    "DATABASE_TYPE",
+    "SQLITE_PATH",
+    "POSTGRES_HOST",
+    "POSTGRES_PORT",
+    "POSTGRES_DATABASE",
+    "POSTGRES_USERNAME",
+    "POSTGRES_PASSWORD",
+    "DB_POOL_SIZE",
+    "DB_MAX_OVERFLOW",
+    "DB_POOL_TIMEOUT",
+    "LOG_LEVEL",
+    "CONSOLE_LOGGING_ENABLED",
+    "FILE_LOGGING_ENABLED",
+    "ENABLE_CONSOLE_LOGGING",
+    "ENABLE_FILE_LOGGING",
+    "LOG_DIRECTORY",
+    "LOG_DIR",
+    "LOG_FILENAME",
+    "LOG_MAX_FILE_SIZE",
+    "LOG_RETENTION_DAYS",
+    "LOG_ROTATION",
+    "LOG_RETENTION",
+    "PERFORMANCE_LOGGING",
+    "TRADE_LOGGING",
+    "ERROR_LOGGING",
+    "LOG_CONSOLE_FORMAT",
+    "LOG_FILE_FORMAT",
+    "ENABLE_WEBSOCKET",
+    "ENABLE_STRATEGY_ENGINE",
+    "ENABLE_TRADE_EXECUTION",
+    "ENABLE_PERFORMANCE_MONITORING",
+    "ENABLE_HEALTH_CHECKS",
+    "HEALTH_CHECK_INTERVAL",
+    "TELEGRAM_BOT_TOKEN",
+    "TELEGRAM_CHAT_IDS",
+    "SMTP_HOST",
+    "SMTP_PORT",
+    "SMTP_USERNAME",
+    "SMTP_PASSWORD",
+    "EMAIL_RECIPIENTS",
+    "MARKET_OPEN_TIME",
+    "MARKET_CLOSE_TIME",
+    "ENABLE_PREMARKET_TRADING",
+    "ENABLE_POSTMARKET_TRADING",
+    "AVOID_FIRST_MINUTES",
+    "AVOID_LAST_MINUTES",
+    "NIFTY_ATM_RANGE",
+    "NIFTY_STRIKE_STEP",
+    "NIFTY_EXPIRY",
+    "BANKNIFTY_ATM_RANGE",
+    "BANKNIFTY_STRIKE_STEP",
+    "OPTIONS_AUTO_DISCOVER_STRIKES",
+    "OPTIONS_AUTO_DISCOVER_EXPIRIES",
+    "DEBUG_MODE",
+    "ENABLE_PROFILING",
+    "ENABLE_BACKTESTING",
+    "BACKTEST_START_DATE",
+    "BACKTEST_END_DATE",
+    "PAPER_TRADING_INITIAL_CAPITAL",
+    "PAPER_TRADING_COMMISSION",
+]
+
+
+def paths() -> set[str]:
+    return {f"{section}.{name}" for section in SECTIONS for name, _ in getattr(TradingSettings(), section)}
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_documented_variable_is_listed(name: str) -> None:
+    assert name in VARIABLES
+
+
+def test_every_path_of_the_table_is_a_setting_or_a_parameter_of_a_shipped_strategy() -> None:
+    known = {f"{item.name}.{name}" for item in discover(PROJECT / "strategies") for name in item.parameters}
+    for variable in VARIABLES.values():
+        if variable.path.startswith(STRATEGY_PATH):
+            assert variable.path.removeprefix(STRATEGY_PATH) in known
+        elif variable.path:
+            assert variable.path in paths()
+
+
+def test_every_setting_has_a_variable_unless_it_belongs_to_files_and_command_line() -> None:
+    without = paths() - {variable.path for variable in VARIABLES.values()}
+    assert without == {
+        "rates.smart_orders_per_second",
+        "rates.reads_per_minute",
+        "simulator.embedded",
+        "simulator.rest_port",
+        "simulator.ws_port",
+        "simulator.seed",
+        "simulator.speed",
+        "simulator.replay",
+    }
+
+
+def test_every_variable_without_effect_says_why() -> None:
+    assert all(variable.note for variable in VARIABLES.values() if variable.state is not State.HONOURED)
+
+
+def test_template_is_the_one_written_from_the_settings_classes() -> None:
+    text = (PROJECT / "env_template.txt").read_text(encoding="utf-8")
+    assert text == render_template(), "run: python -m mytrading.config.reference"
+    names = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)
+    assert sorted(names) == sorted(VARIABLES)
+
+
+def test_template_with_every_default_switched_on_loads(tmp_path: Path) -> None:
+    text = (PROJECT / "env_template.txt").read_text(encoding="utf-8")
+    (tmp_path / ".env").write_text(re.sub(r"^# ([A-Z][A-Z0-9_]+=)", r"\1", text, flags=re.MULTILINE))
+    for folder in ("config", "strategies"):
+        (tmp_path / folder).symlink_to(PROJECT / folder)
+    settings = load_settings(tmp_path, environ={})
+    assert settings.risk == TradingSettings().risk
+    assert settings.logging == TradingSettings().logging
+
+
+def test_documentation_holds_the_tables_written_from_the_code() -> None:
+    text = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert text == update_document(text), "run: python -m mytrading.config.reference"
+    assert all(f"`{name}`" in text for name in VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "expiry", "strike", "right"),
+    [
+        ("NIFTY ATM CE nearest", Side.BUY, ExpiryRule.NEAREST, "ATM", "CE"),
+        ("otm 2 pe next", Side.BUY, ExpiryRule.NEXT, "OTM 2", "PE"),
+        ("SELL NIFTY ITM 1 PE monthly", Side.SELL, ExpiryRule.MONTHLY, "ITM 1", "PE"),
+        ("STRIKE 26000 CE", Side.BUY, ExpiryRule.NEAREST, "STRIKE 26000", "CE"),
+    ],
+)
+def test_option_rule_in_words_is_understood(text: str, side: Side, expiry: ExpiryRule, strike: str, right: str) -> None:
+    rule = parse_trade(text, long=True)
+    assert rule is not None
+    assert (rule.side, rule.expiry, rule.strike, rule.right) == (side, expiry, strike, right)
+
+
+@pytest.mark.parametrize("text", ["", "ATM", "NIFTY CE", "OTM CE", "ATM XE", "future soon", "NIFTY ATM CE nearest now"])
+def test_trade_rule_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected same, future"):
+        parse_trade(text, long=True)
+
+
+def test_same_and_future_go_the_way_of_the_wish() -> None:
+    for text in ("same", "future monthly"):
+        long, short = parse_trade(text, long=True), parse_trade(text, long=False)
+        assert long is not None
+        assert short is not None
+        assert (long.side, short.side) == (Side.BUY, Side.SELL)

@@ -1,0 +1,372 @@
+"""Settings: precedence and origin, profiles, and what wrong ones are answered with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mytrading.config import ConfigurationError, TradingSettings, build_run_config, load_settings
+from mytrading.messages.enums import Mode, Side
+from mytrading.messages.runconfig import (
+    ServerMode,
+    TradeKind,
+    VenueKind,
+    decode_run_config,
+    write_run_config,
+)
+
+PROJECT = Path(__file__).parents[3]
+KEY = {"OPENALGO_API_KEY": "k-123456"}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A project folder with the shipped configuration and strategies."""
+    home = tmp_path / "home"
+    shutil.copytree(PROJECT / "config", home / "config")
+    shutil.copytree(PROJECT / "strategies", home / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    return home
+
+
+def load(home: Path, env: dict[str, str] | None = None, file: str = "", profile: str = "default") -> TradingSettings:
+    if file:
+        (home / ".env").write_text(file, encoding="utf-8")
+    return load_settings(home, profile, env or {})
+
+
+def refusal(home: Path, env: dict[str, str] | None = None, file: str = "", profile: str = "default") -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(home, env, file, profile)
+    return str(caught.value)
+
+
+def start_refusal(home: Path, settings: TradingSettings) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        build_run_config(settings, home, home / "state", home / "run")
+    return str(caught.value)
+
+
+# precedence and origin
+
+
+def test_value_of_later_source_wins_and_names_its_origin(home: Path) -> None:
+    assert load(home).origin("risk.max_drawdown") == "default"
+    shipped = load(home)
+    assert shipped.risk.max_order_size == 50_000
+    assert shipped.origin("risk.max_order_size").startswith("risk.max_order_size (config/settings.toml:")
+    from_file = load(home, file="# mine\nMAX_ORDER_SIZE=20000\n")
+    assert from_file.risk.max_order_size == 20_000
+    assert from_file.origin("risk.max_order_size") == "MAX_ORDER_SIZE (.env:2)"
+    from_environment = load(home, {"MAX_ORDER_SIZE": "30000"})
+    assert (from_environment.risk.max_order_size, from_environment.origin("risk.max_order_size")) == (
+        30_000,
+        "MAX_ORDER_SIZE (environment)",
+    )
+    overridden = load_settings(home, environ={"MAX_ORDER_SIZE": "1"}, overrides={"risk.max_order_size": 40_000})
+    assert overridden.risk.max_order_size == 40_000
+    assert overridden.origin("risk.max_order_size") == "risk.max_order_size (command line)"
+
+
+def test_override_by_variable_name_is_accepted(home: Path) -> None:
+    assert load_settings(home, environ={}, overrides={"LOG_LEVEL": "debug"}).logging.level == "DEBUG"
+
+
+def test_empty_variable_counts_as_not_given(home: Path) -> None:
+    assert load(home, {"MAX_DRAWDOWN": "", "TELEGRAM_BOT_TOKEN": ""}).risk.max_drawdown == 0.05
+
+
+def test_rows_show_every_setting_and_mask_the_key(home: Path) -> None:
+    rows = load(home, KEY).effective_rows()
+    by_name = {name: (value, origin) for name, value, origin in rows}
+    assert by_name["openalgo.api_key"] == ("***", "OPENALGO_API_KEY (environment)")
+    assert by_name["strategies.SMA_Crossover.fast_period"][0] == "20"
+    assert "k-123456" not in str(rows)
+    assert "k-123456" not in repr(load(home, KEY))
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TRADING_MODE", "papr", "expected 'live', 'paper', 'backtest' or 'dry_run'; did you mean paper?"),
+        ("MAX_POSITION_SIZE", "-5", "expected greater than 0"),
+        ("MAX_POSITION_SIZE", "many", "expected a valid number"),
+        ("MAX_DRAWDOWN", "1.5", "expected less than 1"),
+        ("OPENALGO_WS_PORT", "99999", "expected less than or equal to 65535"),
+        ("OPENALGO_API_HOST", "localhost", "match pattern"),
+        ("ENABLED_EXCHANGES", "NSE,NFX", "found NFX; did you mean"),
+        ("ENABLED_INSTRUMENT_TYPES", "OPT", "expected some of INDEX, EQ, FUT, CE, PE; found OPT"),
+        ("ENABLED_TIMEFRAMES", "1m,7m", "found 7m"),
+        ("LOG_LEVEL", "LOUD", "expected 'DEBUG'"),
+        ("LOG_MAX_FILE_SIZE", "big", "expected a size such as 100 MB"),
+        ("ENABLE_WEBSOCKET", "false", "quotes come by WebSocket alone"),
+        ("TRAILING_STOP_ENABLED", "perhaps", "expected a valid boolean"),
+        ("ENABLED_STRATEGIES", "SMA_Crosover", "did you mean SMA_Crossover?"),
+        ("STRATEGY_SMA_CROSSOVER_FAST_PERIOD", "2.5", "expected a whole number"),
+        ("STRATEGY_SMA_CROSSOVER_LOTS", "0", "expected greater than or equal to 1"),
+        ("STRATEGY_SMA_CROSSOVER_TRADE_LONG", "the best option", "expected same, future"),
+        ("STRATEGY_SMA_CROSSOVER_TIMEFRAMES", "2m", "expected some of tick, 1m"),
+        ("SMA_FAST_PERIOD", "x", "expected a whole number for SMA_Crossover.fast_period"),
+    ],
+)
+def test_invalid_value_is_refused_naming_variable_value_and_what_may_stand(
+    home: Path, name: str, value: str, said: str
+) -> None:
+    text = refusal(home, {name: value})
+    assert text.startswith(f"{name} (environment)")
+    assert repr(value) in text or value in text
+    assert said in text
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OPENALGO_API_KY", "OPENALGO_API_KEY"),
+        ("STRATEGY_SMA_CROSOVER_FAST_PERIOD", "STRATEGY_SMA_CROSSOVER"),
+        ("STRATEGY_SMA_CROSSOVER_FAST_PERIODS", "fast_period"),
+        ("ZMQ_BASEPORT", "ZMQ_BASE_PORT"),
+        ("MAX_POSITON_SIZE", "MAX_POSITION_SIZE"),
+    ],
+)
+def test_unknown_variable_of_ours_in_the_environment_is_refused_with_the_near_one(
+    home: Path, name: str, meant: str
+) -> None:
+    assert f"did you mean {meant}" in refusal(home, {name: "1"})
+
+
+def test_unknown_variable_of_others_in_the_environment_is_left_alone(home: Path) -> None:
+    load(home, {"PATH": "/bin", "MAX_JOBS": "4", "ENABLE_COLOURS": "1", "LOG_FILE": "x"})
+
+
+def test_unknown_variable_in_the_file_is_refused_with_its_line(home: Path) -> None:
+    text = refusal(home, file="# first\n\nMAX_JOBS=4\nnonsense line\n")
+    assert "MAX_JOBS (.env:3): no such variable" in text
+    assert ".env:4: expected NAME=value, found 'nonsense line'" in text
+
+
+def test_all_problems_are_reported_at_once(home: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(home, {"TRADING_MODE": "x", "MAX_DRAWDOWN": "7", "ENABLED_STRATEGIES": "Nix", "STRATEGY_NIX_LOTS": "1"})
+    assert len(caught.value.problems) == 4
+
+
+def test_unknown_key_in_settings_file_is_refused_with_file_line_and_near_key(home: Path) -> None:
+    with (home / "config" / "settings.toml").open("a") as file:
+        file.write("max_ordersize = 5\n")
+    text = refusal(home)
+    assert "risk.max_ordersize (config/settings.toml:" in text
+    assert "did you mean risk.max_order_size?" in text
+
+
+def test_settings_file_that_is_not_toml_is_refused(home: Path) -> None:
+    (home / "config" / "settings.toml").write_text("[risk\n")
+    assert "config/settings.toml: expected TOML" in refusal(home)
+
+
+def test_strategy_file_with_unknown_name_or_key_is_refused(home: Path) -> None:
+    folder = home / "config" / "strategies"
+    (folder / "mine.toml").write_text('name = "Mine"\n')
+    (folder / "sma_crossover.toml").write_text('name = "SMA_Crossover"\nlot = 2\n')
+    text = refusal(home)
+    assert "name (config/strategies/mine.toml:1): no file in strategies/ has a strategy 'Mine'" in text
+    assert "lot (config/strategies/sma_crossover.toml:2): SMA_Crossover has no setting lot; did you mean lots?" in text
+
+
+def test_names_of_one_setting_with_different_values_are_refused(home: Path) -> None:
+    text = refusal(home, {"LOG_DIR": "a", "LOG_DIRECTORY": "b"})
+    assert "LOG_DIRECTORY (environment)" in text
+    assert "LOG_DIR (environment)" in text
+    assert load(home, {"LOG_DIR": "a", "LOG_DIRECTORY": "a"}).logging.directory == "a"
+
+
+def test_variables_without_effect_are_accepted_with_a_warning(home: Path) -> None:
+    settings = load(home, file="DATABASE_URL=sqlite:///x.db\nDEFAULT_STOP_LOSS=0.03\n")
+    assert any("DATABASE_URL (.env:1) has no effect (replaced)" in text for text in settings.warnings)
+    assert any("DEFAULT_STOP_LOSS (.env:2) has no effect (reserved)" in text for text in settings.warnings)
+    assert settings.risk.default_stop_loss == 0.03
+
+
+# both logging families, strategies
+
+
+def test_both_families_of_logging_variables_are_honoured(home: Path) -> None:
+    one = load(home, {"CONSOLE_LOGGING_ENABLED": "false", "LOG_MAX_FILE_SIZE": "5 MB", "LOG_RETENTION_DAYS": "3"})
+    two = load(home, {"ENABLE_CONSOLE_LOGGING": "false", "LOG_ROTATION": "5 MB", "LOG_RETENTION": "3 days"})
+    assert one.logging == two.logging
+    assert (one.logging.console, one.logging.max_file_size, one.logging.retention_days) == (False, 5_000_000, 3)
+
+
+def test_debug_mode_lowers_the_level_unless_one_is_given(home: Path) -> None:
+    assert load(home, {"DEBUG_MODE": "true"}).logging.level == "DEBUG"
+    assert load(home, {"DEBUG_MODE": "true", "LOG_LEVEL": "ERROR"}).logging.level == "ERROR"
+
+
+def test_sma_and_rsi_variables_set_the_parameters_of_the_built_ins(home: Path) -> None:
+    settings = load(
+        home,
+        {
+            "ENABLED_STRATEGIES": "sma_crossover,RSIMEANREVERSION",
+            "SMA_FAST_PERIOD": "7",
+            "STRATEGY_SMACROSSOVER_SLOW_PERIOD": "30",
+            "RSI_OVERSOLD": "25",
+        },
+    )
+    sma, rsi = settings.strategies
+    assert (sma.parameters["fast_period"], sma.parameters["slow_period"]) == (7, 30)
+    assert (rsi.name, rsi.parameters["oversold"], rsi.parameters["period"]) == ("RSI_MeanReversion", 25.0, 14)
+
+
+def test_strategy_file_dropped_in_and_named_is_found_with_its_parameters(home: Path) -> None:
+    (home / "strategies" / "mine.py").write_text(
+        "from mytrading.strategies import BaseStrategy\n"
+        "raise SystemExit('never run here')\n"
+        "class Base(BaseStrategy):\n    width: float = 1.0\n"
+        "class Mine(Base):\n    label = 'x'\n    on: bool = False\n"
+    )
+    env = {
+        "ENABLED_STRATEGIES": "Mine",
+        "STRATEGY_MINE_ON": "yes",
+        "STRATEGY_MINE_WIDTH": "2",
+        "STRATEGY_MINE_SYMBOLS": "NSE:SBIN,INFY",
+    }
+    (mine,) = load(home, env).strategies
+    assert mine.parameters == {"width": 2.0, "label": "x", "on": True}
+    assert mine.symbols == ("NSE:SBIN", "INFY")
+
+
+def test_strategy_file_with_a_syntax_error_does_not_stop_the_others(home: Path) -> None:
+    (home / "strategies" / "broken.py").write_text("class Broken(BaseStrategy:\n")
+    assert [strategy.name for strategy in load(home).strategies] == ["SMA_Crossover"]
+
+
+def test_strategy_engine_switched_off_runs_no_strategy(home: Path) -> None:
+    assert load(home, {"ENABLE_STRATEGY_ENGINE": "false"}).running == ()
+
+
+# what must fit together
+
+
+def test_strategy_on_disabled_exchange_type_or_timeframe_is_refused(home: Path) -> None:
+    assert "trades on NFO, which is not in ENABLED_EXCHANGES" in refusal(home, {"ENABLED_EXCHANGES": "NSE_INDEX"})
+    assert "trades type CE, which is not in ENABLED_INSTRUMENT_TYPES" in refusal(
+        home, {"ENABLED_INSTRUMENT_TYPES": "INDEX,EQ"}
+    )
+    assert "5m is not in ENABLED_TIMEFRAMES" in refusal(home, {"ENABLED_TIMEFRAMES": "1m"})
+    assert "SENSEX is on BSE_INDEX" in refusal(
+        home, {"ENABLED_EXCHANGES": "NSE_INDEX,NFO", "ENABLED_SYMBOLS": "NIFTY,SENSEX"}
+    )
+
+
+def test_sample_of_the_readme_loads(home: Path) -> None:
+    sample = (
+        "TRADING_MODE=paper\nOPENALGO_API_KEY=your_api_key_here\nENABLED_STRATEGIES=SMA_Crossover,RSI_MeanReversion\n"
+        "SMA_FAST_PERIOD=20\nSMA_SLOW_PERIOD=50\nRSI_PERIOD=14\nRSI_OVERSOLD=30\nRSI_OVERBOUGHT=70\n"
+        "ENABLED_TIMEFRAMES=1m,5m,15m,1h\nENABLED_INSTRUMENT_TYPES=INDEX,CE,PE\nENABLED_EXCHANGES=NSE_INDEX,NFO\n"
+        "MAX_POSITION_SIZE=50000.0\nDEFAULT_STOP_LOSS=0.02\nTRAILING_STOP_ENABLED=true\n"
+    )
+    settings = load(home, file=sample)
+    config = build_run_config(settings, home, home / "state", home / "run")
+    assert [run.name for run in config.strategies] == ["SMA_Crossover", "RSI_MeanReversion"]
+    assert config.data.watch == ("NSE_INDEX:NIFTY", "NSE_INDEX:BANKNIFTY")
+
+
+def test_index_traded_as_itself_is_refused(home: Path) -> None:
+    text = refusal(home, {"STRATEGY_SMA_CROSSOVER_TRADE_LONG": "same"})
+    assert "NSE_INDEX:NIFTY is an index, which cannot be bought" in text
+
+
+def test_symbol_without_exchange_is_refused_with_how_to_write_it(home: Path) -> None:
+    assert "write an instrument as EXCHANGE:SYMBOL, say NSE:TCS" in refusal(home, {"ENABLED_SYMBOLS": "TCS"})
+
+
+# starting
+
+
+def test_start_in_live_mode_is_refused(home: Path) -> None:
+    text = start_refusal(home, load(home, {**KEY, "TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true"}))
+    assert "TRADING_MODE = live" in text
+    assert "opens with the risk release" in text
+
+
+def test_start_without_key_is_refused_saying_what_to_set(home: Path) -> None:
+    text = start_refusal(home, load(home))
+    assert "OPENALGO_API_KEY is not set" in text
+    assert "--simulator" in text
+
+
+def test_run_in_paper_mode_expects_an_analyzing_server_and_ignores_trade_execution(home: Path) -> None:
+    config = build_run_config(load(home, KEY), home, home / "state", home / "run")
+    assert (config.mode, config.venue.expected_mode, config.venue.kind) == (
+        Mode.PAPER,
+        ServerMode.ANALYZE,
+        VenueKind.OPENALGO,
+    )
+    assert (config.venue.rest_url, config.venue.ws_url) == ("http://127.0.0.1:5000", "ws://127.0.0.1:8765")
+
+
+def test_run_in_dry_run_mode_sends_nothing(home: Path) -> None:
+    config = build_run_config(load(home, {**KEY, "TRADING_MODE": "dry_run"}), home, home / "s", home / "r")
+    assert config.venue.kind is VenueKind.DRY_RUN
+
+
+def test_paper_profile_reads_no_env_file_and_ignores_the_server(home: Path) -> None:
+    env = {"OPENALGO_API_HOST": "junk", "OPENALGO_NONSENSE": "1", "TRADING_MODE": "live"}
+    settings = load(home, env, "BROKEN\nTRADING_MODE=live\n", profile="paper")
+    config = build_run_config(settings, home, home / "state", home / "run", rest_url="http://x", ws_url="ws://x")
+    assert (config.mode, config.simulator.embedded, config.simulator.speed) == (Mode.PAPER, True, 60.0)
+    assert (config.venue.rest_url, len(config.venue.api_key)) == ("http://x", 32)
+    (run,) = config.strategies
+    assert (run.parameters["fast_period"], run.parameters["slow_period"], run.timeframes) == (3, 8, ("1m",))
+    assert run.long is not None
+    assert (run.long.kind, run.long.strike, run.long.right, run.long.side) == (TradeKind.OPTION, "ATM", "CE", Side.BUY)
+    assert run.short is None
+
+
+def test_paper_profile_honours_other_variables_of_the_environment(home: Path) -> None:
+    settings = load(home, {"SMA_FAST_PERIOD": "5", "MAX_ORDER_SIZE": "20000"}, profile="paper")
+    assert (settings.strategies[0].parameters["fast_period"], settings.risk.max_order_size) == (5, 20_000)
+
+
+def test_shipped_limits_admit_one_lot_of_an_option(home: Path) -> None:
+    limits = build_run_config(load(home, profile="paper"), home, home / "s", home / "r").risk
+    assert limits.min_order_size < 65 * 250 < min(limits.max_order_size, limits.max_position_size)
+
+
+def test_quotes_get_two_machine_seconds_before_they_are_stale_at_any_speed(home: Path) -> None:
+    settings = load_settings(home, "replay", {}, {"simulator.speed": 600})
+    assert build_run_config(settings, home, home / "s", home / "r").risk.stale_quote_seconds == 1200
+
+
+def test_ports_count_with_transport_tcp_only(home: Path) -> None:
+    env = {**KEY, "ZMQ_BASE_PORT": "6000", "ZMQ_TRADE_COMMANDS_PORT": "7777"}
+    assert build_run_config(load(home, env), home, home / "s", home / "r").messaging.ports == {}
+    tcp = load(home, {**env, "MYTRADING_TRANSPORT": "tcp"})
+    ports = build_run_config(tcp, home, home / "s", home / "r").messaging.ports
+    assert (ports["market"], ports["commands"], ports["status-feed"]) == (6000, 7777, 6020)
+    assert len(set(ports.values())) == len(ports)
+    assert (
+        5555
+        not in build_run_config(
+            load(home, {**KEY, "MYTRADING_TRANSPORT": "tcp"}), home, home / "s", home / "r"
+        ).messaging.ports.values()
+    )
+    clash = load(home, {**KEY, "MYTRADING_TRANSPORT": "tcp", "ZMQ_BASE_PORT": "5555"})
+    assert "5555, which OpenAlgo binds" in start_refusal(home, clash)
+
+
+def test_run_config_of_settings_survives_the_run_file(home: Path, tmp_path: Path) -> None:
+    config = build_run_config(load(home, profile="paper"), home, home / "state", home / "run")
+    write_run_config(tmp_path / "run.msgpack", config)
+    assert decode_run_config(tmp_path / "run.msgpack") == config
+
+
+def test_hash_of_the_configuration_is_the_same_for_the_same_settings(home: Path) -> None:
+    settings = load(home, profile="paper")
+    one = build_run_config(settings, home, home / "state", home / "run")
+    two = build_run_config(settings, home, home / "elsewhere", home / "run2")
+    assert one.config_hash == two.config_hash
+    assert one.venue.api_key != two.venue.api_key
