@@ -169,7 +169,8 @@ class _Loader:
 
     def finish(self) -> TradingSettings:
         """Validate what was collected."""
-        if self._values.get("system.debug", Value("", "", "")).raw in (True, "true", "True", "1"):
+        debug = self._values.get("system.debug")
+        if debug and str(debug.raw).lower() in ("true", "yes", "on", "1"):
             self._values.setdefault("logging.level", Value("DEBUG", "DEBUG_MODE", "DEBUG_MODE"))
         symbols = self._build_symbols()
         sections = self._build_sections()

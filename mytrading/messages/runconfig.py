@@ -134,7 +134,10 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What risk judges by. Sizes and losses in rupees (premium of bought options, value of shares), fractions of 1."""
+    """What risk judges by. Sizes and losses in rupees (premium of bought options, value of shares), fractions of 1.
+
+    `enabled_exchanges` and `enabled_kinds` (EQ, FUT, CE, PE) name what may be entered; empty admits all.
+    """
 
     max_position_size: float
     max_order_size: float
@@ -151,6 +154,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     avoid_last_minutes: int
     stale_quote_seconds: float
     signal_validity_seconds: float
+    enabled_exchanges: tuple[str, ...] = ()
+    enabled_kinds: tuple[str, ...] = ()
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
