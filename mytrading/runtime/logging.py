@@ -15,12 +15,14 @@ import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.logfiles import SharedLogFile
+
+if TYPE_CHECKING:
+    from mytrading.messages.runconfig import RunConfig
 
 _unset = object()
 _rich = sys.modules.get("rich", _unset)
