@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS bars (
     volume INTEGER NOT NULL, ticks INTEGER NOT NULL, received_ns INTEGER NOT NULL,
     PRIMARY KEY (instrument, timeframe, start_ns)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS filled (instrument TEXT PRIMARY KEY, until_ns INTEGER NOT NULL) WITHOUT ROWID;
 """
 _COLUMNS = "instrument, timeframe, start_ns, end_ns, open, high, low, close, volume, ticks, received_ns"
 _INSERT = f"INSERT OR IGNORE INTO bars ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
@@ -70,6 +71,17 @@ class BarStore:
     def last_end(self, instrument: str, timeframe: str = "1m") -> int:
         """End (market ns) of the newest bar, 0 if there is none."""
         return _last_end(self._db, instrument, timeframe)
+
+    def filled_until(self, instrument: str) -> int:
+        """Up to when (market ns) history was fetched whole, 0 if never: live bars may have holes after it."""
+        row = self._db.execute("SELECT until_ns FROM filled WHERE instrument = ?", (instrument,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def add_history(self, instrument: str, bars: Iterable[Bar], until_ns: int) -> list[Bar]:
+        """Commit fetched bars, then note that history is whole up to `until_ns`; returns the new ones as `add` does."""
+        added = self.add(bars)
+        self._db.execute("INSERT OR REPLACE INTO filled VALUES (?, ?)", (instrument, until_ns))
+        return added
 
     def close(self) -> None:
         """Close the file."""

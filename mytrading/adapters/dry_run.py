@@ -1,40 +1,43 @@
-"""The dry-run venue: records what would be sent, and sends nothing.
+"""The venue that records and sends nothing.
 
-An order ends as refused with the words "would send", so no position appears and every strategy goes on wishing as it
-would on a day on which the broker refuses everything. The one rule: this module opens no connection.
+Used by the router when the stack runs dry. Every place is answered REFUSED with "would send ...": the order ends
+REJECTED with that text in journal and trade log, no position ever appears and nothing rests, so that strategies go on
+wishing and every wish shows as the order it would have become. The one rule: it holds no connection at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from mytrading.adapters.openalgo.orders import place_payload
-from mytrading.messages.enums import Call, Outcome
+from mytrading.messages.enums import Call, OrderType, Outcome
 from mytrading.messages.orders import CallOutcome, Order
-
-WOULD_SEND = "dry run: would send"
 
 
 class DryRunVenue:
-    """Answers every call at once, with what would have been sent as its message."""
+    """Answers at once. `record` is given each order that would have been sent."""
 
-    def __init__(self, machine_now: Callable[[], int]) -> None:
+    def __init__(self, machine_now: Callable[[], int], record: Callable[[Order], None] | None = None) -> None:
         self._now = machine_now
+        self._record = record
 
     def place(self, order: Order) -> CallOutcome:
         """Record the order."""
-        sent = {key: value for key, value in place_payload(order).items() if value not in ("0", "")}
-        return self._record(Call.PLACE, order, " ".join(f"{key}={value}" for key, value in sent.items()))
+        if self._record is not None:
+            self._record(order)
+        return self._answer(Call.PLACE, order, f"dry run: would send {_words(order)}")
 
     def cancel(self, order: Order) -> CallOutcome:
-        """Record the cancellation."""
-        return self._record(Call.CANCEL, order, f"cancel {order.client_order_id}")
+        """Nothing rests here: said, not done."""
+        return self._answer(Call.CANCEL, order, "dry run: would cancel")
 
     def modify(self, order: Order) -> CallOutcome:
-        """Record the change."""
-        return self._record(Call.MODIFY, order, f"modify {order.client_order_id}")
+        """Nothing rests here: said, not done."""
+        return self._answer(Call.MODIFY, order, f"dry run: would modify to {_words(order)}")
 
-    def _record(self, call: Call, order: Order, what: str) -> CallOutcome:
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _answer(self, call: Call, order: Order, message: str) -> CallOutcome:
         now = self._now()
         return CallOutcome(
             client_order_id=order.client_order_id,
@@ -43,5 +46,14 @@ class DryRunVenue:
             outcome=Outcome.REFUSED,
             began_machine_ns=now,
             ended_machine_ns=now,
-            message=f"{WOULD_SEND} {what}",
+            message=message,
         )
+
+
+def _words(order: Order) -> str:
+    text = f"{order.side} {order.quantity} {order.instrument} {order.product} {order.order_type}"
+    if order.order_type in (OrderType.LIMIT, OrderType.SL):
+        text += f" at {order.price:g}"
+    if order.order_type in (OrderType.SL, OrderType.SL_M):
+        text += f" trigger {order.trigger_price:g}"
+    return text

@@ -1,4 +1,8 @@
-"""Where orders go. The router asks for a venue per worker thread and knows nothing of what is behind it."""
+"""Where orders go: the interface of a venue, and the one a run is configured for.
+
+Used by the router. The one rule: a venue answers with an outcome whatever happens; it never raises for the broker's
+or the network's doing.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,35 @@ from typing import Protocol
 
 from mytrading.adapters.dry_run import DryRunVenue
 from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.orders import OpenAlgoVenue
+from mytrading.adapters.openalgo.venue import OpenAlgoVenue
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.runconfig import RunConfig, VenueKind
 
 
 class Venue(Protocol):
-    """Each call is made once and its end told as a value."""
+    """Takes orders. Used by one thread; a call may last as long as the venue's order deadline."""
 
     def place(self, order: Order) -> CallOutcome:
-        """Send the order."""
+        """Place a new order."""
 
     def cancel(self, order: Order) -> CallOutcome:
-        """Ask for its cancellation."""
+        """Cancel a resting order, named by its `broker_order_id`."""
 
     def modify(self, order: Order) -> CallOutcome:
-        """Replace its price, trigger and quantity."""
+        """Make a resting order what `order` says."""
+
+    def close(self) -> None:
+        """Let go of connections."""
 
 
 def make_venue(config: RunConfig, machine_now: Callable[[], int]) -> Venue:
-    """The configured venue, with a connection of its own."""
-    venue = config.venue
-    if venue.kind is VenueKind.DRY_RUN:
+    """A new venue, for one thread, of the kind the run is configured for."""
+    if config.venue.kind is VenueKind.DRY_RUN:
         return DryRunVenue(machine_now)
-    deadlines = {**SECONDS, Deadline.ORDER: max(venue.timeout, SECONDS[Deadline.ORDER])}
-    client = OpenAlgoClient(venue.rest_url, venue.api_key, machine_now, deadlines)
-    return OpenAlgoVenue(client, venue.expected_mode.value, machine_now)
+    return OpenAlgoVenue(make_client(config, machine_now), config.venue.expected_mode)
+
+
+def make_client(config: RunConfig, machine_now: Callable[[], int]) -> OpenAlgoClient:
+    """A new client of the configured server, for one thread; order calls may last the configured time-out."""
+    deadlines = {**SECONDS, Deadline.ORDER: config.venue.timeout}
+    return OpenAlgoClient(config.venue.rest_url, config.venue.api_key, machine_now, deadlines)

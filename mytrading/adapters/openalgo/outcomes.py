@@ -1,7 +1,7 @@
-"""The outcome policy, in one place: what an answer to a placing, cancelling or modifying call means.
+"""What the answer to an order call means: the outcome policy, in one pure place.
 
-Pure. Only a definitive answer is a refusal; everything that does not say what happened is UNKNOWN, and resolved by
-reading. The one rule: no caller looks at a status code or a message to decide whether an order exists.
+Used by the order venue. The one rule: UNKNOWN is the default. Only an answer known to be definitive says that nothing
+was placed, and a success counts as acceptance only with an order id and in the expected mode.
 """
 
 from __future__ import annotations
@@ -10,70 +10,90 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.errors import MaybeSent, NotSent, TransportFailed, error_text
+from mytrading.adapters.openalgo.client import Answer
+from mytrading.adapters.openalgo.errors import NotSent, TransportFailed, error_text
 from mytrading.messages.enums import Call, Outcome
+from mytrading.messages.runconfig import ServerMode
 
-REFUSING = frozenset({400, 401, 403, 404, 501})
-"""Answers that the server gives without having asked the broker, or with the broker's own refusal."""
+DEFINITIVE = frozenset((400, 401, 403, 404, 501))
+"""Statuses that say the broker was not reached or refused; 201 and 5xx were seen after an order was placed."""
 
-ANALYZE = "analyze"
-LIVE = "live"
+RETRY_AFTER_NS = 1_000_000_000
+SEMI_AUTO = "semi_auto"
 
 
 class Verdict(NamedTuple):
-    """How a call ended, the broker's order id if it gave one, and what was said."""
+    """How a call ended, with the broker's id of the order where the answer named one."""
 
     outcome: Outcome
     broker_order_id: str = ""
     message: str = ""
+    retry_after_ns: int = 0
 
 
 class _Reply(msgspec.Struct):
-    status: str = ""
+    status: Any = ""
     orderid: Any = None
-    mode: str | None = None
-    pending_order_id: Any = None
+    mode: Any = None
     message: Any = ""
+    pending_order_id: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Reply)
 
 
-def judge(call: Call, status: int, body: bytes, expected_mode: str) -> Verdict:
-    """The verdict on a complete answer. `expected_mode` is analyze or live."""
-    if status == 429:
-        return Verdict(Outcome.RATE_LIMITED, message=error_text(body, status))
-    if status in REFUSING:
-        return Verdict(Outcome.REFUSED, message=error_text(body, status))
-    if status != 200:
-        return Verdict(Outcome.UNKNOWN, message=f"HTTP {status}: {error_text(body, status)}")
-    try:
-        reply = _decoder.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return Verdict(Outcome.UNKNOWN, message=f"an answer that is not JSON: {error_text(body, status)}")
-    return _judge_reply(call, reply, body, expected_mode)
+def judge(call: Call, answer: Answer, expected: ServerMode) -> Verdict:
+    """The verdict on a complete answer to `call`."""
+    if answer.status == 429:
+        return Verdict(Outcome.RATE_LIMITED, "", _told(answer), RETRY_AFTER_NS)
+    reply = _parsed(answer.body)
+    if answer.status in DEFINITIVE:
+        return Verdict(Outcome.REFUSED, _order_id(reply), _told(answer))
+    if answer.status != 200 or reply is None or reply.status != "success":
+        return Verdict(Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {_told(answer)}")
+    return _judge_success(call, reply, expected)
 
 
-def _judge_reply(call: Call, reply: _Reply, body: bytes, expected_mode: str) -> Verdict:
-    if reply.mode == "semi_auto" or reply.pending_order_id is not None:
-        return Verdict(Outcome.PARKED, message="held by the server for approval by hand (semi-auto mode)")
-    if reply.status != "success":
-        text = error_text(body, 200)
-        return Verdict(Outcome.REFUSED if reply.status == "error" else Outcome.UNKNOWN, message=text)
-    found = reply.mode or LIVE
-    identity = "" if reply.orderid is None else str(reply.orderid).strip()
-    if found != expected_mode:
-        return Verdict(
-            Outcome.WRONG_MODE, identity, f"the server answered in {found} mode, {expected_mode} mode was expected"
-        )
-    if call is Call.PLACE and not identity:
-        return Verdict(Outcome.UNKNOWN, message="success without an order id")
-    return Verdict(Outcome.ACCEPTED, identity)
-
-
-def judge_failure(error: TransportFailed) -> Verdict:
+def judge_failure(failure: TransportFailed) -> Verdict:
     """The verdict on a call without a complete answer."""
-    if isinstance(error, NotSent):
-        return Verdict(Outcome.NOT_SENT, message=str(error))
-    assert isinstance(error, MaybeSent), type(error)
-    return Verdict(Outcome.UNKNOWN, message=str(error))
+    return Verdict(Outcome.NOT_SENT if isinstance(failure, NotSent) else Outcome.UNKNOWN, "", str(failure))
+
+
+def mode_of(mode: Any) -> str:
+    """The mode a success on an order or book call stands for: without one the server is live."""
+    return str(mode) if mode else ServerMode.LIVE.value
+
+
+def wrong_mode_text(mode: str, expected: ServerMode) -> str:
+    """What a person is told when the server answers in another mode than configured."""
+    return f"expected a server in mode {expected.value}, found {mode}; switch its analyzer mode back, then resume"
+
+
+def _judge_success(call: Call, reply: _Reply, expected: ServerMode) -> Verdict:
+    name = _order_id(reply)
+    if reply.mode == SEMI_AUTO or reply.pending_order_id is not None:
+        return Verdict(Outcome.PARKED, name, f"held for approval at the server ({reply.pending_order_id})")
+    mode = mode_of(reply.mode)
+    if mode != expected.value:
+        return Verdict(Outcome.WRONG_MODE, name, wrong_mode_text(mode, expected))
+    if call is Call.PLACE and not name:
+        return Verdict(Outcome.UNKNOWN, "", "success without an order id")
+    return Verdict(Outcome.ACCEPTED, name)
+
+
+def _parsed(body: bytes) -> _Reply | None:
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+
+
+def _order_id(reply: _Reply | None) -> str:
+    """Text whatever the broker's type; a bool or a fraction is no id."""
+    if reply is None or isinstance(reply.orderid, bool) or not isinstance(reply.orderid, str | int):
+        return ""
+    return str(reply.orderid).strip()
+
+
+def _told(answer: Answer) -> str:
+    return error_text(answer.body, answer.status)

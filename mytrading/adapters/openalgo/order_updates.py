@@ -1,0 +1,85 @@
+"""The broker's stream of order updates, as OpenAlgo relays it.
+
+Used by the reconciler. Updates are lost while the socket is down and may come twice; the books are the truth behind
+them. The one rule: an update that does not parse is counted and named, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from mytrading.adapters.openalgo.books import broker_order
+from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused
+from mytrading.messages.reports import BrokerOrder, OrderReport
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+class OrderUpdates:
+    """The socket, subscribed to orders; `take` in the poll loop after `wake` rang."""
+
+    def __init__(
+        self, url: str, api_key: str, account: str, machine_now: Callable[[], int], wake: Callable[[], None]
+    ) -> None:
+        self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream")
+        self._account = account
+        self._last: dict[str, BrokerOrder] = {}
+        self.connected = False
+        self.broker = ""
+        self.problem = ""
+        self.malformed = 0
+
+    def start(self) -> None:
+        """Begin connecting."""
+        self._socket.start()
+
+    def stop(self) -> None:
+        """Close the connection."""
+        self._socket.stop()
+
+    def take(self) -> list[OrderReport]:
+        """Updates that have come since the last call, without repetitions."""
+        reports = []
+        for event in self._socket.drain():
+            if isinstance(event, Frame):
+                report = self._report(event)
+                if report is not None:
+                    reports.append(report)
+            elif isinstance(event, Connected):
+                self.broker = event.broker
+                self.problem = ""
+                self._socket.send({"action": "subscribe_orders", "request_id": f"orders-{event.number}"})
+            elif isinstance(event, Disconnected):
+                self._lost(f"the order stream was lost: {event.reason}")
+            elif isinstance(event, Refused):
+                self._lost(f"the order stream was refused: {event.code} {event.message}")
+        return reports
+
+    def _lost(self, problem: str) -> None:
+        self.connected = False
+        self.problem = problem
+        self._last.clear()
+
+    def _report(self, frame: Frame) -> OrderReport | None:
+        try:
+            body = _decoder.decode(frame.data)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            self.malformed += 1
+            return None
+        if body.get("type") == "subscribe_orders":
+            self.connected = body.get("status") == "success"
+            return None
+        if body.get("type") != "order_update":
+            return None
+        try:
+            order = broker_order(body)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self.malformed += 1
+            return None
+        if self._last.get(order.broker_order_id) == order:
+            return None
+        self._last[order.broker_order_id] = order
+        return OrderReport(account=self._account, order=order, received_machine_ns=frame.received_ns)

@@ -1,0 +1,132 @@
+"""One visit to the server: order book, mode, trade book, positions and funds, read in an order that proves something.
+
+Used by the reconciler's worker thread. The mode is asked between the two book reads, so that neither can have come
+from the other mode unnoticed. The one rule: what failed is None with a reason, and never stops the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mytrading.adapters.openalgo import books
+from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.errors import NotSent, TransportFailed, error_text
+from mytrading.core.reconcile import ReadJob
+from mytrading.messages.reports import BooksRead, Funds, ModeSeen
+
+
+class Visit(NamedTuple):
+    """What a visit found. `reached` is false if the server gave no usable answer at all; `problems` are for people."""
+
+    job: ReadJob
+    books: BooksRead
+    mode: ModeSeen | None
+    funds: Funds | None
+    reached: bool
+    problems: tuple[str, ...]
+
+
+class BookReader:
+    """Reads at one account's server, which must be in `expected_mode` (analyze or live)."""
+
+    def __init__(
+        self, client: OpenAlgoClient, account: str, expected_mode: str, machine_now: Callable[[], int]
+    ) -> None:
+        self._client = client
+        self._account = account
+        self._expected = expected_mode
+        self._now = machine_now
+        self._problems: list[str] = []
+        self._modes: list[str] = []
+        self._answers = 0
+
+    def visit(self, job: ReadJob) -> Visit:
+        """Make the reads of a job, in order."""
+        self._problems, self._modes, self._answers = [], [], 0
+        began = self._now()
+        orders = self._book("orderbook", books.order_book) if job.orders else None
+        self._ask_mode()
+        trades = self._book("tradebook", books.trade_book) if job.trades and self._reachable(job.orders) else None
+        positions = self._book("positionbook", books.position_book) if job.positions and self._answers else None
+        money = self._funds() if job.funds and self._answers else None
+        mode = self._mode_seen()
+        right = mode is None or mode.expected
+        read = BooksRead(
+            account=self._account,
+            id=job.id,
+            began_machine_ns=began,
+            ended_machine_ns=self._now(),
+            orders=orders if right else None,
+            trades=trades if right else None,
+            positions=positions if right else None,
+            asked_by=job.asked_by,
+        )
+        return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems))
+
+    def _reachable(self, tried: bool) -> bool:
+        return not tried or self._answers > 0
+
+    def _book(self, endpoint: str, parse: Callable[[bytes], books.Parsed]) -> Any:
+        body = self._call(endpoint)
+        if body is None:
+            return None
+        parsed = parse(body)
+        self._problems += parsed.problems
+        if parsed.mode:
+            self._modes.append(parsed.mode)
+        return parsed.book
+
+    def _funds(self) -> Funds | None:
+        body = self._call("funds")
+        if body is None:
+            return None
+        parsed = books.funds(body, self._account, self._now())
+        self._problems += parsed.problems
+        found: Funds | None = parsed.book
+        return found
+
+    def _ask_mode(self) -> None:
+        body = self._call("analyzer")
+        mode = books.analyzer_mode(body) if body is not None else ""
+        if mode:
+            self._modes.append(mode)
+
+    def _mode_seen(self) -> ModeSeen | None:
+        """The worst mode that any answer showed; None if none said."""
+        if not self._modes:
+            return None
+        wrong = [mode for mode in self._modes if mode != self._expected]
+        mode = wrong[0] if wrong else self._modes[0]
+        message = (
+            f"the server is in {mode} mode, {self._expected} mode was expected: no order is sent; switch the server "
+            "back (analyzer), then `mytrading resume`"
+        )
+        return ModeSeen(
+            account=self._account,
+            mode=mode,
+            expected=not wrong,
+            machine_ns=self._now(),
+            message=message if wrong else "",
+        )
+
+    def _call(self, endpoint: str) -> bytes | None:
+        """The body of a good answer; a read is tried twice, since a lost keep-alive connection is no news."""
+        try:
+            answer = self._client.call(endpoint, {}, Deadline.BOOK)
+        except NotSent as error:
+            self._problems.append(f"{endpoint}: {error}")
+            return None
+        except TransportFailed:
+            try:
+                answer = self._client.call(endpoint, {}, Deadline.BOOK)
+            except TransportFailed as error:
+                self._problems.append(f"{endpoint}: {error}")
+                return None
+        if answer.status == 200:
+            self._answers += 1
+            return answer.body
+        text = error_text(answer.body, answer.status)
+        hint = "; check the API key, and that the server is logged in at the broker" if answer.status == 403 else ""
+        self._problems.append(f"{endpoint}: HTTP {answer.status}: {text}{hint}")
+        return None

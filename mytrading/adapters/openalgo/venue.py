@@ -1,0 +1,64 @@
+"""The venue that is an OpenAlgo-compatible server: an order in, the outcome of its call out.
+
+Used by the router's workers, one per thread. The one rule: one request per call, never repeated here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.errors import TransportFailed
+from mytrading.adapters.openalgo.orders import cancel_payload, modify_payload, place_payload
+from mytrading.adapters.openalgo.outcomes import Verdict, judge, judge_failure
+from mytrading.messages.enums import Call
+from mytrading.messages.orders import CallOutcome, Order
+from mytrading.messages.runconfig import ServerMode
+
+_ENDPOINTS = {Call.PLACE: "placeorder", Call.CANCEL: "cancelorder", Call.MODIFY: "modifyorder"}
+
+
+class OpenAlgoVenue:
+    """Order calls at one server. Not thread-safe. A call lasts up to the client's order deadline."""
+
+    def __init__(self, client: OpenAlgoClient, expected: ServerMode) -> None:
+        self._client = client
+        self._expected = expected
+
+    def place(self, order: Order) -> CallOutcome:
+        """Place a new order."""
+        return self._call(Call.PLACE, order, place_payload(order))
+
+    def cancel(self, order: Order) -> CallOutcome:
+        """Cancel the order at the broker."""
+        return self._call(Call.CANCEL, order, cancel_payload(order))
+
+    def modify(self, order: Order) -> CallOutcome:
+        """Replace quantity, type and prices of the order at the broker by those of `order`."""
+        return self._call(Call.MODIFY, order, modify_payload(order))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _call(self, call: Call, order: Order, payload: Mapping[str, Any]) -> CallOutcome:
+        try:
+            answer = self._client.call(_ENDPOINTS[call], payload, Deadline.ORDER)
+        except TransportFailed as failure:
+            return _outcome(call, order, judge_failure(failure), failure.began_ns, failure.ended_ns)
+        return _outcome(call, order, judge(call, answer, self._expected), answer.began_ns, answer.ended_ns)
+
+
+def _outcome(call: Call, order: Order, verdict: Verdict, began_ns: int, ended_ns: int) -> CallOutcome:
+    return CallOutcome(
+        client_order_id=order.client_order_id,
+        account=order.account,
+        call=call,
+        outcome=verdict.outcome,
+        began_machine_ns=began_ns,
+        ended_machine_ns=ended_ns,
+        broker_order_id=verdict.broker_order_id,
+        message=verdict.message,
+        retry_after_ns=verdict.retry_after_ns,
+    )

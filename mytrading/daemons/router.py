@@ -1,0 +1,212 @@
+"""The order router: speaks to the broker, owns orders and positions. Reads no books; the reconciler tells it.
+
+Wiring only: `core/oms` decides, this hands its decisions to worker threads that hold the connections, and hands the
+outcomes back. The one rule: a call is made only for a row that is committed, and once for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mytrading.adapters.venue import Venue, make_venue
+from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.messages.codec import Frame
+from mytrading.messages.enums import Call, OrderState, Outcome, Severity
+from mytrading.messages.orders import AccountModeChanged, CallOutcome, Order, OrderChanged, PositionChanged
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.clock import anchor_dir, machine_now
+from mytrading.runtime.daemon import main
+from mytrading.runtime.lock import InstanceLock
+from mytrading.runtime.logging import trade_logger
+from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.worker import WorkerPool
+
+TICK_S = 0.1
+LIVE = frozenset(
+    {
+        OrderState.SUBMITTED,
+        OrderState.ACCEPTED,
+        OrderState.TRIGGERED,
+        OrderState.PARTIALLY_FILLED,
+        OrderState.UNKNOWN,
+        OrderState.PARKED,
+    }
+)
+
+
+class _Job(NamedTuple):
+    call: Call
+    order: Order
+
+
+class TradeManager(MachineDaemon):
+    """The router process: commands and reports in, orders and positions out, one worker pool for the account."""
+
+    def __init__(self, config: RunConfig) -> None:
+        limits = OmsLimits(calls_per_second=config.rates.orders_per_second)
+        self.orders = OrderMachine(limits)
+        super().__init__("router", config, self.orders)
+        self._trades = trade_logger()
+        self._counts: dict[str, int] = {}
+
+    def setup(self) -> None:
+        """Lock the account, recover, and ask for the books before anything new is sent."""
+        self._account_lock = InstanceLock(anchor_dir() / "accounts" / f"{self._account_key()}.lock")
+        self._account_lock.acquire(wait_s=6.0)
+        super().setup()
+        pooled = self.config.venue.order_workers
+        self._workers: WorkerPool[_Job, Venue, CallOutcome] = WorkerPool(
+            "router.worker", pooled, self._connect, _call, self._failed, self.wake
+        )
+        self.on_wake(self._take_outcomes)
+        self.record(self.orders.recover_rows(machine_now(), self.clock.now()))
+        self.follow("control")
+        self.follow("commands")
+        self.pull("reports", self._on_report)
+        self.every(TICK_S, self._on_tick, "router")
+
+    def _account_key(self) -> str:
+        venue = self.config.venue
+        host = venue.rest_url.split("://")[-1].replace("/", "_").replace(":", "_")
+        return f"{venue.account}@{host or 'dry-run'}" if venue.rest_url else f"dry-run-{self.config.profile}"
+
+    def _connect(self) -> Venue:
+        return make_venue(self.config, machine_now)
+
+    def _failed(self, job: _Job, error: Exception) -> CallOutcome:
+        """A worker broke in the middle of a call: nobody knows what became of it."""
+        now = machine_now()
+        return CallOutcome(
+            client_order_id=job.order.client_order_id,
+            account=job.order.account,
+            call=job.call,
+            outcome=Outcome.UNKNOWN,
+            began_machine_ns=job.order.began_machine_ns or now,
+            ended_machine_ns=now,
+            message=f"{type(error).__name__}: {error}",
+        )
+
+    # in
+
+    def _on_tick(self, machine_ns: int) -> None:
+        self.tick("router", machine_ns)
+
+    def _on_report(self, frame: Frame) -> None:
+        self.step("reports", frame.message, source=frame.topic)
+
+    def _take_outcomes(self) -> None:
+        for outcome in self._workers.results():
+            self.monitor.record("router", outcome.call.value, outcome.ended_machine_ns - outcome.began_machine_ns,
+                                outcome.outcome is Outcome.ACCEPTED)  # fmt: skip
+            self.step("internal", outcome)
+
+    # out
+
+    def durable(self, rows: Sequence[Any]) -> bool:
+        """An order's intent must survive a power cut before the broker hears of it."""
+        return any(isinstance(row, OrderChanged) and row.event == "submitted" for row in rows)
+
+    def effects(self, rows: Sequence[Any]) -> None:
+        """Make the calls that the committed rows stand for, and write the trade log."""
+        for row in rows:
+            if isinstance(row, OrderChanged):
+                self._count(row)
+                if row.event == "submitted":
+                    self._workers.submit(_Job(Call.PLACE, row.order), rank=0 if row.order.purpose.reduces else 2)
+                elif row.event == "cancel_requested":
+                    self._workers.submit(_Job(Call.CANCEL, row.order), rank=1)
+                self._log_order(row)
+            elif isinstance(row, PositionChanged):
+                self._log_position(row)
+            elif isinstance(row, AccountModeChanged):
+                self._alert_mode(row)
+
+    def _count(self, row: OrderChanged) -> None:
+        self._counts[row.event] = self._counts.get(row.event, 0) + 1
+        if row.event == "submitted" and row.order.trace_ns:
+            self.monitor.record("router", "quote_to_order", machine_now() - row.order.trace_ns)
+        if row.order.state is OrderState.UNKNOWN and row.event == "unknown":
+            self.alerts.raise_(
+                "ORDER_UNKNOWN",
+                Severity.CRITICAL if row.order.purpose.reduces else Severity.WARNING,
+                row.order.client_order_id,
+                f"the fate of {row.order.side} {row.order.quantity} {row.order.instrument} is unknown "
+                f"({row.order.message}); the books are being read; nothing is sent again",
+            )
+        elif row.order.state is not OrderState.UNKNOWN:
+            self.alerts.clear("ORDER_UNKNOWN", row.order.client_order_id)
+
+    def _log_order(self, row: OrderChanged) -> None:
+        order = row.order
+        self._trades.info(
+            f"order.{row.event}",
+            id=order.client_order_id,
+            broker=order.broker_order_id,
+            state=order.state.value,
+            strategy=order.strategy,
+            purpose=order.purpose.value,
+            side=order.side.value,
+            quantity=order.quantity,
+            instrument=order.instrument,
+            filled=order.filled,
+            price=order.average_price or order.price,
+            cause=order.cause,
+            problem=order.message,
+        )
+
+    def _log_position(self, row: PositionChanged) -> None:
+        position = row.position
+        self._trades.info(
+            "position.changed",
+            strategy=position.strategy,
+            instrument=position.instrument,
+            quantity=position.quantity,
+            seen=position.quantity_seen,
+            average=round(position.average_price, 4),
+            realised=round(position.realised, 2),
+            fill=row.fill_quantity,
+            at=round(row.fill_price, 4),
+        )
+
+    def _alert_mode(self, row: AccountModeChanged) -> None:
+        if row.wrong_mode:
+            self.alerts.raise_("WRONG_MODE", Severity.CRITICAL, row.account, row.message)
+        else:
+            self.alerts.clear("WRONG_MODE", row.account)
+
+    # told
+
+    def ready(self) -> bool:
+        """True unless a journal is in doubt."""
+        return not self.quarantined
+
+    def queue_depth(self) -> int:
+        """Calls that wait for a worker."""
+        return self._workers.waiting
+
+    def figures(self) -> dict[str, float]:
+        """Order events since the start, by name, and what is live."""
+        return {
+            **{name: float(count) for name, count in self._counts.items()},
+            "live": float(sum(order.state in LIVE for order in self.orders.orders())),
+        }
+
+    def snapshot(self, day: str) -> tuple[Any, ...]:
+        """The day opens with orders, positions, goals and owners carried over."""
+        return (self.orders.snapshot(day),)
+
+    def teardown(self) -> None:
+        """Let running calls end if they do so soon; their fate is read from the books otherwise."""
+        self._workers.stop(wait_s=2.0)
+        self._take_outcomes()
+        super().teardown()
+        self._account_lock.release()
+
+
+def _call(venue: Venue, job: _Job) -> CallOutcome:
+    return venue.place(job.order) if job.call is Call.PLACE else venue.cancel(job.order)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(TradeManager, "router"))
