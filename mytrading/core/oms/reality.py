@@ -126,8 +126,8 @@ def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict
         told = row.quantity
     elif row.filled is not None:
         told = max(order.book_filled if order.book_filled < order.quantity else 0, row.filled)
-    else:
-        told = 0
+    else:  # many brokers name no filled quantity: what an earlier trade book summed to is then confirmed by this one
+        told = order.trade_filled if trades and trades.quantity >= order.trade_filled else 0
     return {"book_filled": told, **(_traded(order, trades) if trades else {})}
 
 

@@ -1,0 +1,332 @@
+"""A broker that times out, and a bench that runs the order machine against it the way the harness does.
+
+Used by the unit and property tests of the order machine. Nothing here is random: whoever drives it says what happens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.control import Alert, ModeCleared, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Product, Side
+from mytrading.messages.orders import CallOutcome, Order, OrderChanged, Position, TimerFired
+from mytrading.messages.reports import (
+    BooksRead,
+    BrokerOrder,
+    BrokerPosition,
+    BrokerTrades,
+    OrderReport,
+    ReadRequest,
+)
+
+MS = 1_000_000
+SECOND = 1_000 * MS
+ACCOUNT = "main"
+NEVER = 10**18
+
+JOURNALED = (
+    PlaceEntry,
+    CloseGoal,
+    WithdrawEntries,
+    SignalDenied,
+    SignalExpired,
+    TradingState,
+    StrategySwitch,
+    WithdrawRequested,
+    ModeCleared,
+)
+
+
+@dataclass
+class Placed:
+    """One order as the broker has it."""
+
+    id: str
+    client_order_id: str
+    instrument: str
+    side: Side
+    quantity: int
+    product: Product
+    filled: int = 0
+    value: float = 0.0
+    status: BrokerStatus = BrokerStatus.OPEN
+    booked_at: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.status is BrokerStatus.OPEN
+
+    def row(self, names_filled: bool, tagged: bool) -> BrokerOrder:
+        return BrokerOrder(
+            broker_order_id=self.id,
+            instrument=self.instrument,
+            side=self.side,
+            quantity=self.quantity,
+            status=self.status,
+            product=self.product,
+            filled=self.filled if names_filled else None,
+            average_price=self.value / self.filled if self.filled else None,
+            tag=self.client_order_id if tagged else "",
+        )
+
+
+@dataclass
+class FakeBroker:
+    """Order book, trade book and net positions; placings can be late."""
+
+    names_filled: bool = True
+    tags: bool = False
+    orders: dict[str, Placed] = field(default_factory=dict)
+    net: dict[tuple[str, Product], int] = field(default_factory=dict)
+    placements: dict[str, int] = field(default_factory=dict)
+    late: list[tuple[int, Order]] = field(default_factory=list)
+    past: list[tuple[int, BooksRead]] = field(default_factory=list)
+
+    def place(self, order: Order, at: int, booked_at: int = 0) -> Placed:
+        number = f"B{len(self.orders) + 1}"
+        placed = Placed(
+            number, order.client_order_id, order.instrument, order.side, order.quantity, order.product, booked_at=booked_at
+        )
+        self.orders[number] = placed
+        self.placements[order.client_order_id] = self.placements.get(order.client_order_id, 0) + 1
+        return placed
+
+    def trade(self, placed: Placed, quantity: int, price: float) -> None:
+        quantity = min(quantity, placed.quantity - placed.filled)
+        if not placed.open or quantity <= 0:
+            return
+        placed.filled += quantity
+        placed.value += quantity * price
+        key = (placed.instrument, placed.product)
+        self.net[key] = self.net.get(key, 0) + quantity * placed.side.sign
+        if placed.filled == placed.quantity:
+            placed.status = BrokerStatus.COMPLETE
+
+    def cancel(self, broker_order_id: str) -> bool:
+        placed = self.orders[broker_order_id]
+        if not placed.open:
+            return False
+        placed.status = BrokerStatus.CANCELLED
+        return True
+
+    def pass_time(self, at: int) -> None:
+        due = [order for when, order in self.late if when <= at]
+        self.late = [(when, order) for when, order in self.late if when > at]
+        for order in due:
+            self.place(order, at)
+
+    def books(self, at: int) -> BooksRead:
+        shown = [placed for placed in self.orders.values() if placed.booked_at <= at]
+        read = BooksRead(
+            account=ACCOUNT,
+            id=f"r{at}",
+            began_machine_ns=at,
+            ended_machine_ns=at,
+            orders=tuple(placed.row(self.names_filled, self.tags) for placed in shown),
+            trades=tuple(
+                BrokerTrades(
+                    broker_order_id=placed.id,
+                    instrument=placed.instrument,
+                    side=placed.side,
+                    quantity=placed.filled,
+                    value=placed.value,
+                )
+                for placed in shown
+                if placed.filled
+            ),
+            positions=tuple(
+                BrokerPosition(instrument=instrument, product=product, quantity=quantity)
+                for (instrument, product), quantity in sorted(self.net.items())
+            ),
+        )
+        self.past.append((at, read))
+        return read
+
+
+@dataclass
+class OpenCall:
+    """A call the machine asked for and that has not ended."""
+
+    call: Call
+    order: Order
+    began: int
+
+
+class OrderBench:
+    """The harness in small: apply, decide, journal, apply; calls wait until a test says how they end."""
+
+    def __init__(self, limits: OmsLimits | None = None, *, names_filled: bool = True, tags: bool = False) -> None:
+        self.limits = limits or OmsLimits()
+        self.machine = OrderMachine(self.limits)
+        self.broker = FakeBroker(names_filled=names_filled, tags=tags)
+        self.journal: list[Any] = []
+        self.calls: list[OpenCall] = []
+        self.rows: list[Any] = []
+        self.alerts: list[Alert] = []
+        self.time = 1000 * SECOND
+        self.reads_wanted = 0
+        self.check_purity = False
+
+    @property
+    def now(self) -> int:
+        return self.time
+
+    def step(self, message: Any) -> list[Any]:
+        """One turn of the harness."""
+        self.machine.apply(message)
+        before = self.machine.state_digest() if self.check_purity else b""
+        rows = self.machine.decide(message, self.now)
+        if self.check_purity:
+            assert self.machine.state_digest() == before, "decide changed the machine"
+        if rows or isinstance(message, JOURNALED):
+            self.journal.append(message)
+        return self._commit(rows)
+
+    def _commit(self, rows: tuple[Any, ...]) -> list[Any]:
+        for row in rows:
+            self.journal.append(row)
+            self.machine.apply(row)
+        for row in rows:
+            self._effect(row)
+        self.rows.extend(rows)
+        return list(rows)
+
+    def _effect(self, row: Any) -> None:
+        if isinstance(row, Alert):
+            self.alerts.append(row)
+        elif isinstance(row, ReadRequest):
+            self.reads_wanted += 1
+        elif isinstance(row, OrderChanged) and row.event == "submitted":
+            self.calls.append(OpenCall(Call.PLACE, row.order, self.time))
+        elif isinstance(row, OrderChanged) and row.event == "cancel_requested":
+            self.calls.append(OpenCall(Call.CANCEL, row.order, self.time))
+
+    def tick(self, nanoseconds: int = 100 * MS) -> list[Any]:
+        """Machine time passes."""
+        self.time += nanoseconds
+        self.broker.pass_time(self.time)
+        return self.step(TimerFired(name="second", machine_ns=self.time))
+
+    def enter(self, name: str, quantity: int = 50, **fields: Any) -> list[Any]:
+        command: dict[str, Any] = {
+            "id": name,
+            "account": ACCOUNT,
+            "instrument": "NFO:A",
+            "product": Product.MIS,
+            "strategy": "s1",
+            "run": "run1",
+            "cause": f"signal-{name}",
+            "side": Side.BUY,
+            "quantity": quantity,
+            "expires_ns": NEVER,
+            "expires_machine_ns": NEVER,
+        }
+        return self.step(PlaceEntry(**{**command, **fields}))
+
+    def close(self, name: str, **fields: Any) -> list[Any]:
+        command: dict[str, Any] = {
+            "id": name,
+            "account": ACCOUNT,
+            "instrument": "NFO:A",
+            "product": Product.MIS,
+            "strategy": "s1",
+            "run": "run1",
+            "cause": f"signal-{name}",
+            "reason": "exit",
+        }
+        return self.step(CloseGoal(**{**command, **fields}))
+
+    def end(self, call: OpenCall, outcome: Outcome, broker_order_id: str = "", **fields: Any) -> list[Any]:
+        """The machine learns how a call ended."""
+        if call in self.calls:
+            self.calls.remove(call)
+        self.time += MS
+        return self.step(
+            CallOutcome(
+                client_order_id=call.order.client_order_id,
+                account=ACCOUNT,
+                call=call.call,
+                outcome=outcome,
+                began_machine_ns=call.began,
+                ended_machine_ns=self.time,
+                broker_order_id=broker_order_id,
+                **fields,
+            )
+        )
+
+    def accept(self, call: OpenCall | None = None, booked_in: int = 0) -> Placed:
+        """The broker takes the (first) open placing call and says so."""
+        call = call or next(c for c in self.calls if c.call is Call.PLACE)
+        placed = self.broker.place(call.order, self.time, self.time + booked_in)
+        self.end(call, Outcome.ACCEPTED, placed.id)
+        return placed
+
+    def cancel(self, call: OpenCall | None = None, outcome: Outcome | None = None) -> list[Any]:
+        """The broker answers the (first) open cancel call."""
+        call = call or next(c for c in self.calls if c.call is Call.CANCEL)
+        done = self.broker.cancel(call.order.broker_order_id)
+        return self.end(call, outcome or (Outcome.ACCEPTED if done else Outcome.REFUSED))
+
+    def report(self, placed: Placed, **fields: Any) -> list[Any]:
+        """An update of one order on the stream."""
+        self.time += MS
+        row = replace(placed.row(True, self.broker.tags), **fields)
+        return self.step(OrderReport(account=ACCOUNT, order=row, received_machine_ns=self.time))
+
+    def read(self, source: BooksRead | None = None, **fields: Any) -> list[Any]:
+        """A read of the books, fresh or (as `source`) with an older content, begun now."""
+        self.time += MS
+        began = self.time
+        content = source or self.broker.books(self.time)
+        self.time += MS
+        content = replace(content, id=f"r{began}", began_machine_ns=began, ended_machine_ns=self.time)
+        return self.step(replace(content, **fields))
+
+    def hold(self, name: str = "e1", quantity: int = 50, price: float = 100.0, **fields: Any) -> Placed:
+        """Enter and fill, confirmed by two sources."""
+        self.read()
+        self.enter(name, quantity, **fields)
+        placed = self.accept()
+        self.broker.trade(placed, quantity, price)
+        self.report(placed)
+        self.read()
+        return placed
+
+    def order(self, name: str) -> Order:
+        found = self.machine.order(name)
+        assert found is not None, f"no order {name}"
+        return found
+
+    def position(self, strategy: str = "s1", instrument: str = "NFO:A") -> Position:
+        found = self.machine.position(ACCOUNT, instrument, Product.MIS, strategy)
+        assert found is not None, f"{strategy} never held {instrument}"
+        return found
+
+    def replayed(self) -> OrderMachine:
+        """A machine built from the journal alone."""
+        machine = OrderMachine(self.limits)
+        for row in self.journal:
+            machine.apply(row)
+        return machine
+
+    def crash(self) -> list[Any]:
+        """The process dies with its calls; another one applies the journal and recovers."""
+        before = self.machine.state_digest()
+        self.machine = self.replayed()
+        assert self.machine.state_digest() == before, "the journal does not give the state back"
+        self.calls.clear()
+        self.time += 10 * MS
+        return self._commit(self.machine.recover_rows(self.time, self.now))
+
+    def codes(self) -> set[str]:
+        """Codes of all alerts so far."""
+        return {alert.code for alert in self.alerts}
+
+    def entry_type(self, name: str) -> OrderType:
+        """The type of an order."""
+        return self.order(name).order_type

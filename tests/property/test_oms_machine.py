@@ -1,0 +1,277 @@
+"""The order machine against a broker that times out, forgets, repeats and lies about the past; the router crashes."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mytrading.core.oms import OmsLimits
+from mytrading.core.order import TERMINAL
+from mytrading.messages.control import TradingState, WithdrawRequested
+from mytrading.messages.enums import Call, OrderState, Outcome, Product, Side, TradingLevel
+from mytrading.messages.orders import OrderChanged, PositionAdjusted, UnmanagedChanged
+from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
+
+STALE = 3 * SECOND
+SIDES = {"NFO:A": Side.BUY, "NFO:B": Side.SELL}
+INSTRUMENTS = st.sampled_from(sorted(SIDES))
+OWNERS = st.sampled_from(["s1", "s2"])
+PICK = st.integers(0, 7)
+
+
+class Trading(RuleBasedStateMachine):
+    """Placings come at most 4 s late, so that the ghost rule never errs: nothing may ever be reversed."""
+
+    late_most = 4 * SECOND
+    reversal_allowed = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = OrderBench(OmsLimits(lost_after=30 * SECOND))
+        self.bench.check_purity = True
+        self.serial = 0
+        self.ghosts = 0
+        self.bench.read()
+
+    def _name(self, kind: str) -> str:
+        self.serial += 1
+        return f"{kind}{self.serial}"
+
+    @rule(instrument=INSTRUMENTS, owner=OWNERS, lots=st.integers(1, 2))
+    def enter(self, instrument: str, owner: str, lots: int) -> None:
+        name = self._name("e")
+        expires = self.bench.time + 20 * SECOND
+        self.bench.enter(
+            name,
+            lots * 50,
+            instrument=instrument,
+            strategy=owner,
+            side=SIDES[instrument],
+            expires_ns=expires,
+            expires_machine_ns=expires,
+        )
+        self.bench.enter(name, lots * 50, instrument=instrument, strategy=owner, side=SIDES[instrument])
+
+    @rule(instrument=INSTRUMENTS, owner=OWNERS)
+    def close(self, instrument: str, owner: str) -> None:
+        self.bench.close(self._name("g"), instrument=instrument, strategy=owner)
+
+    def _call(self, kind: Call, pick: int) -> OpenCall | None:
+        calls = [call for call in self.bench.calls if call.call is kind]
+        return calls[pick % len(calls)] if calls else None
+
+    @precondition(lambda self: any(call.call is Call.PLACE for call in self.bench.calls))
+    @rule(
+        pick=PICK,
+        end=st.sampled_from(
+            ["ok", "ok", "ok", "filled", "booked late", "refused", "not sent", "limited", "lost", "silent", "late"]
+        ),
+        delay=st.integers(1, 100),
+    )
+    def answer_place(self, pick: int, end: str, delay: int) -> None:
+        bench, call = self.bench, self._call(Call.PLACE, pick)
+        assert call is not None
+        if end in ("ok", "filled", "booked late"):
+            placed = bench.broker.place(call.order, bench.time, bench.time + (STALE if end == "booked late" else 0))
+            if end == "filled":
+                bench.broker.trade(placed, placed.quantity, 100.0)
+                bench.report(placed)
+            bench.end(call, Outcome.ACCEPTED, placed.id)
+        elif end == "refused":
+            bench.end(call, Outcome.REFUSED, message="margin")
+        elif end in ("not sent", "limited"):
+            bench.end(call, Outcome.NOT_SENT if end == "not sent" else Outcome.RATE_LIMITED)
+        else:
+            if end == "silent":
+                bench.broker.place(call.order, bench.time)
+            bench.tick(1 * SECOND)
+            if end == "late":
+                bench.broker.late.append((bench.time + self.late_most * delay // 100, call.order))
+            bench.end(call, Outcome.UNKNOWN, message="timed out")
+
+    @precondition(lambda self: any(call.call is Call.CANCEL for call in self.bench.calls))
+    @rule(pick=PICK, end=st.sampled_from(["ok", "ok", "fills first", "silent", "lost", "not sent", "refused"]))
+    def answer_cancel(self, pick: int, end: str) -> None:
+        bench, call = self.bench, self._call(Call.CANCEL, pick)
+        assert call is not None
+        placed = bench.broker.orders[call.order.broker_order_id]
+        if end == "fills first":
+            bench.broker.trade(placed, placed.quantity, 101.0)
+        if end in ("ok", "fills first"):
+            bench.cancel(call)
+        elif end == "silent":
+            bench.cancel(call, Outcome.UNKNOWN)
+        else:
+            outcomes = {"lost": Outcome.UNKNOWN, "not sent": Outcome.NOT_SENT, "refused": Outcome.REFUSED}
+            bench.end(call, outcomes[end])
+
+    @precondition(lambda self: self.bench.broker.orders)
+    @rule(pick=PICK, lots=st.sampled_from([25, 50, 100]), price=st.sampled_from([99.0, 100.0, 103.5]))
+    def trade(self, pick: int, lots: int, price: float) -> None:
+        placed = [placed for placed in self.bench.broker.orders.values() if placed.open]
+        if placed:
+            self.bench.broker.trade(placed[pick % len(placed)], lots, price)
+
+    @precondition(lambda self: self.bench.broker.orders)
+    @rule(pick=PICK, copies=st.integers(1, 2), back=st.sampled_from([0, 0, 25]))
+    def report(self, pick: int, copies: int, back: int) -> None:
+        """Updates come twice, and after newer ones."""
+        orders = list(self.bench.broker.orders.values())
+        placed = orders[-1 - pick % len(orders)]
+        for _ in range(copies):
+            if back and placed.open:
+                self.bench.report(placed, filled=max(0, placed.filled - back))
+            else:
+                self.bench.report(placed)
+
+    @rule(kind=st.sampled_from(["fresh", "fresh", "fresh", "stale", "orders", "trades", "positions", "empty", "none"]))
+    def read(self, kind: str) -> None:
+        bench = self.bench
+        if kind == "stale":
+            past = [read for at, read in bench.broker.past if at >= bench.time - STALE]
+            bench.read(past[0] if past else None)
+        elif kind == "empty":
+            bench.read(orders=(), trades=(), positions=())
+        elif kind == "none":
+            bench.read(orders=None, trades=None, positions=None)
+        elif kind == "fresh":
+            bench.read()
+        else:
+            bench.read(**{kind: None})
+
+    @rule(step=st.sampled_from([100 * MS, 600 * MS, 2 * SECOND, 6 * SECOND, 16 * SECOND]))
+    def wait(self, step: int) -> None:
+        self.bench.tick(step)
+
+    @rule(halt=st.booleans())
+    def control(self, halt: bool) -> None:
+        self.serial += 1
+        level = TradingLevel.HALT if halt else TradingLevel.NORMAL
+        self.bench.step(TradingState(level=level, generation=self.serial, reason="test", at_ns=self.bench.now))
+
+    @rule()
+    def withdraw(self) -> None:
+        self.bench.step(WithdrawRequested(id=self._name("w"), reason="test", at_ns=self.bench.now))
+
+    @rule(sent=st.sampled_from(["all", "none", "late"]))
+    def crash(self, sent: str) -> None:
+        """The process dies: its calls had, had not, or will have reached the broker."""
+        bench = self.bench
+        for call in bench.calls:
+            if call.call is Call.PLACE and sent == "all":
+                bench.broker.place(call.order, bench.time)
+            elif call.call is Call.PLACE and sent == "late":
+                bench.broker.late.append((bench.time + self.late_most // 2, call.order))
+            elif sent == "all":
+                bench.broker.cancel(call.order.broker_order_id)
+        bench.crash()
+
+    @invariant()
+    def no_order_is_placed_twice(self) -> None:
+        assert all(count == 1 for count in self.bench.broker.placements.values())
+
+    @invariant()
+    def nothing_is_reversed(self) -> None:
+        if self.reversal_allowed:
+            return
+        for (instrument, _), net in self.bench.broker.net.items():
+            assert net * SIDES[instrument].sign >= 0, f"{instrument} was reversed: {net}"
+
+    def _quiet_turn(self) -> None:
+        bench = self.bench
+        for call in list(bench.calls):
+            if call.call is Call.CANCEL:
+                bench.cancel(call)
+                continue
+            bench.accept(call)
+        for placed in bench.broker.orders.values():
+            order = bench.machine.order(placed.client_order_id)
+            if placed.open and order is not None and order.purpose.reduces:
+                bench.broker.trade(placed, placed.quantity, 100.0)
+        bench.tick(1 * SECOND)
+        bench.read()
+
+    def teardown(self) -> None:
+        """Everything works again for a while: nothing may be left open, and the books must agree."""
+        bench = self.bench
+        bench.check_purity = False
+        for _ in range(80):
+            self._quiet_turn()
+        for placed in list(bench.broker.orders.values()):
+            bench.report(placed)
+        for _ in range(40):
+            self._quiet_turn()
+        self._check_orders()
+        self._check_ledger()
+        assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+    def _check_orders(self) -> None:
+        bench = self.bench
+        for order in bench.machine.orders():
+            resting = order.state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
+            assert order.state in TERMINAL or (resting and not order.purpose.reduces), order
+            assert order.filled == order.filled_seen, order
+            if order.broker_order_id:
+                assert order.filled == bench.broker.orders[order.broker_order_id].filled, order
+        for name in bench.broker.placements:
+            order = bench.machine.order(name)
+            assert order is not None and order.broker_order_id, f"{name} was placed, but nobody knows: {order}"
+        for goal in bench.machine.goals():
+            assert goal.state == "done", goal
+
+    def _check_ledger(self) -> None:
+        bench = self.bench
+        owned: dict[tuple[str, Product], int] = {}
+        for position in bench.machine.positions():
+            key = (position.instrument, position.product)
+            owned[key] = owned.get(key, 0) + position.quantity
+            assert position.quantity == position.quantity_seen, position
+        for key in owned.keys() | bench.broker.net.keys():
+            assert owned.get(key, 0) == bench.broker.net.get(key, 0), key
+        adjusted = [row for row in bench.rows if isinstance(row, PositionAdjusted) and row.quantity]
+        unmanaged = [row for row in bench.rows if isinstance(row, UnmanagedChanged)]
+        assert not adjusted and not unmanaged, "all orders were ours, so nothing was to be corrected"
+        self._check_pace()
+
+    def _check_pace(self) -> None:
+        sent = [
+            row.machine_ns
+            for row in self.bench.rows
+            if isinstance(row, OrderChanged) and row.event in ("submitted", "cancel_requested")
+        ]
+        limit = self.bench.limits.calls_per_second
+        for first, after in zip(sent, sent[limit:], strict=False):
+            assert after - first >= SECOND, "more calls in a second than the budget"
+
+
+class TradingWithGhosts(Trading):
+    """Placings come up to 40 s late: an exit given up may still fill, is reversed, flattened and alarmed."""
+
+    late_most = 40 * SECOND
+    reversal_allowed = True
+
+    @invariant()
+    def a_reversal_is_at_most_the_ghosts(self) -> None:
+        bench = self.bench
+        for (instrument, _), net in bench.broker.net.items():
+            beyond = -net * SIDES[instrument].sign
+            ghosts = {
+                row.order.client_order_id: row.order.quantity
+                for row in bench.rows
+                if isinstance(row, OrderChanged) and row.event == "ghost" and row.order.instrument == instrument
+            }
+            assert beyond <= sum(ghosts.values()), f"{instrument}: {net}, ghosts {ghosts}"
+
+
+PACE = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+TestTrading = Trading.TestCase
+TestTrading.settings = PACE
+TestTradingWithGhosts = TradingWithGhosts.TestCase
+TestTradingWithGhosts.settings = PACE
