@@ -1,29 +1,33 @@
-"""The broker's books as OpenAlgo gives them, turned into our levels.
+"""The broker's books as messages: order book, trade book, position book, funds, and single order updates.
 
-Pure. The one rule: a book that does not make sense, even in one row, is None ("unknown"), never empty ("flat") and
-never shorter than it is; the row is named among the problems.
+Used by the reconciler. Brokers differ in numbers (text or not), names (`price_type`, `pricetype`), status words and in
+what they leave out. The one rule: a book that is missing or makes no sense is None, "unknown", never an empty book,
+because an empty book says flat.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from mytrading.adapters.openalgo.client import Answer
+from mytrading.adapters.openalgo.errors import ReadFailed, error_text
+from mytrading.core.symbology import instrument_id
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
 
-Row = TypeVar("Row")
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
-_STATUS = {
+_STATUSES = {
     "open": BrokerStatus.OPEN,
-    "pending": BrokerStatus.OPEN,
     "trigger pending": BrokerStatus.TRIGGER_PENDING,
     "complete": BrokerStatus.COMPLETE,
     "completed": BrokerStatus.COMPLETE,
-    "filled": BrokerStatus.COMPLETE,
-    "traded": BrokerStatus.COMPLETE,
     "cancelled": BrokerStatus.CANCELLED,
     "canceled": BrokerStatus.CANCELLED,
     "rejected": BrokerStatus.REJECTED,
@@ -31,188 +35,257 @@ _STATUS = {
 }
 
 
-class Parsed(NamedTuple):
-    """A book (None: unknown), what was wrong with single rows, and the mode the answer came in ("" if unsaid)."""
+class Book(NamedTuple, Generic[T]):
+    """A parsed book: `rows` None means unknown. `mode` is what the answer stated, empty if nothing."""
 
-    book: Any
+    rows: T | None
     problems: tuple[str, ...] = ()
     mode: str = ""
 
 
 class _Envelope(msgspec.Struct):
-    status: str = ""
+    status: Any = ""
     data: Any = None
-    mode: str = ""
-    message: Any = ""
+    mode: Any = None
+
+
+class _BadRow(Exception):
+    """A row that cannot be read; the text names the field."""
+
+
+class _NotOurs(Exception):
+    """A row that cannot concern an order of ours (say a product we never use): reported, and left out."""
 
 
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def broker_status(text: str) -> BrokerStatus:
-    """Our word for a broker's; an unknown one is OTHER, which counts as live."""
-    return _STATUS.get(" ".join(text.lower().replace("_", " ").split()), BrokerStatus.OTHER)
+def status_of(text: str) -> BrokerStatus:
+    """The status in our words; an unheard-of one is OTHER, which counts as live."""
+    return _STATUSES.get(" ".join(text.lower().replace("_", " ").split()), BrokerStatus.OTHER)
 
 
-def order_book(body: bytes) -> Parsed:
-    """/orderbook → tuple[BrokerOrder, …]."""
-    envelope = _envelope(body)
-    if isinstance(envelope, Parsed):
-        return envelope
+def parse_orders(answer: Answer) -> Book[tuple[BrokerOrder, ...]]:
+    """`/orderbook`. A row without id, contract, side or quantity makes the whole book unknown. Raises `ReadFailed`."""
+    envelope = open_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
-    if not isinstance(rows, list):
-        return Parsed(None, ("order book: expected data.orders, a list; found none",), envelope.mode)
-    return _rows(rows, broker_order, "order book", envelope.mode)
+    return _book(envelope, rows, "orders", order_row)
 
 
-def trade_book(body: bytes) -> Parsed:
-    """/tradebook → tuple[BrokerTrades, …], the rows of one order summed."""
-    parsed = _list(body, "trade book", _trade)
-    if parsed.book is None:
-        return parsed
-    sums: dict[str, BrokerTrades] = {}
-    for trade in parsed.book:
-        known = sums.get(trade.broker_order_id)
-        if known is not None:
-            trade = msgspec.structs.replace(
-                known, quantity=known.quantity + trade.quantity, value=known.value + trade.value
-            )
-        sums[trade.broker_order_id] = trade
-    return parsed._replace(book=tuple(sums.values()))
+def parse_trades(answer: Answer) -> Book[tuple[BrokerTrades, ...]]:
+    """`/tradebook`, summed per order. Raises `ReadFailed`."""
+    envelope = open_envelope(answer)
+    book = _book(envelope, envelope.data, "trades", _trade_row)
+    return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode)
 
 
-def position_book(body: bytes) -> Parsed:
-    """/positionbook → tuple[BrokerPosition, …], flat rows included."""
-    return _list(body, "position book", _position)
+def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
+    """`/positionbook`, closed rows (quantity 0) included. Raises `ReadFailed`."""
+    envelope = open_envelope(answer)
+    return _book(envelope, envelope.data, "positions", _position_row)
 
 
-def funds(body: bytes, account: str, machine_ns: int) -> Parsed:
-    """/funds → Funds. Missing keys are a failure of the broker, not zero rupees."""
-    envelope = _envelope(body)
-    if isinstance(envelope, Parsed):
-        return envelope
+def parse_funds(answer: Answer, account: str, machine_ns: int) -> Book[Funds]:
+    """`/funds`. `{}` with success is what several brokers give for an error: unknown. Raises `ReadFailed`."""
+    envelope = open_envelope(answer)
+    mode = str(envelope.mode or "")
     data = envelope.data
-    if not isinstance(data, dict) or "availablecash" not in data:
-        return Parsed(None, ("funds: expected availablecash, found none: the broker did not answer",), envelope.mode)
+    if not isinstance(data, dict):
+        return Book(None, ("funds: no object under data",), mode)
     try:
-        found = Funds(
+        funds = Funds(
             account=account,
-            available=float(data["availablecash"]),
-            used=float(data.get("utiliseddebits") or 0.0),
-            collateral=float(data.get("collateral") or 0.0),
-            realised=float(data.get("m2mrealized") or 0.0),
-            unrealised=float(data.get("m2munrealized") or 0.0),
+            available=_number(data, "availablecash"),
+            used=_number(data, "utiliseddebits"),
+            collateral=_number(data, "collateral", 0.0),
+            realised=_number(data, "m2mrealized", 0.0),
+            unrealised=_number(data, "m2munrealized", 0.0),
             machine_ns=machine_ns,
         )
-    except (TypeError, ValueError) as error:
-        return Parsed(None, (f"funds: expected numbers, found {error}",), envelope.mode)
-    return Parsed(found, (), envelope.mode)
+    except _BadRow as problem:
+        return Book(None, (f"funds: {problem}",), mode)
+    return Book(funds, (), mode)
 
 
-def analyzer_mode(body: bytes) -> str:
-    """/analyzer → "analyze" or "live", "" if the answer does not say."""
-    envelope = _envelope(body)
-    if isinstance(envelope, Parsed) or not isinstance(envelope.data, dict):
-        return ""
-    return str(envelope.data.get("mode") or "")
+def parse_analyzer(answer: Answer) -> str:
+    """`/analyzer`: the mode the server says it is in, live or analyze. Raises `ReadFailed`."""
+    data = open_envelope(answer).data
+    mode = data.get("mode") if isinstance(data, dict) else None
+    if not isinstance(mode, str) or not mode:
+        raise ReadFailed("malformed", "the analyzer's answer has no mode", answer.status)
+    return mode
 
 
-def broker_order(row: dict[str, Any]) -> BrokerOrder:
-    """One row of an order book, or one order update; raises `ValueError` or `KeyError` naming what is wrong."""
-    status_text = str(row["order_status"])
-    filled, average = row.get("filled_quantity"), row.get("average_price")
+def parse_update(data: dict[str, Any]) -> BrokerOrder:
+    """One `order_update` of the WebSocket. Raises `ValueError` naming the field that is wrong."""
+    try:
+        return order_row(data)
+    except _BadRow as problem:
+        raise ValueError(str(problem)) from problem
+
+
+def open_envelope(answer: Answer) -> _Envelope:
+    """The body of a successful answer; `ReadFailed` says what kind of failure any other is."""
+    if answer.status != 200:
+        raise ReadFailed(_kind(answer.status), error_text(answer.body, answer.status), answer.status)
+    try:
+        envelope = _decoder.decode(answer.body)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ReadFailed("malformed", f"not an answer of OpenAlgo: {error}", answer.status) from error
+    if envelope.status != "success":
+        raise ReadFailed("server", error_text(answer.body, answer.status), answer.status)
+    return envelope
+
+
+def order_row(row: dict[str, Any]) -> BrokerOrder:
+    """One order of a book, a status or an update."""
+    quantity = _units(row, "quantity")
     return BrokerOrder(
-        broker_order_id=_identity(row),
+        broker_order_id=_order_id(row),
         instrument=_instrument(row),
-        side=Side(str(row["action"]).upper()),
-        quantity=_units(row["quantity"]),
-        status=broker_status(status_text),
-        product=_member(Product, row.get("product")),
-        filled=None if filled in (None, "") else _units(filled),
-        average_price=None if average in (None, "") else float(average),
-        order_type=_member(OrderType, row.get("pricetype") or row.get("price_type")),
-        price=float(row.get("price") or 0.0),
-        trigger_price=float(row.get("trigger_price") or 0.0),
-        status_text=status_text,
+        side=_word(row, "action", Side),
+        quantity=quantity,
+        status=status_of(str(row.get("order_status") or "")),
+        product=_maybe_word(row, "product", Product),
+        filled=_maybe_units(row, "filled_quantity"),
+        average_price=_maybe_number(row, "average_price"),
+        order_type=_maybe_word(row, "pricetype", OrderType) or _maybe_word(row, "price_type", OrderType),
+        price=_number(row, "price", 0.0),
+        trigger_price=_number(row, "trigger_price", 0.0),
+        status_text=str(row.get("order_status") or ""),
         message=str(row.get("rejection_reason") or row.get("reason") or ""),
         time_text=str(row.get("timestamp") or ""),
         tag=str(row.get("strategy") or ""),
     )
 
 
-def _trade(row: dict[str, Any]) -> BrokerTrades:
-    quantity = _units(row["quantity"])
-    price = row.get("average_price") or row.get("price")
+def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, Any]], T]) -> Book[tuple[T, ...]]:
+    """All rows, or None with what is wrong: a book with an unreadable row would show too little."""
+    mode = str(envelope.mode or "")
+    if not isinstance(rows, list):
+        return Book(None, (f"{name}: expected a list, found {type(rows).__name__}",), mode)
+    parsed: list[T] = []
+    problems: list[str] = []
+    whole = True
+    for number, row in enumerate(rows):
+        try:
+            parsed.append(parse(row if isinstance(row, dict) else {}))
+        except _NotOurs as reason:
+            problems.append(f"{name} row {number} left out: {reason}")
+        except _BadRow as problem:
+            problems.append(f"{name} row {number}: {problem}")
+            whole = False
+    return Book(tuple(parsed) if whole else None, tuple(problems), mode)
+
+
+def _trade_row(row: dict[str, Any]) -> BrokerTrades:
+    quantity = _units(row, "quantity")
+    price = _number(row, "average_price")
     return BrokerTrades(
-        broker_order_id=_identity(row),
+        broker_order_id=_order_id(row),
         instrument=_instrument(row),
-        side=Side(str(row["action"]).upper()),
+        side=_word(row, "action", Side),
         quantity=quantity,
-        value=quantity * float(price),  # type: ignore[arg-type]
+        value=quantity * price,
     )
 
 
-def _position(row: dict[str, Any]) -> BrokerPosition:
-    pnl = row.get("pnl")
+def _summed(rows: tuple[BrokerTrades, ...]) -> tuple[BrokerTrades, ...]:
+    totals: dict[str, BrokerTrades] = {}
+    for row in rows:
+        known = totals.get(row.broker_order_id)
+        totals[row.broker_order_id] = (
+            row
+            if known is None
+            else msgspec.structs.replace(known, quantity=known.quantity + row.quantity, value=known.value + row.value)
+        )
+    return tuple(totals.values())
+
+
+def _position_row(row: dict[str, Any]) -> BrokerPosition:
+    product = _maybe_word(row, "product", Product)
+    if product is None and isinstance(row.get("product"), str) and row["product"]:
+        raise _NotOurs(f"product {row['product']!r}")
+    if product is None:
+        raise _BadRow(f"product is {row.get('product')!r}")
     return BrokerPosition(
         instrument=_instrument(row),
-        product=Product(str(row["product"]).upper()),
-        quantity=_units(row["quantity"]),
-        average_price=float(row.get("average_price") or 0.0),
-        pnl=None if pnl in (None, "") else float(pnl),
+        product=product,
+        quantity=_units(row, "quantity", signed=True),
+        average_price=_number(row, "average_price", 0.0),
+        pnl=_maybe_number(row, "pnl"),
     )
 
 
-def _envelope(body: bytes) -> _Envelope | Parsed:
-    try:
-        envelope = _decoder.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        return Parsed(None, (f"expected a JSON object, found: {error}",))
-    if envelope.status != "success":
-        return Parsed(None, (f"expected success, found {envelope.status!r}: {envelope.message}",), envelope.mode)
-    return envelope
+def _kind(status: int) -> str:
+    if status in (401, 403):
+        return "refused"
+    return "rate_limited" if status == 429 else "server"
 
 
-def _list(body: bytes, name: str, parse: Callable[[dict[str, Any]], Row]) -> Parsed:
-    envelope = _envelope(body)
-    if isinstance(envelope, Parsed):
-        return envelope
-    if not isinstance(envelope.data, list):
-        return Parsed(None, (f"{name}: expected a list, found {type(envelope.data).__name__}",), envelope.mode)
-    return _rows(envelope.data, parse, name, envelope.mode)
+# fields
 
 
-def _rows(rows: list[Any], parse: Callable[[dict[str, Any]], Row], name: str, mode: str) -> Parsed:
-    found: list[Row] = []
-    problems: list[str] = []
-    for number, row in enumerate(rows, 1):
-        try:
-            found.append(parse(row))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            problems.append(f"{name}: row {number}: {type(error).__name__} {error} in {str(row)[:200]}")
-    return Parsed(None if problems else tuple(found), tuple(problems), mode)
-
-
-def _identity(row: dict[str, Any]) -> str:
-    identity = str(row["orderid"]).strip()
-    if not identity or identity == "None":
-        raise ValueError("orderid is empty")
-    return identity
+def _order_id(row: dict[str, Any]) -> str:
+    value = row.get("orderid")
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise _BadRow(f"orderid is {value!r}")
+    return str(value).strip()
 
 
 def _instrument(row: dict[str, Any]) -> str:
-    return f"{row['exchange']}:{row['symbol']}"
+    exchange, symbol = row.get("exchange"), row.get("symbol")
+    if not isinstance(exchange, str) or not isinstance(symbol, str) or not exchange or not symbol:
+        raise _BadRow(f"exchange and symbol are {exchange!r} and {symbol!r}")
+    return instrument_id(exchange, symbol)
 
 
-def _units(value: Any) -> int:
-    number = float(value)
-    if number != int(number):
-        raise ValueError(f"expected whole units, found {value!r}")
+def _word(row: dict[str, Any], name: str, kind: type[E]) -> E:
+    found = _maybe_word(row, name, kind)
+    if found is None:
+        raise _BadRow(f"{name} is {row.get(name)!r}")
+    return found
+
+
+def _maybe_word(row: dict[str, Any], name: str, kind: type[E]) -> E | None:
+    try:
+        return kind(str(row.get(name)).upper())
+    except ValueError:
+        return None
+
+
+def _number(row: dict[str, Any], name: str, default: float | None = None) -> float:
+    """A finite number, given as one or as text; `default` where it is absent or empty."""
+    value = row.get(name)
+    if default is not None and (value is None or value == ""):
+        return default
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise _BadRow(f"{name} is {value!r}")
+    try:
+        number = float(value.replace(",", "") if isinstance(value, str) else value)
+    except (ValueError, OverflowError):
+        raise _BadRow(f"{name} is {value!r}") from None
+    if not math.isfinite(number):
+        raise _BadRow(f"{name} is {value!r}")
+    return number
+
+
+def _maybe_number(row: dict[str, Any], name: str) -> float | None:
+    try:
+        return _number(row, name)
+    except _BadRow:
+        return None
+
+
+def _units(row: dict[str, Any], name: str, *, signed: bool = False) -> int:
+    number = _number(row, name)
+    if not number.is_integer() or (number < 0 and not signed):
+        raise _BadRow(f"{name} is {row.get(name)!r}, not whole units")
     return int(number)
 
 
-def _member(kind: Any, value: Any) -> Any:
+def _maybe_units(row: dict[str, Any], name: str) -> int | None:
     try:
-        return kind(str(value).upper()) if value else None
-    except ValueError:
+        return _units(row, name)
+    except _BadRow:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.books import broker_order
+from mytrading.adapters.openalgo.books import parse_update
 from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused
 from mytrading.messages.reports import BrokerOrder, OrderReport
 
@@ -75,7 +75,7 @@ class OrderUpdates:
         if body.get("type") != "order_update":
             return None
         try:
-            order = broker_order(body)
+            order = parse_update(body)
         except (KeyError, TypeError, ValueError, AttributeError):
             self.malformed += 1
             return None

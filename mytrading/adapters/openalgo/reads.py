@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mytrading.adapters.openalgo import books
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.errors import NotSent, TransportFailed, error_text
+from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed
 from mytrading.core.reconcile import ReadJob
 from mytrading.messages.reports import BooksRead, Funds, ModeSeen
 
@@ -45,10 +45,10 @@ class BookReader:
         """Make the reads of a job, in order."""
         self._problems, self._modes, self._answers = [], [], 0
         began = self._now()
-        orders = self._book("orderbook", books.order_book) if job.orders else None
+        orders = self._book("orderbook", books.parse_orders) if job.orders else None
         self._ask_mode()
-        trades = self._book("tradebook", books.trade_book) if job.trades and self._reachable(job.orders) else None
-        positions = self._book("positionbook", books.position_book) if job.positions and self._answers else None
+        trades = self._book("tradebook", books.parse_trades) if job.trades and self._reachable(job.orders) else None
+        positions = self._book("positionbook", books.parse_positions) if job.positions and self._answers else None
         money = self._funds() if job.funds and self._answers else None
         mode = self._mode_seen()
         right = mode is None or mode.expected
@@ -67,30 +67,38 @@ class BookReader:
     def _reachable(self, tried: bool) -> bool:
         return not tried or self._answers > 0
 
-    def _book(self, endpoint: str, parse: Callable[[bytes], books.Parsed]) -> Any:
-        body = self._call(endpoint)
-        if body is None:
+    def _book(self, endpoint: str, parse: Callable[[Answer], books.Book[Any]]) -> Any:
+        answer = self._call(endpoint)
+        if answer is None:
             return None
-        parsed = parse(body)
-        self._problems += parsed.problems
-        if parsed.mode:
-            self._modes.append(parsed.mode)
-        return parsed.book
+        try:
+            book = parse(answer)
+        except ReadFailed as error:
+            hint = "; check the API key, and that the server is logged in at the broker" if error.status == 403 else ""
+            self._problems.append(f"{endpoint}: {error.message}{hint}")
+            return None
+        self._answers += 1
+        self._problems += book.problems
+        if book.mode:
+            self._modes.append(book.mode)
+        return book.rows
 
     def _funds(self) -> Funds | None:
-        body = self._call("funds")
-        if body is None:
-            return None
-        parsed = books.funds(body, self._account, self._now())
-        self._problems += parsed.problems
-        found: Funds | None = parsed.book
+        found: Funds | None = self._book(
+            "funds", lambda answer: books.parse_funds(answer, self._account, answer.ended_ns)
+        )
         return found
 
     def _ask_mode(self) -> None:
-        body = self._call("analyzer")
-        mode = books.analyzer_mode(body) if body is not None else ""
-        if mode:
-            self._modes.append(mode)
+        answer = self._call("analyzer")
+        if answer is None:
+            return
+        try:
+            mode = books.parse_analyzer(answer)
+        except ReadFailed as error:
+            self._problems.append(f"analyzer: {error.message}")
+            return
+        self._modes.append(mode)
 
     def _mode_seen(self) -> ModeSeen | None:
         """The worst mode that any answer showed; None if none said."""
@@ -110,23 +118,13 @@ class BookReader:
             message=message if wrong else "",
         )
 
-    def _call(self, endpoint: str) -> bytes | None:
-        """The body of a good answer; a read is tried twice, since a lost keep-alive connection is no news."""
-        try:
-            answer = self._client.call(endpoint, {}, Deadline.BOOK)
-        except NotSent as error:
-            self._problems.append(f"{endpoint}: {error}")
-            return None
-        except TransportFailed:
+    def _call(self, endpoint: str) -> Answer | None:
+        """A complete answer; a read is tried twice, since a lost keep-alive connection is no news."""
+        for attempt in (1, 2):
             try:
-                answer = self._client.call(endpoint, {}, Deadline.BOOK)
+                return self._client.call(endpoint, {}, Deadline.BOOK)
             except TransportFailed as error:
-                self._problems.append(f"{endpoint}: {error}")
-                return None
-        if answer.status == 200:
-            self._answers += 1
-            return answer.body
-        text = error_text(answer.body, answer.status)
-        hint = "; check the API key, and that the server is logged in at the broker" if answer.status == 403 else ""
-        self._problems.append(f"{endpoint}: HTTP {answer.status}: {text}{hint}")
+                if attempt == 2 or isinstance(error, NotSent):
+                    self._problems.append(f"{endpoint}: {error}")
+                    break
         return None
