@@ -18,6 +18,7 @@ from mytrading.messages.market import Bar, Quote
 MINUTE = 60_000_000_000
 _UNITS = {"m": 1, "h": 60}
 _WHOLE_SESSION = 24 * 60
+_NEVER = 1 << 62
 
 
 def timeframe_minutes(timeframe: str) -> int:
@@ -108,6 +109,11 @@ class BarBuilder:
             self._builds[instrument] = _Build(instrument.partition(":")[0], since_ns)
         else:
             build.since = since_ns
+
+    def interrupt(self) -> None:
+        """Quotes stopped coming: no bar is whole until `watch` says from when on they are complete again."""
+        for build in self._builds.values():
+            build.since = _NEVER
 
     def forget(self, instrument: str) -> None:
         """Drop an instrument with the bar in the making."""

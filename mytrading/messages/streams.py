@@ -73,7 +73,7 @@ _ROWS = (
         Pattern.FAN_OUT,
         Delivery.JOURNALED,
         ("gateway",),
-        ("engine", "risk", "router", "reconciler", "feed"),
+        ("engine", "risk", "router", "reconciler"),
         ControlMessage,
     ),
     Stream(

@@ -1,0 +1,434 @@
+"""The feed: quotes from the server's WebSocket onto the bus, one-minute bars into the store, everything onto the tape.
+
+It subscribes what the strategies watch and what other daemons ask for, keeps the newest quote of each instrument in a
+burst, and gives the stack its clock tick. The one rule: whatever is slow (history, disk, a reader) must not hold up a
+quote.
+"""
+
+from __future__ import annotations
+
+import time
+import tomllib
+
+from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
+from mytrading.adapters.openalgo.market_feed import (
+    Acknowledged,
+    FrameParser,
+    Malformed,
+    ServerError,
+    Tick,
+    depth_of,
+)
+from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Refused, SocketEvent
+from mytrading.adapters.openalgo.socket import Frame as RawFrame
+from mytrading.adapters.openalgo.subscriptions import Subscriptions
+from mytrading.adapters.tape import TapeWriter
+from mytrading.core.bar_fusion import Fetch, Fusion
+from mytrading.core.bars import MINUTE, BarBuilder, Closed, bucket
+from mytrading.core.calendar import Calendar
+from mytrading.core.quotes import Conflator, PriceCheck, Verdict
+from mytrading.daemons.feed_health import FeedHealth, StaleLimits
+from mytrading.daemons.feed_history import Filled, HistoryWorker
+from mytrading.daemons.feed_wants import Wants
+from mytrading.messages.codec import Frame, FrameError
+from mytrading.messages.control import ClockTick, WantInstruments
+from mytrading.messages.enums import Severity
+from mytrading.messages.market import Bar
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.clock import SECOND, machine_now
+from mytrading.runtime.daemon import Daemon, main
+from mytrading.runtime.streams import BadFrames
+
+TICK_S = 0.1
+GRACE_NS = SECOND
+GRACE_MACHINE_S = 0.2
+HISTORY_MARGIN_NS = 2 * SECOND
+HISTORY_MARGIN_MACHINE_S = 0.5
+HISTORY_RETRY_NS = (2 * SECOND, 5 * SECOND, 15 * SECOND, 60 * SECOND)
+TAPE_BYTES = 4 << 30
+UNSTORED_BARS = 10_000
+SERVER_ERRORS = 3
+
+
+class DataManager(Daemon):
+    """The feed's process. Budget from the socket's frame to the bus: 100 µs at rest."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__("feed", config)
+        rules = config.data
+        self.calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self.parser = FrameParser()
+        self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
+        self.check = PriceCheck(rules.max_price_change_percent, rules.validate)
+        self.builder = BarBuilder(self.calendar)
+        self.conflator = Conflator()
+        self.wants = Wants(self.calendar.exchanges)
+        self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
+        speed = max(self.clock.speed, 1.0)
+        self.fusion = Fusion(max(HISTORY_MARGIN_NS, int(HISTORY_MARGIN_MACHINE_S * speed * SECOND)))
+        self._closed: list[Closed] = []
+        self._books: dict[str, Tick] = {}
+        self._unstored: list[Bar] = []
+        self._bad = BadFrames("market socket")
+        self._watched: tuple[str, ...] = ()
+        self._loaded: set[str] = set()
+        self._history_due: dict[str, tuple[int, int]] = {}
+        self._quotes = self._bars = self._server_errors = 0
+
+    def setup(self) -> None:
+        """Open stores and streams, begin to fetch history and to connect."""
+        venue = self.config.venue
+        self.market = self.publish("market")
+        self.store = BarStore(self.config.bars_dir)
+        self.tape = TapeWriter(self.config.tape_dir, TAPE_BYTES)
+        self.tape.roll(self._today())
+        self._drains = self.monitor.operation("data_manager", "drain")
+        self._latency = self.monitor.operation("data_manager", "quote_latency")
+        self.subscribe("status", self._on_status)
+        self.subscribe("orders", self._on_orders)
+        self.history = HistoryWorker(self.config, self.clock.now, self.wake)
+        self.socket = FeedSocket(venue.ws_url, venue.api_key, machine_now, self.wake)
+        self.on_wake(self._on_wake)
+        self.every(TICK_S, self._on_clock, "clock")
+        self.every(1.0, self._on_second, "second")
+        self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
+        self._watch()
+        self.history.start()
+        self.socket.start()
+
+    def _watch(self) -> None:
+        """Subscribe what the configuration names, and keep history of it."""
+        symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
+        self._watched = self.wants.watch(dict.fromkeys((*self.config.data.watch, *symbols)))
+        for refused in self.wants.refused:
+            text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"
+            self.alerts.raise_("WATCH_REFUSED", Severity.CRITICAL, refused, text)
+        for instrument in self._watched:
+            self._want(instrument)
+            if self.config.data.history:
+                self.fusion.add(instrument)
+                self._ask_history(instrument, 0)
+
+    def _today(self) -> str:
+        return self.calendar.trading_day(self.clock.now()).isoformat()
+
+    # frames
+
+    def _on_wake(self) -> None:
+        started = time.perf_counter_ns()
+        events = self.socket.drain(self.config.data.buffer_size)
+        for event in events:
+            if type(event) is RawFrame:
+                self._on_frame(event)
+            else:
+                self._on_connection(event)
+        if events:
+            self._flush()
+            self._drains.add(time.perf_counter_ns() - started)
+        for filled in self.history.results():
+            self._on_history(filled)
+        if not self.socket.events.empty():
+            self.wake()
+
+    def _on_frame(self, frame: RawFrame) -> None:
+        market_ns = self.clock.at(frame.received_ns)
+        self.tape.append(frame.received_ns, market_ns, frame.data)
+        parsed = self.parser.parse(frame.data, frame.received_ns, market_ns)
+        if type(parsed) is Tick:
+            self._on_tick(parsed)
+        elif type(parsed) is Acknowledged:
+            self._on_acknowledged(parsed)
+        elif type(parsed) is ServerError:
+            self._on_server_error(parsed)
+        elif type(parsed) is Malformed:
+            self._bad.add(FrameError("malformed", parsed.reason), frame.data)
+
+    def _on_tick(self, tick: Tick) -> None:
+        quote = tick.quote
+        instrument = quote.instrument
+        facts = self.health.facts(instrument)
+        if facts is None:
+            return
+        if tick.book is not None:
+            self.subscriptions.full_frame(instrument)
+            self._books[instrument] = tick
+        elif quote.bid is None and quote.ask is None and not facts.is_index:
+            if self.subscriptions.depth_flows(instrument):
+                return
+            self.subscriptions.upgrade(instrument)
+        self._quotes += 1
+        self.health.ticked(instrument, quote.market_ns, quote.received_ns)
+        if self.check.judge(instrument, quote.ltp, facts.is_option) is not Verdict.GOOD:
+            return
+        closed = self.builder.add(quote)
+        if closed is not None:
+            self._closed.append(closed)
+        self.conflator.offer(quote)
+
+    def _flush(self) -> None:
+        """Bars first, committed before anybody sees them, then the newest quote of each instrument."""
+        self._deliver_closed()
+        quotes = self.conflator.drain()
+        for quote in quotes:
+            self.market.send(quote.instrument, quote)
+        if quotes:
+            now = machine_now()
+            for quote in quotes:
+                self._latency.add(now - quote.received_ns)
+        for instrument, tick in self._books.items():
+            depth = depth_of(tick, self.config.data.depth_levels)
+            if depth is not None and self.config.data.depth_data:
+                self.market.send(f"depth/{instrument}", depth)
+        self._books.clear()
+
+    # bars
+
+    def _deliver_closed(self) -> None:
+        if self._closed:
+            closed, self._closed = self._closed, []
+            self._deliver([bar for item in closed for bar in self.fusion.offer(item)])
+
+    def _deliver(self, bars: list[Bar]) -> None:
+        """Commit, then publish what is new; what cannot be committed waits, and quotes go on."""
+        waiting = (self._unstored + bars)[-UNSTORED_BARS:]
+        if not waiting:
+            return
+        try:
+            new = self.store.add(waiting)
+        except BarStoreDamaged as error:
+            self._unstored = waiting
+            self.alerts.raise_("BARS_NOT_STORED", Severity.CRITICAL, "bars", f"no bars are published: {error}")
+            return
+        self._unstored = []
+        self.alerts.clear("BARS_NOT_STORED", "bars")
+        self._publish_bars(new)
+
+    def _publish_bars(self, bars: list[Bar]) -> None:
+        for bar in bars:
+            self.market.send(bar.instrument, bar)
+        self._bars += len(bars)
+
+    def _ask_history(self, instrument: str, tries: int) -> None:
+        self._history_due[instrument] = (1 << 62, tries)
+        self.history.ask(Fetch(instrument, self.clock.now()))
+
+    def _on_history(self, filled: Filled) -> None:
+        instrument = filled.fetch.instrument
+        now = self.clock.now()
+        if filled.error:
+            self._history_failed(instrument, filled.error)
+            self._deliver(self.fusion.failed(filled.fetch, now))
+            return
+        self._loaded.add(instrument)
+        self._history_due.pop(instrument, None)
+        self.alerts.clear("HISTORY_MISSING", instrument)
+        if filled.new:
+            self.log.info("history.loaded", instrument=instrument, bars=len(filled.new))
+        new = set(filled.new)
+        ready = self.fusion.filled(filled.fetch, filled.fetched, filled.new, now)
+        # Bars that history repaired are in the store already: only the live ones still have to get there.
+        self._deliver_repaired([bar for bar in ready if bar in new], [bar for bar in ready if bar not in new])
+
+    def _deliver_repaired(self, repaired: list[Bar], live: list[Bar]) -> None:
+        self._publish_bars(repaired)
+        self._deliver(live)
+
+    def _history_failed(self, instrument: str, error: str) -> None:
+        self.alerts.raise_(
+            "HISTORY_MISSING",
+            Severity.WARNING,
+            instrument,
+            f"no history of {instrument}: {error}; it is asked for again, or set ENABLE_HISTORICAL_DATA=false",
+        )
+        _, tries = self._history_due.get(instrument, (0, 0))
+        if instrument not in self._loaded:
+            delay = HISTORY_RETRY_NS[min(tries, len(HISTORY_RETRY_NS) - 1)]
+            self._history_due[instrument] = (machine_now() + delay, tries + 1)
+
+    # the connection
+
+    def _on_connection(self, event: SocketEvent) -> None:
+        if isinstance(event, Connected):
+            self.log.info("feed.connected", number=event.number, broker=event.broker)
+            self.subscriptions.reset()
+            self.health.connected(event.machine_ns)
+            self.notes.pop("socket", None)
+            for code in ("FEED_DOWN", "FEED_REFUSED", "FEED_ERROR"):
+                self.alerts.clear(code, "feed")
+            self._send_requests(event.machine_ns)
+        elif isinstance(event, Disconnected):
+            self._lost(event.reason)
+            next_step = f"next attempt in {event.retry_s:.1f} s; is the server running at {self.config.venue.ws_url}?"
+            self.alerts.raise_("FEED_DOWN", Severity.CRITICAL, "feed", f"no market data: {event.reason}; {next_step}")
+        elif isinstance(event, Refused):
+            self._lost(f"{event.code}: {event.message}")
+            next_step = "check OPENALGO_API_KEY, and that the server is logged in to the broker"
+            self.alerts.raise_("FEED_REFUSED", Severity.CRITICAL, "feed", f"{event.code}: {event.message}; {next_step}")
+
+    def _lost(self, reason: str) -> None:
+        if "socket" not in self.notes:
+            self.log.warning("feed.lost", reason=reason)
+        self.notes["socket"] = reason
+        self.health.lost()
+        self._flush()
+        self.builder.interrupt()
+        self.fusion.interrupt()
+
+    def _on_acknowledged(self, answer: Acknowledged) -> None:
+        machine_ns = machine_now()
+        for instrument in self.subscriptions.answered(answer, machine_ns):
+            self._begin(instrument)
+        for instrument, reason in answer.refused:
+            if not self.subscriptions.is_accepted(instrument):
+                self.alerts.raise_(
+                    "SUBSCRIPTION_REFUSED", Severity.WARNING, instrument, f"the server has no quotes of it: {reason}"
+                )
+        if answer.accepted:
+            self._server_errors = 0
+            self.alerts.clear("FEED_ERROR", "feed")
+        for instrument, _ in answer.accepted:
+            self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
+
+    def _begin(self, instrument: str) -> None:
+        """Data of an instrument flow from now on: the present minute is not whole, the next one is."""
+        now = self.clock.now()
+        self.builder.watch(instrument, now)
+        session = self.calendar.session(instrument.partition(":")[0], self.calendar.trading_day(now))
+        inside = session is not None and session.open_ns < now < session.close_ns
+        self.fusion.resume(instrument, bucket(session, now, MINUTE)[1] if inside and session is not None else now)
+
+    def _on_server_error(self, error: ServerError) -> None:
+        """It says nothing of which request. After a new broker login only a new connection helps."""
+        self.subscriptions.failed(machine_now())
+        text = f"the market socket said {error.code}: {error.message}"
+        self.alerts.raise_("FEED_ERROR", Severity.WARNING, "feed", text)
+        self._server_errors += 1
+        if self._server_errors >= SERVER_ERRORS:
+            self._server_errors = 0
+            self.socket.reconnect(text)
+
+    # what is wanted
+
+    def _want(self, instrument: str) -> None:
+        if instrument in self.subscriptions:
+            return
+        if self.subscriptions.want(instrument):
+            self.health.add(instrument)
+            self.alerts.clear("SUBSCRIPTIONS_FULL", "feed")
+        else:
+            most = self.config.data.max_subscriptions
+            self.alerts.raise_(
+                "SUBSCRIPTIONS_FULL", Severity.CRITICAL, "feed",
+                f"no room for {instrument}: MAX_WEBSOCKET_SUBSCRIPTIONS is {most}; watch less or raise it",
+            )  # fmt: skip
+
+    def _on_status(self, frame: Frame) -> None:
+        if isinstance(frame.message, WantInstruments):
+            for instrument in self.wants.asked(frame.message.instruments, machine_now()):
+                self._want(instrument)
+
+    def _on_orders(self, frame: Frame) -> None:
+        for instrument in self.wants.traded(frame.message, machine_now()):
+            self._want(instrument)
+
+    def _drop(self, instrument: str) -> None:
+        self.subscriptions.drop(instrument)
+        self.builder.forget(instrument)
+        self.check.forget(instrument)
+        self.health.remove(instrument)
+        for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE"):
+            self.alerts.clear(code, instrument)
+
+    def _send_requests(self, machine_ns: int) -> None:
+        """At most one message a call: the timer's interval is the pace."""
+        if self.health.is_connected and (request := self.subscriptions.next_request(machine_ns)) is not None:
+            self.socket.send(request)
+
+    # timers
+
+    def _on_clock(self, machine_ns: int) -> None:
+        if self.clock.refresh():
+            self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
+        now = self.clock.now()
+        tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
+        self.status.send(self.name, tick)
+        grace = max(GRACE_NS, int(GRACE_MACHINE_S * self.clock.speed * SECOND))
+        self._closed += self.builder.advance(now, grace, machine_ns)
+        self._deliver_closed()
+        for fetch in self.fusion.due(now, machine_ns):
+            self.history.ask(fetch)
+        self._deliver(self.fusion.overdue(machine_ns))
+
+    def _on_second(self, machine_ns: int) -> None:
+        self._tend_tape()
+        for instrument in self.wants.unwanted(self.subscriptions, machine_ns):
+            self._drop(instrument)
+        for instrument, (due, tries) in list(self._history_due.items()):
+            if machine_ns >= due:
+                self._ask_history(instrument, tries)
+        self._look_at_health(machine_ns)
+
+    def _tend_tape(self) -> None:
+        """A full disk must leave room for journals: the tape stops first."""
+        if "disk" in self.notes:
+            self.tape.close()
+        else:
+            self.tape.roll(self._today())
+            self.tape.flush()
+
+    def _look_at_health(self, machine_ns: int) -> None:
+        coverage = self.health.look(self.clock.now(), machine_ns)
+        if self.health.is_low:
+            shown = ", ".join(coverage.stale[:5])
+            text = f"{coverage.fresh} of {coverage.total} instruments tick; without a quote: {shown}"
+            self.notes["coverage"] = text
+            self.alerts.raise_("COVERAGE_LOW", Severity.CRITICAL, "feed", f"{text}; is the broker's feed up?")
+        elif self.notes.pop("coverage", None):
+            self.alerts.clear("COVERAGE_LOW", "feed")
+        if self.health.is_silent(machine_ns):
+            self.socket.reconnect("no quote of any instrument while the market is open")
+
+    # the heartbeat
+
+    def ready(self) -> bool:
+        """Connected, all that is watched acknowledged and, in session, ticking; its history in the store."""
+        if not self.health.is_connected or not all(map(self.subscriptions.is_accepted, self._watched)):
+            return False
+        if self.config.data.history and not self._loaded.issuperset(self._watched):
+            return False
+        return self.health.ticking(self._watched, self.clock.now())
+
+    def figures(self) -> dict[str, float]:
+        """Counts since the start, and coverage as a share."""
+        coverage = self.health.coverage
+        return {
+            "quotes_in": float(self._quotes),
+            "bars": float(self._bars),
+            "coverage": round(coverage.share, 4),
+            "fresh": float(coverage.fresh),
+            "expected": float(coverage.total),
+            "subscribed": float(self.subscriptions.accepted),
+            "reconnects": float(max(0, self.socket.connections - 1)),
+            "conflated": float(self.conflator.replaced),
+            "malformed": float(self._bad.count),
+            "refused_prices": float(self.check.refused),
+            "held_prices": float(self.check.held),
+            "late_quotes": float(self.builder.late),
+            "bar_gaps": float(self.fusion.gaps),
+            "tape_lost": float(self.tape.lost),
+        }
+
+    def queue_depth(self) -> int:
+        """Frames read from the socket and not yet parsed."""
+        return self.socket.events.qsize()
+
+    def teardown(self) -> None:
+        """Close the socket first, so that nothing new comes."""
+        self.socket.stop()
+        self.history.stop()
+        self.tape.close()
+        self.store.close()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(DataManager, "feed"))

@@ -1,0 +1,88 @@
+"""Fetching history for the feed, on a thread of its own, so that quotes flow while days of bars arrive.
+
+The thread has its own connection to the server and its own to the bar store. The one rule: only bars that had ended
+when they were asked for are stored, because the minute after belongs to the live side.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
+from mytrading.adapters.openalgo.client import OpenAlgoClient
+from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.history import fetch_history
+from mytrading.core.bar_fusion import Fetch
+from mytrading.core.calendar import day_of
+from mytrading.messages.market import Bar
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.clock import machine_now
+
+_DAY = 86_400_000_000_000
+
+
+class Filled(NamedTuple):
+    """What became of a fetch: bars fetched, those that were new in the store, or the reason why there are none."""
+
+    fetch: Fetch
+    fetched: tuple[Bar, ...] = ()
+    new: tuple[Bar, ...] = ()
+    error: str = ""
+
+
+class HistoryWorker:
+    """Fetches one after the other; `results` are taken by the poll loop after `wake` rang."""
+
+    def __init__(self, config: RunConfig, market_now: Callable[[], int], wake: Callable[[], None]) -> None:
+        self._config = config
+        self._market_now = market_now
+        self._wake = wake
+        self._asked: SimpleQueue[Fetch | None] = SimpleQueue()
+        self._results: SimpleQueue[Filled] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the present fetch; a fetch that takes longer than a second is left behind."""
+        self._asked.put(None)
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def ask(self, fetch: Fetch) -> None:
+        """Fetch soon."""
+        self._asked.put(fetch)
+
+    def results(self) -> list[Filled]:
+        """What is done."""
+        return [self._results.get_nowait() for _ in range(self._results.qsize())]
+
+    def _run(self) -> None:
+        venue = self._config.venue
+        client = OpenAlgoClient(venue.rest_url, venue.api_key, machine_now)
+        store: BarStore | None = None
+        while (fetch := self._asked.get()) is not None:
+            try:
+                store = store or BarStore(self._config.bars_dir)
+                result = self._fill(fetch, client, store)
+            except (ReadFailed, TransportFailed, BarStoreDamaged) as error:
+                result = Filled(fetch, error=str(error))
+            except Exception as error:  # noqa: BLE001  (a worker that ends unseen leaves its askers waiting)
+                result = Filled(fetch, error=f"{type(error).__name__}: {error}")
+            self._results.put(result)
+            self._wake()
+        client.close()
+
+    def _fill(self, fetch: Fetch, client: OpenAlgoClient, store: BarStore) -> Filled:
+        earliest = fetch.upto_ns - self._config.data.history_days * _DAY
+        start_ns = max(earliest, store.filled_until(fetch.instrument))
+        start, end = day_of(min(start_ns, fetch.upto_ns)), day_of(fetch.upto_ns)
+        bars = fetch_history(client, fetch.instrument, "1m", start, end, self._market_now())
+        fetched = tuple(bar for bar in bars if bar.end_ns <= fetch.upto_ns)
+        new = store.add_history(fetch.instrument, fetched, fetch.upto_ns)
+        return Filled(fetch, fetched, tuple(new))

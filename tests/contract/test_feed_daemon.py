@@ -1,0 +1,128 @@
+"""The feed process against the simulator: quotes, bars, history, wants, reconnects and bad servers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.adapters.bar_store import BarReader
+from mytrading.adapters.tape import read_tape
+from mytrading.messages.control import ClockTick, WantInstruments
+from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
+from tests.support import API_KEY, RunningSimulator, start_simulator
+
+NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
+MINUTE = 60_000_000_000
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    with runtime_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
+    with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as running:
+        yield running
+
+
+@pytest.fixture
+def feed(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> Iterator[RunningFeed]:
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, SBIN))
+    with start_feed(config) as running:
+        yield running
+
+
+def test_feed_started_is_ready_soon_and_publishes_quotes_ticks_and_bars(feed: RunningFeed) -> None:
+    beat = feed.wait_ready()
+    assert beat.figures["subscribed"] == 2
+    assert beat.figures["coverage"] == 1.0
+    feed.wait(lambda seen: len({bar.start_ns for bar in seen.bars}) > 3)
+    assert {quote.instrument for quote in feed.quotes} == {NIFTY, SBIN}
+    quote = next(quote for quote in reversed(feed.quotes) if quote.instrument == SBIN)
+    assert quote.bid and quote.ask and quote.bid < quote.ask
+    ticks = [message for message in feed.others if isinstance(message, ClockTick)]
+    assert all(a.market_ns < b.market_ns for a, b in pairwise(ticks))
+
+
+def test_bars_join_history_without_gap_or_double(feed: RunningFeed, tmp_path: Path) -> None:
+    feed.wait_ready()
+    feed.wait(lambda seen: sum(bar.instrument == NIFTY for bar in seen.bars) >= 4)
+    stored = BarReader(tmp_path / "bars").bars(NIFTY)
+    delivered = [bar for bar in feed.bars if bar.instrument == NIFTY]
+    assert [bar.end_ns - bar.start_ns for bar in delivered] == [MINUTE] * len(delivered)
+    assert all(b.start_ns - a.start_ns == MINUTE for a, b in pairwise(delivered))
+    today = [bar for bar in stored if bar.start_ns >= delivered[0].start_ns - 30 * MINUTE]
+    assert all(b.start_ns - a.start_ns == MINUTE for a, b in pairwise(today))
+    assert {bar.start_ns: bar for bar in stored}[delivered[0].start_ns] == delivered[0]
+    assert len(stored) > 700
+
+
+def test_instrument_asked_for_is_subscribed_and_gives_quotes(feed: RunningFeed, simulator: RunningSimulator) -> None:
+    feed.wait_ready()
+    _, body = simulator.call("expiry", symbol="NIFTY", exchange="NFO", instrumenttype="futures")
+    future = f"NFO:NIFTY{body['data'][0].replace('-', '')}FUT"
+    feed.wait(lambda seen: seen.asker.send("risk", WantInstruments(daemon="risk", instruments=(future, "nonsense")))
+              or any(quote.instrument == future for quote in seen.quotes))  # fmt: skip
+    feed.wait(lambda seen: seen.beats[-1].figures["subscribed"] == 3)
+
+
+def test_server_killed_and_back_reconnects_resubscribes_and_repairs_the_bars(tmp_path: Path, runtime: Path) -> None:
+    with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as first:
+        rest, ws = first.rest, first.ws
+        with start_feed(feed_config(tmp_path, runtime, rest, ws, (NIFTY,))) as feed:
+            feed.wait_ready()
+            feed.wait(lambda seen: len(seen.bars) >= 2)
+            first.process.kill()
+            feed.wait(lambda seen: seen.alert("FEED_DOWN"))
+            feed.wait(lambda seen: not seen.beats[-1].ready)
+            assert feed.beats[-1].state == "DEGRADED"
+            ports = {"rest_port": rest.rpartition(":")[2], "ws_port": ws.rpartition(":")[2]}
+            with start_simulator(tmp_path, speed=60, start="", **ports):
+                beat = feed.wait_ready(30)
+                assert beat.figures["reconnects"] == 1
+                assert feed.alert("FEED_DOWN").cleared  # type: ignore[union-attr]
+                seen_before = len(feed.bars)
+                feed.wait(lambda seen: len(seen.bars) > seen_before + 1, 30)
+                starts = [bar.start_ns for bar in BarReader(tmp_path / "bars").bars(NIFTY, since=feed.bars[0].start_ns)]
+                delivered = [bar.start_ns for bar in feed.bars]
+                assert delivered == sorted(set(delivered))
+                assert [b - a for a, b in pairwise(starts)] == [MINUTE] * (len(starts) - 1)
+
+
+def test_wrong_key_is_named_and_the_feed_is_not_ready(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY,))
+    venue = msgspec.structs.replace(config.venue, api_key="not-" + API_KEY)
+    with start_feed(msgspec.structs.replace(config, venue=venue)) as feed:
+        alert = feed.wait(lambda seen: seen.alert("FEED_REFUSED"))
+        assert "Invalid API key" in alert.message and "OPENALGO_API_KEY" in alert.message
+        assert not feed.beats[-1].ready
+
+
+def test_unknown_symbol_is_alerted_and_the_others_flow(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, "NSE:NOSUCH"), history=False)
+    with start_feed(config) as feed:
+        alert = feed.wait(lambda seen: seen.alert("SUBSCRIPTION_REFUSED"))
+        assert alert.subject == "NSE:NOSUCH"
+        feed.wait(lambda seen: any(quote.instrument == NIFTY for quote in seen.quotes))
+
+
+def test_terminated_feed_ends_cleanly_with_all_frames_on_the_tape(feed: RunningFeed, tmp_path: Path) -> None:
+    feed.wait_ready()
+    feed.process.send_signal(signal.SIGTERM)
+    assert feed.process.wait(5) == 0
+    (tape,) = (tmp_path / "tape").iterdir()
+    frames = list(read_tape(tape))
+    assert tape.stem == "2026-11-20"
+    assert sum(b'"market_data"' in frame.data for frame in frames) >= feed.beats[-1].figures["quotes_in"]
+    assert frames == sorted(frames, key=lambda frame: frame.received_ns)
