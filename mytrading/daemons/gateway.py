@@ -78,16 +78,17 @@ class Gateway(MachineDaemon):
             self.totals.add(message)
             self.view.apply(message)
         elif isinstance(message, Alert) and self.control.is_news(message):
-            self.step("status", message, source=frame.topic)
-            self.record_input(message, frame.topic)
+            self.step("status", message, source=frame.topic, keep=True)
+            self.log.info("alert.kept", source=frame.topic, code=message.code, cleared=message.cleared)
 
     def order(self, rows: tuple[msgspec.Struct, ...]) -> None:
         """Journal and publish what a person ordered."""
         self.record(rows)
 
-    def record_input(self, alert: Alert, source: str) -> None:
-        """Keep an alert in the journal, so that it outlives this process."""
-        self.log.info("alert.kept", source=source, code=alert.code, subject=alert.subject, cleared=alert.cleared)
+    def on_beat(self, beat: Heartbeat) -> None:
+        """Its own heartbeat belongs on the screen too."""
+        self.totals.add(beat)
+        self.view.apply(beat)
 
     # ops
 
@@ -107,7 +108,7 @@ class Gateway(MachineDaemon):
             return OpsReply(ok=False, error=f"expected a request (verb, arguments), found: {error}", code=EXIT_USAGE)
         try:
             self._poll_tails()
-            return OpsReply(ok=True, body=msgspec.Raw(msgspec.json.encode(self._answers.answer(request))))
+            return OpsReply(ok=True, body=msgspec.json.encode(self._answers.answer(request)))
         except UsageError as error:
             return OpsReply(ok=False, error=str(error), code=EXIT_USAGE)
 

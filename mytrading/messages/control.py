@@ -115,6 +115,6 @@ class OpsReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     """The gateway's answer: `body` is JSON ready for the screen, `error` says what to do when not ok."""
 
     ok: bool
-    body: msgspec.Raw = msgspec.Raw(b"null")
+    body: bytes = b"null"
     error: str = ""
     code: int = 0

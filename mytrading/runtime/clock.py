@@ -86,6 +86,7 @@ class MarketClock:
 
     def __init__(self, segments: tuple[Segment, ...] = (), path: Path | None = None) -> None:
         self._path = path
+        self._read_at = 0
         self._segments = segments
         self._last = segments[-1] if segments else None
 
@@ -126,9 +127,16 @@ class MarketClock:
 
     def refresh(self) -> bool:
         """Read the file again; true if the segments changed."""
-        if self._path is None or not self._path.exists():
+        if self._path is None:
+            return False
+        try:
+            written = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return False
+        if written == self._read_at:
             return False
         segments = read_clock_file(self._path).segments
+        self._read_at = written
         changed = segments != self._segments
         self._segments = segments
         self._last = segments[-1] if segments else None

@@ -36,6 +36,8 @@ from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQS
 from mytrading.runtime.timers import Timers
 
 DRAIN_LIMIT = 256
+CLOCK_S = 0.1
+CLOCK_WAIT_NS = 30_000_000_000
 LOW_DISK_BYTES = 2 << 30
 EXIT_CONFIG = 78
 EXIT_BROKEN = 70
@@ -132,6 +134,9 @@ class Daemon:
     def orphaned(self) -> None:
         """The supervisor died; the harness stops this process afterwards, since nobody watches it any more."""
 
+    def on_beat(self, beat: Heartbeat) -> None:
+        """This daemon's own heartbeat was sent."""
+
     def queue_depth(self) -> int:
         """How many pieces of work wait inside this daemon."""
         return 0
@@ -213,6 +218,8 @@ class Daemon:
         self._lock.acquire(wait_s=6.0)
         self._install_signals()
         self._poller.register(self.doorbell.fileno(), zmq.POLLIN)
+        self._await_clock()
+        self.every(CLOCK_S, self._follow_clock, "clock")
         self.setup()
         self.every(1.0, self._beat, "heartbeat")
         self.every(10.0, self.alerts.repeat, "alerts")
@@ -229,6 +236,18 @@ class Daemon:
         finally:
             self._finish()
         return self._exit_code
+
+    def _await_clock(self) -> None:
+        """Where a simulator drives the market, it must have said what time it is before anything is decided."""
+        deadline = machine_now() + CLOCK_WAIT_NS
+        while self.config.simulator.embedded and not self.clock.refresh() and not self.clock.segments:
+            self._poller.poll(20)
+            if self._stopping or machine_now() > deadline:
+                break
+
+    def _follow_clock(self, _machine_ns: int) -> None:
+        if self.clock.refresh():
+            self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
 
     def _turn(self) -> None:
         events = self._poller.poll(self.timers.wait_ms(machine_now()))
@@ -286,33 +305,32 @@ class Daemon:
         memory = self._process.memory_info()
         times = self._process.cpu_times()
         percentiles = self._durations.percentiles((0.5, 0.99))
-        self.status.send(
-            self.name,
-            Heartbeat(
-                daemon=self.name,
-                pid=os.getpid(),
-                state=self._shown_state(),
-                ready=self.ready(),
-                machine_ns=machine_ns,
-                market_ns=self.clock.now(),
-                started_machine_ns=self._started,
-                lag_ms=round(self._lag_ms, 3),
-                queue_depth=self.queue_depth(),
-                handled=self.handled,
-                handler_p50_us=percentiles[0] / 1e3,
-                handler_p99_us=percentiles[1] / 1e3,
-                rss_mb=round(memory.rss / 1e6, 1),
-                cpu_s=round(times.user + times.system, 2),
-                bytes_in=sum(receiver.bytes_in for receiver, _ in self._receivers.values()),
-                bytes_out=sum(sender.bytes_out for sender in self._senders),
-                bad_frames=sum(receiver.bad.count for receiver, _ in self._receivers.values()),
-                dropped=self._dropped(),
-                written=self.written(),
-                cursors=self.cursors(),
-                figures=self.figures(),
-                notes=tuple(f"{key}: {note}" for key, note in self.notes.items()),
-            ),
+        beat = Heartbeat(
+            daemon=self.name,
+            pid=os.getpid(),
+            state=self._shown_state(),
+            ready=self.ready(),
+            machine_ns=machine_ns,
+            market_ns=self.clock.now(),
+            started_machine_ns=self._started,
+            lag_ms=round(self._lag_ms, 3),
+            queue_depth=self.queue_depth(),
+            handled=self.handled,
+            handler_p50_us=percentiles[0] / 1e3,
+            handler_p99_us=percentiles[1] / 1e3,
+            rss_mb=round(memory.rss / 1e6, 1),
+            cpu_s=round(times.user + times.system, 2),
+            bytes_in=sum(receiver.bytes_in for receiver, _ in self._receivers.values()),
+            bytes_out=sum(sender.bytes_out for sender in self._senders),
+            bad_frames=sum(receiver.bad.count for receiver, _ in self._receivers.values()),
+            dropped=self._dropped(),
+            written=self.written(),
+            cursors=self.cursors(),
+            figures=self.figures(),
+            notes=tuple(f"{key}: {note}" for key, note in self.notes.items()),
         )
+        self.status.send(self.name, beat)
+        self.on_beat(beat)
         self._lag_ms = 0.0
         if self.config.process.monitoring:
             self.monitor.write_snapshot(self.config.metrics_dir / f"{self.name}.json")

@@ -266,18 +266,19 @@ class MachineDaemon(Daemon):
         source: str = "",
         place: Cursor | None = None,
         decide: bool = True,
+        keep: bool = False,
     ) -> tuple[Any, ...]:
         """Apply a message, decide on it, commit, apply and send the decisions; returns them.
 
         With a `place` (its row in a followed journal) it is journaled in any case, because the cursor moves with it;
-        without one only if something followed. Budget: 100 µs beside the machine.
+        without one only if something followed, or if it is to be kept (`keep`). Budget: 100 µs beside the machine.
         """
         started = time.perf_counter_ns()
         now = self.clock.now()
         self.machine.apply(message)
         rows = self.machine.decide(message, now) if decide else ()
         decided = time.perf_counter_ns()
-        if rows or place is not None:
+        if rows or keep or place is not None:
             at = place or Cursor()
             entry = Entry(INPUT, stream, encode_body(message), source, at.epoch, at.seq, at.hash)
             self._commit([entry, *self._entries(rows)], rows, now)
