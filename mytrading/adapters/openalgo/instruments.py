@@ -1,0 +1,136 @@
+"""The server's instruments, exchange by exchange, as ours.
+
+Used by the feed once a day; the snapshot itself lies in `adapters/instrument_store`. A call without an exchange is
+refused by the server, hence one call each. The one rule: a row that cannot be understood is left out and counted,
+never guessed, because a wrong lot is a wrong order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.errors import ReadFailed, error_text
+from mytrading.core.symbology import instrument_id, parse_expiry, parse_symbol
+from mytrading.messages.instruments import Instrument, InstrumentKind
+
+_UNKNOWN_FREEZE = 1
+
+
+class Listing(NamedTuple):
+    """What one exchange lists; `bad` rows were left out, `sample` says what was wrong with the first."""
+
+    instruments: tuple[Instrument, ...]
+    bad: int = 0
+    sample: str = ""
+
+
+class _Row(msgspec.Struct, gc=False):
+    symbol: str
+    exchange: str
+    instrumenttype: str | None = ""
+    name: str | None = ""
+    token: Any = ""
+    expiry: str | None = ""
+    strike: float | None = 0.0
+    lotsize: float | None = 1.0
+    tick_size: float | None = 0.0
+    freeze_qty: float | None = 0.0
+
+
+class _Answer(msgspec.Struct):
+    status: str = ""
+    data: list[msgspec.Raw] | None = None
+
+
+_answer_decoder = msgspec.json.Decoder(_Answer)
+_row_decoder = msgspec.json.Decoder(_Row, strict=False)
+
+
+def fetch_instruments(
+    client: OpenAlgoClient, exchange: str, today: date, keep: Callable[[Instrument], bool] | None = None
+) -> Listing:
+    """Everything listed on `exchange` that has not expired before `today` and that `keep` admits.
+
+    Raises `ReadFailed`, or what the client raises. `keep` saves memory: a real server lists some 100 000 contracts.
+    """
+    answer = client.get("instruments", {"exchange": exchange, "format": "json"}, Deadline.BULK)
+    if answer.status != 200:
+        kind = {401: "refused", 403: "refused", 429: "rate_limited"}.get(answer.status, "server")
+        raise ReadFailed(kind, f"instruments of {exchange}: {error_text(answer.body, answer.status)}", answer.status)
+    try:
+        parsed = _answer_decoder.decode(answer.body)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ReadFailed("malformed", f"instruments of {exchange}: {error}", answer.status) from error
+    if parsed.status != "success" or parsed.data is None:
+        raise ReadFailed("server", f"instruments of {exchange}: {error_text(answer.body, answer.status)}", 200)
+    return _listing(parsed.data, today.isoformat(), keep)
+
+
+def _listing(rows: Iterable[msgspec.Raw], today: str, keep: Callable[[Instrument], bool] | None) -> Listing:
+    found: list[Instrument] = []
+    bad = 0
+    sample = ""
+    for raw in rows:
+        try:
+            instrument = _instrument(_row_decoder.decode(raw))
+        except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors
+            bad += 1
+            sample = sample or f"{error} in {bytes(raw)[:200].decode(errors='replace')}"
+            continue
+        if (not instrument.expiry or instrument.expiry >= today) and (keep is None or keep(instrument)):
+            found.append(instrument)
+    return Listing(tuple(found), bad, sample)
+
+
+def _instrument(row: _Row) -> Instrument:
+    if not row.symbol or not row.exchange:
+        raise ValueError("a row without symbol or exchange")
+    kind = _kind(row)
+    derivative = kind.is_derivative
+    freeze = int(row.freeze_qty or 0)
+    return Instrument(
+        id=instrument_id(row.exchange, row.symbol),
+        exchange=row.exchange,
+        symbol=row.symbol,
+        kind=kind,
+        underlying=parse_symbol(row.symbol, row.exchange).underlying if derivative else row.symbol,
+        expiry=_expiry(row) if derivative else "",
+        strike=float(row.strike or 0.0) if kind.is_option else 0.0,
+        lot_size=_lot(row, derivative),
+        tick_size=row.tick_size if row.tick_size and row.tick_size > 0 else 0.05,
+        freeze_qty=0 if freeze <= _UNKNOWN_FREEZE else freeze,
+        token=str(row.token or ""),
+        name=row.name or "",
+    )
+
+
+def _kind(row: _Row) -> InstrumentKind:
+    """Indices are listed as EQ on an index exchange; brokers have words of their own for some kinds."""
+    if row.exchange.endswith("_INDEX"):
+        return InstrumentKind.INDEX
+    if row.instrumenttype in ("FUT", "CE", "PE"):
+        return InstrumentKind(row.instrumenttype)
+    return parse_symbol(row.symbol, row.exchange).kind
+
+
+def _expiry(row: _Row) -> str:
+    """ISO date from the row, or from the symbol where the row has none."""
+    if row.expiry:
+        return parse_expiry(row.expiry).isoformat()
+    found = parse_symbol(row.symbol, row.exchange).expiry
+    if found is None:
+        raise ValueError(f"expiry of {row.symbol}: none given")
+    return found.isoformat()
+
+
+def _lot(row: _Row, derivative: bool) -> int:
+    """Units; an index has 0 and shares 1. A derivative without a lot cannot be traded safely."""
+    lot = row.lotsize or 0.0
+    if derivative and (lot < 1 or not float(lot).is_integer()):
+        raise ValueError(f"lot size of {row.symbol}: expected whole units, found {row.lotsize!r}")
+    return max(int(lot), 1)
