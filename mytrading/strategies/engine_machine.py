@@ -59,7 +59,10 @@ class EngineMachine:
         self._account = account
         self._speed = 1.0
         self._live = False
-        self._hosted = {run.name: Hosted(run, strategies[run.name], guard or NoGuard()) for run in runs}
+        self._runs = tuple(runs)
+        self._strategies = strategies
+        self._guard = guard or NoGuard()
+        self._hosted: dict[str, Hosted] = {}
         self._positions: dict[PositionKey, Position] = {}
         self._meanings: dict[tuple[str, str], Key] = {}
         self._sides: dict[tuple[str, str], int] = {}
@@ -68,6 +71,7 @@ class EngineMachine:
         self._told: set[str] = set()
         self._wishes: list[tuple[Hosted, Wish]] = []
         self._source: Bar | Quote | None = None
+        self.rebuild()
 
     # what daemons and screens ask
 
@@ -87,12 +91,34 @@ class EngineMachine:
         held = [key[1] for key, position in self._positions.items() if _held(position)]
         return tuple(dict.fromkeys(found + held))
 
+    def wants_quotes(self, instrument: str) -> bool:
+        """True if a strategy asked for the quotes of this instrument."""
+        return any(item.wants_quotes and instrument in item.run.symbols for item in self._hosted.values())
+
+    def is_late(self, data: Bar | Quote, now: int) -> bool:
+        """True from the time on from which wishes about this data are dropped: a bar later, or the floor."""
+        start, end = _times(data)
+        return now >= end + max(end - start, int(FLOOR_NS * self._speed))
+
     # start
+
+    def rebuild(self) -> None:
+        """Make the strategies anew, to be opened again; those that fault stay as they are."""
+        faulted = {name: hosted for name, hosted in self._hosted.items() if hosted.fault is not None}
+        self._hosted = {
+            run.name: faulted.get(run.name) or Hosted(run, self._strategies[run.name], self._guard)
+            for run in self._runs
+        }
+        self._live = False
+
+    def run_at(self, speed: float) -> None:
+        """Market time runs this fast."""
+        self._speed = speed
 
     def open(self, history: Sequence[Bar]) -> None:
         """Walk the strategies through stored bars, given in time order (longer bars before shorter ones), then live."""
         for bar in history:
-            self._note_price(bar)
+            self.note_price(bar)
         for hosted in self.hosted:
             if hosted.fault is None:
                 hosted.load(history)
@@ -118,7 +144,7 @@ class EngineMachine:
         """Learn a row; a bar or quote of a running engine is given to the strategies."""
         if isinstance(row, Bar | Quote):
             self._source, self._wishes = row, []
-            self._note_price(row)
+            self.note_price(row)
             if self._live:
                 self._run_strategies(row)
             return
@@ -126,7 +152,8 @@ class EngineMachine:
         if handler is not None:
             handler(self, row)
 
-    def _note_price(self, data: Bar | Quote) -> None:
+    def note_price(self, data: Bar | Quote) -> None:
+        """Remember the newest price, by which strikes are chosen."""
         self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
 
     def _run_strategies(self, data: Bar | Quote) -> None:
@@ -217,7 +244,7 @@ class EngineMachine:
         if not isinstance(message, Bar | Quote):
             return self._new_faults(now)
         signals: dict[Key, Signal] = {}
-        if message is self._source and now < self._too_late(message):
+        if message is self._source and not self.is_late(message, now):
             for hosted, wish in self._wishes:
                 if (signal := self._judge(hosted, wish, message, now)) is not None:
                     signals[signal.strategy, signal.watch] = signal
@@ -240,11 +267,6 @@ class EngineMachine:
             for name, hosted in self._hosted.items()
             if hosted.fault is not None and name not in self._told
         )
-
-    def _too_late(self, data: Bar | Quote) -> int:
-        """Market time from which wishes about this data are dropped: a bar later, or the machine-time floor."""
-        start, end = _times(data)
-        return end + max(end - start, int(FLOOR_NS * self._speed))
 
     def _judge(self, hosted: Hosted, wish: Wish, data: Bar | Quote, now: int) -> Signal | None:
         """The signal to send for a wish, or None if it says nothing new or nothing that is allowed."""

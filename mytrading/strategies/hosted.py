@@ -64,6 +64,7 @@ class Hosted:
         self.warm_bars = 0
         self._guard = guard
         self._pending: set[str] = set()
+        self._warm: set[str] = set()
         self._slice_ns = 0
         self.desk = Desk((), (), ())
         self.strategy = BaseStrategy(self.desk)
@@ -81,6 +82,11 @@ class Hosted:
         minutes = {"m": 1, "h": 60, "d": BARS_A_DAY}
         span = max(int(name[:-1]) * minutes[name[-1]] for name in self.run.timeframes)
         return max(1, math.ceil(self.warm_bars * span / BARS_A_DAY))
+
+    @property
+    def is_warm(self) -> bool:
+        """True once every indicator of every watched instrument has a value; a faulted strategy lacks nothing."""
+        return self.fault is not None or self._warm.issuperset(self.desk.instruments)
 
     def _open(self, strategy: type[BaseStrategy]) -> None:
         self.desk = Desk(self.run.symbols, self.run.timeframes, strategy.indicators)
@@ -137,7 +143,10 @@ class Hosted:
         return [] if result is None else self._wishes([result], self.strategy.on_data)
 
     def _on_data_if_warm(self, data: Bar | Quote) -> Any:
-        return self.strategy.on_data(data) if self.desk.is_warm(data.instrument) else None
+        if not self.desk.is_warm(data.instrument):
+            return None
+        self._warm.add(data.instrument)
+        return self.strategy.on_data(data)
 
     def _note_in_slice(self, bar: Bar) -> list[Wish]:
         """`generate_signals` runs when all watched instruments have had their bar of this time."""

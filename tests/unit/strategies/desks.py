@@ -24,6 +24,7 @@ MINUTE = 60_000_000_000
 OPEN = 1_764_560_700_000_000_000
 """2025-12-01 09:15 IST."""
 
+RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 SAME_LONG = TradeRule(kind=TradeKind.SAME, side=Side.BUY)
 SAME_SHORT = TradeRule(kind=TradeKind.SAME, side=Side.SELL)
 BUY_CALL = TradeRule(kind=TradeKind.OPTION, side=Side.BUY, strike="ATM", right="CE")
@@ -32,7 +33,7 @@ BUY_PUT = TradeRule(kind=TradeKind.OPTION, side=Side.BUY, strike="ATM", right="P
 
 def make_run(name: str = "Sample", **changes: Any) -> StrategyRun:
     fields: dict[str, Any] = {"symbols": (SBIN,), "long": SAME_LONG, "short": SAME_SHORT, "direction": Direction.BOTH}
-    return StrategyRun(name=name, file=f"{name}.py", **{**fields, **changes})
+    return StrategyRun(name=name, **{"file": f"{name}.py", **fields, **changes})
 
 
 def make_bar(k: int, close: float, instrument: str = SBIN, timeframe: str = "1m", **changes: Any) -> Bar:
@@ -65,8 +66,7 @@ def make_book() -> InstrumentBook:
     ]
     for code, expiry in (("02DEC25", "2025-12-02"), ("30DEC25", "2025-12-30")):
         for strike in range(25_800, 26_250, 50):
-            for right in (InstrumentKind.CE, InstrumentKind.PE):
-                items.append(_listed(f"NIFTY{code}{strike}{right}", right, expiry, float(strike)))
+            items += [_listed(f"NIFTY{code}{strike}{right}", right, expiry, float(strike)) for right in RIGHTS]
     return InstrumentBook(items)
 
 

@@ -1,0 +1,287 @@
+"""The strategy engine: bars and quotes in, signals out.
+
+Wiring only: `strategies.engine_machine` holds the strategies, this brings them every bar once and in order: history
+and missed bars from the feed's bar store, the newest from the `market` stream. The one rule: nothing is given to a
+strategy before all bars before it were.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mytrading.adapters.bar_store import BarReader
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.core.bars import Aggregator, timeframe_minutes
+from mytrading.core.calendar import Calendar
+from mytrading.messages.codec import Frame
+from mytrading.messages.control import ClockTick, Heartbeat, WantInstruments
+from mytrading.messages.enums import Severity
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.runconfig import RUN_FILE, RunConfig, StrategyRun
+from mytrading.messages.signals import Signal, StrategyFaulted
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.daemon import main
+from mytrading.runtime.loader import LoadedFile, load_files
+from mytrading.runtime.logging import get_logger, trade_logger
+from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.metrics import get_performance_monitor
+from mytrading.runtime.overrun import OverrunGuard
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.catalogue import Catalogue
+from mytrading.strategies.engine_machine import STARTED, EngineMachine
+from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.hosted import Fault
+
+BARS_PER_DAY = 900
+"""At least as many minutes as any exchange is open; MCX has 870."""
+
+OPEN_WITHOUT_FEED_NS = 20_000_000_000
+MINUTE = "1m"
+GRACE_NS = 2_000_000_000
+"""Machine time that a longer bar waits for its last minute, which may have had no trade and so no bar."""
+
+
+class StrategyEngine(MachineDaemon):
+    """The engine process of all enabled strategies."""
+
+    def __init__(self, config: RunConfig) -> None:
+        timings = get_performance_monitor().operation("strategy_engine", "execute")
+        self._guard = OverrunGuard(config.state / "engine", timings)
+        self._instruments = InstrumentFile(config.state)
+        classes = find_strategies(config, self._guard.overran(config.state / RUN_FILE))
+        self.engine = EngineMachine(
+            config.strategies, classes, self._instruments.book(), config.venue.account, self._guard
+        )
+        super().__init__("engine", config, self.engine)
+        self._calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self._watched = tuple(dict.fromkeys(symbol for run in config.strategies for symbol in run.symbols))
+        self._aggregator = self._new_aggregator()
+        self._seen: dict[str, int] = {}
+        self._first: dict[str, int] = {}
+        self._opened = False
+        self._began = machine_now()
+        self._bars = self._signals = 0
+
+    def setup(self) -> None:
+        """Recover, learn what became of the orders while away, then wait for the feed and open."""
+        super().setup()
+        self._trades = trade_logger()
+        self._reader = BarReader(self.config.bars_dir)
+        self.follow("control")
+        self.follow("orders", downstream=True)
+        self.subscribe("status", self._on_status, topics=("feed",), writers=("feed",))
+        self.subscribe("market", self._on_market, topics=self._watched)
+        self.every(0.25, lambda _: self._look(), "look")
+        self.every(1.0, lambda _: self._say_wants(), "wants")
+
+    def ready(self) -> bool:
+        """True once the strategies run on live bars."""
+        return self._opened
+
+    def figures(self) -> dict[str, float]:
+        """What the screens show of the engine."""
+        hosted = self.engine.hosted
+        return {
+            "bars": self._bars,
+            "signals": self._signals,
+            "strategies": sum(item.fault is None for item in hosted),
+            "faulted": self.engine.faulted,
+            "warm": sum(item.is_warm for item in hosted),
+        }
+
+    def snapshot(self, day: str) -> tuple[Any, ...]:
+        """Positions and switches, at the head of a new day."""
+        return self.engine.snapshot(day)
+
+    def teardown(self) -> None:
+        """Let strategies know, then close files."""
+        self.engine.stop()
+        self._reader.close()
+        self._guard.close()
+        super().teardown()
+
+    # opening
+
+    def _on_status(self, frame: Frame) -> None:
+        message = frame.message
+        if isinstance(message, ClockTick):
+            if message.segments != len(self.clock.segments) and self.clock.refresh():
+                self.engine.run_at(self.clock.speed)
+        elif isinstance(message, Heartbeat) and message.ready and not self._opened:
+            self._open()
+
+    def _look(self) -> None:
+        """Bars that no frame brought, longer bars that end by the clock, history that came late, new contracts."""
+        if not self._opened:
+            if machine_now() - self._began > OPEN_WITHOUT_FEED_NS:
+                self._open()
+            return
+        if self._history_grew():
+            self.log.info("history.grew", next_step="strategies start again from the longer history")
+            self.engine.rebuild()
+            self._open()
+            return
+        for instrument in self._watched:
+            self._refill(instrument, until=None)
+        now = self.clock.now()
+        for bar in self._aggregator.advance(now, int(GRACE_NS * self.clock.speed), machine_now()):
+            self._give(bar)
+        self._say_problems()
+
+    def _open(self) -> None:
+        """Walk the strategies through the stored history; bars still in time are given as live ones."""
+        self.engine.book = self._instruments.book()
+        self.engine.run_at(self.clock.speed)
+        self._aggregator = self._new_aggregator()
+        bars = self._history()
+        now = self.clock.now()
+        late = [bar for bar in bars if self.engine.is_late(bar, now)]
+        self.engine.open(late)
+        if not self._opened:
+            self.tick(STARTED, machine_now())
+        self._opened = True
+        self.log.info("engine.opened", bars=len(bars), strategies=len(self.engine.hosted), faulted=self.engine.faulted)
+        for bar in bars[len(late) :]:
+            self._give(bar)
+
+    def _history(self) -> list[Bar]:
+        """Stored minutes of all watched instruments and the longer bars of them, in the order of their ends."""
+        most = (max((item.days for item in self.engine.hosted), default=1) + 1) * BARS_PER_DAY
+        bars: list[Bar] = []
+        for instrument in self._watched:
+            minutes = self._reader.bars(instrument, MINUTE, limit=most)
+            first = minutes[0].start_ns if minutes else sys.maxsize
+            self._first[instrument] = first if len(minutes) < most else 0
+            self._seen[instrument] = minutes[-1].end_ns if minutes else 0
+            for minute in minutes:
+                bars += [*self._aggregator.add(minute), minute]
+        return sorted(bars, key=lambda bar: (bar.end_ns, bar.start_ns))
+
+    def _history_grew(self) -> bool:
+        """True if a strategy still lacks history and the store now has older bars than it was given."""
+        cold = {symbol for item in self.engine.hosted if not item.is_warm for symbol in item.run.symbols}
+        return any(self._reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in cold)
+
+    def _new_aggregator(self) -> Aggregator:
+        frames = {frame for run in self.config.strategies for frame in run.timeframes}
+        return Aggregator(self._calendar, sorted(frames, key=timeframe_minutes, reverse=True))
+
+    # market data
+
+    def _on_market(self, frame: Frame) -> None:
+        message = frame.message
+        if not self._opened:
+            return
+        if isinstance(message, Bar):
+            if message.timeframe == MINUTE:
+                self._on_minute(message)
+        elif isinstance(message, Quote):
+            if self.engine.wants_quotes(message.instrument):
+                self.step("market", message)
+            else:
+                self.engine.note_price(message)
+
+    def _on_minute(self, bar: Bar) -> None:
+        seen = self._seen.get(bar.instrument, 0)
+        if bar.end_ns <= seen:
+            return
+        if bar.start_ns > seen:
+            self._refill(bar.instrument, until=bar.start_ns)
+        self._give_minute(bar)
+
+    def _refill(self, instrument: str, until: int | None) -> None:
+        """Give the bars that the store has and we have not."""
+        seen = self._seen.get(instrument, 0)
+        if until is None and self._reader.last_end(instrument) <= seen:
+            return
+        for bar in self._reader.bars(instrument, MINUTE, since=seen, until=until, limit=2 * BARS_PER_DAY):
+            self._give_minute(bar)
+
+    def _give_minute(self, bar: Bar) -> None:
+        self._seen[bar.instrument] = bar.end_ns
+        self._first[bar.instrument] = min(bar.start_ns, self._first.get(bar.instrument, bar.start_ns))
+        for longer in self._aggregator.add(bar):
+            self._give(longer)
+        self._give(bar)
+
+    def _give(self, bar: Bar) -> None:
+        self._bars += 1
+        self.step("market", bar)
+
+    # out
+
+    def effects(self, rows: Sequence[Any]) -> None:
+        """Count and tell what was sent."""
+        for row in rows:
+            if isinstance(row, Signal):
+                self._signals += 1
+                self._trades.info("signal.sent", **_fields(row))
+            elif isinstance(row, StrategyFaulted):
+                self.log.error("strategy.faulted", strategy=row.strategy, where=row.where, problem=row.error)
+                self.alerts.raise_(
+                    "STRATEGY_FAULTED",
+                    Severity.WARNING,
+                    row.strategy,
+                    f"{row.where}: {row.error}; its positions stay managed; mend it, then `mytrading down` and `up`",
+                )
+
+    def _say_wants(self) -> None:
+        if self._instruments.changed():
+            self.engine.book = self._instruments.book()
+        wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))
+        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=wanted))
+
+    def _say_problems(self) -> None:
+        """Contracts that a trade rule names and nobody lists."""
+        subjects = {f"{strategy} {watch}": text for (strategy, watch), text in self.engine.problems.items()}
+        for subject, text in subjects.items():
+            self.alerts.raise_("NO_CONTRACT", Severity.WARNING, subject, f"{text}; the wish was dropped")
+        for alert in self.alerts.standing:
+            if alert.code == "NO_CONTRACT" and alert.subject not in subjects:
+                self.alerts.clear(alert.code, alert.subject)
+
+
+def find_strategies(config: RunConfig, overran: Sequence[str] = ()) -> Mapping[str, type[BaseStrategy] | Fault]:
+    """The class of every enabled strategy, or why it cannot run; each author file is loaded once."""
+    home = Path(config.home)
+    paths = list(dict.fromkeys(home / run.file for run in config.strategies))
+    loaded = dict(zip(paths, load_files(paths, BaseStrategy), strict=True))
+    log = get_logger("engine")
+    for item in loaded.values():
+        if item.fault is not None:
+            log.error("strategy_file.faulty", where=item.fault.where, problem=item.fault.message)
+    return {run.name: _class_of(run, loaded[home / run.file], run.name in overran) for run in config.strategies}
+
+
+def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseStrategy] | Fault:
+    if overran:
+        return Fault(
+            "it did not come back from a call, so the engine was killed: look for a loop without end", run.file
+        )
+    if loaded.fault is not None:
+        return Fault(loaded.fault.message, loaded.fault.where)
+    try:
+        return Catalogue(loaded.classes).find(run.name)
+    except StrategyError as error:
+        return Fault(str(error), run.file)
+
+
+def _fields(signal: Signal) -> dict[str, Any]:
+    return {
+        "signal": signal.id,
+        "strategy": signal.strategy,
+        "watch": signal.watch,
+        "action": signal.action.value,
+        "legs": [f"{leg.lots:+d} {leg.instrument}" for leg in signal.legs],
+        "price": signal.price,
+        "confidence": signal.confidence,
+        "reason": signal.reason,
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(StrategyEngine, "engine"))

@@ -1,0 +1,81 @@
+"""Which piece of author code is running, written down before each call in memory that outlives the process.
+
+Used by the engine: when it is killed because a strategy never came back, the next process finds that strategy's name
+here and does not run it again until the stack is started anew. The one rule: `begin` and `end` cost a microsecond.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+from pathlib import Path
+
+import msgspec
+
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.metrics import Histogram
+
+BUDGET_S = 2.0
+KILLED_AFTER_S = 4.0
+"""A call found open this long after it began did not return: the watchdog kills after five seconds of silence."""
+
+_CALL = struct.Struct("<q120s")
+
+
+class _Overran(msgspec.Struct, frozen=True):
+    """Strategies that overran in the run whose file was written at `run_written_ns`."""
+
+    run_written_ns: int
+    names: tuple[str, ...]
+
+
+class OverrunGuard:
+    """Writes down and times every call of author code. One thread, one guard."""
+
+    def __init__(self, folder: Path, timings: Histogram, budget_s: float = BUDGET_S) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._timings = timings
+        self._budget_ns = int(budget_s * 1e9)
+        self._began = 0
+        self._known = folder / "overran.msgpack"
+        with (folder / "running.bin").open("a+b") as file:
+            file.truncate(_CALL.size)
+            self._map = mmap.mmap(file.fileno(), _CALL.size)
+
+    def overran(self, run_file: Path) -> tuple[str, ...]:
+        """Strategies that did not come back since `run_file` was written, the one just found included."""
+        written = run_file.stat().st_mtime_ns if run_file.exists() else 0
+        names = [name for name in self._remembered(written) if name]
+        began, raw = _CALL.unpack(self._map)
+        name = raw.rstrip(b"\0").decode(errors="replace")
+        if began and machine_now() - began > KILLED_AFTER_S * 1e9 and name not in names:
+            names.append(name)
+        _CALL.pack_into(self._map, 0, 0, b"")
+        self._known.write_bytes(msgspec.msgpack.encode(_Overran(written, tuple(names))))
+        return tuple(names)
+
+    def _remembered(self, written: int) -> tuple[str, ...]:
+        try:
+            known = msgspec.msgpack.decode(self._known.read_bytes(), type=_Overran)
+        except (FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
+            return ()
+        return known.names if known.run_written_ns == written else ()
+
+    def begin(self, strategy: str) -> None:
+        """A call of this strategy begins."""
+        _CALL.pack_into(self._map, 0, machine_now(), strategy.encode()[:120])
+        self._began = time.perf_counter_ns()
+
+    def end(self, strategy: str, failed: bool) -> str:
+        """It ended; says what is wrong if it took longer than the budget."""
+        took = time.perf_counter_ns() - self._began
+        _CALL.pack_into(self._map, 0, 0, b"")
+        self._timings.add(took, not failed)
+        if took <= self._budget_ns:
+            return ""
+        return f"{strategy} took {took / 1e9:.1f} s for one call, at most {self._budget_ns / 1e9:g} s: do less per bar"
+
+    def close(self) -> None:
+        """Release the memory."""
+        self._map.close()
