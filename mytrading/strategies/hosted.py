@@ -140,7 +140,7 @@ class Hosted:
         self.desk.current, self.desk.now = data.instrument, now
         self.desk.data[data.instrument] = data
         result = self._call(self._on_data_if_warm, data)
-        return [] if result is None else self._wishes([result], self.strategy.on_data)
+        return [] if result is None else self._wishes([result], "on_data")
 
     def _on_data_if_warm(self, data: Bar | Quote) -> Any:
         if not self.desk.is_warm(data.instrument):
@@ -166,7 +166,7 @@ class Hosted:
 
     def _generate(self) -> list[Wish]:
         found = self._call(self._generate_if_warm)
-        return self._wishes(found, self.strategy.generate_signals) if found else []
+        return self._wishes(found, "generate_signals") if found else []
 
     def _generate_if_warm(self) -> list[Any]:
         if not all(self.desk.is_warm(instrument) for instrument in self.desk.instruments):
@@ -175,13 +175,13 @@ class Hosted:
         many = isinstance(result, Iterable) and not isinstance(result, str)
         return [item for item in (result if many else [result]) if item is not None]  # type: ignore[union-attr]
 
-    def _wishes(self, results: list[Any], method: Callable[..., Any]) -> list[Wish]:
+    def _wishes(self, results: list[Any], method: str) -> list[Wish]:
         """The results if all are wishes; anything else is a fault at the method that returned it."""
         for result in results:
             try:
-                self._check(result, method.__name__)
+                self._check(result, method)
             except StrategyError as error:
-                self.fault = Fault(str(error), self._place(_first_line(method)))
+                self.fault = Fault(str(error), self._place(_first_line(getattr(self.strategy, method))))
                 return []
         return [wish for wish in results if check_action(wish.action) != "HOLD"]
 

@@ -1,0 +1,439 @@
+"""The engine's machine: once per wish, in time, with the right legs, over restarts, and faults alone."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from mytrading.core.instruments import InstrumentBook
+from mytrading.messages.control import StrategySwitch
+from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Goal, GoalChanged, TradeClosed
+from mytrading.messages.runconfig import Direction, ExpiryRule, TradeKind, TradeRule
+from mytrading.messages.signals import Signal, StrategyFaulted
+from mytrading.strategies import BaseStrategy
+from mytrading.strategies.engine_machine import EngineMachine
+from mytrading.strategies.standing import signal_id
+from tests.unit.strategies.desks import (
+    BUY_CALL,
+    BUY_PUT,
+    MINUTE,
+    NIFTY,
+    OPEN,
+    SBIN,
+    drive,
+    make_bar,
+    make_bars,
+    make_book,
+    make_machine,
+    make_run,
+    moved,
+    order_event,
+    random_walk,
+    step,
+)
+
+UP, DOWN, OUT, NOTHING = 110.0, 90.0, 100.0, 95.0
+
+
+class Level(BaseStrategy):
+    """Wishes by the close: above 105 long, below 92 short, at 100 flat."""
+
+    def on_data(self, data):
+        if data.close > 105:
+            return self.create_signal("BUY")
+        if data.close < 92:
+            return self.create_signal("SELL")
+        return self.create_signal("EXIT") if data.close == 100 else None
+
+
+class Chart(Level):
+    """The same over an index at 26 000."""
+
+    def on_data(self, data):
+        base = data.close - 26_000
+        return self.create_signal("BUY") if base > 5 else self.create_signal("SELL") if base < -5 else None
+
+
+def signals(rows):
+    return [row for row in rows if isinstance(row, Signal)]
+
+
+def test_wish_becomes_a_signal_with_everything_risk_needs():
+    machine = make_machine(Level, make_run(lots=3, product=Product.CNC))
+    (signal,) = step(machine, make_bar(4, UP))
+    assert (signal.strategy, signal.watch, signal.action, signal.product) == ("Sample", SBIN, Action.BUY, Product.CNC)
+    assert [(leg.instrument, leg.lots) for leg in signal.legs] == [(SBIN, 3)]
+    end = OPEN + 5 * MINUTE
+    assert (signal.bar_ns, signal.expires_ns, signal.trace_ns) == (end, end + MINUTE, end)
+    assert signal.expires_machine_ns == end + 2_000_000_000
+    assert signal.price == UP
+
+
+def test_id_is_the_same_for_the_same_wish_in_another_process():
+    first = step(make_machine(Level), make_bar(4, UP))[0]
+    second = step(make_machine(Level), make_bar(4, UP), now=OPEN + 5 * MINUTE + 7)[0]
+    assert first.id == second.id
+    assert first.id != signal_id("Sample", SBIN, Action.SELL, first.legs, first.bar_ns)
+
+
+def test_repeat_is_held_back_while_its_order_lives():
+    machine = make_machine(Level)
+    (signal,) = step(machine, make_bar(0, UP))
+    step(machine, order_event(signal, OrderState.ACCEPTED))
+    assert all(step(machine, make_bar(k, UP)) == () for k in range(1, 6))
+
+
+def test_repeat_is_held_back_while_the_position_shows_it():
+    machine = make_machine(Level)
+    step(machine, make_bar(0, UP))
+    step(machine, moved("Sample", SBIN, 1))
+    assert all(step(machine, make_bar(k, UP)) == () for k in range(1, 6))
+
+
+@pytest.mark.parametrize("state", [OrderState.DENIED, OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED])
+def test_repeat_is_allowed_after_the_order_ended_unfilled(state):
+    machine = make_machine(Level)
+    (signal,) = step(machine, make_bar(0, UP))
+    step(machine, order_event(signal, OrderState.ACCEPTED))
+    step(machine, order_event(signal, state))
+    (again,) = step(machine, make_bar(1, UP))
+    assert again.id != signal.id
+
+
+def test_repeat_is_allowed_once_a_bar_when_no_order_came_of_it():
+    machine = make_machine(Level)
+    found = [len(signals(step(machine, make_bar(k, UP)))) for k in range(4)]
+    assert found == [1, 1, 1, 1]
+
+
+def test_repeat_waits_for_the_machine_time_floor_when_market_time_is_fast():
+    machine = make_machine(Level)
+    bars = [make_bar(k, UP, received_ns=1_000_000_000 + k * 600_000_000) for k in range(6)]
+    assert [len(signals(step(machine, bar))) for bar in bars] == [1, 0, 0, 0, 1, 0]
+
+
+def test_position_gone_uses_the_wish_up():
+    machine = make_machine(Level)
+    (signal,) = step(machine, make_bar(0, UP))
+    step(machine, order_event(signal, OrderState.FILLED, filled=1))
+    step(machine, moved("Sample", SBIN, 1))
+    step(machine, moved("Sample", SBIN, 0))
+    assert len(signals(step(machine, make_bar(1, UP)))) == 1
+
+
+def test_exit_when_flat_says_nothing():
+    assert step(make_machine(Level), make_bar(0, OUT)) == ()
+
+
+def test_exit_while_an_entry_is_under_way_is_said():
+    machine = make_machine(Level)
+    (entry,) = step(machine, make_bar(0, UP))
+    step(machine, order_event(entry, OrderState.ACCEPTED))
+    (signal,) = step(machine, make_bar(1, OUT))
+    assert (signal.action, signal.legs) == (Action.EXIT, ())
+
+
+def test_exit_is_not_repeated_while_a_goal_works_on_it():
+    machine = make_machine(Level)
+    step(machine, moved("Sample", SBIN, 5))
+    (signal,) = step(machine, make_bar(0, OUT))
+    goal = Goal(
+        id="g", account="main", instrument=SBIN, product=Product.MIS, strategy="Sample", run="r1", cause=signal.id,
+        reason="", purpose=Purpose.EXIT,
+    )  # fmt: skip
+    step(machine, GoalChanged(goal=goal, at_ns=0))
+    assert all(step(machine, make_bar(k, OUT)) == () for k in range(1, 5))
+
+
+def test_exit_is_repeated_when_nothing_came_of_it():
+    machine = make_machine(Level)
+    step(machine, moved("Sample", SBIN, 5))
+    assert [len(signals(step(machine, make_bar(k, OUT)))) for k in range(3)] == [1, 1, 1]
+
+
+def test_opposite_wish_replaces_the_standing_one():
+    machine = make_machine(Level)
+    step(machine, make_bar(0, UP))
+    step(machine, moved("Sample", SBIN, 1))
+    (signal,) = step(machine, make_bar(1, DOWN))
+    assert (signal.action, signal.legs[0].lots) == (Action.SELL, -1)
+
+
+def test_long_only_sell_wishes_flat():
+    machine = make_machine(Level, make_run(direction=Direction.LONG))
+    step(machine, make_bar(0, UP))
+    step(machine, moved("Sample", SBIN, 1))
+    assert [row.action for row in step(machine, make_bar(1, DOWN))] == [Action.EXIT]
+
+
+def test_cooldown_holds_entries_back_but_never_exits():
+    machine = make_machine(Level, make_run(cooldown=300.0))
+    closes = [UP, OUT, UP, UP, UP, UP, UP]
+    found = [(bar.start_ns, row.action.value) for bar, row in drive(machine, make_bars(closes))]
+    assert found == [(OPEN, "BUY"), (OPEN + MINUTE, "EXIT"), (OPEN + 5 * MINUTE, "BUY")]
+
+
+def test_switched_off_strategy_still_exits():
+    machine = make_machine(Level)
+    step(machine, StrategySwitch(strategy="Sample", enabled=False, generation=1, at_ns=0))
+    assert step(machine, make_bar(0, UP)) == ()
+    step(machine, moved("Sample", SBIN, 1))
+    assert [row.action for row in step(machine, make_bar(1, OUT))] == [Action.EXIT]
+    step(machine, moved("Sample", SBIN, 0))
+    step(machine, StrategySwitch(strategy="Sample", enabled=True, generation=2, at_ns=0))
+    assert [row.action for row in step(machine, make_bar(2, UP))] == [Action.BUY]
+
+
+def call(strike, expiry=ExpiryRule.NEAREST):
+    return TradeRule(kind=TradeKind.OPTION, side=Side.BUY, strike=strike, right="CE", expiry=expiry)
+
+
+@pytest.mark.parametrize(
+    ("rule", "price", "contract"),
+    [
+        (call("ATM"), 26_010.0, "NFO:NIFTY02DEC2526000CE"),
+        (call("OTM 2"), 26_010.0, "NFO:NIFTY02DEC2526100CE"),
+        (call("ATM", ExpiryRule.NEXT), 26_040.0, "NFO:NIFTY30DEC2526050CE"),
+        (call("STRIKE 25900", ExpiryRule.MONTHLY), 26_040.0, "NFO:NIFTY30DEC2525900CE"),
+        (TradeRule(kind=TradeKind.FUTURE, side=Side.BUY), 26_040.0, "NFO:NIFTY30DEC25FUT"),
+    ],
+)
+def test_trade_rule_names_the_contract_at_the_time_of_the_signal(rule, price, contract):
+    machine = make_machine(Chart, make_run(symbols=(NIFTY,), long=rule))
+    (signal,) = step(machine, make_bar(0, price, NIFTY))
+    assert [(leg.instrument, leg.lots) for leg in signal.legs] == [(contract, 1)]
+
+
+def test_trade_rule_passes_over_expired_contracts():
+    machine = make_machine(Chart, make_run(symbols=(NIFTY,), long=BUY_CALL))
+    late = 5 * 24 * 60
+    (signal,) = step(machine, make_bar(late, 26_010.0, NIFTY))
+    assert signal.legs[0].instrument == "NFO:NIFTY30DEC2526000CE"
+
+
+def test_trade_rule_without_a_listed_contract_is_a_problem_not_a_fault():
+    machine = make_machine(Chart, make_run(symbols=(NIFTY,), long=BUY_CALL))
+    machine.book = InstrumentBook(())
+    assert step(machine, make_bar(0, 26_010.0, NIFTY)) == ()
+    assert "NIFTY" in machine.problems["Sample", NIFTY]
+    assert machine.faulted == 0
+    machine.book = make_book()
+    assert len(step(machine, make_bar(1, 26_010.0, NIFTY))) == 1
+    assert machine.problems == {}
+
+
+def test_bought_put_is_the_short_position():
+    seen = []
+
+    class Watcher(Chart):
+        def on_data(self, data):
+            seen.append(self.position)
+            return super().on_data(data)
+
+    machine = make_machine(Watcher, make_run(symbols=(NIFTY,), long=BUY_CALL, short=BUY_PUT))
+    (signal,) = step(machine, make_bar(0, 25_990.0, NIFTY))
+    assert signal.legs[0].instrument == "NFO:NIFTY02DEC2526000PE"
+    step(machine, moved("Sample", signal.legs[0].instrument, 75))
+    step(machine, make_bar(1, 26_000.0, NIFTY))
+    assert (seen[0].is_flat, seen[1].is_short, seen[1].quantity, seen[1].average_price) == (True, True, 75, 100.0)
+
+
+def test_position_is_read_by_the_trade_rules_when_no_signal_is_remembered():
+    machine = EngineMachine([make_run(symbols=(NIFTY,), long=BUY_CALL, short=BUY_PUT)], {"Sample": Chart}, make_book())
+    machine.apply(moved("Sample", "NFO:NIFTY02DEC2526000PE", 75))
+    machine.open([])
+    assert step(machine, make_bar(0, 25_900.0, NIFTY)) == ()
+    assert [row.action for row in step(machine, make_bar(1, 26_100.0, NIFTY))] == [Action.BUY]
+
+
+def test_ten_strategies_on_one_symbol_keep_their_own_positions():
+    runs = [make_run(f"S{k}") for k in range(10)]
+    machine = make_machine(dict.fromkeys([run.name for run in runs], Level), *runs)
+    assert len(signals(step(machine, make_bar(0, UP)))) == 10
+    step(machine, moved("S3", SBIN, 1))
+    again = signals(step(machine, make_bar(1, UP)))
+    assert {row.strategy for row in again} == {run.name for run in runs} - {"S3"}
+
+
+def test_fault_stops_one_strategy_and_is_told_once():
+    class Broken(BaseStrategy):
+        def on_data(self, data):
+            raise RuntimeError("no")
+
+    machine = make_machine({"Broken": Broken, "Level": Level})
+    rows = step(machine, make_bar(0, UP))
+    assert [type(row) for row in rows] == [Signal, StrategyFaulted]
+    assert rows[1].error == "RuntimeError: no"
+    assert rows[1].where.startswith("strategies/test_engine_machine.py:")
+    step(machine, moved("Level", SBIN, 1))
+    assert step(machine, make_bar(1, UP)) == ()
+    assert machine.faulted == 1
+
+
+def test_fault_of_the_guard_stops_the_strategy():
+    class Impatient:
+        def begin(self, strategy):
+            pass
+
+        def end(self, strategy, failed):
+            return "too slow"
+
+    machine = make_machine(Level, guard=Impatient())
+    (fault,) = step(machine, make_bar(0, UP))
+    assert fault.error == "too slow"
+
+
+def test_history_makes_no_signals_and_the_next_bar_does():
+    machine = make_machine(Level, history=make_bars([UP, UP]))
+    assert len(step(machine, make_bar(2, UP))) == 1
+
+
+def test_bar_known_already_or_older_reaches_no_strategy():
+    seen = []
+
+    class Counter(BaseStrategy):
+        def on_data(self, data):
+            seen.append(data.close)
+
+    machine = make_machine(Counter, history=make_bars([1.0, 2.0]))
+    for bar in (make_bar(1, 2.0), make_bar(2, 3.0), make_bar(2, 9.0), make_bar(0, 9.0)):
+        step(machine, bar)
+    assert seen == [1.0, 2.0, 3.0]
+
+
+def test_bar_that_comes_too_late_passes_without_a_signal():
+    machine = make_machine(Level)
+    bar = make_bar(0, UP)
+    assert step(machine, bar, now=bar.end_ns + MINUTE) == ()
+    assert len(step(machine, make_bar(1, UP))) == 1
+
+
+def test_bar_at_speed_600_has_two_machine_seconds_before_it_is_late():
+    machine = make_machine(Level)
+    machine.run_at(600.0)
+    bar = make_bar(0, UP)
+    assert len(step(machine, bar, now=bar.end_ns + 10 * MINUTE)) == 1
+
+
+def test_restart_replays_rows_without_calling_strategies_and_decides_alike():
+    closes = random_walk(200, price=100.0)
+
+    class Mean(BaseStrategy):
+        calls: ClassVar[list[int]] = []
+
+        def initialize(self):
+            self.add_indicator("EMA", period=9)
+
+        def on_data(self, data):
+            self.calls.append(data.end_ns)
+            return self.create_signal("BUY" if data.close > self.get_indicator_value("EMA") else "SELL")
+
+    bars = make_bars(closes)
+    whole = make_machine(Mean)
+    expected = {row.id for _, row in drive(whole, bars, fills=False)}
+    first = make_machine(Mean)
+    journal = []
+    for bar in bars[:120]:
+        rows = step(first, bar)
+        journal += [bar, *rows] if rows else []
+    Mean.calls.clear()
+    second = EngineMachine([make_run()], {"Sample": Mean}, make_book())
+    for row in journal:
+        second.apply(row)
+    assert Mean.calls == []
+    second.open(bars[:120])
+    found = {row.id for row in journal if isinstance(row, Signal)}
+    found |= {row.id for bar in bars[120:] for row in step(second, bar)}
+    assert found == expected
+
+
+def test_restart_in_the_middle_of_a_bar_does_not_say_it_again():
+    machine = make_machine(Level)
+    bar = make_bar(0, UP)
+    rows = step(machine, bar)
+    second = EngineMachine([make_run()], {"Sample": Level}, make_book())
+    for row in (bar, *rows):
+        second.apply(row)
+    second.open([])
+    assert step(second, bar) == ()
+
+
+def test_new_day_begins_with_positions_and_switches():
+    machine = make_machine(Level)
+    step(machine, moved("Sample", SBIN, 5))
+    step(machine, StrategySwitch(strategy="Sample", enabled=False, generation=3, at_ns=0))
+    (row,) = machine.snapshot("2025-12-02")
+    second = EngineMachine([make_run()], {"Sample": Level}, make_book())
+    second.apply(row)
+    second.open([])
+    assert [item.action for item in step(second, make_bar(0, OUT))] == [Action.EXIT]
+    assert step(second, make_bar(1, UP)) == ()
+
+
+def test_quotes_reach_only_strategies_that_asked():
+    class Ticker(Level):
+        subscribe_quotes = True
+
+        def on_data(self, data):
+            return self.create_signal("BUY") if isinstance(data, Quote) and data.ltp > 105 else None
+
+    machine = make_machine({"Ticker": Ticker, "Level": Level})
+    assert machine.wants_quotes(SBIN)
+    quote = Quote(SBIN, OPEN, 5_000, UP)
+    (signal,) = step(machine, quote, now=OPEN)
+    assert (signal.strategy, signal.trace_ns, signal.price) == ("Ticker", 5_000, UP)
+    assert step(machine, Quote(SBIN, OPEN + 1_000_000, 6_000, UP), now=OPEN + 1_000_000) == ()
+
+
+def test_fills_and_trades_are_told_to_the_strategy():
+    seen = []
+
+    class Listener(BaseStrategy):
+        def on_start(self):
+            seen.append("start")
+
+        def on_fill(self, fill):
+            seen.append(fill.fill_quantity)
+
+        def on_trade(self, trade):
+            seen.append(trade.realised)
+
+    machine = make_machine(Listener)
+    step(machine, moved("Sample", SBIN, 1))
+    step(machine, moved("Sample", SBIN, 1, fill=0))
+    step(
+        machine,
+        TradeClosed(
+            account="main", instrument=SBIN, product=Product.MIS, strategy="Sample", run="r1", side=Side.BUY,
+            quantity=1, entry_price=1, exit_price=2, realised=1.0, opened_ns=0, closed_ns=1,
+        ),
+    )  # fmt: skip
+    assert seen == ["start", 1, 1.0]
+
+
+def test_tradable_names_contracts_at_present_prices_and_what_is_held():
+    machine = make_machine(Chart, make_run(symbols=(NIFTY,), long=BUY_CALL, short=BUY_PUT))
+    assert machine.tradable(OPEN) == ()
+    step(machine, make_bar(0, 26_000.0, NIFTY))
+    step(machine, moved("Sample", "NFO:NIFTY02DEC2525900CE", 75))
+    assert machine.tradable(OPEN) == (
+        "NFO:NIFTY02DEC2526000CE",
+        "NFO:NIFTY02DEC2526000PE",
+        "NFO:NIFTY02DEC2525900CE",
+    )
+
+
+def test_longer_timeframe_drives_and_is_kept_beside_others():
+    seen = []
+
+    class Slow(BaseStrategy):
+        def on_data(self, data):
+            seen.append((data.timeframe, data.close, len(self.bars(9, timeframe="1m").close)))
+
+    machine = make_machine(Slow, make_run(timeframes=("5m", "1m")))
+    for bar in [*make_bars(range(100, 105)), make_bar(0, 104.0, timeframe="5m")]:
+        step(machine, bar)
+    assert seen == [("5m", 104.0, 5)]
