@@ -1,4 +1,4 @@
-"""When to read which book, and what a series of reads says of the account's health.
+"""When to read which book, what order updates amount to, and what a series of reads says of the account's health.
 
 Pure: machine time comes in as an argument. Used by the reconciler. The one rule: a request never waits for the
 schedule, and the schedule never bursts after a failure.
@@ -10,13 +10,21 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.messages.reports import AccountHealth, BooksRead, ReadRequest
+from mytrading.core.order import TERMINAL
+from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import AccountHealth, BooksRead, BrokerOrder, OrderReport, ReadRequest
 
 SECOND = 1_000_000_000
+KEEP = 60 * SECOND
+_LONG_AGO = -(1 << 62)
 
 
 class ReadRules(NamedTuple):
-    """Machine ns. `spacing` is the least time between two reads, `stale` when health doubts its last one."""
+    """Machine ns. `spacing` is the least time between two reads, `stale` when health doubts its last one.
+
+    After failures the wait grows from `retry_first` to `retry_most`, or to `urgent_most` while somebody asks.
+    """
 
     orders_every: int = 10 * SECOND
     positions_every: int = 60 * SECOND
@@ -24,6 +32,7 @@ class ReadRules(NamedTuple):
     spacing: int = SECOND // 10
     retry_first: int = SECOND
     retry_most: int = 30 * SECOND
+    urgent_most: int = 2 * SECOND
     stale: int = 30 * SECOND
 
 
@@ -47,9 +56,9 @@ class ReadPlan:
         self._number = 0
         self._busy = False
         self._wanted: list[ReadRequest] = []
-        self._last = -rules.positions_every
-        self._orders_at = self._positions_at = self._funds_at = -rules.positions_every
+        self._last = self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
         self._failures = 0
+        self._backoff = 0
 
     def ask(self, request: ReadRequest) -> None:
         """Remember a request for the next read."""
@@ -79,15 +88,18 @@ class ReadPlan:
     def _wait(self) -> int:
         if not self._failures:
             return self._rules.spacing
-        return min(self._rules.retry_most, self._rules.retry_first << min(self._failures - 1, 10))
+        return min(self._backoff, self._rules.urgent_most) if self._wanted else self._backoff
 
-    def done(self, job: ReadJob, machine_ns: int, ok: bool) -> None:
-        """A read ended; a failed one is repeated after a growing wait."""
+    def done(self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0) -> None:
+        """A read ended; a failed one is repeated after a growing wait, of which `jitter` (0 to 1) moves half."""
         self._busy = False
         self._last = machine_ns
-        self._failures = 0 if ok else self._failures + 1
         if not ok:
+            grown = min(self._rules.retry_most, self._rules.retry_first << min(self._failures, 10))
+            self._backoff = int(grown * (0.5 + 0.5 * jitter))
+            self._failures += 1
             return
+        self._failures = 0
         if job.orders:
             self._orders_at = machine_ns
         if job.positions:
@@ -95,10 +107,78 @@ class ReadPlan:
         if job.funds:
             self._funds_at = machine_ns
 
+    def hurry(self) -> None:
+        """Everything is due at once: the server is back, or updates may have been missed."""
+        self._failures = 0
+        self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
+
     @property
     def waiting(self) -> int:
         """Requests that no read has answered yet."""
         return len(self._wanted)
+
+
+class OrderLevels:
+    """The best folded knowledge of orders from the stream of updates, kept until somebody has certainly got it.
+
+    Updates come twice and out of order; a level never goes back: filled only grows, and an end stays an end.
+    """
+
+    def __init__(self) -> None:
+        self._levels: dict[str, OrderReport] = {}
+
+    def fold(self, report: OrderReport) -> OrderReport | None:
+        """The new level of its order, or None if the update says nothing new."""
+        name = report.order.broker_order_id
+        known = self._levels.get(name)
+        if known is None:
+            self._levels[name] = report
+            return report
+        order = _later(known.order, report.order)
+        if order == known.order:
+            return None
+        level = msgspec.structs.replace(report, order=order)
+        self._levels[name] = level
+        return level
+
+    def shown(self, order: Order) -> None:
+        """The router's own record of an order: a level it shows needs no repeating."""
+        known = self._levels.get(order.broker_order_id)
+        if known is not None and known.account == order.account and _shows(order, known.order):
+            del self._levels[order.broker_order_id]
+
+    def read(self, books: BooksRead) -> None:
+        """A book read begun after an update says the same or more."""
+        if books.orders is None:
+            return
+        rows = {row.broker_order_id for row in books.orders}
+        for name, report in list(self._levels.items()):
+            if name in rows and report.received_machine_ns < books.began_machine_ns:
+                del self._levels[name]
+
+    def standing(self, machine_ns: int) -> tuple[OrderReport, ...]:
+        """Levels to repeat; those of a minute ago concern nobody here and are dropped."""
+        for name, report in list(self._levels.items()):
+            if machine_ns - report.received_machine_ns > KEEP:
+                del self._levels[name]
+        return tuple(self._levels.values())
+
+
+def _later(known: BrokerOrder, update: BrokerOrder) -> BrokerOrder:
+    """Which of two states of one order came later, by what they say, since nothing carries a time."""
+    if _told(update) < _told(known) or (known.status.ended and not update.status.ended):
+        return known
+    return update
+
+
+def _told(order: BrokerOrder) -> int:
+    return order.quantity if order.status is BrokerStatus.COMPLETE else (order.filled or 0)
+
+
+def _shows(order: Order, row: BrokerOrder) -> bool:
+    if order.stream_filled < _told(row):
+        return False
+    return not row.status.ended or order.state in TERMINAL or order.ending == row.status.value
 
 
 class HealthBook:
@@ -115,8 +195,8 @@ class HealthBook:
         """The order stream connected or was lost."""
         self._health = msgspec.structs.replace(self._health, stream_up=up)
 
-    def read(self, books: BooksRead, expected_mode: bool, broker: str) -> None:
-        """A read ended well enough to be reported."""
+    def read(self, books: BooksRead, expected_mode: bool | None, broker: str) -> None:
+        """A read ended well enough to be reported; None if no answer said which mode the server is in."""
         old = self._health
         whole = books.orders is not None and books.trades is not None
         at = books.ended_machine_ns
@@ -124,7 +204,7 @@ class HealthBook:
         self._health = msgspec.structs.replace(
             old,
             connected=True,
-            right_mode=expected_mode,
+            right_mode=old.right_mode if expected_mode is None else expected_mode,
             books_agree=whole and (books.positions is not None or old.last_positions_machine_ns > 0),
             last_orders_machine_ns=at if whole else old.last_orders_machine_ns,
             last_positions_machine_ns=at if books.positions is not None else old.last_positions_machine_ns,

@@ -11,10 +11,12 @@ import random
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.order_updates import OrderUpdates
 from mytrading.adapters.openalgo.reads import BookReader, Visit
-from mytrading.core.reconcile import HealthBook, ReadJob, ReadPlan
+from mytrading.core.reconcile import HealthBook, OrderLevels, ReadJob, ReadPlan
 from mytrading.messages.codec import Frame
+from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.enums import Severity
-from mytrading.messages.reports import AccountHealth, BooksRead, OrderReport, ReadRequest
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.reports import AccountHealth, BooksRead, ReadRequest
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon, main
@@ -22,7 +24,6 @@ from mytrading.runtime.worker import WorkerPool
 
 LOOK_S = 0.05
 REPEAT_S = 1.0
-KEEP_NS = 60_000_000_000
 
 
 class Reconciler(Daemon):
@@ -33,7 +34,8 @@ class Reconciler(Daemon):
         self._account = config.venue.account
         self._plan = ReadPlan(self._account)
         self._health = HealthBook(self._account)
-        self._levels: dict[str, OrderReport] = {}
+        self._levels = OrderLevels()
+        self._streaming = False
         self._visits = 0
         self._updates = 0
 
@@ -53,6 +55,8 @@ class Reconciler(Daemon):
             self.config.venue.ws_url, self.config.venue.api_key, self._account, machine_now, self.wake
         )
         self.on_wake(self._take)
+        self.subscribe("orders", self._on_order)
+        self.subscribe("control", self._on_control)
         self._stream.start()
         self.every(LOOK_S, self._look, "reads")
         self._look(machine_now())
@@ -71,28 +75,44 @@ class Reconciler(Daemon):
 
     def _on_request(self, frame: Frame) -> None:
         request: ReadRequest = frame.message
-        self._plan.ask(request)
-        if not self._dry:
+        if not self._dry and request.account == self._account:
+            self._plan.ask(request)
+            self._look(machine_now())
+
+    def _on_order(self, frame: Frame) -> None:
+        if isinstance(frame.message, OrderChanged):
+            self._levels.shown(frame.message.order)
+
+    def _on_control(self, frame: Frame) -> None:
+        """A person says that all is well again: look at once."""
+        if isinstance(frame.message, ModeCleared | TradingState):
+            self._plan.hurry()
             self._look(machine_now())
 
     def _look(self, machine_ns: int) -> None:
-        job = self._plan.next_job(machine_ns - random.randrange(5_000_000))
+        job = self._plan.next_job(machine_ns)
         if job is not None:
             self._workers.submit(job)
 
     def _take(self) -> None:
         for report in self._stream.take():
             self._updates += 1
-            self._levels[report.order.broker_order_id] = report
-            self._reports.send(self.name, report)
-        self._health.stream(self._stream.connected)
-        self._show_stream()
+            level = self._levels.fold(report)
+            if level is not None:
+                self._reports.send(self.name, level)
+        self._take_stream()
         for visit in self._workers.results():
             self._take_visit(visit)
         self._look(machine_now())
 
-    def _show_stream(self) -> None:
-        if self._stream.connected:
+    def _take_stream(self) -> None:
+        """What was updated while the stream was down never comes: read when it is back."""
+        up = self._stream.connected
+        self._health.stream(up)
+        if up and not self._streaming:
+            self._plan.hurry()
+        self._streaming = up
+        if up:
             self.alerts.clear("ORDER_STREAM_DOWN", self._account)
         elif self._stream.problem:
             self.alerts.raise_(
@@ -105,44 +125,38 @@ class Reconciler(Daemon):
     def _take_visit(self, visit: Visit) -> None:
         self._visits += 1
         whole = visit.reached and (visit.books.orders is not None or not visit.job.orders)
-        self._plan.done(visit.job, machine_now(), whole)
+        self._plan.done(visit.job, machine_now(), whole, random.random())
         self.monitor.record("reconciler", "visit", visit.books.ended_machine_ns - visit.books.began_machine_ns, whole)
         if visit.mode is not None:
             self._reports.send(self.name, visit.mode)
         if visit.reached:
             self._reports.send(self.name, visit.books)
-            self._health.read(visit.books, visit.mode is None or visit.mode.expected, self._stream.broker)
-            self._forget(visit.books)
+            self._health.read(visit.books, visit.mode.expected if visit.mode else None, self._stream.broker)
+            self._levels.read(visit.books)
         if visit.funds is not None:
             self._status.send(self._account, visit.funds)
         self._complain(visit)
         self._status.send(self._account, self._health.level(machine_now()))
 
     def _complain(self, visit: Visit) -> None:
-        if visit.problems:
-            problem = "; ".join(visit.problems[:3])
-            if not visit.reached:
-                self._health.failed(problem)
+        problem = "; ".join(visit.problems[:3])
+        if not visit.reached:
+            self._health.failed(problem)
+        if problem and not _complete(visit):
             self.alerts.raise_("BOOKS_UNREAD", Severity.CRITICAL, self._account, f"{problem}; entries wait")
+            return
+        self.alerts.clear("BOOKS_UNREAD", self._account)
+        if problem:
+            self.alerts.raise_("BOOKS_ODD", Severity.WARNING, self._account, problem)
         else:
-            self.alerts.clear("BOOKS_UNREAD", self._account)
+            self.alerts.clear("BOOKS_ODD", self._account)
         if visit.mode is not None and not visit.mode.expected:
             self.alerts.raise_("SERVER_MODE", Severity.CRITICAL, self._account, visit.mode.message)
         elif visit.mode is not None:
             self.alerts.clear("SERVER_MODE", self._account)
 
-    def _forget(self, books: BooksRead) -> None:
-        """Levels that a book read begun after them repeats need no repeating of their own."""
-        if books.orders is None:
-            return
-        shown = {order.broker_order_id for order in books.orders}
-        for name, report in list(self._levels.items()):
-            old = machine_now() - report.received_machine_ns > KEEP_NS
-            if old or (name in shown and report.received_machine_ns < books.began_machine_ns):
-                del self._levels[name]
-
     def _each_second(self, machine_ns: int) -> None:
-        for report in self._levels.values():
+        for report in self._levels.standing(machine_ns):
             self._reports.send(self.name, report)
         self._status.send(self._account, self.health(machine_ns))
 
@@ -173,6 +187,15 @@ class Reconciler(Daemon):
         if not self._dry:
             self._stream.stop()
             self._workers.stop()
+
+
+def _complete(visit: Visit) -> bool:
+    """True if every book that was asked for was read, or is void for its mode alone."""
+    job, books = visit.job, visit.books
+    if visit.mode is not None and not visit.mode.expected:
+        return True
+    asked = ((job.orders, books.orders), (job.trades, books.trades), (job.positions, books.positions))
+    return visit.reached and all(book is not None for wanted, book in asked if wanted)
 
 
 if __name__ == "__main__":

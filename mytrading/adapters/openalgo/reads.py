@@ -12,8 +12,12 @@ from typing import Any, NamedTuple
 from mytrading.adapters.openalgo import books
 from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.outcomes import mode_of
 from mytrading.core.reconcile import ReadJob
 from mytrading.messages.reports import BooksRead, Funds, ModeSeen
+
+_SAY_MODE = ("orderbook", "tradebook", "positionbook")
+"""Books that a server in analyzer mode marks as such, so that one without a mark is live."""
 
 
 class Visit(NamedTuple):
@@ -79,8 +83,8 @@ class BookReader:
             return None
         self._answers += 1
         self._problems += book.problems
-        if book.mode:
-            self._modes.append(book.mode)
+        if book.mode or endpoint in _SAY_MODE:
+            self._modes.append(mode_of(book.mode))
         return book.rows
 
     def _funds(self) -> Funds | None:
