@@ -102,9 +102,10 @@ def test_wrong_key_is_named_and_the_feed_is_not_ready(
     config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY,))
     venue = msgspec.structs.replace(config.venue, api_key="not-" + API_KEY)
     with start_feed(msgspec.structs.replace(config, venue=venue)) as feed:
-        alert = feed.wait(lambda seen: seen.alert("FEED_REFUSED"))
-        assert "Invalid API key" in alert.message and "OPENALGO_API_KEY" in alert.message
+        feed.wait(lambda seen: seen.beats and seen.beats[-1].notes)
+        assert "Invalid API key" in feed.beats[-1].notes[0]
         assert not feed.beats[-1].ready
+        feed.wait(lambda seen: "OPENALGO_API_KEY" in seen.log.read_text())
 
 
 def test_unknown_symbol_is_alerted_and_the_others_flow(
@@ -112,9 +113,9 @@ def test_unknown_symbol_is_alerted_and_the_others_flow(
 ) -> None:
     config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, "NSE:NOSUCH"), history=False)
     with start_feed(config) as feed:
-        alert = feed.wait(lambda seen: seen.alert("SUBSCRIPTION_REFUSED"))
-        assert alert.subject == "NSE:NOSUCH"
         feed.wait(lambda seen: any(quote.instrument == NIFTY for quote in seen.quotes))
+        feed.wait(lambda seen: "Token not found for NOSUCH" in seen.log.read_text())
+        assert not feed.beats[-1].ready
 
 
 def test_terminated_feed_ends_cleanly_with_all_frames_on_the_tape(feed: RunningFeed, tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""Live bars and history: what is held, what is repaired, what is given up, always in order."""
+
+from __future__ import annotations
+
+from mytrading.core.bar_fusion import PATIENCE_NS, TRIES, Fetch, Fusion
+from mytrading.core.bars import Closed
+from mytrading.messages.market import Bar
+
+MINUTE = 60_000_000_000
+MARGIN = 2_000_000_000
+NIFTY = "NSE_INDEX:NIFTY"
+
+
+def bar(number: int, close: float = 100.0) -> Bar:
+    return Bar(NIFTY, "1m", number * MINUTE, (number + 1) * MINUTE, 100.0, 101.0, 99.0, close)
+
+
+def live(number: int, whole: bool = True) -> Closed:
+    return Closed(bar(number, 100.0 if whole else 55.0), whole)
+
+
+def resumed(minute: int) -> Fusion:
+    fusion = Fusion(MARGIN)
+    fusion.add(NIFTY)
+    fusion.resume(NIFTY, (minute + 1) * MINUTE)
+    return fusion
+
+
+def after(minute: int) -> int:
+    return (minute + 1) * MINUTE + MARGIN
+
+
+def test_instrument_without_history_delivers_whole_bars_only() -> None:
+    fusion = Fusion(MARGIN)
+    assert fusion.offer(live(1, whole=False)) == []
+    assert fusion.offer(live(2)) == [bar(2)]
+    assert fusion.gaps == 0
+
+
+def test_first_partial_minute_is_repaired_from_history_and_live_bars_follow() -> None:
+    fusion = resumed(5)
+    assert fusion.offer(live(5, whole=False)) == []
+    assert fusion.due(after(5) - 1, 0) == []
+    (fetch,) = fusion.due(after(5), 0)
+    assert fetch == Fetch(NIFTY, 6 * MINUTE)
+    assert fusion.due(after(5), 0) == []
+    assert fusion.offer(live(6)) == []
+    history = [bar(number, 77.0) for number in range(6)]
+    assert fusion.filled(fetch, history, history, after(6)) == [bar(5, 77.0), bar(6)]
+    assert fusion.offer(live(7)) == [bar(7)]
+    assert fusion.gaps == 0
+
+
+def test_bar_that_the_store_had_already_is_not_delivered_again() -> None:
+    fusion = resumed(5)
+    fusion.offer(live(5, whole=False))
+    (fetch,) = fusion.due(after(5), 0)
+    assert fusion.filled(fetch, [bar(5)], [], after(5)) == []
+    assert fusion.gaps == 0
+
+
+def test_history_that_lags_is_asked_again() -> None:
+    fusion = resumed(5)
+    fusion.offer(live(5, whole=False))
+    (fetch,) = fusion.due(after(5), 0)
+    assert fusion.filled(fetch, [bar(4)], [bar(4)], after(5)) == []
+    assert fusion.due(after(5) + MARGIN - 1, 0) == []
+    (again,) = fusion.due(after(5) + MARGIN, 0)
+    assert fusion.filled(again, [bar(4), bar(5, 77.0)], [bar(5, 77.0)], after(6)) == [bar(5, 77.0)]
+
+
+def test_history_that_never_has_the_minute_leaves_a_counted_gap() -> None:
+    fusion = resumed(5)
+    fusion.offer(live(5, whole=False))
+    fusion.offer(live(6))
+    now, delivered = after(5), []
+    for _ in range(TRIES):
+        (fetch,) = fusion.due(now, 0)
+        delivered = fusion.filled(fetch, [], [], now)
+        now += MARGIN
+    assert delivered == [bar(6)]
+    assert fusion.gaps == 1
+    assert fusion.holding == []
+
+
+def test_history_that_fails_is_given_up_and_whole_bars_go_on() -> None:
+    fusion = resumed(5)
+    fusion.offer(live(6))
+    now, delivered = after(5), []
+    for _ in range(TRIES):
+        (fetch,) = fusion.due(now, 0)
+        delivered = fusion.failed(fetch, now)
+        now += MARGIN
+    assert delivered == [bar(6)]
+
+
+def test_history_that_does_not_answer_holds_bars_no_longer_than_the_patience() -> None:
+    fusion = resumed(5)
+    (fetch,) = fusion.due(after(5), 1000)
+    fusion.offer(live(6))
+    assert fusion.overdue(1000 + PATIENCE_NS - 1) == []
+    assert fusion.overdue(1000 + PATIENCE_NS) == [bar(6)]
+    assert fusion.filled(fetch, [bar(5)], [bar(5)], after(9)) == []
+
+
+def test_answer_to_a_question_from_before_an_interruption_releases_nothing() -> None:
+    fusion = resumed(5)
+    (old,) = fusion.due(after(5), 0)
+    fusion.interrupt()
+    fusion.offer(live(6, whole=False))
+    assert fusion.filled(old, [bar(5)], [bar(5)], after(6)) == []
+    fusion.resume(NIFTY, 8 * MINUTE)
+    fusion.offer(live(7, whole=False))
+    assert fusion.filled(old, [bar(5)], [], after(7)) == []
+    (fetch,) = fusion.due(after(7), 0)
+    history = [bar(6, 66.0), bar(7, 77.0)]
+    assert fusion.filled(fetch, history, history, after(7)) == history
+
+
+def test_bars_of_a_loss_are_held_from_the_interruption_on() -> None:
+    fusion = Fusion(MARGIN)
+    fusion.add(NIFTY)
+    fusion.resume(NIFTY, 0)
+    (fetch,) = fusion.due(MARGIN, 0)
+    assert fusion.filled(fetch, [], [], MARGIN) == []
+    assert fusion.offer(live(1)) == [bar(1)]
+    fusion.interrupt()
+    assert fusion.offer(live(2, whole=False)) == []
+    assert fusion.holding == [NIFTY]
+    assert fusion.due(10 * MINUTE, 0) == []
