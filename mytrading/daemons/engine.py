@@ -18,7 +18,7 @@ from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.bars import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import ClockTick, Heartbeat, WantInstruments
+from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, StrategyRun
@@ -107,11 +107,7 @@ class StrategyEngine(MachineDaemon):
     # opening
 
     def _on_status(self, frame: Frame) -> None:
-        message = frame.message
-        if isinstance(message, ClockTick):
-            if message.segments != len(self.clock.segments) and self.clock.refresh():
-                self.engine.run_at(self.clock.speed)
-        elif isinstance(message, Heartbeat) and message.ready and not self._opened:
+        if isinstance(frame.message, Heartbeat) and frame.message.ready and not self._opened:
             self._open()
 
     def _look(self) -> None:
@@ -125,6 +121,7 @@ class StrategyEngine(MachineDaemon):
             self.engine.rebuild()
             self._open()
             return
+        self.engine.run_at(self.clock.speed)
         for instrument in self._watched:
             self._refill(instrument, until=None)
         now = self.clock.now()

@@ -14,6 +14,7 @@ from mytrading.messages.orders import (
     Position,
     UnmanagedChanged,
 )
+from mytrading.messages.signals import Signal
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_started"):
@@ -62,4 +63,24 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     alerts: tuple[Alert, ...] = ()
 
 
-RecordMessage = RunStarted | DayOpened | ControlOpened | LevelMoved
+class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
+    """First row of a day's journal of risk: standing wishes, what they led to, and what the router told."""
+
+    day: str
+    wishes: tuple[Signal, ...] = ()
+    settled: tuple[str, ...] = ()
+    spent: tuple[str, ...] = ()
+    bound: tuple[tuple[str, str, str], ...] = ()
+    issued: tuple[str, ...] = ()
+    positions: tuple[Position, ...] = ()
+    orders: tuple[Order, ...] = ()
+    closing: tuple[tuple[str, str, str, str], ...] = ()
+    runs: dict[str, str] = {}
+    levels: dict[str, float] = {}
+    trading: tuple[TradingState, ...] = ()
+    switches: tuple[StrategySwitch, ...] = ()
+    halted: tuple[InstrumentHalted, ...] = ()
+    wrong_mode: tuple[AccountModeChanged, ...] = ()
+
+
+RecordMessage = RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved

@@ -1,0 +1,60 @@
+"""Profit and loss of positions from quotes, in rupees.
+
+Used by risk for its limits and figures, and by whoever shows money. The one rule: a price that is old or not positive
+never moves profit or loss; what was last known stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Position
+
+
+class Profit(NamedTuple):
+    """Rupees: `realised` by closing, `unrealised` on what is open."""
+
+    realised: float = 0.0
+    unrealised: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        return self.realised + self.unrealised
+
+
+def newer(known: Quote | None, quote: Quote) -> bool:
+    """True if `quote` may replace `known`: it has a price and is not older."""
+    return quote.ltp > 0 and (known is None or quote.market_ns >= known.market_ns)
+
+
+def exit_price(quantity: int, quote: Quote) -> float:
+    """What a position would be closed at: best bid for longs, best ask for shorts, else the last price."""
+    best = quote.bid if quantity > 0 else quote.ask
+    return best if best is not None and best > 0 else quote.ltp
+
+
+def unrealised(quantity: int, average_price: float, quote: Quote) -> float:
+    """Rupees a position of signed `quantity` would realise if it were closed at this quote."""
+    return quantity * (exit_price(quantity, quote) - average_price)
+
+
+def profit(positions: Iterable[Position], quotes: Mapping[str, Quote]) -> Profit:
+    """Realised and unrealised of positions together; one without any quote counts as unmoved."""
+    realised = open_profit = 0.0
+    for position in positions:
+        realised += position.realised
+        quote = quotes.get(position.instrument) if position.quantity else None
+        if quote is not None:
+            open_profit += unrealised(position.quantity, position.average_price, quote)
+    return Profit(realised, open_profit)
+
+
+def profit_by_strategy(positions: Iterable[Position], quotes: Mapping[str, Quote]) -> dict[str, Profit]:
+    """`profit` of each strategy."""
+    groups: dict[str, list[Position]] = {}
+    for position in positions:
+        groups.setdefault(position.strategy, []).append(position)
+    return {strategy: profit(group, quotes) for strategy, group in groups.items()}

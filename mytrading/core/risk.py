@@ -1,0 +1,288 @@
+"""Risk: turns wishes into sized entries and exit goals, or denies them with a reason.
+
+Used by the risk daemon and the backtest. A wish is the whole position that one strategy wants for one watched
+instrument: what it holds and no longer wants is closed first, what it lacks is judged by every rule and ordered. The
+one rule: exits are never judged, and a wish leads to one entry for each leg, whatever is repeated, late or restarted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mytrading.core.calendar import Calendar
+from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.risk_rules import Case, Denial, expired, judge
+from mytrading.core.risk_state import MACHINE_FLOOR_NS, RiskState, Wish
+from mytrading.core.sizing import missing_units, reference_price, side_of, target_units
+from mytrading.core.square_off import SquareOff
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Product, Purpose, Severity, TradingLevel
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import GoalChanged, OrderChanged, PositionAdjusted, PositionChanged, TimerFired
+from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
+from mytrading.messages.signals import Leg, Signal
+
+_MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
+
+
+class RiskMachine:
+    """Wishes in, commands out. `instruments` may be replaced by the daemon when contracts change."""
+
+    def __init__(
+        self,
+        limits: RiskLimits,
+        rates: RateLimits,
+        strategies: Iterable[StrategyRun],
+        account: str,
+        calendar: Calendar,
+        instruments: InstrumentBook,
+        square_off: SquareOff,
+    ) -> None:
+        self.limits, self.rates = limits, rates
+        self.strategies = {run.name: run for run in strategies}
+        self.account = account
+        self.calendar = calendar
+        self.instruments = instruments
+        self.square_off = square_off
+        self.state = RiskState()
+
+    def apply(self, row: Any) -> None:
+        """Learn a row: an input, or one of our own decisions."""
+        self.state.fold(row)
+
+    def decide(self, message: Any, now: int) -> tuple[Any, ...]:
+        """What follows from a message that was just applied, at market time `now`."""
+        if isinstance(message, Quote):
+            if message.instrument not in self.state.awaited:
+                return ()
+            return self._advance_all(now)
+        if isinstance(message, Signal):
+            return self._advance(self.state.wishes[message.strategy, message.watch], now)
+        if isinstance(message, _MOVES):
+            return self._advance_all(now)
+        if isinstance(message, TimerFired):
+            return (*self._advance_all(now), *self._square_off(now), *self._watch_loss(now))
+        return ()
+
+    def snapshot(self, day: str) -> RiskOpened:
+        """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
+        return self.state.snapshot(day)
+
+    # wishes
+
+    def _advance_all(self, now: int) -> tuple[Any, ...]:
+        rows: list[Any] = []
+        for wish in list(self.state.open_wishes()):
+            rows += self._advance(wish, now)
+        return tuple(rows)
+
+    def _advance(self, wish: Wish, now: int) -> tuple[Any, ...]:
+        """What one wish still needs: entries withdrawn, positions closed, then its legs entered."""
+        if wish.settled:
+            return ()
+        rows = [*self._withdrawals(wish), *self._closes(wish)]
+        if rows or self.state.is_closing(wish.signal.strategy, wish.signal.watch):
+            late = expired(wish.signal, now, self.state.machine_ns)
+            return (*rows, self._too_late(wish, now)) if late and wish.legs else tuple(rows)
+        entries = [row for leg in wish.legs for row in self._enter(wish, leg, now)]
+        denials = [row for row in entries if isinstance(row, SignalDenied | SignalExpired)]
+        return tuple(denials or entries)
+
+    def _withdrawals(self, wish: Wish) -> list[Any]:
+        signal = wish.signal
+        wanted = {leg.instrument for leg in wish.legs}
+        return [
+            WithdrawEntries(
+                id=content_id("withdraw", signal.id, order.client_order_id),
+                cause=signal.id,
+                account=order.account,
+                strategy=order.strategy,
+                instrument=order.instrument,
+            )
+            for order in self.state.live_entries(signal.strategy, signal.watch)
+            if order.instrument not in wanted
+            and content_id("withdraw", signal.id, order.client_order_id) not in self.state.issued
+        ]
+
+    def _closes(self, wish: Wish) -> list[Any]:
+        signal = wish.signal
+        targets = {leg.instrument: leg.lots for leg in wish.legs}
+        rows = []
+        for position in self.state.held(signal.strategy, signal.watch):
+            target = targets.get(position.instrument, 0)
+            quantity = position.quantity or position.quantity_seen
+            if target * quantity > 0:
+                continue
+            rows += self._close(position, signal.id, signal.reason or signal.action.value, signal.trace_ns)
+        return rows
+
+    def _close(self, position: Any, cause: str, reason: str, trace_ns: int) -> list[Any]:
+        key = (position.account, position.instrument, position.product, position.strategy)
+        if key in self.state.closing:
+            return []
+        goal = content_id("close", cause, *key, position.opened_ns)
+        if goal in self.state.issued:
+            return []
+        return [
+            CloseGoal(
+                id=goal,
+                account=position.account,
+                instrument=position.instrument,
+                product=position.product,
+                strategy=position.strategy,
+                run=position.run,
+                cause=cause,
+                reason=reason,
+                trace_ns=trace_ns,
+            )
+        ]
+
+    def _enter(self, wish: Wish, leg: Leg, now: int) -> list[Any]:
+        signal = wish.signal
+        identity = client_order_id(self.account, signal.id, Purpose.ENTRY, leg.instrument)
+        if identity in self.state.issued or not leg.lots:
+            return []
+        instrument = self.instruments.get(leg.instrument)
+        there = self.state.units_of(signal.strategy, signal.watch, leg.instrument)
+        coming = self.state.coming_units(signal.strategy, leg.instrument)
+        units = missing_units(target_units(leg.lots, instrument), there, coming) if instrument else leg.lots
+        if not units:
+            return []
+        if instrument is not None and leg.instrument not in self.state.quotes:
+            late = expired(signal, now, self.state.machine_ns)
+            return [self._too_late(wish, now)] if late else []
+        case = self._case(wish, leg, units, there + coming, now)
+        denials = judge(case)
+        return [self._denied(wish, leg, denials, now)] if denials else [self._entry(wish, leg, identity, case)]
+
+    def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> PlaceEntry:
+        signal = wish.signal
+        return PlaceEntry(
+            id=identity,
+            account=self.account,
+            instrument=leg.instrument,
+            product=signal.product,
+            strategy=signal.strategy,
+            run=self.state.run_of(signal.strategy) or content_id("run", signal.strategy, signal.id),
+            cause=signal.id,
+            side=side_of(case.units),
+            quantity=abs(case.units),
+            expires_ns=signal.expires_ns,
+            expires_machine_ns=max(signal.expires_machine_ns, self.state.machine_ns + MACHINE_FLOOR_NS),
+            reference_price=case.price,
+            trace_ns=signal.trace_ns,
+        )
+
+    def _denied(self, wish: Wish, leg: Leg, denials: tuple[Denial, ...], now: int) -> SignalDenied:
+        return SignalDenied(
+            signal=wish.signal.id,
+            strategy=wish.signal.strategy,
+            code=denials[0].code,
+            message="; ".join(denial.message for denial in denials),
+            at_ns=now,
+            instrument=leg.instrument,
+            account=self.account,
+        )
+
+    def _too_late(self, wish: Wish, now: int) -> SignalExpired:
+        signal = wish.signal
+        return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)
+
+    def _case(self, wish: Wish, leg: Leg, units: int, there: int, now: int) -> Case:
+        state, signal = self.state, wish.signal
+        instrument = self.instruments.get(leg.instrument)
+        quote = state.quotes.get(leg.instrument)
+        exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
+        known = exchange in self.calendar.exchanges
+        day = self.calendar.trading_day(now)
+        session = self.calendar.session(exchange, day) if known else None
+        entries = state.entries_of(signal.strategy, now)
+        underlying = instrument.underlying if instrument else ""
+        others = state.busy_instruments(self.account) - {leg.instrument}
+        return Case(
+            signal=signal,
+            leg=leg,
+            now=now,
+            machine_ns=state.machine_ns,
+            limits=self.limits,
+            instrument=instrument,
+            strategy=self.strategies.get(signal.strategy),
+            units=units,
+            price=reference_price(quote, side_of(units)) if quote else 0.0,
+            quote=quote,
+            not_ready=state.not_ready(),
+            wrong_mode=state.wrong_mode.get(self.account, ""),
+            level=state.level(self.account)[0],
+            level_reason=state.level(self.account)[1],
+            enabled=state.enabled(signal.strategy),
+            halted=state.halted.get((self.account, leg.instrument, signal.product), ""),
+            confidence=state.confidence(signal.strategy, leg.instrument),
+            session=session,
+            holiday=self.calendar.holiday_name(exchange, day) or "" if known else "",
+            square_off_ns=self.square_off.begins(exchange, now) if signal.product is Product.MIS else 0,
+            reduces=there != 0 and there * units < 0,
+            units_there=abs(state.units_everywhere(self.account, leg.instrument)),
+            adds_position=leg.instrument not in state.busy_instruments(self.account),
+            positions_symbol=sum(self._underlying(name) == underlying for name in others),
+            positions_total=len(others),
+            entries_per_minute=self.rates.entries_per_minute,
+            entries_last_minute=len(entries),
+            last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
+            disk_low=state.disk_low,
+            other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
+            opposed=state.opposed(self.account, leg.instrument, signal.product, signal.strategy, units),
+            spent=wish.spent,
+            day_profit=state.day_profit(day.isoformat()),
+            loss_reached=state.loss_reached(day.isoformat()),
+        )
+
+    def _underlying(self, name: str) -> str:
+        found = self.instruments.get(name)
+        return found.underlying if found else name
+
+    # the clock
+
+    def _square_off(self, now: int) -> list[Any]:
+        """Close MIS positions, and withdraw MIS entries, once their time has come."""
+        rows: list[Any] = []
+        for position in self.state.open_positions():
+            if position.product is not Product.MIS:
+                continue
+            begins = self.square_off.begins(position.instrument.split(":")[0], now)
+            if begins and now >= begins:
+                cause = content_id("square_off", self.calendar.trading_day(now).isoformat())
+                rows += self._close(position, cause, "square-off", 0)
+        return rows
+
+    def _watch_loss(self, now: int) -> list[Any]:
+        """Note once a day that the loss limit was reached: entries stop for the day, also after a restart."""
+        day = self.calendar.trading_day(now).isoformat()
+        if self.state.loss_reached(day) or self.state.day_profit(day) > -self.limits.max_daily_loss:
+            return []
+        profit = self.state.day_profit(day)
+        return [
+            LevelMoved(name=f"daily_loss:{day}", value=profit, at_ns=now),
+            Alert(
+                code="DAILY_LOSS",
+                severity=Severity.CRITICAL,
+                subject=self.account,
+                message=f"the day stands at ₹{profit:,.2f}: MAX_DAILY_LOSS is reached, no more entries today",
+                daemon="risk",
+                first_ns=now,
+                last_ns=now,
+            ),
+        ]
+
+    def wanted(self) -> tuple[str, ...]:
+        """Instruments whose quotes risk needs: held, coming and wished for."""
+        names = self.state.busy_instruments(self.account) | self.state.awaited
+        return tuple(sorted(names))
+
+    @property
+    def level(self) -> TradingLevel:
+        """The trading level in effect."""
+        return self.state.level(self.account)[0]

@@ -1,0 +1,161 @@
+"""Risk as a process: signals in, commands out, and the exits that must happen whoever else is there.
+
+Wiring only: `core/risk` decides. Quotes come for what is held, coming, wished for, or announced by the engine, so that
+a wish finds its quote waiting. The one rule: no author code runs here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.pnl import profit
+from mytrading.core.risk import RiskMachine
+from mytrading.core.square_off import SquareOff
+from mytrading.messages.codec import Frame
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
+from mytrading.messages.control import Heartbeat, WantInstruments
+from mytrading.messages.enums import Severity
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.daemon import main
+from mytrading.runtime.logging import trade_logger
+from mytrading.runtime.machine import MachineDaemon
+
+LOOK_S = 0.25
+KILL_FILE = "KILL"
+
+
+class RiskManager(MachineDaemon):
+    """The risk process of all accounts of a host."""
+
+    def __init__(self, config: RunConfig) -> None:
+        calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        facts_path = config.calendar_path.with_name("instruments.toml")
+        facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
+        self._instruments = InstrumentFile(config.state)
+        self.risk = RiskMachine(
+            config.risk,
+            config.rates,
+            config.strategies,
+            config.venue.account,
+            calendar,
+            self._instruments.book(),
+            SquareOff(calendar, facts.square_off),
+        )
+        super().__init__("risk", config, self.risk)
+        self._trades = trade_logger()
+        self._announced: tuple[str, ...] = ()
+        self._topics: set[str] = set()
+        self._counts = {"entries": 0, "exits": 0, "denied": 0}
+
+    def setup(self) -> None:
+        """Recover, learn what the router did meanwhile, then judge what was wished."""
+        super().setup()
+        self.risk.square_off.speed = self.clock.speed
+        self.subscribe("status", self._on_status, writers=("feed", "router", "reconciler", "engine"))
+        self.subscribe("account", lambda frame: self.risk.apply(frame.message))
+        self._market = self.subscribe("market", self._on_quote, topics=())
+        self.follow("control")
+        self.follow("orders", downstream=True)
+        self._follow_instruments()
+        self.follow("signals")
+        self.every(LOOK_S, self._look, "look")
+        self.every(1.0, self._each_moment, "wants")
+
+    # in
+
+    def _on_status(self, frame: Frame) -> None:
+        message = frame.message
+        if isinstance(message, Heartbeat):
+            self.risk.apply(message)
+        elif isinstance(message, WantInstruments) and message.daemon == "engine":
+            self._announced = message.instruments
+            self._follow_instruments()
+
+    def _on_quote(self, frame: Frame) -> None:
+        self.step("market", frame.message, source="feed")
+
+    def _look(self, machine_ns: int) -> None:
+        self._note_flag("kill", (self.config.state / KILL_FILE).exists(), self.risk.state.killed, machine_ns)
+        self._note_flag("disk", self.disk_low(), self.risk.state.disk_low, machine_ns)
+        self.risk.square_off.speed = self.clock.speed
+        self.tick("risk", machine_ns)
+        self._follow_instruments()
+
+    def _note_flag(self, name: str, present: bool, known: bool, machine_ns: int) -> None:
+        if present == known:
+            return
+        words = {"kill": ("kill_on", "kill_off"), "disk": ("disk_low", "disk_ok")}[name]
+        self.tick(words[0 if present else 1], machine_ns)
+        if name == "kill" and present:
+            path = self.config.state / KILL_FILE
+            self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(path), "the file KILL halts entries; remove it")
+        elif name == "kill":
+            self.alerts.clear("KILL_FILE", str(self.config.state / KILL_FILE))
+
+    def _each_moment(self, _machine_ns: int) -> None:
+        if self._instruments.changed():
+            self.risk.instruments = self._instruments.book()
+        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self.risk.wanted()))
+
+    def _follow_instruments(self) -> None:
+        """Subscribe to the quotes of what matters now, and of nothing else."""
+        wanted = {*self.risk.wanted(), *self._announced}
+        for instrument in wanted - self._topics:
+            self._market.subscribe(instrument)
+        for instrument in self._topics - wanted:
+            self._market.unsubscribe(instrument)
+        self._topics = wanted
+
+    # out
+
+    def effects(self, rows: Sequence[Any]) -> None:
+        """Count and tell what was decided; an alert of the machine stands until the day changes."""
+        for row in rows:
+            if isinstance(row, PlaceEntry):
+                self._counts["entries"] += 1
+                self._trades.info("entry.admitted", id=row.id, strategy=row.strategy, instrument=row.instrument,
+                                  side=row.side.value, quantity=row.quantity, cause=row.cause)  # fmt: skip
+            elif isinstance(row, CloseGoal):
+                self._counts["exits"] += 1
+                self._trades.info("exit.wanted", id=row.id, strategy=row.strategy, instrument=row.instrument,
+                                  reason=row.reason, cause=row.cause)  # fmt: skip
+            elif isinstance(row, SignalDenied | SignalExpired):
+                self._counts["denied"] += 1
+                self._tell_denial(row)
+        if rows:
+            self._follow_instruments()
+
+    def _tell_denial(self, row: SignalDenied | SignalExpired) -> None:
+        code = row.code if isinstance(row, SignalDenied) else "EXPIRED"
+        text = row.message if isinstance(row, SignalDenied) else "the wish was too late"
+        self._trades.info("signal.denied", signal=row.signal, strategy=row.strategy, code=code, problem=text)
+
+    # told
+
+    def ready(self) -> bool:
+        """True unless a journal is in doubt; what entries wait for is said with their denial."""
+        return not self.quarantined
+
+    def figures(self) -> dict[str, float]:
+        """Counts since the start, and profit and loss in rupees."""
+        money = profit(self.risk.state.positions.values(), self.risk.state.quotes)
+        return {
+            **{name: float(count) for name, count in self._counts.items()},
+            "pnl_realised": round(money.realised, 2),
+            "pnl_unrealised": round(money.unrealised, 2),
+            "open_wishes": float(sum(1 for _ in self.risk.state.open_wishes())),
+            "watching": float(len(self._topics)),
+        }
+
+    def snapshot(self, day: str) -> tuple[Any, ...]:
+        """Standing wishes and positions, at the head of a new day."""
+        return (self.risk.snapshot(day),)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(RiskManager, "risk"))
