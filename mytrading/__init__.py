@@ -5,4 +5,65 @@ The public classes import lazily, so that a daemon pays only for what it uses.
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mytrading.config import StrategyConfig, SymbolConfig, TradingSettings
+    from mytrading.daemons.engine import StrategyEngine
+    from mytrading.daemons.feed import DataManager
+    from mytrading.daemons.reconciler import Reconciler
+    from mytrading.daemons.risk import RiskManager
+    from mytrading.daemons.router import TradeManager
+    from mytrading.orchestrator import TradingOrchestrator
+    from mytrading.runtime.metrics import get_performance_monitor
+    from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
+    from mytrading.strategies.base_strategy import BaseStrategy
+
+__all__ = [
+    "BaseStrategy",
+    "DataManager",
+    "Reconciler",
+    "RiskManager",
+    "StrategyConfig",
+    "StrategyEngine",
+    "SymbolConfig",
+    "TradeManager",
+    "TradingOrchestrator",
+    "TradingSettings",
+    "ZMQPublisher",
+    "ZMQSubscriber",
+    "__version__",
+    "get_performance_monitor",
+]
+
+_HOMES = {
+    "BaseStrategy": "strategies.base_strategy",
+    "DataManager": "daemons.feed",
+    "Reconciler": "daemons.reconciler",
+    "RiskManager": "daemons.risk",
+    "StrategyConfig": "config",
+    "StrategyEngine": "daemons.engine",
+    "SymbolConfig": "config",
+    "TradeManager": "daemons.router",
+    "TradingOrchestrator": "orchestrator",
+    "TradingSettings": "config",
+    "ZMQPublisher": "runtime.streams",
+    "ZMQSubscriber": "runtime.streams",
+    "get_performance_monitor": "runtime.metrics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public class when it is first asked for."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there is {', '.join(sorted(_HOMES))}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, loaded or not."""
+    return sorted(__all__)

@@ -72,6 +72,7 @@ class Desk:
         self.data: dict[str, Bar | Quote] = {}
         self._known = {**BUILT_IN, **{item.name: item for item in custom}}
         self._handles: list[IndicatorHandle] = []
+        self._found: dict[str, IndicatorHandle] = {}
         self._series: dict[tuple[str, str], BarSeries] = {}
         self._lines: dict[tuple[IndicatorHandle, str], Line] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
@@ -152,6 +153,7 @@ class Desk:
             lookback=int(indicator.lookback(**parameters)),
             named=bool(name),
         )
+        self._found.clear()
         if handle not in self._specs:
             self._handles.append(handle)
             inputs = (source,) if source else indicator.inputs
@@ -166,6 +168,12 @@ class Desk:
         """The declared indicator of this name, or the only one of this kind; `StrategyError` lists what there is."""
         if isinstance(wanted, IndicatorHandle):
             return wanted
+        known = self._found.get(wanted)
+        if known is None:
+            known = self._found[wanted] = self._look_up(wanted)
+        return known
+
+    def _look_up(self, wanted: str) -> IndicatorHandle:
         word = plain(wanted)
         exact = [handle for handle in self._handles if plain(handle.name) == word]
         of_kind = [handle for handle in self._handles if plain(handle.kind) == word]
