@@ -1,0 +1,221 @@
+"""Parsing the broker's books: both servers' shapes, and that what makes no sense is unknown, never empty."""
+
+import json
+from typing import Any
+
+import pytest
+
+from mytrading.adapters.openalgo.books import (
+    parse_analyzer,
+    parse_funds,
+    parse_orders,
+    parse_positions,
+    parse_trades,
+    parse_update,
+    status_of,
+)
+from mytrading.adapters.openalgo.client import Answer
+from mytrading.adapters.openalgo.errors import ReadFailed
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+
+LIVE_ROW = {
+    "action": "SELL",
+    "exchange": "NSE",
+    "order_status": "trigger pending",
+    "orderid": "261120340214001",
+    "price": 981.0,
+    "pricetype": "SL",
+    "product": "MIS",
+    "quantity": 10,
+    "symbol": "SBIN",
+    "timestamp": "2026-11-20 10:31:34",
+    "trigger_price": 982.0,
+}
+SANDBOX_ROW = LIVE_ROW | {
+    "order_status": "complete",
+    "average_price": 985.05,
+    "filled_quantity": 10,
+    "pending_quantity": 0,
+    "rejection_reason": "",
+    "strategy": "our-own-id",
+}
+TRADE = {
+    "action": "BUY",
+    "average_price": 985.0,
+    "exchange": "NSE",
+    "orderid": "1",
+    "product": "MIS",
+    "quantity": 10,
+    "symbol": "SBIN",
+    "timestamp": "10:31:33",
+    "trade_value": 9850.0,
+}
+
+
+def answer(data: Any, status: int = 200, **more: Any) -> Answer:
+    return Answer(status, json.dumps({"status": "success", "data": data, **more}).encode(), 1, 2)
+
+
+def orders(*rows: Any) -> Answer:
+    return answer({"orders": list(rows), "statistics": {}}, mode="analyze")
+
+
+def test_live_row_without_fills_says_so() -> None:
+    book = parse_orders(orders(LIVE_ROW))
+    assert book.rows is not None
+    row = book.rows[0]
+    assert (row.filled, row.average_price, row.tag) == (None, None, "")
+    assert (row.instrument, row.side, row.order_type) == ("NSE:SBIN", Side.SELL, OrderType.SL)
+    assert (row.status, row.trigger_price) == (BrokerStatus.TRIGGER_PENDING, 982.0)
+
+
+def test_sandbox_row_names_fills_and_our_id() -> None:
+    book = parse_orders(orders(SANDBOX_ROW))
+    assert book.rows is not None
+    row = book.rows[0]
+    assert (row.filled, row.average_price, row.tag, book.mode) == (10, 985.05, "our-own-id", "analyze")
+
+
+def test_numbers_as_text_and_price_type_are_understood() -> None:
+    row = {key: value for key, value in LIVE_ROW.items() if key != "pricetype"}
+    row |= {"quantity": "10", "price": "1,981.50", "price_type": "LIMIT", "orderid": 77, "filled_quantity": "4"}
+    book = parse_orders(orders(row))
+    assert book.rows is not None
+    found = book.rows[0]
+    assert (found.quantity, found.price, found.order_type) == (10, 1981.5, OrderType.LIMIT)
+    assert (found.broker_order_id, found.filled) == ("77", 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("OPEN", BrokerStatus.OPEN),
+        ("trigger_pending", BrokerStatus.TRIGGER_PENDING),
+        ("  Trigger   Pending ", BrokerStatus.TRIGGER_PENDING),
+        ("complete", BrokerStatus.COMPLETE),
+        ("CANCELLED", BrokerStatus.CANCELLED),
+        ("rejected", BrokerStatus.REJECTED),
+        ("expired", BrokerStatus.EXPIRED),
+        ("PART_TRADED", BrokerStatus.OTHER),
+        ("validation pending", BrokerStatus.OTHER),
+        ("", BrokerStatus.OTHER),
+    ],
+)
+def test_status_words_unheard_of_count_as_live(text: str, status: BrokerStatus) -> None:
+    assert status_of(text) is status
+    assert status_of(text).ended == (
+        status not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER)
+    )
+
+
+@pytest.mark.parametrize("data", [{}, None, [], {"orders": None}, {"orders": {}}, "none"])
+def test_order_book_without_list_is_unknown(data: Any) -> None:
+    book = parse_orders(answer(data))
+    assert book.rows is None
+    assert book.problems
+
+
+@pytest.mark.parametrize("data", [{}, None, "none"])
+def test_trade_and_position_books_without_list_are_unknown(data: Any) -> None:
+    assert parse_trades(answer(data)).rows is None
+    assert parse_positions(answer(data)).rows is None
+
+
+def test_empty_lists_are_empty_books() -> None:
+    assert parse_orders(orders()).rows == ()
+    assert parse_trades(answer([])).rows == ()
+    assert parse_positions(answer([])).rows == ()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"orderid": None},
+        {"orderid": ""},
+        {"symbol": None},
+        {"action": "HOLD"},
+        {"quantity": "ten"},
+        {"quantity": 1.5},
+        {"quantity": -1},
+        {"quantity": True},
+        {"quantity": "inf"},
+    ],
+)
+def test_one_bad_order_row_makes_the_book_unknown(fault: dict[str, Any]) -> None:
+    book = parse_orders(orders(LIVE_ROW, LIVE_ROW | fault))
+    assert book.rows is None
+    assert len(book.problems) == 1
+    assert "row 1" in book.problems[0]
+
+
+def test_row_that_is_no_object_makes_the_book_unknown() -> None:
+    assert parse_orders(orders("row")).rows is None
+
+
+def test_trades_are_summed_per_order() -> None:
+    rows = [TRADE, TRADE | {"quantity": 5, "average_price": 986.0}, TRADE | {"orderid": "2"}]
+    book = parse_trades(answer(rows))
+    assert book.rows is not None
+    assert [(row.broker_order_id, row.quantity, row.value) for row in book.rows] == [
+        ("1", 15, 9850.0 + 4930.0),
+        ("2", 10, 9850.0),
+    ]
+
+
+def test_positions_are_signed_and_flat_rows_stay() -> None:
+    row = {"average_price": "985.00", "exchange": "NSE", "product": "MIS", "quantity": "-10", "symbol": "SBIN"}
+    book = parse_positions(answer([row, row | {"symbol": "INFY", "quantity": 0}]))
+    assert book.rows is not None
+    assert [(found.quantity, found.average_price, found.product) for found in book.rows] == [
+        (-10, 985.0, Product.MIS),
+        (0, 985.0, Product.MIS),
+    ]
+
+
+def test_position_of_a_foreign_product_is_left_out_and_named() -> None:
+    row = {"average_price": 1.0, "exchange": "NSE", "product": "MIS", "quantity": 5, "symbol": "SBIN"}
+    book = parse_positions(answer([row, row | {"product": "BO"}]))
+    assert book.rows is not None
+    assert len(book.rows) == 1
+    assert "BO" in book.problems[0]
+
+
+def test_funds_of_both_servers_are_numbers() -> None:
+    live = {"availablecash": "500000.00", "collateral": "0.00", "m2mrealized": "1.50", "utiliseddebits": "2.00"}
+    book = parse_funds(answer(live), "main", 9)
+    assert book.rows is not None
+    assert (book.rows.available, book.rows.used, book.rows.realised) == (500_000.0, 2.0, 1.5)
+
+
+@pytest.mark.parametrize("data", [{}, None, {"availablecash": ""}, {"availablecash": "nan", "utiliseddebits": 0}])
+def test_funds_without_figures_are_unknown_not_zero(data: Any) -> None:
+    assert parse_funds(answer(data), "main", 9).rows is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, b'{"message":"Invalid openalgo apikey","status":"error"}', "refused"),
+        (429, b'{"message":"50 per 1 second"}', "rate_limited"),
+        (500, b"oops", "server"),
+        (200, b"<html>", "malformed"),
+        (200, b'{"status":"error","message":"odd"}', "server"),
+    ],
+)
+def test_failed_reads_say_what_to_look_at(status: int, body: bytes, kind: str) -> None:
+    with pytest.raises(ReadFailed) as caught:
+        parse_orders(Answer(status, body, 1, 2))
+    assert caught.value.kind == kind
+
+
+def test_analyzer_names_the_mode() -> None:
+    assert parse_analyzer(answer({"mode": "live", "analyze_mode": False})) == "live"
+    with pytest.raises(ReadFailed):
+        parse_analyzer(answer({}))
+
+
+def test_order_update_is_one_row() -> None:
+    update = SANDBOX_ROW | {"type": "order_update", "mode": "analyze", "broker": "sandbox", "user_id": "tester"}
+    assert parse_update(update).filled == 10
+    with pytest.raises(ValueError, match="quantity"):
+        parse_update(update | {"quantity": None})

@@ -1,0 +1,113 @@
+"""The outcome policy: every kind of answer the reference describes, and what it must mean."""
+
+import pytest
+
+from mytrading.adapters.openalgo.client import Answer
+from mytrading.adapters.openalgo.errors import MaybeSent, NotSent
+from mytrading.adapters.openalgo.outcomes import judge, judge_failure
+from mytrading.messages.enums import Call, Outcome
+from mytrading.messages.runconfig import ServerMode
+
+PAPER, LIVE = ServerMode.ANALYZE, ServerMode.LIVE
+PLACED = b'{"mode":"analyze","orderid":"26112015007725","status":"success"}'
+PLACED_LIVE = b'{"orderid":"261120168764784","status":"success"}'
+
+
+def answer(status: int, body: bytes) -> Answer:
+    return Answer(status, body, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected", "outcome"),
+    [
+        (200, PLACED, PAPER, Outcome.ACCEPTED),
+        (200, PLACED_LIVE, LIVE, Outcome.ACCEPTED),
+        (200, b'{"status":"success","orderid":261120,"mode":"analyze"}', PAPER, Outcome.ACCEPTED),
+        (200, PLACED_LIVE, PAPER, Outcome.WRONG_MODE),
+        (200, PLACED, LIVE, Outcome.WRONG_MODE),
+        (200, b'{"status":"success","mode":"semi_auto","pending_order_id":1}', LIVE, Outcome.PARKED),
+        (200, b'{"status":"success","mode":"semi_auto","pending_order_id":1}', PAPER, Outcome.PARKED),
+        (200, b'{"status":"success","orderid":null}', LIVE, Outcome.UNKNOWN),
+        (200, b'{"status":"success","orderid":"  ","mode":"analyze"}', PAPER, Outcome.UNKNOWN),
+        (200, b'{"status":"success","orderid":true}', LIVE, Outcome.UNKNOWN),
+        (200, b'{"status":"error","message":"odd"}', LIVE, Outcome.UNKNOWN),
+        (200, b"<html>proxy</html>", LIVE, Outcome.UNKNOWN),
+        (200, b"[]", LIVE, Outcome.UNKNOWN),
+        (200, b"", LIVE, Outcome.UNKNOWN),
+        (201, b'{"status":"error","message":"created"}', LIVE, Outcome.UNKNOWN),
+        (400, b'{"status":"error","message":"Insufficient funds"}', PAPER, Outcome.REFUSED),
+        (401, b'{"status":"error","message":"bad key"}', PAPER, Outcome.REFUSED),
+        (403, b"Access Denied: Your IP has been banned", LIVE, Outcome.REFUSED),
+        (404, b'{"status":"error","message":"Symbol X not found"}', PAPER, Outcome.REFUSED),
+        (409, b"{}", PAPER, Outcome.UNKNOWN),
+        (429, b'{"message":"10 per 1 second"}', PAPER, Outcome.RATE_LIMITED),
+        (500, b'{"status":"error","message":"Gateway error"}', LIVE, Outcome.UNKNOWN),
+        (501, b'{"status":"error","message":"not implemented"}', LIVE, Outcome.REFUSED),
+        (502, b"Bad Gateway", LIVE, Outcome.UNKNOWN),
+        (503, b"", LIVE, Outcome.UNKNOWN),
+    ],
+)
+def test_place_answer_means_outcome(status: int, body: bytes, expected: ServerMode, outcome: Outcome) -> None:
+    assert judge(Call.PLACE, answer(status, body), expected).outcome is outcome
+
+
+def test_place_accepted_carries_id_as_text() -> None:
+    body = b'{"status":"success","orderid":261120,"mode":"analyze"}'
+    assert judge(Call.PLACE, answer(200, body), PAPER).broker_order_id == "261120"
+
+
+def test_place_in_wrong_mode_keeps_the_id_of_the_order_that_exists() -> None:
+    verdict = judge(Call.PLACE, answer(200, PLACED_LIVE), PAPER)
+    assert verdict.broker_order_id == "261120168764784"
+    assert "expected a server in mode analyze, found live" in verdict.message
+
+
+def test_place_rejected_with_row_keeps_its_id() -> None:
+    body = b'{"status":"error","message":"Cannot sell in CNC","orderid":"26112029526289","mode":"analyze"}'
+    verdict = judge(Call.PLACE, answer(400, body), PAPER)
+    assert (verdict.outcome, verdict.broker_order_id) == (Outcome.REFUSED, "26112029526289")
+
+
+def test_rate_limit_asks_for_a_pause() -> None:
+    verdict = judge(Call.PLACE, answer(429, b'{"message":"10 per 1 second"}'), PAPER)
+    assert verdict.retry_after_ns == 1_000_000_000
+    assert verdict.message == "10 per 1 second"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"status":"error","message":"Insufficient funds"}', "Insufficient funds"),
+        (b'{"status":"error","message":"{\'quantity\': [\'bad\']}"}', "{'quantity': ['bad']}"),
+        (b'{"status":"error","message":{"quantity":["bad","worse"]}}', "quantity: bad, worse"),
+        (b'{"status":"error","message":"Validation error","errors":{"q":["bad"]}}', "Validation error: q: bad"),
+        (b'{"status":"error"}', "HTTP 400 without a message"),
+        (b"", "HTTP 400 without a text"),
+        (b"plain words", "plain words"),
+    ],
+)
+def test_error_shapes_become_one_line(body: bytes, text: str) -> None:
+    assert judge(Call.PLACE, answer(400, body), PAPER).message == text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (200, b'{"message":"Order cancelled","mode":"analyze","orderid":"1","status":"success"}', Outcome.ACCEPTED),
+        (200, b'{"orderid":"1","status":"success"}', Outcome.WRONG_MODE),
+        (
+            400,
+            b'{"message":"Cannot cancel order in complete status","mode":"analyze","status":"error"}',
+            Outcome.REFUSED,
+        ),
+        (404, b'{"message":"Order 1 not found","mode":"analyze","status":"error"}', Outcome.REFUSED),
+        (500, b'{"message":"Failed to cancel order: Client error","status":"error"}', Outcome.UNKNOWN),
+    ],
+)
+def test_cancel_answer_means_outcome(status: int, body: bytes, outcome: Outcome) -> None:
+    assert judge(Call.CANCEL, answer(status, body), PAPER).outcome is outcome
+
+
+def test_failures_tell_not_sent_from_unknown() -> None:
+    assert judge_failure(NotSent("refused", 1, 2)).outcome is Outcome.NOT_SENT
+    assert judge_failure(MaybeSent("reset", 1, 2)).outcome is Outcome.UNKNOWN

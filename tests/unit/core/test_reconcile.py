@@ -1,0 +1,255 @@
+"""When books are read, what order updates amount to, and what the account's health is said to be."""
+
+from typing import Any
+
+from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadPlan, ReadRules
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import BooksRead, BrokerOrder, OrderReport, ReadRequest
+
+T0 = 1_000 * SECOND
+
+
+def started(at: int = T0) -> ReadPlan:
+    """A plan whose first read has just ended."""
+    plan = ReadPlan("main")
+    job = plan.next_job(at)
+    assert job is not None
+    plan.done(job, at, ok=True)
+    return plan
+
+
+def request(name: str = "r", **fields: Any) -> ReadRequest:
+    return ReadRequest(id=name, account="main", **fields)
+
+
+def update(status: BrokerStatus, filled: int | None = None, at: int = T0, name: str = "7") -> OrderReport:
+    row = BrokerOrder(
+        broker_order_id=name, instrument="NSE:SBIN", side=Side.BUY, quantity=10, status=status, filled=filled
+    )
+    return OrderReport(account="main", order=row, received_machine_ns=at)
+
+
+def our_order(**fields: Any) -> Order:
+    given: dict[str, Any] = {
+        "client_order_id": "c",
+        "account": "main",
+        "instrument": "NSE:SBIN",
+        "product": Product.MIS,
+        "strategy": "s",
+        "run": "r",
+        "cause": "x",
+        "purpose": Purpose.ENTRY,
+        "side": Side.BUY,
+        "quantity": 10,
+        "order_type": OrderType.MARKET,
+        "state": OrderState.ACCEPTED,
+        "created_ns": 1,
+        "updated_ns": 1,
+        "broker_order_id": "7",
+    }
+    return Order(**{**given, **fields})
+
+
+def books(began: int, ended: int, **fields: Any) -> BooksRead:
+    return BooksRead(account="main", id="b", began_machine_ns=began, ended_machine_ns=ended, **fields)
+
+
+# the plan
+
+
+def test_first_read_takes_everything() -> None:
+    job = ReadPlan("main").next_job(5)
+    assert job is not None
+    assert (job.orders, job.trades, job.positions, job.funds) == (True, True, True, True)
+
+
+def test_order_books_follow_each_ten_seconds_positions_each_minute() -> None:
+    plan = started()
+    seen = []
+    for second in range(1, 61):
+        job = plan.next_job(T0 + second * SECOND)
+        if job is not None:
+            seen.append((second, job.orders, job.positions))
+            plan.done(job, T0 + second * SECOND, ok=True)
+    assert [second for second, *_ in seen] == [10, 20, 30, 40, 50, 60]
+    assert all(orders for _, orders, _ in seen)
+    assert [positions for *_, positions in seen] == [False] * 5 + [True]
+
+
+def test_request_is_read_at_once_but_not_within_the_spacing() -> None:
+    plan = started()
+    plan.ask(request())
+    assert plan.next_job(T0 + SECOND // 100) is None
+    job = plan.next_job(T0 + SECOND // 10)
+    assert job is not None
+    assert (job.orders, job.trades, job.positions, job.asked_by) == (True, True, False, "r")
+
+
+def test_requests_made_meanwhile_become_one_read() -> None:
+    plan = started()
+    plan.ask(request("a"))
+    job = plan.next_job(T0 + SECOND)
+    assert job is not None
+    for name in "bcd":
+        plan.ask(request(name, positions=name == "c"))
+    assert plan.next_job(T0 + 2 * SECOND) is None
+    assert plan.waiting == 3
+    plan.done(job, T0 + 2 * SECOND, ok=True)
+    merged = plan.next_job(T0 + 3 * SECOND)
+    assert merged is not None
+    assert (merged.positions, merged.asked_by, plan.waiting) == (True, "d", 0)
+
+
+def test_failures_wait_longer_each_time_and_jitter_moves_half() -> None:
+    plan = ReadPlan("main")
+    now, waits = T0, []
+    job = plan.next_job(now)
+    for jitter in (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0):
+        assert job is not None
+        plan.done(job, now, ok=False, jitter=jitter)
+        failed = now
+        while (job := plan.next_job(now)) is None:
+            now += SECOND // 4
+        waits.append((now - failed) / SECOND)
+    assert waits == [1.0, 2.0, 4.0, 4.0, 16.0, 30.0, 30.0]
+
+
+def test_request_shortens_the_wait_after_failures_but_never_bursts() -> None:
+    plan = ReadPlan("main")
+    now = T0
+    for _ in range(8):
+        job = plan.next_job(now)
+        assert job is not None
+        plan.done(job, now, ok=False)
+        now += 30 * SECOND
+    now -= 30 * SECOND
+    plan.ask(request())
+    assert plan.next_job(now + SECOND) is None
+    assert plan.next_job(now + 2 * SECOND) is not None
+
+
+def test_hurry_makes_everything_due_even_while_backing_off() -> None:
+    plan = ReadPlan("main")
+    job = plan.next_job(T0)
+    assert job is not None
+    plan.done(job, T0, ok=False)
+    plan.hurry()
+    again = plan.next_job(T0 + SECOND // 10)
+    assert again is not None
+    assert again.positions
+
+
+# order levels
+
+
+def test_update_is_told_once() -> None:
+    levels = OrderLevels()
+    assert levels.fold(update(BrokerStatus.OPEN, 0)) is not None
+    assert levels.fold(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
+
+
+def test_late_open_after_complete_changes_nothing() -> None:
+    levels = OrderLevels()
+    levels.fold(update(BrokerStatus.COMPLETE, 10))
+    assert levels.fold(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
+    assert levels.standing(T0)[0].order.status is BrokerStatus.COMPLETE
+
+
+def test_partial_fill_never_goes_back() -> None:
+    levels = OrderLevels()
+    levels.fold(update(BrokerStatus.OPEN, 6))
+    assert levels.fold(update(BrokerStatus.OPEN, 4)) is None
+    level = levels.fold(update(BrokerStatus.CANCELLED, 6))
+    assert level is not None
+    assert level.order.status is BrokerStatus.CANCELLED
+
+
+def test_fill_after_cancel_is_news() -> None:
+    levels = OrderLevels()
+    levels.fold(update(BrokerStatus.CANCELLED, 0))
+    level = levels.fold(update(BrokerStatus.COMPLETE, 10))
+    assert level is not None
+    assert level.order.filled == 10
+
+
+def test_level_is_repeated_until_the_router_shows_it() -> None:
+    levels = OrderLevels()
+    levels.fold(update(BrokerStatus.COMPLETE, 10))
+    levels.shown(our_order(stream_filled=4))
+    assert len(levels.standing(T0)) == 1
+    levels.shown(our_order(account="other", stream_filled=10, state=OrderState.FILLED))
+    assert len(levels.standing(T0)) == 1
+    levels.shown(our_order(stream_filled=10, state=OrderState.FILLED))
+    assert levels.standing(T0) == ()
+
+
+def test_end_is_shown_when_the_router_has_noted_it() -> None:
+    levels = OrderLevels()
+    levels.fold(update(BrokerStatus.CANCELLED, 0))
+    levels.shown(our_order())
+    assert len(levels.standing(T0)) == 1
+    levels.shown(our_order(ending="cancelled"))
+    assert levels.standing(T0) == ()
+
+
+def test_level_ends_with_a_book_begun_after_it_only() -> None:
+    levels = OrderLevels()
+    report = update(BrokerStatus.COMPLETE, 10)
+    levels.fold(report)
+    levels.read(books(T0 - 1, T0 + 9, orders=(report.order,)))
+    levels.read(books(T0 + 1, T0 + 9))
+    levels.read(books(T0 + 1, T0 + 9, orders=()))
+    assert len(levels.standing(T0)) == 1
+    levels.read(books(T0 + 1, T0 + 9, orders=(report.order,)))
+    assert levels.standing(T0) == ()
+
+
+def test_foreign_level_is_dropped_after_a_minute() -> None:
+    levels = OrderLevels()
+    levels.fold(update(BrokerStatus.OPEN, 0))
+    assert len(levels.standing(T0 + 60 * SECOND)) == 1
+    assert levels.standing(T0 + 61 * SECOND) == ()
+
+
+# health
+
+
+def whole(at: int) -> BooksRead:
+    return books(at - 1, at, orders=(), trades=(), positions=())
+
+
+def test_health_needs_books_mode_and_positions() -> None:
+    health = HealthBook("main")
+    assert not health.level(T0).healthy
+    health.read(books(T0 - 1, T0, orders=(), trades=()), True, "sandbox")
+    assert not health.level(T0).healthy
+    health.read(whole(T0), True, "sandbox")
+    assert health.level(T0).healthy
+    assert health.level(T0).broker == "sandbox"
+
+
+def test_wrong_mode_stays_wrong_when_a_later_read_does_not_say() -> None:
+    health = HealthBook("main")
+    health.read(whole(T0), False, "")
+    health.read(whole(T0 + 1), None, "")
+    assert not health.level(T0 + 1).right_mode
+    health.read(whole(T0 + 2), True, "")
+    assert health.level(T0 + 2).right_mode
+
+
+def test_failed_read_disconnects_with_its_reason() -> None:
+    health = HealthBook("main")
+    health.read(whole(T0), True, "")
+    health.failed("orderbook: Invalid openalgo apikey")
+    level = health.level(T0)
+    assert (level.connected, level.failures) == (False, 1)
+    assert "apikey" in level.message
+
+
+def test_old_read_is_no_connection() -> None:
+    health = HealthBook("main")
+    health.read(whole(T0), True, "")
+    stale = ReadRules().stale
+    assert health.level(T0 + stale).connected
+    assert not health.level(T0 + stale + 1).connected
