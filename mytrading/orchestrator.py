@@ -1,247 +1,292 @@
-"""The orchestrator: starts the stack, waits until it is ready, talks to it, and stops it without losing anything.
+"""The orchestrator: starts a stack, waits until it is ready, talks to it, and stops it without losing anything.
 
-Used by the command line. It writes the run file and the clock, then leaves all processes to supervisor: the
-orchestrator may die or hang up and the stack goes on. The one rule: `down` first has resting entries cancelled while
-everybody still runs, and says what it could not confirm.
+Used by the command line. It writes the run file and the clock, then leaves all processes to supervisor, so that it may
+die or hang up and the stack goes on. The one rule: `stop` first has resting entries cancelled while everybody still
+runs, and returns what it could not confirm.
 """
 
 from __future__ import annotations
 
+import os
+import random
 import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import zmq
 
-from mytrading.messages.control import OpsReply, OpsRequest
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
 from mytrading.runtime import supervision
-from mytrading.runtime.clock import SECOND, MarketClock
-from mytrading.runtime.endpoints import endpoint, runtime_dir
-from mytrading.runtime.lock import AlreadyRunning
+from mytrading.runtime.endpoints import runtime_dir
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
+from mytrading.runtime.places import project_home, started_states, state_dir
+
+if TYPE_CHECKING:
+    from mytrading.config import TradingSettings
 
 WITHDRAW_S = 30.0
-STOPPING = "stopping"
+STOP_S = 60.0
+_POLL_S = 0.05
+_STATE_NAMES = ("bars", "clock.json", "journal", "metrics", "simulator", "tape", "supervisord.log", RUN_FILE)
+_PORTS = range(20_000, 30_000)
 
 Progress = Callable[[str], None]
 
 
-class StackError(Exception):
+class StackFailed(Exception):
     """The stack did not do what was asked; the message says what to do next."""
 
 
-class NotRunning(StackError):
+class NotRunning(Exception):
     """There is no stack to talk to."""
 
 
-class TimedOut(StackError):
+class TimedOut(Exception):
     """The stack did not get there in time."""
 
 
-class Ops:
-    """The command line's end of `ops`: one question, one answer."""
-
-    def __init__(self, config: RunConfig, timeout_s: float = 5.0) -> None:
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        self._socket.set(zmq.LINGER, 0)
-        self._socket.connect(endpoint(config.runtime_dir, "ops"))
-        self._timeout_s = timeout_s
-
-    def ask(self, verb: str, timeout_s: float | None = None, **arguments: str) -> Any:
-        """The body of the gateway's answer; raises `TimedOut`, or `StackError` with what it refused."""
-        while self._socket.poll(0):
-            self._socket.recv()
-        self._socket.send(msgspec.msgpack.encode(OpsRequest(verb=verb, arguments=arguments)))
-        wait_s = self._timeout_s if timeout_s is None else timeout_s
-        if not self._socket.poll(int(wait_s * 1000)):
-            raise TimedOut(f"the gateway did not answer {verb!r} within {wait_s:g} s; see `mytrading logs gateway`")
-        reply = msgspec.msgpack.decode(self._socket.recv(), type=OpsReply)
-        if not reply.ok:
-            error = StackError(reply.error)
-            error.code = reply.code  # type: ignore[attr-defined]
-            raise error
-        return msgspec.json.decode(reply.body)
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close(0)
-
-
 class TradingOrchestrator:
-    """One stack: a home, a profile, a state folder."""
+    """One stack: a project folder, a profile, a state folder."""
 
-    def __init__(self, config: RunConfig) -> None:
-        self.config = config
-        self._supervisord: subprocess.Popen[bytes] | None = None
+    def __init__(self, settings: TradingSettings | RunConfig) -> None:
+        """From validated settings, or from what a run was started with; `ConfigurationError` if they may not start."""
+        self.config = settings if isinstance(settings, RunConfig) else _run_config(settings)
 
     @classmethod
-    def running(cls, state_dir: Path) -> TradingOrchestrator:
-        """The stack that runs from a state folder; raises `NotRunning`."""
-        try:
-            config = decode_run_config(state_dir / RUN_FILE)
-        except RunConfigError as error:
-            raise NotRunning(f"nothing runs from {state_dir}; start it with `mytrading up`") from error
-        stack = cls(config)
-        if not stack.is_running():
-            raise NotRunning(f"the stack of {state_dir} is not running; start it with `mytrading up`")
-        return stack
+    def find(cls, profile: str | None = None) -> TradingOrchestrator:
+        """The stack that runs, or of those that ran the latest; `NotRunning` if there never was one.
+
+        With a profile only that one counts. Raises `StackFailed` when several run and none is named.
+        """
+        folders = [state_dir(profile)] if profile else started_states()
+        stacks = []
+        for folder in folders:
+            with suppress(RunConfigError):
+                stacks.append(cls(decode_run_config(folder / RUN_FILE)))
+        running = [stack for stack in stacks if stack.is_running()]
+        if len(running) > 1:
+            names = ", ".join(stack.config.profile for stack in running)
+            raise StackFailed(f"several stacks run ({names}): name one with --profile")
+        if not stacks:
+            raise NotRunning("no stack was started yet; `mytrading up --simulator` starts one")
+        return (running or stacks)[0]
+
+    @property
+    def pid(self) -> int:
+        """The pid of supervisor, or of any process that was left without one; 0 if nothing runs."""
+        return supervision.supervisor_pid(self.config) or next(iter(supervision.holders(self.config).values()), 0)
 
     def is_running(self) -> bool:
-        """True while a supervisord or any daemon of this state folder lives."""
-        return supervision.supervisord_pid(self.config) is not None or bool(supervision.leftovers(self.config))
+        """True while supervisor or any process of this stack lives."""
+        return self.pid != 0
 
-    def start(self) -> str:
-        """Write run file and clock and start supervisord; returns whether the market begins or continues, in words.
+    # starting
 
-        Raises `AlreadyRunning` with the pid of the first.
+    def start(self, set_clock: Callable[[RunConfig], None] | None = None) -> None:
+        """Write the run file, let `set_clock` write the market clock, and start supervisor with all programs.
+
+        Raises `AlreadyRunning` with the pid of the first, and `SupervisorFailed`.
         """
-        pid = supervision.supervisord_pid(self.config)
-        left = supervision.leftovers(self.config)
-        if pid is not None or left:
-            running = pid if pid is not None else next(iter(left.values()))
-            raise AlreadyRunning(self.config.lock_dir, str(running))
-        self.config = seal(self._with_ports())
         self.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self.config.state / STOPPING).unlink(missing_ok=True)
+        starting = InstanceLock(self.config.lock_dir / "up.lock")
+        starting.acquire()
+        try:
+            if pid := self.pid:
+                raise AlreadyRunning(supervision.lock_path(self.config), str(pid))
+            self.config = seal(with_ports(self.config))
+            self._tidy()
+            if set_clock is not None:
+                set_clock(self.config)
+            write_run_config(self.config.state / RUN_FILE, self.config)
+            supervision.revive(self.config)
+        finally:
+            starting.release()
+
+    def _tidy(self) -> None:
+        (self.config.state / supervision.STOPPING).unlink(missing_ok=True)
+        supervision.log_path(self.config).unlink(missing_ok=True)
         shutil.rmtree(self.config.metrics_dir, ignore_errors=True)
-        story = self._set_clock()
-        write_run_config(self.config.state / RUN_FILE, self.config)
-        self._supervisord = supervision.start(self.config)
-        return story
+        for left in Path(self.config.runtime_dir).glob("*"):
+            left.unlink(missing_ok=True)
 
-    def _with_ports(self) -> RunConfig:
-        """Fix the embedded simulator's ports, so that it comes back where it was when it is restarted."""
-        rules = self.config.simulator
-        runtime = str(runtime_dir(self.config.state))
-        config = msgspec.structs.replace(self.config, runtime_dir=runtime)
-        if not rules.embedded:
-            return config
-        rest, stream = (port or free_port() for port in (rules.rest_port, rules.ws_port))
-        venue = msgspec.structs.replace(
-            config.venue, rest_url=f"http://127.0.0.1:{rest}", ws_url=f"ws://127.0.0.1:{stream}"
-        )
-        simulator = msgspec.structs.replace(rules, rest_port=rest, ws_port=stream)
-        return msgspec.structs.replace(config, venue=venue, simulator=simulator)
+    def forget(self) -> None:
+        """Remove what earlier runs left in the state folder; raises `AlreadyRunning` while the stack runs."""
+        if pid := self.pid:
+            raise AlreadyRunning(supervision.lock_path(self.config), str(pid))
+        for name in _STATE_NAMES:
+            path = self.config.state / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
-    def _set_clock(self) -> str:
-        if not self.config.simulator.embedded:
-            self.config.clock_path.unlink(missing_ok=True)
-            return "the market runs on the wall clock"
-        clock = MarketClock.load(self.config.clock_path)
-        resume = clock.resume_point()
-        if resume is None:
-            return "a new market begins"
-        clock.append_segment(resume, self.config.simulator.speed)
-        shown = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(resume // SECOND + 19_800))
-        return f"continues where it stopped: {shown} IST"
+    def wait_ready(self, timeout_s: float = 30.0, progress: Progress = lambda _: None) -> dict[str, Any]:
+        """The gateway's status once every daemon says it is ready.
 
-    def fresh(self) -> None:
-        """Forget the profile's state. Refused while it runs."""
-        if self.is_running():
-            raise StackError("cannot start afresh while the stack runs; `mytrading down` first")
-        shutil.rmtree(self.config.state, ignore_errors=True)
-
-    # watching
-
-    def ops(self) -> Ops:
-        """A connection to the gateway."""
-        return Ops(self.config)
-
-    def wait_ready(self, timeout_s: float = 30.0) -> dict[str, Any]:
-        """The gateway's status once every daemon says it is ready; raises `TimedOut` naming those that are not."""
+        Raises `TimedOut` naming those that are not, `StackFailed` when one of them has given up.
+        """
         deadline = time.monotonic() + timeout_s
-        waiting: list[str] = []
-        with closing(self.ops()) as ops:
+        waiting = "the gateway"
+        with Ops(self.config) as ops:
             while time.monotonic() < deadline:
-                with suppress(TimedOut):
+                with suppress(OpsTimedOut):
                     status: dict[str, Any] = ops.ask("status", timeout_s=0.5)
                     if status["ready"]:
                         return status
-                    waiting = [
-                        f"{row['daemon']} ({row['state']}{': ' + '; '.join(row['notes']) if row.get('notes') else ''})"
-                        for row in status["daemons"]
-                        if not row["ready"]
-                    ]
-                self._check_supervisord()
-                time.sleep(0.05)
-        raise TimedOut(f"not ready after {timeout_s:g} s: {', '.join(waiting) or 'gateway'}; see `mytrading logs`")
+                    waiting = ", ".join(_describe(row) for row in status["daemons"] if not row["ready"])
+                self._check_programs()
+                progress(f"waiting for {waiting}")
+                time.sleep(_POLL_S)
+        raise TimedOut(f"not ready after {timeout_s:g} s: {waiting}; see `mytrading logs`")
 
-    def _check_supervisord(self) -> None:
-        if self._supervisord is not None and (code := self._supervisord.poll()) is not None and not self.is_running():
-            raise StackError(f"supervisord ended with code {code}; see {self.config.log_dir}/console-supervisord.log")
+    def _check_programs(self) -> None:
+        for name, program in supervision.programs(self.config).items():
+            failed = program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78)
+            if failed:
+                said = last_words(self.config, name)
+                raise StackFailed(
+                    f"{name} gave up (exit {program.exit_code}): {said or 'no word'}; `mytrading logs {name}`"
+                )
+
+    # talking
+
+    def ask(self, verb: str, **arguments: str) -> Any:
+        """A question to the gateway; raises `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
+        if not self.is_running():
+            raise NotRunning(f"the {self.config.profile} stack is not running; `mytrading up` starts it")
+        with Ops(self.config) as ops:
+            return ops.ask(verb, None, **arguments)
 
     def status(self) -> dict[str, Any]:
-        """The gateway's status; raises `TimedOut`."""
-        with closing(self.ops()) as ops:
-            body: dict[str, Any] = ops.ask("status")
-            return body
+        """The gateway's status, with what supervisor says of each process, and the pids of those without heartbeat."""
+        body: dict[str, Any] = self.ask("status")
+        programs, spawned = supervision.programs(self.config), supervision.spawns(self.config)
+        simulated = [{"daemon": "simulator"}] if self.config.simulator.embedded else []
+        for row in (*simulated, *body["daemons"]):
+            self._add_process(row, programs, spawned)
+        body["daemons"] = [*simulated, *body["daemons"]]
+        body["supervisor"] = {"pid": supervision.supervisor_pid(self.config)}
+        return body
+
+    def _add_process(
+        self, row: dict[str, Any], programs: dict[str, supervision.Program], spawned: dict[str, int]
+    ) -> None:
+        name = row["daemon"]
+        program = programs.get(name)
+        row["restarts"] = max(spawned.get(name, 1) - 1, 0)
+        if program is None:
+            return
+        row["process"] = program.state
+        if "pid" not in row:
+            row.update(pid=program.pid, state=program.state, ready=program.state == "RUNNING", **_usage(program.pid))
 
     def summary(self) -> dict[str, Any]:
-        """What this run did, with the restarts that supervisor counted."""
-        with closing(self.ops()) as ops:
-            body: dict[str, Any] = ops.ask("summary")
-            return body
+        """What this run did, as `up --json` prints it at its end."""
+        body: dict[str, Any] = self.ask("summary")
+        rows = {row["daemon"]: row for row in self.status()["daemons"]}
+        for name, row in rows.items():
+            entry = body["daemons"].setdefault(name, {key: row.get(key) for key in ("state", "rss_mb", "cpu_s")})
+            entry["restarts"] = row["restarts"]
+        return body
 
-    def revive(self) -> bool:
-        """Start supervisord again if it was killed; true if it was."""
-        if supervision.supervisord_pid(self.config) is not None:
-            return False
+    def revive(self) -> int:
+        """Start supervisor again if it was killed and the stack is not being stopped; returns its pid, or 0."""
         return supervision.revive(self.config)
 
     # stopping
 
-    def down(self, progress: Progress = lambda _: None) -> list[dict[str, Any]]:
-        """Cancel resting entries, stop all daemons and supervisord; returns entries that could not be confirmed."""
-        (self.config.state / STOPPING).touch()
+    def stop(
+        self, progress: Progress = lambda _: None, withdrawn: Callable[[], None] = lambda: None
+    ) -> list[dict[str, Any]]:
+        """Cancel resting entries, stop all processes and supervisor; returns entries that were not confirmed gone.
+
+        `withdrawn` is called between the two, while everybody still answers. Raises `NotRunning`.
+        """
+        if not self.is_running():
+            raise NotRunning(f"the {self.config.profile} stack is not running")
         unconfirmed = self._withdraw(progress)
-        progress("stopping the daemons")
-        self._stop_supervisord()
-        left = supervision.leftovers(self.config)
+        withdrawn()
+        (self.config.state / supervision.STOPPING).touch()
+        progress("stopping the processes")
+        supervision.shut_down(self.config)
+        deadline = time.monotonic() + STOP_S
+        while supervision.supervisor_pid(self.config) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+        left = tuple(supervision.holders(self.config))
         if left:
-            progress(f"ending {', '.join(left)}")
-            supervision.end(left, self.config)
+            progress(f"ending {', '.join(left)}, left without supervisor")
+            supervision.end(self.config, left)
+        if pid := self.pid:
+            raise StackFailed(f"pid {pid} does not end; look at it, then `mytrading down` again")
         return unconfirmed
 
     def _withdraw(self, progress: Progress) -> list[dict[str, Any]]:
+        if "gateway" not in supervision.holders(self.config):
+            progress("the gateway is gone: the router cancels resting entries as it stops")
+            return []
         entries: list[dict[str, Any]] = []
         deadline = time.monotonic() + WITHDRAW_S
-        with closing(self.ops()) as ops:
+        with Ops(self.config, timeout_s=3.0) as ops:
             try:
-                entries = ops.ask("withdraw", timeout_s=3.0, reason="down")["entries"]
+                entries = ops.ask("withdraw", reason="down")["entries"]
                 while entries and time.monotonic() < deadline:
                     progress(f"cancelling {len(entries)} resting entries, {deadline - time.monotonic():.0f} s left")
                     time.sleep(0.2)
-                    entries = ops.ask("resting", timeout_s=3.0)["entries"]
-            except StackError as error:
+                    entries = ops.ask("resting")["entries"]
+            except (OpsTimedOut, OpsRefused) as error:
                 progress(f"resting entries could not be asked for: {error}")
         return entries
 
-    def _stop_supervisord(self) -> None:
-        pid = supervision.supervisord_pid(self.config)
-        if pid is None:
-            return
-        with suppress(*supervision.RPC_FAILURES):
-            supervision.rpc(self.config).supervisor.shutdown()
-        deadline = time.monotonic() + 15.0
-        while supervision.supervisord_pid(self.config) is not None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if self._supervisord is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._supervisord.wait(5.0)
+
+def _run_config(settings: TradingSettings) -> RunConfig:
+    from mytrading.config import build_run_config
+
+    state = state_dir(settings.profile)
+    return build_run_config(settings, project_home(), state, runtime_dir(state))
+
+
+def with_ports(config: RunConfig) -> RunConfig:
+    """The same with ports chosen for the embedded simulator, so that it comes back where it was when it restarts."""
+    rules = config.simulator
+    if not rules.embedded:
+        return config
+    rest, stream = rules.rest_port or free_port(), rules.ws_port or free_port()
+    venue = msgspec.structs.replace(
+        config.venue, rest_url=f"http://127.0.0.1:{rest}", ws_url=f"ws://127.0.0.1:{stream}"
+    )
+    simulator = msgspec.structs.replace(rules, rest_port=rest, ws_port=stream)
+    return msgspec.structs.replace(config, venue=venue, simulator=simulator)
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody uses now."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on, below those the system hands to outgoing connections."""
+    for port in random.Random(os.urandom(8)).sample(_PORTS, 100):
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StackFailed(f"expected a free port among {_PORTS.start} to {_PORTS.stop}, found none in a hundred tries")
 
 
-__all__ = ["AlreadyRunning", "NotRunning", "Ops", "StackError", "TimedOut", "TradingOrchestrator"]
+def last_words(config: RunConfig, name: str) -> str:
+    """The last line that a process wrote on its console."""
+    with suppress(OSError):
+        lines = (Path(config.log_dir) / f"{name}.out").read_text(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return ""
+
+
+def _describe(row: dict[str, Any]) -> str:
+    notes = "; ".join(row.get("notes") or ())
+    return f"{row['daemon']} ({row['state']}{': ' + notes if notes else ''})"
+
+
+def _usage(pid: int) -> dict[str, float]:
+    import psutil
+
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        times = process.cpu_times()
+        return {"rss_mb": round(process.memory_info().rss / 1e6, 1), "cpu_s": round(times.user + times.system, 2)}
+    return {"rss_mb": 0.0, "cpu_s": 0.0}

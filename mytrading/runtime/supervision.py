@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import xmlrpc.client
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +23,9 @@ from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
 
 PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "watchdog")
 """Every program of supervisord.conf, in the order in which they start."""
+
+STOPPING = "stopping"
+"""A file in the state folder: the stack is being stopped on purpose, nobody revives it."""
 
 START_SECONDS = 10.0
 _POLL = 0.02
@@ -90,9 +95,9 @@ def environment(config: RunConfig) -> dict[str, str]:
 
 
 def revive(config: RunConfig) -> int:
-    """Start supervisor unless it lives; returns its pid. Safe to call from several processes at once.
+    """Start supervisor unless it lives or the stack is being stopped; returns its pid, or 0.
 
-    Raises `SupervisorFailed` when it does not answer within ten seconds.
+    Safe to call from several processes at once. Raises `SupervisorFailed` when it does not answer within ten seconds.
     """
     lock = InstanceLock(config.lock_dir / "start.lock")
     try:
@@ -102,6 +107,8 @@ def revive(config: RunConfig) -> int:
     try:
         if pid := supervisor_pid(config):
             return pid
+        if (config.state / STOPPING).exists():
+            return 0
         socket_path(config).unlink(missing_ok=True)
         return _launch(config)
     finally:
@@ -161,6 +168,28 @@ def stop_program(config: RunConfig, name: str) -> None:
         connect(config).supervisor.stopProcess(name, False)
     except (OSError, http.client.HTTPException, xmlrpc.client.Error):
         return
+
+
+def shut_down(config: RunConfig) -> None:
+    """Ask supervisor to stop all programs, the last started first, and then itself; returns at once."""
+    with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+        connect(config).supervisor.shutdown()
+
+
+def end(config: RunConfig, names: tuple[str, ...], wait_s: float = 6.0) -> None:
+    """SIGTERM the holders of these locks, SIGKILL those that still hold them after `wait_s`."""
+    _signal(config, names, signal.SIGTERM)
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline and set(names) & set(holders(config)):
+        time.sleep(_POLL)
+    _signal(config, names, signal.SIGKILL)
+
+
+def _signal(config: RunConfig, names: tuple[str, ...], number: signal.Signals) -> None:
+    for name, pid in holders(config).items():
+        if name in names:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 def spawns(config: RunConfig) -> dict[str, int]:

@@ -1,0 +1,76 @@
+"""What the stack has done and holds: orders, positions, trades, signals, alerts, strategies. All ask the gateway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, print_rows, stack
+
+_LIMIT = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all.")
+
+
+def _ask(profile: str, verb: str, **arguments: str) -> list[dict[str, Any]]:
+    with stack(profile) as found:
+        rows: list[dict[str, Any]] = found.ask(verb, **arguments)
+        return rows
+
+
+def orders(
+    live: bool = typer.Option(False, "--live", help="Only those that may still fill."),
+    limit: int = _LIMIT,
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Orders, oldest first."""
+    rows = _ask(profile, "orders", limit=str(limit), live=str(live).lower())
+    columns = ("created_ns", "strategy", "purpose", "side", "quantity", "instrument", "order_type", "state")
+    print_rows(rows, (*columns, "filled", "average_price", "message"), as_json, "no orders")
+
+
+def positions(
+    everything: bool = typer.Option(False, "--all", help="Flat ones of today too."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """What each strategy holds, and what the broker holds that nobody here owns."""
+    rows = _ask(profile, "positions", all=str(everything).lower())
+    columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised")
+    print_rows(rows, (*columns, "confidence"), as_json, "no open positions")
+
+
+def trades(limit: int = _LIMIT, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Completed round trips."""
+    columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
+    print_rows(_ask(profile, "trades", limit=str(limit)), columns, as_json, "no round trips yet")
+
+
+def signals(limit: int = _LIMIT, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """What strategies wished for, and what was denied."""
+    columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "denied")
+    print_rows(_ask(profile, "signals", limit=str(limit)), columns, as_json, "no signals yet")
+
+
+def alerts(
+    everything: bool = typer.Option(False, "--all", help="Cleared ones too."),
+    limit: int = _LIMIT,
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """What a person should know."""
+    rows = _ask(profile, "alerts", limit=str(limit), all=str(everything).lower())
+    columns = ("first_ns", "severity", "code", "subject", "message", "count")
+    print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
+
+
+def strategies(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """The strategies that run, with their state and result."""
+    columns = ("name", "state", "enabled", "watches", "positions", "realised", "unrealised", "problem")
+    print_rows(_ask(profile, "strategies"), columns, as_json, "no strategies")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (orders, positions, trades, signals, alerts, strategies):
+        app.command()(command)

@@ -1,0 +1,54 @@
+"""`mytrading config show|check`: every setting, its value and where it came from, and whether a stack may start."""
+
+from __future__ import annotations
+
+import typer
+
+from mytrading.cli.output import CONFIGURATION, JSON_OPTION, fail, failures, print_json, print_rows, say
+
+app = typer.Typer(help="Settings: values, origins, problems.", no_args_is_help=True)
+_PROFILE = typer.Option("default", "--profile", help="paper and replay are those of the simulator.")
+
+
+@app.command()
+def show(
+    name: str = typer.Argument("", help="Only settings whose name contains this."),
+    as_json: bool = JSON_OPTION,
+    profile: str = _PROFILE,
+) -> None:
+    """Print every value and where it came from, secrets masked."""
+    with failures():
+        from mytrading.config import load_settings
+        from mytrading.runtime.places import project_home
+
+        settings = load_settings(project_home(), profile)
+    rows = [
+        {"name": key, "value": value, "origin": origin}
+        for key, value, origin in settings.effective_rows()
+        if name.lower() in key.lower()
+    ]
+    print_rows(rows, ("name", "value", "origin"), as_json, f"no setting has {name!r} in its name")
+    for warning in settings.warnings:
+        say(f"note: {warning}")
+
+
+@app.command()
+def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
+    """Say whether a stack with these settings may start; exit 4 and all problems if not."""
+    with failures():
+        from mytrading.config import ConfigurationError, load_settings, start_problems
+        from mytrading.runtime.places import project_home
+
+        try:
+            settings = load_settings(project_home(), profile)
+            problems, warnings = start_problems(settings), list(settings.warnings)
+        except ConfigurationError as error:
+            problems, warnings = list(error.problems), []
+    if as_json:
+        print_json({"ok": not problems, "problems": problems, "warnings": warnings})
+    for warning in () if as_json else warnings:
+        print(f"note: {warning}")
+    if problems:
+        fail(CONFIGURATION, "" if as_json else "\n".join(problems))
+    if not as_json:
+        print(f"profile {profile}: in order")

@@ -1,0 +1,36 @@
+"""Orders of a person to the running stack: halt and resume. Journaled by the gateway before it answers."""
+
+from __future__ import annotations
+
+import typer
+
+from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, print_json, stack
+
+
+def halt(
+    reason: str = typer.Argument("", help="Why, for the journal."),
+    reduce: bool = typer.Option(False, "--reduce", help="Allow orders that reduce positions by a strategy's wish."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Open nothing more. Stops and exits go on working."""
+    with stack(profile) as found:
+        body = found.ask("halt", reason=reason, level="reduce" if reduce else "halt")
+    print_json(body) if as_json else print(f"trading level {body['level']}: {body['reason']}")
+
+
+def resume(
+    reason: str = typer.Argument("", help="Why, for the journal."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Trade again, after a halt, a wrong mode or a quarantine."""
+    with stack(profile) as found:
+        body = found.ask("resume", reason=reason)
+    print_json(body) if as_json else print(f"trading level {body['level']}: {body['reason']}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(halt)
+    app.command()(resume)

@@ -1,0 +1,77 @@
+"""`mytrading journal verify|show|export`: the record of every decision, read straight from the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, clock_time, fail, print_json, stack
+
+app = typer.Typer(help="The record of every decision: verify, show, export.", no_args_is_help=True)
+_DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
+
+
+@app.command()
+def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Check that no row was changed, lost or made unreadable, and that readers and writers agree; exit 1 if not."""
+    with stack(profile) as found:
+        from mytrading.cli.journal_files import verify as check
+
+        findings = check(found.config, daemon)
+    problems = [finding.problem for finding in findings if finding.problem]
+    if as_json:
+        print_json({"ok": not problems, "files": [finding._asdict() for finding in findings]})
+    else:
+        for finding in findings:
+            print(f"{finding.daemon:<11} {Path(finding.file).name:<18} {finding.rows:>8} rows  "
+                  f"{finding.problem or 'in order'}")  # fmt: skip
+        if not findings:
+            print("no journals yet")
+    if problems:
+        fail(ERROR, f"{len(problems)} journal problem(s)")
+
+
+@app.command()
+def show(
+    trace: str = typer.Option("", "--trace", help="All rows that belong to this id (of a signal, an order, …)."),
+    daemon: str = _DAEMON,
+    limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Show rows: what a daemon read and what it decided."""
+    with stack(profile) as found:
+        from mytrading.cli.journal_files import KINDS, decoded, traced
+
+        rows = list(decoded(found.config, daemon))
+    if trace:
+        rows = traced(rows, trace)
+    else:
+        rows.sort(key=lambda entry: (entry.row.machine_ns, entry.row.seq))
+    for entry in rows[-limit:] if limit else rows:
+        row, kind = entry.row, KINDS[entry.row.kind]
+        if as_json:
+            print_json({"daemon": entry.daemon, "seq": row.seq, "epoch": row.epoch, "kind": kind, "stream": row.stream,
+                        "stream_seq": row.stream_seq, "source": row.source, "market_ns": row.market_ns,
+                        "machine_ns": row.machine_ns, "body": entry.body})  # fmt: skip
+        else:
+            moment = clock_time(row.market_ns, "%m-%d %H:%M:%S")
+            body = " ".join(f"{key}={value}" for key, value in entry.body.items() if key != "type")
+            print(f"{moment} {entry.daemon:<10} {row.seq:>6} {kind:<6} {row.stream:<8} "
+                  f"{entry.body.get('type', '')} {body}"[:400])  # fmt: skip
+
+
+@app.command()
+def export(
+    target: Path = typer.Argument(..., help="The Parquet file to write."),  # noqa: B008
+    daemon: str = _DAEMON,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Write rows to a Parquet file, bodies as JSON."""
+    with stack(profile) as found:
+        from mytrading.cli.journal_files import decoded
+        from mytrading.cli.journal_files import export as write
+
+        count = write(decoded(found.config, daemon), target)
+    print(f"{count} rows written to {target}")

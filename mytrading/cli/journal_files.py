@@ -1,0 +1,180 @@
+"""Reading the journals of a state folder: every row decoded, the chains and the cursors between daemons checked.
+
+Used by `mytrading journal`. The one rule: it opens read-only and works while the stack runs, and when it does not.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
+from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import unions
+from mytrading.runtime.journal import INPUT, OUTPUT, JournalDamaged, Row, read_segment, segments
+
+KINDS = ("input", "output", "record")
+_IDS = frozenset({"id", "client_order_id", "cause", "signal", "command", "goal", "order", "broker_order_id", "target"})
+
+
+class Finding(NamedTuple):
+    """What `verify` has to say of one journal file; no problem if the text is empty."""
+
+    daemon: str
+    file: str
+    rows: int
+    problem: str
+
+
+class Decoded(NamedTuple):
+    """A row with its message as plain dicts and lists."""
+
+    daemon: str
+    row: Row
+    body: dict[str, Any]
+
+
+def journals(config: RunConfig, daemon: str = "") -> list[tuple[str, Path]]:
+    """(daemon, day file) of all journals, or one daemon's, oldest first."""
+    folder = config.state / "journal"
+    names = [daemon] if daemon else sorted(path.name for path in folder.glob("*") if path.is_dir())
+    return [(name, path) for name in names for path in segments(folder / name)]
+
+
+def decoded(config: RunConfig, daemon: str = "") -> Iterator[Decoded]:
+    """All rows, journal after journal; raises `JournalDamaged` naming the row."""
+    decoders = {name: StreamDecoder(name) for name in unions()}
+    for name, path in journals(config, daemon):
+        for row in read_segment(path):
+            yield Decoded(name, row, _plain(path, row, decoders))
+
+
+def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str, Any]:
+    try:
+        body = msgspec.to_builtins(decoders[row.stream].body(row.body))
+    except (FrameError, KeyError) as error:
+        raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) cannot be read: {error}") from error
+    if isinstance(body, dict):
+        return body
+    return {"type": body[0], "values": body[1:]}
+
+
+def verify(config: RunConfig, daemon: str = "") -> list[Finding]:
+    """Check every chain, decode every row, and hold every input against the row of the journal it was read from."""
+    decoders = {name: StreamDecoder(name) for name in unions()}
+    written: dict[tuple[str, str, int], set[bytes]] = {}
+    read: dict[tuple[str, str], list[Row]] = {}
+    findings = []
+    for name, path in journals(config):
+        count, problem = 0, ""
+        try:
+            for row in read_segment(path):
+                count += 1
+                _plain(path, row, decoders)
+                _note(name, str(path), row, written, read)
+        except JournalDamaged as error:
+            problem = str(error)
+        if daemon in ("", name):
+            findings.append(Finding(name, str(path), count, problem))
+    return [*findings, *(found for found in _crossed(written, read) if daemon in ("", found.daemon))]
+
+
+def _note(
+    name: str,
+    path: str,
+    row: Row,
+    written: dict[tuple[str, str, int], set[bytes]],
+    read: dict[tuple[str, str], list[Row]],
+) -> None:
+    if row.kind == OUTPUT:
+        written.setdefault((name, row.stream, row.stream_seq), set()).add(row.hash)
+    elif row.kind == INPUT and row.source_hash != NO_HASH:
+        read.setdefault((name, path), []).append(row)
+
+
+def _crossed(
+    written: dict[tuple[str, str, int], set[bytes]], read: dict[tuple[str, str], list[Row]]
+) -> Iterator[Finding]:
+    """Inputs whose row in the writer's journal is missing or another."""
+    for (name, path), rows in read.items():
+        for row in rows:
+            hashes = written.get((row.source, row.stream, row.source_seq), set())
+            if row.source_hash not in hashes:
+                found = "another row" if hashes else "none"
+                yield Finding(
+                    name,
+                    path,
+                    len(rows),
+                    f"{path}: row {row.seq} was read from {row.source}/{row.stream} {row.source_seq}, where the "
+                    f"journal of {row.source} holds {found}: its tail was lost",
+                )
+                break
+
+
+def traced(rows: list[Decoded], wanted: str) -> list[Decoded]:
+    """The rows that belong to one id, and to the ids those rows tie it to, in order of machine time."""
+    known, chosen = {wanted}, set[int]()
+    growing = True
+    while growing:
+        growing = False
+        for index, entry in enumerate(rows):
+            if index not in chosen and known & (ids := _ids(entry.body)):
+                chosen.add(index)
+                known |= ids
+                growing = True
+    return sorted((rows[index] for index in chosen), key=lambda entry: (entry.row.machine_ns, entry.row.seq))
+
+
+def _ids(value: Any) -> set[str]:
+    found: set[str] = set()
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in _IDS and isinstance(item, str) and item:
+                found.add(item)
+            elif isinstance(item, dict):
+                found |= _ids(item)
+    return found
+
+
+def export(rows: Iterator[Decoded], target: Path) -> int:
+    """Write rows to a Parquet file; returns how many."""
+    import duckdb
+
+    count = 0
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "rows.csv"
+        with table.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            for entry in rows:
+                writer.writerow(_flat(entry))
+                count += 1
+        database = duckdb.connect()
+        columns = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items()) + "}"
+        database.execute(
+            f"COPY (SELECT * FROM read_csv(?, header=false, columns={columns}, quote='\"', escape='\"', delim=',')) "
+            f"TO '{str(target).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)",
+            [str(table)],
+        )
+        database.close()
+    return count
+
+
+_COLUMNS = {
+    "daemon": "VARCHAR", "seq": "BIGINT", "epoch": "BIGINT", "kind": "VARCHAR", "stream": "VARCHAR",
+    "stream_seq": "BIGINT", "source": "VARCHAR", "source_seq": "BIGINT", "market_ns": "BIGINT",
+    "machine_ns": "BIGINT", "type": "VARCHAR", "body": "VARCHAR", "hash": "VARCHAR",
+}  # fmt: skip
+
+
+def _flat(entry: Decoded) -> tuple[Any, ...]:
+    row = entry.row
+    body = msgspec.json.encode(entry.body).decode()
+    return (
+        entry.daemon, row.seq, row.epoch, KINDS[row.kind], row.stream, row.stream_seq, row.source, row.source_seq,
+        row.market_ns, row.machine_ns, entry.body.get("type", ""), body, row.hash.hex(),
+    )  # fmt: skip

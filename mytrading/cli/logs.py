@@ -1,0 +1,121 @@
+"""`mytrading logs [-f] [NAME]`: the structured log of all processes, or the console of one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mytrading.cli.output import PROFILE_OPTION, USAGE, fail, stack
+
+_POLL_S = 0.2
+_TAIL_BYTES = 1 << 20
+_KNOWN = ("time", "level", "component", "event", "source")
+
+
+def logs(
+    name: str = typer.Argument("", help="A process (feed, supervisord, …) or a log (trade, error, performance)."),
+    follow: bool = typer.Option(False, "-f", "--follow", help="Go on as lines come."),
+    lines: int = typer.Option(50, "-n", "--lines", min=0, help="How many lines back."),
+    as_json: bool = typer.Option(False, "--json", help="Lines of the structured log as they are."),
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Show the log: of all processes, of one, or one kind of lines."""
+    with stack(profile) as found:
+        path, component = _choose(found.config, name)
+    shown = [line for line in tail(path) if _of(line, component)]
+    for line in shown[-lines:] if lines else []:
+        print(line if as_json else render(line))
+    if follow:
+        _follow(path, component, as_json)
+
+
+def _choose(config: Any, name: str) -> tuple[Path, str]:
+    """The file to read, and which component's lines of it (empty is all)."""
+    from mytrading.runtime import supervision
+
+    folder = Path(config.log_dir)
+    if name == "supervisord":
+        return supervision.log_path(config), ""
+    if name in ("", "main", "trade", "error", "performance"):
+        return folder / f"{name or 'main'}.log", ""
+    if name not in supervision.PROGRAMS:
+        known = ", ".join((*supervision.PROGRAMS, "supervisord", "main", "trade", "error", "performance"))
+        fail(USAGE, f"logs: expected one of {known}; found {name!r}")
+    console = folder / f"{name}.out"
+    return (console, "") if console.exists() and console.stat().st_size else (folder / "main.log", name)
+
+
+def tail(path: Path) -> list[str]:
+    """The last lines of a file, a megabyte at most; none if it does not exist."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(file.tell() - _TAIL_BYTES, 0))
+            return file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _follow(path: Path, component: str, as_json: bool) -> None:
+    for line in new_lines(path):
+        if line is None:
+            time.sleep(_POLL_S)
+        elif _of(line, component):
+            print(line if as_json else render(line), flush=True)
+
+
+def new_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
+    """Each line as it is written, None whenever there is none yet; goes on with the new file after a rotation."""
+    position = path.stat().st_size if path.exists() and not from_start else 0
+    inode = path.stat().st_ino if path.exists() else 0
+    pending = b""
+    while True:
+        if path.exists() and ((status := path.stat()).st_ino != inode or status.st_size < position):
+            inode, position, pending = status.st_ino, 0, b""
+        data = _read_from(path, position)
+        position += len(data)
+        *complete, pending = (pending + data).split(b"\n")
+        for line in complete:
+            yield line.decode(errors="replace")
+        yield None
+
+
+def _read_from(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read()
+    except FileNotFoundError:
+        return b""
+
+
+def _of(line: str, component: str) -> bool:
+    return not component or _parse(line).get("component") == component
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def render(line: str) -> str:
+    """A structured line as a person reads it; any other line as it is."""
+    entry = _parse(line)
+    if "event" not in entry:
+        return line
+    fields = " ".join(f"{key}={value}" for key, value in entry.items() if key not in _KNOWN)
+    moment = str(entry.get("time", ""))[11:23]
+    return f"{moment} {entry.get('level', ''):<8} {entry.get('component', ''):<10} {entry['event']} {fields}".rstrip()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(logs)

@@ -1,0 +1,97 @@
+"""`mytrading up`, `down` and `status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mytrading.cli.output import (
+    ERROR,
+    JSON_OPTION,
+    NOT_RUNNING,
+    PROFILE_OPTION,
+    USAGE,
+    clock_time,
+    fail,
+    failures,
+    print_json,
+    print_rows,
+    say,
+    stack,
+)
+
+
+def up(
+    seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="Stop by itself after so long."),
+    detach: bool = typer.Option(False, "--detach", help="Return once the stack is ready, and leave it running."),
+    simulator: bool = typer.Option(False, "--simulator", help="Paper money at the built-in exchange; reads no .env."),
+    replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks."),  # noqa: B008
+    speed: float = typer.Option(0.0, "--speed", help="Market seconds a second, of a simulated market."),
+    fresh: bool = typer.Option(False, "--fresh", help="Begin anew instead of continuing (simulated stacks)."),
+    as_json: bool = JSON_OPTION,
+    dry_run: bool = typer.Option(False, "--dry-run", help="Everything runs, orders are recorded and never sent."),
+    log_level: str = typer.Option("", "--log-level", help="DEBUG, INFO, WARNING, ERROR or CRITICAL."),
+    profile: str = typer.Option("", "--profile", help="Which state folder; default, paper or replay if unset."),
+) -> None:
+    """Start the stack and watch it. Ctrl-C or q stops it; hanging up leaves it running."""
+    if speed and not (simulator or replay):
+        fail(USAGE, "--speed is for a simulated market: add --simulator or --replay FILE")
+    if detach and seconds:
+        fail(USAGE, "--detach returns at once and --for watches: use one of them")
+    with failures():
+        from mytrading.cli.start import Wanted, begin, prepare
+        from mytrading.cli.viewer import View, show
+
+        wanted = Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile)
+        orchestrator = prepare(wanted)
+        story = begin(orchestrator, fresh)
+        view = View(seconds=seconds, as_json=as_json, detach=detach, story=story)
+        code = show(orchestrator, view)
+    if code:
+        raise typer.Exit(code)
+
+
+def down(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Cancel resting entries, then stop the stack. Stops at the broker stay."""
+    with stack(profile) as found:
+        left = found.stop(say)
+    if as_json:
+        print_json({"stopped": found.config.profile, "unconfirmed": left})
+    elif not left:
+        print(f"the {found.config.profile} stack is stopped")
+    if left:
+        names = ", ".join(f"{row['instrument']} ({row['state']})" for row in left)
+        fail(ERROR, f"{len(left)} entries were not confirmed gone: {names}; look at the broker's order book")
+
+
+def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Each process: state, lag, memory, restarts. Exit 3 if nothing runs."""
+    with stack(profile) as found:
+        if not found.is_running():
+            if as_json:
+                print_json({"profile": found.config.profile, "running": False, "daemons": []})
+            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `mytrading up` starts it")
+        body = found.status()
+    if as_json:
+        print_json({"running": True, **body})
+        return
+    print(headline(body))
+    columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "notes")
+    print_rows(body["daemons"], columns, False, "no daemons")
+
+
+def headline(body: dict[str, Any]) -> str:
+    """Mode, market time and trading level in one line."""
+    trading = body["trading"]
+    reason = f" ({trading['reason']})" if trading.get("reason") else ""
+    moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
+    return f"{body['profile']} · {body['mode']} · {moment} IST ×{body['speed']:g} · trading {trading['level']}{reason}"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)

@@ -1,0 +1,138 @@
+"""From the options of `up` to a stack that can start: settings, state folder, market clock.
+
+Used by `cli.running`. The one rule: a stack on the simulator reads no `.env`, and each kind of run keeps its own state.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mytrading.cli.output import USAGE, clock_time, fail
+from mytrading.config import load_settings
+from mytrading.core.calendar import IST, Calendar, to_ns
+from mytrading.messages.enums import Mode
+from mytrading.messages.runconfig import RunConfig
+from mytrading.orchestrator import TradingOrchestrator
+from mytrading.runtime.clock import SECOND, ClockFile, MarketClock, Segment, machine_now, write_clock_file
+from mytrading.runtime.places import project_home, state_dir
+
+HOLD_NS = 5 * SECOND
+"""A simulated market stands still for so long after the start, so that no minute of it passes unseen."""
+
+_BEFORE_REPLAY_NS = 60 * SECOND
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The options of `up` that decide what is started."""
+
+    simulator: bool = False
+    replay: Path | None = None
+    speed: float = 0.0
+    fresh: bool = False
+    dry_run: bool = False
+    log_level: str = ""
+    profile: str = ""
+
+
+def prepare(wanted: Wanted) -> TradingOrchestrator:
+    """The stack to start; what is wrong with options or settings ends the command."""
+    _check(wanted)
+    home = project_home()
+    profile = wanted.profile or ("replay" if wanted.replay else "paper" if wanted.simulator else "default")
+    settings = load_settings(home, profile, overrides=_overrides(wanted))
+    if settings.system.mode is Mode.DRY_RUN:
+        settings = settings.model_copy(update={"profile": f"{profile}-dry-run"})
+    if wanted.fresh and not settings.simulator.embedded:
+        fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
+    return TradingOrchestrator(settings)
+
+
+def _check(wanted: Wanted) -> None:
+    if wanted.replay is not None and not wanted.replay.is_file():
+        fail(USAGE, f"--replay: expected a CSV of ticks, found no file {wanted.replay}; check the path")
+    if wanted.speed < 0:
+        fail(USAGE, f"--speed: expected market seconds a second above 0, found {wanted.speed:g}")
+    if wanted.profile in ("paper", "replay") and not (wanted.simulator or wanted.replay):
+        fail(USAGE, f"--profile {wanted.profile} is for --simulator and --replay")
+    if wanted.log_level and wanted.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        fail(USAGE, f"--log-level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found {wanted.log_level!r}")
+
+
+def _overrides(wanted: Wanted) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    if wanted.replay is not None:
+        overrides["simulator.replay"] = str(wanted.replay.resolve())
+    if wanted.speed:
+        overrides["simulator.speed"] = wanted.speed
+    if wanted.dry_run:
+        overrides["system.mode"] = Mode.DRY_RUN.value
+    if wanted.log_level:
+        overrides["logging.level"] = wanted.log_level.upper()
+    return overrides
+
+
+def begin(stack: TradingOrchestrator, fresh: bool) -> str:
+    """Start the processes; returns in words whether the market begins or continues."""
+    replay = bool(stack.config.simulator.replay)
+    if replay:
+        _keep_previous(stack)
+    if fresh or replay:
+        stack.forget()
+    told: list[str] = []
+    stack.start(lambda config: told.append(set_clock(config)))
+    return told[0]
+
+
+def _keep_previous(stack: TradingOrchestrator) -> None:
+    """A replay always begins anew; what the one before left moves aside, so that it can still be looked at."""
+    state = stack.config.state
+    if stack.is_running() or not state.is_dir() or state != state_dir(stack.config.profile):
+        return
+    previous = state.with_name(f"{state.name}-previous")
+    shutil.rmtree(previous, ignore_errors=True)
+    shutil.copytree(state, previous, ignore=shutil.ignore_patterns("run.msgpack", "lock", ".reserve"))
+
+
+def set_clock(config: RunConfig) -> str:
+    """Write the market clock: the wall clock at a server, else from where the market stopped or is to begin."""
+    if not config.simulator.embedded:
+        config.clock_path.unlink(missing_ok=True)
+        return "the market is the real one"
+    clock = MarketClock.load(config.clock_path)
+    resume = clock.resume_point()
+    start = first_moment(config) if resume is None else resume
+    segment = Segment(machine_now() + HOLD_NS, start, config.simulator.speed)
+    write_clock_file(
+        config.clock_path, ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
+    )
+    shown = clock_time(start, "%a %d %b %Y %H:%M:%S")
+    return f"{'begins at' if resume is None else 'continues at'} {shown} IST, speed {config.simulator.speed:g}"
+
+
+def first_moment(config: RunConfig) -> int:
+    """Where a market that never ran begins: at the next trading day's open, or a minute before a replayed one's."""
+    with (Path(config.home) / "config" / "calendar.toml").open("rb") as file:
+        calendar = Calendar.from_dict(tomllib.load(file))
+    if config.simulator.replay:
+        return _replay_start(calendar, Path(config.simulator.replay))
+    today = to_ns(datetime.now(IST).date(), datetime.min.time())
+    return calendar.next_open("NFO", today)
+
+
+def _replay_start(calendar: Calendar, path: Path) -> int:
+    from mytrading.simulator.market.replay import BadTickFile, read_ticks
+
+    try:
+        ticks = read_ticks(path)
+    except BadTickFile as error:
+        fail(USAGE, str(error))
+    session = calendar.session("NSE", ticks.day)
+    if session is None:
+        fail(USAGE, f"--replay: expected ticks of a trading day, found {ticks.day}; see config/calendar.toml")
+    return max(session.open_ns - _BEFORE_REPLAY_NS, int(ticks.times[0]))

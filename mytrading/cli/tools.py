@@ -1,0 +1,71 @@
+"""The rest: simulator, perf, bench, version."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, failures, print_json, print_rows, stack
+
+
+def simulator(context: typer.Context) -> None:
+    """Serve an OpenAlgo-compatible paper exchange; `mytrading simulator --help` lists its options."""
+    from mytrading.simulator.__main__ import main
+
+    sys.argv = ["mytrading simulator", *context.args]
+    raise typer.Exit(main())
+
+
+def perf(
+    operation: str = typer.Argument("", help="Only operations whose name contains this."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """How long operations take: count, mean, p50, p95, p99 and max in milliseconds."""
+    with stack(profile) as found:
+        from mytrading.runtime.metrics import read_snapshots, summarize
+
+        report = summarize(read_snapshots(found.config.metrics_dir))
+    if as_json and not operation:
+        print_json(report)
+        return
+    rows = [
+        {"operation": name, **{key: _figure(value) for key, value in figures.items()}}
+        for name, figures in sorted(report.items())
+        if isinstance(figures, dict) and "p99" in figures and operation in name
+    ]
+    columns = ("operation", "count", "mean", "p50", "p95", "p99", "max", "errors")
+    print_rows(rows, columns, as_json, "nothing measured yet")
+
+
+def _figure(value: float) -> str | int:
+    return f"{value:.4f}" if isinstance(value, float) else value
+
+
+def bench(
+    names: list[str] = typer.Argument(None, help="Which figures; all if none is named."),  # noqa: B008
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Measure latency, start and memory against their goals, on this machine."""
+    with failures():
+        from mytrading.bench import run_bench
+
+        if run_bench(names or [], as_json):
+            raise typer.Exit(ERROR)
+
+
+def version(as_json: bool = JSON_OPTION) -> None:
+    """The version of this program."""
+    from mytrading import __version__
+
+    print_json({"version": __version__}) if as_json else print(f"mytrading {__version__}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    raw = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(context_settings=raw)(simulator)
+    app.command()(perf)
+    app.command()(bench)
+    app.command()(version)

@@ -1,0 +1,208 @@
+"""The foreground of `up`: waits until the stack is ready, shows it, and stops it on q, Ctrl-C or after its time.
+
+The stack does not need this process: hanging up leaves it running. The one rule: whatever ends the watching, either
+the stack is stopped properly or it is said that it goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from mytrading.cli.logs import new_lines, render
+from mytrading.cli.output import ERROR, OK, TIMED_OUT, print_json, say
+from mytrading.orchestrator import NotRunning, StackFailed, TimedOut, TradingOrchestrator
+from mytrading.runtime import supervision
+from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+
+READY_S = 60.0
+_TURN_S = 0.25
+_REVIVE_AFTER_S = 2.0
+
+
+@dataclass
+class View:
+    """How to watch: for how long (0: until told), in JSON, or not at all; `story` says how the market begins."""
+
+    seconds: float
+    as_json: bool
+    detach: bool
+    story: str
+    ending: str = field(default="", init=False)
+
+    def on_signal(self, number: int, _: FrameType | None) -> None:
+        """SIGHUP leaves the stack running, all others stop it."""
+        self.ending = "hang up" if number == signal.SIGHUP else "stop"
+
+
+def show(stack: TradingOrchestrator, view: View) -> int:
+    """Watch until the end; returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, view.on_signal)
+    tell = say if view.as_json else _print
+    tell(f"{stack.config.profile} stack, supervisor pid {stack.pid}: the market {view.story}")
+    code = _await_ready(stack, view, tell)
+    if view.detach:
+        tell("the stack runs; `mytrading status` shows it, `mytrading down` stops it")
+        if view.as_json:
+            print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": code == OK})
+        return code
+    if code != ERROR and not view.ending:
+        _watch(stack, view, tell)
+    if view.ending == "hang up":
+        return OK
+    if view.ending == "gone":
+        tell("the stack was stopped from elsewhere")
+        return OK
+    return _stop(stack, view) or code
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)
+
+
+def _await_ready(stack: TradingOrchestrator, view: View, tell: Any) -> int:
+    started = time.monotonic()
+
+    def interrupted(_: str) -> None:
+        if view.ending:
+            raise TimedOut("interrupted")
+
+    try:
+        stack.wait_ready(READY_S, interrupted)
+    except StackFailed as error:
+        say(f"mytrading: {error}")
+        return ERROR
+    except TimedOut as error:
+        if not view.ending:
+            say(f"mytrading: {error}")
+        return TIMED_OUT if not view.ending else OK
+    held = _held(stack)
+    tell(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")
+    return OK
+
+
+def _held(stack: TradingOrchestrator) -> int:
+    with suppress(OpsTimedOut, OpsRefused, NotRunning):
+        return sum(1 for row in stack.ask("positions") if row.get("quantity"))
+    return 0
+
+
+def _watch(stack: TradingOrchestrator, view: View, tell: Any) -> None:
+    deadline = time.monotonic() + view.seconds if view.seconds else float("inf")
+    if sys.stdout.isatty() and not view.as_json:
+        from mytrading.cli.screen import Screen
+
+        with _keys() as pressed, Screen(stack, deadline if view.seconds else None) as screen:
+            _turns(stack, view, deadline, lambda: screen.refresh() or pressed(_TURN_S))
+        return
+    tell("Ctrl-C stops the stack" if not view.seconds else f"stops after {view.seconds:g} s")
+    lines = new_lines(Path(stack.config.log_dir) / "main.log")
+    _turns(stack, view, deadline, lambda: _print_news(lines, tell) or _pause(_TURN_S))
+
+
+def _print_news(lines: Iterator[str | None], tell: Any) -> bool:
+    for line in lines:
+        if line is None:
+            return False
+        tell(render(line))
+    return False
+
+
+def _pause(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _turns(stack: TradingOrchestrator, view: View, deadline: float, turn: Any) -> None:
+    """Turn until time is up, somebody ends it, or the stack is gone; a lost supervisor is brought back."""
+    lost_at = 0.0
+    while not view.ending and time.monotonic() < deadline:
+        if turn():
+            view.ending = "stop"
+        if supervision.supervisor_pid(stack.config):
+            lost_at = 0.0
+        elif (stack.config.state / supervision.STOPPING).exists():
+            view.ending = "gone"
+        elif not lost_at:
+            lost_at = time.monotonic()
+        elif time.monotonic() - lost_at > _REVIVE_AFTER_S:
+            say("supervisor is gone: starting a new one")
+            stack.revive()
+            lost_at = 0.0
+
+
+@contextmanager
+def _keys() -> Iterator[Any]:
+    """A function that waits so many seconds for a key and says whether it was the stop key."""
+    if not sys.stdin.isatty():
+        yield _pause
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+
+    def pressed(seconds: float) -> bool:
+        try:
+            ready, _, _ = select.select([sys.stdin], [], [], seconds)
+        except InterruptedError:
+            return False
+        return bool(ready) and os.read(sys.stdin.fileno(), 1) in (b"q", b"Q", b"\x03")
+
+    try:
+        yield pressed
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _stop(stack: TradingOrchestrator, view: View) -> int:
+    body: dict[str, Any] = {}
+
+    def keep_summary() -> None:
+        with suppress(OpsTimedOut, OpsRefused, NotRunning):
+            body.update(stack.summary())
+
+    spoken: set[str] = set()
+
+    def progress(text: str) -> None:
+        if (start := text.partition(",")[0]) not in spoken:
+            spoken.add(start)
+            say(text)
+
+    try:
+        left = stack.stop(progress, keep_summary)
+    except NotRunning:
+        left = []
+    except StackFailed as error:
+        say(f"mytrading: {error}")
+        return ERROR
+    for row in left:
+        say(
+            f"mytrading: an entry was not confirmed gone: {row['instrument']} is {row['state']}; look at the order book"
+        )
+    if view.as_json:
+        print_json(body or {"error": "the gateway did not answer before the stop"})
+    elif body:
+        print(closing_words(body))
+    return ERROR if left or (view.as_json and not body) else OK
+
+
+def closing_words(body: dict[str, Any]) -> str:
+    """The summary for a person."""
+    orders, pnl = body["orders"], body["pnl"]
+    return (
+        f"{body['quotes']} quotes, {body['bars']} bars, {body['signals']} signals, {orders['placed']} orders placed, "
+        f"{orders['filled']} filled, {len(body['positions'])} open positions, P&L ₹{pnl['realised']:,.2f} realised, "
+        f"₹{pnl['unrealised']:,.2f} unrealised"
+    )

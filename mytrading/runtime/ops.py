@@ -1,0 +1,67 @@
+"""Asking the gateway: one question, one answer, over the `ops` socket.
+
+Used by the command line and the orchestrator. The one rule: an answer that came too late is never taken for the answer
+to a later question.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import zmq
+
+from mytrading.messages.control import OpsReply, OpsRequest
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.endpoints import endpoint
+
+
+class OpsRefused(Exception):
+    """The gateway would not; the message says what it expected."""
+
+
+class OpsTimedOut(Exception):
+    """The gateway did not answer in time."""
+
+
+class Ops:
+    """A connection to the gateway of one stack; use it in a `with` block."""
+
+    def __init__(self, config: RunConfig, timeout_s: float = 5.0) -> None:
+        port = config.messaging.ports.get("ops") if config.messaging.transport == "tcp" else None
+        self._address = f"tcp://127.0.0.1:{port}" if port else endpoint(config.runtime_dir, "ops")
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._timeout_s = timeout_s
+        self._socket = self._connect()
+
+    def _connect(self) -> zmq.Socket[bytes]:
+        connected = self._context.socket(zmq.DEALER)
+        connected.set(zmq.LINGER, 0)
+        connected.connect(self._address)
+        return connected
+
+    def ask(self, verb: str, timeout_s: float | None = None, **arguments: str) -> Any:
+        """The body of the answer as plain lists and dicts; raises `OpsTimedOut` or `OpsRefused`."""
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        self._socket.send(msgspec.msgpack.encode(OpsRequest(verb=verb, arguments=arguments)))
+        if not self._socket.poll(int(wait_s * 1000)):
+            self._socket.close(0)
+            self._socket = self._connect()
+            raise OpsTimedOut(f"the gateway did not answer {verb!r} within {wait_s:g} s; see `mytrading logs gateway`")
+        reply = msgspec.msgpack.decode(self._socket.recv(), type=OpsReply)
+        if not reply.ok:
+            raise OpsRefused(reply.error)
+        return msgspec.json.decode(reply.body)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._context.destroy(0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
