@@ -153,6 +153,13 @@ class OpenAlgoClient:
         response = http.client.HTTPResponse(connection, method=method)
         try:
             response.begin()
+            if (
+                response.version == 11
+                and response.length is None
+                and not response.chunked
+                and not _said_close(response)
+            ):
+                raise ValueError("the head of the answer was cut short")
             body = self._body(response, connection, until)
             return response.status, body, not response.will_close
         finally:
@@ -174,6 +181,11 @@ class OpenAlgoClient:
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
         return b"".join(pieces)
+
+
+def _said_close(response: http.client.HTTPResponse) -> bool:
+    """True if the server announced that the end of the connection ends the body; otherwise it must give a length."""
+    return "close" in (response.getheader("Connection") or "").lower()
 
 
 def _split(url: str) -> tuple[bool, str, int, str]:
