@@ -56,6 +56,22 @@ def test_quote_frame_has_what_was_sent_and_none_for_the_rest() -> None:
     assert (quote.bid, quote.ask, quote.bid_quantity, quote.ask_quantity, quote.open_interest) == (None,) * 5
 
 
+def test_server_time_near_ours_is_the_market_time_and_any_other_is_not() -> None:
+    second, sent = 1_000_000_000, 1795149570645 * 1_000_000
+    parser = FrameParser(tolerance_ns=2 * second)
+
+    def market_ns(now: int, **changes: object) -> int:
+        parsed = parser.parse(frame({**QUOTE, **changes}), 0, now)
+        assert isinstance(parsed, Tick)
+        return parsed.quote.market_ns
+
+    assert market_ns(sent + 2 * second) == sent
+    assert market_ns(sent - second) == sent
+    assert market_ns(sent + 2 * second + 1) == sent + 2 * second + 1
+    assert market_ns(sent, timestamp=0) == sent
+    assert market_ns(sent + 5, timestamp="yesterday") == sent + 5
+
+
 def test_ltp_frame_invents_nothing() -> None:
     quote = tick(frame(LTP, 1)).quote
     assert quote.ltp == 985.0

@@ -62,6 +62,7 @@ Parsed = Tick | Acknowledged | ServerError | Malformed | None
 class _Data(msgspec.Struct, gc=False):
     ltp: float | None = None
     ltt: float | str | None = None
+    timestamp: float | str | None = None
     volume: float | None = None
     bid: float | None = None
     ask: float | None = None
@@ -104,9 +105,14 @@ class _Envelope(msgspec.Struct):
 
 
 class FrameParser:
-    """Turns raw frames into values and never raises. Budget of `parse`: 10 µs."""
+    """Turns raw frames into values and never raises. Budget of `parse`: 10 µs for a quote, 20 µs with a whole book.
 
-    def __init__(self) -> None:
+    A quote's market time is the server's time of reception where that is within `tolerance_ns` of ours, so that the
+    same ticks make the same bars however busy this machine is; else, or if the server sends none, it is ours.
+    """
+
+    def __init__(self, tolerance_ns: int = 0) -> None:
+        self.tolerance_ns = tolerance_ns
         self._decoder = msgspec.json.Decoder(_Envelope, strict=False)
 
     def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
@@ -128,6 +134,9 @@ class FrameParser:
         if data is None or data.ltp is None or not frame.symbol or not frame.exchange:
             return Malformed("market_data without symbol, exchange or ltp")
         instrument = f"{frame.exchange}:{frame.symbol}"
+        stamp = exchange_time(data.timestamp)
+        if stamp is not None and abs(stamp - market_ns) <= self.tolerance_ns:
+            market_ns = stamp
         bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
         ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
         book = data.depth
