@@ -29,6 +29,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.quotes import Conflator, PriceCheck, Verdict
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_history import Filled, HistoryWorker
+from mytrading.daemons.feed_instruments import Fetched, InstrumentLoader
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, WantInstruments
@@ -42,6 +43,7 @@ from mytrading.runtime.streams import BadFrames
 TICK_S = 0.1
 GRACE_NS = SECOND
 GRACE_MACHINE_S = 0.2
+STAMP_TOLERANCE_S = 2.0
 HISTORY_MARGIN_NS = 2 * SECOND
 HISTORY_MARGIN_MACHINE_S = 0.5
 HISTORY_RETRY_NS = (2 * SECOND, 5 * SECOND, 15 * SECOND, 60 * SECOND)
@@ -57,14 +59,14 @@ class DataManager(Daemon):
         super().__init__("feed", config)
         rules = config.data
         self.calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
-        self.parser = FrameParser()
+        speed = max(self.clock.speed, 1.0)
+        self.parser = FrameParser(int(STAMP_TOLERANCE_S * speed * SECOND))
         self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
         self.check = PriceCheck(rules.max_price_change_percent, rules.validate)
         self.builder = BarBuilder(self.calendar)
         self.conflator = Conflator()
         self.wants = Wants(self.calendar.exchanges)
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
-        speed = max(self.clock.speed, 1.0)
         self.fusion = Fusion(max(HISTORY_MARGIN_NS, int(HISTORY_MARGIN_MACHINE_S * speed * SECOND)))
         self._closed: list[Closed] = []
         self._books: dict[str, Tick] = {}
@@ -93,6 +95,8 @@ class DataManager(Daemon):
         self.every(1.0, self._on_second, "second")
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
         self._watch()
+        self.contracts = InstrumentLoader(self.config, self._watched, self.wake)
+        self.contracts.look(self.calendar.trading_day(self.clock.now()), machine_now())
         self.history.start()
         self.socket.start()
 
@@ -127,6 +131,8 @@ class DataManager(Daemon):
             self._drains.add(time.perf_counter_ns() - started)
         for filled in self.history.results():
             self._on_history(filled)
+        for fetched in self.contracts.results():
+            self._on_instruments(fetched)
         if not self.socket.events.empty():
             self.wake()
 
@@ -211,6 +217,14 @@ class DataManager(Daemon):
     def _ask_history(self, instrument: str, tries: int) -> None:
         self._history_due[instrument] = (1 << 62, tries)
         self.history.ask(Fetch(instrument, self.clock.now()))
+
+    def _on_instruments(self, fetched: Fetched) -> None:
+        if fetched.problem:
+            text = f"no instruments of {fetched.day}: {fetched.problem}; it is tried again, entries wait"
+            self.alerts.raise_("INSTRUMENTS_MISSING", Severity.WARNING, "feed", text)
+            return
+        self.alerts.clear("INSTRUMENTS_MISSING", "feed")
+        self.log.info("instruments.loaded", day=fetched.day, kept=fetched.kept, bad=fetched.bad)
 
     def _on_history(self, filled: Filled) -> None:
         instrument = filled.fetch.instrument
@@ -348,6 +362,7 @@ class DataManager(Daemon):
 
     def _on_clock(self, machine_ns: int) -> None:
         if self.clock.refresh():
+            self.parser.tolerance_ns = int(STAMP_TOLERANCE_S * max(self.clock.speed, 1.0) * SECOND)
             self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
         now = self.clock.now()
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
@@ -361,6 +376,7 @@ class DataManager(Daemon):
 
     def _on_second(self, machine_ns: int) -> None:
         self._tend_tape()
+        self.contracts.look(self.calendar.trading_day(self.clock.now()), machine_ns)
         for instrument in self.wants.unwanted(self.subscriptions, machine_ns):
             self._drop(instrument)
         for instrument, (due, tries) in list(self._history_due.items()):
@@ -396,7 +412,7 @@ class DataManager(Daemon):
             return False
         if self.config.data.history and not self._loaded.issuperset(self._watched):
             return False
-        return self.health.ticking(self._watched, self.clock.now())
+        return bool(self.contracts.loaded) and self.health.ticking(self._watched, self.clock.now())
 
     def figures(self) -> dict[str, float]:
         """Counts since the start, and coverage as a share."""
@@ -426,6 +442,7 @@ class DataManager(Daemon):
         """Close the socket first, so that nothing new comes."""
         self.socket.stop()
         self.history.stop()
+        self.contracts.stop()
         self.tape.close()
         self.store.close()
 

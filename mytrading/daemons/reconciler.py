@@ -131,7 +131,7 @@ class Reconciler(Daemon):
             self._reports.send(self.name, visit.mode)
         if visit.reached:
             self._reports.send(self.name, visit.books)
-            self._health.read(visit.books, visit.mode.expected if visit.mode else None, self._stream.broker)
+            self._health.read(visit.job, visit.books, visit.mode.expected if visit.mode else None, self._stream.broker)
             self._levels.read(visit.books)
         if visit.funds is not None:
             self._status.send(self._account, visit.funds)

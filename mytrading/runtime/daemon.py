@@ -218,7 +218,6 @@ class Daemon:
         self._lock.acquire(wait_s=6.0)
         self._install_signals()
         self._poller.register(self.doorbell.fileno(), zmq.POLLIN)
-        self._await_clock()
         self.every(CLOCK_S, self._follow_clock, "clock")
         self.setup()
         self.every(1.0, self._beat, "heartbeat")
@@ -236,14 +235,6 @@ class Daemon:
         finally:
             self._finish()
         return self._exit_code
-
-    def _await_clock(self) -> None:
-        """Where a simulator drives the market, it must have said what time it is before anything is decided."""
-        deadline = machine_now() + CLOCK_WAIT_NS
-        while self.config.simulator.embedded and not self.clock.refresh() and not self.clock.segments:
-            self._poller.poll(20)
-            if self._stopping or machine_now() > deadline:
-                break
 
     def _follow_clock(self, _machine_ns: int) -> None:
         if self.clock.refresh():
@@ -365,6 +356,15 @@ def low_disk_bytes() -> int:
     return int(os.environ.get("MYTRADING_MIN_FREE_BYTES", LOW_DISK_BYTES))
 
 
+def await_clock(config: RunConfig) -> None:
+    """Where a simulator drives the market, it must have said what time it is before a daemon looks at the clock."""
+    deadline = machine_now() + CLOCK_WAIT_NS
+    while config.simulator.embedded and not MarketClock.load(config.clock_path).segments:
+        if machine_now() > deadline:
+            raise TimeoutError(f"{config.clock_path}: expected the simulator's clock within 30 s; see its log")
+        time.sleep(0.01)
+
+
 def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
     sys.setswitchinterval(0.0005)
@@ -376,6 +376,7 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     configure_for_run(name, config)
     log = get_logger(name)
     try:
+        await_clock(config)
         return daemon(config).run()
     except AlreadyRunning as error:
         log.error("daemon.refused", problem=str(error))
