@@ -31,6 +31,10 @@ class InstrumentFile:
         temporary.write_bytes(msgspec.msgpack.encode(list(instruments)))
         temporary.replace(self.path)
 
+    def exists(self) -> bool:
+        """True once somebody wrote it."""
+        return bool(self._written())
+
     def changed(self) -> bool:
         """True if the file was replaced since `book` was last called."""
         return self._written() != self._read_at

@@ -39,7 +39,8 @@ from mytrading.strategies.hosted import Fault
 BARS_PER_DAY = 900
 """At least as many minutes as any exchange is open; MCX has 870."""
 
-OPEN_WITHOUT_FEED_NS = 20_000_000_000
+OPEN_ANYWAY_NS = 20_000_000_000
+LOOK_S = 0.1
 MINUTE = "1m"
 GRACE_NS = 2_000_000_000
 """Machine time that a longer bar waits for its last minute, which may have had no trade and so no bar."""
@@ -62,7 +63,7 @@ class StrategyEngine(MachineDaemon):
         self._aggregator = self._new_aggregator()
         self._seen: dict[str, int] = {}
         self._first: dict[str, int] = {}
-        self._opened = False
+        self._opened = self._feed_ready = False
         self._began = machine_now()
         self._bars = self._signals = 0
 
@@ -75,7 +76,7 @@ class StrategyEngine(MachineDaemon):
         self.follow("orders", downstream=True)
         self.subscribe("status", self._on_status, topics=("feed",), writers=("feed",))
         self.subscribe("market", self._on_market, topics=self._watched)
-        self.every(0.25, lambda _: self._look(), "look")
+        self.every(LOOK_S, lambda _: self._look(), "look")
         self.every(1.0, lambda _: self._say_wants(), "wants")
 
     def ready(self) -> bool:
@@ -107,13 +108,13 @@ class StrategyEngine(MachineDaemon):
     # opening
 
     def _on_status(self, frame: Frame) -> None:
-        if isinstance(frame.message, Heartbeat) and frame.message.ready and not self._opened:
-            self._open()
+        if isinstance(frame.message, Heartbeat) and frame.message.ready:
+            self._feed_ready = True
 
     def _look(self) -> None:
         """Bars that no frame brought, longer bars that end by the clock, history that came late, new contracts."""
         if not self._opened:
-            if machine_now() - self._began > OPEN_WITHOUT_FEED_NS:
+            if self._may_open():
                 self._open()
             return
         if self._history_grew():
@@ -128,6 +129,12 @@ class StrategyEngine(MachineDaemon):
         for bar in self._aggregator.advance(now, int(GRACE_NS * self.clock.speed), machine_now()):
             self._give(bar)
         self._say_problems()
+
+    def _may_open(self) -> bool:
+        """With the feed's history in the store and contracts to choose from; without them after a while."""
+        if machine_now() - self._began > OPEN_ANYWAY_NS:
+            return True
+        return self._feed_ready and self._instruments.exists()
 
     def _open(self) -> None:
         """Walk the strategies through the stored history; bars still in time are given as live ones."""
