@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 WITHDRAW_S = 30.0
 STOP_S = 60.0
 _POLL_S = 0.05
-_STATE_NAMES = ("bars", "clock.json", "journal", "metrics", "simulator", "tape", "supervisord.log", RUN_FILE)
 _PORTS = range(20_000, 30_000)
 
 Progress = Callable[[str], None]
@@ -115,12 +114,14 @@ class TradingOrchestrator:
             left.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """Remove what earlier runs left in the state folder; raises `AlreadyRunning` while the stack runs."""
+        """Empty the state folder, if a stack was ever started from it; raises `AlreadyRunning` while the stack runs."""
         if pid := self.pid:
             raise AlreadyRunning(supervision.lock_path(self.config), str(pid))
-        for name in _STATE_NAMES:
-            path = self.config.state / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if not (self.config.state / RUN_FILE).exists():
+            return
+        for path in self.config.state.iterdir():
+            if path != self.config.lock_dir:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def wait_ready(self, timeout_s: float = 30.0, progress: Progress = lambda _: None) -> dict[str, Any]:
         """The gateway's status once every daemon says it is ready.

@@ -17,6 +17,16 @@ from supervisor.supervisord import Supervisor
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 
 EXIT_RUNNING = 75
+_LONGEST_WAIT_S = 0.1
+
+
+class _Options(ServerOptions):  # type: ignore[misc]
+    """Supervisor sleeps up to a second between looks at its children, which makes restarts and stops that late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        wait = self.poller.poll
+        self.poller.poll = lambda seconds: wait(min(seconds, _LONGEST_WAIT_S))
 
 
 def main(conf: str) -> int:
@@ -27,7 +37,7 @@ def main(conf: str) -> int:
     except AlreadyRunning as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_RUNNING
-    options = ServerOptions()
+    options = _Options()
     options.realize(["-n", "-c", conf], doc=__doc__)
     options.first, options.test = True, False
     try:
