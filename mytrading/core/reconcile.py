@@ -195,9 +195,16 @@ class HealthBook:
         """The order stream connected or was lost."""
         self._health = msgspec.structs.replace(self._health, stream_up=up)
 
-    def read(self, books: BooksRead, expected_mode: bool | None, broker: str) -> None:
-        """A read ended well enough to be reported; None if no answer said which mode the server is in."""
+    def read(self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str) -> None:
+        """A read ended well enough to be reported; None if no answer said which mode the server is in.
+
+        A visit for the funds alone says nothing of the books.
+        """
         old = self._health
+        if not job.orders:
+            self._read_at = books.ended_machine_ns
+            self._health = msgspec.structs.replace(old, connected=True, reads=old.reads + 1)
+            return
         whole = books.orders is not None and books.trades is not None
         at = books.ended_machine_ns
         self._read_at = at
