@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 import tomllib
 
-from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
 from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
     FrameParser,
@@ -23,12 +22,10 @@ from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSock
 from mytrading.adapters.openalgo.socket import Frame as RawFrame
 from mytrading.adapters.openalgo.subscriptions import Subscriptions
 from mytrading.adapters.tape import TapeWriter
-from mytrading.core.bar_fusion import Fetch, Fusion
-from mytrading.core.bars import MINUTE, BarBuilder, Closed, bucket
 from mytrading.core.calendar import Calendar
 from mytrading.core.quotes import Conflator, PriceCheck, Verdict
+from mytrading.daemons.feed_bars import BarDesk
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
-from mytrading.daemons.feed_history import Filled, HistoryWorker
 from mytrading.daemons.feed_instruments import Fetched, InstrumentLoader
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
@@ -41,14 +38,8 @@ from mytrading.runtime.daemon import Daemon, main
 from mytrading.runtime.streams import BadFrames
 
 TICK_S = 0.1
-GRACE_NS = SECOND
-GRACE_MACHINE_S = 0.2
 STAMP_TOLERANCE_S = 2.0
-HISTORY_MARGIN_NS = 2 * SECOND
-HISTORY_MARGIN_MACHINE_S = 0.5
-HISTORY_RETRY_NS = (2 * SECOND, 5 * SECOND, 15 * SECOND, 60 * SECOND)
 TAPE_BYTES = 4 << 30
-UNSTORED_BARS = 10_000
 SERVER_ERRORS = 3
 
 
@@ -63,32 +54,25 @@ class DataManager(Daemon):
         self.parser = FrameParser(int(STAMP_TOLERANCE_S * speed * SECOND))
         self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
         self.check = PriceCheck(rules.max_price_change_percent, rules.validate)
-        self.builder = BarBuilder(self.calendar)
         self.conflator = Conflator()
         self.wants = Wants(self.calendar.exchanges)
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
-        self.fusion = Fusion(max(HISTORY_MARGIN_NS, int(HISTORY_MARGIN_MACHINE_S * speed * SECOND)))
-        self._closed: list[Closed] = []
         self._books: dict[str, Tick] = {}
-        self._unstored: list[Bar] = []
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
-        self._loaded: set[str] = set()
-        self._history_due: dict[str, tuple[int, int]] = {}
-        self._quotes = self._bars = self._server_errors = 0
+        self._quotes = self._server_errors = 0
 
     def setup(self) -> None:
         """Open stores and streams, begin to fetch history and to connect."""
         venue = self.config.venue
         self.market = self.publish("market")
-        self.store = BarStore(self.config.bars_dir)
+        self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self._publish_bar, self.wake)
         self.tape = TapeWriter(self.config.tape_dir, TAPE_BYTES)
         self.tape.roll(self._today())
         self._drains = self.monitor.operation("data_manager", "drain")
         self._latency = self.monitor.operation("data_manager", "quote_latency")
         self.subscribe("status", self._on_status)
         self.subscribe("orders", self._on_orders)
-        self.history = HistoryWorker(self.config, self.clock.now, self.wake)
         self.socket = FeedSocket(venue.ws_url, venue.api_key, machine_now, self.wake)
         self.on_wake(self._on_wake)
         self.every(TICK_S, self._on_clock, "clock")
@@ -97,11 +81,11 @@ class DataManager(Daemon):
         self._watch()
         self.contracts = InstrumentLoader(self.config, self._watched, self.wake)
         self.contracts.look(self.calendar.trading_day(self.clock.now()), machine_now())
-        self.history.start()
+        self.bars.start(self._watched)
         self.socket.start()
 
     def _watch(self) -> None:
-        """Subscribe what the configuration names, and keep history of it."""
+        """Subscribe what the configuration names."""
         symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
         self._watched = self.wants.watch(dict.fromkeys((*self.config.data.watch, *symbols)))
         for refused in self.wants.refused:
@@ -109,9 +93,6 @@ class DataManager(Daemon):
             self.alerts.raise_("WATCH_REFUSED", Severity.CRITICAL, refused, text)
         for instrument in self._watched:
             self._want(instrument)
-            if self.config.data.history:
-                self.fusion.add(instrument)
-                self._ask_history(instrument, 0)
 
     def _today(self) -> str:
         return self.calendar.trading_day(self.clock.now()).isoformat()
@@ -129,8 +110,7 @@ class DataManager(Daemon):
         if events:
             self._flush()
             self._drains.add(time.perf_counter_ns() - started)
-        for filled in self.history.results():
-            self._on_history(filled)
+        self.bars.take_history()
         for fetched in self.contracts.results():
             self._on_instruments(fetched)
         if not self.socket.events.empty():
@@ -166,14 +146,12 @@ class DataManager(Daemon):
         self.health.ticked(instrument, quote.market_ns, quote.received_ns)
         if self.check.judge(instrument, quote.ltp, facts.is_option) is not Verdict.GOOD:
             return
-        closed = self.builder.add(quote)
-        if closed is not None:
-            self._closed.append(closed)
+        self.bars.add(quote)
         self.conflator.offer(quote)
 
     def _flush(self) -> None:
         """Bars first, committed before anybody sees them, then the newest quote of each instrument."""
-        self._deliver_closed()
+        self.bars.flush()
         quotes = self.conflator.drain()
         for quote in quotes:
             self.market.send(quote.instrument, quote)
@@ -187,36 +165,8 @@ class DataManager(Daemon):
                 self.market.send(f"depth/{instrument}", depth)
         self._books.clear()
 
-    # bars
-
-    def _deliver_closed(self) -> None:
-        if self._closed:
-            closed, self._closed = self._closed, []
-            self._deliver([bar for item in closed for bar in self.fusion.offer(item)])
-
-    def _deliver(self, bars: list[Bar]) -> None:
-        """Commit, then publish what is new; what cannot be committed waits, and quotes go on."""
-        waiting = (self._unstored + bars)[-UNSTORED_BARS:]
-        if not waiting:
-            return
-        try:
-            new = self.store.add(waiting)
-        except BarStoreDamaged as error:
-            self._unstored = waiting
-            self.alerts.raise_("BARS_NOT_STORED", Severity.CRITICAL, "bars", f"no bars are published: {error}")
-            return
-        self._unstored = []
-        self.alerts.clear("BARS_NOT_STORED", "bars")
-        self._publish_bars(new)
-
-    def _publish_bars(self, bars: list[Bar]) -> None:
-        for bar in bars:
-            self.market.send(bar.instrument, bar)
-        self._bars += len(bars)
-
-    def _ask_history(self, instrument: str, tries: int) -> None:
-        self._history_due[instrument] = (1 << 62, tries)
-        self.history.ask(Fetch(instrument, self.clock.now()))
+    def _publish_bar(self, bar: Bar) -> None:
+        self.market.send(bar.instrument, bar)
 
     def _on_instruments(self, fetched: Fetched) -> None:
         if fetched.problem:
@@ -225,39 +175,6 @@ class DataManager(Daemon):
             return
         self.alerts.clear("INSTRUMENTS_MISSING", "feed")
         self.log.info("instruments.loaded", day=fetched.day, kept=fetched.kept, bad=fetched.bad)
-
-    def _on_history(self, filled: Filled) -> None:
-        instrument = filled.fetch.instrument
-        now = self.clock.now()
-        if filled.error:
-            self._history_failed(instrument, filled.error)
-            self._deliver(self.fusion.failed(filled.fetch, now))
-            return
-        self._loaded.add(instrument)
-        self._history_due.pop(instrument, None)
-        self.alerts.clear("HISTORY_MISSING", instrument)
-        if filled.new:
-            self.log.info("history.loaded", instrument=instrument, bars=len(filled.new))
-        new = set(filled.new)
-        ready = self.fusion.filled(filled.fetch, filled.fetched, filled.new, now)
-        # Bars that history repaired are in the store already: only the live ones still have to get there.
-        self._deliver_repaired([bar for bar in ready if bar in new], [bar for bar in ready if bar not in new])
-
-    def _deliver_repaired(self, repaired: list[Bar], live: list[Bar]) -> None:
-        self._publish_bars(repaired)
-        self._deliver(live)
-
-    def _history_failed(self, instrument: str, error: str) -> None:
-        self.alerts.raise_(
-            "HISTORY_MISSING",
-            Severity.WARNING,
-            instrument,
-            f"no history of {instrument}: {error}; it is asked for again, or set ENABLE_HISTORICAL_DATA=false",
-        )
-        _, tries = self._history_due.get(instrument, (0, 0))
-        if instrument not in self._loaded:
-            delay = HISTORY_RETRY_NS[min(tries, len(HISTORY_RETRY_NS) - 1)]
-            self._history_due[instrument] = (machine_now() + delay, tries + 1)
 
     # the connection
 
@@ -285,13 +202,12 @@ class DataManager(Daemon):
         self.notes["socket"] = reason
         self.health.lost()
         self._flush()
-        self.builder.interrupt()
-        self.fusion.interrupt()
+        self.bars.interrupt()
 
     def _on_acknowledged(self, answer: Acknowledged) -> None:
         machine_ns = machine_now()
         for instrument in self.subscriptions.answered(answer, machine_ns):
-            self._begin(instrument)
+            self.bars.begin(instrument)
         for instrument, reason in answer.refused:
             if not self.subscriptions.is_accepted(instrument):
                 self.alerts.raise_(
@@ -302,14 +218,6 @@ class DataManager(Daemon):
             self.alerts.clear("FEED_ERROR", "feed")
         for instrument, _ in answer.accepted:
             self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
-
-    def _begin(self, instrument: str) -> None:
-        """Data of an instrument flow from now on: the present minute is not whole, the next one is."""
-        now = self.clock.now()
-        self.builder.watch(instrument, now)
-        session = self.calendar.session(instrument.partition(":")[0], self.calendar.trading_day(now))
-        inside = session is not None and session.open_ns < now < session.close_ns
-        self.fusion.resume(instrument, bucket(session, now, MINUTE)[1] if inside and session is not None else now)
 
     def _on_server_error(self, error: ServerError) -> None:
         """It says nothing of which request. After a new broker login only a new connection helps."""
@@ -347,7 +255,7 @@ class DataManager(Daemon):
 
     def _drop(self, instrument: str) -> None:
         self.subscriptions.drop(instrument)
-        self.builder.forget(instrument)
+        self.bars.forget(instrument)
         self.check.forget(instrument)
         self.health.remove(instrument)
         for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE"):
@@ -367,21 +275,14 @@ class DataManager(Daemon):
         now = self.clock.now()
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
         self.status.send(self.name, tick)
-        grace = max(GRACE_NS, int(GRACE_MACHINE_S * self.clock.speed * SECOND))
-        self._closed += self.builder.advance(now, grace, machine_ns)
-        self._deliver_closed()
-        for fetch in self.fusion.due(now, machine_ns):
-            self.history.ask(fetch)
-        self._deliver(self.fusion.overdue(machine_ns))
+        self.bars.on_clock(now, machine_ns)
 
     def _on_second(self, machine_ns: int) -> None:
         self._tend_tape()
         self.contracts.look(self.calendar.trading_day(self.clock.now()), machine_ns)
         for instrument in self.wants.unwanted(self.subscriptions, machine_ns):
             self._drop(instrument)
-        for instrument, (due, tries) in list(self._history_due.items()):
-            if machine_ns >= due:
-                self._ask_history(instrument, tries)
+        self.bars.on_second(machine_ns)
         self._look_at_health(machine_ns)
 
     def _tend_tape(self) -> None:
@@ -410,7 +311,7 @@ class DataManager(Daemon):
         """Connected, all that is watched acknowledged and, in session, ticking; its history in the store."""
         if not self.health.is_connected or not all(map(self.subscriptions.is_accepted, self._watched)):
             return False
-        if self.config.data.history and not self._loaded.issuperset(self._watched):
+        if not self.bars.has_history(self._watched):
             return False
         return bool(self.contracts.loaded) and self.health.ticking(self._watched, self.clock.now())
 
@@ -419,7 +320,7 @@ class DataManager(Daemon):
         coverage = self.health.coverage
         return {
             "quotes_in": float(self._quotes),
-            "bars": float(self._bars),
+            **self.bars.figures(),
             "coverage": round(coverage.share, 4),
             "fresh": float(coverage.fresh),
             "expected": float(coverage.total),
@@ -429,8 +330,6 @@ class DataManager(Daemon):
             "malformed": float(self._bad.count),
             "refused_prices": float(self.check.refused),
             "held_prices": float(self.check.held),
-            "late_quotes": float(self.builder.late),
-            "bar_gaps": float(self.fusion.gaps),
             "tape_lost": float(self.tape.lost),
         }
 
@@ -441,10 +340,9 @@ class DataManager(Daemon):
     def teardown(self) -> None:
         """Close the socket first, so that nothing new comes."""
         self.socket.stop()
-        self.history.stop()
+        self.bars.close()
         self.contracts.stop()
         self.tape.close()
-        self.store.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,197 @@
+"""The feed's bars: built from quotes, joined with history, committed to the store, then published.
+
+Part of the feed. The one rule: nobody sees a bar that is not in the store, and a full disk holds up bars, never quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
+from mytrading.core.bar_fusion import Fetch, Fusion
+from mytrading.core.bars import MINUTE, BarBuilder, Closed, bucket
+from mytrading.core.calendar import Calendar
+from mytrading.daemons.feed_history import Filled, HistoryWorker
+from mytrading.messages.enums import Severity
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.alerts import Alerts
+from mytrading.runtime.clock import SECOND, MarketClock, machine_now
+from mytrading.runtime.logging import get_logger
+
+GRACE_NS = SECOND
+GRACE_MACHINE_S = 0.2
+MARGIN_NS = 2 * SECOND
+MARGIN_MACHINE_S = 0.5
+RETRY_NS = (2 * SECOND, 5 * SECOND, 15 * SECOND, 60 * SECOND)
+UNSTORED = 10_000
+_NEVER = 1 << 62
+
+
+class BarDesk:
+    """Everything about bars that the feed does. Made and used by the poll loop's thread; history has its own."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        calendar: Calendar,
+        clock: MarketClock,
+        alerts: Alerts,
+        publish: Callable[[Bar], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._calendar = calendar
+        self._clock = clock
+        self._alerts = alerts
+        self._publish = publish
+        self._log = get_logger("feed")
+        self._keeps_history = config.data.history
+        self._builder = BarBuilder(calendar)
+        self._fusion = Fusion(self._market_span(MARGIN_NS, MARGIN_MACHINE_S))
+        self._store = BarStore(config.bars_dir)
+        self._history = HistoryWorker(config, clock.now, wake)
+        self._closed: list[Closed] = []
+        self._unstored: list[Bar] = []
+        self._loaded: set[str] = set()
+        self._due: dict[str, tuple[int, int]] = {}
+        self._published = 0
+
+    def start(self, watched: Iterable[str]) -> None:
+        """Begin to fetch the history of what is watched, if history is wanted."""
+        self._history.start()
+        if self._keeps_history:
+            for instrument in watched:
+                self._fusion.add(instrument)
+                self._ask(instrument, 0)
+
+    def close(self) -> None:
+        """End the history thread and close the store; the bar in the making comes from history at the next start."""
+        self._history.stop()
+        self._store.close()
+
+    def has_history(self, watched: Iterable[str]) -> bool:
+        """True once the history of all that is watched is in the store, or none is wanted."""
+        return not self._keeps_history or self._loaded.issuperset(watched)
+
+    def figures(self) -> dict[str, float]:
+        """Bars published since the start, quotes too late for theirs, minutes nobody saw whole."""
+        return {
+            "bars": float(self._published),
+            "late_quotes": float(self._builder.late),
+            "bar_gaps": float(self._fusion.gaps),
+        }
+
+    # quotes
+
+    def add(self, quote: Quote) -> None:
+        """Build a quote in; `flush` follows once per burst."""
+        closed = self._builder.add(quote)
+        if closed is not None:
+            self._closed.append(closed)
+
+    def flush(self) -> None:
+        """Deliver the bars that quotes have closed."""
+        if self._closed:
+            closed, self._closed = self._closed, []
+            self._deliver([bar for item in closed for bar in self._fusion.offer(item)])
+
+    def begin(self, instrument: str) -> None:
+        """Data of an instrument flow from now on: the present minute is not whole, the next one is."""
+        now = self._clock.now()
+        self._builder.watch(instrument, now)
+        session = self._calendar.session(instrument.partition(":")[0], self._calendar.trading_day(now))
+        if session is not None and session.open_ns < now < session.close_ns:
+            self._fusion.resume(instrument, bucket(session, now, MINUTE)[1])
+        else:
+            self._fusion.resume(instrument, now)
+
+    def interrupt(self) -> None:
+        """The socket is lost: deliver what is whole, and trust no bar in the making."""
+        self.flush()
+        self._builder.interrupt()
+        self._fusion.interrupt()
+
+    def forget(self, instrument: str) -> None:
+        """The instrument is not subscribed any more."""
+        self._builder.forget(instrument)
+
+    # timers
+
+    def on_clock(self, now_ns: int, machine_ns: int) -> None:
+        """Close what the clock has passed, and fetch what history is due."""
+        self._closed += self._builder.advance(now_ns, self._market_span(GRACE_NS, GRACE_MACHINE_S), machine_ns)
+        self.flush()
+        for fetch in self._fusion.due(now_ns, machine_ns):
+            self._history.ask(fetch)
+        self._deliver(self._fusion.overdue(machine_ns))
+
+    def on_second(self, machine_ns: int) -> None:
+        """Ask again for history that failed."""
+        for instrument, (due, tries) in list(self._due.items()):
+            if machine_ns >= due:
+                self._ask(instrument, tries)
+
+    def _market_span(self, market_ns: int, machine_s: float) -> int:
+        """A span of market time that is never shorter than so much machine time."""
+        return max(market_ns, int(machine_s * self._clock.speed * SECOND))
+
+    # history
+
+    def take_history(self) -> None:
+        """Take in what the history thread has done."""
+        for filled in self._history.results():
+            if filled.error:
+                self._failed(filled)
+            else:
+                self._filled(filled)
+
+    def _ask(self, instrument: str, tries: int) -> None:
+        self._due[instrument] = (_NEVER, tries)
+        self._history.ask(Fetch(instrument, self._clock.now()))
+
+    def _filled(self, filled: Filled) -> None:
+        instrument = filled.fetch.instrument
+        self._loaded.add(instrument)
+        self._due.pop(instrument, None)
+        self._alerts.clear("HISTORY_MISSING", instrument)
+        if filled.new:
+            self._log.info("history.loaded", instrument=instrument, bars=len(filled.new))
+        new = {bar.start_ns for bar in filled.new}
+        ready = self._fusion.filled(filled.fetch, filled.fetched, filled.new, self._clock.now())
+        # What history repaired is in the store already; it ended before the first live bar that waited.
+        repaired = [bar for bar in ready if bar.start_ns in new]
+        self._publish_all(repaired)
+        self._deliver(ready[len(repaired) :])
+
+    def _failed(self, filled: Filled) -> None:
+        instrument = filled.fetch.instrument
+        next_step = "it is asked for again, or set ENABLE_HISTORICAL_DATA=false"
+        self._alerts.raise_(
+            "HISTORY_MISSING", Severity.WARNING, instrument, f"no history of {instrument}: {filled.error}; {next_step}"
+        )
+        if instrument not in self._loaded:
+            _, tries = self._due.get(instrument, (0, 0))
+            self._due[instrument] = (machine_now() + RETRY_NS[min(tries, len(RETRY_NS) - 1)], tries + 1)
+        self._deliver(self._fusion.failed(filled.fetch, self._clock.now()))
+
+    # the store
+
+    def _deliver(self, bars: list[Bar]) -> None:
+        """Commit, then publish what is new; what cannot be committed waits."""
+        waiting = (self._unstored + bars)[-UNSTORED:]
+        if not waiting:
+            return
+        try:
+            new = self._store.add(waiting)
+        except BarStoreDamaged as error:
+            self._unstored = waiting
+            self._alerts.raise_("BARS_NOT_STORED", Severity.CRITICAL, "bars", f"no bars are published: {error}")
+            return
+        self._unstored = []
+        self._alerts.clear("BARS_NOT_STORED", "bars")
+        self._publish_all(new)
+
+    def _publish_all(self, bars: list[Bar]) -> None:
+        for bar in bars:
+            self._publish(bar)
+        self._published += len(bars)
