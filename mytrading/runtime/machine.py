@@ -113,7 +113,8 @@ class MachineDaemon(Daemon):
                 self._outlets[name] = self.publish(name) if fan_out else self.push(name)
         self._replay()
         self._note_lost_tail()
-        self.record([self._run_started()])
+        started = [self._run_started()]
+        self._commit(self._entries(started), started, self.clock.now())  # no effects: subclasses are not wired yet
         self.every(CATCH_UP_S, lambda _: self.catch_up(), "catch_up")
         self.every(1.0, lambda _: self._each_second(), "journal")
 
