@@ -91,21 +91,22 @@ class ReadPlan:
         return min(self._backoff, self._rules.urgent_most) if self._wanted else self._backoff
 
     def done(self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0) -> None:
-        """A read ended; a failed one is repeated after a growing wait, of which `jitter` (0 to 1) moves half."""
+        """A read ended; what failed is due again after a growing wait, of which `jitter` (0 to 1) moves half."""
         self._busy = False
         self._last = machine_ns
-        if not ok:
+        if ok:
+            self._failures = 0
+        else:
             grown = min(self._rules.retry_most, self._rules.retry_first << min(self._failures, 10))
             self._backoff = int(grown * (0.5 + 0.5 * jitter))
             self._failures += 1
-            return
-        self._failures = 0
+        at = machine_ns if ok else _LONG_AGO
         if job.orders:
-            self._orders_at = machine_ns
+            self._orders_at = at
         if job.positions:
-            self._positions_at = machine_ns
+            self._positions_at = at
         if job.funds:
-            self._funds_at = machine_ns
+            self._funds_at = at
 
     def hurry(self) -> None:
         """Everything is due at once: the server is back, or updates may have been missed."""

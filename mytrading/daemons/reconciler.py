@@ -51,8 +51,9 @@ class Reconciler(Daemon):
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
             "reconciler.worker", 1, self._reader, BookReader.visit, self._failed, self.wake
         )
+        venue = self.config.venue
         self._stream = OrderUpdates(
-            self.config.venue.ws_url, self.config.venue.api_key, self._account, machine_now, self.wake
+            venue.ws_url, venue.api_key, self._account, venue.expected_mode.value, machine_now, self.wake
         )
         self.on_wake(self._take)
         self.subscribe("orders", self._on_order)
@@ -180,7 +181,8 @@ class Reconciler(Daemon):
 
     def figures(self) -> dict[str, float]:
         """Visits to the server and order updates since the start."""
-        return {"visits": float(self._visits), "order_updates": float(self._updates)}
+        malformed = 0 if self._dry else self._stream.malformed
+        return {"visits": float(self._visits), "order_updates": float(self._updates), "malformed": float(malformed)}
 
     def teardown(self) -> None:
         """Leave the stream and the worker."""

@@ -19,18 +19,29 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class OrderUpdates:
-    """The socket, subscribed to orders; `take` in the poll loop after `wake` rang."""
+    """The socket, subscribed to orders; `take` in the poll loop after `wake` rang.
+
+    Updates of another mode than `expected_mode` concern another world's orders: counted, and not passed on.
+    """
 
     def __init__(
-        self, url: str, api_key: str, account: str, machine_now: Callable[[], int], wake: Callable[[], None]
+        self,
+        url: str,
+        api_key: str,
+        account: str,
+        expected_mode: str,
+        machine_now: Callable[[], int],
+        wake: Callable[[], None],
     ) -> None:
         self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream")
         self._account = account
+        self._expected = expected_mode
         self._last: dict[str, BrokerOrder] = {}
         self.connected = False
         self.broker = ""
         self.problem = ""
         self.malformed = 0
+        self.other_mode = 0
 
     def start(self) -> None:
         """Begin connecting."""
@@ -69,10 +80,11 @@ class OrderUpdates:
         except (msgspec.DecodeError, msgspec.ValidationError):
             self.malformed += 1
             return None
-        if body.get("type") == "subscribe_orders":
-            self.connected = body.get("status") == "success"
-            return None
         if body.get("type") != "order_update":
+            self._answered(body)
+            return None
+        if body.get("mode") not in (None, self._expected):
+            self.other_mode += 1
             return None
         try:
             order = parse_update(body)
@@ -83,3 +95,11 @@ class OrderUpdates:
             return None
         self._last[order.broker_order_id] = order
         return OrderReport(account=self._account, order=order, received_machine_ns=frame.received_ns)
+
+    def _answered(self, body: dict[str, Any]) -> None:
+        """An answer to `subscribe_orders`, or an error, which has no type: the server has dropped its broker feed."""
+        if body.get("type") == "subscribe_orders":
+            self.connected = body.get("status") == "success"
+        elif body.get("status") == "error":
+            self._lost(f"the order stream failed: {body.get('code')} {body.get('message')}")
+            self._socket.reconnect(self.problem)

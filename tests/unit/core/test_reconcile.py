@@ -129,6 +129,17 @@ def test_request_shortens_the_wait_after_failures_but_never_bursts() -> None:
     assert plan.next_job(now + 2 * SECOND) is not None
 
 
+def test_requested_read_that_failed_is_made_again_without_waiting_for_the_schedule() -> None:
+    plan = started()
+    plan.ask(request(positions=True))
+    job = plan.next_job(T0 + SECOND)
+    assert job is not None
+    plan.done(job, T0 + SECOND, ok=False)
+    again = plan.next_job(T0 + 2 * SECOND)
+    assert again is not None
+    assert again.positions
+
+
 def test_hurry_makes_everything_due_even_while_backing_off() -> None:
     plan = ReadPlan("main")
     job = plan.next_job(T0)

@@ -1,0 +1,220 @@
+"""The reconciler process against the simulator: books, order updates, funds, health, and servers that are wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+
+from mytrading.messages.control import Alert, Heartbeat
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ModeSeen, OrderReport, ReadRequest
+from mytrading.messages.runconfig import RunConfig, VenueKind, write_run_config
+from mytrading.runtime.endpoints import endpoint
+from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
+from tests.feed_support import feed_config, runtime_folder
+from tests.support import RunningSimulator, eventually, start_simulator
+
+
+@dataclass
+class Running:
+    """A reconciler process, and the router's and risk's ends of its streams."""
+
+    process: subprocess.Popen[bytes]
+    reports: PullSocket
+    account: ZMQSubscriber
+    status: ZMQSubscriber
+    reads: PushSocket
+    orders: ZMQPublisher
+    log: Path
+    seen: list[Any] = field(default_factory=list)
+
+    def all(self, kind: type) -> list[Any]:
+        """Messages of a kind so far."""
+        for source in (self.reports, self.account, self.status):
+            while (frame := source.receive()) is not None:
+                self.seen.append(frame.message)
+        return [message for message in self.seen if isinstance(message, kind)]
+
+    def wait(self, kind: type, condition: Callable[[Any], Any], seconds: float = 10.0) -> Any:
+        """The first message of a kind that fits; on failure the log is shown."""
+        try:
+            return eventually(lambda: next((found for found in self.all(kind) if condition(found)), None), seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log.read_text()[-3000:]}\n{self.seen[-5:]}") from None
+
+    def wait_newest(self, kind: type, condition: Callable[[Any], Any], seconds: float = 10.0) -> Any:
+        """The newest message of a kind once it fits."""
+        return eventually(lambda: (found := self.all(kind)) and condition(found[-1]) and found[-1], seconds)
+
+
+@contextmanager
+def reconciler(config: RunConfig) -> Iterator[Running]:
+    folder = Path(config.state_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_run_config(folder / "run.msgpack", config)
+    log = folder / "reconciler.log"
+    with ExitStack() as stack:
+        output = stack.enter_context(log.open("ab"))
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        stack.callback(context.destroy, linger=0)
+        where = config.runtime_dir
+        ends = (
+            PullSocket("reports", endpoint(where, "reports"), context),
+            ZMQSubscriber("account", [endpoint(where, "account", "reconciler")], context=context),
+            ZMQSubscriber("status", [endpoint(where, "status", "reconciler")], context=context),
+            PushSocket(endpoint(where, "reads"), context),
+            ZMQPublisher(endpoint(where, "orders", "router"), context=context),
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mytrading.daemons.reconciler"],
+            env={**os.environ, "MYTRADING_RUN": str(folder / "run.msgpack")},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            yield Running(process, *ends, log)
+        finally:
+            process.terminate()
+            code = process.wait(6)
+        assert code == 0, log.read_text()[-3000:]
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    with runtime_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
+    with start_simulator(tmp_path) as running:
+        yield running
+
+
+def config_of(simulator: RunningSimulator, tmp_path: Path, runtime: Path, **venue: Any) -> RunConfig:
+    config = feed_config(tmp_path / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
+    return msgspec.structs.replace(config, venue=msgspec.structs.replace(config.venue, **venue))
+
+
+@pytest.fixture
+def running(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> Iterator[Running]:
+    with reconciler(config_of(simulator, tmp_path, runtime)) as found:
+        yield found
+
+
+def test_start_reads_all_books_and_is_healthy(running: Running) -> None:
+    books = running.wait(BooksRead, lambda read: read.positions is not None)
+    assert (books.orders, books.trades, books.positions) == ((), (), ())
+    assert books.began_machine_ns < books.ended_machine_ns
+    assert running.wait(ModeSeen, lambda seen: True).expected
+    assert running.wait(Funds, lambda funds: True).available > 0
+    health = running.wait(AccountHealth, lambda level: level.healthy and level.stream_up)
+    assert health.broker
+    running.wait(Heartbeat, lambda beat: beat.ready)
+
+
+def test_order_reaches_the_router_by_stream_and_by_book(running: Running, simulator: RunningSimulator) -> None:
+    running.wait(AccountHealth, lambda level: level.stream_up)
+    _, body = simulator.place(strategy="our-id")
+    name = body["orderid"]
+    report = running.wait(OrderReport, lambda found: found.order.status is BrokerStatus.COMPLETE)
+    assert (report.order.broker_order_id, report.order.filled) == (name, 10)
+    running.reads.send("router", ReadRequest(id="q1", account="main", positions=True))
+    books = running.wait(BooksRead, lambda read: read.asked_by == "q1")
+    assert (books.orders[0].broker_order_id, books.orders[0].tag) == (name, "our-id")
+    assert books.trades[0].quantity == 10
+    assert books.positions[0].quantity == 10
+
+
+def test_level_is_repeated_until_the_router_shows_it(running: Running, simulator: RunningSimulator) -> None:
+    running.wait(AccountHealth, lambda level: level.stream_up and level.last_positions_machine_ns)
+    simulator.call("/sim/fault", kind="book_500", count=-1)
+    _, body = simulator.place()
+    name = body["orderid"]
+
+    def told() -> int:
+        return sum(
+            found.order.broker_order_id == name and found.order.status is BrokerStatus.COMPLETE
+            for found in running.all(OrderReport)
+        )
+
+    eventually(lambda: told() >= 3, 8)
+    running.orders.send("router", OrderChanged(event="filled", order=our_order(name), machine_ns=1))
+    beats = len(running.all(Heartbeat))
+    eventually(lambda: len(running.all(Heartbeat)) >= beats + 1, 5)
+    after = told()
+    eventually(lambda: len(running.all(Heartbeat)) >= beats + 4, 8)
+    assert told() == after
+
+
+def our_order(broker_order_id: str) -> Order:
+    return Order(
+        client_order_id="c", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="s", run="r",
+        cause="x", purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.MARKET,
+        state=OrderState.FILLED, created_ns=1, updated_ns=1, broker_order_id=broker_order_id, stream_filled=10,
+    )  # fmt: skip
+
+
+def test_failing_books_are_unknown_not_flat(running: Running, simulator: RunningSimulator) -> None:
+    running.wait(AccountHealth, lambda level: level.healthy)
+    simulator.place()
+    simulator.call("/sim/fault", kind="book_500", count=-1)
+    running.reads.send("router", ReadRequest(id="q2", account="main", positions=True))
+    running.wait(Alert, lambda alert: alert.code == "BOOKS_UNREAD" and not alert.cleared)
+    assert not [read for read in running.all(BooksRead) if read.asked_by == "q2" and read.positions == ()]
+    simulator.call("/sim/fault", kind="clear", count=1)
+    running.wait(Alert, lambda alert: alert.code == "BOOKS_UNREAD" and alert.cleared, 15)
+
+
+def test_wrong_mode_is_named_and_voids_the_books(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> None:
+    with reconciler(config_of(simulator, tmp_path, runtime, expected_mode="live")) as found:
+        seen = found.wait(ModeSeen, lambda seen: True)
+        assert "analyze mode, live mode was expected" in seen.message
+        assert (seen.mode, seen.expected) == ("analyze", False)
+        assert not found.wait(AccountHealth, lambda level: level.connected).healthy
+        assert all(read.orders is None and read.positions is None for read in found.all(BooksRead))
+
+
+def test_wrong_key_is_named(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> None:
+    with reconciler(config_of(simulator, tmp_path, runtime, api_key="wrong")) as found:
+        level = found.wait(AccountHealth, lambda level: level.failures)
+        assert "Invalid openalgo apikey; check the API key" in level.message
+        assert not level.connected
+        eventually(lambda: "ORDER_STREAM_DOWN" in found.log.read_text())
+        assert "Invalid API key" in found.log.read_text()
+
+
+def test_server_away_and_back_is_read_at_once(tmp_path: Path, runtime: Path) -> None:
+    with start_simulator(tmp_path) as first:
+        config = config_of(first, tmp_path, runtime)
+        with reconciler(config) as found:
+            found.wait(AccountHealth, lambda level: level.healthy)
+            first.process.kill()
+            first.process.wait(5)
+            found.reads.send("router", ReadRequest(id="q3", account="main"))
+            alert = found.wait(Alert, lambda alert: alert.code == "BOOKS_UNREAD")
+            assert "is the server running" in alert.message
+            found.wait_newest(AccountHealth, lambda level: not level.connected)
+            ports = {"rest_port": first.rest.rpartition(":")[2], "ws_port": first.ws.rpartition(":")[2]}
+            with start_simulator(tmp_path, start="", **ports):
+                found.wait_newest(AccountHealth, lambda level: level.healthy and level.stream_up, 20)
+
+
+def test_dry_run_reads_nothing_and_is_healthy(tmp_path: Path, runtime: Path) -> None:
+    config = feed_config(tmp_path / "run", runtime, "http://127.0.0.1:1", "ws://127.0.0.1:1", ())
+    venue = msgspec.structs.replace(config.venue, kind=VenueKind.DRY_RUN)
+    with reconciler(msgspec.structs.replace(config, venue=venue)) as found:
+        assert found.wait(AccountHealth, lambda level: True).healthy
+        found.wait(Heartbeat, lambda beat: beat.ready)
+        assert found.all(BooksRead) == []
