@@ -102,6 +102,7 @@ class BookReader:
         except ReadFailed as error:
             self._problems.append(f"analyzer: {error.message}")
             return
+        self._answers += 1
         self._modes.append(mode)
 
     def _mode_seen(self) -> ModeSeen | None:
