@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mytrading.core.oms import OmsLimits
 from mytrading.core.order import TERMINAL
 from mytrading.messages.control import TradingState, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Product, Side, TradingLevel
-from mytrading.messages.orders import OrderChanged, PositionAdjusted, UnmanagedChanged
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, UnmanagedChanged
 from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
 
 STALE = 3 * SECOND
@@ -53,9 +53,39 @@ class Trading(RuleBasedStateMachine):
         )
         self.bench.enter(name, lots * 50, instrument=instrument, strategy=owner, side=SIDES[instrument])
 
+    @initialize(held=st.lists(st.tuples(INSTRUMENTS, OWNERS, st.integers(1, 2)), max_size=3))
+    def start(self, held: list[tuple[str, str, int]]) -> None:
+        """Most days begin with something held, since exits are where the danger is."""
+        for instrument, owner, lots in held:
+            self._hold(instrument, owner, lots)
+
+    def _hold(self, instrument: str, owner: str, lots: int) -> None:
+        bench = self.bench
+        self.enter(instrument, owner, lots)
+        sent = [call for call in bench.calls if call.order.strategy == owner and call.order.instrument == instrument]
+        if sent and sent[-1].call is Call.PLACE and not sent[-1].order.purpose.reduces:
+            placed = bench.accept(sent[-1])
+            bench.broker.trade(placed, placed.quantity, 100.0)
+            bench.report(placed)
+            bench.read()
+
+    @rule(instrument=INSTRUMENTS, owner=OWNERS, lots=st.integers(1, 2))
+    def enter_well(self, instrument: str, owner: str, lots: int) -> None:
+        self._hold(instrument, owner, lots)
+
+    def _holders(self) -> list[Position]:
+        return [position for position in self.bench.machine.positions() if position.quantity]
+
+    @precondition(lambda self: self._holders())
+    @rule(pick=PICK)
+    def close(self, pick: int) -> None:
+        held = self._holders()[pick % len(self._holders())]
+        self.bench.close(self._name("g"), instrument=held.instrument, strategy=held.strategy)
+
     @rule(instrument=INSTRUMENTS, owner=OWNERS)
-    def close(self, instrument: str, owner: str) -> None:
-        self.bench.close(self._name("g"), instrument=instrument, strategy=owner)
+    def close_anything(self, instrument: str, owner: str) -> None:
+        if self.serial % 3 == 0:
+            self.bench.close(self._name("g"), instrument=instrument, strategy=owner)
 
     def _call(self, kind: Call, pick: int) -> OpenCall | None:
         calls = [call for call in self.bench.calls if call.call is kind]
@@ -65,7 +95,20 @@ class Trading(RuleBasedStateMachine):
     @rule(
         pick=PICK,
         end=st.sampled_from(
-            ["ok", "ok", "ok", "filled", "booked late", "refused", "not sent", "limited", "lost", "silent", "late"]
+            [
+                "ok",
+                "ok",
+                "ok",
+                "filled",
+                "booked late",
+                "refused",
+                "not sent",
+                "limited",
+                "lost",
+                "silent",
+                "late",
+                "late",
+            ]
         ),
         delay=st.integers(1, 100),
     )
@@ -144,15 +187,14 @@ class Trading(RuleBasedStateMachine):
     def wait(self, step: int) -> None:
         self.bench.tick(step)
 
-    @rule(halt=st.booleans())
-    def control(self, halt: bool) -> None:
-        self.serial += 1
-        level = TradingLevel.HALT if halt else TradingLevel.NORMAL
-        self.bench.step(TradingState(level=level, generation=self.serial, reason="test", at_ns=self.bench.now))
-
-    @rule()
-    def withdraw(self) -> None:
-        self.bench.step(WithdrawRequested(id=self._name("w"), reason="test", at_ns=self.bench.now))
+    @rule(what=st.sampled_from(["halt", "resume", "withdraw"]))
+    def control(self, what: str) -> None:
+        bench, name = self.bench, self._name("c")
+        if what == "withdraw":
+            bench.step(WithdrawRequested(id=name, reason="test", at_ns=bench.now))
+            return
+        level = TradingLevel.HALT if what == "halt" and self.serial % 3 == 0 else TradingLevel.NORMAL
+        bench.step(TradingState(level=level, generation=self.serial, reason="test", at_ns=bench.now))
 
     @rule(sent=st.sampled_from(["all", "none", "late"]))
     def crash(self, sent: str) -> None:
@@ -210,15 +252,28 @@ class Trading(RuleBasedStateMachine):
         bench = self.bench
         for order in bench.machine.orders():
             resting = order.state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
-            assert order.state in TERMINAL or (resting and not order.purpose.reduces), order
+            left = order.state in TERMINAL or (resting and not order.purpose.reduces)
+            assert left or self._waits_for_a_person(order), order
             assert order.filled == order.filled_seen, order
             if order.broker_order_id:
                 assert order.filled == bench.broker.orders[order.broker_order_id].filled, order
-        for name in bench.broker.placements:
-            order = bench.machine.order(name)
-            assert order is not None and order.broker_order_id, f"{name} was placed, but nobody knows: {order}"
+        # Two owners may have the same exit out at once, both of unknown fate: which of them a broker order then belongs
+        # to cannot be told and makes no difference to the net. That it belongs to one of ours can be told.
+        bound = {order.broker_order_id for order in bench.machine.orders()}
+        assert bench.broker.orders.keys() <= bound, "a broker order is ours, but nobody knows"
+        waiting = {order.goal for order in bench.machine.orders() if self._waits_for_a_person(order)}
         for goal in bench.machine.goals():
-            assert goal.state == "done", goal
+            same = {
+                g.id for g in bench.machine.goals() if g.instrument == goal.instrument and g.strategy == goal.strategy
+            }
+            assert goal.state == "done" or waiting & same, goal
+
+    def _waits_for_a_person(self, order: Order) -> bool:
+        """A second exit of one goal is of unknown fate too: the one case that the machine leaves to a person."""
+        goals = {goal.id: goal for goal in self.bench.machine.goals()}
+        goal = goals.get(order.goal)
+        told = goal is not None and goal.ghosts == 1 and goal.state == "stuck" and "goal.stuck" in self.bench.codes()
+        return told and order.state is OrderState.UNKNOWN
 
     def _check_ledger(self) -> None:
         bench = self.bench

@@ -51,8 +51,14 @@ def _missing(draft: Draft, read: BooksRead, shown: set[str]) -> bool:
         if order.client_order_id not in shown:
             behind |= reality.on_missing(draft, order, read)
     if not read.orders:
-        behind |= any(account == read.account for (account, _), _ in draft.state.by_broker.items())
+        behind |= _known_today(draft, read.account)
     return behind
+
+
+def _known_today(draft: Draft, account: str) -> bool:
+    """True if an order of today is known to stand in the account's book, so that an empty book is no answer."""
+    names = (name for (of, _), name in draft.state.by_broker.items() if of == account)
+    return any(name not in draft.state.carried for name in names)
 
 
 def _loose_trades(

@@ -114,11 +114,20 @@ def on_missing(draft: Draft, order: Order, read: BooksRead) -> bool:
     if order.ending != MISSING:
         draft.change(order, "unseen", ending=MISSING, evidence=1, evidence_machine_ns=read.ended_machine_ns)
         return True
-    if order.evidence == 1:
+    if order.client_order_id in draft.state.carried:
+        overnight(draft, order)
+    elif order.evidence == 1:
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
         draft.change(order, "missing", evidence=2, message=what)
         draft.alert("order.missing", Severity.CRITICAL, order.client_order_id, what)
     return False
+
+
+def overnight(draft: Draft, order: Order) -> None:
+    """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do."""
+    what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
+    draft.change(order, "expired", state=OrderState.EXPIRED, ending="", pending_cancel=False, evidence=0, message=what)
+    draft.alert("order.overnight", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict[str, Any]:

@@ -90,6 +90,7 @@ class State:
         "seeking",
         "resting",
         "open_goals",
+        "carried",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -127,6 +128,8 @@ class State:
     """Orders that may be at the broker under an id we do not know."""
     resting: Table[str, frozenset[str]]
     open_goals: Table[str, str]
+    carried: Table[str, str]
+    """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
 
     def fork(self) -> State:
         """A draft over this state."""
@@ -302,6 +305,7 @@ def _day(state: State, row: DayOpened) -> None:
         getattr(state, name).clear()
     for order in row.orders:
         state.put_order(order)
+        state.carried.set(order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
     for goal in row.goals:

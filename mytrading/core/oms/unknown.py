@@ -121,10 +121,19 @@ def _absent(draft: Draft, order: Order, evidence: Evidence) -> None:
         return
     if order.candidate:
         draft.change(order, "candidate_gone", candidate="", evidence=0, evidence_machine_ns=read.ended_machine_ns)
+    elif order.client_order_id in draft.state.carried:
+        _overnight(draft, order, read)
     elif order.purpose.reduces:
         _ghost(draft, order, evidence)
     else:
         _lost(draft, order, read)
+
+
+def _overnight(draft: Draft, order: Order, read: BooksRead) -> None:
+    if order.ending == reality.MISSING:
+        reality.overnight(draft, order)
+    else:
+        draft.change(order, "unseen", ending=reality.MISSING, evidence_machine_ns=read.ended_machine_ns)
 
 
 def _lost(draft: Draft, order: Order, read: BooksRead) -> None:

@@ -1,0 +1,96 @@
+"""The state table of orders and the weighing of sources."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.order import LIVE, TERMINAL, TRANSITIONS, legal, remaining, same_fingerprint, settled, weigh
+from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import Order
+
+S = OrderState
+
+
+def order(**fields: object) -> Order:
+    base: dict[str, object] = {
+        "client_order_id": "c1",
+        "account": "main",
+        "instrument": "NFO:A",
+        "product": Product.MIS,
+        "strategy": "s",
+        "run": "r",
+        "cause": "c",
+        "purpose": Purpose.ENTRY,
+        "side": Side.BUY,
+        "quantity": 50,
+        "order_type": OrderType.MARKET,
+        "state": S.ACCEPTED,
+        "created_ns": 0,
+        "updated_ns": 0,
+    }
+    return Order(**{**base, **fields})  # type: ignore[arg-type]
+
+
+def test_table_covers_every_state() -> None:
+    assert TRANSITIONS.keys() == set(S) == LIVE | TERMINAL
+    assert not LIVE & TERMINAL
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "allowed"),
+    [
+        (S.INITIALIZED, S.SUBMITTED, True),
+        (S.SUBMITTED, S.FILLED, True),
+        (S.SUBMITTED, S.INITIALIZED, True),
+        (S.CANCELLED, S.FILLED, True),
+        (S.LOST, S.ACCEPTED, True),
+        (S.GHOST, S.ACCEPTED, True),
+        (S.UNKNOWN, S.INITIALIZED, False),
+        (S.UNKNOWN, S.SUBMITTED, False),
+        (S.CANCELLED, S.ACCEPTED, False),
+        (S.FILLED, S.CANCELLED, False),
+        (S.DENIED, S.SUBMITTED, False),
+        (S.ACCEPTED, S.ACCEPTED, True),
+    ],
+)
+def test_legal_moves(old: OrderState, new: OrderState, allowed: bool) -> None:
+    assert legal(old, new) is allowed
+
+
+@pytest.mark.parametrize(
+    ("stream", "book", "trade", "seen", "confirmed"),
+    [(50, 0, 0, 50, 0), (50, 50, 0, 50, 50), (0, 50, 50, 50, 50), (20, 50, 30, 50, 30), (0, 0, 0, 0, 0)],
+)
+def test_weigh_confirms_what_two_sources_say(stream: int, book: int, trade: int, seen: int, confirmed: int) -> None:
+    told = order(stream_filled=stream, book_filled=book, trade_filled=trade, trade_value=trade * 100.0)
+    assert weigh(told, 100.0)[:2] == (seen, confirmed)
+
+
+def test_weigh_confirms_nothing_without_a_price() -> None:
+    assert weigh(order(stream_filled=50, book_filled=50), 0.0) == (50, 0, 0.0)
+
+
+def test_weigh_prefers_the_price_of_the_trade_book() -> None:
+    told = order(stream_filled=50, book_filled=50, trade_filled=50, trade_value=5050.0)
+    assert weigh(told, 100.0).average_price == 101.0
+
+
+def test_weigh_never_takes_back_what_was_confirmed() -> None:
+    assert weigh(order(filled=30, average_price=100.0, book_filled=10), 0.0).confirmed == 30
+
+
+def test_settled_waits_for_confirmation_and_for_the_lost() -> None:
+    assert settled(order(state=S.CANCELLED))
+    assert not settled(order(state=S.CANCELLED, filled_seen=10))
+    assert not settled(order(state=S.LOST))
+    assert not settled(order(state=S.ACCEPTED))
+
+
+def test_remaining_is_by_confirmed_fills() -> None:
+    assert remaining(order(filled=20, filled_seen=50)) == 30
+
+
+def test_fingerprint_ignores_price_and_type() -> None:
+    assert same_fingerprint(order(order_type=OrderType.LIMIT, price=5.0), "NFO:A", Side.BUY, 50)
+    assert not same_fingerprint(order(), "NFO:A", Side.BUY, 51)
+    assert not same_fingerprint(order(), "NFO:A", Side.SELL, 50)
