@@ -83,6 +83,16 @@ class BarStore:
         self._db.execute("INSERT OR REPLACE INTO filled VALUES (?, ?)", (instrument, until_ns))
         return added
 
+    def drop_after(self, ns: int) -> int:
+        """Remove bars that end after market time `ns`, and forget that history was fetched so far; returns how many.
+
+        For a replay that begins anew: what lies ahead of the market clock has not happened.
+        """
+        with self._db:
+            removed = self._db.execute("DELETE FROM bars WHERE end_ns > ?", (ns,)).rowcount
+            self._db.execute("UPDATE filled SET until_ns = ? WHERE until_ns > ?", (ns, ns))
+        return removed
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

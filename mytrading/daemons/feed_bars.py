@@ -58,6 +58,9 @@ class BarDesk:
 
     def start(self, watched: Iterable[str]) -> None:
         """Begin to fetch the history of what is watched, if history is wanted."""
+        ahead = self._store.drop_after(self._clock.now() + MINUTE)
+        if ahead:
+            self._log.warning("bars.dropped", count=ahead, reason="they lie ahead of the market clock, which went back")
         self._history.start()
         if self._keeps_history:
             for instrument in watched:

@@ -68,3 +68,22 @@ def test_damaged_store_is_named_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "bars.sqlite").write_bytes(b"not a database, not even nearly" * 50)
     with pytest.raises(BarStoreDamaged, match="move the file aside"):
         BarStore(tmp_path)
+
+
+def test_history_added_is_noted_and_its_bars_replace_nothing(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store.add([bar(2, 100.0)])
+    assert store.filled_until("NSE:SBIN") == 0
+    assert store.add_history("NSE:SBIN", [bar(1), bar(2, 55.0)], 3 * MINUTE) == [bar(1)]
+    assert BarStore(tmp_path).filled_until("NSE:SBIN") == 3 * MINUTE
+
+
+def test_bars_ahead_of_a_market_that_went_back_are_dropped_and_come_anew(tmp_path: Path) -> None:
+    """A replay begun a second time found its bars in the store already, and published none."""
+    store = BarStore(tmp_path)
+    store.add_history("NSE:SBIN", [bar(i) for i in range(5)], 5 * MINUTE)
+    assert store.drop_after(2 * MINUTE) == 3
+    assert store.bars("NSE:SBIN") == [bar(0), bar(1)]
+    assert store.filled_until("NSE:SBIN") == 2 * MINUTE
+    assert store.add([bar(2, 50.0)]) == [bar(2, 50.0)]
+    assert store.drop_after(9 * MINUTE) == 0
