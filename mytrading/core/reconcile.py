@@ -202,9 +202,10 @@ class HealthBook:
         A visit for the funds alone says nothing of the books.
         """
         old = self._health
+        right = old.right_mode if expected_mode is None else expected_mode
         if not job.orders:
             self._read_at = books.ended_machine_ns
-            self._health = msgspec.structs.replace(old, connected=True, reads=old.reads + 1)
+            self._health = msgspec.structs.replace(old, connected=True, right_mode=right, reads=old.reads + 1)
             return
         whole = books.orders is not None and books.trades is not None
         at = books.ended_machine_ns
@@ -212,7 +213,7 @@ class HealthBook:
         self._health = msgspec.structs.replace(
             old,
             connected=True,
-            right_mode=old.right_mode if expected_mode is None else expected_mode,
+            right_mode=right,
             books_agree=whole and (books.positions is not None or old.last_positions_machine_ns > 0),
             last_orders_machine_ns=at if whole else old.last_orders_machine_ns,
             last_positions_machine_ns=at if books.positions is not None else old.last_positions_machine_ns,

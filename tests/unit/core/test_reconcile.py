@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadPlan, ReadRules
+from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, OrderReport, ReadRequest
 
 T0 = 1_000 * SECOND
+JOB = ReadJob("j", orders=True, trades=True, positions=True, funds=False)
 
 
 def started(at: int = T0) -> ReadPlan:
@@ -233,25 +234,25 @@ def whole(at: int) -> BooksRead:
 def test_health_needs_books_mode_and_positions() -> None:
     health = HealthBook("main")
     assert not health.level(T0).healthy
-    health.read(books(T0 - 1, T0, orders=(), trades=()), True, "sandbox")
+    health.read(JOB, books(T0 - 1, T0, orders=(), trades=()), True, "sandbox")
     assert not health.level(T0).healthy
-    health.read(whole(T0), True, "sandbox")
+    health.read(JOB, whole(T0), True, "sandbox")
     assert health.level(T0).healthy
     assert health.level(T0).broker == "sandbox"
 
 
 def test_wrong_mode_stays_wrong_when_a_later_read_does_not_say() -> None:
     health = HealthBook("main")
-    health.read(whole(T0), False, "")
-    health.read(whole(T0 + 1), None, "")
+    health.read(JOB, whole(T0), False, "")
+    health.read(JOB, whole(T0 + 1), None, "")
     assert not health.level(T0 + 1).right_mode
-    health.read(whole(T0 + 2), True, "")
+    health.read(JOB, whole(T0 + 2), True, "")
     assert health.level(T0 + 2).right_mode
 
 
 def test_failed_read_disconnects_with_its_reason() -> None:
     health = HealthBook("main")
-    health.read(whole(T0), True, "")
+    health.read(JOB, whole(T0), True, "")
     health.failed("orderbook: Invalid openalgo apikey")
     level = health.level(T0)
     assert (level.connected, level.failures) == (False, 1)
@@ -260,7 +261,17 @@ def test_failed_read_disconnects_with_its_reason() -> None:
 
 def test_old_read_is_no_connection() -> None:
     health = HealthBook("main")
-    health.read(whole(T0), True, "")
+    health.read(JOB, whole(T0), True, "")
     stale = ReadRules().stale
     assert health.level(T0 + stale).connected
     assert not health.level(T0 + stale + 1).connected
+
+
+def test_visit_for_funds_alone_says_nothing_of_the_books_but_of_the_mode() -> None:
+    health = HealthBook("main")
+    health.read(JOB, whole(T0), True, "")
+    funds = ReadJob("f", orders=False, trades=False, positions=False, funds=True)
+    health.read(funds, books(T0 + 1, T0 + 2), None, "")
+    assert health.level(T0 + 2).healthy
+    health.read(funds, books(T0 + 3, T0 + 4), False, "")
+    assert not health.level(T0 + 4).healthy
