@@ -1,0 +1,272 @@
+"""The WebSocket connection against the simulator and against servers that misbehave."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty
+from typing import Any, TypeVar
+
+from mytrading.adapters.openalgo.order_updates import OrderUpdates
+from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused, SocketRules
+from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.reports import OrderReport
+from tests.support import API_KEY, eventually, start_simulator
+
+E = TypeVar("E")
+QUICK = SocketRules(first_delay_s=0.02, refused_delay_s=0.05, longest_delay_s=0.2, authenticate_s=1.0)
+
+
+def expect(feed: FeedSocket, kind: type[E], seconds: float = 10.0) -> E:
+    """The next event, which must be of this kind."""
+    try:
+        event = feed.events.get(timeout=seconds)
+    except Empty:
+        raise AssertionError(f"no {kind.__name__} within {seconds} s") from None
+    assert isinstance(event, kind), event
+    return event
+
+
+@contextmanager
+def connecting(url: str, key: str = API_KEY, rules: SocketRules = QUICK) -> Iterator[FeedSocket]:
+    feed = FeedSocket(url, key, time.monotonic_ns, lambda: None, rules=rules, jitter=lambda: 1.0)
+    feed.start()
+    try:
+        yield feed
+    finally:
+        feed.stop()
+
+
+class BareServer:
+    """A WebSocket server that is a few lines, so that it can break every rule."""
+
+    def __init__(self, behave: Callable[[BareServer, socket.socket], None]) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"ws://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.behave = behave
+        self.over = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._live, args=(connection,), daemon=True).start()
+
+    def _live(self, connection: socket.socket) -> None:
+        head = connection.recv(65_536).decode()
+        key = next(line for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key")).split(": ")[1]
+        digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()
+        connection.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+        )
+        connection.recv(65_536)
+        self.behave(self, connection)
+
+
+def frame(payload: bytes, opcode: int = 1, final: bool = True) -> bytes:
+    size = len(payload)
+    length = (
+        bytes([size]) if size < 126 else b"\x7e" + size.to_bytes(2) if size < 65_536 else b"\x7f" + size.to_bytes(8)
+    )
+    return bytes([opcode | (0x80 if final else 0)]) + length + payload
+
+
+ADMITTED = frame(json.dumps({"type": "auth", "status": "success", "broker": "sandbox"}).encode())
+
+
+@contextmanager
+def bare(behave: Callable[[BareServer, socket.socket], None]) -> Iterator[BareServer]:
+    server = BareServer(behave)
+    try:
+        yield server
+    finally:
+        server.over.set()
+        server.listener.close()
+
+
+def test_simulator_admits_answers_and_a_dropped_connection_comes_back(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as simulator, connecting(simulator.ws) as feed:
+        first = expect(feed, Connected)
+        assert (first.number, feed.connected) == (1, True)
+        assert feed.send({"action": "ping", "timestamp": 5})
+        assert json.loads(expect(feed, Frame).data)["type"] == "pong"
+        feed.reconnect("no ticks")
+        assert expect(feed, Disconnected).reason == "no ticks"
+        assert expect(feed, Connected).number == 2
+        simulator.call("/sim/fault", kind="ws_drop", count=1)
+        assert "lost" in expect(feed, Disconnected).reason
+        assert expect(feed, Connected).number == 3
+
+
+def test_wrong_key_is_refused_with_the_servers_words_and_growing_delays(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as simulator, connecting(simulator.ws, "wrong") as feed:
+        refusals = [expect(feed, Refused) for _ in range(4)]
+        assert refusals[0].code == "AUTHENTICATION_ERROR"
+        assert [round(found.retry_s, 3) for found in refusals] == [0.05, 0.1, 0.2, 0.2]
+        assert not feed.send({"action": "ping"})
+
+
+def test_unreachable_server_is_tried_again_with_growing_delays() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with connecting(f"ws://127.0.0.1:{port}") as feed:
+        losses = [expect(feed, Disconnected) for _ in range(5)]
+    assert "refused" in losses[0].reason
+    assert [round(found.retry_s, 3) for found in losses] == [0.02, 0.04, 0.08, 0.16, 0.2]
+
+
+def test_server_that_never_answers_authentication_is_left() -> None:
+    def behave(server: BareServer, connection: socket.socket) -> None:
+        server.over.wait(10)
+        connection.close()
+
+    with bare(behave) as server, connecting(server.url) as feed:
+        assert "no answer to authenticate" in expect(feed, Disconnected).reason
+
+
+def test_oversized_message_drops_the_connection_before_it_takes_memory() -> None:
+    def behave(server: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED + b"\x81\x7f" + (1 << 40).to_bytes(8) + bytes(3000))
+        server.over.wait(10)
+        connection.close()
+
+    with bare(behave) as server, connecting(server.url, rules=QUICK._replace(max_message=2000)) as feed:
+        expect(feed, Connected)
+        assert expect(feed, Disconnected).reason == "a message of more than 2000 bytes"
+
+
+def test_endless_fragments_drop_the_connection() -> None:
+    def behave(server: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED + frame(b"x" * 100, final=False))
+        for _ in range(50):
+            connection.sendall(frame(b"x" * 100, opcode=0, final=False))
+        server.over.wait(10)
+        connection.close()
+
+    with bare(behave) as server, connecting(server.url, rules=QUICK._replace(max_message=2000)) as feed:
+        expect(feed, Connected)
+        assert "more than 2000 bytes" in expect(feed, Disconnected).reason
+
+
+def test_fragmented_message_arrives_whole_and_bad_utf8_is_passed_on() -> None:
+    def behave(server: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED + frame(b"one ", final=False) + frame(b"two", opcode=0) + frame(b"\xff\xfe"))
+        server.over.wait(10)
+        connection.close()
+
+    with bare(behave) as server, connecting(server.url) as feed:
+        expect(feed, Connected)
+        assert expect(feed, Frame).data == b"one two"
+        assert expect(feed, Frame).data == b"\xff\xfe"
+
+
+def test_nonsense_on_the_wire_is_a_lost_connection() -> None:
+    def behave(_: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED + b"\xf7\x00 what is this")
+        connection.close()
+
+    with bare(behave) as server, connecting(server.url) as feed:
+        expect(feed, Connected)
+        expect(feed, Disconnected)
+        expect(feed, Connected)
+
+
+def test_close_code_of_the_server_is_told() -> None:
+    def behave(_: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED + frame((4401).to_bytes(2) + b"auth timeout", opcode=8))
+        connection.recv(100)
+        connection.close()
+
+    with bare(behave) as server, connecting(server.url) as feed:
+        expect(feed, Connected)
+        assert expect(feed, Disconnected).reason == "closed by the server: 4401 auth timeout"
+
+
+def test_silent_server_is_asked_and_then_left() -> None:
+    asked: list[bytes] = []
+
+    def behave(_: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED)
+        while data := connection.recv(1000):
+            asked.append(data)
+
+    rules = QUICK._replace(ping_after_s=0.5, silent_after_s=2.0)
+    with bare(behave) as server, connecting(server.url, rules=rules) as feed:
+        expect(feed, Connected)
+        assert expect(feed, Disconnected).reason == "nothing heard for 2 s"
+        assert asked
+
+
+def test_stop_ends_the_thread_at_once() -> None:
+    def behave(server: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED)
+        server.over.wait(10)
+        connection.close()
+
+    with bare(behave) as server, connecting(server.url) as feed:
+        expect(feed, Connected)
+        began = time.monotonic()
+        feed.stop()
+        assert time.monotonic() - began < 1.5
+
+
+# order updates
+
+
+def updates_of(url: str, mode: str = "analyze") -> OrderUpdates:
+    return OrderUpdates(url, API_KEY, "main", mode, time.monotonic_ns, lambda: None)
+
+
+def test_order_updates_of_the_simulator_become_reports(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as simulator:
+        updates = updates_of(simulator.ws)
+        updates.start()
+        seen: list[OrderReport] = []
+
+        def taken() -> list[OrderReport]:
+            seen.extend(updates.take())
+            return seen
+
+        eventually(lambda: taken() is seen and updates.connected)
+        _, body = simulator.place()
+        eventually(lambda: [found for found in taken() if found.order.status is BrokerStatus.COMPLETE])
+        assert {found.order.broker_order_id for found in seen} == {body["orderid"]}
+        assert all(found.received_machine_ns > 0 for found in seen)
+        updates.stop()
+
+
+def test_update_that_is_malformed_doubled_or_of_another_mode_is_counted_not_passed() -> None:
+    row: dict[str, Any] = {
+        "type": "order_update", "mode": "analyze", "orderid": "7", "symbol": "SBIN", "exchange": "NSE",
+        "action": "BUY", "quantity": 10, "order_status": "open", "filled_quantity": 0, "product": "MIS",
+    }  # fmt: skip
+    sent = [row, row, row | {"mode": "live"}, row | {"quantity": "x"}, row | {"order_status": "complete"}]
+
+    def behave(server: BareServer, connection: socket.socket) -> None:
+        connection.sendall(ADMITTED)
+        connection.recv(1000)
+        connection.sendall(frame(b'{"type":"subscribe_orders","status":"success"}') + frame(b"not json"))
+        for message in sent:
+            connection.sendall(frame(json.dumps(message).encode()))
+        server.over.wait(10)
+        connection.close()
+
+    with bare(behave) as server:
+        updates = updates_of(server.url)
+        updates.start()
+        seen: list[OrderReport] = []
+        eventually(lambda: seen.extend(updates.take()) or len(seen) == 2)
+        assert [found.order.status for found in seen] == [BrokerStatus.OPEN, BrokerStatus.COMPLETE]
+        assert (updates.connected, updates.malformed, updates.other_mode) == (True, 2, 1)
+        updates.stop()
