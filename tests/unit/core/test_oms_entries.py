@@ -1,0 +1,256 @@
+"""Entries: admitted once, sent in turn and within the budget, withdrawn or denied with a record."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.oms import OmsLimits
+from mytrading.messages.control import ModeCleared, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Side, TradingLevel
+from mytrading.messages.orders import CallOutcome, InstrumentHalted, OrderChanged
+from mytrading.messages.reports import ModeSeen, ReadRequest
+from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    made = OrderBench()
+    made.check_purity = True
+    made.read()
+    return made
+
+
+def events(rows: list[object]) -> list[str]:
+    return [row.event for row in rows if isinstance(row, OrderChanged)]
+
+
+def level(bench: OrderBench, wanted: TradingLevel, generation: int = 1) -> None:
+    bench.step(TradingState(level=wanted, generation=generation, reason="test", at_ns=bench.now))
+
+
+def test_entry_is_sent_at_once(bench: OrderBench) -> None:
+    assert events(bench.enter("e1")) == ["initialized", "submitted"]
+    assert bench.order("e1").attempt == 1
+
+
+def test_entry_waits_for_the_first_order_book() -> None:
+    bench = OrderBench()
+    rows = bench.enter("e1")
+    assert events(rows) == ["initialized"] and any(isinstance(row, ReadRequest) for row in rows)
+    assert "submitted" in events(bench.read())
+
+
+def test_entry_with_a_used_id_is_ignored_for_ever(bench: OrderBench) -> None:
+    bench.enter("e1")
+    assert bench.enter("e1") == []
+    bench.accept()
+    for day in ("2026-11-23", "2026-11-24"):
+        bench.machine.apply(bench.machine.snapshot(day))
+    assert bench.enter("e1") == []
+
+
+def test_entry_of_the_same_key_and_side_waits_for_the_call_that_is_out(bench: OrderBench) -> None:
+    bench.enter("e1")
+    assert events(bench.enter("e2")) == ["initialized"]
+    bench.accept()
+    assert bench.order("e2").state is OrderState.SUBMITTED
+
+
+def test_entry_is_late_only_by_both_clocks(bench: OrderBench) -> None:
+    bench.enter("e1", expires_ns=bench.now - 1, expires_machine_ns=bench.time + SECOND)
+    bench.enter("e2", expires_ns=bench.now - 1, expires_machine_ns=bench.machine.machine_ns - 1)
+    assert bench.order("e1").state is OrderState.SUBMITTED
+    assert bench.order("e2").state is OrderState.EXPIRED
+
+
+def test_entry_expires_while_it_waits(bench: OrderBench) -> None:
+    bench.enter("e1")
+    bench.enter("e2", expires_ns=bench.now + SECOND, expires_machine_ns=bench.time + SECOND)
+    bench.tick(2 * SECOND)
+    assert bench.order("e2").state is OrderState.EXPIRED and not bench.order("e2").attempt
+
+
+def test_budget_holds_in_a_rolling_second(bench: OrderBench) -> None:
+    for number in range(12):
+        bench.enter(f"e{number}", instrument=f"NFO:{number}")
+    assert len(bench.calls) == 8
+    bench.tick(900 * MS)
+    assert len(bench.calls) == 8
+    bench.tick(300 * MS)
+    assert len(bench.calls) == 12
+
+
+def test_budget_survives_a_restart(bench: OrderBench) -> None:
+    for number in range(12):
+        bench.enter(f"e{number}", instrument=f"NFO:{number}")
+    bench.crash()
+    bench.tick(100 * MS)
+    assert bench.calls == []
+    bench.tick(1 * SECOND)
+    assert len(bench.calls) == 4
+
+
+def test_budget_goes_to_exits_first() -> None:
+    bench = OrderBench(OmsLimits(calls_per_second=1))
+    bench.hold("e1")
+    bench.tick(2 * SECOND)
+    bench.enter("e2", instrument="NFO:B")
+    bench.enter("e3", instrument="NFO:C")
+    bench.close("g1")
+    bench.tick(2 * SECOND)
+    assert bench.calls[-1].order.goal == "g1"
+    bench.tick(2 * SECOND)
+    assert bench.calls[-1].order.client_order_id == "e3"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_SENT, Outcome.RATE_LIMITED])
+def test_call_that_was_not_made_is_repeated_with_growing_delay(bench: OrderBench, outcome: Outcome) -> None:
+    bench.enter("e1")
+    bench.tick(2 * SECOND)
+    for wait in (250 * MS, 500 * MS, 1000 * MS):
+        bench.end(bench.calls[0], outcome)
+        bench.tick(wait - 100 * MS)
+        assert bench.calls == [] and bench.order("e1").state is OrderState.INITIALIZED
+        bench.tick(1100 * MS)
+        assert len(bench.calls) == 1
+    assert bench.order("e1").attempt == 4
+
+
+def test_outcome_of_an_earlier_attempt_says_nothing(bench: OrderBench) -> None:
+    bench.enter("e1")
+    first = bench.calls[0]
+    bench.tick(SECOND)
+    bench.end(first, Outcome.NOT_SENT)
+    bench.tick(2 * SECOND)
+    assert bench.order("e1").state is OrderState.SUBMITTED
+    repeated = CallOutcome(
+        client_order_id="e1",
+        account=ACCOUNT,
+        call=Call.PLACE,
+        outcome=Outcome.NOT_SENT,
+        began_machine_ns=first.began,
+        ended_machine_ns=bench.time,
+    )
+    assert bench.step(repeated) == []
+
+
+def test_refused_entry_is_rejected_and_not_repeated(bench: OrderBench) -> None:
+    bench.enter("e1")
+    bench.end(bench.calls[0], Outcome.REFUSED, message="margin")
+    bench.tick(60 * SECOND)
+    assert bench.order("e1").state is OrderState.REJECTED and bench.calls == []
+    assert bench.order("e1").message == "margin"
+
+
+@pytest.mark.parametrize("wanted", [TradingLevel.HALT, TradingLevel.REDUCE])
+def test_halt_ends_unsent_entries_with_a_record(bench: OrderBench, wanted: TradingLevel) -> None:
+    bench.enter("e1")
+    bench.enter("e2")
+    level(bench, wanted)
+    assert bench.order("e2").state is OrderState.CANCELLED
+    bench.enter("e3", instrument="NFO:C")
+    assert bench.order("e3").state is OrderState.DENIED and "HALTED" in bench.order("e3").message
+    level(bench, TradingLevel.NORMAL, 2)
+    bench.enter("e4", instrument="NFO:C")
+    assert bench.order("e4").state is OrderState.SUBMITTED
+
+
+def test_halt_of_an_older_generation_is_ignored(bench: OrderBench) -> None:
+    level(bench, TradingLevel.NORMAL, 5)
+    level(bench, TradingLevel.HALT, 4)
+    bench.enter("e1")
+    assert bench.order("e1").state is OrderState.SUBMITTED
+
+
+def test_halt_never_stops_exits(bench: OrderBench) -> None:
+    bench.hold("e1")
+    level(bench, TradingLevel.HALT)
+    bench.close("g1")
+    assert bench.calls[0].order.goal == "g1"
+
+
+def test_switched_off_strategy_enters_no_more(bench: OrderBench) -> None:
+    bench.step(StrategySwitch(strategy="s1", enabled=False, generation=1, at_ns=bench.now))
+    bench.enter("e1")
+    assert "SWITCHED_OFF" in bench.order("e1").message
+
+
+def test_withdraw_cancels_unsent_out_and_resting_entries(bench: OrderBench) -> None:
+    bench.enter("rests")
+    placed = bench.accept()
+    bench.enter("out")
+    bench.enter("unsent")
+    bench.step(WithdrawRequested(id="w1", reason="down", at_ns=bench.now))
+    assert bench.order("unsent").state is OrderState.CANCELLED
+    assert [call.order.client_order_id for call in bench.calls] == ["out", "rests"]
+    bench.cancel()
+    bench.read()
+    assert bench.order("rests").state is OrderState.CANCELLED and not placed.open
+    bench.end(bench.calls[0], Outcome.NOT_SENT)
+    assert bench.order("out").state is OrderState.CANCELLED
+
+
+def test_opposed_entry_of_another_owner_is_denied(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.enter("e2", strategy="s2", side=Side.SELL)
+    assert bench.order("e2").state is OrderState.DENIED and bench.order("e2").message.startswith("OPPOSED")
+
+
+def test_opposed_entry_to_one_that_is_out_is_denied(bench: OrderBench) -> None:
+    bench.enter("e1")
+    bench.enter("e2", strategy="s2", side=Side.SELL)
+    assert bench.order("e2").message.startswith("OPPOSED")
+
+
+def test_entry_against_ones_own_position_waits_for_its_close(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.enter("e2", side=Side.SELL)
+    assert bench.order("e2").message.startswith("REVERSES")
+    bench.close("g1")
+    bench.enter("e3", side=Side.SELL)
+    assert bench.order("e3").state is OrderState.INITIALIZED
+    exit_order = bench.accept()
+    bench.broker.trade(exit_order, 50, 101.0)
+    bench.report(exit_order)
+    bench.read()
+    assert bench.order("e3").state is OrderState.SUBMITTED
+
+
+def test_wrong_mode_sends_nothing_of_any_purpose_until_cleared(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.enter("e2", instrument="NFO:B")
+    bench.end(bench.calls[0], Outcome.WRONG_MODE, message="analyze")
+    assert bench.order("e2").state is OrderState.UNKNOWN and bench.machine.wrong_mode(ACCOUNT)
+    bench.close("g1")
+    bench.enter("e3", instrument="NFO:C")
+    bench.tick(10 * SECOND)
+    assert bench.calls == [] and "WRONG_MODE" in bench.order("e3").message
+    assert bench.read() == []
+    bench.step(ModeCleared(account=ACCOUNT, at_ns=bench.now))
+    assert [call.order.goal for call in bench.calls] == ["g1"]
+
+
+def test_mode_seen_as_expected_clears_nothing(bench: OrderBench) -> None:
+    bench.step(ModeSeen(account=ACCOUNT, mode="live", expected=False, machine_ns=bench.time))
+    bench.step(ModeSeen(account=ACCOUNT, mode="analyze", expected=True, machine_ns=bench.time))
+    assert bench.machine.wrong_mode(ACCOUNT)
+
+
+def test_illegal_return_to_life_halts_the_instrument_until_resumed(bench: OrderBench) -> None:
+    bench.enter("e1")
+    placed = bench.accept()
+    placed.status = BrokerStatus.CANCELLED
+    bench.report(placed)
+    bench.read()
+    assert bench.order("e1").state is OrderState.CANCELLED
+    placed.status = BrokerStatus.OPEN
+    bench.read()
+    assert bench.order("e1").state is OrderState.CANCELLED
+    rows = bench.read()
+    assert "illegal" in events(rows) and any(isinstance(row, InstrumentHalted) for row in rows)
+    assert bench.order("e1").state is OrderState.ACCEPTED
+    bench.enter("e2")
+    assert "INSTRUMENT_HALTED" in bench.order("e2").message
+    level(bench, TradingLevel.NORMAL, 9)
+    bench.enter("e3")
+    assert bench.order("e3").state is OrderState.SUBMITTED

@@ -1,0 +1,228 @@
+"""Fills and ends: seen by one source, counted by two, in any order and however often."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.messages.enums import BrokerStatus, OrderState, Outcome
+from mytrading.messages.orders import OrderChanged, PositionChanged, TradeClosed
+from mytrading.messages.reports import BrokerTrades, ReadRequest
+from tests.fake_broker import MS, SECOND, OrderBench, Placed
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    made = OrderBench()
+    made.check_purity = True
+    made.read()
+    return made
+
+
+def resting(bench: OrderBench, quantity: int = 50) -> Placed:
+    bench.enter("e1", quantity)
+    placed = bench.accept()
+    bench.tick(1 * SECOND)
+    return placed
+
+
+def test_fill_seen_once_protects_but_does_not_count(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 50, 100.0)
+    rows = bench.report(placed)
+    order, position = bench.order("e1"), bench.position()
+    assert (order.filled_seen, order.filled, order.state) == (50, 0, OrderState.PARTIALLY_FILLED)
+    assert (position.quantity, position.quantity_seen) == (0, 50)
+    assert any(isinstance(row, ReadRequest) for row in rows)
+
+
+def test_fill_confirmed_by_a_second_source_counts(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    bench.read(trades=None)
+    assert bench.order("e1").state is OrderState.FILLED
+    assert (bench.position().quantity, bench.position().average_price) == (50, 100.0)
+
+
+def test_fill_confirmed_by_one_read_of_order_and_trade_book(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 50, 100.0)
+    bench.read()
+    assert bench.position().quantity == 50
+
+
+def test_fill_repeated_or_reordered_counts_once(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 20, 100.0)
+    early = placed.row(True, False)
+    bench.broker.trade(placed, 30, 110.0)
+    for _ in range(2):
+        bench.report(placed)
+        bench.read()
+        bench.report(placed, filled=early.filled, status=BrokerStatus.OPEN)
+    fills = [row.fill_quantity for row in bench.rows if isinstance(row, PositionChanged) and row.fill_quantity]
+    assert fills == [50] and bench.position().average_price == 106.0
+
+
+def test_fill_prices_of_deltas_add_up(bench: OrderBench) -> None:
+    placed = resting(bench)
+    for quantity, price in ((20, 100.0), (30, 110.0)):
+        bench.broker.trade(placed, quantity, price)
+        bench.report(placed)
+        bench.read()
+    fills = [(r.fill_quantity, r.fill_price) for r in bench.rows if isinstance(r, PositionChanged) and r.fill_quantity]
+    assert fills == [(20, 100.0), (30, pytest.approx(110.0))]
+
+
+def test_fill_price_is_corrected_by_the_trade_book(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    bench.read(trades=None)
+    trades = BrokerTrades(broker_order_id=placed.id, instrument="NFO:A", side=placed.side, quantity=50, value=5025.0)
+    bench.read(trades=(trades,))
+    assert bench.position().average_price == pytest.approx(100.5)
+
+
+def test_fill_after_cancel_is_late_reality(bench: OrderBench) -> None:
+    placed = resting(bench)
+    placed.status = BrokerStatus.CANCELLED
+    bench.report(placed)
+    bench.read()
+    assert bench.order("e1").state is OrderState.CANCELLED
+    placed.status = BrokerStatus.OPEN
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    bench.read()
+    assert bench.order("e1").state is OrderState.FILLED and bench.position().quantity == 50
+    assert "order.illegal" not in bench.codes()
+
+
+def test_fill_reported_before_the_outcome_is_learnt_after_it(bench: OrderBench) -> None:
+    bench.enter("e1")
+    call = bench.calls[0]
+    placed = bench.broker.place(call.order, bench.time)
+    bench.broker.trade(placed, 50, 100.0)
+    assert bench.report(placed) == []
+    bench.end(call, Outcome.ACCEPTED, placed.id)
+    bench.read()
+    assert bench.position().quantity == 50
+
+
+def test_fill_of_an_unnamed_quantity_is_confirmed_by_two_trade_books() -> None:
+    bench = OrderBench(names_filled=False)
+    bench.read()
+    placed = resting(bench)
+    bench.broker.trade(placed, 20, 100.0)
+    bench.read()
+    assert bench.order("e1").filled == 0
+    bench.read()
+    assert bench.order("e1").filled == 20 == bench.position().quantity
+
+
+def test_overfill_is_counted_and_halts_the_instrument(bench: OrderBench) -> None:
+    placed = resting(bench)
+    placed.quantity = 60
+    bench.broker.trade(placed, 60, 100.0)
+    bench.report(placed)
+    bench.read()
+    assert bench.position().quantity == 60 and "order.overfilled" in bench.codes()
+    bench.enter("e2")
+    assert "INSTRUMENT_HALTED" in bench.order("e2").message
+
+
+def test_end_seen_once_is_not_believed(bench: OrderBench) -> None:
+    placed = resting(bench)
+    placed.status = BrokerStatus.REJECTED
+    bench.read()
+    assert bench.order("e1").state is OrderState.ACCEPTED
+    placed.status = BrokerStatus.OPEN
+    bench.read()
+    assert bench.order("e1").ending == ""
+
+
+def test_end_seen_in_two_reads_is_believed(bench: OrderBench) -> None:
+    placed = resting(bench)
+    placed.status = BrokerStatus.EXPIRED
+    bench.read()
+    bench.read(trades=None)
+    assert bench.order("e1").state is OrderState.ACCEPTED, "without a trade book nothing ends"
+    bench.read()
+    assert bench.order("e1").state is OrderState.EXPIRED
+
+
+def test_end_told_by_stream_and_one_read_is_believed(bench: OrderBench) -> None:
+    placed = resting(bench)
+    placed.status = BrokerStatus.REJECTED
+    bench.report(placed, message="margin")
+    bench.read(trades=None)
+    assert bench.order("e1").state is OrderState.REJECTED
+
+
+def test_end_read_begun_before_the_news_is_no_second_sighting(bench: OrderBench) -> None:
+    placed = resting(bench)
+    placed.status = BrokerStatus.CANCELLED
+    before = bench.time
+    bench.report(placed)
+    read = bench.broker.books(bench.time)
+    bench.read(read, began_machine_ns=before)
+    assert bench.order("e1").state is OrderState.ACCEPTED
+
+
+def test_end_with_an_unconfirmed_fill_waits(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 20, 100.0)
+    bench.report(placed)
+    placed.status = BrokerStatus.CANCELLED
+    bench.report(placed)
+    row = placed.row(True, False)
+    bench.read(
+        orders=(row.__class__(**{**{f: getattr(row, f) for f in row.__struct_fields__}, "filled": 0}),), trades=()
+    )
+    assert bench.order("e1").state is OrderState.PARTIALLY_FILLED
+    bench.read()
+    assert bench.order("e1").state is OrderState.CANCELLED and bench.order("e1").filled == 20
+
+
+def test_missing_order_is_alarmed_and_never_taken_for_cancelled(bench: OrderBench) -> None:
+    placed = resting(bench)
+    other = bench.broker.place(bench.order("e1"), bench.time)
+    other.instrument = "NFO:Z"
+    bench.broker.orders.pop(placed.id)
+    bench.read()
+    assert "order.missing" not in bench.codes()
+    bench.read()
+    bench.read()
+    assert bench.order("e1").state is OrderState.ACCEPTED
+    assert [a.code for a in bench.alerts].count("order.missing") == 1
+
+
+def test_trade_closed_when_flat(bench: OrderBench) -> None:
+    bench.hold("e1", price=100.0)
+    bench.close("g1")
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 103.0)
+    bench.report(placed)
+    bench.read()
+    (trade,) = [row for row in bench.rows if isinstance(row, TradeClosed)]
+    assert (trade.quantity, trade.entry_price, trade.exit_price, trade.realised) == (50, 100.0, 103.0, 150.0)
+    assert trade.run == "run1"
+
+
+def test_reads_are_not_asked_twice_within_the_spacing(bench: OrderBench) -> None:
+    placed = resting(bench)
+    before = bench.reads_wanted
+    for quantity in (10, 10, 10):
+        bench.broker.trade(placed, quantity, 100.0)
+        bench.report(placed)
+    assert bench.reads_wanted == before + 1
+    bench.tick(600 * MS)
+    bench.tick(600 * MS)
+    assert bench.reads_wanted == before + 2
+
+
+def test_repeated_book_without_news_says_nothing(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.tick(10 * SECOND)
+    bench.read()
+    assert [row for row in bench.read() if isinstance(row, OrderChanged)] == []
