@@ -13,7 +13,7 @@ from typing import Any
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk_rules import Case, Denial, expired, judge
+from mytrading.core.risk_rules import Case, Denial, expired, judge, stale
 from mytrading.core.risk_state import MACHINE_FLOOR_NS, RiskState, Wish
 from mytrading.core.sizing import missing_units, reference_price, side_of, target_units
 from mytrading.core.square_off import SquareOff
@@ -152,12 +152,18 @@ class RiskMachine:
         units = missing_units(target_units(leg.lots, instrument), there, coming) if instrument else leg.lots
         if not units:
             return []
-        if instrument is not None and leg.instrument not in self.state.quotes:
-            late = expired(signal, now, self.state.machine_ns)
-            return [self._too_late(wish, now)] if late else []
+        if instrument is not None and self._quote_may_come(leg.instrument, signal, now):
+            return []
         case = self._case(wish, leg, units, there + coming, now)
         denials = judge(case)
         return [self._denied(wish, leg, denials, now)] if denials else [self._entry(wish, leg, identity, case)]
+
+    def _quote_may_come(self, instrument: str, signal: Signal, now: int) -> bool:
+        """True while a wish is in time and its instrument has no fresh quote: it was asked for, so it is on its way."""
+        quote = self.state.quotes.get(instrument)
+        limit = self.limits.stale_quote_seconds
+        missing = quote is None or stale(quote, now, self.state.machine_ns, limit)
+        return missing and not expired(signal, now, self.state.machine_ns)
 
     def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> PlaceEntry:
         signal = wish.signal
