@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.adapters.openalgo.client import BadServerUrl, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.errors import MaybeSent, NotSent
+from mytrading.adapters.openalgo.errors import MaybeSent, NotSent, ReadFailed
 from mytrading.adapters.openalgo.instruments import fetch_instruments
 from mytrading.adapters.openalgo.venue import OpenAlgoVenue
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
@@ -334,3 +334,49 @@ def test_instruments_of_the_simulator_are_ours(shared_simulator: RunningSimulato
     assert all(found.lot_size > 1 and found.expiry >= today.isoformat() for found in options.instruments)
     index = fetch_instruments(client, "NSE_INDEX", today).instruments[0]
     assert (index.id, index.kind, index.lot_size) == ("NSE_INDEX:NIFTY", InstrumentKind.INDEX, 1)
+
+
+def test_instrument_rows_that_make_no_sense_are_left_out_and_counted() -> None:
+    good = (
+        '{"symbol":"NIFTY30DEC2526000CE","exchange":"NFO","instrumenttype":"CE","expiry":"30-DEC-25","strike":"26000",'
+        '"lotsize":65,"tick_size":0.05,"token":7,"freeze_qty":1800}'
+    )
+    expired = good.replace("30DEC25", "02DEC25").replace("30-DEC-25", "02-DEC-25")
+    rows = [good, expired, good.replace('"lotsize":65', '"lotsize":0'), '{"symbol":"X"}', '"row"',
+            good.replace("30-DEC-25", "soon")]  # fmt: skip
+    body = f'{{"status":"success","data":[{",".join(rows)}]}}'.encode()
+
+    def behave(server: Server, connection: socket.socket, _: int) -> None:
+        server.read_request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with serving(behave) as server:
+        listing = fetch_instruments(client_of(server), "NFO", date(2025, 12, 20))
+        assert server.requests[0].startswith(
+            b"GET /api/v1/instruments?apikey=key&exchange=NFO&format=json HTTP/1.1\r\n"
+        )
+    (option,) = listing.instruments
+    assert (option.id, option.underlying, option.expiry) == ("NFO:NIFTY30DEC2526000CE", "NIFTY", "2025-12-30")
+    assert (option.strike, option.lot_size, option.freeze_qty, option.token) == (26_000.0, 65, 1800, "7")
+    assert listing.bad == 4
+    assert "lot size" in listing.sample
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "kind"),
+    [
+        (b"403 Forbidden", b'{"message":"Invalid openalgo apikey","status":"error"}', "refused"),
+        (b"429 Slow", b'{"message":"50 per 1 second"}', "rate_limited"),
+        (b"500 Oops", b"oops", "server"),
+        (b"200 OK", b"<html>", "malformed"),
+        (b"200 OK", b'{"status":"success"}', "server"),
+    ],
+)
+def test_instruments_that_cannot_be_read_say_what_to_look_at(head: bytes, body: bytes, kind: str) -> None:
+    def behave(server: Server, connection: socket.socket, _: int) -> None:
+        server.read_request(connection)
+        connection.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (head, len(body)) + body)
+
+    with serving(behave) as server, pytest.raises(ReadFailed) as caught:
+        fetch_instruments(client_of(server), "NFO", date(2025, 12, 20))
+    assert caught.value.kind == kind
