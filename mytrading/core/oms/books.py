@@ -10,9 +10,9 @@ from mytrading.core import positions
 from mytrading.core.oms import reality, unknown
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
-from mytrading.core.order import UNRESOLVED
+from mytrading.core.order import TERMINAL, UNRESOLVED
 from mytrading.messages.enums import OrderState, Severity
-from mytrading.messages.orders import ForeignSeen, MismatchSeen, Position, UnmanagedChanged
+from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, Position, UnmanagedChanged
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
@@ -50,15 +50,18 @@ def _missing(draft: Draft, read: BooksRead, shown: set[str]) -> bool:
     for order in list(draft.state.resting_orders(read.account)):
         if order.client_order_id not in shown:
             behind |= reality.on_missing(draft, order, read)
-    if not read.orders:
-        behind |= _known_today(draft, read.account)
+    for order in _known_today(draft, read.account):
+        if not read.orders:
+            behind = True
+        if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
+            behind |= reality.on_hidden(draft, order, read)
     return behind
 
 
-def _known_today(draft: Draft, account: str) -> bool:
-    """True if an order of today is known to stand in the account's book, so that an empty book is no answer."""
-    names = (name for (of, _), name in draft.state.by_broker.items() if of == account)
-    return any(name not in draft.state.carried for name in names)
+def _known_today(draft: Draft, account: str) -> list[Order]:
+    """Orders of today that are known to stand in the account's order book."""
+    names = [name for (of, _), name in draft.state.by_broker.items() if of == account]
+    return [draft.order(name) for name in sorted(names) if name not in draft.state.carried]
 
 
 def _loose_trades(

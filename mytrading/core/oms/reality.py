@@ -90,7 +90,7 @@ def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | 
         behind = contradicts and order.ending != CONTRADICTED
         if contradicts and _contradicted(draft, order, row, read):
             return True
-        if order.ending == ALIVE and not contradicts:
+        if order.ending in (ALIVE, MISSING) and not contradicts:
             fields |= {"ending": "", "evidence": 0}
         _learn(draft, order, row, fields, proven=False)
         return behind or _backward(order, row)
@@ -120,6 +120,24 @@ def on_missing(draft: Draft, order: Order, read: BooksRead) -> bool:
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
         draft.change(order, "missing", evidence=2, message=what)
         draft.alert("order.missing", Severity.CRITICAL, order.client_order_id, what)
+    return False
+
+
+def on_hidden(draft: Draft, order: Order, read: BooksRead) -> bool:
+    """A filled order of today is not in the order book: the read shows the time before it.
+
+    True until the order has been missing for so long that the book must be said to have dropped it.
+    """
+    if order.ending == CONTRADICTED:
+        return False
+    if order.ending != MISSING:
+        draft.change(order, "unseen", ending=MISSING, evidence_machine_ns=read.ended_machine_ns)
+        return True
+    if read.began_machine_ns - order.evidence_machine_ns < draft.limits.slow:
+        return True
+    what = f"filled order {order.broker_order_id} of {order.instrument} is in no order book any more"
+    draft.change(order, "missing", ending=CONTRADICTED, message=what)
+    draft.alert("order.missing", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
     return False
 
 

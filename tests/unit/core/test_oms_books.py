@@ -1,0 +1,263 @@
+"""Positions against the broker's books, recovery after a stop, and the turn of a day."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, OrderChanged, PositionAdjusted, UnmanagedChanged
+from mytrading.messages.reports import BrokerPosition
+from tests.fake_broker import ACCOUNT, MS, NEVER, SECOND, OrderBench
+
+A = ("NFO:A", Product.MIS)
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    made = OrderBench()
+    made.check_purity = True
+    made.hold("e1")
+    made.broker.net[("NFO:OTHER", Product.MIS)] = 0
+    made.tick(10 * SECOND)
+    return made
+
+
+def apart(bench: OrderBench, **fields: object) -> list[object]:
+    rows = list(bench.read(**fields))
+    bench.tick(6 * SECOND)
+    return [*rows, *bench.read(**fields)]
+
+
+def kinds(rows: list[object], kind: type) -> list[object]:
+    return [row for row in rows if isinstance(row, kind)]
+
+
+def test_books_that_agree_say_nothing(bench: OrderBench) -> None:
+    assert apart(bench) == []
+
+
+def test_surplus_is_unmanaged_after_two_reads(bench: OrderBench) -> None:
+    bench.broker.net[A] = 80
+    rows = apart(bench)
+    (unmanaged,) = kinds(rows, UnmanagedChanged)
+    assert isinstance(unmanaged, UnmanagedChanged) and unmanaged.quantity == 30
+    assert bench.position().quantity == 50
+    bench.broker.net[A] = 50
+    apart(bench)
+    assert bench.machine.snapshot("2026-11-23").unmanaged == ()
+
+
+def test_unmanaged_is_not_sold_by_a_goal(bench: OrderBench) -> None:
+    bench.broker.net[A] = 80
+    apart(bench)
+    bench.close("g1")
+    assert bench.calls[0].order.quantity == 50
+
+
+def test_deficit_corrects_the_owners_after_two_reads(bench: OrderBench) -> None:
+    bench.broker.net[A] = 20
+    assert kinds(bench.read(), PositionAdjusted) == []
+    bench.tick(6 * SECOND)
+    (row,) = kinds(bench.read(), PositionAdjusted)
+    assert isinstance(row, PositionAdjusted) and (row.cause, row.quantity) == ("correction", -30)
+    assert bench.position().quantity == 20 and "position.corrected" in bench.codes()
+
+
+def test_deficit_takes_from_the_newest_owner_first(bench: OrderBench) -> None:
+    bench.hold("e2", strategy="s2")
+    bench.tick(10 * SECOND)
+    bench.broker.net[A] = 70
+    apart(bench)
+    assert (bench.position("s1").quantity, bench.position("s2").quantity) == (50, 20)
+
+
+def test_deficit_seen_once_is_cleared_by_an_agreeing_read(bench: OrderBench) -> None:
+    bench.broker.net[A] = 20
+    bench.read()
+    bench.broker.net[A] = 50
+    bench.tick(6 * SECOND)
+    (row,) = kinds(bench.read(), MismatchSeen)
+    assert isinstance(row, MismatchSeen) and row.cleared
+
+
+def test_entries_wait_while_a_mismatch_is_open(bench: OrderBench) -> None:
+    bench.broker.net[A] = 20
+    bench.read()
+    bench.enter("e2")
+    assert bench.order("e2").state is OrderState.INITIALIZED
+    bench.tick(6 * SECOND)
+    bench.read()
+    assert bench.order("e2").state is OrderState.SUBMITTED
+
+
+def test_none_book_says_nothing(bench: OrderBench) -> None:
+    bench.broker.net[A] = 0
+    assert apart(bench, positions=None) == []
+
+
+def test_empty_book_alone_never_corrects(bench: OrderBench) -> None:
+    for _ in range(4):
+        apart(bench, positions=())
+    assert bench.position().quantity == 50
+
+
+def test_empty_book_is_the_second_agreeing_read(bench: OrderBench) -> None:
+    bench.broker.net[A] = 0
+    bench.read()
+    bench.tick(6 * SECOND)
+    bench.read(positions=())
+    assert bench.position().quantity == 0
+
+
+def test_read_begun_before_the_last_event_says_nothing(bench: OrderBench) -> None:
+    began = bench.time - 10 * SECOND - 10 * MS
+    stale = (BrokerPosition(instrument="NFO:A", product=Product.MIS, quantity=0),)
+    assert bench.read(began_machine_ns=began, positions=stale) == []
+
+
+def test_books_are_not_compared_while_something_is_out(bench: OrderBench) -> None:
+    bench.enter("e2")
+    bench.broker.net[A] = 0
+    assert kinds(apart(bench), MismatchSeen) == []
+
+
+def test_read_that_is_behind_is_no_evidence_of_absence(bench: OrderBench) -> None:
+    bench.close("g1")
+    bench.tick(SECOND)
+    before = bench.broker.books(bench.time)
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    bench.read()
+    assert bench.position().quantity == 0
+    for _ in range(2):
+        bench.tick(6 * SECOND)
+        bench.read(before)
+    assert not kinds(bench.rows, UnmanagedChanged), "the old net of 50 is not a surplus"
+
+
+def test_filled_order_dropped_from_the_book_is_alarmed_and_holds_nothing_up(bench: OrderBench) -> None:
+    bench.enter("e2", instrument="NFO:B")
+    bench.accept()
+    del bench.broker.orders["B1"]
+    for _ in range(3):
+        bench.read()
+        bench.tick(16 * SECOND)
+    assert "order.missing" in bench.codes()
+    bench.broker.net[A] = 20
+    apart(bench)
+    assert bench.position().quantity == 20
+
+
+def test_recovery_makes_calls_without_answer_unknown_and_reads(bench: OrderBench) -> None:
+    bench.enter("e2", instrument="NFO:B")
+    rows = bench.crash()
+    assert bench.order("e2").state is OrderState.UNKNOWN
+    assert [type(row).__name__ for row in rows].count("ReadRequest") == 1
+
+
+def test_recovery_repeats_an_unanswered_cancel_but_no_placing(bench: OrderBench) -> None:
+    bench.enter("e2", instrument="NFO:B")
+    bench.accept()
+    bench.close("g1", instrument="NFO:B")
+    bench.crash()
+    bench.tick(2 * SECOND)
+    assert [call.call.value for call in bench.calls] == ["cancel"]
+
+
+def test_replay_gives_the_state_back(bench: OrderBench) -> None:
+    bench.close("g1")
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    bench.read()
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+
+def test_day_opened_carries_everything_that_is_alive(bench: OrderBench) -> None:
+    bench.enter("e2", instrument="NFO:B")
+    bench.accept()
+    bench.close("g1")
+    opened = bench.machine.snapshot("2026-11-23")
+    fresh = OrderMachine(OmsLimits())
+    fresh.apply(opened)
+    assert [order.client_order_id for order in opened.orders] == sorted(["e2", bench.calls[0].order.client_order_id])
+    assert [goal.id for goal in fresh.goals()] == ["g1"]
+    position = fresh.position(ACCOUNT, "NFO:A", Product.MIS, "s1")
+    assert position is not None and position.quantity == 50
+    bench.machine.apply(opened)
+    assert fresh.state_digest() == bench.machine.state_digest()
+
+
+def test_day_opened_counts_realised_from_zero(bench: OrderBench) -> None:
+    bench.close("g1")
+    placed = bench.accept()
+    bench.broker.trade(placed, 20, 110.0)
+    bench.report(placed)
+    bench.read()
+    assert bench.position().realised == pytest.approx(200.0)
+    bench.machine.apply(bench.machine.snapshot("2026-11-23"))
+    assert (bench.position().quantity, bench.position().realised) == (30, 0.0)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_order_of_an_earlier_day_ends_when_two_books_do_not_show_it(bench: OrderBench, answered: bool) -> None:
+    bench.enter("e2", instrument="NFO:B")
+    if answered:
+        bench.accept()
+    else:
+        bench.end(bench.calls[0], Outcome.UNKNOWN)
+    bench.machine.apply(bench.machine.snapshot("2026-11-23"))
+    bench.broker.orders.clear()
+    bench.read()
+    assert bench.order("e2").state is not OrderState.EXPIRED
+    bench.read()
+    assert bench.order("e2").state is OrderState.EXPIRED and "order.overnight" in bench.codes()
+
+
+def test_expire_day_ends_what_is_unsent_or_unknown(bench: OrderBench) -> None:
+    bench.enter("e2", instrument="NFO:B", expires_ns=NEVER)
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    bench.enter("e3", instrument="NFO:B")
+    for row in bench.machine.expire_day(bench.now):
+        bench.machine.apply(row)
+    assert bench.order("e2").state is bench.order("e3").state is OrderState.EXPIRED
+
+
+def test_entry_with_500_orders_in_state_scans_none_of_them() -> None:
+    """The budget is 100 µs; the bound is loose because test machines are busy, and a scan would be far beyond it."""
+    machine = OrderMachine()
+    machine.apply(ForeignSeen(account=ACCOUNT, ids=(), machine_ns=1))
+    for number in range(500):
+        machine.apply(OrderChanged(event="accepted", order=_resting(number), machine_ns=5))
+    bench = OrderBench()
+    bench.machine = machine
+    took = []
+    for number in range(50):
+        bench.time += 2 * SECOND
+        began = time.perf_counter_ns()
+        bench.enter(f"p{number}", instrument=f"NFO:Z{number}")
+        took.append(time.perf_counter_ns() - began)
+        bench.tick(MS)
+    assert len(bench.calls) == 50 and min(took) < 1 * MS
+
+
+def _resting(number: int) -> Order:
+    return Order(
+        client_order_id=f"o{number}",
+        account=ACCOUNT,
+        instrument=f"NFO:Y{number % 50}",
+        product=Product.MIS,
+        strategy="s",
+        run="r",
+        cause="c",
+        purpose=Purpose.ENTRY,
+        side=Side.BUY,
+        quantity=5,
+        order_type=OrderType.LIMIT,
+        state=OrderState.ACCEPTED,
+        created_ns=0,
+        updated_ns=0,
+        broker_order_id=f"b{number}",
+    )

@@ -1,0 +1,342 @@
+"""Orders of unknown fate: adopted, lost, ghosts, and what waits for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.oms import OmsLimits
+from mytrading.messages.enums import OrderState, Outcome, Side
+from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    made = OrderBench()
+    made.check_purity = True
+    made.read()
+    return made
+
+
+def time_out(bench: OrderBench, *, placed: bool) -> OpenCall:
+    """The open call ends without an answer."""
+    call = bench.calls[0]
+    if placed:
+        bench.broker.place(call.order, bench.time)
+    bench.tick(1 * SECOND)
+    bench.end(call, Outcome.UNKNOWN, message="timed out")
+    return call
+
+
+def exit_unknown(bench: OrderBench, *, placed: bool) -> OpenCall:
+    """Hold 50, close, and the exit's call times out."""
+    bench.hold("e1")
+    bench.tick(2 * SECOND)
+    bench.close("g1")
+    return time_out(bench, placed=placed)
+
+
+def test_unknown_entry_is_never_placed_again(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=False)
+    for _ in range(200):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert bench.calls == [] and bench.order("e1").attempt == 1
+
+
+def test_unknown_entry_blocks_its_side_of_the_key(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=True)
+    bench.enter("e2")
+    bench.enter("e3", instrument="NFO:B")
+    assert bench.order("e2").state is OrderState.INITIALIZED
+    assert bench.order("e3").state is OrderState.SUBMITTED
+    bench.read()
+    bench.read()
+    assert bench.order("e2").state is OrderState.SUBMITTED
+
+
+def test_unknown_order_is_adopted_when_two_reads_show_exactly_one(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=True)
+    bench.read()
+    assert (bench.order("e1").state, bench.order("e1").candidate) == (OrderState.UNKNOWN, "B1")
+    bench.read()
+    assert (bench.order("e1").state, bench.order("e1").broker_order_id) == (OrderState.ACCEPTED, "B1")
+
+
+def test_unknown_order_that_filled_is_adopted_with_its_fill(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=True)
+    bench.broker.trade(bench.broker.orders["B1"], 50, 100.0)
+    bench.read()
+    bench.read()
+    bench.read()
+    assert bench.order("e1").state is OrderState.FILLED and bench.position().quantity == 50
+
+
+def test_unknown_order_with_our_id_in_the_tag_is_adopted_at_once() -> None:
+    bench = OrderBench(tags=True)
+    bench.read()
+    bench.enter("e1")
+    time_out(bench, placed=True)
+    bench.read()
+    assert bench.order("e1").broker_order_id == "B1"
+
+
+def test_unknown_order_is_not_an_order_known_before_the_call(bench: OrderBench) -> None:
+    bench.enter("e1")
+    foreign = bench.broker.place(bench.order("e1"), bench.time)
+    bench.end(bench.calls[0], Outcome.REFUSED)
+    bench.read()
+    bench.enter("e2")
+    time_out(bench, placed=False)
+    for _ in range(3):
+        bench.read()
+    assert bench.order("e2").state is OrderState.UNKNOWN and not bench.order("e2").candidate
+    assert foreign.id not in {order.broker_order_id for order in bench.machine.orders()}
+
+
+@pytest.mark.parametrize("change", [{"quantity": 49}, {"side": Side.SELL}, {"instrument": "NFO:Z"}])
+def test_unknown_order_is_not_one_that_differs_in_a_hard_fact(bench: OrderBench, change: dict[str, object]) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=True)
+    for name, value in change.items():
+        setattr(bench.broker.orders["B1"], name, value)
+    bench.read()
+    bench.read()
+    assert bench.order("e1").state is OrderState.UNKNOWN and not bench.order("e1").broker_order_id
+
+
+def test_unknown_order_with_several_candidates_waits_for_a_person(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=True)
+    bench.broker.place(bench.order("e1"), bench.time)
+    for _ in range(4):
+        bench.read()
+    assert bench.order("e1").state is OrderState.UNKNOWN
+    assert [alert.code for alert in bench.alerts].count("order.ambiguous") == 1
+
+
+def test_candidate_that_vanishes_is_dropped(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=True)
+    bench.read()
+    gone = bench.broker.orders.pop("B1")
+    gone.instrument = "NFO:Z"
+    bench.broker.orders["B9"] = gone
+    bench.read()
+    assert bench.order("e1").candidate == ""
+
+
+def test_unknown_entry_is_lost_after_the_window_and_two_reads(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=False)
+    bench.read()
+    bench.read()
+    bench.tick(129 * SECOND)
+    bench.read()
+    assert bench.order("e1").state is OrderState.UNKNOWN
+    bench.tick(2 * SECOND)
+    bench.read(orders=None)
+    assert bench.order("e1").state is OrderState.UNKNOWN, "a failed read is no evidence"
+    bench.read()
+    assert bench.order("e1").state is OrderState.LOST and "order.lost" in bench.codes()
+
+
+def test_lost_entry_keeps_its_reservation_until_the_session_ends(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=False)
+    bench.read()
+    bench.tick(140 * SECOND)
+    bench.read()
+    bench.enter("e2")
+    assert bench.order("e2").message.startswith("RESERVED")
+    for row in bench.machine.expire_day(bench.now):
+        bench.machine.apply(row)
+    bench.enter("e3")
+    assert bench.order("e3").state is OrderState.SUBMITTED
+
+
+def lost(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=False)
+    bench.read()
+    bench.tick(140 * SECOND)
+    bench.read()
+    assert bench.order("e1").state is OrderState.LOST
+
+
+def test_lost_entry_that_appears_resting_is_cancelled(bench: OrderBench) -> None:
+    lost(bench)
+    bench.broker.place(bench.order("e1"), bench.time)
+    bench.read()
+    assert "order.appeared" in bench.codes()
+    assert bench.calls[0].order.broker_order_id == "B1"
+    bench.cancel()
+    bench.read()
+    assert bench.order("e1").state is OrderState.CANCELLED
+
+
+def test_lost_entry_that_appears_filled_is_owned(bench: OrderBench) -> None:
+    lost(bench)
+    placed = bench.broker.place(bench.order("e1"), bench.time)
+    bench.broker.trade(placed, 50, 100.0)
+    bench.read()
+    bench.read()
+    assert bench.position().quantity == 50 and bench.order("e1").state is OrderState.FILLED
+
+
+def test_unknown_exit_alarms_at_once_and_asks_every_second(bench: OrderBench) -> None:
+    exit_unknown(bench, placed=False)
+    assert any(alert.code == "order.unknown" and alert.severity == "critical" for alert in bench.alerts)
+    before = bench.reads_wanted
+    for _ in range(10):
+        bench.tick(1 * SECOND)
+    assert bench.reads_wanted == before + 10
+
+
+def test_unknown_exit_counts_in_the_clamp_of_every_sender(bench: OrderBench) -> None:
+    exit_unknown(bench, placed=True)
+    bench.close("g2")
+    bench.close("g3", reason="flatten")
+    bench.tick(5 * SECOND)
+    assert bench.calls == []
+
+
+def test_ghost_needs_two_clean_reads_15_s_apart(bench: OrderBench) -> None:
+    call = exit_unknown(bench, placed=False)
+    name = call.order.client_order_id
+    bench.read()
+    bench.tick(14 * SECOND)
+    bench.read()
+    assert bench.order(name).state is OrderState.UNKNOWN and bench.calls == []
+    bench.tick(1 * SECOND)
+    bench.read()
+    assert bench.order(name).state is OrderState.GHOST and "order.ghost" in bench.codes()
+    (second,) = bench.calls
+    assert (second.order.goal, second.order.quantity) == ("g1", 50)
+    assert second.order.client_order_id != name
+
+
+@pytest.mark.parametrize("book", ["orders", "trades", "positions"])
+def test_ghost_is_not_declared_without_each_of_the_books(bench: OrderBench, book: str) -> None:
+    call = exit_unknown(bench, placed=False)
+    for _ in range(4):
+        bench.tick(16 * SECOND)
+        bench.read(**{book: None})
+    assert bench.order(call.order.client_order_id).state is OrderState.UNKNOWN
+
+
+@pytest.mark.parametrize("book", ["orders", "positions"])
+def test_ghost_is_not_declared_on_an_empty_book(bench: OrderBench, book: str) -> None:
+    call = exit_unknown(bench, placed=False)
+    for _ in range(4):
+        bench.tick(16 * SECOND)
+        bench.read(**{book: ()})
+    assert bench.order(call.order.client_order_id).state is OrderState.UNKNOWN
+
+
+def test_ghost_is_not_declared_when_the_net_changed(bench: OrderBench) -> None:
+    call = exit_unknown(bench, placed=True)
+    bench.broker.trade(bench.broker.orders["B2"], 50, 100.0)
+    hidden = bench.broker.orders.pop("B2")
+    for _ in range(4):
+        bench.tick(16 * SECOND)
+        bench.read()
+    assert bench.order(call.order.client_order_id).state is OrderState.UNKNOWN and not hidden.open
+    assert "order.ghost" not in bench.codes()
+
+
+def test_ghost_is_not_declared_by_policy_wait() -> None:
+    bench = OrderBench(OmsLimits(unknown_exit="wait"))
+    exit_unknown(bench, placed=False)
+    for _ in range(3):
+        bench.tick(16 * SECOND)
+        bench.read()
+    assert bench.calls == [] and "goal.stuck" in bench.codes()
+
+
+def ghost(bench: OrderBench) -> OpenCall:
+    call = exit_unknown(bench, placed=False)
+    for _ in range(2):
+        bench.tick(16 * SECOND)
+        bench.read()
+    assert bench.order(call.order.client_order_id).state is OrderState.GHOST
+    return call
+
+
+def test_second_unknown_exit_waits_for_a_person(bench: OrderBench) -> None:
+    ghost(bench)
+    second = time_out(bench, placed=False)
+    for _ in range(6):
+        bench.tick(16 * SECOND)
+        bench.read()
+    assert bench.order(second.order.client_order_id).state is OrderState.UNKNOWN
+    assert bench.calls == [] and bench.machine.goals()[0].state == "stuck"
+
+
+def test_ghost_that_appears_is_cancelled_on_sight(bench: OrderBench) -> None:
+    first = ghost(bench)
+    second = bench.accept()
+    bench.broker.place(first.order, bench.time)
+    bench.read()
+    (call,) = bench.calls
+    assert call.order.client_order_id == first.order.client_order_id
+    bench.cancel()
+    bench.broker.trade(second, 50, 100.0)
+    bench.report(second)
+    bench.read()
+    assert bench.machine.goals()[0].state == "done" and bench.position().quantity == 0
+
+
+def test_ghost_that_fills_too_is_flattened_and_alarmed(bench: OrderBench) -> None:
+    first = ghost(bench)
+    second = bench.accept()
+    bench.broker.trade(second, 50, 100.0)
+    bench.report(second)
+    bench.read()
+    late = bench.broker.place(first.order, bench.time)
+    bench.broker.trade(late, 50, 100.0)
+    bench.tick(2 * SECOND)
+    bench.read()
+    bench.read()
+    assert bench.position().quantity == -50 and "position.reversed" in bench.codes()
+    (call,) = bench.calls
+    assert (call.order.side, call.order.quantity) == (Side.BUY, 50)
+    flat = bench.accept()
+    bench.broker.trade(flat, 50, 101.0)
+    bench.report(flat)
+    bench.read()
+    assert bench.position().quantity == 0 and {goal.state for goal in bench.machine.goals()} == {"done"}
+
+
+def test_late_answer_of_a_call_given_up_binds_its_order(bench: OrderBench) -> None:
+    bench.enter("e1")
+    call = bench.calls[0]
+    bench.tick(181 * SECOND)
+    assert bench.order("e1").state is OrderState.UNKNOWN
+    placed = bench.broker.place(call.order, bench.time)
+    bench.end(call, Outcome.ACCEPTED, placed.id)
+    assert (bench.order("e1").state, bench.order("e1").broker_order_id) == (OrderState.ACCEPTED, placed.id)
+
+
+def test_broker_id_of_another_order_is_not_taken(bench: OrderBench) -> None:
+    bench.enter("e1")
+    first = bench.accept()
+    bench.tick(100 * MS)
+    bench.enter("e2")
+    bench.end(bench.calls[0], Outcome.ACCEPTED, first.id)
+    assert bench.order("e2").state is OrderState.UNKNOWN and "order.illegal" in bench.codes()
+
+
+def test_parked_order_is_adopted_when_a_person_lets_it_go(bench: OrderBench) -> None:
+    bench.enter("e1")
+    bench.end(bench.calls[0], Outcome.PARKED)
+    assert bench.order("e1").state is OrderState.PARKED and "order.parked" in bench.codes()
+    bench.tick(300 * SECOND)
+    bench.read()
+    bench.broker.place(bench.order("e1"), bench.time)
+    bench.read()
+    bench.read()
+    assert bench.order("e1").state is OrderState.ACCEPTED
