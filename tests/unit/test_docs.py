@@ -1,0 +1,53 @@
+"""The documents agree with the code: the stream table, the commands, the programs of supervisord.conf."""
+
+from __future__ import annotations
+
+import configparser
+import re
+
+from mytrading.cli.main import app
+from mytrading.messages.streams import ALL, STREAMS, Stream
+from mytrading.runtime.supervision import PROGRAMS
+from tests.support import ROOT
+
+
+def stream_row(stream: Stream) -> str:
+    """The line of docs/architecture.md that describes a stream."""
+    names = ", ".join
+    writers = "every daemon" if stream.writers == ALL else names(stream.writers)
+    pattern = stream.pattern.value.replace("_", "-")
+    return f"| `{stream.name}` | {writers} | {names(stream.readers)} | {pattern} | {stream.delivery.value} |"
+
+
+def test_architecture_stream_table_equals_the_code() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    written = [line for line in text.splitlines() if line.startswith("| `")]
+    assert written == [stream_row(stream) for stream in STREAMS.values()]
+
+
+def test_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [str(info.name or getattr(info.callback, "__name__", "")) for info in app.registered_commands]
+    groups = [str(group.name) for group in app.registered_groups]
+    missing = [name for name in (*commands, *groups) if f"`{name}" not in text and f"mytrading {name}" not in text]
+    assert missing == []
+
+
+def test_supervisord_conf_has_exactly_the_known_programs_in_order() -> None:
+    parser = configparser.RawConfigParser()
+    parser.read(ROOT / "supervisord.conf", encoding="utf-8")
+    programs = {
+        name.removeprefix("program:"): parser[name] for name in parser.sections() if name.startswith("program:")
+    }
+    assert tuple(sorted(programs, key=lambda name: int(programs[name]["priority"]))) == PROGRAMS
+    assert set(PROGRAMS) == {"simulator", *ALL}
+    assert all(programs[name]["exitcodes"] == "0,78" for name in PROGRAMS)
+    assert all(int(programs[name]["stopwaitsecs"]) >= 5 for name in PROGRAMS)
+
+
+def test_lock_file_pins_hashes_and_names_no_address() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|file:/|--(index|extra|find)|(^|\s)/", text)
+    pins = re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, flags=re.MULTILINE)
+    assert len(pins) == len(set(pins)) > 50
+    assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", text, flags=re.MULTILINE)) >= len(pins)
