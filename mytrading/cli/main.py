@@ -1,6 +1,6 @@
-"""The entry point: `mytrading …` and `python main.py …`.
+"""The entry point: `mytrading …` and `python main.py …`; turns failures into exit codes.
 
-The one rule: `mytrading --help` and `version` answer within 0.4 s, so modules of commands load only typer at their top.
+The one rule: nothing loads at the top, and `version` never reaches typer, which loads pydantic for any command it runs.
 """
 
 from __future__ import annotations
@@ -9,33 +9,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-import typer
-
-from mytrading.cli import books, configuration, control, journal, logs, running, tools
-from mytrading.cli.output import ERROR, OK, Failure
-
-app = typer.Typer(
-    name="mytrading",
-    help="A self-hosted trading stack for Indian markets over OpenAlgo.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-running.add_to(app)
-logs.add_to(app)
-books.add_to(app)
-control.add_to(app)
-app.add_typer(configuration.app, name="config")
-app.add_typer(journal.app, name="journal")
-tools.add_to(app)
-
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (`sys.argv` by default) and exit with its code: 0, or as in `cli.output`."""
-    sys.exit(_code(arguments))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["version"], ["--version"]):
+        from mytrading import __version__
+
+        print(f"mytrading {__version__}")
+        sys.exit(0)
+    sys.exit(_code(given))
 
 
-def _code(arguments: Sequence[str] | None) -> int:
+def _code(arguments: Sequence[str]) -> int:
+    from mytrading.cli.app import app
+    from mytrading.cli.output import ERROR, OK, Failure
+
     try:
         app(args=arguments, prog_name="mytrading")
         return OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 
-from mytrading.cli.main import app
+from mytrading.cli.app import app
 from mytrading.messages.streams import ALL, STREAMS, Stream
 from mytrading.runtime.supervision import PROGRAMS
 from tests.support import ROOT

@@ -1,0 +1,25 @@
+"""The typer application: every command, registered from its group's file.
+
+The one rule: `mytrading --help` answers within 0.4 s, so modules of commands load only typer at their top.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from mytrading.cli import books, configuration, control, journal, logs, running, tools
+
+app = typer.Typer(
+    name="mytrading",
+    help="A self-hosted trading stack for Indian markets over OpenAlgo.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+running.add_to(app)
+logs.add_to(app)
+books.add_to(app)
+control.add_to(app)
+app.add_typer(configuration.app, name="config")
+app.add_typer(journal.app, name="journal")
+tools.add_to(app)

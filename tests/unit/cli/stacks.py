@@ -1,0 +1,22 @@
+"""Run files for tests of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from mytrading.config import build_run_config, load_settings
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.endpoints import runtime_dir
+from tests.support import ROOT
+
+
+def run_config(folder: Path, replay: str = "") -> RunConfig:
+    """What `up --simulator` would run with, its state in `folder`/state, its logs in `folder`/logs."""
+    overrides = {"simulator.replay": replay} if replay else {}
+    settings = load_settings(ROOT, "replay" if replay else "paper", {}, overrides)
+    state = folder / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    config = build_run_config(settings, ROOT, state, runtime_dir(state))
+    return msgspec.structs.replace(config, log_dir=str(folder / "logs"))

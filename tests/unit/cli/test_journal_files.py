@@ -1,0 +1,112 @@
+"""Reading journals from the command line: verify, trace, export, on files that a real `Journal` wrote."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from mytrading.cli.journal_files import decoded, export, traced, verify
+from mytrading.messages.codec import encode_body
+from mytrading.messages.control import WithdrawRequested
+from mytrading.messages.enums import Action
+from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.signals import Signal
+from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
+from tests.unit.cli.stacks import run_config
+
+DAY = "2026-11-23"
+
+
+def signal(identity: str) -> bytes:
+    return encode_body(
+        Signal(
+            id=identity,
+            strategy="S",
+            watch="NSE_INDEX:NIFTY",
+            action=Action.BUY,
+            created_ns=1,
+            expires_ns=2,
+            expires_machine_ns=3,
+        )
+    )
+
+
+def write_pair(config: RunConfig) -> None:
+    """The engine writes two signals, risk reads both."""
+    engine = Journal(config.journal_dir("engine"), "engine", DAY)
+    risk = Journal(config.journal_dir("risk"), "risk", DAY)
+    for number, name in enumerate(("first", "second"), start=1):
+        row = engine.append([Entry(OUTPUT, "signals", signal(name))], number, number)[0]
+        risk.append([Entry(INPUT, "signals", row.body, "engine", row.epoch, row.stream_seq, row.hash)], number, 10)
+    engine.close()
+    risk.close()
+
+
+def journal_file(config: RunConfig, daemon: str) -> Path:
+    return config.journal_dir(daemon) / f"{DAY}.sqlite"
+
+
+def problems(config: RunConfig) -> list[str]:
+    return [finding.problem for finding in verify(config) if finding.problem]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RunConfig:
+    found = run_config(tmp_path)
+    write_pair(found)
+    return found
+
+
+def test_verify_whole_journals_finds_nothing(config: RunConfig) -> None:
+    assert problems(config) == []
+    assert {(finding.daemon, finding.rows) for finding in verify(config)} == {("engine", 2), ("risk", 2)}
+
+
+def test_verify_changed_row_names_file_and_row(config: RunConfig) -> None:
+    with sqlite3.connect(journal_file(config, "engine")) as database:
+        database.execute("UPDATE rows SET body = ? WHERE seq = 2", (signal("forged"),))
+    (problem, *_) = problems(config)
+    assert "row 2" in problem
+    assert str(journal_file(config, "engine")) in problem
+
+
+def test_verify_lost_tail_of_writer_names_reader_row(config: RunConfig) -> None:
+    with sqlite3.connect(journal_file(config, "engine")) as database:
+        database.execute("DELETE FROM rows WHERE seq = 2")
+    (problem,) = problems(config)
+    assert "engine/signals 2" in problem
+    assert "lost" in problem
+
+
+def test_verify_unreadable_body_is_a_problem(config: RunConfig) -> None:
+    journal = Journal(config.journal_dir("gateway"), "gateway", DAY)
+    journal.append([Entry(OUTPUT, "control", b"\xc1not a message")], 1, 1)
+    journal.close()
+    (problem,) = problems(config)
+    assert "cannot be read" in problem
+
+
+def test_traced_follows_ids_from_row_to_row_in_machine_time(config: RunConfig) -> None:
+    gateway = Journal(config.journal_dir("gateway"), "gateway", DAY)
+    gateway.append([Entry(OUTPUT, "control", encode_body(WithdrawRequested(id="x", reason="", at_ns=1)))], 1, 1)
+    gateway.close()
+    rows = traced(list(decoded(config)), "second")
+    assert [(entry.daemon, entry.body["id"]) for entry in rows] == [("engine", "second"), ("risk", "second")]
+
+
+def test_export_writes_every_row_readable_by_duckdb(config: RunConfig, tmp_path: Path) -> None:
+    target = tmp_path / "it's.parquet"
+    assert export(decoded(config), target) == 4
+    rows = duckdb.connect().execute(
+        "SELECT daemon, kind, type, json_extract_string(body, '$.id') FROM read_parquet(?) ORDER BY daemon, seq",
+        [str(target)],
+    )
+    assert rows.fetchall() == [
+        ("engine", "output", "signal", "first"),
+        ("engine", "output", "signal", "second"),
+        ("risk", "input", "signal", "first"),
+        ("risk", "input", "signal", "second"),
+    ]

@@ -1,0 +1,108 @@
+"""Tables, times and log lines as people read them, and what the command line loads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mytrading.cli.logs import new_lines, render, tail
+from mytrading.cli.output import clock_time, print_rows
+from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
+from tests.support import ROOT
+from tests.unit.cli.stacks import run_config
+
+
+def test_print_rows_aligns_columns_and_shows_indian_time(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"at_ns": 1795406969415886980, "price": 32.9, "note": None}]
+    print_rows(rows, ("at_ns", "price", "note"), False, "none")
+    assert capsys.readouterr().out.splitlines() == ["at                   price  note", "2026-11-23 09:39:29  32.90  –"]
+
+
+def test_print_rows_without_rows_says_so_or_prints_an_empty_list(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows([], ("a",), False, "no orders")
+    print_rows([], ("a",), True, "no orders")
+    assert capsys.readouterr().out == "no orders\n[]\n"
+
+
+def test_clock_time_is_indian_whatever_the_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    assert clock_time(0, "%Y-%m-%d %H:%M") == "1970-01-01 05:30"
+
+
+def test_render_structured_line_shows_time_component_event_and_fields() -> None:
+    line = json.dumps(
+        {"time": "2026-11-21T08:30:25.155028+05:30", "level": "info", "component": "risk", "event": "a.b", "n": 1}
+    )
+    assert render(line) == "08:30:25.155 info     risk       a.b n=1"
+    assert render("Traceback") == "Traceback"
+
+
+def test_new_lines_gives_whole_lines_only_and_goes_on_after_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "main.log"
+    path.write_text("old\n")
+    lines = new_lines(path)
+    assert next(lines) is None
+    with path.open("a") as file:
+        file.write("one\ntw")
+    assert [next(lines), next(lines)] == ["one", None]
+    path.rename(tmp_path / "main.log.1")
+    path.write_text("three\n")
+    assert [next(lines), next(lines)] == ["three", None]
+
+
+def test_tail_of_a_missing_file_is_empty(tmp_path: Path) -> None:
+    assert tail(tmp_path / "none.log") == []
+
+
+def test_ops_without_a_gateway_times_out_naming_the_verb(tmp_path: Path) -> None:
+    with Ops(run_config(tmp_path)) as ops, pytest.raises(OpsTimedOut, match="'status'"):
+        ops.ask("status", timeout_s=0.05)
+    assert not issubclass(OpsTimedOut, OpsRefused)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["version"]])
+def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys, mytrading.cli.main as main\n"
+        f"try:\n    main.run({arguments!r})\nexcept SystemExit as end:\n    assert end.code == 0, end.code\n"
+        "heavy = {'pandas', 'numpy', 'numba', 'pydantic', 'rich', 'zmq', 'duckdb', 'openalgo', 'structlog', 'psutil'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, timeout=60)
+
+
+def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line with an environment of its own."""
+    keep = {"PATH": "/usr/bin:/bin", "MYTRADING_HOME": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "mytrading.cli.main", *arguments],
+        env={**keep, **environment}, cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "word"),
+    [
+        (["statu"], {}, 2, "status"),
+        (["up", "--for", "x"], {}, 2, "--for"),
+        (["up", "--speed", "5"], {}, 2, "--simulator"),
+        (["up", "--replay", "/no/such/file"], {}, 2, "/no/such/file"),
+        (["status"], {}, 3, "up"),
+        (["down"], {}, 3, "up"),
+        (["up"], {}, 4, "OPENALGO_API_KEY"),
+        (["up"], {"TRADING_MODE": "live", "OPENALGO_API_KEY": "k"}, 4, "TRADING_MODE"),
+        (["up", "--simulator"], {"MAX_POSITION_SIZE": "-5"}, 4, "MAX_POSITION_SIZE"),
+        (["config", "check"], {"OPENALGO_API_KEY": "k", "LOG_LEVEL": "LOUD"}, 4, "LOG_LEVEL"),
+        (["config", "check", "--profile", "paper"], {}, 0, ""),
+    ],
+)
+def test_cli_failure_exits_with_its_code_and_says_why(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, word: str
+) -> None:
+    home = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
+    done = cli(*arguments, **home, **environment)
+    assert (done.returncode, word in done.stderr) == (code, True), done.stderr

@@ -1,0 +1,138 @@
+"""From the options of `up` to a stack that can start."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from pathlib import Path
+
+import pytest
+
+from mytrading.cli.output import Failure
+from mytrading.cli.start import HOLD_NS, Wanted, first_moment, prepare, set_clock
+from mytrading.core.calendar import day_of, to_ns
+from mytrading.messages.enums import Mode
+from mytrading.messages.runconfig import RUN_FILE, VenueKind, write_run_config
+from mytrading.orchestrator import NotRunning, TradingOrchestrator, free_port, with_ports
+from mytrading.runtime.clock import MarketClock, machine_now
+from tests.support import ROOT
+from tests.unit.cli.stacks import run_config
+
+TICKS = ROOT / "tests" / "data" / "ticks-2024-03-13.csv.gz"
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("MYTRADING_STATE_DIR", raising=False)
+    monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
+
+
+def test_set_clock_new_market_begins_at_an_open_and_stands_until_the_hold_is_over(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    assert set_clock(config).startswith("begins at")
+    clock = MarketClock.load(config.clock_path)
+    start = clock.segments[-1].market_ns
+    assert start == first_moment(config)
+    assert clock.now() == start
+    assert clock.at(machine_now() + HOLD_NS + 1_000_000_000) > start
+
+
+def test_set_clock_again_continues_where_the_market_was_last_seen(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    set_clock(config)
+    running = MarketClock.load(config.clock_path)
+    running.append_segment(running.now() + 3_600_000_000_000, 60.0)
+    running.mark_seen()
+    seen = running.resume_point()
+    assert set_clock(config).startswith("continues at")
+    assert MarketClock.load(config.clock_path).now() == seen
+
+
+def test_set_clock_at_a_server_removes_the_clock(tmp_path: Path) -> None:
+    import msgspec
+
+    config = run_config(tmp_path)
+    set_clock(config)
+    rules = msgspec.structs.replace(config.simulator, embedded=False)
+    set_clock(msgspec.structs.replace(config, simulator=rules))
+    assert not config.clock_path.exists()
+
+
+def test_first_moment_of_a_replay_is_a_minute_before_its_open(tmp_path: Path) -> None:
+    start = first_moment(run_config(tmp_path, str(TICKS)))
+    assert day_of(start) == date(2024, 3, 13)
+    assert to_ns(date(2024, 3, 13), time(9, 0)) <= start < to_ns(date(2024, 3, 13), time(9, 15))
+
+
+def test_prepare_simulator_ignores_server_and_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENALGO_API_KEY", "secret")
+    monkeypatch.setenv("OPENALGO_API_HOST", "http://example.invalid")
+    monkeypatch.setenv("TRADING_MODE", "live")
+    config = prepare(Wanted(simulator=True)).config
+    assert config.mode is Mode.PAPER
+    assert config.venue.api_key != "secret"
+    assert "example" not in config.venue.rest_url
+
+
+def test_prepare_dry_run_keeps_a_state_of_its_own() -> None:
+    config = prepare(Wanted(simulator=True, dry_run=True)).config
+    assert config.venue.kind is VenueKind.DRY_RUN
+    assert config.state.name == "paper-dry-run"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [
+        (Wanted(replay=Path("no-such-file.csv")), "no-such-file.csv"),
+        (Wanted(simulator=True, speed=-1), "--speed"),
+        (Wanted(simulator=True, log_level="LOUD"), "LOUD"),
+        (Wanted(profile="paper"), "--profile"),
+    ],
+)
+def test_prepare_unusable_option_exits_2_naming_it(wanted: Wanted, word: str) -> None:
+    with pytest.raises(Failure) as caught:
+        prepare(wanted)
+    assert caught.value.code == 2
+    assert word in str(caught.value)
+
+
+def test_prepare_fresh_at_a_server_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENALGO_API_KEY", "key")
+    with pytest.raises(Failure) as caught:
+        prepare(Wanted(fresh=True))
+    assert "--fresh" in str(caught.value)
+
+
+def test_with_ports_names_two_different_free_ports(tmp_path: Path) -> None:
+    config = with_ports(run_config(tmp_path))
+    rules = config.simulator
+    assert rules.rest_port != rules.ws_port
+    assert config.venue.rest_url == f"http://127.0.0.1:{rules.rest_port}"
+    assert config.venue.ws_url == f"ws://127.0.0.1:{rules.ws_port}"
+    assert with_ports(config) == config
+    assert free_port() not in (rules.rest_port, rules.ws_port)
+
+
+def test_forget_empties_only_a_folder_that_a_stack_was_started_from(tmp_path: Path) -> None:
+    stack = TradingOrchestrator(run_config(tmp_path))
+    other = stack.config.state / "mine.txt"
+    other.write_text("keep")
+    stack.forget()
+    assert other.exists()
+    write_run_config(stack.config.state / RUN_FILE, stack.config)
+    stack.config.journal_dir("risk").mkdir(parents=True)
+    stack.forget()
+    assert not list(stack.config.state.iterdir())
+
+
+def test_find_without_any_stack_says_how_to_start_one() -> None:
+    with pytest.raises(NotRunning, match="up --simulator"):
+        TradingOrchestrator.find()
+
+
+def test_find_names_the_latest_started_stack() -> None:
+    for profile in ("default", "paper"):
+        stack = prepare(Wanted(simulator=True))
+        config = stack.config
+        write_run_config(config.state.with_name(profile) / RUN_FILE, config)
+    assert TradingOrchestrator.find().config.profile == "paper"
