@@ -1,0 +1,184 @@
+"""A real stack for tests: its own state folder, the real command line, and the comparison of everybody's books."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from mytrading.messages.runconfig import RunConfig, decode_run_config
+from mytrading.runtime.lock import holder
+from mytrading.runtime.tail import JournalTail
+from tests.support import ROOT, eventually
+
+COMMAND = str(Path(sys.executable).with_name("mytrading"))
+ENDED = {"FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED"}
+
+
+class Stack:
+    """Starts and stops a stack in `folder`, and asks it through the command line."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.state = folder / "state"
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("MYTRADING_", "OPENALGO_"))},
+            "MYTRADING_HOME": str(ROOT),
+            "MYTRADING_STATE_DIR": str(self.state),
+            "MYTRADING_LOG_DIR": str(folder / "logs"),
+            **environment,
+        }
+
+    def run(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """One command, to its end."""
+        return subprocess.run(
+            [COMMAND, *arguments], env=self.environment, capture_output=True, text=True, timeout=seconds, cwd=ROOT
+        )
+
+    def ask(self, *arguments: str) -> Any:
+        """The JSON that a command prints; fails with its errors."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, f"{arguments}: exit {done.returncode}: {done.stderr}"
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    def up(self, *arguments: str) -> None:
+        """Start, detached, and wait until ready."""
+        done = self.run("up", "--detach", *arguments)
+        assert done.returncode == 0, f"up {arguments}: exit {done.returncode}: {done.stderr}\n{self.log()}"
+
+    def down(self) -> subprocess.CompletedProcess[str]:
+        """Stop; nothing of the stack is left afterwards."""
+        return self.run("down")
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if (self.state / "run.msgpack").exists():
+            self.down()
+
+    @property
+    def config(self) -> RunConfig:
+        """What the stack was started with."""
+        return decode_run_config(self.state / "run.msgpack")
+
+    def log(self) -> str:
+        """The end of the main log, for a failure's message."""
+        path = Path(self.environment["MYTRADING_LOG_DIR"]) / "main.log"
+        return "\n".join(path.read_text().splitlines()[-40:]) if path.exists() else "no log"
+
+    def pid(self, name: str) -> int:
+        """The pid that holds a daemon's (or supervisord's) lock; 0 if nobody does."""
+        return int(holder(self.config.lock_dir / f"{name}.lock") or 0)
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Signal a process of this stack by its pid; returns the pid."""
+        pid = eventually(lambda: self.pid(name), 20)
+        os.kill(pid, number)
+        return pid
+
+    def beat(self, name: str) -> dict[str, Any]:
+        """A daemon's row in `status`."""
+        rows = {row["daemon"]: row for row in self.ask("status")["daemons"]}
+        found: dict[str, Any] = rows[name]
+        return found
+
+    def market_time(self) -> str:
+        """Market time in India as HH:MM:SS."""
+        seconds = self.ask("status")["market_ns"] // 1_000_000_000 + 19_800
+        return time.strftime("%H:%M:%S", time.gmtime(seconds))
+
+    def is_ready(self) -> bool:
+        """True when every daemon says so and none is silent."""
+        done = self.run("status", "--json")
+        if done.returncode != 0:
+            return False
+        body = json.loads(done.stdout)
+        return all(
+            row["ready"] and row["state"] == "RUNNING" for row in body["daemons"] if row["daemon"] != "simulator"
+        )
+
+    # the exchange's side
+
+    def rest(self, route: str, **fields: Any) -> Any:
+        """`data` of a POST to the stack's simulator."""
+        venue = self.config.venue
+        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
+        request = Request(f"{venue.rest_url}/api/v1/{route}", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=20) as answer:
+            return json.load(answer)["data"]
+
+    def broker_net(self) -> dict[str, int]:
+        """The exchange's net units by instrument, flat ones left out."""
+        rows = self.rest("positionbook")
+        return {f"{row['exchange']}:{row['symbol']}": int(row["quantity"]) for row in rows if int(row["quantity"])}
+
+    def journaled(self) -> tuple[dict[str, Any], dict[Any, Any]]:
+        """Orders by id and positions by owner, folded from the router's journal alone."""
+        orders: dict[str, Any] = {}
+        positions: dict[Any, Any] = {}
+
+        def fold(_row: object, message: Any) -> None:
+            if type(message).__name__ == "OrderChanged":
+                orders[message.order.client_order_id] = message.order
+            elif type(message).__name__ in ("PositionChanged", "PositionAdjusted"):
+                position = message.position
+                positions[position.instrument, position.product, position.strategy] = position
+
+        tail = JournalTail(self.config.journal_dir("router"), "orders", fold)
+        tail.start(0)
+        tail.close()
+        return orders, positions
+
+    def disagreements(self) -> list[str]:
+        """Everything in which our books, the exchange's books and the journal differ; empty when all agree."""
+        found: list[str] = []
+        orders, positions = self.journaled()
+        ours = Counter[str]()
+        for position in positions.values():
+            ours[position.instrument] += position.quantity
+        if (net := {name: units for name, units in ours.items() if units}) != self.broker_net():
+            found.append(f"positions: journal {net}, exchange {self.broker_net()}")
+        shown = Counter[str]()
+        for row in self.ask("positions"):
+            shown[row["instrument"]] += row["quantity"]
+        if {name: units for name, units in shown.items() if units} != net:
+            found.append(f"positions: journal {net}, shown {dict(shown)}")
+        found += self._order_disagreements(orders)
+        return found
+
+    def _order_disagreements(self, orders: dict[str, Any]) -> list[str]:
+        found: list[str] = []
+        rows = self.rest("orderbook")["orders"]
+        doubled = [tag for tag, count in Counter(row["strategy"] for row in rows).items() if count > 1]
+        if doubled:
+            found.append(f"placed more than once: {doubled}")
+        by_broker = {order.broker_order_id: order for order in orders.values() if order.broker_order_id}
+        for row in rows:
+            order = by_broker.pop(row["orderid"], None)
+            if order is None:
+                found.append(f"order {row['orderid']} of the exchange is nobody's")
+            elif order.filled != int(row["filled_quantity"]):
+                found.append(f"order {row['orderid']}: filled {order.filled} here, {row['filled_quantity']} there")
+        found += [f"order {name} is not at the exchange" for name, order in by_broker.items() if order.filled]
+        found += [
+            f"{o.client_order_id} ended {o.state}" for o in orders.values() if o.state.value in ("UNKNOWN", "LOST")
+        ]
+        traded = Counter[str]()
+        for trade in self.rest("tradebook"):
+            traded[trade["orderid"]] += int(trade["quantity"])
+        ours = {order.broker_order_id: order.filled for order in orders.values() if order.filled}
+        if dict(traded) != ours:
+            found.append(f"trades: journal {ours}, exchange {dict(traded)}")
+        return found
+
+    def is_settled(self) -> bool:
+        """True when no order is on its way."""
+        orders, _ = self.journaled()
+        return all(order.state.value in ENDED for order in orders.values())

@@ -1,0 +1,112 @@
+"""The whole stack, as an operator runs it: real processes under supervisor, the real exchange over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.streams import ALL
+from tests.support import ROOT, eventually
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+
+TICKS = ROOT / "tests" / "data" / "ticks-2024-03-13.csv.gz"
+
+
+def tick_files() -> list[Path]:
+    """The shipped day, and the real ones where `MYTRADING_TEST_DATA` names a folder with them."""
+    folder = os.environ.get("MYTRADING_TEST_DATA")
+    return [TICKS, *(sorted(Path(folder).glob("*ticks*.csv.gz")) if folder else [])]
+
+
+@pytest.mark.parametrize("ticks", tick_files(), ids=lambda path: path.name.split(".")[0])
+def test_replayed_day_ends_with_round_trips_and_equal_books(tmp_path: Path, ticks: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--replay", str(ticks), "--speed", "600")
+        last = eventually(lambda: stack.market_time() >= "15:31" and stack.is_settled(), 90)
+        assert last
+        summary = json.loads(json.dumps(stack.ask("status")))
+        trades = stack.ask("trades")
+        assert len(trades) >= 3, summary
+        assert stack.disagreements() == []
+        assert stack.broker_net() == {}
+        assert stack.run("journal", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("victim", [*ALL, "simulator", "supervisord"])
+def test_killed_process_comes_back_and_books_stay_equal(tmp_path: Path, victim: str) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        eventually(lambda: len(stack.ask("orders")) >= 1, 60)
+        old = stack.kill(victim)
+        new = eventually(lambda: (pid := stack.pid(victim)) not in (0, old) and pid, 30)
+        assert new != old
+        eventually(stack.is_ready, 40)
+        before = len(stack.ask("orders"))
+        eventually(lambda: len(stack.ask("orders")) > before and stack.is_settled(), 90)
+        assert eventually(lambda: not stack.disagreements() or None, 20), stack.disagreements()
+        assert stack.run("journal", "verify").returncode == 0, stack.run("journal", "verify").stdout
+
+
+def test_hung_daemon_is_noticed_and_replaced(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        old = stack.kill("risk", signal.SIGSTOP)
+        eventually(lambda: stack.pid("risk") != old, 9)
+        eventually(stack.is_ready, 30)
+        assert any(alert["code"] == "DAEMON_HUNG" for alert in stack.ask("alerts", "--all"))
+
+
+def test_second_instance_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        again = stack.run("up", "--detach", "--simulator")
+        assert again.returncode == 1
+        assert str(stack.pid("supervisord")) in again.stderr
+
+
+def test_down_leaves_no_process_behind(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        pids = {name: stack.pid(name) for name in (*ALL, "supervisord")}
+        assert all(pids.values())
+        assert stack.down().returncode == 0
+        assert {name: stack.pid(name) for name in pids} == dict.fromkeys(pids, 0)
+        assert stack.run("status").returncode == 3
+
+
+def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        assert stack.run("halt", "looking into it").returncode == 0
+        eventually(lambda: any("HALTED" in text for row in stack.ask("signals") for text in row["denied"]), 60)
+        placed = [row for row in stack.ask("orders") if row["purpose"] == "entry"]
+        assert stack.run("resume").returncode == 0
+        eventually(lambda: len([r for r in stack.ask("orders") if r["purpose"] == "entry"]) > len(placed), 60)
+
+
+def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator", "--dry-run")
+        rows = eventually(lambda: stack.ask("orders"), 60)
+        assert all("would send" in row["message"] for row in rows if row["state"] == "REJECTED")
+        assert any(row["state"] == "REJECTED" for row in eventually(lambda: stack.ask("orders"), 30))
+        assert stack.rest("orderbook")["orders"] == []
+
+
+def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        eventually(lambda: len(stack.ask("orders")) >= 1 and stack.is_settled(), 60)
+        placed = {row["client_order_id"] for row in stack.ask("orders")}
+        stack.down()
+        again = stack.run("up", "--detach", "--simulator")
+        assert again.returncode == 0
+        assert "continues" in again.stderr + again.stdout
+        assert placed <= {row["client_order_id"] for row in stack.ask("orders")}
+        assert eventually(lambda: not stack.disagreements() or None, 30), stack.disagreements()
