@@ -82,10 +82,27 @@ class Trading(RuleBasedStateMachine):
         held = self._holders()[pick % len(self._holders())]
         self.bench.close(self._name("g"), instrument=held.instrument, strategy=held.strategy)
 
+    @precondition(lambda self: self._holders())
+    @rule(
+        pick=PICK, fate=st.sampled_from(["lost", "silent", "late"]), delay=st.integers(1, 100), reads=st.integers(0, 3)
+    )
+    def close_into_the_dark(self, pick: int, fate: str, delay: int, reads: int) -> None:
+        """An exit whose call times out, followed by reads far enough apart to judge it."""
+        self.close(pick)
+        exits = [number for number, call in enumerate(self._placings()) if call.order.purpose.reduces]
+        if exits:
+            self.answer_place(exits[-1], fate, delay)
+        for _ in range(reads):
+            self.bench.tick(16 * SECOND)
+            self.bench.read()
+
     @rule(instrument=INSTRUMENTS, owner=OWNERS)
     def close_anything(self, instrument: str, owner: str) -> None:
         if self.serial % 3 == 0:
             self.bench.close(self._name("g"), instrument=instrument, strategy=owner)
+
+    def _placings(self) -> list[OpenCall]:
+        return [call for call in self.bench.calls if call.call is Call.PLACE]
 
     def _call(self, kind: Call, pick: int) -> OpenCall | None:
         calls = [call for call in self.bench.calls if call.call is kind]
