@@ -72,9 +72,10 @@ class Screen:
         )
 
     def _feed(self, status: dict[str, Any]) -> str:
-        figures: dict[str, float] = next((row for row in status["daemons"] if row["daemon"] == "feed"), {}).get(
-            "figures", {}
-        )
+        figures: dict[str, float] = {}
+        for row in status["daemons"]:
+            if row["daemon"] == "feed":
+                figures = row.get("figures", {})
         self._quotes.append((time.monotonic(), float(figures.get("quotes_in", 0.0))))
         (then, before), (now, count) = self._quotes[0], self._quotes[-1]
         rate = (count - before) / (now - then) if now > then else 0.0

@@ -1,0 +1,157 @@
+"""The command line on a running stack: every command's JSON, and the ways in which `up` ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT, eventually
+from tests.system.stack import COMMAND, Stack
+
+pytestmark = pytest.mark.system
+
+SUMMARY = {"mode", "daemons", "quotes", "bars", "signals", "orders", "positions", "pnl", "latency_ms"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("cli")) as stack:
+        stack.up("--simulator")
+        eventually(lambda: stack.ask("orders"), 40)
+        yield stack
+
+
+@pytest.mark.parametrize("verb", ["orders", "positions", "trades", "signals", "alerts", "strategies"])
+def test_book_as_json_is_a_list_of_objects(running: Stack, verb: str) -> None:
+    rows = running.ask(verb)
+    assert isinstance(rows, list)
+    assert all(isinstance(row, dict) for row in rows)
+
+
+@pytest.mark.parametrize("verb", ["orders", "positions", "trades", "signals", "alerts", "strategies", "status", "perf"])
+def test_table_prints_lines_and_exits_0(running: Stack, verb: str) -> None:
+    done = running.run(verb)
+    assert (done.returncode, bool(done.stdout.strip())) == (0, True), done.stderr
+
+
+def test_status_lists_every_process_with_pid_and_restarts(running: Stack) -> None:
+    rows = {row["daemon"]: row for row in running.ask("status")["daemons"]}
+    assert set(rows) == {"simulator", "feed", "engine", "risk", "router", "reconciler", "gateway", "watchdog"}
+    assert all(row["pid"] == running.pid(name) for name, row in rows.items())
+    assert all(row["restarts"] == 0 for row in rows.values())
+
+
+def test_trace_of_a_signal_reaches_engine_risk_and_router(running: Stack) -> None:
+    order = running.ask("orders")[0]
+    done = running.run("journal", "show", "--trace", order["cause"], "--json", "--limit", "0")
+    daemons = {json.loads(line)["daemon"] for line in done.stdout.splitlines()}
+    assert daemons >= {"engine", "risk", "router"}
+
+
+def test_journal_verify_while_running_finds_nothing(running: Stack) -> None:
+    assert running.ask("journal", "verify")["ok"] is True
+
+
+def test_journal_export_writes_a_parquet_file(running: Stack, tmp_path: Path) -> None:
+    target = tmp_path / "rows.parquet"
+    assert running.run("journal", "export", str(target)).returncode == 0
+    assert target.read_bytes()[:4] == b"PAR1"
+
+
+def test_logs_of_a_process_and_of_trades_have_lines(running: Stack) -> None:
+    assert "order." in running.run("logs", "trade").stdout
+    assert "daemon.started" in running.run("logs", "router", "-n", "500").stdout
+    assert running.run("logs", "nosuch").returncode == 2
+
+
+def test_halt_and_resume_show_in_status(running: Stack) -> None:
+    running.ask("halt", "lunch")
+    assert running.ask("status")["trading"] == {"level": "halt", "reason": "lunch"}
+    running.ask("resume")
+    assert running.ask("status")["trading"]["level"] == "normal"
+
+
+def test_second_up_and_fresh_are_refused_with_the_pid(running: Stack) -> None:
+    for arguments in (("up", "--simulator"), ("up", "--simulator", "--fresh")):
+        done = running.run(*arguments)
+        assert done.returncode == 1
+        assert str(running.pid("supervisord")) in done.stderr
+
+
+def viewer(stack: Stack, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
+    """`up --simulator` in the foreground."""
+    return subprocess.Popen(
+        [COMMAND, "up", "--simulator", *arguments], env=stack.environment, cwd=ROOT, text=True, **streams
+    )
+
+
+def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        done = stack.run("up", "--simulator", "--for", "5", "--json")
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 1
+        body = json.loads(done.stdout)
+        assert set(body) >= SUMMARY
+        assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied"}
+        assert all(set(row) >= {"state", "restarts", "rss_mb", "cpu_s"} for row in body["daemons"].values())
+        assert stack.run("status").returncode == 3
+
+
+def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(lambda: stack.run("status").returncode == 0, 40)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert stack.pid("supervisord") == 0
+
+
+def test_up_hang_up_leaves_the_stack_running(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(lambda: stack.run("status").returncode == 0, 40)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 0
+        assert stack.run("status").returncode == 0
+
+
+def test_up_on_a_terminal_shows_the_processes_and_stops_on_q(tmp_path: Path) -> None:
+    with Stack(tmp_path, TERM="xterm", COLUMNS="140", LINES="45") as stack:
+        ours, theirs = pty.openpty()
+        process = viewer(stack, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        seen = bytearray()
+        eventually(lambda: b"reconciler" in _read(ours, seen) and b"positions" in seen, 60)
+        os.write(ours, b"q")
+        eventually(lambda: _read(ours, seen) is not None and process.poll() is not None, 60)
+        os.close(ours)
+        assert process.returncode == 0
+        assert stack.pid("supervisord") == 0
+
+
+def _read(descriptor: int, seen: bytearray) -> bytearray:
+    try:
+        seen += os.read(descriptor, 65536)
+    except OSError:
+        return seen
+    return seen
+
+
+def test_down_after_supervisor_and_watchdog_died_leaves_nothing(tmp_path: Path) -> None:
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        for name in ("watchdog", "supervisord"):
+            stack.kill(name)
+        stack.run("down")
+        names = ("simulator", "feed", "engine", "risk", "router", "reconciler", "gateway", "watchdog", "supervisord")
+        eventually(lambda: not any(stack.pid(name) for name in names), 20)
+        assert stack.run("status").returncode == 3
