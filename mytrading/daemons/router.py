@@ -14,7 +14,7 @@ from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.messages.codec import Frame
 from mytrading.messages.enums import Call, OrderState, Outcome, Severity
 from mytrading.messages.orders import AccountModeChanged, CallOutcome, Order, OrderChanged, PositionChanged
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.runtime.clock import anchor_dir, machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.lock import InstanceLock
@@ -44,7 +44,8 @@ class TradeManager(MachineDaemon):
     """The router process: commands and reports in, orders and positions out, one worker pool for the account."""
 
     def __init__(self, config: RunConfig) -> None:
-        limits = OmsLimits(calls_per_second=config.rates.orders_per_second)
+        has_books = config.venue.kind is VenueKind.OPENALGO
+        limits = OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books)
         self.orders = OrderMachine(limits)
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()

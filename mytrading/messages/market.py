@@ -8,8 +8,8 @@ import msgspec
 class Quote(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="q"):
     """Last price and best bid and ask of one instrument. What the broker did not supply is None, never invented.
 
-    `market_ns` is market time on receipt by the server or by us, `exchange_ns` the exchange's own time, `received_ns` machine time at which
-    the frame was read from the socket (latency is measured from it).
+    `market_ns` is market time on receipt by the server or by us, `exchange_ns` the exchange's own time, `received_ns`
+    machine time at which the frame was read from the socket (latency is measured from it).
     """
 
     instrument: str

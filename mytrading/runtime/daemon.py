@@ -99,6 +99,7 @@ class Daemon:
         self._wake_handlers: list[Callable[[], None]] = []
         self._durations = metrics.Histogram()
         self._stopping = False
+        self._said_ready = False
         self._exit_code = 0
         self._lag_ms = 0.0
         self._started = machine_now()
@@ -236,9 +237,11 @@ class Daemon:
             self._finish()
         return self._exit_code
 
-    def _follow_clock(self, _machine_ns: int) -> None:
+    def _follow_clock(self, machine_ns: int) -> None:
         if self.clock.refresh():
             self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
+        if self.ready() != self._said_ready:
+            self._beat(machine_ns)
 
     def _turn(self) -> None:
         events = self._poller.poll(self.timers.wait_ms(machine_now()))
@@ -296,11 +299,12 @@ class Daemon:
         memory = self._process.memory_info()
         times = self._process.cpu_times()
         percentiles = self._durations.percentiles((0.5, 0.99))
+        self._said_ready = self.ready()
         beat = Heartbeat(
             daemon=self.name,
             pid=os.getpid(),
             state=self._shown_state(),
-            ready=self.ready(),
+            ready=self._said_ready,
             machine_ns=machine_ns,
             market_ns=self.clock.now(),
             started_machine_ns=self._started,

@@ -39,8 +39,7 @@ class InstanceLock:
                 os.close(descriptor)
                 raise AlreadyRunning(self.path, pid)
             time.sleep(0.05)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(descriptor, f"{os.getpid():<16}".encode(), 0)  # one write: nobody ever reads half a pid
         self._fd = descriptor
 
     def release(self) -> None:

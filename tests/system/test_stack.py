@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.messages.streams import ALL
-from tests.support import ROOT, eventually
+from tests.support import API_KEY, ROOT, eventually, start_simulator
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
@@ -93,10 +93,18 @@ def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:
 def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.up("--simulator", "--dry-run")
-        rows = eventually(lambda: stack.ask("orders"), 60)
-        assert all("would send" in row["message"] for row in rows if row["state"] == "REJECTED")
-        assert any(row["state"] == "REJECTED" for row in eventually(lambda: stack.ask("orders"), 30))
+        rows = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "REJECTED"], 60)
+        assert all("would send" in row["message"] for row in rows)
         assert stack.rest("orderbook")["orders"] == []
+        assert stack.broker_net() == {}
+
+
+def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
+    with Stack(tmp_path, MYTRADING_MIN_FREE_BYTES=str(1 << 60)) as stack:
+        stack.up("--simulator")
+        eventually(lambda: any("DISK_LOW" in text for row in stack.ask("signals") for text in row["denied"]), 60)
+        assert stack.ask("orders") == []
+        assert any(alert["code"] == "DISK_LOW" for alert in stack.ask("alerts"))
 
 
 def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:
@@ -110,3 +118,42 @@ def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:
         assert "continues" in again.stderr + again.stdout
         assert placed <= {row["client_order_id"] for row in stack.ask("orders")}
         assert eventually(lambda: not stack.disagreements() or None, 30), stack.disagreements()
+
+
+@pytest.mark.parametrize(
+    ("key", "toggle", "expected"),
+    [("not-the-key", None, "key"), (API_KEY, False, "mode")],
+    ids=["wrong key", "server in live mode"],
+)
+def test_server_that_must_not_be_traded_at_is_named_and_nothing_is_placed(
+    tmp_path: Path, key: str, toggle: bool | None, expected: str
+) -> None:
+    (tmp_path / "server").mkdir()
+    with start_simulator(tmp_path / "server", speed=60) as server:
+        if toggle is not None:
+            assert server.call("analyzer/toggle", mode=toggle)[0] == 200
+        host, port = server.ws.rsplit("/", 1)[1].split(":")
+        environment = {
+            "OPENALGO_API_KEY": key,
+            "OPENALGO_API_HOST": server.rest,
+            "OPENALGO_WS_HOST": host,
+            "OPENALGO_WS_PORT": port,
+        }
+        with Stack(tmp_path, **environment) as stack:
+            stack.run("up", "--detach", seconds=90)
+            alerts = eventually(lambda: [row for row in stack.ask("alerts") if expected in row["message"].lower()], 30)
+            assert alerts
+            assert stack.ask("orders") == []
+            assert not stack.is_ready()
+
+
+def test_unreachable_server_is_named_and_retried(tmp_path: Path) -> None:
+    environment = {
+        "OPENALGO_API_KEY": "some-key",
+        "OPENALGO_API_HOST": "http://127.0.0.1:9",
+        "OPENALGO_WS_PORT": "9999",
+    }
+    with Stack(tmp_path, **environment) as stack:
+        stack.run("up", "--detach", seconds=90)
+        eventually(lambda: any("cannot connect" in row["message"] for row in stack.ask("alerts")), 30)
+        assert not stack.is_ready()
