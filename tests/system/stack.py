@@ -52,6 +52,15 @@ class Stack:
         done = self.run("up", "--detach", *arguments)
         assert done.returncode == 0, f"up {arguments}: exit {done.returncode}: {done.stderr}\n{self.log()}"
 
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start without waiting for what may never be ready."""
+        nowhere = subprocess.DEVNULL
+        started = subprocess.Popen(
+            [COMMAND, "up", "--detach", *arguments], env=self.environment, cwd=ROOT, stdout=nowhere, stderr=nowhere
+        )
+        eventually(lambda: self.run("status").returncode == 0, 30)
+        return started
+
     def down(self) -> subprocess.CompletedProcess[str]:
         """Stop; nothing of the stack is left afterwards."""
         return self.run("down")

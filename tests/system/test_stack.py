@@ -140,11 +140,13 @@ def test_server_that_must_not_be_traded_at_is_named_and_nothing_is_placed(
             "OPENALGO_WS_PORT": port,
         }
         with Stack(tmp_path, **environment) as stack:
-            stack.run("up", "--detach", seconds=90)
+            starting = stack.begin()
             alerts = eventually(lambda: [row for row in stack.ask("alerts") if expected in row["message"].lower()], 30)
             assert alerts
             assert stack.ask("orders") == []
             assert not stack.is_ready()
+            starting.kill()
+            starting.wait()
 
 
 def test_unreachable_server_is_named_and_retried(tmp_path: Path) -> None:
@@ -154,6 +156,8 @@ def test_unreachable_server_is_named_and_retried(tmp_path: Path) -> None:
         "OPENALGO_WS_PORT": "9999",
     }
     with Stack(tmp_path, **environment) as stack:
-        stack.run("up", "--detach", seconds=90)
+        starting = stack.begin()
         eventually(lambda: any("cannot connect" in row["message"] for row in stack.ask("alerts")), 30)
         assert not stack.is_ready()
+        starting.kill()
+        starting.wait()
