@@ -5,15 +5,17 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.core.order import TERMINAL
 from mytrading.messages.control import TradingState, WithdrawRequested
-from mytrading.messages.enums import Call, OrderState, Outcome, Product, Side, TradingLevel
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Side, TradingLevel
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, UnmanagedChanged
 from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
 
-STALE = 3 * SECOND
+STALE = 8 * SECOND
+BOOKED_LATE = 3 * SECOND
 SIDES = {"NFO:A": Side.BUY, "NFO:B": Side.SELL}
 INSTRUMENTS = st.sampled_from(sorted(SIDES))
 OWNERS = st.sampled_from(["s1", "s2"])
@@ -84,16 +86,20 @@ class Trading(RuleBasedStateMachine):
 
     @precondition(lambda self: self._holders())
     @rule(
-        pick=PICK, fate=st.sampled_from(["lost", "silent", "late"]), delay=st.integers(1, 100), reads=st.integers(0, 3)
+        pick=PICK,
+        fate=st.sampled_from(["lost", "silent", "late"]),
+        delay=st.integers(1, 100),
+        reads=st.integers(0, 3),
+        gap=st.sampled_from([1, 16]),
     )
-    def close_into_the_dark(self, pick: int, fate: str, delay: int, reads: int) -> None:
-        """An exit whose call times out, followed by reads far enough apart to judge it."""
+    def close_into_the_dark(self, pick: int, fate: str, delay: int, reads: int, gap: int) -> None:
+        """An exit whose call times out, followed by reads that lie far enough apart to judge it, or do not."""
         self.close(pick)
         exits = [number for number, call in enumerate(self._placings()) if call.order.purpose.reduces]
         if exits:
             self.answer_place(exits[-1], fate, delay)
         for _ in range(reads):
-            self.bench.tick(16 * SECOND)
+            self.bench.tick(gap * SECOND)
             self.bench.read()
 
     @rule(instrument=INSTRUMENTS, owner=OWNERS)
@@ -133,7 +139,9 @@ class Trading(RuleBasedStateMachine):
         bench, call = self.bench, self._call(Call.PLACE, pick)
         assert call is not None
         if end in ("ok", "filled", "booked late"):
-            placed = bench.broker.place(call.order, bench.time, bench.time + (STALE if end == "booked late" else 0))
+            placed = bench.broker.place(
+                call.order, bench.time, bench.time + (BOOKED_LATE if end == "booked late" else 0)
+            )
             if end == "filled":
                 bench.broker.trade(placed, placed.quantity, 100.0)
                 bench.report(placed)
@@ -185,12 +193,18 @@ class Trading(RuleBasedStateMachine):
             else:
                 self.bench.report(placed)
 
-    @rule(kind=st.sampled_from(["fresh", "fresh", "fresh", "stale", "orders", "trades", "positions", "empty", "none"]))
+    @rule(
+        kind=st.sampled_from(
+            ["fresh", "fresh", "fresh", "stale", "stale", "rumour", "orders", "trades", "positions", "empty", "none"]
+        )
+    )
     def read(self, kind: str) -> None:
         bench = self.bench
         if kind == "stale":
             past = [read for at, read in bench.broker.past if at >= bench.time - STALE]
             bench.read(past[0] if past else None)
+        elif kind == "rumour":
+            self._rumour()
         elif kind == "empty":
             bench.read(orders=(), trades=(), positions=())
         elif kind == "none":
@@ -199,6 +213,15 @@ class Trading(RuleBasedStateMachine):
             bench.read()
         else:
             bench.read(**{kind: None})
+
+    def _rumour(self) -> None:
+        """One read says that open orders were rejected (a known defect of one broker's book), the next does not."""
+        book = self.bench.broker.books(self.bench.time)
+        self.bench.broker.past.pop()
+        told = (BrokerStatus.REJECTED if row.status is BrokerStatus.OPEN else row.status for row in book.orders or ())
+        rows = tuple(replace(row, status=status) for row, status in zip(book.orders or (), told, strict=True))
+        self.bench.read(orders=rows)
+        self.bench.read()
 
     @rule(step=st.sampled_from([100 * MS, 600 * MS, 2 * SECOND, 6 * SECOND, 16 * SECOND]))
     def wait(self, step: int) -> None:
@@ -250,6 +273,8 @@ class Trading(RuleBasedStateMachine):
                 bench.broker.trade(placed, placed.quantity, 100.0)
         bench.tick(1 * SECOND)
         bench.read()
+        self.no_order_is_placed_twice()
+        self.nothing_is_reversed()
 
     def teardown(self) -> None:
         """Everything works again for a while: nothing may be left open, and the books must agree."""
@@ -304,6 +329,7 @@ class Trading(RuleBasedStateMachine):
         adjusted = [row for row in bench.rows if isinstance(row, PositionAdjusted) and row.quantity]
         unmanaged = [row for row in bench.rows if isinstance(row, UnmanagedChanged)]
         assert not adjusted and not unmanaged, "all orders were ours, so nothing was to be corrected"
+        assert "order.illegal" not in bench.codes(), "the broker contradicts itself only in what is old or a rumour"
         self._check_pace()
 
     def _check_pace(self) -> None:
@@ -337,7 +363,7 @@ class TradingWithGhosts(Trading):
 
 
 PACE = settings(
-    max_examples=60,
+    max_examples=120,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

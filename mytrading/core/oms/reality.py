@@ -285,8 +285,11 @@ def _contradicts(order: Order, row: BrokerOrder) -> bool:
 
 
 def _contradicted(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
-    """Count reads that show an ended order otherwise; true when the second one was recorded as illegal."""
-    if order.ending == CONTRADICTED or read.began_machine_ns <= order.evidence_machine_ns:
+    """Two reads far apart that show an ended order otherwise are no old snapshot; true if this one was recorded."""
+    if order.ending == CONTRADICTED:
+        return False
+    apart = draft.limits.ghost_gap if order.ending == ALIVE else 1
+    if read.began_machine_ns - order.evidence_machine_ns < apart:
         return False
     if order.ending != ALIVE:
         draft.change(order, "contradicted", ending=ALIVE, evidence=1, evidence_machine_ns=read.ended_machine_ns)

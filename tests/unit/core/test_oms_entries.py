@@ -246,6 +246,7 @@ def test_illegal_return_to_life_halts_the_instrument_until_resumed(bench: OrderB
     placed.status = BrokerStatus.OPEN
     bench.read()
     assert bench.order("e1").state is OrderState.CANCELLED
+    bench.tick(16 * SECOND)
     rows = bench.read()
     assert "illegal" in events(rows) and any(isinstance(row, InstrumentHalted) for row in rows)
     assert bench.order("e1").state is OrderState.ACCEPTED
