@@ -20,7 +20,7 @@ Wanted = Callable[[Order], bool]
 
 
 def place(draft: Draft, command: PlaceEntry) -> None:
-    """Take an entry command: the order comes to be INITIALIZED, or DENIED or EXPIRED with the reason."""
+    """Take an entry command: the order comes to be INITIALIZED; `sending` then sends, denies or expires it."""
     if draft.state.known(command.id):
         return
     order = _order_of(draft, command)
@@ -28,8 +28,6 @@ def place(draft: Draft, command: PlaceEntry) -> None:
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"INVALID: expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
         draft.unsent(order, OrderState.DENIED, "denied", what)
-    elif not expire(draft, order):
-        deny(draft, order)
 
 
 def _order_of(draft: Draft, command: PlaceEntry) -> Order:

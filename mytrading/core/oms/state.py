@@ -94,9 +94,9 @@ class State:
     )
 
     def __init__(self, under: State | None = None) -> None:
+        tables = under.__dict__ if under else dict.fromkeys(self.NAMES)
+        self.__dict__.update({name: Table(tables[name]) for name in self.NAMES})
         self.machine_ns: int = under.machine_ns if under else 0
-        for name in self.NAMES:
-            setattr(self, name, getattr(under, name).fork() if under else Table())
 
     orders: Table[str, Order]
     positions: Table[Owned, Position]
