@@ -90,7 +90,13 @@ class FakeBroker:
     def place(self, order: Order, at: int, booked_at: int = 0) -> Placed:
         number = f"B{len(self.orders) + 1}"
         placed = Placed(
-            number, order.client_order_id, order.instrument, order.side, order.quantity, order.product, booked_at=booked_at
+            number,
+            order.client_order_id,
+            order.instrument,
+            order.side,
+            order.quantity,
+            order.product,
+            booked_at=booked_at,
         )
         self.orders[number] = placed
         self.placements[order.client_order_id] = self.placements.get(order.client_order_id, 0) + 1
