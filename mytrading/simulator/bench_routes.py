@@ -6,6 +6,7 @@ Used by tests and benchmarks. The one rule: nothing here is needed to trade.
 from __future__ import annotations
 
 from mytrading.core.symbology import instrument_id
+from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
 from mytrading.simulator.faults import COUNTED, SWITCHED, Fault
 from mytrading.simulator.market.day import Quote
@@ -38,8 +39,9 @@ async def push(call: Call) -> Reply:
         min(present.low or ltp, ltp) if present is not None else ltp,
         present.prev_close if present is not None else ltp,
     )
+    sent_ns = machine_now()
     venue.push(quote, hold=fields["hold"])
-    return success(data={"at_ns": quote.at_ns})
+    return success(data={"at_ns": quote.at_ns, "sent_ns": sent_ns})
 
 
 async def pause(call: Call) -> Reply:

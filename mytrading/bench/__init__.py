@@ -1,0 +1,61 @@
+"""Benchmarks: what the stack reaches, beside what the machine could do, measured in the same run.
+
+Used by `mytrading bench`. Ratios count, not figures: every goal is held against a limit measured moments before on the
+same machine. The one rule: nothing is subtracted and nothing is left out of the way that is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from mytrading.bench.figures import Figure
+
+
+def run_bench(names: list[str], as_json: bool) -> int:
+    """Measure the named groups (all without a name) and print their figures; 1 if a name is unknown, else 0."""
+    from mytrading.bench.bare import measure_hop
+    from mytrading.bench.stack import measure_latency, measure_start
+
+    groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
+        "latency": measure_latency,
+        "hop": measure_hop,
+        "start": measure_start,
+    }
+    unknown = [name for name in names if name not in groups]
+    if unknown:
+        close = get_close_matches(unknown[0], groups, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        print(f"mytrading bench: expected {', '.join(groups)}; found {unknown[0]}{hint}", file=sys.stderr)
+        return 1
+    machine = describe_machine()
+    for name in names or list(groups):
+        for figure in groups[name](_progress):
+            _print(figure, machine, as_json)
+    return 0
+
+
+def describe_machine() -> str:
+    """Processor, cores, load, system and Python, in one line."""
+    load = os.getloadavg()[0]
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def _progress(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+def _print(figure: Figure, machine: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({**figure.as_dict(), "machine": machine}), flush=True)
+        return
+    mark = "met" if figure.met else "MISSED"
+    limit = f"  limit {figure.limit:.3f}  ratio {figure.ratio:.2f}" if figure.limit and figure.ratio else ""
+    print(f"{figure.name:24} {figure.value:10.3f} {figure.unit:4}{limit}  goal {figure.goal}  {mark}  n={figure.n}")
