@@ -6,6 +6,7 @@ outcomes back. The one rule: a call is made only for a row that is committed, an
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.worker import WorkerPool
 
 TICK_S = 0.1
+_CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL}
 LIVE = frozenset(
     {
         OrderState.SUBMITTED,
@@ -108,15 +110,21 @@ class TradeManager(MachineDaemon):
         """An order's intent must survive a power cut before the broker hears of it."""
         return any(isinstance(row, OrderChanged) and row.event == "submitted" for row in rows)
 
+    def act(self, rows: Sequence[Any]) -> None:
+        """Make the calls that the committed rows stand for."""
+        calls = [row for row in rows if isinstance(row, OrderChanged) and row.event in _CALLS]
+        for row in calls:
+            call = _CALLS[row.event]
+            reduces = row.order.purpose.reduces
+            self._workers.submit(_Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
+        if calls:
+            time.sleep(0)  # hand the interpreter to the worker: the call goes out before anybody is told of it
+
     def effects(self, rows: Sequence[Any]) -> None:
-        """Make the calls that the committed rows stand for, and write the trade log."""
+        """Count, write the trade log, alert."""
         for row in rows:
             if isinstance(row, OrderChanged):
                 self._count(row)
-                if row.event == "submitted":
-                    self._workers.submit(_Job(Call.PLACE, row.order), rank=0 if row.order.purpose.reduces else 2)
-                elif row.event == "cancel_requested":
-                    self._workers.submit(_Job(Call.CANCEL, row.order), rank=1)
                 self._log_order(row)
             elif isinstance(row, PositionChanged):
                 self._log_position(row)

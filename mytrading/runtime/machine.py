@@ -95,6 +95,9 @@ class MachineDaemon(Daemon):
         """True if these decisions must be on the disk before they are sent."""
         return False
 
+    def act(self, rows: Sequence[Any]) -> None:
+        """What cannot wait (calls to the broker): runs right after the commit, before anybody is told."""
+
     def effects(self, rows: Sequence[Any]) -> None:
         """What the decisions ask for beyond sending them; runs after commit, apply and send."""
 
@@ -313,6 +316,7 @@ class MachineDaemon(Daemon):
         committed = self.journal.append(entries, now, machine_now(), durable=self.durable(rows))
         for row in rows:
             self.machine.apply(row)
+        self.act(rows)
         decisions = committed[len(committed) - len(rows) :]
         for journaled, row in zip(decisions, rows, strict=True):
             self._send(journaled, row)
