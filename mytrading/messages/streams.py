@@ -81,7 +81,7 @@ _ROWS = (
         Pattern.FAN_OUT,
         Delivery.LEVEL,
         ALL,
-        ("engine", "risk", "router", "reconciler", "watchdog", "gateway", "feed"),
+        ("engine", "risk", "watchdog", "gateway", "feed"),
         StatusMessage,
     ),
 )

@@ -1,0 +1,147 @@
+"""The layers hold, nothing imports in circles, and no daemon loads what it does not need."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.streams import ALL, STREAMS
+from tests.support import ROOT
+
+PACKAGE = ROOT / "mytrading"
+
+ALLOWED = {
+    "messages": {"messages"},
+    "core": {"messages", "core"},
+    "strategies": {"messages", "core", "strategies"},
+    "runtime": {"messages", "core", "runtime", "adapters.bar_store"},
+    "adapters": {"messages", "core", "adapters"},
+    "config": {"messages", "core", "config"},
+    "utils": {"runtime"},
+    "daemons": {"messages", "core", "strategies", "runtime", "adapters", "daemons"},
+    "simulator": {"messages", "core", "runtime", "simulator"},
+}
+"""What each package of ours may import of ours. `orchestrator`, `cli`, `bench` and the root may import everything."""
+
+PURE = {"core", "strategies"}
+IMPURE = {"time", "os", "zmq", "logging", "structlog", "pandas", "pydantic", "sqlite3", "socket", "threading", "random"}
+HEAVY = ("pandas", "duckdb", "openalgo", "pydantic", "numba", "rich", "typer", "aiohttp", "httpx")
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(path: Path, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def package_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_package_imports_only_layers_below(package: str) -> None:
+    wrong = []
+    for name, path in modules():
+        if package_of(name) != package:
+            continue
+        for found in imports(path):
+            if not found.startswith("mytrading.") or found == "mytrading.__version__":
+                continue
+            inside = found.removeprefix("mytrading.")
+            if not any(inside == allowed or inside.startswith(f"{allowed}.") for allowed in ALLOWED[package]):
+                wrong.append(f"{name} imports {found}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", sorted(PURE))
+def test_pure_package_touches_no_clock_file_or_socket(package: str) -> None:
+    wrong = [
+        f"{name} imports {found}"
+        for name, path in modules()
+        if package_of(name) == package
+        for found in imports(path)
+        if found.split(".")[0] in IMPURE
+    ]
+    assert wrong == []
+
+
+def test_daemons_do_not_import_each_other() -> None:
+    wrong = []
+    for name, path in modules():
+        own = name.removeprefix("mytrading.daemons.").split("_")[0]
+        if package_of(name) != "daemons" or own == "mytrading":
+            continue
+        for found in imports(path):
+            other = found.removeprefix("mytrading.daemons.").split(".")[0].split("_")[0]
+            if found.startswith("mytrading.daemons.") and other in ALL and other != own:
+                wrong.append(f"{name} imports {found}")
+    assert wrong == []
+
+
+def test_no_module_imports_in_a_circle() -> None:
+    names = {name for name, _ in modules()}
+    graph = {
+        name: {found for found in imports(path, top_level_only=True) if found in names} for name, path in modules()
+    }
+    done: set[str] = set()
+    trail: list[str] = []
+
+    def visit(name: str) -> None:
+        assert name not in trail, f"circle: {' → '.join([*trail[trail.index(name) :], name])}"
+        if name in done:
+            return
+        trail.append(name)
+        for found in sorted(graph[name] - {name}):
+            visit(found)
+        trail.pop()
+        done.add(name)
+
+    for name in sorted(graph):
+        visit(name)
+
+
+@pytest.mark.parametrize("daemon", ALL)
+def test_daemon_loads_nothing_heavy(daemon: str) -> None:
+    script = f"import sys, mytrading.daemons.{daemon}; print([n for n in {HEAVY!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("daemon", ALL)
+def test_daemon_reads_the_streams_of_the_table(daemon: str) -> None:
+    """What a daemon subscribes to, pulls or follows is what the table says it reads, and nothing else."""
+    calls: set[str] = set()
+    for _, path in modules():
+        if path.parent.name != "daemons" or path.stem.split("_")[0] != daemon:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("subscribe", "pull", "follow")
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+                and node.args[0].value in STREAMS
+            ):
+                calls.add(str(node.args[0].value))
+    table = {name for name, stream in STREAMS.items() if daemon in stream.readers}
+    assert calls == table
