@@ -48,7 +48,7 @@ class RiskMachine:
         self.calendar = calendar
         self.instruments = instruments
         self.square_off = square_off
-        self.state = RiskState()
+        self.state = RiskState(self._lot_of)
 
     def apply(self, row: Any) -> None:
         """Learn a row: an input, or one of our own decisions."""
@@ -245,6 +245,10 @@ class RiskMachine:
             day_profit=state.day_profit(day.isoformat()),
             loss_reached=state.loss_reached(day.isoformat()),
         )
+
+    def _lot_of(self, name: str) -> int:
+        found = self.instruments.get(name)
+        return found.lot_size if found else 1
 
     def _underlying(self, name: str) -> str:
         found = self.instruments.get(name)

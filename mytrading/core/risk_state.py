@@ -7,7 +7,7 @@ health are learnt anew. The one rule: `fold` is the only mutator.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,7 +71,8 @@ class Wish(msgspec.Struct, kw_only=True):
 class RiskState:
     """Levels by subject. Reading methods are pure."""
 
-    def __init__(self) -> None:
+    def __init__(self, lot_of: Callable[[str], int] = lambda _: 1) -> None:
+        self.lot_of = lot_of
         self.wishes: dict[tuple[str, str], Wish] = {}
         self.watch_of_signal: dict[str, tuple[str, str]] = {}
         self.bound: dict[tuple[str, str], str] = {}
@@ -79,6 +80,7 @@ class RiskState:
         self.closing: set[Key] = set()
         self.positions: dict[Key, Position] = {}
         self.orders: dict[str, Order] = {}
+        self.booked: dict[str, int] = {}
         self.runs: dict[str, str] = {}
         self.entry_times: dict[str, deque[int]] = {}
         self.last_entry: dict[tuple[str, str], int] = {}
@@ -146,16 +148,34 @@ class RiskState:
         self._await()
 
     def _order(self, row: OrderChanged) -> None:
-        order = row.order
-        if order.state in ENDED:
+        self.orders[row.order.client_order_id] = row.order
+        self._forget_booked(row.order)
+        for wish in self.open_wishes():
+            if wish.signal.strategy == row.order.strategy:
+                self._settle_if_met(wish)
+        self._await()
+
+    def _forget_booked(self, order: Order) -> None:
+        """An ended order counts until all it filled stands in its position: the two arrive one after the other."""
+        if not self.remaining(order):
             self.orders.pop(order.client_order_id, None)
-        else:
-            self.orders[order.client_order_id] = order
+            if order.state in ENDED:
+                self.booked.pop(order.client_order_id, None)
+
+    def remaining(self, order: Order) -> int:
+        """Units that an order may still add to its position: what it fills is gone from here only once booked there."""
+        whole = order.filled if order.state in ENDED else order.quantity
+        return max(0, whole - self.booked.get(order.client_order_id, 0))
 
     def _position(self, row: PositionChanged | PositionAdjusted) -> None:
         position = row.position
         key = (position.account, position.instrument, position.product, position.strategy)
         self.positions[key] = position
+        if isinstance(row, PositionChanged) and row.fill_quantity:
+            name = row.client_order_id
+            self.booked[name] = self.booked.get(name, 0) + abs(row.fill_quantity)
+            if (order := self.orders.get(name)) is not None:
+                self._forget_booked(order)
         if not position.quantity and not position.quantity_seen:
             self.bound_cleanup(position)
         for wish in self.wishes.values():
@@ -236,6 +256,7 @@ class RiskState:
         self.issued = dict.fromkeys(row.issued)
         self.positions = {(p.account, p.instrument, p.product, p.strategy): p for p in row.positions}
         self.orders = {order.client_order_id: order for order in row.orders}
+        self.booked = dict(row.booked)
         self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
         self.runs = dict(row.runs)
         self.levels = dict(row.levels)
@@ -255,13 +276,18 @@ class RiskState:
         signal = wish.signal
         wanted = {leg.instrument for leg in wish.legs}
         held = {position.instrument for position in self.held(signal.strategy, signal.watch)}
-        coming = {order.instrument for order in self.live_entries(signal.strategy, signal.watch)}
+        coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
         if wish.settled or (held | coming) - wanted:
             return
-        wish.settled = all(self._ordered(wish, name) for name in wanted)
+        wish.settled = all(self._met(wish, leg) for leg in wish.legs)
 
-    def _ordered(self, wish: Wish, instrument: str) -> bool:
-        return any(order.cause == wish.signal.id and order.instrument == instrument for order in self.orders.values())
+    def _met(self, wish: Wish, leg: Leg) -> bool:
+        """True if the leg was ordered for this wish, or what is held and coming is what it wants."""
+        signal = wish.signal
+        if any(order.cause == signal.id and order.instrument == leg.instrument for order in self.orders.values()):
+            return True
+        there = self.units_of(signal.strategy, signal.watch, leg.instrument)
+        return there + self.coming_units(signal.strategy, leg.instrument) == leg.lots * self.lot_of(leg.instrument)
 
     def _await(self) -> None:
         self.awaited = {leg.instrument for wish in self.wishes.values() if not wish.settled for leg in wish.legs}
@@ -284,16 +310,20 @@ class RiskState:
             if position.strategy == strategy and self.bound.get((strategy, position.instrument), watch) == watch
         ]
 
-    def live_entries(self, strategy: str, watch: str) -> list[Order]:
-        """Entries of a strategy for a watched instrument that may still fill."""
+    def coming_entries(self, strategy: str, watch: str) -> list[Order]:
+        """Entries of a strategy for a watched instrument whose units are not all in its position yet."""
         return [
             order
             for order in self.orders.values()
             if order.strategy == strategy
             and order.purpose is Purpose.ENTRY
-            and order.quantity > order.filled
+            and self.remaining(order)
             and self.bound.get((strategy, order.instrument), watch) == watch
         ]
+
+    def live_entries(self, strategy: str, watch: str) -> list[Order]:
+        """Those of them that may still fill."""
+        return [order for order in self.coming_entries(strategy, watch) if order.state not in ENDED]
 
     def is_closing(self, strategy: str, watch: str) -> bool:
         """True while something the strategy holds for the watched instrument is being closed."""
@@ -313,7 +343,7 @@ class RiskState:
     def coming_units(self, strategy: str, instrument: str) -> int:
         """Signed units that live entries of a strategy may still bring."""
         return sum(
-            (order.quantity - order.filled) * order.side.sign
+            self.remaining(order) * order.side.sign
             for order in self.orders.values()
             if order.strategy == strategy and order.instrument == instrument and order.purpose is Purpose.ENTRY
         )
@@ -322,7 +352,7 @@ class RiskState:
         """Signed units held and coming, of all owners."""
         held = sum(p.quantity for p in self.positions.values() if p.account == account and p.instrument == instrument)
         coming = sum(
-            (order.quantity - order.filled) * order.side.sign
+            self.remaining(order) * order.side.sign
             for order in self.orders.values()
             if order.account == account and order.instrument == instrument and order.purpose is Purpose.ENTRY
         )
@@ -422,6 +452,7 @@ class RiskState:
             issued=tuple(self.issued),
             positions=tuple(self.open_positions()),
             orders=tuple(self.orders.values()),
+            booked={name: units for name, units in self.booked.items() if name in self.orders},
             closing=tuple(sorted(self.closing)),
             runs=dict(self.runs),
             levels={name: value for name, value in self.levels.items() if name.endswith(day)},

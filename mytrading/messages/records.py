@@ -81,6 +81,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     switches: tuple[StrategySwitch, ...] = ()
     halted: tuple[InstrumentHalted, ...] = ()
     wrong_mode: tuple[AccountModeChanged, ...] = ()
+    booked: dict[str, int] = {}
 
 
 RecordMessage = RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved

@@ -1,0 +1,420 @@
+"""Risk: what a wish leads to, what is denied and why, and that nothing is decided twice."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, time
+from typing import Any
+
+import msgspec
+import pytest
+
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.risk import RiskMachine
+from mytrading.core.risk_rules import RULES, denials_page
+from mytrading.core.square_off import SquareOff
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.enums import Action, DaemonState, OrderState, Product, Purpose, Side, TradingLevel
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged, TimerFired
+from mytrading.messages.reports import AccountHealth
+from mytrading.messages.runconfig import Direction, RateLimits, RiskLimits, StrategyRun
+from mytrading.messages.signals import Leg, Signal
+from tests.support import ROOT
+
+DAY = date(2026, 3, 18)
+NOW = to_ns(DAY, time(11, 0))
+SECOND = 1_000_000_000
+CALL, PUT, SHARE = "NFO:NIFTY24MAR2623000CE", "NFO:NIFTY24MAR2623000PE", "NSE:SBIN"
+WATCH = "NSE_INDEX:NIFTY"
+LIMITS = RiskLimits(
+    max_position_size=100_000,
+    max_order_size=50_000,
+    min_order_size=100,
+    max_positions_per_symbol=5,
+    max_total_positions=50,
+    max_daily_loss=10_000,
+    max_drawdown=0.05,
+    default_stop_loss=0.02,
+    default_stop_loss_options=0.3,
+    trailing_stop_enabled=False,
+    trailing_stop_distance=0.01,
+    avoid_first_minutes=5,
+    avoid_last_minutes=15,
+    stale_quote_seconds=5,
+    signal_validity_seconds=60,
+)
+
+
+def option(name: str, kind: InstrumentKind) -> Instrument:
+    return Instrument(
+        id=name,
+        exchange="NFO",
+        symbol=name[4:],
+        kind=kind,
+        underlying="NIFTY",
+        expiry="2026-03-24",
+        strike=23000,
+        lot_size=65,
+        freeze_qty=1800,
+    )
+
+
+class Desk:
+    """A risk machine as its daemon drives it: apply, decide, apply the decisions; all rows are kept."""
+
+    def __init__(self, limits: RiskLimits = LIMITS, rates: RateLimits | None = None) -> None:
+        calendar = Calendar.from_dict(tomllib.loads((ROOT / "config" / "calendar.toml").read_text()))
+        index = Instrument(
+            id=WATCH, exchange="NSE_INDEX", symbol="NIFTY", kind=InstrumentKind.INDEX, underlying="NIFTY"
+        )
+        share = Instrument(id=SHARE, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
+        future = Instrument(
+            id="NFO:NIFTY30MAR26FUT", exchange="NFO", symbol="NIFTY30MAR26FUT", kind=InstrumentKind.FUT,
+            underlying="NIFTY", expiry="2026-03-30", lot_size=65,
+        )  # fmt: skip
+        book = InstrumentBook([index, share, future, option(CALL, InstrumentKind.CE), option(PUT, InstrumentKind.PE)])
+        run = StrategyRun(name="S", file="s.py", symbols=(WATCH,), long=None, short=None, direction=Direction.BOTH)
+        self.parts = (limits, rates or RateLimits(), (run,), "main", calendar, book,
+                      SquareOff(calendar, {"NFO": time(15, 15), "NSE": time(15, 15)}))  # fmt: skip
+        self.machine = RiskMachine(*self.parts)
+        self.now, self.machine_ns = NOW, 1000 * SECOND
+        self.rows: list[Any] = []
+        self.beat()
+
+    def beat(self) -> None:
+        for name in ("feed", "router", "reconciler"):
+            beat = Heartbeat(
+                daemon=name, pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=self.machine_ns,
+                market_ns=self.now, started_machine_ns=1,
+            )  # fmt: skip
+            self.machine.apply(beat)
+        health = AccountHealth(account="main", connected=True, right_mode=True, stream_up=True, books_agree=True)
+        self.machine.apply(health)
+
+    def give(self, message: Any) -> tuple[Any, ...]:
+        self.machine.apply(message)
+        before = msgspec.msgpack.encode(self.machine.snapshot("2026-03-18"))
+        rows = self.machine.decide(message, self.now)
+        assert msgspec.msgpack.encode(self.machine.snapshot("2026-03-18")) == before, "decide changed something"
+        for row in rows:
+            self.machine.apply(row)
+        self.rows += [message, *rows]
+        return rows
+
+    def quote(self, instrument: str = CALL, price: float = 100.0) -> tuple[Any, ...]:
+        return self.give(Quote(instrument, self.now, self.machine_ns, price, price - 0.05, price + 0.05))
+
+    def wish(
+        self, name: str, *legs: Leg, action: Action = Action.BUY, product: Product = Product.MIS
+    ) -> tuple[Any, ...]:
+        return self.give(
+            Signal(
+                id=name, strategy="S", watch=WATCH, action=action, legs=legs, product=product, created_ns=self.now,
+                expires_ns=self.now + 60 * SECOND, expires_machine_ns=self.machine_ns + 2 * SECOND,
+            )
+        )  # fmt: skip
+
+    def order(self, entry: PlaceEntry, state: OrderState, filled: int = 0) -> tuple[Any, ...]:
+        order = Order(
+            client_order_id=entry.id, account="main", instrument=entry.instrument, product=entry.product, strategy="S",
+            run=entry.run, cause=entry.cause, purpose=Purpose.ENTRY, side=entry.side, quantity=entry.quantity,
+            order_type=entry.order_type, state=state, created_ns=self.now, updated_ns=self.now, filled=filled,
+        )  # fmt: skip
+        return self.give(OrderChanged(event=state.value.lower(), order=order, machine_ns=self.machine_ns))
+
+    def hold(
+        self, instrument: str, quantity: int, price: float = 100.0, realised: float = 0.0, order: str = "x"
+    ) -> tuple[Any, ...]:
+        position = Position(
+            account="main", instrument=instrument, product=Product.MIS, strategy="S", run="r", quantity=quantity,
+            quantity_seen=quantity, average_price=price, realised=realised, opened_ns=self.now, updated_ns=self.now,
+        )  # fmt: skip
+        return self.give(
+            PositionChanged(
+                position=position, client_order_id=order, fill_quantity=quantity, fill_price=price, at_ns=self.now
+            )
+        )
+
+    def fill(self, entry: PlaceEntry) -> None:
+        self.order(entry, OrderState.FILLED, entry.quantity)
+        self.hold(entry.instrument, entry.quantity * entry.side.sign, order=entry.id)
+
+    def pass_time(self, seconds: float) -> tuple[Any, ...]:
+        self.now += int(seconds * SECOND)
+        self.machine_ns += int(seconds * SECOND)
+        self.beat()
+        return self.give(TimerFired(name="risk", machine_ns=self.machine_ns))
+
+
+def codes(rows: tuple[Any, ...]) -> list[str]:
+    return [row.code for row in rows if isinstance(row, SignalDenied)]
+
+
+def test_wish_with_a_quote_becomes_one_sized_entry() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    assert isinstance(entry, PlaceEntry)
+    assert (entry.side, entry.quantity, entry.reference_price) == (Side.BUY, 65, pytest.approx(100.05))
+    assert desk.wish("a", Leg(instrument=CALL, lots=1)) == ()
+    assert desk.quote(price=101.0) == ()
+
+
+def test_repeated_wish_places_nothing_while_its_order_lives_or_is_held() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.order(entry, OrderState.ACCEPTED)
+    assert desk.wish("b", Leg(instrument=CALL, lots=1)) == ()
+    desk.fill(entry)
+    assert desk.wish("c", Leg(instrument=CALL, lots=1)) == ()
+
+
+def test_filled_order_whose_position_is_still_on_its_way_is_not_bought_again() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    assert desk.order(entry, OrderState.FILLED, entry.quantity) == ()
+    assert desk.wish("b", Leg(instrument=CALL, lots=1)) == ()
+    assert desk.hold(CALL, 65, order=entry.id) == ()
+    assert desk.wish("c", Leg(instrument=CALL, lots=1)) == ()
+
+
+def test_refused_entry_is_wished_anew_by_the_next_signal() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.order(entry, OrderState.REJECTED)
+    (again,) = desk.wish("b", Leg(instrument=CALL, lots=1))
+    assert isinstance(again, PlaceEntry)
+    assert again.id != entry.id
+
+
+def test_exit_closes_what_is_held_and_withdraws_what_rests() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.order(entry, OrderState.ACCEPTED)
+    (withdrawal,) = desk.wish("b", action=Action.EXIT)
+    assert isinstance(withdrawal, WithdrawEntries)
+    desk.fill(entry)
+    goals = [row for row in desk.rows if isinstance(row, CloseGoal)]
+    assert [goal.instrument for goal in goals] == [CALL]
+
+
+def test_reversal_closes_first_and_enters_when_flat() -> None:
+    desk = Desk()
+    desk.quote()
+    desk.quote(PUT)
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    (goal,) = desk.wish("b", Leg(instrument=PUT, lots=1), action=Action.SELL)
+    assert isinstance(goal, CloseGoal)
+    rows = desk.hold(CALL, 0)
+    assert [type(row) for row in rows] == [PlaceEntry]
+    assert rows[0].instrument == PUT
+
+
+def test_reversal_that_becomes_possible_too_late_expires() -> None:
+    desk = Desk()
+    desk.quote()
+    desk.quote(PUT)
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    desk.wish("b", Leg(instrument=PUT, lots=1), action=Action.SELL)
+    assert any(isinstance(row, SignalExpired) for row in desk.pass_time(70))
+    assert not any(isinstance(row, PlaceEntry) for row in desk.hold(CALL, 0))
+
+
+def test_wish_waits_for_its_first_quote() -> None:
+    desk = Desk()
+    assert desk.wish("a", Leg(instrument=CALL, lots=1)) == ()
+    assert desk.machine.wanted() == (CALL,)
+    assert [type(row) for row in desk.quote()] == [PlaceEntry]
+
+
+def test_wish_without_any_quote_ends_denied_and_says_so() -> None:
+    desk = Desk()
+    desk.wish("a", Leg(instrument=CALL, lots=1))
+    (denied,) = desk.pass_time(61)
+    assert denied.code == "EXPIRED"
+    assert "no quote" in denied.message
+    assert desk.quote() == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "price", "lots", "code"),
+    [("max_order_size", 769.3, 1, "MAX_ORDER_SIZE"), ("max_position_size", 1600.0, 1, "MAX_POSITION_SIZE")],
+)
+def test_size_limit_denies_beyond_and_admits_at_the_limit(setting: str, price: float, lots: int, code: str) -> None:
+    limits = msgspec.structs.replace(LIMITS, max_order_size=1e9, max_position_size=1e9, min_order_size=0)
+    exact = (price + 0.05) * 65 * lots
+    at_limit = Desk(msgspec.structs.replace(limits, **{setting: exact + 1e-6}))
+    at_limit.quote(price=price)
+    assert codes(at_limit.wish("a", Leg(instrument=CALL, lots=lots))) == []
+    beyond = Desk(msgspec.structs.replace(limits, **{setting: exact - 0.01}))
+    beyond.quote(price=price)
+    (denied,) = beyond.wish("a", Leg(instrument=CALL, lots=lots))
+    assert denied.code == code
+    assert "65 ×" in denied.message or "65 new" in denied.message
+
+
+def test_position_counts_block_the_next_entry_and_never_an_exit() -> None:
+    desk = Desk(msgspec.structs.replace(LIMITS, max_total_positions=1))
+    desk.quote()
+    desk.quote(SHARE, 800.0)
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    other = Signal(
+        id="o", strategy="T", watch=SHARE, action=Action.BUY, legs=(Leg(instrument=SHARE, lots=10),),
+        created_ns=desk.now, expires_ns=desk.now + SECOND, expires_machine_ns=desk.machine_ns + SECOND,
+    )  # fmt: skip
+    assert codes(desk.give(other)) == ["MAX_TOTAL_POSITIONS"]
+    assert [type(row) for row in desk.wish("b", action=Action.EXIT)] == [CloseGoal]
+
+
+@pytest.mark.parametrize(
+    ("clock", "code"),
+    [(time(9, 10), "MARKET_CLOSED"), (time(9, 17), "FIRST_MINUTES"), (time(15, 13), "SQUARE_OFF")],
+)
+def test_time_rules_deny_entries(clock: time, code: str) -> None:
+    desk = Desk()
+    desk.now = to_ns(DAY, clock)
+    desk.beat()
+    desk.quote()
+    assert code in " ".join(codes(desk.wish("a", Leg(instrument=CALL, lots=1))))
+
+
+def test_holiday_is_named() -> None:
+    desk = Desk()
+    desk.now = to_ns(date(2026, 1, 26), time(11, 0))
+    desk.beat()
+    desk.quote()
+    (denied,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    assert denied.code == "MARKET_CLOSED"
+
+
+@pytest.mark.parametrize(
+    ("leg", "code"),
+    [
+        (Leg(instrument=CALL, lots=-1), "SOLD_OPTION_NOT_VALUED"),
+        (Leg(instrument="NFO:NIFTY30MAR26FUT", lots=1), "FUTURES_NOT_VALUED"),
+        (Leg(instrument=WATCH, lots=1), "INDEX_NOT_TRADABLE"),
+        (Leg(instrument="NFO:NOBODYKNOWS", lots=1), "UNKNOWN_INSTRUMENT"),
+    ],
+)
+def test_what_is_not_valued_is_denied(leg: Leg, code: str) -> None:
+    desk = Desk()
+    for instrument in (CALL, WATCH, "NFO:NIFTY30MAR26FUT"):
+        desk.quote(instrument)
+    assert codes(desk.wish("a", leg)) == [code]
+
+
+def test_halt_and_silence_deny_entries_but_exits_go_on() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    desk.give(TradingState(level=TradingLevel.HALT, generation=1, reason="by hand", at_ns=desk.now))
+    desk.machine_ns += 10 * SECOND
+    desk.quote(PUT)
+    assert [type(row) for row in desk.wish("b", action=Action.EXIT)] == [CloseGoal]
+    desk.hold(CALL, 0)
+    (denied,) = desk.wish("c", Leg(instrument=PUT, lots=1))
+    assert denied.code == "NOT_READY"
+    assert "trading is at halt" in denied.message
+
+
+def test_switched_off_strategy_is_denied() -> None:
+    desk = Desk()
+    desk.quote()
+    desk.give(StrategySwitch(strategy="S", enabled=False, generation=1, at_ns=desk.now))
+    assert codes(desk.wish("a", Leg(instrument=CALL, lots=1))) == ["STRATEGY_DISABLED"]
+
+
+def test_entries_per_minute_are_limited() -> None:
+    desk = Desk(rates=RateLimits(entries_per_minute=2))
+    for name in ("a", "b", "c"):
+        desk.pass_time(1)
+        desk.quote()
+        rows = desk.wish(name, Leg(instrument=CALL, lots=1))
+        if isinstance(rows[0], PlaceEntry):
+            desk.order(rows[0], OrderState.REJECTED)
+    assert codes(rows) == ["ENTRIES_PER_MINUTE"]
+
+
+def test_square_off_closes_intraday_positions_once() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    desk.now = to_ns(DAY, time(15, 11, 58))
+    assert desk.pass_time(1) == ()
+    (goal,) = desk.pass_time(2)
+    assert isinstance(goal, CloseGoal)
+    assert goal.reason == "square-off"
+    desk.give(GoalChanged(goal=_goal(goal, "open"), at_ns=desk.now))
+    assert desk.pass_time(5) == ()
+
+
+def test_square_off_leaves_ten_machine_seconds_at_high_speed() -> None:
+    desk = Desk()
+    rule = SquareOff(desk.parts[4], {"NFO": time(15, 15)}, speed=60)
+    assert rule.begins("NFO", NOW) == to_ns(DAY, time(15, 5))
+
+
+def test_daily_loss_stops_entries_for_the_day_and_survives_a_restart() -> None:
+    desk = Desk()
+    desk.quote()
+    desk.hold(CALL, 0, realised=-10_000.0)
+    desk.pass_time(1)
+    restarted = Desk()
+    for row in desk.rows:
+        restarted.machine.apply(row)
+    restarted.hold(CALL, 0, realised=0.0)
+    restarted.now, restarted.machine_ns = desk.now, desk.machine_ns
+    restarted.beat()
+    restarted.quote()
+    assert "DAILY_LOSS" in codes(restarted.wish("z", Leg(instrument=CALL, lots=1)))
+
+
+def test_replayed_rows_give_the_same_state_and_decide_nothing_again() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    desk.wish("b", action=Action.EXIT)
+    again = Desk()
+    for row in desk.rows:
+        again.machine.apply(row)
+    assert again.machine.snapshot("d") == desk.machine.snapshot("d")
+    assert again.machine.decide(TimerFired(name="risk", machine_ns=desk.machine_ns), desk.now) == ()
+
+
+def test_next_day_begins_with_what_the_day_before_left() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    tomorrow = Desk()
+    tomorrow.machine.apply(desk.machine.snapshot("2026-03-19"))
+    assert tomorrow.machine.snapshot("2026-03-19") == desk.machine.snapshot("2026-03-19")
+    tomorrow.quote()
+    assert tomorrow.wish("a", Leg(instrument=CALL, lots=1)) == ()
+
+
+def test_denials_page_is_that_of_the_table() -> None:
+    page = (ROOT / "docs" / "denials.md").read_text(encoding="utf-8")
+    assert page == denials_page(), "make it anew: write core.risk_rules.denials_page() to docs/denials.md"
+    assert len({rule.code for rule in RULES}) == len(RULES)
+
+
+def _goal(goal: CloseGoal, state: str) -> Goal:
+    return Goal(
+        id=goal.id, account=goal.account, instrument=goal.instrument, product=goal.product, strategy=goal.strategy,
+        run=goal.run, cause=goal.cause, reason=goal.reason, purpose=goal.purpose, state=state,
+    )  # fmt: skip
