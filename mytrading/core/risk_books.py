@@ -1,0 +1,242 @@
+"""What risk holds, and the questions it asks of it: wishes, positions, orders, quotes, levels and health.
+
+Used by `core/risk` and `core/risk_state`. The one rule: nothing here changes anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from mytrading.core.pnl import profit
+from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.enums import Confidence, OrderState, Purpose, TradingLevel
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import (
+    Order,
+    Position,
+)
+from mytrading.messages.reports import AccountHealth
+from mytrading.messages.signals import Leg, Signal
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+IST_NS = 19_800 * SECOND
+SILENT_NS = 3 * SECOND
+MACHINE_FLOOR_NS = 2 * SECOND
+NEEDED = ("feed", "router", "reconciler")
+
+ENDED = frozenset(
+    {
+        OrderState.FILLED,
+        OrderState.DENIED,
+        OrderState.REJECTED,
+        OrderState.CANCELLED,
+        OrderState.EXPIRED,
+    }
+)
+
+Key = tuple[str, str, str, str]
+
+
+class Wish(msgspec.Struct, kw_only=True):
+    """The standing wish of a strategy for one watched instrument. `settled`: nothing more is to be done for it."""
+
+    signal: Signal
+    settled: bool = False
+    spent: bool = False
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """The legs that want a position."""
+        return tuple(leg for leg in self.signal.legs if leg.lots)
+
+
+class RiskBooks:
+    """Levels by subject. Reading methods are pure."""
+
+    def __init__(self, lot_of: Callable[[str], int] = lambda _: 1) -> None:
+        self.lot_of = lot_of
+        self.wishes: dict[tuple[str, str], Wish] = {}
+        self.watch_of_signal: dict[str, tuple[str, str]] = {}
+        self.bound: dict[tuple[str, str], str] = {}
+        self.issued: dict[str, None] = {}
+        self.closing: set[Key] = set()
+        self.positions: dict[Key, Position] = {}
+        self.orders: dict[str, Order] = {}
+        self.booked: dict[str, int] = {}
+        self.runs: dict[str, str] = {}
+        self.entry_times: dict[str, deque[int]] = {}
+        self.last_entry: dict[tuple[str, str], int] = {}
+        self.quotes: dict[str, Quote] = {}
+        self.trading: dict[str, TradingState] = {}
+        self.switches: dict[str, StrategySwitch] = {}
+        self.halted: dict[tuple[str, str, str], str] = {}
+        self.wrong_mode: dict[str, str] = {}
+        self.beats: dict[str, Heartbeat] = {}
+        self.health: dict[str, AccountHealth] = {}
+        self.levels: dict[str, float] = {}
+        self.awaited: set[str] = set()
+        self.machine_ns = 0
+        self.disk_low = False
+        self.killed = False
+
+    def open_wishes(self) -> Iterator[Wish]:
+        """Wishes that still need something."""
+        return (wish for wish in self.wishes.values() if not wish.settled)
+
+    def open_positions(self) -> list[Position]:
+        """Positions that are not flat, seen ones included."""
+        return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
+
+    def held(self, strategy: str, watch: str) -> list[Position]:
+        """What a strategy holds for a watched instrument."""
+        return [
+            position
+            for position in self.open_positions()
+            if position.strategy == strategy and self.bound.get((strategy, position.instrument), watch) == watch
+        ]
+
+    def coming_entries(self, strategy: str, watch: str) -> list[Order]:
+        """Entries of a strategy for a watched instrument whose units are not all in its position yet."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.strategy == strategy
+            and order.purpose is Purpose.ENTRY
+            and self.remaining(order)
+            and self.bound.get((strategy, order.instrument), watch) == watch
+        ]
+
+    def live_entries(self, strategy: str, watch: str) -> list[Order]:
+        """Those of them that may still fill."""
+        return [order for order in self.coming_entries(strategy, watch) if order.state not in ENDED]
+
+    def is_closing(self, strategy: str, watch: str) -> bool:
+        """True while something the strategy holds for the watched instrument is being closed."""
+        return any(
+            key[3] == strategy and self.bound.get((strategy, key[1]), watch) == watch and self._open_key(key)
+            for key in self.closing
+        )
+
+    def _open_key(self, key: Key) -> bool:
+        position = self.positions.get(key)
+        return position is None or bool(position.quantity or position.quantity_seen)
+
+    def units_of(self, strategy: str, watch: str, instrument: str) -> int:
+        """Signed units held."""
+        return sum(p.quantity for p in self.held(strategy, watch) if p.instrument == instrument)
+
+    def coming_units(self, strategy: str, instrument: str) -> int:
+        """Signed units that live entries of a strategy may still bring."""
+        return sum(
+            self.remaining(order) * order.side.sign
+            for order in self.orders.values()
+            if order.strategy == strategy and order.instrument == instrument and order.purpose is Purpose.ENTRY
+        )
+
+    def units_everywhere(self, account: str, instrument: str) -> int:
+        """Signed units held and coming, of all owners."""
+        held = sum(p.quantity for p in self.positions.values() if p.account == account and p.instrument == instrument)
+        coming = sum(
+            self.remaining(order) * order.side.sign
+            for order in self.orders.values()
+            if order.account == account and order.instrument == instrument and order.purpose is Purpose.ENTRY
+        )
+        return held + coming
+
+    def busy_instruments(self, account: str) -> set[str]:
+        """Instruments with a position, or an entry on its way."""
+        held = {position.instrument for position in self.open_positions() if position.account == account}
+        coming = {
+            order.instrument
+            for order in self.orders.values()
+            if order.account == account and order.purpose is Purpose.ENTRY
+        }
+        return held | coming
+
+    def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
+        """The other watched instrument for which the strategy holds or orders this one, if any."""
+        bound = self.bound.get((strategy, instrument), watch)
+        return "" if bound == watch else bound
+
+    def opposed(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
+        """The strategy that holds the other side, if any."""
+        for position in self.open_positions():
+            mine = position.strategy == strategy
+            there = (position.account, position.instrument, position.product) == (account, instrument, product)
+            if there and not mine and (position.quantity or position.quantity_seen) * units < 0:
+                return position.strategy
+        return ""
+
+    def run_of(self, strategy: str) -> str:
+        """The run a strategy is in; empty when it is flat with nothing on the way."""
+        held = any(position.strategy == strategy for position in self.open_positions())
+        coming = any(order.strategy == strategy and order.purpose is Purpose.ENTRY for order in self.orders.values())
+        return self.runs.get(strategy, "") if held or coming else ""
+
+    def entries_of(self, strategy: str, now: int) -> list[int]:
+        """Market times of the entries within the last minute."""
+        return [at for at in self.entry_times.get(strategy, ()) if now - at < MINUTE]
+
+    def confidence(self, strategy: str, instrument: str) -> Confidence:
+        """The least confidence of the strategy's positions in an instrument."""
+        found = [
+            position.confidence
+            for position in self.positions.values()
+            if position.strategy == strategy and position.instrument == instrument
+        ]
+        return next((level for level in found if level is not Confidence.CONFIRMED), Confidence.CONFIRMED)
+
+    def level(self, account: str) -> tuple[TradingLevel, str]:
+        """The trading level in effect for an account, and why."""
+        if self.killed:
+            return TradingLevel.HALT, "the file KILL is there"
+        states = [state for name in ("", account) if (state := self.trading.get(name)) is not None]
+        for wanted in (TradingLevel.HALT, TradingLevel.REDUCE):
+            for state in states:
+                if state.level is wanted:
+                    return wanted, state.reason
+        return TradingLevel.NORMAL, ""
+
+    def enabled(self, strategy: str) -> bool:
+        """False while a strategy's entries are switched off."""
+        switch = self.switches.get(strategy)
+        return switch is None or switch.enabled
+
+    def not_ready(self) -> str:
+        """Which daemon or account keeps entries waiting, in words; empty if none."""
+        for name in NEEDED:
+            beat = self.beats.get(name)
+            if beat is None or self.machine_ns - beat.machine_ns > SILENT_NS:
+                return f"{name} is silent"
+            if not beat.ready:
+                return f"{name} is not ready ({'; '.join(beat.notes) or beat.state.value})"
+        for account, health in self.health.items():
+            if not health.healthy:
+                return f"account {account}: {health.message or 'its books are not read yet'}"
+        return "" if self.health else "no account has reported yet"
+
+    def day_profit(self, day: str) -> float:
+        """Rupees of today: realised by positions that moved today, and unrealised at present quotes."""
+        today = [
+            position for position in self.positions.values() if position.quantity or _day(position.updated_ns) == day
+        ]
+        return profit(today, self.quotes).total
+
+    def loss_reached(self, day: str) -> bool:
+        """True if the day's loss limit was reached once today."""
+        return f"daily_loss:{day}" in self.levels
+
+    def remaining(self, order: Order) -> int:
+        """Units that an order may still add to its position: what it fills is gone from here only once booked there."""
+        whole = order.filled if order.state in ENDED else order.quantity
+        return max(0, whole - self.booked.get(order.client_order_id, 0))
+
+
+def _day(ns: int) -> str:
+    """The Indian date of a market time."""
+    return datetime.fromtimestamp((ns + IST_NS) / SECOND, UTC).date().isoformat()
