@@ -115,6 +115,7 @@ def test_unknown_symbol_is_alerted_and_the_others_flow(
     with start_feed(config) as feed:
         feed.wait(lambda seen: any(quote.instrument == NIFTY for quote in seen.quotes))
         feed.wait(lambda seen: "Token not found for NOSUCH" in seen.log.read_text())
+        feed.wait(lambda seen: bool(seen.beats))
         assert not feed.beats[-1].ready
 
 
