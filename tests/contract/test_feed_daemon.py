@@ -70,7 +70,7 @@ def test_instrument_asked_for_is_subscribed_and_gives_quotes(feed: RunningFeed, 
     future = f"NFO:NIFTY{body['data'][0].replace('-', '')}FUT"
     feed.wait(lambda seen: seen.asker.send("risk", WantInstruments(daemon="risk", instruments=(future, "nonsense")))
               or any(quote.instrument == future for quote in seen.quotes))  # fmt: skip
-    feed.wait(lambda seen: seen.beats[-1].figures["subscribed"] == 3)
+    feed.wait(lambda seen: seen.beats and seen.beats[-1].figures["subscribed"] == 3)
 
 
 def test_server_killed_and_back_reconnects_resubscribes_and_repairs_the_bars(tmp_path: Path, runtime: Path) -> None:
