@@ -21,8 +21,13 @@ from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.clock import SECOND, ClockFile, MarketClock, Segment, machine_now, write_clock_file
 from mytrading.runtime.places import project_home, state_dir
 
-HOLD_NS = 5 * SECOND
-"""A simulated market stands still for so long after the start, so that no minute of it passes unseen."""
+HOLD_NS = 2 * SECOND
+"""A simulated market stands still for so long after the start, so that little of it passes unseen."""
+
+FAST_HOLD_NS = 5 * SECOND
+"""The same above speed 60, where a second is many minutes of market."""
+
+FAST = 60
 
 _BEFORE_REPLAY_NS = 60 * SECOND
 
@@ -107,7 +112,8 @@ def set_clock(config: RunConfig) -> str:
     clock = MarketClock.load(config.clock_path)
     resume = clock.resume_point()
     start = first_moment(config) if resume is None else resume
-    segment = Segment(machine_now() + HOLD_NS, start, config.simulator.speed)
+    hold = FAST_HOLD_NS if config.simulator.speed > FAST else HOLD_NS
+    segment = Segment(machine_now() + hold, start, config.simulator.speed)
     write_clock_file(
         config.clock_path, ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
     )
