@@ -13,7 +13,7 @@ from typing import Any
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk_books import MACHINE_FLOOR_NS, Wish
+from mytrading.core.risk_books import MACHINE_FLOOR_NS, Wish, withdrawal_id
 from mytrading.core.risk_rules import Case, Denial, expired, judge, stale
 from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import missing_units, reference_price, side_of, target_units
@@ -22,7 +22,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, Sig
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Purpose, Severity, TradingLevel
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import GoalChanged, OrderChanged, PositionAdjusted, PositionChanged, TimerFired
+from mytrading.messages.orders import GoalChanged, Order, OrderChanged, PositionAdjusted, PositionChanged, TimerFired
 from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Leg, Signal
@@ -64,9 +64,9 @@ class RiskMachine:
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return self._advance_all(now)
+            return self._advance_all(now, settled_too=True)
         if isinstance(message, TimerFired):
-            return (*self._advance_all(now), *self._square_off(now), *self._watch_loss(now))
+            return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._watch_loss(now))
         return ()
 
     def snapshot(self, day: str) -> RiskOpened:
@@ -75,17 +75,18 @@ class RiskMachine:
 
     # wishes
 
-    def _advance_all(self, now: int) -> tuple[Any, ...]:
+    def _advance_all(self, now: int, settled_too: bool = False) -> tuple[Any, ...]:
+        """A settled wish has nothing to enter, but a fill that comes after a cancel may give it something to close."""
         rows: list[Any] = []
-        for wish in list(self.state.open_wishes()):
+        for wish in self.state.wishes.values() if settled_too else self.state.open_wishes():
             rows += self._advance(wish, now)
         return tuple(rows)
 
     def _advance(self, wish: Wish, now: int) -> tuple[Any, ...]:
         """What one wish still needs: entries withdrawn, positions closed, then its legs entered."""
-        if wish.settled:
-            return ()
         rows = [*self._withdrawals(wish), *self._closes(wish)]
+        if wish.settled:
+            return tuple(rows)
         if rows or self.state.is_closing(wish.signal.strategy, wish.signal.watch):
             late = expired(wish.signal, now, self.state.machine_ns)
             return (*rows, self._too_late(wish, now)) if late and wish.legs else tuple(rows)
@@ -94,19 +95,32 @@ class RiskMachine:
         return tuple(denials or entries)
 
     def _withdrawals(self, wish: Wish) -> list[Any]:
+        """Live entries that the wish has no room for: not named, of the other side, or too many."""
         signal = wish.signal
-        wanted = {leg.instrument for leg in wish.legs}
+        room = {leg.instrument: leg.lots * self._lot_of(leg.instrument) for leg in wish.legs}
+        return [
+            row
+            for order in self.state.live_entries(signal.strategy, signal.watch)
+            if not self._fits(order, room.get(order.instrument, 0), signal.watch)
+            for row in self._withdraw(order, signal.id)
+        ]
+
+    def _fits(self, order: Order, target: int, watch: str) -> bool:
+        there = self.state.units_of(order.strategy, watch, order.instrument)
+        after = there + self.state.coming_units(order.strategy, order.instrument)
+        return order.side.sign * target > 0 and abs(after) <= abs(target)
+
+    def _withdraw(self, order: Order, cause: str) -> list[Any]:
+        if self.state.is_withdrawn(order):
+            return []
         return [
             WithdrawEntries(
-                id=content_id("withdraw", signal.id, order.client_order_id),
-                cause=signal.id,
+                id=withdrawal_id(order),
+                cause=cause,
                 account=order.account,
                 strategy=order.strategy,
                 instrument=order.instrument,
             )
-            for order in self.state.live_entries(signal.strategy, signal.watch)
-            if order.instrument not in wanted
-            and content_id("withdraw", signal.id, order.client_order_id) not in self.state.issued
         ]
 
     def _closes(self, wish: Wish) -> list[Any]:
@@ -153,18 +167,23 @@ class RiskMachine:
         units = missing_units(target_units(leg.lots, instrument), there, coming) if instrument else leg.lots
         if not units:
             return []
-        if instrument is not None and self._quote_may_come(leg.instrument, signal, now):
+        if instrument is not None and self._must_wait(leg.instrument, signal, now):
             return []
         case = self._case(wish, leg, units, there + coming, now)
         denials = judge(case)
         return [self._denied(wish, leg, denials, now)] if denials else [self._entry(wish, leg, identity, case)]
 
-    def _quote_may_come(self, instrument: str, signal: Signal, now: int) -> bool:
-        """True while a wish is in time and its instrument has no fresh quote: it was asked for, so it is on its way."""
+    def _must_wait(self, instrument: str, signal: Signal, now: int) -> bool:
+        """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
+
+        The quote was asked for, so it is on its way.
+        """
+        if expired(signal, now, self.state.machine_ns):
+            return False
+        if self.state.is_withdrawing(signal.strategy, instrument):
+            return True
         quote = self.state.quotes.get(instrument)
-        limit = self.limits.stale_quote_seconds
-        missing = quote is None or stale(quote, now, self.state.machine_ns, limit)
-        return missing and not expired(signal, now, self.state.machine_ns)
+        return quote is None or stale(quote, now, self.state.machine_ns, self.limits.stale_quote_seconds)
 
     def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> PlaceEntry:
         signal = wish.signal
@@ -259,15 +278,19 @@ class RiskMachine:
 
     def _square_off(self, now: int) -> list[Any]:
         """Close MIS positions, and withdraw MIS entries, once their time has come."""
+        cause = content_id("square_off", self.calendar.trading_day(now).isoformat())
         rows: list[Any] = []
+        for order in self.state.all_live_entries():
+            if order.product is Product.MIS and self._square_off_begun(order.instrument, now):
+                rows += self._withdraw(order, cause)
         for position in self.state.open_positions():
-            if position.product is not Product.MIS:
-                continue
-            begins = self.square_off.begins(position.instrument.split(":")[0], now)
-            if begins and now >= begins:
-                cause = content_id("square_off", self.calendar.trading_day(now).isoformat())
+            if position.product is Product.MIS and self._square_off_begun(position.instrument, now):
                 rows += self._close(position, cause, "square-off", 0)
         return rows
+
+    def _square_off_begun(self, instrument: str, now: int) -> bool:
+        begins = self.square_off.begins(instrument.split(":")[0], now)
+        return bool(begins) and now >= begins
 
     def _watch_loss(self, now: int) -> list[Any]:
         """Note once a day that the loss limit was reached: entries stop for the day, also after a restart."""

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from mytrading.core.identity import content_id
 from mytrading.core.pnl import profit
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
-from mytrading.messages.enums import Confidence, OrderState, Purpose, TradingLevel
+from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     Order,
@@ -43,16 +44,26 @@ Key = tuple[str, str, str, str]
 
 
 class Wish(msgspec.Struct, kw_only=True):
-    """The standing wish of a strategy for one watched instrument. `settled`: nothing more is to be done for it."""
+    """The standing wish of a strategy for one watched instrument.
+
+    `settled`: nothing more is to be entered for it. `since_ns`: when this same position was first wished for. `spent`:
+    it was held since then, and something else than this wish closed it.
+    """
 
     signal: Signal
     settled: bool = False
     spent: bool = False
+    since_ns: int = 0
 
     @property
     def legs(self) -> tuple[Leg, ...]:
         """The legs that want a position."""
         return tuple(leg for leg in self.signal.legs if leg.lots)
+
+    @property
+    def value(self) -> tuple[Product, tuple[tuple[str, int], ...]]:
+        """What is wished for; two wishes of the same value wish for the same position."""
+        return self.signal.product, tuple(sorted((leg.instrument, leg.lots) for leg in self.legs))
 
 
 class RiskBooks:
@@ -115,6 +126,21 @@ class RiskBooks:
         """Those of them that may still fill."""
         return [order for order in self.coming_entries(strategy, watch) if order.state not in ENDED]
 
+    def all_live_entries(self) -> list[Order]:
+        """Entries of all strategies that may still fill."""
+        return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in ENDED]
+
+    def is_withdrawn(self, order: Order) -> bool:
+        """True once the router was told to cancel an entry."""
+        return withdrawal_id(order) in self.issued
+
+    def is_withdrawing(self, strategy: str, instrument: str) -> bool:
+        """True while an entry that was withdrawn may still fill."""
+        return any(
+            order.strategy == strategy and order.instrument == instrument and self.is_withdrawn(order)
+            for order in self.all_live_entries()
+        )
+
     def is_closing(self, strategy: str, watch: str) -> bool:
         """True while something the strategy holds for the watched instrument is being closed."""
         return any(
@@ -161,7 +187,13 @@ class RiskBooks:
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
         """The other watched instrument for which the strategy holds or orders this one, if any."""
         bound = self.bound.get((strategy, instrument), watch)
-        return "" if bound == watch else bound
+        return "" if bound == watch or not self._owns(strategy, instrument) else bound
+
+    def _owns(self, strategy: str, instrument: str) -> bool:
+        return any((p.strategy, p.instrument) == (strategy, instrument) for p in self.open_positions()) or any(
+            (order.strategy, order.instrument) == (strategy, instrument) and self.remaining(order)
+            for order in self.orders.values()
+        )
 
     def opposed(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
         """The strategy that holds the other side, if any."""
@@ -223,7 +255,7 @@ class RiskBooks:
     def day_profit(self, day: str) -> float:
         """Rupees of today: realised by positions that moved today, and unrealised at present quotes."""
         today = [
-            position for position in self.positions.values() if position.quantity or _day(position.updated_ns) == day
+            position for position in self.positions.values() if position.quantity or day_of(position.updated_ns) == day
         ]
         return profit(today, self.quotes).total
 
@@ -237,6 +269,11 @@ class RiskBooks:
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
 
-def _day(ns: int) -> str:
+def withdrawal_id(order: Order) -> str:
+    """The id of the command that cancels an entry: an entry is withdrawn once, whatever the reasons."""
+    return content_id("withdraw", order.client_order_id)
+
+
+def day_of(ns: int) -> str:
     """The Indian date of a market time."""
     return datetime.fromtimestamp((ns + IST_NS) / SECOND, UTC).date().isoformat()

@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 from mytrading.core.pnl import newer
-from mytrading.core.risk_books import ENDED, RiskBooks, Wish
+from mytrading.core.risk_books import ENDED, RiskBooks, Wish, day_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product
@@ -25,7 +25,6 @@ from mytrading.messages.orders import (
     PositionAdjusted,
     PositionChanged,
     TimerFired,
-    TradeClosed,
 )
 from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.reports import AccountHealth
@@ -51,9 +50,10 @@ class RiskState(RiskBooks):
         known = self.wishes.get(key)
         if known is not None and known.signal.id == signal.id and known.settled:
             return
-        spent = known is not None and known.spent and signal.created_ns <= known.signal.created_ns
-        self.wishes[key] = Wish(signal=signal, spent=spent)
-        self._settle_if_met(self.wishes[key])
+        wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns)
+        if known is not None and known.value == wish.value and day_of(known.since_ns) == day_of(signal.created_ns):
+            wish.since_ns, wish.spent = known.since_ns, known.spent
+        self._settle_if_met(wish)
         self._await()
 
     def _entry(self, entry: PlaceEntry) -> None:
@@ -105,27 +105,28 @@ class RiskState(RiskBooks):
     def _position(self, row: PositionChanged | PositionAdjusted) -> None:
         position = row.position
         key = (position.account, position.instrument, position.product, position.strategy)
+        before = self.positions.get(key)
         self.positions[key] = position
         if isinstance(row, PositionChanged) and row.fill_quantity:
             name = row.client_order_id
             self.booked[name] = self.booked.get(name, 0) + abs(row.fill_quantity)
             if (order := self.orders.get(name)) is not None:
                 self._forget_booked(order)
-        if not position.quantity and not position.quantity_seen:
-            self.bound_cleanup(position)
+        if before is not None and before.quantity and not position.quantity:
+            self._spend(before)
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
                 self._settle_if_met(wish)
         self._await()
 
-    def bound_cleanup(self, position: Position) -> None:
-        """A flat position with nothing coming belongs to no watched instrument any more."""
-        if not self.coming_units(position.strategy, position.instrument):
-            self.bound.pop((position.strategy, position.instrument), None)
+    def _spend(self, closed: Position) -> None:
+        """A position that a standing wish had opened, and still wants, was closed: by the clock, a person, the venue.
 
-    def _trade(self, row: TradeClosed) -> None:
+        One that is older than the wish was closed to make way for it.
+        """
         for wish in self.wishes.values():
-            if wish.signal.strategy == row.strategy and any(leg.instrument == row.instrument for leg in wish.legs):
+            wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in wish.legs)
+            if wanted and wish.signal.strategy == closed.strategy and closed.opened_ns >= wish.since_ns:
                 wish.spent = wish.settled = True
 
     def _goal(self, row: GoalChanged) -> None:
@@ -182,7 +183,10 @@ class RiskState(RiskBooks):
     def _opened(self, row: RiskOpened) -> None:
         self.wishes = {
             (signal.strategy, signal.watch): Wish(
-                signal=signal, settled=signal.id in row.settled, spent=signal.id in row.spent
+                signal=signal,
+                settled=signal.id in row.settled,
+                spent=signal.id in row.spent,
+                since_ns=signal.created_ns,
             )
             for signal in row.wishes
         }
@@ -212,7 +216,7 @@ class RiskState(RiskBooks):
         wanted = {leg.instrument for leg in wish.legs}
         held = {position.instrument for position in self.held(signal.strategy, signal.watch)}
         coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
-        if wish.settled or (held | coming) - wanted:
+        if wish.settled or (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
             return
         wish.settled = all(self._met(wish, leg) for leg in wish.legs)
 
@@ -221,6 +225,8 @@ class RiskState(RiskBooks):
         signal = wish.signal
         if any(order.cause == signal.id and order.instrument == leg.instrument for order in self.orders.values()):
             return True
+        if self.is_withdrawing(signal.strategy, leg.instrument):
+            return False
         there = self.units_of(signal.strategy, signal.watch, leg.instrument)
         return there + self.coming_units(signal.strategy, leg.instrument) == leg.lots * self.lot_of(leg.instrument)
 
@@ -234,7 +240,11 @@ class RiskState(RiskBooks):
             wishes=tuple(wish.signal for wish in self.wishes.values()),
             settled=tuple(wish.signal.id for wish in self.wishes.values() if wish.settled),
             spent=tuple(wish.signal.id for wish in self.wishes.values() if wish.spent),
-            bound=tuple((strategy, instrument, watch) for (strategy, instrument), watch in self.bound.items()),
+            bound=tuple(
+                (strategy, instrument, watch)
+                for (strategy, instrument), watch in self.bound.items()
+                if self._owns(strategy, instrument)
+            ),
             issued=tuple(self.issued),
             positions=tuple(self.open_positions()),
             orders=tuple(self.orders.values()),
@@ -299,7 +309,6 @@ _LEARN: dict[type, Any] = {
     OrderChanged: RiskState._order,
     PositionChanged: RiskState._position,
     PositionAdjusted: RiskState._position,
-    TradeClosed: RiskState._trade,
     GoalChanged: RiskState._goal,
     LevelMoved: RiskState._level,
     TimerFired: RiskState._timer,
