@@ -10,7 +10,7 @@ from collections import deque
 from typing import Any
 
 from mytrading.core.pnl import newer
-from mytrading.core.risk_books import ENDED, RiskBooks, Wish, day_of
+from mytrading.core.risk_books import RiskBooks, Wish, day_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product
@@ -96,11 +96,12 @@ class RiskState(RiskBooks):
         self._await()
 
     def _forget_booked(self, order: Order) -> None:
-        """An ended order counts until all it filled stands in its position: the two arrive one after the other."""
+        """An ended order counts until all it filled stands in its position: the two arrive one after the other.
+
+        What was booked is remembered, since an order that was cancelled in part may fill further, late.
+        """
         if not self.remaining(order):
             self.orders.pop(order.client_order_id, None)
-            if order.state in ENDED:
-                self.booked.pop(order.client_order_id, None)
 
     def _position(self, row: PositionChanged | PositionAdjusted) -> None:
         position = row.position
@@ -109,7 +110,7 @@ class RiskState(RiskBooks):
         self.positions[key] = position
         if isinstance(row, PositionChanged) and row.fill_quantity:
             name = row.client_order_id
-            self.booked[name] = self.booked.get(name, 0) + abs(row.fill_quantity)
+            self._remember(self.booked, name, self.booked.get(name, 0) + abs(row.fill_quantity))
             if (order := self.orders.get(name)) is not None:
                 self._forget_booked(order)
         if before is not None and before.quantity and not position.quantity:

@@ -184,6 +184,19 @@ def test_filled_order_whose_position_is_still_on_its_way_is_not_bought_again() -
     assert desk.wish("c", Leg(instrument=CALL, lots=1)) == ()
 
 
+def test_late_fill_of_a_partly_filled_and_cancelled_entry_leaves_nothing_coming() -> None:
+    desk = Desk()
+    desk.quote(SHARE)
+    (entry,) = desk.wish("a", Leg(instrument=SHARE, lots=5))
+    desk.order(entry, OrderState.CANCELLED, filled=3)
+    desk.hold(SHARE, 3, order=entry.id)
+    assert desk.machine.state.coming_units("S", SHARE) == 0
+    desk.order(entry, OrderState.FILLED, filled=5)
+    assert desk.machine.state.coming_units("S", SHARE) == 2
+    desk.hold(SHARE, 2, order=entry.id)
+    assert desk.machine.state.coming_units("S", SHARE) == 0
+
+
 def test_refused_entry_is_wished_anew_by_the_next_signal() -> None:
     desk = Desk()
     desk.quote()
