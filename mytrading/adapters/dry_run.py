@@ -34,6 +34,13 @@ class DryRunVenue:
         """Nothing rests here: said, not done."""
         return self._answer(Call.MODIFY, order, f"dry run: would modify to {_words(order)}")
 
+    def begin(self, call: Call, order: Order) -> None:
+        """Nothing is sent."""
+
+    def finish(self, call: Call, order: Order, begun: object) -> CallOutcome:  # noqa: ARG002
+        """The answer to any call."""
+        return {Call.PLACE: self.place, Call.CANCEL: self.cancel, Call.MODIFY: self.modify}[call](order)
+
     def close(self) -> None:
         """There is nothing to close."""
 

@@ -7,11 +7,12 @@ or the network's doing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from mytrading.adapters.dry_run import DryRunVenue
 from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.venue import OpenAlgoVenue
+from mytrading.messages.enums import Call
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.runconfig import RunConfig, VenueKind
 
@@ -27,6 +28,12 @@ class Venue(Protocol):
 
     def modify(self, order: Order) -> CallOutcome:
         """Make a resting order what `order` says."""
+
+    def begin(self, call: Call, order: Order) -> Any:
+        """Send the request of a call if that needs no waiting; None if it does, and nothing was sent."""
+
+    def finish(self, call: Call, order: Order, begun: Any) -> CallOutcome:
+        """How the call ended: waits for the answer to what was begun, or makes the whole call if nothing was."""
 
     def close(self) -> None:
         """Let go of connections."""

@@ -6,7 +6,6 @@ outcomes back. The one rule: a call is made only for a row that is committed, an
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -40,6 +39,7 @@ LIVE = frozenset(
 class _Job(NamedTuple):
     call: Call
     order: Order
+    begun: Any = None
 
 
 class TradeManager(MachineDaemon):
@@ -60,7 +60,7 @@ class TradeManager(MachineDaemon):
         super().setup()
         pooled = self.config.venue.order_workers
         self._workers: WorkerPool[_Job, Venue, CallOutcome] = WorkerPool(
-            "router.worker", pooled, self._connect, _call, self._failed, self.wake
+            "router.worker", pooled, self._connect, _finish, self._failed, self.wake, begin=_begin, reserve=1
         )
         self.on_wake(self._take_outcomes)
         self.record(self.orders.recover_rows(machine_now(), self.clock.now()))
@@ -112,13 +112,10 @@ class TradeManager(MachineDaemon):
 
     def act(self, rows: Sequence[Any]) -> None:
         """Make the calls that the committed rows stand for."""
-        calls = [row for row in rows if isinstance(row, OrderChanged) and row.event in _CALLS]
-        for row in calls:
-            call = _CALLS[row.event]
-            reduces = row.order.purpose.reduces
-            self._workers.submit(_Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
-        if calls:
-            time.sleep(0)  # hand the interpreter to the worker: the call goes out before anybody is told of it
+        for row in rows:
+            if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
+                reduces = row.order.purpose.reduces
+                self._workers.submit(_Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
 
     def effects(self, rows: Sequence[Any]) -> None:
         """Count, write the trade log, alert."""
@@ -213,8 +210,12 @@ class TradeManager(MachineDaemon):
         self._account_lock.release()
 
 
-def _call(venue: Venue, job: _Job) -> CallOutcome:
-    return venue.place(job.order) if job.call is Call.PLACE else venue.cancel(job.order)
+def _begin(venue: Venue, job: _Job) -> _Job:
+    return job._replace(begun=venue.begin(job.call, job.order))
+
+
+def _finish(venue: Venue, job: _Job) -> CallOutcome:
+    return venue.finish(job.call, job.order, job.begun)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ its own connection; what it found goes back as a value, and an exception is a va
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import queue
 import threading
@@ -19,10 +20,21 @@ Tool = TypeVar("Tool")
 Result = TypeVar("Result")
 
 
+class _Worker(Generic[Job, Tool]):
+    """A thread's tool, and the door through which its next job comes; None ends it."""
+
+    def __init__(self, tool: Tool) -> None:
+        self.tool = tool
+        self.door: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+
+
 class WorkerPool(Generic[Job, Tool, Result]):
     """`count` threads, each with a tool of its own from `make_tool`; `work(tool, job)` returns the result.
 
-    If `work` raises, `on_error(job, error)` makes the result. Jobs of a lower `rank` go first, in order within a rank.
+    If `work` raises, `on_error(job, error)` makes the result. Jobs of a lower `rank` go first, in order within a rank;
+    the last `reserve` idle threads are kept for jobs of rank 0. Where a thread is idle, `begin(tool, job)` runs on the
+    submitting thread and returns the job to hand over: what it sends leaves at once, with no thread to wait for. It
+    must not block.
     """
 
     def __init__(
@@ -33,13 +45,19 @@ class WorkerPool(Generic[Job, Tool, Result]):
         work: Callable[[Tool, Job], Result],
         on_error: Callable[[Job, Exception], Result],
         wake: Callable[[], None],
+        begin: Callable[[Tool, Job], Job] | None = None,
+        reserve: int = 0,
     ) -> None:
-        self._jobs: queue.PriorityQueue[tuple[int, int, Job | None]] = queue.PriorityQueue()
         self._results: queue.SimpleQueue[Result] = queue.SimpleQueue()
         self._number = itertools.count()
         self._make_tool, self._work, self._on_error, self._wake = make_tool, work, on_error, wake
+        self._begin = begin
+        self._reserve = min(reserve, count - 1)
         self._log = get_logger(name)
-        self._busy = 0
+        self._lock = threading.Lock()
+        self._idle: list[_Worker[Job, Tool]] = []
+        self._backlog: list[tuple[int, int, Job]] = []
+        self._stopping = False
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{index}", daemon=True) for index in range(count)
         ]
@@ -47,8 +65,13 @@ class WorkerPool(Generic[Job, Tool, Result]):
             thread.start()
 
     def submit(self, job: Job, rank: int = 0) -> None:
-        """Queue a job; returns at once."""
-        self._jobs.put((rank, next(self._number), job))
+        """Begin a job or queue it; returns at once."""
+        with self._lock:
+            if not self._idle or (rank and len(self._idle) <= self._reserve):
+                heapq.heappush(self._backlog, (rank, next(self._number), job))
+                return
+            worker = self._idle.pop()
+        worker.door.put(self._begin(worker.tool, job) if self._begin is not None else job)
 
     def results(self) -> list[Result]:
         """What has been finished since the last call, in order of finishing."""
@@ -62,25 +85,37 @@ class WorkerPool(Generic[Job, Tool, Result]):
     @property
     def waiting(self) -> int:
         """Jobs that no thread has taken yet."""
-        return self._jobs.qsize()
+        return len(self._backlog)
 
     def stop(self, wait_s: float = 1.0) -> None:
-        """Let the threads end after their present job; those still at it are left to the end of the process."""
-        for _ in self._threads:
-            self._jobs.put((1 << 30, next(self._number), None))
+        """Let the threads end when no job waits; those still at one are left to the end of the process."""
+        with self._lock:
+            self._stopping = True
+            for worker in self._idle:
+                worker.door.put(None)
+            self._idle.clear()
         for thread in self._threads:
             thread.join(wait_s / len(self._threads))
 
     def _run(self) -> None:
-        tool = self._make_tool()
-        while True:
-            _, _, job = self._jobs.get()
-            if job is None:
-                return
+        worker: _Worker[Job, Tool] = _Worker(self._make_tool())
+        self._seek(worker)
+        while (job := worker.door.get()) is not None:
             try:
-                result = self._work(tool, job)
+                result = self._work(worker.tool, job)
             except Exception as error:  # noqa: BLE001 - an error is the job's result
                 self._log.error("worker.failed", exc_info=True)
                 result = self._on_error(job, error)
             self._results.put(result)
             self._wake()
+            self._seek(worker)
+
+    def _seek(self, worker: _Worker[Job, Tool]) -> None:
+        """Take the first job that waits and may go, else be idle."""
+        with self._lock:
+            if self._backlog and (self._stopping or not self._backlog[0][0] or len(self._idle) >= self._reserve):
+                worker.door.put(heapq.heappop(self._backlog)[2])
+            elif self._stopping:
+                worker.door.put(None)
+            else:
+                self._idle.append(worker)

@@ -21,6 +21,8 @@ import msgspec
 from mytrading.adapters.openalgo.errors import MaybeSent, NotSent
 
 CONNECT_S = 5.0
+SEND_S = 2.0
+"""An idle connection takes a request of some 500 bytes at once; one that does not is broken."""
 MAX_BODY = 64 << 20
 """Bytes; a whole exchange's instruments are some 30 MB."""
 
@@ -49,6 +51,15 @@ class Answer(NamedTuple):
     body: bytes
     began_ns: int
     ended_ns: int
+
+
+class Started(NamedTuple):
+    """A request that was handed to the connection; `error` if that failed half-way. `finish` reads its answer."""
+
+    method: str
+    seconds: float
+    began_ns: int
+    error: OSError | None = None
 
 
 class BadServerUrl(ValueError):
@@ -88,9 +99,27 @@ class OpenAlgoClient:
 
     def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Answer:
         """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
+        return self._exchange(self._post(endpoint, payload), "POST", deadline)
+
+    def start(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started | None:
+        """Send the request of a `call` without waiting for its answer, which `finish` reads, from any one thread.
+
+        None if no open connection is idle: then nothing was sent, and `call` is the way.
+        """
+        if self._socket is None or _closed_by_peer(self._socket):
+            return None
+        began = self._now()
+        return self._send(self._socket, self._post(endpoint, payload), "POST", began, self._deadlines[deadline])
+
+    def finish(self, started: Started) -> Answer:
+        """The answer to a started request. Raises `MaybeSent`."""
+        assert self._socket is not None
+        return self._answer(self._socket, started)
+
+    def _post(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
         body = self._encoder.encode({"apikey": self._api_key, **payload})
         head = f"POST {self._path}{endpoint}".encode() + self._post_head
-        return self._exchange(head + str(len(body)).encode() + b"\r\n\r\n" + body, "POST", deadline)
+        return head + str(len(body)).encode() + b"\r\n\r\n" + body
 
     def get(self, endpoint: str, query: Mapping[str, str], deadline: Deadline) -> Answer:
         """GET `/api/v1/<endpoint>` with `query`, the key added. Raises `NotSent` or `MaybeSent`."""
@@ -106,12 +135,24 @@ class OpenAlgoClient:
     def _exchange(self, request: bytes, method: str, deadline: Deadline) -> Answer:
         began = self._now()
         seconds = self._deadlines[deadline]
-        until = began + int(seconds * 1e9)
         connection = self._connection(min(CONNECT_S, seconds), began)
+        return self._answer(connection, self._send(connection, request, method, began, seconds))
+
+    def _send(self, connection: socket.socket, request: bytes, method: str, began: int, seconds: float) -> Started:
         try:
-            connection.settimeout(seconds)
+            connection.settimeout(min(SEND_S, seconds))
             connection.sendall(request)
-            status, body, keep = self._read(connection, method, until)
+        except OSError as error:
+            return Started(method, seconds, began, error)
+        return Started(method, seconds, began)
+
+    def _answer(self, connection: socket.socket, started: Started) -> Answer:
+        began, seconds = started.began_ns, started.seconds
+        try:
+            if started.error is not None:
+                raise started.error
+            connection.settimeout(seconds)
+            status, body, keep = self._read(connection, started.method, began + int(seconds * 1e9))
         except TimeoutError as error:
             self.close()
             raise MaybeSent(f"no answer within {seconds:g} s", began, self._now()) from error

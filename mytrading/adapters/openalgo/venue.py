@@ -5,10 +5,9 @@ Used by the router's workers, one per thread. The one rule: one request per call
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient, Started
 from mytrading.adapters.openalgo.errors import TransportFailed
 from mytrading.adapters.openalgo.orders import cancel_payload, modify_payload, place_payload
 from mytrading.adapters.openalgo.outcomes import Verdict, judge, judge_failure
@@ -17,6 +16,7 @@ from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.runconfig import ServerMode
 
 _ENDPOINTS = {Call.PLACE: "placeorder", Call.CANCEL: "cancelorder", Call.MODIFY: "modifyorder"}
+_PAYLOADS = {Call.PLACE: place_payload, Call.CANCEL: cancel_payload, Call.MODIFY: modify_payload}
 
 
 class OpenAlgoVenue:
@@ -28,23 +28,34 @@ class OpenAlgoVenue:
 
     def place(self, order: Order) -> CallOutcome:
         """Place a new order."""
-        return self._call(Call.PLACE, order, place_payload(order))
+        return self.finish(Call.PLACE, order, None)
 
     def cancel(self, order: Order) -> CallOutcome:
         """Cancel the order at the broker."""
-        return self._call(Call.CANCEL, order, cancel_payload(order))
+        return self.finish(Call.CANCEL, order, None)
 
     def modify(self, order: Order) -> CallOutcome:
         """Replace quantity, type and prices of the order at the broker by those of `order`."""
-        return self._call(Call.MODIFY, order, modify_payload(order))
+        return self.finish(Call.MODIFY, order, None)
+
+    def begin(self, call: Call, order: Order) -> Started | None:
+        """Send the request of a call if a connection is open; `finish` waits for its answer. Never blocks."""
+        return self._client.start(_ENDPOINTS[call], _PAYLOADS[call](order), Deadline.ORDER)
+
+    def finish(self, call: Call, order: Order, begun: Started | None) -> CallOutcome:
+        """How a call ended that was begun, or all of it if it was not."""
+        if begun is None:
+            payload = _PAYLOADS[call](order)
+            return self._judged(call, order, lambda: self._client.call(_ENDPOINTS[call], payload, Deadline.ORDER))
+        return self._judged(call, order, lambda: self._client.finish(begun))
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def _call(self, call: Call, order: Order, payload: Mapping[str, Any]) -> CallOutcome:
+    def _judged(self, call: Call, order: Order, answer_of: Callable[[], Answer]) -> CallOutcome:
         try:
-            answer = self._client.call(_ENDPOINTS[call], payload, Deadline.ORDER)
+            answer = answer_of()
         except TransportFailed as failure:
             return _outcome(call, order, judge_failure(failure), failure.began_ns, failure.ended_ns)
         return _outcome(call, order, judge(call, answer, self._expected), answer.began_ns, answer.ended_ns)
