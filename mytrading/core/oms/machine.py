@@ -16,7 +16,7 @@ from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ModeCleared, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import Product
-from mytrading.messages.orders import CallOutcome, Goal, Order, Position, TimerFired
+from mytrading.messages.orders import CallOutcome, Goal, Order, OrderChanged, Position, TimerFired
 from mytrading.messages.records import DayOpened
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
@@ -41,7 +41,7 @@ class OrderMachine:
         handler(draft, message)
         if draft.rows or isinstance(message, TimerFired):
             self._go_on(draft)
-        return tuple(draft.rows)
+        return _without_preludes(draft.rows)
 
     def _indifferent(self, message: Any) -> bool:
         if isinstance(message, TimerFired):
@@ -107,6 +107,18 @@ class OrderMachine:
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""
         return account in self._state.wrong_mode
+
+
+def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
+    """The rows; an order that leaves in the decision that made it needs one only, since a row holds its whole level."""
+    sent = {row.order.client_order_id for row in rows if isinstance(row, OrderChanged) and row.event == "submitted"}
+    if not sent:
+        return tuple(rows)
+    return tuple(
+        row
+        for row in rows
+        if not (isinstance(row, OrderChanged) and row.event == "initialized" and row.order.client_order_id in sent)
+    )
 
 
 def _mode_seen(draft: Draft, message: ModeSeen) -> None:

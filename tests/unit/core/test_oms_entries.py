@@ -29,7 +29,7 @@ def level(bench: OrderBench, wanted: TradingLevel, generation: int = 1) -> None:
 
 
 def test_entry_is_sent_at_once(bench: OrderBench) -> None:
-    assert events(bench.enter("e1")) == ["initialized", "submitted"]
+    assert events(bench.enter("e1")) == ["submitted"]
     assert bench.order("e1").attempt == 1
 
 
