@@ -37,6 +37,7 @@ from mytrading.runtime.timers import Timers
 
 DRAIN_LIMIT = 256
 CLOCK_S = 0.1
+LATER_NS = 20_000_000
 CLOCK_WAIT_NS = 30_000_000_000
 LOW_DISK_BYTES = 2 << 30
 EXIT_CONFIG = 78
@@ -72,8 +73,7 @@ class Doorbell:
     def silence(self) -> None:
         """Take back all rings so far."""
         with suppress(BlockingIOError):
-            while os.read(self._read, 4096):
-                pass
+            os.read(self._read, 4096)  # what is left of more rings only rings again
 
 
 class Daemon:
@@ -94,6 +94,9 @@ class Daemon:
         self._lock = InstanceLock(config.lock_dir / f"{name}.lock")
         self._poller = zmq.Poller()
         self._receivers: dict[zmq.Socket[bytes], tuple[Receiver, FrameHandler]] = {}
+        self._unpolled: list[Receiver] = []
+        self._later: list[Callable[[], None]] = []
+        self._later_by = 0
         self._senders: list[ZMQPublisher | PushSocket] = []
         self._raw: dict[Any, Callable[[], None]] = {}
         self._wake_handlers: list[Callable[[], None]] = []
@@ -170,12 +173,21 @@ class Daemon:
         handler: FrameHandler,
         topics: Iterable[str] = ("",),
         writers: Iterable[str] | None = None,
+        every_s: float = 0.0,
     ) -> ZMQSubscriber:
-        """Receive a fan-out stream from its writers (all, unless named), whether they run yet or not."""
+        """Receive a fan-out stream from its writers (all, unless named), whether they run yet or not.
+
+        With `every_s` not at once but that often: for who only shows or watches, and would take a core from those
+        whose turn it is.
+        """
         names = writers if writers is not None else STREAMS[stream].writers
         endpoints = sorted({self.endpoint(stream, writer) for writer in names if writer != self.name})
         subscriber = ZMQSubscriber(stream, endpoints, topics, self.config.messaging.high_water_mark, self.context)
-        self._receive(subscriber, handler)
+        if every_s:
+            self._unpolled.append(subscriber)
+            self.every(every_s, lambda _: self._drain(subscriber, handler, timely=False), f"read {stream}")
+        else:
+            self._receive(subscriber, handler)
         return subscriber
 
     def pull(self, stream: str, handler: FrameHandler) -> PullSocket:
@@ -184,6 +196,9 @@ class Daemon:
         pull = PullSocket(stream, self.endpoint(stream), self.context)
         self._receive(pull, handler)
         return pull
+
+    def _all_receivers(self) -> list[Receiver]:
+        return [*(receiver for receiver, _ in self._receivers.values()), *self._unpolled]
 
     def _receive(self, receiver: Receiver, handler: FrameHandler) -> None:
         self._receivers[receiver.socket] = (receiver, handler)
@@ -243,8 +258,24 @@ class Daemon:
         if self.ready() != self._said_ready:
             self._beat(machine_ns)
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Do this when nothing has come for a millisecond, within 20 at the latest.
+
+        What was just sent is on its way through another thread of this process, which needs the core more than a log
+        line does.
+        """
+        if not self._later:
+            self._later_by = machine_now() + LATER_NS
+        self._later.append(work)
+
+    def _run_later(self) -> None:
+        waiting, self._later = self._later, []
+        for work in waiting:
+            work()
+
     def _turn(self) -> None:
-        events = self._poller.poll(self.timers.wait_ms(machine_now()))
+        wait_ms = self.timers.wait_ms(machine_now())
+        events = self._poller.poll(min(wait_ms, 1) if self._later else wait_ms)
         for key, _ in events:
             if key in self._receivers:
                 self._drain(*self._receivers[key])
@@ -252,15 +283,18 @@ class Daemon:
                 self._raw[key]()
             else:
                 self._run_wake_handlers()
+        if self._later and (not events or machine_now() > self._later_by):
+            self._run_later()
         self.timers.run_due(machine_now())
 
-    def _drain(self, receiver: Receiver, handler: FrameHandler) -> None:
+    def _drain(self, receiver: Receiver, handler: FrameHandler, timely: bool = True) -> None:
         for _ in range(DRAIN_LIMIT):
             frame = receiver.receive()
             if frame is None:
                 return
             started = time.perf_counter_ns()
-            self._lag_ms = max(self._lag_ms, (machine_now() - frame.header.sent_ns) / 1e6)
+            if timely:
+                self._lag_ms = max(self._lag_ms, (machine_now() - frame.header.sent_ns) / 1e6)
             handler(frame)
             self._durations.add(time.perf_counter_ns() - started)
             self.handled += 1
@@ -272,9 +306,10 @@ class Daemon:
 
     def _finish(self) -> None:
         self.state = DaemonState.STOPPING
+        self._run_later()
         self._beat(machine_now())
         self.teardown()
-        for receiver, _ in self._receivers.values():
+        for receiver in self._all_receivers():
             receiver.close()
         for sender in self._senders:
             sender.close()
@@ -315,9 +350,9 @@ class Daemon:
             handler_p99_us=percentiles[1] / 1e3,
             rss_mb=round(memory.rss / 1e6, 1),
             cpu_s=round(times.user + times.system, 2),
-            bytes_in=sum(receiver.bytes_in for receiver, _ in self._receivers.values()),
+            bytes_in=sum(receiver.bytes_in for receiver in self._all_receivers()),
             bytes_out=sum(sender.bytes_out for sender in self._senders),
-            bad_frames=sum(receiver.bad.count for receiver, _ in self._receivers.values()),
+            bad_frames=sum(receiver.bad.count for receiver in self._all_receivers()),
             dropped=self._dropped(),
             written=self.written(),
             cursors=self.cursors(),
@@ -335,7 +370,7 @@ class Daemon:
 
     def _dropped(self) -> int:
         pushed = sum(sender.dropped for sender in self._senders if isinstance(sender, PushSocket))
-        return pushed + sum(r.gaps for r, _ in self._receivers.values() if isinstance(r, ZMQSubscriber))
+        return pushed + sum(r.gaps for r in self._all_receivers() if isinstance(r, ZMQSubscriber))
 
     def _watch_disk(self) -> None:
         if self.disk_low():

@@ -19,6 +19,8 @@ from mytrading.messages.codec import NO_HASH
 
 INPUT, OUTPUT, RECORD = 0, 1, 2
 RESERVE_BYTES = 8 << 20
+COMMITS_KEPT = 400
+"""Commits in the write-ahead log, some 12 KB each, before it is moved into the file."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rows (
@@ -56,7 +58,10 @@ class Row(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What is to be appended; the journal adds sequence, epoch and hash. Inputs name where they came from."""
+    """What is to be appended; the journal adds sequence, epoch and hash. Inputs name where they came from.
+
+    Without times of its own an entry gets those of its transaction.
+    """
 
     kind: int
     stream: str
@@ -65,6 +70,8 @@ class Entry(NamedTuple):
     source_epoch: int = 0
     source_seq: int = 0
     source_hash: bytes = NO_HASH
+    market_ns: int = 0
+    machine_ns: int = 0
 
 
 class Cursor(NamedTuple):
@@ -109,6 +116,7 @@ class Journal:
         self.path = known[-1] if known else folder / f"{day}.sqlite"
         self._db = _connect(self.path)
         self._durable = False
+        self._commits = 0
         self.epoch = 1
         self._seq = 0
         self._hash = NO_HASH
@@ -166,8 +174,8 @@ class Journal:
                 counts[entry.stream] = stream_seq
             previous = chain(previous, seq, entry.stream, entry.body)
             rows.append(
-                Row(seq, self.epoch, entry.kind, entry.stream, stream_seq, *entry[3:], market_ns, machine_ns,
-                    entry.body, previous)
+                Row(seq, self.epoch, entry.kind, entry.stream, stream_seq, *entry[3:7],
+                    entry.market_ns or market_ns, entry.machine_ns or machine_ns, entry.body, previous)
             )  # fmt: skip
         return rows
 
@@ -179,6 +187,7 @@ class Journal:
         try:
             self._db.executemany(_INSERT, rows)
             self._db.execute("COMMIT")
+            self._commits += 1
         except sqlite3.Error:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
@@ -216,6 +225,18 @@ class Journal:
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
         _write_meta(self._db, self._seq, self.epoch, self._hash, self._stream_seqs, self._carried)
         return self.epoch
+
+    def tend(self) -> None:
+        """Checkpoint if the write-ahead log has become long; to be called about once a second.
+
+        The first commit after a checkpoint syncs the disk (0.3 ms), so one is made here, off the path.
+        """
+        if self._commits < COMMITS_KEPT:
+            return
+        self._commits = 0
+        self.checkpoint()
+        with suppress(sqlite3.OperationalError):
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('moved', ?)", (str(self._seq),))
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file; to be called when nothing is waiting."""

@@ -1,7 +1,8 @@
 """A daemon around a pure machine: journal, cursors, recovery, and following other daemons' journals.
 
-For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `apply` the decisions, send
-them. Recovery applies rows and never decides again. The one rule: nothing is sent before the commit returns.
+For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `act` on the decisions,
+send and `apply` them. Recovery applies rows and never decides again. The one rule: nothing is sent before the commit
+returns.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from mytrading.runtime.journal import (
 from mytrading.runtime.streams import PushSocket, ZMQPublisher
 
 CATCH_UP_S = 0.5
+WRITE_S = 0.1
+MOST_UNWRITTEN = 256
 IST_OFFSET_NS = 19_800_000_000_000
 DAY_NS = 86_400_000_000_000
 
@@ -85,6 +88,7 @@ class MachineDaemon(Daemon):
         self.quarantined: set[str] = set()
         self._followed: dict[tuple[str, str], _Followed] = {}
         self._cursors: dict[tuple[str, str], Cursor] = {}
+        self._unwritten: list[Entry] = []
         self._types = row_streams(name)
         self._decoders = {stream: StreamDecoder(stream) for stream in unions()}
         self._outlets: dict[str, ZMQPublisher | PushSocket] = {"status": self.status}
@@ -96,10 +100,10 @@ class MachineDaemon(Daemon):
         return False
 
     def act(self, rows: Sequence[Any]) -> None:
-        """What cannot wait (calls to the broker): runs right after the commit, before anybody is told."""
+        """What cannot wait (calls to the broker): runs right after the commit, before anything else."""
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """What the decisions ask for beyond sending them; runs after commit, apply and send."""
+        """What the decisions ask for beyond sending them (logs, alerts, counts): runs `later`."""
 
     def snapshot(self, day: str) -> tuple[Any, ...]:  # noqa: ARG002
         """Rows that rebuild the machine's state at the head of a new day; () keeps the present day file."""
@@ -116,9 +120,9 @@ class MachineDaemon(Daemon):
                 self._outlets[name] = self.publish(name) if fan_out else self.push(name)
         self._replay()
         self._note_lost_tail()
-        started = [self._run_started()]
-        self._commit(self._entries(started), started, self.clock.now())  # no effects: subclasses are not wired yet
+        self.record([self._run_started()])
         self.every(CATCH_UP_S, lambda _: self.catch_up(), "catch_up")
+        self.every(WRITE_S, lambda _: self._write(), "write")
         self.every(1.0, lambda _: self._each_second(), "journal")
 
     def _replay(self) -> None:
@@ -275,7 +279,9 @@ class MachineDaemon(Daemon):
         """Apply a message, decide on it, commit, apply and send the decisions; returns them.
 
         With a `place` (its row in a followed journal) it is journaled in any case, because the cursor moves with it;
-        without one only if something followed, or if it is to be kept (`keep`). Budget: 100 µs beside the machine.
+        without one only if something followed, or if it is to be kept (`keep`). What led to nothing is written with
+        the next decision, ahead of it, or within a tenth of a second: until then a restart reads it from its writer's
+        journal again. Budget: 100 µs beside the machine.
         """
         started = time.perf_counter_ns()
         now = self.clock.now()
@@ -284,12 +290,13 @@ class MachineDaemon(Daemon):
         decided = time.perf_counter_ns()
         if rows or keep or place is not None:
             at = place or Cursor()
-            entry = Entry(INPUT, stream, encode_body(message), source, at.epoch, at.seq, at.hash)
-            self._commit([entry, *self._entries(rows)], rows, now)
+            body = encode_body(message)
+            self._unwritten.append(Entry(INPUT, stream, body, source, at.epoch, at.seq, at.hash, now, machine_now()))
             if place is not None:
                 self._cursors[source, stream] = place
+        if rows or keep or len(self._unwritten) >= MOST_UNWRITTEN:
+            self._commit(self._entries(rows), rows, now)
             self.monitor.record(self.name, "commit_and_send", time.perf_counter_ns() - decided)
-            self.effects(rows)
         self.monitor.record(self.name, "decide", decided - started)
         return rows
 
@@ -297,7 +304,6 @@ class MachineDaemon(Daemon):
         """Commit, apply and send rows that no message led to (the start of a run, a recovery)."""
         if rows:
             self._commit(self._entries(rows), rows, self.clock.now())
-            self.effects(rows)
 
     def tick(self, name: str, machine_ns: int) -> tuple[Any, ...]:
         """Let the machine decide on the passing of machine time."""
@@ -312,14 +318,24 @@ class MachineDaemon(Daemon):
         written = table is not None and table.journaled and self.name in table.writers
         return Entry(OUTPUT if written else RECORD, stream, encode_body(row))
 
+    def _write(self) -> None:
+        """Journal what was read and led to nothing."""
+        if self._unwritten:
+            self._commit([], (), self.clock.now())
+
     def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int) -> None:
-        committed = self.journal.append(entries, now, machine_now(), durable=self.durable(rows))
-        for row in rows:
-            self.machine.apply(row)
+        committed = self.journal.append(
+            [*self._unwritten, *entries], now, machine_now(), durable=bool(rows) and self.durable(rows)
+        )
+        self._unwritten.clear()
         self.act(rows)
         decisions = committed[len(committed) - len(rows) :]
         for journaled, row in zip(decisions, rows, strict=True):
             self._send(journaled, row)
+        for row in rows:
+            self.machine.apply(row)
+        if rows:
+            self.later(lambda: self.effects(rows))
 
     def _send(self, journaled: Row, row: Any) -> None:
         outlet = self._outlets.get(journaled.stream)
@@ -337,9 +353,10 @@ class MachineDaemon(Daemon):
     # housekeeping
 
     def _each_second(self) -> None:
-        self.journal.checkpoint()
+        self.journal.tend()
         day = ist_day(self.clock.now())
         if day > self.journal.day and (rows := self.snapshot(day)):
+            self._write()
             self.journal.roll(day, self._cursors)
             self.record([self._run_started(), *rows])
             self.log.info("journal.day_opened", day=day)
@@ -357,7 +374,9 @@ class MachineDaemon(Daemon):
         return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self._cursors.items()}
 
     def teardown(self) -> None:
-        """Close journals."""
+        """Write what is left and close journals."""
+        self._run_later()
+        self._write()
         for followed in self._followed.values():
             followed.reader.close()
         self.journal.close()

@@ -219,14 +219,11 @@ class PullSocket:
 
 
 def receive_bytes(socket: zmq.Socket[bytes]) -> bytes | None:
-    """One whole message, its parts joined (ours have one part), or None when nothing waits."""
+    """The next frame, or None when nothing waits. Ours have one part; the parts of others are judged one by one."""
     try:
-        data = socket.recv(zmq.NOBLOCK)
+        return socket.recv(zmq.NOBLOCK)
     except zmq.Again:
         return None
-    while socket.getsockopt(zmq.RCVMORE):
-        data += socket.recv(zmq.NOBLOCK)
-    return data
 
 
 def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:
