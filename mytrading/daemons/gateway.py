@@ -21,6 +21,9 @@ from mytrading.runtime.run_info import run_started_machine_ns
 from mytrading.runtime.tail import JournalTail
 
 EXIT_USAGE = 2
+SHOW_S = 0.25
+STATUS_S = 0.1
+"""Machine seconds between looks: screens are drawn four times a second, so nothing here is in a hurry."""
 
 
 class Gateway(MachineDaemon):
@@ -44,11 +47,12 @@ class Gateway(MachineDaemon):
         ]
         for tail in self._tails:
             tail.start(self.view.since_machine_ns)
-        self.subscribe("orders", lambda _: self._poll_tails())
-        self.every(0.25, lambda _: self._poll_tails(), "view")
-        self.subscribe("status", self._on_status)
-        self.subscribe("account", lambda frame: self.view.apply(frame.message))
-        self._market = self.subscribe("market", lambda frame: self.view.apply(frame.message), topics=())
+        self.every(SHOW_S, lambda _: self._poll_tails(), "view")
+        self.subscribe("status", self._on_status, every_s=STATUS_S)
+        self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
+        self._market = self.subscribe(
+            "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
+        )
         self._answers = Answers(self.config, self.view, self.control, self.clock, self.totals, self.order)
         self._listen()
 

@@ -39,7 +39,7 @@ class Watchdog(Daemon):
 
     def setup(self) -> None:
         """Listen to everybody's status and look twice a second."""
-        self.subscribe("status", self._on_status)
+        self.subscribe("status", self._on_status, every_s=LOOK_S / 2)
         self.every(LOOK_S, self._look, "look")
 
     def _on_status(self, frame: Frame) -> None:

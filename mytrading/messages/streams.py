@@ -62,7 +62,7 @@ _ROWS = (
         Pattern.FAN_OUT,
         Delivery.JOURNALED,
         ("router",),
-        ("engine", "risk", "reconciler", "gateway", "feed"),
+        ("engine", "risk", "reconciler", "feed"),
         OrderMessage,
     ),
     Stream("reports", Pattern.PIPE, Delivery.LEVEL, ("reconciler",), ("router",), ReportMessage),

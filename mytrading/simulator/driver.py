@@ -89,7 +89,7 @@ class Driver:
 
     def _pause(self) -> float:
         market = self._venue.market
-        if market is None or self._venue.index + 1 >= len(market.times):
+        if market is None or self._venue.paused or self._venue.index + 1 >= len(market.times):
             return _LONGEST_PAUSE
         wait = self._clock.machine_span(int(market.times[self._venue.index + 1]) - self._clock.now())
         return min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
