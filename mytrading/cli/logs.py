@@ -1,4 +1,7 @@
-"""`mytrading logs [-f] [NAME]`: the structured log of all processes, or the console of one."""
+"""`mytrading logs [-f] [NAME]`: the structured log of all processes or of one.
+
+A process that ended before it could log has left what it said on its console, which is shown then.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,10 @@ def logs(
     with stack(profile) as found:
         path, component = _choose(found.config, name)
     shown = [line for line in tail(path) if _of(line, component)]
+    console = path.with_name(f"{component}.out")
+    if component and not shown and console.exists():
+        path, component = console, ""
+        shown = tail(path)
     for line in shown[-lines:] if lines else []:
         print(line if as_json else render(line))
     if follow:
@@ -46,8 +53,7 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
     if name not in supervision.PROGRAMS:
         known = ", ".join((*supervision.PROGRAMS, "supervisord", "main", "trade", "error", "performance"))
         fail(USAGE, f"logs: expected one of {known}; found {name!r}")
-    console = folder / f"{name}.out"
-    return (console, "") if console.exists() and console.stat().st_size else (folder / "main.log", name)
+    return folder / "main.log", name
 
 
 def tail(path: Path) -> list[str]:

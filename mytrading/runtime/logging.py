@@ -96,6 +96,9 @@ class _Sink:
         self._threshold = threshold
         self._files = files
         self._console = console
+        # Where nobody looks at the console, the supervisor would be woken for every line that the files hold anyway.
+        unseen = files is not None and console is not None and not console.isatty()
+        self._console_threshold = max(threshold, LEVELS["WARNING"]) if unseen else threshold
         self._secrets = [secret for secret in secrets if secret]
         self._encoder = msgspec.json.Encoder(enc_hook=str)
 
@@ -112,7 +115,7 @@ class _Sink:
         fields = head | {f"{name}_" if name in head else name: value for name, value in event.items()}
         if self._files is not None:
             self._files.write(channel, number, self._threshold, self._json_line(fields))
-        if self._console is not None and number >= self._threshold and channel != "performance":
+        if self._console is not None and number >= self._console_threshold and channel != "performance":
             self._print(moment, level, fields)
 
     def _json_line(self, fields: Mapping[str, Any]) -> bytes:
@@ -213,7 +216,8 @@ def configure_logging(
 
     `component` is the daemon's name. Without `log_dir` no files are written. `level` bounds console and main log;
     the trade log holds every event of an order whatever the level. `off` names files not to write (trade,
-    performance, error). The console is standard error.
+    performance, error). The console is standard error; where that is no terminal and there are files, it gets
+    warnings and errors only.
     """
     threshold = level_number(level)
     files = _Files(Path(log_dir), max_bytes, retention_days, off) if log_dir is not None else None
