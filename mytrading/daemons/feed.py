@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import tomllib
+from collections.abc import Sequence
 
 from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
@@ -71,8 +72,8 @@ class DataManager(Daemon):
         self.tape.roll(self._today())
         self._drains = self.monitor.operation("data_manager", "drain")
         self._latency = self.monitor.operation("data_manager", "quote_latency")
-        self.subscribe("status", self._on_status)
-        self.subscribe("orders", self._on_orders)
+        self.subscribe("status", self._on_status, every_s=TICK_S)
+        self.subscribe("orders", self._on_orders, every_s=TICK_S)
         self.socket = FeedSocket(venue.ws_url, venue.api_key, machine_now, self.wake)
         self.on_wake(self._on_wake)
         self.every(TICK_S, self._on_clock, "clock")
@@ -109,6 +110,7 @@ class DataManager(Daemon):
                 self._on_connection(event)
         if events:
             self._flush()
+            self._record(events)
             self._drains.add(time.perf_counter_ns() - started)
         self.bars.take_history()
         for fetched in self.contracts.results():
@@ -118,7 +120,6 @@ class DataManager(Daemon):
 
     def _on_frame(self, frame: RawFrame) -> None:
         market_ns = self.clock.at(frame.received_ns)
-        self.tape.append(frame.received_ns, market_ns, frame.data)
         parsed = self.parser.parse(frame.data, frame.received_ns, market_ns)
         if type(parsed) is Tick:
             self._on_tick(parsed)
@@ -128,6 +129,12 @@ class DataManager(Daemon):
             self._on_server_error(parsed)
         elif type(parsed) is Malformed:
             self._bad.add(FrameError("malformed", parsed.reason), frame.data)
+
+    def _record(self, events: Sequence[SocketEvent]) -> None:
+        """Put frames on the tape, after what they said is on the bus."""
+        for event in events:
+            if type(event) is RawFrame:
+                self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
 
     def _on_tick(self, tick: Tick) -> None:
         quote = tick.quote
@@ -187,6 +194,9 @@ class DataManager(Daemon):
             for code in ("FEED_DOWN", "FEED_REFUSED", "FEED_ERROR"):
                 self.alerts.clear(code, "feed")
             self._send_requests(event.machine_ns)
+            self.bars.hurry()
+            self.contracts.hurry()
+            self.contracts.look(self.calendar.trading_day(self.clock.now()), event.machine_ns)
         elif isinstance(event, Disconnected):
             self._lost(event.reason)
             next_step = f"next attempt in {event.retry_s:.1f} s; is the server running at {self.config.venue.ws_url}?"

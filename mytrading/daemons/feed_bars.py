@@ -148,6 +148,12 @@ class BarDesk:
             else:
                 self._filled(filled)
 
+    def hurry(self) -> None:
+        """The server is there: history that could not be fetched is asked for at once."""
+        for instrument, (due, tries) in list(self._due.items()):
+            if due != _NEVER:
+                self._ask(instrument, tries)
+
     def _ask(self, instrument: str, tries: int) -> None:
         self._due[instrument] = (_NEVER, tries)
         self._history.ask(Fetch(instrument, self._clock.now()))

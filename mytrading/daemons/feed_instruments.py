@@ -61,6 +61,10 @@ class InstrumentLoader:
         self._asked = day.isoformat()
         self._pool.submit(day)
 
+    def hurry(self) -> None:
+        """The server is there: a fetch that failed need not wait any longer."""
+        self._due = 0
+
     def results(self) -> list[Fetched]:
         """What has been fetched since the last call."""
         found = self._pool.results()

@@ -21,6 +21,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, Sig
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.signals import Signal
 from mytrading.runtime.daemon import main
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
@@ -76,6 +77,18 @@ class RiskManager(MachineDaemon):
             self._announced = message.instruments
             self._follow_instruments()
 
+    def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """As every daemon does; a wish for a contract that is not known here may follow a list that is new."""
+        if isinstance(message, Signal) and any(
+            self.risk.instruments.get(leg.instrument) is None for leg in message.legs
+        ):
+            self._look_at_instruments()
+        return super().step(stream, message, *args, **kwargs)
+
+    def _look_at_instruments(self) -> None:
+        if self._instruments.changed():
+            self.risk.instruments = self._instruments.book()
+
     def _on_quote(self, frame: Frame) -> None:
         self.step("market", frame.message, source="feed")
 
@@ -98,8 +111,7 @@ class RiskManager(MachineDaemon):
             self.alerts.clear("KILL_FILE", str(self.config.state / KILL_FILE))
 
     def _each_moment(self, _machine_ns: int) -> None:
-        if self._instruments.changed():
-            self.risk.instruments = self._instruments.book()
+        self._look_at_instruments()
         self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self.risk.wanted()))
 
     def _follow_instruments(self) -> None:
