@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -29,12 +30,25 @@ from mytrading.messages.market import Quote
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
 
-_PAUSE_S = 0.02
+
+class BareChain:
+    """The chain as running processes: `send` starts a quote on its way, `times` says how long each took."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def send(self) -> None:
+        """One quote."""
+        _get(self._port, "send")
+
+    def times(self) -> list[float]:
+        """Milliseconds from before the frame was sent to the request's arrival, one value a quote, oldest first."""
+        return [(received - sent) / 1e6 for sent, received in _get(self._port, "pairs")]
 
 
-def bare_chain(count: int, progress: Callable[[str], None]) -> list[float]:
-    """Milliseconds from before the frame is sent to the request's arrival, one value a message."""
-    progress(f"bare chain of the same hops, {count} quotes")
+@contextmanager
+def bare_chain() -> Iterator[BareChain]:
+    """The processes of the chain, connected; they end with the context."""
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
         exchange = _spawn("exchange", folder)
         assert exchange.stdout is not None
@@ -42,12 +56,7 @@ def bare_chain(count: int, progress: Callable[[str], None]) -> list[float]:
         processes = [exchange, *(_spawn(role, folder, str(port)) for role in ("router", "risk", "engine", "feed"))]
         try:
             _await(lambda: _get(port, "listeners") == 1)
-            time.sleep(0.3)
-            for _ in range(count):
-                _get(port, "send")
-                time.sleep(_PAUSE_S)
-            _await(lambda: len(_get(port, "pairs")) >= count)
-            return [(received - sent) / 1e6 for sent, received in _get(port, "pairs")]
+            yield BareChain(port)
         finally:
             for process in reversed(processes):
                 process.kill()

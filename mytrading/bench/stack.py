@@ -1,7 +1,8 @@
 """The stack under measurement: a home of its own with one strategy that answers every quote, real processes.
 
 Ticks of the simulator are paused, so that each quote that is pushed leads to one order and its way can be timed:
-from before the simulator writes the frame to the arrival of the order request.
+from before the simulator writes the frame to the arrival of the order request. The bare chain runs beside the stack
+and takes turns with it, so that both find the machine in the same state.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from mytrading.bench.bare import bare_chain
+from mytrading.bench.bare import BareChain, bare_chain
 from mytrading.bench.figures import Figure, against_limit, below, percentile
 from mytrading.messages.runconfig import RUN_FILE, decode_run_config
 from mytrading.messages.streams import ALL
@@ -27,7 +28,7 @@ from mytrading.runtime.places import project_home
 
 ORDERS = 60
 WARM_UP = 6
-PAUSE_S = 0.8
+TURN_S = 0.4
 
 _STRATEGY = '''
 from typing import Any
@@ -122,19 +123,18 @@ def lab() -> Iterator[Lab]:
 
 def measure_latency(progress: Callable[[str], None]) -> list[Figure]:
     """From a quote on the feed's WebSocket to the order request at the exchange, p50 and p99, beside the bare chain."""
-    bare = bare_chain(200, progress)
-    progress(f"the stack, {ORDERS} orders, {ORDERS * PAUSE_S:.0f} s")
-    with lab() as stack:
+    progress(f"the stack and the bare chain in turns, {ORDERS} orders each, {ORDERS * 2 * TURN_S:.0f} s")
+    with lab() as stack, bare_chain() as bare:
         stack.run("up", "--detach", "--simulator", "--speed", "1")
-        values = _push_quotes(stack, progress)
-    kept = values[WARM_UP:]
+        kept = _push_quotes(stack, bare, progress)[WARM_UP:]
+        limit = bare.times()[WARM_UP:]
     return [
-        against_limit("quote_to_order_p50", percentile(kept, 0.5), percentile(bare, 0.5), 2.0, len(kept)),
-        against_limit("quote_to_order_p99", percentile(kept, 0.99), percentile(bare, 0.99), 3.0, len(kept)),
+        against_limit("quote_to_order_p50", percentile(kept, 0.5), percentile(limit, 0.5), 2.0, len(kept)),
+        against_limit("quote_to_order_p99", percentile(kept, 0.99), percentile(limit, 0.99), 3.0, len(kept)),
     ]
 
 
-def _push_quotes(stack: Lab, progress: Callable[[str], None]) -> list[float]:
+def _push_quotes(stack: Lab, bare: BareChain, progress: Callable[[str], None]) -> list[float]:
     """Milliseconds of each order's way. A quote that led to no order at once is reported and left out."""
     stack.rest("POST", "/sim/pause", paused=True)
     time.sleep(1.0)
@@ -146,13 +146,15 @@ def _push_quotes(stack: Lab, progress: Callable[[str], None]) -> list[float]:
         sent = stack.rest(
             "POST", "/sim/market", symbol="SBIN", exchange="NSE", ltp=price, bid=price - 0.05, ask=price + 0.05
         )["sent_ns"]
-        time.sleep(PAUSE_S)  # nothing else runs meanwhile: asking would take a core from what is measured
+        time.sleep(TURN_S)  # nothing else runs meanwhile: asking would take a core from what is measured
         orders = stack.rest("GET", "/sim/orders")
         if len(orders) > known:
             values.append((int(orders[known]["received_ns"]) - sent) / 1e6)
             known = len(orders)
         else:
             silent += 1
+        bare.send()
+        time.sleep(TURN_S)
     if silent:
         progress(f"{silent} quotes led to no order at once (the last fill was not confirmed yet)")
     return values
