@@ -193,7 +193,7 @@ class Wishing(RuleBasedStateMachine):
         denials = [row for row in self.desk.rows if isinstance(row, SignalDenied) and row.signal == f"s{self.serial}"]
         if not denials:
             assert self._held() == {name: lots * SIZES[name] for name, lots in self.wished}
-        assert {row.code for row in denials} <= {"PARTIAL_REDUCTION", "WISH_SPENT", "WHOLE_LOTS"}, denials  # lots fill in parts
+        assert {row.code for row in denials} <= {"PARTIAL_REDUCTION", "WISH_SPENT", "WHOLE_LOTS"}, denials
 
     def _held(self) -> dict[str, int]:
         return {name: position.quantity for name, position in self.positions.items() if position.quantity}
