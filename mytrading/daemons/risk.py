@@ -20,6 +20,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
+from mytrading.messages.records import RiskOpened
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import Signal
 from mytrading.runtime.daemon import main
@@ -139,6 +140,8 @@ class RiskManager(MachineDaemon):
             elif isinstance(row, SignalDenied | SignalExpired):
                 self._counts["denied"] += 1
                 self._tell_denial(row)
+            elif isinstance(row, RiskOpened):
+                self.alerts.clear("DAILY_LOSS", self.risk.account)
         if rows:
             self._follow_instruments()
 

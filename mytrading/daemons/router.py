@@ -13,7 +13,7 @@ from mytrading.adapters.venue import Venue, make_venue
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.messages.codec import Frame
 from mytrading.messages.enums import Call, OrderState, Outcome, Severity
-from mytrading.messages.orders import AccountModeChanged, CallOutcome, Order, OrderChanged, PositionChanged
+from mytrading.messages.orders import AccountModeChanged, CallOutcome, GoalChanged, Order, OrderChanged, PositionChanged
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.runtime.clock import anchor_dir, machine_now
 from mytrading.runtime.daemon import main
@@ -34,6 +34,9 @@ LIVE = frozenset(
         OrderState.PARKED,
     }
 )
+
+
+DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK")
 
 
 class _Job(NamedTuple):
@@ -63,6 +66,8 @@ class TradeManager(MachineDaemon):
             "router.worker", pooled, self._connect, _finish, self._failed, self.wake, begin=_begin, reserve=1
         )
         self.on_wake(self._take_outcomes)
+        for order in self.orders.orders():
+            self._settle_alerts(order)
         self.record(self.orders.recover_rows(machine_now(), self.clock.now()))
         self.follow("control")
         self.follow("commands")
@@ -127,21 +132,22 @@ class TradeManager(MachineDaemon):
                 self._log_position(row)
             elif isinstance(row, AccountModeChanged):
                 self._alert_mode(row)
+            elif isinstance(row, GoalChanged) and row.goal.state == "done":
+                self.alerts.clear("GOAL_STUCK", row.goal.id)
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
         if row.event == "submitted" and row.order.trace_ns:
             self.monitor.record("router", "quote_to_order", machine_now() - row.order.trace_ns)
-        if row.order.state is OrderState.UNKNOWN and row.event == "unknown":
-            self.alerts.raise_(
-                "ORDER_UNKNOWN",
-                Severity.CRITICAL if row.order.purpose.reduces else Severity.WARNING,
-                row.order.client_order_id,
-                f"the fate of {row.order.side} {row.order.quantity} {row.order.instrument} is unknown "
-                f"({row.order.message}); the books are being read; nothing is sent again",
-            )
-        elif row.order.state is not OrderState.UNKNOWN:
-            self.alerts.clear("ORDER_UNKNOWN", row.order.client_order_id)
+        self._settle_alerts(row.order)
+
+    def _settle_alerts(self, order: Order) -> None:
+        """What was in doubt is known; what a person should look at (lost, ghost, overfilled, …) stands."""
+        if order.state is not OrderState.UNKNOWN:
+            self.alerts.clear("ORDER_UNKNOWN", order.client_order_id)
+        if order.state not in LIVE:
+            for code in DOUBTS:
+                self.alerts.clear(code, order.client_order_id)
 
     def _log_order(self, row: OrderChanged) -> None:
         order = row.order

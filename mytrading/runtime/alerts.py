@@ -49,6 +49,10 @@ class Alerts:
         getattr(self._log, level)("alert.raised", code=code, subject=subject, problem=message)
         self._send(alert)
 
+    def restore(self, alert: Alert) -> None:
+        """An alert of the journal stands again after a restart; it was said before."""
+        self._standing[alert.code, alert.subject] = alert
+
     def clear(self, code: str, subject: str) -> None:
         """It is well again; nothing happens if it was."""
         known = self._standing.pop((code, subject), None)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mytrading import __version__
 from mytrading.messages.codec import NO_HASH, Frame, FrameError, StreamDecoder, encode_body
+from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import RunStarted
@@ -129,9 +130,12 @@ class MachineDaemon(Daemon):
         self._cursors = self.journal.carried_cursors()
         for row in self.journal.rows():
             try:
-                self.machine.apply(self.decode(row))
+                message = self.decode(row)
             except FrameError as error:
                 raise JournalDamaged(f"{self.journal.path}: row {row.seq} ({row.stream}): {error}") from error
+            self.machine.apply(message)
+            if row.kind == RECORD and isinstance(message, Alert):
+                self.alerts.restore(message)
             if row.kind == INPUT and row.source_hash != NO_HASH:
                 self._cursors[row.source, row.stream] = Cursor(row.source_epoch, row.source_seq, row.source_hash)
 
@@ -338,6 +342,9 @@ class MachineDaemon(Daemon):
             self.later(lambda: self.effects(rows))
 
     def _send(self, journaled: Row, row: Any) -> None:
+        if isinstance(row, Alert):
+            self.alerts.raise_(row.code, row.severity, row.subject, row.message)
+            return
         outlet = self._outlets.get(journaled.stream)
         if outlet is None:
             return

@@ -314,7 +314,7 @@ class Trading(RuleBasedStateMachine):
         """A second exit of one goal is of unknown fate too: the one case that the machine leaves to a person."""
         goals = {goal.id: goal for goal in self.bench.machine.goals()}
         goal = goals.get(order.goal)
-        told = goal is not None and goal.ghosts == 1 and goal.state == "stuck" and "goal.stuck" in self.bench.codes()
+        told = goal is not None and goal.ghosts == 1 and goal.state == "stuck" and "GOAL_STUCK" in self.bench.codes()
         return told and order.state is OrderState.UNKNOWN
 
     def _check_ledger(self) -> None:
@@ -329,7 +329,7 @@ class Trading(RuleBasedStateMachine):
         adjusted = [row for row in bench.rows if isinstance(row, PositionAdjusted) and row.quantity]
         unmanaged = [row for row in bench.rows if isinstance(row, UnmanagedChanged)]
         assert not adjusted and not unmanaged, "all orders were ours, so nothing was to be corrected"
-        assert "order.illegal" not in bench.codes(), "the broker contradicts itself only in what is old or a rumour"
+        assert "ORDER_ILLEGAL" not in bench.codes(), "the broker contradicts itself only in what is old or a rumour"
         self._check_pace()
 
     def _check_pace(self) -> None:

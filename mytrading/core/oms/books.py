@@ -180,4 +180,4 @@ def _reduce(draft: Draft, position: Position, cut: int) -> None:
     corrected = positions.correct(position, position.quantity + units, draft.now)
     draft.adjusted(corrected, "correction", units)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
-    draft.alert("position.corrected", Severity.CRITICAL, position.strategy, what)
+    draft.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)

@@ -64,7 +64,7 @@ class Draft:
         changed = replace(order, updated_ns=self.now, message=what, **fields)
         self.emit(OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
         self.halt(key_of(order), what)
-        self.alert("order.illegal", Severity.CRITICAL, order.client_order_id, f"{order.instrument}: {what}")
+        self.alert("ORDER_ILLEGAL", Severity.CRITICAL, order.client_order_id, f"{order.instrument}: {what}")
         return changed
 
     def halt(self, key: Key, reason: str) -> None:

@@ -150,5 +150,5 @@ def stuck(draft: Draft, goal: Goal, what: str) -> Goal:
     if goal.state == "stuck":
         return goal
     message = f"exit of {goal.strategy} in {goal.instrument}: {what}"
-    draft.alert("goal.stuck", Severity.CRITICAL, goal.id, message)
+    draft.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, message)
     return draft.goal(goal, state="stuck", message=what)

@@ -65,7 +65,7 @@ def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
     elif kind is Outcome.PARKED:
         draft.change(order, "parked", state=OrderState.PARKED, ended_machine_ns=ended, message=outcome.message)
         what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"
-        draft.alert("order.parked", Severity.CRITICAL, order.client_order_id, what)
+        draft.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, what)
     else:
         if kind is Outcome.WRONG_MODE:
             wrong_mode(draft, order.account, outcome.message)
@@ -102,7 +102,7 @@ def unknown(draft: Draft, order: Order, ended_machine_ns: int, message: str) -> 
     )
     severity = Severity.CRITICAL if order.purpose.reduces else Severity.WARNING
     what = f"fate of {order.purpose} {order.side} {order.quantity} {order.instrument} is unknown: {message}"
-    draft.alert("order.unknown", severity, order.client_order_id, what)
+    draft.alert("ORDER_UNKNOWN", severity, order.client_order_id, what)
     draft.read(order.account, "unknown", positions=order.purpose.reduces)
 
 
@@ -111,7 +111,7 @@ def wrong_mode(draft: Draft, account: str, message: str) -> None:
     if account not in draft.state.wrong_mode:
         entries.set_mode(draft, account, True, message)
         what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"
-        draft.alert("account.wrong_mode", Severity.CRITICAL, account, what)
+        draft.alert("WRONG_MODE", Severity.CRITICAL, account, what)
 
 
 def _cancelled(draft: Draft, order: Order, outcome: CallOutcome) -> None:

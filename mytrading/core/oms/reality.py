@@ -40,7 +40,7 @@ def bind(draft: Draft, order: Order, broker_order_id: str, **fields: Any) -> Ord
     if late:
         fields["pending_cancel"] = True
         what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
-        draft.alert("order.appeared", Severity.CRITICAL, order.client_order_id, what)
+        draft.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
     return draft.change(
         order,
         "appeared" if late else "accepted",
@@ -119,7 +119,7 @@ def on_missing(draft: Draft, order: Order, read: BooksRead) -> bool:
     elif order.evidence == 1:
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
         draft.change(order, "missing", evidence=2, message=what)
-        draft.alert("order.missing", Severity.CRITICAL, order.client_order_id, what)
+        draft.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, what)
     return False
 
 
@@ -137,7 +137,7 @@ def on_hidden(draft: Draft, order: Order, read: BooksRead) -> bool:
         return True
     what = f"filled order {order.broker_order_id} of {order.instrument} is in no order book any more"
     draft.change(order, "missing", ending=CONTRADICTED, message=what)
-    draft.alert("order.missing", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
+    draft.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
     return False
 
 
@@ -145,7 +145,7 @@ def overnight(draft: Draft, order: Order) -> None:
     """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do."""
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
     draft.change(order, "expired", state=OrderState.EXPIRED, ending="", pending_cancel=False, evidence=0, message=what)
-    draft.alert("order.overnight", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
+    draft.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict[str, Any]:
@@ -247,7 +247,7 @@ def _book(draft: Draft, before: Order, after: Order) -> None:
 
 def _reversed(draft: Draft, order: Order, held: int) -> None:
     what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
-    draft.alert("position.reversed", Severity.CRITICAL, order.client_order_id, what)
+    draft.alert("POSITION_REVERSED", Severity.CRITICAL, order.client_order_id, what)
     goal = Goal(
         id=content_id("reversal", order.client_order_id, order.filled),
         account=order.account,
@@ -266,7 +266,7 @@ def _overfilled(draft: Draft, before: Order, after: Order) -> None:
     if after.filled > after.quantity and before.filled <= before.quantity:
         what = f"order for {after.quantity} of {after.instrument} filled {after.filled}"
         draft.halt(key_of(after), what)
-        draft.alert("order.overfilled", Severity.CRITICAL, after.client_order_id, what)
+        draft.alert("ORDER_OVERFILLED", Severity.CRITICAL, after.client_order_id, what)
 
 
 def _impossible(draft: Draft, order: Order, row: BrokerOrder) -> bool:

@@ -128,5 +128,5 @@ def _cancel(draft: Draft, order: Order, budget: int) -> int:
     )
     if calls == limits.cancel_calls:
         what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
-        draft.alert("cancel.stuck", Severity.CRITICAL, order.client_order_id, what)
+        draft.alert("CANCEL_STUCK", Severity.CRITICAL, order.client_order_id, what)
     return 1

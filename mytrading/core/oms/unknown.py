@@ -88,7 +88,7 @@ def _several(draft: Draft, order: Order, matching: list[BrokerOrder]) -> None:
     names = ", ".join(sorted(row.broker_order_id for row in matching))
     what = f"{len(matching)} broker orders could be {order.side} {order.quantity} {order.instrument}: {names}"
     draft.change(order, "ambiguous", candidate=SEVERAL, evidence=0, message=what)
-    draft.alert("order.ambiguous", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
+    draft.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
 
 
 def _sighted(draft: Draft, order: Order, row: BrokerOrder, evidence: Evidence) -> None:
@@ -143,7 +143,7 @@ def _lost(draft: Draft, order: Order, read: BooksRead) -> None:
     if late and evidence >= limits.lost_reads:
         what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as {evidence} reads can tell"
         draft.change(order, "lost", state=OrderState.LOST, message=what)
-        draft.alert("order.lost", Severity.WARNING, order.client_order_id, f"{what}; it stays reserved for the session")
+        draft.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; it stays reserved for the session")
     elif order.evidence < limits.lost_reads:
         draft.change(order, "unseen", evidence=evidence, evidence_machine_ns=read.ended_machine_ns)
 
@@ -167,7 +167,7 @@ def _declare(draft: Draft, order: Order) -> None:
     if draft.limits.unknown_exit == "second_exit" and (goal is None or goal.ghosts == 0):
         what = f"exit {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=2)
-        draft.alert("order.ghost", Severity.CRITICAL, order.client_order_id, f"{what}; one further exit is sent")
+        draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further exit is sent")
         if goal is not None:
             draft.goal(goal, ghosts=goal.ghosts + 1)
         return

@@ -76,7 +76,7 @@ def expire_day(draft: Draft) -> None:
         elif order.state in UNRESOLVED:
             draft.change(order, "expired", state=OrderState.EXPIRED, message="its fate was unknown to the end")
             what = f"fate of {order.side} {order.quantity} {order.instrument} was unknown to the end of the session"
-            draft.alert("order.unresolved", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
+            draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
         elif order.state in ABSENT:
             draft.change(order, "released", state=OrderState.EXPIRED, message=order.message)
 

@@ -63,7 +63,7 @@ def test_deficit_corrects_the_owners_after_two_reads(bench: OrderBench) -> None:
     bench.tick(6 * SECOND)
     (row,) = kinds(bench.read(), PositionAdjusted)
     assert isinstance(row, PositionAdjusted) and (row.cause, row.quantity) == ("correction", -30)
-    assert bench.position().quantity == 20 and "position.corrected" in bench.codes()
+    assert bench.position().quantity == 20 and "POSITION_CORRECTED" in bench.codes()
 
 
 def test_deficit_takes_from_the_newest_owner_first(bench: OrderBench) -> None:
@@ -146,7 +146,7 @@ def test_filled_order_dropped_from_the_book_is_alarmed_and_holds_nothing_up(benc
     for _ in range(3):
         bench.read()
         bench.tick(16 * SECOND)
-    assert "order.missing" in bench.codes()
+    assert "ORDER_MISSING" in bench.codes()
     bench.broker.net[A] = 20
     apart(bench)
     assert bench.position().quantity == 20
@@ -213,7 +213,7 @@ def test_order_of_an_earlier_day_ends_when_two_books_do_not_show_it(bench: Order
     bench.read()
     assert bench.order("e2").state is not OrderState.EXPIRED
     bench.read()
-    assert bench.order("e2").state is OrderState.EXPIRED and "order.overnight" in bench.codes()
+    assert bench.order("e2").state is OrderState.EXPIRED and "ORDER_OVERNIGHT" in bench.codes()
 
 
 def test_expire_day_ends_what_is_unsent_or_unknown(bench: OrderBench) -> None:

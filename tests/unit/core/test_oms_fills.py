@@ -95,7 +95,7 @@ def test_fill_after_cancel_is_late_reality(bench: OrderBench) -> None:
     bench.report(placed)
     bench.read()
     assert bench.order("e1").state is OrderState.FILLED and bench.position().quantity == 50
-    assert "order.illegal" not in bench.codes()
+    assert "ORDER_ILLEGAL" not in bench.codes()
 
 
 def test_fill_reported_before_the_outcome_is_learnt_after_it(bench: OrderBench) -> None:
@@ -126,7 +126,7 @@ def test_overfill_is_counted_and_halts_the_instrument(bench: OrderBench) -> None
     bench.broker.trade(placed, 60, 100.0)
     bench.report(placed)
     bench.read()
-    assert bench.position().quantity == 60 and "order.overfilled" in bench.codes()
+    assert bench.position().quantity == 60 and "ORDER_OVERFILLED" in bench.codes()
     bench.enter("e2")
     assert "INSTRUMENT_HALTED" in bench.order("e2").message
 
@@ -190,11 +190,11 @@ def test_missing_order_is_alarmed_and_never_taken_for_cancelled(bench: OrderBenc
     other.instrument = "NFO:Z"
     bench.broker.orders.pop(placed.id)
     bench.read()
-    assert "order.missing" not in bench.codes()
+    assert "ORDER_MISSING" not in bench.codes()
     bench.read()
     bench.read()
     assert bench.order("e1").state is OrderState.ACCEPTED
-    assert [a.code for a in bench.alerts].count("order.missing") == 1
+    assert [a.code for a in bench.alerts].count("ORDER_MISSING") == 1
 
 
 def test_trade_closed_when_flat(bench: OrderBench) -> None:

@@ -155,7 +155,7 @@ def test_goal_alarms_after_its_attempts_and_goes_on_slowly(bench: OrderBench) ->
         if bench.calls:
             bench.end(bench.calls[0], Outcome.REFUSED)
         bench.tick(10 * SECOND)
-    assert goal(bench).state == "stuck" and [a.code for a in bench.alerts].count("goal.stuck") == 1
+    assert goal(bench).state == "stuck" and [a.code for a in bench.alerts].count("GOAL_STUCK") == 1
     bench.tick(31 * SECOND)
     fill(bench, bench.accept())
     assert goal(bench).state == "done"
@@ -174,7 +174,7 @@ def test_cancel_of_unknown_end_is_repeated_spaced_and_bounded(bench: OrderBench)
         bench.tick(100 * MS)
     gaps = [after - before for before, after in pairwise(times)]
     assert all(gap >= SECOND for gap in gaps) and gaps == sorted(gaps)
-    assert len(times) <= 6 and "cancel.stuck" in bench.codes()
+    assert len(times) <= 6 and "CANCEL_STUCK" in bench.codes()
 
 
 def test_exit_survives_a_crash_before_its_call(bench: OrderBench) -> None:

@@ -115,7 +115,7 @@ def test_unknown_order_with_several_candidates_waits_for_a_person(bench: OrderBe
     for _ in range(4):
         bench.read()
     assert bench.order("e1").state is OrderState.UNKNOWN
-    assert [alert.code for alert in bench.alerts].count("order.ambiguous") == 1
+    assert [alert.code for alert in bench.alerts].count("ORDER_AMBIGUOUS") == 1
 
 
 def test_candidate_that_vanishes_is_dropped(bench: OrderBench) -> None:
@@ -141,7 +141,7 @@ def test_unknown_entry_is_lost_after_the_window_and_two_reads(bench: OrderBench)
     bench.read(orders=None)
     assert bench.order("e1").state is OrderState.UNKNOWN, "a failed read is no evidence"
     bench.read()
-    assert bench.order("e1").state is OrderState.LOST and "order.lost" in bench.codes()
+    assert bench.order("e1").state is OrderState.LOST and "ORDER_LOST" in bench.codes()
 
 
 def test_lost_entry_keeps_its_reservation_until_the_session_ends(bench: OrderBench) -> None:
@@ -171,7 +171,7 @@ def test_lost_entry_that_appears_resting_is_cancelled(bench: OrderBench) -> None
     lost(bench)
     bench.broker.place(bench.order("e1"), bench.time)
     bench.read()
-    assert "order.appeared" in bench.codes()
+    assert "ORDER_APPEARED" in bench.codes()
     assert bench.calls[0].order.broker_order_id == "B1"
     bench.cancel()
     bench.read()
@@ -189,7 +189,7 @@ def test_lost_entry_that_appears_filled_is_owned(bench: OrderBench) -> None:
 
 def test_unknown_exit_alarms_at_once_and_asks_every_second(bench: OrderBench) -> None:
     exit_unknown(bench, placed=False)
-    assert any(alert.code == "order.unknown" and alert.severity == "critical" for alert in bench.alerts)
+    assert any(alert.code == "ORDER_UNKNOWN" and alert.severity == "critical" for alert in bench.alerts)
     before = bench.reads_wanted
     for _ in range(10):
         bench.tick(1 * SECOND)
@@ -213,7 +213,7 @@ def test_ghost_needs_two_clean_reads_15_s_apart(bench: OrderBench) -> None:
     assert bench.order(name).state is OrderState.UNKNOWN and bench.calls == []
     bench.tick(1 * SECOND)
     bench.read()
-    assert bench.order(name).state is OrderState.GHOST and "order.ghost" in bench.codes()
+    assert bench.order(name).state is OrderState.GHOST and "ORDER_GHOST" in bench.codes()
     (second,) = bench.calls
     assert (second.order.goal, second.order.quantity) == ("g1", 50)
     assert second.order.client_order_id != name
@@ -245,7 +245,7 @@ def test_ghost_is_not_declared_when_the_net_changed(bench: OrderBench) -> None:
         bench.tick(16 * SECOND)
         bench.read()
     assert bench.order(call.order.client_order_id).state is OrderState.UNKNOWN and not hidden.open
-    assert "order.ghost" not in bench.codes()
+    assert "ORDER_GHOST" not in bench.codes()
 
 
 def test_ghost_is_not_declared_by_policy_wait() -> None:
@@ -254,7 +254,7 @@ def test_ghost_is_not_declared_by_policy_wait() -> None:
     for _ in range(3):
         bench.tick(16 * SECOND)
         bench.read()
-    assert bench.calls == [] and "goal.stuck" in bench.codes()
+    assert bench.calls == [] and "GOAL_STUCK" in bench.codes()
 
 
 def ghost(bench: OrderBench) -> OpenCall:
@@ -301,7 +301,7 @@ def test_ghost_that_fills_too_is_flattened_and_alarmed(bench: OrderBench) -> Non
     bench.tick(2 * SECOND)
     bench.read()
     bench.read()
-    assert bench.position().quantity == -50 and "position.reversed" in bench.codes()
+    assert bench.position().quantity == -50 and "POSITION_REVERSED" in bench.codes()
     (call,) = bench.calls
     assert (call.order.side, call.order.quantity) == (Side.BUY, 50)
     flat = bench.accept()
@@ -327,13 +327,13 @@ def test_broker_id_of_another_order_is_not_taken(bench: OrderBench) -> None:
     bench.tick(100 * MS)
     bench.enter("e2")
     bench.end(bench.calls[0], Outcome.ACCEPTED, first.id)
-    assert bench.order("e2").state is OrderState.UNKNOWN and "order.illegal" in bench.codes()
+    assert bench.order("e2").state is OrderState.UNKNOWN and "ORDER_ILLEGAL" in bench.codes()
 
 
 def test_parked_order_is_adopted_when_a_person_lets_it_go(bench: OrderBench) -> None:
     bench.enter("e1")
     bench.end(bench.calls[0], Outcome.PARKED)
-    assert bench.order("e1").state is OrderState.PARKED and "order.parked" in bench.codes()
+    assert bench.order("e1").state is OrderState.PARKED and "ORDER_PARKED" in bench.codes()
     bench.tick(300 * SECOND)
     bench.read()
     bench.broker.place(bench.order("e1"), bench.time)
