@@ -7,6 +7,8 @@ rule: a default stands here and nowhere else.
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
@@ -191,6 +193,17 @@ class AlertSettings(Section):
     """What is told of an alert besides screen and log."""
 
     command: str = ""
+
+    @field_validator("command")
+    @classmethod
+    def _is_a_command_line(cls, value: str) -> str:
+        try:
+            words = shlex.split(value)
+        except ValueError as error:
+            raise ValueError(f"expected a command line, found {value!r}: {error}") from error
+        if words and shutil.which(words[0]) is None:
+            raise ValueError(f"expected a command that can be run, found {words[0]!r}; give its full path")
+        return value
 
 
 class SimulatorSettings(Section):

@@ -15,6 +15,7 @@ from mytrading.daemons.answers import Answers, UsageError
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, Heartbeat, OpsReply, OpsRequest
 from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.daemon import main
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.run_info import run_started_machine_ns
@@ -31,6 +32,7 @@ class Gateway(MachineDaemon):
 
     def __init__(self, config: RunConfig) -> None:
         self.control = ControlMachine()
+        self._command: AlertCommand | None = None
         super().__init__("gateway", config, self.control)
         self.view = StackView(run_started_machine_ns(config))
         self._requests = msgspec.msgpack.Decoder(OpsRequest)
@@ -40,6 +42,9 @@ class Gateway(MachineDaemon):
 
     def setup(self) -> None:
         """Rebuild the view from the journals, then listen."""
+        if self.config.alert_command:
+            self._command = AlertCommand(self.config.alert_command, self.wake)
+            self.on_wake(self._command.look)
         super().setup()
         self._tails = [
             JournalTail(self.config.journal_dir(writer), stream, self._show)
@@ -81,9 +86,20 @@ class Gateway(MachineDaemon):
         if isinstance(message, Heartbeat):
             self.totals.add(message)
             self.view.apply(message)
-        elif isinstance(message, Alert) and self.control.is_news(message):
-            self.step("status", message, source=frame.topic, keep=True)
-            self.log.info("alert.kept", source=frame.topic, code=message.code, cleared=message.cleared)
+        elif isinstance(message, Alert):
+            self._keep(message)
+
+    def on_alert(self, alert: Alert) -> None:
+        """Its own alerts stand beside those of others."""
+        self._keep(alert)
+
+    def _keep(self, alert: Alert) -> None:
+        if not self.control.is_news(alert):
+            return
+        self.step("status", alert, source=alert.daemon, keep=True)
+        self.log.info("alert.kept", source=alert.daemon, code=alert.code, cleared=alert.cleared)
+        if self._command is not None:
+            self._command.hand_over(alert)
 
     def order(self, rows: tuple[msgspec.Struct, ...]) -> None:
         """Journal and publish what a person ordered."""
@@ -127,6 +143,8 @@ class Gateway(MachineDaemon):
     def teardown(self) -> None:
         """Close what was opened beside the harness."""
         self._ops.close(100)
+        if self._command is not None:
+            self._command.stop()
         for tail in self._tails:
             tail.close()
         super().teardown()

@@ -21,7 +21,7 @@ import psutil
 import zmq
 
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import Heartbeat
+from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
 from mytrading.messages.streams import STREAMS, Pattern
@@ -109,7 +109,7 @@ class Daemon:
         self._parent = os.getppid()
         self._process = psutil.Process()
         self.status = self.publish("status")
-        self.alerts = Alerts(name, self.clock.now, lambda alert: self.status.send(self.name, alert))
+        self.alerts = Alerts(name, self.clock.now, self._tell_alert)
 
     # what subclasses override
 
@@ -140,6 +140,9 @@ class Daemon:
 
     def on_beat(self, beat: Heartbeat) -> None:
         """This daemon's own heartbeat was sent."""
+
+    def on_alert(self, alert: Alert) -> None:
+        """This daemon's own alert was sent."""
 
     def queue_depth(self) -> int:
         """How many pieces of work wait inside this daemon."""
@@ -364,6 +367,10 @@ class Daemon:
         self._lag_ms = 0.0
         if self.config.process.monitoring:
             self.monitor.write_snapshot(self.config.metrics_dir / f"{self.name}.json")
+
+    def _tell_alert(self, alert: Alert) -> None:
+        self.status.send(self.name, alert)
+        self.on_alert(alert)
 
     def _shown_state(self) -> DaemonState:
         return DaemonState.DEGRADED if self.notes and self.state is DaemonState.RUNNING else self.state

@@ -100,11 +100,14 @@ def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -
 
 
 def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
-    with Stack(tmp_path, MYTRADING_MIN_FREE_BYTES=str(1 << 60)) as stack:
+    told = tmp_path / "told"
+    command = f"sh -c 'echo $ALERT_CODE $ALERT_STATE >> {told}'"
+    with Stack(tmp_path, MYTRADING_MIN_FREE_BYTES=str(1 << 60), ALERT_COMMAND=command) as stack:
         stack.up("--simulator")
         eventually(lambda: any("DISK_LOW" in text for row in stack.ask("signals") for text in row["denied"]), 60)
         assert stack.ask("orders") == []
         assert any(alert["code"] == "DISK_LOW" for alert in stack.ask("alerts"))
+        eventually(lambda: "DISK_LOW raised" in told.read_text() if told.exists() else None, 10)
 
 
 def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+"""Handing alerts to the operator's own command (`ALERT_COMMAND`): a mail, a message, a siren.
+
+Used by the gateway, which hears of every alert once. The one rule: a command that hangs, fails or does not exist
+disturbs nobody; it is logged, and the next alert is handed over all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+
+import msgspec
+
+from mytrading.messages.control import Alert
+from mytrading.runtime.logging import get_logger
+from mytrading.runtime.worker import WorkerPool
+
+TIMEOUT_S = 10.0
+MOST_WAITING = 100
+
+
+class AlertCommand:
+    """Runs the command once for an alert that rises and once when it clears, one after the other, on a thread.
+
+    The command gets the alert as JSON on its standard input and as ALERT_CODE, ALERT_SEVERITY, ALERT_SUBJECT,
+    ALERT_MESSAGE, ALERT_DAEMON and ALERT_STATE (raised or cleared) in its environment. No shell reads it.
+    """
+
+    def __init__(self, command: str, wake: Callable[[], None], timeout_s: float = TIMEOUT_S) -> None:
+        self._words = shlex.split(command)
+        self._timeout_s = timeout_s
+        self._log = get_logger("alert_command")
+        self._pool: WorkerPool[Alert, list[str], str] = WorkerPool(
+            "alert_command", 1, lambda: self._words, self._run, lambda _, error: str(error), wake
+        )
+
+    def hand_over(self, alert: Alert) -> None:
+        """Run the command for this alert soon; returns at once."""
+        if self._pool.waiting >= MOST_WAITING:
+            self._log.error("alert_command.skipped", code=alert.code, subject=alert.subject, waiting=MOST_WAITING)
+            return
+        self._pool.submit(alert)
+
+    def look(self) -> None:
+        """Log what went wrong since the last look."""
+        for problem in self._pool.results():
+            if problem:
+                self._log.error("alert_command.failed", problem=problem, next_step="mend ALERT_COMMAND")
+
+    def stop(self) -> None:
+        """End the thread after the present command."""
+        self._pool.stop(1.0)
+
+    def _run(self, words: list[str], alert: Alert) -> str:
+        facts = {
+            "ALERT_CODE": alert.code,
+            "ALERT_SEVERITY": alert.severity.value,
+            "ALERT_SUBJECT": alert.subject,
+            "ALERT_MESSAGE": alert.message,
+            "ALERT_DAEMON": alert.daemon,
+            "ALERT_STATE": "cleared" if alert.cleared else "raised",
+        }
+        try:
+            done = subprocess.run(
+                words,
+                input=msgspec.json.encode(alert),
+                env={**os.environ, **facts},
+                capture_output=True,
+                timeout=self._timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{words[0]} did not end within {self._timeout_s:g} s and was killed"
+        except OSError as error:
+            return f"{words[0]}: {error.strerror}"
+        if done.returncode:
+            return f"{words[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()[-200:]}"
+        return ""

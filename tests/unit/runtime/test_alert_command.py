@@ -1,0 +1,71 @@
+"""The operator's own command: what it is told, and that nothing it does disturbs the daemon."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Severity
+from mytrading.runtime.alert_command import AlertCommand
+from tests.support import eventually
+
+ALERT = Alert(
+    code="FEED_DOWN", severity=Severity.CRITICAL, subject="feed", message="no data; look", daemon="feed",
+    first_ns=1, last_ns=2,
+)  # fmt: skip
+
+
+def test_command_gets_the_alert_on_its_input_and_in_its_environment(tmp_path: Path) -> None:
+    script, out = tmp_path / "tell.py", tmp_path / "told.json"
+    script.write_text(
+        "import json, os, sys\n"
+        "facts = {k: v for k, v in os.environ.items() if k.startswith('ALERT_')}\n"
+        "json.dump([json.load(sys.stdin), facts, sys.argv[2:]], open(sys.argv[1], 'w'))\n"
+    )
+    woken = threading.Event()
+    command = AlertCommand(f"{sys.executable} {script} {out} 'two words'", woken.set)
+    command.hand_over(ALERT)
+    assert woken.wait(10)
+    told, facts, words = json.loads(out.read_text())
+    assert told["code"] == "FEED_DOWN" and told["message"] == "no data; look"
+    assert facts["ALERT_SEVERITY"] == "critical" and facts["ALERT_STATE"] == "raised"
+    assert words == ["two words"]
+    command.stop()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (f"{sys.executable} -c 'import sys; sys.exit(\"broken pager\")'", "broken pager"),
+        ("/nowhere/pager", "No such file"),
+        (f"{sys.executable} -c 'import time; time.sleep(60)'", "did not end within"),
+    ],
+    ids=["fails", "missing", "hangs"],
+)
+def test_command_that_goes_wrong_is_logged_and_the_next_alert_is_told(words: str, expected: str) -> None:
+    command = AlertCommand(words, lambda: None, timeout_s=0.5)
+    command.hand_over(ALERT)
+    command.hand_over(ALERT)
+
+    def problems() -> str:
+        command.look()
+        return said[-1] if said else ""
+
+    said: list[str] = []
+    command._log = _Recorder(said)  # type: ignore[assignment]
+    eventually(lambda: problems() and len(said) == 2, 10)
+    assert all(expected in text for text in said)
+    command.stop()
+
+
+class _Recorder:
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    def error(self, _event: str, **fields: str) -> None:
+        self._said.append(fields["problem"])
