@@ -180,9 +180,13 @@ class Reconciler(Daemon):
         return self._plan.waiting
 
     def figures(self) -> dict[str, float]:
-        """Visits to the server and order updates since the start."""
-        malformed = 0 if self._dry else self._stream.malformed
-        return {"visits": float(self._visits), "order_updates": float(self._updates), "malformed": float(malformed)}
+        """Visits to the server and order updates since the start, and whether the stream of those is up."""
+        return {
+            "visits": float(self._visits),
+            "order_updates": float(self._updates),
+            "malformed": 0.0 if self._dry else float(self._stream.malformed),
+            "stream_up": 1.0 if self._dry else float(self._stream.connected),
+        }
 
     def teardown(self) -> None:
         """Leave the stream and the worker."""

@@ -6,13 +6,16 @@ outcomes back. The one rule: a call is made only for a row that is committed, an
 
 from __future__ import annotations
 
+import select
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mytrading.adapters.venue import Venue, make_venue
+from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.messages.codec import Frame
-from mytrading.messages.enums import Call, OrderState, Outcome, Severity
+from mytrading.messages.control import Heartbeat, WithdrawRequested
+from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
 from mytrading.messages.orders import AccountModeChanged, CallOutcome, GoalChanged, Order, OrderChanged, PositionChanged
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.runtime.clock import anchor_dir, machine_now
@@ -23,6 +26,10 @@ from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.worker import WorkerPool
 
 TICK_S = 0.1
+GUARD_S = 0.5
+LEAVE_NS = 3_500_000_000
+"""Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
+
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL}
 LIVE = frozenset(
     {
@@ -72,6 +79,9 @@ class TradeManager(MachineDaemon):
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report)
+        self._guardians = Guardians(machine_now())
+        self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
+        self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
 
     def _account_key(self) -> str:
@@ -99,6 +109,32 @@ class TradeManager(MachineDaemon):
 
     def _on_tick(self, machine_ns: int) -> None:
         self.tick("router", machine_ns)
+
+    def _on_status(self, frame: Frame) -> None:
+        if isinstance(frame.message, Heartbeat):
+            self._guardians.heard(frame.message, machine_now())
+
+    def _guard(self, machine_ns: int) -> None:
+        """Entries do not rest at the broker without their guardians; stops and exits do."""
+        complaint = self._guardians.complaint(machine_ns)
+        if not complaint:
+            self.alerts.clear("ENTRIES_UNGUARDED", "router")
+        elif self._resting_entries():
+            text = f"{complaint}: resting entries are cancelled, stops stay; see `mytrading status`"
+            self.alerts.raise_("ENTRIES_UNGUARDED", Severity.CRITICAL, "router", text)
+            self._withdraw_entries(complaint)
+
+    def _resting_entries(self) -> list[Order]:
+        """Entries that may rest and are not being cancelled."""
+        return [
+            order
+            for order in self.orders.orders()
+            if order.purpose is Purpose.ENTRY and order.state in LIVE and not order.pending_cancel
+        ]
+
+    def _withdraw_entries(self, reason: str) -> None:
+        name = f"router-{machine_now()}"
+        self.step("control", WithdrawRequested(id=name, reason=reason, at_ns=self.clock.now()), source=self.name)
 
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)
@@ -205,15 +241,42 @@ class TradeManager(MachineDaemon):
         }
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
-        """The day opens with orders, positions, goals and owners carried over."""
+        """The old day ends with its unsent and unknown orders; the new one opens with what is carried over."""
+        self.record(self.orders.expire_day(self.clock.now()))
         return (self.orders.snapshot(day),)
 
     def teardown(self) -> None:
         """Let running calls end if they do so soon; their fate is read from the books otherwise."""
-        self._workers.stop(wait_s=2.0)
+        self._take_entries_along()
+        self._workers.stop(wait_s=0.5)
         self._take_outcomes()
         super().teardown()
         self._account_lock.release()
+
+    def _take_entries_along(self) -> None:
+        """Nobody would watch resting entries: cancel them, wait a little, and say which may still rest."""
+        if self._resting_entries():
+            self._withdraw_entries("the router stops")
+        until = machine_now() + LEAVE_NS
+        while (left := self._leaving()) and machine_now() < until:
+            select.select([self.doorbell.fileno()], [], [], TICK_S)
+            self.doorbell.silence()
+            self._take_outcomes()
+            self.tick("router", machine_now())
+        for order in left:
+            text = f"{order.side} {order.quantity} {order.instrument} may still rest at the broker; cancel it there"
+            self.alerts.raise_("ENTRY_LEFT", Severity.CRITICAL, order.client_order_id, text)
+
+    def _leaving(self) -> list[Order]:
+        """Entries whose cancel is wanted or out and not answered."""
+        return [
+            order
+            for order in self.orders.orders()
+            if order.purpose is Purpose.ENTRY
+            and order.state in LIVE
+            and order.pending_cancel
+            and (order.cancelling or not order.cancel_calls)
+        ]
 
 
 def _begin(venue: Venue, job: _Job) -> _Job:

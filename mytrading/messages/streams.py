@@ -81,7 +81,7 @@ _ROWS = (
         Pattern.FAN_OUT,
         Delivery.LEVEL,
         ALL,
-        ("engine", "risk", "watchdog", "gateway", "feed"),
+        ("engine", "risk", "router", "watchdog", "gateway", "feed"),
         StatusMessage,
     ),
 )

@@ -1,0 +1,111 @@
+"""The router process beside the real reconciler and exchange, with nobody else there: resting entries do not stay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.codec import encode_body
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.enums import OrderType, Product, Purpose, Side
+from mytrading.messages.runconfig import RunConfig, write_run_config
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.journal import OUTPUT, Entry, Journal
+from tests.feed_support import feed_config, runtime_folder
+from tests.support import RunningSimulator, eventually, start_simulator
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Bench:
+    """Router and reconciler processes, and risk's journal, which this test writes."""
+
+    def __init__(self, config: RunConfig, stack: ExitStack) -> None:
+        self.config = config
+        self.log = Path(config.state_dir) / "daemons.log"
+        self._run = Path(config.state_dir) / "run.msgpack"
+        self._stack = stack
+        self._risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
+
+    def start(self, daemon: str) -> subprocess.Popen[bytes]:
+        output = self._stack.enter_context(self.log.open("ab"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"mytrading.daemons.{daemon}"],
+            env={**os.environ, "MYTRADING_RUN": str(self._run)},
+            stdout=output,
+            stderr=output,
+        )
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
+
+    def command_a_resting_entry(self) -> None:
+        """A limit far below the market, in risk's journal, where the router finds it."""
+        entry = PlaceEntry(
+            id="e1", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause="s1",
+            purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, price=900.0,
+            expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
+        )  # fmt: skip
+        self._risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
+    with start_simulator(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Bench]:
+    with runtime_folder() as runtime, ExitStack() as stack:
+        config = feed_config(tmp_path / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
+        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
+        write_run_config(Path(config.state_dir) / "run.msgpack", config)
+        yield Bench(config, stack)
+
+
+def statuses(simulator: RunningSimulator) -> list[str]:
+    _, body = simulator.call("orderbook")
+    return [row["order_status"] for row in body["data"]["orders"]]
+
+
+def test_resting_entry_is_cancelled_when_its_guardians_are_away(bench: Bench, simulator: RunningSimulator) -> None:
+    bench.start("reconciler")
+    bench.start("router")
+    bench.command_a_resting_entry()
+    eventually(lambda: statuses(simulator) == ["open"], 15)
+    eventually(lambda: statuses(simulator) == ["cancelled"], 15)
+    assert "ENTRIES_UNGUARDED" in bench.log.read_text()
+
+
+def test_router_told_to_stop_takes_its_resting_entries_along(bench: Bench, simulator: RunningSimulator) -> None:
+    bench.start("reconciler")
+    router = bench.start("router")
+    bench.command_a_resting_entry()
+    eventually(lambda: statuses(simulator) == ["open"], 15)
+    began = time.monotonic()
+    router.send_signal(signal.SIGTERM)
+    assert router.wait(6) == 0
+    assert time.monotonic() - began < 5
+    assert statuses(simulator) == ["cancelled"]
+
+
+def test_router_that_cannot_cancel_says_which_entry_may_rest(bench: Bench, simulator: RunningSimulator) -> None:
+    bench.start("reconciler")
+    router = bench.start("router")
+    bench.command_a_resting_entry()
+    eventually(lambda: statuses(simulator) == ["open"], 15)
+    simulator.process.send_signal(signal.SIGSTOP)
+    router.send_signal(signal.SIGTERM)
+    code = router.wait(8)
+    simulator.process.send_signal(signal.SIGCONT)
+    assert code == 0
+    assert "ENTRY_LEFT" in bench.log.read_text()

@@ -1,0 +1,54 @@
+"""Who must be well for entries to rest: silence, unreadiness and a lost order stream count after ten seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.guardians import PATIENCE_NS, WATCHED, Guardians
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import DaemonState
+
+SECOND = 1_000_000_000
+
+
+def beat(daemon: str, ready: bool = True, stream_up: float = 1.0) -> Heartbeat:
+    return Heartbeat(
+        daemon=daemon, pid=1, state=DaemonState.RUNNING, ready=ready, machine_ns=0, market_ns=0,
+        started_machine_ns=0, figures={"stream_up": stream_up},
+    )  # fmt: skip
+
+
+def watched(seconds: int, unwell: Heartbeat | None = None, silent: str = "") -> Guardians:
+    """Guardians after so many seconds of heartbeats, of which one may be unwell or missing."""
+    guardians = Guardians(0)
+    for second in range(1, seconds + 1):
+        for name in WATCHED:
+            if name != silent:
+                guardians.heard(unwell if unwell is not None and unwell.daemon == name else beat(name), second * SECOND)
+    return guardians
+
+
+def test_guardians_that_are_well_have_no_complaint() -> None:
+    assert watched(30).complaint(31 * SECOND) == ""
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_silent_guardian_is_named_after_ten_seconds(name: str) -> None:
+    assert watched(9, silent=name).complaint(PATIENCE_NS - 1) == ""
+    assert f"{name} is silent" in watched(10, silent=name).complaint(PATIENCE_NS)
+
+
+@pytest.mark.parametrize("name", WATCHED)
+def test_guardian_that_is_not_ready_is_named_after_ten_seconds(name: str) -> None:
+    assert f"{name} is not well" in watched(10, unwell=beat(name, ready=False)).complaint(PATIENCE_NS)
+
+
+def test_lost_order_stream_is_a_complaint_though_the_reconciler_is_ready() -> None:
+    assert "order stream" in watched(10, unwell=beat("reconciler", stream_up=0.0)).complaint(PATIENCE_NS)
+
+
+def test_guardian_that_comes_back_ends_the_complaint() -> None:
+    guardians = watched(12, silent="risk")
+    assert guardians.complaint(12 * SECOND)
+    guardians.heard(beat("risk"), 13 * SECOND)
+    assert guardians.complaint(13 * SECOND) == ""
