@@ -1,0 +1,178 @@
+"""Market data and contracts: quotes, depth, intervals, symbols, search, expiries, holidays, timings.
+
+Used by the extended SDK and tools. The one rule: a price of 0 means that the server has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.endpoints.ask import Row, ask
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """Rupees and units; without a time, which the server does not give."""
+
+    ltp: float
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    bid: float = 0.0
+    ask: float = 0.0
+    prev_close: float = 0.0
+    volume: float = 0.0
+    oi: float = 0.0
+
+
+class QuoteOf(msgspec.Struct, frozen=True):
+    """One of several quotes: `data`, or `error`."""
+
+    symbol: str
+    exchange: str
+    data: Quote | None = None
+    error: str | Row = ""
+
+
+class Level(msgspec.Struct, frozen=True):
+    """One price level."""
+
+    price: float
+    quantity: float
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """Five levels a side, best first."""
+
+    ltp: float
+    bids: list[Level]
+    asks: list[Level]
+    ltq: float = 0.0
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    prev_close: float = 0.0
+    volume: float = 0.0
+    oi: float = 0.0
+    totalbuyqty: float = 0.0
+    totalsellqty: float = 0.0
+
+
+class Contract(msgspec.Struct, frozen=True):
+    """A row of the server's master contract. `expiry` as 25-AUG-26; a `freeze_qty` of 1 means unknown."""
+
+    symbol: str
+    exchange: str
+    name: str | None = ""
+    brsymbol: str | None = ""
+    brexchange: str | None = ""
+    token: str | int | None = ""
+    expiry: str | None = ""
+    strike: float | None = 0.0
+    lotsize: float | None = 1.0
+    instrumenttype: str | None = ""
+    tick_size: float | None = 0.0
+    freeze_qty: float | None = 0.0
+
+
+class Session(msgspec.Struct, frozen=True):
+    """Opening hours of an exchange in epoch milliseconds."""
+
+    exchange: str
+    start_time: int
+    end_time: int
+
+
+class Holiday(msgspec.Struct, frozen=True):
+    """A day of the server's calendar; `date` as 2026-01-26."""
+
+    date: str
+    description: str = ""
+    holiday_type: str = ""
+    closed_exchanges: list[str] = []
+    open_exchanges: list[Session] = []
+
+
+class _Quote(msgspec.Struct):
+    data: Quote
+
+
+class _Quotes(msgspec.Struct):
+    results: list[QuoteOf]
+
+
+class _Depth(msgspec.Struct):
+    data: Depth
+
+
+class _Intervals(msgspec.Struct):
+    data: dict[str, list[str]]
+
+
+class _Contract(msgspec.Struct):
+    data: Contract
+
+
+class _Contracts(msgspec.Struct):
+    data: list[Contract]
+
+
+class _Words(msgspec.Struct):
+    data: list[str]
+
+
+class _Sessions(msgspec.Struct):
+    data: list[Session]
+
+
+class _Holidays(msgspec.Struct):
+    data: list[Holiday]
+
+
+def quote(client: OpenAlgoClient, symbol: str, exchange: str) -> Quote:
+    """`quotes` of one instrument."""
+    return ask(client, "quotes", {"symbol": symbol, "exchange": exchange}, _Quote, Deadline.DATA).data
+
+
+def quotes(client: OpenAlgoClient, instruments: Iterable[tuple[str, str]]) -> list[QuoteOf]:
+    """`multiquotes` of (symbol, exchange) pairs, in any order."""
+    symbols = [{"symbol": symbol, "exchange": exchange} for symbol, exchange in instruments]
+    return ask(client, "multiquotes", {"symbols": symbols}, _Quotes, Deadline.DATA).results
+
+
+def depth(client: OpenAlgoClient, symbol: str, exchange: str) -> Depth:
+    """`depth` of one instrument."""
+    return ask(client, "depth", {"symbol": symbol, "exchange": exchange}, _Depth, Deadline.DATA).data
+
+
+def intervals(client: OpenAlgoClient) -> dict[str, list[str]]:
+    """`intervals` of the broker's history: seconds, minutes, hours, days, weeks, months."""
+    return ask(client, "intervals", {}, _Intervals, Deadline.DATA).data
+
+
+def symbol(client: OpenAlgoClient, name: str, exchange: str) -> Contract:
+    """`symbol`: one contract. Raises `SymbolNotFound`."""
+    return ask(client, "symbol", {"symbol": name, "exchange": exchange}, _Contract, Deadline.DATA).data
+
+
+def search(client: OpenAlgoClient, query: str, exchange: str | None = None) -> list[Contract]:
+    """`search`: at most 500 contracts; none is a success."""
+    return ask(client, "search", {"query": query, "exchange": exchange}, _Contracts, Deadline.DATA).data
+
+
+def expiries(client: OpenAlgoClient, name: str, exchange: str, kind: str) -> list[str]:
+    """`expiry` dates as 25-AUG-26, ascending; `kind` is futures or options."""
+    fields = {"symbol": name, "exchange": exchange, "instrumenttype": kind}
+    return ask(client, "expiry", fields, _Words, Deadline.DATA).data
+
+
+def holidays(client: OpenAlgoClient, year: int | None = None) -> list[Holiday]:
+    """`market/holidays` of a year."""
+    return ask(client, "market/holidays", {"year": year}, _Holidays, Deadline.DATA).data
+
+
+def timings(client: OpenAlgoClient, day: str) -> list[Session]:
+    """`market/timings` of a day (2026-01-26); none means closed."""
+    return ask(client, "market/timings", {"date": day}, _Sessions, Deadline.DATA).data

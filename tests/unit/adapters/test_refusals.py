@@ -1,0 +1,94 @@
+"""Every error a server was seen to give becomes the type that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.adapters.openalgo import refusals
+from mytrading.adapters.openalgo.client import Answer
+from mytrading.adapters.openalgo.endpoints.account import _Margin
+from mytrading.adapters.openalgo.endpoints.ask import parsed
+from mytrading.adapters.openalgo.endpoints.market import _Quote
+from mytrading.adapters.openalgo.endpoints.orders import OpenQuantity, Placed, _named
+from mytrading.adapters.openalgo.refusals import OpenAlgoError, error_of
+
+
+def answer(status: int, body: str) -> Answer:
+    return Answer(status, body.encode(), 1, 2)
+
+
+def said(text: str) -> str:
+    return f'{{"status":"error","message":"{text}"}}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (403, said("Invalid openalgo apikey"), "BrokerDisconnected"),
+        (403, "Access Denied: Your IP has been banned", "NotWhitelisted"),
+        (403, said("Operation cancelorder is not allowed in Semi-Auto mode"), "ApprovalRequired"),
+        (400, said("Insufficient funds. Required: 10, Available: 1, Shortage: 9"), "InsufficientMargin"),
+        (400, said("Quantity must be in multiples of lot size 65"), "InvalidQuantity"),
+        (400, said("Symbol XYZ not found on NSE"), "SymbolNotFound"),
+        (400, said("LIMIT orders require price"), "PriceOutOfRange"),
+        (400, said("MIS orders cannot be placed after square-off time (15:15 IST)"), "MarketClosed"),
+        (404, said("Order 123 not found"), "OrderNotFound"),
+        (400, said("Cannot cancel order in complete status"), "OrderClosed"),
+        (429, '{"message":"10 per 1 second"}', "RateLimited"),
+        (501, said("GTT is not supported for broker x"), "NotSupported"),
+        (400, said("{'target': ['Unknown field.']}"), "InvalidRequest"),
+        (400, '{"status":"error","message":{"symbol":["Missing data for required field."]}}', "InvalidRequest"),
+        (400, '{"status":"error","message":"Validation error","errors":{"offset":["bad"]}}', "InvalidRequest"),
+        (400, '{"status":"error","message":"Validation failed","errors":{"symbol":["bad"]}}', "InvalidRequest"),
+        (502, "<html><body>Bad Gateway</body></html>", "Malformed"),
+        (500, said("boom"), "ServerFailed"),
+    ],
+)
+def test_error_of_each_known_answer_gives_its_type(status: int, body: str, kind: str) -> None:
+    found = error_of(answer(status, body))
+    assert type(found) is getattr(refusals, kind)
+    assert found.advice in str(found)
+    assert str(status) in str(found)
+
+
+@pytest.mark.parametrize("status", [200, 201, 500, 502, 504])
+def test_error_of_placing_without_a_definitive_status_leaves_the_fate_open(status: int) -> None:
+    found = error_of(answer(status, said("Insufficient funds")), placing=True)
+    assert type(found) is refusals.FateUnknown
+
+
+def test_every_error_type_has_advice_of_its_own() -> None:
+    kinds = OpenAlgoError.__subclasses__()
+    assert len({kind.advice for kind in kinds}) == len(kinds) > 15
+
+
+def test_parsed_numbers_as_text_become_numbers() -> None:
+    assert parsed(answer(200, '{"status":"success","quantity":"-65"}'), OpenQuantity).quantity == -65.0
+
+
+def test_parsed_success_without_data_is_empty_not_zero() -> None:
+    with pytest.raises(refusals.EmptyAnswer):
+        parsed(answer(200, '{"status":"success","data":{}}'), _Margin)
+    with pytest.raises(refusals.EmptyAnswer):
+        parsed(answer(200, '{"status":"success"}'), _Quote)
+
+
+def test_parsed_page_of_a_proxy_with_status_200_is_malformed() -> None:
+    with pytest.raises(refusals.Malformed):
+        parsed(answer(200, "<!DOCTYPE html><html>login</html>"), _Quote)
+
+
+@pytest.mark.parametrize("body", ['{"status":"success","orderid":null}', '{"status":"success"}'])
+def test_placed_success_without_an_order_id_leaves_the_fate_open(body: str) -> None:
+    with pytest.raises(refusals.FateUnknown):
+        _named(parsed(answer(200, body), Placed, placing=True))
+
+
+def test_placed_in_semi_auto_is_parked() -> None:
+    body = '{"status":"success","mode":"semi_auto","pending_order_id":7}'
+    assert _named(parsed(answer(200, body), Placed, placing=True)).parked
+
+
+def test_placed_smart_order_at_its_target_needs_no_id() -> None:
+    body = '{"status":"success","message":"Positions Already Matched. No Action needed."}'
+    assert _named(parsed(answer(200, body), Placed, placing=True)).nothing_to_do
