@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ from mytrading.runtime.timers import Timers
 
 DRAIN_LIMIT = 256
 CLOCK_S = 0.1
+PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 CLOCK_WAIT_NS = 30_000_000_000
 LOW_DISK_BYTES = 2 << 30
@@ -87,7 +89,7 @@ class Daemon:
         self.monitor = metrics.get_performance_monitor()
         self.state = DaemonState.STARTING
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.timers = Timers()
+        self.timers = Timers(zlib.crc32(name.encode()) % PHASES_NS)
         self.doorbell = Doorbell()
         self.notes: dict[str, str] = {}
         self.handled = 0

@@ -19,16 +19,24 @@ class _Timer:
 
 
 class Timers:
-    """Repeating timers. One that fell behind runs once and goes on from now: it never runs in a burst."""
+    """Repeating timers. One that fell behind runs once and goes on in step: it never runs in a burst.
 
-    def __init__(self) -> None:
+    All timers of a process are due at whole multiples of their interval after `phase_ns`, so that those that fall
+    together cost one waking; each process has a phase of its own, so that not all wake at once.
+    """
+
+    def __init__(self, phase_ns: int = 0) -> None:
         self._heap: list[_Timer] = []
         self._number = 0
+        self._phase_ns = phase_ns
 
     def every(self, interval_ns: int, handler: Handler, name: str, now_ns: int) -> None:
-        """Call `handler(machine_ns)` each `interval_ns`, the first time one interval from now."""
+        """Call `handler(machine_ns)` each `interval_ns`, the first time within one interval from now."""
         self._number += 1
-        heapq.heappush(self._heap, _Timer(now_ns + interval_ns, self._number, interval_ns, handler, name))
+        heapq.heappush(self._heap, _Timer(self._next(now_ns, interval_ns), self._number, interval_ns, handler, name))
+
+    def _next(self, now_ns: int, interval_ns: int) -> int:
+        return now_ns + interval_ns - (now_ns - self._phase_ns) % interval_ns
 
     def wait_ms(self, now_ns: int, longest_ms: int = 1000) -> int:
         """Milliseconds until the next timer is due, rounded up, at most `longest_ms`."""
@@ -43,7 +51,7 @@ class Timers:
         while self._heap and self._heap[0].due_ns <= now_ns:
             timer = heapq.heappop(self._heap)
             timer.handler(now_ns)
-            timer.due_ns = max(timer.due_ns + timer.interval_ns, now_ns + timer.interval_ns // 2)
+            timer.due_ns = self._next(now_ns, timer.interval_ns)
             heapq.heappush(self._heap, timer)
             ran += 1
         return ran
