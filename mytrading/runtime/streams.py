@@ -113,6 +113,7 @@ class ZMQSubscriber:
         self.socket = (context or zmq.Context.instance()).socket(zmq.SUB)
         self.socket.set(zmq.RCVHWM, high_water_mark)
         _limit(self.socket)
+        self._seen: dict[str, tuple[int, int]] = {}
         for topic in topics:
             self.subscribe(topic)
         for endpoint in endpoints:
@@ -121,10 +122,10 @@ class ZMQSubscriber:
         self.bad = BadFrames(stream)
         self.bytes_in = 0
         self.gaps = 0
-        self._seen: dict[str, tuple[int, int]] = {}
 
     def subscribe(self, topic: str) -> None:
-        """From now on also receive exactly this topic; an empty one is all."""
+        """From now on also receive exactly this topic; an empty one is all. What went by before is no gap."""
+        self._seen.pop(topic, None)
         self.socket.setsockopt(zmq.SUBSCRIBE, topic_prefix(topic))
 
     def unsubscribe(self, topic: str) -> None:
