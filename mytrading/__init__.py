@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mytrading.adapters.openalgo.sdk import ExtendedOpenAlgoAPI
     from mytrading.config import StrategyConfig, SymbolConfig, TradingSettings
     from mytrading.daemons.engine import StrategyEngine
     from mytrading.daemons.feed import DataManager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BaseStrategy",
     "DataManager",
+    "ExtendedOpenAlgoAPI",
     "Reconciler",
     "RiskManager",
     "StrategyConfig",
@@ -42,6 +44,7 @@ __all__ = [
 _HOMES = {
     "BaseStrategy": "strategies.base_strategy",
     "DataManager": "daemons.feed",
+    "ExtendedOpenAlgoAPI": "adapters.openalgo.sdk",
     "Reconciler": "daemons.reconciler",
     "RiskManager": "daemons.risk",
     "StrategyConfig": "config",

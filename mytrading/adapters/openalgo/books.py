@@ -16,23 +16,13 @@ import msgspec
 
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.vocabulary import status_of, unheard_of
 from mytrading.core.symbology import instrument_id
-from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
-
-_STATUSES = {
-    "open": BrokerStatus.OPEN,
-    "trigger pending": BrokerStatus.TRIGGER_PENDING,
-    "complete": BrokerStatus.COMPLETE,
-    "completed": BrokerStatus.COMPLETE,
-    "cancelled": BrokerStatus.CANCELLED,
-    "canceled": BrokerStatus.CANCELLED,
-    "rejected": BrokerStatus.REJECTED,
-    "expired": BrokerStatus.EXPIRED,
-}
 
 
 class Book(NamedTuple, Generic[T]):
@@ -60,16 +50,20 @@ class _NotOurs(Exception):
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def status_of(text: str) -> BrokerStatus:
-    """The status in our words; an unheard-of one is OTHER, which counts as live."""
-    return _STATUSES.get(" ".join(text.lower().replace("_", " ").split()), BrokerStatus.OTHER)
-
-
 def parse_orders(answer: Answer) -> Book[tuple[BrokerOrder, ...]]:
     """`/orderbook`. A row without id, contract, side or quantity makes the whole book unknown. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
-    return _book(envelope, rows, "orders", order_row)
+    book = _book(envelope, rows, "orders", order_row)
+    return book._replace(problems=book.problems + unknown_words(book.rows or ()))
+
+
+def unknown_words(orders: tuple[BrokerOrder, ...]) -> tuple[str, ...]:
+    """What a person is told of status words that are in no table, one text per word."""
+    words = sorted({order.status_text for order in orders if unheard_of(order.status_text)})
+    return tuple(
+        f"order status {word!r} is unknown: such orders count as live; look at them at the broker" for word in words
+    )
 
 
 def parse_trades(answer: Answer) -> Book[tuple[BrokerTrades, ...]]:

@@ -12,10 +12,10 @@ from mytrading.adapters.openalgo.books import (
     parse_positions,
     parse_trades,
     parse_update,
-    status_of,
 )
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import ReadFailed
+from mytrading.adapters.openalgo.vocabulary import status_of
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 
 LIVE_ROW = {
@@ -96,7 +96,6 @@ def test_numbers_as_text_and_price_type_are_understood() -> None:
         ("CANCELLED", BrokerStatus.CANCELLED),
         ("rejected", BrokerStatus.REJECTED),
         ("expired", BrokerStatus.EXPIRED),
-        ("PART_TRADED", BrokerStatus.OTHER),
         ("validation pending", BrokerStatus.OTHER),
         ("", BrokerStatus.OTHER),
     ],
@@ -219,3 +218,37 @@ def test_order_update_is_one_row() -> None:
     assert parse_update(update).filled == 10
     with pytest.raises(ValueError, match="quantity"):
         parse_update(update | {"quantity": None})
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("TRADED", BrokerStatus.COMPLETE),
+        ("TRANSIT", BrokerStatus.OTHER),
+        ("PART_TRADED", BrokerStatus.OPEN),
+        ("trigger_pending", BrokerStatus.TRIGGER_PENDING),
+        ("validation pending", BrokerStatus.OTHER),
+        ("Fully Executed", BrokerStatus.COMPLETE),
+        ("cancelled after market order", BrokerStatus.CANCELLED),
+        ("not cancelled", BrokerStatus.OPEN),
+        ("unknown", BrokerStatus.OTHER),
+        ("", BrokerStatus.OTHER),
+    ],
+)
+def test_status_of_brokers_words(word: str, status: BrokerStatus) -> None:
+    assert status_of(word) is status
+
+
+def test_orders_unknown_status_word_stays_live_and_is_reported() -> None:
+    row = {
+        "orderid": "1",
+        "symbol": "SBIN",
+        "exchange": "NSE",
+        "action": "BUY",
+        "quantity": 5,
+        "order_status": "Zonked",
+    }
+    body = {"status": "success", "data": {"orders": [row, row | {"orderid": "2"}]}}
+    book = parse_orders(Answer(200, json.dumps(body).encode(), 1, 2))
+    assert book.rows is not None and not book.rows[0].status.ended
+    assert len(book.problems) == 1 and "'Zonked'" in book.problems[0]
