@@ -1,0 +1,37 @@
+"""The typed endpoints against the simulator."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from mytrading.adapters.openalgo.client import OpenAlgoClient
+from mytrading.adapters.openalgo.endpoints import account, market, orders
+from mytrading.adapters.openalgo.refusals import BrokerDisconnected, SymbolNotFound
+from tests.support import start_simulator
+
+
+def test_endpoints_give_types_over_one_connection(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as running:
+        client = OpenAlgoClient(running.rest, running.api_key, time.monotonic_ns)
+        assert account.ping(client).message == "pong"
+        assert account.analyzer(client).analyze_mode is True
+        assert market.quote(client, "SBIN", "NSE").ltp > 0
+        assert market.depth(client, "SBIN", "NSE").bids[0].price > 0
+        (found,) = market.quotes(client, [("SBIN", "NSE")])
+        assert found.data is not None and found.data.ltp > 0
+        assert market.symbol(client, "SBIN", "NSE").symbol == "SBIN"
+        assert market.search(client, "RELIANCE", "NSE")
+        assert market.expiries(client, "NIFTY", "NFO", "options")
+        contract = {"symbol": "SBIN", "exchange": "NSE", "action": "BUY", "product": "MIS", "pricetype": "MARKET"}
+        placed = orders.place(client, strategy="T", quantity=5, **contract)
+        assert orders.order_status(client, str(placed.orderid), "T")["orderid"] == placed.orderid
+        assert orders.open_position(client, "T", "SBIN", "NSE", "MIS").quantity == 5
+        assert account.margin(client, [{**contract, "quantity": 5}]).total_margin_required > 0
+        with pytest.raises(SymbolNotFound):
+            orders.place(client, strategy="T", quantity=5, **{**contract, "symbol": "NOSUCH"})
+        assert client.opened == 1
+        with pytest.raises(BrokerDisconnected):
+            account.ping(OpenAlgoClient(running.rest, "wrong", time.monotonic_ns))
