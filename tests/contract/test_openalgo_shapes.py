@@ -66,7 +66,9 @@ def asked(simulator: RunningSimulator, request: dict[str, Any]) -> tuple[int, An
     url = simulator.rest + request["path"] + (f"?{query}" if query else "")
     headers = {"Content-Type": "application/json"}
     post = Request(url, data=None if request["method"] == "GET" else body, headers=headers, method=request["method"])
-    return eventually(lambda: answered(post))
+    reply = eventually(lambda: answered(post))
+    assert reply is not None
+    return reply
 
 
 def answered(request: Request) -> tuple[int, Any] | None:
