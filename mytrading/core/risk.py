@@ -14,7 +14,8 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, Wish, withdrawal_id
-from mytrading.core.risk_rules import Case, Denial, expired, judge, stale
+from mytrading.core.risk_case import Case, Denial, expired, stale
+from mytrading.core.risk_rules import judge
 from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import missing_units, reference_price, side_of, target_units
 from mytrading.core.square_off import SquareOff

@@ -1,0 +1,118 @@
+"""One leg of a wish before the rules: all that they may look at, what a rule and a denial are, and words for money.
+
+Used by risk and by every table of rules. The one rule: a case is a value; nothing here looks anything up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from mytrading.core.calendar import IST, Session
+from mytrading.core.sizing import order_value
+from mytrading.messages.enums import Confidence, TradingLevel
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.market import Quote
+from mytrading.messages.runconfig import RiskLimits, StrategyRun
+from mytrading.messages.signals import Leg, Signal
+
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+QUOTE_FLOOR_NS = 2 * SECOND
+"""Machine time within which a quote is never stale: at a high market speed its market age says nothing."""
+
+
+class Denial(NamedTuple):
+    """Why an entry is not admitted: a code of the table, and a sentence with the numbers."""
+
+    code: str
+    message: str
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the rules may look at for one leg of a wish.
+
+    `units` (signed) is what the order would trade, `price` (rupees, 0 if there is none) what it is valued at.
+    `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
+    and `positions_total` count open and coming positions of the account without this one. `not_ready`, `wrong_mode`,
+    `halted`, `other_watch` and `opposed` are reasons or names, empty when all is well. `session` is None on a day
+    without one. `square_off_ns` is when closing of MIS begins (market time).
+    """
+
+    signal: Signal
+    leg: Leg
+    now: int
+    machine_ns: int
+    limits: RiskLimits
+    instrument: Instrument | None = None
+    strategy: StrategyRun | None = None
+    units: int = 0
+    price: float = 0.0
+    quote: Quote | None = None
+    not_ready: str = ""
+    wrong_mode: str = ""
+    level: TradingLevel = TradingLevel.NORMAL
+    level_reason: str = ""
+    enabled: bool = True
+    halted: str = ""
+    confidence: Confidence = Confidence.CONFIRMED
+    session: Session | None = None
+    holiday: str = ""
+    square_off_ns: int = 0
+    reduces: bool = False
+    units_there: int = 0
+    adds_position: bool = True
+    positions_symbol: int = 0
+    positions_total: int = 0
+    entries_per_minute: int = 10
+    entries_last_minute: int = 0
+    last_entry_ns: int = 0
+    disk_low: bool = False
+    other_watch: str = ""
+    opposed: str = ""
+    spent: bool = False
+    day_profit: float = 0.0
+    loss_reached: bool = False
+
+    @property
+    def value(self) -> float:
+        """Rupees of the order."""
+        return order_value(self.units, self.price)
+
+
+class Rule(NamedTuple):
+    """One row of the table. `check` gives the reason of a denial, or an empty string."""
+
+    code: str
+    when: str
+    settings: str
+    check: Callable[[Case], str]
+
+
+def rupees(amount: float) -> str:
+    """₹1,62,500 or ₹99.50: lakhs and crores as they are read in India, paise only where there are some."""
+    whole, paise = divmod(round(abs(amount) * 100), 100)
+    digits = str(whole)
+    head, tail = digits[:-3], digits[-3:]
+    while head:
+        head, part = head[:-2], head[-2:]
+        tail = f"{part},{tail}"
+    return f"{'−' if amount < 0 else ''}₹{tail}" + (f".{paise:02d}" if paise else "")
+
+
+def clock_time(ns: int) -> str:
+    """A moment as Indian wall-clock time."""
+    return datetime.fromtimestamp(ns / SECOND, IST).strftime("%H:%M:%S")
+
+
+def expired(signal: Signal, now: int, machine_ns: int) -> bool:
+    """True once both of a wish's times have passed."""
+    return now > signal.expires_ns and machine_ns > signal.expires_machine_ns
+
+
+def stale(quote: Quote, now: int, machine_ns: int, limit_seconds: float) -> bool:
+    """True if a quote is too old to trade on: in market time beyond the limit, and in machine time beyond 2 s."""
+    return now - quote.market_ns > limit_seconds * SECOND and machine_ns - quote.received_ns > QUOTE_FLOOR_NS

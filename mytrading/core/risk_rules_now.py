@@ -1,0 +1,118 @@
+"""Rules on the moment: whether anything may be opened now, and whether the exchange is open for it.
+
+Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.risk_case import MINUTE, SECOND, Case, Rule, clock_time, expired
+from mytrading.messages.enums import Confidence, Product, TradingLevel
+
+
+def _expired(case: Case) -> str:
+    if not expired(case.signal, case.now, case.machine_ns):
+        return ""
+    late = (case.now - case.signal.expires_ns) / SECOND
+    return f"the wish expired {late:.1f} s ago; it counts anew when it is repeated"
+
+
+def _not_ready(case: Case) -> str:
+    return f"not ready: {case.not_ready}; see `mytrading status`" if case.not_ready else ""
+
+
+def _wrong_mode(case: Case) -> str:
+    return f"{case.wrong_mode}; check the server, then `mytrading resume`" if case.wrong_mode else ""
+
+
+def _level(case: Case, level: TradingLevel, effect: str) -> str:
+    if case.level is not level:
+        return ""
+    return f"trading is at {level.value} ({case.level_reason}), {effect}; `mytrading resume` ends it"
+
+
+def _halted(case: Case) -> str:
+    return _level(case, TradingLevel.HALT, "which opens nothing")
+
+
+def _reducing(case: Case) -> str:
+    return _level(case, TradingLevel.REDUCE, "which only closes")
+
+
+def _strategy_disabled(case: Case) -> str:
+    return "" if case.enabled else f"entries of {case.signal.strategy} are switched off; switch it on again"
+
+
+def _disk_low(case: Case) -> str:
+    return "the disk is nearly full, so entries halt; free some space" if case.disk_low else ""
+
+
+def _instrument_halted(case: Case) -> str:
+    if not case.halted:
+        return ""
+    return f"entries in {case.leg.instrument} are halted ({case.halted}); see `mytrading alerts`"
+
+
+def _doubtful(case: Case) -> str:
+    if case.confidence is Confidence.CONFIRMED:
+        return ""
+    return (
+        f"our position of {case.leg.instrument} is {case.confidence.value} against the broker's books; wait for a read"
+    )
+
+
+STANDING: tuple[Rule, ...] = (
+    Rule("EXPIRED", "The wish arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
+    Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
+         _not_ready),
+    Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "", _wrong_mode),
+    Rule("HALTED", "Trading is halted: by a person, or by the file `KILL` in the state directory.", "", _halted),
+    Rule("REDUCING", "Trading is reduced to closing.", "", _reducing),
+    Rule("STRATEGY_DISABLED", "Entries of the strategy are switched off.", "", _strategy_disabled),
+    Rule("DISK_LOW", "Less than 2 GiB of disk are free.", "MYTRADING_MIN_FREE_BYTES", _disk_low),
+    Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "", _instrument_halted),
+    Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful),
+)  # fmt: skip
+
+
+def _market_closed(case: Case) -> str:
+    if case.instrument is None:
+        return ""
+    exchange, session = case.instrument.exchange, case.session
+    if session is None:
+        return f"{exchange} does not trade today ({case.holiday or 'weekend'}); wish again on a trading day"
+    if session.open_ns <= case.now < session.close_ns:
+        return ""
+    hours = f"{clock_time(session.open_ns)} to {clock_time(session.close_ns)}"
+    return f"{exchange} is closed at {clock_time(case.now)}, it trades {hours}; wish again then"
+
+
+def _first_minutes(case: Case) -> str:
+    minutes = case.limits.avoid_first_minutes
+    if case.session is None or not 0 <= case.now - case.session.open_ns < minutes * MINUTE:
+        return ""
+    until = clock_time(case.session.open_ns + minutes * MINUTE)
+    return f"AVOID_FIRST_MINUTES is {minutes}: no entries before {until}, it is {clock_time(case.now)}"
+
+
+def _last_minutes(case: Case) -> str:
+    minutes = case.limits.avoid_last_minutes
+    if case.session is None or not 0 < case.session.close_ns - case.now <= minutes * MINUTE:
+        return ""
+    since = clock_time(case.session.close_ns - minutes * MINUTE)
+    return f"AVOID_LAST_MINUTES is {minutes}: no entries from {since}, it is {clock_time(case.now)}"
+
+
+def _square_off(case: Case) -> str:
+    if case.signal.product is not Product.MIS or not case.square_off_ns or case.now < case.square_off_ns:
+        return ""
+    since = clock_time(case.square_off_ns)
+    return f"MIS positions are closed from {since}, it is {clock_time(case.now)}; wish again in the next session"
+
+
+HOURS: tuple[Rule, ...] = (
+    Rule("MARKET_CLOSED", "Outside trading hours, on a weekend or on a holiday.", "config/calendar.toml",
+         _market_closed),
+    Rule("FIRST_MINUTES", "Too soon after the open.", "AVOID_FIRST_MINUTES", _first_minutes),
+    Rule("LAST_MINUTES", "Too close to the close.", "AVOID_LAST_MINUTES", _last_minutes),
+    Rule("SQUARE_OFF", "An MIS entry after the square-off has begun.", "", _square_off),
+)  # fmt: skip

@@ -1,0 +1,130 @@
+"""Rules on the order itself: what may be traded, as which product, in which quantity, on which quote.
+
+Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.risk_case import SECOND, Case, Rule, stale
+from mytrading.messages.enums import OrderType, Product
+from mytrading.messages.instruments import InstrumentKind
+
+
+def _unknown_instrument(case: Case) -> str:
+    if case.instrument is not None:
+        return ""
+    return f"{case.leg.instrument} is not a listed instrument; expected EXCHANGE:SYMBOL from today's contracts"
+
+
+def _index(case: Case) -> str:
+    if case.instrument is None or case.instrument.kind is not InstrumentKind.INDEX:
+        return ""
+    return f"{case.instrument.id} is an index and cannot be bought; trade its future or an option (`trade`)"
+
+
+def _exchange(case: Case) -> str:
+    allowed = case.limits.enabled_exchanges
+    if not allowed or case.instrument is None or case.instrument.exchange in allowed:
+        return ""
+    return (
+        f"exchange {case.instrument.exchange} is not one of ENABLED_EXCHANGES {','.join(allowed)}; add it to trade it"
+    )
+
+
+def _kind(case: Case) -> str:
+    allowed = case.limits.enabled_kinds
+    if not allowed or case.instrument is None or case.instrument.kind.value in allowed:
+        return ""
+    kind = case.instrument.kind.value
+    return f"type {kind} is not one of ENABLED_INSTRUMENT_TYPES {','.join(allowed)}; add it to trade it"
+
+
+def _futures(case: Case) -> str:
+    if case.instrument is None or case.instrument.kind is not InstrumentKind.FUT:
+        return ""
+    return f"{case.instrument.id} is a future, which is not valued by margin yet; trade shares or bought options"
+
+
+def _sold_option(case: Case) -> str:
+    if case.instrument is None or not case.instrument.kind.is_option or case.units >= 0 or case.reduces:
+        return ""
+    return f"selling {case.instrument.id} short is not valued by margin yet; buy an option instead"
+
+
+def _product(case: Case) -> str:
+    if case.instrument is None:
+        return ""
+    product, derivative = case.signal.product, case.instrument.kind.is_derivative
+    if derivative and product is Product.CNC:
+        return f"product CNC is for shares, {case.instrument.id} is a derivative; use MIS or NRML"
+    if not derivative and product is Product.NRML:
+        return f"product NRML is for derivatives, {case.instrument.id} is not one; use MIS or CNC"
+    if product is Product.CNC and case.units < 0:
+        return f"shares cannot be sold short with product CNC ({case.instrument.id}); use MIS"
+    return ""
+
+
+def _order_type(case: Case) -> str:
+    if case.leg.order_type is OrderType.MARKET:
+        return ""
+    return f"entries are MARKET orders, the wish asks for {case.leg.order_type.value}; leave order_type out"
+
+
+def _whole_lots(case: Case) -> str:
+    if case.instrument is None or case.units % case.instrument.lot_size == 0:
+        return ""
+    lot, size = case.instrument.lot_size, abs(case.units)
+    below = size // lot * lot
+    use = f"{below} or {below + lot}" if below else str(lot)
+    return (
+        f"quantity must be whole lots: {size} is not a multiple of lot size {lot} ({case.instrument.symbol}); use {use}"
+    )
+
+
+def _partial_reduction(case: Case) -> str:
+    if not case.reduces:
+        return ""
+    return (
+        f"{case.leg.instrument} would shrink by {abs(case.units)} units but stay open; wish flat, then the smaller size"
+    )
+
+
+def _freeze(case: Case) -> str:
+    if case.instrument is None or not case.instrument.freeze_qty or abs(case.units) <= case.instrument.freeze_qty:
+        return ""
+    return (
+        f"{abs(case.units)} units exceed the freeze quantity {case.instrument.freeze_qty} of {case.instrument.id}, "
+        "and orders are not sliced; use fewer lots"
+    )
+
+
+def _no_quote(case: Case) -> str:
+    if case.quote is None:
+        return f"there is no quote of {case.leg.instrument}; see the feed in `mytrading status`"
+    return "" if case.price > 0 else f"the quote of {case.leg.instrument} holds no positive price; wait for the next"
+
+
+def _stale_quote(case: Case) -> str:
+    limit = case.limits.stale_quote_seconds
+    if case.quote is None or not stale(case.quote, case.now, case.machine_ns, limit):
+        return ""
+    age = (case.now - case.quote.market_ns) / SECOND
+    return f"the last quote of {case.leg.instrument} is {age:.1f} s old, at most {limit:g} s; see the feed"
+
+
+ORDER: tuple[Rule, ...] = (
+    Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "", _unknown_instrument),
+    Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "", _index),
+    Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
+    Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
+    Rule("FUTURES_NOT_VALUED", "A future: its margin is not valued.", "", _futures),
+    Rule("SOLD_OPTION_NOT_VALUED", "An option sold short: its margin is not valued.", "", _sold_option),
+    Rule("PRODUCT_NOT_ALLOWED", "CNC for derivatives or short shares, NRML for shares.", "", _product),
+    Rule("ORDER_TYPE", "An entry that is not a MARKET order.", "", _order_type),
+    Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
+    Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wished; only whole closes are made.", "",
+         _partial_reduction),
+    Rule("FREEZE", "The quantity is above the exchange's freeze quantity.", "", _freeze),
+    Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
+    Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
+)  # fmt: skip

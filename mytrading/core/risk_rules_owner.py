@@ -1,0 +1,125 @@
+"""Rules on what is there already: sizes of orders and positions, other owners, the strategy's day.
+
+Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.risk_case import SECOND, Case, Rule, rupees
+from mytrading.core.sizing import order_value
+
+
+def _max_order(case: Case) -> str:
+    limit = case.limits.max_order_size
+    if case.value <= limit:
+        return ""
+    return (
+        f"order of {rupees(case.value)} exceeds MAX_ORDER_SIZE {rupees(limit)} "
+        f"({abs(case.units)} × {case.price:,.2f} {case.leg.instrument}); lower the lots or raise the limit"
+    )
+
+
+def _min_order(case: Case) -> str:
+    limit = case.limits.min_order_size
+    if case.value >= limit or case.price <= 0:
+        return ""
+    return (
+        f"order of {rupees(case.value)} is below MIN_ORDER_SIZE {rupees(limit)} "
+        f"({abs(case.units)} × {case.price:,.2f} {case.leg.instrument}); raise the lots or lower the limit"
+    )
+
+
+def _max_position(case: Case) -> str:
+    own = case.strategy.max_position_size if case.strategy else 0.0
+    limit = min(own, case.limits.max_position_size) if own > 0 else case.limits.max_position_size
+    units = case.units_there + abs(case.units)
+    value = order_value(units, case.price)
+    if value <= limit:
+        return ""
+    return (
+        f"position of {rupees(value)} would exceed MAX_POSITION_SIZE {rupees(limit)} ({case.units_there} there + "
+        f"{abs(case.units)} new, × {case.price:,.2f} {case.leg.instrument}); lower the lots or raise the limit"
+    )
+
+
+def _symbol_positions(case: Case) -> str:
+    limit = case.limits.max_positions_per_symbol
+    if not case.adds_position or case.positions_symbol < limit or case.instrument is None:
+        return ""
+    name = case.instrument.underlying or case.instrument.symbol
+    return f"{case.positions_symbol} positions of {name} reach MAX_POSITIONS_PER_SYMBOL {limit}; close one first"
+
+
+def _total_positions(case: Case) -> str:
+    limit = case.limits.max_total_positions
+    if not case.adds_position or case.positions_total < limit:
+        return ""
+    return f"{case.positions_total} positions reach MAX_TOTAL_POSITIONS {limit}; close one first"
+
+
+SIZES: tuple[Rule, ...] = (
+    Rule("MAX_ORDER_SIZE", "The order's value is above the limit.", "MAX_ORDER_SIZE", _max_order),
+    Rule("MIN_ORDER_SIZE", "The order's value is below the limit.", "MIN_ORDER_SIZE", _min_order),
+    Rule("MAX_POSITION_SIZE", "Held, coming and new units together are worth more than the limit.",
+         "MAX_POSITION_SIZE, STRATEGY_<NAME>_MAX_POSITION_SIZE", _max_position),
+    Rule("MAX_POSITIONS_PER_SYMBOL", "Too many positions of one underlying.", "MAX_POSITIONS_PER_SYMBOL",
+         _symbol_positions),
+    Rule("MAX_TOTAL_POSITIONS", "Too many positions.", "MAX_TOTAL_POSITIONS", _total_positions),
+)  # fmt: skip
+
+
+def _opposed(case: Case) -> str:
+    if not case.opposed:
+        return ""
+    return f"{case.opposed} holds the other side of {case.leg.instrument}; two owners never hold opposite sides"
+
+
+def _duplicate(case: Case) -> str:
+    if not case.other_watch:
+        return ""
+    return f"{case.signal.strategy} holds or orders {case.leg.instrument} already, for {case.other_watch}"
+
+
+def _spent(case: Case) -> str:
+    if not case.spent:
+        return ""
+    return f"this wish was fulfilled and closed today ({case.leg.instrument}); wish flat or another size first"
+
+
+def _confidence(case: Case) -> str:
+    least = case.strategy.min_confidence if case.strategy else 0.0
+    if case.signal.confidence >= least:
+        return ""
+    return f"confidence {case.signal.confidence:.2f} is below MIN_CONFIDENCE {least:.2f} of {case.signal.strategy}"
+
+
+def _cooldown(case: Case) -> str:
+    cooldown = case.strategy.cooldown if case.strategy else 0.0
+    since = (case.now - case.last_entry_ns) / SECOND
+    if not case.last_entry_ns or since >= cooldown:
+        return ""
+    return f"{since:.0f} s since the last entry, the cooldown is {cooldown:g} s; wait {cooldown - since:.0f} s"
+
+
+def _rate(case: Case) -> str:
+    if case.entries_last_minute < case.entries_per_minute:
+        return ""
+    return f"{case.entries_last_minute} entries within a minute reach the limit of {case.entries_per_minute}; wait"
+
+
+def _daily_loss(case: Case) -> str:
+    limit = case.limits.max_daily_loss
+    if not case.loss_reached and case.day_profit > -limit:
+        return ""
+    return f"the day stands at {rupees(case.day_profit)}, MAX_DAILY_LOSS is {rupees(limit)}: no more entries today"
+
+
+OWNER: tuple[Rule, ...] = (
+    Rule("OPPOSED", "Another strategy holds the other side of the instrument.", "", _opposed),
+    Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "", _duplicate),
+    Rule("WISH_SPENT", "The wish was fulfilled today and its position closed since.", "", _spent),
+    Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
+    Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown),
+    Rule("ENTRIES_PER_MINUTE", "Too many entries of the strategy within a minute of market time.", "", _rate),
+    Rule("DAILY_LOSS", "The day's loss, realised and unrealised, reached the limit.", "MAX_DAILY_LOSS", _daily_loss),
+)  # fmt: skip
