@@ -39,6 +39,9 @@ from mytrading.runtime.daemon import Daemon, main
 from mytrading.runtime.streams import BadFrames
 
 TICK_S = 0.1
+CLOCK_TOPIC = "clock"
+"""Ticks have a topic of their own, so that who waits for heartbeats is not woken ten times a second."""
+ASKERS = ("engine", "risk")
 STAMP_TOLERANCE_S = 2.0
 TAPE_BYTES = 4 << 30
 SERVER_ERRORS = 3
@@ -72,7 +75,7 @@ class DataManager(Daemon):
         self.tape.roll(self._today())
         self._drains = self.monitor.operation("data_manager", "drain")
         self._latency = self.monitor.operation("data_manager", "quote_latency")
-        self.subscribe("status", self._on_status, every_s=TICK_S)
+        self.subscribe("status", self._on_status, topics=ASKERS, writers=ASKERS, every_s=TICK_S)
         self.subscribe("orders", self._on_orders, every_s=TICK_S)
         self.socket = FeedSocket(venue.ws_url, venue.api_key, machine_now, self.wake)
         self.on_wake(self._on_wake)
@@ -284,7 +287,7 @@ class DataManager(Daemon):
             self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
         now = self.clock.now()
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
-        self.status.send(self.name, tick)
+        self.status.send(CLOCK_TOPIC, tick)
         self.bars.on_clock(now, machine_ns)
 
     def _on_second(self, machine_ns: int) -> None:

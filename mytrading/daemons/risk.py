@@ -29,6 +29,7 @@ from mytrading.runtime.machine import MachineDaemon
 
 LOOK_S = 0.25
 KILL_FILE = "KILL"
+HEARD = ("feed", "router", "reconciler", "engine")
 
 
 class RiskManager(MachineDaemon):
@@ -58,7 +59,7 @@ class RiskManager(MachineDaemon):
         """Recover, learn what the router did meanwhile, then judge what was wished."""
         super().setup()
         self.risk.square_off.speed = self.clock.speed
-        self.subscribe("status", self._on_status, writers=("feed", "router", "reconciler", "engine"))
+        self.subscribe("status", self._on_status, topics=HEARD, writers=HEARD)
         self.subscribe("account", lambda frame: self.risk.apply(frame.message))
         self._market = self.subscribe("market", self._on_quote, topics=())
         self.follow("control")

@@ -6,6 +6,7 @@ outcomes back. The one rule: a call is made only for a row that is committed, an
 
 from __future__ import annotations
 
+import os
 import select
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -157,6 +158,7 @@ class TradeManager(MachineDaemon):
             if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
                 reduces = row.order.purpose.reduces
                 self._workers.submit(_Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
+                os.sched_yield()  # what the kernel woke for the call goes first
 
     def effects(self, rows: Sequence[Any]) -> None:
         """Count, write the trade log, alert."""
