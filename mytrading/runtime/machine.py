@@ -336,6 +336,8 @@ class MachineDaemon(Daemon):
         decisions = committed[len(committed) - len(rows) :]
         for journaled, row in zip(decisions, rows, strict=True):
             self._send(journaled, row)
+        if rows:
+            os.sched_yield()  # the thread that carries the message may wait for this very core
         for row in rows:
             self.machine.apply(row)
         if rows:
