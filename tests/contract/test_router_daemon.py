@@ -13,15 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.messages.codec import encode_body
+from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.enums import OrderType, Product, Purpose, Side
+from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.records import DayOpened
 from mytrading.messages.runconfig import RunConfig, write_run_config
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.journal import OUTPUT, Entry, Journal
+from mytrading.runtime.clock import MarketClock, Segment, machine_now
+from mytrading.runtime.journal import OUTPUT, Entry, Journal, JournalReader, Row, read_segment
 from tests.feed_support import feed_config, runtime_folder
 from tests.support import RunningSimulator, eventually, start_simulator
 
+MIDNIGHT = 1_795_199_400_000_000_000
+"""2026-11-21 00:00 in India."""
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -109,3 +113,34 @@ def test_router_that_cannot_cancel_says_which_entry_may_rest(bench: Bench, simul
     simulator.process.send_signal(signal.SIGCONT)
     assert code == 0
     assert "ENTRY_LEFT" in bench.log.read_text()
+
+
+def test_unsent_entry_of_yesterday_ends_with_a_record_before_the_new_day_opens(tmp_path: Path) -> None:
+    """Nobody serves, so no book is read and the entry cannot leave; the market's midnight comes six seconds on."""
+    with runtime_folder() as runtime, ExitStack() as stack:
+        config = feed_config(tmp_path / "run", runtime, "http://127.0.0.1:9", "ws://127.0.0.1:9", ("NSE:SBIN",))
+        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
+        write_run_config(Path(config.state_dir) / "run.msgpack", config)
+        MarketClock((Segment(machine_now(), MIDNIGHT - 6_000_000_000, 1.0),), config.clock_path).mark_seen()
+        bench = Bench(config, stack)
+        bench.command_a_resting_entry()
+        router = bench.start("router")
+        folder = config.journal_dir("router")
+        eventually(lambda: JournalReader(folder, "orders").last() == 2, 20)
+        router.send_signal(signal.SIGTERM)
+        router.wait(6)
+        orders = JournalReader(folder, "orders").read(0)
+        states = [message.order.state for row in orders if isinstance(message := order_of(row), OrderChanged)]
+        (day,) = opened(folder / "2026-11-21.sqlite")
+    assert states == [OrderState.INITIALIZED, OrderState.EXPIRED]
+    assert (day.day, day.orders) == ("2026-11-21", ())
+
+
+def order_of(row: Row) -> object:
+    return StreamDecoder("orders").body(row.body)
+
+
+def opened(day_file: Path) -> list[DayOpened]:
+    """The snapshots in a day of a journal."""
+    found = [StreamDecoder(row.stream).body(row.body) for row in read_segment(day_file)]
+    return [message for message in found if isinstance(message, DayOpened)]
