@@ -168,6 +168,7 @@ class TradingOrchestrator:
         for row in (*simulated, *body["daemons"]):
             self._add_process(row, programs, spawned)
         body["daemons"] = [*simulated, *body["daemons"]]
+        body["system"] = self.config.system_name
         body["supervisor"] = {"pid": supervision.supervisor_pid(self.config)}
         return body
 

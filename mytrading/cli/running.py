@@ -83,11 +83,12 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
 
 
 def headline(body: dict[str, Any]) -> str:
-    """Mode, market time and trading level in one line."""
+    """Which system in which mode, market time and trading level in one line."""
     trading = body["trading"]
     reason = f" ({trading['reason']})" if trading.get("reason") else ""
     moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
-    return f"{body['profile']} · {body['mode']} · {moment} IST ×{body['speed']:g} · trading {trading['level']}{reason}"
+    where = f"{body['system']} · {body['profile']} · {body['mode']}"
+    return f"{where} · {moment} IST ×{body['speed']:g} · trading {trading['level']}{reason}"
 
 
 def add_to(app: typer.Typer) -> None:

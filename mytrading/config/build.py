@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 from mytrading.config.checks import start_problems, watched
+from mytrading.config.ports import stream_ports
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import MessagingSettings, TradingSettings
 from mytrading.config.strategies import StrategyConfig
@@ -28,7 +29,6 @@ from mytrading.messages.runconfig import (
     VenueKind,
     seal,
 )
-from mytrading.messages.streams import STREAMS, Pattern
 
 _ORDER_WORKERS = 4
 # A quote is never called stale within this much machine time, however fast the market clock runs.
@@ -86,7 +86,6 @@ def _venue(settings: TradingSettings, rest_url: str, ws_url: str, api_key: str) 
         api_key=api_key or own_key,
         expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
         timeout=server.timeout,
-        max_retries=server.max_retries,
         retry_delay=server.retry_delay,
         order_workers=min(_ORDER_WORKERS, server.max_concurrent_requests),
     )
@@ -144,27 +143,11 @@ def _risk(settings: TradingSettings) -> RiskLimits:
 def _messaging(messaging: MessagingSettings) -> Messaging:
     return Messaging(
         transport=messaging.transport,
+        address=messaging.bind_address,
         high_water_mark=messaging.high_water_mark,
         message_timeout=messaging.message_timeout / 1000,
-        ports=_ports(messaging) if messaging.transport == "tcp" else {},
+        ports=stream_ports(messaging),
     )
-
-
-def _ports(messaging: MessagingSettings) -> dict[str, int]:
-    """A port for each stream, by `stream`, or by `stream-writer` where several daemons write it."""
-    named = {
-        "market": messaging.market_data_port,
-        "signals": messaging.strategy_signals_port,
-        "commands": messaging.trade_commands_port,
-    }
-    ports: dict[str, int] = {}
-    for offset, stream in enumerate((*STREAMS, "ops")):
-        ports[stream] = named.get(stream) or messaging.base_port + offset
-    for row in STREAMS.values():
-        if row.pattern is Pattern.FAN_OUT and len(row.writers) > 1:
-            first = messaging.system_status_port or messaging.base_port + 20
-            ports.update({f"{row.name}-{writer}": first + n for n, writer in enumerate(row.writers)})
-    return ports
 
 
 def _logging(settings: TradingSettings) -> LogRules:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mytrading.config.ports import port_problems
 from mytrading.config.problems import hint
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
@@ -35,8 +36,13 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
         yield f"{mode}: live trading opens with the risk release; until then use paper or dry_run"
     if system.mode is Mode.BACKTEST:
         yield f"{mode}: a backtest is not a running stack; use paper or dry_run here"
-    if settings.simulator.embedded:
-        return
+    yield from port_problems(settings.messaging)
+    if not settings.simulator.embedded:
+        yield from _server_problems(settings)
+
+
+def _server_problems(settings: TradingSettings) -> Iterator[str]:
+    system = settings.system
     if not settings.openalgo.api_key.get_secret_value():
         yield (
             "OPENALGO_API_KEY is not set: set it in .env (cp env_template.txt .env; the key is on your OpenAlgo "
@@ -47,11 +53,6 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
             f"PAPER_VENUE = simulator ({settings.origin('system.paper_venue')}): the simulator on live quotes comes "
             "with a later release; use openalgo, or start with --simulator for its own market"
         )
-    if (
-        settings.messaging.transport == "tcp"
-        and settings.messaging.base_port <= 5555 < settings.messaging.base_port + 30
-    ):
-        yield "ZMQ_BASE_PORT: the ports from it on include 5555, which OpenAlgo binds itself; use 5600"
 
 
 def watched(settings: TradingSettings) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mytrading.config.settings import SECTIONS, TradingSettings, show
 from mytrading.config.strategies import StrategyConfig
-from mytrading.config.variables import VARIABLES, State, Variable
+from mytrading.config.variables import VARIABLES, State, Variable, reserved_keys
 
 BEGIN, END = "<!-- written by mytrading.config.reference -->", "<!-- end -->"
 
@@ -64,14 +64,21 @@ def render_variables() -> str:
 
 def render_settings() -> str:
     """The table of settings.toml's keys and of a strategy's, in Markdown."""
-    rows = ["| key | default |", "| --- | --- |"]
+    rows = ["| key | default | state |", "| --- | --- | --- |"]
     for section in SECTIONS:
         for name, value in getattr(TradingSettings(), section):
-            rows.append(f"| `{section}.{name}` | `{show(value)}` |")
+            rows.append(f"| `{section}.{name}` | `{show(value)}` | {state_of(f'{section}.{name}')} |")
     for name, field in StrategyConfig.model_fields.items():
         if name not in ("name", "parameters"):
-            rows.append(f"| strategy: `{name}` | `{show(field.default)}` |")
+            rows.append(f"| strategy: `{name}` | `{show(field.default)}` | {state_of(f'strategy.{name}')} |")
     return "\n".join(rows)
+
+
+def state_of(key: str) -> str:
+    """Whether a key of the files does something, and why not if it does nothing."""
+    if why := reserved_keys().get(key):
+        return f"{State.RESERVED}: {why}"
+    return State.HONOURED
 
 
 def update_document(text: str) -> str:

@@ -22,7 +22,7 @@ from mytrading.config.settings import SECTIONS, TradingSettings
 from mytrading.config.sources import Value, read_env_file, read_environment, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
 from mytrading.config.symbols import SymbolConfig
-from mytrading.config.variables import LIKELY_PREFIXES, OWN_PREFIXES, STRATEGY_PATH, VARIABLES, State
+from mytrading.config.variables import LIKELY_PREFIXES, OWN_PREFIXES, STRATEGY_PATH, VARIABLES, State, reserved_keys
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -64,6 +64,7 @@ class _Loader:
         self.profile = profile
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self._reserved = reserved_keys()
         self._known = {plain(item.name): item for item in known}
         self._values: dict[str, Value] = {}
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
@@ -75,6 +76,7 @@ class _Loader:
         for path, value in read_toml(self.home / "config" / "settings.toml", self.home, self.problems).items():
             if path in _PATHS:
                 self._values[path] = value
+                self._warn_if_reserved(path, value)
             else:
                 self.problems.append(f"{value.where}: no such setting{hint(path, _PATHS)}")
         for key, value in read_toml(self.home / "config" / "symbols.toml", self.home, self.problems).items():
@@ -164,6 +166,11 @@ class _Loader:
             self.problems.append(f"{value.where}: {item.name} has no setting {word}{hint(word, fields.values())}")
             return
         self._strategies[key][name] = value
+        self._warn_if_reserved(f"strategy.{name}" if name in FIELDS else "", value)
+
+    def _warn_if_reserved(self, path: str, value: Value) -> None:
+        if why := self._reserved.get(path):
+            self.warnings.append(f"{value.where} has no effect ({State.RESERVED}): {why}")
 
     # result
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from ipaddress import AddressValueError, IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
@@ -93,7 +94,6 @@ class OpenAlgoSettings(Section):
     ws_port: int = Field(default=8765, ge=1, le=65535)
     account: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]+$")
     timeout: float = Field(default=30.0, gt=0)
-    max_retries: int = Field(default=3, ge=0)
     retry_delay: float = Field(default=1.0, gt=0)
     max_concurrent_requests: int = Field(default=10, ge=1)
 
@@ -102,6 +102,7 @@ class MessagingSettings(Section):
     """How daemons reach each other; ports count only with transport tcp, `message_timeout` is in ms."""
 
     transport: Literal["ipc", "tcp"] = "ipc"
+    bind_address: str = "127.0.0.1"
     base_port: int = Field(default=5600, ge=1024, le=65000)
     market_data_port: Port = 0
     strategy_signals_port: Port = 0
@@ -109,6 +110,20 @@ class MessagingSettings(Section):
     system_status_port: Port = 0
     high_water_mark: int = Field(default=10_000, ge=1)
     message_timeout: int = Field(default=5000, ge=1)
+
+    @field_validator("bind_address")
+    @classmethod
+    def _stays_on_this_machine(cls, value: str) -> str:
+        try:
+            own = IPv4Address(value).is_loopback
+        except AddressValueError:
+            own = False
+        if not own:
+            raise ValueError(
+                f"expected a loopback address such as 127.0.0.1, found {value!r}: streams are not encrypted, so they "
+                "do not leave this machine; forward a port through ssh instead"
+            )
+        return value
 
 
 class DataSettings(Section):
@@ -163,7 +178,7 @@ class RiskSettings(Section):
     avoid_first_minutes: int = Field(default=5, ge=0)
     avoid_last_minutes: int = Field(default=15, ge=0)
     stale_quote_seconds: float = Field(default=5.0, gt=0)
-    signal_validity_seconds: float = Field(default=5.0, gt=0)
+    signal_validity_seconds: float = Field(default=60.0, gt=0)
 
 
 class RateSettings(Section):

@@ -35,6 +35,8 @@ _RISK = "protection and loss limits come with the risk release"
 _DATABASE = "there is no database: journals and bar store are files in MYTRADING_STATE_DIR"
 _NOTIFY = "notifications come with the alerts release; until then set ALERT_COMMAND"
 _BACKTEST = "backtests come with their own command"
+_AGAIN = "seconds until history or contracts are asked for again; doubles up to a minute"
+_VALID = "seconds of market time after its bar or quote; later entries expire"
 _FOUND = "strikes and expiries are always taken from the instruments"
 
 _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
@@ -44,15 +46,15 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("OPENALGO_WS_HOST", _H, "openalgo.ws_host", "", ""),
     ("OPENALGO_WS_PORT", _H, "openalgo.ws_port", "", ""),
     ("OPENALGO_ACCOUNT", _H, "openalgo.account", "the account's name in journals and on screens", ""),
-    ("OPENALGO_TIMEOUT", _H, "openalgo.timeout", "seconds", ""),
-    ("OPENALGO_MAX_RETRIES", _H, "openalgo.max_retries", "reading calls only; placing is never repeated", ""),
-    ("OPENALGO_RETRY_DELAY", _H, "openalgo.retry_delay", "seconds", ""),
+    ("OPENALGO_TIMEOUT", _H, "openalgo.timeout", "seconds an order call may take; reads have less", ""),
+    ("OPENALGO_MAX_RETRIES", _P, "", "what is read is asked for until it comes, placing is never repeated", "3"),
+    ("OPENALGO_RETRY_DELAY", _H, "openalgo.retry_delay", _AGAIN, ""),
     ("MAX_CONCURRENT_REQUESTS", _H, "openalgo.max_concurrent_requests", "bounds the four order workers", ""),
     ("# System", _H, "", "", ""),
     ("TRADING_MODE", _H, "system.mode", "paper or dry_run; live opens with the risk release", ""),
     ("PAPER_VENUE", _H, "system.paper_venue", "openalgo: the server's sandbox, in analyze mode", ""),
-    ("ENABLE_TRADE_EXECUTION", _H, "system.enable_trade_execution", "gates live trading only", ""),
-    ("SYSTEM_NAME", _H, "system.name", "", ""),
+    ("ENABLE_TRADE_EXECUTION", _R, "system.enable_trade_execution", "gates live trading, which is not open yet", ""),
+    ("SYSTEM_NAME", _H, "system.name", "shown by `status` and above the live screen", ""),
     ("SYSTEM_VERSION", _N, "", "the version is the package's", "1.0.0"),
     ("DEBUG_MODE", _H, "system.debug", "true means LOG_LEVEL=DEBUG where that is not set", ""),
     ("MYTRADING_HOME", _H, "", "the project folder; default: nearest parent with supervisord.conf", ""),
@@ -68,24 +70,24 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("RSI_PERIOD", _H, "STRATEGY:RSI_MeanReversion.period", "", "14"),
     ("RSI_OVERSOLD", _H, "STRATEGY:RSI_MeanReversion.oversold", "", "30"),
     ("RSI_OVERBOUGHT", _H, "STRATEGY:RSI_MeanReversion.overbought", "", "70"),
-    ("STRATEGY_CALCULATION_WORKERS", _P, "", "engines are processes, one per `group` of strategies", "4"),
+    ("STRATEGY_CALCULATION_WORKERS", _R, "", "one engine runs all; one per `group` comes later", "4"),
     ("# Instruments and data", _H, "", "", ""),
     ("ENABLED_SYMBOLS", _H, "data.symbols", "watched besides the strategies' own", ""),
     ("ENABLED_EXCHANGES", _H, "data.exchanges", "", ""),
     ("ENABLED_INSTRUMENT_TYPES", _H, "data.instrument_types", "", ""),
-    ("ENABLED_TIMEFRAMES", _H, "data.timeframes", "", ""),
+    ("ENABLED_TIMEFRAMES", _H, "data.timeframes", "those that strategies may use", ""),
     ("ENABLE_WEBSOCKET", _H, "system.enable_websocket", "only true: quotes come by WebSocket alone", ""),
-    ("ENABLE_TICK_DATA", _R, "data.tick_data", "quotes are always recorded so far", ""),
-    ("ENABLE_DEPTH_DATA", _R, "data.depth_data", "depth comes with the option chain", ""),
-    ("DEPTH_LEVELS", _R, "data.depth_levels", "depth comes with the option chain", ""),
+    ("ENABLE_TICK_DATA", _H, "data.tick_data", "false: the feed writes no raw tape", ""),
+    ("ENABLE_DEPTH_DATA", _H, "data.depth_data", "asked for where quotes lack bid and ask", ""),
+    ("DEPTH_LEVELS", _H, "data.depth_levels", "levels that the feed passes on", ""),
     ("ENABLE_HISTORICAL_DATA", _H, "data.historical", "warms indicators up at the start", ""),
-    ("HISTORICAL_DAYS", _H, "data.history_days", "", ""),
-    ("ENABLE_DATA_VALIDATION", _H, "data.validation", "", ""),
+    ("HISTORICAL_DAYS", _H, "data.history_days", "calendar days of bars fetched for what is watched", ""),
+    ("ENABLE_DATA_VALIDATION", _H, "data.validation", "judges each price by MAX_PRICE_CHANGE_PERCENT", ""),
     ("MAX_PRICE_CHANGE_PERCENT", _H, "data.max_price_change_percent", "a jump beyond it needs confirmation", ""),
-    ("MAX_WEBSOCKET_SUBSCRIPTIONS", _H, "data.max_subscriptions", "", ""),
-    ("WEBSOCKET_BATCH_SIZE", _H, "data.batch_size", "", ""),
+    ("MAX_WEBSOCKET_SUBSCRIPTIONS", _H, "data.max_subscriptions", "further instruments are refused with an alert", ""),
+    ("WEBSOCKET_BATCH_SIZE", _H, "data.batch_size", "instruments in one subscription request", ""),
     ("WEBSOCKET_BATCH_DELAY", _H, "data.batch_delay", "seconds", ""),
-    ("MARKET_DATA_BUFFER_SIZE", _H, "data.buffer_size", "", ""),
+    ("MARKET_DATA_BUFFER_SIZE", _H, "data.buffer_size", "frames taken from the socket at once", ""),
     ("NIFTY_ATM_RANGE", _R, "", "the option chain's width comes with the option chain", "20"),
     ("BANKNIFTY_ATM_RANGE", _R, "", "the option chain's width comes with the option chain", "15"),
     ("NIFTY_STRIKE_STEP", _N, "", _FOUND, "50"),
@@ -102,7 +104,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("AVOID_FIRST_MINUTES", _H, "risk.avoid_first_minutes", "no entries in the first minutes", ""),
     ("AVOID_LAST_MINUTES", _H, "risk.avoid_last_minutes", "no entries in the last minutes", ""),
     ("STALE_QUOTE_SECONDS", _H, "risk.stale_quote_seconds", "older quotes deny entries", ""),
-    ("SIGNAL_VALIDITY", _H, "risk.signal_validity_seconds", "seconds; later entries expire", ""),
+    ("SIGNAL_VALIDITY", _H, "risk.signal_validity_seconds", _VALID, ""),
     ("MAX_ORDERS_PER_SECOND", _H, "rates.orders_per_second", "calls to the broker, at most 10", ""),
     ("MAX_ENTRIES_PER_MINUTE", _H, "rates.entries_per_minute", "per strategy", ""),
     ("MAX_DAILY_LOSS", _H, "risk.max_daily_loss", "at this loss of a day entries stop", ""),
@@ -149,7 +151,8 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("ZMQ_STRATEGY_SIGNALS_PORT", _H, "messaging.strategy_signals_port", "transport tcp only", ""),
     ("ZMQ_TRADE_COMMANDS_PORT", _H, "messaging.trade_commands_port", "transport tcp only", ""),
     ("ZMQ_SYSTEM_STATUS_PORT", _H, "messaging.system_status_port", "transport tcp only; first of seven", ""),
-    ("ZMQ_HIGH_WATER_MARK", _H, "messaging.high_water_mark", "", ""),
+    ("ZMQ_BIND_ADDRESS", _H, "messaging.bind_address", "transport tcp only; loopback: streams are not encrypted", ""),
+    ("ZMQ_HIGH_WATER_MARK", _H, "messaging.high_water_mark", "kept for a slow reader; what exceeds it is dropped", ""),
     ("ZMQ_MESSAGE_TIMEOUT", _H, "messaging.message_timeout", "ms, of questions to the gateway", ""),
     ("# Simulator and backtests", _H, "", "", ""),
     ("PAPER_TRADING_INITIAL_CAPITAL", _H, "simulator.capital", "cash of a fresh simulator", ""),
@@ -196,6 +199,24 @@ def _table() -> dict[str, Variable]:
 VARIABLES: dict[str, Variable] = _table()
 
 STRATEGY_PATH = "STRATEGY:"
+
+_UNUSED_KEYS: dict[str, str] = {
+    "rates.smart_orders_per_second": "no smart orders are sent",
+    "rates.reads_per_minute": "reads have fixed intervals",
+    "strategy.stop": _RISK,
+    "strategy.stop_loss_pct": _RISK,
+    "strategy.take_profit_pct": _RISK,
+    "strategy.intraday": "MIS is squared off by the clock, NRML and CNC are not, whatever this says",
+    "strategy.group": "one engine runs all strategies so far",
+}
+"""Keys of the files without a variable that are accepted and do nothing, with why."""
+
+
+def reserved_keys() -> dict[str, str]:
+    """Every dotted key of the files that is accepted and does nothing, with why; a strategy's are `strategy.…`."""
+    waiting = {row.path: row.note for row in VARIABLES.values() if row.path and row.state is not State.HONOURED}
+    return waiting | _UNUSED_KEYS
+
 
 OWN_PREFIXES = ("STRATEGY_", "ZMQ_", "OPENALGO_", "MYTRADING_", "SMA_", "RSI_")
 """A variable of the process that begins so and is unknown is a misspelling."""

@@ -55,7 +55,12 @@ class StrategyEngine(MachineDaemon):
         self._instruments = InstrumentFile(config.state)
         classes = find_strategies(config, self._guard.overran(config.state / RUN_FILE))
         self.engine = EngineMachine(
-            config.strategies, classes, self._instruments.book(), config.venue.account, self._guard
+            config.strategies,
+            classes,
+            self._instruments.book(),
+            config.venue.account,
+            self._guard,
+            config.risk.signal_validity_seconds,
         )
         super().__init__("engine", config, self.engine)
         self._calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))

@@ -72,7 +72,7 @@ class DataManager(Daemon):
         self.market = self.publish("market")
         self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self._publish_bar, self.wake)
         self.tape = TapeWriter(self.config.tape_dir, TAPE_BYTES)
-        self.tape.roll(self._today())
+        self._tend_tape()
         self._drains = self.monitor.operation("data_manager", "drain")
         self._latency = self.monitor.operation("data_manager", "quote_latency")
         self.subscribe("status", self._on_status, topics=ASKERS, writers=ASKERS, every_s=TICK_S)
@@ -134,7 +134,9 @@ class DataManager(Daemon):
             self._bad.add(FrameError("malformed", parsed.reason), frame.data)
 
     def _record(self, events: Sequence[SocketEvent]) -> None:
-        """Put frames on the tape, after what they said is on the bus."""
+        """Put frames on the tape, if there is one, after what they said is on the bus."""
+        if not self.config.data.tick_data:
+            return
         for event in events:
             if type(event) is RawFrame:
                 self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
@@ -299,8 +301,8 @@ class DataManager(Daemon):
         self._look_at_health(machine_ns)
 
     def _tend_tape(self) -> None:
-        """A full disk must leave room for journals: the tape stops first."""
-        if "disk" in self.notes:
+        """A full disk must leave room for journals: the tape stops first. `ENABLE_TICK_DATA=false` means none."""
+        if "disk" in self.notes or not self.config.data.tick_data:
             self.tape.close()
         else:
             self.tape.roll(self._today())

@@ -11,7 +11,7 @@ from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
 from mytrading.core.bar_fusion import Fetch, Fusion
 from mytrading.core.bars import MINUTE, BarBuilder, Closed, bucket
 from mytrading.core.calendar import Calendar
-from mytrading.daemons.feed_history import Filled, HistoryWorker
+from mytrading.daemons.feed_history import Filled, HistoryWorker, retry_ns
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import RunConfig
@@ -23,7 +23,6 @@ GRACE_NS = SECOND
 GRACE_MACHINE_S = 0.2
 MARGIN_NS = 2 * SECOND
 MARGIN_MACHINE_S = 0.5
-RETRY_NS = (2 * SECOND, 5 * SECOND, 15 * SECOND, 60 * SECOND)
 UNSTORED = 10_000
 _NEVER = 1 << 62
 
@@ -46,6 +45,7 @@ class BarDesk:
         self._publish = publish
         self._log = get_logger("feed")
         self._keeps_history = config.data.history
+        self._retry_s = config.venue.retry_delay
         self._builder = BarBuilder(calendar)
         self._fusion = Fusion(self._market_span(MARGIN_NS, MARGIN_MACHINE_S))
         self._store = BarStore(config.bars_dir)
@@ -180,7 +180,7 @@ class BarDesk:
         )
         if instrument not in self._loaded:
             _, tries = self._due.get(instrument, (0, 0))
-            self._due[instrument] = (machine_now() + RETRY_NS[min(tries, len(RETRY_NS) - 1)], tries + 1)
+            self._due[instrument] = (machine_now() + retry_ns(self._retry_s, tries), tries + 1)
         self._deliver(self._fusion.failed(filled.fetch, self._clock.now()))
 
     # the store

@@ -22,6 +22,12 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import machine_now
 
 _DAY = 86_400_000_000_000
+_LONGEST_RETRY_S = 60.0
+
+
+def retry_ns(first_s: float, tries: int) -> int:
+    """How long to wait before a read that failed is made again, after so many repetitions: doubling up to a minute."""
+    return int(max(first_s, min(_LONGEST_RETRY_S, first_s * 2 ** min(tries, 20))) * 1e9)
 
 
 class Filled(NamedTuple):

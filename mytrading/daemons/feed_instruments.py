@@ -15,13 +15,11 @@ from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
 from mytrading.adapters.openalgo.instruments import fetch_instruments
 from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.daemons.feed_history import retry_ns
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.worker import WorkerPool
-
-RETRY_NS = 2_000_000_000
-RETRY_MOST_NS = 60_000_000_000
 
 _DERIVATIVES = {"NSE_INDEX": ("NFO",), "NSE": ("NFO",), "BSE_INDEX": ("BFO",), "BSE": ("BFO",)}
 
@@ -71,8 +69,8 @@ class InstrumentLoader:
         for fetched in found:
             self._asked = ""
             if fetched.problem:
+                self._due = machine_now() + retry_ns(self._config.venue.retry_delay, self._tries)
                 self._tries += 1
-                self._due = machine_now() + min(RETRY_MOST_NS, RETRY_NS << min(self._tries - 1, 6))
             else:
                 self.loaded, self._tries = fetched.day, 0
         return found

@@ -73,8 +73,7 @@ class StopPlan(StrEnum):
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """The server that gives quotes and, unless `kind` is dry_run, takes orders.
 
-    Times in seconds of machine time. `max_retries` and `retry_delay` concern reading calls only: a placing call is
-    never repeated.
+    Times in seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
     """
 
     kind: VenueKind
@@ -84,7 +83,6 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     api_key: str
     expected_mode: ServerMode
     timeout: float = 30.0
-    max_retries: int = 3
     retry_delay: float = 1.0
     order_workers: int = 4
 
@@ -185,9 +183,10 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Messaging(msgspec.Struct, frozen=True, kw_only=True):
-    """How daemons reach each other: `ipc` in the runtime folder, or `tcp` on loopback with one port a stream."""
+    """How daemons reach each other: `ipc` in the runtime folder, or `tcp` on a loopback address, a port a stream."""
 
     transport: str = "ipc"
+    address: str = "127.0.0.1"
     high_water_mark: int = 10_000
     message_timeout: float = 5.0
     ports: dict[str, int] = {}

@@ -29,7 +29,7 @@ from mytrading.messages.streams import STREAMS, Pattern
 from mytrading.runtime import metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.endpoints import endpoint
+from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.journal import JournalDamaged, JournalFull
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.logging import configure_for_run, get_logger
@@ -154,11 +154,7 @@ class Daemon:
 
     def endpoint(self, stream: str, writer: str = "") -> str:
         """Where a stream's socket is, for this stack's transport."""
-        ports = self.config.messaging.ports
-        key = f"{stream}-{writer}" if f"{stream}-{writer}" in ports else stream
-        if self.config.messaging.transport == "tcp" and key in ports:
-            return f"tcp://127.0.0.1:{ports[key]}"
-        return endpoint(self.config.runtime_dir, stream, writer)
+        return endpoint_of(self.config, stream, writer)
 
     def publish(self, stream: str) -> ZMQPublisher:
         """Bind the PUB end of a fan-out stream this daemon writes."""

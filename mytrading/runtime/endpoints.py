@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern
 from mytrading.runtime.clock import anchor_dir
-
-_TCP_ORDER = (*STREAMS, "ops")
 
 
 def runtime_dir(state_dir: Path) -> Path:
@@ -28,8 +27,10 @@ def endpoint(folder: str, stream: str, writer: str = "") -> str:
     return f"ipc://{folder}/{stream}-{writer}" if several else f"ipc://{folder}/{stream}"
 
 
-def tcp_endpoint(base_port: int, stream: str, writer: str = "", order: tuple[str, ...] = ()) -> str:
-    """The loopback TCP endpoint of a stream; writers of `status` follow each other from base + 20 on."""
-    if stream == "status":
-        return f"tcp://127.0.0.1:{base_port + 20 + order.index(writer)}"
-    return f"tcp://127.0.0.1:{base_port + _TCP_ORDER.index(stream)}"
+def endpoint_of(config: RunConfig, stream: str, writer: str = "") -> str:
+    """The endpoint of a stream in a run, by the transport it was started with. Fails on a stream without a port."""
+    messaging = config.messaging
+    if messaging.transport != "tcp":
+        return endpoint(config.runtime_dir, stream, writer)
+    port = messaging.ports.get(f"{stream}-{writer}") or messaging.ports[stream]
+    return f"tcp://{messaging.address}:{port}"

@@ -14,7 +14,7 @@ import zmq
 
 from mytrading.messages.control import OpsReply, OpsRequest
 from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.endpoints import endpoint
+from mytrading.runtime.endpoints import endpoint_of
 
 
 class OpsRefused(Exception):
@@ -26,13 +26,12 @@ class OpsTimedOut(Exception):
 
 
 class Ops:
-    """A connection to the gateway of one stack; use it in a `with` block."""
+    """A connection to the gateway of one stack; use it in a `with` block. Waits as configured unless told otherwise."""
 
-    def __init__(self, config: RunConfig, timeout_s: float = 5.0) -> None:
-        port = config.messaging.ports.get("ops") if config.messaging.transport == "tcp" else None
-        self._address = f"tcp://127.0.0.1:{port}" if port else endpoint(config.runtime_dir, "ops")
+    def __init__(self, config: RunConfig, timeout_s: float = 0.0) -> None:
+        self._address = endpoint_of(config, "ops")
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._timeout_s = timeout_s
+        self._timeout_s = timeout_s or config.messaging.message_timeout
         self._socket = self._connect()
 
     def _connect(self) -> zmq.Socket[bytes]:

@@ -43,7 +43,10 @@ PositionKey = tuple[str, str, str, str]
 
 
 class EngineMachine:
-    """Strategies of one engine process. `strategies` maps a run's name to its class, or to why there is none."""
+    """Strategies of one engine process. `strategies` maps a run's name to its class, or to why there is none.
+
+    A wish may become an entry until `validity_s` of market time after the bar or quote behind it.
+    """
 
     def __init__(
         self,
@@ -52,11 +55,13 @@ class EngineMachine:
         book: InstrumentBook,
         account: str = "main",
         guard: Guard | None = None,
+        validity_s: float = 60.0,
     ) -> None:
         self.book = book
         self.problems: dict[Key, str] = {}
         self.prices: dict[str, float] = {}
         self._account = account
+        self._validity_ns = int(validity_s * SECOND)
         self._speed = 1.0
         self._live = False
         self._runs = tuple(runs)
@@ -96,9 +101,9 @@ class EngineMachine:
         return any(item.wants_quotes and instrument in item.run.symbols for item in self._hosted.values())
 
     def is_late(self, data: Bar | Quote, now: int) -> bool:
-        """True from the time on from which wishes about this data are dropped: a bar later, or the floor."""
-        start, end = _times(data)
-        return now >= end + max(end - start, int(FLOOR_NS * self._speed))
+        """True from the time on from which wishes about this data are dropped: their validity, or the floor."""
+        end = _end(data)
+        return now >= end + max(self._validity_ns, int(FLOOR_NS * self._speed))
 
     # start
 
@@ -250,6 +255,9 @@ class EngineMachine:
                     signals[signal.strategy, signal.watch] = signal
         return tuple(signals.values()) + self._new_faults(now)
 
+    def notice(self, machine_ns: int) -> None:
+        """Nothing here waits for machine time: quotes bring their own."""
+
     def _started(self, hosted: Hosted, now: int) -> StrategyStarted:
         return StrategyStarted(
             strategy=hosted.run.name,
@@ -273,7 +281,7 @@ class EngineMachine:
         run = hosted.run
         key = (run.name, wish.instrument)
         action = _within(run, Action(wish.action.upper()))
-        if self._standing.last_time(key) >= _times(data)[1]:
+        if self._standing.last_time(key) >= _end(data):
             return None
         view = hosted.desk.positions.get(wish.instrument, FLAT)
         if action is Action.EXIT:
@@ -338,14 +346,14 @@ class EngineMachine:
     def _signal(
         self, run: StrategyRun, wish: Wish, action: Action, legs: tuple[Leg, ...], data: Bar | Quote, now: int
     ) -> Signal:
-        start, end = _times(data)
+        end = _end(data)
         return Signal(
             id=signal_id(run.name, wish.instrument, action, legs, end),
             strategy=run.name,
             watch=wish.instrument,
             action=action,
             created_ns=now,
-            expires_ns=end + (end - start),
+            expires_ns=end + self._validity_ns,
             expires_machine_ns=data.received_ns + FLOOR_NS,
             account=self._account,
             product=run.product,
@@ -381,11 +389,9 @@ def _within(run: StrategyRun, action: Action) -> Action:
     return action
 
 
-def _times(data: Bar | Quote) -> tuple[int, int]:
-    """Start and end of what a wish is about; a quote counts as a minute that ends with it."""
-    if isinstance(data, Bar):
-        return data.start_ns, data.end_ns
-    return data.market_ns - 60 * SECOND, data.market_ns
+def _end(data: Bar | Quote) -> int:
+    """When what a wish is about was complete."""
+    return data.end_ns if isinstance(data, Bar) else data.market_ns
 
 
 def _position_key(position: Position) -> PositionKey:

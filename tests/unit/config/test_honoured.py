@@ -1,0 +1,225 @@
+"""What is called honoured is: each variable changes the run, and each value of the run file has a reader in the code.
+
+A reader is an attribute access whose receiver carries one of the names under which that part of the run file goes in
+the code (`config.data.batch_size`, `rules.batch_size`), so that a field is not taken for read because of a namesake.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
+from mytrading.config.variables import STRATEGY_PATH, VARIABLES, State, reserved_keys
+from mytrading.messages import runconfig
+from mytrading.messages.runconfig import RunConfig
+from tests.support import ROOT
+
+OTHER = {
+    "OPENALGO_API_KEY": "another",
+    "OPENALGO_API_HOST": "http://10.0.0.9:5001",
+    "OPENALGO_WS_HOST": "10.0.0.9",
+    "OPENALGO_WS_PORT": "8766",
+    "OPENALGO_ACCOUNT": "second",
+    "OPENALGO_TIMEOUT": "7",
+    "OPENALGO_RETRY_DELAY": "3",
+    "MAX_CONCURRENT_REQUESTS": "2",
+    "TRADING_MODE": "dry_run",
+    "PAPER_VENUE": "simulator",
+    "SYSTEM_NAME": "Other",
+    "DEBUG_MODE": "true",
+    "ENABLED_STRATEGIES": "RSI_MeanReversion",
+    "ENABLE_STRATEGY_ENGINE": "false",
+    "ENABLED_SYMBOLS": "SENSEX",
+    "ENABLED_EXCHANGES": "NSE,NFO,NSE_INDEX",
+    "ENABLED_INSTRUMENT_TYPES": "INDEX,EQ,CE",
+    "ENABLED_TIMEFRAMES": "1m",
+    "ENABLE_WEBSOCKET": "false",
+    "ENABLE_TICK_DATA": "false",
+    "ENABLE_DEPTH_DATA": "false",
+    "ENABLE_HISTORICAL_DATA": "false",
+    "ENABLE_DATA_VALIDATION": "false",
+    "CONSOLE_LOGGING_ENABLED": "false",
+    "ENABLE_CONSOLE_LOGGING": "false",
+    "FILE_LOGGING_ENABLED": "false",
+    "ENABLE_FILE_LOGGING": "false",
+    "PERFORMANCE_LOGGING": "false",
+    "TRADE_LOGGING": "false",
+    "ERROR_LOGGING": "false",
+    "LOG_LEVEL": "ERROR",
+    "LOG_DIRECTORY": "elsewhere",
+    "LOG_DIR": "elsewhere",
+    "MYTRADING_LOG_DIR": "elsewhere",
+    "LOG_MAX_FILE_SIZE": "3 MB",
+    "LOG_ROTATION": "3 MB",
+    "LOG_RETENTION": "3 days",
+    "ENABLE_PERFORMANCE_MONITORING": "false",
+    "ENABLE_MEMORY_OPTIMIZATION": "false",
+    "GC_THRESHOLD": "5000",
+    "MARKET_DATA_BUFFER_SIZE": "700",
+    "MYTRADING_TRANSPORT": "tcp",
+    "ZMQ_BASE_PORT": "6000",
+    "ZMQ_MARKET_DATA_PORT": "6100",
+    "ZMQ_STRATEGY_SIGNALS_PORT": "6100",
+    "ZMQ_TRADE_COMMANDS_PORT": "6100",
+    "ZMQ_SYSTEM_STATUS_PORT": "6100",
+    "ZMQ_BIND_ADDRESS": "127.0.0.2",
+    "AVOID_FIRST_MINUTES": "1",
+    "AVOID_LAST_MINUTES": "1",
+    "ALERT_COMMAND": "true",
+}
+"""A value other than the default for variables that do not simply take the number 7."""
+
+STOPS = ("PAPER_VENUE", "ENABLE_WEBSOCKET", "ENABLED_TIMEFRAMES")
+"""Whose other value is a reason not to start."""
+
+BESIDES = {
+    "ZMQ_": {"MYTRADING_TRANSPORT": "tcp"},
+    "RSI_": {"ENABLED_STRATEGIES": "RSI_MeanReversion"},
+    "ENABLED_EXCHANGES": {"ENABLE_STRATEGY_ENGINE": "false"},
+    "ENABLED_INSTRUMENT_TYPES": {"ENABLE_STRATEGY_ENGINE": "false"},
+}
+"""What else must be given for a variable (or all that begin so) to count."""
+
+OUTSIDE = {
+    "MYTRADING_HOME": "mytrading/runtime/places.py",
+    "MYTRADING_STATE_DIR": "mytrading/runtime/places.py",
+    "MYTRADING_MIN_FREE_BYTES": "mytrading/runtime/daemon.py",
+    "MYTRADING_RUN": "mytrading/simulator/embedded.py",
+    "MYTRADING_TEST_DATA": "tests/system/test_stack.py",
+}
+"""Variables that are no settings, with a file that reads them from the environment."""
+
+RECEIVERS: dict[str, tuple[str, ...]] = {
+    "Venue": ("venue",),
+    "TradeRule": ("rule",),
+    "StrategyRun": ("run", "strategy"),
+    "RiskLimits": ("risk", "limits"),
+    "RateLimits": ("rates",),
+    "DataRules": ("data", "rules"),
+    "Messaging": ("messaging",),
+    "LogRules": ("logging", "rules"),
+    "SimulatorRules": ("simulator", "rules"),
+    "ProcessRules": ("process",),
+    "RunConfig": ("config", "_config", "found", "self"),
+}
+"""Under which names each part of the run file goes in the code."""
+
+UNREAD = {
+    "StrategyRun.stop",
+    "StrategyRun.stop_loss",
+    "StrategyRun.take_profit",
+    "StrategyRun.intraday",
+    "StrategyRun.group",
+    "RiskLimits.max_drawdown",
+    "RiskLimits.default_stop_loss",
+    "RiskLimits.default_stop_loss_options",
+    "RiskLimits.trailing_stop_enabled",
+    "RiskLimits.trailing_stop_distance",
+    "RateLimits.smart_orders_per_second",
+    "RateLimits.reads_per_minute",
+    "SimulatorRules.commission",
+}
+"""What nobody reads; `docs/configuration.md` calls the settings behind them reserved."""
+
+SETTING_OF = {"StrategyRun": "strategy", "RiskLimits": "risk", "RateLimits": "rates", "SimulatorRules": "simulator"}
+RENAMED = {"stop_loss": "stop_loss_pct", "take_profit": "take_profit_pct"}
+
+SETTINGS = [row for row in VARIABLES.values() if row.state is State.HONOURED and row.path]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def outcome(home: Path, env: dict[str, str]) -> object:
+    """The run that an environment describes, as plain data, or why there is none."""
+    try:
+        settings = load_settings(home, "default", {"OPENALGO_API_KEY": "k", **env})
+        if problems := start_problems(settings):
+            return problems
+        return msgspec.to_builtins(build_run_config(settings, home, home / "state", home / "run"))
+    except ConfigurationError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("name", [row.name for row in SETTINGS])
+def test_honoured_variable_changes_the_run(home: Path, name: str) -> None:
+    besides = BESIDES.get(name) or BESIDES.get(name.partition("_")[0] + "_", {})
+    before, after = outcome(home, besides), outcome(home, {**besides, name: OTHER.get(name, "7")})
+    assert isinstance(before, dict), before
+    assert isinstance(after, dict) != (name in STOPS), after
+    assert before != after
+
+
+def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> None:
+    assert {row.name for row in VARIABLES.values() if row.state is State.HONOURED and not row.path} == set(OUTSIDE)
+    for name, file in OUTSIDE.items():
+        assert name in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not read {name}"
+
+
+@cache
+def accesses() -> frozenset[tuple[str, str]]:
+    """(receiver, attribute) of every attribute access in the package outside the settings themselves."""
+    found = set()
+    for path in (ROOT / "mytrading").rglob("*.py"):
+        if "config" in path.relative_to(ROOT / "mytrading").parts[0] or path.name == "runconfig.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                value = node.value
+                name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+                found.add((name, node.attr))
+    return frozenset(found)
+
+
+def readers(owner: str, field: str) -> list[str]:
+    return [name for name in RECEIVERS[owner] if (name, field) in accesses()]
+
+
+def fields() -> list[str]:
+    """`Venue.timeout` and so on, of the run file and everything in it."""
+    return [f"{owner}.{field}" for owner in RECEIVERS for field in getattr(runconfig, owner).__struct_fields__]
+
+
+@pytest.mark.parametrize("field", [field for field in fields() if field not in UNREAD])
+def test_field_of_the_run_file_has_a_reader(field: str) -> None:
+    assert readers(*field.split(".")), f"nobody reads {field}: use it, or call its setting reserved"
+
+
+@pytest.mark.parametrize("field", sorted(UNREAD))
+def test_field_without_a_reader_is_called_reserved(field: str) -> None:
+    owner, name = field.split(".")
+    assert f"{SETTING_OF[owner]}.{RENAMED.get(name, name)}" in reserved_keys()
+    assert not readers(owner, name), f"{field} is read now: take it off the list, and call its setting honoured"
+
+
+def test_every_part_of_the_run_file_is_looked_at() -> None:
+    parts = {type(value).__name__ for value in msgspec.structs.astuple(_sample()) if isinstance(value, msgspec.Struct)}
+    assert parts | {"RunConfig", "StrategyRun", "TradeRule"} == set(RECEIVERS)
+
+
+def _sample() -> RunConfig:
+    settings = load_settings(ROOT, "paper", {})
+    return build_run_config(settings, ROOT, ROOT / "state", ROOT / "run")
+
+
+def test_strategy_variable_names_an_honoured_parameter() -> None:
+    assert all("." in row.path.removeprefix(STRATEGY_PATH) for row in SETTINGS if row.path.startswith(STRATEGY_PATH))
+
+
+def test_reserved_key_of_a_strategy_file_warns_with_its_place(home: Path) -> None:
+    file = home / "config" / "strategies" / "sma_crossover.toml"
+    file.write_text(file.read_text().replace("lots = 1\n", "lots = 1\nstop_loss_pct = 0.2\n"))
+    (warning,) = load_settings(home, "default", {}).warnings
+    assert "sma_crossover.toml:" in warning
+    assert "stop_loss_pct" in warning
+    assert "no effect" in warning
