@@ -13,7 +13,7 @@ from typing import Any
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk_books import MACHINE_FLOOR_NS, Wish, withdrawal_id
+from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish, withdrawal_id
 from mytrading.core.risk_case import Case, Denial, expired, stale
 from mytrading.core.risk_rules import judge
 from mytrading.core.risk_state import RiskState
@@ -28,6 +28,9 @@ from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 
+UNPRICED_NS = 10 * SECOND
+"""Machine time without a quote after which entries are withdrawn."""
+OPTION_PATIENCE = 12
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
 
 
@@ -67,7 +70,8 @@ class RiskMachine:
         if isinstance(message, _MOVES):
             return self._advance_all(now, settled_too=True)
         if isinstance(message, TimerFired):
-            return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._watch_loss(now))
+            return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
+                    *self._watch_loss(now))  # fmt: skip
         return ()
 
     def snapshot(self, day: str) -> RiskOpened:
@@ -247,7 +251,7 @@ class RiskMachine:
             level_reason=state.level(self.account)[1],
             enabled=state.enabled(signal.strategy),
             halted=state.halted.get((self.account, leg.instrument, signal.product), ""),
-            confidence=state.confidence(signal.strategy, leg.instrument),
+            confidence=state.confidence(self.account, leg.instrument),
             session=session,
             holiday=self.calendar.holiday_name(exchange, day) or "" if known else "",
             square_off_ns=self.square_off.begins(exchange, now) if signal.product is Product.MIS else 0,
@@ -288,6 +292,22 @@ class RiskMachine:
             if position.product is Product.MIS and self._square_off_begun(position.instrument, now):
                 rows += self._close(position, cause, "square-off", 0)
         return rows
+
+    def _unpriced(self, now: int) -> list[Any]:
+        """Withdraw entries whose instrument has had no quote for long: nobody knows what they would be filled at."""
+        rows: list[Any] = []
+        for order in self.state.all_live_entries():
+            quote = self.state.quotes.get(order.instrument)
+            if quote is not None and self._silent(quote, now):
+                rows += self._withdraw(order, content_id("unpriced", order.client_order_id))
+        return rows
+
+    def _silent(self, quote: Quote, now: int) -> bool:
+        """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
+        instrument = self.instruments.get(quote.instrument)
+        patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
+        old = now - quote.market_ns > self.limits.stale_quote_seconds * patience * SECOND
+        return old and self.state.machine_ns - quote.received_ns > UNPRICED_NS
 
     def _square_off_begun(self, instrument: str, now: int) -> bool:
         begins = self.square_off.begins(instrument.split(":")[0], now)

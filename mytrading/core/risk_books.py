@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from mytrading.core import confidence
 from mytrading.core.identity import content_id
 from mytrading.core.pnl import profit
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
@@ -214,14 +215,14 @@ class RiskBooks:
         """Market times of the entries within the last minute."""
         return [at for at in self.entry_times.get(strategy, ()) if now - at < MINUTE]
 
-    def confidence(self, strategy: str, instrument: str) -> Confidence:
-        """The least confidence of the strategy's positions in an instrument."""
-        found = [
+    def confidence(self, account: str, instrument: str) -> Confidence:
+        """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""
+        held = [
             position.confidence
             for position in self.positions.values()
-            if position.strategy == strategy and position.instrument == instrument
+            if position.account == account and position.instrument == instrument
         ]
-        return next((level for level in found if level is not Confidence.CONFIRMED), Confidence.CONFIRMED)
+        return confidence.least([confidence.of_account(self.health.get(account), self.machine_ns), *held])
 
     def level(self, account: str) -> tuple[TradingLevel, str]:
         """The trading level in effect for an account, and why."""

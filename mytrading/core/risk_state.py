@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.pnl import newer
 from mytrading.core.risk_books import RiskBooks, Wish, day_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
@@ -247,7 +249,7 @@ class RiskState(RiskBooks):
                 if self._owns(strategy, instrument)
             ),
             issued=tuple(self.issued),
-            positions=tuple(self.open_positions()),
+            positions=tuple(replace(p, realised=0.0, bought=0, sold=0) for p in self.open_positions()),
             orders=tuple(self.orders.values()),
             booked={name: units for name, units in self.booked.items() if name in self.orders},
             closing=tuple(sorted(self.closing)),

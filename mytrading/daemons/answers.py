@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.messages.control import Heartbeat, OpsRequest
@@ -123,6 +124,7 @@ class Answers:
 
     def _position(self, position: Position) -> dict[str, Any]:
         quote = self._view.quotes.get(position.instrument)
+        health = self._view.health.get(position.account)
         unrealised = self._view.unrealised_of(position)
         body: dict[str, Any] = msgspec.to_builtins(position)
         return {
@@ -132,7 +134,7 @@ class Answers:
             "realised": round(position.realised, 2),
             "ltp": quote.ltp if quote else None,
             "unrealised": None if unrealised is None else round(unrealised, 2),
-            "confidence": position.confidence.value,
+            "confidence": least([position.confidence, of_account(health, machine_now())]).value,
         }
 
     def _verb_trades(self, arguments: dict[str, str]) -> Any:

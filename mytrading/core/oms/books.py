@@ -11,7 +11,7 @@ from mytrading.core.oms import reality, unknown
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
-from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.enums import Confidence, OrderState, Severity
 from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, Position, UnmanagedChanged
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
@@ -138,6 +138,7 @@ def _disagree(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
     draft.emit(
         MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns),
     )
+    _mark(draft, key, Confidence.DISPUTED)
     draft.read(key.account, "mismatch", positions=True)
 
 
@@ -159,6 +160,14 @@ def _clear(draft: Draft, mismatch: MismatchSeen) -> None:
             cleared=True,
         )
     )
+    _mark(draft, Key(mismatch.account, mismatch.instrument, mismatch.product), Confidence.CONFIRMED)
+
+
+def _mark(draft: Draft, key: Key, confidence: Confidence) -> None:
+    """Say of everybody who holds something of the key how sure we are of it."""
+    for position in draft.state.holders(key):
+        if position.confidence is not confidence:
+            draft.marked(position, confidence)
 
 
 def _correct(draft: Draft, key: Key, net: int, owned: int, holders: list[Position]) -> None:

@@ -115,7 +115,9 @@ class Draft:
 
     def moved(self, position: Position, order: Order, units: int, price: float) -> Position:
         """Record a position after a fill (or a sighting: zero units), with what has been sighted beyond it."""
-        changed = replace(position, quantity_seen=position.quantity + self._sighted(order), updated_ns=self.now)
+        seen = position.quantity + self._sighted(order)
+        sure = self._confidence(key_of(order), held=bool(position.quantity or seen))
+        changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
         self.emit(
             PositionChanged(
                 position=changed,
@@ -129,10 +131,20 @@ class Draft:
 
     def adjusted(self, position: Position, cause: str, units: int) -> None:
         """Record a position that moved without an order of ours."""
-        level = replace(position, confidence=Confidence.CONFIRMED, updated_ns=self.now)
+        sure = self._confidence(key_of(position), held=bool(position.quantity))
+        level = replace(position, confidence=sure, updated_ns=self.now)
         self.emit(
             PositionAdjusted(position=level, cause=cause, quantity=units, price=position.average_price, at_ns=self.now)
         )
+
+    def _confidence(self, key: Key, *, held: bool) -> Confidence:
+        """Nobody disputes what is flat: no later comparison would speak of its owner."""
+        return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
+
+    def marked(self, position: Position, confidence: Confidence) -> None:
+        """Record that we are surer, or less sure, of a position; nothing of it moved."""
+        level = replace(position, confidence=confidence, updated_ns=self.now)
+        self.emit(PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=self.now))
 
     def sight(self, order: Order) -> None:
         """Record that an owner's sighted quantity changed, if it did."""

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.enums import Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, OrderChanged, PositionAdjusted, UnmanagedChanged
 from mytrading.messages.reports import BrokerPosition
 from tests.fake_broker import ACCOUNT, MS, NEVER, SECOND, OrderBench
@@ -91,6 +91,38 @@ def test_entries_wait_while_a_mismatch_is_open(bench: OrderBench) -> None:
     bench.tick(6 * SECOND)
     bench.read()
     assert bench.order("e2").state is OrderState.SUBMITTED
+
+
+def test_position_is_disputed_from_the_first_mismatch_until_it_is_settled(bench: OrderBench) -> None:
+    bench.broker.net[A] = 20
+    bench.read()
+    assert (bench.position().quantity, bench.position().confidence) == (50, Confidence.DISPUTED)
+    bench.tick(6 * SECOND)
+    bench.read()
+    assert (bench.position().quantity, bench.position().confidence) == (20, Confidence.CONFIRMED)
+
+
+def test_position_is_confirmed_again_by_a_read_that_agrees(bench: OrderBench) -> None:
+    bench.broker.net[A] = 20
+    bench.read()
+    bench.broker.net[A] = 50
+    bench.read()
+    assert bench.position().confidence is Confidence.CONFIRMED
+
+
+def test_disputed_position_can_be_closed_and_is_not_disputed_when_flat(bench: OrderBench) -> None:
+    bench.broker.net[A] = 80
+    bench.read()
+    bench.close("g1")
+    placed = bench.accept()
+    bench.broker.trade(placed, 20, 100.0)
+    bench.report(placed)
+    bench.read(positions=None)
+    assert (bench.position().quantity, bench.position().confidence) == (30, Confidence.DISPUTED)
+    bench.broker.trade(placed, 30, 100.0)
+    bench.report(placed)
+    bench.read(positions=None)
+    assert (bench.position().quantity, bench.position().confidence) == (0, Confidence.CONFIRMED)
 
 
 def test_none_book_says_nothing(bench: OrderBench) -> None:

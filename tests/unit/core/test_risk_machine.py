@@ -16,7 +16,7 @@ from mytrading.core.risk_rules import RULES, denials_page
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
-from mytrading.messages.enums import Action, DaemonState, OrderState, Product, Purpose, Side, TradingLevel
+from mytrading.messages.enums import Action, Confidence, DaemonState, OrderState, Product, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged, TimerFired
@@ -393,6 +393,49 @@ def test_daily_loss_stops_entries_for_the_day_and_survives_a_restart() -> None:
     restarted.beat()
     restarted.quote()
     assert "DAILY_LOSS" in codes(restarted.wish("z", Leg(instrument=CALL, lots=1)))
+
+
+def test_loss_of_an_earlier_day_does_not_stop_entries_of_a_carried_position_today() -> None:
+    desk = Desk()
+    desk.quote()
+    desk.hold(CALL, 65, realised=-10_000.0)
+    desk.machine.apply(desk.machine.snapshot("2026-03-19"))
+    assert desk.machine.state.day_profit("2026-03-19") == pytest.approx(65 * -0.05)
+
+
+@pytest.mark.parametrize("share, seconds, withdrawn", [(True, 9, False), (True, 11, True), (False, 11, False),
+                                                       (False, 61, True)])  # fmt: skip
+def test_entry_does_not_rest_where_no_quote_comes(share: bool, seconds: float, withdrawn: bool) -> None:
+    desk = Desk()
+    name = SHARE if share else CALL
+    desk.quote(name)
+    (entry,) = desk.wish("a", Leg(instrument=name, lots=5 if share else 1))
+    desk.order(entry, OrderState.ACCEPTED)
+    rows = desk.pass_time(seconds)
+    assert [type(row) for row in rows] == ([WithdrawEntries] if withdrawn else [])
+    assert desk.pass_time(1) == (), "it is withdrawn once"
+
+
+def test_entry_is_denied_while_the_positions_were_not_read_for_minutes() -> None:
+    desk = Desk()
+    health = AccountHealth(
+        account="main", connected=True, right_mode=True, stream_up=True, books_agree=True,
+        last_orders_machine_ns=desk.machine_ns, last_positions_machine_ns=desk.machine_ns - 151 * SECOND,
+    )  # fmt: skip
+    desk.machine.apply(health)
+    desk.quote()
+    assert codes(desk.wish("a", Leg(instrument=CALL, lots=1))) == ["POSITION_IN_DOUBT"]
+
+
+def test_entry_is_denied_while_anybodys_position_there_is_disputed() -> None:
+    desk = Desk()
+    desk.quote()
+    disputed = Position(
+        account="main", instrument=CALL, product=Product.MIS, strategy="other", run="r", quantity=65, quantity_seen=65,
+        average_price=100.0, opened_ns=desk.now, updated_ns=desk.now, confidence=Confidence.DISPUTED,
+    )  # fmt: skip
+    desk.give(PositionChanged(position=disputed, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=desk.now))
+    assert codes(desk.wish("a", Leg(instrument=CALL, lots=1))) == ["POSITION_IN_DOUBT"]
 
 
 def test_replayed_rows_give_the_same_state_and_decide_nothing_again() -> None:
