@@ -14,7 +14,8 @@ _DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
 
 @app.command()
 def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
-    """Check that no row was changed, lost or made unreadable, and that readers and writers agree; exit 1 if not."""
+    """Check that no row was changed, lost or made unreadable, that readers and writers agree, and that the router's
+    inputs still lead to its decisions; exit 1 if not."""
     with stack(profile) as found:
         from mytrading.cli.journal_files import verify as check
 
@@ -24,8 +25,9 @@ def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PR
         print_json({"ok": not problems, "files": [finding._asdict() for finding in findings]})
     else:
         for finding in findings:
+            again = f", {finding.decided_again} inputs decided again" if finding.decided_again else ""
             print(f"{finding.daemon:<11} {Path(finding.file).name:<18} {finding.rows:>8} rows  "
-                  f"{finding.problem or 'in order'}")  # fmt: skip
+                  f"{finding.problem or 'in order' + again}")  # fmt: skip
         if not findings:
             print("no journals yet")
     if problems:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mytrading.cli.journal_again import AGAIN, Judged, judge
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import unions
@@ -23,12 +24,16 @@ _IDS = frozenset({"id", "client_order_id", "cause", "signal", "command", "goal",
 
 
 class Finding(NamedTuple):
-    """What `verify` has to say of one journal file; no problem if the text is empty."""
+    """What `verify` has to say of one journal file; no problem if the text is empty.
+
+    `decided_again` counts the inputs that went through the machine once more.
+    """
 
     daemon: str
     file: str
     rows: int
     problem: str
+    decided_again: int = 0
 
 
 class Decoded(NamedTuple):
@@ -65,7 +70,7 @@ def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str
 
 
 def verify(config: RunConfig, daemon: str = "") -> list[Finding]:
-    """Check every chain, decode every row, and hold every input against the row of the journal it was read from."""
+    """Check every chain, decode every row, hold every input against its writer's row, and decide again what can be."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     written: dict[tuple[str, str, int], set[bytes]] = {}
     read: dict[tuple[str, str], list[Row]] = {}
@@ -79,9 +84,18 @@ def verify(config: RunConfig, daemon: str = "") -> list[Finding]:
                 _note(name, str(path), row, written, read)
         except JournalDamaged as error:
             problem = str(error)
-        if daemon in ("", name):
-            findings.append(Finding(name, str(path), count, problem))
-    return [*findings, *(found for found in _crossed(written, read) if daemon in ("", found.daemon))]
+        findings.append(Finding(name, str(path), count, problem))
+    findings = [*_decided_again(config, findings), *_crossed(written, read)]
+    return [finding for finding in findings if daemon in ("", finding.daemon)]
+
+
+def _decided_again(config: RunConfig, findings: list[Finding]) -> Iterator[Finding]:
+    judged: dict[Path, Judged] = {}
+    for name in AGAIN:
+        judged |= judge(config, [Path(finding.file) for finding in findings if finding.daemon == name])
+    for finding in findings:
+        inputs, problem = judged.get(Path(finding.file), Judged(0, ""))
+        yield finding._replace(problem=finding.problem or problem, decided_again=inputs)
 
 
 def _note(

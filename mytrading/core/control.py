@@ -41,6 +41,9 @@ class ControlMachine:
         """An alert that is new, or changed its standing, is kept; repeats are not."""
         return ()
 
+    def notice(self, machine_ns: int) -> None:
+        """Nothing here waits for machine time."""
+
     def is_news(self, alert: Alert) -> bool:
         """True if an alert says something that is not known yet: a rise, an end, or tenfold repetition."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))

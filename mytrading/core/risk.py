@@ -74,6 +74,10 @@ class RiskMachine:
                     *self._watch_loss(now))  # fmt: skip
         return ()
 
+    def notice(self, machine_ns: int) -> None:
+        """Machine time moves on to this; it never goes back."""
+        self.state.machine_ns = max(self.state.machine_ns, machine_ns)
+
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
         return self.state.snapshot(day)

@@ -95,6 +95,7 @@ class RiskBooks:
         self.machine_ns = 0
         self.disk_low = False
         self.killed = False
+        self.doubted = False
 
     def open_wishes(self) -> Iterator[Wish]:
         """Wishes that still need something."""
@@ -242,6 +243,8 @@ class RiskBooks:
 
     def not_ready(self) -> str:
         """Which daemon or account keeps entries waiting, in words; empty if none."""
+        if self.doubted:
+            return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
         for name in NEEDED:
             beat = self.beats.get(name)
             if beat is None or self.machine_ns - beat.machine_ns > SILENT_NS:

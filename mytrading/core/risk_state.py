@@ -298,6 +298,8 @@ def _coming(entry: PlaceEntry) -> Order:
 _FLAGS = {
     "kill_on": ("killed", True),
     "kill_off": ("killed", False),
+    "doubt_on": ("doubted", True),
+    "doubt_off": ("doubted", False),
     "disk_low": ("disk_low", True),
     "disk_ok": ("disk_low", False),
 }

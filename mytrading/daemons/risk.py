@@ -20,9 +20,11 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
+from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import RiskOpened
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import Signal
+from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
@@ -81,6 +83,8 @@ class RiskManager(MachineDaemon):
 
     def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """As every daemon does; a wish for a contract that is not known here may follow a list that is new."""
+        if bool(self.quarantined) != self.risk.state.doubted:
+            self.risk.apply(TimerFired(name="doubt_on" if self.quarantined else "doubt_off", machine_ns=machine_now()))
         if isinstance(message, Signal) and any(
             self.risk.instruments.get(leg.instrument) is None for leg in message.legs
         ):

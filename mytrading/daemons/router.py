@@ -53,13 +53,17 @@ class _Job(NamedTuple):
     begun: Any = None
 
 
+def order_machine(config: RunConfig) -> OrderMachine:
+    """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
+    has_books = config.venue.kind is VenueKind.OPENALGO
+    return OrderMachine(OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books))
+
+
 class TradeManager(MachineDaemon):
     """The router process: commands and reports in, orders and positions out, one worker pool for the account."""
 
     def __init__(self, config: RunConfig) -> None:
-        has_books = config.venue.kind is VenueKind.OPENALGO
-        limits = OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books)
-        self.orders = OrderMachine(limits)
+        self.orders = order_machine(config)
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}

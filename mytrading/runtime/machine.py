@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from mytrading import __version__
 from mytrading.messages.codec import NO_HASH, Frame, FrameError, StreamDecoder, encode_body
-from mytrading.messages.control import Alert
-from mytrading.messages.enums import Severity
+from mytrading.messages.control import Alert, TradingState
+from mytrading.messages.enums import DaemonState, Severity, TradingLevel
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import RunStarted
 from mytrading.messages.runconfig import RunConfig
@@ -51,6 +51,9 @@ class Machine(Protocol):
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """The rows that follow from a message at market time `now`; changes nothing."""
+
+    def notice(self, machine_ns: int) -> None:
+        """It is this machine time now: what is applied and decided next happens at it."""
 
 
 class _Followed(NamedTuple):
@@ -158,7 +161,7 @@ class MachineDaemon(Daemon):
                 f"readers are ahead of this journal ({ahead}): its tail was lost; epoch {epoch} begins; "
                 "check orders and positions, then `mytrading resume`",
             )
-            self.quarantined.add("own journal lost its tail")
+            self._doubt("own journal", f"its tail was lost; epoch {epoch}")
 
     def _run_started(self) -> RunStarted:
         return RunStarted(
@@ -241,7 +244,7 @@ class MachineDaemon(Daemon):
             ),
             0,
         )
-        self.quarantined.add(f"{followed.writer} lost rows of {followed.stream}")
+        self._doubt(f"{followed.writer}/{followed.stream}", f"rows after {common} were lost")
         self.alerts.raise_(
             "UPSTREAM_LOST_ROWS",
             Severity.CRITICAL,
@@ -253,17 +256,27 @@ class MachineDaemon(Daemon):
         self._cursors[key] = Cursor(last.epoch, last.stream_seq, last.hash) if last else Cursor()
 
     def _quarantine(self, writer: str, problem: str) -> None:
-        self.quarantined.add(writer)
-        self.notes[f"quarantine {writer}"] = problem
+        self._doubt(writer, problem)
         self.alerts.raise_(
             "UPSTREAM_UNREADABLE", Severity.CRITICAL, writer, f"{problem}; nothing more is read from it; entries halt"
         )
 
+    def _doubt(self, whom: str, problem: str) -> None:
+        """Not ready, and said so in the heartbeat, until a person resumes."""
+        self.quarantined.add(whom)
+        self.notes[f"quarantine {whom}"] = problem
+
+    def _heed(self, message: Any) -> None:
+        """A `resume` that came after the quarantine ends it; one that is read while starting is older."""
+        normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL
+        if normal and self.state is DaemonState.RUNNING:
+            self.release_quarantine()
+
     def release_quarantine(self) -> None:
         """A person looked and said `resume`: follow everybody again."""
-        for writer in self.quarantined:
-            self.notes.pop(f"quarantine {writer}", None)
-            self.alerts.clear("UPSTREAM_UNREADABLE", writer)
+        for whom in self.quarantined:
+            self.notes.pop(f"quarantine {whom}", None)
+            self.alerts.clear("UPSTREAM_UNREADABLE", whom)
         for alert in self.alerts.standing:
             if alert.code in ("UPSTREAM_LOST_ROWS", "JOURNAL_TAIL_LOST"):
                 self.alerts.clear(alert.code, alert.subject)
@@ -288,26 +301,31 @@ class MachineDaemon(Daemon):
         journal again. Budget: 100 µs beside the machine.
         """
         started = time.perf_counter_ns()
-        now = self.clock.now()
+        now, machine_ns = self.clock.now(), machine_now()
+        self.machine.notice(machine_ns)
         self.machine.apply(message)
         rows = self.machine.decide(message, now) if decide else ()
         decided = time.perf_counter_ns()
         if rows or keep or place is not None:
             at = place or Cursor()
             body = encode_body(message)
-            self._unwritten.append(Entry(INPUT, stream, body, source, at.epoch, at.seq, at.hash, now, machine_now()))
+            self._unwritten.append(Entry(INPUT, stream, body, source, at.epoch, at.seq, at.hash, now, machine_ns))
             if place is not None:
                 self._cursors[source, stream] = place
         if rows or keep or len(self._unwritten) >= MOST_UNWRITTEN:
-            self._commit(self._entries(rows), rows, now)
+            self._commit(self._entries(rows), rows, now, machine_ns)
             self.monitor.record(self.name, "commit_and_send", time.perf_counter_ns() - decided)
         self.monitor.record(self.name, "decide", decided - started)
+        if self.quarantined:
+            self._heed(message)
         return rows
 
     def record(self, rows: Sequence[Any]) -> None:
         """Commit, apply and send rows that no message led to (the start of a run, a recovery)."""
         if rows:
-            self._commit(self._entries(rows), rows, self.clock.now())
+            self._commit(self._entries(rows), rows, self.clock.now(), machine_now())
+        for row in rows if self.quarantined else ():
+            self._heed(row)
 
     def tick(self, name: str, machine_ns: int) -> tuple[Any, ...]:
         """Let the machine decide on the passing of machine time."""
@@ -325,12 +343,12 @@ class MachineDaemon(Daemon):
     def _write(self) -> None:
         """Journal what was read and led to nothing."""
         if self._unwritten:
-            self._commit([], (), self.clock.now())
+            self._commit([], (), self.clock.now(), machine_now())
 
-    def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int) -> None:
-        committed = self.journal.append(
-            [*self._unwritten, *entries], now, machine_now(), durable=bool(rows) and self.durable(rows)
-        )
+    def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int, machine_ns: int) -> None:
+        """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
+        durable = bool(rows) and self.durable(rows)
+        committed = self.journal.append([*self._unwritten, *entries], now, machine_ns, durable=durable)
         self._unwritten.clear()
         self.act(rows)
         decisions = committed[len(committed) - len(rows) :]

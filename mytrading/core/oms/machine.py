@@ -58,6 +58,10 @@ class OrderMachine:
             goals.advance_all(draft)
         sending.dispatch(draft)
 
+    def notice(self, machine_ns: int) -> None:
+        """Machine time moves on to this; it never goes back."""
+        self._state.notice(machine_ns)
+
     def recover_rows(self, machine_ns: int, now: int) -> tuple[Any, ...]:
         """What follows from a restart, once, when the journal is applied: rows to journal and apply like decisions."""
         draft = Draft(self._state, self.limits, now)
