@@ -32,13 +32,15 @@ from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, WantInstruments
 from mytrading.messages.enums import Severity
-from mytrading.messages.market import Bar
+from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import shown_topic
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon, main
 from mytrading.runtime.streams import BadFrames
 
 TICK_S = 0.1
+SHOW_S = 0.25
 CLOCK_TOPIC = "clock"
 """Ticks have a topic of their own, so that who waits for heartbeats is not woken ten times a second."""
 ASKERS = ("engine", "risk")
@@ -62,6 +64,8 @@ class DataManager(Daemon):
         self.wants = Wants(self.calendar.exchanges)
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
         self._books: dict[str, Tick] = {}
+        self._newest: dict[str, Quote] = {}
+        self._shown: dict[str, Quote] = {}
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
         self._quotes = self._server_errors = 0
@@ -80,6 +84,7 @@ class DataManager(Daemon):
         self.socket = FeedSocket(venue.ws_url, venue.api_key, machine_now, self.wake)
         self.on_wake(self._on_wake)
         self.every(TICK_S, self._on_clock, "clock")
+        self.every(SHOW_S, self._show, "show")
         self.every(1.0, self._on_second, "second")
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
         self._watch()
@@ -167,6 +172,7 @@ class DataManager(Daemon):
         quotes = self.conflator.drain()
         for quote in quotes:
             self.market.send(quote.instrument, quote)
+            self._newest[quote.instrument] = quote
         if quotes:
             now = machine_now()
             for quote in quotes:
@@ -176,6 +182,14 @@ class DataManager(Daemon):
             if depth is not None and self.config.data.depth_data:
                 self.market.send(f"depth/{instrument}", depth)
         self._books.clear()
+
+    def _show(self, _machine_ns: int) -> None:
+        """What is held, once more for screens, which need not be woken by each quote."""
+        for instrument in self.wants.held():
+            quote = self._newest.get(instrument)
+            if quote is not None and quote is not self._shown.get(instrument):
+                self._shown[instrument] = quote
+                self.market.send(shown_topic(instrument), quote)
 
     def _publish_bar(self, bar: Bar) -> None:
         self.market.send(bar.instrument, bar)
@@ -273,6 +287,8 @@ class DataManager(Daemon):
         self.bars.forget(instrument)
         self.check.forget(instrument)
         self.health.remove(instrument)
+        self._newest.pop(instrument, None)
+        self._shown.pop(instrument, None)
         for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE"):
             self.alerts.clear(code, instrument)
 

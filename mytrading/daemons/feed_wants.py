@@ -58,6 +58,10 @@ class Wants:
             return self.asked((held.instrument,), machine_ns)
         return []
 
+    def held(self) -> frozenset[str]:
+        """Instruments that somebody has a position in."""
+        return frozenset(self._positions.values())
+
     def unwanted(self, subscribed: Iterable[str], machine_ns: int) -> list[str]:
         """Which of the subscribed nobody has asked for lately."""
         traded = {*self._orders.values(), *self._positions.values()}

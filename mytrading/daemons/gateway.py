@@ -15,6 +15,7 @@ from mytrading.daemons.answers import Answers, UsageError
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, Heartbeat, OpsReply, OpsRequest
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import shown_topic
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.daemon import main
 from mytrading.runtime.machine import MachineDaemon
@@ -76,9 +77,9 @@ class Gateway(MachineDaemon):
             tail.poll()
         wanted = {position.instrument for position in self.view.open_positions()}
         for instrument in wanted - self._watched:
-            self._market.subscribe(instrument)
+            self._market.subscribe(shown_topic(instrument))
         for instrument in self._watched - wanted:
-            self._market.unsubscribe(instrument)
+            self._market.unsubscribe(shown_topic(instrument))
         self._watched = wanted
 
     def _on_status(self, frame: Frame) -> None:

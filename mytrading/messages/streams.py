@@ -92,6 +92,11 @@ INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | 
 """Unions of rows that stay in a journal: records of the run, and inputs that come from a daemon's own workers."""
 
 
+def shown_topic(instrument: str) -> str:
+    """The topic of `market` under which what is held comes four times a second, for screens."""
+    return f"shown/{instrument}"
+
+
 def unions() -> dict[str, Any]:
     """Every union by stream name, journal-only ones included."""
     return {**{name: row.union for name, row in STREAMS.items()}, **INTERNAL}

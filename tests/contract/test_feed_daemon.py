@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import zmq
 
 from mytrading.adapters.bar_store import BarReader
 from mytrading.adapters.tape import read_tape
 from mytrading.messages.control import ClockTick, WantInstruments
+from mytrading.messages.enums import Product
+from mytrading.messages.orders import Position, PositionChanged
+from mytrading.messages.streams import shown_topic
+from mytrading.runtime.endpoints import endpoint
+from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
 from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
-from tests.support import API_KEY, RunningSimulator, start_simulator
+from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
 
 NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
 MINUTE = 60_000_000_000
@@ -128,3 +136,34 @@ def test_terminated_feed_ends_cleanly_with_all_frames_on_the_tape(feed: RunningF
     assert tape.stem == "2026-11-20"
     assert sum(b'"market_data"' in frame.data for frame in frames) >= feed.beats[-1].figures["quotes_in"]
     assert frames == sorted(frames, key=lambda frame: frame.received_ns)
+
+
+def test_what_is_held_comes_again_for_screens_and_stops_when_it_is_closed(feed: RunningFeed) -> None:
+    feed.wait_ready()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    router = ZMQPublisher(endpoint(feed.config.runtime_dir, "orders", "router"), context=context)
+    market = endpoint(feed.config.runtime_dir, "market", "feed")
+    screen = ZMQSubscriber("market", [market], (shown_topic("NSE:SBIN"),), context=context)
+    held = Position(
+        account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r", quantity=10, quantity_seen=10
+    )
+
+    def shown(position: Position) -> Any:
+        router.send(
+            "router", PositionChanged(position=position, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=1)
+        )
+        return screen.receive()
+
+    frame = eventually(lambda: shown(held), 10)
+    assert frame.topic == "shown/NSE:SBIN" and frame.message.instrument == "NSE:SBIN"
+    flat = msgspec.structs.replace(held, quantity=0, quantity_seen=0)
+    quiet_since = time.monotonic()
+
+    def is_quiet() -> bool:
+        nonlocal quiet_since
+        if shown(flat) is not None:
+            quiet_since = time.monotonic()
+        return time.monotonic() - quiet_since > 1.0
+
+    eventually(is_quiet, 10)
+    context.destroy(linger=0)
