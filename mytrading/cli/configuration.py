@@ -34,14 +34,14 @@ def show(
 
 @app.command()
 def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
-    """Say whether a stack with these settings may start; exit 4 and all problems if not."""
+    """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
     with failures():
         from mytrading.config import ConfigurationError, load_settings, start_problems
         from mytrading.runtime.places import project_home
 
         try:
             settings = load_settings(project_home(), profile)
-            problems, warnings = start_problems(settings), list(settings.warnings)
+            problems, warnings = [*start_problems(settings), *settings.faults], list(settings.warnings)
         except ConfigurationError as error:
             problems, warnings = list(error.problems), []
     if as_json:

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mytrading.cli.output import USAGE, clock_time, fail
+from mytrading.cli.output import USAGE, clock_time, fail, say
 from mytrading.config import load_settings
 from mytrading.core.calendar import IST, Calendar, to_ns
 from mytrading.messages.enums import Mode
@@ -51,6 +51,8 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
     home = project_home()
     profile = wanted.profile or ("replay" if wanted.replay else "paper" if wanted.simulator else "default")
     settings = load_settings(home, profile, overrides=_overrides(wanted))
+    for note in (*settings.warnings, *settings.faults):
+        say(f"note: {note}")
     if settings.system.mode is Mode.DRY_RUN:
         settings = settings.model_copy(update={"profile": f"{profile}-dry-run"})
     if wanted.fresh and not settings.simulator.embedded:

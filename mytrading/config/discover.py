@@ -1,12 +1,13 @@
 """Which strategies the files in `strategies/` offer, read from their syntax without running them.
 
-Used while settings are checked, so that the human edge runs no author code. The one rule: a file that cannot be
-parsed is passed over here; the engine's loader reports it with file and line.
+Used while settings are checked, so that the human edge runs no author code. The one rule: a file that offers nothing
+is never passed over in silence: it comes back as strategies that cannot run, with file, line and why.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,16 +19,23 @@ _RESERVED = ("name", "subscribe_quotes", "indicators")
 
 @dataclass(frozen=True, slots=True)
 class KnownStrategy:
-    """A strategy class as its file declares it: `parameters` with their types, and those defaults that are plain."""
+    """A strategy class as its file declares it: `parameters` with their types, and those defaults that are plain.
+
+    With a `fault` it cannot run, and nothing is known but a name it may have.
+    """
 
     name: str
     file: str
     parameters: dict[str, type] = field(default_factory=dict)
     defaults: dict[str, Parameter] = field(default_factory=dict)
+    fault: str = ""
 
 
 def discover(folder: Path) -> tuple[KnownStrategy, ...]:
-    """The strategies of all files in `folder` that do not begin with an underscore, in order of file name."""
+    """The strategies of all files in `folder` that do not begin with an underscore, in order of file name.
+
+    A file that offers none is there under its own name and those of its classes, with its fault.
+    """
     found: list[KnownStrategy] = []
     for path in sorted(folder.glob("*.py")):
         if not path.name.startswith("_"):
@@ -37,12 +45,36 @@ def discover(folder: Path) -> tuple[KnownStrategy, ...]:
 
 def _scan(path: Path) -> list[KnownStrategy]:
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except (OSError, SyntaxError, ValueError):
-        return []
+        source = path.read_bytes()
+    except OSError as error:
+        return [_broken(path, path.stem, f": cannot be read: {error.strerror}")]
+    try:
+        tree = ast.parse(source, filename=str(path))
+    except (SyntaxError, ValueError) as error:
+        line, text = getattr(error, "lineno", None) or 1, (getattr(error, "text", None) or "").strip()
+        said = f":{line}: {getattr(error, 'msg', error)}{f' ({text})' if text else ''}"
+        return [_broken(path, name, said) for name in _names_in(path, source)]
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     public = [node for node in classes.values() if not node.name.startswith("_") and _is_strategy(node, classes)]
+    if not public:
+        said = ": no strategy in it: expected a class that inherits from BaseStrategy; a helper's name begins with _"
+        return [_broken(path, name, said) for name in _names_in(path, source)]
+    for node in public:
+        if own := next((item for item in node.body if getattr(item, "name", "") == "__init__"), None):
+            said = f":{own.lineno}: {node.name} defines __init__: write initialize(self) instead"
+            return [_broken(path, name, said) for name in _names_in(path, source)]
     return [_describe(node, classes, path) for node in public]
+
+
+def _broken(path: Path, name: str, said: str) -> KnownStrategy:
+    file = f"{path.parent.name}/{path.name}"
+    return KnownStrategy(name=name, file=file, fault=f"{file}{said}")
+
+
+def _names_in(path: Path, source: bytes) -> list[str]:
+    """What a strategy of a file that cannot be used may be called: its classes' names, and its own."""
+    names = re.findall(r"^class\s+([A-Za-z]\w*)", source.decode("utf-8", "replace"), re.MULTILINE)
+    return list(dict.fromkeys((*names, path.stem)))
 
 
 def _is_strategy(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:

@@ -65,7 +65,8 @@ class _Loader:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self._reserved = reserved_keys()
-        self._known = {plain(item.name): item for item in known}
+        self._known = {plain(item.name): item for item in sorted(known, key=lambda item: not item.fault)}
+        self._faults: list[str] = []
         self._values: dict[str, Value] = {}
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
@@ -162,6 +163,8 @@ class _Loader:
         item = self._known[key]
         fields = {plain(name): name for name in (*FIELDS, *item.parameters)}
         name = fields.get(plain(word))
+        if name is None and item.fault:
+            return  # its parameters are not known
         if name is None:
             self.problems.append(f"{value.where}: {item.name} has no setting {word}{hint(word, fields.values())}")
             return
@@ -188,6 +191,7 @@ class _Loader:
         settings._origins.update(self._all_origins(strategies))
         settings._files.update({item.name: item.file for item in self._known.values()})
         settings._warnings = tuple(self.warnings)
+        settings._faults = tuple(self._faults)
         if problems := checks.problems_of(settings):
             raise ConfigurationError(problems)
         return settings
@@ -220,7 +224,15 @@ class _Loader:
                 self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{hint(name, names)}")
             elif (config := self._build_strategy(item)) is not None and config.enabled:
                 built.append(config)
+                if item.fault:
+                    self._faults.append(f"{item.name} cannot run: {item.fault}")
+        self._warn_of_files([self._known[plain(config.name)].file for config in built])
         return tuple(built)
+
+    def _warn_of_files(self, running: Sequence[str]) -> None:
+        """Name the files in strategies/ that cannot be used, except those whose fault is told as a strategy's."""
+        faults = {item.file: item.fault for item in self._known.values() if item.fault}
+        self.warnings.extend(fault for file, fault in sorted(faults.items()) if file not in running)
 
     def _enabled(self, sections: Mapping[str, Any]) -> tuple[str, ...]:
         """The names given, also when something else in their section is wrong."""

@@ -261,12 +261,18 @@ class TradingSettings(Section):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _faults: tuple[str, ...] = PrivateAttr(default=())
     _files: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Settings that were given and have no effect yet, or none any more, each with why."""
         return self._warnings
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Why strategies that ENABLED_STRATEGIES names cannot run, with file and line; the others can."""
+        return self._faults
 
     @property
     def running(self) -> tuple[StrategyConfig, ...]:

@@ -238,9 +238,31 @@ def test_strategy_file_dropped_in_and_named_is_found_with_its_parameters(home: P
     assert mine.symbols == ("NSE:SBIN", "INFY")
 
 
-def test_strategy_file_with_a_syntax_error_does_not_stop_the_others(home: Path) -> None:
-    (home / "strategies" / "broken.py").write_text("class Broken(BaseStrategy:\n")
-    assert [strategy.name for strategy in load(home).strategies] == ["SMA_Crossover"]
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("class Broken(BaseStrategy:\n", "strategies/broken.py:1: "),
+        ("x = 1\n", "strategies/broken.py: no strategy in it: expected a class that inherits from BaseStrategy"),
+        (
+            "class Broken(BaseStrategy):\n    def __init__(self):\n        pass\n",
+            "strategies/broken.py:2: Broken defines __init__: write initialize(self) instead",
+        ),
+    ],
+)
+def test_strategy_file_that_cannot_be_used_is_named_and_does_not_stop_the_others(
+    home: Path, source: str, said: str
+) -> None:
+    (home / "strategies" / "broken.py").write_text(source)
+    idle = load(home)
+    assert [strategy.name for strategy in idle.strategies] == ["SMA_Crossover"]
+    assert any(said in warning for warning in idle.warnings)
+    assert idle.faults == ()
+    env = {"ENABLED_STRATEGIES": "SMA_Crossover,Broken", "STRATEGY_BROKEN_WIDTH": "3"}
+    wanted = load(home, {**env, "STRATEGY_BROKEN_SYMBOLS": "NSE:SBIN"})
+    (fault,) = wanted.faults
+    assert fault.startswith("Broken cannot run: ") or fault.startswith("broken cannot run: ")
+    assert said in fault
+    assert not any(said in warning for warning in wanted.warnings)
 
 
 def test_strategy_engine_switched_off_runs_no_strategy(home: Path) -> None:
