@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FAST := tests/unit tests/property tests/contract
+SIDE_BY_SIDE := -n 3 --dist loadfile
 ARGS ?=
 
 .PHONY: help setup paper test test-fast bench lint clean
@@ -35,10 +36,12 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report= $(FAST) $(ARGS)
+	$(BIN)/python -m pytest --cov --cov-append --cov-report=term:skip-covered --ignore=tests/unit --ignore=tests/property \
+		--ignore=tests/contract tests $(ARGS)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q $(FAST) $(ARGS)
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(FAST) $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/mytrading bench $(ARGS)
