@@ -7,6 +7,7 @@ quote.
 
 from __future__ import annotations
 
+import os
 import time
 import tomllib
 from collections.abc import Sequence
@@ -174,6 +175,7 @@ class DataManager(Daemon):
             self.market.send(quote.instrument, quote)
             self._newest[quote.instrument] = quote
         if quotes:
+            os.sched_yield()  # the thread that carries them may wait for this very core
             now = machine_now()
             for quote in quotes:
                 self._latency.add(now - quote.received_ns)

@@ -5,6 +5,8 @@ Used by tests and benchmarks. The one rule: nothing here is needed to trade.
 
 from __future__ import annotations
 
+import asyncio
+
 from mytrading.core.symbology import instrument_id
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
@@ -41,6 +43,7 @@ async def push(call: Call) -> Reply:
     )
     sent_ns = machine_now()
     venue.push(quote, hold=fields["hold"])
+    await asyncio.sleep(0)  # the frame goes out before the answer
     return success(data={"at_ns": quote.at_ns, "sent_ns": sent_ns})
 
 
