@@ -37,7 +37,7 @@ class Bench:
         self.log = Path(config.state_dir) / "daemons.log"
         self._run = Path(config.state_dir) / "run.msgpack"
         self._stack = stack
-        self._risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
+        self.risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
 
     def start(self, daemon: str) -> subprocess.Popen[bytes]:
         output = self._stack.enter_context(self.log.open("ab"))
@@ -51,14 +51,14 @@ class Bench:
         self._stack.callback(process.kill)
         return process
 
-    def command_a_resting_entry(self) -> None:
+    def command_a_resting_entry(self, name: str = "e1") -> None:
         """A limit far below the market, in risk's journal, where the router finds it."""
         entry = PlaceEntry(
-            id="e1", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause="s1",
-            purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, price=900.0,
-            expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
+            id=name, cause=f"s-{name}", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T",
+            run="r1", purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT,
+            price=900.0, expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
         )  # fmt: skip
-        self._risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
+        self.risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
 
 
 @pytest.fixture

@@ -1,0 +1,130 @@
+"""Journals that went wrong under the router: said, doubted, never guessed over, and a person's `resume` ends it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.codec import StreamDecoder, encode_body
+from mytrading.messages.control import TradingState
+from mytrading.messages.enums import TradingLevel
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.runconfig import RunConfig, write_run_config
+from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal, JournalReader, Row, read_segment, segments
+from tests.contract.test_router_daemon import Bench
+from tests.feed_support import feed_config, runtime_folder
+from tests.support import eventually
+
+pytestmark = pytest.mark.timeout(90)
+DAY = "2026-11-20"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A router with nobody to trade at: what is commanded waits, and its journal is all that counts."""
+    with runtime_folder() as runtime, ExitStack() as stack:
+        config = feed_config(tmp_path / "run", runtime, "http://127.0.0.1:9", "ws://127.0.0.1:9", ("NSE:SBIN",))
+        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
+        write_run_config(Path(config.state_dir) / "run.msgpack", config)
+        yield Bench(config, stack)
+
+
+def rows(config: RunConfig, daemon: str) -> list[Row]:
+    return [row for path in segments(config.journal_dir(daemon)) for row in read_segment(path)]
+
+
+def orders(config: RunConfig) -> int:
+    """Orders that the router has heard of."""
+    read = JournalReader(config.journal_dir("router"), "orders").read(0)
+    return sum(type(StreamDecoder("orders").body(row.body)) is OrderChanged for row in read)
+
+
+def commands_read(config: RunConfig) -> int:
+    """Rows of risk that the router has taken in."""
+    return len({row.source_seq for row in rows(config, "router") if row.kind == INPUT and row.source == "risk"})
+
+
+def said(bench: Bench, code: str) -> bool:
+    return code in bench.log.read_text()
+
+
+def damage(path: Path, statement: str) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute(statement)
+
+
+def newest(config: RunConfig, daemon: str) -> Path:
+    return segments(config.journal_dir(daemon))[-1]
+
+
+def resume(bench: Bench) -> None:
+    """What the gateway writes when a person says so."""
+    gateway = Journal(bench.config.journal_dir("gateway"), "gateway", DAY)
+    state = TradingState(level=TradingLevel.NORMAL, generation=1, reason="looked", at_ns=1)
+    gateway.append([Entry(OUTPUT, "control", encode_body(state))], 1, 1)
+    gateway.close()
+
+
+def test_row_of_an_upstream_that_cannot_be_read_stops_its_reading_until_a_person_resumes(bench: Bench) -> None:
+    bench.start("router")
+    bench.command_a_resting_entry()
+    eventually(lambda: orders(bench.config) == 1, 15)
+    bench.risk.append([Entry(OUTPUT, "commands", b"\xc1not a message")], 1, 1)
+    bench.command_a_resting_entry("e2")
+    eventually(lambda: said(bench, "UPSTREAM_UNREADABLE"), 15)
+    assert commands_read(bench.config) == 1
+    path = newest(bench.config, "risk")
+    good = rows(bench.config, "risk")[0].body
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE rows SET body = ? WHERE stream_seq = 2", (good,))
+    resume(bench)
+    eventually(lambda: orders(bench.config) == 2, 15)
+    assert commands_read(bench.config) == 3
+
+
+def test_row_of_its_own_that_was_changed_stops_the_start_and_is_named(bench: Bench) -> None:
+    router = bench.start("router")
+    bench.command_a_resting_entry()
+    eventually(lambda: orders(bench.config) == 1, 15)
+    router.kill()
+    router.wait()
+    path = newest(bench.config, "router")
+    damage(path, "UPDATE rows SET market_ns = 1, body = x'00' WHERE seq = 2")
+    again = bench.start("router")
+    assert again.wait(15) == 78
+    assert f"{path.name}: row 2 " in bench.log.read_text()
+
+
+def test_tail_of_its_own_that_was_lost_begins_an_epoch_above_what_was_seen(bench: Bench) -> None:
+    router = bench.start("router")
+    bench.command_a_resting_entry()
+    eventually(lambda: orders(bench.config) == 1, 15)
+    written = JournalReader(bench.config.journal_dir("router"), "orders").read(0)[-1]
+    seen = Entry(INPUT, "orders", written.body, "router", written.epoch, written.stream_seq + 3, b"12345678")
+    bench.risk.append([seen], 1, 1)
+    router.kill()
+    router.wait()
+    bench.start("router")
+    eventually(lambda: said(bench, "JOURNAL_TAIL_LOST"), 15)
+    bench.command_a_resting_entry("e2")
+    eventually(lambda: orders(bench.config) == 2, 15)
+    fresh = [row for row in rows(bench.config, "router") if row.epoch == 2 and row.kind == OUTPUT]
+    (row,) = (row for row in fresh if row.stream == "orders")
+    assert row.stream_seq > written.stream_seq + 3
+
+
+def test_rows_that_an_upstream_lost_are_noticed_by_their_reader(bench: Bench) -> None:
+    router = bench.start("router")
+    for name in ("e1", "e2", "e3"):
+        bench.command_a_resting_entry(name)
+    eventually(lambda: commands_read(bench.config) == 3, 15)
+    router.kill()
+    router.wait()
+    damage(newest(bench.config, "risk"), "DELETE FROM rows WHERE stream_seq = 3")
+    bench.start("router")
+    eventually(lambda: said(bench, "UPSTREAM_LOST_ROWS"), 15)
+    assert "agrees only up to 2" in bench.log.read_text()
