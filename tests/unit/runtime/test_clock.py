@@ -1,0 +1,77 @@
+"""Market and machine time: segments, jumps, resume after a stop, and what a damaged clock file is answered with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mytrading.runtime.clock import SECOND, MarketClock, Segment, anchor_dir, machine_now
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "clock.json"
+
+
+def test_clock_without_segments_is_the_wall_clock() -> None:
+    before = time.time_ns()
+    assert before <= MarketClock().now() <= time.time_ns()
+
+
+def test_segment_runs_from_its_start_at_its_speed() -> None:
+    clock = MarketClock((Segment(1_000 * SECOND, 50 * SECOND, 60.0),))
+    assert clock.at(1_001 * SECOND) == 110 * SECOND
+    assert clock.machine_span(120 * SECOND) == 2.0
+
+
+def test_market_stands_until_a_segment_that_begins_later() -> None:
+    clock = MarketClock((Segment(1_000 * SECOND, 50 * SECOND, 60.0),))
+    assert clock.at(0) == clock.at(999 * SECOND) == 50 * SECOND
+
+
+def test_jump_is_seen_by_other_readers_once_they_refresh(path: Path) -> None:
+    driver = MarketClock((Segment(machine_now(), 0, 1.0),), path)
+    driver.mark_seen()
+    reader = MarketClock.load(path)
+    assert reader.refresh() is False
+    driver.append_segment(1_000 * SECOND, 60.0)
+    assert reader.now() < 1_000 * SECOND
+    assert reader.refresh() is True
+    assert (reader.segments, reader.speed) == (driver.segments, 60.0)
+    assert reader.now() >= 1_000 * SECOND
+
+
+def test_start_resumes_at_the_time_the_market_was_last_seen(path: Path) -> None:
+    began = machine_now() - 10 * SECOND
+    clock = MarketClock((Segment(began, 500 * SECOND, 2.0),), path)
+    assert clock.resume_point() is None
+    clock.mark_seen()
+    seen = MarketClock.load(path).resume_point()
+    assert seen is not None
+    assert 520 * SECOND <= seen <= clock.now()
+
+
+def test_damaged_clock_file_is_refused_with_what_to_do(path: Path) -> None:
+    path.write_bytes(b'{"segments": 3}')
+    with pytest.raises(ValueError, match=r"clock\.json: expected a market clock, found: .*`--fresh` makes a new one"):
+        MarketClock.load(path)
+
+
+def test_machine_time_is_one_for_all_processes_of_a_boot() -> None:
+    before = machine_now()
+    program = "from mytrading.runtime.clock import machine_now; print(machine_now())"
+    other = int(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+    assert before <= other <= machine_now()
+
+
+def test_folder_that_others_may_enter_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = anchor_dir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(PermissionError, match="expected a folder that only you can enter"):
+        anchor_dir()
