@@ -8,7 +8,10 @@ from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 
 
 class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of the broker's order book or one order update, in our words. None means the broker did not say."""
+    """One row of the broker's order book or one order update, in our words. None means the broker did not say.
+
+    `time_ns` is the broker's own time of the order or of its last change, 0 if it gave none that can be read.
+    """
 
     broker_order_id: str
     instrument: str
@@ -23,7 +26,7 @@ class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     trigger_price: float = 0.0
     status_text: str = ""
     message: str = ""
-    time_text: str = ""
+    time_ns: int = 0
     tag: str = ""
 
 

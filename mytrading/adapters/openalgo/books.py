@@ -1,8 +1,8 @@
 """The broker's books as messages: order book, trade book, position book, funds, and single order updates.
 
-Used by the reconciler. Brokers differ in numbers (text or not), names (`price_type`, `pricetype`), status words and in
-what they leave out. The one rule: a book that is missing or makes no sense is None, "unknown", never an empty book,
-because an empty book says flat.
+Used by the reconciler. Brokers differ in numbers (text or not), in names of fields and forms of time (`quirks`), in
+status words (`vocabulary`) and in what they leave out. The one rule: a book that is missing or makes no sense is None,
+"unknown", never an empty book, because an empty book says flat.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.quirks import time_ns, value
 from mytrading.adapters.openalgo.vocabulary import status_of, unheard_of
 from mytrading.core.symbology import instrument_id
 from mytrading.messages.enums import OrderType, Product, Side
@@ -134,22 +135,23 @@ def open_envelope(answer: Answer) -> _Envelope:
 def order_row(row: dict[str, Any]) -> BrokerOrder:
     """One order of a book, a status or an update."""
     quantity = _units(row, "quantity")
+    status = str(value(row, "order_status") or "")
     return BrokerOrder(
         broker_order_id=_order_id(row),
         instrument=_instrument(row),
         side=_word(row, "action", Side),
         quantity=quantity,
-        status=status_of(str(row.get("order_status") or "")),
+        status=status_of(status),
         product=_maybe_word(row, "product", Product),
         filled=_maybe_units(row, "filled_quantity"),
         average_price=_maybe_number(row, "average_price"),
-        order_type=_maybe_word(row, "pricetype", OrderType) or _maybe_word(row, "price_type", OrderType),
+        order_type=_maybe_word(row, "pricetype", OrderType),
         price=_number(row, "price", 0.0),
         trigger_price=_number(row, "trigger_price", 0.0),
-        status_text=str(row.get("order_status") or ""),
-        message=str(row.get("rejection_reason") or row.get("reason") or ""),
-        time_text=str(row.get("timestamp") or ""),
-        tag=str(row.get("strategy") or ""),
+        status_text=status,
+        message=str(value(row, "rejection_reason") or ""),
+        time_ns=time_ns(value(row, "timestamp")),
+        tag=str(value(row, "strategy") or ""),
     )
 
 
@@ -221,10 +223,10 @@ def _kind(status: int) -> str:
 
 
 def _order_id(row: dict[str, Any]) -> str:
-    value = row.get("orderid")
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise _BadRow(f"orderid is {value!r}")
-    return str(value).strip()
+    found = value(row, "orderid")
+    if isinstance(found, bool) or not isinstance(found, str | int) or not str(found).strip():
+        raise _BadRow(f"orderid is {found!r}")
+    return str(found).strip()
 
 
 def _instrument(row: dict[str, Any]) -> str:
@@ -237,30 +239,30 @@ def _instrument(row: dict[str, Any]) -> str:
 def _word(row: dict[str, Any], name: str, kind: type[E]) -> E:
     found = _maybe_word(row, name, kind)
     if found is None:
-        raise _BadRow(f"{name} is {row.get(name)!r}")
+        raise _BadRow(f"{name} is {value(row, name)!r}")
     return found
 
 
 def _maybe_word(row: dict[str, Any], name: str, kind: type[E]) -> E | None:
     try:
-        return kind(str(row.get(name)).upper())
+        return kind(str(value(row, name)).upper())
     except ValueError:
         return None
 
 
 def _number(row: dict[str, Any], name: str, default: float | None = None) -> float:
     """A finite number, given as one or as text; `default` where it is absent or empty."""
-    value = row.get(name)
-    if default is not None and (value is None or value == ""):
+    found = value(row, name)
+    if found is None and default is not None:
         return default
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _BadRow(f"{name} is {value!r}")
+    if isinstance(found, bool) or not isinstance(found, str | int | float):
+        raise _BadRow(f"{name} is {found!r}")
     try:
-        number = float(value.replace(",", "") if isinstance(value, str) else value)
+        number = float(found.replace(",", "") if isinstance(found, str) else found)
     except (ValueError, OverflowError):
-        raise _BadRow(f"{name} is {value!r}") from None
+        raise _BadRow(f"{name} is {found!r}") from None
     if not math.isfinite(number):
-        raise _BadRow(f"{name} is {value!r}")
+        raise _BadRow(f"{name} is {found!r}")
     return number
 
 
@@ -274,7 +276,7 @@ def _maybe_number(row: dict[str, Any], name: str) -> float | None:
 def _units(row: dict[str, Any], name: str, *, signed: bool = False) -> int:
     number = _number(row, name)
     if not number.is_integer() or (number < 0 and not signed):
-        raise _BadRow(f"{name} is {row.get(name)!r}, not whole units")
+        raise _BadRow(f"{name} is {value(row, name)!r}, not whole units")
     return int(number)
 
 

@@ -252,3 +252,37 @@ def test_orders_unknown_status_word_stays_live_and_is_reported() -> None:
     book = parse_orders(Answer(200, json.dumps(body).encode(), 1, 2))
     assert book.rows is not None and not book.rows[0].status.ended
     assert len(book.problems) == 1 and "'Zonked'" in book.problems[0]
+
+
+HALF_PAST_TEN = 1_795_150_894_000_000_000
+"""2026-11-20 10:31:34 in India."""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "2026-11-20 10:31:34",
+        "2026-11-20T10:31:34",
+        "2026-11-20T05:01:34Z",
+        "2026-11-20T10:31:34+05:30",
+        "2026-11-20 10:31:34.250",
+        "20-Nov-2026 10:31:34",
+        "20-11-2026 10:31:34",
+        "20/11/2026 10:31:34",
+        "10:31:34 20-11-2026",
+        "20-Nov-2026 10:31:34 AM",
+        "20261120103134",
+        1_795_150_894,
+        "1795150894000",
+        1_795_150_894_000_000,
+    ],
+)
+def test_time_of_any_broker_is_read_as_indian_time(given: object) -> None:
+    (order,) = parse_orders(orders({**LIVE_ROW, "timestamp": given})).rows or ()
+    assert order.time_ns == HALF_PAST_TEN
+
+
+@pytest.mark.parametrize("given", [None, "", "10:31:33", "yesterday", True, 12, {"at": 1}, "2026-13-45 10:31:34"])
+def test_time_that_cannot_be_read_is_none_and_spoils_no_row(given: object) -> None:
+    (order,) = parse_orders(orders({**LIVE_ROW, "timestamp": given})).rows or ()
+    assert (order.broker_order_id, order.time_ns) == ("261120340214001", 0)

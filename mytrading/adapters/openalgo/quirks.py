@@ -1,0 +1,69 @@
+"""How brokers' rows differ from one another behind OpenAlgo: names of fields and forms of time, as tables.
+
+Used by `books`. Add a broker's habit here, never a branch there. The one rule: a broker's time is told to people and
+never decides anything: it has no zone, counts whole seconds, and at many brokers moves with every change of the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "pricetype": ("pricetype", "price_type"),  # the sandbox's order status
+    "rejection_reason": ("rejection_reason", "reason"),  # Samco, IIFL Capital; 5paisa
+}
+"""Where a field may stand in a row, the usual name first."""
+
+TIME_FORMS = (
+    "%Y-%m-%d %H:%M:%S",  # sandbox, Zerodha
+    "%Y-%m-%dT%H:%M:%S",
+    "%d-%b-%Y %H:%M:%S",  # Angel
+    "%d-%m-%Y %H:%M:%S",  # XTS brokers
+    "%d/%m/%Y %H:%M:%S",
+    "%H:%M:%S %d-%m-%Y",  # Firstock, Shoonya
+    "%d-%b-%Y %I:%M:%S %p",
+    "%Y%m%d%H%M%S",
+)
+"""Times without a zone are those of India."""
+
+_INDIA = timezone(timedelta(hours=5, minutes=30))
+_EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, 1_000_000_000))
+
+
+def values(row: Mapping[str, Any], name: str) -> Iterator[Any]:
+    """What a row has for a field, under any of its names, the usual one first."""
+    for key in NAMES.get(name, (name,)):
+        if key in row and row[key] is not None and row[key] != "":
+            yield row[key]
+
+
+def value(row: Mapping[str, Any], name: str) -> Any:
+    """The first of `values`, or None."""
+    return next(values(row, name), None)
+
+
+def time_ns(given: Any) -> int:
+    """A broker's time in ns UTC: a text in one of `TIME_FORMS`, or a count since 1970; 0 if it cannot be read."""
+    if isinstance(given, bool) or given is None:
+        return 0
+    text = str(given).strip()
+    with suppress(ValueError):
+        if counted := _since_1970(float(text)):
+            return counted
+    plain = text.split(".")[0].removesuffix("Z")
+    zone = UTC if text.endswith("Z") else _INDIA
+    for form in TIME_FORMS:
+        with suppress(ValueError, OverflowError):
+            return int(datetime.strptime(plain, form).replace(tzinfo=zone).timestamp()) * 1_000_000_000
+    with suppress(ValueError, OverflowError):
+        return int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000
+    return 0
+
+
+def _since_1970(count: float) -> int:
+    """Seconds, milliseconds, microseconds or nanoseconds, told apart by their size; other numbers are no time."""
+    unit = next((unit for least, unit in _EPOCHS if least <= count < least * 10), 0)
+    return int(count) * unit
