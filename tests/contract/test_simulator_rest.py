@@ -141,9 +141,7 @@ def test_delivery_sale_without_shares_leaves_a_rejected_row(simulator: RunningSi
 def test_errors_have_the_four_shapes_of_the_real_server(simulator: RunningSimulator) -> None:
     answers: list[Any] = []
     eventually(lambda: answers.append(simulator.raw("placeorder", b"{")) or answers[-1][0] != 429, 5)
-    assert answers[-1][1] == {
-        "message": "The browser (or proxy) sent a request that this server could not understand."
-    }
+    assert answers[-1][1] == {"message": "The browser (or proxy) sent a request that this server could not understand."}
     assert simulator.raw("ping", b"[]") == (500, {"message": "Internal Server Error"})
     assert simulator.raw("ping", b"{}", "text/plain")[0] == 500
     status, body = simulator.raw("quotes", b'{"apikey": "x"}')
