@@ -19,11 +19,13 @@ from mytrading.bench.figures import Figure
 def run_bench(names: list[str], as_json: bool) -> int:
     """Measure the named groups (all without a name) and print their figures; 1 if a name is unknown, else 0."""
     from mytrading.bench.bare import measure_hop
+    from mytrading.bench.client import measure_client
     from mytrading.bench.stack import measure_latency, measure_start
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
         "latency": measure_latency,
         "hop": measure_hop,
+        "client": measure_client,
         "start": measure_start,
     }
     unknown = [name for name in names if name not in groups]

@@ -103,6 +103,7 @@ async def state(call: Call) -> Reply:
         "tick": venue.index,
         "ticks": len(venue.market.times) if venue.market is not None else 0,
         "requests": dict(venue.requests),
+        "connections": venue.connections,
         "orders": by_status,
         "trades": len(desk.trades),
         "positions": {f"{p.instrument} {p.product}": p.quantity for p in desk.positions.values() if p.quantity},

@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import msgspec
 from aiohttp import web
@@ -101,6 +102,7 @@ class Dispatcher:
         self._venue = venue
         self._api_key = api_key
         self._calls: dict[tuple[str, str], deque[int]] = {}
+        self._connections: WeakSet[asyncio.Transport] = WeakSet()
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -112,6 +114,9 @@ class Dispatcher:
         """Answer one request."""
         received_ns = machine_now()
         path = request.path.rstrip("/")
+        if request.transport is not None and request.transport not in self._connections:
+            self._connections.add(request.transport)
+            self._venue.connections += 1
         try:
             reply = await self._reply(request, path, received_ns)
         except Refused as refused:

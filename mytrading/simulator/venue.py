@@ -39,6 +39,7 @@ class Venue:
         self.analyze = True
         self.paused = False
         self.requests: Counter[str] = Counter()
+        self.connections = 0
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}
         self.listing = InstrumentBook(())

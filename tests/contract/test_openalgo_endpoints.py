@@ -9,8 +9,8 @@ import pytest
 
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import account, market, orders
-from mytrading.adapters.openalgo.refusals import BrokerDisconnected, SymbolNotFound
-from tests.support import start_simulator
+from mytrading.adapters.openalgo.refusals import BrokerDisconnected, RateLimited, SymbolNotFound
+from tests.support import eventually, start_simulator
 
 
 def test_endpoints_give_types_over_one_connection(tmp_path: Path) -> None:
@@ -35,3 +35,24 @@ def test_endpoints_give_types_over_one_connection(tmp_path: Path) -> None:
         assert client.opened == 1
         with pytest.raises(BrokerDisconnected):
             account.ping(OpenAlgoClient(running.rest, "wrong", time.monotonic_ns))
+
+
+def ping(client: OpenAlgoClient) -> bool:
+    """False if the server counted too many calls in this second."""
+    try:
+        return account.ping(client).message == "pong"
+    except RateLimited:
+        return False
+
+
+def test_hundred_calls_come_over_one_connection_as_the_server_counts_them(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as running:
+        client = OpenAlgoClient(running.rest, running.api_key, time.monotonic_ns)
+        ping(client)
+        before = running.get("/sim/state")[1]["data"]["connections"]
+        for _ in range(100):
+            eventually(lambda: ping(client))
+        after = running.get("/sim/state")[1]["data"]
+        own = 1  # the reading of the count itself
+        assert after["connections"] - before == own
+        assert after["requests"]["ping 200"] == 101

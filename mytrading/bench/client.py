@@ -1,0 +1,160 @@
+"""One order call to the simulator and back: ours, the same request by a bare `http.client`, and the plain SDK's.
+
+The three take turns at the pace that the exchange's rate limit allows. The SDK has a process of its own, because
+importing it loads pandas. `python -m mytrading.bench.client URL KEY` is that process.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from mytrading.adapters.openalgo.client import OpenAlgoClient
+from mytrading.adapters.openalgo.orders import place_payload
+from mytrading.adapters.openalgo.venue import OpenAlgoVenue
+from mytrading.bench.figures import Figure, against_limit, percentile
+from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.orders import Order
+from mytrading.messages.runconfig import ServerMode
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.places import project_home
+
+CALLS = 60
+SDK_CALLS = 20
+PAUSE_S = 0.12
+"""Between two calls: the exchange takes ten a second."""
+AIM = 100.0
+"""How many times faster than the plain SDK a call is meant to be."""
+
+
+class _Exchange(NamedTuple):
+    rest: str
+    api_key: str
+
+
+def measure_client(progress: Callable[[str], None]) -> list[Figure]:
+    """p50 of our order call against the bare one, and how many times slower the plain SDK is."""
+    progress(f"{CALLS} order calls of ours and {CALLS} bare ones in turns, then {SDK_CALLS} of the plain SDK")
+    with _exchange() as exchange:
+        ours, bare = _in_turns(exchange)
+        plain = _plain_sdk(exchange)
+    mine, theirs = percentile(ours, 0.5), percentile(plain, 0.5)
+    times = theirs / mine
+    return [
+        against_limit("order_call_p50", mine, percentile(bare, 0.5), 1.5, len(ours)),
+        Figure(
+            name="sdk_order_call_p50", value=round(theirs, 3), unit="ms", goal=f"≥ {AIM:g}× ours", met=times >= AIM,
+            n=len(plain), limit=round(mine, 4), ratio=round(times, 1),
+        ),
+    ]  # fmt: skip
+
+
+def _in_turns(exchange: _Exchange) -> tuple[list[float], list[float]]:
+    venue = OpenAlgoVenue(OpenAlgoClient(exchange.rest, exchange.api_key, machine_now), ServerMode.ANALYZE)
+    bare = _Bare(exchange)
+    ours, limit = [], []
+    for number in range(CALLS + 2):
+        time.sleep(PAUSE_S)
+        ours.append(_place(venue, number))
+        time.sleep(PAUSE_S)
+        limit.append(bare.place(number))
+    venue.close()
+    return ours[2:], limit[2:]
+
+
+def _order(number: int) -> Order:
+    """A share far below the market, so that it rests."""
+    return Order(
+        client_order_id=f"bench-{number}", account="bench", instrument="NSE:SBIN", product=Product.MIS,
+        strategy="bench", run="1", cause="1", purpose=Purpose.ENTRY, side=Side.BUY, quantity=1,
+        order_type=OrderType.LIMIT,
+        state=OrderState.SUBMITTED, created_ns=0, updated_ns=0, price=900.0,
+    )  # fmt: skip
+
+
+def _place(venue: OpenAlgoVenue, number: int) -> float:
+    order = _order(number)
+    began = time.perf_counter_ns()
+    outcome = venue.place(order)
+    took = (time.perf_counter_ns() - began) / 1e6
+    if outcome.outcome is not Outcome.ACCEPTED:
+        raise RuntimeError(f"the exchange did not take order {number}: {outcome.message}")
+    return took
+
+
+class _Bare:
+    """The same body over a keep-alive connection, the answer read and nothing made of it."""
+
+    def __init__(self, exchange: _Exchange) -> None:
+        url = urlsplit(exchange.rest)
+        self._connection = http.client.HTTPConnection(url.hostname or "", url.port)
+        self._key = exchange.api_key
+
+    def place(self, number: int) -> float:
+        body = json.dumps({**place_payload(_order(number)), "apikey": self._key}).encode()
+        began = time.perf_counter_ns()
+        self._connection.request("POST", "/api/v1/placeorder", body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        answer.read()
+        took = (time.perf_counter_ns() - began) / 1e6
+        if answer.status != 200:
+            raise RuntimeError(f"the exchange answered a bare order with HTTP {answer.status}")
+        return took
+
+
+def _plain_sdk(exchange: _Exchange) -> list[float]:
+    command = [sys.executable, "-m", "mytrading.bench.client", exchange.rest, exchange.api_key]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return [float(line) for line in done.stdout.splitlines()[-SDK_CALLS:]]
+
+
+def _sdk_calls(rest: str, api_key: str) -> None:
+    """Milliseconds of each call, a line each."""
+    from openalgo import api  # type: ignore[import-untyped,unused-ignore]
+
+    client = api(api_key=api_key, host=rest)
+    for _ in range(SDK_CALLS):
+        time.sleep(PAUSE_S)
+        began = time.perf_counter_ns()
+        answer = client.placeorder(
+            strategy="bench", symbol="SBIN", action="BUY", exchange="NSE", price_type="LIMIT", product="MIS",
+            quantity=1, price=900.0,
+        )  # fmt: skip
+        took = (time.perf_counter_ns() - began) / 1e6
+        if answer.get("status") != "success":
+            raise RuntimeError(f"the SDK's order was answered with {answer}")
+        print(took, flush=True)
+
+
+@contextmanager
+def _exchange() -> Iterator[_Exchange]:
+    """The simulator as a process, its market standing at ten in the morning."""
+    with tempfile.TemporaryDirectory(prefix="mtb") as folder:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "mytrading.simulator", "--json", "--api-key", "bench-key",
+                "--start", "2026-11-20 10:00", "--state-dir", f"{folder}/state", "--clock", f"{folder}/clock.json",
+                "--config-dir", str(project_home() / "config"),
+            ],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=Path(folder),
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            said = json.loads(process.stdout.readline())
+            yield _Exchange(said["rest"], said["api_key"])
+        finally:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    _sdk_calls(sys.argv[1], sys.argv[2])
