@@ -5,9 +5,12 @@ Used by the dispatcher; rows have the shapes of OpenAlgo's sandbox. The one rule
 
 from __future__ import annotations
 
+from typing import Any
+
 from mytrading.core.matching import BookOrder, BookPosition, BookTrade
 from mytrading.core.symbology import instrument_id
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
+from mytrading.simulator.book_faults import told_rows
 from mytrading.simulator.call import Call
 from mytrading.simulator.frames import BROKER
 from mytrading.simulator.reply import Body, Reply, error, success, with_mode
@@ -38,18 +41,20 @@ async def openposition(call: Call) -> Reply:
 async def orderbook(call: Call) -> Reply:
     """All orders of the day, newest first."""
     venue = call.venue
-    if (spoilt := _spoilt_book(venue)) is not None:
-        empty = {"orders": [], "statistics": _statistics([])}
-        return spoilt if spoilt.status != 200 else success(data=empty, mode="analyze")
     orders = list(venue.exchange.desk.orders.values())
-    data = {"orders": [order_row(order) for order in reversed(orders)], "statistics": _statistics(orders)}
-    return with_mode(success(data=data), analyze=venue.analyze)
+    nothing = {"orders": [], "statistics": _statistics([])}
+    if (spoilt := _spoilt_book(venue, "orderbook", nothing)) is not None:
+        return spoilt
+    rows = told_rows(venue.faults, [(order, order_row(order)) for order in reversed(orders)])
+    if rows is None:
+        return error(500, "An unexpected error occurred")
+    return with_mode(success(data={"orders": rows, "statistics": _statistics(orders)}), analyze=venue.analyze)
 
 
 async def tradebook(call: Call) -> Reply:
     """All trades of the day, newest first."""
     venue = call.venue
-    if (spoilt := _spoilt_book(venue)) is not None:
+    if (spoilt := _spoilt_book(venue, "tradebook", [])) is not None:
         return spoilt
     rows = [trade_row(trade) for trade in reversed(venue.exchange.desk.trades)]
     return with_mode(success(data=rows), analyze=venue.analyze)
@@ -58,7 +63,7 @@ async def tradebook(call: Call) -> Reply:
 async def positionbook(call: Call) -> Reply:
     """All positions of the day, flat ones included."""
     venue = call.venue
-    if (spoilt := _spoilt_book(venue)) is not None:
+    if (spoilt := _spoilt_book(venue, "positionbook", [])) is not None:
         return spoilt
     rows = [position_row(venue, position) for position in venue.exchange.desk.positions.values()]
     realised = round(sum(row["today_realized_pnl"] for row in rows), 2)
@@ -109,6 +114,8 @@ async def holdings(call: Call) -> Reply:
 async def funds(call: Call) -> Reply:
     """Cash: free, blocked, and the profit made."""
     venue = call.venue
+    if (spoilt := _spoilt_book(venue, "funds", {})) is not None:
+        return spoilt
     desk = venue.exchange.desk
     account = desk.account
     unrealised = sum(
@@ -155,11 +162,11 @@ async def ping(_call: Call) -> Reply:
     return success(data={"broker": BROKER, "message": "pong"})
 
 
-def _spoilt_book(venue: Venue) -> Reply | None:
-    if venue.faults.take("book_500") is not None:
+def _spoilt_book(venue: Venue, route: str, nothing: Any) -> Reply | None:
+    if venue.faults.take("book_500", route=route) is not None:
         return error(500, "An unexpected error occurred")
-    if venue.faults.take("book_empty") is not None:
-        return with_mode(success(data=[]), analyze=venue.analyze)
+    if venue.faults.take("book_empty", route=route) is not None:
+        return with_mode(success(data=nothing), analyze=venue.analyze)
     return None
 
 

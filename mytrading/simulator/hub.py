@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import KeysView
 
 import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
@@ -99,7 +99,7 @@ class Hub:
         self.frames_sent = 0
 
     @property
-    def watched(self) -> Iterable[str]:
+    def watched(self) -> KeysView[str]:
         """The instruments somebody subscribed to."""
         return self._listeners.keys()
 

@@ -80,6 +80,8 @@ def build(options: Options) -> tuple[Venue, Driver]:
     if not clock.segments:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
     venue = Venue(clock, world, store, options.capital)
+    for setting in options.faults:
+        venue.faults.set(setting)
     return venue, Driver(venue, clock, jumps=ticks is None)
 
 

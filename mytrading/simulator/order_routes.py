@@ -28,31 +28,32 @@ async def placeorder(call: Call) -> Reply:
     faults = venue.faults
     if not fields["symbol"]:
         return with_mode(error(400, "Missing required field: symbol"), analyze=venue.analyze)
-    if (fault := faults.take("place_lost", "placeorder")) is not None:
-        await asyncio.sleep(fault.seconds if fault.seconds != 30.0 else 0.0)
+    if (fault := faults.take("place_lost")) is not None:
+        await asyncio.sleep(fault.number("seconds"))
         raise DropConnection
     if faults.take("semi_auto") is not None:
         return success(mode="semi_auto", message="Order queued for approval", pending_order_id=machine_now() // 1000)
     if (fault := faults.take("place_no_id")) is not None:
-        if fault.placed:
+        if fault.flag("placed"):
             _place(venue, fields, call.received_ns)
         return with_mode(success(orderid=None), analyze=venue.analyze)
-    rejected = faults.take("reject", "placeorder")
-    if rejected is not None and not rejected.late:
-        return with_mode(error(400, rejected.reason), analyze=venue.analyze)
-    reply = _place(venue, fields, call.received_ns, rejected.reason if rejected is not None else "")
+    rejected = faults.take("reject")
+    if rejected is not None and not rejected.flag("late"):
+        return with_mode(error(400, rejected.text("reason")), analyze=venue.analyze)
+    reply = _place(venue, fields, call.received_ns, rejected.text("reason") if rejected is not None else "")
     return await spoiled(venue, "placeorder", reply)
 
 
 async def spoiled(venue: Venue, route: str, reply: Reply) -> Reply:
     """The reply, or what a switched-on fault makes of it after the work was done."""
-    if (fault := venue.faults.take("place_timeout", route)) is not None:
-        await asyncio.sleep(0.0 if fault.drop else fault.seconds)
-        if fault.drop:
+    if (fault := venue.faults.take("place_timeout", route=route)) is not None:
+        drop = fault.flag("drop")
+        await asyncio.sleep(0.0 if drop else fault.number("seconds"))
+        if drop:
             raise DropConnection
-    if venue.faults.take("place_500_but_placed", route) is not None:
+    if venue.faults.take("place_500_but_placed", route=route) is not None:
         return error(500, "An unexpected error occurred in the API endpoint")
-    if venue.faults.take("place_201", route) is not None:
+    if venue.faults.take("place_201", route=route) is not None:
         return error(201, "Failed to place order")
     return reply
 

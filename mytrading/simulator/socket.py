@@ -150,8 +150,9 @@ class FeedServer:
         client.send(_echo(body, message))
         for instrument in fresh:
             quote = self._venue.quote(instrument)
-            if quote is not None and quote.open and self._venue.faults.get("ws_mute") is None:
-                self._hub.greet(client, quote, mode)
+            shown = self._venue.feed.shown(quote) if quote is not None and quote.open else None
+            if shown is not None:
+                self._hub.greet(client, shown, mode)
 
     def _unsubscribe(self, client: Client, message: Body) -> None:
         listed = isinstance(message.get("symbols"), list)

@@ -22,6 +22,9 @@ from mytrading.simulator.hub import Hub
 from mytrading.simulator.market.day import MarketDay, Quote
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.world import World
+from mytrading.simulator.order_updates import OrderUpdates
+from mytrading.simulator.quote_faults import QuoteFaults
+from mytrading.simulator.session import BrokerSession
 from mytrading.simulator.store import BookStore
 
 _RECEIVED_KEPT = 100_000
@@ -36,6 +39,9 @@ class Venue:
         self.history = History(world)
         self.hub = Hub()
         self.faults = Faults()
+        self.session = BrokerSession(self.faults, clock.now)
+        self.updates = OrderUpdates(self.hub, self.faults)
+        self.feed = QuoteFaults(self.faults)
         self.analyze = True
         self.paused = False
         self.requests: Counter[str] = Counter()
@@ -45,7 +51,7 @@ class Venue:
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
-        self.exchange = Exchange(world.calendar, world.facts, self.instrument, store.load(capital))
+        self.exchange = Exchange(world.calendar, world.facts, self.instrument, store.load(capital), self._part_of)
 
     @property
     def mode(self) -> str:
@@ -116,11 +122,9 @@ class Venue:
             self._tell(changes, tell_open=tell_open)
 
     def _tell(self, changes: Changes, *, tell_open: bool) -> None:
-        if self.faults.get("order_updates_off") is not None:
-            return
         for order in changes.orders:
             if tell_open or not order.live:
-                self.hub.publish_order(order_frame(order, self.mode))
+                self.updates.send(order_frame(order, self.mode))
 
     def tick(self, index: int, *, last: bool) -> None:
         """Make tick `index` the present one: match resting orders, send quotes (between ticks only the index's)."""
@@ -150,8 +154,17 @@ class Venue:
 
     def publish(self, quote: Quote) -> None:
         """Send a quote to its listeners."""
-        if self.faults.get("ws_mute") is None:
-            self.hub.publish(quote)
+        if quote.instrument.id not in self.hub.watched:
+            return
+        shown = self.feed.shown(quote)
+        if shown is not None:
+            self.hub.publish(shown)
+        self.drop_if_asked()
+
+    def drop_if_asked(self) -> None:
+        """Close all WebSocket connections if a fault wants it."""
+        if self.faults.take("ws_drop") is not None:
+            self.hub.drop_all()
 
     def _match(self, quote: Quote) -> None:
         mark = Mark(quote.ltp, quote.bid, quote.ask)
@@ -165,6 +178,15 @@ class Venue:
         if changes is not None:
             self._store.save(changes)
             self._tell(changes, tell_open=True)
+
+    def _part_of(self, order: BookOrder) -> int:
+        """The units a fill takes: all (0), unless a fault cuts it to a part in whole lots."""
+        listed = self.instrument(order.request.instrument)
+        lot = listed.lot_size if listed is not None else 1
+        if order.pending <= lot:
+            return 0
+        fault = self.faults.take("partial_fill", instrument=order.request.instrument)
+        return 0 if fault is None else max(int(order.pending * fault.number("fraction")) // lot, 1) * lot
 
     def _settlement(self, instrument: Instrument) -> float:
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
