@@ -9,15 +9,20 @@ from mytrading.core.matching import BookOrder
 from mytrading.messages.enums import BrokerStatus
 from mytrading.simulator.faults import Faults
 from mytrading.simulator.frames import Body
+from mytrading.simulator.rows import Rows
 
 Row = tuple[BookOrder, Body]
 
 
-def told_rows(faults: Faults, rows: list[Row], open_word: str = BrokerStatus.OPEN.value) -> list[Body] | None:
-    """The rows to answer, in the order given; None where the whole book fails. `open_word` is the broker's."""
+def told_rows(faults: Faults, rows: list[Row], words: Rows) -> list[Body] | None:
+    """The rows to answer, in the order given; None where the whole book fails. `words` are the broker's."""
     flap = faults.take("status_flap")
     if flap is not None and flap.acted % 2:
-        rows = [(order, _outdated(order, body, open_word)) for order, body in rows]
+        rows = [(order, _outdated(order, body, words.word(BrokerStatus.OPEN))) for order, body in rows]
+    odd = faults.take("status_word")
+    if odd is not None:
+        word = odd.text("word") or words.passing()
+        rows = [(order, {**body, "order_status": word} if order.live else body) for order, body in rows]
     if faults.take("status_leak") is not None:
         return _leaked(rows)
     return [body for _, body in rows]

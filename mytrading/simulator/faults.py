@@ -102,6 +102,13 @@ _ALL = (
         count=FOR_GOOD,
     ),
     Fault(
+        "status_word",
+        Target.BOOKS,
+        "the order book shows open orders as `word`, or in the broker's word for a state on its way",
+        {"word": ""},
+        FOR_GOOD,
+    ),
+    Fault(
         "status_leak",
         Target.BOOKS,
         "the order book shows each open order in the state of the row above it; with none above, it answers 500",
@@ -111,7 +118,8 @@ _ALL = (
     _call("session_lost", "answers 403 as after the broker session ended", route=""),
     _call(
         "token_rollover",
-        "answers 403 from `at` (HH:MM Indian time, each day; empty: at once) until `POST /sim/login`",
+        "from `at` (HH:MM Indian time, each day; empty: at once) until `POST /sim/login` answers 403, refuses to "
+        "subscribe, and sends no quotes over sockets that stay open",
         count=FOR_GOOD,
         at="",
     ),

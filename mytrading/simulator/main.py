@@ -27,6 +27,7 @@ from mytrading.simulator.driver import Driver
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import World
 from mytrading.simulator.options import BadOption, Options
+from mytrading.simulator.personality import personality
 from mytrading.simulator.rest import Dispatcher
 from mytrading.simulator.socket import FeedServer
 from mytrading.simulator.store import BookStore, Origin
@@ -79,7 +80,7 @@ def build(options: Options) -> tuple[Venue, Driver]:
     world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), ticks, options.underlying)
     if not clock.segments:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
-    venue = Venue(clock, world, store, options.capital)
+    venue = Venue(clock, world, store, options.capital, personality(options.personality, options.broker))
     for setting in options.faults:
         venue.faults.set(setting)
     return venue, Driver(venue, clock, jumps=ticks is None)

@@ -49,4 +49,6 @@ class Options:
     ready_file: Path | None = None
     json: bool = False
     faults: tuple[Setting, ...] = ()
+    personality: str = "paper"
+    broker: str = ""
     capital: float = field(default_factory=capital_from_environment)

@@ -10,9 +10,10 @@ import asyncio
 from mytrading.core.matching import OrderRequest, Refusal
 from mytrading.core.matching.funds import blocked_for
 from mytrading.core.symbology import instrument_id
-from mytrading.messages.enums import OrderType, Product, Side
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
+from mytrading.simulator.personality import Role
 from mytrading.simulator.reply import Reply, error, success, with_mode
 from mytrading.simulator.schema import Fields
 from mytrading.simulator.venue import Venue
@@ -103,18 +104,26 @@ async def modifyorder(call: Call) -> Reply:
 
 
 async def cancelorder(call: Call) -> Reply:
-    """Cancel an order."""
+    """Cancel an order. A live server answers every failure of it with 500."""
     venue, fields = call.venue, call.fields
     result = venue.cancel(fields["orderid"])
-    if isinstance(result, Refusal):
-        return _answer(venue, result.reason, "", status=404 if result.not_found else 400)
-    return await spoiled(venue, "cancelorder", _answer(venue, "", result.order_id, "Order cancelled successfully"))
+    if not isinstance(result, Refusal):
+        return await spoiled(venue, "cancelorder", _answer(venue, "", result.order_id, "Order cancelled successfully"))
+    status = 404 if result.not_found else 400
+    if venue.live:
+        return error(500, f"Failed to cancel order: Client error '{status}': {result.reason}")
+    return _answer(venue, result.reason, "", status=status)
 
 
 async def cancelallorder(call: Call) -> Reply:
-    """Cancel every live order of the account; the strategy named makes no difference, as on the real server."""
+    """Cancel every live order of the account; the strategy named makes no difference, as on the real server.
+
+    The analyzer misses stops, because it looks for another spelling of their status; so does the sandbox personality.
+    """
     venue = call.venue
-    live = [order.order_id for order in venue.exchange.desk.orders.values() if order.live]
+    misses = BrokerStatus.TRIGGER_PENDING if venue.personality.role is Role.SANDBOX else None
+    orders = venue.exchange.desk.orders.values()
+    live = [order.order_id for order in orders if order.live and order.status is not misses]
     cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), Refusal)]
     message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
     reply = success(canceled_orders=cancelled, failed_cancellations=[], message=message)

@@ -24,13 +24,15 @@ class BrokerSession:
         """Whether a call to this route is answered as without a session."""
         if self._faults.take("session_lost", route=route) is not None:
             return True
-        rollover = self._faults.get("token_rollover")
-        if rollover is None or not self._rolled_over(rollover.text("at")):
-            return False
-        return self._faults.take("token_rollover") is not None
+        return self.rolled_over and self._faults.take("token_rollover") is not None
 
-    def _rolled_over(self, at: str) -> bool:
-        """Whether the token's end has come since the last login."""
+    @property
+    def rolled_over(self) -> bool:
+        """Whether the token's end has come since the last login: then the feed is mute too."""
+        rollover = self._faults.get("token_rollover")
+        if rollover is None:
+            return False
+        at = rollover.text("at")
         if not at:
             return True
         now, moment = self._now(), time.fromisoformat(at)
