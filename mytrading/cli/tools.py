@@ -10,6 +10,7 @@ import typer
 from mytrading.cli.output import (
     ERROR,
     JSON_OPTION,
+    NOT_RUNNING,
     PROFILE_OPTION,
     USAGE,
     fail,
@@ -40,7 +41,10 @@ def _running_simulator() -> Server:
     from mytrading.orchestrator import TradingOrchestrator
     from mytrading.simulator.fault_command import Server
 
-    config = TradingOrchestrator.find().config
+    found = TradingOrchestrator.find()
+    config = found.config
+    if not found.is_running():
+        fail(NOT_RUNNING, f"the {config.profile} stack does not run; start it with `mytrading up --simulator`")
     if not config.simulator.embedded:
         fail(USAGE, "the stack trades at another server: expected its own simulator; name one with --url and --api-key")
     return Server(config.venue.rest_url, config.venue.api_key)

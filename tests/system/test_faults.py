@@ -20,7 +20,7 @@ from mytrading.simulator.faults import FAULTS
 from tests.fault_support import SBIN, Bench, start_bench
 from tests.support import ROOT, eventually
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 BOTH = pytest.mark.parametrize("bench", ["sandbox", "live"], indirect=True)
 SANDBOX = pytest.mark.parametrize("bench", ["sandbox"], indirect=True)
 LIVE = pytest.mark.parametrize("bench", ["live"], indirect=True)
