@@ -8,7 +8,7 @@ from __future__ import annotations
 from mytrading.core.symbology import instrument_id
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
-from mytrading.simulator.fault_settings import setting
+from mytrading.simulator.fault_settings import route_problem, setting
 from mytrading.simulator.faults import FAULTS
 from mytrading.simulator.market.day import Quote
 from mytrading.simulator.reply import Reply, error, success
@@ -62,6 +62,8 @@ async def fault(call: Call) -> Reply:
     wanted, errors = setting(given)
     if wanted is None:
         return error(400, errors)
+    if problem := route_problem(wanted, venue.routes):
+        return error(400, {"route": [problem]})
     venue.faults.set(wanted)
     venue.drop_if_asked()
     return success(data=venue.faults.names())

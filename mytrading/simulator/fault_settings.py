@@ -1,4 +1,4 @@
-"""Reads how faults are wanted: a request body, a TOML or JSON file, or `NAME:key=value,…` of the command line.
+"""Reads how faults are wanted: a request body, a file, or `NAME:probability|xCOUNT|key=value,…`.
 
 Used by `/sim/fault`, at the start of the simulator and by `mytrading simulator fault`. All forms name the same fields.
 The one rule: what a fault does not know is refused with what it does know, never ignored.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from mytrading.simulator.schema import ACCOUNT, Errors, Field, Schema
 
 HOW_TO = "see `mytrading simulator --list-faults`"
 _COMMON: Mapping[str, type] = {"count": int, "probability": float, "seed": int}
+_WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _TIMES = re.compile(r"x(\d+)")
 
 
@@ -32,7 +33,7 @@ def _as_it_is(value: object) -> object:
 _NAMES = ("kind", *_COMMON, *{name: None for fault in FAULTS.values() for name in fault.defaults})
 FAULT: Schema = {**ACCOUNT, **{name: Field(_as_it_is, name == "kind", None) for name in _NAMES}}
 """The fields of `POST /sim/fault`; which of them a fault has, and of what type, is checked in `setting`."""
-FAULT_NAME: Schema = {**ACCOUNT, "kind": Field(_as_it_is, False, "")}
+FAULT_NAME: Schema = {**ACCOUNT, "kind": Field(str, False, "")}
 """The fields of `DELETE /sim/fault`."""
 
 
@@ -61,9 +62,6 @@ def _typed(fault: Fault, body: Mapping[str, Any]) -> tuple[dict[str, Any], Error
         except msgspec.ValidationError:
             errors[name] = [f"Must be {_WORDS[kinds[name]]}."]
     return fields, errors
-
-
-_WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def _wrong(fault: Fault, fields: Mapping[str, Any]) -> Errors:
@@ -106,6 +104,12 @@ def _made(fault: Fault, fields: dict[str, Any]) -> Setting:
     count = fields.pop("count", fault.count if probability is None else FOR_GOOD)
     parameters = {**fault.defaults, **fields}
     return Setting(fault.name, count, parameters, 1.0 if probability is None else probability, seed)
+
+
+def route_problem(wanted: Setting, routes: Collection[str]) -> str:
+    """What is wrong with the route that a setting names, empty if the server has it. `routes` are the server's."""
+    route = wanted.parameters.get("route", "")
+    return f"Must be one of: {', '.join(routes)}." if route and route not in routes else ""
 
 
 def row_of(text: str) -> dict[str, Any]:

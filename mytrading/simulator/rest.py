@@ -88,6 +88,7 @@ _BENCH: dict[str, Route] = {
 ROUTES = {f"/api/v1/{name}": route for name, route in _API.items()} | {
     f"/sim/{name}": route for name, route in _BENCH.items()
 }
+API_ROUTES = tuple(_API)
 
 
 class Refused(Exception):

@@ -57,6 +57,7 @@ class Venue:
         self._analyzer_rows = AnalyzerRows()
         self._live_rows = LiveRows(personality.broker) if personality.broker is not None else None
         self.paused = False
+        self.routes: tuple[str, ...] = ()
         self.requests: Counter[str] = Counter()
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}

@@ -95,11 +95,20 @@ def test_command_switches_shows_and_refuses(simulator: RunningSimulator, capsys:
     run("--clear")
 
 
-def test_unusable_fault_ends_the_start(tmp_path: Path) -> None:
-    process = launch_simulator(tmp_path, fault="banana:x2")
+def test_route_that_the_server_lacks_is_refused(simulator: RunningSimulator) -> None:
+    status, body = simulator.call("/sim/fault", kind="rate_limited", route="banana")
+    assert status == 400
+    assert "positionbook" in body["message"]["route"][0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [("banana:x2", "--list-faults"), ("delay_ms:route=banana", "positionbook")]
+)
+def test_unusable_fault_ends_the_start(tmp_path: Path, fault: str, words: str) -> None:
+    process = launch_simulator(tmp_path, fault=fault)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert "--list-faults" in err
+    assert words in err
 
 
 def test_partial_fill_leaves_the_rest_for_the_next_tick(simulator: RunningSimulator) -> None:
