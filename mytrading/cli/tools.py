@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, failures, print_json, print_rows, stack
+from mytrading.cli.output import (
+    ERROR,
+    JSON_OPTION,
+    NOT_RUNNING,
+    PROFILE_OPTION,
+    USAGE,
+    fail,
+    failures,
+    print_json,
+    print_rows,
+    stack,
+)
+
+if TYPE_CHECKING:
+    from mytrading.simulator.fault_command import Server
 
 
 def simulator(context: typer.Context) -> None:
-    """Serve an OpenAlgo-compatible paper exchange; `mytrading simulator --help` lists its options."""
+    """Serve an OpenAlgo-compatible paper exchange; see `mytrading simulator --help`, and `simulator fault --help`."""
+    if context.args[:1] == ["fault"]:
+        from mytrading.simulator.fault_command import fault_main
+
+        with failures():
+            raise typer.Exit(fault_main(context.args[1:], _running_simulator))
     from mytrading.simulator.__main__ import main
 
     sys.argv = ["mytrading simulator", *context.args]
     raise typer.Exit(main())
+
+
+def _running_simulator() -> Server:
+    from mytrading.orchestrator import TradingOrchestrator
+    from mytrading.simulator.fault_command import Server
+
+    found = TradingOrchestrator.find()
+    config = found.config
+    if not found.is_running():
+        fail(NOT_RUNNING, f"the {config.profile} stack does not run; start it with `mytrading up --simulator`")
+    if not config.simulator.embedded:
+        fail(USAGE, "the stack trades at another server: expected its own simulator; name one with --url and --api-key")
+    return Server(config.venue.rest_url, config.venue.api_key)
 
 
 def perf(

@@ -7,6 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from mytrading.simulator.fault_settings import from_file, from_option
+from mytrading.simulator.faults import Setting, table
 from mytrading.simulator.main import run
 from mytrading.simulator.options import Options
 
@@ -27,9 +29,23 @@ def _parse() -> Options:
     parser.add_argument("--config-dir", type=Path, default=Path("config"))
     parser.add_argument("--ready-file", type=Path, help="written once both ports serve")
     parser.add_argument("--json", action="store_true", help="announce as one JSON object")
+    parser.add_argument("--personality", default="paper", help="paper, sandbox or live; see docs/simulator.md")
+    parser.add_argument("--broker", default="", help="whose status words and habits a live one has")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="faults to begin with, TOML or JSON")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME[:probability|xCOUNT|key=value,...]")
+    parser.add_argument("--list-faults", action="store_true", help="show what faults there are, and end")
     given = vars(parser.parse_args())
+    if given.pop("list_faults"):
+        sys.stdout.write(table() + "\n")
+        sys.exit(0)
+    given["faults"] = _faults(given.pop("faults"), given.pop("fault"))
     given["api_key"] = given["api_key"] or secrets.token_hex(16)
     return Options(**given)
+
+
+def _faults(path: Path | None, wanted: list[str]) -> tuple[Setting, ...]:
+    """The file's faults, then those of the options, which win."""
+    return (*(from_file(path) if path is not None else ()), *(from_option(text) for text in wanted))
 
 
 def main() -> int:

@@ -10,7 +10,8 @@ import asyncio
 from mytrading.core.symbology import instrument_id
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
-from mytrading.simulator.faults import COUNTED, SWITCHED, Fault
+from mytrading.simulator.fault_settings import route_problem, setting
+from mytrading.simulator.faults import FAULTS
 from mytrading.simulator.market.day import Quote
 from mytrading.simulator.reply import Reply, error, success
 
@@ -55,33 +56,53 @@ async def pause(call: Call) -> Reply:
 
 
 async def fault(call: Call) -> Reply:
-    """Switch a fault on for `count` requests (-1 for good), or off with 0; kind `clear` ends all."""
-    venue, fields = call.venue, call.fields
-    kind = fields["kind"]
-    if kind == "clear":
+    """Switch a fault on `count` times (-1 for good) or by chance, or off with 0; kind `clear` ends all."""
+    venue = call.venue
+    given = {name: value for name, value in call.fields.items() if name != "apikey" and value is not None}
+    if given["kind"] == "clear":
         venue.faults.clear()
         return success(data=venue.faults.names())
-    if kind not in COUNTED and kind not in SWITCHED:
-        known = ", ".join((*COUNTED, *SWITCHED, "clear"))
-        return error(400, {"kind": [f"Must be one of: {known}."]})
-    if kind == "ws_drop":
-        venue.hub.drop_all()
-        return success(data=venue.faults.names())
-    left = fields["count"] if kind in COUNTED else -1 if fields["count"] else 0
-    venue.faults.set(
-        kind,
-        Fault(
-            left,
-            fields["route"],
-            fields["seconds"],
-            fields["ms"],
-            fields["drop"],
-            fields["late"],
-            fields["placed"],
-            fields["reason"],
-        ),
-    )
+    wanted, errors = setting(given)
+    if wanted is None:
+        return error(400, errors)
+    if problem := route_problem(wanted, venue.routes):
+        return error(400, {"route": [problem]})
+    venue.faults.set(wanted)
+    venue.drop_if_asked()
     return success(data=venue.faults.names())
+
+
+async def faults(call: Call) -> Reply:
+    """The faults that are on, and those there are."""
+    known = [
+        {
+            "kind": fault.name,
+            "counts": fault.target.value,
+            "count": fault.count,
+            "parameters": dict(fault.defaults),
+            "does": fault.does,
+        }
+        for fault in FAULTS.values()
+    ]
+    return success(data={"on": call.venue.faults.rows(), "known": known})
+
+
+async def end_fault(call: Call) -> Reply:
+    """Switch one fault off, or without `kind` all of them."""
+    switched, kind = call.venue.faults, call.fields["kind"]
+    if kind and kind not in FAULTS:
+        return error(400, {"kind": [f"Must be one of: {', '.join(FAULTS)}."]})
+    if kind:
+        switched.end(kind)
+    else:
+        switched.clear()
+    return success(data=switched.names())
+
+
+async def login(call: Call) -> Reply:
+    """Begin a new broker session: ends `session_lost` and `token_rollover`."""
+    call.venue.session.login()
+    return success(data=call.venue.faults.names())
 
 
 async def orders(call: Call) -> Reply:

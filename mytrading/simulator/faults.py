@@ -1,80 +1,257 @@
-"""Fault switches: how a test makes the simulator misbehave the way real servers were seen to.
+"""The registry of faults: how the simulator can be made to misbehave the way real servers were seen to.
 
-Set over `POST /sim/fault`, asked by the REST and WebSocket sides. The one rule: a fault is off unless it was asked
-for, and a counted one ends by itself.
+`FAULTS` is the data (what there is, where it acts, its own parameters); `Faults` holds those switched on, asked by the
+REST and WebSocket sides. The one rule: a fault is off unless it was asked for, and a counted one ends by itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from types import MappingProxyType
 
-# Kinds that act on the next `count` matching requests, and kinds that hold until switched off.
-COUNTED = {
-    "place_timeout": "places the order, then holds the reply for `seconds` (30), or drops the connection if `drop`",
-    "place_lost": "does not place the order, and drops the connection after `seconds` (0)",
-    "place_500_but_placed": "places the order, answers 500",
-    "place_201": "places the order, answers 201 with an error",
-    "place_no_id": "answers success with orderid null; places it only if `placed`",
-    "reject": "refuses the order with `reason`; with `late` accepts it and rejects it in the book",
-    "semi_auto": "parks the order: success with pending_order_id and mode semi_auto",
-    "book_500": "answers 500 on order, trade and position book",
-    "book_empty": "answers success with empty data on order, trade and position book",
-    "session_lost": "answers 403 as after the broker session ended",
-}
-SWITCHED = {
-    "delay_ms": "waits `ms` before each REST reply",
-    "order_updates_off": "sends no order_update frames",
-    "ws_mute": "sends no market data",
-    "ws_drop": "closes all WebSocket connections at once",
-}
+Value = bool | int | float | str
+
+FOR_GOOD = -1
 
 
-@dataclass
+class Target(StrEnum):
+    """What a fault acts on; each is what its count counts."""
+
+    ORDERS = "order calls"
+    FILLS = "fills"
+    BOOKS = "book reads"
+    CALLS = "REST calls"
+    UPDATES = "order updates"
+    QUOTES = "quotes sent"
+
+
+ORDER_ROUTES = ("placeorder", "modifyorder", "cancelorder")
+BOOK_ROUTES = ("orderbook", "tradebook", "positionbook", "funds")
+# The routes a fault's `route` may name; where its target is not listed, any route will do.
+ROUTES_OF: Mapping[Target, tuple[str, ...]] = MappingProxyType({Target.ORDERS: ORDER_ROUTES, Target.BOOKS: BOOK_ROUTES})
+
+
+@dataclass(frozen=True)
 class Fault:
-    """One switch: how often it still acts, and its parameters."""
+    """One kind of fault: `defaults` are its parameters, `count` how often it acts unless told otherwise (-1: for good).
 
-    left: int
-    route: str = ""
-    seconds: float = 30.0
-    ms: float = 0.0
-    drop: bool = False
-    late: bool = False
-    placed: bool = False
-    reason: str = "Rejected by the risk desk"
+    The parameters `route`, `instrument` and `status` restrict where it acts; empty they restrict nothing.
+    """
+
+    name: str
+    target: Target
+    does: str
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+    count: int = 1
+
+
+def _order(name: str, does: str, **defaults: Value) -> Fault:
+    return Fault(name, Target.ORDERS, does, defaults)
+
+
+def _book(name: str, does: str, **defaults: Value) -> Fault:
+    return Fault(name, Target.BOOKS, does, defaults)
+
+
+def _call(name: str, does: str, count: int = 1, **defaults: Value) -> Fault:
+    return Fault(name, Target.CALLS, does, defaults, count)
+
+
+def _update(name: str, does: str, **defaults: Value) -> Fault:
+    return Fault(name, Target.UPDATES, does, {"status": "", **defaults}, FOR_GOOD)
+
+
+def _quote(name: str, does: str, count: int = FOR_GOOD, **defaults: Value) -> Fault:
+    return Fault(name, Target.QUOTES, does, defaults, count)
+
+
+_ALL = (
+    _order(
+        "place_timeout",
+        "does the work, then holds the reply `seconds`, or drops the connection with `drop`",
+        route="",
+        seconds=30.0,
+        drop=False,
+    ),
+    _order("place_lost", "drops the connection after `seconds` without placing", seconds=0.0),
+    _order("place_500_but_placed", "does the work, answers 500", route=""),
+    _order("place_201", "does the work, answers 201 with an error", route=""),
+    _order("place_no_id", "answers success with orderid null; places only with `placed`", placed=False),
+    _order(
+        "reject",
+        "refuses a new order with `reason`; with `late` accepts it, then rejects it in the book",
+        late=False,
+        reason="Rejected by the risk desk",
+    ),
+    _order("semi_auto", "parks a new order: success with pending_order_id and mode semi_auto"),
+    Fault(
+        "partial_fill",
+        Target.FILLS,
+        "fills `fraction` of what an order still asks for, in whole lots; the rest stays for the next tick",
+        {"instrument": "", "fraction": 0.5},
+    ),
+    _book("book_500", "answers 500", route=""),
+    _book("book_empty", "answers success with empty data", route=""),
+    Fault(
+        "status_flap",
+        Target.BOOKS,
+        "the order book shows ended orders as still open in every other read, beginning with the first",
+        count=FOR_GOOD,
+    ),
+    Fault(
+        "status_word",
+        Target.BOOKS,
+        "the order book shows open orders as `word`, or in the broker's word for a state on its way",
+        {"word": ""},
+        FOR_GOOD,
+    ),
+    Fault(
+        "status_leak",
+        Target.BOOKS,
+        "the order book shows each open order in the state of the row above it; with none above, it answers 500",
+        count=FOR_GOOD,
+    ),
+    _call("rate_limited", "answers 429, whatever the rate", route=""),
+    _call("session_lost", "answers 403 as after the broker session ended", route=""),
+    _call(
+        "token_rollover",
+        "from `at` (HH:MM Indian time, each day; empty: at once) until `POST /sim/login` answers 403, refuses to "
+        "subscribe, and sends no quotes over sockets that stay open",
+        count=FOR_GOOD,
+        at="",
+    ),
+    _call("delay_ms", "waits `ms` before the reply", count=FOR_GOOD, route="", ms=100.0),
+    _update("order_updates_off", "does not send the update"),
+    _update("update_duplicated", "sends the update `times` more", times=1),
+    _update("update_delayed", "sends the update `seconds` late", seconds=1.0),
+    _update(
+        "update_reordered",
+        "sends the update after the one that follows it, or after `seconds` if none does",
+        seconds=1.0,
+    ),
+    _quote("ws_mute", "does not send the quote", instrument=""),
+    _quote(
+        "ws_stall",
+        "goes on sending the first quote it met; its time stands still too, unless `restamp`",
+        instrument="",
+        restamp=False,
+    ),
+    _quote("price_wrong", "multiplies last price, bid and ask by `factor`", 1, instrument="", factor=10.0),
+    _quote("price_zero", "sends last price, bid and ask as 0", 1, instrument=""),
+    _quote("ws_drop", "closes all WebSocket connections: at once, then with each next quote", 1),
+)
+FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A fault as somebody wants it: `count` actions (0: off, -1: for good), each come true with `probability`."""
+
+    name: str
+    count: int
+    parameters: Mapping[str, Value]
+    probability: float = 1.0
+    seed: int = 1
+
+
+class Switch:
+    """A fault that is on: how often it still acts, and its parameters."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.left = setting.count
+        self.acted = 0
+        self._setting = setting
+        self._parameters = {**FAULTS[setting.name].defaults, **setting.parameters}
+        self._probability = setting.probability
+        self._random = Random(setting.seed)
+
+    def row(self) -> dict[str, Value]:
+        """How it was set and what it did, as one flat object."""
+        asked = self._setting
+        chance: dict[str, Value] = {"probability": asked.probability, "seed": asked.seed}
+        return {"kind": asked.name, "left": self.left, "acted": self.acted, **chance, **self._parameters}
+
+    def flag(self, name: str) -> bool:
+        """A yes-or-no parameter."""
+        return bool(self._parameters[name])
+
+    def number(self, name: str) -> float:
+        """A parameter that is a number."""
+        return float(self._parameters[name])
+
+    def text(self, name: str) -> str:
+        """A parameter that is a text."""
+        return str(self._parameters[name])
+
+    def concerns(self, where: Mapping[str, str]) -> bool:
+        """Whether no parameter restricts the fault to some other place."""
+        return all(self._parameters.get(name) in (None, "", value) for name, value in where.items())
+
+    def comes_true(self) -> bool:
+        """Whether chance lets it act this time; the same seed gives the same answers."""
+        return self._probability >= 1.0 or self._random.random() < self._probability
 
 
 class Faults:
-    """The switches that are on."""
+    """The faults that are on."""
 
     def __init__(self) -> None:
-        self._on: dict[str, Fault] = {}
+        self._on: dict[str, Switch] = {}
 
-    def set(self, kind: str, fault: Fault) -> None:
-        """Switch a fault on for `fault.left` requests, or off with 0; -1 keeps it on."""
-        if fault.left == 0:
-            self._on.pop(kind, None)
+    def set(self, setting: Setting) -> None:
+        """Switch a fault on, or off with count 0; a second setting replaces the first."""
+        if setting.count == 0:
+            self.end(setting.name)
         else:
-            self._on[kind] = fault
+            self._on[setting.name] = Switch(setting)
+
+    def end(self, name: str) -> None:
+        """Switch a fault off."""
+        self._on.pop(name, None)
 
     def clear(self) -> None:
         """Switch everything off."""
         self._on.clear()
 
-    def get(self, kind: str) -> Fault | None:
-        """A switch that is on, left as it is."""
-        return self._on.get(kind)
+    def get(self, name: str) -> Switch | None:
+        """A fault that is on, left as it is."""
+        return self._on.get(name)
 
-    def take(self, kind: str, route: str = "") -> Fault | None:
-        """A switch that is on for this route, used up by one."""
-        fault = self._on.get(kind)
-        if fault is None or (fault.route and fault.route != route):
+    def take(self, name: str, **where: str) -> Switch | None:
+        """A fault that acts now at this route, instrument or status; its count goes down by one."""
+        switch = self._on.get(name)
+        if switch is None or not switch.concerns(where) or not switch.comes_true():
             return None
-        if fault.left > 0:
-            fault.left -= 1
-            if fault.left == 0:
-                del self._on[kind]
-        return fault
+        switch.acted += 1
+        if switch.left > 0:
+            switch.left -= 1
+            if switch.left == 0:
+                del self._on[name]
+        return switch
+
+    def rows(self) -> list[dict[str, Value]]:
+        """The faults that are on, with their settings."""
+        return [switch.row() for switch in self._on.values()]
 
     def names(self) -> dict[str, int]:
-        """The switches that are on, with how often they still act."""
-        return {kind: fault.left for kind, fault in self._on.items()}
+        """The faults that are on, with how often they still act."""
+        return {name: switch.left for name, switch in self._on.items()}
+
+
+def table() -> str:
+    """The registry as the table of docs/simulator.md."""
+    lines = ["| fault | counts | default count | parameters | what it does |", "|---|---|---|---|---|"]
+    for fault in FAULTS.values():
+        count = "for good" if fault.count == FOR_GOOD else str(fault.count)
+        parameters = ", ".join(f"`{name}={_shown(value)}`" for name, value in fault.defaults.items())
+        lines.append(f"| `{fault.name}` | {fault.target.value} | {count} | {parameters} | {fault.does} |")
+    return "\n".join(lines)
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -11,6 +11,7 @@ from typing import Any
 from mytrading.core.matching import BookOrder
 from mytrading.messages.enums import BrokerStatus, OrderType
 from mytrading.messages.instruments import InstrumentKind
+from mytrading.simulator.brokers import Broker
 from mytrading.simulator.market.day import Quote
 
 BROKER = "simulator"
@@ -22,7 +23,7 @@ _PAYLOAD_MODES = {LTP: "ltp", QUOTE: "quote", DEPTH: "full"}
 Body = dict[str, Any]
 
 
-def market_frame(quote: Quote, mode: int) -> Body:
+def market_frame(quote: Quote, mode: int, broker: str = BROKER) -> Body:
     """One market data frame."""
     instrument = quote.instrument
     at = quote.at_ns // 1_000_000
@@ -42,7 +43,7 @@ def market_frame(quote: Quote, mode: int) -> Body:
         "exchange": instrument.exchange,
         "mode": mode,
         "data": data,
-        "broker": BROKER,
+        "broker": broker,
     }
 
 
@@ -133,6 +134,18 @@ def order_frame(order: BookOrder, mode: str) -> Body:
         "pending_quantity": 0,
         "average_price": order.average_price,
         "rejection_reason": order.reason if order.status is BrokerStatus.REJECTED else "",
+    }
+
+
+def live_order_frame(order: BookOrder, broker: Broker) -> Body:
+    """One order update of a live server: the broker's word in lower case, what is pending, no price for MARKET."""
+    request = order.request
+    return {
+        **order_frame(order, "live"),
+        "broker": broker.name,
+        "price": 0.0 if request.order_type is OrderType.MARKET else request.price,
+        "order_status": broker.word(order.status, partly=order.filled > 0).lower(),
+        "pending_quantity": order.pending if order.live else 0,
     }
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import KeysView
 
 import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from mytrading.simulator.frames import market_frame
+from mytrading.simulator.frames import BROKER, market_frame
 from mytrading.simulator.market.day import Quote
 
 _encode = msgspec.json.Encoder().encode
@@ -93,13 +93,14 @@ class Client:
 class Hub:
     """All connections, by what they listen to."""
 
-    def __init__(self) -> None:
+    def __init__(self, broker: str = BROKER) -> None:
+        self._broker = broker
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
         self.frames_sent = 0
 
     @property
-    def watched(self) -> Iterable[str]:
+    def watched(self) -> KeysView[str]:
         """The instruments somebody subscribed to."""
         return self._listeners.keys()
 
@@ -136,14 +137,14 @@ class Hub:
         """Queue a quote for everybody who listens to its instrument."""
         instrument = quote.instrument.id
         for mode, clients in self._listeners.get(instrument, {}).items():
-            frame = _encode(market_frame(quote, mode))
+            frame = _encode(market_frame(quote, mode, self._broker))
             self.frames_sent += len(clients)
             for client in clients:
                 client.put((instrument, mode), frame)
 
     def greet(self, client: Client, quote: Quote, mode: int) -> None:
         """Queue the present quote for a client that has just subscribed."""
-        client.put((quote.instrument.id, mode), _encode(market_frame(quote, mode)))
+        client.put((quote.instrument.id, mode), _encode(market_frame(quote, mode, self._broker)))
 
     def publish_order(self, body: object) -> None:
         """Queue an order update for everybody who asked for them."""

@@ -24,10 +24,12 @@ from mytrading.core.calendar import IST, Calendar, day_of, to_ns
 from mytrading.core.contracts import ContractFacts
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.driver import Driver
+from mytrading.simulator.fault_settings import route_problem
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import World
 from mytrading.simulator.options import BadOption, Options
-from mytrading.simulator.rest import Dispatcher
+from mytrading.simulator.personality import personality
+from mytrading.simulator.rest import API_ROUTES, Dispatcher
 from mytrading.simulator.socket import FeedServer
 from mytrading.simulator.store import BookStore, Origin
 from mytrading.simulator.venue import Venue
@@ -79,7 +81,12 @@ def build(options: Options) -> tuple[Venue, Driver]:
     world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), ticks, options.underlying)
     if not clock.segments:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
-    venue = Venue(clock, world, store, options.capital)
+    venue = Venue(clock, world, store, options.capital, personality(options.personality, options.broker))
+    venue.routes = API_ROUTES
+    for setting in options.faults:
+        if problem := route_problem(setting, venue.routes):
+            raise BadOption(f"fault {setting.name}: route: {problem} Found: {setting.parameters['route']!r}")
+        venue.faults.set(setting)
     return venue, Driver(venue, clock, jumps=ticks is None)
 
 

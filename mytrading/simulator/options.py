@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mytrading.simulator.faults import Setting
+
 CAPITAL = 10_000_000.0
 CAPITAL_VARIABLE = "PAPER_TRADING_INITIAL_CAPITAL"
 
@@ -46,4 +48,7 @@ class Options:
     config_dir: Path = Path("config")
     ready_file: Path | None = None
     json: bool = False
+    faults: tuple[Setting, ...] = ()
+    personality: str = "paper"
+    broker: str = ""
     capital: float = field(default_factory=capital_from_environment)

@@ -10,9 +10,10 @@ import asyncio
 from mytrading.core.matching import OrderRequest, Refusal
 from mytrading.core.matching.funds import blocked_for
 from mytrading.core.symbology import instrument_id
-from mytrading.messages.enums import OrderType, Product, Side
+from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
+from mytrading.simulator.personality import Role
 from mytrading.simulator.reply import Reply, error, success, with_mode
 from mytrading.simulator.schema import Fields
 from mytrading.simulator.venue import Venue
@@ -28,31 +29,32 @@ async def placeorder(call: Call) -> Reply:
     faults = venue.faults
     if not fields["symbol"]:
         return with_mode(error(400, "Missing required field: symbol"), analyze=venue.analyze)
-    if (fault := faults.take("place_lost", "placeorder")) is not None:
-        await asyncio.sleep(fault.seconds if fault.seconds != 30.0 else 0.0)
+    if (fault := faults.take("place_lost")) is not None:
+        await asyncio.sleep(fault.number("seconds"))
         raise DropConnection
     if faults.take("semi_auto") is not None:
         return success(mode="semi_auto", message="Order queued for approval", pending_order_id=machine_now() // 1000)
     if (fault := faults.take("place_no_id")) is not None:
-        if fault.placed:
+        if fault.flag("placed"):
             _place(venue, fields, call.received_ns)
         return with_mode(success(orderid=None), analyze=venue.analyze)
-    rejected = faults.take("reject", "placeorder")
-    if rejected is not None and not rejected.late:
-        return with_mode(error(400, rejected.reason), analyze=venue.analyze)
-    reply = _place(venue, fields, call.received_ns, rejected.reason if rejected is not None else "")
+    rejected = faults.take("reject")
+    if rejected is not None and not rejected.flag("late"):
+        return with_mode(error(400, rejected.text("reason")), analyze=venue.analyze)
+    reply = _place(venue, fields, call.received_ns, rejected.text("reason") if rejected is not None else "")
     return await spoiled(venue, "placeorder", reply)
 
 
 async def spoiled(venue: Venue, route: str, reply: Reply) -> Reply:
     """The reply, or what a switched-on fault makes of it after the work was done."""
-    if (fault := venue.faults.take("place_timeout", route)) is not None:
-        await asyncio.sleep(0.0 if fault.drop else fault.seconds)
-        if fault.drop:
+    if (fault := venue.faults.take("place_timeout", route=route)) is not None:
+        drop = fault.flag("drop")
+        await asyncio.sleep(0.0 if drop else fault.number("seconds"))
+        if drop:
             raise DropConnection
-    if venue.faults.take("place_500_but_placed", route) is not None:
+    if venue.faults.take("place_500_but_placed", route=route) is not None:
         return error(500, "An unexpected error occurred in the API endpoint")
-    if venue.faults.take("place_201", route) is not None:
+    if venue.faults.take("place_201", route=route) is not None:
         return error(201, "Failed to place order")
     return reply
 
@@ -102,18 +104,26 @@ async def modifyorder(call: Call) -> Reply:
 
 
 async def cancelorder(call: Call) -> Reply:
-    """Cancel an order."""
+    """Cancel an order. A live server answers every failure of it with 500."""
     venue, fields = call.venue, call.fields
     result = venue.cancel(fields["orderid"])
-    if isinstance(result, Refusal):
-        return _answer(venue, result.reason, "", status=404 if result.not_found else 400)
-    return await spoiled(venue, "cancelorder", _answer(venue, "", result.order_id, "Order cancelled successfully"))
+    if not isinstance(result, Refusal):
+        return await spoiled(venue, "cancelorder", _answer(venue, "", result.order_id, "Order cancelled successfully"))
+    status = 404 if result.not_found else 400
+    if venue.live:
+        return error(500, f"Failed to cancel order: Client error '{status}': {result.reason}")
+    return _answer(venue, result.reason, "", status=status)
 
 
 async def cancelallorder(call: Call) -> Reply:
-    """Cancel every live order of the account; the strategy named makes no difference, as on the real server."""
+    """Cancel every live order of the account; the strategy named makes no difference, as on the real server.
+
+    The analyzer misses stops, because it looks for another spelling of their status; so does the sandbox personality.
+    """
     venue = call.venue
-    live = [order.order_id for order in venue.exchange.desk.orders.values() if order.live]
+    misses = BrokerStatus.TRIGGER_PENDING if venue.personality.role is Role.SANDBOX else None
+    orders = venue.exchange.desk.orders.values()
+    live = [order.order_id for order in orders if order.live and order.status is not misses]
     cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), Refusal)]
     message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
     reply = success(canceled_orders=cancelled, failed_cancellations=[], message=message)

@@ -19,6 +19,7 @@ from aiohttp import web
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator import bench_routes, book_routes, data_routes, order_routes, schema
 from mytrading.simulator.call import Call
+from mytrading.simulator.fault_settings import FAULT, FAULT_NAME
 from mytrading.simulator.order_routes import DropConnection
 from mytrading.simulator.reply import Reply, error, with_mode
 from mytrading.simulator.schema import Fields, Schema
@@ -78,13 +79,17 @@ _API: dict[str, Route] = {
 _BENCH: dict[str, Route] = {
     "market": Route(bench_routes.push, schema.PUSH, 0),
     "pause": Route(bench_routes.pause, schema.PAUSE, 0),
-    "fault": Route(bench_routes.fault, schema.FAULT, 0),
+    "fault": Route(bench_routes.fault, FAULT, 0),
+    "fault GET": Route(bench_routes.faults, schema.ACCOUNT, 0, method="GET"),
+    "fault DELETE": Route(bench_routes.end_fault, FAULT_NAME, 0, method="DELETE"),
+    "login": Route(bench_routes.login, schema.ACCOUNT, 0),
     "orders": Route(bench_routes.orders, schema.ACCOUNT, 0, method="GET"),
     "state": Route(bench_routes.state, schema.ACCOUNT, 0, method="GET"),
 }
 ROUTES = {f"/api/v1/{name}": route for name, route in _API.items()} | {
     f"/sim/{name}": route for name, route in _BENCH.items()
 }
+API_ROUTES = tuple(_API)
 
 
 class Refused(Exception):
@@ -113,19 +118,19 @@ class Dispatcher:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         received_ns = machine_now()
-        path = request.path.rstrip("/")
+        path = _path(request)
         if request.transport is not None and request.transport not in self._connections:
             self._connections.add(request.transport)
             self._venue.connections += 1
         try:
+            self._limit_by_fault(path)
             reply = await self._reply(request, path, received_ns)
         except Refused as refused:
             reply = refused.reply
         except DropConnection:
             reply = Reply(0, {})
-        self._venue.requests[f"{path.rpartition('/v1/')[2]} {reply.status or 'dropped'}"] += 1
-        if (delay := self._venue.faults.get("delay_ms")) is not None and not path.startswith("/sim/"):
-            await asyncio.sleep(delay.ms / 1000.0)
+        self._venue.requests[f"{_name(path)} {reply.status or 'dropped'}"] += 1
+        await self._delay(path)
         if not reply.status:
             if request.transport is not None:
                 request.transport.abort()
@@ -146,7 +151,17 @@ class Dispatcher:
         return await route.handler(Call(self._venue, fields, received_ns))
 
     def _session_lost(self, path: str) -> bool:
-        return path.startswith("/api/") and self._venue.faults.take("session_lost") is not None
+        return path.startswith("/api/") and self._venue.session.refuses(_name(path))
+
+    def _limit_by_fault(self, path: str) -> None:
+        if path.startswith("/api/") and self._venue.faults.take("rate_limited", route=_name(path)) is not None:
+            raise Refused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))
+
+    async def _delay(self, path: str) -> None:
+        if path.startswith("/sim/"):
+            return
+        if (delay := self._venue.faults.take("delay_ms", route=_name(path))) is not None:
+            await asyncio.sleep(delay.number("ms") / 1000.0)
 
     def _limit(self, route: Route, path: str, remote: str, now: int) -> None:
         """A moving window of a second per route and address; refused calls do not count."""
@@ -185,3 +200,14 @@ def _parse(raw: bytes) -> Any:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError:
         return json.loads(raw)
+
+
+def _path(request: web.Request) -> str:
+    """The path, with the method behind it where the same path serves several."""
+    path = request.path.rstrip("/")
+    other = f"{path} {request.method}"
+    return other if other in ROUTES else path
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/v1/")[2]

@@ -205,18 +205,6 @@ PUSH: Schema = {
     "release": Field(_boolean, False, False),
 }
 PAUSE: Schema = {"apikey": _KEY, "paused": Field(_boolean)}
-FAULT: Schema = {
-    "apikey": _KEY,
-    "kind": _TEXT,
-    "count": Field(_integer, False, 1),
-    "route": Field(_text, False, ""),
-    "seconds": Field(_number, False, 30.0),
-    "ms": Field(_number, False, 0.0),
-    "drop": Field(_boolean, False, False),
-    "late": Field(_boolean, False, False),
-    "placed": Field(_boolean, False, False),
-    "reason": Field(_text, False, "Rejected by the risk desk"),
-}
 
 
 def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from mytrading.core.symbology import instrument_id
-from mytrading.simulator.frames import BROKER, DEPTH, LTP, MODE_NAMES, QUOTE, USER
+from mytrading.simulator.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER
 from mytrading.simulator.hub import Client
 from mytrading.simulator.venue import Venue
 
@@ -91,7 +91,9 @@ class FeedServer:
             elif verb == "ping":
                 _pong(client, message)
             elif verb == "get_supported_brokers":
-                client.send({"type": "supported_brokers", "status": "success", "brokers": [BROKER], "count": 1})
+                client.send(
+                    {"type": "supported_brokers", "status": "success", "brokers": [self._venue.broker], "count": 1}
+                )
             elif not client.authenticated:
                 raise Refused("NOT_AUTHENTICATED", "You must authenticate first")
             elif not isinstance(verb, str) or verb not in self._verbs:
@@ -113,7 +115,7 @@ class FeedServer:
                 "type": "auth",
                 "status": "success",
                 "message": "Authentication successful",
-                "broker": BROKER,
+                "broker": self._venue.broker,
                 "user_id": USER,
                 "supported_features": {"ltp": True, "quote": True, "depth": True},
             }
@@ -124,6 +126,8 @@ class FeedServer:
         if not entries:
             raise Refused("INVALID_PARAMETERS", "At least one symbol must be specified")
         mode = _mode(message.get("mode", QUOTE))
+        if self._venue.session.rolled_over:
+            raise Refused("BROKER_ERROR", f"No active broker session for {self._venue.broker}; log in again")
         depth = message.get("depth", 5)
         rows, fresh = [], []
         for entry in entries:
@@ -138,20 +142,21 @@ class FeedServer:
                 self._hub.subscribe(client, instrument.id, mode)
                 fresh.append(instrument)
                 row.update(status="success", mode=MODE_NAMES[mode], depth=depth)
-            rows.append({**row, "broker": BROKER})
+            rows.append({**row, "broker": self._venue.broker})
         failed = any(row["status"] == "error" for row in rows)
         body = {
             "type": "subscribe",
             "status": "partial" if failed else "success",
             "subscriptions": rows,
             "message": "Subscription processing complete",
-            "broker": BROKER,
+            "broker": self._venue.broker,
         }
         client.send(_echo(body, message))
         for instrument in fresh:
             quote = self._venue.quote(instrument)
-            if quote is not None and quote.open and self._venue.faults.get("ws_mute") is None:
-                self._hub.greet(client, quote, mode)
+            shown = self._venue.feed.shown(quote) if quote is not None and quote.open else None
+            if shown is not None:
+                self._hub.greet(client, shown, mode)
 
     def _unsubscribe(self, client: Client, message: Body) -> None:
         listed = isinstance(message.get("symbols"), list)
@@ -164,7 +169,7 @@ class FeedServer:
             mode = _mode(entry.get("mode", QUOTE) if listed else message.get("mode", QUOTE))
             self._hub.unsubscribe(client, instrument_id(exchange, symbol), mode)
             done.append((symbol, exchange))
-        client.send(_unsubscribed(message, done))
+        client.send(_unsubscribed(message, done, self._venue.broker))
 
     def _unsubscribe_all(self, client: Client, message: Body) -> None:
         done = []
@@ -173,7 +178,7 @@ class FeedServer:
             for mode in list(modes):
                 self._hub.unsubscribe(client, instrument, mode)
                 done.append((symbol, exchange))
-        client.send(_unsubscribed(message, done))
+        client.send(_unsubscribed(message, done, self._venue.broker))
 
     def _subscribe_orders(self, client: Client, message: Body) -> None:
         client.wants_orders = True
@@ -190,7 +195,7 @@ class FeedServer:
             {
                 "type": "broker_info",
                 "status": "success",
-                "broker": BROKER,
+                "broker": self._venue.broker,
                 "adapter_status": "connected",
                 "user_id": USER,
             }
@@ -234,9 +239,9 @@ def _echo(body: Body, message: Body) -> Body:
     return {**body, "request_id": message["request_id"]} if "request_id" in message else body
 
 
-def _unsubscribed(message: Body, done: list[tuple[str, str]]) -> Body:
+def _unsubscribed(message: Body, done: list[tuple[str, str]], broker: str) -> Body:
     rows = [
-        {"symbol": symbol, "exchange": exchange, "status": "success", "broker": BROKER} for symbol, exchange in done
+        {"symbol": symbol, "exchange": exchange, "status": "success", "broker": broker} for symbol, exchange in done
     ]
     body = {
         "type": "unsubscribe",
@@ -244,7 +249,7 @@ def _unsubscribed(message: Body, done: list[tuple[str, str]]) -> Body:
         "message": "Unsubscription processing complete",
         "successful": rows,
         "failed": [],
-        "broker": BROKER,
+        "broker": broker,
     }
     return _echo(body, message)
 

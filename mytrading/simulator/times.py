@@ -7,6 +7,6 @@ from datetime import datetime
 from mytrading.core.calendar import IST
 
 
-def stamp(ns: int) -> str:
-    """`YYYY-MM-DD HH:MM:SS` in Indian time."""
-    return datetime.fromtimestamp(ns // 1_000_000_000, IST).strftime("%Y-%m-%d %H:%M:%S")
+def stamp(ns: int, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """A moment in Indian time by a strftime pattern."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, IST).strftime(pattern)

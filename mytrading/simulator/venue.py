@@ -17,11 +17,17 @@ from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.faults import Faults
-from mytrading.simulator.frames import order_frame
+from mytrading.simulator.frames import BROKER, live_order_frame, order_frame
 from mytrading.simulator.hub import Hub
+from mytrading.simulator.live_rows import LiveRows
 from mytrading.simulator.market.day import MarketDay, Quote
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.world import World
+from mytrading.simulator.order_updates import OrderUpdates
+from mytrading.simulator.personality import Personality, protected
+from mytrading.simulator.quote_faults import QuoteFaults
+from mytrading.simulator.rows import AnalyzerRows, Rows
+from mytrading.simulator.session import BrokerSession
 from mytrading.simulator.store import BookStore
 
 _RECEIVED_KEPT = 100_000
@@ -30,14 +36,28 @@ _RECEIVED_KEPT = 100_000
 class Venue:
     """Market, matching, books and listeners of one account."""
 
-    def __init__(self, clock: MarketClock, world: World, store: BookStore, capital: float) -> None:
+    def __init__(
+        self,
+        clock: MarketClock,
+        world: World,
+        store: BookStore,
+        capital: float,
+        personality: Personality = Personality(),  # noqa: B008
+    ) -> None:
         self.clock = clock
         self.world = world
         self.history = History(world)
-        self.hub = Hub()
+        self.personality = personality
+        self.hub = Hub(self.broker)
         self.faults = Faults()
-        self.analyze = True
+        self.session = BrokerSession(self.faults, clock.now)
+        self.updates = OrderUpdates(self.hub, self.faults)
+        self.feed = QuoteFaults(self.faults)
+        self.analyze = personality.broker is None
+        self._analyzer_rows = AnalyzerRows()
+        self._live_rows = LiveRows(personality.broker) if personality.broker is not None else None
         self.paused = False
+        self.routes: tuple[str, ...] = ()
         self.requests: Counter[str] = Counter()
         self.connections = 0
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
@@ -46,12 +66,29 @@ class Venue:
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
-        self.exchange = Exchange(world.calendar, world.facts, self.instrument, store.load(capital))
+        self.exchange = Exchange(
+            world.calendar, world.facts, self.instrument, store.load(capital), self._part_of, personality.rules
+        )
 
     @property
     def mode(self) -> str:
         """What replies call the mode."""
         return "analyze" if self.analyze else "live"
+
+    @property
+    def broker(self) -> str:
+        """The broker's name, as replies have it."""
+        return self.personality.broker.name if self.personality.broker is not None else BROKER
+
+    @property
+    def rows(self) -> Rows:
+        """The shapes of the books: a live server's only in live mode."""
+        return self._analyzer_rows if self.analyze or self._live_rows is None else self._live_rows
+
+    @property
+    def live(self) -> bool:
+        """Whether it answers as a live server does."""
+        return self.rows is self._live_rows
 
     def open_day(self, day: date) -> None:
         """List a day's instruments, those still held included, and make its market the present one."""
@@ -90,8 +127,14 @@ class Venue:
         return Mark(quote.ltp, quote.bid, quote.ask) if quote is not None else None
 
     def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | Refusal:
-        """Place an order; with `late_rejection` it is accepted, then rejected in the book."""
-        mark = self.mark(request.instrument)
+        """Place an order; with `late_rejection` it is accepted, then rejected in the book.
+
+        A live broker that protects market orders makes limits of them.
+        """
+        mark, listed = self.mark(request.instrument), self.instrument(request.instrument)
+        broker = self.personality.broker
+        if self.live and broker is not None and broker.protects and mark is not None and listed is not None:
+            request = protected(request, listed, mark)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
         self.commit(changes)
         return result
@@ -117,11 +160,13 @@ class Venue:
             self._tell(changes, tell_open=tell_open)
 
     def _tell(self, changes: Changes, *, tell_open: bool) -> None:
-        if self.faults.get("order_updates_off") is not None:
-            return
         for order in changes.orders:
             if tell_open or not order.live:
-                self.hub.publish_order(order_frame(order, self.mode))
+                self.updates.send(self._order_frame(order))
+
+    def _order_frame(self, order: BookOrder) -> dict[str, Any]:
+        broker = self.personality.broker
+        return live_order_frame(order, broker) if self.live and broker is not None else order_frame(order, self.mode)
 
     def tick(self, index: int, *, last: bool) -> None:
         """Make tick `index` the present one: match resting orders, send quotes (between ticks only the index's)."""
@@ -150,9 +195,18 @@ class Venue:
         self._match(quote)
 
     def publish(self, quote: Quote) -> None:
-        """Send a quote to its listeners."""
-        if self.faults.get("ws_mute") is None:
-            self.hub.publish(quote)
+        """Send a quote to its listeners, as faults of the feed would have it."""
+        if quote.instrument.id not in self.hub.watched or self.session.rolled_over:
+            return
+        shown = self.feed.shown(quote)
+        if shown is not None:
+            self.hub.publish(shown)
+        self.drop_if_asked()
+
+    def drop_if_asked(self) -> None:
+        """Close all WebSocket connections if a fault wants it."""
+        if self.faults.take("ws_drop") is not None:
+            self.hub.drop_all()
 
     def _match(self, quote: Quote) -> None:
         mark = Mark(quote.ltp, quote.bid, quote.ask)
@@ -166,6 +220,15 @@ class Venue:
         if changes is not None:
             self._store.save(changes)
             self._tell(changes, tell_open=True)
+
+    def _part_of(self, order: BookOrder) -> int:
+        """The units a fill takes: all (0), unless a fault cuts it to a part in whole lots."""
+        listed = self.instrument(order.request.instrument)
+        lot = listed.lot_size if listed is not None else 1
+        if order.pending <= lot:
+            return 0
+        fault = self.faults.take("partial_fill", instrument=order.request.instrument)
+        return 0 if fault is None else max(int(order.pending * fault.number("fraction")) // lot, 1) * lot
 
     def _settlement(self, instrument: Instrument) -> float:
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))

@@ -2,92 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import zmq
 
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ModeSeen, OrderReport, ReadRequest
-from mytrading.messages.runconfig import RunConfig, VenueKind, write_run_config
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
+from mytrading.messages.runconfig import RunConfig, VenueKind
 from tests.feed_support import feed_config, runtime_folder
+from tests.reconciler_support import Running, reconciler
 from tests.support import RunningSimulator, eventually, start_simulator
-
-
-@dataclass
-class Running:
-    """A reconciler process, and the router's and risk's ends of its streams."""
-
-    process: subprocess.Popen[bytes]
-    reports: PullSocket
-    account: ZMQSubscriber
-    status: ZMQSubscriber
-    reads: PushSocket
-    orders: ZMQPublisher
-    log: Path
-    seen: list[Any] = field(default_factory=list)
-
-    def all(self, kind: type) -> list[Any]:
-        """Messages of a kind so far."""
-        for source in (self.reports, self.account, self.status):
-            while (frame := source.receive()) is not None:
-                self.seen.append(frame.message)
-        return [message for message in self.seen if isinstance(message, kind)]
-
-    def wait(self, kind: type, condition: Callable[[Any], Any], seconds: float = 10.0) -> Any:
-        """The first message of a kind that fits; on failure the log is shown."""
-        try:
-            return eventually(lambda: next((found for found in self.all(kind) if condition(found)), None), seconds)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log.read_text()[-3000:]}\n{self.seen[-5:]}") from None
-
-    def wait_newest(self, kind: type, condition: Callable[[Any], Any], seconds: float = 10.0) -> Any:
-        """The newest message of a kind once it fits."""
-        return eventually(lambda: (found := self.all(kind)) and condition(found[-1]) and found[-1], seconds)
-
-
-@contextmanager
-def reconciler(config: RunConfig) -> Iterator[Running]:
-    folder = Path(config.state_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_run_config(folder / "run.msgpack", config)
-    log = folder / "reconciler.log"
-    with ExitStack() as stack:
-        output = stack.enter_context(log.open("ab"))
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        stack.callback(context.destroy, linger=0)
-        where = config.runtime_dir
-        ends = (
-            PullSocket("reports", endpoint(where, "reports"), context),
-            ZMQSubscriber("account", [endpoint(where, "account", "reconciler")], context=context),
-            ZMQSubscriber("status", [endpoint(where, "status", "reconciler")], context=context),
-            PushSocket(endpoint(where, "reads"), context),
-            ZMQPublisher(endpoint(where, "orders", "router"), context=context),
-        )
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mytrading.daemons.reconciler"],
-            env={**os.environ, "MYTRADING_RUN": str(folder / "run.msgpack")},
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            yield Running(process, *ends, log)
-        finally:
-            process.terminate()
-            code = process.wait(6)
-        assert code == 0, log.read_text()[-3000:]
 
 
 @pytest.fixture

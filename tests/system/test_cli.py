@@ -56,6 +56,18 @@ def test_trace_of_a_signal_reaches_engine_risk_and_router(running: Stack) -> Non
     assert daemons >= {"engine", "risk", "router"}
 
 
+def test_faults_of_the_stacks_simulator_are_switched_and_shown(running: Stack) -> None:
+    (row,) = running.ask("simulator", "fault", "delay_ms:x5,ms=1,route=ping")
+    assert (row["kind"], row["left"], row["ms"]) == ("delay_ms", 5, 1.0)
+    assert running.ask("simulator", "fault", "--clear") == []
+
+
+def test_faults_of_no_stack_say_that_none_runs(tmp_path: Path) -> None:
+    done = Stack(tmp_path).run("simulator", "fault")
+    assert done.returncode == 3, done.stderr
+    assert "up --simulator" in done.stderr
+
+
 def test_journal_verify_while_running_finds_nothing(running: Stack) -> None:
     assert running.ask("journal", "verify")["ok"] is True
 

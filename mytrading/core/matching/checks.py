@@ -15,20 +15,26 @@ _NEEDS_TRIGGER = (OrderType.SL, OrderType.SL_M)
 _TICK_TOLERANCE = 1e-6
 
 
-def order_problem(request: OrderRequest, instrument: Instrument) -> str:
-    """The first thing wrong with an order on its own, or an empty string."""
+def order_problem(request: OrderRequest, instrument: Instrument, strict: bool = True) -> str:
+    """The first thing wrong with an order on its own, or an empty string.
+
+    `strict` is what exchanges insist on and OpenAlgo's analyzer does not: ticks, freeze quantity, nothing on indices.
+    """
     return (
-        _product_problem(request, instrument)
-        or _quantity_problem(request.quantity, instrument)
-        or price_problem(request, instrument)
+        (_index_problem(instrument) if strict else "")
+        or _product_problem(request, instrument)
+        or _quantity_problem(request.quantity, instrument, strict)
+        or price_problem(request, instrument, strict)
     )
 
 
+def _index_problem(instrument: Instrument) -> str:
+    if instrument.kind is not InstrumentKind.INDEX:
+        return ""
+    return f"{instrument.symbol} on {instrument.exchange} is an index and cannot be traded; use its future or options"
+
+
 def _product_problem(request: OrderRequest, instrument: Instrument) -> str:
-    if instrument.kind is InstrumentKind.INDEX:
-        return (
-            f"{instrument.symbol} on {instrument.exchange} is an index and cannot be traded; use its future or options"
-        )
     if instrument.kind.is_derivative and request.product is Product.CNC:
         return (
             f"CNC product not allowed for {instrument.exchange} derivatives segment. "
@@ -42,12 +48,12 @@ def _product_problem(request: OrderRequest, instrument: Instrument) -> str:
     return ""
 
 
-def _quantity_problem(quantity: int, instrument: Instrument) -> str:
+def _quantity_problem(quantity: int, instrument: Instrument, strict: bool) -> str:
     if quantity <= 0:
         return "Quantity must be a positive number."
     if instrument.lot_size > 1 and quantity % instrument.lot_size:
         return f"Quantity must be in multiples of lot size {instrument.lot_size}"
-    if 1 < instrument.freeze_qty < quantity:
+    if strict and 1 < instrument.freeze_qty < quantity:
         return (
             f"Quantity {quantity} is above the freeze quantity {instrument.freeze_qty} of {instrument.symbol}; "
             f"send slices of at most {instrument.freeze_qty // instrument.lot_size * instrument.lot_size}"
@@ -55,13 +61,15 @@ def _quantity_problem(quantity: int, instrument: Instrument) -> str:
     return ""
 
 
-def price_problem(request: OrderRequest, instrument: Instrument) -> str:
+def price_problem(request: OrderRequest, instrument: Instrument, strict: bool = True) -> str:
     """What is wrong with an order's price or trigger, or an empty string."""
     kind = request.order_type
     if kind in _NEEDS_TRIGGER and request.trigger_price <= 0:
         return f"{kind} orders require trigger_price"
     if kind in _NEEDS_PRICE and request.price <= 0:
         return f"{kind} orders require price"
+    if not strict:
+        return ""
     checked = []
     if kind in _NEEDS_PRICE:
         checked.append(("price", request.price))

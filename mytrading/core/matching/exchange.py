@@ -9,7 +9,7 @@ caller stores before telling anybody.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, time
 
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.matching.checks import order_problem, price_problem
 from mytrading.core.matching.desk import Desk
+from mytrading.core.matching.fill_rules import EXCHANGE, FillRules, triggered
 from mytrading.core.matching.funds import blocked_for, shortage
 from mytrading.core.matching.model import BookOrder, Books, Changes, Mark, OrderRequest, Refusal
 from mytrading.core.matching.positions import opening_part
@@ -26,18 +27,33 @@ from mytrading.messages.instruments import Instrument
 MarkOf = Callable[[str], Mark | None]
 InstrumentOf = Callable[[str], Instrument | None]
 SettlementOf = Callable[[Instrument], float]
+PartOf = Callable[[BookOrder], int]
 
 SQUARE_OFF_OWNER = "AUTO_SQUARE_OFF"
+_MIS_FROM = time(9)
 _STOPS = (OrderType.SL, OrderType.SL_M)
 
 
 class Exchange:
-    """Matching, books and the venue's own clockwork. `on_mark` without live orders costs one look-up."""
+    """Matching, books and the venue's own clockwork. `on_mark` without live orders costs one look-up.
 
-    def __init__(self, calendar: Calendar, facts: ContractFacts, instrument_of: InstrumentOf, books: Books) -> None:
+    `part_of` gives the units of an order that a fill takes now, 0 for all of them.
+    """
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        facts: ContractFacts,
+        instrument_of: InstrumentOf,
+        books: Books,
+        part_of: PartOf = lambda _order: 0,
+        rules: FillRules = EXCHANGE,
+    ) -> None:
         self._calendar = calendar
         self._facts = facts
         self._instrument_of = instrument_of
+        self._part_of = part_of
+        self._rules = rules
         self.desk = Desk(books, instrument_of, facts.margin)
 
     def instruments_at_work(self) -> Iterable[str]:
@@ -68,7 +84,7 @@ class Exchange:
         order = desk.open_order(request, status, now, mark.ltp, required)
         if late_rejection:
             order = desk.end_order(order, BrokerStatus.REJECTED, now, late_rejection)
-        elif self._calendar.is_open(_exchange_of(request.instrument), now):
+        elif self._works(request.instrument, now):
             order = self._work(order, mark, now, fresh=True)
         return order, desk.take_changes()
 
@@ -87,15 +103,18 @@ class Exchange:
         if instrument is None or mark is None:
             return Refusal(f"{request.instrument} is no longer listed"), desk.take_changes()
         problem = _unfit_for_type(order.request.order_type, price, trigger_price)
-        problem = problem or order_problem(request, instrument) or price_problem(request, instrument)
+        strict = self._rules.strict
+        problem = problem or order_problem(request, instrument, strict) or price_problem(request, instrument, strict)
+        if not problem and quantity <= order.filled:
+            problem = f"quantity must be above the {order.filled} that are filled, found {quantity}; cancel the rest"
         if problem:
             return Refusal(problem), desk.take_changes()
-        required = self._required(request, request.side.sign * request.quantity, mark)
+        required = self._required(request, request.side.sign * (quantity - order.filled), mark)
         if problem := shortage(required, desk.available() + order.blocked):
             return Refusal(problem), desk.take_changes()
         order = desk.keep(replace(order, request=request, blocked=required, updated_ns=now))
-        if self._calendar.is_open(instrument.exchange, now):
-            order = self._work(order, mark, now, fresh=True)
+        if self._works(instrument.id, now):
+            order = self._work(order, mark, now, fresh=self._rules.strict)
         return order, desk.take_changes()
 
     def cancel(self, order_id: str, now: int) -> tuple[BookOrder | Refusal, Changes]:
@@ -111,7 +130,7 @@ class Exchange:
     def on_mark(self, instrument: str, mark: Mark, now: int) -> Changes | None:
         """Work the live orders of an instrument at a new mark, oldest first; None if it has none."""
         resting = self.desk.resting.get(instrument)
-        if not resting or not self._calendar.is_open(_exchange_of(instrument), now):
+        if not resting or not self._works(instrument, now):
             return None
         for order_id in list(resting):
             order = self.desk.orders[order_id]
@@ -143,7 +162,7 @@ class Exchange:
         if instrument is None:
             exchange, _, symbol = request.instrument.partition(":")
             return f"Symbol {symbol} not found on {exchange}"
-        if problem := order_problem(request, instrument):
+        if problem := order_problem(request, instrument, self._rules.strict):
             return problem
         if mark is None or mark.ltp <= 0:
             return (
@@ -155,13 +174,15 @@ class Exchange:
     def _session_problem(self, request: OrderRequest, exchange: str, now: int) -> str:
         day = self._calendar.trading_day(now)
         session = self._calendar.session(exchange, day)
-        if session is None:
+        if session is None and self._rules.strict:
             return f"{exchange} does not trade on {day}: send the order on a trading day"
-        if request.product is Product.MIS and self._square_off_due(day, now):
+        if request.product is Product.MIS and (self._square_off_due(day, now) or self._too_early(day, now)):
             at = self._facts.square_off.get(exchange)
             return (
                 f"MIS orders cannot be placed after square-off time ({at:%H:%M} IST). Trading resumes at 09:00 AM IST."
             )
+        if session is None or not self._rules.strict:
+            return ""
         if now >= session.close_ns:
             return f"{exchange} is closed: orders are taken until the close; send it in the next session"
         if now < session.open_ns and request.order_type is OrderType.MARKET:
@@ -200,16 +221,20 @@ class Exchange:
         """Let an order act on a mark: trigger it, and fill it if its price is there."""
         request = order.request
         if order.status is BrokerStatus.TRIGGER_PENDING:
-            if not _triggered(request, mark.ltp):
+            if not triggered(request, mark.ltp):
                 return order
             order = self.desk.keep(replace(order, status=BrokerStatus.OPEN, triggered=True, updated_ns=now))
             fresh = True
-        price = mark.opposite(request.side)
-        if request.order_type in (OrderType.LIMIT, OrderType.SL):
-            if not (price <= request.price if request.side is Side.BUY else price >= request.price):
-                return order
-            price = price if fresh else request.price
-        return self.desk.fill_order(order, price, now)
+        price = self._rules.price(request, mark, fresh)
+        return order if price is None else self.desk.fill_order(order, price, now, self._part_of(order))
+
+    def _works(self, instrument: str, now: int) -> bool:
+        """Whether orders of an instrument can fill now."""
+        return not self._rules.strict or self._calendar.is_open(_exchange_of(instrument), now)
+
+    def _too_early(self, day: date, now: int) -> bool:
+        """Whether it is before the hour from which the analyzer takes intraday orders."""
+        return not self._rules.strict and now < to_ns(day, _MIS_FROM)
 
     def _square_off_due(self, day: date, now: int) -> bool:
         at = self._facts.square_off.get("NFO")
@@ -241,12 +266,6 @@ class Exchange:
 
 def _exchange_of(instrument: str) -> str:
     return instrument.partition(":")[0]
-
-
-def _triggered(request: OrderRequest, ltp: float) -> bool:
-    if request.side is Side.BUY:
-        return ltp >= request.trigger_price
-    return ltp <= request.trigger_price
 
 
 def _modified(request: OrderRequest, quantity: int, price: float, trigger_price: float) -> OrderRequest:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import ContractFacts, make_derivative, make_spot
 from mytrading.core.matching import Account, BookOrder, Books, Exchange, Mark, OrderRequest, Refusal
+from mytrading.core.matching.fill_rules import ANALYZER
 from mytrading.core.matching.positions import fill, opening_part
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -37,9 +38,9 @@ LISTED: dict[str, Instrument] = {
 MARK = Mark(1000.0, 999.95, 1000.05)
 
 
-def opened(now: int = NOON, capital: float = CAPITAL) -> Exchange:
+def opened(now: int = NOON, capital: float = CAPITAL, **rules: Any) -> Exchange:
     """An exchange whose day has begun."""
-    exchange = Exchange(CALENDAR, FACTS, LISTED.get, Books(account=Account(capital=capital)))
+    exchange = Exchange(CALENDAR, FACTS, LISTED.get, Books(account=Account(capital=capital)), **rules)
     exchange.advance(now, {}.get, lambda _: 0.0)
     return exchange
 
@@ -125,6 +126,74 @@ def test_refused_order_leaves_the_books_alone(changes: dict[str, Any], words: st
     before = exchange.desk.books()
     assert words in refused(exchange, **changes)
     assert exchange.desk.books() == before
+
+
+def test_analyzer_fills_a_limit_at_ltp_when_placed_and_at_its_own_price_later() -> None:
+    exchange = opened(rules=ANALYZER)
+    assert placed(exchange, order_type=OrderType.LIMIT, price=1000.0).average_price == 1000.0
+    resting = placed(exchange, order_type=OrderType.LIMIT, price=999.97)
+    assert resting.status is BrokerStatus.OPEN
+    modified, _ = exchange.modify(resting.order_id, 10, 1002.0, 0.0, MARK, NOON)
+    assert isinstance(modified, BookOrder)
+    assert modified.average_price == 1002.0
+    assert placed(exchange).average_price == 1000.05
+
+
+def test_analyzer_stop_limit_fills_only_while_trigger_and_limit_both_hold() -> None:
+    exchange = opened(rules=ANALYZER)
+    stop = placed(exchange, order_type=OrderType.SL, trigger_price=1005.0, price=1006.0)
+    seen = []
+    for ltp in (1004.0, 1008.0, 1004.5, 1005.5):
+        exchange.on_mark(SBIN, Mark(ltp, ltp - 0.05, ltp + 0.05), NOON + 1)
+        order = exchange.desk.orders[stop.order_id]
+        seen.append((order.status, order.average_price))
+    waits, rests, done = BrokerStatus.TRIGGER_PENDING, BrokerStatus.OPEN, BrokerStatus.COMPLETE
+    assert seen == [(waits, 0.0), (rests, 0.0), (rests, 0.0), (done, 1005.5)]
+
+
+def test_analyzer_stop_market_fills_at_ltp() -> None:
+    exchange = opened(rules=ANALYZER)
+    stop = placed(exchange, side=Side.SELL, order_type=OrderType.SL_M, trigger_price=995.0)
+    exchange.on_mark(SBIN, Mark(994.0, 993.5, 994.5), NOON + 1)
+    assert exchange.desk.orders[stop.order_id].average_price == 994.0
+
+
+def test_analyzer_checks_neither_tick_nor_freeze_nor_hours_but_intraday_ones() -> None:
+    night = to_ns(DAY, time(5, 10))
+    exchange = opened(night, rules=ANALYZER)
+    assert placed(exchange, order_type=OrderType.LIMIT, price=1000.013, product=Product.CNC, now=night).filled == 10
+    assert placed(exchange, instrument="NSE_INDEX:NIFTY", product=Product.CNC, now=night).filled == 10
+    assert "MIS orders cannot be placed" in refused(exchange, now=night)
+    huge = CALL.lot_size * (CALL.freeze_qty // CALL.lot_size + 1)
+    cheap = Mark(1.0, 0.95, 1.05)
+    assert placed(exchange, cheap, night, instrument=CALL.id, quantity=huge, product=Product.NRML).filled == huge
+
+
+def test_part_of_an_order_fills_and_the_rest_at_the_next_mark() -> None:
+    exchange = opened(part_of=lambda order: 4 if order.filled == 0 else 0)
+    order = placed(exchange)
+    assert (order.status, order.filled, order.pending) == (BrokerStatus.OPEN, 4, 6)
+    assert exchange.desk.position(SBIN, Product.MIS).quantity == 4
+    exchange.on_mark(SBIN, Mark(1010.0, 1009.95, 1010.05), NOON + 1)
+    order = exchange.desk.orders[order.order_id]
+    assert (order.status, order.filled, order.blocked) == (BrokerStatus.COMPLETE, 10, 0.0)
+    assert order.average_price == pytest.approx((4 * 1000.05 + 6 * 1010.05) / 10)
+    assert [trade.quantity for trade in exchange.desk.trades] == [4, 6]
+
+
+def test_rest_of_a_partly_filled_order_can_be_cancelled_and_holds_its_share_of_cash() -> None:
+    exchange = opened(part_of=lambda order: 4)
+    order = placed(exchange)
+    whole = opened()
+    resting = placed(whole, order_type=OrderType.LIMIT, price=900.0)
+    assert 0 < order.blocked < resting.blocked
+    refusal, _ = exchange.modify(order.order_id, 4, 0.0, 0.0, MARK, NOON)
+    assert isinstance(refusal, Refusal)
+    assert "above the 4 that are filled" in refusal.reason
+    ended, _ = exchange.cancel(order.order_id, NOON)
+    assert isinstance(ended, BookOrder)
+    assert (ended.status, ended.filled, ended.blocked) == (BrokerStatus.CANCELLED, 4, 0.0)
+    assert exchange.desk.position(SBIN, Product.MIS).quantity == 4
 
 
 def test_order_outside_the_session_is_refused() -> None:

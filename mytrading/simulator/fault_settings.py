@@ -1,0 +1,163 @@
+"""Reads how faults are wanted: a request body, a file, or `NAME:probability|xCOUNT|key=value,…`.
+
+Used by `/sim/fault`, at the start of the simulator and by `mytrading simulator fault`. All forms name the same fields.
+The one rule: what a fault does not know is refused with what it does know, never ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mytrading.simulator.faults import FAULTS, FOR_GOOD, ROUTES_OF, Fault, Setting, Value
+from mytrading.simulator.options import BadOption
+from mytrading.simulator.schema import ACCOUNT, Errors, Field, Schema
+
+HOW_TO = "see `mytrading simulator --list-faults`"
+_COMMON: Mapping[str, type] = {"count": int, "probability": float, "seed": int}
+_WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_TIMES = re.compile(r"x(\d+)")
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+_NAMES = ("kind", *_COMMON, *{name: None for fault in FAULTS.values() for name in fault.defaults})
+FAULT: Schema = {**ACCOUNT, **{name: Field(_as_it_is, name == "kind", None) for name in _NAMES}}
+"""The fields of `POST /sim/fault`; which of them a fault has, and of what type, is checked in `setting`."""
+FAULT_NAME: Schema = {**ACCOUNT, "kind": Field(str, False, "")}
+"""The fields of `DELETE /sim/fault`."""
+
+
+def setting(row: Mapping[str, Any]) -> tuple[Setting | None, Errors]:
+    """The setting a row with `kind` asks for; None and what is wrong by field if it cannot be."""
+    body = dict(row)
+    kind = body.pop("kind", None)
+    fault = FAULTS.get(kind) if isinstance(kind, str) else None
+    if fault is None:
+        return None, {"kind": [f"Must be one of: {', '.join((*FAULTS, 'clear'))}."]}
+    fields, errors = _typed(fault, body)
+    errors = errors or _wrong(fault, fields)
+    return (None, errors) if errors else (_made(fault, fields), {})
+
+
+def _typed(fault: Fault, body: Mapping[str, Any]) -> tuple[dict[str, Any], Errors]:
+    kinds = {**_COMMON, **{name: type(default) for name, default in fault.defaults.items()}}
+    fields: dict[str, Any] = {}
+    errors: Errors = {}
+    for name, value in body.items():
+        if name not in kinds:
+            errors[name] = [f"Unknown field. {fault.name} has: {', '.join(kinds)}."]
+            continue
+        try:
+            fields[name] = msgspec.convert(value, kinds[name], strict=False)
+        except msgspec.ValidationError:
+            errors[name] = [f"Must be {_WORDS[kinds[name]]}."]
+    return fields, errors
+
+
+def _wrong(fault: Fault, fields: Mapping[str, Any]) -> Errors:
+    """Values that are of the right type and still make no sense."""
+    errors: Errors = {}
+    if fields.get("count", 0) < FOR_GOOD:
+        errors["count"] = ["Must be -1 (for good), 0 (off) or more."]
+    if not 0 < fields.get("probability", 1.0) <= 1:
+        errors["probability"] = ["Must be above 0 and at most 1."]
+    for name in fault.defaults:
+        if name in fields and (problem := _parameter_problem(fault, name, fields[name])):
+            errors[name] = [problem]
+    return errors
+
+
+def _parameter_problem(fault: Fault, name: str, value: Value) -> str:
+    routes = ROUTES_OF.get(fault.target, ())
+    if name == "route" and routes and value and value not in routes:
+        return f"Must be one of: {', '.join(routes)}."
+    if name == "at" and value and not _is_time(str(value)):
+        return "Must be a time of day, HH:MM."
+    if name == "fraction" and not 0 < float(value) < 1:
+        return "Must be above 0 and below 1."
+    if isinstance(value, int | float) and not 0 <= value < float("inf"):
+        return "Must be 0 or more."
+    return ""
+
+
+def _is_time(text: str) -> bool:
+    try:
+        time.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _made(fault: Fault, fields: dict[str, Any]) -> Setting:
+    probability = fields.pop("probability", None)
+    seed = fields.pop("seed", 1)
+    count = fields.pop("count", fault.count if probability is None else FOR_GOOD)
+    parameters = {**fault.defaults, **fields}
+    return Setting(fault.name, count, parameters, 1.0 if probability is None else probability, seed)
+
+
+def route_problem(wanted: Setting, routes: Collection[str]) -> str:
+    """What is wrong with the route that a setting names, empty if the server has it. `routes` are the server's."""
+    route = wanted.parameters.get("route", "")
+    return f"Must be one of: {', '.join(routes)}." if route and route not in routes else ""
+
+
+def row_of(text: str) -> dict[str, Any]:
+    """The fields of one `NAME[:probability|xCOUNT|key=value,…]`; `BadOption` if it is not of that form."""
+    kind, _, rest = text.partition(":")
+    row: dict[str, Any] = {"kind": kind}
+    for part in (item.strip() for item in rest.split(",") if rest):
+        key, equals, value = part.partition("=")
+        if equals and key:
+            row[key.strip()] = value.strip()
+        elif times := _TIMES.fullmatch(part):
+            row["count"] = times[1]
+        elif _is_number(part):
+            row["probability"] = part
+        else:
+            raise BadOption(f"fault {text}: expected a probability, xCOUNT or key=value, found {part!r}; {HOW_TO}")
+    return row
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def from_option(text: str) -> Setting:
+    """The setting of one `NAME[:probability|xCOUNT|key=value,…]`; `BadOption` says what is wrong."""
+    return _usable(row_of(text), f"fault {text}")
+
+
+def from_file(path: Path) -> tuple[Setting, ...]:
+    """The settings of a file: TOML with `[[fault]]` tables, or JSON with a list (bare, or under `fault`)."""
+    try:
+        raw = path.read_text(encoding="utf-8")
+        found = json.loads(raw) if path.suffix == ".json" else tomllib.loads(raw)
+    except (OSError, ValueError) as error:
+        raise BadOption(f"--faults {path}: expected a TOML or JSON file, found: {error}; correct the file") from error
+    rows = found.get("fault") if isinstance(found, dict) and set(found) == {"fault"} else found
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadOption(f"--faults {path}: expected only [[fault]] tables, found {found!r:.200}; {HOW_TO}")
+    return tuple(_usable(row, f"--faults {path}, fault {number}") for number, row in enumerate(rows, 1))
+
+
+def _usable(row: Mapping[str, Any], where: str) -> Setting:
+    made, errors = setting(row)
+    if made is None:
+        wrong = (f"{name}: {' '.join(texts)} Found: {row.get(name)!r}" for name, texts in errors.items())
+        raise BadOption(f"{where}: {'; '.join(wrong)}; {HOW_TO}")
+    return made

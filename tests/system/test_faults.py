@@ -1,0 +1,438 @@
+"""Each fault of the simulator, and what our side makes of it. One running bench per personality serves all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from mytrading.adapters.openalgo.endpoints import account, market
+from mytrading.adapters.openalgo.errors import MaybeSent
+from mytrading.adapters.openalgo.refusals import BrokerDisconnected, RateLimited
+from mytrading.core.reconcile import OrderLevels
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import BrokerStatus, OrderType, Outcome, Severity
+from mytrading.messages.orders import CallOutcome, Order
+from mytrading.messages.reports import AccountHealth, BooksRead, OrderReport, ReadRequest
+from mytrading.messages.runconfig import ServerMode
+from mytrading.simulator.faults import FAULTS
+from tests.fault_support import SBIN, Bench, start_bench
+from tests.support import ROOT, eventually
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
+BOTH = pytest.mark.parametrize("bench", ["sandbox", "live"], indirect=True)
+SANDBOX = pytest.mark.parametrize("bench", ["sandbox"], indirect=True)
+LIVE = pytest.mark.parametrize("bench", ["live"], indirect=True)
+MARKET = {"order_type": OrderType.MARKET, "price": 0.0}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with start_bench(tmp_path_factory.mktemp("sandbox"), ServerMode.ANALYZE, personality="sandbox") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with start_bench(tmp_path_factory.mktemp("live"), ServerMode.LIVE, personality="live", broker="dhan") as found:
+        yield found
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    found: Bench = request.getfixturevalue(request.param)
+    found.clear()
+    yield found
+    found.clear()
+
+
+def placed_under(bench: Bench, kind: str, **fields: object) -> tuple[Order, CallOutcome]:
+    """An order placed while a fault is on, and how its call ended."""
+    order = bench.order()
+    bench.fault(kind, **fields)
+    return order, bench.place(order)
+
+
+# order calls
+
+
+@BOTH
+def test_place_timeout_is_unknown_and_the_order_is_there(bench: Bench) -> None:
+    order, done = placed_under(bench, "place_timeout", seconds=2)
+    assert done.outcome is Outcome.UNKNOWN
+    assert "no answer within 1 s" in done.message
+    assert len(bench.rows(order)) == 1
+
+
+@BOTH
+def test_place_lost_is_unknown_and_nothing_is_there(bench: Bench) -> None:
+    order, done = placed_under(bench, "place_lost")
+    assert done.outcome is Outcome.UNKNOWN
+    assert bench.rows(order) == []
+
+
+@BOTH
+def test_place_500_but_placed_is_unknown_and_the_order_is_there(bench: Bench) -> None:
+    order, done = placed_under(bench, "place_500_but_placed")
+    assert done.outcome is Outcome.UNKNOWN
+    assert done.message.startswith("HTTP 500")
+    assert len(bench.rows(order)) == 1
+
+
+@BOTH
+def test_place_201_is_unknown_and_the_order_is_there(bench: Bench) -> None:
+    order, done = placed_under(bench, "place_201")
+    assert done.outcome is Outcome.UNKNOWN
+    assert done.message.startswith("HTTP 201")
+    assert len(bench.rows(order)) == 1
+
+
+@BOTH
+@pytest.mark.parametrize("placed", [False, True])
+def test_place_no_id_is_unknown_whether_placed_or_not(bench: Bench, placed: bool) -> None:
+    order, done = placed_under(bench, "place_no_id", placed=placed)
+    assert (done.outcome, done.broker_order_id) == (Outcome.UNKNOWN, "")
+    assert len(bench.rows(order)) == placed
+
+
+@BOTH
+def test_reject_is_refused_with_the_brokers_words(bench: Bench) -> None:
+    order, done = placed_under(bench, "reject", reason="margin exceeds the limit")
+    assert (done.outcome, done.message) == (Outcome.REFUSED, "margin exceeds the limit")
+    assert bench.rows(order) == []
+
+
+@BOTH
+def test_reject_late_is_accepted_then_reported_rejected(bench: Bench) -> None:
+    order, done = placed_under(bench, "reject", late=True, reason="margin exceeds the limit")
+    assert done.outcome is Outcome.ACCEPTED
+    report = bench.wait_told(order, bool)[-1]
+    assert (report.broker_order_id, report.status) == (done.broker_order_id, BrokerStatus.REJECTED)
+    assert report.message == "margin exceeds the limit"
+    assert [row.status for row in bench.rows(order)] == [BrokerStatus.REJECTED]
+
+
+@BOTH
+def test_semi_auto_is_parked(bench: Bench) -> None:
+    order, done = placed_under(bench, "semi_auto")
+    assert (done.outcome, done.broker_order_id) == (Outcome.PARKED, "")
+    assert bench.rows(order) == []
+
+
+@BOTH
+def test_cancel_answered_500_is_unknown_and_a_second_one_is_safe(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("place_500_but_placed", route="cancelorder")
+    assert bench.venue.cancel(order).outcome is Outcome.UNKNOWN
+    assert [row.status for row in bench.rows(order)] == [BrokerStatus.CANCELLED]
+    again = bench.venue.cancel(order).outcome
+    assert again is (Outcome.UNKNOWN if bench.mode is ServerMode.LIVE else Outcome.REFUSED)
+
+
+# all calls
+
+
+@BOTH
+def test_session_lost_refuses_orders_and_names_the_broker_session(bench: Bench) -> None:
+    order, done = placed_under(bench, "session_lost", route="placeorder")
+    assert done.outcome is Outcome.REFUSED
+    assert bench.rows(order) == []
+    bench.fault("session_lost", route="ping")
+    with pytest.raises(BrokerDisconnected, match="log in to the broker"):
+        account.ping(bench.client)
+
+
+@BOTH
+def test_rate_limited_is_told_apart_and_says_when_to_come_back(bench: Bench) -> None:
+    bench.fault("rate_limited", route="placeorder")
+    done = bench.venue.place(bench.order())
+    assert done.outcome is Outcome.RATE_LIMITED
+    assert done.retry_after_ns > 0
+    bench.fault("rate_limited", route="ping")
+    with pytest.raises(RateLimited, match="wait a second"):
+        account.ping(bench.client)
+
+
+@BOTH
+def test_delay_within_the_deadline_is_waited_for_and_beyond_it_is_unknown(bench: Bench) -> None:
+    bench.fault("delay_ms", ms=150)
+    done = bench.place(bench.order())
+    assert done.outcome is Outcome.ACCEPTED
+    assert done.ended_machine_ns - done.began_machine_ns >= 150_000_000
+    bench.fault("delay_ms", ms=1800)
+    assert bench.place(bench.order()).outcome is Outcome.UNKNOWN
+    with pytest.raises(MaybeSent, match="no answer within"):
+        market.quote(bench.client, "SBIN", "NSE")
+
+
+@SANDBOX
+def test_token_rollover_stops_calls_and_quotes_until_a_login(bench: Bench) -> None:
+    bench.fault("token_rollover")
+    with pytest.raises(BrokerDisconnected):
+        account.ping(bench.client)
+    assert bench.place(bench.order()).outcome is Outcome.REFUSED
+    bench.reconciler.reads.send("router", ReadRequest(id="rollover", account="main"))
+    lost = bench.reconciler.wait_newest(AccountHealth, lambda level: not level.connected)
+    assert "log" in lost.message
+    seen = len(bench.feed.take().quotes)
+    bench.simulator.push("SBIN", 991.35, hold=False)
+    assert bench.simulator.call("/sim/login")[0] == 200
+    assert account.ping(bench.client).message == "pong"
+    flowing(bench)
+    assert 991.35 not in [quote.ltp for quote in bench.feed.quotes[seen:]]
+    bench.reconciler.wait_newest(AccountHealth, lambda level: level.healthy, 20)
+
+
+# books
+
+
+@BOTH
+def test_book_500_is_unknown_never_flat_and_alerted(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("book_500", count=-1)
+    visit = bench.visit()
+    books = visit.books
+    assert (books.orders, books.trades, books.positions, visit.funds) == (None, None, None, None)
+    assert any("orderbook" in problem for problem in visit.problems)
+    begun = len(bench.reconciler.all(Alert))
+
+    def unread(cleared: bool) -> bool:
+        alerts = bench.reconciler.all(Alert)[begun:]
+        return any(alert.code == "BOOKS_UNREAD" and alert.cleared is cleared for alert in alerts)
+
+    bench.reconciler.reads.send("router", ReadRequest(id=order.client_order_id, account="main", positions=True))
+    eventually(lambda: unread(False), 15)
+    bench.clear()
+    eventually(lambda: unread(True), 15)
+    found = [read for read in bench.reconciler.all(BooksRead) if read.asked_by == order.client_order_id]
+    assert all(read.orders is None and read.positions is None for read in found)
+
+
+@BOTH
+def test_book_empty_leaves_an_order_that_the_stream_knows_standing(bench: Bench) -> None:
+    order = bench.rested()
+    report = bench.wait_told(order, bool)[-1]
+    levels = OrderLevels()
+    levels.fold(OrderReport(account="main", order=report, received_machine_ns=0))
+    bench.fault("book_empty", count=-1)
+    visit = bench.visit()
+    assert visit.books.orders == ()
+    levels.read(visit.books)
+    assert [level.order.broker_order_id for level in levels.standing(1)] == [order.broker_order_id]
+    assert visit.funds is None
+    assert any("funds" in problem for problem in visit.problems)
+
+
+@BOTH
+def test_status_flap_shows_one_sighting_open_and_the_trade_book_filled(bench: Bench) -> None:
+    order = bench.rested(**MARKET, quantity=7)
+    bench.wait_told(order, lambda told: told and told[-1].status is BrokerStatus.COMPLETE)
+    bench.fault("status_flap")
+
+    def shown() -> set[BrokerStatus]:
+        return {row.status for row in bench.rows(order) if row.broker_order_id == order.broker_order_id}
+
+    assert set().union(*(shown() for _ in range(5))) == {BrokerStatus.OPEN, BrokerStatus.COMPLETE}
+    assert bench.traded(order) == 7
+
+
+@SANDBOX
+def test_status_leak_fails_the_book_or_shows_an_end_without_a_fill(bench: Bench) -> None:
+    resting = bench.rested()
+    bench.fault("status_leak")
+    assert bench.visit().books.orders is None
+    bench.rested(**MARKET, quantity=3)
+    (row,) = bench.rows(resting)
+    assert row.status is BrokerStatus.COMPLETE
+    assert (row.filled, bench.traded(resting)) == (0, 0)
+    bench.clear()
+    (row,) = bench.rows(resting)
+    assert row.status is BrokerStatus.OPEN
+
+
+@LIVE
+def test_status_leak_of_a_live_book_is_contradicted_by_the_trade_book_alone(bench: Bench) -> None:
+    bench.simulator.call("cancelallorder", strategy="T")
+    bench.rested(**MARKET, quantity=4)
+    resting = bench.rested()
+    bench.fault("status_leak")
+    (row,) = bench.rows(resting)
+    assert (row.status, row.filled) == (BrokerStatus.COMPLETE, None)
+    assert bench.traded(resting) == 0
+    bench.clear()
+    assert [row.status for row in bench.rows(resting)] == [BrokerStatus.OPEN]
+
+
+@LIVE
+def test_status_word_on_its_way_counts_as_live_without_a_problem(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("status_word")
+    visit = bench.visit()
+    assert visit.books.orders is not None
+    row = next(row for row in visit.books.orders if row.quantity == order.quantity)
+    assert (row.status, row.status_text) == (BrokerStatus.OTHER, "TRANSIT")
+    assert visit.problems == ()
+
+
+@BOTH
+def test_status_word_unheard_of_counts_as_live_and_is_alerted(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("status_word", word="frozen by lawyers")
+    visit = bench.visit()
+    assert visit.books.orders is not None
+    assert {r.status for r in visit.books.orders if r.quantity == order.quantity} == {BrokerStatus.OTHER}
+    assert "'frozen by lawyers' is unknown" in " ".join(visit.problems)
+    bench.reconciler.reads.send("router", ReadRequest(id="odd", account="main"))
+    bench.reconciler.wait(Alert, lambda alert: alert.code == "BOOKS_ODD" and "lawyers" in alert.message)
+
+
+# fills and order updates
+
+
+@BOTH
+def test_partial_fill_is_told_by_the_stream_and_summed_by_the_trade_book(bench: Bench) -> None:
+    bench.fault("partial_fill", fraction=0.4)
+    order = bench.rested(**MARKET, quantity=50)
+    told = bench.wait_told(order, lambda told: told and told[-1].status is BrokerStatus.COMPLETE)
+    part = next(report for report in told if report.filled == 20)
+    assert part.status is BrokerStatus.OPEN
+    assert told[-1].filled == 50
+    assert bench.traded(order) == 50
+
+
+@BOTH
+def test_order_updates_off_leaves_the_books_to_tell(bench: Bench) -> None:
+    bench.fault("order_updates_off")
+    silent = bench.rested()
+    assert [row.status for row in bench.rows(silent)] == [BrokerStatus.OPEN]
+    bench.clear()
+    loud = bench.rested()
+    bench.wait_told(loud, bool)
+    assert bench.told(silent) == []
+
+
+@BOTH
+def test_update_duplicated_is_passed_on_once(bench: Bench) -> None:
+    bench.fault("update_duplicated", times=3)
+    order = bench.rested()
+    bench.clear()
+    bench.wait_told(order, bool)
+    bench.wait_told(bench.rested(), bool)
+    assert len(bench.told(order)) == 1
+
+
+@BOTH
+def test_update_delayed_comes_after_the_book_has_told(bench: Bench) -> None:
+    bench.fault("update_delayed", seconds=1.5)
+    order = bench.rested()
+    assert len(bench.rows(order)) == 1
+    assert bench.told(order) == []
+    assert bench.wait_told(order, bool)[0].status is BrokerStatus.OPEN
+
+
+@BOTH
+def test_update_reordered_never_takes_an_end_back(bench: Bench) -> None:
+    order = bench.order()
+    bench.fault("update_reordered", count=1, seconds=30)
+    done = bench.place(order)
+    known = msgspec.structs.replace(order, broker_order_id=done.broker_order_id)
+    assert bench.venue.cancel(known).outcome is Outcome.ACCEPTED
+    told = bench.wait_told(order, lambda found: len(found) == 2)
+    assert [report.status for report in told] == [BrokerStatus.CANCELLED, BrokerStatus.OPEN]
+    levels = OrderLevels()
+    for number, report in enumerate(told):
+        levels.fold(OrderReport(account="main", order=report, received_machine_ns=number))
+    assert [level.order.status for level in levels.standing(2)] == [BrokerStatus.CANCELLED]
+
+
+# the feed
+
+
+def flowing(bench: Bench) -> float:
+    """Wait for a quote of SBIN that is new; its price."""
+    seen = len(bench.feed.take().quotes)
+
+    def newest() -> float:
+        fresh = [quote for quote in bench.feed.quotes[seen:] if quote.instrument == SBIN]
+        return fresh[-1].ltp if fresh else 0.0
+
+    price: float = bench.feed.wait(lambda _: newest(), 20)
+    return price
+
+
+def reconnects(bench: Bench) -> float:
+    return bench.feed.beats[-1].figures["reconnects"]
+
+
+@SANDBOX
+def test_price_wrong_never_reaches_the_bus(bench: Bench) -> None:
+    price = flowing(bench)
+    before = bench.feed.beats[-1].figures["held_prices"]
+    seen = len(bench.feed.quotes)
+    bench.fault("price_wrong", instrument=SBIN, factor=10)
+    bench.feed.wait(lambda feed: feed.beats[-1].figures["held_prices"] > before)
+    assert flowing(bench) == pytest.approx(price, rel=0.05)
+    assert max(quote.ltp for quote in bench.feed.quotes[seen:] if quote.instrument == SBIN) < price * 2
+
+
+@SANDBOX
+def test_price_zero_never_reaches_the_bus(bench: Bench) -> None:
+    flowing(bench)
+    before = bench.feed.beats[-1].figures["refused_prices"]
+    seen = len(bench.feed.quotes)
+    bench.fault("price_zero", instrument=SBIN)
+    bench.feed.wait(lambda feed: feed.beats[-1].figures["refused_prices"] > before)
+    flowing(bench)
+    assert all(quote.ltp > 0 for quote in bench.feed.quotes[seen:])
+
+
+@SANDBOX
+def test_ws_stall_shows_in_the_exchanges_time_that_stands_still(bench: Bench) -> None:
+    flowing(bench)
+    bench.fault("ws_stall", instrument=SBIN)
+    flowing(bench)
+    seen = len(bench.feed.quotes)
+    flowing(bench)
+    flowing(bench)
+    stalled = [quote for quote in bench.feed.quotes[seen:] if quote.instrument == SBIN]
+    assert len({quote.exchange_ns for quote in stalled}) == 1
+    assert stalled[-1].received_ns > stalled[0].received_ns
+
+
+@SANDBOX
+def test_ws_drop_is_reconnected_and_quotes_and_orders_flow_again(bench: Bench) -> None:
+    flowing(bench)
+    before = reconnects(bench)
+    bench.fault("ws_drop")
+    bench.feed.wait(lambda feed: reconnects(bench) > before, 20)
+    flowing(bench)
+    orders: list[Order] = []
+
+    def heard() -> bool:
+        orders.append(bench.rested())
+        return any(bench.told(order) for order in orders)
+
+    eventually(heard, 20)
+
+
+@SANDBOX
+def test_ws_mute_is_alerted_with_the_socket_up_and_cured(bench: Bench) -> None:
+    flowing(bench)
+    seen = len(bench.feed.alerts)
+    bench.fault("ws_mute")
+
+    def alarms() -> list[Alert]:
+        return [alert for alert in bench.feed.alerts[seen:] if alert.severity is Severity.CRITICAL]
+
+    bench.feed.wait(lambda _: any(not alert.cleared for alert in alarms()), 25)
+    assert alarms()[0].code != "FEED_DOWN"
+    bench.clear()
+    flowing(bench)
+    bench.feed.wait(lambda feed: feed.beats[-1].ready, 20)
+
+
+def test_every_fault_has_a_test_of_its_name() -> None:
+    text = (ROOT / "tests" / "system" / "test_faults.py").read_text(encoding="utf-8")
+    renamed = {"delay_ms": "delay_within"}
+    assert [name for name in FAULTS if f"def test_{renamed.get(name, name)}" not in text] == []

@@ -1,0 +1,79 @@
+"""Personalities: brokers' words against what the adapter reads, and the protection of market orders."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from mytrading.adapters.openalgo.vocabulary import status_of, unheard_of
+from mytrading.core.matching import Holding, Mark, OrderRequest
+from mytrading.messages.enums import BrokerStatus, OrderType, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.simulator.brokers import BROKERS
+from mytrading.simulator.live_rows import LiveRows
+from mytrading.simulator.personality import protected
+from tests.support import ROOT
+
+SHOWN = [status for status in BrokerStatus if status is not BrokerStatus.OTHER]
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_adapter_reads_every_word_of_a_broker(name: str) -> None:
+    broker = BROKERS[name]
+    assert [status_of(broker.word(status, partly=False)) for status in SHOWN] == SHOWN
+    assert status_of(broker.word(BrokerStatus.OPEN, partly=True)) is BrokerStatus.OPEN
+    assert not unheard_of(broker.passing)
+    assert not status_of(broker.passing).ended
+
+
+def test_document_names_every_broker() -> None:
+    text = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
+    assert [name for name in BROKERS if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_order_time_of_a_broker_can_be_read_back(name: str) -> None:
+    moment = datetime(2026, 11, 20, 10, 31, 33)
+    assert datetime.strptime(moment.strftime(BROKERS[name].stamp), BROKERS[name].stamp) == moment
+
+
+def share(kind: InstrumentKind = InstrumentKind.EQ) -> Instrument:
+    return Instrument(id="NSE:SBIN", exchange="NSE", symbol="SBIN", kind=kind, underlying="SBIN", tick_size=0.05)
+
+
+def asked(side: Side, kind: OrderType, trigger: float = 0.0) -> OrderRequest:
+    return OrderRequest(instrument="NSE:SBIN", side=side, quantity=1, order_type=kind, trigger_price=trigger)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ltp", "side", "price"),
+    [
+        (InstrumentKind.CE, 8.0, Side.BUY, 8.4),
+        (InstrumentKind.PE, 50.0, Side.SELL, 48.5),
+        (InstrumentKind.CE, 200.0, Side.BUY, 204.0),
+        (InstrumentKind.CE, 600.0, Side.SELL, 594.0),
+        (InstrumentKind.EQ, 50.0, Side.BUY, 51.0),
+        (InstrumentKind.FUT, 200.0, Side.BUY, 202.0),
+        (InstrumentKind.EQ, 1000.0, Side.SELL, 995.0),
+        (InstrumentKind.CE, 0.05, Side.SELL, 0.05),
+    ],
+)
+def test_market_order_is_protected_by_the_slab_of_its_price(
+    kind: InstrumentKind, ltp: float, side: Side, price: float
+) -> None:
+    made = protected(asked(side, OrderType.MARKET), share(kind), Mark(ltp))
+    assert (made.order_type, made.price) == (OrderType.LIMIT, price)
+
+
+def test_stop_market_is_protected_beyond_its_trigger_and_limits_stay() -> None:
+    made = protected(asked(Side.SELL, OrderType.SL_M, 980.0), share(), Mark(1000.0))
+    assert (made.order_type, made.trigger_price, made.price) == (OrderType.SL, 980.0, 975.1)
+    limit = OrderRequest(instrument="NSE:SBIN", side=Side.BUY, quantity=1, order_type=OrderType.LIMIT, price=3.0)
+    assert protected(limit, share(), Mark(1000.0)) == limit
+
+
+def test_live_holding_has_no_last_price() -> None:
+    rows = LiveRows(BROKERS["zerodha"])
+    row = rows.holding(Holding(instrument="NSE:SBIN", quantity=100, average_price=900.0), 985.0)
+    assert (row["pnl"], row["pnlpercent"], "ltp" in row) == (8500.0, 9.44, False)
