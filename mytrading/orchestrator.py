@@ -22,9 +22,9 @@ import msgspec
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
 from mytrading.runtime import supervision
 from mytrading.runtime.endpoints import runtime_dir
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
 from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
-from mytrading.runtime.places import project_home, started_states, state_dir
+from mytrading.runtime.places import account_lock_path, project_home, started_states, state_dir
 
 if TYPE_CHECKING:
     from mytrading.config import TradingSettings
@@ -98,6 +98,9 @@ class TradingOrchestrator:
             if pid := self.pid:
                 raise AlreadyRunning(supervision.lock_path(self.config), str(pid))
             self.config = seal(with_ports(self.config))
+            lock = account_lock_path(self.config)
+            if trading := holder(lock):
+                raise AlreadyRunning(lock, trading)
             self._tidy()
             if set_clock is not None:
                 set_clock(self.config)

@@ -70,7 +70,7 @@ class Lab:
     """A temporary home and state, and the commands to run there."""
 
     def __init__(self, folder: Path) -> None:
-        self.home, self.state = folder / "home", folder / "state"
+        self.home, self.state = folder / "home", folder / "state" / "paper"
         shutil.copytree(project_home() / "config", self.home / "config")
         shutil.copy(project_home() / "supervisord.conf", self.home / "supervisord.conf")
         (self.home / "strategies").mkdir()
@@ -82,7 +82,7 @@ class Lab:
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("MYTRADING_", "OPENALGO_"))},
             "MYTRADING_HOME": str(self.home),
-            "MYTRADING_STATE_DIR": str(self.state),
+            "MYTRADING_STATE_DIR": str(folder / "state"),
             "MYTRADING_LOG_DIR": str(folder / "logs"),
             "ENABLED_STRATEGIES": "BenchToggle",
             "ENABLED_SYMBOLS": "NSE:SBIN",

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mytrading.cli.output import USAGE, clock_time, fail, say
+from mytrading.cli.output import ERROR, USAGE, clock_time, fail, say
 from mytrading.config import load_settings
 from mytrading.core.calendar import IST, Calendar, to_ns
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.clock import SECOND, ClockFile, MarketClock, Segment, machine_now, write_clock_file
 from mytrading.runtime.places import project_home, state_dir
@@ -30,6 +30,9 @@ FAST_HOLD_NS = 5 * SECOND
 FAST = 60
 
 _BEFORE_REPLAY_NS = 60 * SECOND
+
+LEFT = "left.msgpack"
+"""The run file of a replay that was moved aside: by it the folder is known to be ours, and no stack is found there."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,10 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
         settings = settings.model_copy(update={"profile": f"{profile}-dry-run"})
     if wanted.fresh and not settings.simulator.embedded:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
-    return TradingOrchestrator(settings)
+    stack = TradingOrchestrator(settings)
+    if wanted.replay is not None:
+        first_moment(stack.config)  # a file that cannot be replayed must not cost what the last replay left
+    return stack
 
 
 def _check(wanted: Wanted) -> None:
@@ -67,6 +73,12 @@ def _check(wanted: Wanted) -> None:
         fail(USAGE, f"--speed: expected market seconds a second above 0, found {wanted.speed:g}")
     if wanted.profile in ("paper", "replay") and not (wanted.simulator or wanted.replay):
         fail(USAGE, f"--profile {wanted.profile} is for --simulator and --replay")
+    if (wanted.simulator or wanted.replay) and wanted.profile not in ("", "paper", "replay"):
+        fail(
+            USAGE,
+            f"--profile {wanted.profile} trades at the server of its settings; leave it out for the simulator, or set "
+            "MYTRADING_STATE_DIR for a simulated stack with a state of its own",
+        )
     if wanted.log_level and wanted.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         fail(USAGE, f"--log-level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found {wanted.log_level!r}")
 
@@ -88,7 +100,7 @@ def begin(stack: TradingOrchestrator, fresh: bool) -> str:
     """Start the processes; returns in words whether the market begins or continues."""
     replay = bool(stack.config.simulator.replay)
     if replay:
-        _keep_previous(stack)
+        keep_previous(stack)
     if fresh or replay:
         stack.forget()
     told: list[str] = []
@@ -96,21 +108,24 @@ def begin(stack: TradingOrchestrator, fresh: bool) -> str:
     return told[0]
 
 
-def _keep_previous(stack: TradingOrchestrator) -> None:
+def keep_previous(stack: TradingOrchestrator) -> None:
     """A replay always begins anew; what the one before left moves aside, so that it can still be looked at."""
     state = stack.config.state
-    if stack.is_running() or not state.is_dir() or state != state_dir(stack.config.profile):
+    if stack.is_running() or not (state / RUN_FILE).is_file() or state != state_dir(stack.config.profile):
         return
     previous = state.with_name(f"{state.name}-previous")
+    if previous.exists() and not (previous / LEFT).is_file():
+        fail(ERROR, f"{previous}: expected what an earlier replay left, found another folder; move it aside")
     shutil.rmtree(previous, ignore_errors=True)
-    shutil.copytree(state, previous, ignore=shutil.ignore_patterns("run.msgpack", "lock", ".reserve"))
+    state.rename(previous)
+    (previous / RUN_FILE).rename(previous / LEFT)
 
 
 def set_clock(config: RunConfig) -> str:
     """Write the market clock: the wall clock at a server, else from where the market stopped or is to begin."""
     if not config.simulator.embedded:
         config.clock_path.unlink(missing_ok=True)
-        return "the market is the real one"
+        return "is the real one"
     clock = MarketClock.load(config.clock_path)
     resume = clock.resume_point()
     start = first_moment(config) if resume is None else resume

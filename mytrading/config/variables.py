@@ -58,7 +58,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("SYSTEM_VERSION", _N, "", "the version is the package's", "1.0.0"),
     ("DEBUG_MODE", _H, "system.debug", "true means LOG_LEVEL=DEBUG where that is not set", ""),
     ("MYTRADING_HOME", _H, "", "the project folder; default: nearest parent with supervisord.conf", ""),
-    ("MYTRADING_STATE_DIR", _H, "", "journals, bars, books; default: the XDG state folder", ""),
+    ("MYTRADING_STATE_DIR", _H, "", "journals, bars, books, a folder a profile; default: the XDG state folder", ""),
     ("MYTRADING_MIN_FREE_BYTES", _H, "", "below this much free disk entries halt", "2147483648"),
     ("MYTRADING_RUN", _H, "", "set by the orchestrator: the run file a daemon starts from", ""),
     ("MYTRADING_TEST_DATA", _H, "", "a folder with real market files for the tests", ""),

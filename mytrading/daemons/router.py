@@ -19,11 +19,12 @@ from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
 from mytrading.messages.orders import AccountModeChanged, CallOutcome, GoalChanged, Order, OrderChanged, PositionChanged
 from mytrading.messages.runconfig import RunConfig, VenueKind
-from mytrading.runtime.clock import anchor_dir, machine_now
+from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.lock import InstanceLock
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.places import account_lock_path
 from mytrading.runtime.worker import WorkerPool
 
 TICK_S = 0.1
@@ -70,7 +71,7 @@ class TradeManager(MachineDaemon):
 
     def setup(self) -> None:
         """Lock the account, recover, and ask for the books before anything new is sent."""
-        self._account_lock = InstanceLock(anchor_dir() / "accounts" / f"{self._account_key()}.lock")
+        self._account_lock = InstanceLock(account_lock_path(self.config))
         self._account_lock.acquire(wait_s=6.0)
         super().setup()
         pooled = self.config.venue.order_workers
@@ -88,11 +89,6 @@ class TradeManager(MachineDaemon):
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
-
-    def _account_key(self) -> str:
-        venue = self.config.venue
-        host = venue.rest_url.split("://")[-1].replace("/", "_").replace(":", "_")
-        return f"{venue.account}@{host or 'dry-run'}" if venue.rest_url else f"dry-run-{self.config.profile}"
 
     def _connect(self) -> Venue:
         return make_venue(self.config, machine_now)

@@ -21,6 +21,7 @@ import msgspec
 import psutil
 
 from mytrading.runtime.histogram import BUCKETS, bucket_of, percentile
+from mytrading.runtime.places import state_base
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -295,9 +296,6 @@ def _top(figures: dict[str, dict[str, float]], key: str) -> list[dict[str, Any]]
 
 
 def latest_metrics_dir() -> Path | None:
-    """The metrics folder with the newest snapshot: MYTRADING_STATE_DIR, else the profiles under the state home."""
-    own = os.environ.get("MYTRADING_STATE_DIR")
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "mytrading"
-    folders = [Path(own) / "metrics"] if own else list(base.glob("*/metrics"))
-    files = [path for folder in folders for path in folder.glob("*.json")]
+    """The metrics folder with the newest snapshot, of whichever profile."""
+    files = list(state_base().glob("*/metrics/*.json"))
     return max(files, key=lambda path: path.stat().st_mtime).parent if files else None

@@ -7,9 +7,12 @@ created here.
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from mytrading.messages.runconfig import RUN_FILE
+from mytrading.messages.runconfig import RUN_FILE, RunConfig
+from mytrading.runtime.clock import anchor_dir
 
 MARKER = "supervisord.conf"
 
@@ -35,19 +38,31 @@ def project_home(start: Path | None = None) -> Path:
 
 
 def state_dir(profile: str) -> Path:
-    """The state folder of a profile: `MYTRADING_STATE_DIR`, else below the XDG state folder."""
-    named = os.environ.get("MYTRADING_STATE_DIR")
-    return Path(named).resolve() if named else _state_base() / profile
+    """The state folder of a profile: one of its own below `MYTRADING_STATE_DIR`, else below the XDG state folder."""
+    return state_base() / profile
+
+
+def account_lock_path(config: RunConfig) -> Path:
+    """The lock of a broker account: named by server and key, whatever account, profile and state folder are called."""
+    venue = config.venue
+    if not venue.rest_url:
+        return anchor_dir() / "accounts" / f"dry-run-{config.profile}.lock"
+    host = urlsplit(venue.rest_url).netloc.lower().rpartition("@")[2]
+    name, _, port = host.partition(":")
+    name = "127.0.0.1" if name == "localhost" else name
+    key = blake2b(venue.api_key.encode(), digest_size=8).hexdigest()
+    return anchor_dir() / "accounts" / f"{name}_{port or 'default'}_{key}.lock"
 
 
 def started_states() -> list[Path]:
     """Every state folder that a stack was ever started from, the latest first."""
-    named = os.environ.get("MYTRADING_STATE_DIR")
-    folders = [Path(named).resolve()] if named else list(_state_base().glob("*"))
-    found = [folder for folder in folders if (folder / RUN_FILE).is_file()]
+    found = [folder for folder in state_base().glob("*") if (folder / RUN_FILE).is_file()]
     return sorted(found, key=lambda folder: (folder / RUN_FILE).stat().st_mtime, reverse=True)
 
 
-def _state_base() -> Path:
+def state_base() -> Path:
+    """The folder that holds the state folders of all profiles."""
+    if named := os.environ.get("MYTRADING_STATE_DIR"):
+        return Path(named).resolve()
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "mytrading"

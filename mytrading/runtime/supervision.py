@@ -84,7 +84,7 @@ def environment(config: RunConfig) -> dict[str, str]:
         "MYTRADING_PYTHON": sys.executable,
         "MYTRADING_HOME": config.home,
         "MYTRADING_RUN": str(config.state / RUN_FILE),
-        "MYTRADING_STATE_DIR": config.state_dir,
+        "MYTRADING_STACK_DIR": config.state_dir,
         "MYTRADING_RUNTIME": config.runtime_dir,
         "MYTRADING_LOG_DIR": config.log_dir,
         "MYTRADING_SIMULATOR": "true" if config.simulator.embedded else "false",

@@ -26,11 +26,11 @@ class Stack:
     """Starts and stops a stack in `folder`, and asks it through the command line."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
-        self.state = folder / "state"
+        self.base = folder / "state"
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("MYTRADING_", "OPENALGO_"))},
             "MYTRADING_HOME": str(ROOT),
-            "MYTRADING_STATE_DIR": str(self.state),
+            "MYTRADING_STATE_DIR": str(self.base),
             "MYTRADING_LOG_DIR": str(folder / "logs"),
             **environment,
         }
@@ -69,8 +69,14 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if (self.state / "run.msgpack").exists():
+        if any(self.base.glob("*/run.msgpack")):
             self.down()
+
+    @property
+    def state(self) -> Path:
+        """The state folder of the profile that was started last; it is there once something was."""
+        started = max(self.base.glob("*/run.msgpack"), key=lambda path: path.stat().st_mtime)
+        return started.parent
 
     @property
     def config(self) -> RunConfig:

@@ -70,6 +70,30 @@ def test_second_instance_is_refused_with_the_pid_of_the_first(tmp_path: Path) ->
         assert str(stack.pid("supervisord")) in again.stderr
 
 
+def test_second_stack_on_the_same_server_and_key_is_refused_whatever_it_calls_its_account(tmp_path: Path) -> None:
+    for name in ("server", "one", "two"):
+        (tmp_path / name).mkdir()
+    with start_simulator(tmp_path / "server", speed=60) as server:
+        host, port = server.ws.rsplit("/", 1)[1].split(":")
+        environment = {
+            "OPENALGO_API_KEY": API_KEY,
+            "OPENALGO_API_HOST": server.rest,
+            "OPENALGO_WS_HOST": host,
+            "OPENALGO_WS_PORT": port,
+            "ENABLED_SYMBOLS": "NIFTY",
+        }
+        other = {**environment, "OPENALGO_API_HOST": server.rest.replace("127.0.0.1", "localhost")}
+        with (
+            Stack(tmp_path / "one", **environment) as first,
+            Stack(tmp_path / "two", OPENALGO_ACCOUNT="b", **other) as b,
+        ):
+            first.up()
+            refused = b.run("up", "--detach")
+            assert refused.returncode == 1
+            assert f"already running as pid {first.pid('router')} " in refused.stderr
+            assert not any(b.base.glob("*/run.msgpack"))
+
+
 def test_down_leaves_no_process_behind(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.up("--simulator")

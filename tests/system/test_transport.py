@@ -74,4 +74,4 @@ def test_address_that_is_not_loopback_is_refused_before_anything_starts(tmp_path
         assert done.returncode == 4
         assert "ZMQ_BIND_ADDRESS" in done.stderr
         assert address in done.stderr
-        assert not stack.state.exists()
+        assert not stack.base.exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.cli.output import Failure
-from mytrading.cli.start import HOLD_NS, Wanted, first_moment, prepare, set_clock
+from mytrading.cli.start import HOLD_NS, LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
 from mytrading.core.calendar import day_of, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import RUN_FILE, VenueKind, write_run_config
@@ -136,3 +136,45 @@ def test_find_names_the_latest_started_stack() -> None:
         config = stack.config
         write_run_config(config.state.with_name(profile) / RUN_FILE, config)
     assert TradingOrchestrator.find().config.profile == "paper"
+
+
+def test_prepare_simulator_under_the_name_of_a_server_profile_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for options in (Wanted(simulator=True, profile="default"), Wanted(replay=TICKS, profile="mine")):
+        with pytest.raises(Failure, match="trades at the server of its settings; leave it out for the simulator"):
+            prepare(options)
+
+
+def test_profiles_below_one_state_folder_keep_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path / "all"))
+    paper, dry = prepare(Wanted(simulator=True)).config, prepare(Wanted(simulator=True, dry_run=True)).config
+    assert (paper.state, dry.state) == (tmp_path / "all" / "paper", tmp_path / "all" / "paper-dry-run")
+
+
+def test_replay_of_a_file_that_cannot_be_read_touches_nothing(tmp_path: Path) -> None:
+    stack = prepare(Wanted(replay=TICKS))
+    stack.config.state.mkdir(parents=True)
+    write_run_config(stack.config.state / RUN_FILE, stack.config)
+    bad = tmp_path / "bad.csv"
+    bad.write_text("timestamp,ltp\nyesterday,1\n")
+    with pytest.raises(Failure):
+        prepare(Wanted(replay=bad))
+    assert (stack.config.state / RUN_FILE).is_file()
+
+
+def test_replay_moves_the_one_before_aside_and_no_folder_of_others(tmp_path: Path) -> None:
+    stack = prepare(Wanted(replay=TICKS))
+    state = stack.config.state
+    previous = state.with_name("replay-previous")
+    for number in (1, 2):
+        state.mkdir(parents=True)
+        write_run_config(state / RUN_FILE, stack.config)
+        (state / "journal").write_text(str(number))
+        keep_previous(stack)
+        assert not state.exists()
+        assert (previous / "journal").read_text() == str(number)
+    (previous / LEFT).unlink()
+    state.mkdir()
+    write_run_config(state / RUN_FILE, stack.config)
+    with pytest.raises(Failure, match="expected what an earlier replay left, found another folder"):
+        keep_previous(stack)
+    assert (previous / "journal").read_text() == "2"
