@@ -117,6 +117,16 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
         assert stack.run("status").returncode == 3
 
 
+def test_newcomer_with_an_empty_home_sees_a_first_fill_within_twenty_seconds(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    with Stack(tmp_path, HOME=str(tmp_path / "home"), XDG_STATE_HOME="", XDG_RUNTIME_DIR="") as stack:
+        done = stack.run("up", "--simulator", "--for", "20", "--json")
+        assert done.returncode == 0, done.stderr
+        summary = json.loads(done.stdout.strip().splitlines()[-1])
+        assert summary["orders"]["filled"] >= 1
+        assert summary["mode"] == "paper"
+
+
 def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
