@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from mytrading.cli import books, configuration, control, journal, logs, running, tools
+from mytrading.cli import books, configuration, control, instruments, journal, logs, running, tools
 
 app = typer.Typer(
     name="mytrading",
@@ -22,4 +22,5 @@ books.add_to(app)
 control.add_to(app)
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")
+app.add_typer(instruments.app, name="instruments")
 tools.add_to(app)

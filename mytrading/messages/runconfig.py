@@ -47,11 +47,12 @@ class TradeKind(StrEnum):
 
 
 class ExpiryRule(StrEnum):
-    """Which expiry; `monthly` is the last one of the nearest month that still has one."""
+    """Which expiry that has not passed: the first, the second, or the last one of the first or second month."""
 
     NEAREST = "nearest"
     NEXT = "next"
     MONTHLY = "monthly"
+    NEXT_MONTHLY = "next_monthly"
 
 
 class Direction(StrEnum):

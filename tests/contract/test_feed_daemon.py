@@ -14,9 +14,11 @@ import pytest
 import zmq
 
 from mytrading.adapters.bar_store import BarReader
+from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.adapters.tape import read_tape
 from mytrading.messages.control import ClockTick, WantInstruments
 from mytrading.messages.enums import Product
+from mytrading.messages.instruments import Refusal
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.streams import shown_topic
 from mytrading.runtime.endpoints import endpoint
@@ -72,6 +74,25 @@ def test_bars_join_history_without_gap_or_double(feed: RunningFeed, tmp_path: Pa
     assert len(stored) > 700
 
 
+def test_instruments_of_the_day_are_written_with_freeze_and_compared_with_those_before(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, SBIN), history=False)
+    store = InstrumentFile(tmp_path)
+    with start_feed(config) as feed:
+        feed.wait_ready()
+    today = store.snapshot()
+    assert (today.day, today.good_day, today.refusals) == ("2026-11-20", "2026-11-20", ())
+    assert {item.freeze_qty for item in today.instruments if item.kind.is_derivative} == {1800}
+    assert store.days() == ["2026-11-20"]
+    older = [msgspec.structs.replace(item, lot_size=75) if item.kind.is_derivative else item
+             for item in today.instruments]  # fmt: skip
+    store.write(msgspec.structs.replace(today, day="2026-11-19", instruments=tuple(older)))
+    with start_feed(config) as feed:
+        changed = feed.wait(lambda seen: seen.alert("INSTRUMENTS_CHANGED"))
+    assert "since 2026-11-19: NIFTY: lot size 75 → 65" in changed.message
+
+
 def test_instrument_asked_for_is_subscribed_and_gives_quotes(feed: RunningFeed, simulator: RunningSimulator) -> None:
     feed.wait_ready()
     _, body = simulator.call("expiry", symbol="NIFTY", exchange="NFO", instrumenttype="futures")
@@ -123,6 +144,9 @@ def test_unknown_symbol_is_alerted_and_the_others_flow(
     with start_feed(config) as feed:
         feed.wait(lambda seen: any(quote.instrument == NIFTY for quote in seen.quotes))
         feed.wait(lambda seen: "Token not found for NOSUCH" in seen.log.read_text())
+        refused = feed.wait(lambda seen: seen.alert("INSTRUMENTS_REFUSED"))
+        assert "NSE:NOSUCH is not listed" in refused.message
+        assert InstrumentFile(tmp_path).snapshot().refusals == (Refusal("NOSUCH", "NSE:NOSUCH is not listed"),)
         feed.wait(lambda seen: bool(seen.beats))
         assert not feed.beats[-1].ready
 
