@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from mytrading.cli import books, configuration, control, instruments, journal, logs, running, tools
+from mytrading.cli import books, configuration, control, history, instruments, journal, logs, running, tools
 
 app = typer.Typer(
     name="mytrading",
@@ -23,4 +23,5 @@ control.add_to(app)
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")
 app.add_typer(instruments.app, name="instruments")
+app.add_typer(history.app, name="history")
 tools.add_to(app)
