@@ -15,14 +15,14 @@ from typing import NamedTuple
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
-from mytrading.adapters.openalgo.instruments import fetch_freeze, fetch_instruments, fetch_prices
+from mytrading.adapters.openalgo.master import Known, fetch_master
 from mytrading.core import master
 from mytrading.core.calendar import to_ns
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.master import BadRow, Changes, Need, need_of
+from mytrading.core.master import Changes, need_of
 from mytrading.daemons.feed_history import retry_ns
 from mytrading.messages.enums import Severity
-from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
+from mytrading.messages.instruments import Snapshot
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import SECOND, machine_now
@@ -61,7 +61,7 @@ class InstrumentLoader:
         self._file = InstrumentFile(config.state)
         facts = config.calendar_path.with_name("instruments.toml")
         self._facts = ContractFacts.from_dict(tomllib.loads(facts.read_text(encoding="utf-8")))
-        self._need: Need = need_of(config, watched, self._facts)
+        self._need = need_of(config, watched, self._facts)
         self._pool: WorkerPool[_Job, OpenAlgoClient, Fetched] = WorkerPool(
             "feed.instruments", 1, self._connect, self._fetch, self._failed, wake
         )
@@ -137,48 +137,18 @@ class InstrumentLoader:
         return OpenAlgoClient(self._config.venue.rest_url, self._config.venue.api_key, machine_now)
 
     def _fetch(self, client: OpenAlgoClient, job: _Job) -> Fetched:
-        try:
-            found, left_out, bad = self._listed(client, job.day)
-            freeze = fetch_freeze(client, found)
-            prices = fetch_prices(client, [item for item in found if self._has_options(item)])
-        except (ReadFailed, TransportFailed) as error:
-            return Fetched(job.day.isoformat(), problem=str(error))
-        found = master.with_freeze(found, freeze, self._facts, job.day)
         day = job.day.isoformat()
-        before = self._file.before(day)
-        fetched = master.Fetched(day, found, left_out, prices)
-        refusals = master.validate(fetched, self._need, before)
-        notes = (f"{bad} rows were left out, the first is {left_out[0].symbol}: {left_out[0].reason}",) if bad else ()
-        snapshot = master.snapshot_of(fetched, refusals, self._last_good(before), job.market_ns, notes)
+        before, last = self._file.before(day), self._file.snapshot()
+        known = Known(before, last if last.day else before)
+        try:
+            snapshot = fetch_master(client, self._need, self._facts, job.day, job.market_ns, known)
+        except (ReadFailed, TransportFailed) as error:
+            return Fetched(day, problem=str(error))
         self._file.write(snapshot)
-        if before is None or refusals:
+        if before is None or snapshot.refusals:
             return Fetched(day, snapshot)
         changes = master.changes(before.instruments, snapshot.instruments, day)
         return Fetched(day, snapshot, changes, before.day)
-
-    def _listed(self, client: OpenAlgoClient, day: date) -> tuple[list[Instrument], list[BadRow], int]:
-        found: list[Instrument] = []
-        left_out: list[BadRow] = []
-        bad = 0
-        for exchange in self._need.exchanges:
-            listing = fetch_instruments(client, exchange, day, self._keep)
-            found += listing.instruments
-            left_out += listing.left_out
-            bad += listing.bad
-        return found, left_out, bad
-
-    def _last_good(self, before: Snapshot | None) -> Snapshot | None:
-        """What is known of contracts that are refused now: of an earlier fetch of the day, else of the day before."""
-        last = self._file.snapshot()
-        return last if last.day else before
-
-    def _has_options(self, item: Instrument) -> bool:
-        return not item.kind.is_derivative and item.underlying in self._need.options
-
-    def _keep(self, instrument: Instrument) -> bool:
-        if instrument.kind is InstrumentKind.EQ and instrument.id not in self._need.watched:
-            return instrument.symbol in self._need.underlyings
-        return instrument.id in self._need.watched or instrument.underlying in self._need.underlyings
 
     def _failed(self, job: _Job, error: Exception) -> Fetched:
         return Fetched(job.day.isoformat(), problem=f"{type(error).__name__}: {error}")

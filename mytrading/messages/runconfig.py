@@ -74,7 +74,8 @@ class StopPlan(StrEnum):
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """The server that gives quotes and, unless `kind` is dry_run, takes orders.
 
-    Times in seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
+    `registered_ips` are the addresses the broker takes orders from, `egress_url` tells a caller its own. Times in
+    seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
     """
 
     kind: VenueKind
@@ -86,6 +87,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 30.0
     retry_delay: float = 1.0
     order_workers: int = 4
+    registered_ips: tuple[str, ...] = ()
+    egress_url: str = ""
 
 
 class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
