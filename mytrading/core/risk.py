@@ -191,12 +191,15 @@ class RiskMachine:
     def _must_wait(self, instrument: str, signal: Signal, now: int) -> bool:
         """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
 
-        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments.
+        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments. What is
+        refused today waits for nothing.
         """
         if expired(signal, now, self.state.machine_ns):
             return False
         if self.master is not None and self.master.day != self._today(now):
             return True
+        if self._refusal(instrument, now):
+            return False
         if self.state.is_withdrawing(signal.strategy, instrument):
             return True
         quote = self.state.quotes.get(instrument)
@@ -258,7 +261,7 @@ class RiskMachine:
             price=reference_price(quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=state.not_ready(),
-            refused=refusal_for(self.master, leg.instrument, day.isoformat()) if self.master is not None else "",
+            refused=self._refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(self.account, ""),
             level=state.level(self.account)[0],
             level_reason=state.level(self.account)[1],
@@ -283,6 +286,9 @@ class RiskMachine:
             day_profit=state.day_profit(day.isoformat()),
             loss_reached=state.loss_reached(day.isoformat()),
         )
+
+    def _refusal(self, instrument: str, now: int) -> str:
+        return refusal_for(self.master, instrument, self._today(now)) if self.master is not None else ""
 
     def _today(self, now: int) -> str:
         return self.calendar.trading_day(now).isoformat()

@@ -10,14 +10,11 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from mytrading.adapters.openalgo.client import BadServerUrl, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import MaybeSent, NotSent, ReadFailed
-from mytrading.adapters.openalgo.instruments import fetch_freeze, fetch_instruments, fetch_prices
-from mytrading.adapters.openalgo.lookup import ContractLookup
-from mytrading.adapters.openalgo.refusals import SymbolNotFound
+from mytrading.adapters.openalgo.instruments import fetch_instruments
 from mytrading.adapters.openalgo.venue import OpenAlgoVenue
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.instruments import InstrumentKind
@@ -365,18 +362,6 @@ def test_instrument_rows_that_make_no_sense_are_left_out_and_counted() -> None:
     assert "lot size" in listing.left_out[0].reason and listing.left_out[0].symbol == option.symbol
 
 
-def test_freeze_and_price_come_by_calls_of_their_own(shared_simulator: RunningSimulator) -> None:
-    client = OpenAlgoClient(shared_simulator.rest, shared_simulator.api_key, time.monotonic_ns)
-    today = date(2026, 11, 20)
-    listed = fetch_instruments(client, "NFO", today).instruments
-    assert {item.freeze_qty for item in listed} == {0}
-    assert fetch_freeze(client, listed) == {"NIFTY": 1800}
-    index = fetch_instruments(client, "NSE_INDEX", today, lambda item: item.symbol == "NIFTY").instruments
-    assert 20_000 < fetch_prices(client, index)["NIFTY"] < 32_000
-    unlisted = [msgspec.structs.replace(item, symbol="NOSUCH") for item in index]
-    assert fetch_prices(client, unlisted) == {}
-
-
 @pytest.mark.parametrize(
     ("head", "body", "kind"),
     [
@@ -395,20 +380,3 @@ def test_instruments_that_cannot_be_read_say_what_to_look_at(head: bytes, body: 
     with serving(behave) as server, pytest.raises(ReadFailed) as caught:
         fetch_instruments(client_of(server), "NFO", date(2025, 12, 20))
     assert caught.value.kind == kind
-
-
-def test_second_lookup_of_a_contract_makes_no_call_and_gives_the_same_token(shared_simulator: RunningSimulator) -> None:
-    def asked() -> int:
-        return int(shared_simulator.get("/sim/state")[1]["data"]["requests"].get("symbol 200", 0))
-
-    lookup = ContractLookup(OpenAlgoClient(shared_simulator.rest, shared_simulator.api_key, time.monotonic_ns))
-    before = asked()
-    first = lookup.find("NSE:SBIN")
-    assert (first.kind, bool(first.token)) == (InstrumentKind.EQ, True)
-    assert lookup.find("NSE:SBIN").token == first.token
-    assert asked() == before + 1
-    assert "NSE:INFY" in {item.id for item in lookup.search("INFOSYS")}
-    lookup.find("NSE:INFY")
-    assert asked() == before + 1
-    with pytest.raises(SymbolNotFound):
-        lookup.find("NSE:NOSUCH")

@@ -9,6 +9,7 @@ lot is a wrong order.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -17,13 +18,15 @@ import msgspec
 from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import market
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
-from mytrading.adapters.openalgo.refusals import OpenAlgoError
-from mytrading.core.master import BadRow
-from mytrading.core.symbology import instrument_id, parse_expiry, parse_symbol
+from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
+from mytrading.core.master import BadRow, Need
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, instrument_id, parse_expiry, parse_symbol, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _UNKNOWN_FREEZE = 1
 _NAMED = 1000
+_EXPIRIES = 3
+"""Nearest expiries that are searched for where an exchange's list fails."""
 
 
 class Listing(NamedTuple):
@@ -93,6 +96,36 @@ def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> d
         if freeze > _UNKNOWN_FREEZE:
             found[name] = freeze
     return found
+
+
+def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today: date) -> Listing:
+    """What is needed of an exchange whose list fails: watched spots, and the contracts of the nearest expiries.
+
+    A search gives at most 500 rows, and one for NIFTY finds BANKNIFTY too, hence one for each underlying, expiry and
+    right. Raises `OpenAlgoError`, or what the client raises.
+    """
+    found: dict[str, Instrument] = {}
+    left_out: list[BadRow] = []
+
+    def take(rows: Iterable[market.Contract], underlying: str) -> None:
+        for row in rows:
+            try:
+                item = instrument_of(row)
+            except ValueError as error:
+                left_out.append(BadRow(row.symbol, str(error)))
+                continue
+            if item.underlying == underlying and (not item.expiry or item.expiry >= today.isoformat()):
+                found[item.id] = item
+
+    for name in (split_id(watched)[1] for watched in need.watched if split_id(watched)[0] == exchange):
+        with suppress(SymbolNotFound):
+            take([market.symbol(client, name, exchange)], parse_symbol(name, exchange).underlying)
+    for name in sorted(need.underlyings) if exchange in DERIVATIVE_EXCHANGES.values() else ():
+        for kind, rights in (("futures", ("FUT",)), ("options", ("CE", "PE"))):
+            for label in market.expiries(client, name, exchange, kind)[:_EXPIRIES]:
+                for right in rights:
+                    take(market.search(client, f"{name}{label.replace('-', '')} {right}", exchange), name)
+    return Listing(tuple(found.values()), len(left_out), tuple(left_out[:_NAMED]))
 
 
 def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> dict[str, float]:

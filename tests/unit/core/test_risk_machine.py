@@ -467,9 +467,9 @@ def test_next_day_begins_with_what_the_day_before_left() -> None:
 def test_refused_contracts_deny_entries_and_are_still_closed() -> None:
     desk = Desk()
     desk.machine.master = Snapshot(day=TODAY, fetched_ns=1, refusals=(Refusal("NIFTY", "the list was cut short"),))
-    desk.quote()
     (denied,) = desk.wish("a", Leg(instrument=CALL, lots=1))
     assert (denied.code, denied.message[:22]) == ("INSTRUMENTS_REFUSED", "the list was cut short")
+    desk.quote()
     desk.hold(CALL, 65)
     assert [type(row) for row in desk.wish("b", action=Action.EXIT)] == [CloseGoal]
 
