@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.contracts import ContractFacts, dated
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES, parse_symbol, split_id
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, home_of, parse_symbol, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
 from mytrading.messages.runconfig import RunConfig, TradeKind
 
@@ -72,7 +72,7 @@ def need_of(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> 
             (futures if rule.kind is TradeKind.FUTURE else options).update(names)
     for name in (futures | options) - homes.keys():
         known = facts.underlyings.get(name)
-        homes[name] = known.exchange if known else "NSE_INDEX"
+        homes[name] = known.exchange if known else home_of(name)
     exchanges = [name for home in homes.values() for name in (home, DERIVATIVE_EXCHANGES.get(home, home))]
     return Need(
         tuple(watched), frozenset(futures), frozenset(options), frozenset(homes), tuple(dict.fromkeys(exchanges))

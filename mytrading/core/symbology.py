@@ -16,6 +16,12 @@ from mytrading.messages.instruments import InstrumentKind
 INDEX_EXCHANGES = {"NSE": "NSE_INDEX", "BSE": "BSE_INDEX"}
 DERIVATIVE_EXCHANGES = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
+INDICES = {
+    "NSE_INDEX": ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "INDIAVIX"),
+    "BSE_INDEX": ("SENSEX", "BANKEX", "SENSEX50"),
+}
+"""Indices by the exchange they are quoted on, where nothing else tells: contracts are written on all but INDIAVIX."""
+
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DERIVATIVE = re.compile(
     rf"^(?P<base>.+?)(?P<day>\d{{2}})(?P<month>{'|'.join(_MONTHS)})(?P<year>\d{{2}})(?P<rest>FUT|[\d.]+(?:CE|PE))$"
@@ -42,6 +48,11 @@ def split_id(instrument: str) -> tuple[str, str]:
     if not (exchange and colon and symbol):
         raise ValueError(f"instrument {instrument!r}: expected EXCHANGE:SYMBOL, say NSE:SBIN or NSE_INDEX:NIFTY")
     return exchange, symbol
+
+
+def home_of(underlying: str) -> str:
+    """The exchange on which an underlying itself is quoted, by its name alone; a name that is no index is a share."""
+    return next((exchange for exchange, names in INDICES.items() if underlying in names), "NSE")
 
 
 def expiry_code(expiry: date) -> str:

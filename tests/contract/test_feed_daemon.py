@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from mytrading.messages.streams import shown_topic
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
 from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
-from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
+from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
 
 NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
 MINUTE = 60_000_000_000
@@ -91,6 +92,19 @@ def test_instruments_of_the_day_are_written_with_freeze_and_compared_with_those_
     with start_feed(config) as feed:
         changed = feed.wait(lambda seen: seen.alert("INSTRUMENTS_CHANGED"))
     assert "since 2026-11-19: NIFTY: lot size 75 → 65" in changed.message
+
+
+def test_history_with_many_minutes_missing_is_alerted_with_the_longest_gap(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    home = tmp_path / "home" / "config"
+    shutil.copytree(ROOT / "config", home)
+    calendar = home / "calendar.toml"
+    calendar.write_text(calendar.read_text().replace("close = 15:15:00, final = 15:35:00", "close = 19:15:00"))
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (SBIN,))
+    with start_feed(msgspec.structs.replace(config, home=str(home.parent))) as feed:
+        alert = feed.wait(lambda seen: seen.alert("HISTORY_INCOMPLETE"))
+    assert "the longest gap is 240 from" in alert.message and "15:15 on" in alert.message
 
 
 def test_instrument_asked_for_is_subscribed_and_gives_quotes(feed: RunningFeed, simulator: RunningSimulator) -> None:

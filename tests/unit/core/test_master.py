@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -14,7 +15,9 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts, list_instruments
 from mytrading.core.master import BadRow, Fetched, Need
 from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
+from mytrading.messages.runconfig import TradeKind
 from tests.support import ROOT
+from tests.unit.cli.stacks import run_config
 
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
 FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
@@ -34,6 +37,18 @@ def fetched(instruments: list[Instrument], **fields: object) -> Fetched:
 def yesterday(instruments: list[Instrument] | None = None) -> Snapshot:
     rows = tuple(instruments if instruments is not None else listed(date(2026, 11, 19)))
     return Snapshot(day="2026-11-19", fetched_ns=1, instruments=rows, good_day="2026-11-19")
+
+
+def test_need_covers_what_is_watched_and_what_rules_trade_on_their_exchanges(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    (run,) = config.strategies
+    assert run.long is not None
+    sensex = replace(run, name="B", long=replace(run.long, underlying="SENSEX"), short=None)
+    share = replace(run, name="C", long=replace(run.long, kind=TradeKind.FUTURE, underlying="RELIANCE"), short=None)
+    need = master.need_of(replace(config, strategies=(run, sensex, share)), ("NSE_INDEX:NIFTY", "NSE:M&M"), FACTS)
+    assert need.options == {"NIFTY", "SENSEX"} and need.futures == {"RELIANCE"}
+    assert need.underlyings == {"NIFTY", "M&M", "SENSEX", "RELIANCE"}
+    assert set(need.exchanges) == {"NSE_INDEX", "NFO", "NSE", "BSE_INDEX", "BFO"}
 
 
 def test_whole_list_is_admitted() -> None:
