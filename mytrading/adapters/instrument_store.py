@@ -1,56 +1,107 @@
 """The day's instruments in one file of the state folder: written by the feed, read by engine, risk and screens.
 
-The one rule: the file is replaced in one step, so that no reader ever sees half of it.
+Beside it lies a copy for each day, for the comparison with the day before and for the warehouse. The one rule: a file
+is replaced in one step, so that no reader ever sees half of it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from mytrading.core.expiries import Ends, end_of_day
 from mytrading.core.instruments import InstrumentBook
-from mytrading.messages.instruments import Instrument
+from mytrading.messages.instruments import Snapshot
 
-FILE = "instruments.msgpack"
+FILE = "master.msgpack"
+FOLDER = "master"
+KEPT = 10
+"""Files of so many days stay when the older ones are in the warehouse."""
+
+NOTHING = Snapshot(day="", fetched_ns=0)
+
+_decoder = msgspec.msgpack.Decoder(Snapshot)
 
 
 class InstrumentFile:
-    """The file in a state folder; one that is not there yet holds nothing."""
+    """The files in a state folder; what is not there yet holds nothing. `ends` says when an expiry is past."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, ends: Ends = end_of_day) -> None:
         self.path = state / FILE
+        self.folder = state / FOLDER
+        self._ends = ends
         self._read_at = 0
 
-    def write(self, instruments: Iterable[Instrument]) -> None:
-        """Replace what the file holds."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{FILE}.{os.getpid()}")
-        temporary.write_bytes(msgspec.msgpack.encode(list(instruments)))
-        temporary.replace(self.path)
+    def write(self, snapshot: Snapshot) -> None:
+        """Replace what the file holds, and the copy of that day."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = msgspec.msgpack.encode(snapshot)
+        for path in (self._of(snapshot.day), self.path):
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.write_bytes(data)
+            temporary.replace(path)
 
     def exists(self) -> bool:
         """True once somebody wrote it."""
         return bool(self._written())
 
     def changed(self) -> bool:
-        """True if the file was replaced since `book` was last called."""
+        """True if the file was replaced since `snapshot` was last called."""
         return self._written() != self._read_at
 
-    def book(self) -> InstrumentBook:
-        """The instruments; `ValueError` names a file that does not decode."""
+    def snapshot(self) -> Snapshot:
+        """What the file holds; nothing if it is damaged or of another version: the feed writes it anew."""
         self._read_at = self._written()
-        if not self._read_at:
-            return InstrumentBook(())
         try:
-            return InstrumentBook(msgspec.msgpack.decode(self.path.read_bytes(), type=list[Instrument]))
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise ValueError(f"{self.path}: {error}; remove it, the feed writes it anew") from error
+            return _read(self.path) if self._read_at else NOTHING
+        except ValueError:
+            return NOTHING
+
+    def book(self) -> InstrumentBook:
+        """The instruments alone, to be found by."""
+        return self.book_of(self.snapshot())
+
+    def book_of(self, snapshot: Snapshot) -> InstrumentBook:
+        """The instruments of a snapshot, to be found by."""
+        return InstrumentBook(snapshot.instruments, self._ends)
+
+    def days(self) -> list[str]:
+        """The days (ISO) of which a copy is kept, oldest first."""
+        return sorted(path.stem for path in self.folder.glob("*.msgpack") if not path.name.startswith("."))
+
+    def of(self, day: str) -> Snapshot | None:
+        """The copy of a day; None if there is none. `ValueError` names a file that does not decode."""
+        path = self._of(day)
+        return _read(path) if path.exists() else None
+
+    def before(self, day: str) -> Snapshot | None:
+        """The newest copy of a day before `day` that decodes; None if there is none."""
+        for earlier in reversed([kept for kept in self.days() if kept < day]):
+            try:
+                return self.of(earlier)
+            except ValueError:
+                continue
+        return None
+
+    def drop(self, day: str) -> None:
+        """Remove the copy of a day."""
+        self._of(day).unlink(missing_ok=True)
+
+    def _of(self, day: str) -> Path:
+        return self.folder / f"{day}.msgpack"
 
     def _written(self) -> int:
         try:
             return self.path.stat().st_mtime_ns
         except FileNotFoundError:
             return 0
+
+
+def _read(path: Path) -> Snapshot:
+    try:
+        return _decoder.decode(path.read_bytes())
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise ValueError(f"{path}: expected instruments of this version, found {error}; remove it, "
+                         "the feed writes it anew") from error  # fmt: skip

@@ -41,11 +41,13 @@ def up(
     if detach and seconds:
         fail(USAGE, "--detach returns at once and --for watches: use one of them")
     with failures():
+        from mytrading.cli.doctor import before_start
         from mytrading.cli.start import Wanted, begin, prepare
         from mytrading.cli.viewer import View, show
 
         wanted = Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile)
         orchestrator = prepare(wanted)
+        before_start(orchestrator)
         story = begin(orchestrator, fresh)
         view = View(seconds=seconds, as_json=as_json, detach=detach, story=story)
         code = show(orchestrator, view)

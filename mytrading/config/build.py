@@ -87,6 +87,8 @@ def _venue(settings: TradingSettings, rest_url: str, ws_url: str, api_key: str) 
         expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
         timeout=server.timeout,
         retry_delay=server.retry_delay,
+        registered_ips=server.registered_ips,
+        egress_url=server.egress_url,
         order_workers=min(_ORDER_WORKERS, server.max_concurrent_requests),
     )
 

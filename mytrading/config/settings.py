@@ -96,6 +96,8 @@ class OpenAlgoSettings(Section):
     timeout: float = Field(default=30.0, gt=0)
     retry_delay: float = Field(default=1.0, gt=0)
     max_concurrent_requests: int = Field(default=10, ge=1)
+    registered_ips: Names = ()
+    egress_url: str = Field(default="https://api.ipify.org", pattern=r"^https?://\S+$")
 
 
 class MessagingSettings(Section):

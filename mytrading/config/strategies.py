@@ -16,13 +16,14 @@ from mytrading.messages.runconfig import Direction, ExpiryRule, StopPlan, TradeK
 
 TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
 
+_EXPIRY = r"(?:\s+(?P<expiry>NEXT[ _]MONTHLY|NEAREST|NEXT|MONTHLY))?"
 _OPTION = re.compile(
     r"(?:(?P<side>BUY|SELL)\s+)?(?:(?P<underlying>(?!ATM|ITM|OTM|STRIKE)[A-Z][A-Z0-9&-]*)\s+)?"
-    r"(?P<strike>ATM|(?:ITM|OTM)\s+\d+|STRIKE\s+[\d.]+)\s+(?P<right>CE|PE)(?:\s+(?P<expiry>NEAREST|NEXT|MONTHLY))?"
+    r"(?P<strike>ATM|(?:ITM|OTM)\s+\d+|STRIKE\s+[\d.]+)\s+(?P<right>CE|PE)" + _EXPIRY
 )
-_FUTURE = re.compile(r"FUTURE(?:\s+(?P<expiry>NEAREST|NEXT|MONTHLY))?")
+_FUTURE = re.compile("FUTURE" + _EXPIRY)
 _EXPECTED = (
-    "expected same, future [nearest|next|monthly], none, or an option such as 'NIFTY ATM CE nearest', "
+    "expected same, future [nearest|next|monthly|next monthly], none, or an option such as 'NIFTY ATM CE nearest', "
     "'OTM 2 PE next', 'SELL NIFTY ATM PE monthly'"
 )
 
@@ -59,7 +60,7 @@ def parse_trade(text: str, long: bool) -> TradeRule | None:
 
 
 def _expiry(match: re.Match[str]) -> ExpiryRule:
-    return ExpiryRule((match["expiry"] or "NEAREST").lower())
+    return ExpiryRule((match["expiry"] or "NEAREST").lower().replace(" ", "_"))
 
 
 class StrategyConfig(BaseModel):

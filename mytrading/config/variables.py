@@ -49,6 +49,8 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("OPENALGO_TIMEOUT", _H, "openalgo.timeout", "seconds an order call may take; reads have less", ""),
     ("OPENALGO_MAX_RETRIES", _P, "", "what is read is asked for until it comes, placing is never repeated", "3"),
     ("OPENALGO_RETRY_DELAY", _H, "openalgo.retry_delay", _AGAIN, ""),
+    ("BROKER_REGISTERED_IPS", _H, "openalgo.registered_ips", "addresses the broker takes orders from, for doctor", ""),
+    ("EGRESS_CHECK_URL", _H, "openalgo.egress_url", "tells a caller its address; asked only with the line above", ""),
     ("MAX_CONCURRENT_REQUESTS", _H, "openalgo.max_concurrent_requests", "bounds the four order workers", ""),
     ("# System", _H, "", "", ""),
     ("TRADING_MODE", _H, "system.mode", "paper or dry_run; live opens with the risk release", ""),

@@ -9,7 +9,14 @@ from typing import Any
 
 import msgspec
 
-from mytrading.messages.control import Alert, ModeCleared, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.control import (
+    Alert,
+    ModeCleared,
+    ProbeRequested,
+    StrategySwitch,
+    TradingState,
+    WithdrawRequested,
+)
 from mytrading.messages.enums import TradingLevel
 from mytrading.messages.records import ControlOpened
 
@@ -65,6 +72,22 @@ class ControlMachine:
     def withdraw(self, reason: str, now: int) -> tuple[WithdrawRequested, ...]:
         """The row that has resting entries cancelled."""
         return (WithdrawRequested(id=f"withdraw-{now}", reason=reason, at_ns=now),)
+
+    def probe(
+        self, name: str, account: str, instrument: str, now: int, quantity: int = 0, price: float = 0.0
+    ) -> tuple[ProbeRequested, ...]:
+        """The row that has a trial order placed (product MIS), or without a quantity withdrawn."""
+        return (
+            ProbeRequested(
+                id=name,
+                account=account,
+                instrument=instrument,
+                at_ns=now,
+                quantity=quantity,
+                price=price,
+                withdraw=not quantity,
+            ),
+        )
 
     def clear_mode(self, account: str, now: int) -> tuple[ModeCleared, ...]:
         """The row by which a person declares an account's mode right again."""

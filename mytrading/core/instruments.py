@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mytrading.core.expiries import Ends, NoSuchExpiry, end_of_day, pick
 from mytrading.core.symbology import DERIVATIVE_EXCHANGES, instrument_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.runconfig import ExpiryRule
 
 _RULES = "ATM, ITM n, OTM n or STRIKE n"
 
@@ -20,9 +22,13 @@ class NoSuchContract(ValueError):
 
 
 class InstrumentBook:
-    """The listed instruments. Look-up by id is one dictionary access; the rest is sorted once."""
+    """The listed instruments. Look-up by id is one dictionary access; the rest is sorted once.
 
-    def __init__(self, instruments: Iterable[Instrument]) -> None:
+    `ends` says from when on an expiry is past; without it, it is at the end of its day.
+    """
+
+    def __init__(self, instruments: Iterable[Instrument], ends: Ends = end_of_day) -> None:
+        self._ends = ends
         self._by_id = {instrument.id: instrument for instrument in instruments}
         self._options: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
         self._futures: dict[str, list[Instrument]] = {}
@@ -62,6 +68,24 @@ class InstrumentBook:
         if kind is InstrumentKind.FUT:
             return [item.expiry for item in self._futures.get(underlying, [])]
         return sorted(expiry for name, expiry, right in self._options if name == underlying and right is kind)
+
+    def alive(self, underlying: str, kind: InstrumentKind, now: int) -> list[str]:
+        """The listed expiries that are not past at market time `now`."""
+        return [day for day in self.expiries(underlying, kind) if self._ends(self._venue(underlying, kind), day) > now]
+
+    def expiry(self, rule: ExpiryRule, underlying: str, kind: InstrumentKind, now: int) -> str:
+        """The expiry that a rule names at market time `now`; `NoSuchContract` says which are listed."""
+        try:
+            return pick(rule, self.alive(underlying, kind, now))
+        except NoSuchExpiry as error:
+            raise NoSuchContract(f"{kind.value} of {underlying}: {error}") from None
+
+    def _venue(self, underlying: str, kind: InstrumentKind) -> str:
+        """The exchange of an underlying's contracts."""
+        if kind is InstrumentKind.FUT:
+            return next((item.exchange for item in self._futures.get(underlying, ())), "")
+        chains = (chain for (name, _, right), chain in self._options.items() if name == underlying and right is kind)
+        return next((item.exchange for chain in chains for item in chain), "")
 
     def options(self, underlying: str, expiry: str) -> list[Instrument]:
         """All calls, then all puts of an expiry, each by strike."""

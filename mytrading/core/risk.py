@@ -13,6 +13,7 @@ from typing import Any
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.master import refusal_for
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish, withdrawal_id
 from mytrading.core.risk_case import Case, Denial, expired, stale
 from mytrading.core.risk_rules import judge
@@ -22,6 +23,7 @@ from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Purpose, Severity, TradingLevel
+from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import GoalChanged, Order, OrderChanged, PositionAdjusted, PositionChanged, TimerFired
 from mytrading.messages.records import LevelMoved, RiskOpened
@@ -35,7 +37,10 @@ _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
 
 
 class RiskMachine:
-    """Wishes in, commands out. `instruments` may be replaced by the daemon when contracts change."""
+    """Wishes in, commands out. The daemon replaces `instruments` and `master` when contracts change.
+
+    Without a `master` (tools, tests of other rules) every listed instrument counts as in order.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class RiskMachine:
         self.account = account
         self.calendar = calendar
         self.instruments = instruments
+        self.master: Snapshot | None = None
         self.square_off = square_off
         self.state = RiskState(self._lot_of)
 
@@ -185,9 +191,14 @@ class RiskMachine:
     def _must_wait(self, instrument: str, signal: Signal, now: int) -> bool:
         """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
 
-        The quote was asked for, so it is on its way.
+        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments. What is
+        refused today waits for nothing.
         """
         if expired(signal, now, self.state.machine_ns):
+            return False
+        if self.master is not None and self.master.day != self._today(now):
+            return True
+        if self._refusal(instrument, now):
             return False
         if self.state.is_withdrawing(signal.strategy, instrument):
             return True
@@ -250,6 +261,7 @@ class RiskMachine:
             price=reference_price(quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=state.not_ready(),
+            refused=self._refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(self.account, ""),
             level=state.level(self.account)[0],
             level_reason=state.level(self.account)[1],
@@ -275,6 +287,12 @@ class RiskMachine:
             loss_reached=state.loss_reached(day.isoformat()),
         )
 
+    def _refusal(self, instrument: str, now: int) -> str:
+        return refusal_for(self.master, instrument, self._today(now)) if self.master is not None else ""
+
+    def _today(self, now: int) -> str:
+        return self.calendar.trading_day(now).isoformat()
+
     def _lot_of(self, name: str) -> int:
         found = self.instruments.get(name)
         return found.lot_size if found else 1
@@ -287,7 +305,7 @@ class RiskMachine:
 
     def _square_off(self, now: int) -> list[Any]:
         """Close MIS positions, and withdraw MIS entries, once their time has come."""
-        cause = content_id("square_off", self.calendar.trading_day(now).isoformat())
+        cause = content_id("square_off", self._today(now))
         rows: list[Any] = []
         for order in self.state.all_live_entries():
             if order.product is Product.MIS and self._square_off_begun(order.instrument, now):
@@ -319,7 +337,7 @@ class RiskMachine:
 
     def _watch_loss(self, now: int) -> list[Any]:
         """Note once a day that the loss limit was reached: entries stop for the day, also after a restart."""
-        day = self.calendar.trading_day(now).isoformat()
+        day = self._today(now)
         if self.state.loss_reached(day) or self.state.day_profit(day) > -self.limits.max_daily_loss:
             return []
         profit = self.state.day_profit(day)

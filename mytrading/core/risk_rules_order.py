@@ -16,6 +16,12 @@ def _unknown_instrument(case: Case) -> str:
     return f"{case.leg.instrument} is not a listed instrument; expected EXCHANGE:SYMBOL from today's contracts"
 
 
+def _refused(case: Case) -> str:
+    if not case.refused:
+        return ""
+    return f"{case.refused}; see `mytrading instruments`, positions are still closed"
+
+
 def _index(case: Case) -> str:
     if case.instrument is None or case.instrument.kind is not InstrumentKind.INDEX:
         return ""
@@ -114,6 +120,8 @@ def _stale_quote(case: Case) -> str:
 
 ORDER: tuple[Rule, ...] = (
     Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "", _unknown_instrument),
+    Rule("INSTRUMENTS_REFUSED", "Today's contracts are not here, or those of the underlying are not in order.", "",
+         _refused),
     Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "", _index),
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),

@@ -16,9 +16,15 @@ from mytrading.messages.instruments import InstrumentKind
 INDEX_EXCHANGES = {"NSE": "NSE_INDEX", "BSE": "BSE_INDEX"}
 DERIVATIVE_EXCHANGES = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
+INDICES = {
+    "NSE_INDEX": ("NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "INDIAVIX"),
+    "BSE_INDEX": ("SENSEX", "BANKEX", "SENSEX50"),
+}
+"""Indices by the exchange they are quoted on, where nothing else tells: contracts are written on all but INDIAVIX."""
+
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DERIVATIVE = re.compile(
-    r"^(?P<base>.+?)(?P<day>\d{2})(?P<month>[A-Z]{3})(?P<year>\d{2})(?P<rest>FUT|[\d.]+(?:CE|PE))$"
+    rf"^(?P<base>.+?)(?P<day>\d{{2}})(?P<month>{'|'.join(_MONTHS)})(?P<year>\d{{2}})(?P<rest>FUT|[\d.]+(?:CE|PE))$"
 )
 
 
@@ -42,6 +48,11 @@ def split_id(instrument: str) -> tuple[str, str]:
     if not (exchange and colon and symbol):
         raise ValueError(f"instrument {instrument!r}: expected EXCHANGE:SYMBOL, say NSE:SBIN or NSE_INDEX:NIFTY")
     return exchange, symbol
+
+
+def home_of(underlying: str) -> str:
+    """The exchange on which an underlying itself is quoted, by its name alone; a name that is no index is a share."""
+    return next((exchange for exchange, names in INDICES.items() if underlying in names), "NSE")
 
 
 def expiry_code(expiry: date) -> str:
@@ -77,14 +88,27 @@ def option_symbol(underlying: str, expiry: date, strike: float, right: str) -> s
     return f"{underlying}{expiry_code(expiry)}{strike_text(strike)}{right}"
 
 
+def symbol_of(parts: ParsedSymbol) -> str:
+    """The symbol with these parts, so that `symbol_of(parse_symbol(text)) == text`; `ValueError` without an expiry."""
+    if not parts.kind.is_derivative:
+        return parts.underlying
+    if parts.expiry is None:
+        raise ValueError(f"{parts.kind.value} of {parts.underlying}: expected an expiry, say 30DEC25; found none")
+    if parts.kind is InstrumentKind.FUT:
+        return future_symbol(parts.underlying, parts.expiry)
+    return option_symbol(parts.underlying, parts.expiry, parts.strike, parts.kind)
+
+
 def parse_symbol(symbol: str, exchange: str = "") -> ParsedSymbol:
     """The parts of a symbol; what looks like neither future nor option is a share, or an index on an index exchange."""
     match = _DERIVATIVE.match(symbol)
-    if match is None or match["month"] not in _MONTHS:
+    if match is None:
         kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
         return ParsedSymbol(symbol, None, 0.0, kind)
-    expiry = parse_expiry(match["day"] + match["month"] + match["year"])
     rest = match["rest"]
-    if rest == "FUT":
-        return ParsedSymbol(match["base"], expiry, 0.0, InstrumentKind.FUT)
-    return ParsedSymbol(match["base"], expiry, float(rest[:-2]), InstrumentKind(rest[-2:]))
+    try:
+        expiry = parse_expiry(match["day"] + match["month"] + match["year"])
+        strike = 0.0 if rest == "FUT" else float(rest[:-2])
+    except ValueError:  # 31FEB26, or 1.2.3CE: no contract is called so
+        return ParsedSymbol(symbol, None, 0.0, InstrumentKind.EQ)
+    return ParsedSymbol(match["base"], expiry, strike, InstrumentKind(rest if rest == "FUT" else rest[-2:]))

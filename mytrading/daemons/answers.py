@@ -17,7 +17,7 @@ from mytrading.core.view import StackView
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import OrderState, TradingLevel
 from mytrading.messages.orders import Order, Position
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
 from mytrading.messages.streams import ALL
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.metrics import read_snapshots
@@ -232,6 +232,20 @@ class Answers:
         rows = self._control.withdraw(arguments.get("reason") or "withdrawn by hand", self._clock.now())
         self._order(rows)
         return {**msgspec.to_builtins(rows[0]), "entries": self._resting_entries()}
+
+    def _verb_probe(self, arguments: dict[str, str]) -> Any:
+        """A trial order (instrument, quantity, price), or its end (no quantity); `id` names it."""
+        venue = self._config.venue
+        if venue.expected_mode is not ServerMode.ANALYZE or venue.kind is not VenueKind.OPENALGO:
+            raise UsageError("probe: expected a paper venue, found a live or dry one; trial orders are paper only")
+        name, instrument = arguments.get("id", ""), arguments.get("instrument", "")
+        quantity, price = arguments.get("quantity", "0"), arguments.get("price", "0")
+        if not (name and instrument and quantity.isdigit() and price.replace(".", "", 1).isdigit()):
+            raise UsageError(f"probe: expected id, instrument, quantity and price; found {arguments}")
+        now = self._clock.now()
+        rows = self._control.probe(name, venue.account, instrument, now, int(quantity), float(price))
+        self._order(rows)
+        return msgspec.to_builtins(rows[0])
 
     def _verb_resting(self, _: dict[str, str]) -> Any:
         return {"entries": self._resting_entries()}

@@ -17,6 +17,7 @@ from mytrading.adapters.bar_store import BarReader
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.bars import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
+from mytrading.core.expiries import session_ends
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
@@ -52,7 +53,8 @@ class StrategyEngine(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         timings = get_performance_monitor().operation("strategy_engine", "execute")
         self._guard = OverrunGuard(config.state / "engine", timings)
-        self._instruments = InstrumentFile(config.state)
+        self._calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
         classes = find_strategies(config, self._guard.overran(config.state / RUN_FILE))
         self.engine = EngineMachine(
             config.strategies,
@@ -63,7 +65,6 @@ class StrategyEngine(MachineDaemon):
             config.risk.signal_validity_seconds,
         )
         super().__init__("engine", config, self.engine)
-        self._calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
         self._watched = tuple(dict.fromkeys(symbol for run in config.strategies for symbol in run.symbols))
         self._aggregator = self._new_aggregator()
         self._seen: dict[str, int] = {}

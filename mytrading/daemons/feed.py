@@ -28,7 +28,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.quotes import Conflator, PriceCheck, Verdict
 from mytrading.daemons.feed_bars import BarDesk
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
-from mytrading.daemons.feed_instruments import Fetched, InstrumentLoader
+from mytrading.daemons.feed_instruments import InstrumentLoader
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, WantInstruments
@@ -89,8 +89,8 @@ class DataManager(Daemon):
         self.every(1.0, self._on_second, "second")
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
         self._watch()
-        self.contracts = InstrumentLoader(self.config, self._watched, self.wake)
-        self.contracts.look(self.calendar.trading_day(self.clock.now()), machine_now())
+        self.contracts = InstrumentLoader(self.config, self._watched, self.alerts, self.wake)
+        self._look_at_instruments(machine_now())
         self.bars.start(self._watched)
         self.socket.start()
 
@@ -122,8 +122,7 @@ class DataManager(Daemon):
             self._record(events)
             self._drains.add(time.perf_counter_ns() - started)
         self.bars.take_history()
-        for fetched in self.contracts.results():
-            self._on_instruments(fetched)
+        self.contracts.take()
         if not self.socket.events.empty():
             self.wake()
 
@@ -196,14 +195,6 @@ class DataManager(Daemon):
     def _publish_bar(self, bar: Bar) -> None:
         self.market.send(bar.instrument, bar)
 
-    def _on_instruments(self, fetched: Fetched) -> None:
-        if fetched.problem:
-            text = f"no instruments of {fetched.day}: {fetched.problem}; it is tried again, entries wait"
-            self.alerts.raise_("INSTRUMENTS_MISSING", Severity.WARNING, "feed", text)
-            return
-        self.alerts.clear("INSTRUMENTS_MISSING", "feed")
-        self.log.info("instruments.loaded", day=fetched.day, kept=fetched.kept, bad=fetched.bad)
-
     # the connection
 
     def _on_connection(self, event: SocketEvent) -> None:
@@ -217,7 +208,7 @@ class DataManager(Daemon):
             self._send_requests(event.machine_ns)
             self.bars.hurry()
             self.contracts.hurry()
-            self.contracts.look(self.calendar.trading_day(self.clock.now()), event.machine_ns)
+            self._look_at_instruments(event.machine_ns)
         elif isinstance(event, Disconnected):
             self._lost(event.reason)
             next_step = f"next attempt in {event.retry_s:.1f} s; is the server running at {self.config.venue.ws_url}?"
@@ -312,11 +303,15 @@ class DataManager(Daemon):
 
     def _on_second(self, machine_ns: int) -> None:
         self._tend_tape()
-        self.contracts.look(self.calendar.trading_day(self.clock.now()), machine_ns)
+        self._look_at_instruments(machine_ns)
         for instrument in self.wants.unwanted(self.subscriptions, machine_ns):
             self._drop(instrument)
         self.bars.on_second(machine_ns)
         self._look_at_health(machine_ns)
+
+    def _look_at_instruments(self, machine_ns: int) -> None:
+        now = self.clock.now()
+        self.contracts.look(self.calendar.trading_day(now), now, machine_ns)
 
     def _tend_tape(self) -> None:
         """A full disk must leave room for journals: the tape stops first. `ENABLE_TICK_DATA=false` means none."""

@@ -6,11 +6,12 @@ Part of the feed. The one rule: nobody sees a bar that is not in the store, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
 from mytrading.core.bar_fusion import Fetch, Fusion
 from mytrading.core.bars import MINUTE, BarBuilder, Closed, bucket
-from mytrading.core.calendar import Calendar
+from mytrading.core.calendar import IST, Calendar
 from mytrading.daemons.feed_history import Filled, HistoryWorker, retry_ns
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, Quote
@@ -24,6 +25,8 @@ GRACE_MACHINE_S = 0.2
 MARGIN_NS = 2 * SECOND
 MARGIN_MACHINE_S = 0.5
 UNSTORED = 10_000
+INCOMPLETE = 0.9
+"""Below this share of the minutes of a range, history is called incomplete."""
 _NEVER = 1 << 62
 
 
@@ -49,7 +52,7 @@ class BarDesk:
         self._builder = BarBuilder(calendar)
         self._fusion = Fusion(self._market_span(MARGIN_NS, MARGIN_MACHINE_S))
         self._store = BarStore(config.bars_dir)
-        self._history = HistoryWorker(config, clock.now, wake)
+        self._history = HistoryWorker(config, calendar, clock.now, wake)
         self._closed: list[Closed] = []
         self._unstored: list[Bar] = []
         self._loaded: set[str] = set()
@@ -164,13 +167,30 @@ class BarDesk:
         self._due.pop(instrument, None)
         self._alerts.clear("HISTORY_MISSING", instrument)
         if filled.new:
-            self._log.info("history.loaded", instrument=instrument, bars=len(filled.new))
+            self._tell(filled)
         new = {bar.start_ns for bar in filled.new}
         ready = self._fusion.filled(filled.fetch, filled.fetched, filled.new, self._clock.now())
         # What history repaired is in the store already; it ended before the first live bar that waited.
         repaired = [bar for bar in ready if bar.start_ns in new]
         self._publish_all(repaired)
         self._deliver(ready[len(repaired) :])
+
+    def _tell(self, filled: Filled) -> None:
+        """Minutes missing in history of hardly traded contracts are news only when they are many."""
+        instrument, whole = filled.fetch.instrument, filled.whole
+        if whole is None or not whole.gaps:
+            self._log.info("history.loaded", instrument=instrument, bars=len(filled.new), complete=1.0)
+            return
+        self._log.info("history.loaded", instrument=instrument, bars=len(filled.new), complete=round(whole.share, 4),
+                       gaps=len(whole.gaps), missing=whole.expected - whole.found)  # fmt: skip
+        if whole.share >= INCOMPLETE:
+            self._alerts.clear("HISTORY_INCOMPLETE", instrument)
+            return
+        longest = max(whole.gaps, key=lambda gap: gap.bars)
+        first = datetime.fromtimestamp(longest.start_ns / SECOND, IST).strftime("%d %b %H:%M")
+        text = f"{whole.found} of {whole.expected} minutes, the longest gap is {longest.bars} from {first} on"
+        self._alerts.raise_("HISTORY_INCOMPLETE", Severity.WARNING, instrument,
+                            f"history of {instrument} has {text}; indicators begin with what is there")  # fmt: skip
 
     def _failed(self, filled: Filled) -> None:
         instrument = filled.fetch.instrument

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import date
 from queue import SimpleQueue
 from typing import NamedTuple
 
 from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
-from mytrading.adapters.openalgo.history import fetch_history
+from mytrading.adapters.openalgo.history import Gate, fetch_range, span_ns
 from mytrading.core.bar_fusion import Fetch
-from mytrading.core.calendar import day_of
+from mytrading.core.calendar import Calendar, day_of
+from mytrading.core.completeness import Completeness, completeness
 from mytrading.messages.market import Bar
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import machine_now
 
 _DAY = 86_400_000_000_000
 _LONGEST_RETRY_S = 60.0
+_MINUTE = "1m"
 
 
 def retry_ns(first_s: float, tries: int) -> int:
@@ -31,24 +34,36 @@ def retry_ns(first_s: float, tries: int) -> int:
 
 
 class Filled(NamedTuple):
-    """What became of a fetch: bars fetched, those that were new in the store, or the reason why there are none."""
+    """What became of a fetch: bars fetched, those that were new in the store, or the reason why there are none.
+
+    `whole` says how much of the days that were asked for is there.
+    """
 
     fetch: Fetch
     fetched: tuple[Bar, ...] = ()
     new: tuple[Bar, ...] = ()
     error: str = ""
+    whole: Completeness | None = None
 
 
 class HistoryWorker:
     """Fetches one after the other; `results` are taken by the poll loop after `wake` rang."""
 
-    def __init__(self, config: RunConfig, market_now: Callable[[], int], wake: Callable[[], None]) -> None:
+    def __init__(
+        self, config: RunConfig, calendar: Calendar, market_now: Callable[[], int], wake: Callable[[], None]
+    ) -> None:
         self._config = config
+        self._calendar = calendar
+        self._stopping = threading.Event()
+        self._gate = Gate(machine_now, self._pause)
         self._market_now = market_now
         self._wake = wake
         self._asked: SimpleQueue[Fetch | None] = SimpleQueue()
         self._results: SimpleQueue[Filled] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+
+    def _pause(self, machine_ns: int) -> None:
+        self._stopping.wait(machine_ns / 1e9)
 
     def start(self) -> None:
         """Begin to work."""
@@ -56,6 +71,7 @@ class HistoryWorker:
 
     def stop(self) -> None:
         """End after the present fetch; a fetch that takes longer than a second is left behind."""
+        self._stopping.set()
         self._asked.put(None)
         if self._thread.is_alive():
             self._thread.join(1.0)
@@ -88,7 +104,16 @@ class HistoryWorker:
         earliest = fetch.upto_ns - self._config.data.history_days * _DAY
         start_ns = max(earliest, store.filled_until(fetch.instrument))
         start, end = day_of(min(start_ns, fetch.upto_ns)), day_of(fetch.upto_ns)
-        bars = fetch_history(client, fetch.instrument, "1m", start, end, self._market_now())
-        fetched = tuple(bar for bar in bars if bar.end_ns <= fetch.upto_ns)
+        found = fetch_range(client, fetch.instrument, _MINUTE, start, end, self._market_now(), self._gate)
+        if found.failed:
+            raise ReadFailed("server", "; ".join(chunk.problem for chunk in found.failed))
+        fetched = tuple(bar for bar in found.bars if bar.end_ns <= fetch.upto_ns)
         new = store.add_history(fetch.instrument, fetched, fetch.upto_ns)
-        return Filled(fetch, fetched, tuple(new))
+        return Filled(fetch, fetched, tuple(new), whole=self._completeness(fetch, fetched, start, end))
+
+    def _completeness(self, fetch: Fetch, bars: tuple[Bar, ...], start: date, end: date) -> Completeness | None:
+        """None for an exchange without a calendar."""
+        exchange = fetch.instrument.partition(":")[0]
+        if exchange not in self._calendar.exchanges:
+            return None
+        return completeness(bars, self._calendar, exchange, span_ns(_MINUTE), start, end, fetch.upto_ns)

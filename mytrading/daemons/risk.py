@@ -13,6 +13,8 @@ from typing import Any
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
+from mytrading.core.expiries import session_ends
+from mytrading.core.instruments import InstrumentBook
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
 from mytrading.core.square_off import SquareOff
@@ -41,16 +43,17 @@ class RiskManager(MachineDaemon):
         calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
         facts_path = config.calendar_path.with_name("instruments.toml")
         facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
-        self._instruments = InstrumentFile(config.state)
+        self._instruments = InstrumentFile(config.state, session_ends(calendar))
         self.risk = RiskMachine(
             config.risk,
             config.rates,
             config.strategies,
             config.venue.account,
             calendar,
-            self._instruments.book(),
+            InstrumentBook(()),
             SquareOff(calendar, facts.square_off),
         )
+        self._take_instruments()
         super().__init__("risk", config, self.risk)
         self._trades = trade_logger()
         self._announced: tuple[str, ...] = ()
@@ -82,18 +85,20 @@ class RiskManager(MachineDaemon):
             self._follow_instruments()
 
     def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """As every daemon does; a wish for a contract that is not known here may follow a list that is new."""
+        """As every daemon does; a wish may follow a list of contracts that is new."""
         if bool(self.quarantined) != self.risk.state.doubted:
             self.risk.apply(TimerFired(name="doubt_on" if self.quarantined else "doubt_off", machine_ns=machine_now()))
-        if isinstance(message, Signal) and any(
-            self.risk.instruments.get(leg.instrument) is None for leg in message.legs
-        ):
+        if isinstance(message, Signal):
             self._look_at_instruments()
         return super().step(stream, message, *args, **kwargs)
 
     def _look_at_instruments(self) -> None:
         if self._instruments.changed():
-            self.risk.instruments = self._instruments.book()
+            self._take_instruments()
+
+    def _take_instruments(self) -> None:
+        snapshot = self._instruments.snapshot()
+        self.risk.master, self.risk.instruments = snapshot, self._instruments.book_of(snapshot)
 
     def _on_quote(self, frame: Frame) -> None:
         self.step("market", frame.message, source="feed")

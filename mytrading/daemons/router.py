@@ -18,7 +18,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
 from mytrading.messages.orders import AccountModeChanged, CallOutcome, GoalChanged, Order, OrderChanged, PositionChanged
-from mytrading.messages.runconfig import RunConfig, VenueKind
+from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.lock import InstanceLock
@@ -57,7 +57,8 @@ class _Job(NamedTuple):
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
-    return OrderMachine(OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books))
+    paper = config.venue.expected_mode is ServerMode.ANALYZE
+    return OrderMachine(OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books, probes=paper))
 
 
 class TradeManager(MachineDaemon):

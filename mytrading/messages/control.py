@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.messages.enums import DaemonState, Severity, TradingLevel
+from mytrading.messages.enums import DaemonState, Product, Severity, TradingLevel
 
 
 class TradingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="trading_state"):
@@ -42,7 +42,20 @@ class ModeCleared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     at_ns: int
 
 
-ControlMessage = TradingState | StrategySwitch | WithdrawRequested | ModeCleared
+class ProbeRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="probe_requested"):
+    """A trial order of `mytrading doctor`, at a paper venue only: a limit buy far from the market, or its end."""
+
+    id: str
+    account: str
+    instrument: str
+    at_ns: int
+    product: Product = Product.MIS
+    quantity: int = 0
+    price: float = 0.0
+    withdraw: bool = False
+
+
+ControlMessage = TradingState | StrategySwitch | WithdrawRequested | ModeCleared | ProbeRequested
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="heartbeat"):

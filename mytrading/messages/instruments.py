@@ -47,3 +47,25 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     freeze_qty: int = 0
     token: str = ""
     name: str = ""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why nothing may be opened in the contracts of `subject` (an underlying, or empty for all) today."""
+
+    subject: str
+    reason: str
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The master contract of a day, as far as it concerns what is watched and traded.
+
+    `day` (ISO) and `fetched_ns` (market time) are those of the last fetch. The instruments of a refused subject are
+    those of `good_day`, the last day on which they were in order, so that what is held can still be closed by them.
+    """
+
+    day: str
+    fetched_ns: int
+    instruments: tuple[Instrument, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+    good_day: str = ""

@@ -47,11 +47,12 @@ class TradeKind(StrEnum):
 
 
 class ExpiryRule(StrEnum):
-    """Which expiry; `monthly` is the last one of the nearest month that still has one."""
+    """Which expiry that has not passed: the first, the second, or the last one of the first or second month."""
 
     NEAREST = "nearest"
     NEXT = "next"
     MONTHLY = "monthly"
+    NEXT_MONTHLY = "next_monthly"
 
 
 class Direction(StrEnum):
@@ -73,7 +74,8 @@ class StopPlan(StrEnum):
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """The server that gives quotes and, unless `kind` is dry_run, takes orders.
 
-    Times in seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
+    `registered_ips` are the addresses the broker takes orders from, `egress_url` tells a caller its own. Times in
+    seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
     """
 
     kind: VenueKind
@@ -85,6 +87,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 30.0
     retry_delay: float = 1.0
     order_workers: int = 4
+    registered_ips: tuple[str, ...] = ()
+    egress_url: str = ""
 
 
 class TradeRule(msgspec.Struct, frozen=True, kw_only=True):

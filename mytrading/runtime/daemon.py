@@ -29,6 +29,7 @@ from mytrading.messages.streams import STREAMS, Pattern
 from mytrading.runtime import metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.disk import low_disk_bytes
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.journal import JournalDamaged, JournalFull
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
@@ -41,7 +42,6 @@ CLOCK_S = 0.1
 PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 CLOCK_WAIT_NS = 30_000_000_000
-LOW_DISK_BYTES = 2 << 30
 EXIT_CONFIG = 78
 EXIT_BROKEN = 70
 EXIT_RUNNING = 75
@@ -393,11 +393,6 @@ class Daemon:
         """True while too little space is left to journal in comfort."""
         status = os.statvfs(self.config.state_dir)
         return status.f_bavail * status.f_frsize < low_disk_bytes()
-
-
-def low_disk_bytes() -> int:
-    """Free bytes below which entries halt: 2 GiB, or `MYTRADING_MIN_FREE_BYTES`."""
-    return int(os.environ.get("MYTRADING_MIN_FREE_BYTES", LOW_DISK_BYTES))
 
 
 def await_clock(config: RunConfig) -> None:

@@ -1,22 +1,18 @@
 """From a wish to the contracts it is about, by the trade rules of the strategy's configuration, and back.
 
 Used by the engine's machine when a wish is made, and when a position has to be read as long or short. The one rule: a
-contract that has expired on the day of the wish is never chosen.
+contract whose last session is over is never chosen.
 """
 
 from __future__ import annotations
 
-from datetime import date
 from typing import NamedTuple
 
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.symbology import split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.runconfig import ExpiryRule, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.runconfig import StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg
-from mytrading.strategies.series import ist_day
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Meaning(NamedTuple):
@@ -30,25 +26,20 @@ def resolve_leg(
     run: StrategyRun, rule: TradeRule, watch: str, price: float, stop_price: float, book: InstrumentBook, now: int
 ) -> Leg:
     """The contract that `rule` names while `watch` trades at `price`; `NoSuchContract` says what is listed."""
-    contract = _contract(rule, watch, price, book, ist_date(now))
+    contract = _contract(rule, watch, price, book, now)
     stop = stop_price if rule.kind is not TradeKind.OPTION else 0.0
     return Leg(instrument=contract, lots=rule.side.sign * run.lots, stop_price=stop)
 
 
-def ist_date(ns: int) -> str:
-    """The ISO date in India of a market time."""
-    return date.fromordinal(_EPOCH + ist_day(ns)).isoformat()
-
-
-def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, today: str) -> str:
+def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:
     if rule.kind is TradeKind.SAME:
         return watch
     underlying = rule.underlying or underlying_of(watch, book)
     if rule.kind is TradeKind.FUTURE:
-        expiry = _expiry(rule.expiry, underlying, InstrumentKind.FUT, book, today)
+        expiry = book.expiry(rule.expiry, underlying, InstrumentKind.FUT, now)
         return book.future(underlying, book.expiries(underlying, InstrumentKind.FUT).index(expiry)).id
     right = InstrumentKind(rule.right)
-    expiry = _expiry(rule.expiry, underlying, right, book, today)
+    expiry = book.expiry(rule.expiry, underlying, right, now)
     return book.option(underlying, expiry, rule.strike, right, price).id
 
 
@@ -56,17 +47,6 @@ def underlying_of(watch: str, book: InstrumentBook) -> str:
     """The underlying of a listed instrument; of an unlisted one its symbol."""
     listed = book.get(watch)
     return listed.underlying if listed is not None else split_id(watch)[1]
-
-
-def _expiry(rule: ExpiryRule, underlying: str, kind: InstrumentKind, book: InstrumentBook, today: str) -> str:
-    listed = [expiry for expiry in book.expiries(underlying, kind) if expiry >= today]
-    if not listed or (rule is ExpiryRule.NEXT and len(listed) < 2):
-        raise NoSuchContract(
-            f"{rule.value} expiry of {underlying} {kind.value} on {today}: listed are {listed or 'none'}"
-        )
-    if rule is ExpiryRule.MONTHLY:
-        return max(expiry for expiry in listed if expiry[:7] == listed[0][:7])
-    return listed[0 if rule is ExpiryRule.NEAREST else 1]
 
 
 def tradable(run: StrategyRun, book: InstrumentBook, prices: dict[str, float], now: int) -> tuple[str, ...]:
@@ -77,7 +57,7 @@ def tradable(run: StrategyRun, book: InstrumentBook, prices: dict[str, float], n
             if rule is None or (rule.kind is TradeKind.OPTION and watch not in prices):
                 continue
             try:
-                found.append(_contract(rule, watch, prices.get(watch, 0.0), book, ist_date(now)))
+                found.append(_contract(rule, watch, prices.get(watch, 0.0), book, now))
             except NoSuchContract:
                 continue
     return tuple(dict.fromkeys(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,15 +15,17 @@ import pytest
 import zmq
 
 from mytrading.adapters.bar_store import BarReader
+from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.adapters.tape import read_tape
 from mytrading.messages.control import ClockTick, WantInstruments
 from mytrading.messages.enums import Product
+from mytrading.messages.instruments import Refusal
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.streams import shown_topic
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
 from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
-from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
+from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
 
 NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
 MINUTE = 60_000_000_000
@@ -70,6 +73,38 @@ def test_bars_join_history_without_gap_or_double(feed: RunningFeed, tmp_path: Pa
     assert all(b.start_ns - a.start_ns == MINUTE for a, b in pairwise(today))
     assert {bar.start_ns: bar for bar in stored}[delivered[0].start_ns] == delivered[0]
     assert len(stored) > 700
+
+
+def test_instruments_of_the_day_are_written_with_freeze_and_compared_with_those_before(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, SBIN), history=False)
+    store = InstrumentFile(tmp_path)
+    with start_feed(config) as feed:
+        feed.wait_ready()
+    today = store.snapshot()
+    assert (today.day, today.good_day, today.refusals) == ("2026-11-20", "2026-11-20", ())
+    assert {item.freeze_qty for item in today.instruments if item.kind.is_derivative} == {1800}
+    assert store.days() == ["2026-11-20"]
+    older = [msgspec.structs.replace(item, lot_size=75) if item.kind.is_derivative else item
+             for item in today.instruments]  # fmt: skip
+    store.write(msgspec.structs.replace(today, day="2026-11-19", instruments=tuple(older)))
+    with start_feed(config) as feed:
+        changed = feed.wait(lambda seen: seen.alert("INSTRUMENTS_CHANGED"))
+    assert "since 2026-11-19: NIFTY: lot size 75 → 65" in changed.message
+
+
+def test_history_with_many_minutes_missing_is_alerted_with_the_longest_gap(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    home = tmp_path / "home" / "config"
+    shutil.copytree(ROOT / "config", home)
+    calendar = home / "calendar.toml"
+    calendar.write_text(calendar.read_text().replace("close = 15:15:00, final = 15:35:00", "close = 19:15:00"))
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (SBIN,))
+    with start_feed(msgspec.structs.replace(config, home=str(home.parent))) as feed:
+        alert = feed.wait(lambda seen: seen.alert("HISTORY_INCOMPLETE"))
+    assert "the longest gap is 240 from" in alert.message and "15:15 on" in alert.message
 
 
 def test_instrument_asked_for_is_subscribed_and_gives_quotes(feed: RunningFeed, simulator: RunningSimulator) -> None:
@@ -123,6 +158,9 @@ def test_unknown_symbol_is_alerted_and_the_others_flow(
     with start_feed(config) as feed:
         feed.wait(lambda seen: any(quote.instrument == NIFTY for quote in seen.quotes))
         feed.wait(lambda seen: "Token not found for NOSUCH" in seen.log.read_text())
+        refused = feed.wait(lambda seen: seen.alert("INSTRUMENTS_REFUSED"))
+        assert "NSE:NOSUCH is not listed" in refused.message
+        assert InstrumentFile(tmp_path).snapshot().refusals == (Refusal("NOSUCH", "NSE:NOSUCH is not listed"),)
         feed.wait(lambda seen: bool(seen.beats))
         assert not feed.beats[-1].ready
 

@@ -359,7 +359,7 @@ def test_instrument_rows_that_make_no_sense_are_left_out_and_counted() -> None:
     assert (option.id, option.underlying, option.expiry) == ("NFO:NIFTY30DEC2526000CE", "NIFTY", "2025-12-30")
     assert (option.strike, option.lot_size, option.freeze_qty, option.token) == (26_000.0, 65, 1800, "7")
     assert listing.bad == 4
-    assert "lot size" in listing.sample
+    assert "lot size" in listing.left_out[0].reason and listing.left_out[0].symbol == option.symbol
 
 
 @pytest.mark.parametrize(

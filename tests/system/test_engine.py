@@ -20,6 +20,7 @@ from mytrading.adapters.bar_store import BarStore
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Action, DaemonState, Mode
+from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Bar
 from mytrading.messages.runconfig import (
     RUN_FILE,
@@ -80,7 +81,7 @@ class Bench:
         self.config = make_config(folder, self.state, self.runtime, runs)
         self.run_file = self.state / RUN_FILE
         write_run_config(self.run_file, self.config)
-        InstrumentFile(self.state).write(make_book())
+        InstrumentFile(self.state).write(Snapshot(day="2025-12-01", fetched_ns=0, instruments=tuple(make_book())))
         self.store = BarStore(self.config.bars_dir)
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.market = ZMQPublisher(endpoint(str(self.runtime), "market", "feed"), context=self.context)

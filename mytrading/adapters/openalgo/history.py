@@ -1,38 +1,71 @@
 """Past bars from the server's history endpoint.
 
-Used by the feed's history thread. The one rule: the bar still forming, which servers include, is left out, and what
-comes twice or out of order comes out once and sorted.
+Used by the feed's history thread and by `mytrading history`. The one rule: the bar still forming, which servers
+include, is left out, and what comes twice or out of order comes out once and sorted.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed, error_text
+from mytrading.core.calendar import day_of, to_ns
 from mytrading.messages.market import Bar
 
 _SECOND = 1_000_000_000
-_SECONDS = {"m": 60, "h": 3600}
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
+_DAILY = "1d"
 
-
-CHUNK_DAYS = {"1m": 60, "3m": 100, "5m": 100, "10m": 100, "15m": 200, "30m": 200, "1h": 400}
+CHUNK_DAYS = {"1m": 60, "3m": 100, "5m": 100, "10m": 100, "15m": 200, "30m": 200, "1h": 400, _DAILY: 2000}
 """Days per request by interval, as Zerodha limits them; other intervals take the least."""
-GATE_NS = 1_000_000_000 // 3
+CALLS, WINDOW_NS = 3, _SECOND
 """The server lets three history requests a second through and makes the others wait."""
 
 
+class Gate:
+    """Lets three requests through in any second and makes the next one wait: `wait` takes machine ns.
+
+    One for each server and thread; it counts calls of all ranges and instruments.
+    """
+
+    def __init__(self, machine_now: Callable[[], int], wait: Callable[[int], None]) -> None:
+        self._now = machine_now
+        self._wait = wait
+        self._times: deque[int] = deque(maxlen=CALLS)
+
+    def enter(self) -> None:
+        """Return when a request may be sent."""
+        if len(self._times) == CALLS and (left := self._times[0] + WINDOW_NS - self._now()) > 0:
+            self._wait(left)
+        self._times.append(self._now())
+
+
+class Chunk(NamedTuple):
+    """The days of one request, both included, and how many bars it gave, or why it failed."""
+
+    first: date
+    last: date
+    bars: int = 0
+    problem: str = ""
+
+
 class History(NamedTuple):
-    """Bars of a range. `missing` names the (start, end) chunks that gave none or failed; empty means complete."""
+    """Bars of a range. A chunk without bars may be days without trading; `failed` ones were not answered."""
 
     bars: tuple[Bar, ...]
-    missing: tuple[tuple[date, date], ...] = ()
-    reasons: tuple[str, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Chunk, ...]:
+        """Chunks that were not answered; empty if the whole range was."""
+        return tuple(chunk for chunk in self.chunks if chunk.problem)
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -55,9 +88,10 @@ _decoder = msgspec.json.Decoder(_Answer, strict=False)
 def fetch_history(
     client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int
 ) -> list[Bar]:
-    """Bars of `interval` (minutes or hours, say 1m) from day `start` to day `end`, ended by market time `now`.
+    """Bars of `interval` (minutes, hours or 1d, say 5m) from day `start` to day `end`, ended by market time `now`.
 
-    Raises `ReadFailed`, or what the client raises. Rows without four positive prices are left out.
+    A daily bar lasts from midnight to midnight in India. Rows without four positive prices are left out. Raises
+    `ReadFailed`, or what the client raises.
     """
     exchange, _, symbol = instrument.partition(":")
     answer = client.call(
@@ -65,7 +99,7 @@ def fetch_history(
         {
             "symbol": symbol,
             "exchange": exchange,
-            "interval": interval,
+            "interval": "D" if interval == _DAILY else interval,
             "start_date": start.isoformat(),
             "end_date": end.isoformat(),
         },
@@ -80,7 +114,7 @@ def fetch_history(
         raise ReadFailed("malformed", f"history of {instrument}: {error}", answer.status) from error
     if parsed.status == "error" or parsed.data is None:
         raise ReadFailed("server", f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
-    span = int(interval[:-1]) * _SECONDS[interval[-1]] * _SECOND
+    span = span_ns(interval)
     bars = {row.timestamp: _bar(row, instrument, interval, span) for row in parsed.data if _usable(row)}
     return [bars[at] for at in sorted(bars) if bars[at].end_ns <= now]
 
@@ -92,27 +126,34 @@ def fetch_range(
     start: date,
     end: date,
     now: int,
-    pace: Callable[[int], None],
+    gate: Gate,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> History:
-    """All bars from day `start` to day `end`, chunk by chunk; a chunk that fails is reported and the rest still comes.
+    """All bars from day `start` to day `end`, chunk by chunk; a chunk that fails is named and the rest still comes.
 
-    `pace` is called with `GATE_NS` before each request but the first, and returns after that much machine time.
+    `progress` is told how many requests are done and how many there are.
     """
     bars: dict[int, Bar] = {}
-    missing: list[tuple[date, date]] = []
-    reasons: list[str] = []
-    for number, (first, last) in enumerate(chunks(interval, start, end)):
-        if number:
-            pace(GATE_NS)
+    done: list[Chunk] = []
+    spans = list(chunks(interval, start, end))
+    for first, last in spans:
+        gate.enter()
         try:
             found = fetch_history(client, instrument, interval, first, last, now)
+            done.append(Chunk(first, last, len(found)))
+            bars.update((bar.start_ns, bar) for bar in found)
         except (ReadFailed, TransportFailed) as error:
-            found = []
-            reasons.append(str(error))
-        if not found:
-            missing.append((first, last))
-        bars.update((bar.start_ns, bar) for bar in found)
-    return History(tuple(bars[at] for at in sorted(bars)), tuple(missing), tuple(reasons))
+            done.append(Chunk(first, last, problem=str(error)))
+        progress(len(done), len(spans))
+    return History(tuple(bars[at] for at in sorted(bars)), tuple(done))
+
+
+def span_ns(interval: str) -> int:
+    """The length of a bar; `ValueError` says which intervals there are."""
+    unit = _SECONDS.get(interval[-1:])
+    if unit is None or not interval[:-1].isdigit() or not int(interval[:-1]) or (unit == 86_400 and interval != _DAILY):
+        raise ValueError(f"interval {interval!r}: expected minutes, hours or a day, say 1m, 5m, 1h or 1d")
+    return int(interval[:-1]) * unit * _SECOND
 
 
 def chunks(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]:
@@ -126,6 +167,8 @@ def chunks(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]
 
 def _bar(row: _Row, instrument: str, interval: str, span: int) -> Bar:
     start = int(row.timestamp) * _SECOND
+    if interval == _DAILY:  # stamped with midnight in UTC
+        start = to_ns(day_of(start), time.min)
     volume = int(row.volume or 0)
     return Bar(instrument, interval, start, start + span, row.open, row.high, row.low, row.close, volume)
 

@@ -1,32 +1,40 @@
 """The server's instruments, exchange by exchange, as ours.
 
 Used by the feed once a day; the snapshot itself lies in `adapters/instrument_store`. A call without an exchange is
-refused by the server, hence one call each. The one rule: a row that cannot be understood is left out and counted,
-never guessed, because a wrong lot is a wrong order.
+refused by the server, hence one call each; the list has no freeze quantities, which one `symbol` call for each
+underlying gives. The one rule: a row that cannot be understood is left out and named, never guessed, because a wrong
+lot is a wrong order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.endpoints import market
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
-from mytrading.core.symbology import instrument_id, parse_expiry, parse_symbol
+from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
+from mytrading.core.master import BadRow, Need
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, instrument_id, parse_expiry, parse_symbol, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _UNKNOWN_FREEZE = 1
+_NAMED = 1000
+_EXPIRIES = 3
+"""Nearest expiries that are searched for where an exchange's list fails."""
 
 
 class Listing(NamedTuple):
-    """What one exchange lists; `bad` rows were left out, `sample` says what was wrong with the first."""
+    """What one exchange lists; `bad` rows were left out, `left_out` names the first thousand of them and why."""
 
     instruments: tuple[Instrument, ...]
     bad: int = 0
-    sample: str = ""
+    left_out: tuple[BadRow, ...] = ()
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -71,20 +79,92 @@ def fetch_instruments(
     return _listing(parsed.data, today.isoformat(), keep)
 
 
+def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> dict[str, int]:
+    """Freeze quantities (units) by underlying, asked for one contract of each; those unknown to the server are left
+    out. It keeps them for NFO only. Raises what the client raises.
+    """
+    asked: dict[str, Instrument] = {}
+    for item in instruments:
+        if item.kind.is_derivative:
+            asked.setdefault(item.underlying, item)
+    found: dict[str, int] = {}
+    for name, item in asked.items():
+        try:
+            freeze = int(market.symbol(client, item.symbol, item.exchange).freeze_qty or 0)
+        except OpenAlgoError:
+            continue
+        if freeze > _UNKNOWN_FREEZE:
+            found[name] = freeze
+    return found
+
+
+def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today: date) -> Listing:
+    """What is needed of an exchange whose list fails: watched spots, and the contracts of the nearest expiries.
+
+    A search gives at most 500 rows, and one for NIFTY finds BANKNIFTY too, hence one for each underlying, expiry and
+    right. Raises `OpenAlgoError`, or what the client raises.
+    """
+    found: dict[str, Instrument] = {}
+    left_out: list[BadRow] = []
+
+    def take(rows: Iterable[market.Contract], underlying: str) -> None:
+        for row in rows:
+            try:
+                item = instrument_of(row)
+            except ValueError as error:
+                left_out.append(BadRow(row.symbol, str(error)))
+                continue
+            if item.underlying == underlying and (not item.expiry or item.expiry >= today.isoformat()):
+                found[item.id] = item
+
+    for name in (split_id(watched)[1] for watched in need.watched if split_id(watched)[0] == exchange):
+        with suppress(SymbolNotFound):
+            take([market.symbol(client, name, exchange)], parse_symbol(name, exchange).underlying)
+    for name in sorted(need.underlyings) if exchange in DERIVATIVE_EXCHANGES.values() else ():
+        for kind, rights in (("futures", ("FUT",)), ("options", ("CE", "PE"))):
+            for label in market.expiries(client, name, exchange, kind)[:_EXPIRIES]:
+                for right in rights:
+                    take(market.search(client, f"{name}{label.replace('-', '')} {right}", exchange), name)
+    return Listing(tuple(found.values()), len(left_out), tuple(left_out[:_NAMED]))
+
+
+def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> dict[str, float]:
+    """Last prices (rupees) by underlying, or yesterday's close; one that the server cannot quote is left out."""
+    found: dict[str, float] = {}
+    for item in underlyings:
+        try:
+            quote = market.quote(client, item.symbol, item.exchange)
+        except OpenAlgoError:
+            continue
+        if (price := quote.ltp or quote.prev_close) > 0:
+            found[item.underlying] = price
+    return found
+
+
 def _listing(rows: Iterable[msgspec.Raw], today: str, keep: Callable[[Instrument], bool] | None) -> Listing:
     found: list[Instrument] = []
     bad = 0
-    sample = ""
+    left_out: list[BadRow] = []
     for raw in rows:
+        symbol = ""
         try:
-            instrument = _instrument(_row_decoder.decode(raw))
+            row = _row_decoder.decode(raw)
+            symbol = row.symbol
+            instrument = _instrument(row)
         except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors
             bad += 1
-            sample = sample or f"{error} in {bytes(raw)[:200].decode(errors='replace')}"
+            if len(left_out) < _NAMED:
+                left_out.append(BadRow(symbol or bytes(raw)[:200].decode(errors="replace"), str(error)))
             continue
         if (not instrument.expiry or instrument.expiry >= today) and (keep is None or keep(instrument)):
             found.append(instrument)
-    return Listing(tuple(found), bad, sample)
+    return Listing(tuple(found), bad, tuple(left_out))
+
+
+def instrument_of(row: market.Contract) -> Instrument:
+    """A contract of `symbol` or `search` as ours; `ValueError` says what makes no sense in it."""
+    fields = {name: getattr(row, name) for name in _Row.__struct_fields__}
+    return _instrument(_Row(**fields))
 
 
 def _instrument(row: _Row) -> Instrument:
@@ -102,7 +182,7 @@ def _instrument(row: _Row) -> Instrument:
         expiry=_expiry(row) if derivative else "",
         strike=float(row.strike or 0.0) if kind.is_option else 0.0,
         lot_size=_lot(row, derivative),
-        tick_size=row.tick_size if row.tick_size and row.tick_size > 0 else 0.05,
+        tick_size=row.tick_size if row.tick_size and row.tick_size > 0 else 0.0,
         freeze_qty=0 if freeze <= _UNKNOWN_FREEZE else freeze,
         token=str(row.token or ""),
         name=row.name or "",

@@ -45,6 +45,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Two reads that correct a position lie at least this far apart."""
     book_first: bool = True
     """No entry before one order book was read: orders that are not ours must be known before any of ours is out."""
+    probes: bool = False
+    """Trial orders are made: true at paper venues only."""
 
 
 def growing(first: int, most: int, attempt: int) -> int:

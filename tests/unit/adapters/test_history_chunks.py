@@ -1,10 +1,28 @@
-"""A range of days in requests that a broker admits."""
+"""A range of days in requests that a broker admits, at the pace that the server admits."""
+
+from __future__ import annotations
 
 import time
 from datetime import date, timedelta
 
+import pytest
+
 from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.adapters.openalgo.history import CHUNK_DAYS, GATE_NS, chunks, fetch_range
+from mytrading.adapters.openalgo.history import CHUNK_DAYS, WINDOW_NS, Gate, chunks, fetch_range, span_ns
+
+MINUTE = 60_000_000_000
+
+
+class Watch:
+    """Machine time that passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 5
+        self.waits: list[int] = []
+
+    def wait(self, ns: int) -> None:
+        self.waits.append(ns)
+        self.now += ns
 
 
 def test_chunks_cover_each_day_once_within_the_limit() -> None:
@@ -21,10 +39,41 @@ def test_chunks_of_one_day_and_of_none() -> None:
     assert list(chunks("5m", day, day - timedelta(days=1))) == []
 
 
-def test_range_of_an_unreachable_server_reports_every_chunk_and_keeps_the_pace() -> None:
+def test_gate_lets_three_through_in_any_second() -> None:
+    watch = Watch()
+    gate = Gate(lambda: watch.now, watch.wait)
+    times = []
+    for _ in range(8):
+        gate.enter()
+        times.append(watch.now)
+        watch.now += 50_000_000
+    assert all(later - earlier >= WINDOW_NS for earlier, later in zip(times, times[3:], strict=False))
+    assert len(watch.waits) == 2
+
+
+def test_range_of_an_unreachable_server_names_every_chunk_and_tells_its_progress() -> None:
     client = OpenAlgoClient("http://127.0.0.1:1", "key", time.monotonic_ns)
-    paced: list[int] = []
-    found = fetch_range(client, "NSE:SBIN", "1m", date(2026, 1, 1), date(2026, 4, 30), 0, paced.append)
+    watch = Watch()
+    told: list[tuple[int, int]] = []
+    found = fetch_range(
+        client, "NSE:SBIN", "1m", date(2026, 1, 1), date(2026, 9, 1), 0, Gate(lambda: watch.now, watch.wait),
+        lambda done, count: told.append((done, count)),
+    )  # fmt: skip
     assert found.bars == ()
-    assert found.missing == ((date(2026, 1, 1), date(2026, 3, 1)), (date(2026, 3, 2), date(2026, 4, 30)))
-    assert len(found.reasons) == 2 and paced == [GATE_NS]
+    assert [(chunk.first, chunk.last) for chunk in found.failed][:2] == [
+        (date(2026, 1, 1), date(2026, 3, 1)),
+        (date(2026, 3, 2), date(2026, 4, 30)),
+    ]
+    assert all("is the server running" in chunk.problem for chunk in found.failed)
+    assert told == [(n, 5) for n in range(1, 6)] and watch.waits == [WINDOW_NS]
+
+
+@pytest.mark.parametrize(("interval", "minutes"), [("1m", 1), ("15m", 15), ("1h", 60), ("1d", 1440)])
+def test_interval_has_a_length(interval: str, minutes: int) -> None:
+    assert span_ns(interval) == minutes * MINUTE
+
+
+@pytest.mark.parametrize("interval", ["", "m", "0m", "2d", "5s", "D"])
+def test_interval_without_sense_is_refused(interval: str) -> None:
+    with pytest.raises(ValueError, match="expected minutes, hours or a day"):
+        span_ns(interval)

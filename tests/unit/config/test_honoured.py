@@ -29,6 +29,8 @@ OTHER = {
     "OPENALGO_TIMEOUT": "7",
     "OPENALGO_RETRY_DELAY": "3",
     "MAX_CONCURRENT_REQUESTS": "2",
+    "BROKER_REGISTERED_IPS": "203.0.113.7, 203.0.113.8",
+    "EGRESS_CHECK_URL": "http://127.0.0.1:9/ip",
     "TRADING_MODE": "dry_run",
     "PAPER_VENUE": "simulator",
     "SYSTEM_NAME": "Other",
@@ -89,7 +91,7 @@ BESIDES = {
 OUTSIDE = {
     "MYTRADING_HOME": "mytrading/runtime/places.py",
     "MYTRADING_STATE_DIR": "mytrading/runtime/places.py",
-    "MYTRADING_MIN_FREE_BYTES": "mytrading/runtime/daemon.py",
+    "MYTRADING_MIN_FREE_BYTES": "mytrading/runtime/disk.py",
     "MYTRADING_RUN": "mytrading/simulator/embedded.py",
     "MYTRADING_TEST_DATA": "tests/system/test_stack.py",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import date
+from datetime import date, time
 from itertools import islice
 
 import numpy as np
@@ -12,17 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mytrading.core import black76, symbology
-from mytrading.core.calendar import Calendar
+from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import (
     ContractFacts,
     dated,
     list_instruments,
+    make_derivative,
     monthly_expiries,
     option_expiries,
     weekly_expiries,
 )
+from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.runconfig import ExpiryRule
 from tests.support import ROOT
 
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
@@ -46,6 +49,31 @@ def test_option_symbol_is_read_back(name: str, expiry: date, quarters: int, righ
     strike = quarters / 4
     parsed = symbology.parse_symbol(symbology.option_symbol(name, expiry, strike, right))
     assert parsed == (name, expiry, strike, InstrumentKind(right))
+
+
+@given(
+    st.sampled_from(["NIFTY", "M&M", "BAJAJ-AUTO", "360ONE", "NIFTYNXT50", "3MINDIA", "SENSEX50", "20MICRONS"]),
+    st.sampled_from(list(InstrumentKind)),
+    st.dates(date(2020, 1, 1), date(2035, 1, 1)),
+    st.integers(1, 400_000),
+)
+def test_symbol_and_parts_lead_to_each_other(name: str, kind: InstrumentKind, expiry: date, quarters: int) -> None:
+    strike = quarters / 4 if kind.is_option else 0.0
+    parts = symbology.ParsedSymbol(name, expiry if kind.is_derivative else None, strike, kind)
+    symbol = symbology.symbol_of(parts)
+    exchange = "NSE_INDEX" if kind is InstrumentKind.INDEX else ""
+    assert symbology.parse_symbol(symbol, exchange) == parts
+    assert symbology.symbol_of(symbology.parse_symbol(symbol, exchange)) == symbol
+
+
+@pytest.mark.parametrize("symbol", ["X31FEB26FUT", "X30DEC251.2.3CE", "SBIN", "30DEC25FUT"])
+def test_symbol_that_only_looks_like_a_contract_is_a_share(symbol: str) -> None:
+    assert symbology.parse_symbol(symbol) == (symbol, None, 0.0, InstrumentKind.EQ)
+
+
+def test_symbol_of_a_derivative_without_expiry_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected an expiry"):
+        symbology.symbol_of(symbology.ParsedSymbol("NIFTY", None, 0.0, InstrumentKind.FUT))
 
 
 def test_symbols_are_written_as_the_server_writes_them() -> None:
@@ -131,6 +159,38 @@ def test_at_the_money_between_two_strikes_is_the_lower() -> None:
 def test_rule_that_leads_nowhere_says_what_is_listed(expiry: str, rule: str, words: str) -> None:
     with pytest.raises(NoSuchContract, match=words):
         book().option("NIFTY", expiry, rule, CE, 26_010.0)
+
+
+WEEKS = ("2026-11-23", "2026-12-01", "2026-12-08", "2026-12-29", "2027-01-26")
+"""Tuesdays; Monday the 23rd because the 24th is a holiday, and it is November's monthly one."""
+
+
+@pytest.mark.parametrize(
+    ("day", "at", "rule", "expiry"),
+    [
+        (date(2026, 11, 20), time(10), ExpiryRule.NEAREST, "2026-11-23"),
+        (date(2026, 11, 20), time(10), ExpiryRule.NEXT, "2026-12-01"),
+        (date(2026, 11, 20), time(10), ExpiryRule.MONTHLY, "2026-11-23"),
+        (date(2026, 11, 20), time(10), ExpiryRule.NEXT_MONTHLY, "2026-12-29"),
+        (date(2026, 11, 23), time(15, 39, 59), ExpiryRule.NEAREST, "2026-11-23"),
+        (date(2026, 11, 23), time(15, 40), ExpiryRule.NEAREST, "2026-12-01"),
+        (date(2026, 11, 23), time(15, 40), ExpiryRule.MONTHLY, "2026-12-29"),
+        (date(2026, 11, 24), time(9, 0), ExpiryRule.MONTHLY, "2026-12-29"),
+        (date(2026, 11, 30), time(23, 59), ExpiryRule.NEAREST, "2026-12-01"),
+        (date(2026, 12, 29), time(12), ExpiryRule.MONTHLY, "2026-12-29"),
+        (date(2026, 12, 29), time(16), ExpiryRule.MONTHLY, "2027-01-26"),
+    ],
+)
+def test_expiry_of_a_rule_is_past_from_the_close_of_its_day(day: date, at: time, rule: ExpiryRule, expiry: str) -> None:
+    listed = [make_derivative("NIFTY", NIFTY, CE, date.fromisoformat(week), 26_000.0, day) for week in WEEKS]
+    found = InstrumentBook(listed, session_ends(CALENDAR))
+    assert found.expiry(rule, "NIFTY", CE, to_ns(day, at)) == expiry
+
+
+def test_expiry_that_is_not_listed_names_those_that_are() -> None:
+    listed = [make_derivative("NIFTY", NIFTY, CE, date(2026, 12, 1), 26_000.0, DAY)]
+    with pytest.raises(NoSuchContract, match="expected a next_monthly expiry, listed and not past are 2026-12-01"):
+        InstrumentBook(listed).expiry(ExpiryRule.NEXT_MONTHLY, "NIFTY", CE, to_ns(DAY, time(10)))
 
 
 def test_put_call_parity_holds() -> None:

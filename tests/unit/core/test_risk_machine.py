@@ -17,7 +17,7 @@ from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Action, Confidence, DaemonState, OrderState, Product, Purpose, Side, TradingLevel
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.reports import AccountHealth
@@ -26,6 +26,7 @@ from mytrading.messages.signals import Leg, Signal
 from tests.support import ROOT
 
 DAY = date(2026, 3, 18)
+TODAY = DAY.isoformat()
 NOW = to_ns(DAY, time(11, 0))
 SECOND = 1_000_000_000
 CALL, PUT, SHARE = "NFO:NIFTY24MAR2623000CE", "NFO:NIFTY24MAR2623000PE", "NSE:SBIN"
@@ -461,6 +462,38 @@ def test_next_day_begins_with_what_the_day_before_left() -> None:
     assert tomorrow.machine.snapshot("2026-03-19") == desk.machine.snapshot("2026-03-19")
     tomorrow.quote()
     assert tomorrow.wish("a", Leg(instrument=CALL, lots=1)) == ()
+
+
+def test_refused_contracts_deny_entries_and_are_still_closed() -> None:
+    desk = Desk()
+    desk.machine.master = Snapshot(day=TODAY, fetched_ns=1, refusals=(Refusal("NIFTY", "the list was cut short"),))
+    (denied,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    assert (denied.code, denied.message[:22]) == ("INSTRUMENTS_REFUSED", "the list was cut short")
+    desk.quote()
+    desk.hold(CALL, 65)
+    assert [type(row) for row in desk.wish("b", action=Action.EXIT)] == [CloseGoal]
+
+
+def test_contracts_of_other_underlyings_are_entered_while_one_is_refused() -> None:
+    desk = Desk()
+    desk.machine.master = Snapshot(day=TODAY, fetched_ns=1, refusals=(Refusal("NIFTY", "the list was cut short"),))
+    desk.quote(SHARE)
+    assert [type(row) for row in desk.wish("c", Leg(instrument=SHARE, lots=5))] == [PlaceEntry]
+
+
+def test_wish_waits_for_the_instruments_of_its_day_and_is_denied_without_them() -> None:
+    desk = Desk()
+    desk.machine.master = Snapshot(day="2026-03-16", fetched_ns=1)
+    desk.quote()
+    assert desk.wish("a", Leg(instrument=CALL, lots=1)) == ()
+    desk.machine.master = Snapshot(day=TODAY, fetched_ns=1)
+    assert [type(row) for row in desk.quote(price=101.0)] == [PlaceEntry]
+    desk = Desk()
+    desk.machine.master = Snapshot(day="2026-03-16", fetched_ns=1)
+    desk.quote()
+    desk.wish("a", Leg(instrument=CALL, lots=1))
+    (late,) = desk.pass_time(61)
+    assert "those at hand are of 2026-03-16" in late.message
 
 
 def test_denials_page_is_that_of_the_table() -> None:

@@ -1,0 +1,91 @@
+"""What is kept for years, in one DuckDB file of the state folder: each day's instruments.
+
+Used by the command line alone: no daemon loads DuckDB. The one rule: a day is replaced as a whole, so that importing it
+twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
+
+FILE = "warehouse.duckdb"
+_COLUMNS = (
+    "id", "exchange", "symbol", "kind", "underlying", "expiry", "strike", "lot_size", "tick_size", "freeze_qty",
+    "token", "name",
+)  # fmt: skip
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS instruments (
+    day DATE NOT NULL, id VARCHAR NOT NULL, exchange VARCHAR NOT NULL, symbol VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+    underlying VARCHAR NOT NULL, expiry VARCHAR NOT NULL, strike DOUBLE NOT NULL, lot_size BIGINT NOT NULL,
+    tick_size DOUBLE NOT NULL, freeze_qty BIGINT NOT NULL, token VARCHAR NOT NULL, name VARCHAR NOT NULL,
+    PRIMARY KEY (day, id)
+)
+"""
+_TYPES = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in _COLUMNS) + "}"
+
+
+class WarehouseBusy(Exception):
+    """The file cannot be opened; the message names it and what to do."""
+
+
+class Warehouse:
+    """The file in a state folder; it is made by the first write."""
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / FILE
+
+    def add_instruments(self, snapshot: Snapshot) -> int:
+        """Keep a day's instruments; returns how many."""
+        with self._open() as database, tempfile.TemporaryDirectory() as folder:
+            table = Path(folder) / "rows.csv"
+            with table.open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([getattr(item, name) for name in _COLUMNS] for item in snapshot.instruments)
+            database.execute("BEGIN")
+            database.execute("DELETE FROM instruments WHERE day = ?", [snapshot.day])
+            if snapshot.instruments:
+                database.execute(
+                    f"INSERT INTO instruments SELECT ?::DATE, {', '.join(_COLUMNS)} FROM read_csv(?, header=false, "
+                    f"columns={_TYPES}, quote='\"', escape='\"', delim=',', nullstr='\\N')",
+                    [snapshot.day, str(table)],
+                )
+            database.execute("COMMIT")
+        return len(snapshot.instruments)
+
+    def instrument_days(self) -> list[str]:
+        """The days (ISO) whose instruments are kept, oldest first."""
+        if not self.path.exists():
+            return []
+        with self._open() as database:
+            rows = database.execute("SELECT DISTINCT day FROM instruments ORDER BY day").fetchall()
+        return [row[0].isoformat() if isinstance(row[0], date) else str(row[0]) for row in rows]
+
+    def instruments(self, day: str) -> list[Instrument]:
+        """The instruments of a day (ISO) by id; none if it is not kept."""
+        if not self.path.exists():
+            return []
+        with self._open() as database:
+            query = f"SELECT {', '.join(_COLUMNS)} FROM instruments WHERE day = ? ORDER BY id"
+            rows = database.execute(query, [day]).fetchall()
+        fields = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+        return [Instrument(**{**row, "kind": InstrumentKind(row["kind"])}) for row in fields]
+
+    @contextmanager
+    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            database = duckdb.connect(str(self.path))
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise WarehouseBusy(f"{self.path}: {error}; close what uses it, or move the file aside") from error
+        try:
+            database.execute(_SCHEMA)
+            yield database
+        finally:
+            database.close()

@@ -1,0 +1,164 @@
+"""`mytrading doctor`: every condition of a trading day checked in one go, each with its cause and cure.
+
+Used by a person before the session, and in part by `up`. The one rule: doctor changes nothing that stays, and never the
+mode.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+
+if TYPE_CHECKING:
+    from mytrading.cli.doctor_case import Checks, Finding, Patient
+    from mytrading.messages.runconfig import RunConfig
+    from mytrading.orchestrator import TradingOrchestrator
+
+_WORDS = {"ok": "ok", "warning": "look", "failed": "FAILED", "not tested": "–"}
+_READY_S = 40.0
+
+
+def doctor(
+    simulator: bool = typer.Option(False, "--simulator", help="Try everything on a simulated stack of its own."),
+    quick: bool = typer.Option(False, "--quick", help="Only what `up` looks at: machine, server, key, mode."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Check server, key, broker, mode, streams, instruments, money, machine and a paper order. Exit 1 on a failure."""
+    if simulator and profile:
+        fail(USAGE, "--simulator tries a stack of its own: leave --profile out")
+    with failures():
+        from mytrading.cli.doctor_case import Finding, Patient, Verdict
+        from mytrading.cli.server import stack_of
+        from mytrading.config.problems import ConfigurationError
+
+        if simulator:
+            with _trial_stack() as stack:
+                rows = _look(Patient(stack), quick, as_json)
+        else:
+            try:
+                rows = _look(Patient(stack_of(profile)), quick, as_json)
+            except ConfigurationError as error:
+                rows = [Finding("configuration", Verdict.FAILED, str(error), "mend it; `mytrading config check`")]
+                if not as_json:
+                    print_finding(rows[0])
+    bad = [row for row in rows if row.verdict is Verdict.FAILED]
+    if as_json:
+        print_json({"ok": not bad, "findings": [row._asdict() for row in rows]})
+    if bad:
+        fail(
+            ERROR, "" if as_json else f"{len(bad)} of {len(rows)} checks failed: {', '.join(row.check for row in bad)}"
+        )
+
+
+def _look(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
+    from mytrading.cli.doctor_case import examine
+
+    rows = []
+    for row in examine(patient, quick_checks() if quick else all_checks()):
+        rows.append(row)
+        if not as_json:
+            print_finding(row)
+    return rows
+
+
+def print_finding(row: Finding) -> None:
+    """A line with cause, and one with the cure if there is something to cure."""
+    print(f"{_WORDS[row.verdict.value]:<7} {row.check:<15} {row.found}", flush=True)
+    if row.cure:
+        print(f"{'':<23} → {row.cure}", flush=True)
+
+
+def local_checks() -> Checks:
+    """What needs no server; a millisecond. Name, what must pass first, check."""
+    from mytrading.cli import doctor_here as here
+
+    return (("disk", (), here.disk), ("ports", (), here.ports), ("permissions", (), here.permissions))
+
+
+def quick_checks() -> Checks:
+    """What `up` looks at: some milliseconds against a server that answers."""
+    from mytrading.cli import doctor_server as there
+
+    return (
+        *local_checks(),
+        ("server", (), there.server),
+        ("clock skew", ("server",), there.clock),
+        ("key", ("server",), there.key),
+        ("broker session", ("key",), there.session),
+        ("mode", ("broker session",), there.mode),
+    )
+
+
+def all_checks() -> Checks:
+    """Everything, in the order in which one thing needs the other."""
+    from mytrading.cli import doctor_here as here
+    from mytrading.cli import doctor_server as there
+    from mytrading.cli import doctor_stack as stack
+
+    needs = ("broker session",)
+    return (
+        *quick_checks(),
+        ("WebSocket", needs, stack.websocket),
+        ("order stream", needs, stack.order_stream),
+        ("instruments", needs, there.instruments),
+        ("history", needs, there.history),
+        ("funds", needs, there.funds),
+        ("egress address", (), here.egress),
+        ("paper order", ("mode",), stack.paper_order),
+    )
+
+
+def before_start(stack: TradingOrchestrator) -> None:
+    """What is wrong before the processes start, on stderr; a simulated stack has no server to ask yet."""
+    from mytrading.cli.doctor_case import Patient, Verdict, examine
+
+    checks = local_checks() if stack.config.simulator.embedded else quick_checks()
+    for row in examine(Patient(stack), checks):
+        if row.verdict in (Verdict.FAILED, Verdict.WARNING):
+            say(f"doctor: {row.check}: {row.found} → {row.cure}")
+
+
+@contextmanager
+def _trial_stack() -> Iterator[TradingOrchestrator]:
+    """A simulated stack in a folder of its own, stopped and removed afterwards."""
+    import msgspec
+
+    from mytrading.cli.start import Wanted, prepare, set_clock
+    from mytrading.orchestrator import TradingOrchestrator
+    from mytrading.runtime.endpoints import runtime_dir
+
+    with tempfile.TemporaryDirectory(prefix="mytrading-doctor-") as folder:
+        state = Path(folder) / "state"
+        state.mkdir(mode=0o700)
+        planned = prepare(Wanted(simulator=True, speed=1.0)).config
+        config = msgspec.structs.replace(
+            planned, state_dir=str(state), runtime_dir=str(runtime_dir(state)), log_dir=str(Path(folder) / "logs")
+        )
+        stack = TradingOrchestrator(config)
+        say("starting a simulated stack to try everything on")
+        stack.start(_without_word(set_clock))
+        try:
+            stack.wait_ready(_READY_S)
+            yield stack
+        finally:
+            stack.stop()
+
+
+def _without_word(set_clock: Callable[[RunConfig], str]) -> Callable[[RunConfig], None]:
+    def setting(config: RunConfig) -> None:
+        set_clock(config)
+
+    return setting
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(doctor)

@@ -1,0 +1,140 @@
+"""What `mytrading doctor` looks at, and what it finds: one finding for each check, with cause and cure.
+
+Used by the checks beside it. The one rule: a check that could not be made says so and why; it never counts as passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from mytrading.core.calendar import Calendar, day_of
+from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+from mytrading.orchestrator import TradingOrchestrator
+from mytrading.runtime.clock import MarketClock, machine_now
+
+if TYPE_CHECKING:
+    from mytrading.adapters.openalgo.client import OpenAlgoClient
+
+
+class Verdict(StrEnum):
+    """Passed; passed, but look at it; failed; not tested."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "not tested"
+
+
+class Finding(NamedTuple):
+    """One row: what was checked, how it went, what was found, and what to do about it."""
+
+    check: str
+    verdict: Verdict
+    found: str
+    cure: str = ""
+
+
+def ok(check: str, found: str) -> Finding:
+    """It is in order."""
+    return Finding(check, Verdict.OK, found)
+
+
+def warning(check: str, found: str, cure: str) -> Finding:
+    """It works, and a person should look at it."""
+    return Finding(check, Verdict.WARNING, found, cure)
+
+
+def failed(check: str, found: str, cure: str) -> Finding:
+    """Trading would not work so."""
+    return Finding(check, Verdict.FAILED, found, cure)
+
+
+def skipped(check: str, why: str, cure: str = "") -> Finding:
+    """It was not tested."""
+    return Finding(check, Verdict.SKIPPED, why, cure)
+
+
+@dataclass
+class Patient:
+    """A stack, running or not, its server, and what the checks so far have found."""
+
+    stack: TradingOrchestrator
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def config(self) -> RunConfig:
+        """What the stack runs or would run with."""
+        return self.stack.config
+
+    @cached_property
+    def runs(self) -> bool:
+        """True if the stack runs."""
+        return self.stack.is_running()
+
+    @property
+    def is_paper(self) -> bool:
+        """True at a venue where an order moves no money."""
+        venue = self.config.venue
+        return venue.kind is VenueKind.OPENALGO and venue.expected_mode is ServerMode.ANALYZE
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Sessions and holidays."""
+        import tomllib
+
+        return Calendar.from_dict(tomllib.loads(self.config.calendar_path.read_text(encoding="utf-8")))
+
+    @cached_property
+    def client(self) -> OpenAlgoClient:
+        """A connection to the server."""
+        from mytrading.adapters.openalgo.client import OpenAlgoClient
+
+        return OpenAlgoClient(self.config.venue.rest_url, self.config.venue.api_key, machine_now)
+
+    @property
+    def now(self) -> int:
+        """Market time in ns: of a simulated market only while it runs."""
+        return MarketClock.load(self.config.clock_path).now()
+
+    @property
+    def today(self) -> date:
+        """The day of the market in India."""
+        return day_of(self.now)
+
+    @cached_property
+    def watched(self) -> tuple[str, ...]:
+        """The instruments that the strategies and the configuration name."""
+        symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
+        return tuple(dict.fromkeys((*symbols, *self.config.data.watch)))
+
+    @property
+    def has_server(self) -> bool:
+        """True if there is an address to ask: a simulated stack has one only while it runs."""
+        return bool(self.config.venue.rest_url) and (self.runs or not self.config.simulator.embedded)
+
+    def passed(self, check: str) -> bool:
+        """True if this check was made and found no fault."""
+        return any(row.check == check and row.verdict in (Verdict.OK, Verdict.WARNING) for row in self.findings)
+
+    def is_open(self, exchange: str) -> bool:
+        """True if the exchange trades now."""
+        return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, self.now)
+
+
+Check = Callable[[Patient], Finding]
+Checks = tuple[tuple[str, tuple[str, ...], Check], ...]
+"""Name, checks that must have passed, and the check itself, in order."""
+
+
+def examine(patient: Patient, checks: Checks) -> Iterator[Finding]:
+    """Each check's finding, as it comes; a check whose needs did not pass is not made."""
+    for name, needs, check in checks:
+        missing = next((need for need in needs if not patient.passed(need)), "")
+        row = skipped(name, f"{missing} has to pass first") if missing else check(patient)
+        patient.findings.append(row)
+        yield row

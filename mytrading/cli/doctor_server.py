@@ -1,0 +1,186 @@
+"""What doctor asks the server over REST: is it there, does it know the key, is the broker behind it, and what has it.
+
+The one rule: everything here reads; the mode is compared and never changed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import time
+import tomllib
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.openalgo import books
+from mytrading.adapters.openalgo.client import Deadline
+from mytrading.adapters.openalgo.endpoints import account, market
+from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed, error_text
+from mytrading.adapters.openalgo.history import fetch_history, span_ns
+from mytrading.adapters.openalgo.master import Known, fetch_master
+from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
+from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.core.completeness import completeness
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.master import need_of
+from mytrading.core.symbology import split_id
+
+SKEW_WARNING_S, SKEW_FAILED_S = 2.0, 30.0
+ENOUGH = 0.9
+_KEY = "copy the key of the server's API Key page into OPENALGO_API_KEY"
+_LOGIN = "log in to the broker on the OpenAlgo page; the session ends every night"
+_LOG = "look at the server's log"
+
+
+def server(patient: Patient) -> Finding:
+    """Something answers at the address, as OpenAlgo does."""
+    url = patient.config.venue.rest_url
+    if not patient.has_server:
+        return skipped("server", "the simulator serves only while its stack runs", "`mytrading up`, or `--simulator`")
+    try:
+        answer = patient.client.call("ping", {}, Deadline.DATA)
+    except NotSent as error:
+        return failed("server", str(error), f"start the OpenAlgo server, or correct OPENALGO_API_HOST ({url})")
+    except TransportFailed as error:
+        return failed("server", f"{url}: {error}", "the server is up but does not answer: restart it, " + _LOG)
+    if not answer.body.lstrip().startswith(b"{"):
+        text = error_text(answer.body, answer.status)[:120]
+        return failed(
+            "server", f"{url} answered {answer.status}: {text}", "OPENALGO_API_HOST is not OpenAlgo's address"
+        )
+    return ok("server", f"{url} answered in {(answer.ended_ns - answer.began_ns) / 1e6:.0f} ms")
+
+
+def key(patient: Patient) -> Finding:
+    """The server knows the key. It answers a wrong key and a missing broker session alike, except in a search."""
+    try:
+        pong = account.ping(patient.client)
+        return ok("key", f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
+    except TransportFailed as error:
+        return failed("key", str(error), _LOG)
+    except OpenAlgoError as error:
+        said = error.message
+    try:
+        market.search(patient.client, "SBIN", "NSE")
+    except (OpenAlgoError, TransportFailed):
+        return failed("key", f"the server says: {said}", f"{_KEY}; if it is that one, {_LOGIN}")
+    return ok("key", "the server knows it")
+
+
+def session(patient: Patient) -> Finding:
+    """The broker is behind the server: a quote cannot come from the server alone."""
+    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    exchange, symbol = split_id(instrument)
+    try:
+        account.ping(patient.client)
+        quote = market.quote(patient.client, symbol, exchange)
+    except SymbolNotFound as error:
+        return warning("broker session", f"{instrument} has no quote: {error.message}", error.advice)
+    except OpenAlgoError as error:
+        return failed("broker session", f"there is none: {error.message}", _LOGIN)
+    except TransportFailed as error:
+        return failed("broker session", f"quote of {instrument}: {error}", _LOG)
+    price = quote.ltp or quote.prev_close
+    if price <= 0:
+        return failed("broker session", f"quote of {instrument}: no price, with success", _LOGIN)
+    return ok("broker session", f"{instrument} is at {price:g}")
+
+
+def mode(patient: Patient) -> Finding:
+    """The server is in the mode that the account is configured for."""
+    expected = patient.config.venue.expected_mode.value
+    try:
+        found = account.analyzer(patient.client).mode
+    except (OpenAlgoError, TransportFailed) as error:
+        return failed("mode", f"the server does not say its mode: {error}", _LOG)
+    if found != expected:
+        cure = f"switch the server to {expected} (its analyzer switch), or set TRADING_MODE; doctor changes neither"
+        return failed("mode", f"the server is in {found} mode, {expected} was expected", cure)
+    return ok("mode", f"{found}, as expected")
+
+
+def clock(patient: Patient) -> Finding:
+    """The two machines agree on the time, as far as the header of an answer tells it (whole seconds)."""
+    url = urlsplit(patient.config.venue.rest_url)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=5)
+    try:
+        began = time.time()
+        connection.request("GET", f"{url.path.rstrip('/')}/api/v1/")
+        said = connection.getresponse().getheader("Date")
+        ended = time.time()
+    except (OSError, http.client.HTTPException) as error:
+        return failed("clock skew", f"no answer: {error}", _LOG)
+    finally:
+        connection.close()
+    if not said:
+        return skipped("clock skew", "the server's answers carry no date")
+    there = parsedate_to_datetime(said).timestamp()
+    skew = max(there - ended, began - (there + 1), 0.0)
+    text = f"{skew:.1f} s between the server and this machine"
+    cure = "let both set their clocks by NTP (`timedatectl set-ntp true`)"
+    if skew >= SKEW_FAILED_S:
+        return failed("clock skew", text, cure)
+    return (
+        warning("clock skew", text, cure) if skew >= SKEW_WARNING_S else ok("clock skew", f"less than {skew + 1:.0f} s")
+    )
+
+
+def instruments(patient: Patient) -> Finding:
+    """Today's contracts are there and in order: those of the stack that runs, else asked for now."""
+    day = patient.today
+    store = InstrumentFile(patient.config.state)
+    snapshot = store.snapshot()
+    if not (patient.runs and snapshot.day == day.isoformat()):
+        facts_path = patient.config.calendar_path.with_name("instruments.toml")
+        facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
+        need = need_of(patient.config, patient.watched, facts)
+        known = Known(store.before(day.isoformat()))
+        try:
+            snapshot = fetch_master(patient.client, need, facts, day, patient.now, known)
+        except (ReadFailed, TransportFailed) as error:
+            return failed("instruments", str(error), "download the master contract on the OpenAlgo page")
+    if snapshot.refusals:
+        reasons = "; ".join(row.reason for row in snapshot.refusals[:3])
+        cure = "download the master contract anew, or correct `symbols` in config/strategies"
+        return failed("instruments", f"{len(snapshot.refusals)} refused: {reasons}", cure)
+    return ok("instruments", f"{len(snapshot.instruments)} of {snapshot.day}, in order")
+
+
+def history(patient: Patient) -> Finding:
+    """The last whole trading day's minutes of the first watched instrument."""
+    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    exchange = split_id(instrument)[0]
+    if exchange not in patient.calendar.exchanges:
+        return skipped("history", f"{exchange} has no sessions in config/calendar.toml")
+    day = patient.calendar.previous_trading_day(exchange, patient.today)
+    try:
+        bars = fetch_history(patient.client, instrument, "1m", day, day, patient.now)
+    except (ReadFailed, TransportFailed) as error:
+        return failed(
+            "history", str(error), "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false"
+        )
+    whole = completeness(bars, patient.calendar, exchange, span_ns("1m"), day, day, patient.now)
+    text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
+    if not whole.found:
+        return failed("history", text, "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false")
+    return (
+        ok("history", text)
+        if whole.share >= ENOUGH
+        else warning("history", text, "indicators begin with what is there")
+    )
+
+
+def funds(patient: Patient) -> Finding:
+    """The broker says how much is free."""
+    try:
+        answer = patient.client.call("funds", {}, Deadline.BOOK)
+        book = books.parse_funds(answer, patient.config.venue.account, answer.ended_ns)
+    except (ReadFailed, TransportFailed) as error:
+        return failed("funds", str(error), _LOGIN)
+    if book.rows is None:
+        return failed("funds", "; ".join(book.problems), _LOGIN)
+    available = book.rows.available
+    if available <= 0:
+        return warning("funds", f"₹{available:,.2f} free", "no entry can be paid for: add funds, or reset the sandbox")
+    return ok("funds", f"₹{available:,.2f} free, ₹{book.rows.used:,.2f} used")

@@ -1,0 +1,189 @@
+"""`mytrading instruments show|search|diff|save`: the day's master contract, what changed in it, and its history.
+
+The one rule: all but `search --server` read files alone, and work while the stack runs and when it does not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import typer
+
+from mytrading.cli.output import (
+    ERROR,
+    JSON_OPTION,
+    PROFILE_OPTION,
+    USAGE,
+    clock_time,
+    fail,
+    failures,
+    print_json,
+    print_rows,
+)
+
+app = typer.Typer(help="The day's contracts: show, search, diff, save.", no_args_is_help=True)
+_COLUMNS = ("id", "kind", "expiry", "strike", "lot_size", "tick_size", "freeze_qty", "token")
+_CONTRACT = typer.Argument("", help="Only this contract (EXCHANGE:SYMBOL), or this underlying.")
+
+
+@app.command()
+def show(name: str = _CONTRACT, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """What is listed today by underlying, and what is refused. Exit 1 if anything is."""
+    import msgspec
+
+    snapshot = _store(profile).snapshot()
+    if not snapshot.day:
+        fail(ERROR, "no instruments yet: the feed writes them at its start; `mytrading up`")
+    if name and (contract := next((item for item in snapshot.instruments if item.id == name.upper()), None)):
+        row = msgspec.to_builtins(contract)
+        return print_json(row) if as_json else print_rows([row], _COLUMNS, False, "")
+    items = [item for item in snapshot.instruments if not name or item.underlying == name.upper()]
+    if name and not items:
+        fail(USAGE, f"{name}: expected a contract or an underlying of {snapshot.day}; `mytrading instruments search`")
+    rows = _by_underlying(items)
+    refusals = [msgspec.to_builtins(row) for row in snapshot.refusals]
+    if as_json:
+        print_json({"day": snapshot.day, "good_day": snapshot.good_day, "fetched_ns": snapshot.fetched_ns,
+                    "count": len(items), "underlyings": rows, "refusals": refusals,
+                    "notes": snapshot.notes})  # fmt: skip
+    else:
+        print(f"{len(items)} instruments of {snapshot.day}, fetched {clock_time(snapshot.fetched_ns)} IST")
+        print_rows(rows, ("underlying", "exchange", "kind", "count", "expiries", "lots", "ticks", "freeze"), False, "")
+        for note in snapshot.notes:
+            print(f"note: {note}")
+    if refusals:
+        fail(ERROR, "" if as_json else "\n".join(f"refused: {row['subject']}: {row['reason']}" for row in refusals))
+    return None
+
+
+def _by_underlying(items: list[Any]) -> list[dict[str, Any]]:
+    """One row for each underlying, exchange and kind, with the figures that occur."""
+    counts = Counter((item.underlying, item.exchange, item.kind.value) for item in items)
+    rows = []
+    for (underlying, exchange, kind), count in sorted(counts.items()):
+        mine = [
+            item for item in items if (item.underlying, item.exchange, item.kind.value) == (underlying, exchange, kind)
+        ]
+        rows.append(
+            {
+                "underlying": underlying,
+                "exchange": exchange,
+                "kind": kind,
+                "count": count,
+                "expiries": sorted({item.expiry for item in mine if item.expiry}),
+                "lots": sorted({item.lot_size for item in mine}),
+                "ticks": sorted({item.tick_size for item in mine}),
+                "freeze": sorted({item.freeze_qty for item in mine if item.freeze_qty}),
+            }
+        )
+    return rows
+
+
+@app.command()
+def search(
+    words: list[str] = typer.Argument(..., help="Words that the symbol or name must have."),  # noqa: B008
+    exchange: str = typer.Option("", "--exchange", "-e", help="Only this exchange."),
+    server: bool = typer.Option(False, "--server", help="Ask the server, which knows all contracts."),
+    limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many; 0 is all."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Contracts by words of their symbol or name, among those the stack keeps or (`--server`) among all."""
+    import msgspec
+
+    wanted = [word.upper() for word in words]
+    if server:
+        found = _asked(" ".join(wanted), exchange.upper(), profile)
+    else:
+        found = [
+            item
+            for item in _store(profile).snapshot().instruments
+            if (not exchange or item.exchange == exchange.upper())
+            and all(word in f"{item.symbol} {item.name}".upper() for word in wanted)
+        ]
+    rows = [msgspec.to_builtins(item) for item in (found[:limit] if limit else found)]
+    print_rows(rows, _COLUMNS, as_json, "nothing found" + ("" if server else "; --server asks for all contracts"))
+
+
+def _asked(words: str, exchange: str, profile: str) -> list[Any]:
+    with failures():
+        from mytrading.adapters.openalgo.errors import TransportFailed
+        from mytrading.adapters.openalgo.lookup import ContractLookup
+        from mytrading.adapters.openalgo.refusals import OpenAlgoError
+        from mytrading.cli.server import client_of, stack_of
+
+        try:
+            return ContractLookup(client_of(stack_of(profile).config)).search(words, exchange or None)
+        except (OpenAlgoError, TransportFailed) as error:
+            fail(ERROR, f"search: {error}")
+
+
+@app.command()
+def diff(
+    before: str = typer.Option("", "--from", metavar="DAY", help="The earlier day; default: the one before."),
+    after: str = typer.Option("", "--to", metavar="DAY", help="The later day; default: the newest."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """What came, went, and changed its lot, tick or freeze quantity between two days."""
+    from mytrading.core.master import changes, told
+
+    store, warehouse = _store(profile), _warehouse(profile)
+    days = sorted({*store.days(), *warehouse.instrument_days()})
+    late = after or (days[-1] if days else "")
+    early = before or next((day for day in reversed(days) if day < late), "")
+    for option, day in (("--from", early), ("--to", late)):
+        if day not in days:
+            fail(USAGE, f"{option}: expected a day with instruments ({', '.join(days[-5:]) or 'none yet'}), "
+                        f"found {day or 'no earlier one'}")  # fmt: skip
+    old, new = (kept.instruments if (kept := store.of(day)) else warehouse.instruments(day) for day in (early, late))
+    found = changes(old, new, late)
+    if as_json:
+        print_json({"from": early, "to": late, "added": found.added, "removed": found.removed,
+                    "changed": [change._asdict() for change in found.changed]})  # fmt: skip
+        return
+    print(f"{early} → {late}: {told(found)}")
+    for word, names in (("added", found.added), ("removed", found.removed)):
+        for name in names:
+            print(f"{word:<8} {name}")
+    for change in found.changed:
+        print(f"changed  {change.instrument}: {change.what} {change.before:g} → {change.after:g}")
+
+
+@app.command()
+def save(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Put the instruments of all days into the warehouse, and remove copies older than the newest ten."""
+    from mytrading.adapters.instrument_store import KEPT
+    from mytrading.adapters.warehouse import WarehouseBusy
+
+    store, warehouse = _store(profile), _warehouse(profile)
+    saved = {}
+    try:
+        for day in store.days():
+            kept = store.of(day)
+            saved[day] = warehouse.add_instruments(kept) if kept is not None else 0
+    except (WarehouseBusy, ValueError) as error:
+        fail(ERROR, str(error))
+    for day in store.days()[:-KEPT]:
+        store.drop(day)
+    if as_json:
+        print_json({"saved": saved, "warehouse": str(warehouse.path)})
+    else:
+        print(f"{sum(saved.values())} instruments of {len(saved)} days are in {warehouse.path}")
+
+
+def _store(profile: str) -> Any:
+    with failures():
+        from mytrading.adapters.instrument_store import InstrumentFile
+        from mytrading.cli.server import started_config
+
+        return InstrumentFile(started_config(profile).state)
+
+
+def _warehouse(profile: str) -> Any:
+    with failures():
+        from mytrading.adapters.warehouse import Warehouse
+        from mytrading.cli.server import started_config
+
+        return Warehouse(started_config(profile).state)

@@ -1,0 +1,72 @@
+"""How much of a range of bars is there: the bars a calendar lets one expect, against those found.
+
+Used by the feed and by `mytrading history`. The one rule: a missing minute is reported, never filled; of an option that
+hardly trades it may mean that nobody traded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date, time, timedelta
+from typing import NamedTuple
+
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.messages.market import Bar
+
+DAY_NS = 86_400_000_000_000
+
+
+class Gap(NamedTuple):
+    """Bars missing in a row: from the start of the first to the end of the last (market ns)."""
+
+    start_ns: int
+    end_ns: int
+    bars: int
+
+
+class Completeness(NamedTuple):
+    """Bars expected by now, how many of them are there, and where the others are missing."""
+
+    expected: int
+    found: int
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """1.0 if nothing is missing."""
+        return self.found / self.expected if self.expected else 1.0
+
+
+def completeness(
+    bars: Iterable[Bar], calendar: Calendar, exchange: str, span_ns: int, start: date, end: date, now: int
+) -> Completeness:
+    """What is there of the bars that lie in continuous sessions of the days `start` to `end` and ended by `now`."""
+    starts = {bar.start_ns for bar in bars}
+    expected = found = 0
+    gaps: list[Gap] = []
+    for begin, finish in _expected(calendar, exchange, span_ns, start, end):
+        if finish > now:
+            break
+        expected += 1
+        if begin in starts:
+            found += 1
+        elif gaps and gaps[-1].end_ns == begin:
+            gaps[-1] = Gap(gaps[-1].start_ns, finish, gaps[-1].bars + 1)
+        else:
+            gaps.append(Gap(begin, finish, 1))
+    return Completeness(expected, found, tuple(gaps))
+
+
+def _expected(calendar: Calendar, exchange: str, span_ns: int, start: date, end: date) -> Iterator[tuple[int, int]]:
+    """Start and end of every bar of the range; the last of a session may be short, a daily one is the whole day."""
+    for offset in range((end - start).days + 1):
+        day = start + timedelta(days=offset)
+        session = calendar.session(exchange, day)
+        if session is None:
+            continue
+        if span_ns == DAY_NS:
+            midnight = to_ns(day, time.min)
+            yield midnight, midnight + DAY_NS
+            continue
+        for begin in range(session.open_ns, session.close_ns, span_ns):
+            yield begin, begin + span_ns

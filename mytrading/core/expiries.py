@@ -1,0 +1,54 @@
+"""Which expiry a rule names at a moment: this week's, next week's, this month's, next month's.
+
+Used by the instrument book for strategies, and by screens. The one rule: an expiry is past from the close of its own
+session on, not from midnight: at 15:45 on the day of an expiry the nearest contract is the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, time, timedelta
+
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.messages.runconfig import ExpiryRule
+
+Ends = Callable[[str, str], int]
+"""From exchange and expiry (ISO date) to the moment (market ns) from which the contract is past."""
+
+
+class NoSuchExpiry(ValueError):
+    """A rule that leads past the listed expiries."""
+
+
+def end_of_day(_exchange: str, expiry: str) -> int:
+    """Without a calendar: the end of the expiry's day in India."""
+    return to_ns(date.fromisoformat(expiry) + timedelta(days=1), time.min)
+
+
+def session_ends(calendar: Calendar) -> Ends:
+    """The close of the exchange's session on the day of the expiry; the end of the day where it has none."""
+
+    def ends(exchange: str, expiry: str) -> int:
+        known = exchange in calendar.exchanges
+        session = calendar.session(exchange, date.fromisoformat(expiry)) if known else None
+        return session.close_ns if session is not None else end_of_day(exchange, expiry)
+
+    return ends
+
+
+def months(expiries: Iterable[str]) -> list[str]:
+    """The monthly ones among expiries (ISO dates): the last of each calendar month."""
+    last: dict[str, str] = {}
+    for expiry in sorted(expiries):
+        last[expiry[:7]] = expiry
+    return list(last.values())
+
+
+def pick(rule: ExpiryRule, expiries: Sequence[str]) -> str:
+    """The expiry that a rule names among those not past; `NoSuchExpiry` says which are listed."""
+    monthly = rule in (ExpiryRule.MONTHLY, ExpiryRule.NEXT_MONTHLY)
+    candidates = months(expiries) if monthly else sorted(expiries)
+    index = 1 if rule in (ExpiryRule.NEXT, ExpiryRule.NEXT_MONTHLY) else 0
+    if index >= len(candidates):
+        raise NoSuchExpiry(f"expected a {rule.value} expiry, listed and not past are {', '.join(expiries) or 'none'}")
+    return candidates[index]

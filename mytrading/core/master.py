@@ -1,0 +1,281 @@
+"""The day's master contract judged: what must be listed, what is wrong with it, and what changed since yesterday.
+
+Used by the feed before it hands out a snapshot, and by risk and screens that read one. The one rule: what cannot be
+shown to be in order is refused with a reason that names the contract, what was found and what was expected; what was
+known of it before stays for what is held.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from itertools import pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from mytrading.core.contracts import ContractFacts, dated
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, home_of, parse_symbol, split_id
+from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
+from mytrading.messages.runconfig import RunConfig, TradeKind
+
+SHRUNK = 0.5
+"""Fewer contracts of an underlying than this share of yesterday's: the download was cut short."""
+BAD_SHARE = 0.01
+AROUND = 2
+"""Strikes on each side of the money that must be listed."""
+GAP = 3.0
+"""Neighbouring strikes at the money lie at most so many usual steps apart."""
+_SHOWN = 5
+
+
+class Need(NamedTuple):
+    """What must be listed: instrument ids that are watched, and underlyings whose futures or options are traded.
+
+    `exchanges` are those to fetch, in order; `underlyings` those whose contracts are kept.
+    """
+
+    watched: tuple[str, ...]
+    futures: frozenset[str]
+    options: frozenset[str]
+    underlyings: frozenset[str]
+    exchanges: tuple[str, ...]
+
+
+class BadRow(NamedTuple):
+    """A row of the server's list that was left out."""
+
+    symbol: str
+    reason: str
+
+
+class Fetched(NamedTuple):
+    """What was fetched for a day: contracts, rows left out, and prices (rupees) of underlyings with options."""
+
+    day: str
+    instruments: Sequence[Instrument]
+    bad: Sequence[BadRow] = ()
+    prices: Mapping[str, float] = {}
+
+
+def need_of(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> Need:
+    """What the strategies of a run, and what is watched, need of a master contract."""
+    futures: set[str] = set()
+    options: set[str] = set()
+    homes = {parse_symbol(symbol, exchange).underlying: exchange for exchange, symbol in map(split_id, watched)}
+    for run in config.strategies:
+        for rule in (run.long, run.short):
+            if rule is None or rule.kind is TradeKind.SAME:
+                continue
+            names = [rule.underlying] if rule.underlying else [_underlying(symbol) for symbol in run.symbols]
+            (futures if rule.kind is TradeKind.FUTURE else options).update(names)
+    for name in (futures | options) - homes.keys():
+        known = facts.underlyings.get(name)
+        homes[name] = known.exchange if known else home_of(name)
+    exchanges = [name for home in homes.values() for name in (home, DERIVATIVE_EXCHANGES.get(home, home))]
+    return Need(
+        tuple(watched), frozenset(futures), frozenset(options), frozenset(homes), tuple(dict.fromkeys(exchanges))
+    )
+
+
+def _underlying(instrument: str) -> str:
+    exchange, symbol = split_id(instrument)
+    return parse_symbol(symbol, exchange).underlying
+
+
+def with_freeze(
+    instruments: Iterable[Instrument], told: Mapping[str, int], facts: ContractFacts, day: date
+) -> list[Instrument]:
+    """Derivatives with the freeze quantity of their underlying: as the server told it, else as our table has it.
+
+    The list of instruments carries none. 0 remains where neither knows it.
+    """
+    return [
+        item
+        if not item.kind.is_derivative or item.freeze_qty
+        else msgspec.structs.replace(item, freeze_qty=told.get(item.underlying) or _table_freeze(item, facts, day))
+        for item in instruments
+    ]
+
+
+def _table_freeze(item: Instrument, facts: ContractFacts, day: date) -> int:
+    known = facts.underlyings.get(item.underlying)
+    return int(dated(known.freeze, day)) if known is not None and known.freeze else 0
+
+
+def validate(fetched: Fetched, need: Need, before: Snapshot | None) -> tuple[Refusal, ...]:
+    """Everything wrong with a fetched list; empty if all that is needed is there and in order."""
+    by_id = {item.id: item for item in fetched.instruments}
+    chains: dict[str, list[Instrument]] = defaultdict(list)
+    for item in fetched.instruments:
+        if item.kind.is_derivative:
+            chains[item.underlying].append(item)
+    found = [Refusal(_underlying(name), f"{name} is not listed") for name in need.watched if name not in by_id]
+    found += [Refusal(name, text) for name in sorted(need.futures) for text in _futures(chains[name], name)]
+    for name in sorted(need.options):
+        found += [Refusal(name, text) for text in _options(chains[name], name, fetched.prices.get(name, 0.0))]
+    traded = need.futures | need.options
+    for name in sorted(traded | {by_id[item].underlying for item in need.watched if item in by_id}):
+        rows = chains[name] if name in traded else []
+        spots = [by_id[item] for item in need.watched if item in by_id and by_id[item].underlying == name]
+        found += [Refusal(name, text) for text in _figures([*rows, *spots])]
+        found += [Refusal(name, text) for text in _left_out(name, rows, fetched.bad)]
+        found += [Refusal(name, text) for text in _shrunk(name, len(rows), before)]
+    return tuple(found)
+
+
+def _futures(chain: Sequence[Instrument], name: str) -> list[str]:
+    listed = any(item.kind is InstrumentKind.FUT for item in chain)
+    return [] if listed else [f"no future of {name} is listed, at least one was expected"]
+
+
+def _options(chain: Sequence[Instrument], name: str, price: float) -> list[str]:
+    """Both rights of the nearest two expiries, with strikes around the money."""
+    expiries = sorted({item.expiry for item in chain if item.kind.is_option})
+    if not expiries:
+        return [f"no option of {name} is listed, at least one expiry was expected"]
+    if price <= 0:
+        return [f"the strikes of {name} cannot be checked: the server gave no price of it"]
+    problems = []
+    for expiry in expiries[:2]:
+        for right in (InstrumentKind.CE, InstrumentKind.PE):
+            strikes = sorted(item.strike for item in chain if item.expiry == expiry and item.kind is right)
+            problem = _at_the_money(strikes, price)
+            problems += [f"{right.value} of {name} {expiry}: {problem}"] if problem else []
+    return problems
+
+
+def _at_the_money(strikes: Sequence[float], price: float) -> str:
+    below = [strike for strike in strikes if strike <= price]
+    above = [strike for strike in strikes if strike > price]
+    if len(below) < AROUND or len(above) < AROUND:
+        return f"expected {AROUND} strikes on each side of {price:g}, found {len(below)} below and {len(above)} above"
+    near = [*below[-4:], *above[:4]]
+    steps = sorted(b - a for a, b in pairwise(near))
+    gap, usual = above[0] - below[-1], steps[len(steps) // 2]
+    if gap > GAP * usual:
+        return f"no strike between {below[-1]:g} and {above[0]:g} at price {price:g}, steps of {usual:g} were expected"
+    return ""
+
+
+def _figures(rows: Sequence[Instrument]) -> list[str]:
+    """Lot, tick and freeze of contracts; an index has none of them."""
+    problems = []
+    rows = [item for item in rows if item.kind is not InstrumentKind.INDEX]
+    derivatives = [item for item in rows if item.kind.is_derivative]
+    for word, broken in (
+        ("tick size", [item for item in rows if item.tick_size <= 0]),
+        ("lot size", [item for item in derivatives if item.lot_size < 1]),
+        ("freeze quantity", [item for item in derivatives if item.freeze_qty < 1]),
+    ):
+        if broken:
+            hint = "; add it to config/instruments.toml" if word == "freeze quantity" else ""
+            problems.append(f"{word} is missing for {_names(broken)}{hint}")
+    lots: dict[str, Counter[int]] = defaultdict(Counter)
+    for item in derivatives:
+        lots[item.expiry][item.lot_size] += 1
+    for expiry, counts in sorted(lots.items()):
+        if len(counts) > 1:
+            sizes = ", ".join(f"{lot} ({count} contracts)" for lot, count in counts.most_common())
+            problems.append(f"contracts of {expiry} differ in lot size: {sizes}; one was expected")
+    return problems
+
+
+def _left_out(name: str, rows: Sequence[Instrument], bad: Sequence[BadRow]) -> list[str]:
+    mine = [row for row in bad if parse_symbol(row.symbol).underlying == name]
+    if len(mine) <= BAD_SHARE * (len(rows) + len(mine)):
+        return []
+    return [f"{len(mine)} of {len(rows) + len(mine)} rows cannot be read, the first is {mine[0].symbol}: "
+            f"{mine[0].reason}"]  # fmt: skip
+
+
+def _shrunk(name: str, count: int, before: Snapshot | None) -> list[str]:
+    if before is None:
+        return []
+    then = sum(item.underlying == name and item.kind.is_derivative for item in before.instruments)
+    if not then or not count or count >= SHRUNK * then:
+        return []
+    return [f"{count} contracts are listed, {then} were on {before.good_day or before.day}: the list was cut short"]
+
+
+def _names(rows: Sequence[Instrument]) -> str:
+    shown = ", ".join(item.symbol for item in rows[:_SHOWN])
+    return shown if len(rows) <= _SHOWN else f"{shown} and {len(rows) - _SHOWN} more"
+
+
+def snapshot_of(
+    fetched: Fetched, refusals: tuple[Refusal, ...], before: Snapshot | None, fetched_ns: int, notes: Iterable[str] = ()
+) -> Snapshot:
+    """The snapshot of a day. Where an underlying is refused, what was known of it before stays until it expires."""
+    subjects = {refusal.subject for refusal in refusals}
+    kept = {item.id: item for item in fetched.instruments if item.underlying not in subjects or item.lot_size > 0}
+    for item in before.instruments if before is not None else ():
+        if item.underlying in subjects and (not item.expiry or item.expiry >= fetched.day):
+            kept[item.id] = item
+    good = fetched.day if not refusals else (before.good_day if before is not None else "")
+    return Snapshot(
+        day=fetched.day,
+        fetched_ns=fetched_ns,
+        instruments=tuple(kept.values()),
+        refusals=refusals,
+        notes=tuple(notes),
+        good_day=good,
+    )
+
+
+def refusal_for(snapshot: Snapshot, instrument: str, today: str) -> str:
+    """Why nothing may be opened in an instrument today; empty if it may be."""
+    if snapshot.day != today:
+        found = f"those at hand are of {snapshot.day}" if snapshot.day else "there are none"
+        return f"the instruments of {today} are not here yet, {found}"
+    name = parse_symbol(instrument.partition(":")[2]).underlying
+    return "; ".join(refusal.reason for refusal in snapshot.refusals if refusal.subject in ("", name))
+
+
+class Change(NamedTuple):
+    """A figure of a contract that is not what it was."""
+
+    instrument: str
+    what: str
+    before: float
+    after: float
+
+
+class Changes(NamedTuple):
+    """What changed from one list to the next. Contracts that expired meanwhile are not counted as removed."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[Change, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+
+def changes(before: Iterable[Instrument], after: Iterable[Instrument], day: str) -> Changes:
+    """The difference between two lists, the later one of `day` (ISO date)."""
+    old, new = {item.id: item for item in before}, {item.id: item for item in after}
+    gone = [name for name, item in old.items() if name not in new and (not item.expiry or item.expiry >= day)]
+    moved = [
+        Change(name, what, then, now)
+        for name in sorted(old.keys() & new.keys())
+        for what in ("lot_size", "tick_size", "freeze_qty")
+        if (then := getattr(old[name], what)) != (now := getattr(new[name], what))
+    ]
+    return Changes(tuple(sorted(new.keys() - old.keys())), tuple(sorted(gone)), tuple(moved))
+
+
+def told(found: Changes) -> str:
+    """Changes in a sentence: figures that changed, by underlying, then counts of contracts."""
+    seen: dict[tuple[str, str, float, float], int] = Counter(
+        (_underlying(change.instrument), change.what.replace("_", " "), change.before, change.after)
+        for change in found.changed
+    )
+    parts = [
+        f"{name}: {what} {then:g} → {now:g} ({count} contract{'s' if count > 1 else ''})"
+        for (name, what, then, now), count in seen.items()
+    ]
+    parts += [f"{len(found.added)} added"] if found.added else []
+    parts += [f"{len(found.removed)} removed"] if found.removed else []
+    return "; ".join(parts) or "nothing changed"

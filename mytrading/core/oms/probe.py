@@ -1,0 +1,44 @@
+"""The trial order of `mytrading doctor`: placed far from the market by the same machine as every entry, then cancelled.
+
+Used by the machine. The one rule: it is made at paper venues only; whether this is one stands in the limits, so that
+deciding again gives the same.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.oms import entries
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.limits import SECOND
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import ProbeRequested
+from mytrading.messages.enums import OrderType, Side
+
+OWNER = "doctor"
+"""The strategy that trial orders are booked under."""
+VALID_NS = 10 * SECOND
+
+
+def on_probe(draft: Draft, message: ProbeRequested) -> None:
+    """Place the trial order, or withdraw it; nothing at a venue that is not paper."""
+    if not draft.limits.probes:
+        return
+    if message.withdraw:
+        entries.withdraw(draft, lambda order: order.cause == message.id, "withdrawn: the trial is over")
+        return
+    command = PlaceEntry(
+        id=message.id,
+        account=message.account,
+        instrument=message.instrument,
+        product=message.product,
+        strategy=OWNER,
+        run=message.id,
+        cause=message.id,
+        side=Side.BUY,
+        quantity=message.quantity,
+        order_type=OrderType.LIMIT,
+        price=message.price,
+        reference_price=message.price,
+        expires_ns=draft.now + VALID_NS,
+        expires_machine_ns=draft.machine + VALID_NS,
+    )
+    entries.place(draft, command)

@@ -1,0 +1,196 @@
+"""`mytrading doctor` without a running stack, against a real simulator: each fault is named with its cause and cure."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mytrading.cli.main import run as main
+from tests.support import API_KEY, ROOT, RunningSimulator, start_simulator
+
+HERE = ("disk", "ports", "permissions")
+Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    with start_simulator(tmp_path_factory.mktemp("simulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def environment(simulator: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in {
+        "MYTRADING_HOME": str(ROOT),
+        "MYTRADING_STATE_DIR": str(tmp_path / "state"),
+        "MYTRADING_LOG_DIR": str(tmp_path / "logs"),
+        "MYTRADING_MIN_FREE_BYTES": "1",
+        "OPENALGO_API_HOST": simulator.rest,
+        "OPENALGO_WS_PORT": simulator.ws.rpartition(":")[2],
+        "OPENALGO_API_KEY": API_KEY,
+        "ENABLED_SYMBOLS": "NIFTY",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.fixture
+def doctor(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    def command(*arguments: str) -> tuple[int, dict[str, dict[str, str]]]:
+        with pytest.raises(SystemExit) as ended:
+            main(["doctor", "--json", *arguments])
+        body: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return int(ended.value.code or 0), {row["check"]: row for row in body["findings"]}
+
+    return command
+
+
+def assert_failed(found: tuple[int, dict[str, dict[str, str]]], check: str, cause: str, cure: str) -> None:
+    code, rows = found
+    row = rows[check]
+    assert (code, row["verdict"]) == (1, "failed"), row
+    assert cause in row["found"] and cure in row["cure"], row
+
+
+def test_healthy_server_passes_and_the_paper_order_waits_for_a_stack(doctor: Doctor) -> None:
+    code, rows = doctor()
+    assert code == 0, json.dumps(rows, indent=1)
+    untested = {"paper order", "egress address"}
+    assert {name for name, row in rows.items() if row["verdict"] not in ("ok", "warning")} == untested
+    assert set(rows) == {
+        "server", "key", "broker session", "mode", "clock skew", "WebSocket", "order stream", "instruments", "history",
+        "funds", "disk", "ports", "permissions", *untested,
+    }  # fmt: skip
+    assert "no stack runs" in rows["paper order"]["found"]
+    assert "in order" in rows["instruments"]["found"]
+
+
+def test_quick_doctor_asks_for_no_data(doctor: Doctor) -> None:
+    code, rows = doctor("--quick")
+    assert (code, list(rows)) == (0, [*HERE, "server", "clock skew", "key", "broker session", "mode"])
+
+
+def test_wrong_key_is_named_and_nothing_behind_it_is_asked(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("OPENALGO_API_KEY", "not-" + API_KEY)
+    found = doctor()
+    assert_failed(found, "key", "Invalid openalgo apikey", "API Key page")
+    assert {found[1][name]["verdict"] for name in ("broker session", "mode", "funds", "instruments")} == {"not tested"}
+    assert found[1]["broker session"]["found"] == "key has to pass first"
+
+
+def test_server_that_is_down_is_named_with_its_address(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment.setenv("OPENALGO_API_HOST", f"http://127.0.0.1:{port}")
+    found = doctor()
+    assert_failed(found, "server", f"cannot connect to 127.0.0.1:{port}", "start the OpenAlgo server")
+    assert found[1]["key"]["verdict"] == "not tested"
+
+
+def test_full_disk_is_named_with_the_line(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MYTRADING_MIN_FREE_BYTES", str(1 << 60))
+    assert_failed(doctor("--quick"), "disk", "entries halt below 1073741824.0", "MYTRADING_STATE_DIR")
+
+
+def test_server_in_the_other_mode_is_named_and_left_so(doctor: Doctor, simulator: RunningSimulator) -> None:
+    simulator.call("analyzer/toggle", mode=False)
+    try:
+        found = doctor("--quick")
+        _, body = simulator.call("analyzer")
+    finally:
+        simulator.call("analyzer/toggle", mode=True)
+    assert_failed(found, "mode", "live mode, analyze was expected", "doctor changes neither")
+    assert body["data"]["mode"] == "live"
+
+
+def test_broker_session_that_ended_is_named_with_the_login(doctor: Doctor, simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="session_lost", count=-1)
+    try:
+        code, rows = doctor("--quick")
+    finally:
+        simulator.call("/sim/fault", kind="clear")
+    (broken,) = (row for row in rows.values() if row["verdict"] == "failed")
+    assert (code, "log in to the broker" in broken["cure"]) == (1, True), broken
+
+
+def test_key_that_a_search_still_admits_is_right(doctor: Doctor, simulator: RunningSimulator) -> None:
+    pings_of_server_and_key = 2
+    simulator.call("/sim/fault", kind="session_lost", count=pings_of_server_and_key)
+    assert doctor("--quick")[1]["key"]["found"] == "the server knows it"
+
+
+def test_mute_market_socket_is_a_failure_in_session(
+    doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mytrading.cli.doctor_stack.TICK_S", 1.0)
+    monkeypatch.setattr("mytrading.cli.doctor_case.Patient.is_open", lambda *_: True)
+    simulator.call("/sim/fault", kind="ws_mute", count=-1)
+    try:
+        found = doctor()
+    finally:
+        simulator.call("/sim/fault", kind="clear")
+    assert_failed(found, "WebSocket", "gave nothing within 1 s", "log in to the broker")
+
+
+def test_tick_is_awaited_in_session(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mytrading.cli.doctor_case.Patient.is_open", lambda *_: True)
+    assert "ticked at" in doctor()[1]["WebSocket"]["found"]
+
+
+def test_port_in_use_is_named(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment.setenv("MYTRADING_TRANSPORT", "tcp")
+        environment.setenv("ZMQ_MARKET_DATA_PORT", str(port))
+        assert_failed(doctor("--quick"), "ports", f"market {port}", "ZMQ_BASE_PORT")
+
+
+def test_key_file_that_others_can_read_is_a_warning(doctor: Doctor, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    row = doctor("--quick")[1]["permissions"]
+    assert (row["verdict"], row["cure"]) == ("warning", f"chmod 700 {state}")
+
+
+class _Address(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"203.0.113.9\n")
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing on the console."""
+
+
+def test_egress_address_is_compared_with_the_registered_ones(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:
+    server = HTTPServer(("127.0.0.1", 0), _Address)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment.setenv("EGRESS_CHECK_URL", f"http://127.0.0.1:{server.server_port}/")
+    environment.setenv("BROKER_REGISTERED_IPS", "203.0.113.7")
+    try:
+        assert_failed(doctor(), "egress address", "would come from 203.0.113.9", "register it")
+        environment.setenv("BROKER_REGISTERED_IPS", "203.0.113.7, 203.0.113.9")
+        code, rows = doctor()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (code, rows["egress address"]["found"]) == (0, "203.0.113.9 is registered")
+
+
+def test_settings_that_cannot_start_are_the_only_finding(doctor: Doctor, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("OPENALGO_TIMEOUT", "soon")
+    code, rows = doctor()
+    assert (code, list(rows)) == (1, ["configuration"])
+    assert "OPENALGO_TIMEOUT" in rows["configuration"]["found"]
+    assert "config check" in rows["configuration"]["cure"]

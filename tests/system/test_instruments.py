@@ -1,0 +1,37 @@
+"""A stack whose contracts are not in order: entries are denied with the reason, and screens say so."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT, eventually
+from tests.system.stack import Stack
+
+pytestmark = pytest.mark.system
+
+
+def test_contracts_without_freeze_quantity_deny_every_entry_with_the_reason(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for folder in ("config", "strategies"):
+        shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "supervisord.conf", home)
+    facts = home / "config" / "instruments.toml"
+    facts.write_text(facts.read_text().replace("value = 1800", "value = 0"))
+    with Stack(tmp_path, MYTRADING_HOME=str(home)) as stack:
+        stack.up("--simulator")
+
+        def denied() -> list[Any]:
+            return [row["denied"] for row in stack.ask("signals") if row["denied"]]
+
+        reasons = eventually(denied, 40)
+        assert any("freeze quantity is missing" in text for text in reasons[0]), reasons
+        assert stack.ask("orders") == []
+        assert "INSTRUMENTS_REFUSED" in {row["code"] for row in stack.ask("alerts")}
+        shown = stack.run("instruments", "show")
+        assert shown.returncode == 1 and "add it to config/instruments.toml" in shown.stderr
+        done = stack.run("doctor")
+        assert done.returncode == 1 and "FAILED  instruments" in done.stdout

@@ -1,0 +1,42 @@
+"""What `up` says before it starts the processes: nothing if all is in order, else cause and cure on stderr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.cli.doctor import before_start
+from mytrading.messages.runconfig import SimulatorRules
+from mytrading.orchestrator import TradingOrchestrator
+from tests.unit.cli.stacks import run_config
+
+
+def test_simulated_stack_in_order_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MYTRADING_MIN_FREE_BYTES", "1")
+    config = run_config(tmp_path)
+    config.state.chmod(0o700)
+    before_start(TradingOrchestrator(msgspec.structs.replace(config, home=str(tmp_path))))
+    assert capsys.readouterr().err == ""
+
+
+def test_full_disk_is_said_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MYTRADING_MIN_FREE_BYTES", str(1 << 60))
+    before_start(TradingOrchestrator(run_config(tmp_path)))
+    said = capsys.readouterr().err
+    assert "doctor: disk:" in said and "→ free space" in said
+
+
+def test_server_that_is_down_is_said_before_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MYTRADING_MIN_FREE_BYTES", "1")
+    config = run_config(tmp_path)
+    venue = msgspec.structs.replace(config.venue, rest_url="http://127.0.0.1:1", ws_url="ws://127.0.0.1:1")
+    before_start(TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules())))
+    assert "doctor: server: cannot connect to 127.0.0.1:1" in capsys.readouterr().err
