@@ -59,7 +59,7 @@ class Placed:
 
     @property
     def open(self) -> bool:
-        return self.status is BrokerStatus.OPEN
+        return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
     def row(self, names_filled: bool, tagged: bool) -> BrokerOrder:
         return BrokerOrder(
@@ -97,6 +97,7 @@ class FakeBroker:
             order.quantity,
             order.product,
             booked_at=booked_at,
+            status=BrokerStatus.TRIGGER_PENDING if order.order_type is OrderType.SL else BrokerStatus.OPEN,
         )
         self.orders[number] = placed
         self.placements[order.client_order_id] = self.placements.get(order.client_order_id, 0) + 1
@@ -106,12 +107,23 @@ class FakeBroker:
         quantity = min(quantity, placed.quantity - placed.filled)
         if not placed.open or quantity <= 0:
             return
+        placed.status = BrokerStatus.OPEN
         placed.filled += quantity
         placed.value += quantity * price
         key = (placed.instrument, placed.product)
         self.net[key] = self.net.get(key, 0) + quantity * placed.side.sign
         if placed.filled == placed.quantity:
             placed.status = BrokerStatus.COMPLETE
+
+    def trigger(self, placed: Placed) -> None:
+        """The price has come to a stop: it is an open limit order now."""
+        if placed.status is BrokerStatus.TRIGGER_PENDING:
+            placed.status = BrokerStatus.OPEN
+
+    def drop(self, placed: Placed, status: BrokerStatus = BrokerStatus.CANCELLED) -> None:
+        """Exchange or broker end an order on their own."""
+        if placed.open:
+            placed.status = status
 
     def cancel(self, broker_order_id: str) -> bool:
         placed = self.orders[broker_order_id]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mytrading.messages.enums import OrderState, Side
+from mytrading.messages.enums import OrderState, Purpose, Side
 from mytrading.messages.orders import Order
 
 S = OrderState
@@ -69,6 +69,11 @@ def live(order: Order) -> bool:
 def settled(order: Order) -> bool:
     """True if nothing about the order is open: ended, all sighted fills confirmed, nobody waiting for it to appear."""
     return order.state in TERMINAL and order.filled_seen == order.filled and order.state not in ABSENT
+
+
+def waits_for_its_trigger(order: Order) -> bool:
+    """True for a stop that rests as it should: nothing of it is traded before its trigger."""
+    return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
 
 
 def remaining(order: Order) -> int:

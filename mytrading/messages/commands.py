@@ -10,7 +10,8 @@ from mytrading.messages.enums import OrderType, Product, Purpose, Side
 class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
     """Open or add: one order, already sized and admitted. `id` is its client order id.
 
-    It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`.
+    It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`. With a
+    `stop_trigger` (rupees) its fills are guarded by a stop-limit order at the broker, with `stop_limit` as its price.
     """
 
     id: str
@@ -30,6 +31,8 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     trigger_price: float = 0.0
     reference_price: float = 0.0
     trace_ns: int = 0
+    stop_trigger: float = 0.0
+    stop_limit: float = 0.0
 
 
 class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):

@@ -62,6 +62,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trace_ns: int = 0
     ending: str = ""
     cancelling: bool = False
+    stop_trigger: float = 0.0
+    stop_limit: float = 0.0
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -160,6 +162,38 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ghosts: int = 0
 
 
+class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The stop that guards what one owner holds of one (account, instrument, product), from first fill to flat.
+
+    `side` is that of the stop orders, `trigger` and `limit` their prices in rupees. `attempts` counts the stop orders
+    made, `failures` those that ended without our wish, `order` is the newest. `triggered_machine_ns` is when one was
+    first seen triggered and unfilled. `state` is open, done, or handed (an exit goal took over).
+    """
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    cause: str
+    side: Side
+    trigger: float
+    limit: float
+    state: str = "open"
+    attempts: int = 0
+    failures: int = 0
+    order: str = ""
+    triggered_machine_ns: int = 0
+
+
+class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):
+    """A protection began, made another stop order, saw one trigger, or ended."""
+
+    protection: Protection
+    at_ns: int
+
+
 class GoalChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="goal"):
     """An exit goal opened, took another attempt, or ended."""
 
@@ -255,4 +289,5 @@ OrderMessage = (
     | AccountModeChanged
     | MismatchSeen
     | ForeignSeen
+    | ProtectionChanged
 )

@@ -12,6 +12,7 @@ from mytrading.messages.orders import (
     MismatchSeen,
     Order,
     Position,
+    Protection,
     UnmanagedChanged,
 )
 from mytrading.messages.signals import Signal
@@ -44,6 +45,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     trading: tuple[TradingState, ...] = ()
     switches: tuple[StrategySwitch, ...] = ()
     used_ids: tuple[str, ...] = ()
+    protections: tuple[Protection, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.order import TERMINAL
+from mytrading.core.order import TERMINAL, waits_for_its_trigger
 from mytrading.messages.control import TradingState, WithdrawRequested
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Side, TradingLevel
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose, Side, TradingLevel
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, UnmanagedChanged
-from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
+from tests.fake_broker import MS, SECOND, OpenCall, OrderBench, Placed
 
 STALE = 8 * SECOND
 BOOKED_LATE = 3 * SECOND
@@ -27,6 +29,8 @@ class Trading(RuleBasedStateMachine):
 
     late_most = 4 * SECOND
     reversal_allowed = False
+    plan_of: ClassVar[dict[str, dict[str, float]]] = {}
+    """The stop plan of each instrument's entries."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,6 +56,7 @@ class Trading(RuleBasedStateMachine):
             side=SIDES[instrument],
             expires_ns=expires,
             expires_machine_ns=expires,
+            **self.plan_of.get(instrument, {}),
         )
         self.bench.enter(name, lots * 50, instrument=instrument, strategy=owner, side=SIDES[instrument])
 
@@ -269,12 +274,16 @@ class Trading(RuleBasedStateMachine):
             bench.accept(call)
         for placed in bench.broker.orders.values():
             order = bench.machine.order(placed.client_order_id)
-            if placed.open and order is not None and order.purpose.reduces:
+            if placed.open and order is not None and self._fills(order, placed):
                 bench.broker.trade(placed, placed.quantity, 100.0)
         bench.tick(1 * SECOND)
         bench.read()
         self.no_order_is_placed_twice()
         self.nothing_is_reversed()
+
+    def _fills(self, order: Order, placed: Placed) -> bool:
+        """True if the broker fills an order in quiet times."""
+        return order.purpose.reduces
 
     def teardown(self) -> None:
         """Everything works again for a while: nothing may be left open, and the books must agree."""
@@ -294,7 +303,8 @@ class Trading(RuleBasedStateMachine):
         bench = self.bench
         for order in bench.machine.orders():
             resting = order.state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
-            left = order.state in TERMINAL or (resting and not order.purpose.reduces)
+            may_rest = not order.purpose.reduces or waits_for_its_trigger(order)
+            left = order.state in TERMINAL or (resting and may_rest)
             assert left or self._waits_for_a_person(order), order
             assert order.filled == order.filled_seen, order
             if order.broker_order_id:
@@ -362,6 +372,50 @@ class TradingWithGhosts(Trading):
             assert beyond <= sum(ghosts.values()), f"{instrument}: {net}, ghosts {ghosts}"
 
 
+class TradingWithStops(Trading):
+    """Entries carry a stop plan; stops are refused, dropped, triggered and filled like all other orders."""
+
+    plan_of: ClassVar = {
+        "NFO:A": {"stop_trigger": 90.0, "stop_limit": 87.0},
+        "NFO:B": {"stop_trigger": 110.0, "stop_limit": 113.0},
+    }
+
+    def _stops(self) -> list[Placed]:
+        found = []
+        for placed in self.bench.broker.orders.values():
+            order = self.bench.machine.order(placed.client_order_id)
+            if placed.open and order is not None and order.purpose is Purpose.STOP:
+                found.append(placed)
+        return found
+
+    @precondition(lambda self: self._stops())
+    @rule(pick=PICK, what=st.sampled_from(["trigger", "drop", "reject", "fill"]))
+    def move_a_stop(self, pick: int, what: str) -> None:
+        broker, stops = self.bench.broker, self._stops()
+        placed = stops[pick % len(stops)]
+        if what == "trigger":
+            broker.trigger(placed)
+        elif what == "fill":
+            broker.trade(placed, placed.quantity, 95.0)
+        else:
+            broker.drop(placed, BrokerStatus.REJECTED if what == "reject" else BrokerStatus.CANCELLED)
+
+    def _fills(self, order: Order, placed: Placed) -> bool:
+        return order.purpose.reduces and placed.status is not BrokerStatus.TRIGGER_PENDING
+
+    def _check_orders(self) -> None:
+        super()._check_orders()
+        # Of two owners' stops of unknown fate, which is whose cannot be told either; what the broker sees is their sum.
+        held: dict[str, int] = {}
+        for position in self.bench.machine.positions():
+            held[position.instrument] = held.get(position.instrument, 0) + abs(position.quantity)
+        for instrument, quantity in held.items():
+            stops = [placed for placed in self._stops() if placed.instrument == instrument]
+            guarded = sum(placed.quantity - placed.filled for placed in stops)
+            waits = any(self._waits_for_a_person(order) for order in self.bench.machine.orders())
+            assert guarded == quantity or waits, f"{quantity} of {instrument} is guarded by {guarded}"
+
+
 PACE = settings(
     max_examples=120,
     stateful_step_count=40,
@@ -373,3 +427,5 @@ TestTrading = Trading.TestCase
 TestTrading.settings = PACE
 TestTradingWithGhosts = TradingWithGhosts.TestCase
 TestTradingWithGhosts.settings = PACE
+TestTradingWithStops = TradingWithStops.TestCase
+TestTradingWithStops.settings = PACE

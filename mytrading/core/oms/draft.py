@@ -24,6 +24,8 @@ from mytrading.messages.orders import (
     Position,
     PositionAdjusted,
     PositionChanged,
+    Protection,
+    ProtectionChanged,
 )
 from mytrading.messages.reports import ReadRequest
 
@@ -78,6 +80,12 @@ class Draft:
         self.emit(GoalChanged(goal=changed, at_ns=self.now))
         return changed
 
+    def protection(self, level: Protection, **fields: Any) -> Protection:
+        """Record a protection's new level."""
+        changed = replace(level, **fields)
+        self.emit(ProtectionChanged(protection=changed, at_ns=self.now))
+        return changed
+
     def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
         """Tell a person. The daemon folds repeats by code and subject."""
         self.emit(
@@ -102,8 +110,8 @@ class Draft:
             ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=self.machine),
         )
 
-    def position(self, order: Order | Goal) -> Position:
-        """What the owner of an order or goal holds of its key; flat if it never held any."""
+    def position(self, order: Order | Goal | Protection) -> Position:
+        """What the owner of an order, goal or protection holds of its key; flat if it never held any."""
         found = self.state.position(Owned(*key_of(order), order.strategy))
         return found or Position(
             account=order.account,

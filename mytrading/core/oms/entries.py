@@ -52,6 +52,8 @@ def _order_of(draft: Draft, command: PlaceEntry) -> Order:
         expires_ns=command.expires_ns,
         expires_machine_ns=command.expires_machine_ns,
         trace_ns=command.trace_ns,
+        stop_trigger=command.stop_trigger,
+        stop_limit=command.stop_limit,
     )
 
 

@@ -36,6 +36,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     cancel_first: int = 1 * SECOND
     cancel_calls: int = 5
     """Cancels tried quickly; later ones are `slow` apart, with an alert."""
+    stop_failures: int = 3
+    """Stops that ended without our wish before the position is closed instead."""
     exit_patience: int = 5 * SECOND
     exit_attempts: int = 8
     exit_deadline: int = 60 * SECOND

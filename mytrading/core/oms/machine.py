@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core.oms import books, entries, goals, outcomes, probe, reality, sending, upkeep
+from mytrading.core.oms import books, entries, goals, outcomes, probe, protection, reality, sending, upkeep
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ModeCleared, ProbeRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import Product
-from mytrading.messages.orders import CallOutcome, Goal, Order, OrderChanged, Position, TimerFired
+from mytrading.messages.orders import CallOutcome, Goal, Order, OrderChanged, Position, Protection, TimerFired
 from mytrading.messages.records import DayOpened
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
@@ -54,6 +54,8 @@ class OrderMachine:
 
     @staticmethod
     def _go_on(draft: Draft) -> None:
+        if draft.state.guarding:
+            protection.advance_all(draft)
         if draft.state.open_goals:
             goals.advance_all(draft)
         sending.dispatch(draft)
@@ -107,6 +109,10 @@ class OrderMachine:
     def goals(self) -> list[Goal]:
         """All exit goals of the day and those carried into it, by id."""
         return [goal for _, goal in self._state.goals.sorted_items()]
+
+    def protections(self) -> list[Protection]:
+        """What guards the positions of the day, ended ones included, by owner."""
+        return [level for _, level in self._state.protections.sorted_items()]
 
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mytrading.core import positions
 from mytrading.core.identity import content_id
-from mytrading.core.oms import goals
+from mytrading.core.oms import goals, protection
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, RESTING, TERMINAL, Fills, weigh
@@ -195,6 +195,7 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
     if state is not order.state or fields:
         changed = draft.change(order, _event(order, state, fills), state=state, **fields)
+        protection.arm(draft, changed)
         _book(draft, order, changed)
         _overfilled(draft, order, changed)
         order = changed

@@ -88,12 +88,16 @@ def _entry_waits(draft: Draft, order: Order) -> bool:
 
 
 def closable(draft: Draft, order: Order) -> int:
-    """Units an exit may still sell or buy back: what the owner surely holds, less what other exits of it may take."""
-    held = draft.position(order).quantity
+    """Units an exit may still sell or buy back: what the owner surely holds, less what other exits of it may take.
+
+    A stop goes by what has been sighted: it must be there before a fill is beyond doubt, and rests until it is needed.
+    """
+    position = draft.position(order)
+    held = position.quantity_seen if order.purpose is Purpose.STOP else position.quantity
     if held * order.side.sign >= 0:
         return 0
     taken = sum(
-        remaining(other)
+        _takes(order, other)
         for other in draft.state.open_orders(key_of(order))
         if other.strategy == order.strategy
         and other.purpose.reduces
@@ -101,6 +105,11 @@ def closable(draft: Draft, order: Order) -> int:
         and other.client_order_id != order.client_order_id
     )
     return max(0, abs(held) - taken)
+
+
+def _takes(order: Order, other: Order) -> int:
+    """What another exit may still take: for a stop, its sighted fills are gone from what is held already."""
+    return max(0, other.quantity - other.filled_seen) if order.purpose is Purpose.STOP else remaining(other)
 
 
 def _clamped(draft: Draft, order: Order) -> Order | None:

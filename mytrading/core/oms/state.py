@@ -13,7 +13,7 @@ import msgspec
 
 from mytrading.core import throttle
 from mytrading.core.oms.table import Table
-from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled
+from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product, TradingLevel
 from mytrading.messages.orders import (
@@ -29,6 +29,8 @@ from mytrading.messages.orders import (
     Position,
     PositionAdjusted,
     PositionChanged,
+    Protection,
+    ProtectionChanged,
     TimerFired,
     UnmanagedChanged,
 )
@@ -57,8 +59,8 @@ class Owned(NamedTuple):
     strategy: str
 
 
-def key_of(thing: Order | Goal | Position) -> Key:
-    """The key an order, goal or position belongs to."""
+def key_of(thing: Order | Goal | Position | Protection) -> Key:
+    """The key an order, goal, position or protection belongs to."""
     return Key(thing.account, thing.instrument, thing.product)
 
 
@@ -90,6 +92,8 @@ class State:
         "seeking",
         "resting",
         "open_goals",
+        "protections",
+        "guarding",
         "carried",
     )
 
@@ -128,6 +132,9 @@ class State:
     """Orders that may be at the broker under an id we do not know."""
     resting: Table[str, frozenset[str]]
     open_goals: Table[str, str]
+    protections: Table[Owned, Protection]
+    guarding: Table[Owned, str]
+    """Owners whose protection is not done."""
     carried: Table[str, str]
     """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
 
@@ -224,7 +231,7 @@ def _restless(order: Order) -> bool:
     if order.filled_seen > order.filled or (order.pending_cancel and live(order)):
         return True
     if order.state in RESTING:
-        return order.purpose.reduces or bool(order.ending)
+        return (order.purpose.reduces and not waits_for_its_trigger(order)) or bool(order.ending)
     return order.state in LIVE
 
 
@@ -249,6 +256,16 @@ def _order(state: State, row: OrderChanged) -> None:
 def _goal(state: State, row: GoalChanged) -> None:
     state.goals.set(row.goal.id, row.goal)
     _flag(state.open_goals, row.goal.id, row.goal.account, row.goal.state != "done")
+
+
+def _protection(state: State, row: ProtectionChanged) -> None:
+    level = row.protection
+    owned = Owned(level.account, level.instrument, level.product, level.strategy)
+    state.protections.set(owned, level)
+    if level.state != "done":
+        state.guarding.set(owned, level.id)
+    elif owned in state.guarding:
+        state.guarding.drop(owned)
 
 
 def _unmanaged(state: State, row: UnmanagedChanged) -> None:
@@ -308,6 +325,8 @@ def _day(state: State, row: DayOpened) -> None:
         state.carried.set(order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
+    for protection in row.protections:
+        _protection(state, ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:
         _goal(state, GoalChanged(goal=goal, at_ns=0))
     parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches)
@@ -324,6 +343,7 @@ _FOLDS: dict[type, Any] = {
     PositionChanged: lambda state, row: state.put_position(row.position),
     PositionAdjusted: lambda state, row: state.put_position(row.position),
     GoalChanged: _goal,
+    ProtectionChanged: _protection,
     UnmanagedChanged: _unmanaged,
     InstrumentHalted: _halted,
     AccountModeChanged: _mode,

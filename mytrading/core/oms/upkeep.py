@@ -21,7 +21,7 @@ KEPT_DAYS = 5
 
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
-    return not (state.waiting or state.restless or state.open_goals or state.mismatches)
+    return not (state.waiting or state.restless or state.open_goals or state.mismatches or state.guarding)
 
 
 def on_timer(draft: Draft, _fired: TimerFired) -> None:
@@ -88,6 +88,7 @@ def day_opened(state: State, day: str) -> DayOpened:
         day=day,
         orders=tuple(order for _, order in state.orders.sorted_items() if live(order)),
         positions=tuple(replace(p, realised=0.0, bought=0, sold=0) for p in positions),
+        protections=tuple(level for _, level in state.protections.sorted_items() if level.state != "done"),
         goals=tuple(goal for _, goal in state.goals.sorted_items() if goal.state != "done"),
         unmanaged=tuple(row for _, row in state.unmanaged.sorted_items()),
         halted=tuple(row for _, row in state.halted.sorted_items()),

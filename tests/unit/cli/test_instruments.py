@@ -39,7 +39,7 @@ def snapshot(day: str, **fields: Any) -> Snapshot:
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = run_config(tmp_path)
     write_run_config(config.state / "run.msgpack", config)
-    monkeypatch.setenv("MYTRADING_STATE_DIR", config.state_dir)
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(config.state.parent))
     return config.state
 
 

@@ -1,0 +1,196 @@
+"""Broker stops: what an owner holds is guarded by stop-limit orders for exactly that much, from first fill to flat.
+
+Used by the machine after every decision, and by `reality` when an entry with a stop plan is seen to fill. The one rule:
+as long as nothing else closes the position, what is sighted is covered by live stops, or an exit takes over.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.oms import entries, goals, sending
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.limits import growing
+from mytrading.core.oms.state import Owned, key_of
+from mytrading.core.order import LIVE, UNRESOLVED
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
+from mytrading.messages.orders import Goal, Order, OrderChanged, Protection
+
+_FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
+_OURS = "withdrawn"
+"""How the message of a stop begins that ended because we wanted it to."""
+_MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
+
+
+def arm(draft: Draft, order: Order) -> None:
+    """The first sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's."""
+    if order.purpose is not Purpose.ENTRY or not order.stop_trigger or not order.filled_seen:
+        return
+    known = draft.state.protections.get(Owned(*key_of(order), order.strategy))
+    if known is not None and known.state != "done":
+        return
+    level = Protection(
+        id=content_id("protection", order.client_order_id, order.filled_seen),
+        account=order.account,
+        instrument=order.instrument,
+        product=order.product,
+        strategy=order.strategy,
+        run=order.run,
+        cause=order.client_order_id,
+        side=Side.SELL if order.side is Side.BUY else Side.BUY,
+        trigger=order.stop_trigger,
+        limit=order.stop_limit,
+    )
+    draft.protection(level)
+
+
+def advance_all(draft: Draft) -> None:
+    """Bring the stops of every owner to what it holds."""
+    for owned, _ in draft.state.guarding.sorted_items():
+        level = draft.state.protections.get(owned)
+        if level is not None:
+            _advance(draft, level)
+
+
+def _advance(draft: Draft, level: Protection) -> None:
+    position, stops = draft.position(level), _stops(draft, level)
+    seen, sure = position.quantity_seen, position.quantity
+    if seen == sure == 0 or seen * level.side.sign > 0:
+        _stand_down(draft, level, stops, flat=seen == sure == 0)
+        return
+    if entries.closing(draft, key_of(level), level.strategy):
+        _withdraw(draft, stops, f"{_OURS}: an exit takes over")
+        return
+    if level.state == "handed":
+        level = draft.protection(level, state="open", failures=0, triggered_machine_ns=0)
+    level = _watch(draft, level, stops)
+    if level.state == "open":
+        _cover(draft, level, stops, wanted=abs(seen), most=max(abs(seen), abs(sure)))
+
+
+def _stops(draft: Draft, level: Protection) -> list[Order]:
+    """The owner's stops that are live, oldest first."""
+    found = [
+        order
+        for order in draft.state.open_orders(key_of(level))
+        if order.strategy == level.strategy and order.purpose is Purpose.STOP and order.state in LIVE
+    ]
+    return sorted(found, key=lambda order: (order.created_ns, order.began_machine_ns, order.client_order_id))
+
+
+def _stand_down(draft: Draft, level: Protection, stops: list[Order], *, flat: bool) -> None:
+    """Nothing is left to guard (or what is left is of the other side, and being flattened)."""
+    _withdraw(draft, stops, f"{_OURS}: nothing is left to guard")
+    if flat and not _stops(draft, level) and not _entries_out(draft, level):
+        draft.protection(level, state="done")
+
+
+def _entries_out(draft: Draft, level: Protection) -> bool:
+    return any(
+        order.strategy == level.strategy and not order.purpose.reduces and order.state in LIVE
+        for order in draft.state.open_orders(key_of(level))
+    )
+
+
+def _withdraw(draft: Draft, stops: list[Order], reason: str) -> None:
+    for order in stops:
+        entries.withdraw_one(draft, order, reason)
+
+
+def _watch(draft: Draft, level: Protection, stops: list[Order]) -> Protection:
+    """Hand over to an exit where a stop has triggered and does not fill, or where none can be kept at the broker."""
+    if level.failures >= draft.limits.stop_failures:
+        return _hand_over(draft, level, f"{level.failures} stops did not stay at the broker")
+    moving = any(order.state in _MOVING and order.filled_seen < order.quantity for order in stops)
+    if moving and not level.triggered_machine_ns:
+        return draft.protection(level, triggered_machine_ns=draft.machine)
+    if not moving and level.triggered_machine_ns:
+        return draft.protection(level, triggered_machine_ns=0)
+    if moving and draft.machine - level.triggered_machine_ns >= draft.limits.exit_patience:
+        return _hand_over(draft, level, "its stop has triggered and does not fill")
+    return level
+
+
+def _hand_over(draft: Draft, level: Protection, why: str) -> Protection:
+    what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
+    draft.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
+    handed = draft.protection(level, state="handed")
+    goals.start(
+        draft,
+        Goal(
+            id=content_id("unguarded", level.id, level.attempts, draft.machine),
+            account=level.account,
+            instrument=level.instrument,
+            product=level.product,
+            strategy=level.strategy,
+            run=level.run,
+            cause=level.cause,
+            reason=why,
+            purpose=Purpose.EXIT,
+        ),
+    )
+    _withdraw(draft, _stops(draft, level), f"{_OURS}: an exit takes over")
+    return handed
+
+
+def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, most: int) -> None:
+    """Too little covered: another stop for the difference. Too much: stops end, newest first, until it fits.
+
+    `wanted` is what has been sighted, `most` also counts what an exit was only sighted to have closed.
+    """
+    covering = [order for order in stops if not order.pending_cancel]
+    covered = sum(order.quantity - order.filled_seen for order in covering)
+    if covered > most:
+        newest = covering[-1]
+        if newest.state not in UNRESOLVED and newest.state is not OrderState.SUBMITTED:
+            entries.withdraw_one(draft, newest, f"{_OURS}: more was guarded than is held")
+    elif covered < wanted and len(covering) == len(stops):
+        _place(draft, level, wanted - covered)
+
+
+def _place(draft: Draft, level: Protection, quantity: int) -> None:
+    last = draft.state.orders.get(level.order)
+    failures = level.failures
+    if last is not None and _failed(last):
+        if draft.machine < max(last.ended_machine_ns, last.evidence_machine_ns) + _pause(draft, failures):
+            return
+        failures += 1
+    if failures >= draft.limits.stop_failures:
+        _hand_over(draft, draft.protection(level, failures=failures), f"{failures} stops did not stay at the broker")
+        return
+    order = _order(draft, level, quantity)
+    if sending.closable(draft, order) < quantity:
+        return
+    draft.protection(level, attempts=level.attempts + 1, failures=failures, order=order.client_order_id)
+    draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+
+
+def _failed(order: Order) -> bool:
+    """True if a stop ended that nobody here wanted to end."""
+    ours = order.cancel_calls > 0 or order.message.startswith(_OURS)
+    return order.state in _FAILED and not ours and order.filled < order.quantity
+
+
+def _pause(draft: Draft, failures: int) -> int:
+    return growing(draft.limits.exit_retry_first, draft.limits.slow, failures + 1)
+
+
+def _order(draft: Draft, level: Protection, quantity: int) -> Order:
+    attempt = level.attempts + 1
+    return Order(
+        client_order_id=client_order_id(level.account, level.id, Purpose.STOP, level.instrument, 0, attempt),
+        account=level.account,
+        instrument=level.instrument,
+        product=level.product,
+        strategy=level.strategy,
+        run=level.run,
+        cause=level.cause,
+        purpose=Purpose.STOP,
+        side=level.side,
+        quantity=quantity,
+        order_type=OrderType.SL,
+        state=OrderState.INITIALIZED,
+        created_ns=draft.now,
+        updated_ns=draft.now,
+        price=level.limit,
+        trigger_price=level.trigger,
+    )

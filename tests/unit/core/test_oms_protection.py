@@ -1,0 +1,229 @@
+"""Broker stops: placed on the first sighting of a fill, resized, replaced, handed to an exit, never too many."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.oms import OmsLimits
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
+from mytrading.messages.orders import Order
+from tests.fake_broker import SECOND, OrderBench, Placed
+
+PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    return OrderBench(OmsLimits())
+
+
+def stops(bench: OrderBench, *states: OrderState) -> list[Order]:
+    found = [order for order in bench.machine.orders() if order.purpose is Purpose.STOP]
+    return [order for order in found if not states or order.state in states]
+
+
+def live(bench: OrderBench) -> int:
+    """Units that stops at the broker would sell."""
+    rows = bench.broker.orders.values()
+    names = {order.client_order_id for order in stops(bench)}
+    return sum(placed.quantity - placed.filled for placed in rows if placed.open and placed.client_order_id in names)
+
+
+def entered(bench: OrderBench, quantity: int = 50, filled: int = 50) -> Placed:
+    """An entry with a plan, filled as far as its update says."""
+    bench.read()
+    bench.enter("e1", quantity, **PLAN)
+    placed = bench.accept()
+    bench.broker.trade(placed, filled, 100.0)
+    bench.report(placed)
+    return placed
+
+
+def guarded(bench: OrderBench, quantity: int = 50) -> Placed:
+    """A position whose stop rests at the broker, all of it read."""
+    entered(bench, quantity, quantity)
+    stop = bench.accept()
+    bench.read()
+    return stop
+
+
+def settle(bench: OrderBench, turns: int = 12) -> None:
+    """Every call is answered well, every second read."""
+    for _ in range(turns):
+        for call in list(bench.calls):
+            if call.call is Call.CANCEL:
+                bench.cancel(call)
+            else:
+                bench.accept(call)
+        bench.tick(1 * SECOND)
+        bench.read()
+
+
+def test_first_sighting_of_a_fill_places_a_stop_limit_for_just_that(bench: OrderBench) -> None:
+    entered(bench, 100, 50)
+    (call,) = bench.calls
+    order = call.order
+    assert (order.purpose, order.side, order.quantity) == (Purpose.STOP, Side.SELL, 50)
+    assert (order.order_type, order.trigger_price, order.price) == (OrderType.SL, 90.0, 87.0)
+    assert bench.position().quantity == 0, "one sighting is not counted yet"
+
+
+def test_entry_without_a_plan_gets_no_stop(bench: OrderBench) -> None:
+    bench.hold()
+    settle(bench)
+    assert stops(bench) == []
+
+
+def test_rest_of_the_entry_is_covered_by_a_further_stop(bench: OrderBench) -> None:
+    placed = entered(bench, 100, 50)
+    bench.accept()
+    bench.broker.trade(placed, 50, 101.0)
+    bench.report(placed)
+    settle(bench)
+    assert (live(bench), bench.position().quantity) == (100, 100)
+    assert [order.quantity for order in stops(bench)] == [50, 50]
+
+
+def test_resting_stop_asks_for_no_reads_of_its_own(bench: OrderBench) -> None:
+    guarded(bench)
+    settle(bench)
+    wanted = bench.reads_wanted
+    for _ in range(20):
+        bench.tick(1 * SECOND)
+    assert bench.reads_wanted == wanted
+
+
+def test_stop_that_fills_ends_the_protection_and_nothing_else_is_sent(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.broker.trade(stop, 50, 89.0)
+    bench.report(stop)
+    settle(bench)
+    assert bench.position().quantity == 0
+    assert [level.state for level in bench.machine.protections()] == ["done"]
+    assert len(bench.broker.orders) == 2
+
+
+def test_exit_takes_the_stop_away_first_and_never_sells_twice(bench: OrderBench) -> None:
+    guarded(bench)
+    bench.close("g1")
+    (call,) = bench.calls
+    assert (call.call, call.order.purpose) == (Call.CANCEL, Purpose.STOP)
+    settle(bench, 3)
+    assert live(bench) == 0
+    exits = [placed for placed in bench.broker.orders.values() if placed.open]
+    assert [placed.quantity for placed in exits] == [50]
+    bench.broker.trade(exits[0], 50, 99.0)
+    settle(bench)
+    assert bench.position().quantity == 0
+    assert bench.broker.net["NFO:A", bench.order("e1").product] == 0
+
+
+def test_stop_that_fills_while_it_is_cancelled_is_the_exit(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.close("g1")
+    bench.broker.trade(stop, 50, 89.5)
+    bench.cancel()
+    settle(bench)
+    assert bench.position().quantity == 0
+    assert len(bench.broker.orders) == 2, "no exit beside the stop"
+    assert [goal.state for goal in bench.machine.goals()] == ["done"]
+
+
+def test_stop_dropped_by_the_broker_is_placed_again(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.broker.drop(stop)
+    settle(bench)
+    assert live(bench) == 50
+    assert [order.state for order in stops(bench)].count(OrderState.CANCELLED) == 1
+
+
+def test_position_whose_stops_are_dropped_again_and_again_is_closed(bench: OrderBench) -> None:
+    guarded(bench)
+    for _ in range(6):
+        for placed in list(bench.broker.orders.values()):
+            if placed.status is BrokerStatus.TRIGGER_PENDING:
+                bench.broker.drop(placed)
+        settle(bench, 8)
+    assert "STOP_FAILED" in bench.codes()
+    (goal,) = bench.machine.goals()
+    assert goal.reason == "3 stops did not stay at the broker"
+
+
+def test_refused_stop_is_tried_again_and_then_the_position_is_closed(bench: OrderBench) -> None:
+    entered(bench)
+    bench.read()
+    for _ in range(40):
+        for call in [call for call in bench.calls if call.order.purpose is Purpose.STOP and call.call is Call.PLACE]:
+            bench.end(call, Outcome.REFUSED, message="trigger price beyond the last price")
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert len(stops(bench)) == 3
+    (goal,) = bench.machine.goals()
+    assert goal.reason == "3 stops did not stay at the broker"
+    assert any(call.order.purpose is Purpose.EXIT for call in bench.calls)
+
+
+def test_stop_that_triggers_and_does_not_fill_is_chased(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.broker.trigger(stop)
+    bench.report(stop)
+    bench.tick(1 * SECOND)
+    assert not bench.machine.goals()
+    settle(bench, 8)
+    (goal,) = bench.machine.goals()
+    assert goal.reason == "its stop has triggered and does not fill"
+    assert live(bench) == 0
+    assert [placed.quantity for placed in bench.broker.orders.values() if placed.open] == [50]
+
+
+def test_stop_of_unknown_fate_counts_until_it_is_a_ghost_and_is_then_replaced(bench: OrderBench) -> None:
+    entered(bench)
+    (call,) = bench.calls
+    bench.end(call, Outcome.UNKNOWN, message="timed out")
+    bench.read()
+    assert [order.state for order in stops(bench)] == [OrderState.UNKNOWN]
+    assert not bench.calls
+    settle(bench, 25)
+    assert sorted(order.state for order in stops(bench)) == [OrderState.ACCEPTED, OrderState.GHOST]
+    assert live(bench) == 50
+
+
+def test_stop_placed_though_its_call_timed_out_is_adopted_and_not_doubled(bench: OrderBench) -> None:
+    entered(bench)
+    (call,) = bench.calls
+    bench.broker.place(call.order, bench.time)
+    bench.end(call, Outcome.UNKNOWN, message="timed out")
+    settle(bench, 25)
+    assert [order.state for order in stops(bench)] == [OrderState.ACCEPTED]
+    assert live(bench) == 50
+
+
+def test_router_killed_before_the_stop_was_sent_places_it_after_the_restart(bench: OrderBench) -> None:
+    entered(bench)
+    bench.crash()
+    settle(bench, 25)
+    assert live(bench) == 50
+
+
+def test_router_killed_with_a_resting_stop_keeps_it(bench: OrderBench) -> None:
+    guarded(bench)
+    bench.crash()
+    settle(bench)
+    assert live(bench) == 50
+    assert len(stops(bench)) == 1
+
+
+def test_protection_is_carried_into_the_next_day(bench: OrderBench) -> None:
+    guarded(bench)
+    opened = bench.machine.snapshot("2026-11-23")
+    assert [level.trigger for level in opened.protections] == [90.0]
+
+
+def test_short_position_is_guarded_by_a_stop_that_buys(bench: OrderBench) -> None:
+    bench.read()
+    bench.enter("e1", 50, side=Side.SELL, stop_trigger=110.0, stop_limit=113.0)
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    (call,) = bench.calls
+    assert (call.order.side, call.order.trigger_price, call.order.price) == (Side.BUY, 110.0, 113.0)
