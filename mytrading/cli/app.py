@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from mytrading.cli import books, configuration, control, journal, logs, running, tools
+from mytrading.cli import accounts, books, configuration, control, journal, logs, running, tools
 
 app = typer.Typer(
     name="mytrading",
@@ -20,6 +20,7 @@ running.add_to(app)
 logs.add_to(app)
 books.add_to(app)
 control.add_to(app)
+app.add_typer(accounts.app, name="account")
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")
 tools.add_to(app)

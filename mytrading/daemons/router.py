@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 from mytrading.adapters.venue import Venue, make_venue
 from mytrading.core.guardians import WATCHED, Guardians
+from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
 from mytrading.messages.orders import AccountModeChanged, CallOutcome, GoalChanged, Order, OrderChanged, PositionChanged
-from mytrading.messages.runconfig import RunConfig, VenueKind
+from mytrading.messages.runconfig import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.clock import anchor_dir, machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.lock import InstanceLock
@@ -63,6 +64,8 @@ class TradeManager(MachineDaemon):
     """The router process: commands and reports in, orders and positions out, one worker pool for the account."""
 
     def __init__(self, config: RunConfig) -> None:
+        if problem := live_problem(config):
+            raise RunConfigError(problem)
         self.orders = order_machine(config)
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()
