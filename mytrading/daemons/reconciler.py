@@ -126,7 +126,7 @@ class Reconciler(Daemon):
     def _take_visit(self, visit: Visit) -> None:
         self._visits += 1
         whole = visit.reached and (visit.books.orders is not None or not visit.job.orders)
-        self._plan.done(visit.job, machine_now(), whole, random.random())
+        self._plan.done(visit.job, machine_now(), whole, random.random(), visit.patience_ns)
         self.monitor.record("reconciler", "visit", visit.books.ended_machine_ns - visit.books.began_machine_ns, whole)
         if visit.mode is not None:
             self._reports.send(self.name, visit.mode)
