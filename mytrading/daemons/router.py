@@ -57,7 +57,9 @@ class _Job(NamedTuple):
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
-    return OrderMachine(OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books))
+    return OrderMachine(
+        OmsLimits(calls_per_second=config.rates.orders_per_second, mode_first=has_books, book_first=has_books)
+    )
 
 
 class TradeManager(MachineDaemon):
