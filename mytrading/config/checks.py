@@ -14,6 +14,7 @@ from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
 from mytrading.config.vault import key_environment, open_vault
+from mytrading.core.live_gate import confirmed
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import TradeKind, TradeRule
 
@@ -45,16 +46,16 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
 
 def live_problems(settings: TradingSettings) -> Iterator[str]:
     """What is missing of the two settings that confirm live money beside TRADING_MODE=live."""
-    system, account = settings.system, settings.account
+    system, names = settings.system, settings.traded
     if not system.enable_trade_execution:
         yield (
             f"ENABLE_TRADE_EXECUTION = false ({settings.origin('system.enable_trade_execution')}): "
             "live trading needs true"
         )
-    if system.live_confirm != account:
+    if set(confirmed(system.live_confirm)) != set(names):
         yield (
             f"LIVE_CONFIRM = {system.live_confirm or '(not set)'} ({settings.origin('system.live_confirm')}): live "
-            f"trading needs the name of the account, {account}"
+            f"trading needs the name of each account that takes orders, {','.join(names)}"
         )
 
 

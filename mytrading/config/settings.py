@@ -298,9 +298,12 @@ class TradingSettings(Section):
         return next((account for account in self.accounts if account.role is AccountRole.PRIMARY), None)
 
     @property
-    def account(self) -> str:
-        """The name of the account that is traded."""
-        return self.primary.id if self.primary else self.openalgo.account
+    def traded(self) -> tuple[str, ...]:
+        """The names of the accounts that orders may go to, the primary first."""
+        if self.primary is None:
+            return (self.openalgo.account,)
+        others = (account.id for account in self.accounts if account.role is AccountRole.TRADING)
+        return (self.primary.id, *others)
 
     def origin(self, path: str) -> str:
         """Where the value of `risk.max_order_size` came from."""

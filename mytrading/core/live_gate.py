@@ -10,6 +10,11 @@ from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
 
 
+def confirmed(text: str) -> list[str]:
+    """The account names in LIVE_CONFIRM, which are separated by commas."""
+    return [word for word in (part.strip() for part in text.split(",")) if word]
+
+
 def live_problem(config: RunConfig) -> str:
     """Why this run may not send orders, empty if it may."""
     venue = config.venue
@@ -22,7 +27,8 @@ def live_problem(config: RunConfig) -> str:
         )
     if config.mode is Mode.LIVE and not config.trade_execution:
         return "live orders need ENABLE_TRADE_EXECUTION=true, found false; set it, then start again"
-    if config.mode is Mode.LIVE and config.live_confirm != venue.account:
+    names = [account.id for account in config.served]
+    if config.mode is Mode.LIVE and set(names) != set(confirmed(config.live_confirm)):
         found = config.live_confirm or "nothing"
-        return f"live orders need LIVE_CONFIRM={venue.account}, found {found}; set it, then start again"
+        return f"live orders need LIVE_CONFIRM={','.join(names)}, found {found}; set it, then start again"
     return ""

@@ -249,7 +249,7 @@ class RiskMachine:
             units=units,
             price=reference_price(quote, side_of(units)) if quote else 0.0,
             quote=quote,
-            not_ready=state.not_ready(),
+            not_ready=state.not_ready(self.account),
             wrong_mode=state.wrong_mode.get(self.account, ""),
             level=state.level(self.account)[0],
             level_reason=state.level(self.account)[1],

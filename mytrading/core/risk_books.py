@@ -241,7 +241,7 @@ class RiskBooks:
         switch = self.switches.get(strategy)
         return switch is None or switch.enabled
 
-    def not_ready(self) -> str:
+    def not_ready(self, account: str) -> str:
         """Which daemon or account keeps entries waiting, in words; empty if none."""
         if self.doubted:
             return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
@@ -251,10 +251,10 @@ class RiskBooks:
                 return f"{name} is silent"
             if not beat.ready:
                 return f"{name} is not ready ({'; '.join(beat.notes) or beat.state.value})"
-        for account, health in self.health.items():
-            if not health.healthy:
-                return f"account {account}: {health.message or 'its books are not read yet'}"
-        return "" if self.health else "no account has reported yet"
+        health = self.health.get(account)
+        if health is None:
+            return f"account {account} has not reported yet"
+        return "" if health.healthy else f"account {account}: {health.message or 'its books are not read yet'}"
 
     def day_profit(self, day: str) -> float:
         """Rupees of today: realised by positions that moved today, and unrealised at present quotes."""

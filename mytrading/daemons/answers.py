@@ -244,7 +244,7 @@ class Answers:
         return msgspec.to_builtins(rows[0])
 
     def _accounts(self) -> list[str]:
-        return [self._config.venue.account]
+        return [account.id for account in self._config.served]
 
     def _verb_withdraw(self, arguments: dict[str, str]) -> Any:
         rows = self._control.withdraw(arguments.get("reason") or "withdrawn by hand", self._clock.now())

@@ -276,6 +276,15 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     live_confirm: str = ""
 
     @property
+    def served(self) -> tuple[AccountRun, ...]:
+        """The accounts that orders may go to, the venue's first: all but those that only stand by for the feed."""
+        first = AccountRun(
+            id=self.venue.account, rest_url=self.venue.rest_url, ws_url=self.venue.ws_url, api_key=self.venue.api_key
+        )
+        others = (one for one in self.accounts if one.role is not AccountRole.BACKUP and one.id != first.id)
+        return (first, *others)
+
+    @property
     def state(self) -> Path:
         """The folder of everything that outlives the processes."""
         return Path(self.state_dir)

@@ -317,7 +317,7 @@ def test_start_in_live_mode_is_refused(home: Path) -> None:
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({}, ["ENABLE_TRADE_EXECUTION = false (default)", "LIVE_CONFIRM = (not set) (default)", "the account, main"]),
+        ({}, ["ENABLE_TRADE_EXECUTION = false (default)", "LIVE_CONFIRM = (not set) (default)", "takes orders, main"]),
         ({"ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "other"}, ["LIVE_CONFIRM = other (LIVE_CONFIRM (environ"]),
         ({"LIVE_CONFIRM": "own", "OPENALGO_ACCOUNT": "own"}, ["ENABLE_TRADE_EXECUTION = false"]),
     ],

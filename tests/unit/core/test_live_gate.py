@@ -10,7 +10,7 @@ import pytest
 
 from mytrading.core.live_gate import live_problem
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
 from tests.feed_support import feed_config
 
 LIVE: dict[str, Any] = {"mode": Mode.LIVE, "trade_execution": True, "live_confirm": "main"}
@@ -39,6 +39,14 @@ def test_paper_run_at_an_analyzing_server_and_a_wholly_confirmed_live_run_may_se
 )
 def test_run_with_one_gate_closed_may_not_send(expected: ServerMode, changed: dict[str, Any], said: str) -> None:
     assert said in live_problem(a_run(expected, **{**LIVE, **changed}))
+
+
+def test_live_run_names_every_account_that_takes_orders() -> None:
+    roles = {"main": AccountRole.PRIMARY, "third": AccountRole.TRADING, "spare": AccountRole.BACKUP}
+    accounts = tuple(AccountRun(id=name, rest_url="", ws_url="", api_key="", role=role) for name, role in roles.items())
+    assert "LIVE_CONFIRM=main,third, found main" in live_problem(a_run(ServerMode.LIVE, **LIVE, accounts=accounts))
+    named = {**LIVE, "live_confirm": " third, main"}
+    assert live_problem(a_run(ServerMode.LIVE, **named, accounts=accounts)) == ""
 
 
 def test_dry_run_sends_nothing_and_needs_no_gate() -> None:
