@@ -132,6 +132,8 @@ def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, 
         expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
         timeout=server.timeout,
         retry_delay=server.retry_delay,
+        ping_seconds=server.ping_seconds,
+        ping_failures=server.ping_failures,
         order_workers=min(_ORDER_WORKERS, server.max_concurrent_requests),
     )
 

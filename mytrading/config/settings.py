@@ -100,6 +100,8 @@ class OpenAlgoSettings(Section):
     timeout: float = Field(default=30.0, gt=0)
     retry_delay: float = Field(default=1.0, gt=0)
     max_concurrent_requests: int = Field(default=10, ge=1)
+    ping_seconds: float = Field(default=30.0, ge=1)
+    ping_failures: int = Field(default=3, ge=1)
 
 
 class MessagingSettings(Section):

@@ -50,6 +50,8 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("OPENALGO_MAX_RETRIES", _P, "", "what is read is asked for until it comes, placing is never repeated", "3"),
     ("OPENALGO_RETRY_DELAY", _H, "openalgo.retry_delay", _AGAIN, ""),
     ("MAX_CONCURRENT_REQUESTS", _H, "openalgo.max_concurrent_requests", "bounds the four order workers", ""),
+    ("OPENALGO_PING_SECONDS", _H, "openalgo.ping_seconds", "between pings of backup accounts", ""),
+    ("OPENALGO_PING_FAILURES", _H, "openalgo.ping_failures", "in a row, and a backup account counts as down", ""),
     ("MYTRADING_KEY", _H, "", "secret: opens the keys of config/accounts.toml; NEW,OLD while rotating", ""),
     (
         "MYTRADING_KEY_FILE",

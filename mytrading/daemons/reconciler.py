@@ -1,13 +1,16 @@
 """The reconciler: listens to the broker. Order updates as they come, books on schedule and on request.
 
-Wiring only: `reconciler_account` listens to one account, `core/reconcile` plans, `adapters/openalgo/reads` visits the
-server from a worker thread. The one rule: it reports what the broker said; what follows from it is the router's to
-decide.
+Wiring only: `reconciler_account` listens to an account, `reconciler_standby` pings one that stands by, `core/reconcile`
+plans, `adapters/openalgo/reads` visits the server from a worker thread. The one rule: it reports what the broker said;
+what follows from it is the router's to decide.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from mytrading.daemons.reconciler_account import AccountListener
+from mytrading.daemons.reconciler_standby import StandbyAccount
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
@@ -20,6 +23,15 @@ LOOK_S = 0.05
 REPEAT_S = 1.0
 
 
+class _Attended(Protocol):
+    """What every account needs, whether it is listened to or only pinged."""
+
+    def look(self, machine_ns: int) -> None: ...
+    def take(self) -> None: ...
+    def each_second(self, machine_ns: int) -> None: ...
+    def stop(self) -> None: ...
+
+
 class Reconciler(Daemon):
     """The reconciler process of all accounts of a host. It is as ready as the account that strategies trade."""
 
@@ -27,6 +39,7 @@ class Reconciler(Daemon):
         super().__init__("reconciler", config)
         self._account = config.venue.account
         self._listeners: dict[str, AccountListener] = {}
+        self._attended: tuple[_Attended, ...] = ()
 
     def setup(self) -> None:
         """Connect the order streams and begin to read; a dry run has nothing to listen to."""
@@ -37,6 +50,8 @@ class Reconciler(Daemon):
         if self.config.venue.kind is VenueKind.DRY_RUN:
             return
         self._listeners = {account.id: self._listener(account) for account in self.config.served}
+        standby = (self._standing_by(account) for account in self.config.standby)
+        self._attended = (*self._listeners.values(), *standby)
         self.on_wake(self._take)
         self.subscribe("orders", self._on_order)
         self.subscribe("control", self._on_control)
@@ -51,6 +66,15 @@ class Reconciler(Daemon):
             lambda message: self._status.send(account.id, message),
             self.alerts,
             self.monitor,
+            self.wake,
+        )
+
+    def _standing_by(self, account: AccountRun) -> StandbyAccount:
+        return StandbyAccount(
+            account,
+            self.config.venue,
+            lambda message: self._status.send(account.id, message),
+            self.alerts,
             self.wake,
         )
 
@@ -75,16 +99,16 @@ class Reconciler(Daemon):
                     listener.hurry()
 
     def _look(self, machine_ns: int) -> None:
-        for listener in self._listeners.values():
-            listener.look(machine_ns)
+        for account in self._attended:
+            account.look(machine_ns)
 
     def _take(self) -> None:
-        for listener in self._listeners.values():
-            listener.take()
+        for account in self._attended:
+            account.take()
 
     def _each_second(self, machine_ns: int) -> None:
-        for listener in self._listeners.values():
-            listener.each_second(machine_ns)
+        for account in self._attended:
+            account.each_second(machine_ns)
         if not self._listeners:
             self._status.send(self._account, self.health(machine_ns))
 
@@ -118,8 +142,8 @@ class Reconciler(Daemon):
 
     def teardown(self) -> None:
         """Leave the streams and the workers."""
-        for listener in self._listeners.values():
-            listener.stop()
+        for account in self._attended:
+            account.stop()
 
 
 if __name__ == "__main__":

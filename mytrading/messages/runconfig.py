@@ -82,8 +82,9 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """The server that gives quotes and, unless `kind` is dry_run, takes orders.
 
     Times in seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
-    In the run file `api_key` is empty and `sealed_key` holds it encrypted (`runtime.run_key`); only the key of an
-    embedded simulator, made up for the run, stands there as it is.
+    Accounts that stand by are pinged every `ping_seconds` and are down after `ping_failures` of them. In the run file
+    `api_key` is empty and `sealed_key` holds it encrypted (`runtime.run_key`); only the key of an embedded simulator,
+    made up for the run, stands there as it is.
     """
 
     kind: VenueKind
@@ -96,6 +97,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     retry_delay: float = 1.0
     order_workers: int = 4
     sealed_key: str = ""
+    ping_seconds: float = 30.0
+    ping_failures: int = 3
 
 
 class AccountRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,6 +286,11 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         )
         others = (one for one in self.accounts if one.role is not AccountRole.BACKUP and one.id != first.id)
         return (first, *others)
+
+    @property
+    def standby(self) -> tuple[AccountRun, ...]:
+        """The accounts that only stand by for the feed."""
+        return tuple(one for one in self.accounts if one.role is AccountRole.BACKUP and one.id != self.venue.account)
 
     @property
     def state(self) -> Path:

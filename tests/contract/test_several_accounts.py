@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import zmq
 
 from mytrading.messages.enums import OrderState
+from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import AccountRole, AccountRun, write_run_config
+from mytrading.runtime.endpoints import endpoint
+from mytrading.runtime.streams import ZMQSubscriber
 from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
 from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
@@ -84,6 +88,36 @@ def test_host_in_the_wrong_mode_stops_its_own_account_only(bench: Bench, servers
     eventually(lambda: state(bench, "e2") is OrderState.ACCEPTED, 15)
     eventually(lambda: state(bench, "e1") is OrderState.DENIED, 15)
     assert (tags(servers["main"]), tags(servers["second"])) == (["e2"], [])
+
+
+def test_backup_account_is_pinged_and_read_no_further(
+    bench: Bench, servers: dict[str, RunningSimulator], tmp_path: Path
+) -> None:
+    with accounts_of(bench) as heard:
+        bench.start("reconciler")
+        eventually(lambda: heard("spare", lambda health: health.connected and health.broker == "simulator"), 15)
+        assert not heard("spare", lambda health: health.last_orders_machine_ns)
+        eventually(lambda: heard("second", lambda health: health.healthy), 15)
+
+
+@contextmanager
+def accounts_of(bench: Bench) -> Iterator[Callable[[str, Callable[[AccountHealth], Any]], bool]]:
+    """Asks whether the reconciler has ever said something of an account that fits."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    address = endpoint(bench.config.runtime_dir, "account", "reconciler")
+    subscriber = ZMQSubscriber("account", [address], context=context)
+    seen: list[AccountHealth] = []
+
+    def heard(account: str, fits: Callable[[AccountHealth], Any]) -> bool:
+        while (frame := subscriber.receive()) is not None:
+            if isinstance(frame.message, AccountHealth):
+                seen.append(frame.message)
+        return any(fits(health) for health in seen if health.account == account)
+
+    try:
+        yield heard
+    finally:
+        context.destroy(linger=0)
 
 
 def test_host_that_is_down_delays_no_other_account(bench: Bench, servers: dict[str, RunningSimulator]) -> None:
