@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import ModeCleared
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.runconfig import RunConfig
@@ -47,6 +48,13 @@ class Bench:
             expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
         )  # fmt: skip
         self._risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
+
+    def clear_mode(self, account: str = "main") -> None:
+        """What `mytrading resume` has the gateway journal for an account in the wrong mode."""
+        gateway = Journal(self.config.journal_dir("gateway"), "gateway", "2026-11-20")
+        row = ModeCleared(account=account, at_ns=1)
+        gateway.append([Entry(OUTPUT, "control", encode_body(row))], machine_now(), machine_now())
+        gateway.close()
 
     def order(self, name: str) -> Order | None:
         """The present level of an order in the router's journal; None if the router does not know it."""

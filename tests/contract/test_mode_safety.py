@@ -116,6 +116,24 @@ def test_server_switched_in_between_gets_at_most_the_order_that_shows_it(
     assert placed(simulator) <= 2
 
 
+def test_account_trades_again_after_the_switch_and_a_persons_word(
+    bench: MakeBench, simulator: RunningSimulator
+) -> None:
+    switch(simulator, analyze=False)
+    run = bench(ServerMode.ANALYZE)
+    run.start("router")
+    run.start("reconciler")
+    eventually(lambda: run.said("WRONG_MODE"), 15)
+    run.clear_mode()
+    run.command_a_resting_entry("e1")
+    eventually(lambda: state(run, "e1") in (OrderState.INITIALIZED, OrderState.DENIED), 15)
+    assert placed(simulator) == 0, "a word alone sends nothing while the server is still live"
+    switch(simulator, analyze=True)
+    run.clear_mode()
+    run.command_a_resting_entry("e2")
+    eventually(lambda: state(run, "e2") is OrderState.ACCEPTED, 20)
+
+
 def test_router_sends_nothing_until_the_reconciler_has_seen_the_mode(
     bench: MakeBench, simulator: RunningSimulator
 ) -> None:
