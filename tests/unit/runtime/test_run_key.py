@@ -40,7 +40,7 @@ def test_sealed_run_file_does_not_hold_the_key_and_opens_with_the_runs_key(confi
     assert (opened.venue.api_key, opened.accounts[0].api_key) == (SECRET, SECRET)
 
 
-@pytest.mark.parametrize(("key", "found"), [("", "found none"), (run_key.new_run_key(), "found another")])
+@pytest.mark.parametrize(("key", "found"), [("", "found none"), ("A" * 43 + "=", "found another"), ("junk", "another")])
 def test_run_file_without_the_runs_key_says_how_daemons_start(config: RunConfig, key: str, found: str) -> None:
     sealed = run_key.seal_keys(config, run_key.new_run_key())
     with pytest.raises(RunConfigError, match=found):
