@@ -83,8 +83,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
 
     Times in seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
     Accounts that stand by are pinged every `ping_seconds` and are down after `ping_failures` of them. In the run file
-    `api_key` is empty and `sealed_key` holds it encrypted (`runtime.run_key`); only the key of an embedded simulator,
-    made up for the run, stands there as it is.
+    `api_key` is encrypted (`runtime.run_key`); only the key of an embedded simulator, made up for the run, stands there
+    as it is.
     """
 
     kind: VenueKind
@@ -96,7 +96,6 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 30.0
     retry_delay: float = 1.0
     order_workers: int = 4
-    sealed_key: str = ""
     ping_seconds: float = 30.0
     ping_failures: int = 3
 
@@ -111,7 +110,6 @@ class AccountRun(msgspec.Struct, frozen=True, kw_only=True):
     role: AccountRole = AccountRole.PRIMARY
     broker: str = ""
     product: Product = Product.MIS
-    sealed_key: str = ""
 
 
 class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -338,7 +336,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 def seal(config: RunConfig) -> RunConfig:
     """The same with `config_hash` set: 16 hex digits over what decides, which keys, ports and folders do not."""
-    blank = {"api_key": "", "sealed_key": "", "rest_url": "", "ws_url": ""}
+    blank = {"api_key": "", "rest_url": "", "ws_url": ""}
     venue = msgspec.structs.replace(config.venue, **blank)
     accounts = tuple(msgspec.structs.replace(account, **blank) for account in config.accounts)
     simulator = msgspec.structs.replace(config.simulator, rest_port=0, ws_port=0)

@@ -8,12 +8,15 @@ but the watchdog, which must start a lost supervisor again, passes the run's key
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
 from mytrading.messages.runconfig import RunConfig, RunConfigError
 
 VARIABLE = "MYTRADING_RUN_KEY"
+_SEALED = "sealed:"
 OPENERS = ("feed", "router", "reconciler")
 """Daemons that call the server."""
 
@@ -30,42 +33,46 @@ def needs_sealing(config: RunConfig) -> bool:
     return not config.simulator.embedded
 
 
+def is_sealed(config: RunConfig) -> bool:
+    """True if the API keys are those of a run file: encrypted."""
+    return config.venue.api_key.startswith(_SEALED)
+
+
 def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
     """The configuration as it may lie on a disk: every API key encrypted with the run's key."""
     from cryptography.fernet import Fernet
 
     fernet = Fernet(run_key)
-
-    def sealed(secret: str) -> dict[str, str]:
-        return {"api_key": "", "sealed_key": fernet.encrypt(secret.encode()).decode()}
-
-    venue = msgspec.structs.replace(config.venue, **sealed(config.venue.api_key))
-    accounts = tuple(msgspec.structs.replace(account, **sealed(account.api_key)) for account in config.accounts)
-    return msgspec.structs.replace(config, venue=venue, accounts=accounts)
+    return _with_keys(config, lambda secret: _SEALED + fernet.encrypt(secret.encode()).decode())
 
 
 def open_keys(config: RunConfig, run_key: str) -> RunConfig:
     """The configuration with its API keys readable, in memory only; `RunConfigError` without the right run key."""
-    if not config.venue.sealed_key:
+    if not is_sealed(config):
         return config
     from cryptography.fernet import Fernet, InvalidToken
 
     try:
         fernet = Fernet(run_key)
-
-        def opened(token: str) -> str:
-            return fernet.decrypt(token.encode()).decode()
-
-        venue = msgspec.structs.replace(config.venue, api_key=opened(config.venue.sealed_key))
-        accounts = tuple(
-            msgspec.structs.replace(account, api_key=opened(account.sealed_key)) for account in config.accounts
-        )
+        return _with_keys(config, lambda token: fernet.decrypt(token.removeprefix(_SEALED).encode()).decode())
     except (ValueError, InvalidToken):
         raise RunConfigError(
             f"expected in {VARIABLE} the key of this run, found {'another' if run_key else 'none'}: daemons are "
             "started by `mytrading up`, which hands it down; `mytrading down`, then `mytrading up`"
         ) from None
-    return msgspec.structs.replace(config, venue=venue, accounts=accounts)
+
+
+def _with_keys(config: RunConfig, change: Callable[[str], str]) -> RunConfig:
+    """The same with every `api_key` changed, wherever a part of the run file, or a list of such, has one."""
+
+    def changed(part: Any) -> Any:
+        if isinstance(part, tuple):
+            return tuple(changed(item) for item in part)
+        return msgspec.structs.replace(part, api_key=change(part.api_key)) if hasattr(part, "api_key") else part
+
+    return msgspec.structs.replace(
+        config, **{name: changed(getattr(config, name)) for name in config.__struct_fields__}
+    )
 
 
 def take_run_key(name: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.messages.runconfig import decode_run_config
+from mytrading.runtime.run_key import is_sealed
 from tests.support import API_KEY, ROOT, eventually, start_simulator
 from tests.system.stack import COMMAND, Stack
 
@@ -53,10 +54,10 @@ def test_api_key_is_in_no_file_and_no_environment_shows_it(tmp_path: Path) -> No
         try:
             eventually(lambda: connected(stack), 30)
             config = decode_run_config(stack.state / "run.msgpack")
-            assert (config.venue.api_key, config.venue.account) == ("", "main")
+            assert (is_sealed(config), config.venue.account) == (True, "main")
             folders = (stack.state, tmp_path / "logs", tmp_path / "home", tmp_path / "keys", Path(config.runtime_dir))
             assert files_with(API_KEY, *folders) == []
-            assert files_with(config.venue.sealed_key, stack.state) == [str(stack.state / "run.msgpack")]
+            assert files_with(config.venue.api_key, stack.state) == [str(stack.state / "run.msgpack")]
             for name in ("router", "engine", "gateway"):
                 environment = Path(f"/proc/{stack.pid(name)}/environ").read_bytes()
                 assert API_KEY.encode() not in environment
