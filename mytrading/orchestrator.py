@@ -25,6 +25,7 @@ from mytrading.runtime.endpoints import runtime_dir
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
 from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
 from mytrading.runtime.places import account_lock_path, project_home, started_states, state_dir
+from mytrading.runtime.run_key import needs_sealing, new_run_key, seal_keys
 
 if TYPE_CHECKING:
     from mytrading.config import TradingSettings
@@ -55,6 +56,7 @@ class TradingOrchestrator:
     def __init__(self, settings: TradingSettings | RunConfig) -> None:
         """From validated settings, or from what a run was started with; `ConfigurationError` if they may not start."""
         self.config = settings if isinstance(settings, RunConfig) else _run_config(settings)
+        self._run_key = ""
 
     @classmethod
     def find(cls, profile: str | None = None) -> TradingOrchestrator:
@@ -98,16 +100,27 @@ class TradingOrchestrator:
             if pid := self.pid:
                 raise AlreadyRunning(supervision.lock_path(self.config), str(pid))
             self.config = seal(with_ports(self.config))
-            lock = account_lock_path(self.config)
-            if trading := holder(lock):
-                raise AlreadyRunning(lock, trading)
+            self._refuse_accounts_in_use()
             self._tidy()
             if set_clock is not None:
                 set_clock(self.config)
-            write_run_config(self.config.state / RUN_FILE, self.config)
-            supervision.revive(self.config)
+            write_run_config(self.config.state / RUN_FILE, self._for_the_disk())
+            supervision.revive(self.config, self._run_key)
         finally:
             starting.release()
+
+    def _for_the_disk(self) -> RunConfig:
+        """The run with its API keys encrypted, and a key for them that only this process and supervisor's have."""
+        if not needs_sealing(self.config):
+            return self.config
+        self._run_key = new_run_key()
+        return seal_keys(self.config, self._run_key)
+
+    def _refuse_accounts_in_use(self) -> None:
+        for account in self.config.served:
+            lock = account_lock_path(self.config, account)
+            if trading := holder(lock):
+                raise AlreadyRunning(lock, trading)
 
     def _tidy(self) -> None:
         (self.config.state / supervision.STOPPING).unlink(missing_ok=True)
@@ -198,7 +211,7 @@ class TradingOrchestrator:
 
     def revive(self) -> int:
         """Start supervisor again if it was killed and the stack is not being stopped; returns its pid, or 0."""
-        return supervision.revive(self.config)
+        return supervision.revive(self.config, self._run_key)
 
     # stopping
 

@@ -20,6 +20,7 @@ from mytrading.messages.reports import (
     BrokerOrder,
     BrokerPosition,
     BrokerTrades,
+    ModeSeen,
     OrderReport,
     ReadRequest,
 )
@@ -189,6 +190,8 @@ class OrderBench:
         self.time = 1000 * SECOND
         self.reads_wanted = 0
         self.check_purity = False
+        if self.limits.mode_first:
+            self.see_mode()
 
     @property
     def now(self) -> int:
@@ -223,6 +226,10 @@ class OrderBench:
             self.calls.append(OpenCall(Call.PLACE, row.order, self.time))
         elif isinstance(row, OrderChanged) and row.event == "cancel_requested":
             self.calls.append(OpenCall(Call.CANCEL, row.order, self.time))
+
+    def see_mode(self) -> list[Any]:
+        """The server is seen in the mode that is expected of it."""
+        return self.step(ModeSeen(account=ACCOUNT, mode="analyze", expected=True, machine_ns=self.time))
 
     def tick(self, nanoseconds: int = 100 * MS) -> list[Any]:
         """Machine time passes."""

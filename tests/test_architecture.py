@@ -30,7 +30,19 @@ ALLOWED = {
 
 PURE = {"core", "strategies"}
 IMPURE = {"time", "os", "zmq", "logging", "structlog", "pandas", "pydantic", "sqlite3", "socket", "threading", "random"}
-HEAVY = ("pandas", "duckdb", "openalgo", "pydantic", "numba", "rich", "typer", "aiohttp", "httpx")
+HEAVY = (
+    "pandas",
+    "duckdb",
+    "openalgo",
+    "pydantic",
+    "numba",
+    "rich",
+    "typer",
+    "aiohttp",
+    "httpx",
+    "cryptography",
+    "keyring",
+)
 
 
 def modules() -> Iterator[tuple[str, Path]]:

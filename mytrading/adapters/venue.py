@@ -14,7 +14,7 @@ from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.venue import OpenAlgoVenue
 from mytrading.messages.enums import Call
 from mytrading.messages.orders import CallOutcome, Order
-from mytrading.messages.runconfig import RunConfig, VenueKind
+from mytrading.messages.runconfig import AccountRun, RunConfig, VenueKind
 
 
 class Venue(Protocol):
@@ -39,14 +39,14 @@ class Venue(Protocol):
         """Let go of connections."""
 
 
-def make_venue(config: RunConfig, machine_now: Callable[[], int]) -> Venue:
-    """A new venue, for one thread, of the kind the run is configured for."""
+def make_venue(config: RunConfig, account: AccountRun, machine_now: Callable[[], int]) -> Venue:
+    """A new venue for orders of an account, for one thread, of the kind the run is configured for."""
     if config.venue.kind is VenueKind.DRY_RUN:
         return DryRunVenue(machine_now)
-    return OpenAlgoVenue(make_client(config, machine_now), config.venue.expected_mode)
+    return OpenAlgoVenue(make_client(config, account, machine_now), config.venue.expected_mode)
 
 
-def make_client(config: RunConfig, machine_now: Callable[[], int]) -> OpenAlgoClient:
-    """A new client of the configured server, for one thread; order calls may last the configured time-out."""
+def make_client(config: RunConfig, account: AccountRun, machine_now: Callable[[], int]) -> OpenAlgoClient:
+    """A new client of the account's server, for one thread; order calls may last the configured time-out."""
     deadlines = {**SECONDS, Deadline.ORDER: config.venue.timeout}
-    return OpenAlgoClient(config.venue.rest_url, config.venue.api_key, machine_now, deadlines)
+    return OpenAlgoClient(account.rest_url, account.api_key, machine_now, deadlines)

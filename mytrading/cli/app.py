@@ -7,7 +7,19 @@ from __future__ import annotations
 
 import typer
 
-from mytrading.cli import books, configuration, control, doctor, history, instruments, journal, logs, running, tools
+from mytrading.cli import (
+    accounts,
+    books,
+    configuration,
+    control,
+    doctor,
+    history,
+    instruments,
+    journal,
+    logs,
+    running,
+    tools,
+)
 
 app = typer.Typer(
     name="mytrading",
@@ -21,6 +33,7 @@ logs.add_to(app)
 books.add_to(app)
 control.add_to(app)
 doctor.add_to(app)
+app.add_typer(accounts.app, name="account")
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")
 app.add_typer(instruments.app, name="instruments")

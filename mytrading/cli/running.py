@@ -82,6 +82,10 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     print(headline(body))
     columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "notes")
     print_rows(body["daemons"], columns, False, "no daemons")
+    if body["accounts"]:
+        print()
+        shown = ("account", "role", "broker", "host", "connected", "right_mode", "stream_up", "message")
+        print_rows(body["accounts"], shown, False, "no accounts")
 
 
 def headline(body: dict[str, Any]) -> str:

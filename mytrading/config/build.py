@@ -8,13 +8,17 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from mytrading.config.accounts import AccountConfig
 from mytrading.config.checks import start_problems, watched
 from mytrading.config.ports import stream_ports
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import MessagingSettings, TradingSettings
 from mytrading.config.strategies import StrategyConfig
-from mytrading.messages.enums import Mode
+from mytrading.config.vault import Vault, key_environment, open_vault
+from mytrading.messages.enums import Mode, Product
 from mytrading.messages.runconfig import (
+    AccountRole,
+    AccountRun,
     DataRules,
     LogRules,
     Messaging,
@@ -51,6 +55,7 @@ def build_run_config(
     """
     if problems := start_problems(settings):
         raise ConfigurationError(problems)
+    venue, accounts = _servers(settings, rest_url, ws_url, api_key)
     return seal(
         RunConfig(
             profile=settings.profile,
@@ -60,7 +65,7 @@ def build_run_config(
             state_dir=str(state_dir),
             runtime_dir=str(runtime_dir),
             log_dir=str(home / settings.logging.directory),
-            venue=_venue(settings, rest_url, ws_url, api_key),
+            venue=venue,
             data=_data(settings),
             strategies=tuple(_strategy(settings, strategy) for strategy in settings.running),
             risk=_risk(settings),
@@ -70,25 +75,67 @@ def build_run_config(
             simulator=SimulatorRules(**settings.simulator.model_dump()),
             process=ProcessRules(**settings.process.model_dump()),
             alert_command=settings.alerts.command,
+            accounts=accounts,
+            trade_execution=settings.system.enable_trade_execution,
+            live_confirm=settings.system.live_confirm,
         )
     )
 
 
-def _venue(settings: TradingSettings, rest_url: str, ws_url: str, api_key: str) -> Venue:
+def _servers(
+    settings: TradingSettings, rest_url: str, ws_url: str, api_key: str
+) -> tuple[Venue, tuple[AccountRun, ...]]:
+    """The venue, which is the primary account, and all accounts; an embedded simulator is a venue without any."""
     server = settings.openalgo
-    embedded = settings.simulator.embedded
-    own_key = secrets.token_hex(16) if embedded else server.api_key.get_secret_value()
+    if settings.simulator.embedded:
+        return _venue(settings, server.account, rest_url, ws_url, api_key or secrets.token_hex(16)), ()
+    if settings.primary is not None:
+        vault = open_vault(key_environment(settings.home))
+        accounts = tuple(sorted((_account(account, vault) for account in settings.accounts), key=_primary_first))
+    else:
+        own = AccountRun(
+            id=server.account,
+            rest_url=server.host,
+            ws_url=f"ws://{server.ws_host}:{server.ws_port}",
+            api_key=server.api_key.get_secret_value(),
+        )
+        accounts = (own,)
+    first = accounts[0]
+    url, stream = rest_url or first.rest_url, ws_url or first.ws_url
+    return _venue(settings, first.id, url, stream, api_key or first.api_key), accounts
+
+
+def _account(account: AccountConfig, vault: Vault) -> AccountRun:
+    return AccountRun(
+        id=account.id,
+        rest_url=account.host,
+        ws_url=account.ws_url,
+        api_key=vault.open(account.key, account.id),
+        role=account.role,
+        broker=account.broker,
+        product=account.product,
+    )
+
+
+def _primary_first(account: AccountRun) -> bool:
+    return account.role is not AccountRole.PRIMARY
+
+
+def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, api_key: str) -> Venue:
+    server = settings.openalgo
     return Venue(
         kind=VenueKind.DRY_RUN if settings.system.mode is Mode.DRY_RUN else VenueKind.OPENALGO,
-        account=server.account,
-        rest_url=rest_url or ("" if embedded else server.host),
-        ws_url=ws_url or ("" if embedded else f"ws://{server.ws_host}:{server.ws_port}"),
-        api_key=api_key or own_key,
+        account=account,
+        rest_url=rest_url,
+        ws_url=ws_url,
+        api_key=api_key,
         expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
         timeout=server.timeout,
         retry_delay=server.retry_delay,
         registered_ips=server.registered_ips,
         egress_url=server.egress_url,
+        ping_seconds=server.ping_seconds,
+        ping_failures=server.ping_failures,
         order_workers=min(_ORDER_WORKERS, server.max_concurrent_requests),
     )
 
@@ -120,7 +167,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         short=strategy.short,
         timeframes=strategy.timeframes,
         direction=strategy.direction,
-        product=strategy.product,
+        product=_product(settings, strategy),
         lots=strategy.lots,
         min_confidence=strategy.min_confidence,
         cooldown=strategy.signal_cooldown,
@@ -132,6 +179,12 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         group=strategy.group,
         parameters=dict(strategy.parameters),
     )
+
+
+def _product(settings: TradingSettings, strategy: StrategyConfig) -> Product:
+    """The strategy's own, else the primary account's default."""
+    own = settings.origin(f"strategies.{strategy.name}.product") != "default"
+    return settings.primary.product if settings.primary is not None and not own else strategy.product
 
 
 def _risk(settings: TradingSettings) -> RiskLimits:

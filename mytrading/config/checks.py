@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mytrading.config.ports import port_problems
-from mytrading.config.problems import hint
+from mytrading.config.problems import ConfigurationError, hint
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
+from mytrading.config.vault import key_environment, open_vault
+from mytrading.core.live_gate import confirmed
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import TradeKind, TradeRule
 
@@ -34,6 +36,7 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
     mode = f"TRADING_MODE = {system.mode} ({settings.origin('system.mode')})"
     if system.mode is Mode.LIVE:
         yield f"{mode}: live trading opens with the risk release; until then use paper or dry_run"
+        yield from live_problems(settings)
     if system.mode is Mode.BACKTEST:
         yield f"{mode}: a backtest is not a running stack; use paper or dry_run here"
     yield from port_problems(settings.messaging)
@@ -41,18 +44,49 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
         yield from _server_problems(settings)
 
 
+def live_problems(settings: TradingSettings) -> Iterator[str]:
+    """What is missing of the two settings that confirm live money beside TRADING_MODE=live."""
+    system, names = settings.system, settings.traded
+    if not system.enable_trade_execution:
+        yield (
+            f"ENABLE_TRADE_EXECUTION = false ({settings.origin('system.enable_trade_execution')}): "
+            "live trading needs true"
+        )
+    if set(confirmed(system.live_confirm)) != set(names):
+        yield (
+            f"LIVE_CONFIRM = {system.live_confirm or '(not set)'} ({settings.origin('system.live_confirm')}): live "
+            f"trading needs the name of each account that takes orders, {','.join(names)}"
+        )
+
+
 def _server_problems(settings: TradingSettings) -> Iterator[str]:
     system = settings.system
-    if not settings.openalgo.api_key.get_secret_value():
+    if settings.primary is not None:
+        yield from _key_problems(settings)
+    elif not settings.openalgo.api_key.get_secret_value():
         yield (
             "OPENALGO_API_KEY is not set: set it in .env (cp env_template.txt .env; the key is on your OpenAlgo "
-            "server's API key page), or start with --simulator, which needs none"
+            "server's API key page), add an encrypted one with `mytrading account add`, or start with --simulator, "
+            "which needs none"
         )
     if system.mode is Mode.PAPER and system.paper_venue == "simulator":
         yield (
             f"PAPER_VENUE = simulator ({settings.origin('system.paper_venue')}): the simulator on live quotes comes "
             "with a later release; use openalgo, or start with --simulator for its own market"
         )
+
+
+def _key_problems(settings: TradingSettings) -> Iterator[str]:
+    try:
+        vault = open_vault(key_environment(settings.home))
+    except ConfigurationError as error:
+        yield from error.problems
+        return
+    for account in settings.accounts:
+        try:
+            vault.open(account.key, account.id)
+        except ConfigurationError as error:
+            yield from error.problems
 
 
 def watched(settings: TradingSettings) -> tuple[str, ...]:

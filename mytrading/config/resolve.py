@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mytrading.config import checks
+from mytrading.config.accounts import AccountConfig, read_accounts
 from mytrading.config.discover import KnownStrategy, discover
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
@@ -70,6 +71,7 @@ class _Loader:
         self._values: dict[str, Value] = {}
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
+        self._accounts: tuple[AccountConfig, ...] = ()
 
     # sources
 
@@ -84,6 +86,8 @@ class _Loader:
             self._symbols[key.removeprefix("names.")] = value
         for file in sorted((self.home / "config" / "strategies").glob("*.toml")):
             self._read_strategy_file(file)
+        if not self.profile.simulated:
+            self._accounts = read_accounts(self.home, self.problems)
 
     def _read_strategy_file(self, file: Path) -> None:
         values = read_toml(file, self.home, self.problems)
@@ -182,19 +186,36 @@ class _Loader:
         debug = self._values.get("system.debug")
         if debug and str(debug.raw).lower() in ("true", "yes", "on", "1"):
             self._values.setdefault("logging.level", Value("DEBUG", "DEBUG_MODE", "DEBUG_MODE"))
+        self._warn_of_accounts()
         symbols = self._build_symbols()
         sections = self._build_sections()
         strategies = self._build_strategies(sections)
         if self.problems:
             raise ConfigurationError(self.problems)
-        settings = TradingSettings(profile=self.profile.name, symbols=symbols, strategies=strategies, **sections)
+        settings = TradingSettings(
+            profile=self.profile.name, symbols=symbols, accounts=self._accounts, strategies=strategies, **sections
+        )
         settings._origins.update(self._all_origins(strategies))
         settings._files.update({item.name: item.file for item in self._known.values()})
+        settings._home = self.home
         settings._warnings = tuple(self.warnings)
         settings._faults = tuple(self._faults)
         if problems := checks.problems_of(settings):
             raise ConfigurationError(problems)
         return settings
+
+    def _warn_of_accounts(self) -> None:
+        """OPENALGO_API_KEY names the one account of a stack; without it those of accounts.toml count."""
+        if not self._accounts:
+            return
+        if key := self._values.get("openalgo.api_key"):
+            self.warnings.append(
+                f"{key.where} is set: the stack uses that account alone, config/accounts.toml not at all"
+            )
+            return
+        for path in ("openalgo.host", "openalgo.ws_host", "openalgo.ws_port", "openalgo.account"):
+            if value := self._values.get(path):
+                self.warnings.append(f"{value.where} has no effect: the primary account of config/accounts.toml counts")
 
     def _build_symbols(self) -> SymbolConfig:
         names = {key.upper(): value.raw for key, value in self._symbols.items()}

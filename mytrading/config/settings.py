@@ -10,14 +10,17 @@ import re
 import shlex
 import shutil
 from ipaddress import AddressValueError, IPv4Address
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, field_validator
 
+from mytrading.config.accounts import AccountConfig
 from mytrading.config.problems import hint, nearest
 from mytrading.config.strategies import TIMEFRAMES, Names, StrategyConfig
 from mytrading.config.symbols import EXCHANGES, SymbolConfig
 from mytrading.messages.enums import Mode
+from mytrading.messages.runconfig import AccountRole
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 
@@ -74,6 +77,7 @@ class SystemSettings(Section):
     enabled_strategies: Names = ("SMA_Crossover",)
     enable_strategy_engine: bool = True
     enable_trade_execution: bool = False
+    live_confirm: str = ""
     enable_websocket: bool = True
     debug: bool = False
 
@@ -98,6 +102,8 @@ class OpenAlgoSettings(Section):
     max_concurrent_requests: int = Field(default=10, ge=1)
     registered_ips: Names = ()
     egress_url: str = Field(default="https://api.ipify.org", pattern=r"^https?://\S+$")
+    ping_seconds: float = Field(default=30.0, ge=1)
+    ping_failures: int = Field(default=3, ge=1)
 
 
 class MessagingSettings(Section):
@@ -259,12 +265,19 @@ class TradingSettings(Section):
     simulator: SimulatorSettings = SimulatorSettings()
     process: ProcessSettings = ProcessSettings()
     symbols: SymbolConfig = SymbolConfig()
+    accounts: tuple[AccountConfig, ...] = ()
     strategies: tuple[StrategyConfig, ...] = ()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[str, ...] = PrivateAttr(default=())
     _faults: tuple[str, ...] = PrivateAttr(default=())
     _files: dict[str, str] = PrivateAttr(default_factory=dict)
+    _home: Path = PrivateAttr(default=Path())
+
+    @property
+    def home(self) -> Path:
+        """The project folder whose files these settings were read from."""
+        return self._home
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -281,6 +294,21 @@ class TradingSettings(Section):
         """The strategies that ENABLED_STRATEGIES starts."""
         return self.strategies if self.system.enable_strategy_engine else ()
 
+    @property
+    def primary(self) -> AccountConfig | None:
+        """The account of config/accounts.toml that is traded; None if OPENALGO_API_KEY names one, or there is none."""
+        if self.simulator.embedded or self.openalgo.api_key.get_secret_value():
+            return None
+        return next((account for account in self.accounts if account.role is AccountRole.PRIMARY), None)
+
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """The names of the accounts that orders may go to, the primary first."""
+        if self.primary is None:
+            return (self.openalgo.account,)
+        others = (account.id for account in self.accounts if account.role is AccountRole.TRADING)
+        return (self.primary.id, *others)
+
     def origin(self, path: str) -> str:
         """Where the value of `risk.max_order_size` came from."""
         return self._origins.get(path, "default")
@@ -292,6 +320,9 @@ class TradingSettings(Section):
     def effective_rows(self) -> list[tuple[str, str, str]]:
         """(dotted name, value, origin) of every setting and every running strategy's."""
         rows = [(name, shown, self.origin(name)) for name, shown in _section_rows(self)]
+        for account in self.accounts:
+            shown = [(name, "***" if name == "key" else show(value)) for name, value in account if name != "id"]
+            rows.extend((f"accounts.{account.id}.{name}", value, "config/accounts.toml") for name, value in shown)
         for strategy in self.strategies:
             for name, value in _strategy_values(strategy):
                 path = f"strategies.{strategy.name}.{name}"

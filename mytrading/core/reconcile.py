@@ -59,6 +59,7 @@ class ReadPlan:
         self._last = self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
         self._failures = 0
         self._backoff = 0
+        self._quiet_until = _LONG_AGO
 
     def ask(self, request: ReadRequest) -> None:
         """Remember a request for the next read."""
@@ -66,7 +67,7 @@ class ReadPlan:
 
     def next_job(self, machine_ns: int) -> ReadJob | None:
         """The read to make now, if any."""
-        if self._busy or machine_ns - self._last < self._wait():
+        if self._busy or machine_ns < self._quiet_until or machine_ns - self._last < self._wait():
             return None
         orders = machine_ns - self._orders_at >= self._rules.orders_every
         positions = machine_ns - self._positions_at >= self._rules.positions_every
@@ -90,9 +91,13 @@ class ReadPlan:
             return self._rules.spacing
         return min(self._backoff, self._rules.urgent_most) if self._wanted else self._backoff
 
-    def done(self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0) -> None:
-        """A read ended; what failed is due again after a growing wait, of which `jitter` (0 to 1) moves half."""
+    def done(self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0) -> None:
+        """A read ended; what failed is due again after a growing wait, of which `jitter` (0 to 1) moves half.
+
+        A server that was asked too much is asked nothing for `patience`, whoever asks.
+        """
         self._busy = False
+        self._quiet_until = machine_ns + patience
         self._last = machine_ns
         if ok:
             self._failures = 0

@@ -260,7 +260,7 @@ class RiskMachine:
             units=units,
             price=reference_price(quote, side_of(units)) if quote else 0.0,
             quote=quote,
-            not_ready=state.not_ready(),
+            not_ready=state.not_ready(self.account),
             refused=self._refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(self.account, ""),
             level=state.level(self.account)[0],

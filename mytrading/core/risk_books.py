@@ -241,20 +241,24 @@ class RiskBooks:
         switch = self.switches.get(strategy)
         return switch is None or switch.enabled
 
-    def not_ready(self) -> str:
-        """Which daemon or account keeps entries waiting, in words; empty if none."""
+    def not_ready(self, account: str) -> str:
+        """Which daemon or account keeps entries waiting, in words; empty if none.
+
+        What ails the account is told before that the reconciler is not ready for it: it names the cause.
+        """
         if self.doubted:
             return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
         for name in NEEDED:
             beat = self.beats.get(name)
             if beat is None or self.machine_ns - beat.machine_ns > SILENT_NS:
                 return f"{name} is silent"
+        health = self.health.get(account)
+        if health is not None and not health.healthy:
+            return f"account {account}: {health.message or 'its books are not read yet'}"
+        for beat in (self.beats[name] for name in NEEDED):
             if not beat.ready:
-                return f"{name} is not ready ({'; '.join(beat.notes) or beat.state.value})"
-        for account, health in self.health.items():
-            if not health.healthy:
-                return f"account {account}: {health.message or 'its books are not read yet'}"
-        return "" if self.health else "no account has reported yet"
+                return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
+        return "" if health is not None else f"account {account} has not reported yet"
 
     def day_profit(self, day: str) -> float:
         """Rupees of today: realised by positions that moved today, and unrealised at present quotes."""

@@ -74,10 +74,28 @@ class Answers:
             "speed": self._clock.speed,
             "trading": {"level": trading.level.value, "reason": trading.reason},
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
-            "accounts": [msgspec.to_builtins(health) for health in self._view.health.values()],
+            "accounts": self._accounts_shown(),
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
             "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
         }
+
+    def _accounts_shown(self) -> list[dict[str, Any]]:
+        """Each account with what it is for, and its health once the reconciler has said something of it."""
+        rows: dict[str, dict[str, Any]] = {
+            account.id: {
+                "account": account.id,
+                "role": account.role.value,
+                "broker": account.broker,
+                "product": account.product.value,
+                "host": account.rest_url,
+                "ws_url": account.ws_url,
+            }
+            for account in self._config.accounts
+        }
+        for health in self._view.health.values():
+            row = rows.setdefault(health.account, {"broker": ""})
+            row.update({**msgspec.to_builtins(health), "broker": health.broker or row["broker"]})
+        return list(rows.values())
 
     def _daemon(self, beat: Heartbeat | None, name: str) -> dict[str, Any]:
         if beat is None:
@@ -226,7 +244,7 @@ class Answers:
         return msgspec.to_builtins(rows[0])
 
     def _accounts(self) -> list[str]:
-        return [self._config.venue.account]
+        return [account.id for account in self._config.served]
 
     def _verb_withdraw(self, arguments: dict[str, str]) -> Any:
         rows = self._control.withdraw(arguments.get("reason") or "withdrawn by hand", self._clock.now())

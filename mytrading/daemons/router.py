@@ -9,23 +9,21 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from mytrading.adapters.venue import Venue, make_venue
 from mytrading.core.guardians import WATCHED, Guardians
+from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
-from mytrading.messages.orders import AccountModeChanged, CallOutcome, GoalChanged, Order, OrderChanged, PositionChanged
-from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+from mytrading.messages.orders import AccountModeChanged, GoalChanged, Order, OrderChanged, PositionChanged
+from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
-from mytrading.runtime.lock import InstanceLock
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
-from mytrading.runtime.places import account_lock_path
-from mytrading.runtime.worker import WorkerPool
 
 TICK_S = 0.1
 GUARD_S = 0.5
@@ -48,37 +46,30 @@ LIVE = frozenset(
 DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK")
 
 
-class _Job(NamedTuple):
-    call: Call
-    order: Order
-    begun: Any = None
-
-
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
     paper = config.venue.expected_mode is ServerMode.ANALYZE
-    return OrderMachine(OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books, probes=paper))
+    pace = config.rates.orders_per_second
+    return OrderMachine(OmsLimits(calls_per_second=pace, mode_first=has_books, book_first=has_books, probes=paper))
 
 
 class TradeManager(MachineDaemon):
-    """The router process: commands and reports in, orders and positions out, one worker pool for the account."""
+    """The router process: commands and reports in, orders and positions out, a pool of workers for each account."""
 
     def __init__(self, config: RunConfig) -> None:
+        if problem := live_problem(config):
+            raise RunConfigError(problem)
         self.orders = order_machine(config)
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
 
     def setup(self) -> None:
-        """Lock the account, recover, and ask for the books before anything new is sent."""
-        self._account_lock = InstanceLock(account_lock_path(self.config))
-        self._account_lock.acquire(wait_s=6.0)
+        """Lock the accounts, recover, and ask for the books before anything new is sent."""
+        self._accounts = AccountPools(self.config)
         super().setup()
-        pooled = self.config.venue.order_workers
-        self._workers: WorkerPool[_Job, Venue, CallOutcome] = WorkerPool(
-            "router.worker", pooled, self._connect, _finish, self._failed, self.wake, begin=_begin, reserve=1
-        )
+        self._accounts.open(self.wake)
         self.on_wake(self._take_outcomes)
         for order in self.orders.orders():
             self._settle_alerts(order)
@@ -90,22 +81,6 @@ class TradeManager(MachineDaemon):
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
-
-    def _connect(self) -> Venue:
-        return make_venue(self.config, machine_now)
-
-    def _failed(self, job: _Job, error: Exception) -> CallOutcome:
-        """A worker broke in the middle of a call: nobody knows what became of it."""
-        now = machine_now()
-        return CallOutcome(
-            client_order_id=job.order.client_order_id,
-            account=job.order.account,
-            call=job.call,
-            outcome=Outcome.UNKNOWN,
-            began_machine_ns=job.order.began_machine_ns or now,
-            ended_machine_ns=now,
-            message=f"{type(error).__name__}: {error}",
-        )
 
     # in
 
@@ -142,7 +117,7 @@ class TradeManager(MachineDaemon):
         self.step("reports", frame.message, source=frame.topic)
 
     def _take_outcomes(self) -> None:
-        for outcome in self._workers.results():
+        for outcome in self._accounts.results():
             self.monitor.record("router", outcome.call.value, outcome.ended_machine_ns - outcome.began_machine_ns,
                                 outcome.outcome is Outcome.ACCEPTED)  # fmt: skip
             self.step("internal", outcome)
@@ -158,7 +133,7 @@ class TradeManager(MachineDaemon):
         for row in rows:
             if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
                 reduces = row.order.purpose.reduces
-                self._workers.submit(_Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
+                self._accounts.submit(Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
                 os.sched_yield()  # what the kernel woke for the call goes first
 
     def effects(self, rows: Sequence[Any]) -> None:
@@ -234,7 +209,7 @@ class TradeManager(MachineDaemon):
 
     def queue_depth(self) -> int:
         """Calls that wait for a worker."""
-        return self._workers.waiting
+        return self._accounts.waiting
 
     def figures(self) -> dict[str, float]:
         """Order events since the start, by name, and what is live."""
@@ -251,10 +226,10 @@ class TradeManager(MachineDaemon):
     def teardown(self) -> None:
         """Let running calls end if they do so soon; their fate is read from the books otherwise."""
         self._take_entries_along()
-        self._workers.stop(wait_s=0.5)
+        self._accounts.stop(wait_s=0.5)
         self._take_outcomes()
         super().teardown()
-        self._account_lock.release()
+        self._accounts.release()
 
     def _take_entries_along(self) -> None:
         """Nobody would watch resting entries: cancel them, wait a little, and say which may still rest."""
@@ -280,14 +255,6 @@ class TradeManager(MachineDaemon):
             and order.pending_cancel
             and (order.cancelling or not order.cancel_calls)
         ]
-
-
-def _begin(venue: Venue, job: _Job) -> _Job:
-    return job._replace(begun=venue.begin(job.call, job.order))
-
-
-def _finish(venue: Venue, job: _Job) -> CallOutcome:
-    return venue.finish(job.call, job.order, job.begun)
 
 
 if __name__ == "__main__":

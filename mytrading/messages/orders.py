@@ -226,12 +226,16 @@ class InstrumentHalted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_mode"):
-    """The account's server answered in the expected mode (or not): while wrong, no order of any purpose is sent."""
+    """The account's server answered in the expected mode (or not): while wrong, no order of any purpose is sent.
+
+    `mode` is what it was seen in, as expected, for the first time since the router began or a person cleared it.
+    """
 
     account: str
     wrong_mode: bool
     message: str
     at_ns: int
+    mode: str = ""
 
 
 class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):

@@ -38,6 +38,14 @@ class ServerMode(StrEnum):
     ANALYZE = "analyze"
 
 
+class AccountRole(StrEnum):
+    """What an account is for: quotes and orders (exactly one), taking the feed over, or orders only."""
+
+    PRIMARY = "primary"
+    BACKUP = "backup"
+    TRADING = "trading"
+
+
 class TradeKind(StrEnum):
     """What a strategy trades for what it watches."""
 
@@ -76,6 +84,9 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
 
     `registered_ips` are the addresses the broker takes orders from, `egress_url` tells a caller its own. Times in
     seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
+    Accounts that stand by are pinged every `ping_seconds` and are down after `ping_failures` of them. In the run file
+    `api_key` is encrypted (`runtime.run_key`); only the key of an embedded simulator, made up for the run, stands there
+    as it is.
     """
 
     kind: VenueKind
@@ -89,6 +100,20 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     order_workers: int = 4
     registered_ips: tuple[str, ...] = ()
     egress_url: str = ""
+    ping_seconds: float = 30.0
+    ping_failures: int = 3
+
+
+class AccountRun(msgspec.Struct, frozen=True, kw_only=True):
+    """An account that this run may use, the primary first; keys as in `Venue`. `product` is its orders' default."""
+
+    id: str
+    rest_url: str
+    ws_url: str
+    api_key: str
+    role: AccountRole = AccountRole.PRIMARY
+    broker: str = ""
+    product: Product = Product.MIS
 
 
 class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,6 +276,23 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     process: ProcessRules = ProcessRules()
     alert_command: str = ""
     config_hash: str = ""
+    accounts: tuple[AccountRun, ...] = ()
+    trade_execution: bool = False
+    live_confirm: str = ""
+
+    @property
+    def served(self) -> tuple[AccountRun, ...]:
+        """The accounts that orders may go to, the venue's first: all but those that only stand by for the feed."""
+        first = AccountRun(
+            id=self.venue.account, rest_url=self.venue.rest_url, ws_url=self.venue.ws_url, api_key=self.venue.api_key
+        )
+        others = (one for one in self.accounts if one.role is not AccountRole.BACKUP and one.id != first.id)
+        return (first, *others)
+
+    @property
+    def standby(self) -> tuple[AccountRun, ...]:
+        """The accounts that only stand by for the feed."""
+        return tuple(one for one in self.accounts if one.role is AccountRole.BACKUP and one.id != self.venue.account)
 
     @property
     def state(self) -> Path:
@@ -298,10 +340,20 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 def seal(config: RunConfig) -> RunConfig:
     """The same with `config_hash` set: 16 hex digits over what decides, which keys, ports and folders do not."""
-    venue = msgspec.structs.replace(config.venue, api_key="", rest_url="", ws_url="")
+    blank = {"api_key": "", "rest_url": "", "ws_url": ""}
+    venue = msgspec.structs.replace(config.venue, **blank)
+    accounts = tuple(msgspec.structs.replace(account, **blank) for account in config.accounts)
     simulator = msgspec.structs.replace(config.simulator, rest_port=0, ws_port=0)
     content = msgspec.structs.replace(
-        config, venue=venue, simulator=simulator, home="", state_dir="", runtime_dir="", log_dir="", config_hash=""
+        config,
+        venue=venue,
+        accounts=accounts,
+        simulator=simulator,
+        home="",
+        state_dir="",
+        runtime_dir="",
+        log_dir="",
+        config_hash="",
     )
     digest = hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=8).hexdigest()
     return msgspec.structs.replace(config, config_hash=digest)
@@ -313,7 +365,7 @@ def encode_run_config(config: RunConfig) -> bytes:
 
 
 def write_run_config(path: Path, config: RunConfig) -> None:
-    """Replace the run file in one step, readable by its owner only, since it holds the API key."""
+    """Replace the run file in one step, readable by its owner only; its keys are sealed before (`runtime.run_key`)."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=0o600)

@@ -34,6 +34,7 @@ from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.journal import JournalDamaged, JournalFull
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.logging import configure_for_run, get_logger
+from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
 
@@ -407,8 +408,10 @@ def await_clock(config: RunConfig) -> None:
 def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
     sys.setswitchinterval(0.0005)
+    run_key = take_run_key(name)
     try:
         config = decode_run_config(Path(os.environ.get("MYTRADING_RUN", "run.msgpack")))
+        config = open_keys(config, run_key) if name in OPENERS else config
     except RunConfigError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return EXIT_CONFIG
@@ -420,6 +423,9 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     except AlreadyRunning as error:
         log.error("daemon.refused", problem=str(error))
         return EXIT_RUNNING
+    except RunConfigError as error:
+        log.critical("daemon.refused", problem=str(error))
+        return EXIT_CONFIG
     except JournalDamaged as error:
         log.critical("journal.damaged", problem=str(error))
         return EXIT_CONFIG

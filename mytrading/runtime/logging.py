@@ -236,7 +236,7 @@ setup_logging = configure_logging
 
 
 def configure_for_run(component: str, config: RunConfig) -> None:
-    """Set up a daemon's logging as the run's settings say, with its API key kept out of every line."""
+    """Set up a daemon's logging as the run's settings say, with its API keys kept out of every line."""
     rules = config.logging
     wanted = {"trade": rules.trade, "performance": rules.performance, "error": rules.error}
     configure_logging(
@@ -244,7 +244,7 @@ def configure_for_run(component: str, config: RunConfig) -> None:
         config.log_dir if rules.files else None,
         rules.level,
         rules.console,
-        secrets=(config.venue.api_key,),
+        secrets=(config.venue.api_key, *(account.api_key for account in config.accounts)),
         max_bytes=rules.max_bytes,
         retention_days=rules.retention_days,
         off=[name for name, on in wanted.items() if not on],

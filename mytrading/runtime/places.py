@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mytrading.messages.runconfig import RUN_FILE, RunConfig
+from mytrading.messages.runconfig import RUN_FILE, AccountRun, RunConfig
 from mytrading.runtime.clock import anchor_dir
 
 MARKER = "supervisord.conf"
@@ -42,15 +42,14 @@ def state_dir(profile: str) -> Path:
     return state_base() / profile
 
 
-def account_lock_path(config: RunConfig) -> Path:
+def account_lock_path(config: RunConfig, account: AccountRun) -> Path:
     """The lock of a broker account: named by server and key, whatever account, profile and state folder are called."""
-    venue = config.venue
-    if not venue.rest_url:
+    if not account.rest_url:
         return anchor_dir() / "accounts" / f"dry-run-{config.profile}.lock"
-    host = urlsplit(venue.rest_url).netloc.lower().rpartition("@")[2]
+    host = urlsplit(account.rest_url).netloc.lower().rpartition("@")[2]
     name, _, port = host.partition(":")
     name = "127.0.0.1" if name == "localhost" else name
-    key = blake2b(venue.api_key.encode(), digest_size=8).hexdigest()
+    key = blake2b(account.api_key.encode(), digest_size=8).hexdigest()
     return anchor_dir() / "accounts" / f"{name}_{port or 'default'}_{key}.lock"
 
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
+from mytrading.runtime.run_key import VARIABLE as RUN_KEY
 
 PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "watchdog")
 """Every program of supervisord.conf, in the order in which they start."""
@@ -73,14 +74,18 @@ def holders(config: RunConfig) -> dict[str, int]:
     return {name: int(pid) for name, pid in pids.items() if pid is not None and pid.isdigit()}
 
 
-def environment(config: RunConfig) -> dict[str, str]:
-    """The environment of supervisor and its programs: this process's without secrets, and the places of the run."""
+def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
+    """The environment of supervisor and its programs: this process's without secrets, and the places of the run.
+
+    The one secret it holds is the key of this run, given or our own.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("OPENALGO_") and not any(word in name.upper() for word in _PRIVATE)
     }
     return kept | {
+        RUN_KEY: run_key or os.environ.get(RUN_KEY, ""),
         "MYTRADING_PYTHON": sys.executable,
         "MYTRADING_HOME": config.home,
         "MYTRADING_RUN": str(config.state / RUN_FILE),
@@ -94,10 +99,11 @@ def environment(config: RunConfig) -> dict[str, str]:
     }
 
 
-def revive(config: RunConfig) -> int:
+def revive(config: RunConfig, run_key: str = "") -> int:
     """Start supervisor unless it lives or the stack is being stopped; returns its pid, or 0.
 
-    Safe to call from several processes at once. Raises `SupervisorFailed` when it does not answer within ten seconds.
+    `run_key` opens the run file's API keys; by default that of our own environment. Safe to call from several
+    processes at once. Raises `SupervisorFailed` when it does not answer within ten seconds.
     """
     lock = InstanceLock(config.lock_dir / "start.lock")
     try:
@@ -110,12 +116,12 @@ def revive(config: RunConfig) -> int:
         if (config.state / STOPPING).exists():
             return 0
         socket_path(config).unlink(missing_ok=True)
-        return _launch(config)
+        return _launch(config, run_key)
     finally:
         lock.release()
 
 
-def _launch(config: RunConfig) -> int:
+def _launch(config: RunConfig, run_key: str) -> int:
     Path(config.log_dir).mkdir(parents=True, exist_ok=True)
     errors = config.state / "supervisord.err"
     with errors.open("wb") as sink:
@@ -125,7 +131,7 @@ def _launch(config: RunConfig) -> int:
             stdout=sink,
             stderr=sink,
             cwd=config.home,
-            env=environment(config),
+            env=environment(config, run_key),
             start_new_session=True,
         )
     deadline = time.monotonic() + START_SECONDS

@@ -157,8 +157,8 @@ def test_port_in_use_is_named(doctor: Doctor, environment: pytest.MonkeyPatch) -
 
 
 def test_key_file_that_others_can_read_is_a_warning(doctor: Doctor, tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    state.mkdir(mode=0o755)
+    state = tmp_path / "state" / "default"
+    state.mkdir(mode=0o755, parents=True)
     row = doctor("--quick")[1]["permissions"]
     assert (row["verdict"], row["cure"]) == ("warning", f"chmod 700 {state}")
 

@@ -15,8 +15,8 @@ from mytrading.messages.enums import TradingLevel
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.runconfig import RunConfig, write_run_config
 from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal, JournalReader, Row, read_segment, segments
-from tests.contract.test_router_daemon import Bench
 from tests.feed_support import feed_config, runtime_folder
+from tests.router_bench import Bench
 from tests.support import eventually
 
 pytestmark = pytest.mark.timeout(90)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,52 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.messages.codec import StreamDecoder, encode_body
-from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.codec import StreamDecoder
+from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import DayOpened
-from mytrading.messages.runconfig import RunConfig, write_run_config
+from mytrading.messages.runconfig import write_run_config
 from mytrading.runtime.clock import MarketClock, Segment, machine_now
-from mytrading.runtime.journal import OUTPUT, Entry, Journal, JournalReader, Row, read_segment
+from mytrading.runtime.journal import JournalReader, Row, read_segment
 from tests.feed_support import feed_config, runtime_folder
+from tests.router_bench import Bench
 from tests.support import RunningSimulator, eventually, start_simulator
 
 MIDNIGHT = 1_795_199_400_000_000_000
 """2026-11-21 00:00 in India."""
 pytestmark = pytest.mark.timeout(120)
-
-
-class Bench:
-    """Router and reconciler processes, and risk's journal, which this test writes."""
-
-    def __init__(self, config: RunConfig, stack: ExitStack) -> None:
-        self.config = config
-        self.log = Path(config.state_dir) / "daemons.log"
-        self._run = Path(config.state_dir) / "run.msgpack"
-        self._stack = stack
-        self.risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
-
-    def start(self, daemon: str) -> subprocess.Popen[bytes]:
-        output = self._stack.enter_context(self.log.open("ab"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"mytrading.daemons.{daemon}"],
-            env={**os.environ, "MYTRADING_RUN": str(self._run)},
-            stdout=output,
-            stderr=output,
-        )
-        self._stack.callback(process.wait)
-        self._stack.callback(process.kill)
-        return process
-
-    def command_a_resting_entry(self, name: str = "e1") -> None:
-        """A limit far below the market, in risk's journal, where the router finds it."""
-        entry = PlaceEntry(
-            id=name, cause=f"s-{name}", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T",
-            run="r1", purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT,
-            price=900.0, expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
-        )  # fmt: skip
-        self.risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
 
 
 @pytest.fixture

@@ -45,12 +45,16 @@ SECONDS: Mapping[Deadline, float] = {
 
 
 class Answer(NamedTuple):
-    """A complete answer. `began_ns` is machine time before the first byte was sent, `ended_ns` after the last came."""
+    """A complete answer. `began_ns` is machine time before the first byte was sent, `ended_ns` after the last came.
+
+    `retry_after_ns` is its Retry-After header, 0 without one in seconds.
+    """
 
     status: int
     body: bytes
     began_ns: int
     ended_ns: int
+    retry_after_ns: int = 0
 
 
 class Started(NamedTuple):
@@ -152,7 +156,7 @@ class OpenAlgoClient:
             if started.error is not None:
                 raise started.error
             connection.settimeout(seconds)
-            status, body, keep = self._read(connection, started.method, began + int(seconds * 1e9))
+            status, body, keep, after = self._read(connection, started.method, began + int(seconds * 1e9))
         except TimeoutError as error:
             self.close()
             raise MaybeSent(f"no answer within {seconds:g} s", began, self._now()) from error
@@ -162,7 +166,7 @@ class OpenAlgoClient:
         ended = self._now()
         if not keep:
             self.close()
-        return Answer(status, body, began, ended)
+        return Answer(status, body, began, ended, after)
 
     def _connection(self, timeout_s: float, began: int) -> socket.socket:
         """The idle connection if its peer still holds it, else a new one."""
@@ -189,8 +193,8 @@ class OpenAlgoClient:
             plain.close()
             raise
 
-    def _read(self, connection: socket.socket, method: str, until: int) -> tuple[int, bytes, bool]:
-        """Status, body and whether the connection may be used again."""
+    def _read(self, connection: socket.socket, method: str, until: int) -> tuple[int, bytes, bool, int]:
+        """Status, body, whether the connection may be used again, and Retry-After in nanoseconds."""
         response = http.client.HTTPResponse(connection, method=method)
         try:
             response.begin()
@@ -202,7 +206,8 @@ class OpenAlgoClient:
             ):
                 raise ValueError("the head of the answer was cut short")
             body = self._body(response, connection, until)
-            return response.status, body, not response.will_close
+            after = _retry_after_ns(response) if response.status in (429, 503) else 0
+            return response.status, body, not response.will_close, after
         finally:
             response.close()
 
@@ -222,6 +227,11 @@ class OpenAlgoClient:
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
         return b"".join(pieces)
+
+
+def _retry_after_ns(response: http.client.HTTPResponse) -> int:
+    text = (response.getheader("Retry-After") or "").strip()
+    return int(text) * 1_000_000_000 if text.isascii() and text.isdigit() else 0
 
 
 def _said_close(response: http.client.HTTPResponse) -> bool:

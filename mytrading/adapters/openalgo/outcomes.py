@@ -12,13 +12,13 @@ import msgspec
 
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import NotSent, TransportFailed, error_text
+from mytrading.adapters.openalgo.patience import retry_after_ns
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.runconfig import ServerMode
 
 DEFINITIVE = frozenset((400, 401, 403, 404, 501))
 """Statuses that say the broker was not reached or refused; 201 and 5xx were seen after an order was placed."""
 
-RETRY_AFTER_NS = 1_000_000_000
 SEMI_AUTO = "semi_auto"
 
 
@@ -45,8 +45,10 @@ _decoder = msgspec.json.Decoder(_Reply)
 def judge(call: Call, answer: Answer, expected: ServerMode) -> Verdict:
     """The verdict on a complete answer to `call`."""
     if answer.status == 429:
-        return Verdict(Outcome.RATE_LIMITED, "", _told(answer), RETRY_AFTER_NS)
+        return Verdict(Outcome.RATE_LIMITED, "", _told(answer), retry_after_ns(answer))
     reply = _parsed(answer.body)
+    if answer.status != 200 and reply is not None and reply.mode not in (None, "", SEMI_AUTO, expected.value):
+        return Verdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(str(reply.mode), expected))
     if answer.status in DEFINITIVE:
         return Verdict(Outcome.REFUSED, _order_id(reply), _told(answer))
     if answer.status != 200 or reply is None or reply.status != "success":

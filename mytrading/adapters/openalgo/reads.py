@@ -13,6 +13,7 @@ from mytrading.adapters.openalgo import books
 from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed
 from mytrading.adapters.openalgo.outcomes import mode_of
+from mytrading.adapters.openalgo.patience import retry_after_ns
 from mytrading.core.reconcile import ReadJob
 from mytrading.messages.reports import BooksRead, Funds, ModeSeen
 
@@ -21,7 +22,10 @@ _SAY_MODE = ("orderbook", "tradebook", "positionbook")
 
 
 class Visit(NamedTuple):
-    """What a visit found. `reached` is false if the server gave no usable answer at all; `problems` are for people."""
+    """What a visit found. `reached` is false if the server gave no usable answer at all; `problems` are for people.
+
+    `patience_ns` is how long a server that was asked too much wants to be left alone.
+    """
 
     job: ReadJob
     books: BooksRead
@@ -29,6 +33,7 @@ class Visit(NamedTuple):
     funds: Funds | None
     reached: bool
     problems: tuple[str, ...]
+    patience_ns: int = 0
 
 
 class BookReader:
@@ -44,10 +49,11 @@ class BookReader:
         self._problems: list[str] = []
         self._modes: list[str] = []
         self._answers = 0
+        self._patience = 0
 
     def visit(self, job: ReadJob) -> Visit:
         """Make the reads of a job, in order."""
-        self._problems, self._modes, self._answers = [], [], 0
+        self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
         began = self._now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         self._ask_mode()
@@ -66,7 +72,7 @@ class BookReader:
             positions=positions if right else None,
             asked_by=job.asked_by,
         )
-        return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems))
+        return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience)
 
     def _reachable(self, tried: bool) -> bool:
         return not tried or self._answers > 0
@@ -127,7 +133,10 @@ class BookReader:
         """A complete answer; a read is tried twice, since a lost keep-alive connection is no news."""
         for attempt in (1, 2):
             try:
-                return self._client.call(endpoint, {}, Deadline.BOOK)
+                answer = self._client.call(endpoint, {}, Deadline.BOOK)
+                if answer.status == 429:
+                    self._patience = max(self._patience, retry_after_ns(answer))
+                return answer
             except TransportFailed as error:
                 if attempt == 2 or isinstance(error, NotSent):
                     self._problems.append(f"{endpoint}: {error}")

@@ -179,6 +179,12 @@ def _unsent_entries(draft: Draft) -> list[Order]:
     return [order for order in orders if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY]
 
 
+def saw_mode(draft: Draft, account: str, mode: str) -> None:
+    """Record that the server is in the expected mode; that alone ends no wrong mode, a person does."""
+    if account not in draft.state.wrong_mode:
+        draft.emit(AccountModeChanged(account=account, wrong_mode=False, message="", at_ns=draft.now, mode=mode))
+
+
 def set_mode(draft: Draft, account: str, wrong: bool, message: str) -> None:
     """Record that an account answers in the wrong mode, or that a person cleared it."""
     if (account in draft.state.wrong_mode) != wrong:

@@ -45,6 +45,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     slow: int = 30 * SECOND
     mismatch_gap: int = 5 * SECOND
     """Two reads that correct a position lie at least this far apart."""
+    mode_first: bool = True
+    """No order of any purpose before the server was seen in the expected mode since this router began; cancels go."""
     book_first: bool = True
     """No entry before one order book was read: orders that are not ours must be known before any of ours is out."""
     probes: bool = False

@@ -134,6 +134,8 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
 def _mode_seen(draft: Draft, message: ModeSeen) -> None:
     if not message.expected:
         outcomes.wrong_mode(draft, message.account, message.message or f"found mode {message.mode}")
+    elif message.account not in draft.state.modes:
+        entries.saw_mode(draft, message.account, message.mode)
 
 
 def _mode_cleared(draft: Draft, message: ModeCleared) -> None:

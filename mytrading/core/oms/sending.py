@@ -58,6 +58,8 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         order = fitted
     if budget <= 0 or order.not_before_machine_ns > draft.machine or _in_flight(draft, order):
         return 0
+    if draft.limits.mode_first and order.account not in draft.state.modes:
+        return 0
     draft.change(
         order,
         "submitted",

@@ -34,7 +34,7 @@ from mytrading.messages.orders import (
     TimerFired,
     UnmanagedChanged,
 )
-from mytrading.messages.records import DayOpened
+from mytrading.messages.records import DayOpened, RunStarted
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
@@ -95,6 +95,7 @@ class State:
         "protections",
         "guarding",
         "carried",
+        "modes",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -137,6 +138,9 @@ class State:
     """Owners whose protection is not done."""
     carried: Table[str, str]
     """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
+
+    modes: Table[str, str]
+    """The mode each account's server was seen in, as expected, since this run of the router began."""
 
     def fork(self) -> State:
         """A draft over this state."""
@@ -285,6 +289,10 @@ def _halted(state: State, row: InstrumentHalted) -> None:
 
 
 def _mode(state: State, row: AccountModeChanged) -> None:
+    if row.mode:
+        state.modes.set(row.account, row.mode)
+        return
+    state.modes.drop(row.account)
     if row.wrong_mode:
         state.wrong_mode.set(row.account, row)
     else:
@@ -352,6 +360,7 @@ _FOLDS: dict[type, Any] = {
     TradingState: _trading,
     StrategySwitch: _switch,
     DayOpened: _day,
+    RunStarted: lambda state, _: state.modes.clear(),
     ReadRequest: lambda state, row: state.reads.set(row.account, row.machine_ns),
     TimerFired: lambda state, row: state.notice(row.machine_ns),
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),

@@ -53,7 +53,7 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
 
 
 def recover(draft: Draft) -> None:
-    """After a replay: calls that were out have no answer any more, and every account with something open is read."""
+    """After a replay: calls that were out have no answer any more, and every account is read, mode and all."""
     accounts = set()
     for name, account in draft.state.restless.sorted_items():
         order = draft.order(name)
@@ -63,6 +63,7 @@ def recover(draft: Draft) -> None:
         elif order.cancelling:
             draft.change(order, "cancel_unanswered", cancelling=False)
     accounts.update(draft.state.resting.keys())
+    accounts.update(draft.state.books.keys())
     for account in sorted(accounts):
         draft.read(account, "recovered", positions=True)
 

@@ -45,6 +45,9 @@ def answer(status: int, body: bytes) -> Answer:
         (501, b'{"status":"error","message":"not implemented"}', LIVE, Outcome.REFUSED),
         (502, b"Bad Gateway", LIVE, Outcome.UNKNOWN),
         (503, b"", LIVE, Outcome.UNKNOWN),
+        (400, b'{"mode":"analyze","status":"error","message":"no funds"}', PAPER, Outcome.REFUSED),
+        (400, b'{"mode":"analyze","status":"error","message":"no funds"}', LIVE, Outcome.WRONG_MODE),
+        (500, b'{"mode":"live","status":"error","message":"odd"}', PAPER, Outcome.WRONG_MODE),
     ],
 )
 def test_place_answer_means_outcome(status: int, body: bytes, expected: ServerMode, outcome: Outcome) -> None:

@@ -33,6 +33,7 @@ OTHER = {
     "EGRESS_CHECK_URL": "http://127.0.0.1:9/ip",
     "TRADING_MODE": "dry_run",
     "PAPER_VENUE": "simulator",
+    "ENABLE_TRADE_EXECUTION": "true",
     "SYSTEM_NAME": "Other",
     "DEBUG_MODE": "true",
     "ENABLED_STRATEGIES": "RSI_MeanReversion",
@@ -93,12 +94,16 @@ OUTSIDE = {
     "MYTRADING_STATE_DIR": "mytrading/runtime/places.py",
     "MYTRADING_MIN_FREE_BYTES": "mytrading/runtime/disk.py",
     "MYTRADING_RUN": "mytrading/simulator/embedded.py",
+    "MYTRADING_KEY": "mytrading/config/vault.py",
+    "MYTRADING_KEY_FILE": "mytrading/config/vault.py",
+    "MYTRADING_RUN_KEY": "mytrading/runtime/run_key.py",
     "MYTRADING_TEST_DATA": "tests/system/test_stack.py",
 }
 """Variables that are no settings, with a file that reads them from the environment."""
 
 RECEIVERS: dict[str, tuple[str, ...]] = {
     "Venue": ("venue",),
+    "AccountRun": ("account",),
     "TradeRule": ("rule",),
     "StrategyRun": ("run", "strategy"),
     "RiskLimits": ("risk", "limits"),
@@ -206,7 +211,7 @@ def test_field_without_a_reader_is_called_reserved(field: str) -> None:
 
 def test_every_part_of_the_run_file_is_looked_at() -> None:
     parts = {type(value).__name__ for value in msgspec.structs.astuple(_sample()) if isinstance(value, msgspec.Struct)}
-    assert parts | {"RunConfig", "StrategyRun", "TradeRule"} == set(RECEIVERS)
+    assert parts | {"RunConfig", "StrategyRun", "TradeRule", "AccountRun"} == set(RECEIVERS)
 
 
 def _sample() -> RunConfig:

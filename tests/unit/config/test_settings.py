@@ -314,6 +314,25 @@ def test_start_in_live_mode_is_refused(home: Path) -> None:
     assert "opens with the risk release" in text
 
 
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({}, ["ENABLE_TRADE_EXECUTION = false (default)", "LIVE_CONFIRM = (not set) (default)", "takes orders, main"]),
+        ({"ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "other"}, ["LIVE_CONFIRM = other (LIVE_CONFIRM (environ"]),
+        ({"LIVE_CONFIRM": "own", "OPENALGO_ACCOUNT": "own"}, ["ENABLE_TRADE_EXECUTION = false"]),
+    ],
+)
+def test_start_in_live_mode_names_each_gate_that_is_closed(home: Path, env: dict[str, str], said: list[str]) -> None:
+    text = start_refusal(home, load(home, {**KEY, "TRADING_MODE": "live", **env}))
+    assert all(part in text for part in said), text
+    assert text.count("\n") == (2 if not env else 1)
+
+
+def test_confirmed_live_mode_is_refused_for_the_release_alone(home: Path) -> None:
+    env = {"TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "main"}
+    assert start_refusal(home, load(home, {**KEY, **env})).count("\n") == 0
+
+
 def test_start_without_key_is_refused_saying_what_to_set(home: Path) -> None:
     text = start_refusal(home, load(home))
     assert "OPENALGO_API_KEY is not set" in text

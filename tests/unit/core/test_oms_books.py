@@ -265,6 +265,7 @@ def test_entry_with_500_orders_in_state_scans_none_of_them() -> None:
         machine.apply(OrderChanged(event="accepted", order=_resting(number), machine_ns=5))
     bench = OrderBench()
     bench.machine = machine
+    bench.see_mode()
     took = []
     for number in range(50):
         bench.time += 2 * SECOND

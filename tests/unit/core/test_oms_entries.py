@@ -7,7 +7,8 @@ import pytest
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.control import ModeCleared, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Side, TradingLevel
-from mytrading.messages.orders import CallOutcome, InstrumentHalted, OrderChanged
+from mytrading.messages.orders import AccountModeChanged, CallOutcome, InstrumentHalted, OrderChanged
+from mytrading.messages.records import RunStarted
 from mytrading.messages.reports import ModeSeen, ReadRequest
 from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench
 
@@ -227,6 +228,9 @@ def test_wrong_mode_sends_nothing_of_any_purpose_until_cleared(bench: OrderBench
     assert bench.calls == [] and "WRONG_MODE" in bench.order("e3").message
     assert bench.read() == []
     bench.step(ModeCleared(account=ACCOUNT, at_ns=bench.now))
+    bench.tick()
+    assert bench.calls == [], "cleared, but not seen in the right mode yet"
+    bench.see_mode()
     assert [call.order.goal for call in bench.calls] == ["g1"]
 
 
@@ -234,6 +238,33 @@ def test_mode_seen_as_expected_clears_nothing(bench: OrderBench) -> None:
     bench.step(ModeSeen(account=ACCOUNT, mode="live", expected=False, machine_ns=bench.time))
     bench.step(ModeSeen(account=ACCOUNT, mode="analyze", expected=True, machine_ns=bench.time))
     assert bench.machine.wrong_mode(ACCOUNT)
+
+
+def test_nothing_is_sent_before_the_servers_mode_was_seen_in_this_run(bench: OrderBench) -> None:
+    """A paper position of yesterday must not be closed at a server that was switched to live overnight."""
+    bench.hold("e1")
+    bench.crash()
+    bench.step(run_started())
+    bench.close("g1")
+    bench.enter("e2", instrument="NFO:B")
+    bench.tick(5 * SECOND)
+    assert bench.calls == []
+    assert bench.order("e2").state is OrderState.INITIALIZED
+    bench.see_mode()
+    assert {call.order.goal or call.order.client_order_id for call in bench.calls} == {"g1", "e2"}
+
+
+def test_seen_mode_is_recorded_once(bench: OrderBench) -> None:
+    bench.step(run_started())
+    first, second = bench.see_mode(), bench.see_mode()
+    assert [row.mode for row in first if isinstance(row, AccountModeChanged)] == ["analyze"]
+    assert second == []
+
+
+def run_started() -> RunStarted:
+    return RunStarted(
+        daemon="router", pid=1, version="1", schema=1, config_hash="", machine_ns=1, market_ns=1, speed=1.0
+    )  # fmt: skip
 
 
 def test_illegal_return_to_life_halts_the_instrument_until_resumed(bench: OrderBench) -> None:

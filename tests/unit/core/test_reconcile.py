@@ -59,6 +59,16 @@ def books(began: int, ended: int, **fields: Any) -> BooksRead:
 # the plan
 
 
+def test_server_that_was_asked_too_much_is_left_alone_as_long_as_it_says() -> None:
+    plan = ReadPlan("main")
+    job = plan.next_job(T0)
+    assert job is not None
+    plan.done(job, T0, ok=False, patience=5 * SECOND)
+    plan.ask(request())
+    assert plan.next_job(T0 + 5 * SECOND - 1) is None
+    assert plan.next_job(T0 + 5 * SECOND) is not None
+
+
 def test_first_read_takes_everything() -> None:
     job = ReadPlan("main").next_job(5)
     assert job is not None

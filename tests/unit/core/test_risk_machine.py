@@ -343,6 +343,30 @@ def test_halt_and_silence_deny_entries_but_exits_go_on() -> None:
     assert "trading is at halt" in denied.message
 
 
+def test_entry_without_a_broker_session_is_denied_with_the_brokers_words() -> None:
+    """The reconciler is not ready then, but the cause stands in the account's health."""
+    desk = Desk()
+    beat = desk.machine.state.beats["reconciler"]
+    desk.machine.apply(msgspec.structs.replace(beat, ready=False))
+    words = "orderbook: Invalid openalgo apikey; check the API key, and that the server is logged in at the broker"
+    down = AccountHealth(
+        account="main", connected=False, right_mode=True, stream_up=False, books_agree=True, message=words
+    )
+    desk.machine.apply(down)
+    desk.quote()
+    (denied,) = desk.wish("s1", Leg(instrument=CALL, lots=1))
+    assert (denied.code, words in denied.message) == ("NOT_READY", True)
+
+
+def test_entry_does_not_wait_for_another_account() -> None:
+    desk = Desk()
+    down = AccountHealth(account="other", connected=False, right_mode=False, stream_up=False, books_agree=False)
+    desk.machine.apply(down)
+    desk.quote()
+    (entry,) = desk.wish("s1", Leg(instrument=CALL, lots=1))
+    assert isinstance(entry, PlaceEntry)
+
+
 def test_switched_off_strategy_is_denied() -> None:
     desk = Desk()
     desk.quote()

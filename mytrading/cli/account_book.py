@@ -1,0 +1,249 @@
+"""What the commands of `mytrading account` do: the file of accounts, its keys, and the servers behind it.
+
+Used by `cli.accounts`. The one rule: nothing is written before the server knew the key, and every change is audited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mytrading.cli.account_checks import Pinged, at_broker, ping, running_with, tracked
+from mytrading.cli.output import ERROR, USAGE, fail
+from mytrading.config.accounts import (
+    AccountConfig,
+    broker_named,
+    load_accounts,
+    with_primary,
+    without,
+    write_accounts,
+    ws_url_of,
+)
+from mytrading.config.problems import ConfigurationError, hint, plain
+from mytrading.config.vault import Vault, find_key, keep, key_environment, make_key, next_keys, open_vault
+from mytrading.messages.runconfig import AccountRole
+from mytrading.runtime import audit
+from mytrading.runtime.places import project_home, state_dir
+
+STORES = ("file", "keyring")
+
+
+@dataclass
+class AccountBook:
+    """The accounts of the project in `home`; each change is written before it is told."""
+
+    home: Path
+    accounts: tuple[AccountConfig, ...]
+
+    @classmethod
+    def open(cls) -> AccountBook:
+        """The accounts of the present project; `ConfigurationError` if their file is not in order."""
+        home = project_home()
+        return cls(home, load_accounts(home))
+
+    def find(self, name: str) -> AccountConfig:
+        """The account of this name; ends the command if there is none."""
+        found = next((account for account in self.accounts if account.id == name), None)
+        if found is None:
+            names = [account.id for account in self.accounts]
+            fail(USAGE, f"no account {name!r}{hint(name, names) or '; `mytrading account list` shows them'}")
+        return found
+
+    def rows(self) -> list[dict[str, str]]:
+        """Every account as plain values, without its key."""
+        return [_row(account) for account in self.accounts]
+
+    def notes(self) -> list[str]:
+        """What a person should know beside the result."""
+        from mytrading.config.sources import read_env_file
+
+        notes = [
+            f"the {profile} stack keeps what it was started with; `mytrading down`, then `up` takes a change up"
+            for profile in sorted({one for account in self.accounts for one in running_with(account.id)})
+        ]
+        written = read_env_file(self.home / ".env", []).get("OPENALGO_API_KEY")
+        if self.accounts and written is not None and written.raw:
+            notes.append(
+                f"{written.where} is set, so a stack uses that account alone; remove the line to use these accounts"
+            )
+        return notes
+
+    # changes
+
+    def check_new(self, name: str, given: Mapping[str, str], key_store: str) -> None:
+        """End the command unless these options can make a new account."""
+        if any(account.id == name for account in self.accounts):
+            fail(USAGE, f"account {name} is there already; `mytrading account edit {name}` changes it")
+        if key_store not in STORES:
+            fail(USAGE, f"--key-store: expected file or keyring, found {key_store!r}")
+        self._draft(name, given)
+
+    def add(self, name: str, given: Mapping[str, str], api_key: str, key_store: str) -> dict[str, Any]:
+        """Ping, then keep the account; makes a key for the file if there is none yet."""
+        draft = self._draft(name, given)
+        pong = self._pinged(draft, api_key, "add")
+        vault = self._vault(key_store)
+        broker = _broker(given["broker"], pong.broker)
+        account = draft.model_copy(update={"broker": broker, "key": vault.seal(api_key)})
+        self._keep((*self.accounts, account), account)
+        return self._done("add", account.id)
+
+    def edit(self, name: str, given: Mapping[str, str], api_key: str) -> dict[str, Any]:
+        """Change the given values; another host or key is pinged first."""
+        old = self.find(name)
+        if given["role"] and given["role"] != "primary" and old.role is AccountRole.PRIMARY:
+            fail(USAGE, f"{name} is the primary account: make another one it first, `mytrading account set-primary`")
+        merged = {key: value or str(getattr(old, key)) for key, value in given.items()}
+        if given["host"] and not given["ws_url"] and old.ws_url == ws_url_of(old.host):
+            merged["ws_url"] = ""
+        draft = self._draft(name, merged).model_copy(update={"broker": old.broker})
+        vault = open_vault(key_environment(self.home))
+        key = api_key or vault.open(old.key, name)
+        if api_key or draft.host != old.host or given["broker"]:
+            pong = self._pinged(draft, key, "edit")
+            draft = draft.model_copy(update={"broker": _broker(given["broker"], pong.broker)})
+        account = draft.model_copy(update={"key": vault.seal(key) if api_key else old.key})
+        self._keep(tuple(account if one.id == name else one for one in self.accounts), account)
+        changed = sorted({key for key, value in given.items() if value} | ({"key"} if api_key else set()))
+        return self._done("edit", name, changed=changed)
+
+    def remove(self, name: str, force: bool) -> dict[str, Any]:
+        """Forget an account, unless something is open on it; another one becomes the primary if it was."""
+        account = self.find(name)
+        reasons = self._reasons_to_keep(account)
+        if reasons and not force:
+            audit.record(_audited(), "account.remove", name, "refused", reasons=reasons)
+            fail(ERROR, f"account {name} stays: {'; '.join(reasons)}; close it first, or --force")
+        self.accounts = without(self.accounts, name)
+        write_accounts(self.home, self.accounts)
+        primary = next((one.id for one in self.accounts if one.role is AccountRole.PRIMARY), "")
+        promoted = account.role is AccountRole.PRIMARY and bool(primary)
+        forced = force and bool(reasons)
+        audit.record(_audited(), "account.remove", name, "done", forced=forced, reasons=reasons, primary=primary)
+        return {"removed": name, "forced": forced, "primary": primary, "promoted": promoted, "open": reasons}
+
+    def set_primary(self, name: str) -> dict[str, Any]:
+        """Make an account the primary; the one before becomes a backup."""
+        self._keep(self.accounts, self.find(name).model_copy(update={"role": AccountRole.PRIMARY}))
+        return self._done("set-primary", name)
+
+    def rotate(self) -> dict[str, Any]:
+        """Encrypt every key anew; broken off at any point, the file still opens."""
+        material = find_key(key_environment(self.home))
+        if material is None or not self.accounts:
+            fail(USAGE, "no account is kept yet, so there is no key to rotate; `mytrading account add` makes one")
+        both = next_keys(material)
+        vault = Vault(both)
+        renewed = tuple(
+            account.model_copy(update={"key": vault.again(account.key, account.id)}) for account in self.accounts
+        )
+        keep(both)
+        write_accounts(self.home, renewed)
+        keep(type(both)(both.source, both.keys[:1]))
+        audit.record(_audited(), "account.rotate-key", "all", "done", accounts=len(renewed), key=both.source)
+        return {"accounts": len(renewed), "key": both.source}
+
+    def test(self, name: str) -> list[dict[str, Any]]:
+        """Ping one account, or all of them."""
+        chosen = (self.find(name),) if name else self.accounts
+        if not chosen:
+            return []
+        vault = open_vault(key_environment(self.home))
+        return [_tested(account, ping(account.host, vault.open(account.key, account.id))) for account in chosen]
+
+    # parts
+
+    def _draft(self, name: str, given: Mapping[str, str]) -> AccountConfig:
+        first = "backup" if any(account.role is AccountRole.PRIMARY for account in self.accounts) else "primary"
+        host = given["host"].rstrip("/")
+        values = {"id": name, "host": host, "ws_url": given["ws_url"] or ws_url_of(host), "key": "-"}
+        values |= {"role": given["role"] or first, "product": given["product"].upper() or "MIS"}
+        try:
+            return AccountConfig.model_validate(values)
+        except ValidationError as error:
+            fail(USAGE, "; ".join(_said(detail["loc"], detail["input"]) for detail in error.errors()))
+
+    def _pinged(self, draft: AccountConfig, api_key: str, action: str) -> Pinged:
+        pong = ping(draft.host, api_key)
+        if pong.problem:
+            audit.record(_audited(), f"account.{action}", draft.id, "refused", problem=pong.problem)
+            fail(ERROR, f"{draft.host} did not accept account {draft.id}, nothing is kept: {pong.problem}")
+        return pong
+
+    def _vault(self, key_store: str) -> Vault:
+        environ = key_environment(self.home)
+        if self.accounts:
+            return open_vault(environ)
+        return Vault(find_key(environ) or make_key(environ, key_store))
+
+    def _keep(self, accounts: tuple[AccountConfig, ...], changed: AccountConfig) -> None:
+        """Write; an account that is to be the primary is the only one."""
+        if changed.role is AccountRole.PRIMARY:
+            accounts = with_primary(accounts, changed.id)
+        self.accounts = accounts
+        write_accounts(self.home, accounts)
+
+    def _done(self, action: str, name: str, **details: Any) -> dict[str, Any]:
+        row = _row(self.find(name))
+        audit.record(_audited(), f"account.{action}", name, "done", **details, role=row["role"], broker=row["broker"])
+        return row
+
+    def _reasons_to_keep(self, account: AccountConfig) -> list[str]:
+        """Why an account should stay; a broker that cannot be asked is a reason too."""
+        reasons = [f"the {profile} stack runs and uses it" for profile in running_with(account.id)]
+        reasons += tracked(account.id)
+        try:
+            api_key = open_vault(key_environment(self.home)).open(account.key, account.id)
+        except ConfigurationError as error:
+            return [*reasons, f"the broker's positions cannot be read: {error}"]
+        return reasons + at_broker(account.host, api_key)
+
+
+def _row(account: AccountConfig) -> dict[str, str]:
+    return {name: str(value) for name, value in account if name != "key"}
+
+
+def _tested(account: AccountConfig, pong: Pinged) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "ok": not pong.problem,
+        "broker": pong.broker or account.broker,
+        "message": pong.problem or pong.message,
+        "mode": pong.mode,
+        "ms": pong.ms,
+    }
+
+
+def _broker(given: str, reported: str) -> str:
+    """The broker's name as the server reports it; one given by hand must not contradict it."""
+    if not given or plain(given) == plain(reported):
+        return reported
+    try:
+        name = broker_named(given)
+    except ValueError as error:
+        fail(USAGE, f"--broker: {error}")
+    if reported and plain(reported) != name:
+        fail(ERROR, f"--broker: the server is logged in at {reported}, found {given}; leave the option out")
+    return reported or name
+
+
+_EXPECTED = {
+    "id": ("NAME", "up to 32 letters, digits, - and _"),
+    "host": ("--host", "http://host:port or https://host"),
+    "ws_url": ("--ws-url", "ws://host:port or wss://host"),
+    "role": ("--role", "primary, backup or trading"),
+    "product": ("--product", "MIS, NRML or CNC"),
+}
+
+
+def _said(where: tuple[int | str, ...], found: object) -> str:
+    option, expected = _EXPECTED.get(str(where[0]), (str(where[0]), "something else"))
+    return f"{option}: expected {expected}, found {found!r}"
+
+
+def _audited() -> Path:
+    return state_dir("default")

@@ -1,0 +1,162 @@
+"""`mytrading account`: the accounts of config/accounts.toml, their keys encrypted.
+
+What the commands do stands in `cli.account_book`. The one rule: an API key is asked for without echo or read from
+stdin, never given on the command line, and never printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from mytrading.cli.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
+
+app = typer.Typer(help="Accounts at OpenAlgo servers: add, list, test, edit, remove, keys.", no_args_is_help=True)
+
+_NAME = typer.Argument(..., metavar="NAME", help="What the account is called in journals and on screens.")
+_STDIN = typer.Option(False, "--key-stdin", help="Read the API key from standard input instead of asking for it.")
+_WS = typer.Option("", "--ws-url", help="Its WebSocket proxy; default: port 8765 of the host.")
+_BROKER = typer.Option("", "--broker", help="The broker behind it; default: what the server says.")
+_ROLE = typer.Option("", "--role", help="primary (quotes and orders), backup (takes the feed over), trading.")
+_PRODUCT = typer.Option("", "--product", help="MIS, NRML or CNC, for strategies that name none; default MIS.")
+
+
+@app.command()
+def add(
+    name: str = _NAME,
+    host: str = typer.Option(..., "--host", help="The server's REST address, say http://127.0.0.1:5000."),
+    ws_url: str = _WS,
+    broker: str = _BROKER,
+    role: str = _ROLE,
+    product: str = _PRODUCT,
+    key_stdin: bool = _STDIN,
+    key_store: str = typer.Option("file", "--key-store", help="Where a first key is kept: file or keyring."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Ping a server, and keep the account if it knows the key. The first account is the primary."""
+    with failures():
+        from mytrading.cli.account_book import AccountBook
+
+        book = AccountBook.open()
+        given = {"host": host, "ws_url": ws_url, "broker": broker, "role": role, "product": product}
+        book.check_new(name, given, key_store)
+        row = book.add(name, given, _api_key(key_stdin), key_store)
+    _told(
+        row, as_json, f"account {name} is kept: {row['broker'] or 'a broker without a name'} at {host}, {row['role']}"
+    )
+    _say_notes(book.notes())
+
+
+@app.command("list")
+def list_(as_json: bool = JSON_OPTION) -> None:
+    """The accounts, without their keys."""
+    with failures():
+        from mytrading.cli.account_book import AccountBook
+
+        book = AccountBook.open()
+        rows = book.rows()
+    columns = ("id", "role", "broker", "host", "ws_url", "product")
+    print_rows(rows, columns, as_json, "no accounts; `mytrading account add NAME --host URL` adds one")
+    _say_notes(book.notes())
+
+
+@app.command()
+def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: bool = JSON_OPTION) -> None:
+    """Ping one account's server, or all: key, broker session and mode. Exit 1 if one of them does not answer well."""
+    with failures():
+        from mytrading.cli.account_book import AccountBook
+
+        rows = AccountBook.open().test(name)
+    print_rows(rows, ("id", "ok", "broker", "message", "mode", "ms"), as_json, "no accounts")
+    if bad := [str(row["id"]) for row in rows if not row["ok"]]:
+        fail(ERROR, f"{len(bad)} of {len(rows)} accounts failed: {', '.join(bad)}")
+
+
+@app.command()
+def edit(
+    name: str = _NAME,
+    host: str = typer.Option("", "--host", help="Another address of the server."),
+    ws_url: str = typer.Option("", "--ws-url", help="Another WebSocket proxy."),
+    broker: str = _BROKER,
+    role: str = _ROLE,
+    product: str = _PRODUCT,
+    new_key: bool = typer.Option(False, "--new-key", help="Ask for another API key."),
+    key_stdin: bool = _STDIN,
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Change an account; another host or key is pinged before it replaces the old one."""
+    given = {"host": host, "ws_url": ws_url, "broker": broker, "role": role, "product": product}
+    if not any(given.values()) and not new_key and not key_stdin:
+        fail(USAGE, "nothing to change: name an option, say --new-key; `mytrading account edit --help` lists them")
+    with failures():
+        from mytrading.cli.account_book import AccountBook
+
+        book = AccountBook.open()
+        book.find(name)
+        key = _api_key(key_stdin) if new_key or key_stdin else ""
+        row = book.edit(name, given, key)
+    _told(row, as_json, f"account {name} is changed")
+    _say_notes(book.notes())
+
+
+@app.command()
+def remove(
+    name: str = _NAME,
+    force: bool = typer.Option(False, "--force", help="Although quantity is open, or nobody can tell."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Forget an account and its key. Refused while it holds open quantity, here or at the broker."""
+    with failures():
+        from mytrading.cli.account_book import AccountBook
+
+        book = AccountBook.open()
+        row = book.remove(name, force)
+    heir = f"; {row['primary']} is the primary now" if row["promoted"] else ""
+    _told(row, as_json, f"account {name} is removed{heir}")
+    _say_notes(book.notes())
+
+
+@app.command("set-primary")
+def set_primary(name: str = _NAME, as_json: bool = JSON_OPTION) -> None:
+    """Take quotes from this account and trade it; the one before becomes a backup."""
+    with failures():
+        from mytrading.cli.account_book import AccountBook
+
+        book = AccountBook.open()
+        row = book.set_primary(name)
+    _told(row, as_json, f"{name} is the primary account")
+    _say_notes(book.notes())
+
+
+@app.command("rotate-key")
+def rotate_key(as_json: bool = JSON_OPTION) -> None:
+    """Encrypt all API keys under a new key; the old one opens nothing afterwards."""
+    with failures():
+        from mytrading.cli.account_book import AccountBook
+
+        row = AccountBook.open().rotate()
+    after = "; drop the old key from MYTRADING_KEY now" if row["key"] == "MYTRADING_KEY" else ""
+    _told(row, as_json, f"{row['accounts']} API keys are encrypted under the new key ({row['key']}){after}")
+
+
+def _api_key(from_stdin: bool) -> str:
+    if from_stdin:
+        key = sys.stdin.readline().strip()
+    else:
+        if not sys.stdin.isatty():
+            fail(USAGE, "no terminal to ask for the API key on: give it on standard input with --key-stdin")
+        key = str(typer.prompt("API key", hide_input=True, err=True)).strip()
+    if not key:
+        fail(USAGE, "expected an API key, found nothing; it stands on your OpenAlgo server's API key page")
+    return key
+
+
+def _told(row: dict[str, Any], as_json: bool, text: str) -> None:
+    print_json(row) if as_json else print(text)
+
+
+def _say_notes(notes: list[str]) -> None:
+    for note in notes:
+        say(f"note: {note}")

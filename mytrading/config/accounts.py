@@ -1,0 +1,162 @@
+"""The accounts of `config/accounts.toml`: read, checked, and written whole.
+
+Used by `resolve`, `build` and `mytrading account`. API keys stand in it as Fernet tokens (`vault`). The one rule: what
+is written has exactly one primary account, and what is read without one is a problem.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mytrading.config.problems import ConfigurationError, hint, plain
+from mytrading.config.vault import write_private
+from mytrading.messages.enums import Product
+from mytrading.messages.runconfig import AccountRole
+
+FILE = Path("config") / "accounts.toml"
+WS_PORT = 8765
+
+BROKERS = (
+    "5paisa", "5paisaxts", "aliceblue", "angel", "compositedge", "definedge", "dhan", "firstock", "flattrade",
+    "fyers", "groww", "iifl", "indiabulls", "indmoney", "kotak", "motilal", "paytm", "pocketful", "samco", "shoonya",
+    "tradejini", "upstox", "wisdom", "zebu", "zerodha",
+)  # fmt: skip
+"""Names that may be given by hand; whatever a server's ping reports is accepted."""
+
+_ALIASES = {
+    "angelone": "angel", "compositedgexts": "compositedge", "iiflxts": "iifl", "motilaloswal": "motilal",
+    "wisdomcapitalxts": "wisdom", "wisdomcapital": "wisdom",
+}  # fmt: skip
+
+_HEAD = """\
+# Accounts at OpenAlgo servers, written by `mytrading account add|edit|remove|set-primary|rotate-key`, which keep
+# nothing else that stands here. Each `key` is an API key encrypted with Fernet; docs/accounts.md says where the key
+# to them is. role: primary (quotes and orders; exactly one), backup (takes the feed over), trading (orders only).
+"""
+
+
+class AccountConfig(BaseModel):
+    """One account; `key` is the encrypted API key, `product` what its orders are unless a strategy says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    host: str = Field(pattern=r"^https?://[^/\s]+(/[^\s]*)?$")
+    ws_url: str = Field(pattern=r"^wss?://[^/\s]+(/[^\s]*)?$")
+    broker: str = ""
+    role: AccountRole = AccountRole.BACKUP
+    product: Product = Product.MIS
+    key: str = Field(min_length=1, repr=False)
+
+
+def ws_url_of(host: str) -> str:
+    """Where a server's WebSocket proxy listens unless told otherwise."""
+    parts = urlsplit(host)
+    return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.hostname or ''}:{WS_PORT}"
+
+
+def broker_named(word: str) -> str:
+    """OpenAlgo's name of a broker, however it is spelt; `ValueError` with the nearest one if it is not known."""
+    name = _ALIASES.get(plain(word), plain(word))
+    if name not in BROKERS:
+        raise ValueError(f"expected a broker's name, found {word!r}{hint(word, BROKERS) or '; leave it out'}")
+    return name
+
+
+def read_accounts(home: Path, problems: list[str]) -> tuple[AccountConfig, ...]:
+    """The accounts of the project in `home`, in the order of the file; none if there is no file."""
+    path = home / FILE
+    if not path.exists():
+        return ()
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{FILE}: expected TOML, found: {error}")
+        return ()
+    problems += [
+        f"{FILE}: no such key {name!r}; expected [accounts.NAME] tables" for name in tables.keys() - {"accounts"}
+    ]
+    found = [
+        account for name, table in tables.get("accounts", {}).items() if (account := _account(name, table, problems))
+    ]
+    if not problems:
+        problems += _primary_problems(found)
+    return tuple(found)
+
+
+def load_accounts(home: Path) -> tuple[AccountConfig, ...]:
+    """As `read_accounts`; `ConfigurationError` lists every problem."""
+    problems: list[str] = []
+    accounts = read_accounts(home, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return accounts
+
+
+def _account(name: str, table: Any, problems: list[str]) -> AccountConfig | None:
+    if not isinstance(table, dict):
+        problems.append(f"{FILE}: accounts.{name}: expected a table [accounts.{name}], found {type(table).__name__}")
+        return None
+    try:
+        return AccountConfig.model_validate({**table, "id": name})
+    except ValidationError as error:
+        for detail in error.errors(include_input=False):
+            key = str(detail["loc"][0]) if detail["loc"] else ""
+            near = hint(key, AccountConfig.model_fields) if detail["type"] == "extra_forbidden" else ""
+            problems.append(f"{FILE}: accounts.{name}.{key}: {detail['msg'].replace('Input should', 'should')}{near}")
+        return None
+
+
+def _primary_problems(accounts: Sequence[AccountConfig]) -> list[str]:
+    primary = [account.id for account in accounts if account.role is AccountRole.PRIMARY]
+    if not accounts or len(primary) == 1:
+        return []
+    found = ", ".join(primary) or "none"
+    return [f'{FILE}: expected exactly one account with role = "primary", found {found}; mytrading account set-primary']
+
+
+def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
+    """The same with this account as the primary; the one before becomes a backup."""
+    changed = []
+    for account in accounts:
+        role = account.role
+        if account.id == name:
+            role = AccountRole.PRIMARY
+        elif role is AccountRole.PRIMARY:
+            role = AccountRole.BACKUP
+        changed.append(account.model_copy(update={"role": role}))
+    return tuple(changed)
+
+
+def without(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
+    """The same without this account; if it was the primary, the first backup (else the first left) becomes it."""
+    left = tuple(account for account in accounts if account.id != name)
+    if not left or any(account.role is AccountRole.PRIMARY for account in left):
+        return left
+    heir = next((account for account in left if account.role is AccountRole.BACKUP), left[0])
+    return with_primary(left, heir.id)
+
+
+def write_accounts(home: Path, accounts: Sequence[AccountConfig]) -> None:
+    """Replace the file by these accounts, in one step; `ConfigurationError` unless exactly one is primary."""
+    if problems := _primary_problems(accounts):
+        raise ConfigurationError(problems)
+    write_private(home / FILE, render_accounts(accounts))
+
+
+def render_accounts(accounts: Iterable[AccountConfig]) -> str:
+    """The text of the file."""
+    parts = [_HEAD]
+    for account in accounts:
+        rows = [(name, value) for name, value in account if name != "id"]
+        parts.append(
+            f"\n[accounts.{account.id}]\n" + "".join(f"{name} = {json.dumps(str(value))}\n" for name, value in rows)
+        )
+    return "".join(parts)

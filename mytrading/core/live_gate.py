@@ -1,0 +1,34 @@
+"""Whether a run may send orders to its server: live money needs every gate open.
+
+Used by the router at its start, behind the checks of the settings, so that no run file opens live trading by one field
+alone. The one rule: a run that is not live never expects a live server.
+"""
+
+from __future__ import annotations
+
+from mytrading.messages.enums import Mode
+from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+
+
+def confirmed(text: str) -> list[str]:
+    """The account names in LIVE_CONFIRM, which are separated by commas."""
+    return [word for word in (part.strip() for part in text.split(",")) if word]
+
+
+def live_problem(config: RunConfig) -> str:
+    """Why this run may not send orders, empty if it may."""
+    venue = config.venue
+    if venue.kind is VenueKind.DRY_RUN:
+        return ""
+    if (config.mode is Mode.LIVE) != (venue.expected_mode is ServerMode.LIVE):
+        return (
+            f"expected a live run at a live server or a paper run at an analyzing one, found a {config.mode} run and a "
+            f"server in mode {venue.expected_mode}; `mytrading down`, then `mytrading up` writes the run file anew"
+        )
+    if config.mode is Mode.LIVE and not config.trade_execution:
+        return "live orders need ENABLE_TRADE_EXECUTION=true, found false; set it, then start again"
+    names = [account.id for account in config.served]
+    if config.mode is Mode.LIVE and set(names) != set(confirmed(config.live_confirm)):
+        found = config.live_confirm or "nothing"
+        return f"live orders need LIVE_CONFIRM={','.join(names)}, found {found}; set it, then start again"
+    return ""

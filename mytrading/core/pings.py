@@ -1,0 +1,60 @@
+"""Whether an account that stands by would do: pings at intervals, and how many may fail before it counts as down.
+
+Pure: machine time comes in as an argument. Used by the reconciler for backup accounts, whose books nobody reads. The
+one rule: one failure is no news, and one answer is all well again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.reports import AccountHealth
+
+
+class PingBook:
+    """Pings of one account, `every` machine ns; down after `allowed` failures in a row."""
+
+    def __init__(self, account: str, every: int, allowed: int) -> None:
+        self._every, self._allowed = every, allowed
+        self._last = -every
+        self._busy = False
+        self._failed = 0
+        self._health = AccountHealth(
+            account=account, connected=False, right_mode=False, stream_up=False, books_agree=False
+        )
+
+    def due(self, machine_ns: int) -> bool:
+        """True if a ping is to be sent now; it then counts as sent."""
+        if self._busy or machine_ns - self._last < self._every:
+            return False
+        self._busy, self._last = True, machine_ns
+        return True
+
+    def answered(self, broker: str, right_mode: bool) -> None:
+        """The server knows the key and has a session at `broker`."""
+        self._busy, self._failed = False, 0
+        self._health = msgspec.structs.replace(
+            self._health, connected=True, right_mode=right_mode, broker=broker, message=""
+        )
+
+    def failed(self, message: str) -> None:
+        """No good answer came."""
+        self._busy = False
+        self._failed += 1
+        down = self._failed >= self._allowed or not self._health.broker
+        self._health = msgspec.structs.replace(
+            self._health,
+            connected=self._health.connected and not down,
+            failures=self._health.failures + 1,
+            message=message,
+        )
+
+    @property
+    def is_down(self) -> bool:
+        """True after as many failures in a row as are allowed."""
+        return self._failed >= self._allowed
+
+    @property
+    def health(self) -> AccountHealth:
+        """What the pings say; of books and streams they say nothing."""
+        return self._health

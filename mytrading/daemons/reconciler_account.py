@@ -1,0 +1,187 @@
+"""Listening to one account: its order stream, its books on schedule and on request, its health.
+
+Used by the reconciler, one for each account that orders may go to. The one rule: accounts share nothing, so that a
+server that hangs or refuses delays the reads of no other.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from mytrading.adapters.openalgo.client import OpenAlgoClient
+from mytrading.adapters.openalgo.order_updates import OrderUpdates
+from mytrading.adapters.openalgo.reads import BookReader, Visit
+from mytrading.core.reconcile import HealthBook, OrderLevels, ReadJob, ReadPlan
+from mytrading.messages.enums import Severity
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import AccountHealth, BooksRead, ReadRequest
+from mytrading.messages.runconfig import AccountRun
+from mytrading.runtime.alerts import Alerts
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.metrics import PerformanceMonitor
+from mytrading.runtime.worker import WorkerPool
+
+Send = Callable[[Any], None]
+
+
+class AccountListener:
+    """One account at its server, which must be in `expected_mode`; `report` goes to the router, `tell` to everybody."""
+
+    def __init__(
+        self,
+        account: AccountRun,
+        expected_mode: str,
+        report: Send,
+        tell: Send,
+        alerts: Alerts,
+        monitor: PerformanceMonitor,
+        wake: Callable[[], None],
+    ) -> None:
+        self.name = account.id
+        self.visits = 0
+        self.updates = 0
+        self._run = account
+        self._expected = expected_mode
+        self._report, self._tell = report, tell
+        self._alerts, self._monitor = alerts, monitor
+        self._plan = ReadPlan(account.id)
+        self._health = HealthBook(account.id)
+        self._levels = OrderLevels()
+        self._streaming = False
+        self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
+            f"reconciler.{account.id}", 1, self._reader, BookReader.visit, self._failed, wake
+        )
+        self._stream = OrderUpdates(account.ws_url, account.api_key, account.id, expected_mode, machine_now, wake)
+        self._stream.start()
+
+    def _reader(self) -> BookReader:
+        client = OpenAlgoClient(self._run.rest_url, self._run.api_key, machine_now)
+        return BookReader(client, self.name, self._expected, machine_now)
+
+    def _failed(self, job: ReadJob, error: Exception) -> Visit:
+        now = machine_now()
+        books = BooksRead(account=self.name, id=job.id, began_machine_ns=now, ended_machine_ns=now)
+        return Visit(job, books, None, None, False, (f"{type(error).__name__}: {error}",))
+
+    # in
+
+    def ask(self, request: ReadRequest) -> None:
+        """Read as soon as may be."""
+        self._plan.ask(request)
+        self.look(machine_now())
+
+    def hurry(self) -> None:
+        """Read everything at once: a person says that all is well again."""
+        self._plan.hurry()
+        self.look(machine_now())
+
+    def shown(self, order: Order) -> None:
+        """The router shows an order."""
+        self._levels.shown(order)
+
+    def look(self, machine_ns: int) -> None:
+        """Begin the next read if it is due."""
+        job = self._plan.next_job(machine_ns)
+        if job is not None:
+            self._workers.submit(job)
+
+    def take(self) -> None:
+        """Pass on what has come: order updates, then finished reads."""
+        for report in self._stream.take():
+            self.updates += 1
+            level = self._levels.fold(report)
+            if level is not None:
+                self._report(level)
+        self._take_stream()
+        for visit in self._workers.results():
+            self._take_visit(visit)
+        self.look(machine_now())
+
+    def _take_stream(self) -> None:
+        """What was updated while the stream was down never comes: read when it is back."""
+        up = self._stream.connected
+        self._health.stream(up)
+        if up and not self._streaming:
+            self._plan.hurry()
+        self._streaming = up
+        if up:
+            self._alerts.clear("ORDER_STREAM_DOWN", self.name)
+        elif self._stream.problem:
+            text = f"{self._stream.problem}; the books are read instead; it is tried again"
+            self._alerts.raise_("ORDER_STREAM_DOWN", Severity.WARNING, self.name, text)
+
+    def _take_visit(self, visit: Visit) -> None:
+        self.visits += 1
+        whole = visit.reached and (visit.books.orders is not None or not visit.job.orders)
+        self._plan.done(visit.job, machine_now(), whole, random.random(), visit.patience_ns)
+        self._monitor.record("reconciler", "visit", visit.books.ended_machine_ns - visit.books.began_machine_ns, whole)
+        if visit.mode is not None:
+            self._report(visit.mode)
+        if visit.reached:
+            self._report(visit.books)
+            self._health.read(visit.job, visit.books, visit.mode.expected if visit.mode else None, self._stream.broker)
+            self._levels.read(visit.books)
+        if visit.funds is not None:
+            self._tell(visit.funds)
+        self._complain(visit)
+        self._tell(self._health.level(machine_now()))
+
+    def _complain(self, visit: Visit) -> None:
+        problem = "; ".join(visit.problems[:3])
+        if not visit.reached:
+            self._health.failed(problem)
+        if problem and not _complete(visit):
+            self._alerts.raise_("BOOKS_UNREAD", Severity.CRITICAL, self.name, f"{problem}; entries wait")
+            return
+        self._alerts.clear("BOOKS_UNREAD", self.name)
+        if problem:
+            self._alerts.raise_("BOOKS_ODD", Severity.WARNING, self.name, problem)
+        else:
+            self._alerts.clear("BOOKS_ODD", self.name)
+        if visit.mode is not None and not visit.mode.expected:
+            self._alerts.raise_("SERVER_MODE", Severity.CRITICAL, self.name, visit.mode.message)
+        elif visit.mode is not None:
+            self._alerts.clear("SERVER_MODE", self.name)
+
+    def each_second(self, machine_ns: int) -> None:
+        """Repeat what the router has not shown yet, and the account's health."""
+        for report in self._levels.standing(machine_ns):
+            self._report(report)
+        self._tell(self.health(machine_ns))
+
+    # told
+
+    def health(self, machine_ns: int) -> AccountHealth:
+        """The account's health now."""
+        return self._health.level(machine_ns)
+
+    @property
+    def waiting(self) -> int:
+        """Requests not answered yet."""
+        return self._plan.waiting
+
+    @property
+    def malformed(self) -> int:
+        """Order updates that could not be read."""
+        return self._stream.malformed
+
+    @property
+    def streaming(self) -> bool:
+        """Whether order updates come."""
+        return self._stream.connected
+
+    def stop(self) -> None:
+        """Leave the stream and the worker."""
+        self._stream.stop()
+        self._workers.stop()
+
+
+def _complete(visit: Visit) -> bool:
+    """True if every book that was asked for was read, or is void for its mode alone."""
+    job, books = visit.job, visit.books
+    if visit.mode is not None and not visit.mode.expected:
+        return True
+    asked = ((job.orders, books.orders), (job.trades, books.trades), (job.positions, books.positions))
+    return visit.reached and all(book is not None for wanted, book in asked if wanted)

@@ -1,0 +1,113 @@
+"""The router's hands: for each account that orders may go to a lock and a pool of workers with connections of its own.
+
+Used by the router. The one rule: a call goes to the server of its order's account and to no other; what concerns an
+account that this run does not serve is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mytrading.adapters.venue import Venue, make_venue
+from mytrading.messages.enums import Call, Outcome
+from mytrading.messages.orders import CallOutcome, Order
+from mytrading.messages.runconfig import AccountRun, RunConfig
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.lock import InstanceLock
+from mytrading.runtime.places import account_lock_path
+from mytrading.runtime.worker import WorkerPool
+
+
+class Job(NamedTuple):
+    """A call to make; `begun` is what was sent of it already."""
+
+    call: Call
+    order: Order
+    begun: Any = None
+
+
+class AccountPools:
+    """Locks every account at once, so that no second router speaks for it; raises `AlreadyRunning`."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._locks = [InstanceLock(account_lock_path(config, account)) for account in config.served]
+        for lock in self._locks:
+            lock.acquire(wait_s=6.0)
+        self._pools: dict[str, WorkerPool[Job, Venue, CallOutcome]] = {}
+        self._refused: list[CallOutcome] = []
+        self._wake: Callable[[], None] = _nothing
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """Start the workers; `wake` rings when one has finished."""
+        self._wake = wake
+        self._pools = {account.id: self._pool(account) for account in self._config.served}
+
+    def _pool(self, account: AccountRun) -> WorkerPool[Job, Venue, CallOutcome]:
+        def connect() -> Venue:
+            return make_venue(self._config, account, machine_now)
+
+        name, count = f"router.{account.id}", self._config.venue.order_workers
+        return WorkerPool(name, count, connect, _finish, _failed, self._wake, begin=_begin, reserve=1)
+
+    def submit(self, job: Job, rank: int) -> None:
+        """Make a call soon, the lower ranks first; returns at once."""
+        pool = self._pools.get(job.order.account)
+        if pool is not None:
+            pool.submit(job, rank)
+            return
+        names = ", ".join(self._pools)
+        text = f"account {job.order.account} takes no orders in this run, those that do: {names}; see docs/accounts.md"
+        self._refused.append(_outcome(job, Outcome.REFUSED, text))
+        self._wake()
+
+    def results(self) -> list[CallOutcome]:
+        """How calls ended since the last look."""
+        refused, self._refused = self._refused, []
+        return [*refused, *(outcome for pool in self._pools.values() for outcome in pool.results())]
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a worker."""
+        return sum(pool.waiting for pool in self._pools.values())
+
+    def stop(self, wait_s: float) -> None:
+        """Let running calls end if they do so within this time."""
+        for pool in self._pools.values():
+            pool.stop(wait_s / len(self._pools))
+
+    def release(self) -> None:
+        """Let another router have the accounts."""
+        for lock in self._locks:
+            lock.release()
+
+
+def _nothing() -> None:
+    return
+
+
+def _failed(job: Job, error: Exception) -> CallOutcome:
+    """A worker broke in the middle of a call: nobody knows what became of it."""
+    return _outcome(job, Outcome.UNKNOWN, f"{type(error).__name__}: {error}")
+
+
+def _outcome(job: Job, outcome: Outcome, message: str) -> CallOutcome:
+    now = machine_now()
+    return CallOutcome(
+        client_order_id=job.order.client_order_id,
+        account=job.order.account,
+        call=job.call,
+        outcome=outcome,
+        began_machine_ns=job.order.began_machine_ns or now,
+        ended_machine_ns=now,
+        message=message,
+    )
+
+
+def _begin(venue: Venue, job: Job) -> Job:
+    return job._replace(begun=venue.begin(job.call, job.order))
+
+
+def _finish(venue: Venue, job: Job) -> CallOutcome:
+    return venue.finish(job.call, job.order, job.begun)

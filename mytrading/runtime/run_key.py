@@ -1,0 +1,82 @@
+"""API keys on their way from `up` to the daemons that need them: sealed in the run file, opened in memory.
+
+`up` makes a key for the run alone and hands it down in the environment of supervisor, so that neither the run file nor
+an environment reveals an API key by itself. The one rule: only who calls the server opens the keys, and no process
+but the watchdog, which must start a lost supervisor again, passes the run's key on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from mytrading.messages.runconfig import RunConfig, RunConfigError
+
+VARIABLE = "MYTRADING_RUN_KEY"
+_SEALED = "sealed:"
+OPENERS = ("feed", "router", "reconciler")
+"""Daemons that call the server."""
+
+
+def new_run_key() -> str:
+    """A Fernet key for one run."""
+    from cryptography.fernet import Fernet
+
+    return Fernet.generate_key().decode()
+
+
+def needs_sealing(config: RunConfig) -> bool:
+    """True unless the only key is that of an embedded simulator: made up for the run, it opens nothing else."""
+    return not config.simulator.embedded
+
+
+def is_sealed(config: RunConfig) -> bool:
+    """True if the API keys are those of a run file: encrypted."""
+    return config.venue.api_key.startswith(_SEALED)
+
+
+def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
+    """The configuration as it may lie on a disk: every API key encrypted with the run's key."""
+    from cryptography.fernet import Fernet
+
+    fernet = Fernet(run_key)
+    return _with_keys(config, lambda secret: _SEALED + fernet.encrypt(secret.encode()).decode())
+
+
+def open_keys(config: RunConfig, run_key: str) -> RunConfig:
+    """The configuration with its API keys readable, in memory only; `RunConfigError` without the right run key."""
+    if not is_sealed(config):
+        return config
+    from cryptography.fernet import Fernet, InvalidToken
+
+    try:
+        fernet = Fernet(run_key)
+        return _with_keys(config, lambda token: fernet.decrypt(token.removeprefix(_SEALED).encode()).decode())
+    except (ValueError, InvalidToken):
+        raise RunConfigError(
+            f"expected in {VARIABLE} the key of this run, found {'another' if run_key else 'none'}: daemons are "
+            "started by `mytrading up`, which hands it down; `mytrading down`, then `mytrading up`"
+        ) from None
+
+
+def _with_keys(config: RunConfig, change: Callable[[str], str]) -> RunConfig:
+    """The same with every `api_key` changed, wherever a part of the run file, or a list of such, has one."""
+
+    def changed(part: Any) -> Any:
+        if isinstance(part, tuple):
+            return tuple(changed(item) for item in part)
+        return msgspec.structs.replace(part, api_key=change(part.api_key)) if hasattr(part, "api_key") else part
+
+    return msgspec.structs.replace(
+        config, **{name: changed(getattr(config, name)) for name in config.__struct_fields__}
+    )
+
+
+def take_run_key(name: str) -> str:
+    """The run's key from the environment, where it stays for the watchdog alone: children of others get none."""
+    if name == "watchdog":
+        return os.environ.get(VARIABLE, "")
+    return os.environ.pop(VARIABLE, "")

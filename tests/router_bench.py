@@ -1,0 +1,71 @@
+"""Router and reconciler processes with risk's journal written by a test: what is commanded reaches a real exchange."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from mytrading.messages.codec import StreamDecoder, encode_body
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import ModeCleared
+from mytrading.messages.enums import OrderType, Product, Purpose, Side
+from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.journal import OUTPUT, Entry, Journal, JournalReader, Row
+
+
+class Bench:
+    """Router and reconciler processes, and risk's journal, which this test writes."""
+
+    def __init__(self, config: RunConfig, stack: ExitStack) -> None:
+        self.config = config
+        self.log = Path(config.state_dir) / "daemons.log"
+        self._run = Path(config.state_dir) / "run.msgpack"
+        self._stack = stack
+        self.risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
+
+    def start(self, daemon: str) -> subprocess.Popen[bytes]:
+        output = self._stack.enter_context(self.log.open("ab"))
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"mytrading.daemons.{daemon}"],
+            env={**os.environ, "MYTRADING_RUN": str(self._run)},
+            stdout=output,
+            stderr=output,
+        )
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return process
+
+    def command_a_resting_entry(self, name: str = "e1", account: str = "main") -> None:
+        """A limit far below the market, in risk's journal, where the router finds it."""
+        entry = PlaceEntry(
+            id=name, account=account, instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause=name,
+            purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, price=900.0,
+            expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
+        )  # fmt: skip
+        self.risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
+
+    def clear_mode(self, account: str = "main") -> None:
+        """What `mytrading resume` has the gateway journal for an account in the wrong mode."""
+        gateway = Journal(self.config.journal_dir("gateway"), "gateway", "2026-11-20")
+        row = ModeCleared(account=account, at_ns=1)
+        gateway.append([Entry(OUTPUT, "control", encode_body(row))], machine_now(), machine_now())
+        gateway.close()
+
+    def order(self, name: str) -> Order | None:
+        """The present level of an order in the router's journal; None if the router does not know it."""
+        rows = JournalReader(self.config.journal_dir("router"), "orders").read(0)
+        found = [message.order for row in rows if isinstance(message := _decode(row), OrderChanged)]
+        return next((order for order in reversed(found) if order.client_order_id == name), None)
+
+    def said(self, text: str) -> bool:
+        """Whether the daemons have written this."""
+        return text in self.log.read_text(errors="replace")
+
+
+def _decode(row: Row) -> object:
+    return StreamDecoder("orders").body(row.body)
