@@ -31,7 +31,7 @@ async def quotes(call: Call) -> Reply:
     instrument = _find(venue, fields["exchange"], fields["symbol"])
     if instrument is None:
         return _unknown(fields["exchange"], fields["symbol"])
-    return success(data=_quote_row(_present(venue, instrument)))
+    return success(data=_quote_row(present(venue, instrument)))
 
 
 async def multiquotes(call: Call) -> Reply:
@@ -43,9 +43,9 @@ async def multiquotes(call: Call) -> Reply:
         exchange = str(entry.get("exchange", "")) if isinstance(entry, dict) else ""
         instrument = _find(venue, exchange, symbol)
         if instrument is None:
-            unknown.append({"symbol": symbol, "exchange": exchange, "error": _unknown_text(exchange, symbol)})
+            unknown.append({"symbol": symbol, "exchange": exchange, "error": unknown_text(exchange, symbol)})
         else:
-            data = _quote_row(_present(venue, instrument))
+            data = _quote_row(present(venue, instrument))
             found.append({"symbol": symbol, "exchange": exchange, "data": data})
     if not found:
         return error(400, "No valid symbols found", invalid_symbols=unknown)
@@ -58,7 +58,7 @@ async def depth(call: Call) -> Reply:
     instrument = _find(venue, fields["exchange"], fields["symbol"])
     if instrument is None:
         return _unknown(fields["exchange"], fields["symbol"])
-    quote = _present(venue, instrument)
+    quote = present(venue, instrument)
     buy, sell = levels(quote)
     bids, asks = ([{"price": row["price"], "quantity": row["quantity"]} for row in side] for side in (buy, sell))
     row = _quote_row(quote)
@@ -161,7 +161,8 @@ def _find(venue: Venue, exchange: str, name: str) -> Instrument | None:
     return venue.instrument(instrument_id(exchange, name))
 
 
-def _unknown_text(exchange: str, name: str) -> str:
+def unknown_text(exchange: str, name: str) -> str:
+    """What the server says of a symbol that is not listed."""
     return (
         f"Symbol '{name}' not found for exchange '{exchange}'. "
         "Please verify the symbol name and ensure master contracts are downloaded."
@@ -169,10 +170,11 @@ def _unknown_text(exchange: str, name: str) -> str:
 
 
 def _unknown(exchange: str, name: str) -> Reply:
-    return error(400, _unknown_text(exchange, name))
+    return error(400, unknown_text(exchange, name))
 
 
-def _present(venue: Venue, instrument: Instrument) -> Quote:
+def present(venue: Venue, instrument: Instrument) -> Quote:
+    """The present market of a listed instrument."""
     quote = venue.quote(instrument)
     assert quote is not None
     return quote

@@ -16,7 +16,16 @@ import msgspec
 from aiohttp import web
 
 from mytrading.runtime.clock import machine_now
-from mytrading.simulator import bench_routes, book_routes, data_routes, order_routes, schema
+from mytrading.simulator import (
+    bench_routes,
+    book_routes,
+    calendar_routes,
+    composed_routes,
+    data_routes,
+    option_routes,
+    order_routes,
+    schema,
+)
 from mytrading.simulator.call import Call
 from mytrading.simulator.order_routes import DropConnection
 from mytrading.simulator.reply import Reply, error, with_mode
@@ -32,7 +41,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Route(NamedTuple):
-    """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object."""
+    """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object.
+
+    `key_error` names fields in braces, and is None where any key will do; with `validation` field errors stand under
+    `errors`.
+    """
 
     handler: Handler
     schema: Schema
@@ -40,11 +53,17 @@ class Route(NamedTuple):
     text_errors: bool = False
     method: str = "POST"
     mode_on_errors: bool = False
-    key_error: tuple[int, str] = (403, "Invalid openalgo apikey")
+    key_error: tuple[int, str] | None = (403, "Invalid openalgo apikey")
+    validation: bool = False
 
 
 def _order(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, *, mode: bool = True) -> Route:
     return Route(handler, fields, limit, True, mode_on_errors=mode)
+
+
+def _option(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, key_text: str = "") -> Route:
+    key_error = (403, f"{key_text}Invalid openalgo apikey")
+    return Route(handler, fields, limit, key_error=key_error, validation=True)
 
 
 _API: dict[str, Route] = {
@@ -54,6 +73,17 @@ _API: dict[str, Route] = {
     "cancelallorder": _order(order_routes.cancelallorder, schema.STRATEGY),
     "closeposition": _order(order_routes.closeposition, schema.STRATEGY),
     "margin": _order(order_routes.margin, schema.MARGIN, mode=False),
+    "basketorder": _order(composed_routes.basketorder, schema.BASKET),
+    "splitorder": _order(composed_routes.splitorder, schema.SPLIT),
+    "placesmartorder": _order(composed_routes.placesmartorder, schema.SMART, _ORDER_LIMIT),
+    "optionsorder": _option(option_routes.optionsorder, schema.OPTIONS_ORDER, _ORDER_LIMIT),
+    "optionsmultiorder": _option(option_routes.optionsmultiorder, schema.OPTIONS_MULTI, _ORDER_LIMIT),
+    "optionsymbol": _option(
+        option_routes.optionsymbol, schema.OPTION_SYMBOL, key_text="Failed to fetch LTP for {underlying}. "
+    ),
+    "optionchain": _option(
+        option_routes.optionchain, schema.OPTION_CHAIN, key_text="Failed to fetch LTP for {underlying}: "
+    ),
     "orderstatus": _order(book_routes.orderstatus, schema.ORDER_ID),
     "openposition": _order(book_routes.openposition, schema.OPEN_POSITION),
     "analyzer": _order(book_routes.analyzer, schema.ACCOUNT, mode=False),
@@ -72,6 +102,8 @@ _API: dict[str, Route] = {
     "symbol": Route(data_routes.symbol, schema.SYMBOL),
     "search": Route(data_routes.search, schema.SEARCH),
     "expiry": Route(data_routes.expiry, schema.EXPIRY),
+    "market/holidays": Route(calendar_routes.holidays, schema.HOLIDAYS, key_error=None),
+    "market/timings": Route(calendar_routes.timings, schema.TIMINGS, key_error=None),
     "instruments": Route(data_routes.instruments, schema.INSTRUMENTS, method="GET"),
 }
 _BENCH: dict[str, Route] = {
@@ -135,9 +167,9 @@ class Dispatcher:
         self._limit(route, path, request.remote or "", received_ns)
         body = dict(request.query) if route.method == "GET" else await self._json(request, route)
         fields = self._fields(route, body)
-        if fields["apikey"] != self._api_key or self._session_lost(path):
+        if route.key_error and (fields["apikey"] != self._api_key or self._session_lost(path)):
             status, text = route.key_error
-            raise Refused(error(status, text))
+            raise Refused(error(status, text.format_map(fields)))
         return await route.handler(Call(self._venue, fields, received_ns))
 
     def _session_lost(self, path: str) -> bool:
@@ -171,6 +203,8 @@ class Dispatcher:
         fields, errors = schema.check(route.schema, body)
         if not errors:
             return fields
+        if route.validation:
+            raise Refused(error(400, "Validation error", errors=errors))
         reply = error(400, str(errors) if route.text_errors else errors)
         raise Refused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
 

@@ -7,11 +7,12 @@ of unknown fields follow OpenAlgo 2.0.2 as observed. The one rule: a handler onl
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any, NamedTuple
 
-Errors = dict[str, list[str]]
+Errors = dict[str, Any]
 Fields = dict[str, Any]
 
 EXCHANGES = (
@@ -28,10 +29,20 @@ INTERVALS = (
 
 _TRUE = {"t", "T", "true", "True", "TRUE", "on", "On", "ON", "y", "Y", "yes", "Yes", "YES", "1", 1}
 _FALSE = {"f", "F", "false", "False", "FALSE", "off", "Off", "OFF", "n", "N", "no", "No", "NO", "0", 0}
+_OFFSET = re.compile(r"ATM|(?:ITM|OTM)(?:[1-9]|[1-4]\d|50)")
+_NOT_OBJECT: tuple[Fields, Errors] = ({}, {"_schema": ["Invalid input type."]})
 
 
 class Bad(Exception):
     """The text for a field that does not pass."""
+
+
+class BadItems(Bad):
+    """What is wrong with the items of a list, by their place in it and by field."""
+
+    def __init__(self, errors: dict[int, Errors]) -> None:
+        super().__init__(str(errors))
+        self.errors = errors
 
 
 def _text(value: object) -> str:
@@ -118,6 +129,60 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
+def _split_size(value: object) -> int:
+    size = _integer(value)
+    if size < 1:
+        raise Bad("Split size must be a positive integer.")
+    return size
+
+
+def _whole(label: str, lowest: float = -math.inf) -> Callable[[object], int]:
+    """Units: a whole number, `lowest` or more."""
+
+    def parse(value: object) -> int:
+        number = _number(value)
+        if number < lowest:
+            raise Bad(f"{label} must be a non-negative number.")
+        if not number.is_integer():
+            raise Bad(f"Fractional {label.lower()} ({number}) is not allowed for non-crypto exchanges.")
+        return int(number)
+
+    return parse
+
+
+def _between(lowest: int, highest: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        number = _integer(value)
+        if not lowest <= number <= highest:
+            raise Bad(f"Must be greater than or equal to {lowest} and less than or equal to {highest}.")
+        return number
+
+    return parse
+
+
+def _offset(value: object) -> str:
+    text = _text(value).upper()
+    if not _OFFSET.fullmatch(text):
+        raise Bad("Offset must be ATM, ITM1-ITM50, or OTM1-OTM50")
+    return text
+
+
+def _items(schema: Schema) -> Callable[[object], list[Fields]]:
+    def parse(value: object) -> list[Fields]:
+        checked = [check(schema, item) if isinstance(item, dict) else _NOT_OBJECT for item in _list(value)]
+        if wrong := {place: errors for place, (_, errors) in enumerate(checked) if errors}:
+            raise BadItems(wrong)
+        return [fields for fields, _ in checked]
+
+    return parse
+
+
+def _legs(value: object) -> list[Fields]:
+    if not 1 <= len(_list(value)) <= 20:
+        raise Bad("Legs must contain 1 to 20 items.")
+    return _items(LEG)(value)
+
+
 class Field(NamedTuple):
     """How one field is read; `default` stands in where it is missing, unless required."""
 
@@ -152,6 +217,16 @@ PLACE: Schema = {
     "trigger_price": Field(_TRIGGER, False, 0.0),
     "disclosed_quantity": Field(_integer, False, 0),
     "underlying_ltp": Field(_number, False, None, True),
+}
+BASKET: Schema = {
+    **STRATEGY,
+    "orders": Field(_items({name: field for name, field in PLACE.items() if name not in STRATEGY})),
+}
+SPLIT: Schema = {**PLACE, "splitsize": Field(_split_size)}
+SMART: Schema = {
+    **PLACE,
+    "quantity": Field(_whole("Quantity", 0)),
+    "position_size": Field(_whole("Position size")),
 }
 MODIFY: Schema = {
     "apikey": _KEY,
@@ -193,6 +268,45 @@ INSTRUMENTS: Schema = {
     "apikey": _KEY,
     "exchange": _EXCHANGE,
     "format": Field(_one_of("json", "csv"), False, "json"),
+}
+HOLIDAYS: Schema = {"apikey": _KEY, "year": Field(_between(2020, 2050), False)}
+TIMINGS: Schema = {"apikey": _KEY, "date": Field(_text)}
+_STRIKE_RULE: Schema = {
+    "offset": Field(_offset),
+    "option_type": Field(_one_of("CE", "PE", "ce", "pe")),
+    "expiry_date": Field(_text, False, None, True),
+}
+_OPTION_ORDER: Schema = {
+    "action": _ACTION,
+    "quantity": Field(_quantity),
+    "splitsize": Field(_whole("Split size", 0), False, 0),
+    "pricetype": Field(_one_of(*PRICE_TYPES), False, "MARKET"),
+    "product": Field(_one_of("MIS", "NRML"), False, "MIS"),
+    "price": Field(_PRICE, False, 0.0),
+    "trigger_price": Field(_TRIGGER, False, 0.0),
+    "disclosed_quantity": Field(_integer, False, 0),
+}
+LEG: Schema = {**_STRIKE_RULE, **_OPTION_ORDER}
+_UNDERLYING: Schema = {"apikey": _KEY, "underlying": Field(_text), "exchange": _EXCHANGE}
+OPTION_SYMBOL: Schema = {
+    **_UNDERLYING,
+    **_STRIKE_RULE,
+    "strategy": Field(_text, False, ""),
+    "strike_int": Field(_between(1, 1_000_000), False, None, True),
+}
+OPTION_CHAIN: Schema = {
+    **_UNDERLYING,
+    "expiry_date": Field(_text),
+    "strike_count": Field(_between(1, 100), False, None, True),
+    "with_greeks": Field(_boolean, False, False),
+    "interest_rate": Field(_number, False, 0.0, True),
+}
+OPTIONS_ORDER: Schema = {**OPTION_SYMBOL, **_OPTION_ORDER, "strategy": Field(_text)}
+OPTIONS_MULTI: Schema = {
+    **_UNDERLYING,
+    "strategy": Field(_text),
+    "expiry_date": Field(_text, False, None, True),
+    "legs": Field(_legs),
 }
 PUSH: Schema = {
     "apikey": _KEY,
@@ -238,7 +352,7 @@ def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
             try:
                 fields[name] = field.parse(body[name])
             except Bad as bad:
-                errors[name] = [str(bad)]
+                errors[name] = bad.errors if isinstance(bad, BadItems) else [str(bad)]
     for name in body:
         if name not in schema:
             errors[name] = ["Unknown field."]
