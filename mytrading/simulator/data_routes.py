@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import date
+from datetime import date, datetime, timedelta
 
+from mytrading.core.calendar import IST
 from mytrading.core.symbology import expiry_label, instrument_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.call import Call
@@ -23,6 +24,8 @@ _MINUTES = {
     "1h": 60, "2h": 120, "3h": 180, "4h": 240, "D": 0,
 }  # fmt: skip
 _SEARCH_LIMIT = 500
+_TICKER_DAYS, _TICKER_INTRADAY_DAYS = 3650, 30
+_BAR = ("open", "high", "low", "close")
 
 
 async def quotes(call: Call) -> Reply:
@@ -94,6 +97,30 @@ async def history(call: Call) -> Reply:
         venue.clock.now(),
     )
     return success(data=rows)
+
+
+async def ticker(call: Call) -> Reply:
+    """Bars by an address such as NSE:SBIN, as JSON or as lines of text; another form of address means NSE:RELIANCE."""
+    fields = call.fields
+    exchange, _, name = fields["subject"].partition(":")
+    if not name or ":" in name:
+        exchange, name = "NSE", "RELIANCE"
+    interval, last = fields["interval"], fields["to"]
+    longest = _TICKER_DAYS if interval in ("D", "W", "M") else _TICKER_INTRADAY_DAYS
+    first = max(fields["from"], last - timedelta(days=longest))
+    asked = {"symbol": name, "exchange": exchange, "interval": interval, "start_date": first, "end_date": last}
+    reply = await history(Call(call.venue, {**asked, "source": "api"}, call.received_ns))
+    if fields["format"].lower() != "txt":
+        return reply
+    if reply.status != 200:
+        return Reply(reply.status, {}, f"{reply.body['message']}\n", "text/plain")
+    lines = [_line(f"{exchange}:{name}", row, daily=interval == "D") for row in reply.body["data"]]
+    return Reply(200, {}, "\n".join(lines) or "\n", "text/plain")
+
+
+def _line(name: str, row: Body, *, daily: bool) -> str:
+    at = datetime.fromtimestamp(row["timestamp"], IST).strftime("%Y-%m-%d" if daily else "%Y-%m-%d,%H:%M:%S")
+    return ",".join(str(value) for value in (name, at, *(row[part] for part in _BAR), row["volume"]))
 
 
 async def intervals(_call: Call) -> Reply:

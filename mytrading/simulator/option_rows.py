@@ -1,4 +1,4 @@
-"""The rows of an option chain, and the greeks in them.
+"""The rows of an option chain and of the greeks endpoints.
 
 Used by the option routes. Greeks as the real server gives them: Black's 1976 formula on the forward, volatility in
 percent, theta a day, vega a point of volatility. The one rule: a price without time value has no volatility, and its
@@ -11,29 +11,25 @@ from collections.abc import Sequence
 from datetime import date, time
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mytrading.core import black76
 from mytrading.core.calendar import to_ns
+from mytrading.core.greeks import greeks, implied_volatility
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.simulator.frames import levels
 from mytrading.simulator.market.day import Quote
 from mytrading.simulator.reply import Body
 
-Array = NDArray[np.float64]
-
 _YEAR_SECONDS = 365 * 86_400
 _SHORTEST_YEARS = 0.0001
-_HIGHEST_VOLATILITY = 5.0
-_HALVINGS = 50
-_LEAST_TIME_VALUE = 0.01
+# Stands in for the volatility of a price that has none; what is made of it is not shown.
+_LOWEST_VOLATILITY = 1e-4
 # The server dates an expiry's end at 15:30 even where trading goes on until 15:40.
 _EXPIRY_TIME = time(15, 30)
 
 
-def expiry_seconds(expiry: date) -> int:
+def expiry_seconds(expiry: date, at: time = _EXPIRY_TIME) -> int:
     """The end of an expiry, in epoch seconds."""
-    return to_ns(expiry, _EXPIRY_TIME) // 1_000_000_000
+    return to_ns(expiry, at) // 1_000_000_000
 
 
 def parity_forward(quotes: Sequence[Quote], strike: float, spot: float) -> float:
@@ -60,7 +56,7 @@ def chain_rows(
         row = by_strike[quote.instrument.strike]
         row[quote.instrument.kind.value.lower()] = _side(quote, row["steps"])
     if forward is not None:
-        years = max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS)
+        years = years_left(seconds_left)
         for kind in (InstrumentKind.CE, InstrumentKind.PE):
             side = [quote for quote in shown if quote.instrument.kind is kind]
             for quote, values in zip(side, _greeks(side, forward, years, rate / 100.0), strict=True):
@@ -91,6 +87,11 @@ def _side(quote: Quote, steps: int) -> Body:
     }
 
 
+def years_left(seconds: float) -> float:
+    """Years of a time to expiry, as the server counts them: calendar seconds, with a floor."""
+    return max(seconds / _YEAR_SECONDS, _SHORTEST_YEARS)
+
+
 def _greeks(quotes: Sequence[Quote], forward: float, years: float, rate: float) -> list[Body]:
     """Volatility and greeks of options of one kind and expiry."""
     if not quotes:
@@ -99,30 +100,51 @@ def _greeks(quotes: Sequence[Quote], forward: float, years: float, rate: float) 
     strikes = np.array([quote.instrument.strike for quote in quotes])
     prices = np.array([quote.ltp for quote in quotes])
     ahead, left = np.full_like(strikes, forward), np.full_like(strikes, years)
-    sigma = _implied(prices, ahead, strikes, left, rate, is_call)
-    discount, root = np.exp(-rate * left), np.sqrt(left)
-    d1 = np.log(ahead / strikes) / (sigma * root) + 0.5 * sigma * root
-    density = np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi)
-    theory = black76.price(ahead, strikes, left, sigma, rate, is_call)
+    sigma = implied_volatility(prices, ahead, strikes, left, rate, is_call)
+    found = greeks(ahead, strikes, left, np.maximum(sigma, _LOWEST_VOLATILITY), rate, is_call)
     columns = {
         "implied_volatility": np.round(sigma * 100.0, 2),
-        "delta": np.round(discount * (black76.normal_cdf(d1) - (0.0 if is_call else 1.0)), 4),
-        "gamma": np.round(discount * density / (ahead * sigma * root), 6),
-        "theta": np.round((rate * theory - discount * ahead * density * sigma / (2.0 * root)) / 365.0, 4),
-        "vega": np.round(discount * ahead * density * root / 100.0, 4),
+        "delta": np.round(found.delta, 4),
+        "gamma": np.round(found.gamma, 6),
+        "theta": np.round(found.theta, 4),
+        "vega": np.round(found.vega, 4),
     }
-    intrinsic = discount * np.maximum((ahead - strikes) * (1.0 if is_call else -1.0), 0.0)
-    worth = prices - intrinsic > _LEAST_TIME_VALUE
     return [
-        {name: float(column[i]) if worth[i] else 0.0 for name, column in columns.items()} for i in range(len(quotes))
+        {name: float(column[i]) if sigma[i] else 0.0 for name, column in columns.items()} for i in range(len(quotes))
     ]
 
 
-def _implied(prices: Array, forward: Array, strikes: Array, years: Array, rate: float, is_call: bool) -> Array:
-    """The volatility at which the formula gives each price, by halving the span it lies in."""
-    low, high = np.full_like(prices, 1e-4), np.full_like(prices, _HIGHEST_VOLATILITY)
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        below = black76.price(forward, strikes, years, middle, rate, is_call) < prices
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray(0.5 * (low + high))
+def greeks_row(quote: Quote, forward: float, seconds_left: float, rate: float) -> Body:
+    """What the greeks endpoints say of one option; without time value its delta is whole and the rest is 0."""
+    instrument = quote.instrument
+    is_call = instrument.kind is InstrumentKind.CE
+    years = np.array([years_left(seconds_left)])
+    ahead, strike, price = np.array([forward]), np.array([instrument.strike]), np.array([quote.ltp])
+    sigma = implied_volatility(price, ahead, strike, years, rate / 100.0, is_call)
+    row: Body = {
+        "symbol": instrument.symbol,
+        "exchange": instrument.exchange,
+        "underlying": instrument.underlying,
+        "strike": instrument.strike,
+        "option_type": instrument.kind.value,
+        "expiry_date": date.fromisoformat(instrument.expiry).strftime("%d-%b-%Y"),
+        "days_to_expiry": round(seconds_left / 86_400, 4),
+        "spot_price": round(forward, 2),
+        "option_price": quote.ltp,
+        "interest_rate": rate,
+        "implied_volatility": round(float(sigma[0]) * 100.0, 2),
+    }
+    if not sigma[0]:
+        inside = max((forward - instrument.strike) * (1.0 if is_call else -1.0), 0.0)
+        none = {"delta": 1.0 if is_call else -1.0, "gamma": 0.0, "theta": 0.0, "vega": 0.0, "rho": 0.0}
+        value = {"intrinsic_value": round(inside, 2), "time_value": round(quote.ltp - inside, 2)}
+        return {**row, "greeks": none, **value, "note": "No time value: the volatility cannot be found"}
+    found = greeks(ahead, strike, years, sigma, rate / 100.0, is_call)
+    row["greeks"] = {
+        "delta": round(float(found.delta[0]), 4),
+        "gamma": round(float(found.gamma[0]), 6),
+        "theta": round(float(found.theta[0]), 4),
+        "vega": round(float(found.vega[0]), 4),
+        "rho": round(float(found.rho[0]), 6),
+    }
+    return row

@@ -22,6 +22,8 @@ from mytrading.simulator import (
     calendar_routes,
     composed_routes,
     data_routes,
+    greeks_routes,
+    notice_routes,
     option_routes,
     order_routes,
     schema,
@@ -36,6 +38,9 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 _SECOND = 1_000_000_000
 _ORDER_LIMIT, _DATA_LIMIT = 10, 50
+_GREEKS_LIMIT = _NOTICE_LIMIT = 30
+_MINUTE = 60
+_TICKER = "/api/v1/ticker"
 _NOT_UNDERSTOOD = {"message": "The browser (or proxy) sent a request that this server could not understand."}
 _encode = msgspec.json.Encoder().encode
 
@@ -43,8 +48,8 @@ _encode = msgspec.json.Encoder().encode
 class Route(NamedTuple):
     """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object.
 
-    `key_error` names fields in braces, and is None where any key will do; with `validation` field errors stand under
-    `errors`.
+    `key_error` names fields in braces, and is None where any key will do; with a text for `validation` field errors
+    stand under `errors`; `window` is the seconds the limit counts over.
     """
 
     handler: Handler
@@ -54,7 +59,8 @@ class Route(NamedTuple):
     method: str = "POST"
     mode_on_errors: bool = False
     key_error: tuple[int, str] | None = (403, "Invalid openalgo apikey")
-    validation: bool = False
+    validation: str = ""
+    window: int = 1
 
 
 def _order(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, *, mode: bool = True) -> Route:
@@ -63,7 +69,16 @@ def _order(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, *, mode: 
 
 def _option(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, key_text: str = "") -> Route:
     key_error = (403, f"{key_text}Invalid openalgo apikey")
-    return Route(handler, fields, limit, key_error=key_error, validation=True)
+    return Route(handler, fields, limit, key_error=key_error, validation="Validation error")
+
+
+def _greeks(handler: Handler, fields: Schema, limit: int, window: int) -> Route:
+    bad_key = (401, "Invalid openalgo apikey")
+    return Route(handler, fields, limit, key_error=bad_key, validation="Validation failed", window=window)
+
+
+def _notice(handler: Handler, fields: Schema) -> Route:
+    return Route(handler, fields, _NOTICE_LIMIT, key_error=(401, "Invalid or missing API key"), window=_MINUTE)
 
 
 _API: dict[str, Route] = {
@@ -84,6 +99,11 @@ _API: dict[str, Route] = {
     "optionchain": _option(
         option_routes.optionchain, schema.OPTION_CHAIN, key_text="Failed to fetch LTP for {underlying}: "
     ),
+    "syntheticfuture": _option(
+        greeks_routes.syntheticfuture, schema.SYNTHETIC, key_text="Failed to fetch LTP for {underlying}. "
+    ),
+    "optiongreeks": _greeks(greeks_routes.optiongreeks, schema.GREEKS, _GREEKS_LIMIT, _MINUTE),
+    "multioptiongreeks": _greeks(greeks_routes.multioptiongreeks, schema.MULTI_GREEKS, _DATA_LIMIT, 1),
     "orderstatus": _order(book_routes.orderstatus, schema.ORDER_ID),
     "openposition": _order(book_routes.openposition, schema.OPEN_POSITION),
     "analyzer": _order(book_routes.analyzer, schema.ACCOUNT, mode=False),
@@ -105,6 +125,9 @@ _API: dict[str, Route] = {
     "market/holidays": Route(calendar_routes.holidays, schema.HOLIDAYS, key_error=None),
     "market/timings": Route(calendar_routes.timings, schema.TIMINGS, key_error=None),
     "instruments": Route(data_routes.instruments, schema.INSTRUMENTS, method="GET"),
+    "ticker": Route(data_routes.ticker, schema.TICKER, method="GET"),
+    "telegram/notify": _notice(notice_routes.telegram, schema.TELEGRAM),
+    "whatsapp/notify": _notice(notice_routes.whatsapp, schema.WHATSAPP),
 }
 _BENCH: dict[str, Route] = {
     "market": Route(bench_routes.push, schema.PUSH, 0),
@@ -161,11 +184,12 @@ class Dispatcher:
         return web.Response(status=reply.status, body=body, content_type=reply.content_type)
 
     async def _reply(self, request: web.Request, path: str, received_ns: int) -> Reply:
+        path, subject = _parted(path)
         route = ROUTES.get(path)
         if route is None or route.method != request.method:
             raise Refused(error(404, "Not found", path=request.path))
         self._limit(route, path, request.remote or "", received_ns)
-        body = dict(request.query) if route.method == "GET" else await self._json(request, route)
+        body = {**request.query, **subject} if route.method == "GET" else await self._json(request, route)
         fields = self._fields(route, body)
         if route.key_error and (fields["apikey"] != self._api_key or self._session_lost(path)):
             status, text = route.key_error
@@ -176,14 +200,15 @@ class Dispatcher:
         return path.startswith("/api/") and self._venue.faults.take("session_lost") is not None
 
     def _limit(self, route: Route, path: str, remote: str, now: int) -> None:
-        """A moving window of a second per route and address; refused calls do not count."""
+        """A moving window per route and address; refused calls do not count."""
         if not route.limit:
             return
         calls = self._calls.setdefault((path, remote), deque())
-        while calls and now - calls[0] >= _SECOND:
+        while calls and now - calls[0] >= route.window * _SECOND:
             calls.popleft()
         if len(calls) >= route.limit:
-            raise Refused(Reply(429, {"message": f"{route.limit} per 1 second"}))
+            unit = "minute" if route.window == _MINUTE else "second"
+            raise Refused(Reply(429, {"message": f"{route.limit} per 1 {unit}"}))
         calls.append(now)
 
     async def _json(self, request: web.Request, route: Route) -> dict[str, Any]:
@@ -204,9 +229,16 @@ class Dispatcher:
         if not errors:
             return fields
         if route.validation:
-            raise Refused(error(400, "Validation error", errors=errors))
+            raise Refused(error(400, route.validation, errors=errors))
         reply = error(400, str(errors) if route.text_errors else errors)
         raise Refused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
+
+
+def _parted(path: str) -> tuple[str, dict[str, str]]:
+    """A path without what it names at its end, and that as the field `subject`; only ticker's has one."""
+    if path == _TICKER or not path.startswith(f"{_TICKER}/"):
+        return path, {"subject": ""} if path == _TICKER else {}
+    return _TICKER, {"subject": path.removeprefix(f"{_TICKER}/")}
 
 
 def _parse(raw: bytes) -> Any:
