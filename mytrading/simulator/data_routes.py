@@ -172,7 +172,7 @@ async def instruments(call: Call) -> Reply:
     venue, fields = call.venue, call.fields
     rows = [_contract_row(item) for item in venue.listing if item.exchange == fields["exchange"]]
     if fields["format"] == "json":
-        return success(data=rows)
+        return success(data=rows, message=f"Found {len(rows)} instruments")
     sheet = io.StringIO()
     columns = (
         "symbol", "brsymbol", "name", "exchange", "brexchange", "token",

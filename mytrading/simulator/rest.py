@@ -23,6 +23,7 @@ from mytrading.simulator import (
     composed_routes,
     data_routes,
     greeks_routes,
+    gtt_routes,
     notice_routes,
     option_routes,
     order_routes,
@@ -49,7 +50,8 @@ class Route(NamedTuple):
     """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object.
 
     `key_error` names fields in braces, and is None where any key will do; with a text for `validation` field errors
-    stand under `errors`; `window` is the seconds the limit counts over.
+    stand under `errors`; `window` is the seconds the limit counts over, and `drops_unknown` lets fields pass
+    that are not in the schema.
     """
 
     handler: Handler
@@ -61,10 +63,15 @@ class Route(NamedTuple):
     key_error: tuple[int, str] | None = (403, "Invalid openalgo apikey")
     validation: str = ""
     window: int = 1
+    drops_unknown: bool = False
 
 
 def _order(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, *, mode: bool = True) -> Route:
     return Route(handler, fields, limit, True, mode_on_errors=mode)
+
+
+def _gtt(handler: Handler, fields: Schema, limit: int) -> Route:
+    return Route(handler, fields, limit, True, mode_on_errors=True, drops_unknown=True)
 
 
 def _option(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, key_text: str = "") -> Route:
@@ -91,6 +98,10 @@ _API: dict[str, Route] = {
     "basketorder": _order(composed_routes.basketorder, schema.BASKET),
     "splitorder": _order(composed_routes.splitorder, schema.SPLIT),
     "placesmartorder": _order(composed_routes.placesmartorder, schema.SMART, _ORDER_LIMIT),
+    "placegttorder": _gtt(gtt_routes.placegttorder, schema.GTT, _ORDER_LIMIT),
+    "modifygttorder": _gtt(gtt_routes.modifygttorder, schema.MODIFY_GTT, _ORDER_LIMIT),
+    "cancelgttorder": _gtt(gtt_routes.cancelgttorder, schema.CANCEL_GTT, _ORDER_LIMIT),
+    "gttorderbook": _gtt(gtt_routes.gttorderbook, schema.ACCOUNT, _DATA_LIMIT),
     "optionsorder": _option(option_routes.optionsorder, schema.OPTIONS_ORDER, _ORDER_LIMIT),
     "optionsmultiorder": _option(option_routes.optionsmultiorder, schema.OPTIONS_MULTI, _ORDER_LIMIT),
     "optionsymbol": _option(
@@ -225,6 +236,8 @@ class Dispatcher:
         return body
 
     def _fields(self, route: Route, body: dict[str, Any]) -> Fields:
+        if route.drops_unknown:
+            body = {name: value for name, value in body.items() if name in route.schema}
         fields, errors = schema.check(route.schema, body)
         if not errors:
             return fields

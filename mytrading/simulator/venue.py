@@ -10,9 +10,12 @@ from collections import Counter, deque
 from datetime import date
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.contracts import make_derivative
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal
+from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal, Trigger
+from mytrading.core.matching.triggers import TriggerBook, TriggerStatus
 from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.clock import MarketClock
@@ -45,6 +48,7 @@ class Venue:
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
+        self.triggers = TriggerBook(store.triggers())
         self.exchange = Exchange(world.calendar, world.facts, self.instrument, store.load(capital))
 
     @property
@@ -128,7 +132,7 @@ class Venue:
         assert market is not None
         self.index = index
         watched = self.hub.watched
-        resting = self.exchange.instruments_at_work()
+        resting = {**dict.fromkeys(self.exchange.instruments_at_work()), **dict.fromkeys(self.triggers.instruments())}
         for instrument_id in dict.fromkeys((*resting, *watched)):
             instrument = self.listing.get(instrument_id)
             if instrument is None or instrument_id in self.held or not market.trades_at(instrument, index):
@@ -158,6 +162,24 @@ class Venue:
         changes = self.exchange.on_mark(quote.instrument.id, mark, self.clock.now())
         if changes is not None:
             self.commit(changes)
+        self._fire(quote)
+
+    def keep_trigger(self, trigger: Trigger) -> None:
+        """Store a new trigger, or a new state of one."""
+        self._store.save_trigger(trigger)
+        self.triggers.keep(trigger)
+
+    def _fire(self, quote: Quote) -> None:
+        """End the triggers that a price reaches, and place their orders."""
+        now, exchange = self.clock.now(), quote.instrument.exchange
+        due = self.triggers.due(quote.instrument.id, quote.ltp, now)
+        if not due or not self.world.calendar.is_open(exchange, now):
+            return
+        for trigger, request in due:
+            self.keep_trigger(trigger)
+            placed = self.place(request) if request is not None else None
+            if isinstance(placed, Refusal):
+                self.keep_trigger(replace(trigger, status=TriggerStatus.REJECTED, reason=placed.reason))
 
     def advance(self) -> None:
         """Let the venue do what its clock says is due."""

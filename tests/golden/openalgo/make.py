@@ -29,25 +29,49 @@ def shape(value: Any) -> Any:
     return "null" if value is None else "text"
 
 
-def mapped(value: Any) -> Any:
-    """A request with the broker's ids replaced, since every server gives its own."""
-    if isinstance(value, dict):
-        return {key: _id(item) if key == "orderid" else mapped(item) for key, item in value.items()}
-    return [mapped(item) for item in value] if isinstance(value, list) else value
+class Names:
+    """Stands in for the ids of one recorded file, since every server gives its own.
+
+    An order that was complete becomes `<COMPLETE>`, any other `<RESTING n>`, and the n-th trigger set `<TRIGGER n>`;
+    ids that the recorded server did not know stay as they are.
+    """
+
+    def __init__(self, calls: list[dict[str, Any]]) -> None:
+        self._names: dict[str, str] = {}
+        for call in calls:
+            body, answer = call["request"].get("json") or {}, call["response"].get("json") or {}
+            if isinstance(order_id := body.get("orderid") if isinstance(body, dict) else None, str):
+                self._order(order_id, call["name"])
+            if isinstance(answer, dict) and isinstance(trigger_id := answer.get("trigger_id"), str):
+                count = sum(name.startswith("<TRIGGER") for name in self._names.values())
+                self._names.setdefault(trigger_id, f"<TRIGGER {count + 1}>")
+
+    def _order(self, order_id: str, name: str) -> None:
+        if not order_id.isdigit() or len(order_id) <= 12 or name.startswith("unknown"):
+            return
+        count = sum(known.startswith("<RESTING") for known in self._names.values())
+        complete = name.startswith(("completed", "MARKET"))
+        self._names.setdefault(order_id, "<COMPLETE>" if complete else f"<RESTING {count + 1}>")
+
+    def mapped(self, value: Any) -> Any:
+        """A request with the ids replaced."""
+        if isinstance(value, dict):
+            return {key: self.mapped(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.mapped(item) for item in value]
+        return self._names.get(value, value) if isinstance(value, str) else value
 
 
-def _id(value: Any) -> Any:
-    return "<ORDER>" if isinstance(value, str) and value.isdigit() and len(value) > 12 else value
-
-
-def distil(entry: dict[str, Any]) -> dict[str, Any]:
+def distil(entry: dict[str, Any], names: Names) -> dict[str, Any]:
     """One recorded call: what was asked, and status and shape of the answer."""
     response = entry["response"]
     request = {
-        key: mapped(item)
+        key: names.mapped(item)
         for key, item in entry["request"].items()
         if key in ("method", "path", "json", "raw", "params")
     }
+    if "raw" in request:
+        request["content_type"] = entry["request"]["headers"].get("Content-Type", "")
     body = shape(response["json"]) if "json" in response else "not json"
     return {"name": entry["name"], "request": request, "status": response["status"], "shape": body}
 
@@ -57,7 +81,9 @@ def main(folder: Path) -> None:
     for source in sorted(folder.glob("*.json")):
         if source.name.startswith(SEQUENCES):
             continue
-        calls = [distil(entry) for entry in json.loads(source.read_text()) if "response" in entry]
+        entries = [entry for entry in json.loads(source.read_text()) if "response" in entry]
+        names = Names(entries)
+        calls = [distil(entry, names) for entry in entries]
         (HERE / source.name).write_text(json.dumps(calls, indent=1, sort_keys=True) + "\n")
 
 
