@@ -11,7 +11,7 @@ import io
 from datetime import date, datetime, timedelta
 
 from mytrading.core.calendar import IST
-from mytrading.core.symbology import expiry_label, instrument_id
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, expiry_label, instrument_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.call import Call
 from mytrading.simulator.frames import levels
@@ -161,7 +161,9 @@ async def expiry(call: Call) -> Reply:
     venue, fields = call.venue, call.fields
     name, kind, exchange = fields["symbol"], fields["instrumenttype"], fields["exchange"]
     listed = venue.listing.expiries(name, InstrumentKind.FUT if kind == "futures" else InstrumentKind.CE)
-    labels = [expiry_label(date.fromisoformat(day)) for day in listed] if exchange == "NFO" else []
+    facts = venue.world.facts.underlyings.get(name)
+    traded = facts is not None and DERIVATIVE_EXCHANGES.get(facts.exchange) == exchange
+    labels = [expiry_label(date.fromisoformat(day)) for day in listed] if traded else []
     if not labels:
         return success(data=[], message=f"No expiry dates found for {name} {kind} in {exchange}")
     return success(data=labels, message=f"Found {len(labels)} expiry dates for {name} {kind} in {exchange}")

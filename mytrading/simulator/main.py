@@ -21,9 +21,10 @@ from typing import Any
 from aiohttp import web
 
 from mytrading.core.calendar import IST, Calendar, day_of, to_ns
-from mytrading.core.contracts import ContractFacts
+from mytrading.core.contracts import ContractFacts, list_instruments
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.driver import Driver
+from mytrading.simulator.market.crowd import MOST, with_crowd
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import World
 from mytrading.simulator.options import BadOption, Options
@@ -76,6 +77,7 @@ def build(options: Options) -> tuple[Venue, Driver]:
     clock = MarketClock.load(options.clock) if options.clock is not None else MarketClock(())
     store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None)
     origin = _origin(options, store, clock, calendar, ticks)
+    facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
     world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), ticks, options.underlying)
     if not clock.segments:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
@@ -96,6 +98,15 @@ def _check_underlying(options: Options, facts: ContractFacts) -> None:
         raise BadOption(
             f"--underlying: expected one of {known}, found {options.underlying!r}; add it to instruments.toml"
         )
+
+
+def _filled(facts: ContractFacts, calendar: Calendar, day: date, wanted: int) -> ContractFacts:
+    """The facts with as many generated shares as fill the listing of a day up to a number of instruments."""
+    if not 0 <= wanted <= MOST:
+        raise BadOption(f"--instruments: expected 0 to {MOST}, found {wanted}; give the number to list, say 3000")
+    prices = {name: underlying.reference_price for name, underlying in facts.underlyings.items()}
+    missing = wanted - len(list_instruments(facts, calendar, day, prices)) if wanted else 0
+    return with_crowd(facts, missing) if missing > 0 else facts
 
 
 def _origin(

@@ -30,7 +30,10 @@ def capital_from_environment() -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept."""
+    """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept.
+
+    Generated shares fill the market up to `instruments`, if it lists fewer.
+    """
 
     api_key: str
     rest_port: int = 0
@@ -41,6 +44,7 @@ class Options:
     start: str = ""
     replay: Path | None = None
     underlying: str = "NIFTY"
+    instruments: int = 0
     state_dir: Path | None = None
     clock: Path | None = None
     config_dir: Path = Path("config")

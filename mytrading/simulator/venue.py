@@ -71,7 +71,10 @@ class Venue:
         exchange, symbol = split_id(instrument)
         parsed = parse_symbol(symbol, exchange)
         if parsed.expiry is None:
-            raise ValueError(f"{instrument}: expected a contract of config/instruments.toml, found none; add it there")
+            raise ValueError(
+                f"{instrument} is held: expected it in config/instruments.toml or among --instruments, found it in "
+                "neither; add it there"
+            )
         facts = self.world.facts.underlyings[parsed.underlying]
         return make_derivative(parsed.underlying, facts, parsed.kind, parsed.expiry, parsed.strike, day)
 

@@ -14,17 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import Calendar, Session
-from mytrading.core.contracts import ContractFacts, Underlying, list_instruments
+from mytrading.core.contracts import ContractFacts, list_instruments
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.market.day import MarketDay, Prices
+from mytrading.simulator.market.crowd import family
+from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
 from mytrading.simulator.market.replay import TickFile
 from mytrading.simulator.market.shapes import Shapes
 from mytrading.simulator.market.surface import theoretical, years_to
 
 _SECOND = 1_000_000_000
 _DAYS_KEPT = 8
-_EXCHANGES = ("NSE", "NSE_INDEX", "NFO")
+_EXCHANGES = ("NSE", "NSE_INDEX", "NFO")  # A day of trading has at least these.
 _SHARES_A_DAY = 8_000_000
 _FUTURE_LOTS_A_DAY = 180_000
 
@@ -50,32 +52,39 @@ class World:
         self._days: dict[date, MarketDay] = {}
         self._opens: dict[tuple[str, date], float] = {}
         self._closes: dict[tuple[str, date], float] = {}
-        for name, underlying in facts.underlyings.items():
-            self._opens[name, anchor] = self._anchor_open(name, underlying)
+        self._draws: dict[tuple[str, date], tuple[float, float]] = {}
+        quoted = {underlying.exchange for underlying in facts.underlyings.values()}
+        traded = {DERIVATIVE_EXCHANGES[facts.exchange] for facts in facts.underlyings.values() if facts.lot}
+        self._exchanges = tuple(dict.fromkeys((*_EXCHANGES, *sorted(quoted | traded))))
 
-    def _anchor_open(self, name: str, underlying: Underlying) -> float:
+    def _anchor_open(self, name: str) -> float:
+        underlying = self.facts.underlyings[name]
         if self._ticks is not None and name == self._replayed:
             session = self.calendar.session(underlying.exchange, self._ticks.day)
             first = 0 if session is None else int(np.searchsorted(self._ticks.times, session.open_ns))
             return float(self._ticks.ltp[min(first, len(self._ticks.ltp) - 1)])
+        if family(name) != name:
+            return underlying.reference_price
         shift = self._shapes.rng(name, self._anchor, 9).normal() * 0.004
         return float(underlying.reference_price * np.exp(shift))
 
     def sessions(self, day: date) -> dict[str, Session] | None:
         """Each exchange's session of a day; None on a day without trading."""
-        found = {name: self.calendar.session(name, day) for name in _EXCHANGES}
+        found = {name: self.calendar.session(name, day) for name in self._exchanges}
         sessions = {name: session for name, session in found.items() if session is not None}
-        return sessions if len(sessions) == len(_EXCHANGES) else None
+        return sessions if len(sessions) == len(self._exchanges) else None
 
     def listing(self, day: date) -> InstrumentBook:
         """What is listed on a day, strikes about that day's open."""
-        prices = {name: self.opening(name, day) for name in self.facts.underlyings}
+        prices = {name: self.opening(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
         return InstrumentBook(list_instruments(self.facts, self.calendar, day, prices))
 
     def opening(self, name: str, day: date) -> float:
         """An underlying's opening price on a trading day."""
         if (name, day) in self._opens:
             return self._opens[name, day]
+        if (name, self._anchor) not in self._opens:
+            self._opens[name, self._anchor] = self._anchor_open(name)
         if day > self._anchor:
             for step in self._trading_days(self._anchor, day):
                 before = self.calendar.previous_trading_day("NSE", step)
@@ -122,10 +131,18 @@ class World:
         return days
 
     def _gap(self, name: str, day: date) -> float:
-        return self._shapes.gap_and_move(name, day, self.facts.underlyings[name].volatility)[0]
+        return self._drawn(name, day)[0]
 
     def _move(self, name: str, day: date) -> float:
-        return self._shapes.gap_and_move(name, day, self.facts.underlyings[name].volatility)[1]
+        return self._drawn(name, day)[1]
+
+    def _drawn(self, name: str, day: date) -> tuple[float, float]:
+        """Gap and move of a day, drawn once for all that share them."""
+        shape = family(name)
+        if (shape, day) not in self._draws:
+            volatility = self.facts.underlyings[name].volatility
+            self._draws[shape, day] = self._shapes.gap_and_move(shape, day, volatility)
+        return self._draws[shape, day]
 
     def _make(self, day: date) -> MarketDay:
         sessions = self.sessions(day)
@@ -137,7 +154,7 @@ class World:
         regular = np.arange(opens, closes + 1, _SECOND, dtype=np.int64)
         times = regular if ticks is None else ticks.times
         seconds = np.clip((times - opens) // _SECOND, 0, len(regular) - 1)
-        pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed)
+        pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed, opens)
         return MarketDay(day, times, sessions, pricer, replayed=ticks is not None)
 
     def spot_path(
@@ -146,9 +163,12 @@ class World:
         """An underlying's price at each second index of a day."""
         if ticks is not None and name == self._replayed:
             return ticks.ltp
-        underlying = self.facts.underlyings[name]
-        path = self._shapes.path(name, day, underlying.volatility, span)
-        return np.asarray(self.opening(name, day) * np.exp(path[seconds]))
+        return np.asarray(self.opening(name, day) * self.relative_path(name, day, seconds, span))
+
+    def relative_path(self, name: str, day: date, seconds: NDArray[np.int64], span: int) -> NDArray[np.float64]:
+        """The same as a multiple of the day's opening price; a generated share moves as its family does."""
+        path = self._shapes.path(family(name), day, self.facts.underlyings[name].volatility, span)
+        return np.asarray(np.exp(path[seconds]))
 
     @property
     def shapes(self) -> Shapes:
@@ -168,6 +188,7 @@ class _Pricer:
         span: int,
         ticks: TickFile | None,
         replayed: str,
+        open_ns: int,
     ) -> None:
         self._world = world
         self._day = day
@@ -176,13 +197,32 @@ class _Pricer:
         self._span = span
         self._ticks = ticks
         self._replayed = replayed
+        self._open_ns = open_ns
         self._spot: dict[str, NDArray[np.float64]] = {}
+        self._families: dict[str, SharedPath] = {}
         self._path = partial(world.spot_path, day=day, seconds=seconds, span=span, ticks=ticks)
 
-    def __call__(self, instrument: Instrument) -> Prices:
+    def __call__(self, instrument: Instrument) -> Prices | SharedPrices:
         if instrument.kind.is_derivative:
             return self._derivative(instrument)
+        if family(instrument.symbol) != instrument.symbol:
+            return self._member(instrument)
         return self._underlying(instrument)
+
+    def _member(self, instrument: Instrument) -> SharedPrices:
+        """A generated share: the day of its family, times its own opening price."""
+        name = family(instrument.symbol)
+        if name not in self._families:
+            path = self._world.relative_path(instrument.symbol, self._day, self._seconds, self._span)
+            activity = self._world.shapes.activity(name, self._day, self._span)[self._seconds]
+            first = int(np.searchsorted(self._times, self._open_ns))
+            self._families[name] = SharedPath.of(path, np.floor(activity * _SHARES_A_DAY).astype(np.int64), first)
+        opening = self._world.opening(instrument.symbol, self._day)
+        return SharedPrices(self._families[name], opening, self._share_close(instrument))
+
+    def _share_close(self, instrument: Instrument) -> float:
+        before = self._world.calendar.previous_trading_day("NSE", self._day)
+        return _to_tick(self._world.closing(instrument.symbol, before), instrument.tick_size)
 
     def _spot_of(self, name: str) -> NDArray[np.float64]:
         if name not in self._spot:
@@ -190,8 +230,7 @@ class _Pricer:
         return self._spot[name]
 
     def _underlying(self, instrument: Instrument) -> Prices:
-        before = self._world.calendar.previous_trading_day("NSE", self._day)
-        close = _to_tick(self._world.closing(instrument.symbol, before), instrument.tick_size)
+        close = self._share_close(instrument)
         spot = self._spot_of(instrument.symbol)
         ticks = self._ticks
         if ticks is not None and instrument.symbol == self._replayed:
@@ -215,7 +254,7 @@ class _Pricer:
     def _close_before(self, instrument: Instrument, expiry: int) -> float:
         calendar = self._world.calendar
         before = calendar.previous_trading_day("NSE", self._day)
-        session = calendar.session("NFO", before)
+        session = calendar.session(instrument.exchange, before)
         assert session is not None
         spot = np.array([self._world.closing(instrument.underlying, before)])
         years = years_to(expiry, np.array([session.close_ns]))
