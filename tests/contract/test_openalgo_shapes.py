@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from mytrading.simulator.rest import ROUTES
 from tests.golden.openalgo.make import shape
 from tests.support import RunningSimulator, eventually, start_simulator
 
@@ -130,3 +132,15 @@ def test_difference_sees_a_missing_key_and_another_type() -> None:
     assert difference({"a": "text"}, {"a": "text", "b": "number"}) == ": lacks ['b'], has []"
     assert difference({"a": [{"b": "text"}]}, {"a": [{"b": "number"}]}) == ".a[].b: 'text', expected 'number'"
     assert difference({"a": "text"}, {"a": "text"}) == ""
+
+
+def test_document_lists_every_route_and_every_difference() -> None:
+    text = (FOLDER.parents[2] / "docs" / "openalgo.md").read_text(encoding="utf-8")
+    part = text[text.index("## What the simulator answers") : text.index("## The extended SDK")]
+    lines = part.splitlines()
+    held = Counter(call["request"]["path"].removeprefix("/api/v1/").partition("/NSE:")[0] for _, call in CALLS)
+    names = [path.removeprefix("/api/v1/") for path in ROUTES if path.startswith("/api/v1/")]
+    rows = [f"| `{name}` | {held[name] or 'none'} |" for name in names]
+    assert [line for line in lines if line.startswith("| `")] == rows
+    reasons = [f"| *{name}* | {reason} |" for name, reason in DIFFERENCES.items()]
+    assert [line for line in lines if line.startswith("| *")] == reasons
