@@ -142,7 +142,7 @@ class MarketDay:
         return series.first <= index <= series.last
 
     def series(self, instrument: Instrument) -> Series:
-        """An instrument's day; computed at the first call (about 5 ms, little for generated shares), then kept."""
+        """An instrument's day; computed at the first call (about 2 ms, less for generated shares), then kept."""
         found = self._series.get(instrument.id)
         if found is None:
             found = self._series[instrument.id] = self._make(instrument)

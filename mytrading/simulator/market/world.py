@@ -22,7 +22,7 @@ from mytrading.simulator.market.crowd import family
 from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
 from mytrading.simulator.market.replay import TickFile
 from mytrading.simulator.market.shapes import Shapes
-from mytrading.simulator.market.surface import theoretical, years_to
+from mytrading.simulator.market.surface import Expiry, expiry_of, theoretical, years_to
 
 _SECOND = 1_000_000_000
 _DAYS_KEPT = 8
@@ -200,6 +200,7 @@ class _Pricer:
         self._open_ns = open_ns
         self._spot: dict[str, NDArray[np.float64]] = {}
         self._families: dict[str, SharedPath] = {}
+        self._expiries: dict[tuple[str, int], Expiry] = {}
         self._path = partial(world.spot_path, day=day, seconds=seconds, span=span, ticks=ticks)
 
     def __call__(self, instrument: Instrument) -> Prices | SharedPrices:
@@ -243,9 +244,10 @@ class _Pricer:
     def _derivative(self, instrument: Instrument) -> Prices:
         expiry = self._expiry_ns(instrument)
         level = self._level(instrument.underlying, self._day)
-        spot = self._spot_of(instrument.underlying)
-        years = years_to(expiry, self._times)
-        ltp = theoretical(instrument.kind, instrument.strike, spot, years, level)
+        key = (instrument.underlying, expiry)
+        if key not in self._expiries:
+            self._expiries[key] = expiry_of(self._spot_of(instrument.underlying), years_to(expiry, self._times))
+        ltp = theoretical(instrument.kind, instrument.strike, self._expiries[key], level)
         lots = _FUTURE_LOTS_A_DAY if instrument.kind is InstrumentKind.FUT else self._option_lots(instrument)
         return Prices(
             ltp, self._volume(instrument, lots), self._close_before(instrument, expiry), lots // 3 * instrument.lot_size
@@ -259,7 +261,7 @@ class _Pricer:
         spot = np.array([self._world.closing(instrument.underlying, before)])
         years = years_to(expiry, np.array([session.close_ns]))
         level = self._level(instrument.underlying, before)
-        value = theoretical(instrument.kind, instrument.strike, spot, years, level)
+        value = theoretical(instrument.kind, instrument.strike, expiry_of(spot, years), level)
         return max(_to_tick(float(value[0]), instrument.tick_size), instrument.tick_size)
 
     def _expiry_ns(self, instrument: Instrument) -> int:
