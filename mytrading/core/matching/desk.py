@@ -142,16 +142,19 @@ class Desk:
         """Write that an order is over, unfilled."""
         return self.keep(replace(order, status=status, updated_ns=now, blocked=0.0, reason=reason))
 
-    def fill_order(self, order: BookOrder, price: float, now: int) -> BookOrder:
-        """Write the whole fill of an order at a price."""
+    def fill_order(self, order: BookOrder, price: float, now: int, quantity: int = 0) -> BookOrder:
+        """Write a fill of an order at a price: of `quantity` units, or of all it still asks for."""
         request = order.request
+        quantity = quantity or order.pending
+        filled = order.filled + quantity
+        average = (order.filled * order.average_price + quantity * price) / filled if order.filled else price
         done = self.keep(
             replace(
                 order,
-                status=BrokerStatus.COMPLETE,
-                filled=request.quantity,
-                average_price=price,
-                blocked=0.0,
+                status=BrokerStatus.COMPLETE if filled == request.quantity else order.status,
+                filled=filled,
+                average_price=average,
+                blocked=order.blocked * (request.quantity - filled) / order.pending,
                 updated_ns=now,
             )
         )
@@ -163,7 +166,7 @@ class Desk:
             instrument=request.instrument,
             side=request.side,
             product=request.product,
-            quantity=request.quantity,
+            quantity=quantity,
             price=price,
             day=order.day,
             at_ns=now,
@@ -171,7 +174,7 @@ class Desk:
         )
         self.trades.append(trade)
         self._trades.append(trade)
-        self._book(request.instrument, request.product, request.side.sign * request.quantity, price)
+        self._book(request.instrument, request.product, request.side.sign * quantity, price)
         return done
 
     def flatten(self, position: BookPosition, mark: Mark | None, now: int, owner: str) -> None:

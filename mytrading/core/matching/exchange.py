@@ -26,18 +26,30 @@ from mytrading.messages.instruments import Instrument
 MarkOf = Callable[[str], Mark | None]
 InstrumentOf = Callable[[str], Instrument | None]
 SettlementOf = Callable[[Instrument], float]
+PartOf = Callable[[BookOrder], int]
 
 SQUARE_OFF_OWNER = "AUTO_SQUARE_OFF"
 _STOPS = (OrderType.SL, OrderType.SL_M)
 
 
 class Exchange:
-    """Matching, books and the venue's own clockwork. `on_mark` without live orders costs one look-up."""
+    """Matching, books and the venue's own clockwork. `on_mark` without live orders costs one look-up.
 
-    def __init__(self, calendar: Calendar, facts: ContractFacts, instrument_of: InstrumentOf, books: Books) -> None:
+    `part_of` gives the units of an order that a fill takes now, 0 for all of them.
+    """
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        facts: ContractFacts,
+        instrument_of: InstrumentOf,
+        books: Books,
+        part_of: PartOf = lambda _order: 0,
+    ) -> None:
         self._calendar = calendar
         self._facts = facts
         self._instrument_of = instrument_of
+        self._part_of = part_of
         self.desk = Desk(books, instrument_of, facts.margin)
 
     def instruments_at_work(self) -> Iterable[str]:
@@ -88,9 +100,11 @@ class Exchange:
             return Refusal(f"{request.instrument} is no longer listed"), desk.take_changes()
         problem = _unfit_for_type(order.request.order_type, price, trigger_price)
         problem = problem or order_problem(request, instrument) or price_problem(request, instrument)
+        if not problem and quantity <= order.filled:
+            problem = f"quantity must be above the {order.filled} that are filled, found {quantity}; cancel the rest"
         if problem:
             return Refusal(problem), desk.take_changes()
-        required = self._required(request, request.side.sign * request.quantity, mark)
+        required = self._required(request, request.side.sign * (quantity - order.filled), mark)
         if problem := shortage(required, desk.available() + order.blocked):
             return Refusal(problem), desk.take_changes()
         order = desk.keep(replace(order, request=request, blocked=required, updated_ns=now))
@@ -209,7 +223,7 @@ class Exchange:
             if not (price <= request.price if request.side is Side.BUY else price >= request.price):
                 return order
             price = price if fresh else request.price
-        return self.desk.fill_order(order, price, now)
+        return self.desk.fill_order(order, price, now, self._part_of(order))
 
     def _square_off_due(self, day: date, now: int) -> bool:
         at = self._facts.square_off.get("NFO")

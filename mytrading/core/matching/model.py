@@ -57,6 +57,11 @@ class BookOrder(msgspec.Struct, frozen=True, kw_only=True):
         """True while it can still fill."""
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
+    @property
+    def pending(self) -> int:
+        """Units it still asks for."""
+        return self.request.quantity - self.filled
+
 
 class BookTrade(msgspec.Struct, frozen=True, kw_only=True):
     """One execution."""

@@ -37,9 +37,9 @@ LISTED: dict[str, Instrument] = {
 MARK = Mark(1000.0, 999.95, 1000.05)
 
 
-def opened(now: int = NOON, capital: float = CAPITAL) -> Exchange:
+def opened(now: int = NOON, capital: float = CAPITAL, **rules: Any) -> Exchange:
     """An exchange whose day has begun."""
-    exchange = Exchange(CALENDAR, FACTS, LISTED.get, Books(account=Account(capital=capital)))
+    exchange = Exchange(CALENDAR, FACTS, LISTED.get, Books(account=Account(capital=capital)), **rules)
     exchange.advance(now, {}.get, lambda _: 0.0)
     return exchange
 
@@ -125,6 +125,33 @@ def test_refused_order_leaves_the_books_alone(changes: dict[str, Any], words: st
     before = exchange.desk.books()
     assert words in refused(exchange, **changes)
     assert exchange.desk.books() == before
+
+
+def test_part_of_an_order_fills_and_the_rest_at_the_next_mark() -> None:
+    exchange = opened(part_of=lambda order: 4 if order.filled == 0 else 0)
+    order = placed(exchange)
+    assert (order.status, order.filled, order.pending) == (BrokerStatus.OPEN, 4, 6)
+    assert exchange.desk.position(SBIN, Product.MIS).quantity == 4
+    exchange.on_mark(SBIN, Mark(1010.0, 1009.95, 1010.05), NOON + 1)
+    order = exchange.desk.orders[order.order_id]
+    assert (order.status, order.filled, order.blocked) == (BrokerStatus.COMPLETE, 10, 0.0)
+    assert order.average_price == pytest.approx((4 * 1000.05 + 6 * 1010.05) / 10)
+    assert [trade.quantity for trade in exchange.desk.trades] == [4, 6]
+
+
+def test_rest_of_a_partly_filled_order_can_be_cancelled_and_holds_its_share_of_cash() -> None:
+    exchange = opened(part_of=lambda order: 4)
+    order = placed(exchange)
+    whole = opened()
+    resting = placed(whole, order_type=OrderType.LIMIT, price=900.0)
+    assert 0 < order.blocked < resting.blocked
+    refusal, _ = exchange.modify(order.order_id, 4, 0.0, 0.0, MARK, NOON)
+    assert isinstance(refusal, Refusal)
+    assert "above the 4 that are filled" in refusal.reason
+    ended, _ = exchange.cancel(order.order_id, NOON)
+    assert isinstance(ended, BookOrder)
+    assert (ended.status, ended.filled, ended.blocked) == (BrokerStatus.CANCELLED, 4, 0.0)
+    assert exchange.desk.position(SBIN, Product.MIS).quantity == 4
 
 
 def test_order_outside_the_session_is_refused() -> None:
