@@ -250,6 +250,7 @@ PUSH: Schema = {
     "ask": Field(read.number, False, 0.0),
     "hold": Field(read.boolean, False, False),
     "release": Field(read.boolean, False, False),
+    "depth": Field(read.integer, False, 0),
 }
 PAUSE: Schema = {"apikey": _KEY, "paused": Field(read.boolean)}
 FAULT: Schema = {

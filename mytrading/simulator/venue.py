@@ -17,12 +17,14 @@ from mytrading.core.instruments import InstrumentBook
 from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal, Trigger
 from mytrading.core.matching.triggers import TriggerBook, TriggerStatus
 from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.faults import Faults
 from mytrading.simulator.frames import order_frame
 from mytrading.simulator.hub import Hub
 from mytrading.simulator.market.day import MarketDay, Quote
+from mytrading.simulator.market.depth import price_band, standing
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.world import World
 from mytrading.simulator.store import BookStore
@@ -44,12 +46,13 @@ class Venue:
         self.requests: Counter[str] = Counter()
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}
+        self.depths: dict[str, int] = {}
         self.listing = InstrumentBook(())
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
         self.triggers = TriggerBook(store.triggers())
-        self.exchange = Exchange(world.calendar, world.facts, self.instrument, store.load(capital))
+        self.exchange = Exchange(world.calendar, world.facts, self.instrument, store.load(capital), self._part_of)
 
     @property
     def mode(self) -> str:
@@ -93,7 +96,14 @@ class Venue:
         """The present prices of an instrument, as matching wants them."""
         listed = self.instrument(instrument)
         quote = self.quote(listed) if listed is not None else None
-        return Mark(quote.ltp, quote.bid, quote.ask) if quote is not None else None
+        return Mark(quote.ltp, quote.bid, quote.ask, *self._band(quote)) if quote is not None else None
+
+    def _band(self, quote: Quote) -> tuple[float, float]:
+        """The day's price band of an instrument, 0 and 0 without one."""
+        spot = None
+        if quote.instrument.kind.is_derivative:
+            spot = self.quote(self.listing.spot(quote.instrument.underlying))
+        return price_band(quote.instrument, quote.prev_close, spot.prev_close if spot is not None else 0.0)
 
     def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | Refusal:
         """Place an order; with `late_rejection` it is accepted, then rejected in the book."""
@@ -190,6 +200,16 @@ class Venue:
         if changes is not None:
             self._store.save(changes)
             self._tell(changes, tell_open=True)
+
+    def _part_of(self, order: BookOrder) -> int:
+        """The units of an order that a fill takes: whole lots of what stands at the best price, 0 if that is enough."""
+        listed = self.instrument(order.request.instrument)
+        quote = self.quote(listed) if listed is not None else None
+        if listed is None or quote is None:
+            return 0
+        other = Side.SELL if order.request.side is Side.BUY else Side.BUY
+        there = self.depths.get(listed.id) or standing(quote, other)
+        return max(there - there % listed.lot_size, listed.lot_size) if 0 < there < order.pending else 0
 
     def _settlement(self, instrument: Instrument) -> float:
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
