@@ -23,7 +23,7 @@ _CHECKPOINT_SECONDS = 30.0
 
 
 class Driver:
-    """Drives one venue. A generated market jumps from close to open; a replayed one stands still at its end."""
+    """Drives one venue. A market jumps from close to open; a replayed one stands still at its last day's end."""
 
     def __init__(self, venue: Venue, clock: MarketClock, *, jumps: bool) -> None:
         self._venue = venue
@@ -55,7 +55,7 @@ class Driver:
             for index in range(self._venue.index + 1, due + 1):
                 self._venue.tick(index, last=index == due)
         self._venue.advance()
-        if self._jumps:
+        if self._jumps or self._venue.world.recorded:
             self._jump_if_due(now)
 
     def _follow_day(self, now: int) -> None:
@@ -83,8 +83,8 @@ class Driver:
         session = calendar.session("NFO", today)
         if session is not None and now < session.close_ns + _AFTER_CLOSE_NS:
             return
-        opens = calendar.next_open("NFO", now)
-        if opens - now > 2 * _BEFORE_OPEN_NS:
+        opens = self._venue.world.next_open(now)
+        if opens is not None and opens - now > 2 * _BEFORE_OPEN_NS:
             self._clock.append_segment(opens - _BEFORE_OPEN_NS, self._clock.speed)
 
     def _pause(self) -> float:

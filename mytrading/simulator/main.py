@@ -72,13 +72,15 @@ def build(options: Options) -> tuple[Venue, Driver]:
     """The venue and its driver, ready for `Driver.begin`."""
     calendar = Calendar.from_dict(_toml(options.config_dir / "calendar.toml"))
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
-    ticks = read_ticks(options.replay) if options.replay is not None else None
+    files = read_ticks(options.replay) if options.replay is not None else ()
+    ticks = files[0] if files else None
+    _check_days(files, calendar)
     _check_underlying(options, facts)
     clock = MarketClock.load(options.clock) if options.clock is not None else MarketClock(())
     store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None)
     origin = _origin(options, store, clock, calendar, ticks)
     facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
-    world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), ticks, options.underlying)
+    world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), files, options.underlying)
     if not clock.segments:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
     venue = Venue(clock, world, store, options.capital)
@@ -90,6 +92,12 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise BadOption(f"{path}: expected a TOML file, found: {error}; check --config-dir") from error
+
+
+def _check_days(files: tuple[TickFile, ...], calendar: Calendar) -> None:
+    for file in files:
+        if calendar.session("NSE", file.day) is None:
+            raise BadOption(f"--replay: expected ticks of a trading day, found {file.day}; see config/calendar.toml")
 
 
 def _check_underlying(options: Options, facts: ContractFacts) -> None:
@@ -133,8 +141,7 @@ def _first_moment(options: Options, calendar: Calendar, ticks: TickFile | None) 
         return _asked_start(options.start)
     if ticks is not None:
         session = calendar.session("NSE", ticks.day)
-        if session is None:
-            raise BadOption(f"--replay: expected ticks of a trading day, found {ticks.day}; see config/calendar.toml")
+        assert session is not None
         return max(session.open_ns - _MINUTE, int(ticks.times[0]))
     today = datetime.now(IST).date()
     day = today if calendar.is_trading_day("NFO", today) else calendar.next_trading_day("NFO", today)

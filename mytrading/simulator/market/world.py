@@ -32,7 +32,7 @@ _FUTURE_LOTS_A_DAY = 180_000
 
 
 class World:
-    """All market days of a seed; with `ticks`, their day is that file for `replayed` and generated around it."""
+    """All market days of a seed; for `replayed`, the days of `files` are recorded ones and the rest grows from them."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class World:
         facts: ContractFacts,
         seed: int,
         anchor: date,
-        ticks: TickFile | None = None,
+        files: tuple[TickFile, ...] = (),
         replayed: str = "NIFTY",
     ) -> None:
         self.calendar = calendar
         self.facts = facts
         self._shapes = Shapes(seed)
         self._anchor = anchor
-        self._ticks = ticks
+        self._files = {file.day: file for file in files}
         self._replayed = replayed
         self._days: dict[date, MarketDay] = {}
         self._opens: dict[tuple[str, date], float] = {}
@@ -59,14 +59,34 @@ class World:
 
     def _anchor_open(self, name: str) -> float:
         underlying = self.facts.underlyings[name]
-        if self._ticks is not None and name == self._replayed:
-            session = self.calendar.session(underlying.exchange, self._ticks.day)
-            first = 0 if session is None else int(np.searchsorted(self._ticks.times, session.open_ns))
-            return float(self._ticks.ltp[min(first, len(self._ticks.ltp) - 1)])
         if family(name) != name:
             return underlying.reference_price
         shift = self._shapes.rng(name, self._anchor, 9).normal() * 0.004
         return float(underlying.reference_price * np.exp(shift))
+
+    def _recorded(self, name: str, day: date) -> TickFile | None:
+        return self._files.get(day) if name == self._replayed else None
+
+    def _recorded_open(self, name: str, day: date) -> float | None:
+        """The first recorded price of a session; None where the day was not recorded."""
+        file = self._recorded(name, day)
+        if file is None:
+            return None
+        session = self.calendar.session(self.facts.underlyings[name].exchange, day)
+        first = 0 if session is None else int(np.searchsorted(file.times, session.open_ns))
+        return float(file.ltp[min(first, len(file.ltp) - 1)])
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the market goes by recorded days."""
+        return bool(self._files)
+
+    def next_open(self, now: int) -> int | None:
+        """When derivatives trade again: on the next recorded day, or any day if none was recorded; None after all."""
+        if not self._files:
+            return self.calendar.next_open("NFO", now)
+        sessions = (self.calendar.session("NFO", day) for day in sorted(self._files))
+        return next((session.open_ns for session in sessions if session is not None and session.open_ns > now), None)
 
     def sessions(self, day: date) -> dict[str, Session] | None:
         """Each exchange's session of a day; None on a day without trading."""
@@ -84,11 +104,12 @@ class World:
         if (name, day) in self._opens:
             return self._opens[name, day]
         if (name, self._anchor) not in self._opens:
-            self._opens[name, self._anchor] = self._anchor_open(name)
+            self._opens[name, self._anchor] = self._recorded_open(name, self._anchor) or self._anchor_open(name)
         if day > self._anchor:
             for step in self._trading_days(self._anchor, day):
                 before = self.calendar.previous_trading_day("NSE", step)
-                self._opens[name, step] = self.closing(name, before) * float(np.exp(self._gap(name, step)))
+                grown = self.closing(name, before) * float(np.exp(self._gap(name, step)))
+                self._opens[name, step] = self._recorded_open(name, step) or grown
         else:
             for step in reversed(self._trading_days(day, self._anchor)):
                 before = self.calendar.previous_trading_day("NSE", step)
@@ -99,8 +120,8 @@ class World:
     def closing(self, name: str, day: date) -> float:
         """An underlying's closing price on a trading day."""
         if (name, day) not in self._closes:
-            if self._ticks is not None and day == self._ticks.day and name == self._replayed:
-                self._closes[name, day] = float(self._ticks.ltp[-1])
+            if (file := self._recorded(name, day)) is not None:
+                self._closes[name, day] = float(file.ltp[-1])
             else:
                 self._closes[name, day] = self.opening(name, day) * float(np.exp(self._move(name, day)))
         return self._closes[name, day]
@@ -150,7 +171,7 @@ class World:
             raise ValueError(f"{day}: expected a trading day of NSE and NFO, found none in config/calendar.toml")
         opens = min(session.open_ns for session in sessions.values())
         closes = max(session.close_ns for session in sessions.values())
-        ticks = self._ticks if self._ticks is not None and day == self._ticks.day else None
+        ticks = self._files.get(day)
         regular = np.arange(opens, closes + 1, _SECOND, dtype=np.int64)
         times = regular if ticks is None else ticks.times
         seconds = np.clip((times - opens) // _SECOND, 0, len(regular) - 1)

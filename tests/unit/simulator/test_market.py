@@ -120,10 +120,10 @@ def test_averages_cross_often_enough_to_trade() -> None:
 
 
 def test_file_of_ticks_is_read_whole() -> None:
-    ticks = read_ticks(TICKS)
+    (ticks,) = read_ticks(TICKS)
     assert (ticks.day, ticks.bid, ticks.volume) == (date(2024, 3, 13), None, None)
     assert len(ticks.times) == len(ticks.ltp) > 20_000
-    replayed = World(CALENDAR, FACTS, 1, ticks.day, ticks)
+    replayed = World(CALENDAR, FACTS, 1, ticks.day, (ticks,))
     assert replayed.opening("NIFTY", ticks.day) == pytest.approx(float(ticks.ltp[0]), rel=0.01)
     assert replayed.listing(ticks.day).future("NIFTY").lot_size == 50
 
@@ -131,7 +131,7 @@ def test_file_of_ticks_is_read_whole() -> None:
 def test_optional_columns_are_read_and_zones_respected(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("timestamp,ltp,bid,ask,volume\n2024-03-13T03:45:00+00:00,10,9.5,10.5,7\n", encoding="utf-8")
-    ticks = read_ticks(file)
+    (ticks,) = read_ticks(file)
     assert ticks.bid is not None
     assert ticks.volume is not None
     assert (ticks.bid[0], ticks.volume[0], ticks.times[0]) == (9.5, 7, 1_710_301_500_000_000_000)
@@ -140,5 +140,5 @@ def test_optional_columns_are_read_and_zones_respected(tmp_path: Path) -> None:
 def test_file_that_is_no_gzip_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "t.csv.gz"
     file.write_bytes(b"plain text")
-    with pytest.raises(BadTickFile, match="expected a CSV of ticks"):
+    with pytest.raises(BadTickFile, match="expected a CSV of ticks or bars"):
         read_ticks(file)
