@@ -44,7 +44,7 @@ async def push(call: Call) -> Reply:
         present.prev_close if present is not None else ltp,
     )
     if fields["depth"] > 0:
-        venue.depths[instrument.id] = fields["depth"]
+        venue.depths[instrument.id] = (fields["depth"], fields["depth"])
     sent_ns = machine_now()
     venue.push(quote, hold=fields["hold"])
     return success(data={"at_ns": quote.at_ns, "sent_ns": sent_ns})

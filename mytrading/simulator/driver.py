@@ -1,7 +1,7 @@
 """What makes the simulated market go: each tick when its time comes, the venue's clockwork, the jump to the next day.
 
 Run as one task beside the servers. The one rule: it follows the market clock and writes to it only the jumps of a
-generated market, so that every other process sees the same time.
+generated market, so that every other process sees the same time; a followed market's clock belongs to its stack.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ class Driver:
         now = machine_now()
         if now - self._seen_at > _SECOND:
             self._seen_at = now
-            self._clock.mark_seen()
+            if self._venue.world.silent:
+                self._clock.refresh()
+            else:
+                self._clock.mark_seen()
         if now - self._checkpoint_at > _CHECKPOINT_SECONDS * _SECOND:
             self._checkpoint_at = now
             asyncio.get_running_loop().run_in_executor(None, self._venue.checkpoint)

@@ -13,18 +13,20 @@ import signal
 import sys
 import tomllib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from mytrading.core.calendar import IST, Calendar, day_of, to_ns
 from mytrading.core.contracts import ContractFacts, list_instruments
+from mytrading.messages.runconfig import RUN_FILE, RunConfigError, decode_run_config
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.driver import Driver
 from mytrading.simulator.market.crowd import MOST, with_crowd
+from mytrading.simulator.market.followed import FollowedWorld
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import World
 from mytrading.simulator.options import BadOption, Options
@@ -32,6 +34,9 @@ from mytrading.simulator.rest import Dispatcher
 from mytrading.simulator.socket import FeedServer
 from mytrading.simulator.store import BookStore, Origin
 from mytrading.simulator.venue import Venue
+
+if TYPE_CHECKING:
+    from mytrading.simulator.follower import Follower
 
 _MINUTE = 60_000_000_000
 _BOOKS = Path("simulator") / "books.sqlite"
@@ -43,6 +48,7 @@ def run(options: Options) -> None:
 
 
 async def _serve(options: Options) -> None:
+    options = followed(options)
     venue, driver = build(options)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -51,7 +57,7 @@ async def _serve(options: Options) -> None:
     driver.begin()
     rest = await _listen(Dispatcher(venue, options.api_key).application(), options.host, options.rest_port)
     feed = await _listen(FeedServer(venue, options.api_key).application(), options.host, options.ws_port)
-    driving = asyncio.create_task(driver.run())
+    driving = asyncio.gather(driver.run(), *((follower(venue, options).run(),) if options.follow else ()))
     stopping = asyncio.create_task(stop.wait())
     _announce(options, f"http://{options.host}:{rest.port}", f"ws://{options.host}:{feed.port}")
     try:
@@ -72,6 +78,8 @@ def build(options: Options) -> tuple[Venue, Driver]:
     """The venue and its driver, ready for `Driver.begin`."""
     calendar = Calendar.from_dict(_toml(options.config_dir / "calendar.toml"))
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
+    if options.follow and (options.replay is not None or options.instruments or options.start):
+        raise BadOption("--follow: expected it without --replay, --instruments and --start, found both; leave one out")
     files = read_ticks(options.replay) if options.replay is not None else ()
     ticks = files[0] if files else None
     _check_days(files, calendar)
@@ -80,11 +88,33 @@ def build(options: Options) -> tuple[Venue, Driver]:
     store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None)
     origin = _origin(options, store, clock, calendar, ticks)
     facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
-    world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), files, options.underlying)
-    if not clock.segments:
+    kind = FollowedWorld if options.follow else World
+    world = kind(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), files, options.underlying)
+    if not clock.segments and not options.follow:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
     venue = Venue(clock, world, store, options.capital)
-    return venue, Driver(venue, clock, jumps=ticks is None)
+    return venue, Driver(venue, clock, jumps=ticks is None and not options.follow)
+
+
+def followed(options: Options) -> Options:
+    """The options with the state folder of a stack put as its endpoint and clock; `BadOption` if none ran there."""
+    if not options.follow or "://" in options.follow:
+        return options
+    from mytrading.runtime.endpoints import endpoint_of
+
+    try:
+        config = decode_run_config(Path(options.follow) / RUN_FILE)
+    except RunConfigError as error:
+        raise BadOption(f"--follow: {error}, or give its endpoint, ipc://FOLDER/market or tcp://HOST:PORT") from error
+    clock = options.clock or (config.clock_path if config.simulator.embedded else None)
+    return replace(options, follow=endpoint_of(config, "market"), clock=clock)
+
+
+def follower(venue: Venue, options: Options) -> Follower:
+    """What brings the quotes of the stream that is followed."""
+    from mytrading.simulator.follower import Follower
+
+    return Follower(venue, options.follow)
 
 
 def _toml(path: Path) -> dict[str, Any]:

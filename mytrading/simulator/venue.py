@@ -12,11 +12,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.contracts import make_derivative
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal, Trigger
 from mytrading.core.matching.triggers import TriggerBook, TriggerStatus
-from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.clock import MarketClock
@@ -25,11 +23,14 @@ from mytrading.simulator.frames import order_frame
 from mytrading.simulator.hub import Hub
 from mytrading.simulator.market.day import MarketDay, Quote
 from mytrading.simulator.market.depth import price_band, standing
+from mytrading.simulator.market.followed import named
 from mytrading.simulator.market.history import History
-from mytrading.simulator.market.world import World
+from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.store import BookStore
 
 _RECEIVED_KEPT = 100_000
+# Market time after which a followed market that told nothing has no prices.
+_SILENT_NS = 30_000_000_000
 
 
 class Venue:
@@ -46,7 +47,8 @@ class Venue:
         self.requests: Counter[str] = Counter()
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}
-        self.depths: dict[str, int] = {}
+        self.depths: dict[str, tuple[int, int]] = {}
+        self.heard_ns = 0
         self.listing = InstrumentBook(())
         self.market: MarketDay | None = None
         self.index = -1
@@ -70,16 +72,18 @@ class Venue:
         self.index = self.market.index_at(self.clock.now())
         self.held.clear()
 
+    def list_also(self, instrument: Instrument) -> None:
+        """List one more instrument for the rest of the day."""
+        self.listing = InstrumentBook((*self.listing, instrument))
+
     def _relist(self, instrument: str, day: date) -> Instrument:
-        exchange, symbol = split_id(instrument)
-        parsed = parse_symbol(symbol, exchange)
-        if parsed.expiry is None:
+        found = named(self.world.facts, instrument, day)
+        if found is None or not (found.kind.is_derivative or self.world.silent):
             raise ValueError(
                 f"{instrument} is held: expected it in config/instruments.toml or among --instruments, found it in "
                 "neither; add it there"
             )
-        facts = self.world.facts.underlyings[parsed.underlying]
-        return make_derivative(parsed.underlying, facts, parsed.kind, parsed.expiry, parsed.strike, day)
+        return found
 
     def instrument(self, instrument: str) -> Instrument | None:
         """A listed instrument by id."""
@@ -93,7 +97,9 @@ class Venue:
         return self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
-        """The present prices of an instrument, as matching wants them."""
+        """The present prices of an instrument, as matching wants them; none while a followed market is silent."""
+        if self.world.silent and self.clock.now() - self.heard_ns > _SILENT_NS:
+            return None
         listed = self.instrument(instrument)
         quote = self.quote(listed) if listed is not None else None
         return Mark(quote.ltp, quote.bid, quote.ask, *self._band(quote)) if quote is not None else None
@@ -208,10 +214,16 @@ class Venue:
         if listed is None or quote is None:
             return 0
         other = Side.SELL if order.request.side is Side.BUY else Side.BUY
-        there = self.depths.get(listed.id) or standing(quote, other)
+        shown = self.depths.get(listed.id)
+        there = standing(quote, other) if shown is None else shown[0 if other is Side.BUY else 1]
         return max(there - there % listed.lot_size, listed.lot_size) if 0 < there < order.pending else 0
 
     def _settlement(self, instrument: Instrument) -> float:
+        if self.world.silent:
+            spot, own = self.quote(self.listing.spot(instrument.underlying)), self.quote(instrument)
+            assert spot is not None
+            assert own is not None
+            return worth(instrument, spot.ltp) if spot.ltp else own.ltp
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
 
     def checkpoint(self) -> None:

@@ -40,13 +40,15 @@ def standing(quote: Quote, side: Side) -> int:
 
 
 def price_band(instrument: Instrument, close: float, underlying_close: float) -> tuple[float, float]:
-    """The lowest and highest price of a day, in rupees on the tick.
+    """The lowest and highest price of a day, in rupees on the tick; zeros where the last close is not known.
 
     A share may move by a fifth of the last close; a contract by a tenth of its underlying's, since an option moves at
     most as far as what it is written on.
     """
     derivative = instrument.kind.is_derivative
     reach = underlying_close * _CONTRACT_BAND if derivative else close * _SHARE_BAND
+    if reach <= 0.0 or close <= 0.0:
+        return 0.0, 0.0
     tick = instrument.tick_size
     lower = max(round((close - reach) / tick), 1) * tick
     return round(lower, 2), round(round((close + reach) / tick) * tick, 2)

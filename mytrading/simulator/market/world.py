@@ -34,6 +34,8 @@ _FUTURE_LOTS_A_DAY = 180_000
 class World:
     """All market days of a seed; for `replayed`, the days of `files` are recorded ones and the rest grows from them."""
 
+    silent = False
+
     def __init__(
         self,
         calendar: Calendar,
@@ -135,12 +137,8 @@ class World:
         return self._days[day]
 
     def settlement(self, instrument: Instrument, day: date) -> float:
-        """What an expired contract is worth: a future the underlying's close, an option its part in the money."""
-        spot = self.closing(instrument.underlying, day)
-        if instrument.kind is InstrumentKind.FUT:
-            return round(spot, 2)
-        sign = 1.0 if instrument.kind is InstrumentKind.CE else -1.0
-        return round(max(sign * (spot - instrument.strike), 0.0), 2)
+        """What an expired contract is worth at its underlying's close."""
+        return worth(instrument, self.closing(instrument.underlying, day))
 
     def _trading_days(self, first: date, last: date) -> list[date]:
         """The trading days after `first`, up to and with `last`."""
@@ -302,6 +300,14 @@ class _Pricer:
     def _volume(self, instrument: Instrument, lots: int) -> NDArray[np.int64]:
         shape = self._world.shapes.activity(instrument.id, self._day, self._span)[self._seconds]
         return np.asarray(np.floor(shape * lots).astype(np.int64) * instrument.lot_size)
+
+
+def worth(instrument: Instrument, spot: float) -> float:
+    """What an expired contract is worth: a future the underlying's price, an option its part in the money."""
+    if instrument.kind is InstrumentKind.FUT:
+        return round(spot, 2)
+    sign = 1.0 if instrument.kind is InstrumentKind.CE else -1.0
+    return round(max(sign * (spot - instrument.strike), 0.0), 2)
 
 
 def _to_tick(value: float, tick: float) -> float:
