@@ -7,13 +7,16 @@ tests read the result only. The one rule: values of answers stay behind, their k
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SEQUENCES = ("lifecycle", "live-mode", "semi-auto", "broker-session", "ratelimit", "squareoff", "latency", "sdk", "ws-")
-"""Files whose answers depend on what went before, or that are no list of requests."""
+SEQUENCES = ("live-mode", "semi-auto", "broker-session", "ratelimit", "squareoff", "latency", "sdk", "ws-")
+"""Files whose answers depend on a clock or on switches of the server, or that are no list of requests."""
+PRICE = re.compile(r"price .*?(?:to|->) (\d+(?:\.\d+)?)")
+"""How a recorded note says that the price of SBIN was set."""
 
 
 def shape(value: Any) -> Any:
@@ -32,16 +35,18 @@ def shape(value: Any) -> Any:
 class Names:
     """Stands in for the ids of one recorded file, since every server gives its own.
 
-    An order that was complete becomes `<COMPLETE>`, any other `<RESTING n>`, and the n-th trigger set `<TRIGGER n>`;
-    ids that the recorded server did not know stay as they are.
+    An order that a call of this file placed becomes `<ORDER name of the call>`, one from before `<COMPLETE>` if it was
+    that, else `<RESTING n>`, and the n-th trigger set `<TRIGGER n>`; ids that the server did not know stay as they are.
     """
 
     def __init__(self, calls: list[dict[str, Any]]) -> None:
         self._names: dict[str, str] = {}
-        for call in calls:
+        for call in (call for call in calls if "response" in call):
             body, answer = call["request"].get("json") or {}, call["response"].get("json") or {}
             if isinstance(order_id := body.get("orderid") if isinstance(body, dict) else None, str):
                 self._order(order_id, call["name"])
+            if isinstance(answer, dict) and isinstance(placed := answer.get("orderid"), str):
+                self._names.setdefault(placed, f"<ORDER {call['name']}>")
             if isinstance(answer, dict) and isinstance(trigger_id := answer.get("trigger_id"), str):
                 count = sum(name.startswith("<TRIGGER") for name in self._names.values())
                 self._names.setdefault(trigger_id, f"<TRIGGER {count + 1}>")
@@ -63,7 +68,10 @@ class Names:
 
 
 def distil(entry: dict[str, Any], names: Names) -> dict[str, Any]:
-    """One recorded call: what was asked, and status and shape of the answer."""
+    """One recorded call: what was asked, and status and shape of the answer; or the price that was set."""
+    if "response" not in entry:
+        found = PRICE.search(entry["name"])
+        return {"name": entry["name"], "price": float(found[1])} if found else {}
     response = entry["response"]
     request = {
         key: names.mapped(item)
@@ -81,9 +89,9 @@ def main(folder: Path) -> None:
     for source in sorted(folder.glob("*.json")):
         if source.name.startswith(SEQUENCES):
             continue
-        entries = [entry for entry in json.loads(source.read_text()) if "response" in entry]
+        entries = json.loads(source.read_text())
         names = Names(entries)
-        calls = [distil(entry, names) for entry in entries]
+        calls = [call for entry in entries if (call := distil(entry, names))]
         (HERE / source.name).write_text(json.dumps(calls, indent=1, sort_keys=True) + "\n")
 
 
