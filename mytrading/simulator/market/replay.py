@@ -60,7 +60,7 @@ def read_ticks(file: Path) -> tuple[TickFile, ...]:
         text = f"{file}: expected a CSV of ticks or bars, plain or .gz, or Parquet, found: {error}; check the path"
         raise BadTickFile(text) from error
     if not read:
-        raise BadTickFile(f"{file}: expected at least one row after the header, found none; check the export")
+        raise BadTickFile(f"{file}: expected at least one tick or bar after the header, found none; check the export")
     days = [(day, list(part)) for day, part in groupby(read, key=lambda row: day_of(row.at))]
     return tuple(_bar_day(file, day, part) if bars else _tick_day(day, part) for day, part in days)
 

@@ -105,7 +105,7 @@ def test_parquet_bars_read_as_the_same_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("timestamp,ltp\n", "expected at least one row"),
+        ("timestamp,ltp\n", "expected at least one tick or bar"),
         ("time,price\n1,2\n", "line 1: expected timestamp,ltp"),
         ("timestamp,open,high,low\n", "or timestamp,open,high,low,close"),
         (BARS.replace(",98,", ",102,"), "line 2: expected open and close between low and high"),
