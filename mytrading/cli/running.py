@@ -27,7 +27,7 @@ def up(
     seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="Stop by itself after so long."),
     detach: bool = typer.Option(False, "--detach", help="Return once the stack is ready, and leave it running."),
     simulator: bool = typer.Option(False, "--simulator", help="Paper money at the built-in exchange; reads no .env."),
-    replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks."),  # noqa: B008
+    replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks or bars."),  # noqa: B008
     speed: float = typer.Option(0.0, "--speed", help="Market seconds a second, of a simulated market."),
     fresh: bool = typer.Option(False, "--fresh", help="Begin anew instead of continuing (simulated stacks)."),
     as_json: bool = JSON_OPTION,

@@ -68,7 +68,7 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
 
 def _check(wanted: Wanted) -> None:
     if wanted.replay is not None and not wanted.replay.is_file():
-        fail(USAGE, f"--replay: expected a CSV of ticks, found no file {wanted.replay}; check the path")
+        fail(USAGE, f"--replay: expected a file of ticks or bars, found no file {wanted.replay}; check the path")
     if wanted.speed < 0:
         fail(USAGE, f"--speed: expected market seconds a second above 0, found {wanted.speed:g}")
     if wanted.profile in ("paper", "replay") and not (wanted.simulator or wanted.replay):
@@ -152,7 +152,7 @@ def _replay_start(calendar: Calendar, path: Path) -> int:
     from mytrading.simulator.market.replay import BadTickFile, read_ticks
 
     try:
-        ticks = read_ticks(path)
+        ticks = read_ticks(path)[0]
     except BadTickFile as error:
         fail(USAGE, str(error))
     session = calendar.session("NSE", ticks.day)

@@ -16,6 +16,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
+_FUTURES = 3
 _RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 
 
@@ -27,7 +28,7 @@ class Dated(msgspec.Struct, frozen=True, rename={"since": "from"}, forbid_unknow
 
 
 class DatedWeekday(msgspec.Struct, frozen=True, rename={"since": "from"}, forbid_unknown_fields=True):
-    """The weekday of expiries (Monday is 0) from a date on."""
+    """The weekday of expiries (Monday is 0, -1 is none) from a date on."""
 
     since: date
     weekday: int
@@ -116,10 +117,10 @@ def _trading_day_at_or_before(calendar: Calendar, exchange: str, day: date) -> d
 
 
 def option_expiries(calendar: Calendar, facts: Underlying, day: date) -> list[date]:
-    """The two expiries a simulated market lists: the nearest weekly, and the nearest monthly that is another day."""
-    weekly = list(islice(weekly_expiries(calendar, facts, day), 1))
-    monthly = [expiry for expiry in islice(monthly_expiries(calendar, facts, day), 2) if expiry not in weekly]
-    return weekly + monthly[:1]
+    """What a simulated market lists: two weekly expiries and the next monthly one; two monthly where none is weekly."""
+    weekly = list(islice(weekly_expiries(calendar, facts, day), 2))
+    monthly = [expiry for expiry in islice(monthly_expiries(calendar, facts, day), 3) if expiry not in weekly]
+    return sorted(weekly + monthly[: 1 if weekly else 2])
 
 
 def make_spot(name: str, facts: Underlying) -> Instrument:
@@ -161,23 +162,28 @@ def make_derivative(
 def list_instruments(
     facts: ContractFacts, calendar: Calendar, day: date, prices: Mapping[str, float], strikes_each: int = 20
 ) -> list[Instrument]:
-    """What is listed on `day`: all underlyings, and per underlying with lots the near future and two option expiries.
+    """What is listed on `day`: all underlyings, and per underlying with lots three futures and the option expiries.
 
-    Strikes lie `strikes_each` on either side of the one nearest to the underlying's price in `prices`.
+    Strikes lie `strikes_each` on either side of the one nearest to the underlying's price in `prices`; an underlying
+    that has none there is listed without contracts.
     """
     listed = [make_spot(name, underlying) for name, underlying in facts.underlyings.items()]
     for name, underlying in facts.underlyings.items():
-        if not underlying.lot:
-            continue
-        near = next(monthly_expiries(calendar, underlying, day))
-        listed.append(make_derivative(name, underlying, InstrumentKind.FUT, near, 0.0, day))
-        step = underlying.strike_step
-        atm = round(prices[name] / step)
-        strikes = [k * step for k in range(atm - strikes_each, atm + strikes_each + 1) if k > 0]
-        listed += [
-            make_derivative(name, underlying, right, expiry, strike, day)
-            for expiry in option_expiries(calendar, underlying, day)
-            for right in _RIGHTS
-            for strike in strikes
-        ]
+        if underlying.lot and name in prices:
+            listed += _contracts(name, underlying, calendar, day, prices[name], strikes_each)
     return listed
+
+
+def _contracts(
+    name: str, underlying: Underlying, calendar: Calendar, day: date, price: float, strikes_each: int
+) -> list[Instrument]:
+    months = islice(monthly_expiries(calendar, underlying, day), _FUTURES)
+    step = underlying.strike_step
+    atm = round(price / step)
+    strikes = [k * step for k in range(atm - strikes_each, atm + strikes_each + 1) if k > 0]
+    return [make_derivative(name, underlying, InstrumentKind.FUT, month, 0.0, day) for month in months] + [
+        make_derivative(name, underlying, right, expiry, strike, day)
+        for expiry in option_expiries(calendar, underlying, day)
+        for right in _RIGHTS
+        for strike in strikes
+    ]

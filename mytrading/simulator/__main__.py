@@ -24,6 +24,10 @@ def _parse() -> Options:
     parser.add_argument("--start", default="", help="YYYY-MM-DD HH:MM, Indian time")
     parser.add_argument("--replay", type=Path, help="CSV of ticks: timestamp,ltp[,bid,ask,volume]")
     parser.add_argument("--underlying", default="NIFTY", help="whose ticks the replayed file has")
+    parser.add_argument(
+        "--follow", default="", metavar="FOLDER", help="state folder or market endpoint of a running stack"
+    )
+    parser.add_argument("--instruments", type=int, default=0, help="fill the market up to this many with shares")
     parser.add_argument("--state-dir", type=Path, help="where the books are kept")
     parser.add_argument("--clock", type=Path, help="the market clock's file")
     parser.add_argument("--config-dir", type=Path, default=Path("config"))

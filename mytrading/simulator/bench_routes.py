@@ -17,13 +17,17 @@ from mytrading.simulator.reply import Reply, error, success
 
 
 async def push(call: Call) -> Reply:
-    """Make a quote the market at once. `hold` keeps it until `release`; else the next tick replaces it."""
+    """Make a quote the market at once. `hold` keeps it until `release`; else the next tick replaces it.
+
+    With `depth` that many units stand at its best bid and ask, until `release`.
+    """
     venue, fields = call.venue, call.fields
     instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
     if instrument is None:
         return error(400, f"Symbol {fields['symbol']} not found on {fields['exchange']}")
     if fields["release"]:
         venue.held.pop(instrument.id, None)
+        venue.depths.pop(instrument.id, None)
         return success(data={"at_ns": venue.clock.now()})
     if fields["ltp"] <= 0:
         return error(400, {"ltp": ["Price must be above 0."]})
@@ -42,6 +46,8 @@ async def push(call: Call) -> Reply:
         min(present.low or ltp, ltp) if present is not None else ltp,
         present.prev_close if present is not None else ltp,
     )
+    if fields["depth"] > 0:
+        venue.depths[instrument.id] = (fields["depth"], fields["depth"])
     sent_ns = machine_now()
     venue.push(quote, hold=fields["hold"])
     await asyncio.sleep(0)  # the frame goes out before the answer

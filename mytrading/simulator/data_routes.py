@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import date
+from datetime import date, datetime, timedelta
 
-from mytrading.core.symbology import expiry_label, instrument_id
+from mytrading.core.calendar import IST
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, expiry_label, instrument_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.call import Call
 from mytrading.simulator.frames import levels
@@ -23,6 +24,8 @@ _MINUTES = {
     "1h": 60, "2h": 120, "3h": 180, "4h": 240, "D": 0,
 }  # fmt: skip
 _SEARCH_LIMIT = 500
+_TICKER_DAYS, _TICKER_INTRADAY_DAYS = 3650, 30
+_BAR = ("open", "high", "low", "close")
 
 
 async def quotes(call: Call) -> Reply:
@@ -31,7 +34,7 @@ async def quotes(call: Call) -> Reply:
     instrument = _find(venue, fields["exchange"], fields["symbol"])
     if instrument is None:
         return _unknown(fields["exchange"], fields["symbol"])
-    return success(data=_quote_row(_present(venue, instrument)))
+    return success(data=_quote_row(present(venue, instrument)))
 
 
 async def multiquotes(call: Call) -> Reply:
@@ -43,9 +46,9 @@ async def multiquotes(call: Call) -> Reply:
         exchange = str(entry.get("exchange", "")) if isinstance(entry, dict) else ""
         instrument = _find(venue, exchange, symbol)
         if instrument is None:
-            unknown.append({"symbol": symbol, "exchange": exchange, "error": _unknown_text(exchange, symbol)})
+            unknown.append({"symbol": symbol, "exchange": exchange, "error": unknown_text(exchange, symbol)})
         else:
-            data = _quote_row(_present(venue, instrument))
+            data = _quote_row(present(venue, instrument))
             found.append({"symbol": symbol, "exchange": exchange, "data": data})
     if not found:
         return error(400, "No valid symbols found", invalid_symbols=unknown)
@@ -58,7 +61,7 @@ async def depth(call: Call) -> Reply:
     instrument = _find(venue, fields["exchange"], fields["symbol"])
     if instrument is None:
         return _unknown(fields["exchange"], fields["symbol"])
-    quote = _present(venue, instrument)
+    quote = present(venue, instrument)
     buy, sell = levels(quote)
     bids, asks = ([{"price": row["price"], "quantity": row["quantity"]} for row in side] for side in (buy, sell))
     row = _quote_row(quote)
@@ -94,6 +97,30 @@ async def history(call: Call) -> Reply:
         venue.clock.now(),
     )
     return success(data=rows)
+
+
+async def ticker(call: Call) -> Reply:
+    """Bars by an address such as NSE:SBIN, as JSON or as lines of text; another form of address means NSE:RELIANCE."""
+    fields = call.fields
+    exchange, _, name = fields["subject"].partition(":")
+    if not name or ":" in name:
+        exchange, name = "NSE", "RELIANCE"
+    interval, last = fields["interval"], fields["to"]
+    longest = _TICKER_DAYS if interval in ("D", "W", "M") else _TICKER_INTRADAY_DAYS
+    first = max(fields["from"], last - timedelta(days=longest))
+    asked = {"symbol": name, "exchange": exchange, "interval": interval, "start_date": first, "end_date": last}
+    reply = await history(Call(call.venue, {**asked, "source": "api"}, call.received_ns))
+    if fields["format"].lower() != "txt":
+        return reply
+    if reply.status != 200:
+        return Reply(reply.status, {}, f"{reply.body['message']}\n", "text/plain")
+    lines = [_line(f"{exchange}:{name}", row, daily=interval == "D") for row in reply.body["data"]]
+    return Reply(200, {}, "\n".join(lines) or "\n", "text/plain")
+
+
+def _line(name: str, row: Body, *, daily: bool) -> str:
+    at = datetime.fromtimestamp(row["timestamp"], IST).strftime("%Y-%m-%d" if daily else "%Y-%m-%d,%H:%M:%S")
+    return ",".join(str(value) for value in (name, at, *(row[part] for part in _BAR), row["volume"]))
 
 
 async def intervals(_call: Call) -> Reply:
@@ -134,7 +161,9 @@ async def expiry(call: Call) -> Reply:
     venue, fields = call.venue, call.fields
     name, kind, exchange = fields["symbol"], fields["instrumenttype"], fields["exchange"]
     listed = venue.listing.expiries(name, InstrumentKind.FUT if kind == "futures" else InstrumentKind.CE)
-    labels = [expiry_label(date.fromisoformat(day)) for day in listed] if exchange == "NFO" else []
+    facts = venue.world.facts.underlyings.get(name)
+    traded = facts is not None and DERIVATIVE_EXCHANGES.get(facts.exchange) == exchange
+    labels = [expiry_label(date.fromisoformat(day)) for day in listed] if traded else []
     if not labels:
         return success(data=[], message=f"No expiry dates found for {name} {kind} in {exchange}")
     return success(data=labels, message=f"Found {len(labels)} expiry dates for {name} {kind} in {exchange}")
@@ -145,7 +174,7 @@ async def instruments(call: Call) -> Reply:
     venue, fields = call.venue, call.fields
     rows = [_contract_row(item) for item in venue.listing if item.exchange == fields["exchange"]]
     if fields["format"] == "json":
-        return success(data=rows)
+        return success(data=rows, message=f"Found {len(rows)} instruments")
     sheet = io.StringIO()
     columns = (
         "symbol", "brsymbol", "name", "exchange", "brexchange", "token",
@@ -161,7 +190,8 @@ def _find(venue: Venue, exchange: str, name: str) -> Instrument | None:
     return venue.instrument(instrument_id(exchange, name))
 
 
-def _unknown_text(exchange: str, name: str) -> str:
+def unknown_text(exchange: str, name: str) -> str:
+    """What the server says of a symbol that is not listed."""
     return (
         f"Symbol '{name}' not found for exchange '{exchange}'. "
         "Please verify the symbol name and ensure master contracts are downloaded."
@@ -169,10 +199,11 @@ def _unknown_text(exchange: str, name: str) -> str:
 
 
 def _unknown(exchange: str, name: str) -> Reply:
-    return error(400, _unknown_text(exchange, name))
+    return error(400, unknown_text(exchange, name))
 
 
-def _present(venue: Venue, instrument: Instrument) -> Quote:
+def present(venue: Venue, instrument: Instrument) -> Quote:
+    """The present market of a listed instrument."""
     quote = venue.quote(instrument)
     assert quote is not None
     return quote

@@ -1,7 +1,7 @@
 """What makes the simulated market go: each tick when its time comes, the venue's clockwork, the jump to the next day.
 
 Run as one task beside the servers. The one rule: it follows the market clock and writes to it only the jumps of a
-generated market, so that every other process sees the same time.
+generated market, so that every other process sees the same time; a followed market's clock belongs to its stack.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CHECKPOINT_SECONDS = 30.0
 
 
 class Driver:
-    """Drives one venue. A generated market jumps from close to open; a replayed one stands still at its end."""
+    """Drives one venue. A market jumps from close to open; a replayed one stands still at its last day's end."""
 
     def __init__(self, venue: Venue, clock: MarketClock, *, jumps: bool) -> None:
         self._venue = venue
@@ -55,7 +55,7 @@ class Driver:
             for index in range(self._venue.index + 1, due + 1):
                 self._venue.tick(index, last=index == due)
         self._venue.advance()
-        if self._jumps:
+        if self._jumps or self._venue.world.recorded:
             self._jump_if_due(now)
 
     def _follow_day(self, now: int) -> None:
@@ -83,8 +83,8 @@ class Driver:
         session = calendar.session("NFO", today)
         if session is not None and now < session.close_ns + _AFTER_CLOSE_NS:
             return
-        opens = calendar.next_open("NFO", now)
-        if opens - now > 2 * _BEFORE_OPEN_NS:
+        opens = self._venue.world.next_open(now)
+        if opens is not None and opens - now > 2 * _BEFORE_OPEN_NS:
             self._clock.append_segment(opens - _BEFORE_OPEN_NS, self._clock.speed)
 
     def _pause(self) -> float:
@@ -98,7 +98,10 @@ class Driver:
         now = machine_now()
         if now - self._seen_at > _SECOND:
             self._seen_at = now
-            self._clock.mark_seen()
+            if self._venue.world.silent:
+                self._clock.refresh()
+            else:
+                self._clock.mark_seen()
         if now - self._checkpoint_at > _CHECKPOINT_SECONDS * _SECOND:
             self._checkpoint_at = now
             asyncio.get_running_loop().run_in_executor(None, self._venue.checkpoint)

@@ -13,6 +13,7 @@ from mytrading.messages.enums import BrokerStatus, OrderType
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.simulator.brokers import Broker
 from mytrading.simulator.market.day import Quote
+from mytrading.simulator.market.depth import draws, unit, units_at
 
 BROKER = "simulator"
 USER = "simulator"
@@ -91,24 +92,19 @@ def average_price(quote: Quote) -> float:
 
 
 def levels(quote: Quote) -> tuple[list[Body], list[Body]]:
-    """Five bids and five asks, quantities varying with the tick; zeros where nobody stands."""
-    tick = quote.instrument.tick_size
-    noise = (quote.at_ns // 1_000_000_000) * 2654435761 & 0xFFFFFFFF
+    """Five bids and five asks, quantities varying with the second; zeros where nobody stands."""
+    tick, counted = quote.instrument.tick_size, unit(quote.instrument)
+    bids, asks = draws(quote)
     return (
-        [_level(quote, quote.bid, -tick, step, noise >> step) for step in range(5)],
-        [_level(quote, quote.ask, tick, step, noise >> (step + 7)) for step in range(5)],
+        [_level(quote.bid, quote.bid - step * tick, bids >> step, counted) for step in range(5)],
+        [_level(quote.ask, quote.ask + step * tick, asks >> step, counted) for step in range(5)],
     )
 
 
-def _level(quote: Quote, best: float, away: float, step: int, noise: int) -> Body:
-    price = round(best + step * away, 2)
+def _level(best: float, price: float, drawn: int, counted: int) -> Body:
     if best <= 0 or price <= 0:
         return {"price": 0, "quantity": 0, "orders": 0}
-    return {
-        "price": price,
-        "quantity": (1 + noise % 37) * quote.instrument.lot_size,
-        "orders": 1 + noise % 9,
-    }
+    return {"price": round(price, 2), "quantity": units_at(drawn, counted), "orders": 1 + drawn % 9}
 
 
 def order_frame(order: BookOrder, mode: str) -> Body:

@@ -13,18 +13,21 @@ import signal
 import sys
 import tomllib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from mytrading.core.calendar import IST, Calendar, day_of, to_ns
-from mytrading.core.contracts import ContractFacts
+from mytrading.core.contracts import ContractFacts, list_instruments
+from mytrading.messages.runconfig import RUN_FILE, RunConfigError, decode_run_config
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.driver import Driver
 from mytrading.simulator.fault_settings import route_problem
+from mytrading.simulator.market.crowd import MOST, with_crowd
+from mytrading.simulator.market.followed import FollowedWorld
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import World
 from mytrading.simulator.options import BadOption, Options
@@ -33,6 +36,9 @@ from mytrading.simulator.rest import API_ROUTES, Dispatcher
 from mytrading.simulator.socket import FeedServer
 from mytrading.simulator.store import BookStore, Origin
 from mytrading.simulator.venue import Venue
+
+if TYPE_CHECKING:
+    from mytrading.simulator.follower import Follower
 
 _MINUTE = 60_000_000_000
 _BOOKS = Path("simulator") / "books.sqlite"
@@ -44,6 +50,7 @@ def run(options: Options) -> None:
 
 
 async def _serve(options: Options) -> None:
+    options = followed(options)
     venue, driver = build(options)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -52,7 +59,7 @@ async def _serve(options: Options) -> None:
     driver.begin()
     rest = await _listen(Dispatcher(venue, options.api_key).application(), options.host, options.rest_port)
     feed = await _listen(FeedServer(venue, options.api_key).application(), options.host, options.ws_port)
-    driving = asyncio.create_task(driver.run())
+    driving = asyncio.gather(driver.run(), *((follower(venue, options).run(),) if options.follow else ()))
     stopping = asyncio.create_task(stop.wait())
     _announce(options, f"http://{options.host}:{rest.port}", f"ws://{options.host}:{feed.port}")
     try:
@@ -73,13 +80,19 @@ def build(options: Options) -> tuple[Venue, Driver]:
     """The venue and its driver, ready for `Driver.begin`."""
     calendar = Calendar.from_dict(_toml(options.config_dir / "calendar.toml"))
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
-    ticks = read_ticks(options.replay) if options.replay is not None else None
+    if options.follow and (options.replay is not None or options.instruments or options.start):
+        raise BadOption("--follow: expected it without --replay, --instruments and --start, found both; leave one out")
+    files = read_ticks(options.replay) if options.replay is not None else ()
+    ticks = files[0] if files else None
+    _check_days(files, calendar)
     _check_underlying(options, facts)
     clock = MarketClock.load(options.clock) if options.clock is not None else MarketClock(())
     store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None)
     origin = _origin(options, store, clock, calendar, ticks)
-    world = World(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), ticks, options.underlying)
-    if not clock.segments:
+    facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
+    kind = FollowedWorld if options.follow else World
+    world = kind(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), files, options.underlying)
+    if not clock.segments and not options.follow:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
     venue = Venue(clock, world, store, options.capital, personality(options.personality, options.broker))
     venue.routes = API_ROUTES
@@ -87,7 +100,28 @@ def build(options: Options) -> tuple[Venue, Driver]:
         if problem := route_problem(setting, venue.routes):
             raise BadOption(f"fault {setting.name}: route: {problem} Found: {setting.parameters['route']!r}")
         venue.faults.set(setting)
-    return venue, Driver(venue, clock, jumps=ticks is None)
+    return venue, Driver(venue, clock, jumps=ticks is None and not options.follow)
+
+
+def followed(options: Options) -> Options:
+    """The options with the state folder of a stack put as its endpoint and clock; `BadOption` if none ran there."""
+    if not options.follow or "://" in options.follow:
+        return options
+    from mytrading.runtime.endpoints import endpoint_of
+
+    try:
+        config = decode_run_config(Path(options.follow) / RUN_FILE)
+    except RunConfigError as error:
+        raise BadOption(f"--follow: {error}, or give its endpoint, ipc://FOLDER/market or tcp://HOST:PORT") from error
+    clock = options.clock or (config.clock_path if config.simulator.embedded else None)
+    return replace(options, follow=endpoint_of(config, "market"), clock=clock)
+
+
+def follower(venue: Venue, options: Options) -> Follower:
+    """What brings the quotes of the stream that is followed."""
+    from mytrading.simulator.follower import Follower
+
+    return Follower(venue, options.follow)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -97,12 +131,27 @@ def _toml(path: Path) -> dict[str, Any]:
         raise BadOption(f"{path}: expected a TOML file, found: {error}; check --config-dir") from error
 
 
+def _check_days(files: tuple[TickFile, ...], calendar: Calendar) -> None:
+    for file in files:
+        if calendar.session("NSE", file.day) is None:
+            raise BadOption(f"--replay: expected ticks of a trading day, found {file.day}; see config/calendar.toml")
+
+
 def _check_underlying(options: Options, facts: ContractFacts) -> None:
     if options.underlying not in facts.underlyings:
         known = ", ".join(facts.underlyings)
         raise BadOption(
             f"--underlying: expected one of {known}, found {options.underlying!r}; add it to instruments.toml"
         )
+
+
+def _filled(facts: ContractFacts, calendar: Calendar, day: date, wanted: int) -> ContractFacts:
+    """The facts with as many generated shares as fill the listing of a day up to a number of instruments."""
+    if not 0 <= wanted <= MOST:
+        raise BadOption(f"--instruments: expected 0 to {MOST}, found {wanted}; give the number to list, say 3000")
+    prices = {name: underlying.reference_price for name, underlying in facts.underlyings.items()}
+    missing = wanted - len(list_instruments(facts, calendar, day, prices)) if wanted else 0
+    return with_crowd(facts, missing) if missing > 0 else facts
 
 
 def _origin(
@@ -129,8 +178,7 @@ def _first_moment(options: Options, calendar: Calendar, ticks: TickFile | None) 
         return _asked_start(options.start)
     if ticks is not None:
         session = calendar.session("NSE", ticks.day)
-        if session is None:
-            raise BadOption(f"--replay: expected ticks of a trading day, found {ticks.day}; see config/calendar.toml")
+        assert session is not None
         return max(session.open_ns - _MINUTE, int(ticks.times[0]))
     today = datetime.now(IST).date()
     day = today if calendar.is_trading_day("NFO", today) else calendar.next_trading_day("NFO", today)

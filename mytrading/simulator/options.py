@@ -32,7 +32,11 @@ def capital_from_environment() -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept."""
+    """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept.
+
+    With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time.
+    Generated shares fill the market up to `instruments`, if it lists fewer.
+    """
 
     api_key: str
     rest_port: int = 0
@@ -43,6 +47,8 @@ class Options:
     start: str = ""
     replay: Path | None = None
     underlying: str = "NIFTY"
+    follow: str = ""
+    instruments: int = 0
     state_dir: Path | None = None
     clock: Path | None = None
     config_dir: Path = Path("config")

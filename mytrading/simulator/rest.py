@@ -17,7 +17,19 @@ import msgspec
 from aiohttp import web
 
 from mytrading.runtime.clock import machine_now
-from mytrading.simulator import bench_routes, book_routes, data_routes, order_routes, schema
+from mytrading.simulator import (
+    bench_routes,
+    book_routes,
+    calendar_routes,
+    composed_routes,
+    data_routes,
+    greeks_routes,
+    gtt_routes,
+    notice_routes,
+    option_routes,
+    order_routes,
+    schema,
+)
 from mytrading.simulator.call import Call
 from mytrading.simulator.fault_settings import FAULT, FAULT_NAME
 from mytrading.simulator.order_routes import DropConnection
@@ -29,12 +41,20 @@ Handler = Callable[[Call], Awaitable[Reply]]
 
 _SECOND = 1_000_000_000
 _ORDER_LIMIT, _DATA_LIMIT = 10, 50
+_GREEKS_LIMIT = _NOTICE_LIMIT = 30
+_MINUTE = 60
+_TICKER = "/api/v1/ticker"
 _NOT_UNDERSTOOD = {"message": "The browser (or proxy) sent a request that this server could not understand."}
 _encode = msgspec.json.Encoder().encode
 
 
 class Route(NamedTuple):
-    """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object."""
+    """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object.
+
+    `key_error` names fields in braces, and is None where any key will do; with a text for `validation` field errors
+    stand under `errors`; `window` is the seconds the limit counts over, and `drops_unknown` lets fields pass
+    that are not in the schema.
+    """
 
     handler: Handler
     schema: Schema
@@ -42,11 +62,32 @@ class Route(NamedTuple):
     text_errors: bool = False
     method: str = "POST"
     mode_on_errors: bool = False
-    key_error: tuple[int, str] = (403, "Invalid openalgo apikey")
+    key_error: tuple[int, str] | None = (403, "Invalid openalgo apikey")
+    validation: str = ""
+    window: int = 1
+    drops_unknown: bool = False
 
 
 def _order(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, *, mode: bool = True) -> Route:
     return Route(handler, fields, limit, True, mode_on_errors=mode)
+
+
+def _gtt(handler: Handler, fields: Schema, limit: int) -> Route:
+    return Route(handler, fields, limit, True, mode_on_errors=True, drops_unknown=True)
+
+
+def _option(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, key_text: str = "") -> Route:
+    key_error = (403, f"{key_text}Invalid openalgo apikey")
+    return Route(handler, fields, limit, key_error=key_error, validation="Validation error")
+
+
+def _greeks(handler: Handler, fields: Schema, limit: int, window: int) -> Route:
+    bad_key = (401, "Invalid openalgo apikey")
+    return Route(handler, fields, limit, key_error=bad_key, validation="Validation failed", window=window)
+
+
+def _notice(handler: Handler, fields: Schema) -> Route:
+    return Route(handler, fields, _NOTICE_LIMIT, key_error=(401, "Invalid or missing API key"), window=_MINUTE)
 
 
 _API: dict[str, Route] = {
@@ -56,6 +97,26 @@ _API: dict[str, Route] = {
     "cancelallorder": _order(order_routes.cancelallorder, schema.STRATEGY),
     "closeposition": _order(order_routes.closeposition, schema.STRATEGY),
     "margin": _order(order_routes.margin, schema.MARGIN, mode=False),
+    "basketorder": _order(composed_routes.basketorder, schema.BASKET),
+    "splitorder": _order(composed_routes.splitorder, schema.SPLIT),
+    "placesmartorder": _order(composed_routes.placesmartorder, schema.SMART, _ORDER_LIMIT),
+    "placegttorder": _gtt(gtt_routes.placegttorder, schema.GTT, _ORDER_LIMIT),
+    "modifygttorder": _gtt(gtt_routes.modifygttorder, schema.MODIFY_GTT, _ORDER_LIMIT),
+    "cancelgttorder": _gtt(gtt_routes.cancelgttorder, schema.CANCEL_GTT, _ORDER_LIMIT),
+    "gttorderbook": _gtt(gtt_routes.gttorderbook, schema.ACCOUNT, _DATA_LIMIT),
+    "optionsorder": _option(option_routes.optionsorder, schema.OPTIONS_ORDER, _ORDER_LIMIT),
+    "optionsmultiorder": _option(option_routes.optionsmultiorder, schema.OPTIONS_MULTI, _ORDER_LIMIT),
+    "optionsymbol": _option(
+        option_routes.optionsymbol, schema.OPTION_SYMBOL, key_text="Failed to fetch LTP for {underlying}. "
+    ),
+    "optionchain": _option(
+        option_routes.optionchain, schema.OPTION_CHAIN, key_text="Failed to fetch LTP for {underlying}: "
+    ),
+    "syntheticfuture": _option(
+        greeks_routes.syntheticfuture, schema.SYNTHETIC, key_text="Failed to fetch LTP for {underlying}. "
+    ),
+    "optiongreeks": _greeks(greeks_routes.optiongreeks, schema.GREEKS, _GREEKS_LIMIT, _MINUTE),
+    "multioptiongreeks": _greeks(greeks_routes.multioptiongreeks, schema.MULTI_GREEKS, _DATA_LIMIT, 1),
     "orderstatus": _order(book_routes.orderstatus, schema.ORDER_ID),
     "openposition": _order(book_routes.openposition, schema.OPEN_POSITION),
     "analyzer": _order(book_routes.analyzer, schema.ACCOUNT, mode=False),
@@ -74,7 +135,12 @@ _API: dict[str, Route] = {
     "symbol": Route(data_routes.symbol, schema.SYMBOL),
     "search": Route(data_routes.search, schema.SEARCH),
     "expiry": Route(data_routes.expiry, schema.EXPIRY),
+    "market/holidays": Route(calendar_routes.holidays, schema.HOLIDAYS, key_error=None),
+    "market/timings": Route(calendar_routes.timings, schema.TIMINGS, key_error=None),
     "instruments": Route(data_routes.instruments, schema.INSTRUMENTS, method="GET"),
+    "ticker": Route(data_routes.ticker, schema.TICKER, method="GET"),
+    "telegram/notify": _notice(notice_routes.telegram, schema.TELEGRAM),
+    "whatsapp/notify": _notice(notice_routes.whatsapp, schema.WHATSAPP),
 }
 _BENCH: dict[str, Route] = {
     "market": Route(bench_routes.push, schema.PUSH, 0),
@@ -139,15 +205,16 @@ class Dispatcher:
         return web.Response(status=reply.status, body=body, content_type=reply.content_type)
 
     async def _reply(self, request: web.Request, path: str, received_ns: int) -> Reply:
+        path, subject = _parted(path)
         route = ROUTES.get(path)
         if route is None or route.method != request.method:
             raise Refused(error(404, "Not found", path=request.path))
         self._limit(route, path, request.remote or "", received_ns)
-        body = dict(request.query) if route.method == "GET" else await self._json(request, route)
+        body = {**request.query, **subject} if route.method == "GET" else await self._json(request, route)
         fields = self._fields(route, body)
-        if fields["apikey"] != self._api_key or self._session_lost(path):
+        if route.key_error and (fields["apikey"] != self._api_key or self._session_lost(path)):
             status, text = route.key_error
-            raise Refused(error(status, text))
+            raise Refused(error(status, text.format_map(fields)))
         return await route.handler(Call(self._venue, fields, received_ns))
 
     def _session_lost(self, path: str) -> bool:
@@ -164,14 +231,15 @@ class Dispatcher:
             await asyncio.sleep(delay.number("ms") / 1000.0)
 
     def _limit(self, route: Route, path: str, remote: str, now: int) -> None:
-        """A moving window of a second per route and address; refused calls do not count."""
+        """A moving window per route and address; refused calls do not count."""
         if not route.limit:
             return
         calls = self._calls.setdefault((path, remote), deque())
-        while calls and now - calls[0] >= _SECOND:
+        while calls and now - calls[0] >= route.window * _SECOND:
             calls.popleft()
         if len(calls) >= route.limit:
-            raise Refused(Reply(429, {"message": f"{route.limit} per 1 second"}))
+            unit = "minute" if route.window == _MINUTE else "second"
+            raise Refused(Reply(429, {"message": f"{route.limit} per 1 {unit}"}))
         calls.append(now)
 
     async def _json(self, request: web.Request, route: Route) -> dict[str, Any]:
@@ -188,11 +256,22 @@ class Dispatcher:
         return body
 
     def _fields(self, route: Route, body: dict[str, Any]) -> Fields:
+        if route.drops_unknown:
+            body = {name: value for name, value in body.items() if name in route.schema}
         fields, errors = schema.check(route.schema, body)
         if not errors:
             return fields
+        if route.validation:
+            raise Refused(error(400, route.validation, errors=errors))
         reply = error(400, str(errors) if route.text_errors else errors)
         raise Refused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
+
+
+def _parted(path: str) -> tuple[str, dict[str, str]]:
+    """A path without what it names at its end, and that as the field `subject`; only ticker's has one."""
+    if path == _TICKER or not path.startswith(f"{_TICKER}/"):
+        return path, {"subject": ""} if path == _TICKER else {}
+    return _TICKER, {"subject": path.removeprefix(f"{_TICKER}/")}
 
 
 def _parse(raw: bytes) -> Any:

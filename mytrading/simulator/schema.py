@@ -6,12 +6,13 @@ of unknown fields follow OpenAlgo 2.0.2 as observed. The one rule: a handler onl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from datetime import date
 from typing import Any, NamedTuple
 
-Errors = dict[str, list[str]]
+from mytrading.simulator import parsers as read
+from mytrading.simulator.parsers import Bad
+
+Errors = dict[str, Any]
 Fields = dict[str, Any]
 
 EXCHANGES = (
@@ -26,96 +27,37 @@ INTERVALS = (
     "1h", "2h", "3h", "4h", "D", "W", "M", "Q", "Y",
 )  # fmt: skip
 
-_TRUE = {"t", "T", "true", "True", "TRUE", "on", "On", "ON", "y", "Y", "yes", "Yes", "YES", "1", 1}
-_FALSE = {"f", "F", "false", "False", "FALSE", "off", "Off", "OFF", "n", "N", "no", "No", "NO", "0", 0}
+_NOT_OBJECT: tuple[Fields, Errors] = ({}, {"_schema": ["Invalid input type."]})
 
 
-class Bad(Exception):
-    """The text for a field that does not pass."""
+class BadItems(Bad):
+    """What is wrong with the items of a list, by their place in it and by field."""
+
+    def __init__(self, errors: dict[int, Errors]) -> None:
+        super().__init__(str(errors))
+        self.errors = errors
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise Bad("Not a valid string.")
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Bad("Not a valid number.")
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise Bad("Not a valid number.") from None
-    if not math.isfinite(number):
-        raise Bad("Special numeric values (nan or infinity) are not permitted.")
-    return number
-
-
-def _integer(value: object) -> int:
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError
-        return int(value)
-    except (ValueError, OverflowError):
-        raise Bad("Not a valid integer.") from None
-
-
-def _boolean(value: object) -> bool:
-    if isinstance(value, str | int | float) and value in _TRUE:
-        return True
-    if isinstance(value, str | int | float) and value in _FALSE:
-        return False
-    raise Bad("Not a valid boolean.")
-
-
-def _date(value: object) -> date:
-    try:
-        return date.fromisoformat(_text(value))
-    except ValueError:
-        raise Bad("Not a valid date.") from None
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise Bad("Not a valid list.")
-    return value
-
-
-def _key(value: object) -> str:
-    text = _text(value)
-    if not 1 <= len(text) <= 256:
-        raise Bad("Length must be between 1 and 256.")
-    return text
-
-
-def _quantity(value: object) -> int:
-    number = _number(value)
-    if number <= 0:
-        raise Bad("Quantity must be a positive number.")
-    if not number.is_integer():
-        raise Bad(f"Fractional quantity ({number}) is not allowed for non-crypto exchanges.")
-    return int(number)
-
-
-def _non_negative(label: str) -> Callable[[object], float]:
-    def parse(value: object) -> float:
-        number = _number(value)
-        if number < 0:
-            raise Bad(f"{label} must be a non-negative number.")
-        return number
+def _items(schema: Schema) -> Callable[[object], list[Fields]]:
+    def parse(value: object) -> list[Fields]:
+        checked = [check(schema, item) if isinstance(item, dict) else _NOT_OBJECT for item in read.rows(value)]
+        if wrong := {place: errors for place, (_, errors) in enumerate(checked) if errors}:
+            raise BadItems(wrong)
+        return [fields for fields, _ in checked]
 
     return parse
 
 
-def _one_of(*choices: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        text = _text(value)
-        if text not in choices:
-            raise Bad(f"Must be one of: {', '.join(choices)}.")
-        return text
+def _legs(value: object) -> list[Fields]:
+    if not 1 <= len(read.rows(value)) <= 20:
+        raise Bad("Legs must contain 1 to 20 items.")
+    return _items(LEG)(value)
 
-    return parse
+
+def _greek_symbols(value: object) -> list[Fields]:
+    if not 1 <= len(read.rows(value)) <= 50:
+        raise Bad("Length must be between 1 and 50.")
+    return _items(GREEK_SYMBOL)(value)
 
 
 class Field(NamedTuple):
@@ -129,13 +71,13 @@ class Field(NamedTuple):
 
 Schema = dict[str, Field]
 
-_KEY = Field(_key)
-_TEXT = Field(_text)
-_EXCHANGE = Field(_one_of(*EXCHANGES))
-_ACTION = Field(_one_of("BUY", "SELL", "buy", "sell"))
-_PRODUCT = Field(_one_of(*PRODUCTS))
-_PRICE = _non_negative("Price")
-_TRIGGER = _non_negative("Trigger price")
+_KEY = Field(read.api_key)
+_TEXT = Field(read.text)
+_EXCHANGE = Field(read.one_of(*EXCHANGES))
+_ACTION = Field(read.one_of("BUY", "SELL", "buy", "sell"))
+_PRODUCT = Field(read.one_of(*PRODUCTS))
+_PRICE = read.non_negative("Price")
+_TRIGGER = read.non_negative("Trigger price")
 
 ACCOUNT: Schema = {"apikey": _KEY}
 STRATEGY: Schema = {"apikey": _KEY, "strategy": _TEXT}
@@ -145,13 +87,23 @@ PLACE: Schema = {
     "exchange": _EXCHANGE,
     "symbol": _TEXT,
     "action": _ACTION,
-    "quantity": Field(_quantity),
-    "pricetype": Field(_one_of(*PRICE_TYPES), False, "MARKET"),
-    "product": Field(_one_of(*PRODUCTS), False, "MIS"),
+    "quantity": Field(read.quantity),
+    "pricetype": Field(read.one_of(*PRICE_TYPES), False, "MARKET"),
+    "product": Field(read.one_of(*PRODUCTS), False, "MIS"),
     "price": Field(_PRICE, False, 0.0),
     "trigger_price": Field(_TRIGGER, False, 0.0),
-    "disclosed_quantity": Field(_integer, False, 0),
-    "underlying_ltp": Field(_number, False, None, True),
+    "disclosed_quantity": Field(read.integer, False, 0),
+    "underlying_ltp": Field(read.number, False, None, True),
+}
+BASKET: Schema = {
+    **STRATEGY,
+    "orders": Field(_items({name: field for name, field in PLACE.items() if name not in STRATEGY})),
+}
+SPLIT: Schema = {**PLACE, "splitsize": Field(read.split_size)}
+SMART: Schema = {
+    **PLACE,
+    "quantity": Field(read.whole("Quantity", 0)),
+    "position_size": Field(read.whole("Position size")),
 }
 MODIFY: Schema = {
     "apikey": _KEY,
@@ -161,50 +113,146 @@ MODIFY: Schema = {
     "orderid": _TEXT,
     "action": _ACTION,
     "product": _PRODUCT,
-    "pricetype": Field(_one_of(*PRICE_TYPES)),
+    "pricetype": Field(read.one_of(*PRICE_TYPES)),
     "price": Field(_PRICE),
-    "quantity": Field(_quantity),
-    "disclosed_quantity": Field(_integer),
+    "quantity": Field(read.quantity),
+    "disclosed_quantity": Field(read.integer),
     "trigger_price": Field(_TRIGGER),
 }
 ORDER_ID: Schema = {**STRATEGY, "orderid": _TEXT}
 OPEN_POSITION: Schema = {**STRATEGY, "symbol": _TEXT, "exchange": _EXCHANGE, "product": _PRODUCT}
-MARGIN: Schema = {"apikey": _KEY, "positions": Field(_list)}
-TOGGLE: Schema = {"apikey": _KEY, "mode": Field(_boolean)}
+MARGIN: Schema = {"apikey": _KEY, "positions": Field(read.rows)}
+TOGGLE: Schema = {"apikey": _KEY, "mode": Field(read.boolean)}
 SYMBOL: Schema = {"apikey": _KEY, "symbol": _TEXT, "exchange": _EXCHANGE}
-MULTI: Schema = {"apikey": _KEY, "symbols": Field(_list)}
+MULTI: Schema = {"apikey": _KEY, "symbols": Field(read.rows)}
 HISTORY: Schema = {
     "apikey": _KEY,
     "symbol": _TEXT,
     "exchange": _EXCHANGE,
-    "interval": Field(_one_of(*INTERVALS)),
-    "start_date": Field(_date),
-    "end_date": Field(_date),
-    "source": Field(_one_of("api", "db"), False, "api"),
+    "interval": Field(read.one_of(*INTERVALS)),
+    "start_date": Field(read.day),
+    "end_date": Field(read.day),
+    "source": Field(read.one_of("api", "db"), False, "api"),
 }
-SEARCH: Schema = {"apikey": _KEY, "query": _TEXT, "exchange": Field(_one_of(*EXCHANGES), False, "")}
+SEARCH: Schema = {"apikey": _KEY, "query": _TEXT, "exchange": Field(read.one_of(*EXCHANGES), False, "")}
 EXPIRY: Schema = {
     "apikey": _KEY,
     "symbol": _TEXT,
-    "exchange": Field(_one_of(*FNO_EXCHANGES)),
-    "instrumenttype": Field(_one_of("futures", "options")),
+    "exchange": Field(read.one_of(*FNO_EXCHANGES)),
+    "instrumenttype": Field(read.one_of("futures", "options")),
 }
 INSTRUMENTS: Schema = {
     "apikey": _KEY,
     "exchange": _EXCHANGE,
-    "format": Field(_one_of("json", "csv"), False, "json"),
+    "format": Field(read.one_of("json", "csv"), False, "json"),
 }
+HOLIDAYS: Schema = {"apikey": _KEY, "year": Field(read.between(2020, 2050), False)}
+TIMINGS: Schema = {"apikey": _KEY, "date": Field(read.text)}
+_STRIKE_RULE: Schema = {
+    "offset": Field(read.offset),
+    "option_type": Field(read.one_of("CE", "PE", "ce", "pe")),
+    "expiry_date": Field(read.text, False, None, True),
+}
+_OPTION_ORDER: Schema = {
+    "action": _ACTION,
+    "quantity": Field(read.quantity),
+    "splitsize": Field(read.whole("Split size", 0), False, 0),
+    "pricetype": Field(read.one_of(*PRICE_TYPES), False, "MARKET"),
+    "product": Field(read.one_of("MIS", "NRML"), False, "MIS"),
+    "price": Field(_PRICE, False, 0.0),
+    "trigger_price": Field(_TRIGGER, False, 0.0),
+    "disclosed_quantity": Field(read.integer, False, 0),
+}
+LEG: Schema = {**_STRIKE_RULE, **_OPTION_ORDER}
+_UNDERLYING: Schema = {"apikey": _KEY, "underlying": Field(read.text), "exchange": _EXCHANGE}
+OPTION_SYMBOL: Schema = {
+    **_UNDERLYING,
+    **_STRIKE_RULE,
+    "strategy": Field(read.text, False, ""),
+    "strike_int": Field(read.between(1, 1_000_000), False, None, True),
+}
+OPTION_CHAIN: Schema = {
+    **_UNDERLYING,
+    "expiry_date": Field(read.text),
+    "strike_count": Field(read.between(1, 100), False, None, True),
+    "with_greeks": Field(read.boolean, False, False),
+    "interest_rate": Field(read.number, False, 0.0, True),
+}
+OPTIONS_ORDER: Schema = {**OPTION_SYMBOL, **_OPTION_ORDER, "strategy": Field(read.text)}
+OPTIONS_MULTI: Schema = {
+    **_UNDERLYING,
+    "strategy": Field(read.text),
+    "expiry_date": Field(read.text, False, None, True),
+    "legs": Field(_legs),
+}
+_OPTION_EXCHANGE = Field(read.one_of("NFO", "BFO", "MCX", "CDS", "NCO", "BCD", "NCDEX", "CRYPTO"))
+GREEK_SYMBOL: Schema = {
+    "symbol": Field(read.text),
+    "exchange": _OPTION_EXCHANGE,
+    "underlying_symbol": Field(read.text, False, None, True),
+    "underlying_exchange": Field(read.text, False, None, True),
+}
+_GREEK_RULES: Schema = {
+    "interest_rate": Field(read.number, False, 0, True),
+    "expiry_time": Field(read.clock, False, None, True),
+}
+GREEKS: Schema = {
+    "apikey": _KEY,
+    **GREEK_SYMBOL,
+    **_GREEK_RULES,
+    "forward_price": Field(_PRICE, False, None, True),
+}
+MULTI_GREEKS: Schema = {"apikey": _KEY, "symbols": Field(_greek_symbols), **_GREEK_RULES}
+SYNTHETIC: Schema = {**_UNDERLYING, "expiry_date": Field(read.text)}
+TICKER: Schema = {
+    "apikey": _KEY,
+    "subject": Field(read.text),
+    "interval": Field(read.one_of(*INTERVALS), False, "D"),
+    "from": Field(read.day),
+    "to": Field(read.day),
+    "adjusted": Field(read.text, False, ""),
+    "sort": Field(read.text, False, ""),
+    "format": Field(read.text, False, "json"),
+}
+TELEGRAM: Schema = {
+    "apikey": _KEY,
+    "username": Field(read.text),
+    "message": Field(read.text),
+    "priority": Field(read.between(1, 10), False, 5),
+    "wait_for_delivery": Field(read.boolean, False, False),
+}
+WHATSAPP: Schema = {"apikey": _KEY, "message": Field(read.text)}
+GTT: Schema = {
+    "apikey": _KEY,
+    "strategy": _TEXT,
+    "trigger_type": Field(read.one_of("SINGLE", "OCO")),
+    "exchange": _EXCHANGE,
+    "symbol": _TEXT,
+    "action": _ACTION,
+    "product": _TEXT,
+    "quantity": Field(read.quantity),
+    "pricetype": Field(read.one_of("LIMIT", "MARKET"), False, "LIMIT"),
+    "price": Field(read.non_negative("Price")),
+    "triggerprice_sl": Field(read.non_negative("Trigger price"), False, 0.0, True),
+    "triggerprice_tg": Field(read.non_negative("Trigger price"), False, 0.0, True),
+    "stoploss": Field(read.non_negative("Price"), False, 0.0, True),
+    "target": Field(read.non_negative("Price"), False, 0.0, True),
+    "expires_at": Field(read.moment, False, None, True),
+}
+MODIFY_GTT: Schema = {**GTT, "trigger_id": _TEXT}
+CANCEL_GTT: Schema = {**STRATEGY, "trigger_id": _TEXT}
 PUSH: Schema = {
     "apikey": _KEY,
     "symbol": _TEXT,
     "exchange": _EXCHANGE,
-    "ltp": Field(_number, False, 0.0),
-    "bid": Field(_number, False, 0.0),
-    "ask": Field(_number, False, 0.0),
-    "hold": Field(_boolean, False, False),
-    "release": Field(_boolean, False, False),
+    "ltp": Field(read.number, False, 0.0),
+    "bid": Field(read.number, False, 0.0),
+    "ask": Field(read.number, False, 0.0),
+    "hold": Field(read.boolean, False, False),
+    "release": Field(read.boolean, False, False),
+    "depth": Field(read.integer, False, 0),
 }
-PAUSE: Schema = {"apikey": _KEY, "paused": Field(_boolean)}
+PAUSE: Schema = {"apikey": _KEY, "paused": Field(read.boolean)}
 
 
 def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
@@ -226,7 +274,7 @@ def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
             try:
                 fields[name] = field.parse(body[name])
             except Bad as bad:
-                errors[name] = [str(bad)]
+                errors[name] = bad.errors if isinstance(bad, BadItems) else [str(bad)]
     for name in body:
         if name not in schema:
             errors[name] = ["Unknown field."]

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from mytrading.core.matching import Account, BookOrder, BookPosition, Books, BookTrade, Changes, Holding
+from mytrading.core.matching import Account, BookOrder, BookPosition, Books, BookTrade, Changes, Holding, Trigger
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, day TEXT NOT NULL, body 
 CREATE TABLE IF NOT EXISTS trades (id TEXT PRIMARY KEY, day TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS positions (id TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS holdings (id TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS triggers (id TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS market (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS orders_by_day ON orders (day);
 CREATE INDEX IF NOT EXISTS trades_by_day ON trades (day);
@@ -90,6 +91,15 @@ class BookStore:
             db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
+
+    def triggers(self) -> list[Trigger]:
+        """All triggers, oldest first."""
+        return list(self._rows("SELECT body FROM triggers ORDER BY rowid", Trigger))
+
+    def save_trigger(self, trigger: Trigger) -> None:
+        """Commit a trigger, in place of what was stored under its id."""
+        text = "INSERT INTO triggers VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+        self._db.execute(text, (trigger.trigger_id, _encode(trigger)))
 
     def origin(self) -> Origin | None:
         """What the market grew from, if it was recorded."""

@@ -6,14 +6,17 @@ Used by the REST handlers (orders, books, quotes), the driver (ticks, the venue'
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, deque
 from datetime import date
 from typing import Any
 
-from mytrading.core.contracts import make_derivative
+from msgspec.structs import replace
+
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal, Trigger
+from mytrading.core.matching.triggers import TriggerBook, TriggerStatus
+from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.faults import Faults
@@ -21,8 +24,10 @@ from mytrading.simulator.frames import BROKER, live_order_frame, order_frame
 from mytrading.simulator.hub import Hub
 from mytrading.simulator.live_rows import LiveRows
 from mytrading.simulator.market.day import MarketDay, Quote
+from mytrading.simulator.market.depth import price_band, standing
+from mytrading.simulator.market.followed import named
 from mytrading.simulator.market.history import History
-from mytrading.simulator.market.world import World
+from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.order_updates import OrderUpdates
 from mytrading.simulator.personality import Personality, protected
 from mytrading.simulator.quote_faults import QuoteFaults
@@ -31,6 +36,8 @@ from mytrading.simulator.session import BrokerSession
 from mytrading.simulator.store import BookStore
 
 _RECEIVED_KEPT = 100_000
+# Market time after which a followed market that told nothing has no prices.
+_SILENT_NS = 30_000_000_000
 
 
 class Venue:
@@ -62,10 +69,13 @@ class Venue:
         self.connections = 0
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}
+        self.depths: dict[str, tuple[int, int]] = {}
+        self.heard_ns = 0
         self.listing = InstrumentBook(())
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
+        self.triggers = TriggerBook(store.triggers())
         self.exchange = Exchange(
             world.calendar, world.facts, self.instrument, store.load(capital), self._part_of, personality.rules
         )
@@ -101,13 +111,18 @@ class Venue:
         self.index = self.market.index_at(self.clock.now())
         self.held.clear()
 
+    def list_also(self, instrument: Instrument) -> None:
+        """List one more instrument for the rest of the day."""
+        self.listing = InstrumentBook((*self.listing, instrument))
+
     def _relist(self, instrument: str, day: date) -> Instrument:
-        exchange, symbol = split_id(instrument)
-        parsed = parse_symbol(symbol, exchange)
-        if parsed.expiry is None:
-            raise ValueError(f"{instrument}: expected a contract of config/instruments.toml, found none; add it there")
-        facts = self.world.facts.underlyings[parsed.underlying]
-        return make_derivative(parsed.underlying, facts, parsed.kind, parsed.expiry, parsed.strike, day)
+        found = named(self.world.facts, instrument, day)
+        if found is None or not (found.kind.is_derivative or self.world.silent):
+            raise ValueError(
+                f"{instrument} is held: expected it in config/instruments.toml or among --instruments, found it in "
+                "neither; add it there"
+            )
+        return found
 
     def instrument(self, instrument: str) -> Instrument | None:
         """A listed instrument by id."""
@@ -121,10 +136,19 @@ class Venue:
         return self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
-        """The present prices of an instrument, as matching wants them."""
+        """The present prices of an instrument, as matching wants them; none while a followed market is silent."""
+        if self.world.silent and self.clock.now() - self.heard_ns > _SILENT_NS:
+            return None
         listed = self.instrument(instrument)
         quote = self.quote(listed) if listed is not None else None
-        return Mark(quote.ltp, quote.bid, quote.ask) if quote is not None else None
+        return Mark(quote.ltp, quote.bid, quote.ask, *self._band(quote)) if quote is not None else None
+
+    def _band(self, quote: Quote) -> tuple[float, float]:
+        """The day's price band of an instrument, 0 and 0 without one."""
+        spot = None
+        if quote.instrument.kind.is_derivative:
+            spot = self.quote(self.listing.spot(quote.instrument.underlying))
+        return price_band(quote.instrument, quote.prev_close, spot.prev_close if spot is not None else 0.0)
 
     def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | Refusal:
         """Place an order; with `late_rejection` it is accepted, then rejected in the book.
@@ -174,7 +198,7 @@ class Venue:
         assert market is not None
         self.index = index
         watched = self.hub.watched
-        resting = self.exchange.instruments_at_work()
+        resting = {**dict.fromkeys(self.exchange.instruments_at_work()), **dict.fromkeys(self.triggers.instruments())}
         for instrument_id in dict.fromkeys((*resting, *watched)):
             instrument = self.listing.get(instrument_id)
             if instrument is None or instrument_id in self.held or not market.trades_at(instrument, index):
@@ -213,6 +237,24 @@ class Venue:
         changes = self.exchange.on_mark(quote.instrument.id, mark, self.clock.now())
         if changes is not None:
             self.commit(changes)
+        self._fire(quote)
+
+    def keep_trigger(self, trigger: Trigger) -> None:
+        """Store a new trigger, or a new state of one."""
+        self._store.save_trigger(trigger)
+        self.triggers.keep(trigger)
+
+    def _fire(self, quote: Quote) -> None:
+        """End the triggers that a price reaches, and place their orders."""
+        now, exchange = self.clock.now(), quote.instrument.exchange
+        due = self.triggers.due(quote.instrument.id, quote.ltp, now)
+        if not due or not self.world.calendar.is_open(exchange, now):
+            return
+        for trigger, request in due:
+            self.keep_trigger(trigger)
+            placed = self.place(request) if request is not None else None
+            if isinstance(placed, Refusal):
+                self.keep_trigger(replace(trigger, status=TriggerStatus.REJECTED, reason=placed.reason))
 
     def advance(self) -> None:
         """Let the venue do what its clock says is due."""
@@ -222,15 +264,32 @@ class Venue:
             self._tell(changes, tell_open=True)
 
     def _part_of(self, order: BookOrder) -> int:
-        """The units a fill takes: all (0), unless a fault cuts it to a part in whole lots."""
+        """The units of an order that a fill takes: whole lots of what stands there or of a fault's part, 0 for all."""
         listed = self.instrument(order.request.instrument)
-        lot = listed.lot_size if listed is not None else 1
-        if order.pending <= lot:
+        quote = self.quote(listed) if listed is not None else None
+        if listed is None or quote is None or order.pending <= listed.lot_size:
             return 0
-        fault = self.faults.take("partial_fill", instrument=order.request.instrument)
-        return 0 if fault is None else max(int(order.pending * fault.number("fraction")) // lot, 1) * lot
+        fault = self.faults.take("partial_fill", instrument=listed.id)
+        if fault is not None:
+            units = int(order.pending * fault.number("fraction"))
+        elif self.personality.rules.strict:
+            units = self._standing(quote, Side.SELL if order.request.side is Side.BUY else Side.BUY)
+        else:
+            return 0
+        return max(units // listed.lot_size, 1) * listed.lot_size if 0 <= units < order.pending else 0
+
+    def _standing(self, quote: Quote, side: Side) -> int:
+        """Units that stand at the best price of a side; where that is not told, enough for any order."""
+        shown = self.depths.get(quote.instrument.id)
+        there = standing(quote, side) if shown is None else shown[0 if side is Side.BUY else 1]
+        return there or sys.maxsize
 
     def _settlement(self, instrument: Instrument) -> float:
+        if self.world.silent:
+            spot, own = self.quote(self.listing.spot(instrument.underlying)), self.quote(instrument)
+            assert spot is not None
+            assert own is not None
+            return worth(instrument, spot.ltp) if spot.ltp else own.ltp
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
 
     def checkpoint(self) -> None:

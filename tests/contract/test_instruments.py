@@ -50,8 +50,8 @@ def test_freeze_and_price_come_by_calls_of_their_own(client: OpenAlgoClient) -> 
 def test_search_finds_the_contracts_that_the_list_would_have_given(client: OpenAlgoClient) -> None:
     listed = fetch_instruments(client, "NFO", TODAY, lambda item: item.underlying == "NIFTY").instruments
     searched = search_instruments(client, "NFO", NEED, TODAY).instruments
-    nearest = sorted({item.expiry for item in listed})[:3]
-    assert {item.id for item in searched} == {item.id for item in listed if item.expiry in nearest}
+    nearest = {kind: sorted({item.expiry for item in listed if item.kind is kind})[:3] for kind in InstrumentKind}
+    assert {item.id for item in searched} == {item.id for item in listed if item.expiry in nearest[item.kind]}
     assert {item.freeze_qty for item in searched} == {1800}
     assert [item.id for item in search_instruments(client, "NSE_INDEX", NEED, TODAY).instruments] == ["NSE_INDEX:NIFTY"]
 

@@ -125,7 +125,7 @@ def test_partial_fill_leaves_the_rest_for_the_next_tick(simulator: RunningSimula
 
 
 def test_leaked_status_shows_an_open_order_as_its_neighbour_or_fails_the_book(simulator: RunningSimulator) -> None:
-    _, resting = simulator.place(pricetype="LIMIT", price=500.0)
+    _, resting = simulator.place(pricetype="LIMIT", price=900.0)
     simulator.call("/sim/fault", kind="status_leak")
     assert simulator.call("orderbook")[0] == 500
     _, filled = simulator.place()

@@ -169,14 +169,14 @@ def test_data_routes_answer_in_the_shapes_of_the_real_server(simulator: RunningS
     _, body = simulator.call("multiquotes", symbols=wanted)
     assert ["error" in row for row in body["results"]] == [True, False]
     _, body = simulator.call("expiry", symbol="NIFTY", exchange="NFO", instrumenttype="options")
-    assert body["data"] == ["23-NOV-26", "29-DEC-26"]
+    assert body["data"] == ["23-NOV-26", "01-DEC-26", "29-DEC-26"]
     option = first_option(simulator)
     _, body = simulator.call("symbol", symbol=option["symbol"], exchange="NFO")
     assert (body["data"]["lotsize"], body["data"]["freeze_qty"], body["data"]["expiry"]) == (65, 1800, "23-NOV-26")
     _, body = simulator.call("search", query="NIFTY FUT", exchange="NFO")
-    assert [row["instrumenttype"] for row in body["data"]] == ["FUT"]
+    assert [row["instrumenttype"] for row in body["data"]] == ["FUT"] * 6
     _, body = simulator.get("/api/v1/instruments", "&exchange=NFO")
-    assert len(body["data"]) == 1 + 2 * 2 * 41
+    assert len(body["data"]) == 3 * 3 + (3 + 2 + 2) * 2 * 41
     _, body = simulator.call("intervals")
     assert "1m" in body["data"]["minutes"]
     assert simulator.call("analyzer")[1]["data"]["analyze_mode"] is True

@@ -1,5 +1,6 @@
 """The paper exchange: one implementation of matching and books, used by the simulator and the backtest."""
 
+from mytrading.core.matching.checks import order_problem
 from mytrading.core.matching.exchange import SQUARE_OFF_OWNER, Exchange
 from mytrading.core.matching.model import (
     Account,
@@ -13,6 +14,7 @@ from mytrading.core.matching.model import (
     OrderRequest,
     Refusal,
 )
+from mytrading.core.matching.triggers import Trigger, TriggerBook, TriggerLeg, TriggerStatus
 
 __all__ = [
     "SQUARE_OFF_OWNER",
@@ -27,4 +29,9 @@ __all__ = [
     "Mark",
     "OrderRequest",
     "Refusal",
+    "Trigger",
+    "TriggerBook",
+    "TriggerLeg",
+    "TriggerStatus",
+    "order_problem",
 ]

@@ -6,7 +6,7 @@ rule: a reason says what was expected, what was found and what would pass.
 
 from __future__ import annotations
 
-from mytrading.core.matching.model import OrderRequest
+from mytrading.core.matching.model import Mark, OrderRequest
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
@@ -86,4 +86,25 @@ def _tick_problem(name: str, value: float, instrument: Instrument) -> str:
     return (
         f"{name} must be a multiple of tick size {instrument.tick_size:g}: {value:g} is not ({instrument.symbol}); "
         f"use {below:.2f} or {below + instrument.tick_size:.2f}"
+    )
+
+
+def band_problem(request: OrderRequest, mark: Mark) -> str:
+    """What of an order's price or trigger lies outside the day's price band, or an empty string."""
+    asked = []
+    if request.order_type in _NEEDS_PRICE:
+        asked.append(("price", request.price))
+    if request.order_type in _NEEDS_TRIGGER:
+        asked.append(("trigger_price", request.trigger_price))
+    return next((_outside(name, value, request, mark) for name, value in asked if not _inside(value, mark)), "")
+
+
+def _inside(value: float, mark: Mark) -> bool:
+    return value >= mark.lower and (not mark.upper or value <= mark.upper)
+
+
+def _outside(name: str, value: float, request: OrderRequest, mark: Mark) -> str:
+    return (
+        f"{name} must be inside the price band {mark.lower:.2f} to {mark.upper:.2f}: {value:g} is not "
+        f"({request.instrument.partition(':')[2]}); use a price between them"
     )

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.matching.checks import order_problem, price_problem
+from mytrading.core.matching.checks import band_problem, order_problem, price_problem
 from mytrading.core.matching.desk import Desk
 from mytrading.core.matching.fill_rules import EXCHANGE, FillRules, triggered
 from mytrading.core.matching.funds import blocked_for, shortage
@@ -99,6 +99,8 @@ class Exchange:
         if not order.live:
             return Refusal(f"Cannot modify order in {order.status} status"), desk.take_changes()
         request = _modified(order.request, quantity, price, trigger_price)
+        if self._rules.strict and mark is not None and (problem := band_problem(request, mark)):
+            return Refusal(problem), desk.take_changes()
         instrument = self._instrument_of(request.instrument)
         if instrument is None or mark is None:
             return Refusal(f"{request.instrument} is no longer listed"), desk.take_changes()
@@ -169,7 +171,8 @@ class Exchange:
                 f"Cannot place {request.order_type} order for {instrument.symbol} - unable to fetch current price. "
                 "Please try again later or use LIMIT order with a specific price."
             )
-        return self._session_problem(request, instrument.exchange, now)
+        outside = band_problem(request, mark) if self._rules.strict else ""
+        return outside or self._session_problem(request, instrument.exchange, now)
 
     def _session_problem(self, request: OrderRequest, exchange: str, now: int) -> str:
         day = self._calendar.trading_day(now)

@@ -12,11 +12,16 @@ from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
-    """An instrument's prices at a moment, rupees; `bid` or `ask` 0 where nobody stands on that side."""
+    """An instrument's prices at a moment, rupees; `bid` or `ask` 0 where nobody stands on that side.
+
+    `lower` and `upper` are the day's price band, 0 where there is none.
+    """
 
     ltp: float
     bid: float = 0.0
     ask: float = 0.0
+    lower: float = 0.0
+    upper: float = 0.0
 
     def opposite(self, side: Side) -> float:
         """What an order of `side` executes at: the ask for a buy, the bid for a sell, LTP where that side is empty."""

@@ -38,12 +38,25 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     prev_close: float
 
 
+class Scaled:
+    """A path that many instruments share, times one instrument's factor: read like an array of prices in ticks."""
+
+    __slots__ = ("_factor", "_path")
+
+    def __init__(self, path: Floats, factor: float) -> None:
+        self._path = path
+        self._factor = factor
+
+    def __getitem__(self, index: int | slice) -> NDArray[np.int32]:
+        return _in_ticks(self._path[index] * self._factor)
+
+
 class Series(NamedTuple):
     """An instrument's day by tick index, prices in ticks; `first` and `last` bound its session's indices."""
 
-    ltp: NDArray[np.int32]
-    high: NDArray[np.int32]
-    low: NDArray[np.int32]
+    ltp: NDArray[np.int32] | Scaled
+    high: NDArray[np.int32] | Scaled
+    low: NDArray[np.int32] | Scaled
     volume: NDArray[np.int64]
     bid: Floats | None
     ask: Floats | None
@@ -64,7 +77,32 @@ class Prices(NamedTuple):
     ask: Floats | None = None
 
 
-Pricer = Callable[[Instrument], Prices]
+class SharedPath(NamedTuple):
+    """A day that many instruments share: price as a multiple of the opening one, its high and low so far, volume."""
+
+    ltp: Floats
+    high: Floats
+    low: Floats
+    volume: Ints
+
+    @classmethod
+    def of(cls, path: Floats, volume: Ints, first: int) -> SharedPath:
+        """The day of a path whose session begins at the index `first`."""
+        high, low = path.copy(), path.copy()
+        high[first:] = np.maximum.accumulate(path[first:])
+        low[first:] = np.minimum.accumulate(path[first:])
+        return cls(path, high, low, volume)
+
+
+class SharedPrices(NamedTuple):
+    """What a pricer answers for one of many that share a path: its opening price, and the close of the day before."""
+
+    path: SharedPath
+    opening: float
+    prev_close: float
+
+
+Pricer = Callable[[Instrument], Prices | SharedPrices]
 
 
 class MarketDay:
@@ -104,7 +142,7 @@ class MarketDay:
         return series.first <= index <= series.last
 
     def series(self, instrument: Instrument) -> Series:
-        """An instrument's day; computed at the first call (about 5 ms), then kept."""
+        """An instrument's day; computed at the first call (about 2 ms, less for generated shares), then kept."""
         found = self._series.get(instrument.id)
         if found is None:
             found = self._series[instrument.id] = self._make(instrument)
@@ -116,7 +154,9 @@ class MarketDay:
         end = session.final_ns if instrument.kind is InstrumentKind.INDEX else session.close_ns
         first = int(np.searchsorted(self.times, session.open_ns, side="left"))
         last = int(np.searchsorted(self.times, end, side="right")) - 1
-        ltp = np.maximum(np.rint(prices.ltp / instrument.tick_size), 1).astype(np.int32)
+        if isinstance(prices, SharedPrices):
+            return _shared(prices, instrument.tick_size, first, last)
+        ltp = _in_ticks(prices.ltp / instrument.tick_size)
         high, low = ltp.copy(), ltp.copy()
         if first <= last:
             high[first:] = np.maximum.accumulate(ltp[first:])
@@ -152,6 +192,16 @@ class MarketDay:
 
     def _runs_on(self, instrument: Instrument) -> bool:
         return self.replayed and instrument.kind is InstrumentKind.INDEX
+
+
+def _in_ticks(prices: Floats) -> NDArray[np.int32]:
+    return np.maximum(np.rint(prices), 1).astype(np.int32)
+
+
+def _shared(prices: SharedPrices, tick: float, first: int, last: int) -> Series:
+    path, factor = prices.path, prices.opening / tick
+    ltp, high, low = (Scaled(column, factor) for column in (path.ltp, path.high, path.low))
+    return Series(ltp, high, low, path.volume, None, None, first, last, prices.prev_close, 0)
 
 
 def _spread(series: Series, index: int, units: int, instrument: Instrument) -> tuple[float, float]:

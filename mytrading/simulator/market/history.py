@@ -46,7 +46,12 @@ class History:
         self._kept: dict[tuple[str, date], Bars] = {}
 
     def rows(self, instrument: Instrument, minutes: int, first: date, last: date, now: int) -> list[Row]:
-        """Bars of `minutes` (0: of a day) from `first` to `last`, up to market time `now`, in the endpoint's form."""
+        """Bars of `minutes` (0: of a day) from `first` to `last`, up to market time `now`, in the endpoint's form.
+
+        A followed market keeps no past, and so has none.
+        """
+        if self._world.silent:
+            return []
         today = day_of(now)
         longest = LONGEST_INTRADAY_DAYS if minutes else LONGEST_DAILY_DAYS
         first = max(first, today - timedelta(days=longest))

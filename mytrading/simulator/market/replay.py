@@ -1,31 +1,33 @@
-"""Reading a file of ticks for replay: CSV, plain or gzip, `timestamp,ltp[,bid,ask,volume]`.
+"""Reading a recorded file for replay: ticks or bars, CSV (plain or gzip) or Parquet, of one day or of several.
 
-Used at the simulator's start. Times without a zone are Indian. The one rule: a bad row stops the start with file,
-line, what was expected, what was found and what to do; nothing is skipped silently.
+Columns are `timestamp,ltp[,bid,ask,volume]` or `timestamp,open,high,low,close[,volume]`. Used at the simulator's
+start. Times without a zone are Indian. The one rule: a bad row stops the start with file, line, what was expected,
+what was found and what to do; nothing is skipped silently.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import groupby
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import IST, day_of
+from mytrading.simulator.market.bar_path import SHORTEST, BarRows, bar_seconds, path
+from mytrading.simulator.market.recorded import Unreadable, text_rows
 
-_REQUIRED = ("timestamp", "ltp")
-_OPTIONAL = ("bid", "ask", "volume")
+_TICKS, _TICK_EXTRAS = ("timestamp", "ltp"), ("bid", "ask", "volume")
+_BARS, _BAR_EXTRAS = ("timestamp", "open", "high", "low", "close"), ("volume",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BadTickFile(ValueError):
-    """A tick file that cannot be replayed."""
+    """A file that cannot be replayed."""
 
 
 class TickFile(NamedTuple):
@@ -39,54 +41,91 @@ class TickFile(NamedTuple):
     volume: NDArray[np.int64] | None
 
 
-def read_ticks(path: Path) -> TickFile:
-    """The ticks of a file; `BadTickFile` says what is wrong with it."""
+class _Row(NamedTuple):
+    """A row that was read; for a bar `prices` are open, high, low, close, for a tick the last price alone."""
+
+    at: int
+    prices: tuple[float, ...]
+    extras: tuple[float, ...]
+
+
+def read_ticks(file: Path) -> tuple[TickFile, ...]:
+    """The ticks of a file, day by day; `BadTickFile` says what is wrong with it."""
     try:
-        with _open_text(path) as stream:
-            rows = list(_rows(path, csv.reader(stream)))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise BadTickFile(f"{path}: expected a CSV of ticks, plain or .gz, found: {error}; check the path") from error
-    if not rows:
-        raise BadTickFile(f"{path}: expected at least one tick after the header, found none; check the export")
-    table = np.array([row[1:] for row in rows], dtype=np.float64)
-    columns = [column if not np.isnan(column).any() else None for column in table.T[1:]]
-    volume = None if columns[2] is None else columns[2].astype(np.int64)
-    times = np.array([row[0] for row in rows], dtype=np.int64)
-    return TickFile(day_of(rows[0][0]), times, table[:, 0], columns[0], columns[1], volume)
+        with text_rows(file) as rows:
+            header = [name.strip().lower() for name in next(rows, [])]
+            bars = _is_bars(file, header)
+            read = list(_rows(file, header, rows, bars=bars))
+    except Unreadable as error:
+        text = f"{file}: expected a CSV of ticks or bars, plain or .gz, or Parquet, found: {error}; check the path"
+        raise BadTickFile(text) from error
+    if not read:
+        raise BadTickFile(f"{file}: expected at least one tick or bar after the header, found none; check the export")
+    days = [(day, list(part)) for day, part in groupby(read, key=lambda row: day_of(row.at))]
+    return tuple(_bar_day(file, day, part) if bars else _tick_day(day, part) for day, part in days)
 
 
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+def _is_bars(file: Path, header: list[str]) -> bool:
+    for required, extras in ((_TICKS, _TICK_EXTRAS), (_BARS, _BAR_EXTRAS)):
+        count = len(required)
+        if tuple(header[:count]) == required and all(name in extras for name in header[count:]):
+            return required == _BARS
+    found = ",".join(header) or "an empty file"
+    wanted = "timestamp,ltp[,bid,ask,volume] or timestamp,open,high,low,close[,volume]"
+    raise BadTickFile(f"{file}, line 1: expected {wanted}, found {found}; name the columns so")
 
 
-def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, float, float, float, float]]:
-    header = [name.strip().lower() for name in next(reader, [])]
-    if tuple(header[:2]) != _REQUIRED or any(name not in _OPTIONAL for name in header[2:]):
-        found = ",".join(header) or "an empty file"
+def _tick_day(day: date, rows: list[_Row]) -> TickFile:
+    times = np.array([row.at for row in rows], dtype=np.int64)
+    ltp = np.array([row.prices[0] for row in rows])
+    table = np.array([row.extras for row in rows])
+    bid, ask, volume = (column if not np.isnan(column).any() else None for column in table.T)
+    return TickFile(day, times, ltp, bid, ask, None if volume is None else volume.astype(np.int64))
+
+
+def _bar_day(file: Path, day: date, rows: list[_Row]) -> TickFile:
+    start = np.array([row.at for row in rows], dtype=np.int64)
+    if bar_seconds(start) < SHORTEST:
         raise BadTickFile(
-            f"{path}, line 1: expected timestamp,ltp[,bid,ask,volume], found {found}; name the columns so"
+            f"{file}: expected bars of {SHORTEST} seconds or more, found {bar_seconds(start)} on {day}; use longer ones"
         )
-    before, first_day = 0, None
+    volumes = np.array([row.extras[0] for row in rows])
+    known = not np.isnan(volumes).any()
+    prices = np.array([row.prices for row in rows])
+    bars = BarRows(start, prices, volumes.astype(np.int64) if known else np.zeros(len(rows), dtype=np.int64))
+    times, ltp, volume = path(bars)
+    return TickFile(day, times, ltp, None, None, volume if known else None)
+
+
+def _rows(file: Path, header: list[str], reader: Iterator[list[str]], *, bars: bool) -> Iterator[_Row]:
+    before = 0
     for number, row in enumerate(reader, start=2):
         if not row:
             continue
-        where = f"{path}, line {number}"
+        where = f"{file}, line {number}"
         if len(row) != len(header):
             raise BadTickFile(f"{where}: expected {len(header)} columns, found {len(row)}; mend or remove the row")
         at = _time(where, row[0])
-        first_day = first_day or day_of(at)
         if at < before:
             raise BadTickFile(
                 f"{where}: expected times in ascending order, found {row[0]} after a later one; sort the file"
             )
-        if day_of(at) != first_day:
-            raise BadTickFile(f"{where}: expected ticks of {first_day} only, found {row[0]}; split the file by day")
         before = at
         fields = dict(zip(header, row, strict=True))
-        bid, ask, volume = (_optional(where, fields, name) for name in _OPTIONAL)
-        yield at, _price(where, fields, "ltp"), bid, ask, volume
+        yield _bar(where, at, fields) if bars else _tick(where, at, fields)
+
+
+def _tick(where: str, at: int, fields: dict[str, str]) -> _Row:
+    extras = tuple(_optional(where, fields, name) for name in _TICK_EXTRAS)
+    return _Row(at, (_price(where, fields, "ltp"),), extras)
+
+
+def _bar(where: str, at: int, fields: dict[str, str]) -> _Row:
+    first, high, low, last = (_price(where, fields, name) for name in _BARS[1:])
+    if not low <= min(first, last) <= max(first, last) <= high:
+        found = ", ".join(f"{name} {fields[name]}" for name in _BARS[1:])
+        raise BadTickFile(f"{where}: expected open and close between low and high, found {found}; mend the row")
+    return _Row(at, (first, high, low, last), (_optional(where, fields, "volume"),))
 
 
 def _time(where: str, text: str) -> int:

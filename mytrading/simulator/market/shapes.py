@@ -24,6 +24,7 @@ class Shapes:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._busy: dict[int, Array] = {}
 
     def rng(self, name: str, day: date, purpose: int) -> np.random.Generator:
         """The generator of one purpose on one day."""
@@ -49,9 +50,10 @@ class Shapes:
 
     def activity(self, name: str, day: date, seconds: int) -> Array:
         """Share of the day's volume traded by each second, rising from 0 to 1; `seconds + 1` values."""
-        t = np.arange(seconds + 1, dtype=np.float64)
-        pattern = 0.6 + 1.8 * np.exp(-t / 1800.0) + 1.2 * np.exp((t - seconds) / 2400.0)
-        traded = np.cumsum(pattern * self.rng(name, day, 2).exponential(size=seconds + 1))
+        if seconds not in self._busy:
+            t = np.arange(seconds + 1, dtype=np.float64)
+            self._busy[seconds] = 0.6 + 1.8 * np.exp(-t / 1800.0) + 1.2 * np.exp((t - seconds) / 2400.0)
+        traded = np.cumsum(self._busy[seconds] * self.rng(name, day, 2).exponential(size=seconds + 1))
         return np.asarray(traded / traded[-1])
 
 

@@ -1,10 +1,14 @@
 """One volatility surface, and the prices of futures and options on it.
 
-Used by `MarketDay`. The one rule: every derivative of an underlying is priced from the same spot, carry and surface,
-so that puts, calls and futures of one expiry agree with each other.
+Used by `World`. The one rule: every derivative of an underlying is priced from the same spot, carry and surface, so
+that puts, calls and futures of one expiry agree with each other. A whole day of one option (22,500 seconds) takes
+about a millisecond: what contracts of an expiry share is computed once, and the normal distribution is read from a
+table.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +22,23 @@ CARRY = 0.06
 YEAR_NS = 365 * 86_400 * 1_000_000_000
 _SKEW, _SMILE = -0.11, 0.09
 _LOWEST, _HIGHEST = 0.05, 0.9
+_SHORTEST_YEARS = 1.0 / 365.0 / 4.0
+
+# The distribution function at steps of 1/2048 between -8 and 8; lines between them are within 1e-8 of it.
+_EDGE, _STEPS = 8.0, 2048
+_TABLE = black76.normal_cdf(np.linspace(-_EDGE, _EDGE, int(2 * _EDGE) * _STEPS + 1))
+_SLOPES = np.diff(_TABLE, append=1.0)
+
+
+class Expiry(NamedTuple):
+    """What all contracts of one expiry share, over the ticks of a day."""
+
+    forward: Array
+    log_forward: Array
+    root: Array
+    spread: Array
+    near: Array
+    discount: Array
 
 
 def years_to(expiry_ns: int, times: NDArray[np.int64]) -> Array:
@@ -25,24 +46,35 @@ def years_to(expiry_ns: int, times: NDArray[np.int64]) -> Array:
     return np.maximum(expiry_ns - times, 0) / YEAR_NS
 
 
-def forward(spot: Array, years: Array) -> Array:
-    """The forward price: spot with carry."""
-    return np.asarray(spot * np.exp(CARRY * years))
-
-
-def volatility(level: float, strike: float, forward_price: Array, years: Array) -> Array:
-    """Volatility of a year at a strike: `level` at the money, higher for low strikes and far from the money."""
-    spread = np.sqrt(np.maximum(years, 1.0 / 365.0 / 4.0))
-    moneyness = np.clip(np.log(strike / forward_price) / spread, -1.5, 1.5)
-    shape = 1.0 + (_SKEW * moneyness + _SMILE * moneyness * moneyness) / max(level, 0.05)
+def expiry_of(spot: Array, years: Array) -> Expiry:
+    """The forward (spot with carry) and what volatility and price need, elementwise over spot and time."""
+    ahead = spot * np.exp(CARRY * years)
+    spread = np.sqrt(np.maximum(years, _SHORTEST_YEARS))
     near = 1.0 + 0.15 * np.exp(-years * 40.0)
-    return np.asarray(np.clip(level * near * shape, _LOWEST, _HIGHEST))
+    return Expiry(ahead, np.log(ahead), np.sqrt(years), spread, near, np.exp(-CARRY * years))
 
 
-def theoretical(kind: InstrumentKind, strike: float, spot: Array, years: Array, level: float) -> Array:
-    """The price of a future or an option, elementwise over spot and time."""
-    ahead = forward(spot, years)
+def volatility(level: float, strike: float, expiry: Expiry) -> Array:
+    """Volatility of a year at a strike: `level` at the money, higher for low strikes and far from the money."""
+    moneyness = np.clip((np.log(strike) - expiry.log_forward) / expiry.spread, -1.5, 1.5)
+    shape = 1.0 + (_SKEW * moneyness + _SMILE * moneyness * moneyness) / max(level, 0.05)
+    return np.asarray(np.clip(level * expiry.near * shape, _LOWEST, _HIGHEST))
+
+
+def theoretical(kind: InstrumentKind, strike: float, expiry: Expiry, level: float) -> Array:
+    """The price of a future or an option by Black's formula, elementwise over the ticks of a day."""
+    ahead = expiry.forward
     if kind is InstrumentKind.FUT:
         return ahead
-    sigma = volatility(level, strike, ahead, years)
-    return black76.price(ahead, strike, years, sigma, CARRY, kind is InstrumentKind.CE)
+    spread = np.maximum(volatility(level, strike, expiry) * expiry.root, 1e-12)
+    d1 = (expiry.log_forward - np.log(strike)) / spread + 0.5 * spread
+    call = ahead * _normal_cdf(d1) - strike * _normal_cdf(d1 - spread)
+    undiscounted = call if kind is InstrumentKind.CE else call - ahead + strike
+    inside = ahead - strike if kind is InstrumentKind.CE else strike - ahead
+    return np.asarray(np.maximum(np.maximum(undiscounted, inside), 0.0) * expiry.discount)
+
+
+def _normal_cdf(x: Array) -> Array:
+    place = (np.clip(x, -_EDGE, _EDGE) + _EDGE) * _STEPS
+    step = place.astype(np.int64)
+    return np.asarray(_TABLE[step] + (place - step) * _SLOPES[step])

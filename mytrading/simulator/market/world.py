@@ -14,23 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import Calendar, Session
-from mytrading.core.contracts import ContractFacts, Underlying, list_instruments
+from mytrading.core.contracts import ContractFacts, list_instruments
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.market.day import MarketDay, Prices
+from mytrading.simulator.market.crowd import family
+from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
 from mytrading.simulator.market.replay import TickFile
 from mytrading.simulator.market.shapes import Shapes
-from mytrading.simulator.market.surface import theoretical, years_to
+from mytrading.simulator.market.surface import Expiry, expiry_of, theoretical, years_to
 
 _SECOND = 1_000_000_000
 _DAYS_KEPT = 8
-_EXCHANGES = ("NSE", "NSE_INDEX", "NFO")
+_EXCHANGES = ("NSE", "NSE_INDEX", "NFO")  # A day of trading has at least these.
 _SHARES_A_DAY = 8_000_000
 _FUTURE_LOTS_A_DAY = 180_000
 
 
 class World:
-    """All market days of a seed; with `ticks`, their day is that file for `replayed` and generated around it."""
+    """All market days of a seed; for `replayed`, the days of `files` are recorded ones and the rest grows from them."""
+
+    silent = False
 
     def __init__(
         self,
@@ -38,48 +42,76 @@ class World:
         facts: ContractFacts,
         seed: int,
         anchor: date,
-        ticks: TickFile | None = None,
+        files: tuple[TickFile, ...] = (),
         replayed: str = "NIFTY",
     ) -> None:
         self.calendar = calendar
         self.facts = facts
         self._shapes = Shapes(seed)
         self._anchor = anchor
-        self._ticks = ticks
+        self._files = {file.day: file for file in files}
         self._replayed = replayed
         self._days: dict[date, MarketDay] = {}
         self._opens: dict[tuple[str, date], float] = {}
         self._closes: dict[tuple[str, date], float] = {}
-        for name, underlying in facts.underlyings.items():
-            self._opens[name, anchor] = self._anchor_open(name, underlying)
+        self._draws: dict[tuple[str, date], tuple[float, float]] = {}
+        quoted = {underlying.exchange for underlying in facts.underlyings.values()}
+        traded = {DERIVATIVE_EXCHANGES[facts.exchange] for facts in facts.underlyings.values() if facts.lot}
+        self._exchanges = tuple(dict.fromkeys((*_EXCHANGES, *sorted(quoted | traded))))
 
-    def _anchor_open(self, name: str, underlying: Underlying) -> float:
-        if self._ticks is not None and name == self._replayed:
-            session = self.calendar.session(underlying.exchange, self._ticks.day)
-            first = 0 if session is None else int(np.searchsorted(self._ticks.times, session.open_ns))
-            return float(self._ticks.ltp[min(first, len(self._ticks.ltp) - 1)])
+    def _anchor_open(self, name: str) -> float:
+        underlying = self.facts.underlyings[name]
+        if family(name) != name:
+            return underlying.reference_price
         shift = self._shapes.rng(name, self._anchor, 9).normal() * 0.004
         return float(underlying.reference_price * np.exp(shift))
 
+    def _recorded(self, name: str, day: date) -> TickFile | None:
+        return self._files.get(day) if name == self._replayed else None
+
+    def _recorded_open(self, name: str, day: date) -> float | None:
+        """The first recorded price of a session; None where the day was not recorded."""
+        file = self._recorded(name, day)
+        if file is None:
+            return None
+        session = self.calendar.session(self.facts.underlyings[name].exchange, day)
+        first = 0 if session is None else int(np.searchsorted(file.times, session.open_ns))
+        return float(file.ltp[min(first, len(file.ltp) - 1)])
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the market goes by recorded days."""
+        return bool(self._files)
+
+    def next_open(self, now: int) -> int | None:
+        """When derivatives trade again: on the next recorded day, or any day if none was recorded; None after all."""
+        if not self._files:
+            return self.calendar.next_open("NFO", now)
+        sessions = (self.calendar.session("NFO", day) for day in sorted(self._files))
+        return next((session.open_ns for session in sessions if session is not None and session.open_ns > now), None)
+
     def sessions(self, day: date) -> dict[str, Session] | None:
         """Each exchange's session of a day; None on a day without trading."""
-        found = {name: self.calendar.session(name, day) for name in _EXCHANGES}
+        found = {name: self.calendar.session(name, day) for name in self._exchanges}
         sessions = {name: session for name, session in found.items() if session is not None}
-        return sessions if len(sessions) == len(_EXCHANGES) else None
+        return sessions if len(sessions) == len(self._exchanges) else None
 
     def listing(self, day: date) -> InstrumentBook:
         """What is listed on a day, strikes about that day's open."""
-        prices = {name: self.opening(name, day) for name in self.facts.underlyings}
+        prices = {name: self.opening(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
         return InstrumentBook(list_instruments(self.facts, self.calendar, day, prices))
 
     def opening(self, name: str, day: date) -> float:
         """An underlying's opening price on a trading day."""
         if (name, day) in self._opens:
             return self._opens[name, day]
+        if (name, self._anchor) not in self._opens:
+            self._opens[name, self._anchor] = self._recorded_open(name, self._anchor) or self._anchor_open(name)
         if day > self._anchor:
             for step in self._trading_days(self._anchor, day):
                 before = self.calendar.previous_trading_day("NSE", step)
-                self._opens[name, step] = self.closing(name, before) * float(np.exp(self._gap(name, step)))
+                grown = self.closing(name, before) * float(np.exp(self._gap(name, step)))
+                self._opens[name, step] = self._recorded_open(name, step) or grown
         else:
             for step in reversed(self._trading_days(day, self._anchor)):
                 before = self.calendar.previous_trading_day("NSE", step)
@@ -90,8 +122,8 @@ class World:
     def closing(self, name: str, day: date) -> float:
         """An underlying's closing price on a trading day."""
         if (name, day) not in self._closes:
-            if self._ticks is not None and day == self._ticks.day and name == self._replayed:
-                self._closes[name, day] = float(self._ticks.ltp[-1])
+            if (file := self._recorded(name, day)) is not None:
+                self._closes[name, day] = float(file.ltp[-1])
             else:
                 self._closes[name, day] = self.opening(name, day) * float(np.exp(self._move(name, day)))
         return self._closes[name, day]
@@ -105,12 +137,8 @@ class World:
         return self._days[day]
 
     def settlement(self, instrument: Instrument, day: date) -> float:
-        """What an expired contract is worth: a future the underlying's close, an option its part in the money."""
-        spot = self.closing(instrument.underlying, day)
-        if instrument.kind is InstrumentKind.FUT:
-            return round(spot, 2)
-        sign = 1.0 if instrument.kind is InstrumentKind.CE else -1.0
-        return round(max(sign * (spot - instrument.strike), 0.0), 2)
+        """What an expired contract is worth at its underlying's close."""
+        return worth(instrument, self.closing(instrument.underlying, day))
 
     def _trading_days(self, first: date, last: date) -> list[date]:
         """The trading days after `first`, up to and with `last`."""
@@ -122,10 +150,18 @@ class World:
         return days
 
     def _gap(self, name: str, day: date) -> float:
-        return self._shapes.gap_and_move(name, day, self.facts.underlyings[name].volatility)[0]
+        return self._drawn(name, day)[0]
 
     def _move(self, name: str, day: date) -> float:
-        return self._shapes.gap_and_move(name, day, self.facts.underlyings[name].volatility)[1]
+        return self._drawn(name, day)[1]
+
+    def _drawn(self, name: str, day: date) -> tuple[float, float]:
+        """Gap and move of a day, drawn once for all that share them."""
+        shape = family(name)
+        if (shape, day) not in self._draws:
+            volatility = self.facts.underlyings[name].volatility
+            self._draws[shape, day] = self._shapes.gap_and_move(shape, day, volatility)
+        return self._draws[shape, day]
 
     def _make(self, day: date) -> MarketDay:
         sessions = self.sessions(day)
@@ -133,11 +169,11 @@ class World:
             raise ValueError(f"{day}: expected a trading day of NSE and NFO, found none in config/calendar.toml")
         opens = min(session.open_ns for session in sessions.values())
         closes = max(session.close_ns for session in sessions.values())
-        ticks = self._ticks if self._ticks is not None and day == self._ticks.day else None
+        ticks = self._files.get(day)
         regular = np.arange(opens, closes + 1, _SECOND, dtype=np.int64)
         times = regular if ticks is None else ticks.times
         seconds = np.clip((times - opens) // _SECOND, 0, len(regular) - 1)
-        pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed)
+        pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed, opens)
         return MarketDay(day, times, sessions, pricer, replayed=ticks is not None)
 
     def spot_path(
@@ -146,9 +182,12 @@ class World:
         """An underlying's price at each second index of a day."""
         if ticks is not None and name == self._replayed:
             return ticks.ltp
-        underlying = self.facts.underlyings[name]
-        path = self._shapes.path(name, day, underlying.volatility, span)
-        return np.asarray(self.opening(name, day) * np.exp(path[seconds]))
+        return np.asarray(self.opening(name, day) * self.relative_path(name, day, seconds, span))
+
+    def relative_path(self, name: str, day: date, seconds: NDArray[np.int64], span: int) -> NDArray[np.float64]:
+        """The same as a multiple of the day's opening price; a generated share moves as its family does."""
+        path = self._shapes.path(family(name), day, self.facts.underlyings[name].volatility, span)
+        return np.asarray(np.exp(path[seconds]))
 
     @property
     def shapes(self) -> Shapes:
@@ -168,6 +207,7 @@ class _Pricer:
         span: int,
         ticks: TickFile | None,
         replayed: str,
+        open_ns: int,
     ) -> None:
         self._world = world
         self._day = day
@@ -176,13 +216,33 @@ class _Pricer:
         self._span = span
         self._ticks = ticks
         self._replayed = replayed
+        self._open_ns = open_ns
         self._spot: dict[str, NDArray[np.float64]] = {}
+        self._families: dict[str, SharedPath] = {}
+        self._expiries: dict[tuple[str, int], Expiry] = {}
         self._path = partial(world.spot_path, day=day, seconds=seconds, span=span, ticks=ticks)
 
-    def __call__(self, instrument: Instrument) -> Prices:
+    def __call__(self, instrument: Instrument) -> Prices | SharedPrices:
         if instrument.kind.is_derivative:
             return self._derivative(instrument)
+        if family(instrument.symbol) != instrument.symbol:
+            return self._member(instrument)
         return self._underlying(instrument)
+
+    def _member(self, instrument: Instrument) -> SharedPrices:
+        """A generated share: the day of its family, times its own opening price."""
+        name = family(instrument.symbol)
+        if name not in self._families:
+            path = self._world.relative_path(instrument.symbol, self._day, self._seconds, self._span)
+            activity = self._world.shapes.activity(name, self._day, self._span)[self._seconds]
+            first = int(np.searchsorted(self._times, self._open_ns))
+            self._families[name] = SharedPath.of(path, np.floor(activity * _SHARES_A_DAY).astype(np.int64), first)
+        opening = self._world.opening(instrument.symbol, self._day)
+        return SharedPrices(self._families[name], opening, self._share_close(instrument))
+
+    def _share_close(self, instrument: Instrument) -> float:
+        before = self._world.calendar.previous_trading_day("NSE", self._day)
+        return _to_tick(self._world.closing(instrument.symbol, before), instrument.tick_size)
 
     def _spot_of(self, name: str) -> NDArray[np.float64]:
         if name not in self._spot:
@@ -190,8 +250,7 @@ class _Pricer:
         return self._spot[name]
 
     def _underlying(self, instrument: Instrument) -> Prices:
-        before = self._world.calendar.previous_trading_day("NSE", self._day)
-        close = _to_tick(self._world.closing(instrument.symbol, before), instrument.tick_size)
+        close = self._share_close(instrument)
         spot = self._spot_of(instrument.symbol)
         ticks = self._ticks
         if ticks is not None and instrument.symbol == self._replayed:
@@ -204,9 +263,10 @@ class _Pricer:
     def _derivative(self, instrument: Instrument) -> Prices:
         expiry = self._expiry_ns(instrument)
         level = self._level(instrument.underlying, self._day)
-        spot = self._spot_of(instrument.underlying)
-        years = years_to(expiry, self._times)
-        ltp = theoretical(instrument.kind, instrument.strike, spot, years, level)
+        key = (instrument.underlying, expiry)
+        if key not in self._expiries:
+            self._expiries[key] = expiry_of(self._spot_of(instrument.underlying), years_to(expiry, self._times))
+        ltp = theoretical(instrument.kind, instrument.strike, self._expiries[key], level)
         lots = _FUTURE_LOTS_A_DAY if instrument.kind is InstrumentKind.FUT else self._option_lots(instrument)
         return Prices(
             ltp, self._volume(instrument, lots), self._close_before(instrument, expiry), lots // 3 * instrument.lot_size
@@ -215,12 +275,12 @@ class _Pricer:
     def _close_before(self, instrument: Instrument, expiry: int) -> float:
         calendar = self._world.calendar
         before = calendar.previous_trading_day("NSE", self._day)
-        session = calendar.session("NFO", before)
+        session = calendar.session(instrument.exchange, before)
         assert session is not None
         spot = np.array([self._world.closing(instrument.underlying, before)])
         years = years_to(expiry, np.array([session.close_ns]))
         level = self._level(instrument.underlying, before)
-        value = theoretical(instrument.kind, instrument.strike, spot, years, level)
+        value = theoretical(instrument.kind, instrument.strike, expiry_of(spot, years), level)
         return max(_to_tick(float(value[0]), instrument.tick_size), instrument.tick_size)
 
     def _expiry_ns(self, instrument: Instrument) -> int:
@@ -240,6 +300,14 @@ class _Pricer:
     def _volume(self, instrument: Instrument, lots: int) -> NDArray[np.int64]:
         shape = self._world.shapes.activity(instrument.id, self._day, self._span)[self._seconds]
         return np.asarray(np.floor(shape * lots).astype(np.int64) * instrument.lot_size)
+
+
+def worth(instrument: Instrument, spot: float) -> float:
+    """What an expired contract is worth: a future the underlying's price, an option its part in the money."""
+    if instrument.kind is InstrumentKind.FUT:
+        return round(spot, 2)
+    sign = 1.0 if instrument.kind is InstrumentKind.CE else -1.0
+    return round(max(sign * (spot - instrument.strike), 0.0), 2)
 
 
 def _to_tick(value: float, tick: float) -> float:

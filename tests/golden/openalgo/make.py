@@ -7,13 +7,16 @@ tests read the result only. The one rule: values of answers stay behind, their k
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SEQUENCES = ("lifecycle", "live-mode", "semi-auto", "broker-session", "ratelimit", "squareoff", "latency", "sdk", "ws-")
-"""Files whose answers depend on what went before, or that are no list of requests."""
+SEQUENCES = ("live-mode", "semi-auto", "broker-session", "ratelimit", "squareoff", "latency", "sdk", "ws-")
+"""Files whose answers depend on a clock or on switches of the server, or that are no list of requests."""
+PRICE = re.compile(r"price .*?(?:to|->) (\d+(?:\.\d+)?)")
+"""How a recorded note says that the price of SBIN was set."""
 
 
 def shape(value: Any) -> Any:
@@ -29,25 +32,54 @@ def shape(value: Any) -> Any:
     return "null" if value is None else "text"
 
 
-def mapped(value: Any) -> Any:
-    """A request with the broker's ids replaced, since every server gives its own."""
-    if isinstance(value, dict):
-        return {key: _id(item) if key == "orderid" else mapped(item) for key, item in value.items()}
-    return [mapped(item) for item in value] if isinstance(value, list) else value
+class Names:
+    """Stands in for the ids of one recorded file, since every server gives its own.
+
+    An order that a call of this file placed becomes `<ORDER name of the call>`, one from before `<COMPLETE>` if it was
+    that, else `<RESTING n>`, and the n-th trigger set `<TRIGGER n>`; ids that the server did not know stay as they are.
+    """
+
+    def __init__(self, calls: list[dict[str, Any]]) -> None:
+        self._names: dict[str, str] = {}
+        for call in (call for call in calls if "response" in call):
+            body, answer = call["request"].get("json") or {}, call["response"].get("json") or {}
+            if isinstance(order_id := body.get("orderid") if isinstance(body, dict) else None, str):
+                self._order(order_id, call["name"])
+            if isinstance(answer, dict) and isinstance(placed := answer.get("orderid"), str):
+                self._names.setdefault(placed, f"<ORDER {call['name']}>")
+            if isinstance(answer, dict) and isinstance(trigger_id := answer.get("trigger_id"), str):
+                count = sum(name.startswith("<TRIGGER") for name in self._names.values())
+                self._names.setdefault(trigger_id, f"<TRIGGER {count + 1}>")
+
+    def _order(self, order_id: str, name: str) -> None:
+        if not order_id.isdigit() or len(order_id) <= 12 or name.startswith("unknown"):
+            return
+        count = sum(known.startswith("<RESTING") for known in self._names.values())
+        complete = name.startswith(("completed", "MARKET"))
+        self._names.setdefault(order_id, "<COMPLETE>" if complete else f"<RESTING {count + 1}>")
+
+    def mapped(self, value: Any) -> Any:
+        """A request with the ids replaced."""
+        if isinstance(value, dict):
+            return {key: self.mapped(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.mapped(item) for item in value]
+        return self._names.get(value, value) if isinstance(value, str) else value
 
 
-def _id(value: Any) -> Any:
-    return "<ORDER>" if isinstance(value, str) and value.isdigit() and len(value) > 12 else value
-
-
-def distil(entry: dict[str, Any]) -> dict[str, Any]:
-    """One recorded call: what was asked, and status and shape of the answer."""
+def distil(entry: dict[str, Any], names: Names) -> dict[str, Any]:
+    """One recorded call: what was asked, and status and shape of the answer; or the price that was set."""
+    if "response" not in entry:
+        found = PRICE.search(entry["name"])
+        return {"name": entry["name"], "price": float(found[1])} if found else {}
     response = entry["response"]
     request = {
-        key: mapped(item)
+        key: names.mapped(item)
         for key, item in entry["request"].items()
         if key in ("method", "path", "json", "raw", "params")
     }
+    if "raw" in request:
+        request["content_type"] = entry["request"]["headers"].get("Content-Type", "")
     body = shape(response["json"]) if "json" in response else "not json"
     return {"name": entry["name"], "request": request, "status": response["status"], "shape": body}
 
@@ -57,7 +89,9 @@ def main(folder: Path) -> None:
     for source in sorted(folder.glob("*.json")):
         if source.name.startswith(SEQUENCES):
             continue
-        calls = [distil(entry) for entry in json.loads(source.read_text()) if "response" in entry]
+        entries = json.loads(source.read_text())
+        names = Names(entries)
+        calls = [call for entry in entries if (call := distil(entry, names))]
         (HERE / source.name).write_text(json.dumps(calls, indent=1, sort_keys=True) + "\n")
 
 

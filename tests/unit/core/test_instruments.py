@@ -118,11 +118,30 @@ def test_expiries_follow_the_weekday_of_their_time_and_move_before_holidays(
     assert next(monthly_expiries(CALENDAR, NIFTY, day)) == monthly
 
 
-def test_a_day_lists_two_option_expiries_and_the_near_future() -> None:
+@pytest.mark.parametrize(
+    ("name", "day", "expiries"),
+    [
+        ("NIFTY", DAY, ["2025-12-02", "2025-12-09", "2025-12-30"]),
+        ("NIFTY", date(2026, 11, 20), ["2026-11-23", "2026-12-01", "2026-12-29"]),
+        ("BANKNIFTY", DAY, ["2025-12-30", "2026-01-27"]),
+        ("BANKNIFTY", date(2024, 11, 12), ["2024-11-13", "2024-11-27"]),
+        ("BANKNIFTY", date(2022, 11, 23), ["2022-11-24", "2022-12-01", "2022-12-29"]),
+        ("SENSEX", DAY, ["2025-12-04", "2025-12-11", "2025-12-24"]),
+        ("RELIANCE", DAY, ["2025-12-30", "2026-01-27"]),
+    ],
+)
+def test_a_day_lists_two_weekly_expiries_and_a_monthly_one(name: str, day: date, expiries: list[str]) -> None:
+    found = option_expiries(CALENDAR, FACTS.underlyings[name], day)
+    assert [expiry.isoformat() for expiry in found] == expiries
+
+
+def test_a_day_lists_options_about_the_price_and_three_futures() -> None:
     listed = book()
-    assert listed.expiries("NIFTY", CE) == [day.isoformat() for day in option_expiries(CALENDAR, NIFTY, DAY)]
     assert len(listed.options("NIFTY", "2025-12-02")) == 82
-    assert listed.future("NIFTY").symbol == "NIFTY30DEC25FUT"
+    assert [listed.future("NIFTY", n).symbol for n in range(3)] == [
+        "NIFTY30DEC25FUT", "NIFTY27JAN26FUT", "NIFTY24FEB26FUT",
+    ]  # fmt: skip
+    assert listed.expiries("BANKNIFTY", CE) == []
     assert len(list(islice(listed, 3))) == 3
 
 

@@ -78,7 +78,7 @@ def without(wanted: Callable[[Instrument], bool]) -> Break:
         (each(tick_size=0.0), "tick size is missing for NIFTY"),
         (each(lot_size=0), "lot size is missing for NIFTY"),
         (each(freeze_qty=0), "freeze quantity is missing for NIFTY23NOV26FUT"),
-        (lambda rows: [*rows[:-1], replace(rows[-1], lot_size=75)], "differ in lot size: 65 (81 contracts), 75 (1 con"),
+        (lambda rows: [*rows[:-1], replace(rows[-1], lot_size=75)], "differ in lot size: 65 (82 contracts), 75 (1 con"),
         (without(lambda row: abs(row.strike - PRICE) > 250 and row.kind.is_option), "the list was cut short"),
     ],
 )
@@ -96,7 +96,7 @@ def test_list_without_a_price_of_the_underlying_is_refused() -> None:
 def test_rows_that_could_not_be_read_refuse_their_underlying_only_when_they_are_many() -> None:
     bad = [BadRow(f"NIFTY23NOV26{strike}CE", "lot size: expected whole units") for strike in range(20_000, 20_003)]
     (refusal,) = master.validate(fetched(listed(), bad=bad), NEED, None)
-    assert "3 of 168 rows cannot be read, the first is NIFTY23NOV2620000CE: lot size" in refusal.reason
+    assert "3 of 252 rows cannot be read, the first is NIFTY23NOV2620000CE: lot size" in refusal.reason
     assert master.validate(fetched(listed(), bad=bad[:1]), NEED, None) == ()
     assert master.validate(fetched(listed(), bad=[BadRow("TCS23NOV26FUT", "odd")] * 9), NEED, None) == ()
 
@@ -141,6 +141,7 @@ def test_changes_name_what_came_went_and_moved_but_not_what_expired() -> None:
     new.append(replace(new[-1], id="NFO:NEW"))
     found = master.changes(old, new, "2026-11-20")
     assert (found.added, found.removed) == (("NFO:NEW",), ("NFO:DROPPED",))
-    assert found.changed == (("NFO:NIFTY23NOV26FUT", "lot_size", 65, 75),)
-    assert master.told(found) == "NIFTY: lot size 65 → 75 (1 contract); 1 added; 1 removed"
+    futures = ("NFO:NIFTY23NOV26FUT", "NFO:NIFTY26JAN27FUT", "NFO:NIFTY29DEC26FUT")
+    assert found.changed == tuple((future, "lot_size", 65, 75) for future in futures)
+    assert master.told(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
     assert not master.changes(new, new, "2026-11-20")

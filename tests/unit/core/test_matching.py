@@ -322,3 +322,27 @@ def test_reversal_realises_the_old_part_and_starts_at_the_new_price() -> None:
     placed(exchange, Mark(100.0, 100.0, 100.0))
     position, realised = fill(exchange.desk.position(SBIN, Product.MIS), -25, 110.0)
     assert (position.quantity, position.average_price, realised) == (-15, 110.0, 100.0)
+
+
+BAND = Mark(1000.0, 999.95, 1000.05, lower=800.0, upper=1200.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"order_type": OrderType.LIMIT, "price": 799.95}, "price must be inside the price band 800.00 to 1200.00"),
+        ({"order_type": OrderType.LIMIT, "price": 1200.05}, "1200.05 is not (SBIN)"),
+        ({"order_type": OrderType.SL, "price": 1200.0, "trigger_price": 1300.0}, "trigger_price must be inside"),
+    ],
+)
+def test_price_outside_the_band_is_refused(changes: dict[str, object], words: str) -> None:
+    assert words in refused(opened(), BAND, **changes)
+
+
+def test_price_at_the_edge_of_the_band_is_taken_and_modified_only_inside_it() -> None:
+    exchange = opened()
+    order = placed(exchange, BAND, order_type=OrderType.LIMIT, price=800.0)
+    result, _ = exchange.modify(order.order_id, 10, 790.0, 0.0, BAND, NOON)
+    assert isinstance(result, Refusal)
+    assert "price band" in result.reason
+    assert exchange.desk.orders[order.order_id].request.price == 800.0

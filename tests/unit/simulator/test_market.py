@@ -13,6 +13,7 @@ import pytest
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.simulator.market.crowd import with_crowd
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.replay import BadTickFile, read_ticks
 from mytrading.simulator.market.world import World
@@ -62,6 +63,37 @@ def test_minute_bars_of_history_are_those_of_the_live_ticks() -> None:
         assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (live[0], max(live), min(live), live[-1])
 
 
+def test_sensex_and_its_contracts_trade_on_the_bse() -> None:
+    listed, market = shared().listing(ANCHOR), shared().day(ANCHOR)
+    option = listed.option("SENSEX", "", "ATM", InstrumentKind.PE, shared().opening("SENSEX", ANCHOR))
+    assert (option.exchange, option.lot_size, option.expiry) == ("BFO", 20, "2025-12-04")
+    assert market.quote(option, 600).ltp > 50
+    assert market.quote(listed.future("SENSEX"), 600).ltp == pytest.approx(85_000, rel=0.05)
+    assert len(History(shared()).rows(option, 15, ANCHOR, ANCHOR, int(market.times[-1]))) == 25
+
+
+def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
+    crowded = World(CALENDAR, with_crowd(FACTS, 40), 3, ANCHOR)
+    listed, market = crowded.listing(ANCHOR), crowded.day(ANCHOR)
+    first, same, other = (listed.get(f"NSE:GEN000{number}") for number in ("01", "17", "02"))
+    assert first is not None
+    assert same is not None
+    assert other is not None
+    moves = [market.quote(share, 9000).ltp / market.quote(share, 0).ltp for share in (first, same, other)]
+    assert moves[0] == pytest.approx(moves[1], abs=1e-3)
+    assert moves[0] != pytest.approx(moves[2], abs=1e-4)
+    assert market.quote(first, 0).ltp != market.quote(same, 0).ltp
+    for index in (0, 5000, 20_000):
+        quote = market.quote(first, index)
+        assert quote.low <= quote.ltp <= quote.high
+        assert quote.bid < quote.ltp < quote.ask
+    bars = History(crowded).rows(first, 0, ANCHOR, ANCHOR, int(market.times[-1]))
+    last = market.quote(first, market.series(first).last - 1)
+    assert (bars[0]["close"], bars[0]["high"], bars[0]["low"]) == (last.ltp, last.high, last.low)
+    following = CALENDAR.next_trading_day("NSE", ANCHOR)
+    assert crowded.opening("GEN00001", following) == pytest.approx(last.ltp, rel=0.02)
+
+
 def test_forming_bar_ends_at_the_present_tick() -> None:
     market = shared().day(ANCHOR)
     rows = History(shared()).rows(nifty(), 5, ANCHOR, ANCHOR, int(market.times[430]))
@@ -71,7 +103,8 @@ def test_forming_bar_ends_at_the_present_tick() -> None:
 
 def test_quote_stands_inside_its_spread_and_range() -> None:
     market, listed = shared().day(ANCHOR), shared().listing(ANCHOR)
-    for instrument in list(listed)[1:40]:
+    tradable = [instrument for instrument in listed if instrument.kind is not InstrumentKind.INDEX]
+    for instrument in tradable[:40]:
         quote = market.quote(instrument, 5000)
         assert quote.bid <= quote.ltp < quote.ask
         assert quote.low <= quote.ltp <= quote.high
@@ -87,10 +120,10 @@ def test_averages_cross_often_enough_to_trade() -> None:
 
 
 def test_file_of_ticks_is_read_whole() -> None:
-    ticks = read_ticks(TICKS)
+    (ticks,) = read_ticks(TICKS)
     assert (ticks.day, ticks.bid, ticks.volume) == (date(2024, 3, 13), None, None)
     assert len(ticks.times) == len(ticks.ltp) > 20_000
-    replayed = World(CALENDAR, FACTS, 1, ticks.day, ticks)
+    replayed = World(CALENDAR, FACTS, 1, ticks.day, (ticks,))
     assert replayed.opening("NIFTY", ticks.day) == pytest.approx(float(ticks.ltp[0]), rel=0.01)
     assert replayed.listing(ticks.day).future("NIFTY").lot_size == 50
 
@@ -98,7 +131,7 @@ def test_file_of_ticks_is_read_whole() -> None:
 def test_optional_columns_are_read_and_zones_respected(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("timestamp,ltp,bid,ask,volume\n2024-03-13T03:45:00+00:00,10,9.5,10.5,7\n", encoding="utf-8")
-    ticks = read_ticks(file)
+    (ticks,) = read_ticks(file)
     assert ticks.bid is not None
     assert ticks.volume is not None
     assert (ticks.bid[0], ticks.volume[0], ticks.times[0]) == (9.5, 7, 1_710_301_500_000_000_000)
@@ -107,5 +140,5 @@ def test_optional_columns_are_read_and_zones_respected(tmp_path: Path) -> None:
 def test_file_that_is_no_gzip_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "t.csv.gz"
     file.write_bytes(b"plain text")
-    with pytest.raises(BadTickFile, match="expected a CSV of ticks"):
+    with pytest.raises(BadTickFile, match="expected a CSV of ticks or bars"):
         read_ticks(file)

@@ -1,0 +1,116 @@
+"""Orders that wait for a price for days (GTT): which wait, and which are due.
+
+Used by the simulator, which keeps them on disk and places what is due. The one rule: a trigger is over before its
+order is placed, so that no restart places it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from enum import StrEnum
+from zlib import crc32
+
+import msgspec
+from msgspec.structs import replace
+
+from mytrading.core.matching.model import OrderRequest
+from mytrading.messages.enums import OrderType
+
+
+class TriggerStatus(StrEnum):
+    """Where a trigger stands."""
+
+    ACTIVE = "active"
+    TRIGGERED = "triggered"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+
+class TriggerLeg(msgspec.Struct, frozen=True):
+    """One price that is waited for: at or below it if `falls`, else at or above; and the limit of its order."""
+
+    at: float
+    falls: bool
+    price: float
+
+    def reached(self, ltp: float) -> bool:
+        """Whether a price is there."""
+        return ltp <= self.at if self.falls else ltp >= self.at
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True):
+    """An order in waiting, with one leg or with two of which one fires; times are market ns."""
+
+    trigger_id: str
+    request: OrderRequest
+    legs: tuple[TriggerLeg, ...]
+    created_ns: int
+    updated_ns: int
+    expires_ns: int
+    last_price: float
+    status: TriggerStatus = TriggerStatus.ACTIVE
+    reason: str = ""
+
+    @property
+    def active(self) -> bool:
+        """True while it can still fire."""
+        return self.status is TriggerStatus.ACTIVE
+
+    def order(self, leg: TriggerLeg) -> OrderRequest:
+        """The order that a leg places."""
+        price = 0.0 if self.request.order_type is OrderType.MARKET else leg.price
+        return replace(self.request, price=price)
+
+
+class TriggerBook:
+    """All triggers of the account. `due` for an instrument without any costs one look-up."""
+
+    def __init__(self, triggers: Iterable[Trigger] = ()) -> None:
+        self._triggers: dict[str, Trigger] = {}
+        self._waiting: dict[str, dict[str, None]] = {}
+        for trigger in triggers:
+            self.keep(trigger)
+
+    def __iter__(self) -> Iterator[Trigger]:
+        return iter(self._triggers.values())
+
+    def keep(self, trigger: Trigger) -> None:
+        """Write a new trigger, or a new state of one."""
+        self._triggers[trigger.trigger_id] = trigger
+        waiting = self._waiting.setdefault(trigger.request.instrument, {})
+        if trigger.active:
+            waiting[trigger.trigger_id] = None
+        else:
+            waiting.pop(trigger.trigger_id, None)
+        if not waiting:
+            del self._waiting[trigger.request.instrument]
+
+    def active(self, trigger_id: str) -> Trigger | None:
+        """The trigger of this id, None if there is none that waits."""
+        found = self._triggers.get(trigger_id)
+        return found if found is not None and found.active else None
+
+    def instruments(self) -> Iterable[str]:
+        """The instruments some trigger waits on."""
+        return self._waiting.keys()
+
+    def new_id(self, day: date) -> str:
+        """An id that no trigger has."""
+        number = len(self._triggers) + 1
+        return f"GTT-{day:%y%m%d}-{crc32(f'{day}:{number}'.encode()):08x}"
+
+    def due(self, instrument: str, ltp: float, now: int) -> list[tuple[Trigger, OrderRequest | None]]:
+        """The triggers that end at a price, in their new state, and the order to place for each; none if expired."""
+        ended: list[tuple[Trigger, OrderRequest | None]] = []
+        for trigger_id in self._waiting.get(instrument, ()):
+            trigger = self._triggers[trigger_id]
+            if now >= trigger.expires_ns:
+                ended.append((replace(trigger, status=TriggerStatus.EXPIRED, updated_ns=now), None))
+                continue
+            leg = next((leg for leg in trigger.legs if leg.reached(ltp)), None)
+            if leg is not None:
+                fired = replace(trigger, status=TriggerStatus.TRIGGERED, updated_ns=now, last_price=ltp)
+                ended.append((fired, trigger.order(leg)))
+        return ended
