@@ -16,6 +16,7 @@ from mytrading.config.strategies import StrategyConfig
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import (
     DataRules,
+    FeedSource,
     LogRules,
     Messaging,
     ProcessRules,
@@ -51,6 +52,7 @@ def build_run_config(
     """
     if problems := start_problems(settings):
         raise ConfigurationError(problems)
+    venue = _venue(settings, rest_url, ws_url, api_key)
     return seal(
         RunConfig(
             profile=settings.profile,
@@ -60,7 +62,7 @@ def build_run_config(
             state_dir=str(state_dir),
             runtime_dir=str(runtime_dir),
             log_dir=str(home / settings.logging.directory),
-            venue=_venue(settings, rest_url, ws_url, api_key),
+            venue=venue,
             data=_data(settings),
             strategies=tuple(_strategy(settings, strategy) for strategy in settings.running),
             risk=_risk(settings),
@@ -70,6 +72,7 @@ def build_run_config(
             simulator=SimulatorRules(**settings.simulator.model_dump()),
             process=ProcessRules(**settings.process.model_dump()),
             alert_command=settings.alerts.command,
+            feed_sources=_feed_sources(settings, venue),
         )
     )
 
@@ -91,6 +94,13 @@ def _venue(settings: TradingSettings, rest_url: str, ws_url: str, api_key: str) 
     )
 
 
+def _feed_sources(settings: TradingSettings, venue: Venue) -> tuple[FeedSource, ...]:
+    """The primary, then its backups; none where the embedded simulator is all there is."""
+    if settings.simulator.embedded:
+        return ()
+    return (FeedSource(name=venue.account, rest_url=venue.rest_url, ws_url=venue.ws_url, api_key=venue.api_key),)
+
+
 def _data(settings: TradingSettings) -> DataRules:
     data = settings.data
     return DataRules(
@@ -106,6 +116,11 @@ def _data(settings: TradingSettings) -> DataRules:
         history_days=data.history_days,
         validate=data.validation,
         max_price_change_percent=data.max_price_change_percent,
+        mode=data.mode,
+        mute_seconds=data.mute_seconds,
+        down_seconds=data.down_seconds,
+        failback_seconds=data.failback_seconds,
+        fallback_seconds=data.fallback_seconds,
     )
 
 

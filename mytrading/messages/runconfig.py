@@ -87,6 +87,15 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     order_workers: int = 4
 
 
+class FeedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """An account whose server can give the market data. The first is the primary, the others stand by in order."""
+
+    name: str
+    rest_url: str
+    ws_url: str
+    api_key: str
+
+
 class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
     """What is traded for one direction.
 
@@ -166,7 +175,12 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the feed subscribes, checks and warms up with. `watch` and the strategies' symbols are instrument ids."""
+    """What the feed subscribes, checks and warms up with. `watch` and the strategies' symbols are instrument ids.
+
+    `mode` is ltp, quote or depth. Seconds of machine time: a source that gives nothing for `mute_seconds` in session is
+    mute, one without a connection for `down_seconds` is down; a better source takes the feed back after
+    `failback_seconds` of health; what is held and silent for `fallback_seconds` is asked for over REST (0: never).
+    """
 
     watch: tuple[str, ...]
     tick_data: bool = True
@@ -180,6 +194,11 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
     history_days: int = 30
     validate: bool = True
     max_price_change_percent: float = 10.0
+    mode: str = "quote"
+    mute_seconds: float = 13.0
+    down_seconds: float = 5.0
+    failback_seconds: float = 300.0
+    fallback_seconds: float = 3.0
 
 
 class Messaging(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +246,10 @@ class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a daemon needs to know of this run. Paths are absolute; nothing here says where a value came from."""
+    """Everything a daemon needs to know of this run. Paths are absolute; nothing here says where a value came from.
+
+    `feed_sources` is empty where the venue alone gives the market data.
+    """
 
     profile: str
     mode: Mode
@@ -247,6 +269,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     process: ProcessRules = ProcessRules()
     alert_command: str = ""
     config_hash: str = ""
+    feed_sources: tuple[FeedSource, ...] = ()
 
     @property
     def state(self) -> Path:
@@ -296,8 +319,19 @@ def seal(config: RunConfig) -> RunConfig:
     """The same with `config_hash` set: 16 hex digits over what decides, which keys, ports and folders do not."""
     venue = msgspec.structs.replace(config.venue, api_key="", rest_url="", ws_url="")
     simulator = msgspec.structs.replace(config.simulator, rest_port=0, ws_port=0)
+    sources = tuple(
+        msgspec.structs.replace(source, api_key="", rest_url="", ws_url="") for source in config.feed_sources
+    )
     content = msgspec.structs.replace(
-        config, venue=venue, simulator=simulator, home="", state_dir="", runtime_dir="", log_dir="", config_hash=""
+        config,
+        venue=venue,
+        feed_sources=sources,
+        simulator=simulator,
+        home="",
+        state_dir="",
+        runtime_dir="",
+        log_dir="",
+        config_hash="",
     )
     digest = hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=8).hexdigest()
     return msgspec.structs.replace(config, config_hash=digest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +69,7 @@ def test_sources_never_ping_pong(spells: list[list[tuple[Condition, int]]]) -> N
     for at, switch in play(seconds):
         returns.setdefault(switch.to, []).append(at)
     for times in returns.values():
-        for failures, (before, after) in enumerate(zip(times, times[1:], strict=False)):
+        for failures, (before, after) in enumerate(pairwise(times)):
             assert after - before > min(2 << max(0, failures - 1), 16)
 
 

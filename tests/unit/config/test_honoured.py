@@ -72,6 +72,8 @@ OTHER = {
     "AVOID_FIRST_MINUTES": "1",
     "AVOID_LAST_MINUTES": "1",
     "ALERT_COMMAND": "true",
+    "FEED_MODE": "depth",
+    "FEED_FAILBACK_SECONDS": "120",
 }
 """A value other than the default for variables that do not simply take the number 7."""
 
@@ -102,6 +104,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
     "RiskLimits": ("risk", "limits"),
     "RateLimits": ("rates",),
     "DataRules": ("data", "rules"),
+    "FeedSource": ("source",),
     "Messaging": ("messaging",),
     "LogRules": ("logging", "rules"),
     "SimulatorRules": ("simulator", "rules"),
@@ -204,7 +207,7 @@ def test_field_without_a_reader_is_called_reserved(field: str) -> None:
 
 def test_every_part_of_the_run_file_is_looked_at() -> None:
     parts = {type(value).__name__ for value in msgspec.structs.astuple(_sample()) if isinstance(value, msgspec.Struct)}
-    assert parts | {"RunConfig", "StrategyRun", "TradeRule"} == set(RECEIVERS)
+    assert parts | {"RunConfig", "StrategyRun", "TradeRule", "FeedSource"} == set(RECEIVERS)
 
 
 def _sample() -> RunConfig:
