@@ -69,6 +69,7 @@ class DataManager(Daemon):
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
         self._quotes = self._asked_for = 0
+        self._now = machine_now()
 
     def setup(self) -> None:
         """Open stores and streams, begin to fetch history and to connect."""
@@ -124,6 +125,8 @@ class DataManager(Daemon):
             self._on_answer(answer)
 
     def _on_events(self, line: Line, events: Sequence[SocketEvent]) -> None:
+        # Not when they were read: a feed that lags would take its own backlog for a source that is mute.
+        self._now = machine_now()
         for event in events:
             if type(event) is RawFrame:
                 self._on_frame(line, event)
@@ -156,7 +159,7 @@ class DataManager(Daemon):
     def _on_tick(self, line: Line, tick: Tick) -> None:
         quote = tick.quote
         instrument = quote.instrument
-        line.pulse.ticked(quote.received_ns)
+        line.pulse.ticked(self._now)
         facts = self.health.facts(instrument)
         if not line.subscriptions.seen(instrument, tick.mode) or facts is None or line is not self.lines.active:
             return
