@@ -159,7 +159,7 @@ class DataManager(Daemon):
     def _on_tick(self, line: Line, tick: Tick) -> None:
         quote = tick.quote
         instrument = quote.instrument
-        line.pulse.ticked(self._now)
+        line.ticked(quote, self._now)
         facts = self.health.facts(instrument)
         if not line.subscriptions.seen(instrument, tick.mode) or facts is None or line is not self.lines.active:
             return

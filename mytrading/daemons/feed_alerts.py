@@ -70,8 +70,8 @@ class FeedAlerts:
         self._alerts.clear("FEED_ERROR", line.subject)
 
     def mute(self, line: Line, age_ns: int) -> str:
-        """A line is connected and gives nothing; returns the reason for the fresh connection it gets."""
-        text = f"no quote of any instrument for {age_ns / SECOND:.0f} s while the market is open"
+        """A line is connected and gives nothing new; returns the reason for the fresh connection it gets."""
+        text = f"no new quote of any instrument for {age_ns / SECOND:.0f} s while the market is open"
         self._log.warning("feed.mute", source=line.source.name, age_s=round(age_ns / SECOND, 1))
         self._raise(
             "FEED_MUTE", line, f"{line.source.name}: {text}; it gets a new connection: is the broker logged in?"

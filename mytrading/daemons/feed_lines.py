@@ -15,6 +15,7 @@ from mytrading.adapters.openalgo.subscriptions import Subscriptions
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed_sources import SECOND, ChoiceRules, Condition, Pulse, SourceChoice, Switch
 from mytrading.daemons.feed_health import OPTION_PATIENCE, Facts, facts_of
+from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import DataRules, FeedSource, RunConfig
 from mytrading.runtime.clock import machine_now
 
@@ -40,6 +41,7 @@ class Line:
         self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
         self._errors = 0
+        self._news: dict[str, tuple[object, ...]] = {}
 
     def condition(self, machine_ns: int) -> Condition:
         """How the choice between lines sees it."""
@@ -51,9 +53,20 @@ class Line:
         """True if the server acknowledged the instrument on this connection."""
         return self.subscriptions.is_accepted(instrument)
 
+    def ticked(self, quote: Quote, machine_ns: int) -> None:
+        """A quote came: a sign of life unless it says what the last one of its instrument said, its time included.
+
+        A broker feed that died behind a server may leave it sending its last quotes for ever. Budget: 1 µs.
+        """
+        news = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
+        if self._news.get(quote.instrument) != news:
+            self._news[quote.instrument] = news
+            self.pulse.ticked(machine_ns)
+
     def connected(self, machine_ns: int) -> None:
         """A new connection: everything has to be asked for again."""
         self._errors = 0
+        self._news.clear()
         self.subscriptions.reset()
         self.pulse.connected(machine_ns)
         self.send_request(machine_ns)

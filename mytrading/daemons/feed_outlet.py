@@ -5,6 +5,7 @@ Part of the feed. The one rule: within a burst newest wins; what was overtaken i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from mytrading.adapters.openalgo.market_feed import Tick, depth_of
@@ -51,6 +52,7 @@ class Outlet:
             self._market.send(quote.instrument, quote)
             self._newest[quote.instrument] = quote
         if quotes:
+            os.sched_yield()  # the thread that carries them may wait for this very core
             self.published += len(quotes)
             now = machine_now()
             for quote in quotes:

@@ -14,6 +14,7 @@ from mytrading.daemons.feed_health import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, 
 from mytrading.daemons.feed_lines import Line, Lines
 from mytrading.daemons.feed_wants import KEEP_NS, Wants
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
 from mytrading.messages.runconfig import DataRules, FeedSource
 from mytrading.runtime.clock import machine_now
@@ -212,3 +213,15 @@ def test_backup_that_is_as_mute_as_the_primary_changes_nothing(lines: Lines) -> 
     for line in lines:
         line.pulse.connected(start)
     assert [lines.look(NOON, start + second * SECOND) for second in range(100)] == [None] * 100
+
+
+def test_source_that_repeats_its_last_quotes_for_ever_is_mute(lines: Lines) -> None:
+    lines.want(SBIN)
+    (line, _), start = lines, machine_now()
+    line.connected(start)
+    lines.look(NOON, start)
+    for second in range(20):
+        line.ticked(Quote(SBIN, NOON + second, start, 800.0, volume=7, exchange_ns=5), start + second * SECOND)
+    assert line.pulse.is_mute(start + 20 * SECOND)
+    line.ticked(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
+    assert line.pulse.is_well(start + 21 * SECOND)
