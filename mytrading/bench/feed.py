@@ -46,12 +46,11 @@ _LIMITS = RiskLimits(
 
 
 class Child:
-    """A process that answers each line with one of JSON."""
+    """A process that says a line when it is ready, and answers each line with one of JSON."""
 
     def __init__(self, module: str, *arguments: str) -> None:
         command = [sys.executable, "-m", f"mytrading.bench.{module}", *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.first = self.answer()
 
     def answer(self) -> Any:
         """The next line; `RuntimeError` if the process ended."""
@@ -88,7 +87,7 @@ class FeedLab:
     def __init__(self, folder: Path, symbols: list[str], stack: ExitStack) -> None:
         self.symbols = symbols
         self.server = self._child(stack, "tick_server")
-        self.url = f"ws://127.0.0.1:{self.server.first}"
+        self.url = f"ws://127.0.0.1:{self.server.answer()}"
         config = _config(folder, self.url, tuple(f"NSE:{symbol}" for symbol in symbols))
         self.clock = MarketClock(path=config.clock_path)
         self.clock.append_segment(_MORNING, 1.0)
@@ -100,6 +99,8 @@ class FeedLab:
         )
         stack.callback(feed.wait)
         stack.callback(feed.kill)
+        self.reader.answer()
+        self.server.do("admit")
 
     def _child(self, stack: ExitStack, module: str, *arguments: str) -> Child:
         child = Child(module, *arguments)
@@ -168,6 +169,7 @@ def measure_frame(progress: Callable[[str], None], frames: int = 400) -> list[Fi
         lab.wait_subscribed()
         bare = Child("feed_roles", "bare", lab.url, str(frames), "", lab.symbols[0])
         stack.callback(bare.end)
+        bare.answer()
         to_feed, to_bare = lab.server.do("frames", count=frames, pace_s=PACE_S)
         seen = lab.wait(lambda seen: str(frames) in seen["on_bus"], 10.0)["on_bus"]
         decoded = bare.answer()
@@ -272,6 +274,7 @@ def _bare_limit(lab: FeedLab, client: int, count: int, check: str) -> float:
     """Frames a second that a bare client takes at most, with its default check of UTF-8 or without."""
     bare = Child("feed_roles", "bare", lab.url, str(count), check, *lab.symbols)
     try:
+        bare.answer()
         sent = lab.server.do("burst", to=client, rate=0, count=count)
         took_ns = int(bare.answer()[-1]) - int(sent["began_ns"])
         return count / took_ns * 1e9

@@ -66,8 +66,12 @@ class _Seen:
 
 
 def reader(endpoint: str) -> None:
-    """Decode the market stream; a line on standard input is answered with what has been seen, `reset` begins anew."""
+    """Decode the market stream; a line on standard input is answered with what has been seen, `reset` begins anew.
+
+    It says that it is ready once it is connected: what the feed sends before is lost.
+    """
     subscriber = ZMQSubscriber("market", [endpoint])
+    subscriber.socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED).recv_multipart()
     poller = zmq.Poller()
     poller.register(subscriber.socket, zmq.POLLIN)
     poller.register(sys.stdin.fileno(), zmq.POLLIN)

@@ -53,9 +53,10 @@ class Template:
 class Client:
     """One connection: admitted, subscribed, sent to."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, admission: threading.Event) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connection = connection
+        self._admission = admission
         self.admitted_ns = 0
         self.symbols: list[str] = []
         self._file = connection.makefile("rb")
@@ -95,6 +96,7 @@ class Client:
 
     def _answer(self, message: dict[str, Any]) -> None:
         if message.get("action") == "authenticate":
+            self._admission.wait()
             self.admitted_ns = machine_now()
             self._reply(type="auth", status="success", broker="bench")
         elif message.get("action") == "subscribe":
@@ -109,19 +111,24 @@ class Client:
 
 
 class TickServer:
-    """Accepts clients and does what it is told: `frames`, `burst`, `state`."""
+    """Accepts clients and does what it is told: `admit`, `frames`, `burst`, `state`."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)
         self.port = self._listener.getsockname()[1]
         self._clients: list[Client] = []
+        self._admission = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         while True:
-            client = Client(self._listener.accept()[0])
+            client = Client(self._listener.accept()[0], self._admission)
             self._clients.append(client)
             threading.Thread(target=client.live, daemon=True).start()
+
+    def admit(self, _: dict[str, Any]) -> Any:
+        """Answer those who have presented a key, and whoever comes later; before, everybody waits."""
+        self._admission.set()
 
     def state(self, _: dict[str, Any]) -> Any:
         """When each client was admitted and how many symbols it has."""
@@ -158,6 +165,7 @@ def serve() -> None:
     """Print the port, then one answer a command, until standard input ends."""
     server = TickServer()
     doing: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "admit": server.admit,
         "state": server.state,
         "frames": server.frames,
         "burst": server.burst,
