@@ -57,7 +57,7 @@ def feeding(folder: Path, runtime: Path, *servers: RunningSimulator, **data: Any
 
 
 def mute(server: RunningSimulator, on: bool) -> None:
-    server.call("/sim/fault", kind="ws_mute", count=int(on))
+    server.call("/sim/fault", kind="ws_mute", count=-1 if on else 0)
 
 
 def figure(feed: RunningFeed, name: str) -> float:
