@@ -176,14 +176,19 @@ class Subscriptions:
             if item is not None:
                 if not item.accepted:
                     news.append(instrument)
-                self._accept(instrument, item, feed_mode(mode) or item.mode)
+                late = bool(answer.request_id) and answer.request_id != item.request
+                self._accept(instrument, item, feed_mode(mode) or item.mode, late)
         for instrument, reason in answer.refused:
             self._refuse(instrument, reason, machine_ns)
         for instrument in self._unnamed(answer):
             self._refuse(instrument, "the server's answer does not name it", machine_ns)
         return news
 
-    def _accept(self, instrument: str, item: _Item, mode: FeedMode) -> None:
+    def _accept(self, instrument: str, item: _Item, mode: FeedMode, late: bool) -> None:
+        if late and mode is not item.mode:
+            # The answer to what was asked before the mode changed: data flow, and go when the new ones do.
+            item.accepted, item.surplus = item.accepted or mode, mode
+            return
         item.accepted = mode
         item.request, item.error, item.failures = "", "", 0
         # A server that answers with another mode than was asked for gives what it has.
@@ -208,6 +213,10 @@ class Subscriptions:
             self._open.pop(instrument, None)
             return
         item.error = reason
+        if item.mode is FeedMode.DEPTH:
+            # Brokers have no book of an index: its quotes are asked for at once.
+            item.mode = FeedMode.QUOTE
+            return
         item.failures += 1
         item.not_before = machine_ns + _retry(item.failures)
 

@@ -212,3 +212,28 @@ def test_thousands_are_subscribed_in_batches_each_named_once() -> None:
         accept(made, request)
     assert asked == [name.removeprefix("NSE:") for name in names]
     assert made.accepted == 3000
+
+
+def test_depth_that_is_refused_at_the_first_asking_becomes_quote_at_once() -> None:
+    made = Subscriptions(100, 50, depth=True)
+    made.want(SBIN, DEPTH)
+    request = made.next_request(0)
+    assert request is not None and request["mode"] == "Depth"
+    made.answered(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)
+    request = made.next_request(0)
+    assert request is not None and request["mode"] == "Quote"
+    made.answered(Acknowledged(request["request_id"], (), ((SBIN, "no token"),)), 0)
+    assert made.next_request(0) is None and made.refused == {SBIN: "no token"}
+
+
+def test_answer_that_comes_after_the_mode_changed_does_not_end_the_asking() -> None:
+    made = Subscriptions(100, 50, depth=True)
+    made.want(SBIN, LTP)
+    before = made.next_request(0)
+    made.want(SBIN, QUOTE)
+    assert accept(made, before) == [SBIN]
+    request = made.next_request(0)
+    assert request is not None and (request["action"], request["mode"]) == ("subscribe", "Quote")
+    accept(made, request)
+    request = made.next_request(0)
+    assert request is not None and (request["action"], request["symbols"][0]["mode"]) == ("unsubscribe", "LTP")
