@@ -20,6 +20,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     """Measure the named groups (all without a name) and print their figures; 1 if a name is unknown, else 0."""
     from mytrading.bench.bare import measure_hop
     from mytrading.bench.client import measure_client
+    from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
     from mytrading.bench.stack import measure_latency, measure_start
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
@@ -27,6 +28,9 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "hop": measure_hop,
         "client": measure_client,
         "start": measure_start,
+        "feed_frame": measure_frame,
+        "subscribe_3000": measure_subscribe,
+        "feed_burst": measure_burst,
     }
     unknown = [name for name in names if name not in groups]
     if unknown:

@@ -155,6 +155,11 @@ def _data(settings: TradingSettings) -> DataRules:
         history_days=data.history_days,
         validate=data.validation,
         max_price_change_percent=data.max_price_change_percent,
+        mode=data.mode,
+        mute_seconds=data.mute_seconds,
+        down_seconds=data.down_seconds,
+        failback_seconds=data.failback_seconds,
+        fallback_seconds=data.fallback_seconds,
     )
 
 

@@ -42,6 +42,11 @@ def parse_days(value: object) -> object:
     return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
 
 
+def lower(value: object) -> object:
+    """Words in lower case; whatever else is left for the type to refuse."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def upper(value: object) -> object:
     """Text in capitals."""
     return value.upper() if isinstance(value, str) else value
@@ -152,6 +157,11 @@ class DataSettings(Section):
     batch_size: int = Field(default=50, ge=1)
     batch_delay: float = Field(default=0.05, ge=0)
     buffer_size: int = Field(default=10_000, ge=100)
+    mode: Annotated[Literal["ltp", "quote", "depth"], BeforeValidator(lower)] = "quote"
+    mute_seconds: float = Field(default=13.0, gt=0)
+    down_seconds: float = Field(default=5.0, gt=0)
+    failback_seconds: float = Field(default=300.0, ge=60)
+    fallback_seconds: float = Field(default=3.0, ge=0)
 
     @field_validator("exchanges")
     @classmethod

@@ -1,13 +1,12 @@
 """What happens to quotes between the socket and the bus: is the price believable, is it the newest, is it fresh.
 
-Used by the feed alone. The one rule: nothing here can lock an instrument out: a price that is refused once is
-believed as soon as the next quote confirms it.
+Used by the feed alone. The one rule: nothing here can lock an instrument out: a price that is held is believed once it
+persists, and after a bounded time and number of quotes whatever it is.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple
 
@@ -18,55 +17,90 @@ OPTION_FACTOR = 10.0
 
 
 class Verdict(Enum):
-    """`held`: believed only if the next quote confirms it."""
+    """`held`: believed only if later quotes confirm it."""
 
     GOOD = "good"
     HELD = "held"
     REFUSED = "refused"
 
 
+class PriceRules(NamedTuple):
+    """When a price that jumped is believed. Machine ns.
+
+    It must be met again by a quote near it at least `settle_ns` later: a wrong tick may come in several frames at
+    once. Prices that agree with nothing are believed with the `most`-th quote in a row, or the first one later than
+    `patience_ns`, whichever is later.
+    """
+
+    settle_ns: int = 1_000_000_000
+    patience_ns: int = 5_000_000_000
+    most: int = 3
+
+
+_RULES = PriceRules()
+
+
 class _Price:
-    __slots__ = ("good", "held")
+    __slots__ = ("count", "good", "held", "held_ns", "jumped_ns")
 
     def __init__(self, good: float) -> None:
         self.good = good
         self.held = 0.0
+        self.held_ns = 0
+        self.jumped_ns = 0
+        self.count = 0
 
 
 class PriceCheck:
     """Is a price possible? Budget of `judge`: 1 µs.
 
     Prices that are no positive number are refused. A jump of more than `max_change_percent` from the last good price
-    (for options: by more than a factor of ten) is held; the next quote that is no jump from the held one confirms it,
-    one that is no jump from the last good one disproves it.
+    (for options: by more than a factor of ten) is held until it persists (`PriceRules`); a quote near the last good
+    price disproves it. Whatever comes, an instrument has a good price again after a bounded time.
     """
 
-    def __init__(self, max_change_percent: float, enabled: bool = True) -> None:
+    def __init__(self, max_change_percent: float, enabled: bool = True, rules: PriceRules = _RULES) -> None:
         self._share = max_change_percent / 100.0 if enabled else math.inf
         self._factor = OPTION_FACTOR if enabled else math.inf
+        self._rules = rules
         self._prices: dict[str, _Price] = {}
         self.refused = 0
         self.held = 0
 
-    def judge(self, instrument: str, price: float, option: bool) -> Verdict:
-        """What to do with a price that just arrived; remembers it."""
+    def judge(
+        self, instrument: str, price: float, option: bool, now_ns: int, reference: float | None = None
+    ) -> Verdict:
+        """What to do with a price that arrived at machine time `now_ns`; remembers it.
+
+        The first price of an instrument is held against `reference`, say the previous close, if there is one.
+        """
         if not 0.0 < price < math.inf:
             self.refused += 1
             return Verdict.REFUSED
         known = self._prices.get(instrument)
         if known is None:
-            self._prices[instrument] = _Price(price)
+            known = self._prices[instrument] = _Price(reference or price)
+        if self._near(known.good, price, option) or self._persists(known, price, option, now_ns):
+            known.good, known.held, known.count = price, 0.0, 0
             return Verdict.GOOD
-        if self._near(known.good, price, option) or (known.held and self._near(known.held, price, option)):
-            known.good, known.held = price, 0.0
-            return Verdict.GOOD
-        known.held = price
         self.held += 1
         return Verdict.HELD
 
     def forget(self, instrument: str) -> None:
         """Start anew with the next quote."""
         self._prices.pop(instrument, None)
+
+    def _persists(self, known: _Price, price: float, option: bool, now_ns: int) -> bool:
+        """Take a jump in; true if it has been met again late enough, or nothing has been believed for too long."""
+        rules = self._rules
+        if not known.count:
+            known.jumped_ns = now_ns
+        known.count += 1
+        if not known.held or not self._near(known.held, price, option):
+            known.held, known.held_ns = price, now_ns
+        elif now_ns - known.held_ns >= rules.settle_ns:
+            return True
+        return known.count >= rules.most and now_ns - known.jumped_ns >= rules.patience_ns
 
     def _near(self, reference: float, price: float, option: bool) -> bool:
         if option:
@@ -119,28 +153,19 @@ class Freshness:
         self._seen: dict[str, tuple[int, int]] = {}
 
     def touch(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """A quote came, good or not: the line to the exchange is alive."""
+        """A price came, or the count begins."""
         self._seen[instrument] = (market_ns, machine_ns)
 
     def forget(self, instrument: str) -> None:
         """The instrument is not subscribed any more."""
         self._seen.pop(instrument, None)
 
-    def has(self, instrument: str) -> bool:
-        """True if it ever ticked."""
-        return instrument in self._seen
+    def age(self, instrument: str, machine_ns: int) -> int:
+        """Machine time since it was last touched; all of it if it never was."""
+        seen = self._seen.get(instrument)
+        return machine_ns - (seen[1] if seen is not None else 0)
 
     def fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
         """True if the instrument ticked within `limit_ns` of market time or the floor of machine time."""
         seen = self._seen.get(instrument)
         return seen is not None and (market_ns - seen[0] <= limit_ns or machine_ns - seen[1] <= self._floor)
-
-    def coverage(self, expected: Iterable[tuple[str, int]], market_ns: int, machine_ns: int) -> Coverage:
-        """Coverage of the `expected` instruments, each with its own limit in market ns."""
-        stale = []
-        total = 0
-        for instrument, limit_ns in expected:
-            total += 1
-            if not self.fresh(instrument, limit_ns, market_ns, machine_ns):
-                stale.append(instrument)
-        return Coverage(total - len(stale), total, tuple(stale))

@@ -1,41 +1,43 @@
-"""The feed: quotes from the server's WebSocket onto the bus, one-minute bars into the store, everything onto the tape.
+"""The feed: quotes from a server's WebSocket onto the bus, one-minute bars into the store, everything onto the tape.
 
 It subscribes what the strategies watch and what other daemons ask for, keeps the newest quote of each instrument in a
-burst, and gives the stack its clock tick. The one rule: whatever is slow (history, disk, a reader) must not hold up a
-quote.
+burst, changes over to a backup when its source is sick, and gives the stack its clock tick. The one rule: whatever is
+slow (history, disk, a reader) must not hold up a quote.
 """
 
 from __future__ import annotations
 
-import os
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
+    FeedMode,
     FrameParser,
     Malformed,
     ServerError,
     Tick,
-    depth_of,
 )
-from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Refused, SocketEvent
+from mytrading.adapters.openalgo.socket import Connected, SocketEvent
 from mytrading.adapters.openalgo.socket import Frame as RawFrame
-from mytrading.adapters.openalgo.subscriptions import Subscriptions
 from mytrading.adapters.tape import TapeWriter
 from mytrading.core.calendar import Calendar
-from mytrading.core.quotes import Conflator, PriceCheck, Verdict
+from mytrading.core.feed_sources import Switch
+from mytrading.core.quotes import PriceCheck, Verdict
+from mytrading.daemons.feed_alerts import FeedAlerts
 from mytrading.daemons.feed_bars import BarDesk
+from mytrading.daemons.feed_fallback import Answer, QuoteFallback, quote_of
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_instruments import InstrumentLoader
+from mytrading.daemons.feed_lines import Line, Lines, sources_of
+from mytrading.daemons.feed_outlet import Outlet
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, WantInstruments
 from mytrading.messages.enums import Severity
-from mytrading.messages.market import Bar, Quote
+from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import RunConfig
-from mytrading.messages.streams import shown_topic
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon, main
 from mytrading.runtime.streams import BadFrames
@@ -47,7 +49,6 @@ CLOCK_TOPIC = "clock"
 ASKERS = ("engine", "risk")
 STAMP_TOLERANCE_S = 2.0
 TAPE_BYTES = 4 << 30
-SERVER_ERRORS = 3
 
 
 class DataManager(Daemon):
@@ -59,30 +60,28 @@ class DataManager(Daemon):
         self.calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
         speed = max(self.clock.speed, 1.0)
         self.parser = FrameParser(int(STAMP_TOLERANCE_S * speed * SECOND))
-        self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
+        self.sources = sources_of(config)
+        self.lines = Lines(self.sources, rules, self.calendar, self.wake)
+        self.said = FeedAlerts(self.alerts, self.notes, self.lines)
         self.check = PriceCheck(rules.max_price_change_percent, rules.validate)
-        self.conflator = Conflator()
         self.wants = Wants(self.calendar.exchanges)
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
-        self._books: dict[str, Tick] = {}
-        self._newest: dict[str, Quote] = {}
-        self._shown: dict[str, Quote] = {}
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
-        self._quotes = self._server_errors = 0
+        self._quotes = self._asked_for = 0
+        self._now = machine_now()
 
     def setup(self) -> None:
         """Open stores and streams, begin to fetch history and to connect."""
-        venue = self.config.venue
-        self.market = self.publish("market")
-        self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self._publish_bar, self.wake)
+        latency = self.monitor.operation("data_manager", "quote_latency")
+        self.outlet = Outlet(self.publish("market"), self.config.data, latency)
+        self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake)
         self.tape = TapeWriter(self.config.tape_dir, TAPE_BYTES)
         self._tend_tape()
         self._drains = self.monitor.operation("data_manager", "drain")
-        self._latency = self.monitor.operation("data_manager", "quote_latency")
         self.subscribe("status", self._on_status, topics=ASKERS, writers=ASKERS, every_s=TICK_S)
         self.subscribe("orders", self._on_orders, every_s=TICK_S)
-        self.socket = FeedSocket(venue.ws_url, venue.api_key, machine_now, self.wake)
+        self.fallback = QuoteFallback(self.sources, self.wake)
         self.on_wake(self._on_wake)
         self.every(TICK_S, self._on_clock, "clock")
         self.every(SHOW_S, self._show, "show")
@@ -92,7 +91,8 @@ class DataManager(Daemon):
         self.contracts = InstrumentLoader(self.config, self._watched, self.alerts, self.wake)
         self._look_at_instruments(machine_now())
         self.bars.start(self._watched)
-        self.socket.start()
+        for line in self.lines:
+            line.socket.start()
 
     def _watch(self) -> None:
         """Subscribe what the configuration names."""
@@ -111,30 +111,39 @@ class DataManager(Daemon):
 
     def _on_wake(self) -> None:
         started = time.perf_counter_ns()
-        events = self.socket.drain(self.config.data.buffer_size)
-        for event in events:
-            if type(event) is RawFrame:
-                self._on_frame(event)
-            else:
-                self._on_connection(event)
-        if events:
-            self._flush()
-            self._record(events)
-            self._drains.add(time.perf_counter_ns() - started)
+        for line in self.lines:
+            events = line.socket.drain(self.config.data.buffer_size)
+            if events:
+                self._on_events(line, events)
+                self._drains.add(time.perf_counter_ns() - started)
+            if not line.socket.events.empty():
+                self.wake()
         self.bars.take_history()
         self.contracts.take()
-        if not self.socket.events.empty():
-            self.wake()
+        for answer in self.fallback.answers():
+            self._on_answer(answer)
 
-    def _on_frame(self, frame: RawFrame) -> None:
+    def _on_events(self, line: Line, events: Sequence[SocketEvent]) -> None:
+        # Not when they were read: a feed that lags would take its own backlog for a source that is mute.
+        self._now = machine_now()
+        for event in events:
+            if type(event) is RawFrame:
+                self._on_frame(line, event)
+            else:
+                self._on_connection(line, event)
+        if line is self.lines.active:
+            self._flush()
+            self._record(events)
+
+    def _on_frame(self, line: Line, frame: RawFrame) -> None:
         market_ns = self.clock.at(frame.received_ns)
         parsed = self.parser.parse(frame.data, frame.received_ns, market_ns)
         if type(parsed) is Tick:
-            self._on_tick(parsed)
+            self._on_tick(line, parsed)
         elif type(parsed) is Acknowledged:
-            self._on_acknowledged(parsed)
+            self._on_acknowledged(line, parsed)
         elif type(parsed) is ServerError:
-            self._on_server_error(parsed)
+            self._on_server_error(line, parsed)
         elif type(parsed) is Malformed:
             self._bad.add(FrameError("malformed", parsed.reason), frame.data)
 
@@ -146,118 +155,119 @@ class DataManager(Daemon):
             if type(event) is RawFrame:
                 self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
 
-    def _on_tick(self, tick: Tick) -> None:
+    def _on_tick(self, line: Line, tick: Tick) -> None:
         quote = tick.quote
         instrument = quote.instrument
+        line.ticked(quote, self._now)
         facts = self.health.facts(instrument)
-        if facts is None:
+        if not line.subscriptions.seen(instrument, tick.mode) or facts is None or line is not self.lines.active:
             return
         if tick.book is not None:
-            self.subscriptions.full_frame(instrument)
-            self._books[instrument] = tick
-        elif quote.bid is None and quote.ask is None and not facts.is_index:
-            if self.subscriptions.depth_flows(instrument):
-                return
-            self.subscriptions.upgrade(instrument)
+            self.outlet.offer_book(tick)
+        elif tick.mode is FeedMode.QUOTE and quote.bid is None and quote.ask is None and not facts.is_index:
+            line.subscriptions.upgrade(instrument)
         self._quotes += 1
         self.health.ticked(instrument, quote.market_ns, quote.received_ns)
-        if self.check.judge(instrument, quote.ltp, facts.is_option) is not Verdict.GOOD:
-            return
-        self.bars.add(quote)
-        self.conflator.offer(quote)
+        if self._is_good(quote, facts.is_option):
+            self.bars.add(quote)
+            self.outlet.offer(quote)
+
+    def _is_good(self, quote: Quote, is_option: bool) -> bool:
+        verdict = self.check.judge(quote.instrument, quote.ltp, is_option, quote.received_ns, quote.previous_close)
+        return verdict is Verdict.GOOD
+
+    def _on_answer(self, answer: Answer) -> None:
+        """Prices asked for over REST: for what is held, and no part of bars, since they skip what was traded."""
+        self.said.fallback(answer.asked, answer.problem)
+        market_ns = self.clock.at(answer.received_ns)
+        for instrument, row in answer.rows.items():
+            quote = quote_of(instrument, row, market_ns, answer.received_ns)
+            facts = self.health.facts(instrument)
+            if facts is not None and self._is_good(quote, facts.is_option):
+                self._asked_for += 1
+                self.health.ticked(instrument, market_ns, answer.received_ns)
+                self.outlet.offer(quote)
+        self._flush()
 
     def _flush(self) -> None:
         """Bars first, committed before anybody sees them, then the newest quote of each instrument."""
         self.bars.flush()
-        quotes = self.conflator.drain()
-        for quote in quotes:
-            self.market.send(quote.instrument, quote)
-            self._newest[quote.instrument] = quote
-        if quotes:
-            os.sched_yield()  # the thread that carries them may wait for this very core
-            now = machine_now()
-            for quote in quotes:
-                self._latency.add(now - quote.received_ns)
-        for instrument, tick in self._books.items():
-            depth = depth_of(tick, self.config.data.depth_levels)
-            if depth is not None and self.config.data.depth_data:
-                self.market.send(f"depth/{instrument}", depth)
-        self._books.clear()
+        self.outlet.flush()
 
     def _show(self, _machine_ns: int) -> None:
-        """What is held, once more for screens, which need not be woken by each quote."""
-        for instrument in self.wants.held():
-            quote = self._newest.get(instrument)
-            if quote is not None and quote is not self._shown.get(instrument):
-                self._shown[instrument] = quote
-                self.market.send(shown_topic(instrument), quote)
-
-    def _publish_bar(self, bar: Bar) -> None:
-        self.market.send(bar.instrument, bar)
+        self.outlet.show(self.wants.held())
 
     # the connection
 
-    def _on_connection(self, event: SocketEvent) -> None:
+    def _on_connection(self, line: Line, event: SocketEvent) -> None:
+        if isinstance(event, RawFrame):
+            return
+        serves = line is self.lines.active
         if isinstance(event, Connected):
-            self.log.info("feed.connected", number=event.number, broker=event.broker)
-            self.subscriptions.reset()
-            self.health.connected(event.machine_ns)
-            self.notes.pop("socket", None)
-            for code in ("FEED_DOWN", "FEED_REFUSED", "FEED_ERROR"):
-                self.alerts.clear(code, "feed")
-            self._send_requests(event.machine_ns)
-            self.bars.hurry()
-            self.contracts.hurry()
-            self._look_at_instruments(event.machine_ns)
-        elif isinstance(event, Disconnected):
-            self._lost(event.reason)
-            next_step = f"next attempt in {event.retry_s:.1f} s; is the server running at {self.config.venue.ws_url}?"
-            self.alerts.raise_("FEED_DOWN", Severity.CRITICAL, "feed", f"no market data: {event.reason}; {next_step}")
-        elif isinstance(event, Refused):
-            self._lost(f"{event.code}: {event.message}")
-            next_step = "check OPENALGO_API_KEY, and that the server is logged in to the broker"
-            self.alerts.raise_("FEED_REFUSED", Severity.CRITICAL, "feed", f"{event.code}: {event.message}; {next_step}")
+            line.connected(event.machine_ns)
+            self.said.connected(line, event.number, event.broker)
+            if serves:
+                self.health.connected(event.machine_ns)
+                self.bars.hurry()
+                self.contracts.hurry()
+                self._look_at_instruments(event.machine_ns)
+            return
+        line.pulse.lost()
+        self.said.lost(line, event)
+        if serves:
+            self._interrupt()
 
-    def _lost(self, reason: str) -> None:
-        if "socket" not in self.notes:
-            self.log.warning("feed.lost", reason=reason)
-        self.notes["socket"] = reason
-        self.health.lost()
+    def _interrupt(self) -> None:
+        """What the serving line gave ends here."""
         self._flush()
         self.bars.interrupt()
 
-    def _on_acknowledged(self, answer: Acknowledged) -> None:
+    def _on_acknowledged(self, line: Line, answer: Acknowledged) -> None:
         machine_ns = machine_now()
-        for instrument in self.subscriptions.answered(answer, machine_ns):
-            self.bars.begin(instrument)
+        news = line.subscriptions.answered(answer, machine_ns)
+        if answer.accepted:
+            line.succeeded()
+            self.said.accepted(line)
+        if line is not self.lines.active:
+            return
+        for instrument in news:
+            self._flows(instrument, machine_ns)
         for instrument, reason in answer.refused:
-            if not self.subscriptions.is_accepted(instrument):
+            if not line.serves(instrument):
                 self.alerts.raise_(
                     "SUBSCRIPTION_REFUSED", Severity.WARNING, instrument, f"the server has no quotes of it: {reason}"
                 )
-        if answer.accepted:
-            self._server_errors = 0
-            self.alerts.clear("FEED_ERROR", "feed")
         for instrument, _ in answer.accepted:
             self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
 
-    def _on_server_error(self, error: ServerError) -> None:
-        """It says nothing of which request. After a new broker login only a new connection helps."""
-        self.subscriptions.failed(machine_now())
+    def _flows(self, instrument: str, machine_ns: int) -> None:
+        """The serving line gives data of this instrument from now on."""
+        self.health.subscribed(instrument, machine_ns)
+        self.bars.begin(instrument)
+
+    def _on_server_error(self, line: Line, error: ServerError) -> None:
+        """It says nothing of which request."""
         text = f"the market socket said {error.code}: {error.message}"
-        self.alerts.raise_("FEED_ERROR", Severity.WARNING, "feed", text)
-        self._server_errors += 1
-        if self._server_errors >= SERVER_ERRORS:
-            self._server_errors = 0
-            self.socket.reconnect(text)
+        self.said.failed(line, text)
+        line.failed(text, machine_now())
+
+    def _on_switch(self, switch: Switch, machine_ns: int) -> None:
+        """Another line serves: as after a loss, and what it gives already flows on."""
+        self._interrupt()
+        self.said.switched(switch)
+        self.health.connected(machine_ns)
+        for instrument in self.lines.active.subscriptions:
+            if self.lines.active.serves(instrument):
+                self._flows(instrument, machine_ns)
+        self.lines.active.send_request(machine_ns)
 
     # what is wanted
 
     def _want(self, instrument: str) -> None:
-        if instrument in self.subscriptions:
+        if self.health.facts(instrument) is not None:
             return
-        if self.subscriptions.want(instrument):
-            self.health.add(instrument)
+        if self.lines.want(instrument):
+            self.health.add(instrument, self.clock.now(), machine_now())
             self.alerts.clear("SUBSCRIPTIONS_FULL", "feed")
         else:
             most = self.config.data.max_subscriptions
@@ -276,19 +286,18 @@ class DataManager(Daemon):
             self._want(instrument)
 
     def _drop(self, instrument: str) -> None:
-        self.subscriptions.drop(instrument)
+        self.lines.drop(instrument)
         self.bars.forget(instrument)
         self.check.forget(instrument)
         self.health.remove(instrument)
-        self._newest.pop(instrument, None)
-        self._shown.pop(instrument, None)
+        self.outlet.forget(instrument)
         for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE"):
             self.alerts.clear(code, instrument)
 
     def _send_requests(self, machine_ns: int) -> None:
-        """At most one message a call: the timer's interval is the pace."""
-        if self.health.is_connected and (request := self.subscriptions.next_request(machine_ns)) is not None:
-            self.socket.send(request)
+        """At most one message a line and call: the timer's interval is the pace."""
+        for line in self.lines:
+            line.send_request(machine_ns)
 
     # timers
 
@@ -304,7 +313,7 @@ class DataManager(Daemon):
     def _on_second(self, machine_ns: int) -> None:
         self._tend_tape()
         self._look_at_instruments(machine_ns)
-        for instrument in self.wants.unwanted(self.subscriptions, machine_ns):
+        for instrument in self.wants.unwanted(list(self.lines.active.subscriptions), machine_ns):
             self._drop(instrument)
         self.bars.on_second(machine_ns)
         self._look_at_health(machine_ns)
@@ -322,39 +331,57 @@ class DataManager(Daemon):
             self.tape.flush()
 
     def _look_at_health(self, machine_ns: int) -> None:
-        coverage = self.health.look(self.clock.now(), machine_ns)
-        if self.health.is_low:
-            shown = ", ".join(coverage.stale[:5])
-            text = f"{coverage.fresh} of {coverage.total} instruments tick; without a quote: {shown}"
-            self.notes["coverage"] = text
-            self.alerts.raise_("COVERAGE_LOW", Severity.CRITICAL, "feed", f"{text}; is the broker's feed up?")
-        elif self.notes.pop("coverage", None):
-            self.alerts.clear("COVERAGE_LOW", "feed")
-        if self.health.is_silent(machine_ns):
-            self.socket.reconnect("no quote of any instrument while the market is open")
+        now = self.clock.now()
+        switch = self.lines.look(now, machine_ns)
+        if switch is not None:
+            self._on_switch(switch, machine_ns)
+        for line in self.lines:
+            if line.pulse.wants_fresh_connection(machine_ns):
+                line.socket.reconnect(self.said.mute(line, line.pulse.age(machine_ns)))
+            elif line.pulse.is_well(machine_ns):
+                self.said.well(line)
+        held = self.wants.held()
+        self.health.look(now, machine_ns, held, self._is_served(machine_ns))
+        self.said.ages(self.health)
+        wait_ns = int(self.config.data.fallback_seconds * SECOND)
+        if wait_ns:
+            self.fallback.ask(self.health.silent(held, wait_ns, now, machine_ns))
+
+    def _is_served(self, machine_ns: int) -> Callable[[str], bool]:
+        """Does an instrument's source tick, and has it acknowledged the instrument."""
+        line = self.lines.active
+        return line.serves if line.pulse.is_well(machine_ns) else lambda _: False
 
     # the heartbeat
 
     def ready(self) -> bool:
-        """Connected, all that is watched acknowledged and, in session, ticking; its history in the store."""
-        if not self.health.is_connected or not all(map(self.subscriptions.is_accepted, self._watched)):
+        """Connected and not mute, all that is watched acknowledged and, in session, ticking; its history stored."""
+        line, machine_ns = self.lines.active, machine_now()
+        if not line.pulse.is_connected or line.pulse.is_mute(machine_ns) or not all(map(line.serves, self._watched)):
             return False
-        if not self.bars.has_history(self._watched):
+        if not self.bars.has_history(self._watched) or not self.contracts.loaded:
             return False
-        return bool(self.contracts.loaded) and self.health.ticking(self._watched, self.clock.now())
+        return self.health.ticking(self._watched, line.subscriptions.has_ticked, (self.clock.now(), machine_ns))
 
     def figures(self) -> dict[str, float]:
         """Counts since the start, and coverage as a share."""
-        coverage = self.health.coverage
+        coverage, line, now = self.health.coverage, self.lines.active, machine_now()
         return {
             "quotes_in": float(self._quotes),
             **self.bars.figures(),
             "coverage": round(coverage.share, 4),
             "fresh": float(coverage.fresh),
             "expected": float(coverage.total),
-            "subscribed": float(self.subscriptions.accepted),
-            "reconnects": float(max(0, self.socket.connections - 1)),
-            "conflated": float(self.conflator.replaced),
+            "subscribed": float(line.subscriptions.accepted),
+            "ticked": float(line.subscriptions.ticked),
+            "source": float(line.rank),
+            "source_age_s": round(line.pulse.age(now) / SECOND, 1),
+            "source_switches": float(self.lines.switches),
+            "sources_well": float(sum(other.pulse.is_well(now) for other in self.lines)),
+            "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self.lines)),
+            "asked_quotes": float(self._asked_for),
+            "published": float(self.outlet.published),
+            "conflated": float(self.outlet.conflated),
             "malformed": float(self._bad.count),
             "refused_prices": float(self.check.refused),
             "held_prices": float(self.check.held),
@@ -363,11 +390,13 @@ class DataManager(Daemon):
 
     def queue_depth(self) -> int:
         """Frames read from the socket and not yet parsed."""
-        return self.socket.events.qsize()
+        return sum(line.socket.events.qsize() for line in self.lines)
 
     def teardown(self) -> None:
         """Close the socket first, so that nothing new comes."""
-        self.socket.stop()
+        for line in self.lines:
+            line.socket.stop()
+        self.fallback.stop()
         self.bars.close()
         self.contracts.stop()
         self.tape.close()

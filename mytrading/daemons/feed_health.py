@@ -1,12 +1,13 @@
-"""Is the line alive: the connection, what ticks and what should, and when to give the connection up.
+"""How old are the data of each instrument, and how much of what should be known is.
 
-Part of the feed. Silence counts only while an exchange is open, and only after longer than the freezes that servers
-were seen to have. The one rule: coverage is judged on what trades often; options get more time.
+Part of the feed. An instrument that gives nothing is healthy while its source ticks and the server acknowledged it:
+many trade once an hour. The one rule: what somebody holds must have a price of its own, from the stream or asked for,
+and ages from the moment it was subscribed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from mytrading.core.calendar import Calendar
@@ -19,7 +20,8 @@ FLOOR_NS = 2 * SECOND
 LOW_SHARE = 0.9
 LOW_FOR_NS = 5 * SECOND
 SETTLE_NS = 10 * SECOND
-SILENT_NS = 30 * SECOND
+FIRST_TICK_NS = 10 * SECOND
+"""How long a start waits for the first tick of what is watched."""
 OPTION_PATIENCE = 12
 
 
@@ -43,86 +45,108 @@ class Facts(NamedTuple):
     is_index: bool
 
 
+def facts_of(instrument: str) -> Facts:
+    """From the symbol alone."""
+    exchange, symbol = split_id(instrument)
+    kind = parse_symbol(symbol, exchange).kind
+    return Facts(exchange, kind.is_option, kind is InstrumentKind.INDEX)
+
+
 class FeedHealth:
-    """The state of the line. Times: `market_ns` and `machine_ns` as named."""
+    """Ages and coverage of what is subscribed. Times: `market_ns` and `machine_ns` as named."""
 
     def __init__(self, calendar: Calendar, limits: StaleLimits) -> None:
         self._calendar = calendar
         self._limits = limits
         self._freshness = Freshness(FLOOR_NS)
         self._facts: dict[str, Facts] = {}
-        self._ticked: set[str] = set()
-        self._connected_ns = 0
-        self._last_tick_ns = 0
+        self._subscribed: dict[str, int] = {}
+        self._settled_ns = 0
         self._low_since = 0
-        self.is_connected = False
         self.is_low = False
+        self.stale_held: tuple[str, ...] = ()
         self.coverage = Coverage(0, 0)
 
-    def add(self, instrument: str) -> None:
-        """An instrument is subscribed."""
-        exchange, symbol = split_id(instrument)
-        kind = parse_symbol(symbol, exchange).kind
-        self._facts[instrument] = Facts(exchange, kind.is_option, kind is InstrumentKind.INDEX)
+    def add(self, instrument: str, market_ns: int, machine_ns: int) -> None:
+        """An instrument is wanted; its age counts from now."""
+        self._facts[instrument] = facts_of(instrument)
+        self._freshness.touch(instrument, market_ns, machine_ns)
 
     def remove(self, instrument: str) -> None:
         """An instrument is not subscribed any more."""
         self._facts.pop(instrument, None)
-        self._ticked.discard(instrument)
+        self._subscribed.pop(instrument, None)
         self._freshness.forget(instrument)
 
     def facts(self, instrument: str) -> Facts | None:
-        """What is known of a subscribed instrument, None for any other."""
+        """What is known of a wanted instrument, None for any other."""
         return self._facts.get(instrument)
 
     def connected(self, machine_ns: int) -> None:
-        """A new connection: nothing has ticked on it."""
-        self.is_connected = True
-        self._connected_ns = self._last_tick_ns = machine_ns
-        self._ticked.clear()
+        """A new connection serves: nothing is subscribed on it yet."""
+        self._settled_ns = machine_ns + SETTLE_NS
+        self._subscribed.clear()
 
-    def lost(self) -> None:
-        """The connection is gone."""
-        self.is_connected = False
+    def subscribed(self, instrument: str, machine_ns: int) -> None:
+        """The server acknowledged it."""
+        self._subscribed.setdefault(instrument, machine_ns)
 
     def ticked(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """A quote of the instrument came. Budget: 1 µs."""
+        """A price of the instrument came, from the stream or asked for. Budget: 1 µs."""
         self._freshness.touch(instrument, market_ns, machine_ns)
-        self._ticked.add(instrument)
-        self._last_tick_ns = machine_ns
 
-    def ticking(self, instruments: Iterable[str], market_ns: int) -> bool:
-        """True if all of these whose exchange is open have ticked on this connection; options may be silent."""
+    def ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:
+        """True if each of these has ticked, may be silent (an option, a closed exchange), or was given its time.
+
+        `now` is market and machine time.
+        """
         return all(
-            name in self._ticked or facts.is_option or not self._calendar.is_open(facts.exchange, market_ns)
+            has_ticked(name)
+            or facts.is_option
+            or now[1] - self._subscribed.get(name, now[1]) > FIRST_TICK_NS
+            or not self._calendar.is_open(facts.exchange, now[0])
             for name in instruments
             if (facts := self._facts.get(name)) is not None
         )
 
-    def look(self, market_ns: int, machine_ns: int) -> Coverage:
-        """Judge anew: coverage of what is in session, and whether it has been low for a while."""
+    def silent(self, held: Iterable[str], age_ns: int, market_ns: int, machine_ns: int) -> list[str]:
+        """Which of the held, in session, have had no price for `age_ns` of machine time."""
+        return [
+            name
+            for name in held
+            if (facts := self._facts.get(name)) is not None
+            and self._calendar.is_open(facts.exchange, market_ns)
+            and self._freshness.age(name, machine_ns) > age_ns
+        ]
+
+    def look(self, market_ns: int, machine_ns: int, held: frozenset[str], serves: Callable[[str], bool]) -> Coverage:
+        """Judge anew: coverage of what is in session, and whether it has been low for a while.
+
+        `serves(instrument)` is true while its source ticks and has acknowledged it; what is held needs data besides.
+        """
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._facts.values()}
         }
-        expected = (
-            (name, self._limits.option_ns if facts.is_option else self._limits.liquid_ns)
-            for name, facts in self._facts.items()
-            if open_now[facts.exchange]
-        )
-        self.coverage = self._freshness.coverage(expected, market_ns, machine_ns)
-        settled = machine_ns - self._connected_ns > SETTLE_NS or not self.is_connected
-        if self.coverage.share >= LOW_SHARE or not settled:
+        total, stale, stale_held = 0, [], []
+        for name, facts in self._facts.items():
+            if not open_now[facts.exchange]:
+                continue
+            total += 1
+            if name in held:
+                limit_ns = self._limits.option_ns if facts.is_option else self._limits.liquid_ns
+                if not self._freshness.fresh(name, limit_ns, market_ns, machine_ns):
+                    stale.append(name)
+                    stale_held.append(name)
+            elif not serves(name):
+                stale.append(name)
+        self.coverage = Coverage(total - len(stale), total, tuple(stale))
+        self.stale_held = tuple(stale_held)
+        self._judge_low(machine_ns)
+        return self.coverage
+
+    def _judge_low(self, machine_ns: int) -> None:
+        if self.coverage.share >= LOW_SHARE or machine_ns < self._settled_ns:
             self._low_since = 0
         elif not self._low_since:
             self._low_since = machine_ns
         self.is_low = bool(self._low_since) and machine_ns - self._low_since >= LOW_FOR_NS
-        if not self.coverage.total:
-            self._last_tick_ns = machine_ns
-        return self.coverage
-
-    def is_silent(self, machine_ns: int) -> bool:
-        """True if a connection gives nothing at all though it should: a new one may help. Says so once a silence."""
-        if not self.is_connected or machine_ns - self._last_tick_ns < SILENT_NS:
-            return False
-        self._last_tick_ns = machine_ns
-        return True

@@ -195,7 +195,12 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the feed subscribes, checks and warms up with. `watch` and the strategies' symbols are instrument ids."""
+    """What the feed subscribes, checks and warms up with. `watch` and the strategies' symbols are instrument ids.
+
+    `mode` is ltp, quote or depth. Seconds of machine time: a source that gives nothing for `mute_seconds` in session is
+    mute, one without a connection for `down_seconds` is down; a better source takes the feed back after
+    `failback_seconds` of health; what is held and silent for `fallback_seconds` is asked for over REST (0: never).
+    """
 
     watch: tuple[str, ...]
     tick_data: bool = True
@@ -209,6 +214,11 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
     history_days: int = 30
     validate: bool = True
     max_price_change_percent: float = 10.0
+    mode: str = "quote"
+    mute_seconds: float = 13.0
+    down_seconds: float = 5.0
+    failback_seconds: float = 300.0
+    fallback_seconds: float = 3.0
 
 
 class Messaging(msgspec.Struct, frozen=True, kw_only=True):

@@ -116,6 +116,20 @@ def test_instrument_asked_for_is_subscribed_and_gives_quotes(feed: RunningFeed, 
     feed.wait(lambda seen: seen.beats and seen.beats[-1].figures["subscribed"] == 3)
 
 
+def test_index_share_future_and_option_are_each_subscribed_and_give_quotes_and_bars(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    _, futures = simulator.call("expiry", symbol="NIFTY", exchange="NFO", instrumenttype="futures")
+    _, options = simulator.call("expiry", symbol="NIFTY", exchange="NFO", instrumenttype="options")
+    future, expiry = (body["data"][0].replace("-", "") for body in (futures, options))
+    watch = (NIFTY, SBIN, f"NFO:NIFTY{future}FUT", f"NFO:NIFTY{expiry}26000CE")
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, watch, history=False)
+    with start_feed(config) as feed:
+        feed.wait(lambda seen: {quote.instrument for quote in seen.quotes} == set(watch))
+        feed.wait(lambda seen: {bar.instrument for bar in seen.bars} == set(watch))
+        feed.wait(lambda seen: seen.beats and seen.beats[-1].figures["ticked"] == len(watch))
+
+
 def test_server_killed_and_back_reconnects_resubscribes_and_repairs_the_bars(tmp_path: Path, runtime: Path) -> None:
     with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as first:
         rest, ws = first.rest, first.ws

@@ -9,12 +9,14 @@ import pytest
 
 from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
+    FeedMode,
     FrameParser,
     Malformed,
     ServerError,
     Tick,
     depth_of,
     exchange_time,
+    feed_mode,
 )
 from mytrading.messages.market import DepthLevel
 
@@ -76,6 +78,22 @@ def test_ltp_frame_invents_nothing() -> None:
     quote = tick(frame(LTP, 1)).quote
     assert quote.ltp == 985.0
     assert (quote.volume, quote.open, quote.high, quote.low, quote.previous_close, quote.bid) == (None,) * 6
+
+
+@pytest.mark.parametrize(
+    ("data", "tag", "mode"),
+    [
+        (LTP, 1, FeedMode.LTP),
+        (QUOTE, 1, FeedMode.QUOTE),
+        (QUOTE, "Quote", FeedMode.QUOTE),
+        (QUOTE | {"depth": {"buy": [], "sell": []}}, 2, FeedMode.DEPTH),
+        ({"ltp": 5.0, "mode": "full"}, 3, FeedMode.LTP),
+    ],
+)
+def test_frame_is_tagged_with_its_subscription_and_told_by_what_it_holds(data: Any, tag: Any, mode: FeedMode) -> None:
+    parsed = tick(frame(data, tag))
+    assert parsed.mode is mode
+    assert parsed.tag is feed_mode(tag)
 
 
 def test_depth_frame_gives_best_levels_and_on_request_the_book() -> None:

@@ -126,6 +126,39 @@ def test_unreachable_server_is_tried_again_with_growing_delays() -> None:
     assert [round(found.retry_s, 3) for found in losses] == [0.02, 0.04, 0.08, 0.16, 0.2]
 
 
+def test_default_delays_are_two_four_eight_and_so_on_capped_and_slow_after_ten_failures() -> None:
+    feed = FeedSocket("ws://127.0.0.1:1", API_KEY, time.monotonic_ns, lambda: None, jitter=lambda: 1.0)
+    low = FeedSocket("ws://127.0.0.1:1", API_KEY, time.monotonic_ns, lambda: None, jitter=lambda: 0.0)
+    delays = []
+    for feed.failures in range(1, 13):
+        low.failures = feed.failures
+        delays.append(feed.delay_s())
+        assert low.delay_s() == 0.75 * delays[-1]
+    assert delays == [2, 4, 8, 16, 32, 60, 60, 60, 60, 120, 120, 120]
+
+
+def test_attempts_that_keep_failing_are_given_up_and_go_on_slowly() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    rules = QUICK._replace(most_tries=3, slow_delay_s=0.3)
+    with connecting(f"ws://127.0.0.1:{port}", rules=rules) as feed:
+        losses = [expect(feed, Disconnected) for _ in range(4)]
+    assert [(loss.failures, loss.gave_up) for loss in losses] == [(1, False), (2, False), (3, True), (4, True)]
+    assert [round(loss.retry_s, 2) for loss in losses] == [0.02, 0.04, 0.3, 0.3]
+
+
+def test_connection_that_had_lasted_and_is_dropped_on_purpose_is_made_anew_at_once(tmp_path: Path) -> None:
+    rules = QUICK._replace(steady_after_s=0.0, first_delay_s=9.0)
+    with start_simulator(tmp_path) as simulator, connecting(simulator.ws, rules=rules) as feed:
+        expect(feed, Connected)
+        feed.reconnect("it is mute")
+        loss = expect(feed, Disconnected)
+        assert (loss.retry_s, loss.failures) == (0.0, 0)
+        expect(feed, Connected)
+        simulator.call("/sim/fault", kind="ws_drop", count=1)
+        assert expect(feed, Disconnected).retry_s == QUICK.longest_delay_s
+
+
 def test_server_that_never_answers_authentication_is_left() -> None:
     def behave(server: BareServer, connection: socket.socket) -> None:
         server.over.wait(10)

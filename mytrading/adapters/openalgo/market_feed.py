@@ -6,6 +6,7 @@ what a broker did not send, or sent as the 0 that stands for "not known", is Non
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,11 +29,43 @@ class _Book(msgspec.Struct, gc=False):
     sell: list[_Level] = []
 
 
+class FeedMode(IntEnum):
+    """How much a frame tells: the last price; the day's figures besides; the book besides. Numbers as on the wire."""
+
+    LTP = 1
+    QUOTE = 2
+    DEPTH = 3
+
+    @property
+    def word(self) -> str:
+        """As requests and answers have it."""
+        return _WORDS[self]
+
+
+_WORDS = {FeedMode.LTP: "LTP", FeedMode.QUOTE: "Quote", FeedMode.DEPTH: "Depth"}
+_MODES: dict[object, FeedMode] = {
+    **{mode.value: mode for mode in FeedMode},
+    **{word.lower(): mode for mode, word in _WORDS.items()},
+    "full": FeedMode.DEPTH,
+}
+
+
+def feed_mode(value: object) -> FeedMode | None:
+    """The mode that a number or a word in any case means, None if it is none."""
+    return _MODES.get(value.lower() if isinstance(value, str) else value)
+
+
 class Tick(NamedTuple):
-    """One market-data frame. `book` holds its levels if it came as Depth; `depth_of` makes a message of it."""
+    """One market-data frame. `book` holds its levels if it has any; `depth_of` makes a message of it.
+
+    `tag` is the subscription the server sent it for, `mode` what it really is: a client that holds LTP also receives
+    the fuller frames of others, tagged LTP, beside its own.
+    """
 
     quote: Quote
     book: _Book | None
+    mode: FeedMode = FeedMode.QUOTE
+    tag: FeedMode = FeedMode.QUOTE
 
 
 class Acknowledged(NamedTuple):
@@ -162,7 +195,8 @@ class FrameParser:
             data.close or data.prev_close or None,
             exchange_time(data.ltt),
         )
-        return Tick(quote, book)
+        mode = _mode_of(data)
+        return Tick(quote, book, mode, _MODES.get(frame.mode) or feed_mode(frame.mode) or mode)
 
 
 def depth_of(tick: Tick, levels: int) -> Depth | None:
@@ -192,6 +226,15 @@ def exchange_time(value: float | str | None) -> int | None:
     if number < _US_FROM:
         return number * 1_000_000
     return number * 1000 if number < _NS_FROM else number
+
+
+def _mode_of(data: _Data) -> FeedMode:
+    """By what the frame holds; brokers word it differently, or say Depth and send no book."""
+    if data.depth is not None:
+        return FeedMode.DEPTH
+    if data.volume is None and data.open is None and data.bid is None and data.bid_price is None:
+        return FeedMode.LTP
+    return FeedMode.QUOTE
 
 
 def _open_interest(frame: _Envelope, data: _Data) -> int | None:

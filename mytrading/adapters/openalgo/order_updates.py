@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from mytrading.adapters.openalgo.books import parse_update
-from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused
+from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused, SocketRules
 from mytrading.messages.reports import BrokerOrder, OrderReport
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
+# The books stand in for the stream meanwhile, but slower: it is tried for sooner than quotes, and never given up.
+_RULES = SocketRules(first_delay_s=0.2, longest_delay_s=30.0, most_tries=0)
 
 
 class OrderUpdates:
@@ -33,7 +35,7 @@ class OrderUpdates:
         machine_now: Callable[[], int],
         wake: Callable[[], None],
     ) -> None:
-        self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream")
+        self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream", rules=_RULES)
         self._account = account
         self._expected = expected_mode
         self._last: dict[str, BrokerOrder] = {}

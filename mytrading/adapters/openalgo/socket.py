@@ -37,11 +37,16 @@ class Frame(NamedTuple):
 
 
 class Disconnected(NamedTuple):
-    """The connection was lost or never came about; the next attempt follows in `retry_s` seconds."""
+    """The connection was lost or never came about; the next attempt follows in `retry_s` seconds.
+
+    `failures` counts attempts that failed in a row; `gave_up` is true from the last of the quick ones on.
+    """
 
     reason: str
     machine_ns: int
     retry_s: float
+    failures: int = 0
+    gave_up: bool = False
 
 
 class Refused(NamedTuple):
@@ -57,16 +62,23 @@ SocketEvent = Connected | Frame | Disconnected | Refused
 
 
 class SocketRules(NamedTuple):
-    """Machine seconds and bytes. A server was seen to freeze for 10 s, so silence counts only after 30."""
+    """Machine seconds and bytes. A server was seen to freeze for 10 s, so silence counts only after 30.
+
+    Attempts follow a loss after `first_delay_s`, then twice as long each time up to `longest_delay_s`; from the
+    `most_tries`-th failure in a row on (0: never) after `slow_delay_s`. A connection that had lasted and is dropped on
+    purpose is made anew at once.
+    """
 
     connect_s: float = 5.0
     authenticate_s: float = 10.0
     ping_after_s: float = 10.0
     silent_after_s: float = 30.0
     steady_after_s: float = 10.0
-    first_delay_s: float = 0.2
+    first_delay_s: float = 2.0
     refused_delay_s: float = 2.0
-    longest_delay_s: float = 30.0
+    longest_delay_s: float = 60.0
+    most_tries: int = 10
+    slow_delay_s: float = 120.0
     max_message: int = 4 << 20
 
 
@@ -151,6 +163,7 @@ class FeedSocket:
         self._ws: WebSocket | None = None
         self._gulps: _Gulps | None = None
         self._drop_reason = ""
+        self._on_purpose = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -179,7 +192,23 @@ class FeedSocket:
 
     def reconnect(self, reason: str) -> None:
         """Drop the connection and make a new one, say because it is alive and gives no data."""
+        self._on_purpose = True
         self._break(reason)
+
+    def delay_s(self, refused: bool = False) -> float:
+        """Until the next attempt: growing, between three quarters and whole, so that clients do not come in step."""
+        if not self.failures:
+            return 0.0
+        rules = self._rules
+        first = rules.refused_delay_s if refused else rules.first_delay_s
+        grown = min(rules.longest_delay_s, first * 2.0 ** min(self.failures - 1, 20))
+        if self._gave_up:
+            grown = max(grown, rules.slow_delay_s)
+        return grown * (0.75 + 0.25 * self._jitter())
+
+    @property
+    def _gave_up(self) -> bool:
+        return 0 < self._rules.most_tries <= self.failures
 
     def drain(self, limit: int = 10_000) -> list[SocketEvent]:
         """Events that wait now, oldest first, at most `limit`."""
@@ -206,17 +235,18 @@ class FeedSocket:
                 self._live()
             except _NotAdmitted as refusal:
                 self._settle(began)
-                delay = self._delay(self._rules.refused_delay_s)
+                delay = self.delay_s(refused=True)
                 self._put(Refused(refusal.code, refusal.message, self._now(), delay))
             except _BROKEN as error:
                 self._settle(began)
-                delay = self._delay(self._rules.first_delay_s)
-                self._put(Disconnected(self._drop_reason or str(error), self._now(), delay))
+                delay = self.delay_s()
+                reason = self._drop_reason or str(error)
+                self._put(Disconnected(reason, self._now(), delay, self.failures, self._gave_up))
             self._stopping.wait(delay)
 
     def _live(self) -> None:
         """Connect, authenticate and read until the connection ends, which is always an exception."""
-        self._drop_reason = ""
+        self._drop_reason, self._on_purpose = "", False
         ws = self._open()
         self._ws = ws
         broker = self._authenticate(ws)
@@ -228,16 +258,12 @@ class FeedSocket:
     def _settle(self, began: int) -> None:
         """Close what is left; a connection that had lasted makes the next attempts quick again."""
         steady = self.connected and self._now() - began > self._rules.steady_after_s * SECOND
-        self.failures = 1 if steady else self.failures + 1
+        self.failures = int(not self._on_purpose) if steady else self.failures + 1
+        self._on_purpose = False
         self.connected = False
         ws, self._ws = self._ws, None
         if ws is not None:
             ws.shutdown()  # type: ignore[no-untyped-call]
-
-    def _delay(self, first_s: float) -> float:
-        """Growing, and anywhere between half and whole, so that clients do not come back in step."""
-        grown = first_s * 2.0 ** min(self.failures - 1, 20)
-        return min(self._rules.longest_delay_s, grown) * (0.5 + 0.5 * self._jitter())
 
     def _open(self) -> WebSocket:
         ws = WebSocket(

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mytrading.adapters.openalgo.market_feed import Acknowledged
+from mytrading.adapters.openalgo.market_feed import Acknowledged, FeedMode, feed_mode
 
-QUOTE, DEPTH = "Quote", "Depth"
 ANSWER_NS = 15_000_000_000
 """A server was seen to freeze for 10 s: before this an unanswered request is not repeated."""
 FIRST_RETRY_NS = 5_000_000_000
@@ -21,25 +20,27 @@ Request = dict[str, Any]
 
 
 class _Item:
-    __slots__ = ("accepted", "error", "failures", "live", "mode", "not_before", "request", "sent_ns", "surplus")
+    """`accepted` is what the server acknowledged, `richest` the fullest frame seen since, `surplus` what can go."""
 
-    def __init__(self) -> None:
-        self.mode = QUOTE
-        self.accepted = ""
+    __slots__ = ("accepted", "error", "failures", "mode", "not_before", "request", "richest", "sent_ns", "surplus")
+
+    def __init__(self, mode: FeedMode) -> None:
+        self.mode = mode
+        self.accepted: FeedMode | None = None
+        self.richest = 0
+        self.surplus: FeedMode | None = None
         self.request = ""
         self.sent_ns = 0
         self.not_before = 0
         self.failures = 0
         self.error = ""
-        self.live = False
-        self.surplus = False
 
 
 class Subscriptions:
     """Wanted instruments and how far each is. All times are machine ns.
 
-    An instrument starts as Quote; `upgrade` asks for Depth, where a server's quotes lack bid and ask, and gives
-    Quote back once Depth frames flow. Beyond `most` instruments `want` refuses.
+    `upgrade` asks for Depth, where a server's quotes lack bid and ask; what was subscribed before a change of mode is
+    given back once the new one is there. Beyond `most` instruments `want` refuses.
     """
 
     def __init__(self, most: int, batch: int, depth: bool) -> None:
@@ -47,7 +48,8 @@ class Subscriptions:
         self._batch = max(1, batch)
         self._depth = depth
         self._items: dict[str, _Item] = {}
-        self._leaving: list[tuple[str, str]] = []
+        self._open: dict[str, _Item] = {}
+        self._leaving: list[tuple[str, FeedMode]] = []
         self._number = 0
         self._pause_until = 0
 
@@ -66,6 +68,11 @@ class Subscriptions:
         return sum(1 for item in self._items.values() if item.accepted)
 
     @property
+    def ticked(self) -> int:
+        """How many of those have given a first tick on this connection."""
+        return sum(1 for item in self._items.values() if item.accepted and item.richest)
+
+    @property
     def refused(self) -> dict[str, str]:
         """Instruments the server refused, with its reason."""
         return {name: item.error for name, item in self._items.items() if item.error}
@@ -73,74 +80,93 @@ class Subscriptions:
     def is_accepted(self, instrument: str) -> bool:
         """True once the server named the instrument in an answer on this connection."""
         item = self._items.get(instrument)
-        return item is not None and bool(item.accepted)
+        return item is not None and item.accepted is not None
 
-    def want(self, instrument: str) -> bool:
-        """Subscribe to one more; False if there is no room for it."""
-        if instrument not in self._items:
+    def has_ticked(self, instrument: str) -> bool:
+        """True once it gave a quote on this connection."""
+        item = self._items.get(instrument)
+        return item is not None and item.richest > 0
+
+    def want(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
+        """Subscribe in this mode, or change to it; False if there is no room for one more."""
+        item = self._items.get(instrument)
+        if item is None:
             if len(self._items) >= self._most:
                 return False
-            self._items[instrument] = _Item()
+            item = self._items[instrument] = self._open[instrument] = _Item(mode)
+        elif item.mode is not mode:
+            self._change(instrument, item, mode)
         return True
+
+    def _change(self, instrument: str, item: _Item, mode: FeedMode) -> None:
+        item.surplus = item.accepted if item.accepted is not mode else None
+        item.mode, item.request, item.richest = mode, "", 0
+        if item.accepted is not mode:
+            self._open[instrument] = item
 
     def drop(self, instrument: str) -> None:
         """Nobody wants the instrument any more."""
         item = self._items.pop(instrument, None)
+        self._open.pop(instrument, None)
         if item is not None and item.accepted:
             self._leaving.append((instrument, item.accepted))
-            if item.surplus:
-                self._leaving.append((instrument, QUOTE))
+            self._give_back(instrument, item)
 
     def reset(self) -> None:
         """A new connection: everything has to be asked for again, refusals included."""
         self._leaving.clear()
         self._pause_until = 0
         for item in self._items.values():
-            item.accepted, item.request, item.live, item.surplus = "", "", False, False
+            item.accepted, item.request, item.richest, item.surplus = None, "", 0, None
             item.not_before = item.failures = 0
+        self._open = dict(self._items)
 
     def upgrade(self, instrument: str) -> None:
         """Quotes of this instrument have neither bid nor ask: ask for Depth, unless that is off or was refused."""
         item = self._items.get(instrument)
-        if item is not None and self._depth and item.mode == QUOTE and not item.error:
-            item.mode, item.surplus, item.request = DEPTH, bool(item.accepted), ""
+        if item is not None and self._depth and item.mode is FeedMode.QUOTE and not item.error:
+            self._change(instrument, item, FeedMode.DEPTH)
 
-    def full_frame(self, instrument: str) -> None:
-        """A Depth frame came: the quotes beside it can go."""
+    def seen(self, instrument: str, mode: FeedMode) -> bool:
+        """A frame of this mode came; False if fuller ones flow, so that it is an echo of one. Budget: 1 µs."""
         item = self._items.get(instrument)
-        if item is not None and item.mode == DEPTH and not item.live:
-            item.live = True
-            if item.surplus:
-                item.surplus = False
-                self._leaving.append((instrument, QUOTE))
+        if item is None:
+            return False
+        if mode > item.richest:
+            item.richest = mode
+            if mode >= item.mode and item.accepted is item.mode:
+                self._give_back(instrument, item)
+        return mode >= item.richest
 
-    def depth_flows(self, instrument: str) -> bool:
-        """True if Depth frames come, so that a frame without a book is an older echo of one."""
-        item = self._items.get(instrument)
-        return item is not None and item.live
+    def _give_back(self, instrument: str, item: _Item) -> None:
+        """The older subscription beside the present one can go."""
+        if item.surplus is not None:
+            self._leaving.append((instrument, item.surplus))
+            item.surplus = None
 
     def next_request(self, machine_ns: int) -> Request | None:
         """The next message to send, of at most one batch; None when nothing is to be said now."""
         if machine_ns < self._pause_until:
             return None
-        due = [(name, item) for name, item in self._items.items() if _due(item, machine_ns)]
+        due = [(name, item) for name, item in self._open.items() if _due(item, machine_ns)]
         if due:
             mode = due[0][1].mode
-            batch = [(name, item) for name, item in due if item.mode == mode][: self._batch]
+            batch = [(name, item) for name, item in due if item.mode is mode][: self._batch]
             return self._subscribe(batch, mode, machine_ns)
         if self._leaving:
             batch_out, self._leaving = self._leaving[: self._batch], self._leaving[self._batch :]
             # The mode counts per entry; one on top of the message is ignored, and the default is Quote.
-            return {"action": "unsubscribe", "symbols": [{**_named(name), "mode": mode} for name, mode in batch_out]}
+            symbols = [{**_named(name), "mode": mode.word} for name, mode in batch_out]
+            return {"action": "unsubscribe", "symbols": symbols}
         return None
 
-    def _subscribe(self, batch: list[tuple[str, _Item]], mode: str, machine_ns: int) -> Request:
+    def _subscribe(self, batch: list[tuple[str, _Item]], mode: FeedMode, machine_ns: int) -> Request:
         self._number += 1
         request = f"s{self._number}"
         for _, item in batch:
             item.request, item.sent_ns = request, machine_ns
         symbols = [_named(name) for name, _ in batch]
-        return {"action": "subscribe", "symbols": symbols, "mode": mode, "request_id": request}
+        return {"action": "subscribe", "symbols": symbols, "mode": mode.word, "request_id": request}
 
     def answered(self, answer: Acknowledged, machine_ns: int) -> list[str]:
         """Take an answer in; returns the instruments whose data now flow and did not before."""
@@ -150,18 +176,30 @@ class Subscriptions:
             if item is not None:
                 if not item.accepted:
                     news.append(instrument)
-                item.accepted = mode or item.mode
-                item.request, item.error, item.failures = "", "", 0
+                late = bool(answer.request_id) and answer.request_id != item.request
+                self._accept(instrument, item, feed_mode(mode) or item.mode, late)
         for instrument, reason in answer.refused:
             self._refuse(instrument, reason, machine_ns)
         for instrument in self._unnamed(answer):
             self._refuse(instrument, "the server's answer does not name it", machine_ns)
         return news
 
+    def _accept(self, instrument: str, item: _Item, mode: FeedMode, late: bool) -> None:
+        if late and mode is not item.mode:
+            # The answer to what was asked before the mode changed: data flow, and go when the new ones do.
+            item.accepted, item.surplus = item.accepted or mode, mode
+            return
+        item.accepted = mode
+        item.request, item.error, item.failures = "", "", 0
+        # A server that answers with another mode than was asked for gives what it has.
+        self._open.pop(instrument, None)
+        if mode is not FeedMode.DEPTH:
+            self._give_back(instrument, item)
+
     def _unnamed(self, answer: Acknowledged) -> Iterable[str]:
         if not answer.request_id:
             return []
-        return [name for name, item in self._items.items() if item.request == answer.request_id]
+        return [name for name, item in self._open.items() if item.request == answer.request_id]
 
     def _refuse(self, instrument: str, reason: str, machine_ns: int) -> None:
         item = self._items.get(instrument)
@@ -169,17 +207,23 @@ class Subscriptions:
             return
         item.request = ""
         if item.accepted:
-            # Depth was refused and Quote still flows: that is what there is.
-            item.mode, item.surplus, item.error = QUOTE, False, f"no depth: {reason}"
+            # A fuller mode was refused and the one before still flows: that is what there is.
+            item.error = f"no {item.mode.word}: {reason}"
+            item.mode, item.surplus = item.accepted, None
+            self._open.pop(instrument, None)
             return
         item.error = reason
+        if item.mode is FeedMode.DEPTH:
+            # Brokers have no book of an index: its quotes are asked for at once.
+            item.mode = FeedMode.QUOTE
+            return
         item.failures += 1
         item.not_before = machine_ns + _retry(item.failures)
 
     def failed(self, machine_ns: int) -> None:
         """An error frame, which names no request: whatever waits for an answer is asked for again later."""
         self._pause_until = machine_ns + FIRST_RETRY_NS
-        for item in self._items.values():
+        for item in self._open.values():
             if item.request:
                 item.request = ""
                 item.failures += 1
@@ -187,7 +231,7 @@ class Subscriptions:
 
 
 def _due(item: _Item, machine_ns: int) -> bool:
-    if item.accepted == item.mode or machine_ns < item.not_before:
+    if machine_ns < item.not_before:
         return False
     return not item.request or machine_ns - item.sent_ns >= ANSWER_NS
 

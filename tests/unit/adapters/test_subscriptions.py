@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.adapters.openalgo.market_feed import Acknowledged
+from mytrading.adapters.openalgo.market_feed import Acknowledged, FeedMode
 from mytrading.adapters.openalgo.subscriptions import ANSWER_NS, FIRST_RETRY_NS, Subscriptions
 
+LTP, QUOTE, DEPTH = FeedMode
 SBIN, INFY, TCS = "NSE:SBIN", "NSE:INFY", "NSE:TCS"
 
 
@@ -100,9 +101,9 @@ def test_quotes_without_bid_and_ask_become_depth_and_quote_is_given_back() -> No
     request = made.next_request(0)
     assert request is not None and request["mode"] == "Depth"
     assert accept(made, request) == []
-    assert not made.depth_flows(SBIN)
-    made.full_frame(SBIN)
-    assert made.depth_flows(SBIN)
+    assert made.seen(SBIN, QUOTE) and made.next_request(0) is None
+    assert made.seen(SBIN, DEPTH)
+    assert not made.seen(SBIN, QUOTE)
     assert made.next_request(0) == {
         "action": "unsubscribe",
         "symbols": [{"symbol": "SBIN", "exchange": "NSE", "mode": "Quote"}],
@@ -145,3 +146,94 @@ def test_instrument_beyond_the_most_is_refused_and_a_known_one_is_not() -> None:
     assert not made.want(TCS)
     assert made.want(SBIN)
     assert list(made) == [SBIN, INFY]
+
+
+def test_first_tick_is_told_apart_from_the_acknowledgement() -> None:
+    made = subscriptions(SBIN, INFY)
+    accept(made, made.next_request(0))
+    assert (made.accepted, made.ticked) == (2, 0)
+    assert made.seen(SBIN, QUOTE)
+    assert (made.ticked, made.has_ticked(SBIN), made.has_ticked(INFY)) == (1, True, False)
+    made.reset()
+    assert (made.accepted, made.ticked) == (0, 0)
+
+
+def test_fuller_mode_is_asked_for_and_the_one_before_given_back_once_it_is_acknowledged() -> None:
+    made = Subscriptions(100, 50, depth=True)
+    made.want(SBIN, LTP)
+    request = made.next_request(0)
+    assert request is not None and request["mode"] == "LTP"
+    accept(made, request)
+    made.want(SBIN, QUOTE)
+    request = made.next_request(0)
+    assert request is not None and request["mode"] == "Quote"
+    assert made.next_request(0) is None
+    assert accept(made, request) == []
+    assert made.next_request(0) == {
+        "action": "unsubscribe",
+        "symbols": [{"symbol": "SBIN", "exchange": "NSE", "mode": "LTP"}],
+    }
+
+
+def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
+    made = subscriptions(SBIN)
+    accept(made, made.next_request(0))
+    made.want(SBIN, LTP)
+    accept(made, made.next_request(0))
+    request = made.next_request(0)
+    assert request is not None and request["symbols"][0]["mode"] == "Quote"
+    assert made.next_request(0) is None
+
+
+def test_echo_of_a_fuller_frame_is_told_apart_and_a_change_of_mode_forgets_it() -> None:
+    made = subscriptions(SBIN)
+    accept(made, made.next_request(0))
+    assert made.seen(SBIN, LTP) and made.seen(SBIN, QUOTE) and not made.seen(SBIN, LTP)
+    made.want(SBIN, LTP)
+    assert made.seen(SBIN, LTP)
+    assert not made.seen(INFY, QUOTE)
+
+
+def test_server_that_answers_with_another_mode_is_not_asked_for_ever() -> None:
+    made = Subscriptions(100, 50, depth=True)
+    made.want(SBIN, DEPTH)
+    request = made.next_request(0)
+    assert request is not None
+    made.answered(Acknowledged(request["request_id"], ((SBIN, "Quote"),), ()), 0)
+    assert made.is_accepted(SBIN) and made.next_request(10 * ANSWER_NS) is None
+
+
+def test_thousands_are_subscribed_in_batches_each_named_once() -> None:
+    names = [f"NSE:S{number}" for number in range(3000)]
+    made = subscriptions(*names, most=3000)
+    asked = []
+    while (request := made.next_request(0)) is not None:
+        asked += symbols(request)
+        accept(made, request)
+    assert asked == [name.removeprefix("NSE:") for name in names]
+    assert made.accepted == 3000
+
+
+def test_depth_that_is_refused_at_the_first_asking_becomes_quote_at_once() -> None:
+    made = Subscriptions(100, 50, depth=True)
+    made.want(SBIN, DEPTH)
+    request = made.next_request(0)
+    assert request is not None and request["mode"] == "Depth"
+    made.answered(Acknowledged(request["request_id"], (), ((SBIN, "not supported"),)), 0)
+    request = made.next_request(0)
+    assert request is not None and request["mode"] == "Quote"
+    made.answered(Acknowledged(request["request_id"], (), ((SBIN, "no token"),)), 0)
+    assert made.next_request(0) is None and made.refused == {SBIN: "no token"}
+
+
+def test_answer_that_comes_after_the_mode_changed_does_not_end_the_asking() -> None:
+    made = Subscriptions(100, 50, depth=True)
+    made.want(SBIN, LTP)
+    before = made.next_request(0)
+    made.want(SBIN, QUOTE)
+    assert accept(made, before) == [SBIN]
+    request = made.next_request(0)
+    assert request is not None and (request["action"], request["mode"]) == ("subscribe", "Quote")
+    accept(made, request)
+    request = made.next_request(0)
+    assert request is not None and (request["action"], request["symbols"][0]["mode"]) == ("unsubscribe", "LTP")

@@ -75,6 +75,8 @@ OTHER = {
     "AVOID_FIRST_MINUTES": "1",
     "AVOID_LAST_MINUTES": "1",
     "ALERT_COMMAND": "true",
+    "FEED_MODE": "depth",
+    "FEED_FAILBACK_SECONDS": "120",
 }
 """A value other than the default for variables that do not simply take the number 7."""
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import date, datetime, time
 
 import pytest
 
+from mytrading.adapters.openalgo.market_feed import Acknowledged
 from mytrading.core.calendar import IST, Calendar
-from mytrading.daemons.feed_health import (
-    LOW_FOR_NS,
-    SETTLE_NS,
-    SILENT_NS,
-    FeedHealth,
-    StaleLimits,
-)
+from mytrading.core.quotes import Coverage
+from mytrading.daemons.feed_health import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, FeedHealth, StaleLimits
+from mytrading.daemons.feed_lines import FeedSource, Line, Lines
 from mytrading.daemons.feed_wants import KEEP_NS, Wants
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
+from mytrading.messages.runconfig import DataRules
+from mytrading.runtime.clock import machine_now
 
 SECOND = 1_000_000_000
 NOON = int(datetime(2026, 11, 20, 12, 0, tzinfo=IST).timestamp()) * SECOND
@@ -24,15 +25,25 @@ SBIN, NIFTY, CALL = "NSE:SBIN", "NSE_INDEX:NIFTY", "NFO:NIFTY24NOV2626000CE"
 
 
 @pytest.fixture
-def health() -> FeedHealth:
+def calendar() -> Calendar:
     hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": ["X"]}
-    calendar = Calendar.from_dict(
+    return Calendar.from_dict(
         {"exchanges": {"NSE": hours, "NFO": hours, "NSE_INDEX": {"like": "NSE"}}, "holidays": {"X": {}}}
     )
+
+
+@pytest.fixture
+def health(calendar: Calendar) -> FeedHealth:
     made = FeedHealth(calendar, StaleLimits.of(5.0))
     for instrument in (SBIN, NIFTY, CALL):
-        made.add(instrument)
+        made.add(instrument, NOON, 0)
     return made
+
+
+def look(health: FeedHealth, seconds: float, *held: str, served: Container[str] = (SBIN, NIFTY, CALL)) -> Coverage:
+    """The coverage so many seconds after noon."""
+    passed = int(seconds * SECOND)
+    return health.look(NOON + passed, passed, frozenset(held), lambda name: name in served)
 
 
 def order(state: OrderState) -> OrderChanged:
@@ -81,55 +92,136 @@ def test_position_keeps_its_instrument_until_it_is_flat() -> None:
     assert wants.unwanted([SBIN], KEEP_NS * 10) == [SBIN]
 
 
+def test_instrument_without_ticks_is_healthy_while_its_source_ticks_and_it_is_acknowledged(health: FeedHealth) -> None:
+    assert look(health, 3600).share == 1.0
+    assert look(health, 3600, served=(SBIN, NIFTY)).stale == (CALL,)
+
+
+def test_held_instrument_ages_out_from_its_subscription_and_is_named(health: FeedHealth) -> None:
+    assert look(health, 5, SBIN).share == 1.0
+    assert look(health, 6, SBIN).stale == (SBIN,)
+    assert health.stale_held == (SBIN,)
+    health.ticked(SBIN, NOON + 6 * SECOND, 6 * SECOND)
+    assert look(health, 6, SBIN).share == 1.0
+    assert health.stale_held == ()
+
+
+def test_held_option_is_given_more_time_than_an_index(health: FeedHealth) -> None:
+    assert look(health, 30, NIFTY, CALL).stale == (NIFTY,)
+    assert look(health, 61, NIFTY, CALL).stale == (NIFTY, CALL)
+
+
 def test_coverage_low_for_a_while_is_low_and_heals_at_once(health: FeedHealth) -> None:
     health.connected(0)
-    later = SETTLE_NS + SECOND
-    health.ticked(NIFTY, NOON, 0)
-    coverage = health.look(NOON + later, later)
-    assert (coverage.fresh, coverage.total) == (1 - 1, 3)
+    settled = SETTLE_NS // SECOND
+    look(health, settled - 1, served=())
+    look(health, settled, served=())
     assert not health.is_low
-    health.look(NOON + later, later + LOW_FOR_NS)
+    look(health, settled + LOW_FOR_NS // SECOND, served=())
     assert health.is_low
-    for instrument in (SBIN, NIFTY, CALL):
-        health.ticked(instrument, NOON + later, later + LOW_FOR_NS)
-    assert health.look(NOON + later, later + LOW_FOR_NS).share == 1.0
+    look(health, settled + LOW_FOR_NS // SECOND)
     assert not health.is_low
 
 
-def test_coverage_right_after_connecting_and_out_of_session_is_not_low(health: FeedHealth) -> None:
-    health.connected(0)
-    for step in range(4):
-        health.look(NOON, step * SECOND)
-    assert not health.is_low
-    night = NOON + 8 * 3600 * SECOND
+def test_coverage_out_of_session_is_whole(health: FeedHealth) -> None:
     for step in range(100):
-        assert health.look(night, step * SECOND).total == 0
-    assert not health.is_low and not health.is_silent(100 * SECOND)
+        assert look(health, 8 * 3600 + step, SBIN, served=()).total == 0
+    assert not health.is_low
 
 
-def test_option_is_given_more_time_than_an_index(health: FeedHealth) -> None:
-    for instrument in (SBIN, NIFTY, CALL):
-        health.ticked(instrument, NOON, 0)
-    assert health.look(NOON + 30 * SECOND, 30 * SECOND).stale == (SBIN, NIFTY)
+def test_held_and_silent_in_session_is_what_is_asked_for(health: FeedHealth) -> None:
+    health.ticked(NIFTY, NOON, 3 * SECOND)
+    assert health.silent([SBIN, NIFTY, "NSE:OTHER"], 3 * SECOND, NOON, 4 * SECOND) == [SBIN]
+    assert health.silent([SBIN, NIFTY], 3 * SECOND, NOON + 8 * 3600 * SECOND, 4 * SECOND) == []
 
 
-def test_connection_that_gives_nothing_in_session_is_silent_once_per_wait(health: FeedHealth) -> None:
+def test_ticking_needs_every_liquid_instrument_or_the_time_it_was_given(health: FeedHealth) -> None:
+    watched, ticked = (SBIN, NIFTY, CALL), {SBIN}
+
+    def ticking(market_ns: int, machine_ns: int) -> bool:
+        return health.ticking(watched, ticked.__contains__, (market_ns, machine_ns))
+
+    assert not ticking(NOON, 0)
+    health.subscribed(NIFTY, SECOND)
+    assert not ticking(NOON, SECOND + FIRST_TICK_NS)
+    assert ticking(NOON, SECOND + FIRST_TICK_NS + 1)
+    assert ticking(NOON + 10 * 3600 * SECOND, 0)
     health.connected(0)
-    health.look(NOON, 0)
-    assert not health.is_silent(SILENT_NS - 1)
-    assert health.is_silent(SILENT_NS)
-    assert not health.is_silent(SILENT_NS + SECOND)
-    health.lost()
-    assert not health.is_silent(SILENT_NS * 5)
+    assert not ticking(NOON, SECOND + FIRST_TICK_NS + 1)
+    ticked.add(NIFTY)
+    assert ticking(NOON, 0)
 
 
-def test_ticking_needs_every_liquid_instrument_on_this_connection(health: FeedHealth) -> None:
-    health.connected(0)
-    watched = (SBIN, NIFTY, CALL)
-    health.ticked(SBIN, NOON, 0)
-    assert not health.ticking(watched, NOON)
-    health.ticked(NIFTY, NOON, 0)
-    assert health.ticking(watched, NOON)
-    health.connected(1)
-    assert not health.ticking(watched, NOON)
-    assert health.ticking(watched, NOON + 10 * 3600 * SECOND)
+# lines
+
+
+@pytest.fixture
+def lines(calendar: Calendar) -> Lines:
+    sources = tuple(
+        FeedSource(name=name, rest_url="http://x", ws_url="ws://127.0.0.1:1", api_key="k") for name in ("one", "two")
+    )
+    return Lines(sources, DataRules(watch=()), calendar, lambda: None)
+
+
+def modes(line: Line, machine_ns: int) -> dict[str, str]:
+    """What a line asks for, after an acknowledgement of all of it."""
+    asked: dict[str, str] = {}
+    while (request := line.subscriptions.next_request(machine_ns)) is not None:
+        if request["action"] == "subscribe":
+            names = [f"{item['exchange']}:{item['symbol']}" for item in request["symbols"]]
+            asked |= dict.fromkeys(names, request["mode"])
+            pairs = tuple((name, request["mode"]) for name in names)
+            line.subscriptions.answered(Acknowledged(request["request_id"], pairs, ()), machine_ns)
+    return asked
+
+
+def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(lines: Lines) -> None:
+    for name in (CALL, SBIN, NIFTY, "NSE:INFY", "NSE:TCS"):
+        lines.want(name)
+    primary, backup = lines
+    assert set(modes(primary, 0)) == {CALL, SBIN, NIFTY, "NSE:INFY", "NSE:TCS"}
+    assert set(modes(primary, 0).values()) <= {"Quote"}
+    assert modes(backup, 0) == dict.fromkeys((SBIN, NIFTY, "NSE:INFY"), "LTP")
+    lines.drop(SBIN)
+    assert modes(backup, 0) == {"NSE:TCS": "LTP"}
+
+
+def test_backup_that_ticks_takes_over_everything_when_the_primary_is_mute(lines: Lines) -> None:
+    for name in (CALL, SBIN):
+        lines.want(name)
+    primary, backup = lines
+    start = machine_now()
+    for line in lines:
+        line.pulse.connected(start)
+        modes(line, start)
+        line.pulse.ticked(start)
+    found = []
+    for second in range(1, 20):
+        at = start + second * SECOND
+        backup.pulse.ticked(at)
+        found += [(second, switch)] if (switch := lines.look(NOON, at)) else []
+    assert [(second, switch.to) for second, switch in found] == [(14, 1)]
+    assert lines.active is backup
+    assert modes(backup, start) == {CALL: "Quote", SBIN: "Quote"}
+    assert modes(primary, start) == {SBIN: "LTP"}
+    assert list(primary.subscriptions) == [SBIN]
+
+
+def test_backup_that_is_as_mute_as_the_primary_changes_nothing(lines: Lines) -> None:
+    lines.want(SBIN)
+    start = machine_now()
+    for line in lines:
+        line.pulse.connected(start)
+    assert [lines.look(NOON, start + second * SECOND) for second in range(100)] == [None] * 100
+
+
+def test_source_that_repeats_its_last_quotes_for_ever_is_mute(lines: Lines) -> None:
+    lines.want(SBIN)
+    (line, _), start = lines, machine_now()
+    line.connected(start)
+    lines.look(NOON, start)
+    for second in range(20):
+        line.ticked(Quote(SBIN, NOON + second, start, 800.0, volume=7, exchange_ns=5), start + second * SECOND)
+    assert line.pulse.is_mute(start + 20 * SECOND)
+    line.ticked(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
+    assert line.pulse.is_well(start + 21 * SECOND)

@@ -1,0 +1,183 @@
+"""Which of several sources gives the market data: is each alive, and when does another one take over.
+
+Used by the feed. A source is one account's connection. It proves itself by its own ticks alone: counting those of
+another source as its own once made a feed change over every 25 seconds. The one rule: a source is left only when it is
+sick, or for a better one that has been well for minutes, and each time it fails in service it must be well for longer
+before it serves again. All times are machine ns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+SECOND = 1_000_000_000
+LONGEST_PATIENCE = 16
+"""A fresh connection that stays mute is given up less and less often, at last after this many times the first wait."""
+
+
+class Pulse:
+    """Is one source alive. Budget of `ticked`: 1 µs.
+
+    `mute_ns` is how long it may be connected and give nothing while something is expected, `down_ns` how long it may be
+    without a connection before it counts as sick. Servers were seen to freeze for 10.3 s and recover.
+    """
+
+    def __init__(self, mute_ns: int, down_ns: int, now_ns: int) -> None:
+        self._mute_ns = mute_ns
+        self._down_ns = down_ns
+        self._good_ns = now_ns
+        self._since_ns = now_ns
+        self._patience = 1
+        self._proved = False
+        self._expects = 0
+        self.is_connected = False
+
+    def connected(self, now_ns: int) -> None:
+        """A new connection; it has proved nothing yet."""
+        self.is_connected, self._proved = True, False
+        self._since_ns = now_ns
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self.is_connected = self._proved = False
+
+    def ticked(self, now_ns: int) -> None:
+        """It gave a quote of whatever instrument."""
+        self._good_ns = now_ns
+        self._proved = True
+        if self._patience > 1 and now_ns - self._since_ns > 2 * self._mute_ns * self._patience:
+            self._patience = 1
+
+    def expect(self, factor: int, now_ns: int) -> None:
+        """How patient to be: 0 when nothing should tick (the market is closed), 1 normally, more for what is quiet."""
+        if not factor and self.is_connected:
+            self._good_ns = now_ns
+        self._expects = factor
+
+    def age(self, now_ns: int) -> int:
+        """Time since its last quote, or since quotes were first expected of it."""
+        return now_ns - self._good_ns
+
+    def is_well(self, now_ns: int) -> bool:
+        """True if it is connected and, where quotes are expected, gives them: it may be relied on."""
+        if not self.is_connected or not self._expects:
+            return self.is_connected
+        return self._proved and self.age(now_ns) <= self._mute_ns * self._expects
+
+    def is_mute(self, now_ns: int) -> bool:
+        """True if it is connected and has given nothing for too long."""
+        return self.is_connected and bool(self._expects) and self.age(now_ns) > self._mute_ns * self._expects
+
+    def is_sick(self, now_ns: int) -> bool:
+        """True if it has been mute, or without a connection, for longer than may be waited."""
+        return self.is_mute(now_ns) or (not self.is_connected and self.age(now_ns) > self._down_ns)
+
+    def wants_fresh_connection(self, now_ns: int) -> bool:
+        """True once per silence when a new connection may cure it; those that do not help come at growing intervals."""
+        limit = self._mute_ns * self._expects * self._patience
+        if not self.is_mute(now_ns) or now_ns - max(self._good_ns, self._since_ns) <= limit:
+            return False
+        self._since_ns = now_ns
+        self._patience = min(2 * self._patience, LONGEST_PATIENCE)
+        return True
+
+
+class Condition(Enum):
+    """`doubtful`: not proved, and not yet given up."""
+
+    WELL = "well"
+    DOUBTFUL = "doubtful"
+    SICK = "sick"
+
+
+class Reason(Enum):
+    """Why the source changed."""
+
+    TAKEOVER = "takeover"
+    FAILBACK = "failback"
+
+
+class Switch(NamedTuple):
+    """From now on `to` serves; both are ranks."""
+
+    previous: int
+    to: int
+    reason: Reason
+
+
+class ChoiceRules(NamedTuple):
+    """A source takes over from a sick one after `steady_ns` of health, and takes the feed back after `failback_ns`.
+
+    From its second failure in service on each doubles both for it, to at most `longest_steady_ns` and
+    `longest_failback_ns`, until it was well for `forgive_ns` without a break.
+    """
+
+    steady_ns: int = 2 * SECOND
+    failback_ns: int = 300 * SECOND
+    longest_steady_ns: int = 60 * SECOND
+    longest_failback_ns: int = 3600 * SECOND
+    forgive_ns: int = 4 * 3600 * SECOND
+
+
+class _Record:
+    __slots__ = ("failures", "well_since")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.well_since: int | None = None
+
+
+class SourceChoice:
+    """The serving source among `count`, ranked from 0, the primary; `switches` counts changes."""
+
+    def __init__(self, count: int, rules: ChoiceRules) -> None:
+        self._records = [_Record() for _ in range(count)]
+        self._rules = rules
+        self.active = 0
+        self.switches = 0
+
+    def look(self, conditions: Sequence[Condition], now_ns: int) -> Switch | None:
+        """Judge anew, with every source's condition by rank; a switch has happened when one is returned."""
+        for record, condition in zip(self._records, conditions, strict=True):
+            self._learn(record, condition, now_ns)
+        if conditions[self.active] is Condition.SICK:
+            ready = [rank for rank in range(len(conditions)) if self._is_ready(rank, self.steady_ns(rank), now_ns)]
+            return self._to(ready, Reason.TAKEOVER)
+        ready = [rank for rank in range(self.active) if self._is_ready(rank, self.failback_ns(rank), now_ns)]
+        return self._to(ready, Reason.FAILBACK)
+
+    def steady_ns(self, rank: int) -> int:
+        """How long a source must have been well to take over from a sick one."""
+        return _doubled(self._rules.steady_ns, self._records[rank].failures, self._rules.longest_steady_ns)
+
+    def failback_ns(self, rank: int) -> int:
+        """How long a source must have been well to take the feed back from one that is well too."""
+        return _doubled(self._rules.failback_ns, self._records[rank].failures, self._rules.longest_failback_ns)
+
+    def _learn(self, record: _Record, condition: Condition, now_ns: int) -> None:
+        if condition is not Condition.WELL:
+            record.well_since = None
+        elif record.well_since is None:
+            record.well_since = now_ns
+        elif now_ns - record.well_since >= self._rules.forgive_ns:
+            record.failures = 0
+
+    def _is_ready(self, rank: int, wait_ns: int, now_ns: int) -> bool:
+        since = self._records[rank].well_since
+        return since is not None and now_ns - since >= wait_ns
+
+    def _to(self, ready: Sequence[int], reason: Reason) -> Switch | None:
+        if not ready:
+            return None
+        if reason is Reason.TAKEOVER:
+            self._records[self.active].failures += 1
+        switch = Switch(self.active, ready[0], reason)
+        self.active = ready[0]
+        self.switches += 1
+        return switch
+
+
+def _doubled(first_ns: int, failures: int, longest_ns: int) -> int:
+    return min(first_ns << min(max(0, failures - 1), 20), max(first_ns, longest_ns))

@@ -1,0 +1,197 @@
+"""The feed's lines: one per source, one of which serves while the others stand by.
+
+Part of the feed. A line that stands by holds a few liquid instruments in LTP mode, which proves that its broker feed
+lives; the one that serves has everything. The one rule: there is one connection per source, and only the serving
+line's quotes reach the bus.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from mytrading.adapters.openalgo.market_feed import FeedMode, feed_mode
+from mytrading.adapters.openalgo.socket import FeedSocket
+from mytrading.adapters.openalgo.subscriptions import Subscriptions
+from mytrading.core.calendar import Calendar
+from mytrading.core.feed_sources import SECOND, ChoiceRules, Condition, Pulse, SourceChoice, Switch
+from mytrading.daemons.feed_health import OPTION_PATIENCE, Facts, facts_of
+from mytrading.messages.market import Quote
+from mytrading.messages.runconfig import DataRules, RunConfig
+from mytrading.runtime.clock import machine_now
+
+PROBES = 3
+SERVER_ERRORS = 3
+
+
+class FeedSource(NamedTuple):
+    """An account whose server can give the market data."""
+
+    name: str
+    rest_url: str
+    ws_url: str
+    api_key: str
+
+
+def sources_of(config: RunConfig) -> tuple[FeedSource, ...]:
+    """Where market data come from: the venue, which is the primary, then the accounts that stand by."""
+    venue = config.venue
+    primary = FeedSource(venue.account, venue.rest_url, venue.ws_url, venue.api_key)
+    backups = (FeedSource(one.id, one.rest_url, one.ws_url, one.api_key) for one in config.standby)
+    return (primary, *backups)
+
+
+class Line:
+    """One source: its connection, what is subscribed there, and its pulse."""
+
+    def __init__(self, rank: int, source: FeedSource, rules: DataRules, wake: Callable[[], None]) -> None:
+        self.rank = rank
+        self.source = source
+        self.subject = "feed" if rank == 0 else f"feed {source.name}"
+        self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
+        self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
+        self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
+        self._errors = 0
+        self._news: dict[str, tuple[object, ...]] = {}
+
+    def condition(self, machine_ns: int) -> Condition:
+        """How the choice between lines sees it."""
+        if self.pulse.is_well(machine_ns):
+            return Condition.WELL
+        return Condition.SICK if self.pulse.is_sick(machine_ns) else Condition.DOUBTFUL
+
+    def serves(self, instrument: str) -> bool:
+        """True if the server acknowledged the instrument on this connection."""
+        return self.subscriptions.is_accepted(instrument)
+
+    def ticked(self, quote: Quote, machine_ns: int) -> None:
+        """A quote came: a sign of life unless it says what the last one of its instrument said, its time included.
+
+        A broker feed that died behind a server may leave it sending its last quotes for ever. Budget: 1 µs.
+        """
+        news = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
+        if self._news.get(quote.instrument) != news:
+            self._news[quote.instrument] = news
+            self.pulse.ticked(machine_ns)
+
+    def connected(self, machine_ns: int) -> None:
+        """A new connection: everything has to be asked for again."""
+        self._errors = 0
+        self._news.clear()
+        self.subscriptions.reset()
+        self.pulse.connected(machine_ns)
+        self.send_request(machine_ns)
+
+    def send_request(self, machine_ns: int) -> None:
+        """Send the next subscription message, if one is due."""
+        if self.pulse.is_connected and (request := self.subscriptions.next_request(machine_ns)) is not None:
+            self.socket.send(request)
+
+    def succeeded(self) -> None:
+        """The server accepted something."""
+        self._errors = 0
+
+    def failed(self, text: str, machine_ns: int) -> None:
+        """An error frame. After a new broker login only a new connection helps."""
+        self.subscriptions.failed(machine_ns)
+        self._errors += 1
+        if self._errors >= SERVER_ERRORS:
+            self._errors = 0
+            self.socket.reconnect(text)
+
+
+class Lines:
+    """All lines by rank, and which one serves."""
+
+    def __init__(
+        self, sources: tuple[FeedSource, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None]
+    ) -> None:
+        self._lines = [Line(rank, source, rules, wake) for rank, source in enumerate(sources)]
+        self._choice = SourceChoice(len(sources), ChoiceRules(failback_ns=int(rules.failback_seconds * SECOND)))
+        self._calendar = calendar
+        self._mode = feed_mode(rules.mode) or FeedMode.QUOTE
+        self._wanted: dict[str, Facts] = {}
+        self._probes: list[str] = []
+
+    def __iter__(self) -> Iterator[Line]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @property
+    def active(self) -> Line:
+        """The line that serves."""
+        return self._lines[self._choice.active]
+
+    @property
+    def switches(self) -> int:
+        """How often another line began to serve."""
+        return self._choice.switches
+
+    def want(self, instrument: str) -> bool:
+        """Subscribe to one more; False if there is no room for it."""
+        if not self.active.subscriptions.want(instrument, self._mode):
+            return False
+        self._wanted[instrument] = facts_of(instrument)
+        self._choose_probes()
+        return True
+
+    def drop(self, instrument: str) -> None:
+        """Nobody wants the instrument any more."""
+        self._wanted.pop(instrument, None)
+        for line in self._lines:
+            line.subscriptions.drop(instrument)
+        if instrument in self._probes:
+            self._probes.remove(instrument)
+            self._choose_probes()
+
+    def _choose_probes(self) -> None:
+        """Indices and shares before options, of which one is better than nothing."""
+        if len(self._lines) == 1 or len(self._probes) == PROBES:
+            return
+        liquid = [name for name, facts in self._wanted.items() if not facts.is_option]
+        self._set_probes((liquid or list(self._wanted))[:PROBES])
+
+    def _set_probes(self, probes: list[str]) -> None:
+        old, self._probes = self._probes, probes
+        for line in self._lines:
+            if line is self.active:
+                continue
+            for name in old:
+                if name not in probes:
+                    line.subscriptions.drop(name)
+            for name in probes:
+                line.subscriptions.want(name, FeedMode.LTP)
+
+    def look(self, market_ns: int, machine_ns: int) -> Switch | None:
+        """Judge every line by its own quotes; after a switch the new one has been told to subscribe everything."""
+        open_now = {
+            name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._wanted.values()}
+        }
+        for line in self._lines:
+            line.pulse.expect(self._patience(line, open_now), machine_ns)
+        switch = self._choice.look([line.condition(machine_ns) for line in self._lines], machine_ns)
+        if switch is not None:
+            self._hand_over(self._lines[switch.previous], self._lines[switch.to])
+        return switch
+
+    def _patience(self, line: Line, open_now: dict[str, bool]) -> int:
+        """How long a silence means something: 0 never, as nothing it should give is in session."""
+        patience = 0
+        for name in line.subscriptions:
+            facts = self._wanted.get(name)
+            if facts is not None and open_now[facts.exchange]:
+                if not facts.is_option:
+                    return 1
+                patience = OPTION_PATIENCE
+        return patience
+
+    def _hand_over(self, previous: Line, to: Line) -> None:
+        for name in list(previous.subscriptions):
+            if name in self._probes:
+                previous.subscriptions.want(name, FeedMode.LTP)
+            else:
+                previous.subscriptions.drop(name)
+        for name in self._wanted:
+            to.subscriptions.want(name, self._mode)

@@ -1,0 +1,99 @@
+"""What the feed says of its lines: which alerts rise, how loud, and that each clears."""
+
+from __future__ import annotations
+
+from datetime import date, time
+
+import pytest
+
+from mytrading.adapters.openalgo.socket import Disconnected, Refused
+from mytrading.core.calendar import Calendar
+from mytrading.core.feed_sources import Reason, Switch
+from mytrading.daemons.feed_alerts import FeedAlerts
+from mytrading.daemons.feed_lines import FeedSource, Lines
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Severity
+from mytrading.messages.runconfig import DataRules
+from mytrading.runtime.alerts import Alerts
+
+
+class Desk:
+    """Two lines, and what was said about them."""
+
+    def __init__(self) -> None:
+        hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": []}
+        sources = tuple(
+            FeedSource(name=name, rest_url="http://x", ws_url=f"ws://{name}:1", api_key="k") for name in ("one", "two")
+        )
+        calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
+        self.lines = Lines(sources, DataRules(watch=()), calendar, lambda: None)
+        self.notes: dict[str, str] = {}
+        self.told: list[Alert] = []
+        self.said = FeedAlerts(Alerts("feed", lambda: 0, self.told.append), self.notes, self.lines)
+
+    def newest(self, code: str, subject: str = "feed") -> Alert:
+        """The newest alert of a code."""
+        return next(alert for alert in reversed(self.told) if (alert.code, alert.subject) == (code, subject))
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_lost_primary_is_critical_and_clears_when_it_is_connected(desk: Desk) -> None:
+    primary, _ = desk.lines
+    desk.said.lost(primary, Disconnected("refused", 0, 2.0, failures=1))
+    assert desk.newest("FEED_DOWN").severity is Severity.CRITICAL
+    assert desk.notes == {"socket": "refused"}
+    desk.said.connected(primary, 2, "broker")
+    assert desk.newest("FEED_DOWN").cleared and desk.notes == {}
+
+
+def test_lost_backup_is_a_warning_with_a_subject_of_its_own(desk: Desk) -> None:
+    _, backup = desk.lines
+    desk.said.lost(backup, Disconnected("refused", 0, 2.0, failures=1))
+    assert desk.newest("FEED_DOWN", "feed two").severity is Severity.WARNING
+    assert desk.notes == {}
+
+
+def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(desk: Desk) -> None:
+    primary, _ = desk.lines
+    desk.said.lost(primary, Disconnected("refused", 0, 60.0, failures=9))
+    assert [alert.code for alert in desk.told] == ["FEED_DOWN"]
+    desk.said.lost(primary, Disconnected("refused", 0, 120.0, failures=10, gave_up=True))
+    given_up = desk.newest("FEED_GIVEN_UP")
+    assert "10 attempts in a row failed" in given_up.message and "every 120 s" in given_up.message
+    desk.said.connected(primary, 1, "broker")
+    assert desk.newest("FEED_GIVEN_UP").cleared
+
+
+def test_connection_dropped_on_purpose_raises_nothing(desk: Desk) -> None:
+    desk.said.lost(next(iter(desk.lines)), Disconnected("mute", 0, 0.0))
+    assert (desk.told, desk.notes) == ([], {})
+
+
+def test_refused_key_names_the_account(desk: Desk) -> None:
+    primary, backup = desk.lines
+    desk.said.lost(primary, Refused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
+    assert "OPENALGO_API_KEY" in desk.newest("FEED_REFUSED").message
+    desk.said.lost(backup, Refused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
+    assert "API key of two" in desk.newest("FEED_REFUSED", "feed two").message
+
+
+def test_mute_line_is_noted_until_it_gives_quotes(desk: Desk) -> None:
+    primary, _ = desk.lines
+    reason = desk.said.mute(primary, 14_000_000_000)
+    assert "14 s" in reason and desk.newest("FEED_MUTE").severity is Severity.CRITICAL
+    desk.said.connected(primary, 2, "broker")
+    assert desk.notes == {"mute": reason}
+    desk.said.well(primary)
+    assert desk.newest("FEED_MUTE").cleared and desk.notes == {}
+
+
+def test_feed_on_a_backup_is_said_until_the_primary_has_it_again(desk: Desk) -> None:
+    desk.said.switched(Switch(0, 1, Reason.TAKEOVER))
+    assert "two" in desk.newest("FEED_ON_BACKUP").message
+    assert desk.notes["source"] == "market data come from two, one is mute or down"
+    desk.said.switched(Switch(1, 0, Reason.FAILBACK))
+    assert desk.newest("FEED_ON_BACKUP").cleared and desk.notes == {}
