@@ -59,7 +59,7 @@ def build_run_config(
             home=str(home),
             state_dir=str(state_dir),
             runtime_dir=str(runtime_dir),
-            log_dir=str(home / settings.logging.directory),
+            log_dir=str(home / settings.logging.directory / settings.profile),
             venue=_venue(settings, rest_url, ws_url, api_key),
             data=_data(settings),
             strategies=tuple(_strategy(settings, strategy) for strategy in settings.running),

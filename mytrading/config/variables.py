@@ -123,7 +123,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("ENABLE_CONSOLE_LOGGING", _H, "logging.console", "the same", ""),
     ("FILE_LOGGING_ENABLED", _H, "logging.files", "", ""),
     ("ENABLE_FILE_LOGGING", _H, "logging.files", "the same", ""),
-    ("LOG_DIRECTORY", _H, "logging.directory", "relative to the project folder", ""),
+    ("LOG_DIRECTORY", _H, "logging.directory", "relative to the project folder; each profile has a folder in it", ""),
     ("LOG_DIR", _H, "logging.directory", "the same", ""),
     ("MYTRADING_LOG_DIR", _H, "logging.directory", "the same", ""),
     ("LOG_MAX_FILE_SIZE", _H, "logging.max_file_size", "say 100 MB", ""),
