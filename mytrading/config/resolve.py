@@ -119,6 +119,11 @@ class _Loader:
         if variable is None:
             self._apply_unlisted(name, value, from_file)
             return
+        if variable.state is State.HONOURED and not variable.path and from_file:
+            self.problems.append(
+                f"{value.where} has no effect: it is looked at before this file is; set it in the environment "
+                f"instead: export {name}={value.raw}"
+            )
         if variable.state is not State.HONOURED and (from_file or variable.path):
             self.warnings.append(f"{value.where} has no effect ({variable.state}): {variable.note}")
         if variable.path.startswith(STRATEGY_PATH):

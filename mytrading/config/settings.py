@@ -31,7 +31,10 @@ def parse_size(value: object) -> object:
     match = re.fullmatch(r"([\d.]+)\s*([KMG]?B)?", value.strip().upper())
     if match is None:
         raise ValueError("expected a size such as 100 MB")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
+    try:
+        return int(float(match[1]) * _UNITS[match[2] or ""])
+    except ValueError:
+        raise ValueError("expected a size such as 100 MB") from None
 
 
 def parse_days(value: object) -> object:
@@ -235,11 +238,12 @@ class SimulatorSettings(Section):
 
 
 class ProcessSettings(Section):
-    """How each process runs."""
+    """How each process runs; with less free disk than `min_free_bytes` entries halt."""
 
     memory_optimization: bool = True
     gc_threshold: int = Field(default=1_000_000, ge=700)
     monitoring: bool = True
+    min_free_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=0)] = 2 << 30
 
 
 class TradingSettings(Section):

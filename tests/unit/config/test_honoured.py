@@ -89,7 +89,6 @@ BESIDES = {
 OUTSIDE = {
     "MYTRADING_HOME": "mytrading/runtime/places.py",
     "MYTRADING_STATE_DIR": "mytrading/runtime/places.py",
-    "MYTRADING_MIN_FREE_BYTES": "mytrading/runtime/daemon.py",
     "MYTRADING_RUN": "mytrading/simulator/embedded.py",
     "MYTRADING_TEST_DATA": "tests/system/test_stack.py",
 }
@@ -158,6 +157,23 @@ def test_honoured_variable_changes_the_run(home: Path, name: str) -> None:
     assert isinstance(before, dict), before
     assert isinstance(after, dict) != (name in STOPS), after
     assert before != after
+
+
+@pytest.mark.parametrize("name", sorted(OUTSIDE))
+def test_variable_read_before_the_env_file_is_refused_in_it(home: Path, name: str) -> None:
+    (home / ".env").write_text(f"\n{name}=/tmp/x\n")
+    assert f"{name} (.env:2) has no effect" in str(outcome(home, {}))
+    assert f"export {name}=/tmp/x" in str(outcome(home, {}))
+
+
+def test_least_free_space_is_a_size_in_the_run_file(home: Path) -> None:
+    (home / ".env").write_text("MYTRADING_MIN_FREE_BYTES=3 GB\n")
+    run = outcome(home, {})
+    assert isinstance(run, dict)
+    assert run["process"]["min_free_bytes"] == 3_000_000_000
+    for wrong in ("abc", "1.2.3 GB", "-1"):
+        (home / ".env").write_text(f"MYTRADING_MIN_FREE_BYTES={wrong}\n")
+        assert "expected a size such as 100 MB" in str(outcome(home, {}))
 
 
 def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> None:
