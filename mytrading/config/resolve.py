@@ -113,6 +113,10 @@ class _Loader:
         for name, value in values.items():
             if not self.profile.ignores(name) and value.raw != "":
                 self._apply_variable(name, value, from_file, given)
+            elif name == "ENABLED_STRATEGIES" and value.raw == "":
+                self.warnings.append(
+                    f"{value.where} is empty, which counts as not given; ENABLE_STRATEGY_ENGINE=false runs no strategy"
+                )
 
     def _apply_variable(self, name: str, value: Value, from_file: bool, given: dict[str, Value]) -> None:
         variable = VARIABLES.get(name)
@@ -130,6 +134,8 @@ class _Loader:
             strategy, _, parameter = variable.path.removeprefix(STRATEGY_PATH).partition(".")
             if plain(strategy) in self._known:
                 self._set_strategy(plain(strategy), parameter, value)
+            else:
+                self.problems.append(f"{value.where}: no file in strategies/ has the strategy {strategy} it is for")
         elif variable.path:
             other = given.setdefault(variable.path, value)
             if other.raw != value.raw:
@@ -220,7 +226,9 @@ class _Loader:
 
     def _build_strategies(self, sections: Mapping[str, Any]) -> tuple[StrategyConfig, ...]:
         built = []
-        for name in dict.fromkeys(self._enabled(sections)):
+        enabled = dict.fromkeys(self._enabled(sections))
+        self._judge_idle({plain(name) for name in enabled})
+        for name in enabled:
             item = self._known.get(plain(name))
             if item is None:
                 value = self._values.get("system.enabled_strategies")
@@ -233,6 +241,14 @@ class _Loader:
                     self._faults.append(f"{item.name} cannot run: {item.fault}")
         self._warn_of_files([self._known[plain(config.name)].file for config in built])
         return tuple(built)
+
+    def _judge_idle(self, enabled: set[str]) -> None:
+        """What is set of a strategy that does not run must be right as well: it may run tomorrow."""
+        if not enabled:
+            self.warnings.append("ENABLED_STRATEGIES names no strategy: nothing will trade")
+        for key, item in self._known.items():
+            if key not in enabled and self._strategies[key]:
+                self._build_strategy(item)
 
     def _warn_of_files(self, running: Sequence[str]) -> None:
         """Name the files in strategies/ that cannot be used, except those whose fault is told as a strategy's."""

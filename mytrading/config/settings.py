@@ -21,6 +21,7 @@ from mytrading.messages.enums import Mode
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -33,7 +34,7 @@ def parse_size(value: object) -> object:
         raise ValueError("expected a size such as 100 MB")
     try:
         return int(float(match[1]) * _UNITS[match[2] or ""])
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError("expected a size such as 100 MB") from None
 
 
@@ -65,7 +66,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Section(BaseModel):
     """One table of settings.toml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class SystemSettings(Section):
@@ -93,12 +94,19 @@ class OpenAlgoSettings(Section):
 
     api_key: SecretStr = SecretStr("")
     host: str = Field(default="http://127.0.0.1:5000", pattern=r"^https?://[^/\s]+$")
-    ws_host: str = Field(default="127.0.0.1", min_length=1)
+    ws_host: str = "127.0.0.1"
     ws_port: int = Field(default=8765, ge=1, le=65535)
     account: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]+$")
     timeout: float = Field(default=30.0, gt=0)
     retry_delay: float = Field(default=1.0, gt=0)
     max_concurrent_requests: int = Field(default=10, ge=1)
+
+    @field_validator("ws_host")
+    @classmethod
+    def _bare_host(cls, value: str) -> str:
+        if not _HOST.fullmatch(value):
+            raise ValueError("expected a host name or address alone, say 127.0.0.1; the port is OPENALGO_WS_PORT")
+        return value
 
 
 class MessagingSettings(Section):

@@ -41,8 +41,17 @@ def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
         if binding.error:
             problems.append(f"{origin}: expected NAME=value, found {binding.original.string.strip()!r}")
         elif binding.key is not None:
-            found[binding.key] = Value((binding.value or "").strip(), binding.key, origin)
+            _keep(found, Value((binding.value or "").strip(), binding.key, origin), problems)
     return found
+
+
+def _keep(found: dict[str, Value], value: Value, problems: list[str]) -> None:
+    """An empty value counts as not given, so it neither hides another one nor contradicts it."""
+    before = found.get(value.label)
+    if before is not None and before.raw and value.raw and before.raw != value.raw:
+        problems.append(f"{value.where}: {before.origin} sets it too, to another value; keep one of the two lines")
+    if before is None or value.raw:
+        found[value.label] = value
 
 
 def read_environment(environ: Mapping[str, str]) -> dict[str, Value]:

@@ -90,6 +90,7 @@ def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["statu"], {}, 2, "status"),
         (["up", "--for", "x"], {}, 2, "--for"),
         (["up", "--speed", "5"], {}, 2, "--simulator"),
+        (["up", "--simulator", "--speed", "0"], {}, 2, "--speed"),
         (["up", "--replay", "/no/such/file"], {}, 2, "/no/such/file"),
         (["status"], {}, 3, "up"),
         (["down"], {}, 3, "up"),
