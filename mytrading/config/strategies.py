@@ -95,6 +95,13 @@ class StrategyConfig(BaseModel):
         parse_trade(text, long=True)
         return text
 
+    @field_validator("symbols")
+    @classmethod
+    def _some(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        if not symbols:
+            raise ValueError("expected at least one instrument, say NIFTY or NSE:SBIN; ENABLED_STRATEGIES switches off")
+        return symbols
+
     @field_validator("timeframes")
     @classmethod
     def _frames(cls, frames: tuple[str, ...]) -> tuple[str, ...]:

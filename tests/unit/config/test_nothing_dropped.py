@@ -87,3 +87,58 @@ def test_no_strategy_in_the_settings_file_is_told(home: Path) -> None:
     settings = load(home)
     assert settings.running == ()
     assert "ENABLED_STRATEGIES names no strategy: nothing will trade" in settings.warnings
+
+
+SHARE = "STRATEGY_SMA_CROSSOVER_SYMBOLS=NSE:SBIN\nSTRATEGY_SMA_CROSSOVER_TRADE_LONG=same\n"
+SMA = "STRATEGY_SMA_CROSSOVER_"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (f"{SMA}TRADE_LONG=future\n", "the future of NSE_INDEX:NIFTY is a future, which is not valued by margin yet"),
+        (f"{SMA}SYMBOLS=NFO:NIFTY29DEC26FUT\n{SMA}TRADE_LONG=same\n", "FUT is a future, which is not valued by"),
+        (f"{SMA}TRADE_LONG=SELL ATM PE\n", "selling a PE short is not valued by margin yet; buy an option instead"),
+        (f"{SMA}PRODUCT=CNC\n", "product CNC is for shares, a CE is a derivative; use MIS or NRML"),
+        (f"{SHARE}{SMA}PRODUCT=NRML\n", "product NRML is for derivatives, NSE:SBIN is not one; use MIS or CNC"),
+        (
+            f"{SHARE}{SMA}PRODUCT=CNC\n{SMA}DIRECTION=both\n{SMA}TRADE_SHORT=same\n",
+            "shares cannot be sold short with product CNC (NSE:SBIN); use MIS",
+        ),
+        (f"{SMA}DIRECTION=short\n{SMA}TRADE_SHORT=ATM CE\n", "a short wish would buy a CE"),
+        (f"{SMA}TRADE_LONG=ATM PE\n", "a long wish would buy a PE"),
+    ],
+)
+def test_strategy_that_could_only_be_denied_or_trade_the_wrong_way_is_refused(
+    home: Path, lines: str, said: str
+) -> None:
+    text = refusal(home, lines)
+    assert said in text
+    assert ".env:" in text
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        SHARE,
+        f"{SHARE}{SMA}PRODUCT=CNC\n",
+        f"{SHARE}{SMA}DIRECTION=both\n{SMA}TRADE_SHORT=same\n",
+        f"{SMA}PRODUCT=NRML\n",
+    ],
+)
+def test_strategy_that_risk_admits_is_accepted(home: Path, lines: str) -> None:
+    assert len(load(home, lines).running) == 1
+
+
+def test_one_call_for_both_directions_is_refused_with_its_line(home: Path) -> None:
+    file = home / "config" / "strategies" / "sma_crossover.toml"
+    file.write_text('name = "SMA_Crossover"\nsymbols = ["NIFTY"]\ndirection = "both"\ntrade = "NIFTY ATM CE"\n')
+    text = refusal(home)
+    assert "config/strategies/sma_crossover.toml:4" in text
+    assert "a short wish would buy a CE, which gains when the price rises" in text
+
+
+def test_strategy_without_symbols_is_refused(home: Path) -> None:
+    file = home / "config" / "strategies" / "sma_crossover.toml"
+    file.write_text(file.read_text().replace('symbols = ["NIFTY"]', "symbols = []"))
+    assert "symbols (config/strategies/sma_crossover.toml:4) = []: expected at least one instrument" in refusal(home)
