@@ -7,6 +7,7 @@ setting to change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mytrading.config.ports import port_problems
 from mytrading.config.problems import hint
@@ -112,15 +113,21 @@ def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol:
     for side, rule in (sides[name] for name in wanted):
         if rule is not None:
             label = f"{strategy.name}.trade_{side} ({settings.origin(f'strategies.{strategy.name}.trade_{side}')})"
-            yield from _rule_problems(settings, label, instrument, rule)
+            yield from _rule_problems(settings, strategy, label, instrument, rule)
             yield from _denial(settings, strategy, label, instrument, rule)
             yield from _wrong_way(label, side, rule)
 
 
-def _rule_problems(settings: TradingSettings, label: str, instrument: str, rule: TradeRule) -> Iterator[str]:
+def _rule_problems(
+    settings: TradingSettings, strategy: StrategyConfig, label: str, instrument: str, rule: TradeRule
+) -> Iterator[str]:
     if rule.kind is TradeKind.SAME:
         if kind_of(instrument) == "INDEX":
-            yield f"{label}: {instrument} is an index, which cannot be bought; name a trade, say 'ATM CE nearest'"
+            stem = Path(settings.file_of(strategy.name)).stem
+            yield (
+                f"{label}: {instrument} is an index, which cannot be bought; write what to trade instead into "
+                f'config/strategies/{stem}.toml, say: trade = "NIFTY ATM CE nearest"'
+            )
         return
     if rule.underlying and rule.underlying not in settings.symbols.names and rule.kind is TradeKind.OPTION:
         yield f"{label}: no short name {rule.underlying!r}{hint(rule.underlying, settings.symbols.names)}"

@@ -49,7 +49,9 @@ def load_settings(
     loader = _Loader(home, profile_named(profile), known if known is not None else discover(home / "strategies"))
     loader.read_files()
     loader.read_profile()
-    if not loader.profile.simulated:
+    if loader.profile.simulated:
+        loader.note_unread_env_file()
+    else:
         loader.apply_variables(read_env_file(home / ".env", loader.problems), from_file=True)
     loader.apply_variables(read_environment(os.environ if environ is None else environ), from_file=False)
     loader.apply_overrides(overrides or {})
@@ -70,6 +72,7 @@ class _Loader:
         self._values: dict[str, Value] = {}
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
+        self._hidden: list[tuple[Value, Value]] = []
 
     # sources
 
@@ -102,11 +105,28 @@ class _Loader:
     def read_profile(self) -> None:
         origin = f"profile {self.profile.name}"
         for path, raw in self.profile.settings.items():
-            self._values[path] = Value(raw, path, origin)
+            value = Value(raw, path, origin)
+            self._hide(self._values.get(path), value)
+            self._values[path] = value
         for name, settings in self.profile.strategies.items():
             for word, raw in settings.items():
                 if plain(name) in self._known:
-                    self._set_strategy(plain(name), word, Value(raw, f"{name}.{word}", origin))
+                    value = Value(raw, f"{name}.{word}", origin)
+                    self._hide(self._strategies[plain(name)].get(word), value)
+                    self._set_strategy(plain(name), word, value)
+
+    def _hide(self, written: Value | None, value: Value) -> None:
+        """Remember what a file says in vain, to tell it if the profile's value is the one that counts."""
+        if written is not None and _plain_text(written.raw) != _plain_text(value.raw):
+            self._hidden.append((written, value))
+
+    def note_unread_env_file(self) -> None:
+        """A person who edits `.env` must hear that this profile does not look at it."""
+        if (self.home / ".env").exists():
+            self.warnings.append(
+                f".env is not read with profile {self.profile.name}, which must not reach a server; set variables in "
+                "the environment instead, say: ENABLED_STRATEGIES=RSI_MeanReversion make paper"
+            )
 
     def apply_variables(self, values: Mapping[str, Value], from_file: bool) -> None:
         given: dict[str, Value] = {}
@@ -196,6 +216,7 @@ class _Loader:
         symbols = self._build_symbols()
         sections = self._build_sections()
         strategies = self._build_strategies(sections)
+        self._note_hidden([plain(strategy.name) for strategy in strategies])
         if self.problems:
             raise ConfigurationError(self.problems)
         settings = TradingSettings(profile=self.profile.name, symbols=symbols, strategies=strategies, **sections)
@@ -206,6 +227,19 @@ class _Loader:
         if problems := checks.problems_of(settings):
             raise ConfigurationError(problems)
         return settings
+
+    def _note_hidden(self, running: Sequence[str]) -> None:
+        """What the profile sets over the files, a line for each file, unless a later source sets it again."""
+        counting = [*self._values.values(), *(value for key in running for value in self._strategies[key].values())]
+        files: dict[str, list[str]] = {}
+        for written, value in self._hidden:
+            if any(value is other for other in counting):
+                files.setdefault(written.origin.partition(":")[0], []).append(f"{written.label} ({value.raw})")
+        for file, shown in files.items():
+            self.warnings.append(
+                f"profile {self.profile.name} sets these itself, whatever {file} says: {', '.join(shown)}; variables "
+                "of the environment beat it"
+            )
 
     def _build_symbols(self) -> SymbolConfig:
         names = {key.upper(): value.raw for key, value in self._symbols.items()}
@@ -290,6 +324,10 @@ class _Loader:
             for name, value in self._strategies[plain(strategy.name)].items():
                 origins[f"strategies.{strategy.name}.{name}"] = value.where
         return origins
+
+
+def _plain_text(raw: object) -> str:
+    return ",".join(map(str, raw)) if isinstance(raw, list) else str(raw)
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
