@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from mytrading.config import checks
 from mytrading.config.discover import KnownStrategy, discover
+from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
 from mytrading.config.settings import SECTIONS, TradingSettings
@@ -216,6 +217,7 @@ class _Loader:
         symbols = self._build_symbols()
         sections = self._build_sections()
         strategies = self._build_strategies(sections)
+        self.problems += market_file_problems(self.home, sections["data"].exchanges)
         self._note_hidden([plain(strategy.name) for strategy in strategies])
         if self.problems:
             raise ConfigurationError(self.problems)

@@ -92,6 +92,7 @@ def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["up", "--speed", "5"], {}, 2, "--simulator"),
         (["up", "--simulator", "--speed", "0"], {}, 2, "--speed"),
         (["up", "--replay", "/no/such/file"], {}, 2, "/no/such/file"),
+        (["simulator", "--rest-port", "99999999"], {}, 2, "expected a port from 0 to 65535"),
         (["status"], {}, 3, "up"),
         (["down"], {}, 3, "up"),
         (["up"], {}, 4, "OPENALGO_API_KEY"),
