@@ -18,7 +18,19 @@ from tests.system.stack import COMMAND, Stack
 
 pytestmark = pytest.mark.system
 
-SUMMARY = {"mode", "daemons", "quotes", "bars", "signals", "orders", "positions", "pnl", "latency_ms"}
+SUMMARY = {
+    "mode",
+    "daemons",
+    "quotes",
+    "bars",
+    "signals",
+    "orders",
+    "positions",
+    "pnl",
+    "latency_ms",
+    "strategies",
+    "alerts",
+}
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +127,21 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
         assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied"}
         assert all(set(row) >= {"state", "restarts", "rss_mb", "cpu_s"} for row in body["daemons"].values())
         assert stack.run("status").returncode == 3
+
+
+def test_up_names_a_faulted_strategy_when_ready_and_at_the_end_until_it_is_mended(tmp_path: Path) -> None:
+    fault = "strategy SMA_Crossover is faulted and does nothing: strategies/sma_crossover.py:"
+    with Stack(tmp_path, SMA_FAST_PERIOD="9") as stack:
+        shown = stack.run("up", "--simulator", "--for", "1").stdout
+        assert [line[: len(fault)] for line in shown.splitlines()].count(fault) == 2, shown
+        assert "strategies: SMA_Crossover faulted" in shown
+        body = stack.ask("up", "--simulator", "--detach")
+        assert [row["state"] for row in body["strategies"]] == ["FAULTED"]
+        stack.down()
+    with Stack(tmp_path) as mended:
+        body = mended.ask("up", "--simulator", "--for", "1")
+        assert [row["state"] for row in body["strategies"]] == ["RUNNING"]
+        assert not any(alert["code"] == "STRATEGY_FAULTED" for alert in body["alerts"])
 
 
 def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
