@@ -48,7 +48,29 @@ class View:
 
 
 def show(stack: TradingOrchestrator, view: View) -> int:
-    """Watch until the end; returns the exit code."""
+    """Watch until the end; returns the exit code. A reader that goes away (`up | head`) ends the watching."""
+    try:
+        return _show(stack, view)
+    except BrokenPipeError:
+        _mute_broken()
+        if view.detach or view.ending == "hang up":
+            return OK
+        with suppress(BrokenPipeError):
+            say("nobody reads any more: stopping the stack")
+        _mute_broken()
+        return _stop(stack, view)
+
+
+def _mute_broken() -> None:
+    """Send to nowhere what was to go to a reader that is gone, so that what is left to do is done."""
+    for stream in (sys.stdout, sys.stderr):
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        if any(event & select.POLLERR for _, event in poll.poll(0)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _show(stack: TradingOrchestrator, view: View) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, view.on_signal)
     tell = say if view.as_json else _print

@@ -153,6 +153,20 @@ def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
         assert stack.pid("supervisord") == 0
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["stdout", "stdout and stderr"])
+def test_up_whose_reader_goes_away_stops_the_stack(tmp_path: Path, shared: bool) -> None:
+    with Stack(tmp_path) as stack:
+        errors = subprocess.STDOUT if shared else subprocess.PIPE
+        process = viewer(stack, "--for", "60", stdout=subprocess.PIPE, stderr=errors)
+        assert process.stdout is not None
+        assert "paper stack" in "".join(process.stdout.readline() for _ in range(3))
+        process.stdout.close()
+        assert process.wait(45) == 0
+        assert process.stderr is None or "nobody reads any more: stopping the stack" in process.stderr.read()
+        assert stack.run("status").returncode == 3
+        assert stack.pid("supervisord") == 0
+
+
 def test_up_hang_up_leaves_the_stack_running(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
