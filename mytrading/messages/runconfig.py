@@ -219,7 +219,8 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How each process runs: collector thresholds, whether operations are timed, below how much free disk it warns."""
+    """How each process runs: collector thresholds, whether operations are timed, bytes of disk below which entries
+    halt."""
 
     memory_optimization: bool = True
     gc_threshold: int = 1_000_000
