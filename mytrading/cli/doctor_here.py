@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
-from mytrading.runtime.disk import low_disk_bytes
 
 GIB = 1 << 30
 LONGEST_PATH = 100
@@ -26,7 +25,7 @@ _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 def disk(patient: Patient) -> Finding:
     """Free space where journals go, against the line below which entries halt."""
     folder = _existing(patient.config.state)
-    free, least = shutil.disk_usage(folder).free, low_disk_bytes()
+    free, least = shutil.disk_usage(folder).free, patient.config.process.min_free_bytes
     text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
     cure = "free space, move MYTRADING_STATE_DIR to a larger disk, or lower MYTRADING_MIN_FREE_BYTES"
     if free < least:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, clock_time, fail, print_json, stack
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, stack
 
 app = typer.Typer(help="The record of every decision: verify, show, export.", no_args_is_help=True)
 _DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
@@ -75,5 +75,8 @@ def export(
         from mytrading.cli.journal_files import decoded
         from mytrading.cli.journal_files import export as write
 
-        count = write(decoded(found.config, daemon), target)
+        try:
+            count = write(decoded(found.config, daemon), target)
+        except OSError as error:
+            fail(USAGE, f"journal export: expected a file that can be written, found {target}: {error.strerror}")
     print(f"{count} rows written to {target}")

@@ -156,8 +156,11 @@ def _ids(value: Any) -> set[str]:
 
 
 def export(rows: Iterator[Decoded], target: Path) -> int:
-    """Write rows to a Parquet file; returns how many."""
+    """Write rows to a Parquet file; returns how many. Raises `OSError` when it cannot be written there."""
     import duckdb
+
+    with target.open("ab"):
+        pass  # told before anything is read, and in the words of the system
 
     count = 0
     with tempfile.TemporaryDirectory() as folder:

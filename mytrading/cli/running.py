@@ -28,7 +28,7 @@ def up(
     detach: bool = typer.Option(False, "--detach", help="Return once the stack is ready, and leave it running."),
     simulator: bool = typer.Option(False, "--simulator", help="Paper money at the built-in exchange; reads no .env."),
     replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks or bars."),  # noqa: B008
-    speed: float = typer.Option(0.0, "--speed", help="Market seconds a second, of a simulated market."),
+    speed: float | None = typer.Option(None, "--speed", help="Market seconds a second, of a simulated market."),
     fresh: bool = typer.Option(False, "--fresh", help="Begin anew instead of continuing (simulated stacks)."),
     as_json: bool = JSON_OPTION,
     dry_run: bool = typer.Option(False, "--dry-run", help="Everything runs, orders are recorded and never sent."),
@@ -36,6 +36,8 @@ def up(
     profile: str = typer.Option("", "--profile", help="Which state folder; default, paper or replay if unset."),
 ) -> None:
     """Start the stack and watch it. Ctrl-C or q stops it; hanging up leaves it running."""
+    if speed is not None and not 0 < speed < float("inf"):
+        fail(USAGE, f"--speed: expected market seconds a second above 0, found {speed:g}")
     if speed and not (simulator or replay):
         fail(USAGE, "--speed is for a simulated market: add --simulator or --replay FILE")
     if detach and seconds:
@@ -45,7 +47,7 @@ def up(
         from mytrading.cli.start import Wanted, begin, prepare
         from mytrading.cli.viewer import View, show
 
-        wanted = Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile)
+        wanted = Wanted(simulator, replay, speed or 0.0, fresh, dry_run, log_level, profile)
         orchestrator = prepare(wanted)
         before_start(orchestrator)
         story = begin(orchestrator, fresh)

@@ -22,6 +22,7 @@ from typing import Any
 
 from mytrading.cli.logs import new_lines, render
 from mytrading.cli.output import ERROR, OK, TIMED_OUT, print_json, say
+from mytrading.cli.troubles import troubles
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut, TradingOrchestrator
 from mytrading.runtime import supervision
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
@@ -47,16 +48,41 @@ class View:
 
 
 def show(stack: TradingOrchestrator, view: View) -> int:
-    """Watch until the end; returns the exit code."""
+    """Watch until the end; returns the exit code. A reader that goes away (`up | head`) ends the watching."""
+    try:
+        return _show(stack, view)
+    except BrokenPipeError:
+        _mute_broken()
+        if view.detach or view.ending == "hang up":
+            return OK
+        with suppress(BrokenPipeError):
+            say("nobody reads any more: stopping the stack")
+        _mute_broken()
+        return _stop(stack, view)
+
+
+def _mute_broken() -> None:
+    """Send to nowhere what was to go to a reader that is gone, so that what is left to do is done."""
+    for stream in (sys.stdout, sys.stderr):
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        if any(event & select.POLLERR for _, event in poll.poll(0)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _show(stack: TradingOrchestrator, view: View) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, view.on_signal)
     tell = say if view.as_json else _print
     tell(f"{stack.config.profile} stack, supervisor pid {stack.pid}: the market {view.story}")
     code = _await_ready(stack, view, tell)
+    told = _books(stack) if code == OK and not view.ending else {}
+    for line in troubles(told.get("strategies", ()), told.get("alerts", ())):
+        tell(line)
     if view.detach:
         tell("the stack runs; `mytrading status` shows it, `mytrading down` stops it")
         if view.as_json:
-            print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": code == OK})
+            print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": code == OK, **told})
         return code
     if code != ERROR and not view.ending:
         _watch(stack, view, tell)
@@ -97,6 +123,13 @@ def _held(stack: TradingOrchestrator) -> int:
     with suppress(OpsTimedOut, OpsRefused, NotRunning):
         return sum(1 for row in stack.ask("positions") if row.get("quantity"))
     return 0
+
+
+def _books(stack: TradingOrchestrator) -> dict[str, Any]:
+    """The rows of strategies and standing alerts; empty if the gateway does not answer."""
+    with suppress(OpsTimedOut, OpsRefused, NotRunning):
+        return {verb: stack.ask(verb) for verb in ("strategies", "alerts")}
+    return {}
 
 
 def _watch(stack: TradingOrchestrator, view: View, tell: Any) -> None:
@@ -194,15 +227,16 @@ def _stop(stack: TradingOrchestrator, view: View) -> int:
     if view.as_json:
         print_json(body or {"error": "the gateway did not answer before the stop"})
     elif body:
-        print(closing_words(body))
+        print("\n".join([closing_words(body), *troubles(body["strategies"], body["alerts"])]))
     return ERROR if left or (view.as_json and not body) else OK
 
 
 def closing_words(body: dict[str, Any]) -> str:
     """The summary for a person."""
     orders, pnl = body["orders"], body["pnl"]
+    names = ", ".join(f"{row['name']} {row['state'].lower()}" for row in body["strategies"]) or "none"
     return (
         f"{body['quotes']} quotes, {body['bars']} bars, {body['signals']} signals, {orders['placed']} orders placed, "
         f"{orders['filled']} filled, {len(body['positions'])} open positions, P&L ₹{pnl['realised']:,.2f} realised, "
-        f"₹{pnl['unrealised']:,.2f} unrealised"
+        f"₹{pnl['unrealised']:,.2f} unrealised; strategies: {names}"
     )

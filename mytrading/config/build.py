@@ -9,13 +9,13 @@ import secrets
 from pathlib import Path
 
 from mytrading.config.accounts import AccountConfig
-from mytrading.config.checks import start_problems, watched
+from mytrading.config.checks import product_of, start_problems, watched
 from mytrading.config.ports import stream_ports
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import MessagingSettings, TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.vault import Vault, key_environment, open_vault
-from mytrading.messages.enums import Mode, Product
+from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import (
     AccountRole,
     AccountRun,
@@ -64,7 +64,7 @@ def build_run_config(
             home=str(home),
             state_dir=str(state_dir),
             runtime_dir=str(runtime_dir),
-            log_dir=str(home / settings.logging.directory),
+            log_dir=str(home / settings.logging.directory / settings.profile),
             venue=venue,
             data=_data(settings),
             strategies=tuple(_strategy(settings, strategy) for strategy in settings.running),
@@ -172,7 +172,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         short=strategy.short,
         timeframes=strategy.timeframes,
         direction=strategy.direction,
-        product=_product(settings, strategy),
+        product=product_of(settings, strategy),
         lots=strategy.lots,
         min_confidence=strategy.min_confidence,
         cooldown=strategy.signal_cooldown,
@@ -184,12 +184,6 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         group=strategy.group,
         parameters=dict(strategy.parameters),
     )
-
-
-def _product(settings: TradingSettings, strategy: StrategyConfig) -> Product:
-    """The strategy's own, else the primary account's default."""
-    own = settings.origin(f"strategies.{strategy.name}.product") != "default"
-    return settings.primary.product if settings.primary is not None and not own else strategy.product
 
 
 def _risk(settings: TradingSettings) -> RiskLimits:

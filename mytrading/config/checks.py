@@ -7,6 +7,7 @@ setting to change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mytrading.config.ports import port_problems
 from mytrading.config.problems import ConfigurationError, hint
@@ -15,7 +16,8 @@ from mytrading.config.strategies import StrategyConfig
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
 from mytrading.config.vault import key_environment, open_vault
 from mytrading.core.live_gate import confirmed
-from mytrading.messages.enums import Mode
+from mytrading.core.risk_rules_order import future_refusal, product_refusal, sold_option_refusal
+from mytrading.messages.enums import Mode, Product, Side
 from mytrading.messages.runconfig import TradeKind, TradeRule
 
 DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
@@ -23,7 +25,8 @@ DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "
 
 def problems_of(settings: TradingSettings) -> list[str]:
     """Everything that contradicts, in the order of the settings."""
-    return [*_symbol_problems(settings), *(p for s in settings.strategies for p in _strategy_problems(settings, s))]
+    own = (problem for strategy in settings.strategies for problem in _strategy_problems(settings, strategy))
+    return list(dict.fromkeys((*_symbol_problems(settings), *own)))
 
 
 def start_problems(settings: TradingSettings) -> list[str]:
@@ -144,13 +147,21 @@ def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol:
     for side, rule in (sides[name] for name in wanted):
         if rule is not None:
             label = f"{strategy.name}.trade_{side} ({settings.origin(f'strategies.{strategy.name}.trade_{side}')})"
-            yield from _rule_problems(settings, label, instrument, rule)
+            yield from _rule_problems(settings, strategy, label, instrument, rule)
+            yield from _denial(settings, strategy, label, instrument, rule)
+            yield from _wrong_way(label, side, rule)
 
 
-def _rule_problems(settings: TradingSettings, label: str, instrument: str, rule: TradeRule) -> Iterator[str]:
+def _rule_problems(
+    settings: TradingSettings, strategy: StrategyConfig, label: str, instrument: str, rule: TradeRule
+) -> Iterator[str]:
     if rule.kind is TradeKind.SAME:
         if kind_of(instrument) == "INDEX":
-            yield f"{label}: {instrument} is an index, which cannot be bought; name a trade, say 'ATM CE nearest'"
+            stem = Path(settings.file_of(strategy.name)).stem
+            yield (
+                f"{label}: {instrument} is an index, which cannot be bought; write what to trade instead into "
+                f'config/strategies/{stem}.toml, say: trade = "NIFTY ATM CE nearest"'
+            )
         return
     if rule.underlying and rule.underlying not in settings.symbols.names and rule.kind is TradeKind.OPTION:
         yield f"{label}: no short name {rule.underlying!r}{hint(rule.underlying, settings.symbols.names)}"
@@ -163,7 +174,46 @@ def _rule_problems(settings: TradingSettings, label: str, instrument: str, rule:
         yield f"{label}: trades type {kind}, {_not_in(settings, 'instrument_types', kind)}"
 
 
+def _denial(
+    settings: TradingSettings, strategy: StrategyConfig, label: str, instrument: str, rule: TradeRule
+) -> Iterator[str]:
+    """What risk would deny every time, in its own words."""
+    kind, name = _traded(instrument, rule)
+    sold = rule.side is Side.SELL
+    if kind == "FUT":
+        yield f"{label}: {future_refusal(name)}"
+    elif kind in ("CE", "PE") and sold:
+        yield f"{label}: {sold_option_refusal(name)}"
+    if kind != "INDEX" and (why := product_refusal(name, product_of(settings, strategy), kind != "EQ", sold=sold)):
+        yield f"{strategy.name}.product ({settings.origin(f'strategies.{strategy.name}.product')}): {why}"
+
+
+def _traded(instrument: str, rule: TradeRule) -> tuple[str, str]:
+    """Kind and name of what a rule trades for a watched instrument."""
+    if rule.kind is TradeKind.SAME:
+        return kind_of(instrument), instrument
+    name = rule.underlying or instrument
+    return ("FUT", f"the future of {name}") if rule.kind is TradeKind.FUTURE else (rule.right, f"a {rule.right}")
+
+
+def _wrong_way(label: str, side: str, rule: TradeRule) -> Iterator[str]:
+    """A bought call gains when the price rises and a bought put when it falls: one rule cannot serve both wishes."""
+    expected = "CE" if side == "long" else "PE"
+    if rule.kind is TradeKind.OPTION and rule.side is Side.BUY and rule.right != expected:
+        moves = "rises" if rule.right == "CE" else "falls"
+        yield (
+            f"{label}: a {side} wish would buy a {rule.right}, which gains when the price {moves}; write "
+            f"long and short each under [trade], with {expected} or 'none' for {side}, or set direction"
+        )
+
+
 def _not_in(settings: TradingSettings, name: str, word: str) -> str:
     variable = f"ENABLED_{name.upper()}"
     allowed = ",".join(getattr(settings.data, name))
     return f"which is not in {variable} ({settings.origin(f'data.{name}')}: {allowed}); add {word} there"
+
+
+def product_of(settings: TradingSettings, strategy: StrategyConfig) -> Product:
+    """The strategy's own product, else the default of the primary account."""
+    own = settings.origin(f"strategies.{strategy.name}.product") != "default"
+    return settings.primary.product if settings.primary is not None and not own else strategy.product

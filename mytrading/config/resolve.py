@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from mytrading.config import checks
 from mytrading.config.accounts import AccountConfig, read_accounts
 from mytrading.config.discover import KnownStrategy, discover
+from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
 from mytrading.config.settings import SECTIONS, TradingSettings
@@ -50,7 +51,9 @@ def load_settings(
     loader = _Loader(home, profile_named(profile), known if known is not None else discover(home / "strategies"))
     loader.read_files()
     loader.read_profile()
-    if not loader.profile.simulated:
+    if loader.profile.simulated:
+        loader.note_unread_env_file()
+    else:
         loader.apply_variables(read_env_file(home / ".env", loader.problems), from_file=True)
     loader.apply_variables(read_environment(os.environ if environ is None else environ), from_file=False)
     loader.apply_overrides(overrides or {})
@@ -72,6 +75,7 @@ class _Loader:
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
         self._accounts: tuple[AccountConfig, ...] = ()
+        self._hidden: list[tuple[Value, Value]] = []
 
     # sources
 
@@ -106,17 +110,38 @@ class _Loader:
     def read_profile(self) -> None:
         origin = f"profile {self.profile.name}"
         for path, raw in self.profile.settings.items():
-            self._values[path] = Value(raw, path, origin)
+            value = Value(raw, path, origin)
+            self._hide(self._values.get(path), value)
+            self._values[path] = value
         for name, settings in self.profile.strategies.items():
             for word, raw in settings.items():
                 if plain(name) in self._known:
-                    self._set_strategy(plain(name), word, Value(raw, f"{name}.{word}", origin))
+                    value = Value(raw, f"{name}.{word}", origin)
+                    self._hide(self._strategies[plain(name)].get(word), value)
+                    self._set_strategy(plain(name), word, value)
+
+    def _hide(self, written: Value | None, value: Value) -> None:
+        """Remember what a file says in vain, to tell it if the profile's value is the one that counts."""
+        if written is not None and _plain_text(written.raw) != _plain_text(value.raw):
+            self._hidden.append((written, value))
+
+    def note_unread_env_file(self) -> None:
+        """A person who edits `.env` must hear that this profile does not look at it."""
+        if (self.home / ".env").exists():
+            self.warnings.append(
+                f".env is not read with profile {self.profile.name}, which must not reach a server; set variables in "
+                "the environment instead, say: ENABLED_STRATEGIES=RSI_MeanReversion make paper"
+            )
 
     def apply_variables(self, values: Mapping[str, Value], from_file: bool) -> None:
         given: dict[str, Value] = {}
         for name, value in values.items():
             if not self.profile.ignores(name) and value.raw != "":
                 self._apply_variable(name, value, from_file, given)
+            elif name == "ENABLED_STRATEGIES" and value.raw == "":
+                self.warnings.append(
+                    f"{value.where} is empty, which counts as not given; ENABLE_STRATEGY_ENGINE=false runs no strategy"
+                )
 
     def _apply_variable(self, name: str, value: Value, from_file: bool, given: dict[str, Value]) -> None:
         variable = VARIABLES.get(name)
@@ -125,10 +150,14 @@ class _Loader:
             return
         if variable.state is not State.HONOURED and (from_file or variable.path):
             self.warnings.append(f"{value.where} has no effect ({variable.state}): {variable.note}")
-        if variable.path.startswith(STRATEGY_PATH):
+        if variable.is_outside and from_file:
+            self.problems.append(f"{value.where} = {value.raw!r}: expected in the environment, say `export {name}=…`")
+        elif variable.path.startswith(STRATEGY_PATH):
             strategy, _, parameter = variable.path.removeprefix(STRATEGY_PATH).partition(".")
             if plain(strategy) in self._known:
                 self._set_strategy(plain(strategy), parameter, value)
+            else:
+                self.problems.append(f"{value.where}: no file in strategies/ has the strategy {strategy} it is for")
         elif variable.path:
             other = given.setdefault(variable.path, value)
             if other.raw != value.raw:
@@ -190,6 +219,8 @@ class _Loader:
         symbols = self._build_symbols()
         sections = self._build_sections()
         strategies = self._build_strategies(sections)
+        self.problems += market_file_problems(self.home, sections["data"].exchanges)
+        self._note_hidden([plain(strategy.name) for strategy in strategies])
         if self.problems:
             raise ConfigurationError(self.problems)
         settings = TradingSettings(
@@ -217,6 +248,19 @@ class _Loader:
             if value := self._values.get(path):
                 self.warnings.append(f"{value.where} has no effect: the primary account of config/accounts.toml counts")
 
+    def _note_hidden(self, running: Sequence[str]) -> None:
+        """What the profile sets over the files, a line for each file, unless a later source sets it again."""
+        counting = [*self._values.values(), *(value for key in running for value in self._strategies[key].values())]
+        files: dict[str, list[str]] = {}
+        for written, value in self._hidden:
+            if any(value is other for other in counting):
+                files.setdefault(written.origin.partition(":")[0], []).append(f"{written.label} ({value.raw})")
+        for file, shown in files.items():
+            self.warnings.append(
+                f"profile {self.profile.name} sets these itself, whatever {file} says: {', '.join(shown)}; variables "
+                "of the environment beat it"
+            )
+
     def _build_symbols(self) -> SymbolConfig:
         names = {key.upper(): value.raw for key, value in self._symbols.items()}
         try:
@@ -236,7 +280,9 @@ class _Loader:
 
     def _build_strategies(self, sections: Mapping[str, Any]) -> tuple[StrategyConfig, ...]:
         built = []
-        for name in dict.fromkeys(self._enabled(sections)):
+        enabled = dict.fromkeys(self._enabled(sections))
+        self._judge_idle({plain(name) for name in enabled})
+        for name in enabled:
             item = self._known.get(plain(name))
             if item is None:
                 value = self._values.get("system.enabled_strategies")
@@ -249,6 +295,14 @@ class _Loader:
                     self._faults.append(f"{item.name} cannot run: {item.fault}")
         self._warn_of_files([self._known[plain(config.name)].file for config in built])
         return tuple(built)
+
+    def _judge_idle(self, enabled: set[str]) -> None:
+        """What is set of a strategy that does not run must be right as well: it may run tomorrow."""
+        if not enabled:
+            self.warnings.append("ENABLED_STRATEGIES names no strategy: nothing will trade")
+        for key, item in self._known.items():
+            if key not in enabled and self._strategies[key]:
+                self._build_strategy(item)
 
     def _warn_of_files(self, running: Sequence[str]) -> None:
         """Name the files in strategies/ that cannot be used, except those whose fault is told as a strategy's."""
@@ -290,6 +344,10 @@ class _Loader:
             for name, value in self._strategies[plain(strategy.name)].items():
                 origins[f"strategies.{strategy.name}.{name}"] = value.where
         return origins
+
+
+def _plain_text(raw: object) -> str:
+    return ",".join(map(str, raw)) if isinstance(raw, list) else str(raw)
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Value]) -> str:

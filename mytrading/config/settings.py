@@ -24,6 +24,7 @@ from mytrading.messages.runconfig import AccountRole
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -34,7 +35,10 @@ def parse_size(value: object) -> object:
     match = re.fullmatch(r"([\d.]+)\s*([KMG]?B)?", value.strip().upper())
     if match is None:
         raise ValueError("expected a size such as 100 MB")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
+    try:
+        return int(float(match[1]) * _UNITS[match[2] or ""])
+    except (ValueError, OverflowError):
+        raise ValueError("expected a size such as 100 MB") from None
 
 
 def parse_days(value: object) -> object:
@@ -70,7 +74,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 class Section(BaseModel):
     """One table of settings.toml."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class SystemSettings(Section):
@@ -99,7 +103,7 @@ class OpenAlgoSettings(Section):
 
     api_key: SecretStr = SecretStr("")
     host: str = Field(default="http://127.0.0.1:5000", pattern=r"^https?://[^/\s]+$")
-    ws_host: str = Field(default="127.0.0.1", min_length=1)
+    ws_host: str = "127.0.0.1"
     ws_port: int = Field(default=8765, ge=1, le=65535)
     account: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]+$")
     timeout: float = Field(default=30.0, gt=0)
@@ -109,6 +113,13 @@ class OpenAlgoSettings(Section):
     egress_url: str = Field(default="https://api.ipify.org", pattern=r"^https?://\S+$")
     ping_seconds: float = Field(default=30.0, ge=1)
     ping_failures: int = Field(default=3, ge=1)
+
+    @field_validator("ws_host")
+    @classmethod
+    def _bare_host(cls, value: str) -> str:
+        if not _HOST.fullmatch(value):
+            raise ValueError("expected a host name or address alone, say 127.0.0.1; the port is OPENALGO_WS_PORT")
+        return value
 
 
 class MessagingSettings(Section):
@@ -253,11 +264,12 @@ class SimulatorSettings(Section):
 
 
 class ProcessSettings(Section):
-    """How each process runs."""
+    """How each process runs; with less free disk than `min_free_bytes` entries halt."""
 
     memory_optimization: bool = True
     gc_threshold: int = Field(default=1_000_000, ge=700)
     monitoring: bool = True
+    min_free_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=1 << 62)] = 2 << 30
 
 
 class TradingSettings(Section):

@@ -35,14 +35,24 @@ def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
     if not path.exists():
         return {}
     found: dict[str, Value] = {}
-    for binding in parse_stream(io.StringIO(path.read_text(encoding="utf-8"))):
+    text = _text_of(path, path.name, problems) or ""
+    for binding in parse_stream(io.StringIO(text)):
         skipped = len(binding.original.string) - len(binding.original.string.lstrip("\n"))
         origin = f"{path.name}:{binding.original.line + skipped}"
         if binding.error:
             problems.append(f"{origin}: expected NAME=value, found {binding.original.string.strip()!r}")
         elif binding.key is not None:
-            found[binding.key] = Value((binding.value or "").strip(), binding.key, origin)
+            _keep(found, Value((binding.value or "").strip(), binding.key, origin), problems)
     return found
+
+
+def _keep(found: dict[str, Value], value: Value, problems: list[str]) -> None:
+    """An empty value counts as not given, so it neither hides another one nor contradicts it."""
+    before = found.get(value.label)
+    if before is not None and before.raw and value.raw and before.raw != value.raw:
+        problems.append(f"{value.where}: {before.origin} sets it too, to another value; keep one of the two lines")
+    if before is None or value.raw:
+        found[value.label] = value
 
 
 def read_environment(environ: Mapping[str, str]) -> dict[str, Value]:
@@ -52,18 +62,41 @@ def read_environment(environ: Mapping[str, str]) -> dict[str, Value]:
 
 def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
     """The leaves of a TOML file by dotted key; arrays are leaves. A file that cannot be parsed is a problem."""
+    found = parse_toml(path, home, problems)
+    if found is None:
+        return {}
+    text, parsed = found
     name = str(path.relative_to(home))
-    try:
-        text = path.read_text(encoding="utf-8")
-        parsed = tomllib.loads(text)
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(f"{name}: expected TOML, found: {error}")
-        return {}
     lines = _key_lines(text)
     leaves = _leaves(parsed, "")
     return {key: Value(raw, key, f"{name}:{lines[key]}" if key in lines else name) for key, raw in leaves.items()}
+
+
+def parse_toml(path: Path, home: Path, problems: list[str]) -> tuple[str, dict[str, Any]] | None:
+    """Text and content of a TOML file; None if there is none, or if it cannot be read, which is a problem."""
+    name = str(path.relative_to(home))
+    text = _text_of(path, name, problems) if path.exists() else None
+    if text is None:
+        return None
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{name}: expected TOML, found: {error}")
+        return None
+
+
+def _text_of(path: Path, name: str, problems: list[str]) -> str | None:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        problems.append(f"{name}: cannot be read: {error.strerror}")
+        return None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        problems.append(f"{name}:{line}: expected text in UTF-8, found byte 0x{raw[error.start]:02X}; save it as UTF-8")
+        return None
 
 
 def _leaves(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:

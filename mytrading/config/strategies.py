@@ -69,7 +69,7 @@ class StrategyConfig(BaseModel):
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     enabled: bool = True
@@ -95,6 +95,13 @@ class StrategyConfig(BaseModel):
     def _rule(cls, text: str) -> str:
         parse_trade(text, long=True)
         return text
+
+    @field_validator("symbols")
+    @classmethod
+    def _some(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        if not symbols:
+            raise ValueError("expected at least one instrument, say NIFTY or NSE:SBIN; ENABLED_STRATEGIES switches off")
+        return symbols
 
     @field_validator("timeframes")
     @classmethod

@@ -17,6 +17,7 @@ from mytrading.core.symbology import DERIVATIVE_EXCHANGES, future_symbol, instru
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _FUTURES = 3
+_OF_A_LOT = ("strike_step", "future_tick", "option_tick", "freeze", "monthly")
 _RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 
 
@@ -71,9 +72,14 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/instruments.toml") -> ContractFacts:
         """The facts of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
         try:
-            return msgspec.convert(parsed, cls)
+            facts = msgspec.convert(parsed, cls)
         except msgspec.ValidationError as error:
             raise ValueError(f"{source}: {error}; see the comments at the top of that file") from error
+        for name, underlying in facts.underlyings.items():
+            missing = [key for key in _OF_A_LOT if underlying.lot and not getattr(underlying, key)]
+            if missing:
+                raise ValueError(f"{source}: underlyings.{name} has a lot; expected {', '.join(missing)} too")
+        return facts
 
 
 def dated(facts: tuple[Dated, ...], day: date) -> float:

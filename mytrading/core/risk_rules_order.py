@@ -1,6 +1,7 @@
 """Rules on the order itself: what may be traded, as which product, in which quantity, on which quote.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Used by `core/risk_rules`, which fixes the order of all rows; settings that could only be denied are refused with the
+same sentences. The one rule: numbers stand in every reason.
 """
 
 from __future__ import annotations
@@ -8,6 +9,27 @@ from __future__ import annotations
 from mytrading.core.risk_case import SECOND, Case, Rule, stale
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind
+
+
+def future_refusal(name: str) -> str:
+    """Why the future of this name is not traded."""
+    return f"{name} is a future, which is not valued by margin yet; trade shares or bought options"
+
+
+def sold_option_refusal(name: str) -> str:
+    """Why the option of this name is not sold short."""
+    return f"selling {name} short is not valued by margin yet; buy an option instead"
+
+
+def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool) -> str:
+    """Why an instrument, which is a derivative or a share, is not entered as this product; empty if it may be."""
+    if derivative and product is Product.CNC:
+        return f"product CNC is for shares, {name} is a derivative; use MIS or NRML"
+    if not derivative and product is Product.NRML:
+        return f"product NRML is for derivatives, {name} is not one; use MIS or CNC"
+    if product is Product.CNC and sold:
+        return f"shares cannot be sold short with product CNC ({name}); use MIS"
+    return ""
 
 
 def _unknown_instrument(case: Case) -> str:
@@ -48,26 +70,21 @@ def _kind(case: Case) -> str:
 def _futures(case: Case) -> str:
     if case.instrument is None or case.instrument.kind is not InstrumentKind.FUT:
         return ""
-    return f"{case.instrument.id} is a future, which is not valued by margin yet; trade shares or bought options"
+    return future_refusal(case.instrument.id)
 
 
 def _sold_option(case: Case) -> str:
     if case.instrument is None or not case.instrument.kind.is_option or case.units >= 0 or case.reduces:
         return ""
-    return f"selling {case.instrument.id} short is not valued by margin yet; buy an option instead"
+    return sold_option_refusal(case.instrument.id)
 
 
 def _product(case: Case) -> str:
     if case.instrument is None:
         return ""
-    product, derivative = case.signal.product, case.instrument.kind.is_derivative
-    if derivative and product is Product.CNC:
-        return f"product CNC is for shares, {case.instrument.id} is a derivative; use MIS or NRML"
-    if not derivative and product is Product.NRML:
-        return f"product NRML is for derivatives, {case.instrument.id} is not one; use MIS or CNC"
-    if product is Product.CNC and case.units < 0:
-        return f"shares cannot be sold short with product CNC ({case.instrument.id}); use MIS"
-    return ""
+    return product_refusal(
+        case.instrument.id, case.signal.product, case.instrument.kind.is_derivative, sold=case.units < 0
+    )
 
 
 def _order_type(case: Case) -> str:

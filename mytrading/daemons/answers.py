@@ -218,6 +218,8 @@ class Answers:
             "positions": self._verb_positions({}),
             "pnl": {"realised": round(view.realised(), 2), "unrealised": round(view.unrealised(), 2)},
             "latency_ms": {"quote_to_order": self._latency()},
+            "strategies": self._verb_strategies({}),
+            "alerts": self._verb_alerts({}),
         }
 
     def _latency(self) -> dict[str, float | None]:

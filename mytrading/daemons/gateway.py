@@ -15,6 +15,7 @@ from mytrading.daemons.answers import Answers, UsageError
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, Heartbeat, OpsReply, OpsRequest
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import shown_topic
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.daemon import main
@@ -71,6 +72,14 @@ class Gateway(MachineDaemon):
 
     def _show(self, row: object, message: object) -> None:
         self.view.apply(message, getattr(row, "machine_ns", 0))
+        if isinstance(message, StrategyStarted):
+            self._end_fault(message)
+
+    def _end_fault(self, started: StrategyStarted) -> None:
+        """A fault of an earlier run, which the new engine knows nothing of, ends when its strategy starts."""
+        known = self.control.alerts.get(("engine", "STRATEGY_FAULTED", started.strategy))
+        if known is not None and not known.cleared and known.last_ns <= started.at_ns:
+            self._keep(msgspec.structs.replace(known, cleared=True, last_ns=started.at_ns))
 
     def _poll_tails(self) -> None:
         for tail in self._tails:

@@ -29,7 +29,6 @@ from mytrading.messages.streams import STREAMS, Pattern
 from mytrading.runtime import metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.disk import low_disk_bytes
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.journal import JournalDamaged, JournalFull
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
@@ -380,7 +379,7 @@ class Daemon:
 
     def _watch_disk(self) -> None:
         if self.disk_low():
-            self.notes["disk"] = f"less than {low_disk_bytes() >> 20} MiB free: no entries"
+            self.notes["disk"] = f"less than {self.config.process.min_free_bytes >> 20} MiB free: no entries"
             self.alerts.raise_(
                 "DISK_LOW",
                 Severity.CRITICAL,
@@ -393,7 +392,7 @@ class Daemon:
     def disk_low(self) -> bool:
         """True while too little space is left to journal in comfort."""
         status = os.statvfs(self.config.state_dir)
-        return status.f_bavail * status.f_frsize < low_disk_bytes()
+        return status.f_bavail * status.f_frsize < self.config.process.min_free_bytes
 
 
 def await_clock(config: RunConfig) -> None:

@@ -1,7 +1,7 @@
 """Logging of daemons and the command line: events with fields, JSON lines in files, readable lines on the console.
 
-`logs/main.log` holds everything, `trade.log` every event of an order, `performance.log` figures, `error.log` errors
-and alerts; all processes share them. An event is a dotted past-tense name, what it says are fields:
+`logs/<profile>/main.log` holds everything, `trade.log` every event of an order, `performance.log` figures, `error.log`
+errors and alerts; all processes of a stack share them. An event is a dotted past-tense name, what it says are fields:
 `log.info("order.accepted", order_id=…, state=…)`. The one rule: no secret reaches a file; `configure_logging` is told
 the secrets, fields named like one are masked, and any other occurrence is replaced in the finished line.
 """

@@ -15,8 +15,8 @@ from mytrading.simulator.options import Options
 
 def _parse() -> Options:
     parser = argparse.ArgumentParser(prog="mytrading simulator", description="An OpenAlgo-compatible paper exchange.")
-    parser.add_argument("--rest-port", type=int, default=0, help="0 takes a free port")
-    parser.add_argument("--ws-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--rest-port", type=_port, default=0, help="0 takes a free port")
+    parser.add_argument("--ws-port", type=_port, default=0, help="0 takes a free port")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--api-key", default="", help="made up if not given")
     parser.add_argument("--seed", type=int, default=1)
@@ -45,6 +45,12 @@ def _parse() -> Options:
     given["faults"] = _faults(given.pop("faults"), given.pop("fault"))
     given["api_key"] = given["api_key"] or secrets.token_hex(16)
     return Options(**given)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
+    return int(text)
 
 
 def _faults(path: Path | None, wanted: list[str]) -> tuple[Setting, ...]:

@@ -85,8 +85,8 @@ class Stack:
 
     def log(self) -> str:
         """The end of the main log, for a failure's message."""
-        path = Path(self.environment["MYTRADING_LOG_DIR"]) / "main.log"
-        return "\n".join(path.read_text().splitlines()[-40:]) if path.exists() else "no log"
+        paths = Path(self.environment["MYTRADING_LOG_DIR"]).glob("*/main.log")
+        return "\n".join(line for path in paths for line in path.read_text().splitlines()[-40:]) or "no log"
 
     def pid(self, name: str) -> int:
         """The pid that holds a daemon's (or supervisord's) lock; 0 if nobody does."""

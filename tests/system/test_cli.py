@@ -18,7 +18,19 @@ from tests.system.stack import COMMAND, Stack
 
 pytestmark = pytest.mark.system
 
-SUMMARY = {"mode", "daemons", "quotes", "bars", "signals", "orders", "positions", "pnl", "latency_ms"}
+SUMMARY = {
+    "mode",
+    "daemons",
+    "quotes",
+    "bars",
+    "signals",
+    "orders",
+    "positions",
+    "pnl",
+    "latency_ms",
+    "strategies",
+    "alerts",
+}
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +139,41 @@ def test_newcomer_with_an_empty_home_sees_a_first_fill_within_twenty_seconds(tmp
         assert summary["mode"] == "paper"
 
 
+def test_up_names_a_faulted_strategy_when_ready_and_at_the_end_until_it_is_mended(tmp_path: Path) -> None:
+    fault = "strategy SMA_Crossover is faulted and does nothing: strategies/sma_crossover.py:"
+    with Stack(tmp_path, SMA_FAST_PERIOD="9") as stack:
+        shown = stack.run("up", "--simulator", "--for", "1").stdout
+        assert [line[: len(fault)] for line in shown.splitlines()].count(fault) == 2, shown
+        assert "strategies: SMA_Crossover faulted" in shown
+        body = stack.ask("up", "--simulator", "--detach")
+        assert [row["state"] for row in body["strategies"]] == ["FAULTED"]
+        stack.down()
+    with Stack(tmp_path) as mended:
+        body = mended.ask("up", "--simulator", "--for", "1")
+        assert [row["state"] for row in body["strategies"]] == ["RUNNING"]
+        assert not any(alert["code"] == "STRATEGY_FAULTED" for alert in body["alerts"])
+
+
 def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(lambda: stack.run("status").returncode == 0, 40)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+        assert stack.pid("supervisord") == 0
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["stdout", "stdout and stderr"])
+def test_up_whose_reader_goes_away_stops_the_stack(tmp_path: Path, shared: bool) -> None:
+    with Stack(tmp_path) as stack:
+        errors = subprocess.STDOUT if shared else subprocess.PIPE
+        process = viewer(stack, "--for", "60", stdout=subprocess.PIPE, stderr=errors)
+        assert process.stdout is not None
+        assert "paper stack" in "".join(process.stdout.readline() for _ in range(3))
+        process.stdout.close()
+        assert process.wait(45) == 0
+        assert process.stderr is None or "nobody reads any more: stopping the stack" in process.stderr.read()
+        assert stack.run("status").returncode == 3
         assert stack.pid("supervisord") == 0
 
 

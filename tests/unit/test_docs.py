@@ -6,6 +6,7 @@ import configparser
 import re
 
 from mytrading.cli.app import app
+from mytrading.config.variables import reserved_keys
 from mytrading.messages.streams import ALL, STREAMS, Stream
 from mytrading.runtime.supervision import PROGRAMS
 from tests.support import ROOT
@@ -31,6 +32,18 @@ def test_readme_names_every_command() -> None:
     groups = [str(group.name) for group in app.registered_groups]
     missing = [name for name in (*commands, *groups) if f"`{name}" not in text and f"mytrading {name}" not in text]
     assert missing == []
+
+
+def test_readme_calls_missing_in_risk_only_what_is_reserved() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it does not do yet")[2]
+    covered = re.search(r"when risk also covers (.+?)\.", text, re.DOTALL)
+    assert covered is not None
+    for word, key in (
+        ("daily loss", "max_daily_loss"),
+        ("drawdown", "max_drawdown"),
+        ("trailing", "trailing_stop_enabled"),
+    ):
+        assert (word in covered[1]) == (f"risk.{key}" in reserved_keys()), word
 
 
 def test_supervisord_conf_has_exactly_the_known_programs_in_order() -> None:

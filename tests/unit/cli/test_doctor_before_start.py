@@ -16,7 +16,6 @@ from tests.unit.cli.stacks import run_config
 def test_simulated_stack_in_order_says_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MYTRADING_MIN_FREE_BYTES", "1")
     config = run_config(tmp_path)
     config.state.chmod(0o700)
     before_start(TradingOrchestrator(msgspec.structs.replace(config, home=str(tmp_path))))
@@ -26,8 +25,9 @@ def test_simulated_stack_in_order_says_nothing(
 def test_full_disk_is_said_before_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MYTRADING_MIN_FREE_BYTES", str(1 << 60))
-    before_start(TradingOrchestrator(run_config(tmp_path)))
+    config = run_config(tmp_path)
+    rules = msgspec.structs.replace(config.process, min_free_bytes=1 << 60)
+    before_start(TradingOrchestrator(msgspec.structs.replace(config, process=rules)))
     said = capsys.readouterr().err
     assert "doctor: disk:" in said and "→ free space" in said
 
@@ -35,7 +35,6 @@ def test_full_disk_is_said_before_the_start(
 def test_server_that_is_down_is_said_before_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MYTRADING_MIN_FREE_BYTES", "1")
     config = run_config(tmp_path)
     venue = msgspec.structs.replace(config.venue, rest_url="http://127.0.0.1:1", ws_url="ws://127.0.0.1:1")
     before_start(TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules())))

@@ -100,5 +100,5 @@ def test_diff_and_save_span_the_copies_and_the_warehouse(state: Path, run: Run) 
     _, out, _ = run("diff", "--from", "2026-11-02", "--json")
     body = json.loads(out)
     assert (body["to"], body["added"], body["removed"]) == ("2026-11-13", [], ["NSE:M&M"])
-    assert [change["after"] for change in body["changed"]] == [75]
-    assert "NIFTY: lot size 65 → 75 (1 contract); 1 removed" in run("diff")[1]
+    assert [change["after"] for change in body["changed"]] == [75, 75, 75]
+    assert "NIFTY: lot size 65 → 75 (3 contracts); 1 removed" in run("diff")[1]

@@ -9,10 +9,11 @@ import duckdb
 import pytest
 
 from mytrading.cli.journal_files import decoded, export, traced, verify
+from mytrading.cli.main import run
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import WithdrawRequested
 from mytrading.messages.enums import Action
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.signals import Signal
 from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
 from tests.unit.cli.stacks import run_config
@@ -110,3 +111,17 @@ def test_export_writes_every_row_readable_by_duckdb(config: RunConfig, tmp_path:
         ("risk", "input", "signal", "first"),
         ("risk", "input", "signal", "second"),
     ]
+
+
+def test_export_to_a_place_that_cannot_be_written_exits_2_saying_why(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run_config(config.state / RUN_FILE, config)
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(config.state.parent))
+    for target, why in ((tmp_path / "none" / "x", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(SystemExit) as ended:
+            run(["journal", "export", str(target)])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert f"found {target}" in said
+        assert why in said

@@ -94,7 +94,6 @@ BESIDES = {
 OUTSIDE = {
     "MYTRADING_HOME": "mytrading/runtime/places.py",
     "MYTRADING_STATE_DIR": "mytrading/runtime/places.py",
-    "MYTRADING_MIN_FREE_BYTES": "mytrading/runtime/disk.py",
     "MYTRADING_RUN": "mytrading/simulator/embedded.py",
     "MYTRADING_KEY": "mytrading/config/vault.py",
     "MYTRADING_KEY_FILE": "mytrading/config/vault.py",
@@ -167,6 +166,22 @@ def test_honoured_variable_changes_the_run(home: Path, name: str) -> None:
     assert isinstance(before, dict), before
     assert isinstance(after, dict) != (name in STOPS), after
     assert before != after
+
+
+@pytest.mark.parametrize("name", [row.name for row in VARIABLES.values() if row.is_outside])
+def test_variable_read_before_the_env_file_is_refused_in_it(home: Path, name: str) -> None:
+    (home / ".env").write_text(f"\n{name}=/tmp/x\n")
+    assert f"{name} (.env:2) = '/tmp/x': expected in the environment, say `export {name}=…`" in str(outcome(home, {}))
+
+
+def test_least_free_space_is_a_size_in_the_run_file(home: Path) -> None:
+    (home / ".env").write_text("MYTRADING_MIN_FREE_BYTES=3 GB\n")
+    run = outcome(home, {})
+    assert isinstance(run, dict)
+    assert run["process"]["min_free_bytes"] == 3_000_000_000
+    for wrong, said in (("abc", "a size"), ("1.2.3 GB", "a size"), ("-1", "a size"), ("9" * 20, "less than or equal")):
+        (home / ".env").write_text(f"MYTRADING_MIN_FREE_BYTES={wrong}\n")
+        assert f"expected {said}" in str(outcome(home, {}))
 
 
 def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> None:

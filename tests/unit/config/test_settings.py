@@ -372,6 +372,12 @@ def test_paper_profile_honours_other_variables_of_the_environment(home: Path) ->
     assert (settings.strategies[0].parameters["fast_period"], settings.risk.max_order_size) == (5, 20_000)
 
 
+def test_each_profile_logs_into_a_folder_of_its_own(home: Path) -> None:
+    env = {**KEY, "LOG_DIR": "elsewhere"}
+    runs = [build_run_config(load(home, env, profile=name), home, home, home) for name in ("default", "paper")]
+    assert [run.log_dir for run in runs] == [str(home / "elsewhere" / "default"), str(home / "elsewhere" / "paper")]
+
+
 def test_shipped_limits_admit_one_lot_of_an_option(home: Path) -> None:
     limits = build_run_config(load(home, profile="paper"), home, home / "s", home / "r").risk
     assert limits.min_order_size < 65 * 250 < min(limits.max_order_size, limits.max_position_size)

@@ -1,0 +1,80 @@
+"""Files that people edit and break: each is refused with its name and what is wrong, never with a traceback."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mytrading.config import ConfigurationError, load_settings
+from tests.support import ROOT
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A project folder with the shipped configuration and strategies."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def problems(home: Path) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(home, "paper", {})
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "said"),
+    [
+        ("calendar.toml", "[exchanges.NSE]", "[exchanges.NSE", "config/calendar.toml: expected TOML"),
+        ("calendar.toml", "close = 15:40:00", "close = 08:40:00", "open before close"),
+        ("calendar.toml", "[holidays.MCX]", "[holydays.MCX]", "holydays"),
+        ("calendar.toml", "[exchanges.BFO]", "[exchanges.BFOO]", "expected a table [exchanges.BFO]"),
+        ("instruments.toml", "[margin]", "[margin", "config/instruments.toml: expected TOML"),
+        (
+            "instruments.toml",
+            "\nlot = [",
+            "\nlots = [",
+            "config/instruments.toml: Object contains unknown field `lots`",
+        ),
+        ("instruments.toml", "\nfreeze = [", "\n# freeze = [", "has a lot; expected freeze too"),
+        (
+            "settings.toml",
+            "[risk]",
+            "[risk] # \udce9",
+            "config/settings.toml:4: expected text in UTF-8, found byte 0xE9",
+        ),
+    ],
+)
+def test_edited_file_that_cannot_be_used_is_refused_with_its_name(
+    home: Path, file: str, before: str, after: str, said: str
+) -> None:
+    path = home / "config" / file
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_bytes(text.replace(before, after, 1).encode("utf-8", "surrogateescape"))
+    assert any(said in problem for problem in problems(home)), problems(home)
+
+
+def test_shipped_files_are_in_order(home: Path) -> None:
+    load_settings(home, "paper", {})
+
+
+@pytest.mark.parametrize("file", ["calendar.toml", "instruments.toml"])
+def test_file_that_is_gone_is_refused(home: Path, file: str) -> None:
+    (home / "config" / file).unlink()
+    assert f"config/{file}: expected the file that comes with the program, found none; restore it" in problems(home)
+
+
+def test_env_file_in_another_encoding_is_refused_with_its_line(home: Path) -> None:
+    (home / ".env").write_bytes("SYSTEM_NAME=x\n# caf\xe9\n".encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"\.env:2: expected text in UTF-8, found byte 0xE9"):
+        load_settings(home, "default", {})
+
+
+def test_env_file_that_is_a_folder_is_refused(home: Path) -> None:
+    (home / ".env").mkdir()
+    with pytest.raises(ConfigurationError, match=r"\.env: cannot be read"):
+        load_settings(home, "default", {})
