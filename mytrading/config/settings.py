@@ -18,6 +18,7 @@ from mytrading.config.problems import hint, nearest
 from mytrading.config.strategies import TIMEFRAMES, Names, StrategyConfig
 from mytrading.config.symbols import EXCHANGES, SymbolConfig
 from mytrading.messages.enums import Mode
+from mytrading.messages.runconfig import UnknownExit
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 
@@ -179,6 +180,7 @@ class RiskSettings(Section):
     avoid_last_minutes: int = Field(default=15, ge=0)
     stale_quote_seconds: float = Field(default=5.0, gt=0)
     signal_validity_seconds: float = Field(default=60.0, gt=0)
+    unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
 
 
 class RateSettings(Section):

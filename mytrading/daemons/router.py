@@ -56,7 +56,10 @@ class _Job(NamedTuple):
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
-    return OrderMachine(OmsLimits(calls_per_second=config.rates.orders_per_second, book_first=has_books))
+    limits = OmsLimits(
+        calls_per_second=config.rates.orders_per_second, unknown_exit=config.risk.unknown_exit, book_first=has_books
+    )
+    return OrderMachine(limits)
 
 
 class TradeManager(MachineDaemon):

@@ -70,6 +70,13 @@ class StopPlan(StrEnum):
     NONE = "none"
 
 
+class UnknownExit(StrEnum):
+    """What follows an exit that no book shows: one further exit, or nothing until a person acts."""
+
+    SECOND_EXIT = "second_exit"
+    WAIT = "wait"
+
+
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """The server that gives quotes and, unless `kind` is dry_run, takes orders.
 
@@ -154,6 +161,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     signal_validity_seconds: float
     enabled_exchanges: tuple[str, ...] = ()
     enabled_kinds: tuple[str, ...] = ()
+    unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):

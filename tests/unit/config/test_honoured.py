@@ -72,6 +72,7 @@ OTHER = {
     "AVOID_FIRST_MINUTES": "1",
     "AVOID_LAST_MINUTES": "1",
     "ALERT_COMMAND": "true",
+    "UNKNOWN_EXIT": "wait",
 }
 """A value other than the default for variables that do not simply take the number 7."""
 
