@@ -18,7 +18,7 @@ from mytrading.config.problems import hint, nearest
 from mytrading.config.strategies import TIMEFRAMES, Names, StrategyConfig
 from mytrading.config.symbols import EXCHANGES, SymbolConfig
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import UnknownExit
+from mytrading.messages.runconfig import STARTING_CASH, UnknownExit
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 
@@ -232,7 +232,7 @@ class SimulatorSettings(Section):
     seed: int = Field(default=7, ge=0)
     speed: float = Field(default=1.0, gt=0)
     replay: str = ""
-    capital: float = Field(default=1_000_000.0, gt=0)
+    capital: float = Field(default=STARTING_CASH, gt=0)
     commission: float = Field(default=0.0003, ge=0)
 
 

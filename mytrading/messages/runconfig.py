@@ -19,6 +19,9 @@ Parameter = int | float | str | bool
 
 RUN_FILE = "run.msgpack"
 
+STARTING_CASH = 1_000_000.0
+"""Rupees of a fresh simulator, the stack's and one of its own, unless PAPER_TRADING_INITIAL_CAPITAL is given."""
+
 
 class RunConfigError(Exception):
     """The run file is missing or not one of this version; the message says what to do."""
@@ -222,7 +225,7 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 7
     speed: float = 1.0
     replay: str = ""
-    capital: float = 1_000_000.0
+    capital: float = STARTING_CASH
     commission: float = 0.0003
 
 
