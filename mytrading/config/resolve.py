@@ -121,7 +121,9 @@ class _Loader:
             return
         if variable.state is not State.HONOURED and (from_file or variable.path):
             self.warnings.append(f"{value.where} has no effect ({variable.state}): {variable.note}")
-        if variable.path.startswith(STRATEGY_PATH):
+        if variable.state is State.HONOURED and not variable.path and from_file:
+            self.problems.append(f"{value.where} = {value.raw!r}: expected in the environment, say `export {name}=…`")
+        elif variable.path.startswith(STRATEGY_PATH):
             strategy, _, parameter = variable.path.removeprefix(STRATEGY_PATH).partition(".")
             if plain(strategy) in self._known:
                 self._set_strategy(plain(strategy), parameter, value)

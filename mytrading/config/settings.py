@@ -242,6 +242,7 @@ class ProcessSettings(Section):
     memory_optimization: bool = True
     gc_threshold: int = Field(default=1_000_000, ge=700)
     monitoring: bool = True
+    min_free_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=1 << 62)] = 2 << 30
 
 
 class TradingSettings(Section):

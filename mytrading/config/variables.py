@@ -37,6 +37,7 @@ _NOTIFY = "notifications come with the alerts release; until then set ALERT_COMM
 _BACKTEST = "backtests come with their own command"
 _AGAIN = "seconds until history or contracts are asked for again; doubles up to a minute"
 _VALID = "seconds of market time after its bar or quote; later entries expire"
+_OUTSIDE = "only in the environment"
 _FOUND = "strikes and expiries are always taken from the instruments"
 
 _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
@@ -57,11 +58,11 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("SYSTEM_NAME", _H, "system.name", "shown by `status` and above the live screen", ""),
     ("SYSTEM_VERSION", _N, "", "the version is the package's", "1.0.0"),
     ("DEBUG_MODE", _H, "system.debug", "true means LOG_LEVEL=DEBUG where that is not set", ""),
-    ("MYTRADING_HOME", _H, "", "the project folder; default: nearest parent with supervisord.conf", ""),
-    ("MYTRADING_STATE_DIR", _H, "", "journals, bars, books; default: the XDG state folder", ""),
-    ("MYTRADING_MIN_FREE_BYTES", _H, "", "below this much free disk entries halt", "2147483648"),
-    ("MYTRADING_RUN", _H, "", "set by the orchestrator: the run file a daemon starts from", ""),
-    ("MYTRADING_TEST_DATA", _H, "", "a folder with real market files for the tests", ""),
+    ("MYTRADING_HOME", _H, "", f"{_OUTSIDE}: the project folder; default: nearest parent with supervisord.conf", ""),
+    ("MYTRADING_STATE_DIR", _H, "", f"{_OUTSIDE}: journals, bars, books; default: the XDG state folder", ""),
+    ("MYTRADING_MIN_FREE_BYTES", _H, "process.min_free_bytes", "less free disk halts entries; say 2 GB", ""),
+    ("MYTRADING_RUN", _H, "", f"{_OUTSIDE}, set by the orchestrator: the run file a daemon starts from", ""),
+    ("MYTRADING_TEST_DATA", _H, "", f"{_OUTSIDE}: a folder with real market files for the tests", ""),
     ("# Strategies", _H, "", "", ""),
     ("ENABLED_STRATEGIES", _H, "system.enabled_strategies", "names of classes in strategies/", ""),
     ("ENABLE_STRATEGY_ENGINE", _H, "system.enable_strategy_engine", "false runs no strategy", ""),

@@ -230,11 +230,13 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How each process runs: collector thresholds, and whether operations are timed."""
+    """How each process runs: collector thresholds, whether operations are timed, bytes of disk below which entries
+    halt."""
 
     memory_optimization: bool = True
     gc_threshold: int = 1_000_000
     monitoring: bool = True
+    min_free_bytes: int = 2 << 30
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,7 +41,6 @@ CLOCK_S = 0.1
 PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 CLOCK_WAIT_NS = 30_000_000_000
-LOW_DISK_BYTES = 2 << 30
 EXIT_CONFIG = 78
 EXIT_BROKEN = 70
 EXIT_RUNNING = 75
@@ -379,7 +378,7 @@ class Daemon:
 
     def _watch_disk(self) -> None:
         if self.disk_low():
-            self.notes["disk"] = f"less than {low_disk_bytes() >> 20} MiB free: no entries"
+            self.notes["disk"] = f"less than {self.config.process.min_free_bytes >> 20} MiB free: no entries"
             self.alerts.raise_(
                 "DISK_LOW",
                 Severity.CRITICAL,
@@ -392,12 +391,7 @@ class Daemon:
     def disk_low(self) -> bool:
         """True while too little space is left to journal in comfort."""
         status = os.statvfs(self.config.state_dir)
-        return status.f_bavail * status.f_frsize < low_disk_bytes()
-
-
-def low_disk_bytes() -> int:
-    """Free bytes below which entries halt: 2 GiB, or `MYTRADING_MIN_FREE_BYTES`."""
-    return int(os.environ.get("MYTRADING_MIN_FREE_BYTES", LOW_DISK_BYTES))
+        return status.f_bavail * status.f_frsize < self.config.process.min_free_bytes
 
 
 def await_clock(config: RunConfig) -> None:

@@ -7,6 +7,7 @@ the code (`config.data.batch_size`, `rules.batch_size`), so that a field is not 
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -90,7 +91,6 @@ BESIDES = {
 OUTSIDE = {
     "MYTRADING_HOME": "mytrading/runtime/places.py",
     "MYTRADING_STATE_DIR": "mytrading/runtime/places.py",
-    "MYTRADING_MIN_FREE_BYTES": "mytrading/runtime/daemon.py",
     "MYTRADING_RUN": "mytrading/simulator/embedded.py",
     "MYTRADING_TEST_DATA": "tests/system/test_stack.py",
 }
@@ -164,7 +164,17 @@ def test_honoured_variable_changes_the_run(home: Path, name: str) -> None:
 def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> None:
     assert {row.name for row in VARIABLES.values() if row.state is State.HONOURED and not row.path} == set(OUTSIDE)
     for name, file in OUTSIDE.items():
-        assert name in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not read {name}"
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert re.search(rf'environ(\.get\(|\[)"{name}"', text), f"{file} does not read {name}"
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_variable_that_only_the_environment_sets_is_refused_in_the_file(home: Path, name: str) -> None:
+    (home / ".env").write_text(f"# mine\n{name}=/somewhere\n")
+    with pytest.raises(ConfigurationError, match=rf"{name} \(\.env:2\) = '/somewhere': expected in the environment"):
+        load_settings(home, "default", {})
+    (home / ".env").write_text("")
+    load_settings(home, "default", {name: "/somewhere"})
 
 
 @cache

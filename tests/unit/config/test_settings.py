@@ -109,6 +109,8 @@ def test_rows_show_every_setting_and_mask_the_key(home: Path) -> None:
         ("STRATEGY_SMA_CROSSOVER_FAST_PERIOD", "2.5", "expected a whole number"),
         ("STRATEGY_SMA_CROSSOVER_LOTS", "0", "expected greater than or equal to 1"),
         ("STRATEGY_SMA_CROSSOVER_TRADE_LONG", "the best option", "expected same, future"),
+        ("MYTRADING_MIN_FREE_BYTES", "abc", "expected a size such as 100 MB"),
+        ("MYTRADING_MIN_FREE_BYTES", "-1", "expected a size such as 100 MB"),
         ("STRATEGY_SMA_CROSSOVER_TIMEFRAMES", "2m", "expected some of 1m, 3m"),
         ("STRATEGY_SMA_CROSSOVER_TIMEFRAMES", "1m,tick", "for every quote write `subscribe_quotes = True`"),
         ("SMA_FAST_PERIOD", "x", "expected a whole number for SMA_Crossover.fast_period"),
