@@ -90,13 +90,20 @@ class OpenAlgoSettings(Section):
     """The server; times in seconds."""
 
     api_key: SecretStr = SecretStr("")
-    host: str = Field(default="http://127.0.0.1:5000", pattern=r"^https?://[^/\s]+$")
+    host: str = "http://127.0.0.1:5000"
     ws_host: str = Field(default="127.0.0.1", min_length=1)
     ws_port: int = Field(default=8765, ge=1, le=65535)
     account: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]+$")
     timeout: float = Field(default=30.0, gt=0)
     retry_delay: float = Field(default=1.0, gt=0)
     max_concurrent_requests: int = Field(default=10, ge=1)
+
+    @field_validator("host")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/\s]+", url):
+            raise ValueError("expected http://host:port without a path")
+        return url
 
 
 class MessagingSettings(Section):

@@ -112,7 +112,7 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
         assert len(done.stdout.splitlines()) == 1
         body = json.loads(done.stdout)
         assert set(body) >= SUMMARY
-        assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied"}
+        assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied", "recorded"}
         assert all(set(row) >= {"state", "restarts", "rss_mb", "cpu_s"} for row in body["daemons"].values())
         assert stack.run("status").returncode == 3
 

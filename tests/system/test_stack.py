@@ -93,8 +93,11 @@ def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:
 def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.up("--simulator", "--dry-run")
-        rows = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "REJECTED"], 60)
+        rows = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "RECORDED"], 60)
         assert all("would send" in row["message"] for row in rows)
+        router = next(row for row in stack.ask("status")["daemons"] if row["daemon"] == "router")
+        assert "rejected" not in router["figures"]
+        assert stack.ask("perf")["router.place"]["errors"] == 0
         assert stack.rest("orderbook")["orders"] == []
         assert stack.broker_net() == {}
 
