@@ -115,6 +115,11 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
         assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied", "recorded"}
         assert all(set(row) >= {"state", "restarts", "rss_mb", "cpu_s"} for row in body["daemons"].values())
         assert stack.run("status").returncode == 3
+        measured = stack.run("logs", "performance", "-n", "9999", "--json").stdout
+        lines = [json.loads(line) for line in measured.splitlines()]
+        assert {line["component"] for line in lines} == set(body["daemons"]) - {"simulator"}
+        assert any(line["operation"] == "strategy_engine.execute" and line["count"] for line in lines)
+        assert all(line["p50_ms"] <= line["p99_ms"] <= line["max_ms"] for line in lines)
 
 
 def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
