@@ -22,7 +22,15 @@ from mytrading.config.settings import SECTIONS, TradingSettings
 from mytrading.config.sources import Value, read_env_file, read_environment, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
 from mytrading.config.symbols import SymbolConfig
-from mytrading.config.variables import LIKELY_PREFIXES, OWN_PREFIXES, STRATEGY_PATH, VARIABLES, State, reserved_keys
+from mytrading.config.variables import (
+    ENVIRONMENT_ONLY,
+    LIKELY_PREFIXES,
+    OWN_PREFIXES,
+    STRATEGY_PATH,
+    VARIABLES,
+    State,
+    reserved_keys,
+)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -121,7 +129,7 @@ class _Loader:
             return
         if variable.state is not State.HONOURED and (from_file or variable.path):
             self.warnings.append(f"{value.where} has no effect ({variable.state}): {variable.note}")
-        if variable.state is State.HONOURED and not variable.path and from_file:
+        if name in ENVIRONMENT_ONLY and from_file:
             self.problems.append(f"{value.where} = {value.raw!r}: expected in the environment, say `export {name}=…`")
         elif variable.path.startswith(STRATEGY_PATH):
             strategy, _, parameter = variable.path.removeprefix(STRATEGY_PATH).partition(".")

@@ -200,6 +200,9 @@ def _table() -> dict[str, Variable]:
 
 VARIABLES: dict[str, Variable] = _table()
 
+ENVIRONMENT_ONLY = frozenset({"MYTRADING_HOME", "MYTRADING_STATE_DIR", "MYTRADING_RUN", "MYTRADING_TEST_DATA"})
+"""Asked for before, or without, reading `.env`: in that file they would do nothing, so they are refused there."""
+
 STRATEGY_PATH = "STRATEGY:"
 
 _UNUSED_KEYS: dict[str, str] = {
