@@ -162,7 +162,7 @@ class TradingOrchestrator:
         for name, program in supervision.programs(self.config).items():
             failed = program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78)
             if failed:
-                said = last_words(self.config, name)
+                said = supervision.last_words(self.config, name)
                 raise StackFailed(
                     f"{name} gave up (exit {program.exit_code}): {said or 'no word'}; `mytrading logs {name}`"
                 )
@@ -285,14 +285,6 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise StackFailed(f"expected a free port among {_PORTS.start} to {_PORTS.stop}, found none in a hundred tries")
-
-
-def last_words(config: RunConfig, name: str) -> str:
-    """The last line that a process wrote on its console."""
-    with suppress(OSError):
-        lines = (Path(config.log_dir) / f"{name}.out").read_text(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return ""
 
 
 def _describe(row: dict[str, Any]) -> str:

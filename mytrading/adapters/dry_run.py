@@ -1,7 +1,7 @@
 """The venue that records and sends nothing.
 
-Used by the router when the stack runs dry. Every place is answered REFUSED with "would send ...": the order ends
-REJECTED with that text in journal and trade log, no position ever appears and nothing rests, so that strategies go on
+Used by the router when the stack runs dry. Every place is answered RECORDED with "would send ...": the order ends
+RECORDED with that text in journal and trade log, no position ever appears and nothing rests, so that strategies go on
 wishing and every wish shows as the order it would have become. The one rule: it holds no connection at all.
 """
 
@@ -50,7 +50,7 @@ class DryRunVenue:
             client_order_id=order.client_order_id,
             account=order.account,
             call=call,
-            outcome=Outcome.REFUSED,
+            outcome=Outcome.RECORDED,
             began_machine_ns=now,
             ended_machine_ns=now,
             message=message,

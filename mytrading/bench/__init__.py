@@ -17,7 +17,7 @@ from mytrading.bench.figures import Figure
 
 
 def run_bench(names: list[str], as_json: bool) -> int:
-    """Measure the named groups (all without a name) and print their figures; 1 if a name is unknown, else 0."""
+    """Measure the named groups (all without a name) and print their figures; 2 if a name is unknown, else 0."""
     from mytrading.bench.bare import measure_hop
     from mytrading.bench.client import measure_client
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
@@ -37,7 +37,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         close = get_close_matches(unknown[0], groups, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
         print(f"mytrading bench: expected {', '.join(groups)}; found {unknown[0]}{hint}", file=sys.stderr)
-        return 1
+        return 2
     machine = describe_machine()
     for name in names or list(groups):
         for figure in groups[name](_progress):

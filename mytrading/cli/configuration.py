@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mytrading.cli.output import CONFIGURATION, JSON_OPTION, fail, failures, print_json, print_rows, say
+from mytrading.cli.output import CONFIGURATION, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
 
 app = typer.Typer(help="Settings: values, origins, problems.", no_args_is_help=True)
 _PROFILE = typer.Option("default", "--profile", help="paper and replay are those of the simulator.")
@@ -27,7 +27,9 @@ def show(
         for key, value, origin in settings.effective_rows()
         if name.lower() in key.lower()
     ]
-    print_rows(rows, ("name", "value", "origin"), as_json, f"no setting has {name!r} in its name")
+    if not rows:
+        fail(USAGE, f"no setting has {name!r} in its name; `mytrading config show` lists all")
+    print_rows(rows, ("name", "value", "origin"), as_json, "")
     for warning in settings.warnings:
         say(f"note: {warning}")
 

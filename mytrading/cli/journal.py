@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, stack
 
+if TYPE_CHECKING:
+    from mytrading.messages.runconfig import RunConfig
+
 app = typer.Typer(help="The record of every decision: verify, show, export.", no_args_is_help=True)
 _DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
+
+
+def _judge_name(config: RunConfig, daemon: str) -> None:
+    """Exit 2 for a name that no process and no journal has."""
+    from mytrading.cli.journal_files import journals
+    from mytrading.messages.streams import ALL
+
+    if daemon and daemon not in ALL and not journals(config, daemon):
+        fail(USAGE, f"no daemon is called {daemon!r}: expected one of {', '.join(ALL)}")
 
 
 @app.command()
@@ -19,6 +32,7 @@ def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PR
     with stack(profile) as found:
         from mytrading.cli.journal_files import verify as check
 
+        _judge_name(found.config, daemon)
         findings = check(found.config, daemon)
     problems = [finding.problem for finding in findings if finding.problem]
     if as_json:
@@ -46,9 +60,14 @@ def show(
     with stack(profile) as found:
         from mytrading.cli.journal_files import KINDS, decoded, traced
 
+        _judge_name(found.config, daemon)
         rows = list(decoded(found.config, daemon))
     if trace:
         rows = traced(rows, trace)
+        if not rows:
+            where = f"the journal of {daemon}" if daemon else "any journal"
+            fail(USAGE, f"no row in {where} has the id {trace!r}; `mytrading orders --json` and `signals --json` "
+                 "print ids")  # fmt: skip
     else:
         rows.sort(key=lambda entry: (entry.row.machine_ns, entry.row.seq))
     for entry in rows[-limit:] if limit else rows:
@@ -68,6 +87,7 @@ def show(
 def export(
     target: Path = typer.Argument(..., help="The Parquet file to write."),  # noqa: B008
     daemon: str = _DAEMON,
+    as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Write rows to a Parquet file, bodies as JSON."""
@@ -75,8 +95,12 @@ def export(
         from mytrading.cli.journal_files import decoded
         from mytrading.cli.journal_files import export as write
 
+        _judge_name(found.config, daemon)
         try:
             count = write(decoded(found.config, daemon), target)
         except OSError as error:
             fail(USAGE, f"journal export: expected a file that can be written, found {target}: {error.strerror}")
-    print(f"{count} rows written to {target}")
+    if as_json:
+        print_json({"file": str(target), "rows": count})
+    else:
+        print(f"{count} rows written to {target}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.output import PROFILE_OPTION, USAGE, fail, stack
+from mytrading.cli.output import PROFILE_OPTION, USAGE, fail, say, stack
 
 _POLL_S = 0.2
 _TAIL_BYTES = 1 << 20
@@ -35,6 +35,8 @@ def logs(
     if component and not shown and console.exists():
         path, component = console, ""
         shown = tail(path)
+    if not shown and not follow:
+        say(f"no lines in {path}" + (f" of {component}" if component else ""))
     for line in shown[-lines:] if lines else []:
         print(line if as_json else render(line))
     if follow:

@@ -25,7 +25,7 @@ from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 
 _EVERY_S = 0.5
 _COLOURS = {"RUNNING": "green", "DEGRADED": "yellow", "STARTING": "cyan", "STOPPING": "yellow"}
-_DONE = {"FILLED": "green", "REJECTED": "red", "DENIED": "red", "UNKNOWN": "yellow", "LOST": "red"}
+_DONE = {"FILLED": "green", "RECORDED": "cyan", "REJECTED": "red", "DENIED": "red", "UNKNOWN": "yellow", "LOST": "red"}
 
 
 class Screen:

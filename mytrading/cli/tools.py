@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from mytrading.cli.output import (
-    ERROR,
     JSON_OPTION,
     NOT_RUNNING,
     PROFILE_OPTION,
@@ -63,11 +62,14 @@ def perf(
     if as_json and not operation:
         print_json(report)
         return
+    measured = {name: figures for name, figures in report.items() if isinstance(figures, dict) and "p99" in figures}
     rows = [
         {"operation": name, **{key: _figure(value) for key, value in figures.items()}}
-        for name, figures in sorted(report.items())
-        if isinstance(figures, dict) and "p99" in figures and operation in name
+        for name, figures in sorted(measured.items())
+        if operation in name
     ]
+    if measured and not rows:
+        fail(USAGE, f"no operation has {operation!r} in its name; `mytrading perf` lists all")
     columns = ("operation", "count", "mean", "p50", "p95", "p99", "max", "errors")
     print_rows(rows, columns, as_json, "nothing measured yet")
 
@@ -84,8 +86,7 @@ def bench(
     with failures():
         from mytrading.bench import run_bench
 
-        if run_bench(names or [], as_json):
-            raise typer.Exit(ERROR)
+        raise typer.Exit(run_bench(names or [], as_json))
 
 
 def version(as_json: bool = JSON_OPTION) -> None:

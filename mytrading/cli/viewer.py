@@ -234,9 +234,10 @@ def _stop(stack: TradingOrchestrator, view: View) -> int:
 def closing_words(body: dict[str, Any]) -> str:
     """The summary for a person."""
     orders, pnl = body["orders"], body["pnl"]
+    recorded = f"{orders['recorded']} recorded and not sent, " if orders["recorded"] else ""
     names = ", ".join(f"{row['name']} {row['state'].lower()}" for row in body["strategies"]) or "none"
     return (
         f"{body['quotes']} quotes, {body['bars']} bars, {body['signals']} signals, {orders['placed']} orders placed, "
-        f"{orders['filled']} filled, {len(body['positions'])} open positions, P&L ₹{pnl['realised']:,.2f} realised, "
-        f"₹{pnl['unrealised']:,.2f} unrealised; strategies: {names}"
+        f"{recorded}{orders['filled']} filled, {len(body['positions'])} open positions, P&L ₹{pnl['realised']:,.2f} "
+        f"realised, ₹{pnl['unrealised']:,.2f} unrealised; strategies: {names}"
     )

@@ -24,7 +24,14 @@ from mytrading.config.settings import SECTIONS, TradingSettings
 from mytrading.config.sources import Value, read_env_file, read_environment, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
 from mytrading.config.symbols import SymbolConfig
-from mytrading.config.variables import LIKELY_PREFIXES, OWN_PREFIXES, STRATEGY_PATH, VARIABLES, State, reserved_keys
+from mytrading.config.variables import (
+    LIKELY_PREFIXES,
+    OWN_PREFIXES,
+    STRATEGY_PATH,
+    VARIABLES,
+    State,
+    reserved_keys,
+)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

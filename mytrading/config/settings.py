@@ -20,7 +20,7 @@ from mytrading.config.problems import hint, nearest
 from mytrading.config.strategies import TIMEFRAMES, Names, StrategyConfig
 from mytrading.config.symbols import EXCHANGES, SymbolConfig
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import AccountRole
+from mytrading.messages.runconfig import STARTING_CASH, AccountRole, UnknownExit
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 
@@ -102,7 +102,7 @@ class OpenAlgoSettings(Section):
     """The server; times in seconds."""
 
     api_key: SecretStr = SecretStr("")
-    host: str = Field(default="http://127.0.0.1:5000", pattern=r"^https?://[^/\s]+$")
+    host: str = "http://127.0.0.1:5000"
     ws_host: str = "127.0.0.1"
     ws_port: int = Field(default=8765, ge=1, le=65535)
     account: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]+$")
@@ -120,6 +120,13 @@ class OpenAlgoSettings(Section):
         if not _HOST.fullmatch(value):
             raise ValueError("expected a host name or address alone, say 127.0.0.1; the port is OPENALGO_WS_PORT")
         return value
+
+    @field_validator("host")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/\s]+", url):
+            raise ValueError("expected http://host:port without a path")
+        return url
 
 
 class MessagingSettings(Section):
@@ -208,6 +215,7 @@ class RiskSettings(Section):
     avoid_last_minutes: int = Field(default=15, ge=0)
     stale_quote_seconds: float = Field(default=5.0, gt=0)
     signal_validity_seconds: float = Field(default=60.0, gt=0)
+    unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
 
 
 class RateSettings(Section):
@@ -259,7 +267,7 @@ class SimulatorSettings(Section):
     seed: int = Field(default=7, ge=0)
     speed: float = Field(default=1.0, gt=0)
     replay: str = ""
-    capital: float = Field(default=1_000_000.0, gt=0)
+    capital: float = Field(default=STARTING_CASH, gt=0)
     commission: float = Field(default=0.0003, ge=0)
 
 

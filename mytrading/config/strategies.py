@@ -15,6 +15,8 @@ from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import Direction, ExpiryRule, StopPlan, TradeKind, TradeRule
 
 TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
+BAR_TIMEFRAMES = TIMEFRAMES[1:]
+"""Those that have bars; a strategy that wants each tick says `subscribe_quotes = True` in its class."""
 
 _EXPIRY = r"(?:\s+(?P<expiry>NEXT[ _]MONTHLY|NEAREST|NEXT|MONTHLY))?"
 _OPTION = re.compile(
@@ -106,8 +108,9 @@ class StrategyConfig(BaseModel):
     @field_validator("timeframes")
     @classmethod
     def _frames(cls, frames: tuple[str, ...]) -> tuple[str, ...]:
-        if not frames or any(frame not in TIMEFRAMES for frame in frames):
-            raise ValueError(f"expected some of {', '.join(TIMEFRAMES)}")
+        if not frames or any(frame not in BAR_TIMEFRAMES for frame in frames):
+            ticks = "; for every quote write `subscribe_quotes = True` in the class" if "tick" in frames else ""
+            raise ValueError(f"expected some of {', '.join(BAR_TIMEFRAMES)}{ticks}")
         return frames
 
     @property

@@ -136,6 +136,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("AVOID_LAST_MINUTES", _H, "risk.avoid_last_minutes", "no entries in the last minutes", ""),
     ("STALE_QUOTE_SECONDS", _H, "risk.stale_quote_seconds", "older quotes deny entries", ""),
     ("SIGNAL_VALIDITY", _H, "risk.signal_validity_seconds", _VALID, ""),
+    ("UNKNOWN_EXIT", _H, "risk.unknown_exit", "an exit that no book shows: second_exit, or wait for a person", ""),
     ("MAX_ORDERS_PER_SECOND", _H, "rates.orders_per_second", "calls to the broker, at most 10", ""),
     ("MAX_ENTRIES_PER_MINUTE", _H, "rates.entries_per_minute", "per strategy", ""),
     ("MAX_DAILY_LOSS", _H, "risk.max_daily_loss", "at this loss of a day entries stop", ""),

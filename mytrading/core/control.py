@@ -95,9 +95,7 @@ class ControlMachine:
 
     def current(self) -> TradingState:
         """The level for all accounts."""
-        return self.trading.get("") or TradingState(
-            level=TradingLevel.NORMAL, generation=0, reason="nobody said otherwise", at_ns=0
-        )
+        return self.trading.get("") or TradingState(level=TradingLevel.NORMAL, generation=0, reason="", at_ns=0)
 
     def snapshot(self, day: str) -> ControlOpened:
         """What the next day's journal begins with."""

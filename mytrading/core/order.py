@@ -13,7 +13,7 @@ from mytrading.messages.orders import Order
 
 S = OrderState
 
-TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST})
+TERMINAL = frozenset({S.FILLED, S.DENIED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.LOST, S.GHOST, S.RECORDED})
 """Nothing more is expected; late reality may still move the ones the broker ended."""
 
 RESTING = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED})
@@ -31,7 +31,7 @@ _AT_BROKER = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S
 
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.INITIALIZED: frozenset({S.SUBMITTED, S.DENIED, S.CANCELLED, S.EXPIRED}),
-    S.SUBMITTED: _AT_BROKER | {S.INITIALIZED, S.UNKNOWN, S.PARKED},
+    S.SUBMITTED: _AT_BROKER | {S.INITIALIZED, S.UNKNOWN, S.PARKED, S.RECORDED},
     S.ACCEPTED: _AT_BROKER - {S.ACCEPTED},
     S.TRIGGERED: _AT_BROKER - {S.TRIGGERED},
     S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED, S.ACCEPTED, S.TRIGGERED}),
@@ -44,6 +44,7 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.REJECTED: frozenset({S.FILLED}),
     S.FILLED: frozenset(),
     S.DENIED: frozenset(),
+    S.RECORDED: frozenset(),
 }
 """Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded."""
 

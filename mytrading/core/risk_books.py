@@ -38,6 +38,7 @@ ENDED = frozenset(
         OrderState.REJECTED,
         OrderState.CANCELLED,
         OrderState.EXPIRED,
+        OrderState.RECORDED,
     }
 )
 

@@ -140,14 +140,16 @@ class StackView:
     def order_counts(self) -> dict[str, int]:
         """Order events of this run, in the words of the summary."""
         counts = self.counts
+        recorded = counts["recorded"]
         unknown = sum(1 for order in self.orders.values() if order.state is OrderState.UNKNOWN)
         return {
-            "placed": counts["submitted"],
+            "placed": counts["submitted"] - recorded,
             "filled": counts["filled"],
             "rejected": counts["rejected"],
             "cancelled": counts["cancelled"],
             "unknown": unknown,
             "denied": counts["denials"] + counts["denied"],
+            "recorded": recorded,
         }
 
 
@@ -158,6 +160,7 @@ ENDED = frozenset(
         OrderState.REJECTED,
         OrderState.CANCELLED,
         OrderState.EXPIRED,
+        OrderState.RECORDED,
     }
 )
 

@@ -177,7 +177,7 @@ class StrategyEngine(MachineDaemon):
         return any(self._reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in cold)
 
     def _new_aggregator(self) -> Aggregator:
-        frames = {frame for run in self.config.strategies for frame in run.timeframes}
+        frames = {frame for item in self.engine.hosted if item.fault is None for frame in item.run.timeframes}
         return Aggregator(self._calendar, sorted(frames, key=timeframe_minutes, reverse=True))
 
     # market data

@@ -12,7 +12,14 @@ from mytrading.messages.orders import OrderChanged, OrderMessage, PositionAdjust
 
 KEEP_NS = 60_000_000_000
 _ENDED = frozenset(
-    {OrderState.FILLED, OrderState.DENIED, OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED}
+    {
+        OrderState.FILLED,
+        OrderState.DENIED,
+        OrderState.REJECTED,
+        OrderState.CANCELLED,
+        OrderState.EXPIRED,
+        OrderState.RECORDED,
+    }
 )
 
 

@@ -49,9 +49,14 @@ DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING"
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
-    paper = config.venue.expected_mode is ServerMode.ANALYZE
-    pace = config.rates.orders_per_second
-    return OrderMachine(OmsLimits(calls_per_second=pace, mode_first=has_books, book_first=has_books, probes=paper))
+    limits = OmsLimits(
+        calls_per_second=config.rates.orders_per_second,
+        unknown_exit=config.risk.unknown_exit,
+        mode_first=has_books,
+        book_first=has_books,
+        probes=config.venue.expected_mode is ServerMode.ANALYZE,
+    )
+    return OrderMachine(limits)
 
 
 class TradeManager(MachineDaemon):
@@ -119,7 +124,7 @@ class TradeManager(MachineDaemon):
     def _take_outcomes(self) -> None:
         for outcome in self._accounts.results():
             self.monitor.record("router", outcome.call.value, outcome.ended_machine_ns - outcome.began_machine_ns,
-                                outcome.outcome is Outcome.ACCEPTED)  # fmt: skip
+                                outcome.outcome in (Outcome.ACCEPTED, Outcome.RECORDED))  # fmt: skip
             self.step("internal", outcome)
 
     # out
@@ -164,22 +169,7 @@ class TradeManager(MachineDaemon):
                 self.alerts.clear(code, order.client_order_id)
 
     def _log_order(self, row: OrderChanged) -> None:
-        order = row.order
-        self._trades.info(
-            f"order.{row.event}",
-            id=order.client_order_id,
-            broker=order.broker_order_id,
-            state=order.state.value,
-            strategy=order.strategy,
-            purpose=order.purpose.value,
-            side=order.side.value,
-            quantity=order.quantity,
-            instrument=order.instrument,
-            filled=order.filled,
-            price=order.average_price or order.price,
-            cause=order.cause,
-            problem=order.message,
-        )
+        self._trades.info(f"order.{row.event}", **order_fields(row.order))
 
     def _log_position(self, row: PositionChanged) -> None:
         position = row.position
@@ -255,6 +245,26 @@ class TradeManager(MachineDaemon):
             and order.pending_cancel
             and (order.cancelling or not order.cancel_calls)
         ]
+
+
+def order_fields(order: Order) -> dict[str, Any]:
+    """What the trade log says of an order: `filled` is confirmed, `seen` is sighted beyond it; nothing empty."""
+    fields = {
+        "id": order.client_order_id,
+        "broker": order.broker_order_id,
+        "state": order.state.value,
+        "strategy": order.strategy,
+        "purpose": order.purpose.value,
+        "side": order.side.value,
+        "quantity": order.quantity,
+        "instrument": order.instrument,
+        "filled": order.filled,
+        "seen": order.filled_seen if order.filled_seen != order.filled else 0,
+        "price": order.average_price or order.price,
+        "cause": order.cause,
+        "problem": order.message,
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 if __name__ == "__main__":

@@ -1,20 +1,19 @@
-"""The watchdog: kills a daemon that no longer beats, stops one that keeps dying, and brings a lost supervisor back.
+"""The watchdog: kills a daemon that no longer beats, tells of one that keeps dying, brings a lost supervisor back.
 
 A daemon that hangs (stopped, spinning, blocked) sends no heartbeat; after five seconds it is killed with SIGKILL and
-supervisor starts it anew. The one rule: it never judges after its own stall, when everybody would look late.
+supervisor starts it anew, until it has ended five times in a minute. The one rule: it never judges after its own
+stall, when everybody would look late.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections import deque
 
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig
-from mytrading.messages.streams import ALL
 from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon, main
@@ -23,7 +22,7 @@ from mytrading.runtime.lock import holder
 SILENCE_NS = 5_000_000_000
 LOOK_S = 0.5
 STALL_NS = 1_500_000_000
-EXITS, WINDOW_NS = 5, 60_000_000_000
+WINDOW_NS = 60_000_000_000
 
 
 class Watchdog(Daemon):
@@ -32,10 +31,11 @@ class Watchdog(Daemon):
     def __init__(self, config: RunConfig) -> None:
         super().__init__("watchdog", config)
         self._beats: dict[str, tuple[int, int]] = {}
-        self._exits: dict[str, deque[int]] = {name: deque(maxlen=EXITS) for name in ALL}
+        self._restarted: dict[str, int] = {}
         self._last_look = machine_now()
         self._killed = 0
-        self._stopped: set[str] = set()
+        self._supervisor = supervision.GivenUp(config)
+        self._given_up: set[str] = set()
 
     def setup(self) -> None:
         """Listen to everybody's status and look twice a second."""
@@ -48,29 +48,31 @@ class Watchdog(Daemon):
             return
         known = self._beats.get(beat.daemon)
         if known is not None and known[0] != beat.pid:
-            self._note_exit(beat.daemon, beat.machine_ns)
+            self._restarted[beat.daemon] = beat.machine_ns
+            text = f"{beat.daemon} died and was started again"
+            self.alerts.raise_("DAEMON_RESTARTED", Severity.WARNING, beat.daemon, text)
         if beat.state is DaemonState.STOPPING:
             self._beats.pop(beat.daemon, None)
         else:
             self._beats[beat.daemon] = (beat.pid, beat.machine_ns)
         self.alerts.clear("DAEMON_HUNG", beat.daemon)
 
-    def _note_exit(self, name: str, machine_ns: int) -> None:
-        exits = self._exits[name]
-        exits.append(machine_ns)
-        self.alerts.raise_("DAEMON_RESTARTED", Severity.WARNING, name, f"{name} died and was started again")
-        if len(exits) == EXITS and exits[-1] - exits[0] < WINDOW_NS and name not in self._stopped:
-            self._stopped.add(name)
-            supervision.stop_program(self.config, name)
-            self.alerts.raise_(
-                "DAEMON_GIVEN_UP",
-                Severity.CRITICAL,
-                name,
-                f"{name} ended {EXITS} times within a minute and was stopped; see `mytrading logs {name}`, "
-                "mend the cause, then `mytrading down` and `up`",
+    def _tell_given_up(self) -> None:
+        """A program that supervisor gave up stays an alert until it is started again."""
+        given_up = self._supervisor.look()
+        for name in given_up - self._given_up:
+            said = supervision.last_words(self.config, name) or "no word"
+            text = (
+                f"{name} ended {supervision.EXITS} times within a minute and stays stopped; its last words: {said}; "
+                f"see `mytrading logs {name}`, mend the cause, then `mytrading down` and `up`"
             )
+            self.alerts.raise_("DAEMON_GIVEN_UP", Severity.CRITICAL, name, text)
+        for name in self._given_up - given_up:
+            self.alerts.clear("DAEMON_GIVEN_UP", name)
+        self._given_up = given_up
 
     def _look(self, machine_ns: int) -> None:
+        self._tell_given_up()
         stalled = machine_ns - self._last_look > STALL_NS
         self._last_look = machine_ns
         if stalled:
@@ -94,8 +96,9 @@ class Watchdog(Daemon):
         self._beats[name] = (pid, machine_now() + SILENCE_NS)
 
     def _clear_old_restarts(self, machine_ns: int) -> None:
-        for name, exits in self._exits.items():
-            if exits and machine_ns - exits[-1] > WINDOW_NS:
+        for name, at_ns in list(self._restarted.items()):
+            if machine_ns - at_ns > WINDOW_NS:
+                del self._restarted[name]
                 self.alerts.clear("DAEMON_RESTARTED", name)
 
     def orphaned(self) -> None:
@@ -105,7 +108,7 @@ class Watchdog(Daemon):
 
     def figures(self) -> dict[str, float]:
         """How many were killed for hanging and given up."""
-        return {"killed": float(self._killed), "given_up": float(len(self._stopped))}
+        return {"killed": float(self._killed), "given_up": float(len(self._given_up))}
 
 
 if __name__ == "__main__":

@@ -76,6 +76,8 @@ class OrderState(StrEnum):
     REJECTED = "REJECTED"
     CANCELLED = "CANCELLED"
     EXPIRED = "EXPIRED"
+    RECORDED = "RECORDED"
+    """The end of an order of a dry run: it was written down and never sent."""
     UNKNOWN = "UNKNOWN"
     PARKED = "PARKED"
     LOST = "LOST"
@@ -108,6 +110,8 @@ class Outcome(StrEnum):
     REFUSED = "REFUSED"
     PARKED = "PARKED"
     WRONG_MODE = "WRONG_MODE"
+    RECORDED = "RECORDED"
+    """A dry run wrote it down and sent nothing."""
     UNKNOWN = "UNKNOWN"
 
 

@@ -19,6 +19,9 @@ Parameter = int | float | str | bool
 
 RUN_FILE = "run.msgpack"
 
+STARTING_CASH = 1_000_000.0
+"""Rupees of a fresh simulator, the stack's and one of its own, unless PAPER_TRADING_INITIAL_CAPITAL is given."""
+
 
 class RunConfigError(Exception):
     """The run file is missing or not one of this version; the message says what to do."""
@@ -77,6 +80,13 @@ class StopPlan(StrEnum):
     BROKER = "broker"
     ENGINE = "engine"
     NONE = "none"
+
+
+class UnknownExit(StrEnum):
+    """What follows an exit that no book shows: one further exit, or nothing until a person acts."""
+
+    SECOND_EXIT = "second_exit"
+    WAIT = "wait"
 
 
 class Venue(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,6 +193,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     signal_validity_seconds: float
     enabled_exchanges: tuple[str, ...] = ()
     enabled_kinds: tuple[str, ...] = ()
+    unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,7 +264,7 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 7
     speed: float = 1.0
     replay: str = ""
-    capital: float = 1_000_000.0
+    capital: float = STARTING_CASH
     commission: float = 0.0003
 
 

@@ -33,12 +33,14 @@ from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.journal import JournalDamaged, JournalFull
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.logging import configure_for_run, get_logger
+from mytrading.runtime.performance_log import write_performance
 from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
 
 DRAIN_LIMIT = 256
 CLOCK_S = 0.1
+PERFORMANCE_S = 60.0
 PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 CLOCK_WAIT_NS = 30_000_000_000
@@ -239,6 +241,7 @@ class Daemon:
         self.setup()
         self.every(1.0, self._beat, "heartbeat")
         self.every(10.0, self.alerts.repeat, "alerts")
+        self.every(PERFORMANCE_S, lambda _: self._log_performance(), "performance log")
         if self.config.process.memory_optimization:
             gc.collect()
             gc.freeze()
@@ -310,6 +313,7 @@ class Daemon:
         self._run_later()
         self._beat(machine_now())
         self.teardown()
+        self._log_performance()
         for receiver in self._all_receivers():
             receiver.close()
         for sender in self._senders:
@@ -365,6 +369,10 @@ class Daemon:
         self._lag_ms = 0.0
         if self.config.process.monitoring:
             self.monitor.write_snapshot(self.config.metrics_dir / f"{self.name}.json")
+
+    def _log_performance(self) -> None:
+        if self.config.process.monitoring:
+            write_performance(self.name, self.monitor, self._durations)
 
     def _tell_alert(self, alert: Alert) -> None:
         self.status.send(self.name, alert)

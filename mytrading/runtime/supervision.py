@@ -28,6 +28,13 @@ PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "eng
 STOPPING = "stopping"
 """A file in the state folder: the stack is being stopped on purpose, nobody revives it."""
 
+EXITS, WINDOW_S = 5, 60.0
+"""A program that ends so often within so many seconds, unexpectedly, is not started again."""
+
+GAVE_UP = "gave up: "
+"""How supervisor's log begins a line about such a program, before its name."""
+
+_SPAWNED, _BEGAN = "spawned: '", "supervisord started"
 START_SECONDS = 10.0
 _POLL = 0.02
 _PRIVATE = ("KEY", "PASSWORD", "SECRET", "TOKEN")
@@ -168,14 +175,6 @@ def programs(config: RunConfig) -> dict[str, Program]:
     }
 
 
-def stop_program(config: RunConfig, name: str) -> None:
-    """Stop one program and do not start it again; a supervisor that does not answer is passed over."""
-    try:
-        connect(config).supervisor.stopProcess(name, False)
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
-        return
-
-
 def shut_down(config: RunConfig) -> None:
     """Ask supervisor to stop all programs, the last started first, and then itself; returns at once."""
     with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
@@ -206,11 +205,47 @@ def spawns(config: RunConfig) -> dict[str, int]:
     except OSError:
         return counts
     for line in text.splitlines():
-        _, found, rest = line.partition("spawned: '")
+        _, found, rest = line.partition(_SPAWNED)
         if found:
             name = rest.partition("'")[0]
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+class GivenUp:
+    """The programs that supervisor does not start any more, followed in its log, which never waits for anybody."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._path = log_path(config)
+        self._position = 0
+        self._names: set[str] = set()
+
+    def look(self) -> set[str]:
+        """Their names now; a program that is started by hand, or by a new supervisor, is taken off."""
+        with suppress(OSError), self._path.open("rb") as file:
+            file.seek(self._position)
+            data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self._position += len(whole)
+            for line in whole.decode(errors="replace").splitlines():
+                self._take(line)
+        return set(self._names)
+
+    def _take(self, line: str) -> None:
+        if _BEGAN in line:
+            self._names.clear()
+        elif _SPAWNED in line:
+            self._names.discard(line.partition(_SPAWNED)[2].partition("'")[0])
+        elif GAVE_UP in line:
+            self._names.add(line.partition(GAVE_UP)[2].split(maxsplit=1)[0].rstrip(":"))
+
+
+def last_words(config: RunConfig, name: str) -> str:
+    """The last line that a process wrote on its console."""
+    with suppress(OSError):
+        lines = (Path(config.log_dir) / f"{name}.out").read_text(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return ""
 
 
 def connect(config: RunConfig) -> xmlrpc.client.ServerProxy:

@@ -1,23 +1,74 @@
 """The supervisor process: `python -m mytrading.runtime.supervisord FILE`, supervisor itself under an instance lock.
 
-Started by `runtime.supervision` only. The one rule: the lock is held from the first to the last moment, so that its
-holder is always the pid of the stack's supervisor, and a second one never starts a program twice.
+Started by `runtime.supervision` only. It also bounds crash loops, since it alone sees every end of every program,
+however young. The one rule: the lock is held from the first to the last moment, so that its holder is always the pid
+of the stack's supervisor, and a second one never starts a program twice.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 from supervisor.medusa import asyncore_25 as asyncore
-from supervisor.options import ServerOptions
+from supervisor.options import ProcessConfig, ServerOptions
+from supervisor.process import Subprocess
+from supervisor.states import ProcessStates
 from supervisor.supervisord import Supervisor
 
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.supervision import EXITS, GAVE_UP, WINDOW_S
 
 EXIT_RUNNING = 75
 _LONGEST_WAIT_S = 0.1
+_SECOND_WAIT_S = 0.25
+
+
+class _Process(Subprocess):  # type: ignore[misc]
+    """A program whose unexpected ends are counted: restarted at once, then ever later, after the fifth no more.
+
+    One that found its lock taken does not count: the process before it may still be ending.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._ends: deque[float] = deque(maxlen=EXITS)
+        self._not_before = 0.0
+
+    def finish(self, pid: int, sts: int) -> None:
+        """The process ended."""
+        super().finish(pid, sts)
+        if self.state == ProcessStates.EXITED and self.exitstatus not in (*self.config.exitcodes, EXIT_RUNNING):
+            self._count(time.monotonic())
+
+    def _count(self, now: float) -> None:
+        self._ends.append(now)
+        recent = sum(now - end < WINDOW_S for end in self._ends)
+        self._not_before = now + (_SECOND_WAIT_S * 2 ** (recent - 2) if recent > 1 else 0.0)
+        if recent == EXITS:
+            self._ends.clear()
+            self.change_state(ProcessStates.BACKOFF)  # the only state from which supervisor gives up
+            self.give_up()
+            self.config.options.logger.warn(f"{GAVE_UP}{self.config.name}: {EXITS} ends within {WINDOW_S:.0f} s")
+
+    def transition(self) -> None:
+        """Supervisor's look at the process: an ended one is started again when its wait is over."""
+        if self.state != ProcessStates.EXITED or time.monotonic() >= self._not_before:
+            super().transition()
+
+
+class _Program(ProcessConfig):  # type: ignore[misc]
+    """A program of the file, run by `_Process`."""
+
+    def make_process(self, group: Any = None) -> _Process:
+        """The process of this program."""
+        process = _Process(self)
+        process.group = group
+        return process
 
 
 class _Options(ServerOptions):  # type: ignore[misc]
@@ -27,6 +78,11 @@ class _Options(ServerOptions):  # type: ignore[misc]
         super().__init__()
         wait = self.poller.poll
         self.poller.poll = lambda seconds: wait(min(seconds, _LONGEST_WAIT_S))
+
+    def processes_from_section(self, parser: Any, section: str, group_name: str, klass: Any = None) -> Any:
+        """The programs of a section of the file."""
+        kind = _Program if klass in (None, ProcessConfig) else klass
+        return super().processes_from_section(parser, section, group_name, kind)
 
 
 def main(conf: str) -> int:

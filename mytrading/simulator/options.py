@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mytrading.messages.runconfig import STARTING_CASH
 from mytrading.simulator.faults import Setting
 
-CAPITAL = 10_000_000.0
 CAPITAL_VARIABLE = "PAPER_TRADING_INITIAL_CAPITAL"
 
 
@@ -17,16 +17,18 @@ class BadOption(ValueError):
 
 
 def capital_from_environment() -> float:
-    """Starting cash: `PAPER_TRADING_INITIAL_CAPITAL`, else one crore rupees."""
+    """Starting cash: `PAPER_TRADING_INITIAL_CAPITAL`, else that of the stack's simulator."""
     text = os.environ.get(CAPITAL_VARIABLE, "").strip()
     if not text:
-        return CAPITAL
+        return STARTING_CASH
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < 1e15:
-        raise BadOption(f"{CAPITAL_VARIABLE}: expected rupees above 0, found {text!r}; set a number such as 10000000")
+        raise BadOption(
+            f"{CAPITAL_VARIABLE}: expected rupees above 0, found {text!r}; set a number such as {STARTING_CASH:.0f}"
+        )
     return value
 
 

@@ -1,7 +1,7 @@
 """One strategy at work: its instance, its desk, and the wall around it.
 
 Whatever the author's code raises or returns stays in here as a value: a wish or a fault with file and line. The one
-rule: a faulted strategy is never called again.
+rule: a faulted strategy is never called again, and nothing that goes wrong for one reaches the others.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import PositionChanged, TradeClosed
@@ -19,6 +19,9 @@ from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.desk import Desk, PositionView
 from mytrading.strategies.errors import StrategyError
 from mytrading.strategies.wishes import Wish, check_action, check_confidence
+
+_Result = TypeVar("_Result")
+_Else = TypeVar("_Else")
 
 WARM_FACTOR = 10
 """History of ten times the slowest look-back: an exponential average has then forgotten its seed to 2e-9."""
@@ -69,7 +72,7 @@ class Hosted:
         self.desk = Desk((), (), ())
         self.strategy = BaseStrategy(self.desk)
         if not isinstance(strategy, Fault):
-            self._open(strategy)
+            self._walled(None, self._open, strategy)
 
     @property
     def timeframe(self) -> str:
@@ -78,7 +81,9 @@ class Hosted:
 
     @property
     def days(self) -> int:
-        """Trading days of history before the newest one that the indicators are computed from."""
+        """Trading days of history before the newest one that the indicators are computed from; 1 after a fault."""
+        if self.fault is not None:
+            return 1
         minutes = {"m": 1, "h": 60, "d": BARS_A_DAY}
         span = max(int(name[:-1]) * minutes[name[-1]] for name in self.run.timeframes)
         return max(1, math.ceil(self.warm_bars * span / BARS_A_DAY))
@@ -103,6 +108,9 @@ class Hosted:
 
     def load(self, bars: Iterable[Bar]) -> None:
         """Fill the series with history, not yet shown, so that indicators are computed once for all of it."""
+        self._walled(None, self._load, bars)
+
+    def _load(self, bars: Iterable[Bar]) -> None:
         for bar in bars:
             if bar.instrument in self.desk.instruments and bar.timeframe in self.desk.timeframes:
                 self.desk.series(bar.instrument, bar.timeframe).fill(bar)
@@ -110,11 +118,11 @@ class Hosted:
     def walk(self, bars: Iterable[Bar]) -> None:
         """Show loaded history to the strategy bar by bar, in the order given; its wishes are dropped."""
         for bar in bars:
-            self._take(bar, loaded=True)
+            self._walled(None, self._take, bar, True)
 
     def feed(self, bar: Bar) -> list[Wish]:
         """Give the strategy a completed bar; returns what it wishes now. Older bars than the newest do nothing."""
-        return self._take(bar, loaded=False)
+        return self._walled([], self._take, bar, False)
 
     def _take(self, bar: Bar, loaded: bool) -> list[Wish]:
         if self.fault or bar.instrument not in self.desk.instruments or bar.timeframe not in self.desk.timeframes:
@@ -134,7 +142,7 @@ class Hosted:
         """Give a strategy that asked for quotes the newest one of a watched instrument."""
         if self.fault or not self.wants_quotes or quote.instrument not in self.desk.instruments:
             return []
-        return self._on_data(quote, quote.market_ns)
+        return self._walled([], self._on_data, quote, quote.market_ns)
 
     def _on_data(self, data: Bar | Quote, now: int) -> list[Wish]:
         self.desk.current, self.desk.now = data.instrument, now
@@ -216,6 +224,14 @@ class Hosted:
         self._call(self.strategy.on_trade, trade)
 
     # the wall
+
+    def _walled(self, otherwise: _Else, work: Callable[..., _Result], *arguments: Any) -> _Result | _Else:
+        """What goes wrong in our own work for this strategy is its fault too: the others go on."""
+        try:
+            return work(*arguments)
+        except Exception as error:  # noqa: BLE001  (a run nobody can host must not end the engine)
+            self.fault = Fault(_describe(error), self._where(error.__traceback__))
+            return otherwise
 
     def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
         if self.fault is not None:

@@ -22,6 +22,7 @@ _ENDED = (
     OrderState.EXPIRED,
     OrderState.LOST,
     OrderState.GHOST,
+    OrderState.RECORDED,
 )
 Key = tuple[str, str]
 

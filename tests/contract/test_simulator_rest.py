@@ -60,7 +60,7 @@ def test_market_order_fills_at_ask_and_shows_in_every_book(simulator: RunningSim
     _, positions = simulator.call("positionbook")
     assert "RELIANCE" in [row["symbol"] for row in positions["data"]]
     _, funds = simulator.call("funds")
-    assert 0 < funds["data"]["availablecash"] < 10_000_000
+    assert 0 < funds["data"]["availablecash"] < 1_000_000
 
 
 def test_limit_order_rests_is_modified_and_cancelled(simulator: RunningSimulator) -> None:

@@ -19,7 +19,7 @@ from mytrading.runtime.tail import JournalTail
 from tests.support import ROOT, eventually
 
 COMMAND = str(Path(sys.executable).with_name("mytrading"))
-ENDED = {"FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED"}
+ENDED = {"FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "RECORDED"}
 
 
 class Stack:

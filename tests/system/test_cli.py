@@ -124,9 +124,14 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
         assert len(done.stdout.splitlines()) == 1
         body = json.loads(done.stdout)
         assert set(body) >= SUMMARY
-        assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied"}
+        assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied", "recorded"}
         assert all(set(row) >= {"state", "restarts", "rss_mb", "cpu_s"} for row in body["daemons"].values())
         assert stack.run("status").returncode == 3
+        measured = stack.run("logs", "performance", "-n", "9999", "--json").stdout
+        lines = [json.loads(line) for line in measured.splitlines()]
+        assert {line["component"] for line in lines} == set(body["daemons"]) - {"simulator"}
+        assert any(line["operation"] == "strategy_engine.execute" and line["count"] for line in lines)
+        assert all(line["p50_ms"] <= line["p99_ms"] <= line["max_ms"] for line in lines)
 
 
 def test_newcomer_with_an_empty_home_sees_a_first_fill_within_twenty_seconds(tmp_path: Path) -> None:

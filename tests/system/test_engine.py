@@ -314,6 +314,17 @@ def test_engine_looping_strategy_starts_faulted_and_the_others_run(short_folder:
         bench.close()
 
 
+def test_engine_run_with_a_timeframe_without_bars_faults_and_the_others_run(short_folder: Path) -> None:
+    ticks = make_run("RSI_MeanReversion", file="strategies/rsi_mean_reversion.py", timeframes=("tick",))
+    bench = Bench(short_folder, (ticks, sma()))
+    try:
+        start_ready(bench, [100.0] * 10)
+        bench.until(lambda: bench.beat is not None and bench.beat.figures.get("strategies") == 1)
+        bench.until(lambda: [row.strategy for row in bench.of(StrategyFaulted)] == ["RSI_MeanReversion"])
+    finally:
+        bench.close()
+
+
 def test_engine_wants_what_it_watches_and_would_trade(short_folder: Path) -> None:
     bench = Bench(short_folder, (sma(symbols=(NIFTY,), long=BUY_CALL, short=BUY_PUT),))
     try:

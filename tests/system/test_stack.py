@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.messages.streams import ALL
+from mytrading.runtime import supervision
 from tests.support import API_KEY, ROOT, eventually, start_simulator
 from tests.system.stack import Stack
 
@@ -60,6 +61,31 @@ def test_hung_daemon_is_noticed_and_replaced(tmp_path: Path) -> None:
         eventually(lambda: stack.pid("risk") != old, 9)
         eventually(stack.is_ready, 30)
         assert any(alert["code"] == "DAEMON_HUNG" for alert in stack.ask("alerts", "--all"))
+
+
+BROKEN_ENGINE = """
+import sys
+
+if "mytrading.daemons.engine" in sys.orig_argv:
+    from mytrading.strategies.engine_machine import EngineMachine
+
+    def broken(*_, **__):
+        raise RuntimeError("no engine today")
+
+    EngineMachine.__init__ = broken
+"""
+
+
+def test_daemon_that_dies_before_its_first_heartbeat_is_given_up_and_fails_the_start(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BROKEN_ENGINE)
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    with Stack(tmp_path, PYTHONPATH=path) as stack:
+        done = stack.run("up", "--detach", "--simulator")
+        assert done.returncode == 1
+        assert "engine gave up (exit 70): RuntimeError: no engine today" in done.stderr
+        assert supervision.spawns(stack.config)["engine"] == supervision.EXITS
+        (alert,) = eventually(lambda: [row for row in stack.ask("alerts") if row["code"] == "DAEMON_GIVEN_UP"], 15)
+        assert (alert["subject"], "no engine today" in alert["message"]) == ("engine", True)
 
 
 def test_second_instance_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
@@ -117,8 +143,11 @@ def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:
 def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         stack.up("--simulator", "--dry-run")
-        rows = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "REJECTED"], 60)
+        rows = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "RECORDED"], 60)
         assert all("would send" in row["message"] for row in rows)
+        router = next(row for row in stack.ask("status")["daemons"] if row["daemon"] == "router")
+        assert "rejected" not in router["figures"]
+        assert stack.ask("perf")["router.place"]["errors"] == 0
         assert stack.rest("orderbook")["orders"] == []
         assert stack.broker_net() == {}
 

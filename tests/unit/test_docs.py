@@ -5,10 +5,15 @@ from __future__ import annotations
 import configparser
 import re
 
+import pytest
+
 from mytrading.cli.app import app
+from mytrading.config import TradingSettings
 from mytrading.config.variables import reserved_keys
+from mytrading.messages.runconfig import STARTING_CASH, SimulatorRules
 from mytrading.messages.streams import ALL, STREAMS, Stream
 from mytrading.runtime.supervision import PROGRAMS
+from mytrading.simulator.options import Options
 from tests.support import ROOT
 
 
@@ -64,3 +69,11 @@ def test_lock_file_pins_hashes_and_names_no_address() -> None:
     pins = re.findall(r"^([a-z0-9-]+)==\S+ \\$", text, flags=re.MULTILINE)
     assert len(pins) == len(set(pins)) > 50
     assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", text, flags=re.MULTILINE)) >= len(pins)
+
+
+def test_starting_cash_is_the_same_in_a_stack_and_in_a_simulator_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PAPER_TRADING_INITIAL_CAPITAL", raising=False)
+    alone, in_a_stack = Options(api_key="k").capital, TradingSettings().simulator.capital
+    assert alone == in_a_stack == SimulatorRules().capital == STARTING_CASH
+    text = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
+    assert f"the starting cash (default {STARTING_CASH:.0f} rupees" in text

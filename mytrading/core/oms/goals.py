@@ -104,7 +104,7 @@ def _entries_pending(draft: Draft, goal: Goal, out: list[Order]) -> bool:
 
 def _not_before(draft: Draft, goal: Goal) -> int:
     last = draft.state.orders.get(goal.order)
-    if last is None or last.state not in (OrderState.REJECTED, OrderState.DENIED):
+    if last is None or last.state not in (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED):
         return 0
     limits = draft.limits
     wait = limits.slow if goal.state == "stuck" else growing(limits.exit_retry_first, limits.slow, goal.attempts)

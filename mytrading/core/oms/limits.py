@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.messages.runconfig import UnknownExit
+
 SECOND = 1_000_000_000
 MS = 1_000_000
 
 
 class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Defaults are those of the docs. `unknown_exit` is second_exit or wait; see docs on its worst case."""
+    """Defaults are those of the docs; see docs/orders.md on the worst case of `unknown_exit`."""
 
     calls_per_second: int = 8
     call_window: int = 1_100 * MS
@@ -28,7 +30,7 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The server may hold a call for 120 s and still place it."""
     lost_reads: int = 2
     ghost_gap: int = 15 * SECOND
-    unknown_exit: str = "second_exit"
+    unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
     call_patience: int = 180 * SECOND
     """A placing call without any outcome for this long counts as unknown."""
     retry_first: int = 250 * MS

@@ -62,6 +62,9 @@ def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
         )
         if order.purpose.reduces:
             draft.read(order.account, "exit rejected", positions=True)
+    elif kind is Outcome.RECORDED:
+        change = {"state": OrderState.RECORDED, "ended_machine_ns": ended, "message": outcome.message}
+        draft.change(order, "recorded", **change, pending_cancel=False)
     elif kind is Outcome.PARKED:
         draft.change(order, "parked", state=OrderState.PARKED, ended_machine_ns=ended, message=outcome.message)
         what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"

@@ -15,6 +15,7 @@ from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+from mytrading.messages.runconfig import UnknownExit
 
 SEVERAL = "several"
 
@@ -164,7 +165,7 @@ def _ghost(draft: Draft, order: Order, evidence: Evidence) -> None:
 
 def _declare(draft: Draft, order: Order) -> None:
     goal = draft.state.goals.get(order.goal)
-    if draft.limits.unknown_exit == "second_exit" and (goal is None or goal.ghosts == 0):
+    if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and (goal is None or goal.ghosts == 0):
         what = f"exit {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=2)
         draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further exit is sent")

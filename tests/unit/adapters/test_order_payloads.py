@@ -72,11 +72,11 @@ def test_long_client_id_fits_the_servers_field() -> None:
     assert len(place_payload(order(client_order_id="x" * 300))["strategy"]) == 100
 
 
-def test_dry_run_records_refuses_and_says_what_it_would_send() -> None:
+def test_dry_run_records_and_says_what_it_would_send() -> None:
     recorded: list[Order] = []
     venue = DryRunVenue(lambda: 42, recorded.append)
     outcome = venue.place(order(order_type=OrderType.SL, price=101.05, trigger_price=99.0))
-    assert (outcome.call, outcome.outcome, outcome.broker_order_id) == (Call.PLACE, Outcome.REFUSED, "")
+    assert (outcome.call, outcome.outcome, outcome.broker_order_id) == (Call.PLACE, Outcome.RECORDED, "")
     assert outcome.message == "dry run: would send BUY 65 NFO:NIFTY30DEC2526000CE NRML SL at 101.05 trigger 99"
     assert [found.client_order_id for found in recorded] == ["c" * 20]
-    assert venue.cancel(order()).outcome is Outcome.REFUSED
+    assert venue.cancel(order()).outcome is Outcome.RECORDED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mytrading.messages.enums import Action
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.signals import Signal
 from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
+from mytrading.runtime.metrics import PerformanceMonitor
 from tests.unit.cli.stacks import run_config
 
 DAY = "2026-11-23"
@@ -125,3 +127,66 @@ def test_export_to_a_place_that_cannot_be_written_exits_2_saying_why(
         said = capsys.readouterr().err
         assert f"found {target}" in said
         assert why in said
+
+
+@pytest.fixture
+def started(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    """The stack that the command line finds: it ran once, with these journals and one timed operation."""
+    write_run_config(config.state / RUN_FILE, config)
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(config.state.parent))
+    monkeypatch.setenv("MYTRADING_HOME", config.home)
+    monitor = PerformanceMonitor()
+    monitor.record("router", "place", 0.01)
+    monitor.write_snapshot(config.metrics_dir / "router.json")
+    return config
+
+
+def exit_code(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as end:
+        run(arguments)
+    return end.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("journal", "show", "--trace", "nosuch"), "no row in any journal has the id 'nosuch'"),
+        (("journal", "show", "--trace", "first", "-d", "router"), "the journal of router"),
+        (("journal", "show", "-d", "nosuch"), "expected one of feed, engine"),
+        (("journal", "verify", "-d", "nosuch"), "expected one of feed, engine"),
+        (("journal", "export", "x.parquet", "-d", "nosuch"), "expected one of feed, engine"),
+        (("config", "show", "nosuch"), "no setting has 'nosuch'"),
+        (("perf", "nosuch"), "no operation has 'nosuch'"),
+        (("perf", "nosuch", "--json"), "no operation has 'nosuch'"),
+        (("bench", "nosuch"), "expected latency"),
+    ],
+)
+@pytest.mark.usefixtures("started")
+def test_name_that_nothing_has_exits_2_and_prints_nothing(
+    arguments: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(*arguments) == 2
+    said = capsys.readouterr()
+    assert (said.out, word in said.err) == ("", True), said.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("journal", "show", "--trace", "first"),
+        ("journal", "show", "-d", "router"),
+        ("journal", "verify", "-d", "risk"),
+        ("config", "show", "lots"),
+        ("perf", "place"),
+    ],
+)
+@pytest.mark.usefixtures("started")
+def test_name_of_something_exits_0(arguments: tuple[str, ...]) -> None:
+    assert exit_code(*arguments) == 0
+
+
+@pytest.mark.usefixtures("started")
+def test_export_as_json_says_file_and_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "rows.parquet"
+    assert exit_code("journal", "export", str(target), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(target), "rows": 4}

@@ -11,6 +11,9 @@ import pytest
 
 from mytrading.cli.logs import new_lines, render, tail
 from mytrading.cli.output import clock_time, print_rows
+from mytrading.cli.running import headline
+from mytrading.cli.viewer import closing_words
+from mytrading.core.control import ControlMachine
 from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
 from tests.support import ROOT
 from tests.unit.cli.stacks import run_config
@@ -31,6 +34,22 @@ def test_print_rows_without_rows_says_so_or_prints_an_empty_list(capsys: pytest.
 def test_clock_time_is_indian_whatever_the_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
     assert clock_time(0, "%Y-%m-%d %H:%M") == "1970-01-01 05:30"
+
+
+def test_headline_gives_a_reason_for_the_trading_level_only_if_there_is_one() -> None:
+    control = ControlMachine()
+    body = {"system": "S", "profile": "paper", "mode": "paper", "market_ns": 0, "speed": 1.0}
+    current = control.current()
+    assert headline({**body, "trading": {"level": current.level.value, "reason": current.reason}}).endswith(" normal")
+    assert headline({**body, "trading": {"level": "halt", "reason": "lunch"}}).endswith(" halt (lunch)")
+
+
+def test_closing_words_of_a_dry_run_say_that_nothing_was_sent() -> None:
+    orders = {"placed": 0, "filled": 0, "recorded": 3}
+    pnl = {"realised": 0.0, "unrealised": 0.0}
+    body = {"quotes": 9, "bars": 2, "signals": 3, "positions": [], "strategies": [], "pnl": pnl}
+    assert "0 orders placed, 3 recorded and not sent, 0 filled" in closing_words({**body, "orders": orders})
+    assert "recorded" not in closing_words({**body, "orders": {**orders, "recorded": 0}})
 
 
 def test_render_structured_line_shows_time_component_event_and_fields() -> None:

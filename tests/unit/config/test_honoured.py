@@ -77,6 +77,7 @@ OTHER = {
     "ALERT_COMMAND": "true",
     "FEED_MODE": "depth",
     "FEED_FAILBACK_SECONDS": "120",
+    "UNKNOWN_EXIT": "wait",
 }
 """A value other than the default for variables that do not simply take the number 7."""
 
@@ -187,7 +188,7 @@ def test_least_free_space_is_a_size_in_the_run_file(home: Path) -> None:
 def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> None:
     assert {row.name for row in VARIABLES.values() if row.state is State.HONOURED and not row.path} == set(OUTSIDE)
     for name, file in OUTSIDE.items():
-        assert name in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not read {name}"
+        assert f'"{name}"' in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not read {name}"
 
 
 @cache

@@ -143,6 +143,14 @@ def test_refused_entry_is_rejected_and_not_repeated(bench: OrderBench) -> None:
     assert bench.order("e1").message == "margin"
 
 
+def test_recorded_entry_of_a_dry_run_ends_under_its_own_name(bench: OrderBench) -> None:
+    bench.enter("e1")
+    bench.end(bench.calls[0], Outcome.RECORDED, message="dry run: would send")
+    bench.tick(60 * SECOND)
+    assert bench.order("e1").state is OrderState.RECORDED and bench.calls == []
+    assert bench.order("e1").message == "dry run: would send"
+
+
 @pytest.mark.parametrize("wanted", [TradingLevel.HALT, TradingLevel.REDUCE])
 def test_halt_ends_unsent_entries_with_a_record(bench: OrderBench, wanted: TradingLevel) -> None:
     bench.enter("e1")

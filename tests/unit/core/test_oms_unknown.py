@@ -6,6 +6,7 @@ import pytest
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import OrderState, Outcome, Side
+from mytrading.messages.runconfig import UnknownExit
 from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
 
 
@@ -249,7 +250,7 @@ def test_ghost_is_not_declared_when_the_net_changed(bench: OrderBench) -> None:
 
 
 def test_ghost_is_not_declared_by_policy_wait() -> None:
-    bench = OrderBench(OmsLimits(unknown_exit="wait"))
+    bench = OrderBench(OmsLimits(unknown_exit=UnknownExit.WAIT))
     exit_unknown(bench, placed=False)
     for _ in range(3):
         bench.tick(16 * SECOND)

@@ -273,6 +273,14 @@ def test_fault_stops_one_strategy_and_is_told_once():
     assert machine.faulted == 1
 
 
+def test_run_that_cannot_be_hosted_faults_alone():
+    runs = [make_run("Ticks", timeframes=("tick",)), make_run("Level")]
+    machine = make_machine({"Ticks": Level, "Level": Level}, *runs, history=make_bars([NOTHING]))
+    rows = step(machine, make_bar(1, UP))
+    assert [(type(row), row.strategy) for row in rows] == [(Signal, "Level"), (StrategyFaulted, "Ticks")]
+    assert [hosted.days for hosted in machine.hosted] == [1, 1]
+
+
 def test_fault_of_the_guard_stops_the_strategy():
     class Impatient:
         def begin(self, strategy):

@@ -1,0 +1,44 @@
+"""What the router makes of its configuration, and what it writes about orders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.core.view import StackView
+from mytrading.daemons.router import order_fields, order_machine
+from mytrading.messages.enums import OrderState
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.runconfig import UnknownExit
+from tests.unit.cli.stacks import run_config
+from tests.unit.core.test_order import order
+
+
+@pytest.mark.parametrize("chosen", UnknownExit)
+def test_unknown_exit_of_the_run_file_reaches_the_order_machine(tmp_path: Path, chosen: UnknownExit) -> None:
+    config = run_config(tmp_path)
+    assert config.risk.unknown_exit is UnknownExit.SECOND_EXIT
+    changed = msgspec.structs.replace(config, risk=msgspec.structs.replace(config.risk, unknown_exit=chosen))
+    assert order_machine(changed).limits.unknown_exit is chosen
+
+
+def test_sighted_fill_is_logged_as_seen_and_nothing_empty_is() -> None:
+    fields = order_fields(order(state=OrderState.PARTIALLY_FILLED, filled_seen=50))
+    assert fields["seen"] == 50
+    assert not {"filled", "price", "broker", "problem"} & set(fields)
+
+
+def test_confirmed_fill_is_logged_with_its_price_alone() -> None:
+    fields = order_fields(order(state=OrderState.FILLED, filled=50, filled_seen=50, average_price=101.5))
+    assert (fields["filled"], fields["price"]) == (50, 101.5)
+    assert "seen" not in fields
+
+
+def test_orders_of_a_dry_run_are_counted_as_recorded_not_as_placed_or_rejected() -> None:
+    view = StackView()
+    for event, state in (("submitted", OrderState.SUBMITTED), ("recorded", OrderState.RECORDED)):
+        view.apply(OrderChanged(order=order(state=state), event=event, machine_ns=1))
+    counts = view.order_counts()
+    assert (counts["placed"], counts["rejected"], counts["recorded"]) == (0, 0, 1)

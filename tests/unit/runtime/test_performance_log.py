@@ -1,0 +1,86 @@
+"""The performance log: what stands in its lines, and that a daemon writes them while it runs and at its end."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging as stdlib_logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime import daemon as harness
+from mytrading.runtime.daemon import Daemon
+from mytrading.runtime.logging import configure_for_run
+from mytrading.runtime.metrics import Histogram, PerformanceMonitor
+from mytrading.runtime.performance_log import write_performance
+from tests.feed_support import runtime_folder
+from tests.unit.cli.stacks import run_config
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[RunConfig]:
+    """A run whose logs are in `tmp_path`; what a daemon changes in its process is put back."""
+    handlers, signals = stdlib_logging.getLogger().handlers, [signal.getsignal(number) for number in NUMBERS]
+    threshold = gc.get_threshold()
+    with runtime_folder() as runtime:
+        found = msgspec.structs.replace(run_config(tmp_path), runtime_dir=str(runtime))
+        rules = msgspec.structs.replace(found.process, memory_optimization=False)
+        yield msgspec.structs.replace(found, process=rules)
+    signal.set_wakeup_fd(-1)
+    for number, handler in zip(NUMBERS, signals, strict=True):
+        signal.signal(number, handler)
+    gc.set_threshold(*threshold)
+    structlog.reset_defaults()
+    stdlib_logging.getLogger().handlers = handlers
+
+
+def written(config: RunConfig) -> list[dict[str, Any]]:
+    path = Path(config.log_dir) / "performance.log"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+class Brief(Daemon):
+    """Stops as soon as its performance log has a line."""
+
+    def setup(self) -> None:
+        self.every(0.02, lambda _: self.stop() if written(self.config) else None, "look")
+
+
+def run_brief(config: RunConfig) -> None:
+    configure_for_run("watchdog", config)
+    Brief("watchdog", config).run()
+
+
+def test_line_of_an_operation_has_count_errors_and_milliseconds(config: RunConfig) -> None:
+    configure_for_run("router", config)
+    monitor, handlers = PerformanceMonitor(), Histogram()
+    monitor.record("router", "place", 0.004)
+    monitor.record("router", "place", 0.004, ok=False)
+    write_performance("router", monitor, handlers)
+    place, message = written(config)
+    assert (place["component"], place["event"], place["operation"]) == ("router", "operation.measured", "router.place")
+    assert (place["count"], place["errors"], place["max_ms"]) == (2, 1, 4.0)
+    assert place["p50_ms"] == pytest.approx(4.0, rel=0.1)
+    assert (message["operation"], message["count"]) == ("router.message", 0)
+
+
+def test_daemon_writes_while_it_runs_and_at_its_end(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "PERFORMANCE_S", 0.05)
+    run_brief(config)
+    assert [line["operation"] for line in written(config)].count("watchdog.message") == 2
+
+
+def test_performance_logging_switched_off_writes_no_file(config: RunConfig) -> None:
+    off = msgspec.structs.replace(config.logging, performance=False)
+    configure_for_run("router", msgspec.structs.replace(config, logging=off))
+    write_performance("router", PerformanceMonitor(), Histogram())
+    assert written(config) == []
