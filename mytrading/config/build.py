@@ -12,7 +12,7 @@ from mytrading.config.accounts import AccountConfig
 from mytrading.config.checks import product_of, start_problems, watched
 from mytrading.config.ports import stream_ports
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.settings import MessagingSettings, TradingSettings
+from mytrading.config.settings import MessagingSettings, OpenAlgoSettings, TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.vault import Vault, key_environment, open_vault
 from mytrading.messages.enums import Mode
@@ -96,13 +96,19 @@ def _servers(
         own = AccountRun(
             id=server.account,
             rest_url=server.host,
-            ws_url=f"ws://{server.ws_host}:{server.ws_port}",
+            ws_url=_stream_url(server),
             api_key=server.api_key.get_secret_value(),
         )
         accounts = (own,)
     first = accounts[0]
     url, stream = rest_url or first.rest_url, ws_url or first.ws_url
     return _venue(settings, first.id, url, stream, api_key or first.api_key), accounts
+
+
+def _stream_url(server: OpenAlgoSettings) -> str:
+    """The WebSocket's address: encrypted where the server's own is, so that the key never travels in clear there."""
+    scheme = "wss" if server.host.startswith("https://") else "ws"
+    return f"{scheme}://{server.ws_host}:{server.ws_port}"
 
 
 def _account(account: AccountConfig, vault: Vault) -> AccountRun:

@@ -32,6 +32,7 @@ from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_instruments import InstrumentLoader
 from mytrading.daemons.feed_lines import Line, Lines, sources_of
 from mytrading.daemons.feed_outlet import Outlet
+from mytrading.daemons.feed_ready import Readiness
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, WantInstruments
@@ -76,6 +77,7 @@ class DataManager(Daemon):
         latency = self.monitor.operation("data_manager", "quote_latency")
         self.outlet = Outlet(self.publish("market"), self.config.data, latency)
         self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake)
+        self.readiness = Readiness(self.bars)
         self.tape = TapeWriter(self.config.tape_dir, TAPE_BYTES)
         self._tend_tape()
         self._drains = self.monitor.operation("data_manager", "drain")
@@ -208,6 +210,7 @@ class DataManager(Daemon):
             self.said.connected(line, event.number, event.broker)
             if serves:
                 self.health.connected(event.machine_ns)
+                self.readiness.begin(event.machine_ns)
                 self.bars.hurry()
                 self.contracts.hurry()
                 self._look_at_instruments(event.machine_ns)
@@ -256,6 +259,7 @@ class DataManager(Daemon):
         self._interrupt()
         self.said.switched(switch)
         self.health.connected(machine_ns)
+        self.readiness.begin(machine_ns)
         for instrument in self.lines.active.subscriptions:
             if self.lines.active.serves(instrument):
                 self._flows(instrument, machine_ns)
@@ -355,13 +359,18 @@ class DataManager(Daemon):
     # the heartbeat
 
     def ready(self) -> bool:
-        """Connected and not mute, all that is watched acknowledged and, in session, ticking; its history stored."""
+        """Connected, not mute; what the server has of the watched acknowledged, ticking in session, with history."""
         line, machine_ns = self.lines.active, machine_now()
-        if not line.pulse.is_connected or line.pulse.is_mute(machine_ns) or not all(map(line.serves, self._watched)):
-            return False
-        if not self.bars.has_history(self._watched) or not self.contracts.loaded:
-            return False
-        return self.health.ticking(self._watched, line.subscriptions.has_ticked, (self.clock.now(), machine_ns))
+        served = [name for name in self._watched if line.serves(name)]
+        if missing := self.readiness.waits_for(line, self._watched, machine_ns):
+            self.notes["ready"] = f"waits for {missing}"
+        elif not self.contracts.loaded:
+            self.notes["ready"] = "waits for the day's instruments"
+        elif not self.health.ticking(served, line.subscriptions.has_ticked, (self.clock.now(), machine_ns)):
+            self.notes["ready"] = "waits for first ticks"
+        else:
+            self.notes.pop("ready", None)
+        return "ready" not in self.notes
 
     def figures(self) -> dict[str, float]:
         """Counts since the start, and coverage as a share."""

@@ -63,7 +63,7 @@ def _resolve(draft: Draft, order: Order, rivals: int, evidence: Evidence, taken:
         taken.update(row.broker_order_id for row in matching)
         _several(draft, order, matching)
     elif matching:
-        row = _preferred(order, matching)
+        row = _preferred(draft, order, matching)
         taken.add(row.broker_order_id)
         _sighted(draft, order, row, evidence)
     elif order.state is OrderState.UNKNOWN:
@@ -79,8 +79,14 @@ def _matches(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> b
     return first_seen is None or first_seen > order.began_machine_ns
 
 
-def _preferred(order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
-    return min(matching, key=lambda row: (row.broker_order_id != order.candidate, row.broker_order_id))
+def _preferred(draft: Draft, order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
+    """The candidate, else the row that was seen first: orders choose by age, and a younger one cannot be an old row."""
+
+    def rank(row: BrokerOrder) -> tuple[bool, bool, int, str]:
+        seen = draft.state.foreign.get((order.account, row.broker_order_id))
+        return row.broker_order_id != order.candidate, seen is None, seen or 0, row.broker_order_id
+
+    return min(matching, key=rank)
 
 
 def _several(draft: Draft, order: Order, matching: list[BrokerOrder]) -> None:

@@ -358,6 +358,16 @@ def test_run_in_dry_run_mode_sends_nothing(home: Path) -> None:
     assert config.venue.kind is VenueKind.DRY_RUN
 
 
+def test_stream_of_an_encrypted_server_is_encrypted_too(home: Path) -> None:
+    for host, stream in (
+        ("https://algo.example.in", "wss://ws.example.in:8765"),
+        ("http://a:1", "ws://ws.example.in:8765"),
+    ):
+        env = {**KEY, "OPENALGO_API_HOST": host, "OPENALGO_WS_HOST": "ws.example.in"}
+        config = build_run_config(load(home, env), home, home / "state", home / "run")
+        assert config.venue.ws_url == config.served[0].ws_url == stream
+
+
 def test_paper_profile_reads_no_env_file_and_ignores_the_server(home: Path) -> None:
     env = {"OPENALGO_API_HOST": "junk", "OPENALGO_NONSENSE": "1", "TRADING_MODE": "live"}
     settings = load(home, env, "BROKEN\nTRADING_MODE=live\n", profile="paper")

@@ -341,3 +341,29 @@ def test_parked_order_is_adopted_when_a_person_lets_it_go(bench: OrderBench) -> 
     bench.read()
     bench.read()
     assert bench.order("e1").state is OrderState.ACCEPTED
+
+
+def test_row_seen_first_is_the_older_orders_whatever_the_broker_calls_it() -> None:
+    """Two exits of unknown fate, alike to the broker: B9 stood there before the second was sent, B10 did not."""
+    bench = OrderBench(OmsLimits())
+    bench.hold("e1")
+    bench.hold("e2", strategy="s2")
+    for number in range(3, 9):
+        bench.tick(2 * SECOND)
+        bench.enter(f"other{number}", number, instrument="NFO:B")
+        bench.accept()
+    bench.tick(2 * SECOND)
+    bench.close("g1")
+    (first,) = bench.calls
+    bench.broker.place(first.order, bench.time)
+    bench.read()
+    bench.end(first, Outcome.UNKNOWN, message="timed out")
+    bench.close("g2", strategy="s2")
+    (second,) = bench.calls
+    bench.broker.place(second.order, bench.time)
+    bench.end(second, Outcome.UNKNOWN, message="timed out")
+    for _ in range(3):
+        bench.tick(1 * SECOND)
+        bench.read()
+    bound = [bench.order(call.order.client_order_id).broker_order_id for call in (first, second)]
+    assert bound == ["B9", "B10"]
