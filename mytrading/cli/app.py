@@ -10,6 +10,7 @@ import typer
 from mytrading.cli import (
     accounts,
     books,
+    broker_books,
     configuration,
     control,
     doctor,
@@ -31,6 +32,7 @@ app = typer.Typer(
 running.add_to(app)
 logs.add_to(app)
 books.add_to(app)
+broker_books.add_to(app)
 control.add_to(app)
 doctor.add_to(app)
 app.add_typer(accounts.app, name="account")

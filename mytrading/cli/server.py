@@ -6,11 +6,16 @@ not what the settings say by now.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from msgspec.structs import replace
+
 from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.cli.output import NOT_RUNNING, fail
+from mytrading.cli.output import ERROR, NOT_RUNNING, fail
 from mytrading.messages.runconfig import RunConfig
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
 from mytrading.runtime.clock import machine_now
+from mytrading.runtime.run_key import is_sealed
 
 
 def stack_of(profile: str) -> TradingOrchestrator:
@@ -18,6 +23,7 @@ def stack_of(profile: str) -> TradingOrchestrator:
     try:
         found = TradingOrchestrator.find(profile or None)
         if found.is_running():
+            found.config = _with_own_keys(found.config)
             return found
     except NotRunning:
         pass
@@ -25,6 +31,20 @@ def stack_of(profile: str) -> TradingOrchestrator:
     from mytrading.runtime.places import project_home
 
     return TradingOrchestrator(load_settings(project_home(), profile or "default"))
+
+
+def _with_own_keys(config: RunConfig) -> RunConfig:
+    """A run's configuration with the API keys of the settings: those of the run file are sealed against everybody."""
+    if not is_sealed(config):
+        return config
+    from mytrading.config import load_settings
+
+    own = TradingOrchestrator(load_settings(Path(config.home), config.profile)).config
+    keys = {account.rest_url: account.api_key for account in (*own.served, *own.standby)}
+    if config.venue.rest_url not in keys:
+        fail(ERROR, f"the settings no longer name {config.venue.rest_url}, where the running stack trades; restart it")
+    accounts = tuple(replace(account, api_key=keys.get(account.rest_url, "")) for account in config.accounts)
+    return replace(config, venue=replace(config.venue, api_key=keys[config.venue.rest_url]), accounts=accounts)
 
 
 def started_config(profile: str) -> RunConfig:
