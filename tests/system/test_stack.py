@@ -114,6 +114,7 @@ def test_second_stack_on_the_same_server_and_key_is_refused_whatever_it_calls_it
             Stack(tmp_path / "two", OPENALGO_ACCOUNT="b", **other) as b,
         ):
             first.up()
+            assert [one["problem"] for one in first.ask("broker", "funds")] == [""]
             refused = b.run("up", "--detach")
             assert refused.returncode == 1
             assert f"already running as pid {first.pid('router')} " in refused.stderr

@@ -18,9 +18,10 @@ from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import RunStarted
 from mytrading.messages.runconfig import RunConfig, write_run_config
 from mytrading.runtime.journal import Row, chain, read_segment, segments
-from tests.contract.test_router_daemon import Bench, statuses
 from tests.feed_support import feed_config, runtime_folder
+from tests.router_bench import Bench
 from tests.support import eventually, start_simulator
+from tests.system.test_router_daemon import statuses
 
 pytestmark = pytest.mark.timeout(120)
 
