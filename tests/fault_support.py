@@ -121,7 +121,7 @@ class Bench:
 def start_bench(folder: Path, mode: ServerMode, **personality: str) -> Iterator[Bench]:
     """The simulator and everything on it."""
     with ExitStack() as stack:
-        simulator = stack.enter_context(start_simulator(folder, speed=10, **personality))
+        simulator = stack.enter_context(start_simulator(folder, speed=10, capital=100_000_000, **personality))
         runtime = stack.enter_context(runtime_folder())
         config = feed_config(folder, runtime, simulator.rest, simulator.ws, (NIFTY, SBIN))
         config = msgspec.structs.replace(config, venue=msgspec.structs.replace(config.venue, expected_mode=mode))

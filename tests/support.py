@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from mytrading.messages.runconfig import STARTING_CASH
+
 ROOT = Path(__file__).resolve().parent.parent
 API_KEY = "simulator-test-key"
 
@@ -80,7 +82,7 @@ def _exchange(request: Request) -> tuple[int, dict[str, Any]]:
 
 
 @contextmanager
-def start_simulator(folder: Path, **options: object) -> Iterator[RunningSimulator]:
+def start_simulator(folder: Path, **options: Any) -> Iterator[RunningSimulator]:
     """A simulator process with its books and clock in `folder`; `rest_port=5001` becomes `--rest-port 5001`."""
     process = launch_simulator(folder, **options)
     try:
@@ -96,8 +98,8 @@ def start_simulator(folder: Path, **options: object) -> Iterator[RunningSimulato
         process.communicate()
 
 
-def launch_simulator(folder: Path, **options: object) -> subprocess.Popen[str]:
-    """The simulator process itself, which may still be starting or may fail to."""
+def launch_simulator(folder: Path, *, capital: float = STARTING_CASH, **options: object) -> subprocess.Popen[str]:
+    """The simulator process itself, which may still be starting or may fail to; `capital` in rupees."""
     given: dict[str, object] = {
         "api_key": API_KEY,
         "seed": 7,
@@ -112,6 +114,7 @@ def launch_simulator(folder: Path, **options: object) -> subprocess.Popen[str]:
         if value not in (None, ""):
             command += [f"--{name.replace('_', '-')}", str(value)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PAPER_")}
+    environment["PAPER_TRADING_INITIAL_CAPITAL"] = str(capital)
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
     )

@@ -148,7 +148,7 @@ def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -
         assert all("would send" in row["message"] for row in rows)
         router = next(row for row in stack.ask("status")["daemons"] if row["daemon"] == "router")
         assert "rejected" not in router["figures"]
-        assert stack.ask("perf")["router.place"]["errors"] == 0
+        assert eventually(lambda: stack.ask("perf").get("router.place"), 20)["errors"] == 0
         assert stack.rest("orderbook")["orders"] == []
         assert stack.broker_net() == {}
 
