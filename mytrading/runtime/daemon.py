@@ -47,6 +47,8 @@ CLOCK_WAIT_NS = 30_000_000_000
 EXIT_CONFIG = 78
 EXIT_BROKEN = 70
 EXIT_RUNNING = 75
+NICENESS = {"gateway": 5}
+"""Who gives way to the way of a quote where cores are few; whoever hears fills or watches processes does not."""
 
 FrameHandler = Callable[[Frame], None]
 Receiver = ZMQSubscriber | PullSocket
@@ -415,6 +417,7 @@ def await_clock(config: RunConfig) -> None:
 def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
     sys.setswitchinterval(0.0005)
+    os.nice(NICENESS.get(name, 0))
     run_key = take_run_key(name)
     try:
         config = decode_run_config(Path(os.environ.get("MYTRADING_RUN", "run.msgpack")))

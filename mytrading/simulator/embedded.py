@@ -49,6 +49,7 @@ def _end_when_orphaned(parent: int) -> None:
 def main() -> int:
     """Serve until stopped; 78 for options that cannot work."""
     parent = os.getppid()
+    os.nice(5)  # an exchange elsewhere would take no core from the stack
     try:
         config = decode_run_config(Path(os.environ["MYTRADING_RUN"]))
         lock = InstanceLock(config.lock_dir / "simulator.lock")
