@@ -33,17 +33,18 @@ class Readiness:
             return "a connection"
         if line.pulse.is_mute(machine_ns):
             return "quotes of a mute server"
-        served = [name for name in watched if line.serves(name)]
-        if watched and not served:
+        lacking = [name for name in watched if not line.serves(name)]
+        if lacking and len(lacking) == len(watched):
             return f"the server to acknowledge {_named(watched)}"
         if machine_ns - self._since > PATIENCE_NS:
             return ""
-        refused = line.subscriptions.refused
-        if missing := [name for name in watched if name not in served and name not in refused]:
+        refused = line.subscriptions.refused if lacking else {}
+        if missing := [name for name in lacking if name not in refused]:
             return f"the server to acknowledge {_named(missing)}"
-        if missing := [name for name in served if not self._bars.has_history((name,))]:
-            return f"history of {_named(missing)}"
-        return ""
+        without = set(lacking)
+        if self._bars.has_history(name for name in watched if name not in without):
+            return ""
+        return f"history of {_named([name for name in watched if not self._bars.has_history((name,))])}"
 
 
 def _named(instruments: Sequence[str]) -> str:
