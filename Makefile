@@ -8,13 +8,14 @@ FAST := tests/unit tests/property tests/contract
 SIDE_BY_SIDE := -n 3 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup paper test test-fast bench lint clean
+.PHONY: help setup paper test test-fast soak bench lint clean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
 	@echo 'make test        lint, types, all tests with coverage'
 	@echo 'make test-fast   unit, property and contract tests'
+	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make lint        ruff and mypy'
 	@echo 'make clean       remove .venv, caches and logs (never the state of a stack)'
@@ -42,6 +43,9 @@ test: lint
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(FAST) $(ARGS)
+
+soak: $(STAMP)
+	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/mytrading bench $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from hypothesis import HealthCheck, settings
@@ -416,8 +417,11 @@ class TradingWithStops(Trading):
             assert guarded == quantity or waits, f"{quantity} of {instrument} is guarded by {guarded}"
 
 
+SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
+"""Examples of a long run with seeds of its own (`make soak`); without it the examples are the same each time."""
 PACE = settings(
-    max_examples=120,
+    max_examples=SOAK or 120,
+    derandomize=not SOAK,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
