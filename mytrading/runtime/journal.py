@@ -22,14 +22,15 @@ RESERVE_BYTES = 8 << 20
 COMMITS_KEPT = 400
 """Commits in the write-ahead log, some 12 KB each, before it is moved into the file."""
 
+# No index: each would cost every commit on the way of an order two more writes; readers remember their place instead.
 _SCHEMA = """
+DROP INDEX IF EXISTS rows_out;
 CREATE TABLE IF NOT EXISTS rows (
     seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, kind INTEGER NOT NULL, stream TEXT NOT NULL,
     stream_seq INTEGER NOT NULL, source TEXT NOT NULL, source_epoch INTEGER NOT NULL, source_seq INTEGER NOT NULL,
     source_hash BLOB NOT NULL, market_ns INTEGER NOT NULL, machine_ns INTEGER NOT NULL, body BLOB NOT NULL,
     hash BLOB NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS rows_out ON rows (stream, stream_seq) WHERE kind = 1;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 _COLUMNS = (
@@ -274,38 +275,46 @@ class Journal:
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
 
 
+class _Mark(NamedTuple):
+    """A place in a day file: rows of the stream above sequence `after` stand behind row `seq`, whose hash is `hash`."""
+
+    path: Path
+    after: int
+    seq: int
+    hash: bytes
+
+
 class JournalReader:
-    """A reader's side: follows one stream of one writer, read-only, across its day files."""
+    """A reader's side: follows one stream of one writer, read-only, across its day files.
+
+    It remembers how far it looked, so that following costs what is new and not what was written before.
+    """
 
     def __init__(self, folder: Path, stream: str) -> None:
         self.folder = folder
         self.stream = stream
         self._db: sqlite3.Connection | None = None
         self._path: Path | None = None
+        self._mark: _Mark | None = None
 
     def read(self, after: int, limit: int = 1000) -> list[Row]:
         """Rows of the stream with a sequence above `after`, oldest first, at most `limit`."""
-        for path in self._files_from(after):
-            rows = self._query(path, "stream_seq > ? ORDER BY stream_seq LIMIT ?", (after, limit))
-            if rows:
-                return rows
+        try:
+            for path in self._files_from(after):
+                if rows := self._read_file(path, after, limit):
+                    return rows
+        except sqlite3.OperationalError:
+            self.close()
         return []
 
     def row(self, seq: int) -> Row | None:
         """The row of one stream sequence, if the journal (still) has it."""
-        for path in reversed(segments(self.folder)):
-            rows = self._query(path, "stream_seq = ?", (seq,))
-            if rows:
-                return rows[0]
-        return None
+        return self._newest("stream_seq = ?", (seq,))
 
     def last(self) -> int:
         """Sequence of the newest row of the stream, 0 if there is none."""
-        for path in reversed(segments(self.folder)):
-            rows = self._query(path, "1 ORDER BY stream_seq DESC LIMIT 1", ())
-            if rows:
-                return rows[0].stream_seq
-        return 0
+        newest = self._newest("1", ())
+        return newest.stream_seq if newest else 0
 
     def matches(self, cursor: Cursor) -> bool:
         """True if the journal holds exactly the row the cursor stands on."""
@@ -321,25 +330,60 @@ class JournalReader:
             self._db = self._path = None
 
     def _files_from(self, after: int) -> list[Path]:
+        """The day files that may hold rows above `after`: a file knows how far its stream had come when it began."""
         files = segments(self.folder)
         for index in range(len(files) - 1, 0, -1):
-            first = self._query(files[index], "1 ORDER BY stream_seq LIMIT 1", ())
-            if first and first[0].stream_seq <= after + 1:
+            begun = self._open(files[index]).execute(
+                "SELECT value FROM meta WHERE key = ?", (f"written:{self.stream}",)
+            ).fetchone()  # fmt: skip
+            if begun and int(begun[0]) <= after:
                 return files[index:]
         return files
 
-    def _query(self, path: Path, where: str, parameters: tuple[int, ...]) -> list[Row]:
-        sql = f"SELECT {_COLUMNS} FROM rows WHERE kind = 1 AND stream = ? AND {where}"
+    def _read_file(self, path: Path, after: int, limit: int) -> list[Row]:
+        db = self._open(path)
+        end = db.execute("SELECT seq, hash FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
+        if end is None:
+            return []
+        begin = self._place(db, path, after)
+        if begin == end[0]:
+            return []
+        rows = self._query(
+            path, "seq > ? AND stream_seq > ? ORDER BY seq LIMIT ?", (begin, after, limit)
+        )  # fmt: skip
+        if rows:
+            self._mark = _Mark(path, rows[-1].stream_seq, rows[-1].seq, rows[-1].hash)
+        else:
+            self._mark = _Mark(path, after, *end)
+        return rows
+
+    def _place(self, db: sqlite3.Connection, path: Path, after: int) -> int:
+        """The row behind which to look: the mark, unless it is of another file, of later rows, or was rewritten."""
+        mark = self._mark
+        if mark is None or mark.path != path or mark.after > after:
+            return 0
+        there = db.execute("SELECT hash FROM rows WHERE seq = ?", (mark.seq,)).fetchone()
+        return mark.seq if there and there[0] == mark.hash else 0
+
+    def _newest(self, where: str, parameters: tuple[int, ...]) -> Row | None:
         try:
-            if path != self._path:
-                self.close()
-                self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-                self._path = path
-            assert self._db is not None
-            return [Row._make(row) for row in self._db.execute(sql, (self.stream, *parameters))]
+            for path in reversed(segments(self.folder)):
+                if rows := self._query(path, f"{where} ORDER BY seq DESC LIMIT 1", parameters):
+                    return rows[0]
         except sqlite3.OperationalError:
             self.close()
-            return []
+        return None
+
+    def _query(self, path: Path, where: str, parameters: tuple[int, ...]) -> list[Row]:
+        sql = f"SELECT {_COLUMNS} FROM rows WHERE kind = 1 AND stream = ? AND {where}"
+        return [Row._make(row) for row in self._open(path).execute(sql, (self.stream, *parameters))]
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        if self._db is None or path != self._path:
+            self.close()
+            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+            self._path = path
+        return self._db
 
 
 def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
@@ -368,11 +412,15 @@ def read_segment(path: Path) -> Iterator[Row]:
         meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
         previous = bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
         expected = int(meta.get("seq", 0))
+        written: dict[str, int] = {}
         for raw in db.execute(f"SELECT {_COLUMNS} FROM rows ORDER BY seq"):
             row = Row._make(raw)
             expected += 1
             if row.seq != expected:
                 raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
+            if row.kind == OUTPUT and row.stream_seq <= written.get(row.stream, 0):
+                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}")
+            written[row.stream] = max(row.stream_seq, written.get(row.stream, 0))
             previous = chain(previous, row.seq, row.stream, row.body)
             if row.hash != previous:
                 raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) does not match its hash: it was changed")
