@@ -41,11 +41,12 @@ class Header(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A decoded frame."""
+    """A decoded frame; `body` is the message as it came, which journals keep."""
 
     topic: str
     header: Header
     message: Any
+    body: bytes
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -97,4 +98,5 @@ class StreamDecoder:
             topic = data[:nul].decode()
         except UnicodeDecodeError as error:
             raise FrameError("malformed", f"{self.stream}: topic is not UTF-8") from error
-        return Frame(topic, header, self.body(data[nul + 1 + _HEADER.size :]))
+        body = data[nul + 1 + _HEADER.size :]
+        return Frame(topic, header, self.body(body), body)

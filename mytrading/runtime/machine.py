@@ -207,7 +207,7 @@ class MachineDaemon(Daemon):
             self._catch_up_with(followed, decide=True)
             return
         place = Cursor(header.epoch, header.sequence, header.hash)
-        self.step(stream, frame.message, source=frame.topic, place=place)
+        self.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
 
     def catch_up(self) -> None:
         """Read what frames did not bring, from the journals of all writers followed."""
@@ -228,7 +228,7 @@ class MachineDaemon(Daemon):
                     self._quarantine(followed.writer, f"row {row.stream_seq} of {row.stream} is unreadable: {error}")
                     return
                 place = Cursor(row.epoch, row.stream_seq, row.hash)
-                self.step(row.stream, message, source=followed.writer, place=place, decide=decide)
+                self.step(row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body)
 
     def _check_cursor(self, followed: _Followed) -> None:
         """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after it."""
@@ -292,13 +292,14 @@ class MachineDaemon(Daemon):
         place: Cursor | None = None,
         decide: bool = True,
         keep: bool = False,
+        body: bytes = b"",
     ) -> tuple[Any, ...]:
         """Apply a message, decide on it, commit, apply and send the decisions; returns them.
 
         With a `place` (its row in a followed journal) it is journaled in any case, because the cursor moves with it;
         without one only if something followed, or if it is to be kept (`keep`). What led to nothing is written with
         the next decision, ahead of it, or within a tenth of a second: until then a restart reads it from its writer's
-        journal again. Budget: 100 µs beside the machine.
+        journal again. `body` is the message as it came, if it came encoded. Budget: 100 µs beside the machine.
         """
         started = time.perf_counter_ns()
         now, machine_ns = self.clock.now(), machine_now()
@@ -308,8 +309,8 @@ class MachineDaemon(Daemon):
         decided = time.perf_counter_ns()
         if rows or keep or place is not None:
             at = place or Cursor()
-            body = encode_body(message)
-            self._unwritten.append(Entry(INPUT, stream, body, source, at.epoch, at.seq, at.hash, now, machine_ns))
+            raw = body or encode_body(message)
+            self._unwritten.append(Entry(INPUT, stream, raw, source, at.epoch, at.seq, at.hash, now, machine_ns))
             if place is not None:
                 self._cursors[source, stream] = place
         if rows or keep or len(self._unwritten) >= MOST_UNWRITTEN:

@@ -99,9 +99,19 @@ class State:
     )
 
     def __init__(self, under: State | None = None) -> None:
-        tables = under.__dict__ if under else dict.fromkeys(self.NAMES)
-        self.__dict__.update({name: Table(tables[name]) for name in self.NAMES})
-        self.machine_ns: int = under.machine_ns if under else 0
+        self._under = under
+        if under is None:
+            self.__dict__.update({name: Table() for name in self.NAMES})
+        self.machine_ns: int = under.machine_ns if under is not None else 0
+
+    def __getattr__(self, name: str) -> Table[Any, Any]:
+        """A fork lays a table over one of the original when it is first asked for: few decisions need many."""
+        under = self.__dict__.get("_under")
+        if under is None or name not in under.__dict__:
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        table: Table[Any, Any] = Table(under.__dict__[name])
+        self.__dict__[name] = table
+        return table
 
     orders: Table[str, Order]
     positions: Table[Owned, Position]

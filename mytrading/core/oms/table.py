@@ -20,19 +20,23 @@ def _first(pair: tuple[Any, Any]) -> Any:
 
 
 class Table(Generic[K, V]):
-    """A dict, or a thin layer of changes over one, which must not change meanwhile. Budget: 150 ns per access."""
+    """A dict, or a thin layer of changes over one, which must not change meanwhile. Budget: 100 ns per access.
+
+    A fork is never forked again, so that an access looks at two dicts at most.
+    """
 
     __slots__ = ("_own", "_under")
 
     def __init__(self, under: Table[K, V] | None = None) -> None:
-        self._under = under
+        self._under: dict[K, Any] | None = under._own if under is not None else None
         self._own: dict[K, Any] = {}
 
     def get(self, key: K) -> V | None:
         """The value, or None."""
         found = self._own.get(key)
-        if found is None and self._under is not None:
-            return self._under.get(key)
+        if found is None:
+            under = self._under
+            return under.get(key) if under is not None else None
         return None if found is _GONE else found
 
     def set(self, key: K, value: V) -> None:
@@ -51,9 +55,15 @@ class Table(Generic[K, V]):
         self._own.clear()
 
     def __contains__(self, key: K) -> bool:
-        return self.get(key) is not None
+        found = self._own.get(key)
+        if found is None:
+            under = self._under
+            return under is not None and key in under
+        return found is not _GONE
 
     def __bool__(self) -> bool:
+        if not self._own:
+            return bool(self._under)
         return next(iter(self.items()), None) is not None
 
     def items(self) -> Iterator[tuple[K, V]]:
@@ -71,4 +81,6 @@ class Table(Generic[K, V]):
 
     def sorted_items(self) -> list[tuple[K, V]]:
         """All pairs by key: the order for decisions and digests."""
+        if not self:
+            return []
         return sorted(self.items(), key=_first)

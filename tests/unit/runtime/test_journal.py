@@ -134,3 +134,49 @@ def test_last_inputs_lists_what_was_read_newest_first(tmp_path: Path) -> None:
 def test_reserve_is_kept_beside_the_journal(tmp_path: Path) -> None:
     Journal(tmp_path, "risk", "2026-11-23")
     assert (tmp_path / ".reserve").stat().st_size == 8 << 20
+
+
+def test_reader_goes_back_when_asked_for_what_it_had_passed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    reader = JournalReader(tmp_path, "commands")
+    journal.append([out(b"a"), Entry(OUTPUT, "orders", b"o"), out(b"b")], 1, 1)
+    assert [row.body for row in reader.read(0)] == [b"a", b"b"]
+    journal.append([Entry(INPUT, "signals", b"s"), out(b"c")], 1, 1)
+    assert [row.body for row in reader.read(2)] == [b"c"]
+    assert reader.read(3) == []
+    assert [row.body for row in reader.read(0)] == [b"a", b"b", b"c"]
+
+
+def test_reader_starts_again_when_rows_it_had_passed_were_rewritten(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    reader = JournalReader(tmp_path, "commands")
+    journal.append([Entry(RECORD, "records", b"x"), Entry(RECORD, "records", b"y")], 1, 1)
+    assert reader.read(0) == []
+    journal.close()
+    db = sqlite3.connect(journal.path)
+    db.execute("DELETE FROM rows")
+    db.commit()
+    db.close()
+    again = Journal(tmp_path, "risk", "2026-11-23")
+    again.append([out(b"a"), Entry(RECORD, "records", b"x"), Entry(RECORD, "records", b"y")], 1, 1)
+    assert [row.body for row in reader.read(0)] == [b"a"]
+
+
+def test_sequence_that_is_written_twice_is_named_when_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    journal.append([out(b"a")], 1, 1)
+    journal._stream_seqs.clear()
+    journal.append([out(b"b")], 1, 1)
+    with pytest.raises(JournalDamaged, match="row 2 .* repeats sequence 1"):
+        list(read_segment(journal.path))
+
+
+def test_log_is_made_long_and_is_read_back_after_a_kill(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    log = tmp_path / "2026-11-23.sqlite-wal"
+    assert log.stat().st_size >= 4 << 20
+    journal.append([out(b"a")], 1, 1, durable=True)
+    (tmp_path / "copy").mkdir()
+    for path in (journal.path, log):
+        (tmp_path / "copy" / path.name).write_bytes(path.read_bytes())
+    assert [row.body for row in Journal(tmp_path / "copy", "risk", "2026-11-23").rows()] == [b"a"]
