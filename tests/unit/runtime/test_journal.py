@@ -167,7 +167,7 @@ def test_sequence_that_is_written_twice_is_named_when_read(tmp_path: Path) -> No
     journal.append([out(b"a")], 1, 1)
     journal._stream_seqs.clear()
     journal.append([out(b"b")], 1, 1)
-    with pytest.raises(JournalDamaged, match="row 2 .* repeats sequence 1"):
+    with pytest.raises(JournalDamaged, match=r"row 2 .* repeats sequence 1"):
         list(read_segment(journal.path))
 
 
