@@ -82,6 +82,14 @@ class StopPlan(StrEnum):
     NONE = "none"
 
 
+class OrphanLegs(StrEnum):
+    """What follows when a leg of several cannot be had: try again and then close the others, close them, or alarm."""
+
+    RETRY = "retry"
+    UNWIND = "unwind"
+    REPORT = "report"
+
+
 class UnknownExit(StrEnum):
     """What follows an exit that no book shows: one further exit, or nothing until a person acts."""
 

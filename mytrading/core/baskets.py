@@ -1,0 +1,80 @@
+"""Legs that belong together: which may be ordered now, and what follows when one cannot be had.
+
+Used by risk, once for each account of a wish. Bought legs of a wish that also sells are its hedges. The one rule: no
+sold leg is ordered before every hedge of its account is held in full, so that nothing is ever short without cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mytrading.messages.runconfig import OrphanLegs
+
+
+class LegStanding(NamedTuple):
+    """One leg in one account. `target`, `held` and `coming` are signed units.
+
+    `held` is confirmed, `coming` is what live entries may still bring. `attempts` entries were ordered for it, and
+    `failed` of them ended with less than they were to bring.
+    """
+
+    instrument: str
+    target: int
+    held: int
+    coming: int
+    attempts: int = 0
+    failed: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Held as wished, with nothing on the way."""
+        return self.held == self.target and not self.coming
+
+    @property
+    def open(self) -> bool:
+        """Still wanted, and nobody is at it: no entry is out whose end is not known."""
+        return not self.complete and not self.coming and self.attempts == self.failed
+
+
+class Move(NamedTuple):
+    """What a basket does next. `enter`: legs to order now. `broken`: why it is given up, empty while it is not.
+
+    A broken basket orders nothing more and takes back what is on its way; `unwind` says to close what it holds.
+    """
+
+    enter: tuple[str, ...] = ()
+    broken: str = ""
+    unwind: bool = False
+
+
+def next_move(legs: Sequence[LegStanding], orphans: OrphanLegs, tries: int, late: bool = False) -> Move:
+    """The next move of the legs of one account. `tries`: further entries for a leg that failed, under RETRY.
+
+    `late`: the time of the wish is over, so what is not ordered will not be. One leg alone is no basket: it never
+    breaks and is not tried again.
+    """
+    if broken := _broken(legs, tries if orphans is OrphanLegs.RETRY else 0, late):
+        held = any(leg.held for leg in legs)
+        return Move(broken=broken, unwind=held and orphans is not OrphanLegs.REPORT)
+    covered = all(leg.complete for leg in hedges(legs))
+    return Move(enter=tuple(leg.instrument for leg in legs if leg.open and (covered or leg.target > 0)))
+
+
+def hedges(legs: Sequence[LegStanding]) -> list[LegStanding]:
+    """The bought legs of a wish that also sells."""
+    sells = any(leg.target < 0 for leg in legs)
+    return [leg for leg in legs if leg.target > 0] if sells else []
+
+
+def _broken(legs: Sequence[LegStanding], tries: int, late: bool) -> str:
+    if len(legs) < 2:
+        return ""
+    for leg in legs:
+        if leg.failed > tries and not leg.complete and not leg.coming:
+            kind = "hedge" if leg in hedges(legs) else "leg"
+            return f"{kind} {leg.instrument} could not be had: {leg.held:+d} of {leg.target:+d} units"
+    missing = [leg for leg in legs if not leg.complete and leg.attempts == leg.failed]
+    if late and missing and any(leg.held or leg.coming for leg in legs):
+        return f"leg {missing[0].instrument} was not ordered in time"
+    return ""
