@@ -51,6 +51,8 @@ def order_machine(config: RunConfig) -> OrderMachine:
     has_books = config.venue.kind is VenueKind.OPENALGO
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second,
+        calls_at_once=config.venue.order_workers,
+        calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
         unknown_exit=config.risk.unknown_exit,
         mode_first=has_books,
         book_first=has_books,
@@ -137,8 +139,8 @@ class TradeManager(MachineDaemon):
         """Make the calls that the committed rows stand for."""
         for row in rows:
             if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
-                reduces = row.order.purpose.reduces
-                self._accounts.submit(Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
+                entry = call is Call.PLACE and not row.order.purpose.reduces
+                self._accounts.submit(Job(call, row.order), rank=1 if entry else 0)
                 os.sched_yield()  # what the kernel woke for the call goes first
 
     def effects(self, rows: Sequence[Any]) -> None:
