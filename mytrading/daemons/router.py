@@ -15,6 +15,7 @@ from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.daemons.router_accounts import AccountPools, Job
+from mytrading.daemons.router_budget import Budgets
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
@@ -71,6 +72,7 @@ class TradeManager(MachineDaemon):
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
+        self._budgets = Budgets(self.orders, (account.id for account in config.served))
 
     def setup(self) -> None:
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
@@ -88,11 +90,17 @@ class TradeManager(MachineDaemon):
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
+        self.every(1.0, self._tell_budgets, "budget")
 
     # in
 
     def _on_tick(self, machine_ns: int) -> None:
         self.tick("router", machine_ns)
+        self._budgets.look(machine_ns)
+
+    def _tell_budgets(self, machine_ns: int) -> None:
+        for level in self._budgets.levels(machine_ns):
+            self.status.send(self.name, level)
 
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, Heartbeat):
@@ -158,6 +166,7 @@ class TradeManager(MachineDaemon):
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
+        self._budgets.count(row)
         if row.event == "submitted" and row.order.trace_ns:
             self.monitor.record("router", "quote_to_order", machine_now() - row.order.trace_ns)
         self._settle_alerts(row.order)

@@ -12,7 +12,7 @@ from mytrading.core import throttle
 from mytrading.core.oms import entries
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
-from mytrading.core.oms.state import key_of
+from mytrading.core.oms.state import State, key_of
 from mytrading.core.order import LIVE, UNRESOLVED, remaining
 from mytrading.messages.enums import OrderState, Purpose, Severity
 from mytrading.messages.orders import Order
@@ -52,10 +52,18 @@ def _budget(draft: Draft, account: str) -> int:
     state, limits = draft.state, draft.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
         return 0
-    out = [began for (of, _), began in state.calling.items() if of == account]
-    stamps = sorted((*out, *(state.sent.get(account) or ())))
-    rate = throttle.room(stamps, draft.machine, limits.calls_per_second, limits.call_window)
-    return min(rate, limits.calls_at_once - len(out))
+    rate = throttle.room(stamps(state, account), draft.machine, limits.calls_per_second, limits.call_window)
+    return min(rate, limits.calls_at_once - len(out(state, account)))
+
+
+def out(state: State, account: str) -> list[int]:
+    """When the calls of an account left that are on their way."""
+    return [began for (of, _), began in state.calling.items() if of == account]
+
+
+def stamps(state: State, account: str) -> list[int]:
+    """The moments by which the calls of an account count, ascending."""
+    return sorted((*out(state, account), *(state.sent.get(account) or ())))
 
 
 def _place(draft: Draft, order: Order, budget: int) -> int:
