@@ -23,10 +23,18 @@ def orders(
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
-    """Orders, oldest first."""
+    """Orders, oldest first; one above the freeze quantity with its slices."""
     rows = _ask(profile, "orders", limit=str(limit), live=str(live).lower())
+    if not as_json:
+        rows = [each for row in rows for each in (row, *_slices(row))]
     columns = ("created_ns", "strategy", "purpose", "side", "quantity", "instrument", "order_type", "state")
     print_rows(rows, (*columns, "filled", "average_price", "message"), as_json, "no orders")
+
+
+def _slices(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The slices of an order as rows of their own under it."""
+    slices = row.get("slices", [])
+    return [{**part, "purpose": f"· {part['slice']} of {len(slices)}"} for part in slices]
 
 
 def positions(

@@ -88,6 +88,25 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
         print()
         shown = ("account", "role", "broker", "host", "connected", "right_mode", "stream_up", "message")
         print_rows(body["accounts"], shown, False, "no accounts")
+    if body["budgets"]:
+        print()
+        print_rows([_budget(row) for row in body["budgets"]], _BUDGET, False, "no order calls")
+
+
+_BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "refused_429")
+
+
+def _budget(row: dict[str, Any]) -> dict[str, Any]:
+    """An account's order calls, as the screen has them: how many of the second's are used, and what waits."""
+    waiting = ", ".join(f"{count} {name}" for name, count in sorted(row["waiting"].items()))
+    return {
+        "account": row["account"],
+        "order_calls": f"{row['used']} of {row['limit']} a second",
+        "on_their_way": row["out"],
+        "waiting": waiting or "nothing",
+        "oldest_wait_s": round(row["oldest_wait_s"], 1),
+        "refused_429": row["refused"],
+    }
 
 
 def headline(body: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from mytrading.core.risk_case import Case, Denial, expired, stale
 from mytrading.core.risk_rules import judge
 from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import missing_units, reference_price, side_of, target_units
+from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert
@@ -113,12 +114,12 @@ class RiskMachine:
         """Live entries that the wish has no room for: not named, of the other side, or too many."""
         signal = wish.signal
         room = {leg.instrument: leg.lots * self._lot_of(leg.instrument) for leg in wish.legs}
-        return [
+        return _once(
             row
             for order in self.state.live_entries(signal.strategy, signal.watch)
             if not self._fits(order, room.get(order.instrument, 0), signal.watch)
             for row in self._withdraw(order, signal.id)
-        ]
+        )
 
     def _fits(self, order: Order, target: int, watch: str) -> bool:
         there = self.state.units_of(order.strategy, watch, order.instrument)
@@ -157,6 +158,7 @@ class RiskMachine:
         goal = content_id("close", cause, *key, position.opened_ns)
         if goal in self.state.issued:
             return []
+        sizes = self._sizes(position.instrument)
         return [
             CloseGoal(
                 id=goal,
@@ -168,8 +170,15 @@ class RiskMachine:
                 cause=cause,
                 reason=reason,
                 trace_ns=trace_ns,
+                lot=sizes.lot,
+                freeze=sizes.freeze,
             )
         ]
+
+    def _sizes(self, instrument: str) -> Sizes:
+        """Lot and freeze quantity, which the router slices by; zeros where the instrument is not listed."""
+        found = self.instruments.get(instrument)
+        return Sizes(found.lot_size, found.freeze_qty) if found is not None else Sizes(0, 0)
 
     def _enter(self, wish: Wish, leg: Leg, now: int) -> list[Any]:
         signal = wish.signal
@@ -206,7 +215,7 @@ class RiskMachine:
         return quote is None or stale(quote, now, self.state.machine_ns, self.limits.stale_quote_seconds)
 
     def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> PlaceEntry:
-        signal = wish.signal
+        signal, sizes = wish.signal, self._sizes(leg.instrument)
         return PlaceEntry(
             id=identity,
             account=self.account,
@@ -221,6 +230,8 @@ class RiskMachine:
             expires_machine_ns=max(signal.expires_machine_ns, self.state.machine_ns + MACHINE_FLOOR_NS),
             reference_price=case.price,
             trace_ns=signal.trace_ns,
+            lot=sizes.lot,
+            freeze=sizes.freeze,
         )
 
     def _denied(self, wish: Wish, leg: Leg, denials: tuple[Denial, ...], now: int) -> SignalDenied:
@@ -310,6 +321,7 @@ class RiskMachine:
         for order in self.state.all_live_entries():
             if order.product is Product.MIS and self._square_off_begun(order.instrument, now):
                 rows += self._withdraw(order, cause)
+        rows = _once(rows)
         for position in self.state.open_positions():
             if position.product is Product.MIS and self._square_off_begun(position.instrument, now):
                 rows += self._close(position, cause, "square-off", 0)
@@ -321,8 +333,8 @@ class RiskMachine:
         for order in self.state.all_live_entries():
             quote = self.state.quotes.get(order.instrument)
             if quote is not None and self._silent(quote, now):
-                rows += self._withdraw(order, content_id("unpriced", order.client_order_id))
-        return rows
+                rows += self._withdraw(order, content_id("unpriced", order.parent or order.client_order_id))
+        return _once(rows)
 
     def _silent(self, quote: Quote, now: int) -> bool:
         """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
@@ -363,3 +375,8 @@ class RiskMachine:
     def level(self) -> TradingLevel:
         """The trading level in effect."""
         return self.state.level(self.account)[0]
+
+
+def _once(rows: Iterable[Any]) -> list[Any]:
+    """The commands without repeats: the slices of an entry are withdrawn by one."""
+    return list({row.id: row for row in rows}.values())

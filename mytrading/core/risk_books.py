@@ -279,8 +279,8 @@ class RiskBooks:
 
 
 def withdrawal_id(order: Order) -> str:
-    """The id of the command that cancels an entry: an entry is withdrawn once, whatever the reasons."""
-    return content_id("withdraw", order.client_order_id)
+    """The id of the command that cancels an entry, all slices of it: it is withdrawn once, whatever the reasons."""
+    return content_id("withdraw", order.parent or order.client_order_id)
 
 
 def day_of(ns: int) -> str:

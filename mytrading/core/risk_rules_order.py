@@ -7,6 +7,7 @@ same sentences. The one rule: numbers stand in every reason.
 from __future__ import annotations
 
 from mytrading.core.risk_case import SECOND, Case, Rule, stale
+from mytrading.core.slicing import Sizes, Unsliceable, slices
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind
 
@@ -113,12 +114,13 @@ def _partial_reduction(case: Case) -> str:
 
 
 def _freeze(case: Case) -> str:
-    if case.instrument is None or not case.instrument.freeze_qty or abs(case.units) <= case.instrument.freeze_qty:
+    if case.instrument is None or not case.units:
         return ""
-    return (
-        f"{abs(case.units)} units exceed the freeze quantity {case.instrument.freeze_qty} of {case.instrument.id}, "
-        "and orders are not sliced; use fewer lots"
-    )
+    try:
+        slices(abs(case.units), Sizes(case.instrument.lot_size, case.instrument.freeze_qty))
+    except Unsliceable as error:
+        return f"{case.instrument.id}: {error}"
+    return ""
 
 
 def _no_quote(case: Case) -> str:
@@ -149,7 +151,7 @@ ORDER: tuple[Rule, ...] = (
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
     Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wished; only whole closes are made.", "",
          _partial_reduction),
-    Rule("FREEZE", "The quantity is above the exchange's freeze quantity.", "", _freeze),
+    Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
     Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
 )  # fmt: skip

@@ -90,12 +90,23 @@ class RiskState(RiskBooks):
         self._await()
 
     def _order(self, row: OrderChanged) -> None:
+        self._take_from_parent(row.order)
         self.orders[row.order.client_order_id] = row.order
         self._forget_booked(row.order)
         for wish in self.open_wishes():
             if wish.signal.strategy == row.order.strategy:
                 self._settle_if_met(wish)
         self._await()
+
+    def _take_from_parent(self, order: Order) -> None:
+        """An entry stands for its slices until each of them is known, so that together they never count for less."""
+        parent = self.orders.get(order.parent) if order.parent else None
+        if parent is None or order.client_order_id in self.orders:
+            return
+        if parent.quantity > order.quantity:
+            self.orders[order.parent] = replace(parent, quantity=parent.quantity - order.quantity)
+        else:
+            del self.orders[order.parent]
 
     def _forget_booked(self, order: Order) -> None:
         """An ended order counts until all it filled stands in its position: the two arrive one after the other.

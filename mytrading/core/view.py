@@ -9,7 +9,7 @@ from collections import Counter, deque
 from typing import Any
 
 from mytrading.messages.commands import SignalDenied, SignalExpired
-from mytrading.messages.control import Heartbeat
+from mytrading.messages.control import CallBudget, Heartbeat
 from mytrading.messages.enums import OrderState
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
@@ -47,6 +47,7 @@ class StackView:
         self.faults: dict[str, StrategyFaulted] = {}
         self.quotes: dict[str, Quote] = {}
         self.beats: dict[str, Heartbeat] = {}
+        self.budgets: dict[str, CallBudget] = {}
         self.health: dict[str, AccountHealth] = {}
         self.funds: dict[str, Funds] = {}
         self.counts: Counter[str] = Counter()
@@ -108,6 +109,9 @@ class StackView:
 
     def _beat(self, message: Heartbeat, _: bool) -> None:
         self.beats[message.daemon] = message
+
+    def _budget(self, message: CallBudget, _: bool) -> None:
+        self.budgets[message.account] = message
 
     def _health(self, message: AccountHealth, _: bool) -> None:
         self.health[message.account] = message
@@ -179,6 +183,7 @@ _HANDLERS: dict[type, Any] = {
     StrategyFaulted: StackView._fault,
     Quote: StackView._quote,
     Heartbeat: StackView._beat,
+    CallBudget: StackView._budget,
     AccountHealth: StackView._health,
     Funds: StackView._funds,
 }

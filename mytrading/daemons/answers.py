@@ -13,6 +13,7 @@ import msgspec
 
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
+from mytrading.core.parents import grouped
 from mytrading.core.view import StackView
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import OrderState, TradingLevel
@@ -75,6 +76,7 @@ class Answers:
             "trading": {"level": trading.level.value, "reason": trading.reason},
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
+            "budgets": [msgspec.structs.asdict(row) for _, row in sorted(self._view.budgets.items())],
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
             "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
         }
@@ -118,10 +120,13 @@ class Answers:
         }
 
     def _verb_orders(self, arguments: dict[str, str]) -> Any:
-        orders = sorted(self._view.orders.values(), key=lambda order: order.created_ns)
+        rows = grouped(sorted(self._view.orders.values(), key=lambda order: order.created_ns))
         if arguments.get("live") == "true":
-            orders = [order for order in orders if order.state in LIVE]
-        return [_order(order) for order in _last(orders, arguments)]
+            rows = [row for row in rows if any(order.state in LIVE for order in row[1] or row[:1])]
+        return [
+            {**_order(parent), **({"slices": [_order(part) for part in slices]} if slices else {})}
+            for parent, slices in _last(rows, arguments)
+        ]
 
     def _verb_positions(self, arguments: dict[str, str]) -> Any:
         everything = arguments.get("all") == "true"

@@ -13,7 +13,7 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers import Answers, UsageError
 from mytrading.messages.codec import MAX_FRAME, Frame
-from mytrading.messages.control import Alert, Heartbeat, OpsReply, OpsRequest
+from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import shown_topic
@@ -98,6 +98,8 @@ class Gateway(MachineDaemon):
             self.view.apply(message)
         elif isinstance(message, Alert):
             self._keep(message)
+        elif isinstance(message, CallBudget):
+            self.view.apply(message)
 
     def on_alert(self, alert: Alert) -> None:
         """Its own alerts stand beside those of others."""

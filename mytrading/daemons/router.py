@@ -15,6 +15,7 @@ from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.daemons.router_accounts import AccountPools, Job
+from mytrading.daemons.router_budget import Budgets
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
@@ -51,6 +52,8 @@ def order_machine(config: RunConfig) -> OrderMachine:
     has_books = config.venue.kind is VenueKind.OPENALGO
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second,
+        calls_at_once=config.venue.order_workers,
+        calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
         unknown_exit=config.risk.unknown_exit,
         mode_first=has_books,
         book_first=has_books,
@@ -69,6 +72,7 @@ class TradeManager(MachineDaemon):
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
+        self._budgets = Budgets(self.orders, (account.id for account in config.served))
 
     def setup(self) -> None:
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
@@ -86,11 +90,17 @@ class TradeManager(MachineDaemon):
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
+        self.every(1.0, self._tell_budgets, "budget")
 
     # in
 
     def _on_tick(self, machine_ns: int) -> None:
         self.tick("router", machine_ns)
+        self._budgets.look(machine_ns)
+
+    def _tell_budgets(self, machine_ns: int) -> None:
+        for level in self._budgets.levels(machine_ns):
+            self.status.send(self.name, level)
 
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, Heartbeat):
@@ -137,8 +147,8 @@ class TradeManager(MachineDaemon):
         """Make the calls that the committed rows stand for."""
         for row in rows:
             if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
-                reduces = row.order.purpose.reduces
-                self._accounts.submit(Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
+                entry = call is Call.PLACE and not row.order.purpose.reduces
+                self._accounts.submit(Job(call, row.order), rank=1 if entry else 0)
                 os.sched_yield()  # what the kernel woke for the call goes first
 
     def effects(self, rows: Sequence[Any]) -> None:
@@ -156,6 +166,7 @@ class TradeManager(MachineDaemon):
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
+        self._budgets.count(row)
         if row.event == "submitted" and row.order.trace_ns:
             self.monitor.record("router", "quote_to_order", machine_now() - row.order.trace_ns)
         self._settle_alerts(row.order)

@@ -12,6 +12,7 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`. With a
     `stop_trigger` (rupees) its fills are guarded by a stop-limit order at the broker, with `stop_limit` as its price.
+    Above `freeze` units (0: no limit known) it goes as several orders, in lots of `lot` units, `id` being their parent.
     """
 
     id: str
@@ -33,10 +34,15 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     trace_ns: int = 0
     stop_trigger: float = 0.0
     stop_limit: float = 0.0
+    lot: int = 0
+    freeze: int = 0
 
 
 class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):
-    """Bring one owner's quantity of one instrument to zero, and keep at it until it is or a person is needed."""
+    """Bring one owner's quantity of one instrument to zero, and keep at it until it is or a person is needed.
+
+    `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them.
+    """
 
     id: str
     account: str
@@ -48,6 +54,8 @@ class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     reason: str
     purpose: Purpose = Purpose.EXIT
     trace_ns: int = 0
+    lot: int = 0
+    freeze: int = 0
 
 
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):

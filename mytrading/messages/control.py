@@ -114,7 +114,25 @@ class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     instruments: tuple[str, ...]
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments
+class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_budget"):
+    """How the router stands with the order calls of an account: a level, repeated each second.
+
+    `used` of `limit` calls count in the present second, `out` are on their way. `waiting` counts orders by what they
+    wait to be (entry, stop, exit, …, cancel), the oldest for `oldest_wait_s` seconds of machine time. `refused` are
+    answers of 429 since the router began; until `paused_s` from now nothing is sent because of one.
+    """
+
+    account: str
+    limit: int
+    used: int = 0
+    out: int = 0
+    waiting: dict[str, int] = {}
+    oldest_wait_s: float = 0.0
+    refused: int = 0
+    paused_s: float = 0.0
+
+
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget
 
 
 class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):

@@ -16,7 +16,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `filled` is confirmed by two sources and counts for P&L and exits; `filled_seen` has been sighted once and counts
     for protection. The three `*_filled` fields hold what each source last said, cumulative. `began_machine_ns` and
     `ended_machine_ns` bound the placing call. `ending` is an end the broker has told but that is not yet proven, with
-    `evidence` for it; `pending_cancel` is the wish to cancel, `cancelling` a cancel call that is out.
+    `evidence` for it; `pending_cancel` is the wish to cancel, `cancelling` a cancel call that is out. A slice carries
+    the id of what it is cut from as `parent`, and its number from 1 as `slice`; a parent is no order itself.
     """
 
     client_order_id: str
@@ -64,6 +65,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancelling: bool = False
     stop_trigger: float = 0.0
     stop_limit: float = 0.0
+    parent: str = ""
+    slice: int = 0
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):

@@ -32,7 +32,10 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_opened"):
-    """First row of a day's journal of the router: everything that is carried over from the day before."""
+    """First row of a day's journal of the router: everything that is carried over from the day before.
+
+    `sizes` holds lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns).
+    """
 
     day: str
     orders: tuple[Order, ...] = ()
@@ -46,6 +49,8 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     switches: tuple[StrategySwitch, ...] = ()
     used_ids: tuple[str, ...] = ()
     protections: tuple[Protection, ...] = ()
+    sizes: dict[str, tuple[int, int]] = {}
+    calls: dict[str, tuple[int, ...]] = {}
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

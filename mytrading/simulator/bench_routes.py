@@ -130,6 +130,7 @@ async def state(call: Call) -> Reply:
         "tick": venue.index,
         "ticks": len(venue.market.times) if venue.market is not None else 0,
         "requests": dict(venue.requests),
+        "rates": venue.rates.rows(),
         "connections": venue.connections,
         "orders": by_status,
         "trades": len(desk.trades),

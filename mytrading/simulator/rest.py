@@ -188,6 +188,7 @@ class Dispatcher:
         if request.transport is not None and request.transport not in self._connections:
             self._connections.add(request.transport)
             self._venue.connections += 1
+        self._count(path, received_ns)
         try:
             self._limit_by_fault(path)
             reply = await self._reply(request, path, received_ns)
@@ -216,6 +217,11 @@ class Dispatcher:
             status, text = route.key_error
             raise Refused(error(status, text.format_map(fields)))
         return await route.handler(Call(self._venue, fields, received_ns))
+
+    def _count(self, path: str, now: int) -> None:
+        route = ROUTES.get(path)
+        if path.startswith("/api/"):
+            self._venue.rates.count(_name(path), route is not None and route.limit == _ORDER_LIMIT, now)
 
     def _session_lost(self, path: str) -> bool:
         return path.startswith("/api/") and self._venue.session.refuses(_name(path))

@@ -31,6 +31,7 @@ from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.order_updates import OrderUpdates
 from mytrading.simulator.personality import Personality, protected
 from mytrading.simulator.quote_faults import QuoteFaults
+from mytrading.simulator.rates import CallRates
 from mytrading.simulator.rows import AnalyzerRows, Rows
 from mytrading.simulator.session import BrokerSession
 from mytrading.simulator.store import BookStore
@@ -66,6 +67,7 @@ class Venue:
         self.paused = False
         self.routes: tuple[str, ...] = ()
         self.requests: Counter[str] = Counter()
+        self.rates = CallRates()
         self.connections = 0
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mytrading.core.oms import parts
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import LIVE, live
+from mytrading.core.slicing import Unsliceable
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, Purpose, TradingLevel
@@ -20,14 +22,20 @@ Wanted = Callable[[Order], bool]
 
 
 def place(draft: Draft, command: PlaceEntry) -> None:
-    """Take an entry command: the order comes to be INITIALIZED; `sending` then sends, denies or expires it."""
+    """Take an entry command: its order, or slices, come to be INITIALIZED; `sending` sends, denies or expires them."""
     if draft.state.known(command.id):
         return
-    order = _order_of(draft, command)
-    draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+    order, what = _order_of(draft, command), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
-        what = f"INVALID: expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
-        draft.unsent(order, OrderState.DENIED, "denied", what)
+        what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
+    else:
+        try:
+            parts.begin_entry(draft, order)
+        except Unsliceable as error:
+            what = str(error)
+    if what:
+        draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+        draft.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
 
 
 def _order_of(draft: Draft, command: PlaceEntry) -> Order:

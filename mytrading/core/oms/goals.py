@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mytrading.core.identity import client_order_id
-from mytrading.core.oms import entries, sending
+from mytrading.core.oms import entries, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import LIVE, RESTING
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
-from mytrading.messages.orders import Goal, Order, OrderChanged, Position
+from mytrading.messages.orders import Goal, Order, Position
 
 
 class _Out(NamedTuple):
@@ -103,12 +103,13 @@ def _entries_pending(draft: Draft, goal: Goal, out: list[Order]) -> bool:
 
 
 def _not_before(draft: Draft, goal: Goal) -> int:
-    last = draft.state.orders.get(goal.order)
-    if last is None or last.state not in (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED):
+    ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
+    failed = [order for order in parts.of(draft, goal.order) if order.state in ended]
+    if not failed:
         return 0
     limits = draft.limits
     wait = limits.slow if goal.state == "stuck" else growing(limits.exit_retry_first, limits.slow, goal.attempts)
-    return max(last.ended_machine_ns, last.evidence_machine_ns) + wait
+    return max(max(order.ended_machine_ns, order.evidence_machine_ns) for order in failed) + wait
 
 
 def _exit(draft: Draft, goal: Goal, position: Position) -> None:
@@ -131,10 +132,11 @@ def _exit(draft: Draft, goal: Goal, position: Position) -> None:
         goal=goal.id,
         trace_ns=goal.trace_ns if attempt == 1 else 0,
     )
-    if sending.closable(draft, order) == 0:
+    fits = sending.closable(draft, order)
+    if fits == 0:
         return
     draft.goal(goal, attempts=attempt, order=order.client_order_id)
-    draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+    parts.begin_closing(draft, order, fits)
 
 
 def _overdue(draft: Draft, goal: Goal) -> Goal:

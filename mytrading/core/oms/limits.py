@@ -20,6 +20,10 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     calls_per_second: int = 8
     call_window: int = 1_100 * MS
     """A rolling second and the grain of the timer that machine time comes from."""
+    calls_at_once: int = 64
+    """Calls on their way together: as many as there are connections."""
+    calls_kept: int = 0
+    """Of these, and of the calls a second, kept for stops, exits and what those need."""
     read_spacing: int = 500 * MS
     """Never two requests to read the same account within this."""
     chase_reads: int = 1 * SECOND

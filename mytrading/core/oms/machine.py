@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from mytrading.core import throttle
 from mytrading.core.oms import books, entries, goals, outcomes, probe, protection, reality, sending, upkeep
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.limits import OmsLimits
+from mytrading.core.oms.limits import SECOND, OmsLimits
 from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
-from mytrading.messages.control import ModeCleared, ProbeRequested, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.control import (
+    CallBudget,
+    ModeCleared,
+    ProbeRequested,
+    StrategySwitch,
+    TradingState,
+    WithdrawRequested,
+)
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import CallOutcome, Goal, Order, OrderChanged, Position, Protection, TimerFired
 from mytrading.messages.records import DayOpened
@@ -113,6 +121,22 @@ class OrderMachine:
     def protections(self) -> list[Protection]:
         """What guards the positions of the day, ended ones included, by owner."""
         return [level for _, level in self._state.protections.sorted_items()]
+
+    def budget(self, account: str, machine_ns: int) -> CallBudget:
+        """How an account stands with its order calls; what waits since when only the daemon can tell."""
+        limits, state = self.limits, self._state
+        free = throttle.room(sending.stamps(state, account), machine_ns, limits.calls_per_second, limits.call_window)
+        return CallBudget(
+            account=account,
+            limit=limits.calls_per_second,
+            used=limits.calls_per_second - free,
+            out=len(sending.out(state, account)),
+            paused_s=max(0, (state.paused.get(account) or 0) - machine_ns) / SECOND,
+        )
+
+    def waiting(self) -> list[Order]:
+        """Orders that want a call, by id."""
+        return [order for name, _ in self._state.waiting.sorted_items() if (order := self.order(name))]
 
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""

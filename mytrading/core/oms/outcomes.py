@@ -6,7 +6,7 @@ repeated only when it certainly did not reach the broker.
 
 from __future__ import annotations
 
-from mytrading.core.oms import entries, reality
+from mytrading.core.oms import entries, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.order import ABSENT, RESTING, UNRESOLVED
@@ -60,6 +60,7 @@ def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
             message=outcome.message,
             pending_cancel=False,
         )
+        parts.refused(draft, order, outcome.message)
         if order.purpose.reduces:
             draft.read(order.account, "exit rejected", positions=True)
     elif kind is Outcome.RECORDED:

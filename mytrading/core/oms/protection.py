@@ -7,13 +7,13 @@ as long as nothing else closes the position, what is sighted is covered by live 
 from __future__ import annotations
 
 from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.oms import entries, goals, sending
+from mytrading.core.oms import entries, goals, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import Owned, key_of
 from mytrading.core.order import LIVE, UNRESOLVED
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
-from mytrading.messages.orders import Goal, Order, OrderChanged, Protection
+from mytrading.messages.orders import Goal, Order, Protection
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
 _OURS = "withdrawn"
@@ -148,10 +148,11 @@ def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, 
 
 
 def _place(draft: Draft, level: Protection, quantity: int) -> None:
-    last = draft.state.orders.get(level.order)
+    failed = [order for order in parts.of(draft, level.order) if _failed(order)]
     failures = level.failures
-    if last is not None and _failed(last):
-        if draft.machine < max(last.ended_machine_ns, last.evidence_machine_ns) + _pause(draft, failures):
+    if failed:
+        last = max(max(order.ended_machine_ns, order.evidence_machine_ns) for order in failed)
+        if draft.machine < last + _pause(draft, failures):
             return
         failures += 1
     if failures >= draft.limits.stop_failures:
@@ -161,7 +162,7 @@ def _place(draft: Draft, level: Protection, quantity: int) -> None:
     if sending.closable(draft, order) < quantity:
         return
     draft.protection(level, attempts=level.attempts + 1, failures=failures, order=order.client_order_id)
-    draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+    parts.begin_closing(draft, order, quantity)
 
 
 def _failed(order: Order) -> bool:

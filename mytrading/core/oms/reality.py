@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mytrading.core import positions
 from mytrading.core.identity import content_id
-from mytrading.core.oms import goals, protection
+from mytrading.core.oms import goals, parts, protection
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, RESTING, TERMINAL, Fills, weigh
@@ -198,6 +198,8 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
         protection.arm(draft, changed)
         _book(draft, order, changed)
         _overfilled(draft, order, changed)
+        if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
+            parts.refused(draft, changed, changed.message)
         order = changed
     if order.filled_seen > order.filled or (order.ending and order.state in RESTING):
         draft.read(order.account, "unproven")

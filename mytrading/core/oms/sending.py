@@ -1,7 +1,9 @@
 """The door to the broker: which waiting calls are made now, in which order, and how large an exit may be.
 
-Used at the end of every decision. The one rule: a `submitted` or `cancel_requested` row is emitted only when the call
-really is to be made, because the daemon makes it as soon as the row is committed.
+Used at the end of every decision. A call counts in the rate of its account when it leaves and, anew, when it ends,
+since the server counts it at some moment between; both are journaled, so a restart forgets no call. The one rule: a
+`submitted` or `cancel_requested` row is emitted only when the call really is to be made, because the daemon makes it as
+soon as the row is committed.
 """
 
 from __future__ import annotations
@@ -10,41 +12,58 @@ from mytrading.core import throttle
 from mytrading.core.oms import entries
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
-from mytrading.core.oms.state import key_of
+from mytrading.core.oms.state import State, key_of
 from mytrading.core.order import LIVE, UNRESOLVED, remaining
 from mytrading.messages.enums import OrderState, Purpose, Severity
 from mytrading.messages.orders import Order
 
 
 def dispatch(draft: Draft) -> None:
-    """Make the calls that may be made: stops and exits first, then cancels of entries, then entries."""
+    """Make the calls that may be made: what stops and exits need first, then cancels of entries, then entries."""
     waiting = [draft.order(name) for name, _ in draft.state.waiting.items()]
     if not waiting:
         return
     budget: dict[str, int] = {}
-    for order in sorted(waiting, key=_rank):
+    for rank, order in sorted(((rank_of(draft, order), order) for order in waiting), key=_turn):
         account = order.account
         if account not in budget:
             budget[account] = _budget(draft, account)
-        if order.state is OrderState.INITIALIZED:
-            budget[account] -= _place(draft, order, budget[account])
-        else:
-            budget[account] -= _cancel(draft, order, budget[account])
+        room = budget[account] - (draft.limits.calls_kept if rank else 0)
+        call = _place if order.state is OrderState.INITIALIZED else _cancel
+        budget[account] -= call(draft, order, room)
 
 
-def _rank(order: Order) -> tuple[int, int, str]:
+def _turn(ranked: tuple[int, Order]) -> tuple[int, int, str, int]:
+    rank, order = ranked
+    return rank, order.created_ns, order.parent or order.client_order_id, order.slice
+
+
+def rank_of(draft: Draft, order: Order) -> int:
+    """0 for all that a stop or exit needs, 1 for cancels of other entries, 2 for entries."""
     if order.purpose.reduces:
-        rank = 0
-    else:
-        rank = 2 if order.state is OrderState.INITIALIZED else 1
-    return rank, order.created_ns, order.client_order_id
+        return 0
+    if order.state is OrderState.INITIALIZED:
+        return 2
+    return 0 if entries.closing(draft, key_of(order), order.strategy) else 1
 
 
 def _budget(draft: Draft, account: str) -> int:
+    """Calls that may be made now: by the rate, and by the connections that are free."""
     state, limits = draft.state, draft.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
         return 0
-    return throttle.room(state.sent.get(account) or (), draft.machine, limits.calls_per_second, limits.call_window)
+    rate = throttle.room(stamps(state, account), draft.machine, limits.calls_per_second, limits.call_window)
+    return min(rate, limits.calls_at_once - len(out(state, account)))
+
+
+def out(state: State, account: str) -> list[int]:
+    """When the calls of an account left that are on their way."""
+    return [began for (of, _), began in state.calling.items() if of == account]
+
+
+def stamps(state: State, account: str) -> list[int]:
+    """The moments by which the calls of an account count, ascending."""
+    return sorted((*out(state, account), *(state.sent.get(account) or ())))
 
 
 def _place(draft: Draft, order: Order, budget: int) -> int:
@@ -73,8 +92,11 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
 
 
 def _in_flight(draft: Draft, order: Order) -> bool:
+    """True while another call of its key and side is out; slices go together, but never two of one fingerprint."""
     return any(
-        other.state is OrderState.SUBMITTED and other.side is order.side
+        other.state is OrderState.SUBMITTED
+        and other.side is order.side
+        and (not order.parent or other.parent != order.parent or other.quantity == order.quantity)
         for other in draft.state.open_orders(key_of(order))
     )
 
@@ -105,8 +127,15 @@ def closable(draft: Draft, order: Order) -> int:
         and other.purpose.reduces
         and other.state in LIVE
         and other.client_order_id != order.client_order_id
+        and not _after(order, other)
     )
     return max(0, abs(held) - taken)
+
+
+def _after(order: Order, other: Order) -> bool:
+    """True for an unsent slice that comes after this one: where not all fit, the last gives way."""
+    later = bool(order.parent) and other.parent == order.parent and other.slice > order.slice
+    return later and other.state is OrderState.INITIALIZED
 
 
 def _takes(order: Order, other: Order) -> int:

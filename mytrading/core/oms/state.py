@@ -14,6 +14,8 @@ import msgspec
 from mytrading.core import throttle
 from mytrading.core.oms.table import Table
 from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled, waits_for_its_trigger
+from mytrading.core.slicing import Sizes
+from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product, TradingLevel
 from mytrading.messages.orders import (
@@ -96,6 +98,9 @@ class State:
         "guarding",
         "carried",
         "modes",
+        "calling",
+        "sizes",
+        "parts",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -128,6 +133,7 @@ class State:
     books: Table[str, int]
     """Accounts whose order book has been read today."""
     sent: Table[str, tuple[int, ...]]
+    """When the calls of an account ended that may still count in its rate: ascending machine ns."""
     paused: Table[str, int]
     reads: Table[str, int]
     touched: Table[Key, int]
@@ -152,6 +158,13 @@ class State:
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
 
+    calling: Table[tuple[str, str], int]
+    """When the call left that is on its way, by account and order."""
+    sizes: Table[str, Sizes]
+    """Lot and freeze quantity by instrument, as the last command told them."""
+    parts: Table[str, frozenset[str]]
+    """The slices of each parent."""
+
     def fork(self) -> State:
         """A draft over this state."""
         return State(self)
@@ -164,7 +177,7 @@ class State:
 
     def known(self, identity: str) -> bool:
         """True if a command or goal of this id was ever seen."""
-        return identity in self.orders or identity in self.goals or identity in self.used
+        return any(identity in table for table in (self.orders, self.parts, self.goals, self.used))
 
     def open_orders(self, key: Key) -> list[Order]:
         """Orders of the key that are not settled, by id."""
@@ -204,6 +217,8 @@ class State:
         self.orders.set(name, order)
         _place(self.open_by_key, key_of(order), name, not settled(order))
         _place(self.resting, order.account, name, order.state in RESTING)
+        if order.parent:
+            _place(self.parts, order.parent, name, True)
         _flag(self.waiting, name, order.account, _wants_call(order))
         _flag(self.restless, name, order.account, _restless(order))
         _flag(self.seeking, name, order.account, order.state in UNRESOLVED or order.state in ABSENT)
@@ -241,6 +256,11 @@ def _wants_call(order: Order) -> bool:
     return order.pending_cancel and not order.cancelling and order.state in RESTING
 
 
+def calls(order: Order) -> bool:
+    """True while a call for the order is on its way."""
+    return order.state is OrderState.SUBMITTED or order.cancelling
+
+
 def _restless(order: Order) -> bool:
     if order.filled_seen > order.filled or (order.pending_cancel and live(order)):
         return True
@@ -258,13 +278,24 @@ def _plain(value: object) -> Any:
 def _order(state: State, row: OrderChanged) -> None:
     order = row.order
     state.notice(row.machine_ns)
+    before = state.orders.get(order.client_order_id)
     state.put_order(order)
     state.touched.set(key_of(order), row.machine_ns)
-    if row.event in ("submitted", "cancel_requested"):
+    _count_call(state, before, row)
+    if row.event == "rate_limited":
+        state.paused.set(order.account, max(order.not_before_machine_ns, order.cancel_machine_ns))
+
+
+def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
+    """Note when a call left, and when it ended."""
+    order, called = row.order, before is not None and calls(before)
+    place = (order.account, order.client_order_id)
+    if calls(order) and not called:
+        state.calling.set(place, row.machine_ns)
+    elif called and not calls(order):
+        state.calling.drop(place)
         stamps = state.sent.get(order.account) or ()
         state.sent.set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
-    elif row.event == "rate_limited":
-        state.paused.set(order.account, max(order.not_before_machine_ns, order.cancel_machine_ns))
 
 
 def _goal(state: State, row: GoalChanged) -> None:
@@ -340,6 +371,8 @@ def _day(state: State, row: DayOpened) -> None:
         getattr(state, name).clear()
     for order in row.orders:
         state.put_order(order)
+        if calls(order):
+            state.calling.set((order.account, order.client_order_id), order.began_machine_ns)
         state.carried.set(order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
@@ -354,9 +387,20 @@ def _day(state: State, row: DayOpened) -> None:
     for text in row.used_ids:
         day, _, name = text.partition(" ")
         state.used.set(name, day)
+    for instrument, sizes in row.sizes.items():
+        state.sizes.set(instrument, Sizes(*sizes))
+    for account, stamps in row.calls.items():
+        state.sent.set(account, stamps)
+
+
+def _sizes(state: State, row: PlaceEntry | CloseGoal) -> None:
+    if row.lot:
+        state.sizes.set(row.instrument, Sizes(row.lot, row.freeze))
 
 
 _FOLDS: dict[type, Any] = {
+    PlaceEntry: _sizes,
+    CloseGoal: _sizes,
     OrderChanged: _order,
     PositionChanged: lambda state, row: state.put_position(row.position),
     PositionAdjusted: lambda state, row: state.put_position(row.position),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mytrading.core.oms import goals, reality
+from mytrading.core.oms import goals, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
@@ -171,11 +171,13 @@ def _ghost(draft: Draft, order: Order, evidence: Evidence) -> None:
 
 def _declare(draft: Draft, order: Order) -> None:
     goal = draft.state.goals.get(order.goal)
-    if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and (goal is None or goal.ghosts == 0):
+    same_try = any(part.state is OrderState.GHOST for part in parts.siblings(draft, order))
+    first = goal is None or goal.ghosts == 0 or same_try
+    if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and first:
         what = f"exit {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=2)
         draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further exit is sent")
-        if goal is not None:
+        if goal is not None and not same_try:
             draft.goal(goal, ghosts=goal.ghosts + 1)
         return
     draft.change(order, "unresolved", evidence=2)

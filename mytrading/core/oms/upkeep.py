@@ -55,9 +55,10 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
 def recover(draft: Draft) -> None:
     """After a replay: calls that were out have no answer any more, and every account is read, mode and all."""
     accounts = set()
-    for name, account in draft.state.restless.sorted_items():
+    calling = {name for (_, name), _ in draft.state.calling.items()}
+    for name in sorted({*draft.state.restless.keys(), *calling}):
         order = draft.order(name)
-        accounts.add(account)
+        accounts.add(order.account)
         if order.state is OrderState.SUBMITTED:
             outcomes.unknown(draft, order, draft.machine, "the router stopped while the call was out")
         elif order.cancelling:
@@ -98,11 +99,13 @@ def day_opened(state: State, day: str) -> DayOpened:
         trading=tuple(row for _, row in state.trading.sorted_items()),
         switches=tuple(row for _, row in state.switches.sorted_items()),
         used_ids=_used(state, day),
+        sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
+        calls=dict(state.sent.sorted_items()),
     )
 
 
 def _used(state: State, day: str) -> tuple[str, ...]:
     dated = dict(state.used.items())
-    dated.update(dict.fromkeys((*state.orders.keys(), *state.goals.keys()), day))
+    dated.update(dict.fromkeys((*state.orders.keys(), *state.parts.keys(), *state.goals.keys()), day))
     kept = sorted(set(dated.values()))[-KEPT_DAYS:]
     return tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in kept))

@@ -1,0 +1,84 @@
+"""Orders above the freeze quantity: cut into slices when they come to be, and asked about together afterwards.
+
+Used by entries, exit goals and protection, which make one order and get as many as it takes. The one rule: a parent is
+no order; it is what its slices carry as `parent`, and all that is known of it is folded from them.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from mytrading.core.identity import client_order_id
+from mytrading.core.oms.draft import Draft
+from mytrading.core.order import LIVE
+from mytrading.core.slicing import Sizes, closing_slices, slices
+from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.orders import Order, OrderChanged
+
+
+def begin_entry(draft: Draft, order: Order) -> None:
+    """Make an entry INITIALIZED, sliced if it must be; raises `Unsliceable`, with nothing made."""
+    _begin(draft, order, slices(order.quantity, _sizes(draft, order)))
+
+
+def begin_closing(draft: Draft, order: Order, fits: int) -> None:
+    """Make an exit or a stop INITIALIZED; if it must be sliced, for no more than the `fits` units it may close."""
+    quantities = closing_slices(order.quantity, _sizes(draft, order))
+    if len(quantities) > 1 and fits < order.quantity:
+        quantities = closing_slices(fits, _sizes(draft, order))
+    _begin(draft, order, quantities)
+
+
+def _sizes(draft: Draft, order: Order) -> Sizes:
+    return draft.state.sizes.get(order.instrument) or Sizes()
+
+
+def _begin(draft: Draft, order: Order, quantities: tuple[int, ...]) -> None:
+    """One order as it is, or a slice for each quantity; the first alone carries the trace of the quote behind it."""
+    made = [order] if quantities == (order.quantity,) else _cut(order, quantities)
+    for each in made:
+        draft.emit(OrderChanged(event="initialized", order=each, machine_ns=draft.machine))
+
+
+def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
+    parent = order.client_order_id
+    return [
+        replace(
+            order,
+            client_order_id=client_order_id(order.account, parent, order.purpose, order.instrument, number),
+            quantity=quantity,
+            parent=parent,
+            slice=number,
+            trace_ns=order.trace_ns if number == 1 else 0,
+        )
+        for number, quantity in enumerate(quantities, 1)
+    ]
+
+
+def of(draft: Draft, name: str) -> list[Order]:
+    """The order of this id, or the slices of the parent of this id, by number; empty if nobody knows it."""
+    order = draft.state.orders.get(name)
+    if order is not None:
+        return [order]
+    found = [draft.order(part) for part in draft.state.parts.get(name) or ()]
+    return sorted(found, key=lambda part: part.slice)
+
+
+def siblings(draft: Draft, order: Order) -> list[Order]:
+    """The other slices of an order's parent."""
+    if not order.parent:
+        return []
+    return [part for part in of(draft, order.parent) if part.client_order_id != order.client_order_id]
+
+
+def refused(draft: Draft, order: Order, reason: str) -> None:
+    """Tell a person that a slice of an entry was rejected: what the others bring is kept and is not made whole."""
+    if not order.parent or order.purpose.reduces:
+        return
+    others = siblings(draft, order)
+    whole = order.quantity + sum(part.quantity for part in others)
+    kept = sum(part.quantity if part.state in LIVE else part.filled for part in others)
+    gone = sum(part.state is OrderState.REJECTED for part in others) + 1
+    what = f"{gone} of {len(others) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
+    text = f"{what}; the others are kept ({kept} units filled or out)"
+    draft.alert("ENTRY_SHORT", Severity.WARNING, order.parent, text)

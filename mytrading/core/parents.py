@@ -1,0 +1,78 @@
+"""An order above the freeze quantity as one thing again: folded from its slices.
+
+Used by the gateway for screens. The one rule: a parent is computed anew from its slices each time and kept nowhere, so
+it can never differ from them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from mytrading.core.order import LIVE, UNRESOLVED
+from mytrading.messages.enums import OrderState
+from mytrading.messages.orders import Order
+
+_END_RANK = (OrderState.LOST, OrderState.GHOST, OrderState.REJECTED, OrderState.EXPIRED, OrderState.CANCELLED)
+"""What an order of several ends is said to have come to, if nothing of it was filled."""
+
+
+def grouped(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
+    """Each order with its slices, in the order of the first of them: () for one that is whole."""
+    found: dict[str, list[Order]] = {}
+    for order in orders:
+        found.setdefault(order.parent or order.client_order_id, []).append(order)
+    return [
+        (fold(each), tuple(sorted(each, key=_number))) if each[0].parent else (each[0], ()) for each in found.values()
+    ]
+
+
+def fold(slices: Sequence[Order]) -> Order:
+    """The parent of some slices, all that there are: quantities summed, the price averaged over what was filled."""
+    ordered = sorted(slices, key=_number)
+    first, filled = ordered[0], sum(order.filled for order in slices)
+    value = sum(order.filled * order.average_price for order in slices)
+    return replace(
+        first,
+        client_order_id=first.parent,
+        parent="",
+        slice=0,
+        quantity=sum(order.quantity for order in slices),
+        filled=filled,
+        filled_seen=sum(order.filled_seen for order in slices),
+        average_price=value / filled if filled else 0.0,
+        state=_state(ordered),
+        broker_order_id="",
+        created_ns=min(order.created_ns for order in slices),
+        updated_ns=max(order.updated_ns for order in slices),
+        pending_cancel=any(order.pending_cancel for order in slices),
+        message=_message(ordered),
+    )
+
+
+def _number(order: Order) -> int:
+    return order.slice
+
+
+def _state(slices: Sequence[Order]) -> OrderState:
+    """A doubt about one is a doubt about all; what is filled in part stays so, even when the rest has ended."""
+    states = [order.state for order in slices]
+    if len(set(states)) == 1:
+        return states[0]
+    for state in states:
+        if state in UNRESOLVED:
+            return state
+    if any(order.filled for order in slices):
+        return OrderState.PARTIALLY_FILLED
+    out = [state for state in states if state in LIVE]
+    return out[0] if out else next((state for state in _END_RANK if state in states), states[0])
+
+
+def _message(slices: Sequence[Order]) -> str:
+    """How the slices stand, and the first thing that was said of one."""
+    counts = Counter(order.state.value for order in slices)
+    said = next((order.message for order in slices if order.message), "")
+    text = f"{len(slices)} slices: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"{text}; {said}" if said else text

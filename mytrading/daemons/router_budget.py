@@ -1,0 +1,59 @@
+"""What the screens see of the rate budget: calls used, orders that wait and since when, answers of 429.
+
+Used by the router, which looks ten times a second and tells once a second. The one rule: nothing is decided here; the
+order machine keeps the budget.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from mytrading.core.oms import OrderMachine
+from mytrading.messages.control import CallBudget
+from mytrading.messages.enums import OrderState
+from mytrading.messages.orders import Order, OrderChanged
+
+SECOND = 1_000_000_000
+
+
+class Budgets:
+    """The levels of all accounts; `look` often enough to see when an order began to wait."""
+
+    def __init__(self, machine: OrderMachine, accounts: Iterable[str]) -> None:
+        self._machine = machine
+        self._accounts = tuple(accounts)
+        self._refused: Counter[str] = Counter()
+        self._since: dict[str, int] = {}
+
+    def count(self, row: OrderChanged) -> None:
+        """Note an answer of 429."""
+        if row.event == "rate_limited":
+            self._refused[row.order.account] += 1
+
+    def look(self, machine_ns: int) -> list[Order]:
+        """The orders that wait now; notes those that began to."""
+        waiting = self._machine.waiting()
+        self._since = {name: self._since.get(name, machine_ns) for order in waiting if (name := order.client_order_id)}
+        return waiting
+
+    def levels(self, machine_ns: int) -> list[CallBudget]:
+        """A level for each account."""
+        waiting = self.look(machine_ns)
+        return [self._level(account, waiting, machine_ns) for account in self._accounts]
+
+    def _level(self, account: str, waiting: list[Order], machine_ns: int) -> CallBudget:
+        mine = [order for order in waiting if order.account == account]
+        oldest = min((self._since[order.client_order_id] for order in mine), default=machine_ns)
+        return replace(
+            self._machine.budget(account, machine_ns),
+            waiting=dict(Counter(_wants(order) for order in mine)),
+            oldest_wait_s=round((machine_ns - oldest) / SECOND, 3),
+            refused=self._refused[account],
+        )
+
+
+def _wants(order: Order) -> str:
+    return order.purpose.value if order.state is OrderState.INITIALIZED else "cancel"

@@ -1,0 +1,62 @@
+"""The parent of some slices: what it is said to be, folded from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mytrading.core.parents import fold, grouped
+from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import Order
+
+S = OrderState
+
+
+def order(number: int, state: OrderState, filled: int = 0, **fields: Any) -> Order:
+    made: dict[str, Any] = {
+        "client_order_id": f"p{number}", "account": "main", "instrument": "NFO:A", "product": Product.MIS,
+        "strategy": "s", "run": "r", "cause": "c", "purpose": Purpose.ENTRY, "side": Side.BUY, "quantity": 100 - number,
+        "order_type": OrderType.MARKET, "state": state, "created_ns": number, "updated_ns": number, "parent": "p",
+        "slice": number, "filled": filled, "filled_seen": filled,
+    }  # fmt: skip
+    return Order(**{**made, **fields})
+
+
+def test_fold_sums_quantities_and_averages_the_price_over_what_was_filled() -> None:
+    parent = fold([order(2, S.FILLED, 98, average_price=10.0), order(1, S.FILLED, 99, average_price=12.0)])
+    assert (parent.client_order_id, parent.quantity, parent.filled, parent.state) == ("p", 197, 197, S.FILLED)
+    assert parent.average_price == pytest.approx((98 * 10 + 99 * 12) / 197)
+
+
+@pytest.mark.parametrize(
+    ("states", "filled", "state"),
+    [
+        ((S.SUBMITTED, S.SUBMITTED), 0, S.SUBMITTED),
+        ((S.FILLED, S.UNKNOWN), 99, S.UNKNOWN),
+        ((S.FILLED, S.ACCEPTED), 99, S.PARTIALLY_FILLED),
+        ((S.FILLED, S.REJECTED), 99, S.PARTIALLY_FILLED),
+        ((S.REJECTED, S.ACCEPTED), 0, S.ACCEPTED),
+        ((S.CANCELLED, S.REJECTED), 0, S.REJECTED),
+        ((S.EXPIRED, S.DENIED), 0, S.EXPIRED),
+        ((S.DENIED, S.RECORDED), 0, S.DENIED),
+    ],
+)
+def test_fold_says_what_slices_of_several_states_are_together(
+    states: tuple[OrderState, ...], filled: int, state: OrderState
+) -> None:
+    slices = [order(number, each, filled if number == 1 else 0) for number, each in enumerate(states, 1)]
+    assert fold(slices).state is state
+
+
+def test_fold_tells_how_the_slices_stand_and_why() -> None:
+    parent = fold([order(1, S.FILLED, 99), order(2, S.REJECTED, message="margin"), order(3, S.FILLED, 97)])
+    assert parent.message == "3 slices: 2 FILLED, 1 REJECTED; margin"
+
+
+def test_grouped_keeps_whole_orders_and_joins_slices_where_the_first_stood() -> None:
+    whole = order(9, S.FILLED, parent="", slice=0, client_order_id="w")
+    rows = grouped([order(2, S.FILLED), whole, order(1, S.FILLED)])
+    assert [(parent.client_order_id, [part.slice for part in slices]) for parent, slices in rows] == [
+        ("p", [1, 2]), ("w", [])
+    ]  # fmt: skip
