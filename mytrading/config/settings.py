@@ -216,6 +216,9 @@ class RiskSettings(Section):
     stale_quote_seconds: float = Field(default=5.0, gt=0)
     signal_validity_seconds: float = Field(default=60.0, gt=0)
     unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
+    stop_limit_buffer: Fraction = 0.01
+    stop_limit_buffer_options: float = Field(default=3.0, ge=0)
+    bare_seconds: float = Field(default=5.0, gt=0)
 
 
 class RateSettings(Section):

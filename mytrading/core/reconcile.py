@@ -13,7 +13,15 @@ import msgspec
 from mytrading.core.order import TERMINAL
 from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import AccountHealth, BooksRead, BrokerOrder, OrderReport, ReadRequest
+from mytrading.messages.reports import (
+    AccountHealth,
+    BooksRead,
+    BrokerHeld,
+    BrokerOrder,
+    LiveOrder,
+    OrderReport,
+    ReadRequest,
+)
 
 SECOND = 1_000_000_000
 KEEP = 60 * SECOND
@@ -185,6 +193,30 @@ def _shows(order: Order, row: BrokerOrder) -> bool:
     if order.stream_filled < _told(row):
         return False
     return not row.status.ended or order.state in TERMINAL or order.ending == row.status.value
+
+
+def held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
+    """What a read shows of live orders and positions, at market time `at_ns`; None unless both books were read."""
+    if books.orders is None or books.positions is None:
+        return None
+    traded = {row.broker_order_id: row.quantity for row in books.trades or ()}
+    live = [row for row in books.orders if not row.status.ended]
+    return BrokerHeld(
+        account=books.account,
+        began_machine_ns=books.began_machine_ns,
+        ended_machine_ns=books.ended_machine_ns,
+        at_ns=at_ns,
+        orders=tuple(
+            LiveOrder(
+                broker_order_id=row.broker_order_id,
+                instrument=row.instrument,
+                side=row.side,
+                quantity=row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0)),
+            )
+            for row in live
+        ),
+        positions=tuple(row for row in books.positions if row.quantity),
+    )
 
 
 class HealthBook:

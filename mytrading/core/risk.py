@@ -10,25 +10,35 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mytrading.core import risk_stops
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.master import refusal_for
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish, withdrawal_id
 from mytrading.core.risk_case import Case, Denial, expired, stale
+from mytrading.core.risk_exits import RiskExits
 from mytrading.core.risk_rules import judge
 from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import missing_units, reference_price, side_of, target_units
 from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff
+from mytrading.core.stop_plan import Levels, stop_of, who_holds
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Purpose, Severity, TradingLevel
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import GoalChanged, Order, OrderChanged, PositionAdjusted, PositionChanged, TimerFired
+from mytrading.messages.orders import (
+    GoalChanged,
+    Order,
+    OrderChanged,
+    PositionAdjusted,
+    PositionChanged,
+    TimerFired,
+)
 from mytrading.messages.records import LevelMoved, RiskOpened
-from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
+from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 
 UNPRICED_NS = 10 * SECOND
@@ -60,7 +70,8 @@ class RiskMachine:
         self.instruments = instruments
         self.master: Snapshot | None = None
         self.square_off = square_off
-        self.state = RiskState(self._lot_of)
+        self.state = RiskState(self._lot_of, self._is_open, self._is_guarded)
+        self.exits = RiskExits(self.state, limits, self._is_open, self._close)
 
     def apply(self, row: Any) -> None:
         """Learn a row: an input, or one of our own decisions."""
@@ -69,16 +80,15 @@ class RiskMachine:
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """What follows from a message that was just applied, at market time `now`."""
         if isinstance(message, Quote):
-            if message.instrument not in self.state.awaited:
-                return ()
-            return self._advance_all(now)
+            stopped = self.exits.at_price(message.instrument, now)
+            return (*stopped, *self._advance_all(now)) if message.instrument in self.state.awaited else stopped
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return self._advance_all(now, settled_too=True)
+            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now))
         if isinstance(message, TimerFired):
             return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
-                    *self._watch_loss(now))  # fmt: skip
+                    *self._watch_loss(now), *self.exits.on_time(now))  # fmt: skip
         return ()
 
     def notice(self, machine_ns: int) -> None:
@@ -195,7 +205,7 @@ class RiskMachine:
             return []
         case = self._case(wish, leg, units, there + coming, now)
         denials = judge(case)
-        return [self._denied(wish, leg, denials, now)] if denials else [self._entry(wish, leg, identity, case)]
+        return [self._denied(wish, leg, denials, now)] if denials else self._entry(wish, leg, identity, case)
 
     def _must_wait(self, instrument: str, signal: Signal, now: int) -> bool:
         """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
@@ -214,9 +224,12 @@ class RiskMachine:
         quote = self.state.quotes.get(instrument)
         return quote is None or stale(quote, now, self.state.machine_ns, self.limits.stale_quote_seconds)
 
-    def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> PlaceEntry:
-        signal, sizes = wish.signal, self._sizes(leg.instrument)
-        return PlaceEntry(
+    def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> list[Any]:
+        signal, holder, stop = wish.signal, who_holds(case), stop_of(case)
+        levels = stop if isinstance(stop, Levels) else Levels(0.0, 0.0)
+        at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
+        sizes = self._sizes(leg.instrument)
+        entry = PlaceEntry(
             id=identity,
             account=self.account,
             instrument=leg.instrument,
@@ -232,7 +245,13 @@ class RiskMachine:
             trace_ns=signal.trace_ns,
             lot=sizes.lot,
             freeze=sizes.freeze,
+            stop_trigger=at_broker.trigger,
+            stop_limit=at_broker.limit,
         )
+        return [
+            entry,
+            *(risk_stops.hold(self.state, entry, levels.trigger, case.now) if holder is StopPlan.ENGINE else ()),
+        ]
 
     def _denied(self, wish: Wish, leg: Leg, denials: tuple[Denial, ...], now: int) -> SignalDenied:
         return SignalDenied(
@@ -311,6 +330,15 @@ class RiskMachine:
     def _underlying(self, name: str) -> str:
         found = self.instruments.get(name)
         return found.underlying if found else name
+
+    # stops
+
+    def _is_open(self, exchange: str, now: int) -> bool:
+        return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, now)
+
+    def _is_guarded(self, strategy: str) -> bool:
+        run = self.strategies.get(strategy)
+        return run is None or run.stop is StopPlan.BROKER
 
     # the clock
 

@@ -17,10 +17,7 @@ from mytrading.core.pnl import profit
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import (
-    Order,
-    Position,
-)
+from mytrading.messages.orders import Order, Position, Protection
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.signals import Leg, Signal
 
@@ -92,6 +89,9 @@ class RiskBooks:
         self.beats: dict[str, Heartbeat] = {}
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
+        self.stop_levels: dict[Key, float] = {}
+        self.stop_instruments: set[str] = set()
+        self.protections: dict[Key, Protection] = {}
         self.awaited: set[str] = set()
         self.machine_ns = 0
         self.disk_low = False

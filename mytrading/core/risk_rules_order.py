@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mytrading.core.risk_case import SECOND, Case, Rule, stale
 from mytrading.core.slicing import Sizes, Unsliceable, slices
+from mytrading.core.stop_plan import stop_of
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind
 
@@ -137,6 +138,11 @@ def _stale_quote(case: Case) -> str:
     return f"the last quote of {case.leg.instrument} is {age:.1f} s old, at most {limit:g} s; see the feed"
 
 
+def _stop_level(case: Case) -> str:
+    found = stop_of(case)
+    return found if isinstance(found, str) else ""
+
+
 ORDER: tuple[Rule, ...] = (
     Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "", _unknown_instrument),
     Rule("INSTRUMENTS_REFUSED", "Today's contracts are not here, or those of the underlying are not in order.", "",
@@ -154,4 +160,6 @@ ORDER: tuple[Rule, ...] = (
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
     Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
+    Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or outside the price band.",
+         "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PCT", _stop_level),
 )  # fmt: skip

@@ -7,14 +7,17 @@ learnt anew. The one rule: `fold` is the only mutator.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core import risk_stops
 from mytrading.core.pnl import newer
-from mytrading.core.risk_books import RiskBooks, Wish, day_of
+from mytrading.core.risk_books import Key, RiskBooks, Wish, day_of
+from mytrading.core.risk_guard import Guard, IsOpen
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.control import Alert, Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
@@ -26,17 +29,28 @@ from mytrading.messages.orders import (
     Position,
     PositionAdjusted,
     PositionChanged,
+    ProtectionChanged,
     TimerFired,
 )
 from mytrading.messages.records import LevelMoved, RiskOpened
-from mytrading.messages.reports import AccountHealth
+from mytrading.messages.reports import AccountHealth, BrokerHeld, ReadRequest
 from mytrading.messages.signals import Leg, Signal
 
 REMEMBERED = 4000
 
 
 class RiskState(RiskBooks):
-    """The books, and `fold`."""
+    """The books, and `fold`. `guarded` says of which owners the stop is to rest at the broker."""
+
+    def __init__(
+        self,
+        lot_of: Callable[[str], int] = lambda _: 1,
+        is_open: IsOpen = lambda _exchange, _now: True,
+        guarded: Callable[[str], bool] = lambda _strategy: True,
+    ) -> None:
+        super().__init__(lot_of)
+        self.guard = Guard(is_open)
+        self._guarded = guarded
 
     def fold(self, row: Any) -> None:
         """Learn a row; rows that do not concern risk pass by."""
@@ -91,6 +105,7 @@ class RiskState(RiskBooks):
 
     def _order(self, row: OrderChanged) -> None:
         self._take_from_parent(row.order)
+        self.guard.moved(row.order, row.machine_ns)
         self.orders[row.order.client_order_id] = row.order
         self._forget_booked(row.order)
         for wish in self.open_wishes():
@@ -152,7 +167,33 @@ class RiskState(RiskBooks):
             self.closing.add(key)
 
     def _level(self, row: LevelMoved) -> None:
-        self.levels[row.name] = row.value
+        owner = risk_stops.key_in(row.name)
+        if owner is None:
+            self.levels[row.name] = row.value
+            return
+        if row.value:
+            self.stop_levels[owner] = row.value
+        else:
+            self.stop_levels.pop(owner, None)
+        self.stop_instruments = {key[1] for key in self.stop_levels}
+
+    def _protection(self, row: ProtectionChanged) -> None:
+        level = row.protection
+        self.protections[level.account, level.instrument, level.product, level.strategy] = level
+
+    def guarded_positions(self) -> dict[Key, Position]:
+        """Positions that are not flat and whose stop is to rest at the broker."""
+        found = self.positions.items()
+        return {key: p for key, p in found if (p.quantity or p.quantity_seen) and self._guarded(p.strategy)}
+
+    def _held(self, row: BrokerHeld) -> None:
+        self.guard.read(row, self.guarded_positions(), self.orders.values())
+
+    def _asked(self, row: ReadRequest) -> None:
+        self.guard.asked(row.account, row.machine_ns)
+
+    def _told(self, row: Alert) -> None:
+        self.guard.alarmed(row.subject)
 
     def _timer(self, row: TimerFired) -> None:
         self.machine_ns = max(self.machine_ns, row.machine_ns)
@@ -212,7 +253,10 @@ class RiskState(RiskBooks):
         self.booked = dict(row.booked)
         self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
         self.runs = dict(row.runs)
-        self.levels = dict(row.levels)
+        self.levels, self.stop_levels, self.stop_instruments = {}, {}, set()
+        for name, value in row.levels.items():
+            self._level(LevelMoved(name=name, value=value, at_ns=0))
+        self.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
         self.trading = {state.account: state for state in row.trading}
         self.switches = {switch.strategy: switch for switch in row.switches}
         self.halted = {(halt.account, halt.instrument, halt.product): halt.reason for halt in row.halted}
@@ -265,7 +309,11 @@ class RiskState(RiskBooks):
             booked={name: units for name, units in self.booked.items() if name in self.orders},
             closing=tuple(sorted(self.closing)),
             runs=dict(self.runs),
-            levels={name: value for name, value in self.levels.items() if name.endswith(day)},
+            levels={
+                **{name: value for name, value in self.levels.items() if name.endswith(day)},
+                **{risk_stops.name_of(key): level for key, level in self.stop_levels.items()},
+            },
+            protections=tuple(level for level in self.protections.values() if level.state != "done"),
             trading=tuple(self.trading.values()),
             switches=tuple(self.switches.values()),
             halted=tuple(
@@ -330,6 +378,10 @@ _LEARN: dict[type, Any] = {
     TimerFired: RiskState._timer,
     Heartbeat: RiskState._beat,
     AccountHealth: RiskState._health,
+    ProtectionChanged: RiskState._protection,
+    BrokerHeld: RiskState._held,
+    ReadRequest: RiskState._asked,
+    Alert: RiskState._told,
     Quote: RiskState._quote,
     TradingState: RiskState._trading,
     StrategySwitch: RiskState._switch,

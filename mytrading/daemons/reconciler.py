@@ -67,6 +67,7 @@ class Reconciler(Daemon):
             self.alerts,
             self.monitor,
             self.wake,
+            self.clock.now,
         )
 
     def _standing_by(self, account: AccountRun) -> StandbyAccount:

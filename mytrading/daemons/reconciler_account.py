@@ -13,7 +13,7 @@ from typing import Any
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.order_updates import OrderUpdates
 from mytrading.adapters.openalgo.reads import BookReader, Visit
-from mytrading.core.reconcile import HealthBook, OrderLevels, ReadJob, ReadPlan
+from mytrading.core.reconcile import HealthBook, OrderLevels, ReadJob, ReadPlan, held
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import AccountHealth, BooksRead, ReadRequest
@@ -38,6 +38,7 @@ class AccountListener:
         alerts: Alerts,
         monitor: PerformanceMonitor,
         wake: Callable[[], None],
+        market_now: Callable[[], int],
     ) -> None:
         self.name = account.id
         self.visits = 0
@@ -45,7 +46,7 @@ class AccountListener:
         self._run = account
         self._expected = expected_mode
         self._report, self._tell = report, tell
-        self._alerts, self._monitor = alerts, monitor
+        self._alerts, self._monitor, self._market_now = alerts, monitor, market_now
         self._plan = ReadPlan(account.id)
         self._health = HealthBook(account.id)
         self._levels = OrderLevels()
@@ -123,6 +124,8 @@ class AccountListener:
             self._report(visit.books)
             self._health.read(visit.job, visit.books, visit.mode.expected if visit.mode else None, self._stream.broker)
             self._levels.read(visit.books)
+            if (found := held(visit.books, self._market_now())) is not None:
+                self._tell(found)
         if visit.funds is not None:
             self._tell(visit.funds)
         self._complain(visit)

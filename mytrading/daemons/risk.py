@@ -108,7 +108,15 @@ class RiskManager(MachineDaemon):
         self._note_flag("disk", self.disk_low(), self.risk.state.disk_low, machine_ns)
         self.risk.square_off.speed = self.clock.speed
         self.tick("risk", machine_ns)
+        self._settle_alerts()
         self._follow_instruments()
+
+    def _settle_alerts(self) -> None:
+        """A position that the books show covered again, or flat, is bare no longer."""
+        bare = {found.subject for found in self.risk.state.guard.bare()}
+        for alert in self.alerts.standing:
+            if alert.code == "POSITION_BARE" and alert.subject not in bare:
+                self.alerts.clear(alert.code, alert.subject)
 
     def _note_flag(self, name: str, present: bool, known: bool, machine_ns: int) -> None:
         if present == known:

@@ -89,6 +89,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     halted: tuple[InstrumentHalted, ...] = ()
     wrong_mode: tuple[AccountModeChanged, ...] = ()
     booked: dict[str, int] = {}
+    protections: tuple[Protection, ...] = ()
 
 
 RecordMessage = RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved

@@ -136,4 +136,27 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return self.connected and self.right_mode and self.books_agree
 
 
-AccountMessage = Funds | AccountHealth
+class LiveOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order that the broker's order book shows as live: `quantity` is what it may still trade."""
+
+    broker_order_id: str
+    instrument: str
+    side: Side
+    quantity: int
+
+
+class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="broker_held"):
+    """What one reading of an account's order and position books shows: live orders, and positions that are not flat.
+
+    Both books were read, and both readings began after `began_machine_ns`; `at_ns` is the market time of their end.
+    """
+
+    account: str
+    began_machine_ns: int
+    ended_machine_ns: int
+    at_ns: int
+    orders: tuple[LiveOrder, ...] = ()
+    positions: tuple[BrokerPosition, ...] = ()
+
+
+AccountMessage = Funds | AccountHealth | BrokerHeld

@@ -181,7 +181,9 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What risk judges by. Sizes and losses in rupees (premium of bought options, value of shares), fractions of 1.
 
-    `enabled_exchanges` and `enabled_kinds` (EQ, FUT, CE, PE) name what may be entered; empty admits all.
+    `enabled_exchanges` and `enabled_kinds` (EQ, FUT, CE, PE) name what may be entered; empty admits all. The limit of a
+    stop lies `stop_limit_buffer` (of its trigger) beyond the trigger, for options `stop_limit_buffer_options` rupees if
+    that is more. A position found bare is alarmed after `bare_seconds` of machine time and closed after twice that.
     """
 
     max_position_size: float
@@ -202,6 +204,9 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     enabled_exchanges: tuple[str, ...] = ()
     enabled_kinds: tuple[str, ...] = ()
     unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
+    stop_limit_buffer: float = 0.01
+    stop_limit_buffer_options: float = 3.0
+    bare_seconds: float = 5.0
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,69 @@
+"""Stops that risk holds itself: their levels as journaled rows, and when a price has come to one.
+
+Used by `core/risk`, for strategies with `stop = "engine"`, and for a stop at the broker whose trigger was passed before
+it could be placed. The one rule: a level is fixed when the first entry of a position is admitted, and neither later
+fills nor a restart move it.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.risk_books import Key, RiskBooks
+from mytrading.core.risk_case import stale
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Position
+from mytrading.messages.records import LevelMoved
+
+PREFIX = "stop "
+
+
+def name_of(key: Key) -> str:
+    """The name under which the level of an owner is journaled."""
+    return PREFIX + " ".join(key)
+
+
+def key_in(name: str) -> Key | None:
+    """The owner whose level has this name; None if it is no stop's."""
+    if not name.startswith(PREFIX):
+        return None
+    account, instrument, product, strategy = name[len(PREFIX) :].split(" ", 3)
+    return account, instrument, product, strategy
+
+
+def hold(books: RiskBooks, entry: PlaceEntry, level: float, now: int) -> tuple[LevelMoved, ...]:
+    """The row that fixes the level of an entry's position; nothing if it adds to one that has its level."""
+    key = (entry.account, entry.instrument, entry.product.value, entry.strategy)
+    if key in books.stop_levels and _in_use(books, key):
+        return ()
+    return (LevelMoved(name=name_of(key), value=level, at_ns=now),)
+
+
+def release(books: RiskBooks, now: int) -> list[LevelMoved]:
+    """Rows that end the levels of positions that are flat, with nothing on the way."""
+    ended = [key for key in books.stop_levels if not _in_use(books, key)]
+    return [LevelMoved(name=name_of(key), value=0.0, at_ns=now) for key in ended]
+
+
+def _in_use(books: RiskBooks, key: Key) -> bool:
+    position = books.positions.get(key)
+    if position is not None and (position.quantity or position.quantity_seen):
+        return True
+    return bool(books.coming_units(key[3], key[1])) or key in books.closing
+
+
+def level_of(books: RiskBooks, position: Position) -> float:
+    """The price at which a position is to be closed, held by risk or at the broker; 0 if none is known."""
+    key = (position.account, position.instrument, position.product.value, position.strategy)
+    held = books.stop_levels.get(key, 0.0)
+    guarded = books.protections.get(key)
+    return held or (guarded.trigger if guarded is not None and guarded.state == "open" else 0.0)
+
+
+def crossed(books: RiskBooks, position: Position, level: float, now: int, limit_seconds: float) -> Quote | None:
+    """The fresh quote that is at a position's level or beyond it, None if there is none: old prices end nothing."""
+    quote = books.quotes.get(position.instrument)
+    held = position.quantity or position.quantity_seen
+    if quote is None or not level or not held or quote.ltp <= 0:
+        return None
+    beyond = quote.ltp <= level if held > 0 else quote.ltp >= level
+    return quote if beyond and not stale(quote, now, books.machine_ns, limit_seconds) else None

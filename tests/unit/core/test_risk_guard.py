@@ -1,0 +1,200 @@
+"""Risk's own check of protection: two whole readings after the last event, an alarm at T, closed at 2T."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.reconcile import held as held_of
+from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.reports import (
+    BooksRead,
+    BrokerHeld,
+    BrokerOrder,
+    BrokerPosition,
+    BrokerTrades,
+    LiveOrder,
+    ReadRequest,
+)
+from mytrading.messages.runconfig import StopPlan
+from mytrading.messages.signals import Leg
+from tests.unit.core.test_risk_machine import SECOND, SHARE, Desk
+
+
+class Guarded:
+    """Ten shares held, and whatever the test puts at the broker."""
+
+    def __init__(self, stop: StopPlan = StopPlan.BROKER) -> None:
+        self.desk = Desk()
+        (run,) = self.desk.machine.strategies.values()
+        self.desk.machine.strategies["S"] = replace(run, stop=stop)
+        self.desk.quote(SHARE, 800.0)
+        entry = next(row for row in self.desk.wish("a", Leg(instrument=SHARE, lots=10)) if isinstance(row, PlaceEntry))
+        self.desk.fill(entry)
+        self.desk.pass_time(1)
+        self.covered = 10
+        self.net = 10
+
+    def stop(self, state: OrderState = OrderState.ACCEPTED, quantity: int = 10, name: str = "B2") -> None:
+        """An event of the stop."""
+        order = Order(
+            client_order_id=f"stop-{name}", account="main", instrument=SHARE, product=Product.MIS, strategy="S",
+            run="r", cause="c", purpose=Purpose.STOP, side=Side.SELL, quantity=quantity, order_type=OrderType.SL,
+            state=state, created_ns=0, updated_ns=0, broker_order_id=name,
+        )  # fmt: skip
+        self.desk.give(OrderChanged(event="x", order=order, machine_ns=self.desk.machine_ns))
+
+    def read(self, seconds: float = 1.0, began: float = 0.0, covered: int | None = None) -> list[Any]:
+        """A reading that ends after some seconds; it began `began` seconds before its end."""
+        desk = self.desk
+        rows = list(desk.pass_time(seconds))
+        units = self.covered if covered is None else covered
+        live = LiveOrder(broker_order_id="B2", instrument=SHARE, side=Side.SELL, quantity=units)
+        row = BrokerPosition(instrument=SHARE, product=Product.MIS, quantity=self.net)
+        desk.give(
+            BrokerHeld(
+                account="main",
+                began_machine_ns=desk.machine_ns - int(began * SECOND),
+                ended_machine_ns=desk.machine_ns,
+                at_ns=desk.now,
+                orders=(live,) if units else (),
+                positions=(row,) if self.net else (),
+            )
+        )
+        return rows
+
+    def found(self) -> list[str]:
+        """Alarms and goals so far."""
+        kinds = (Alert, CloseGoal)
+        rows = [row for row in self.desk.rows if isinstance(row, kinds)]
+        return [row.code if isinstance(row, Alert) else row.reason for row in rows]
+
+
+@pytest.fixture
+def guarded() -> Guarded:
+    made = Guarded()
+    made.stop()
+    return made
+
+
+def test_covered_position_is_never_alarmed(guarded: Guarded) -> None:
+    for _ in range(30):
+        guarded.read()
+    assert guarded.found() == []
+
+
+@pytest.mark.parametrize("covered", [0, 5, 15])
+def test_bare_half_bare_and_overguarded_position_is_alarmed_at_t_and_closed_at_twice_that(covered: int) -> None:
+    made = Guarded()
+    made.stop()
+    made.covered = covered
+    made.read()
+    made.read()
+    for _ in range(4):
+        made.read()
+    assert made.found() == [], "4 s after the second reading"
+    made.desk.pass_time(1)
+    assert made.found() == ["POSITION_BARE"]
+    for _ in range(4):
+        made.read()
+    assert made.found() == ["POSITION_BARE"]
+    made.read()
+    made.read()
+    assert made.found() == ["POSITION_BARE", "its stop is not at the broker"]
+
+
+def test_single_reading_proves_nothing(guarded: Guarded) -> None:
+    guarded.read(covered=0)
+    guarded.desk.pass_time(60)
+    guarded.read()
+    guarded.read(covered=0)
+    guarded.desk.pass_time(60)
+    assert guarded.found() == []
+
+
+def test_reading_begun_before_the_last_event_says_nothing(guarded: Guarded) -> None:
+    for _ in range(30):
+        guarded.stop()
+        guarded.read(began=1.5, covered=0)
+    assert guarded.found() == []
+
+
+def test_event_between_the_readings_begins_the_count_anew(guarded: Guarded) -> None:
+    for _ in range(10):
+        guarded.read(covered=0)
+        guarded.stop()
+    assert guarded.found() == []
+
+
+def test_stop_of_unknown_fate_is_the_routers_to_settle(guarded: Guarded) -> None:
+    guarded.stop(OrderState.UNKNOWN, name="B9")
+    for _ in range(30):
+        guarded.read(covered=0)
+    assert guarded.found() == []
+
+
+def test_position_that_the_broker_does_not_show_is_no_bare_one(guarded: Guarded) -> None:
+    guarded.net = 0
+    for _ in range(30):
+        guarded.read(covered=0)
+    assert guarded.found() == []
+
+
+@pytest.mark.parametrize("stop", [StopPlan.ENGINE, StopPlan.NONE])
+def test_position_whose_stop_is_not_to_be_at_the_broker_is_not_judged(stop: StopPlan) -> None:
+    made = Guarded(stop)
+    for _ in range(30):
+        made.read(covered=0)
+    assert made.found() == []
+    assert not any(isinstance(row, ReadRequest) for row in made.desk.rows)
+
+
+def test_nothing_is_judged_nor_asked_for_outside_continuous_trading(guarded: Guarded) -> None:
+    guarded.desk.now += 10 * 3600 * SECOND
+    guarded.desk.rows.clear()
+    for _ in range(30):
+        guarded.read(covered=0)
+    assert [row for row in guarded.desk.rows if isinstance(row, Alert | ReadRequest)] == []
+
+
+def test_foreign_order_of_the_closing_side_covers_nothing(guarded: Guarded) -> None:
+    guarded.stop(OrderState.CANCELLED)
+    for _ in range(13):
+        guarded.read(covered=10)
+    assert guarded.found() == ["POSITION_BARE", "its stop is not at the broker"]
+
+
+def test_books_are_asked_for_each_second_while_the_stop_is_missing_and_every_ten_when_it_rests() -> None:
+    def asked(made: Guarded) -> int:
+        made.desk.rows.clear()
+        for _ in range(20):
+            made.read()
+        return sum(isinstance(row, ReadRequest) for row in made.desk.rows)
+
+    bare, well = Guarded(), Guarded()
+    well.stop()
+    assert (asked(bare), asked(well)) == (20, 2)
+
+
+def test_held_needs_both_books_and_counts_what_may_still_trade() -> None:
+    row = BrokerOrder(
+        broker_order_id="B1", instrument=SHARE, side=Side.SELL, quantity=10, status=BrokerStatus.TRIGGER_PENDING
+    )
+    done = replace(row, broker_order_id="B0", status=BrokerStatus.COMPLETE)
+    traded = BrokerTrades(broker_order_id="B1", instrument=SHARE, side=Side.SELL, quantity=4, value=1.0)
+    flat = BrokerPosition(instrument="NSE:X", product=Product.MIS, quantity=0)
+    books = BooksRead(
+        account="main", id="r", began_machine_ns=1, ended_machine_ns=2, orders=(row, done), trades=(traded,),
+        positions=(flat,),
+    )  # fmt: skip
+    found = held_of(books, 7)
+    assert found is not None
+    assert [(order.broker_order_id, order.quantity) for order in found.orders] == [("B1", 6)]
+    assert (found.positions, found.at_ns) == ((), 7)
+    assert held_of(replace(books, positions=None), 7) is None
+    assert held_of(replace(books, orders=None), 7) is None

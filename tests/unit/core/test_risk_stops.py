@@ -1,0 +1,139 @@
+"""Stops that risk holds or hastens: levels that survive, prices that end a position once, and old ones that do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Goal, GoalChanged, Protection, ProtectionChanged
+from mytrading.messages.records import LevelMoved
+from mytrading.messages.runconfig import StopPlan
+from mytrading.messages.signals import Leg
+from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE, WATCH, Desk
+
+NAME = f"stop main {SHARE} MIS S"
+
+
+def desk_of(stop: StopPlan) -> Desk:
+    desk = Desk()
+    (run,) = desk.machine.strategies.values()
+    desk.machine.strategies["S"] = replace(run, stop=stop)
+    return desk
+
+
+def held(stop: StopPlan = StopPlan.ENGINE, lots: int = 10) -> Desk:
+    """Shares held at 800.05 or sold at 799.95, with a level 2 % away."""
+    desk = desk_of(stop)
+    desk.quote(SHARE, 800.0)
+    action = Action.BUY if lots > 0 else Action.SELL
+    entry = next(row for row in desk.wish("a", Leg(instrument=SHARE, lots=lots), action=action))
+    desk.fill(entry)
+    return desk
+
+
+def goals(rows: Any) -> list[CloseGoal]:
+    return [row for row in rows if isinstance(row, CloseGoal)]
+
+
+def levels(rows: Any) -> list[tuple[str, float]]:
+    return [(row.name, row.value) for row in rows if isinstance(row, LevelMoved)]
+
+
+def test_entry_carries_its_plan_to_the_router_unless_risk_or_nobody_holds_the_stop() -> None:
+    plans = {}
+    for stop in StopPlan:
+        desk = desk_of(stop)
+        desk.quote()
+        rows = desk.wish("a", Leg(instrument=CALL, lots=1))
+        entry = next(row for row in rows if isinstance(row, PlaceEntry))
+        plans[stop] = (entry.stop_trigger, entry.stop_limit, bool(levels(rows)))
+    assert plans[StopPlan.BROKER] == (70.0, 67.0, False)
+    assert plans[StopPlan.ENGINE] == (0.0, 0.0, True)
+    assert plans[StopPlan.NONE] == (0.0, 0.0, False)
+
+
+def test_stop_on_the_wrong_side_denies_the_entry() -> None:
+    desk = desk_of(StopPlan.BROKER)
+    desk.quote()
+    (denied,) = desk.wish("a", Leg(instrument=CALL, lots=1, stop_price=101.0))
+    assert denied.code == "STOP_LEVEL"
+
+
+@pytest.mark.parametrize(("lots", "before", "at"), [(10, 784.05, 784.0), (-10, 815.9, 815.95)])
+def test_price_at_the_level_closes_a_long_and_a_short_once(lots: int, before: float, at: float) -> None:
+    desk = held(lots=lots)
+    assert goals(desk.quote(SHARE, before)) == []
+    (goal,) = goals(desk.quote(SHARE, at))
+    assert "is at or beyond" in goal.reason
+    assert goals(desk.quote(SHARE, at)) == []
+    assert goals(desk.pass_time(1)) == []
+
+
+def test_old_quote_ends_nothing() -> None:
+    desk = held()
+    desk.pass_time(30)
+    old = Quote(SHARE, desk.now - 20 * SECOND, desk.machine_ns - 20 * SECOND, 700.0, 699.0, 701.0)
+    assert goals(desk.give(old)) == []
+    assert goals(desk.quote(SHARE, 700.0))
+
+
+def test_level_stays_where_it_was_when_more_is_filled_and_after_a_restart() -> None:
+    desk = held()
+    desk.pass_time(1)
+    desk.quote(SHARE, 810.0)
+    entry = next(row for row in desk.wish("b", Leg(instrument=SHARE, lots=20)) if isinstance(row, PlaceEntry))
+    desk.order(entry, OrderState.FILLED, 10)
+    desk.hold(SHARE, 20, price=805.0, order=entry.id)
+    assert levels(desk.rows) == [(NAME, 784.0)]
+    again = Desk()
+    again.machine.strategies = desk.machine.strategies
+    again.now, again.machine_ns = desk.now, desk.machine_ns
+    again.beat()
+    again.machine.apply(desk.machine.snapshot("2026-03-19"))
+    assert goals(again.quote(SHARE, 783.0))
+
+
+def test_level_ends_with_the_position_and_a_new_one_gets_its_own() -> None:
+    desk = held()
+    desk.quote(SHARE, 784.0)
+    desk.hold(SHARE, 0, order="exit")
+    goal = Goal(
+        id="g", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="x", reason="x",
+        purpose=Purpose.EXIT, state="done",
+    )  # fmt: skip
+    desk.give(GoalChanged(goal=goal, at_ns=desk.now))
+    assert levels(desk.pass_time(1)) == [(NAME, 0.0)]
+    assert desk.machine.state.stop_levels == {}
+    desk.wish("b", action=Action.EXIT)
+    desk.quote(SHARE, 700.0)
+    rows = desk.wish("c", Leg(instrument=SHARE, lots=10))
+    assert levels(rows) == [(NAME, 686.0)]
+
+
+def test_fill_beyond_the_trigger_of_a_stop_at_the_broker_is_closed_at_once() -> None:
+    desk = desk_of(StopPlan.BROKER)
+    desk.quote(SHARE, 800.0)
+    (entry,) = desk.wish("a", Leg(instrument=SHARE, lots=10))
+    desk.quote(SHARE, 780.0)
+    guard = Protection(
+        id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause=entry.id,
+        side=Side.SELL, trigger=entry.stop_trigger, limit=entry.stop_limit,
+    )  # fmt: skip
+    desk.give(ProtectionChanged(protection=guard, at_ns=desk.now))
+    (goal,) = goals(desk.hold(SHARE, 10, order=entry.id))
+    assert goal.reason == "stop: 780 is at or beyond 784"
+
+
+def test_price_beyond_a_stop_at_the_broker_is_left_to_the_stop() -> None:
+    desk = held(StopPlan.BROKER)
+    assert goals(desk.quote(SHARE, 700.0)) == []
+
+
+def test_watched_index_has_no_level_of_its_own() -> None:
+    desk = held()
+    assert desk.machine.exits.at_price(WATCH, desk.now) == ()

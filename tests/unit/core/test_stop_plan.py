@@ -1,0 +1,127 @@
+"""Where a stop lies: on the tick, never early, with a limit beyond it that the exchange takes; or why there is none."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from mytrading.core.risk_case import Case
+from mytrading.core.stop_plan import Band, Levels, band_of, place, stop_of
+from mytrading.messages.enums import Action, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.market import Quote
+from mytrading.messages.runconfig import StopPlan, StrategyRun
+from mytrading.messages.signals import Leg, Signal
+from tests.unit.core.test_risk_machine import CALL, LIMITS, NOW, SHARE, WATCH, option
+
+OPTION = option(CALL, InstrumentKind.CE)
+EQUITY = Instrument(id=SHARE, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
+RUN = StrategyRun(name="S", file="s.py", symbols=(WATCH,), long=None, short=None)
+
+
+def case(
+    instrument: Instrument = OPTION,
+    units: int = 65,
+    price: float = 100.0,
+    stop: float = 0.0,
+    run: StrategyRun | None = RUN,
+    ltp: float = 0.0,
+    close: float | None = None,
+) -> Case:
+    signal = Signal(
+        id="a", strategy="S", watch=WATCH, action=Action.BUY, created_ns=NOW, expires_ns=NOW, expires_machine_ns=0
+    )
+    return Case(
+        signal=signal,
+        leg=Leg(instrument=instrument.id, lots=1, stop_price=stop),
+        now=NOW,
+        machine_ns=0,
+        limits=LIMITS,
+        instrument=instrument,
+        strategy=run,
+        units=units,
+        price=price,
+        quote=Quote(instrument.id, NOW, 0, ltp or price, previous_close=close),
+    )
+
+
+@pytest.mark.parametrize(
+    ("instrument", "units", "price", "stop", "expected"),
+    [
+        (OPTION, 65, 100.0, 0.0, Levels(70.0, 67.0)),  # 30 % of premium, ₹3 beyond
+        (OPTION, 65, 100.05, 0.0, Levels(70.0, 67.0)),  # 70.035: down to the tick
+        (OPTION, 65, 1000.0, 0.0, Levels(700.0, 693.0)),  # 1 % is more than ₹3
+        (OPTION, 65, 2.0, 0.0, Levels(1.4, 0.7)),  # ₹3 would be below nothing: half the trigger
+        (OPTION, 65, 0.15, 0.0, Levels(0.1, 0.05)),  # the last tick
+        (OPTION, 65, 55.0, 34.0, Levels(34.0, 33.0)),  # 40 % below 55 is 33: the band ends there
+        (OPTION, -65, 100.0, 0.0, Levels(130.0, 133.0)),  # a sold option is bought back
+        (EQUITY, 10, 800.0, 0.0, Levels(784.0, 776.15)),  # 2 %, and 1 % of the trigger beyond
+        (EQUITY, 10, 800.0, 797.53, Levels(797.5, 789.5)),  # the signal's own level
+        (EQUITY, -10, 800.0, 0.0, Levels(816.0, 824.2)),
+        (EQUITY, -10, 800.0, 803.01, Levels(803.05, 811.1)),  # away from triggering early is upwards here
+        (EQUITY, 10, 3.0, 0.0, Levels(2.9, 2.8)),  # two ticks at least
+    ],
+)
+def test_plan_of_each_golden_case(
+    instrument: Instrument, units: int, price: float, stop: float, expected: Levels
+) -> None:
+    assert stop_of(case(instrument, units, price, stop)) == expected
+
+
+def test_strategys_own_share_comes_before_the_default_and_the_signals_level_before_both() -> None:
+    run = replace(RUN, stop_loss=0.1)
+    assert stop_of(case(run=run)) == Levels(90.0, 87.0)
+    assert stop_of(case(run=run, stop=95.0)) == Levels(95.0, 92.0)
+    assert stop_of(case(run=None)) == Levels(70.0, 67.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (case(stop=100.0), "must lie below the price: found 100"),
+        (case(EQUITY, -10, 800.0, stop=799.0), "must lie above the price: found 799"),
+        (case(stop=95.0, ltp=94.0), "at 94"),
+        (case(price=0.05), "keeps a tick between them"),
+        (case(stop=55.0), "outside the price band 60.00 to 140.00"),
+        (case(EQUITY, 10, 800.0, stop=700.0, close=900.0), "outside the price band 720.00 to 1,080.00"),
+    ],
+)
+def test_stop_that_cannot_be_has_a_reason_with_the_numbers(given: Case, said: str) -> None:
+    found = stop_of(given)
+    assert isinstance(found, str)
+    assert said in found
+
+
+def test_stop_none_asks_for_nothing_and_one_held_by_risk_knows_no_band() -> None:
+    assert stop_of(case(run=replace(RUN, stop=StopPlan.NONE), stop=100.0)) == ""
+    assert stop_of(case(run=replace(RUN, stop=StopPlan.ENGINE), stop=20.0)) == Levels(20.0, 20.0)
+
+
+@given(
+    side=st.sampled_from(Side),
+    option=st.booleans(),
+    price=st.floats(0.05, 5000.0),
+    share=st.floats(0.001, 0.6),
+    tick=st.sampled_from([0.01, 0.05, 0.1]),
+)
+def test_place_is_on_the_tick_never_early_and_its_limit_is_never_short_of_the_trigger(
+    side: Side, option: bool, price: float, share: float, tick: float
+) -> None:
+    instrument = replace(OPTION if option else EQUITY, tick_size=tick)
+    level = price * (1 - side.sign * share)
+    trigger, limit = place(instrument, side, level, band_of(instrument, price, None), LIMITS)
+    for value in (trigger, limit):
+        assert abs(value / tick - round(value / tick)) < 1e-5
+        assert value >= tick * 0.999
+    assert (limit - trigger) * side.sign <= 1e-9, "a limit short of its trigger would never fill"
+    if trigger > tick * 1.001:
+        assert (trigger - level) * side.sign <= 1e-6 * max(1.0, level), "it would trigger early"
+        assert abs(trigger - level) <= tick * 1.001
+
+
+def test_place_keeps_the_limit_inside_the_band_unless_the_trigger_itself_is_outside() -> None:
+    assert place(OPTION, Side.BUY, 80.0, Band(79.0, 140.0), LIMITS) == Levels(80.0, 79.0)
+    assert place(OPTION, Side.SELL, 120.0, Band(60.0, 121.02), LIMITS) == Levels(120.0, 121.0)
+    assert place(OPTION, Side.BUY, 80.0, Band(85.0, 140.0), LIMITS) == Levels(80.0, 80.0)
