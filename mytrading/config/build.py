@@ -188,6 +188,9 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         max_position_size=strategy.max_position_size,
         intraday=strategy.intraday,
         group=strategy.group,
+        accounts=() if settings.simulator.embedded else strategy.accounts,
+        orphan_legs=strategy.orphan_legs,
+        orphan_tries=strategy.orphan_tries,
         parameters=dict(strategy.parameters),
     )
 

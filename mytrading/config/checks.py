@@ -18,7 +18,7 @@ from mytrading.config.vault import key_environment, open_vault
 from mytrading.core.live_gate import confirmed
 from mytrading.core.risk_rules_order import future_refusal, product_refusal, sold_option_refusal
 from mytrading.messages.enums import Mode, Product, Side
-from mytrading.messages.runconfig import TradeKind, TradeRule
+from mytrading.messages.runconfig import AccountRole, TradeKind, TradeRule
 
 DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
@@ -111,11 +111,23 @@ def _symbol_problems(settings: TradingSettings) -> Iterator[str]:
         yield from _judge_symbol(settings, settings.origin("data.symbols"), symbol)
 
 
+def _account_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    known = [account.id for account in settings.accounts if account.role is not AccountRole.BACKUP]
+    for name in strategy.accounts:
+        if name not in known and not settings.simulator.embedded:
+            label = f"{strategy.name}.accounts ({settings.origin(f'strategies.{strategy.name}.accounts')})"
+            yield (
+                f"{label} names {name}: expected accounts that take orders ({', '.join(known) or 'there are none'}); "
+                "see `mytrading account list`"
+            )
+
+
 def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
     for symbol in strategy.symbols:
         label = f"{strategy.name}.symbols ({settings.origin(f'strategies.{strategy.name}.symbols')})"
         yield from _judge_symbol(settings, label, symbol)
         yield from _trade_problems(settings, strategy, symbol)
+    yield from _account_problems(settings, strategy)
     for frame in strategy.timeframes:
         if frame not in settings.data.timeframes:
             yield (

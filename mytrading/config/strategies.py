@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.runconfig import Direction, ExpiryRule, StopPlan, TradeKind, TradeRule
+from mytrading.messages.runconfig import Direction, ExpiryRule, OrphanLegs, StopPlan, TradeKind, TradeRule
 
 TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
 BAR_TIMEFRAMES = TIMEFRAMES[1:]
@@ -68,6 +68,8 @@ def _expiry(match: re.Match[str]) -> ExpiryRule:
 class StrategyConfig(BaseModel):
     """How one strategy runs. `trade_long` and `trade_short` are rules in words, see `parse_trade`.
 
+    `accounts` are those it trades in, each the same lots; none means the primary one. `orphan_legs` says what follows
+    when a leg of several cannot be had: retry (`orphan_tries` times, then unwind), unwind or report.
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
     """
 
@@ -90,6 +92,9 @@ class StrategyConfig(BaseModel):
     take_profit_pct: float = Field(default=0.0, ge=0)
     intraday: bool = True
     group: str = Field(default="main", pattern=r"^[a-z][a-z0-9_]*$")
+    accounts: Names = ()
+    orphan_legs: OrphanLegs = OrphanLegs.UNWIND
+    orphan_tries: int = Field(default=2, ge=0, le=10)
     parameters: dict[str, int | float | str | bool] = {}
 
     @field_validator("trade_long", "trade_short")

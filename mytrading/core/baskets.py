@@ -40,7 +40,8 @@ class LegStanding(NamedTuple):
 class Move(NamedTuple):
     """What a basket does next. `enter`: legs to order now. `broken`: why it is given up, empty while it is not.
 
-    A broken basket orders nothing more and takes back what is on its way; `unwind` says to close what it holds.
+    A broken basket orders nothing more and takes back what is on its way; `unwind` says to close what it holds, and
+    what it is still given.
     """
 
     enter: tuple[str, ...] = ()
@@ -54,11 +55,13 @@ def next_move(legs: Sequence[LegStanding], orphans: OrphanLegs, tries: int, late
     `late`: the time of the wish is over, so what is not ordered will not be. One leg alone is no basket: it never
     breaks and is not tried again.
     """
-    if broken := _broken(legs, tries if orphans is OrphanLegs.RETRY else 0, late):
-        held = any(leg.held for leg in legs)
-        return Move(broken=broken, unwind=held and orphans is not OrphanLegs.REPORT)
+    most = tries if orphans is OrphanLegs.RETRY and len(legs) > 1 else 0
+    if broken := _broken(legs, most, late):
+        return Move(broken=broken, unwind=orphans is not OrphanLegs.REPORT)
     covered = all(leg.complete for leg in hedges(legs))
-    return Move(enter=tuple(leg.instrument for leg in legs if leg.open and (covered or leg.target > 0)))
+    return Move(
+        enter=tuple(leg.instrument for leg in legs if leg.open and leg.failed <= most and (covered or leg.target > 0))
+    )
 
 
 def hedges(legs: Sequence[LegStanding]) -> list[LegStanding]:
@@ -67,11 +70,11 @@ def hedges(legs: Sequence[LegStanding]) -> list[LegStanding]:
     return [leg for leg in legs if leg.target > 0] if sells else []
 
 
-def _broken(legs: Sequence[LegStanding], tries: int, late: bool) -> str:
+def _broken(legs: Sequence[LegStanding], most: int, late: bool) -> str:
     if len(legs) < 2:
         return ""
     for leg in legs:
-        if leg.failed > tries and not leg.complete and not leg.coming:
+        if leg.failed > most and not leg.complete and not leg.coming:
             kind = "hedge" if leg in hedges(legs) else "leg"
             return f"{kind} {leg.instrument} could not be had: {leg.held:+d} of {leg.target:+d} units"
     missing = [leg for leg in legs if not leg.complete and leg.attempts == leg.failed]

@@ -1,8 +1,9 @@
 """Risk: turns wishes into sized entries and exit goals, or denies them with a reason.
 
 Used by the risk daemon and the backtest. A wish is the whole position that one strategy wants for one watched
-instrument: what it holds and no longer wants is closed first, what it lacks is judged by every rule and ordered. The
-one rule: exits are never judged, and a wish leads to one entry for each leg, whatever is repeated, late or restarted.
+instrument, in each of its accounts: what it holds and no longer wants is closed first, what it lacks is judged by every
+rule and ordered. The one rule: exits are never judged, and a wish leads to one entry for each leg and account, whatever
+is repeated, late or restarted.
 """
 
 from __future__ import annotations
@@ -10,48 +11,44 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mytrading.core import risk_stops
 from mytrading.core.calendar import Calendar
-from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.master import refusal_for
-from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish, withdrawal_id
-from mytrading.core.risk_case import Case, Denial, expired, stale
+from mytrading.core.risk_books import SECOND, Wish
+from mytrading.core.risk_case import expired
+from mytrading.core.risk_closing import Closing, units
+from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
-from mytrading.core.risk_rules import judge
+from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
-from mytrading.core.sizing import missing_units, reference_price, side_of, target_units
-from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff
-from mytrading.core.stop_plan import Levels, stop_of, who_holds
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Product, Purpose, Severity, TradingLevel
+from mytrading.messages.enums import Product, Severity, TradingLevel
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     GoalChanged,
     Order,
     OrderChanged,
+    Position,
     PositionAdjusted,
     PositionChanged,
     TimerFired,
 )
 from mytrading.messages.records import LevelMoved, RiskOpened
-from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
-from mytrading.messages.signals import Leg, Signal
+from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
+from mytrading.messages.signals import Signal
 
 UNPRICED_NS = 10 * SECOND
 """Machine time without a quote after which entries are withdrawn."""
 OPTION_PATIENCE = 12
+HEDGE_PATIENCE_NS = 60 * SECOND
+"""Market time of a square-off in which what covers a sold leg waits for that to be flat."""
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
 
 
 class RiskMachine:
-    """Wishes in, commands out. The daemon replaces `instruments` and `master` when contracts change.
-
-    Without a `master` (tools, tests of other rules) every listed instrument counts as in order.
-    """
+    """Wishes in, commands out. The daemon replaces `instruments` and `master` when contracts change."""
 
     def __init__(
         self,
@@ -63,15 +60,44 @@ class RiskMachine:
         instruments: InstrumentBook,
         square_off: SquareOff,
     ) -> None:
-        self.limits, self.rates = limits, rates
-        self.strategies = {run.name: run for run in strategies}
-        self.account = account
-        self.calendar = calendar
-        self.instruments = instruments
-        self.master: Snapshot | None = None
-        self.square_off = square_off
-        self.state = RiskState(self._lot_of, self._is_open, self._is_guarded)
-        self.exits = RiskExits(self.state, limits, self._is_open, self._close)
+        scene = self._scene = Scene(limits, rates, strategies, account, calendar, instruments, square_off)
+        self.state = RiskState(scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of)
+        self._closing = Closing(self.state, scene)
+        self._entries = Entries(self.state, scene, self._closing)
+        self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
+
+    @property
+    def account(self) -> str:
+        """The first account."""
+        return self._scene.account
+
+    @property
+    def strategies(self) -> dict[str, StrategyRun]:
+        """The strategies by name."""
+        return self._scene.strategies
+
+    @property
+    def square_off(self) -> SquareOff:
+        """When closing begins; its speed is the market clock's."""
+        return self._scene.square_off
+
+    @property
+    def instruments(self) -> InstrumentBook:
+        """Today's contracts."""
+        return self._scene.instruments
+
+    @instruments.setter
+    def instruments(self, book: InstrumentBook) -> None:
+        self._scene.instruments = book
+
+    @property
+    def master(self) -> Snapshot | None:
+        """The day's snapshot with what it refuses."""
+        return self._scene.master
+
+    @master.setter
+    def master(self, snapshot: Snapshot | None) -> None:
+        self._scene.master = snapshot
 
     def apply(self, row: Any) -> None:
         """Learn a row: an input, or one of our own decisions."""
@@ -115,245 +141,50 @@ class RiskMachine:
             return tuple(rows)
         if rows or self.state.is_closing(wish.signal.strategy, wish.signal.watch):
             late = expired(wish.signal, now, self.state.machine_ns)
-            return (*rows, self._too_late(wish, now)) if late and wish.legs else tuple(rows)
-        entries = [row for leg in wish.legs for row in self._enter(wish, leg, now)]
-        denials = [row for row in entries if isinstance(row, SignalDenied | SignalExpired)]
-        return tuple(denials or entries)
+            return (*rows, self._entries.too_late(wish, now)) if late and wish.legs else tuple(rows)
+        accounts = self._scene.accounts_of(wish.signal.strategy)
+        return tuple(
+            row for account in accounts if account not in wish.ended for row in self._entries.enter(wish, account, now)
+        )
 
     def _withdrawals(self, wish: Wish) -> list[Any]:
         """Live entries that the wish has no room for: not named, of the other side, or too many."""
         signal = wish.signal
-        room = {leg.instrument: leg.lots * self._lot_of(leg.instrument) for leg in wish.legs}
-        return _once(
-            row
-            for order in self.state.live_entries(signal.strategy, signal.watch)
-            if not self._fits(order, room.get(order.instrument, 0), signal.watch)
-            for row in self._withdraw(order, signal.id)
-        )
+        entries = self.state.live_entries(signal.strategy, signal.watch)
+        return self._closing.withdraw((order for order in entries if not self._fits(order, wish)), signal.id)
 
-    def _fits(self, order: Order, target: int, watch: str) -> bool:
-        there = self.state.units_of(order.strategy, watch, order.instrument)
-        after = there + self.state.coming_units(order.strategy, order.instrument)
+    def _fits(self, order: Order, wish: Wish) -> bool:
+        watch = wish.signal.watch
+        target = wish.target(order.instrument, order.account) * self._scene.lot_of(order.instrument)
+        there = self.state.units_of(order.strategy, watch, order.instrument, order.account)
+        after = there + self.state.coming_units(order.strategy, order.instrument, order.account)
         return order.side.sign * target > 0 and abs(after) <= abs(target)
-
-    def _withdraw(self, order: Order, cause: str) -> list[Any]:
-        if self.state.is_withdrawn(order):
-            return []
-        return [
-            WithdrawEntries(
-                id=withdrawal_id(order),
-                cause=cause,
-                account=order.account,
-                strategy=order.strategy,
-                instrument=order.instrument,
-            )
-        ]
 
     def _closes(self, wish: Wish) -> list[Any]:
         signal = wish.signal
-        targets = {leg.instrument: leg.lots for leg in wish.legs}
-        rows = []
-        for position in self.state.held(signal.strategy, signal.watch):
-            target = targets.get(position.instrument, 0)
-            quantity = position.quantity or position.quantity_seen
-            if target * quantity > 0:
-                continue
-            rows += self._close(position, signal.id, signal.reason or signal.action.value, signal.trace_ns)
-        return rows
-
-    def _close(self, position: Any, cause: str, reason: str, trace_ns: int) -> list[Any]:
-        key = (position.account, position.instrument, position.product, position.strategy)
-        if key in self.state.closing:
-            return []
-        goal = content_id("close", cause, *key, position.opened_ns)
-        if goal in self.state.issued:
-            return []
-        sizes = self._sizes(position.instrument)
-        return [
-            CloseGoal(
-                id=goal,
-                account=position.account,
-                instrument=position.instrument,
-                product=position.product,
-                strategy=position.strategy,
-                run=position.run,
-                cause=cause,
-                reason=reason,
-                trace_ns=trace_ns,
-                lot=sizes.lot,
-                freeze=sizes.freeze,
-            )
-        ]
-
-    def _sizes(self, instrument: str) -> Sizes:
-        """Lot and freeze quantity, which the router slices by; zeros where the instrument is not listed."""
-        found = self.instruments.get(instrument)
-        return Sizes(found.lot_size, found.freeze_qty) if found is not None else Sizes(0, 0)
-
-    def _enter(self, wish: Wish, leg: Leg, now: int) -> list[Any]:
-        signal = wish.signal
-        identity = client_order_id(self.account, signal.id, Purpose.ENTRY, leg.instrument)
-        if identity in self.state.issued or not leg.lots:
-            return []
-        instrument = self.instruments.get(leg.instrument)
-        there = self.state.units_of(signal.strategy, signal.watch, leg.instrument)
-        coming = self.state.coming_units(signal.strategy, leg.instrument)
-        units = missing_units(target_units(leg.lots, instrument), there, coming) if instrument else leg.lots
-        if not units:
-            return []
-        if instrument is not None and self._must_wait(leg.instrument, signal, now):
-            return []
-        case = self._case(wish, leg, units, there + coming, now)
-        denials = judge(case)
-        return [self._denied(wish, leg, denials, now)] if denials else self._entry(wish, leg, identity, case)
-
-    def _must_wait(self, instrument: str, signal: Signal, now: int) -> bool:
-        """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
-
-        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments. What is
-        refused today waits for nothing.
-        """
-        if expired(signal, now, self.state.machine_ns):
-            return False
-        if self.master is not None and self.master.day != self._today(now):
-            return True
-        if self._refusal(instrument, now):
-            return False
-        if self.state.is_withdrawing(signal.strategy, instrument):
-            return True
-        quote = self.state.quotes.get(instrument)
-        return quote is None or stale(quote, now, self.state.machine_ns, self.limits.stale_quote_seconds)
-
-    def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> list[Any]:
-        signal, holder, stop = wish.signal, who_holds(case), stop_of(case)
-        levels = stop if isinstance(stop, Levels) else Levels(0.0, 0.0)
-        at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
-        sizes = self._sizes(leg.instrument)
-        entry = PlaceEntry(
-            id=identity,
-            account=self.account,
-            instrument=leg.instrument,
-            product=signal.product,
-            strategy=signal.strategy,
-            run=self.state.run_of(signal.strategy) or content_id("run", signal.strategy, signal.id),
-            cause=signal.id,
-            side=side_of(case.units),
-            quantity=abs(case.units),
-            expires_ns=signal.expires_ns,
-            expires_machine_ns=max(signal.expires_machine_ns, self.state.machine_ns + MACHINE_FLOOR_NS),
-            reference_price=case.price,
-            trace_ns=signal.trace_ns,
-            lot=sizes.lot,
-            freeze=sizes.freeze,
-            stop_trigger=at_broker.trigger,
-            stop_limit=at_broker.limit,
-        )
-        return [
-            entry,
-            *(risk_stops.hold(self.state, entry, levels.trigger, case.now) if holder is StopPlan.ENGINE else ()),
-        ]
-
-    def _denied(self, wish: Wish, leg: Leg, denials: tuple[Denial, ...], now: int) -> SignalDenied:
-        return SignalDenied(
-            signal=wish.signal.id,
-            strategy=wish.signal.strategy,
-            code=denials[0].code,
-            message="; ".join(denial.message for denial in denials),
-            at_ns=now,
-            instrument=leg.instrument,
-            account=self.account,
-        )
-
-    def _too_late(self, wish: Wish, now: int) -> SignalExpired:
-        signal = wish.signal
-        return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)
-
-    def _case(self, wish: Wish, leg: Leg, units: int, there: int, now: int) -> Case:
-        state, signal = self.state, wish.signal
-        instrument = self.instruments.get(leg.instrument)
-        quote = state.quotes.get(leg.instrument)
-        exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
-        known = exchange in self.calendar.exchanges
-        day = self.calendar.trading_day(now)
-        session = self.calendar.session(exchange, day) if known else None
-        entries = state.entries_of(signal.strategy, now)
-        underlying = instrument.underlying if instrument else ""
-        others = state.busy_instruments(self.account) - {leg.instrument}
-        return Case(
-            signal=signal,
-            leg=leg,
-            now=now,
-            machine_ns=state.machine_ns,
-            limits=self.limits,
-            instrument=instrument,
-            strategy=self.strategies.get(signal.strategy),
-            units=units,
-            price=reference_price(quote, side_of(units)) if quote else 0.0,
-            quote=quote,
-            not_ready=state.not_ready(self.account),
-            refused=self._refusal(leg.instrument, now),
-            wrong_mode=state.wrong_mode.get(self.account, ""),
-            level=state.level(self.account)[0],
-            level_reason=state.level(self.account)[1],
-            enabled=state.enabled(signal.strategy),
-            halted=state.halted.get((self.account, leg.instrument, signal.product), ""),
-            confidence=state.confidence(self.account, leg.instrument),
-            session=session,
-            holiday=self.calendar.holiday_name(exchange, day) or "" if known else "",
-            square_off_ns=self.square_off.begins(exchange, now) if signal.product is Product.MIS else 0,
-            reduces=there != 0 and there * units < 0,
-            units_there=abs(state.units_everywhere(self.account, leg.instrument)),
-            adds_position=leg.instrument not in state.busy_instruments(self.account),
-            positions_symbol=sum(self._underlying(name) == underlying for name in others),
-            positions_total=len(others),
-            entries_per_minute=self.rates.entries_per_minute,
-            entries_last_minute=len(entries),
-            last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
-            disk_low=state.disk_low,
-            other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
-            opposed=state.opposed(self.account, leg.instrument, signal.product, signal.strategy, units),
-            spent=wish.spent,
-            day_profit=state.day_profit(day.isoformat()),
-            loss_reached=state.loss_reached(day.isoformat()),
-        )
-
-    def _refusal(self, instrument: str, now: int) -> str:
-        return refusal_for(self.master, instrument, self._today(now)) if self.master is not None else ""
-
-    def _today(self, now: int) -> str:
-        return self.calendar.trading_day(now).isoformat()
-
-    def _lot_of(self, name: str) -> int:
-        found = self.instruments.get(name)
-        return found.lot_size if found else 1
-
-    def _underlying(self, name: str) -> str:
-        found = self.instruments.get(name)
-        return found.underlying if found else name
-
-    # stops
-
-    def _is_open(self, exchange: str, now: int) -> bool:
-        return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, now)
-
-    def _is_guarded(self, strategy: str) -> bool:
-        run = self.strategies.get(strategy)
-        return run is None or run.stop is StopPlan.BROKER
+        held = self.state.held(signal.strategy, signal.watch)
+        unwanted = (one for one in held if wish.target(one.instrument, one.account) * units(one) <= 0)
+        return self._closing.close_all(unwanted, signal.id, signal.reason or signal.action.value, signal.trace_ns)
 
     # the clock
 
     def _square_off(self, now: int) -> list[Any]:
         """Close MIS positions, and withdraw MIS entries, once their time has come."""
-        cause = content_id("square_off", self._today(now))
-        rows: list[Any] = []
-        for order in self.state.all_live_entries():
-            if order.product is Product.MIS and self._square_off_begun(order.instrument, now):
-                rows += self._withdraw(order, cause)
-        rows = _once(rows)
-        for position in self.state.open_positions():
-            if position.product is Product.MIS and self._square_off_begun(position.instrument, now):
-                rows += self._close(position, cause, "square-off", 0)
-        return rows
+        cause = content_id("square_off", self._scene.today(now))
+        entries = (order for order in self.state.all_live_entries() if self._is_due(order, now))
+        due = [position for position in self.state.open_positions() if self._is_due(position, now)]
+        patient = all(self._is_early(position, now) for position in due)
+        return [
+            *self._closing.withdraw(entries, cause),
+            *self._closing.close_all(due, cause, "square-off", 0, patient=patient),
+        ]
+
+    def _is_due(self, thing: Order | Position, now: int) -> bool:
+        return thing.product is Product.MIS and self._scene.square_off_begun(thing.instrument, now)
+
+    def _is_early(self, position: Position, now: int) -> bool:
+        begins = self._scene.square_off.begins(position.instrument.split(":")[0], now)
+        return now - begins < HEDGE_PATIENCE_NS
 
     def _unpriced(self, now: int) -> list[Any]:
         """Withdraw entries whose instrument has had no quote for long: nobody knows what they would be filled at."""
@@ -361,24 +192,21 @@ class RiskMachine:
         for order in self.state.all_live_entries():
             quote = self.state.quotes.get(order.instrument)
             if quote is not None and self._silent(quote, now):
-                rows += self._withdraw(order, content_id("unpriced", order.parent or order.client_order_id))
-        return _once(rows)
+                cause = content_id("unpriced", order.parent or order.client_order_id)
+                rows += self._closing.withdraw([order], cause)
+        return list({row.id: row for row in rows}.values())
 
     def _silent(self, quote: Quote, now: int) -> bool:
         """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
-        instrument = self.instruments.get(quote.instrument)
+        instrument = self._scene.instruments.get(quote.instrument)
         patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
-        old = now - quote.market_ns > self.limits.stale_quote_seconds * patience * SECOND
+        old = now - quote.market_ns > self._scene.limits.stale_quote_seconds * patience * SECOND
         return old and self.state.machine_ns - quote.received_ns > UNPRICED_NS
-
-    def _square_off_begun(self, instrument: str, now: int) -> bool:
-        begins = self.square_off.begins(instrument.split(":")[0], now)
-        return bool(begins) and now >= begins
 
     def _watch_loss(self, now: int) -> list[Any]:
         """Note once a day that the loss limit was reached: entries stop for the day, also after a restart."""
-        day = self._today(now)
-        if self.state.loss_reached(day) or self.state.day_profit(day) > -self.limits.max_daily_loss:
+        day = self._scene.today(now)
+        if self.state.loss_reached(day) or self.state.day_profit(day) > -self._scene.limits.max_daily_loss:
             return []
         profit = self.state.day_profit(day)
         return [
@@ -396,15 +224,10 @@ class RiskMachine:
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""
-        names = self.state.busy_instruments(self.account) | self.state.awaited
+        names = self.state.awaited.union(*map(self.state.busy_instruments, self._scene.accounts()))
         return tuple(sorted(names))
 
     @property
     def level(self) -> TradingLevel:
         """The trading level in effect."""
         return self.state.level(self.account)[0]
-
-
-def _once(rows: Iterable[Any]) -> list[Any]:
-    """The commands without repeats: the slices of an entry are withdrawn by one."""
-    return list({row.id: row for row in rows}.values())

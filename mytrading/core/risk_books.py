@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from mytrading.core import confidence
-from mytrading.core.identity import content_id
+from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.pnl import profit
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
@@ -45,19 +45,27 @@ Key = tuple[str, str, str, str]
 class Wish(msgspec.Struct, kw_only=True):
     """The standing wish of a strategy for one watched instrument.
 
-    `settled`: nothing more is to be entered for it. `since_ns`: when this same position was first wished for. `spent`:
-    it was held since then, and something else than this wish closed it.
+    `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
+    nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
+    which it was held since then, and something else than this wish closed it.
     """
 
     signal: Signal
     settled: bool = False
-    spent: bool = False
+    ended: set[str] = msgspec.field(default_factory=set)
+    given_up: set[str] = msgspec.field(default_factory=set)
+    spent: set[str] = msgspec.field(default_factory=set)
     since_ns: int = 0
 
     @property
     def legs(self) -> tuple[Leg, ...]:
         """The legs that want a position."""
         return tuple(leg for leg in self.signal.legs if leg.lots)
+
+    def target(self, instrument: str, account: str) -> int:
+        """Lots (signed) that are to be held in an account."""
+        wanted = (leg.lots for leg in self.signal.legs if leg.instrument == instrument)
+        return 0 if account in self.given_up else next(wanted, 0)
 
     @property
     def value(self) -> tuple[Product, tuple[tuple[str, int], ...]]:
@@ -155,17 +163,30 @@ class RiskBooks:
         position = self.positions.get(key)
         return position is None or bool(position.quantity or position.quantity_seen)
 
-    def units_of(self, strategy: str, watch: str, instrument: str) -> int:
-        """Signed units held."""
-        return sum(p.quantity for p in self.held(strategy, watch) if p.instrument == instrument)
+    def units_of(self, strategy: str, watch: str, instrument: str, account: str) -> int:
+        """Signed units held in an account."""
+        held = self.held(strategy, watch)
+        return sum(p.quantity for p in held if p.instrument == instrument and p.account == account)
 
-    def coming_units(self, strategy: str, instrument: str) -> int:
-        """Signed units that live entries of a strategy may still bring."""
+    def coming_units(self, strategy: str, instrument: str, account: str) -> int:
+        """Signed units that live entries of a strategy may still bring in an account."""
         return sum(
             self.remaining(order) * order.side.sign
             for order in self.orders.values()
-            if order.strategy == strategy and order.instrument == instrument and order.purpose is Purpose.ENTRY
+            if (order.strategy, order.instrument, order.account) == (strategy, instrument, account)
+            and order.purpose is Purpose.ENTRY
         )
+
+    def attempts(self, account: str, signal: str, instrument: str) -> int:
+        """How many entries a wish led to for a leg of it in an account."""
+        count = 0
+        while client_order_id(account, signal, Purpose.ENTRY, instrument, 0, count) in self.issued:
+            count += 1
+        return count
+
+    def watch_of(self, position: Position) -> str:
+        """The watched instrument for which a position is held; empty if that is not known."""
+        return self.bound.get((position.strategy, position.instrument), "")
 
     def units_everywhere(self, account: str, instrument: str) -> int:
         """Signed units held and coming, of all owners."""

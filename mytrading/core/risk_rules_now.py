@@ -10,7 +10,7 @@ from mytrading.messages.enums import Confidence, Product, TradingLevel
 
 
 def _expired(case: Case) -> str:
-    if not expired(case.signal, case.now, case.machine_ns):
+    if case.begun or not expired(case.signal, case.now, case.machine_ns):
         return ""
     late = (case.now - case.signal.expires_ns) / SECOND
     return f"the wish expired {late:.1f} s ago; it counts anew when it is repeated"

@@ -40,17 +40,19 @@ REMEMBERED = 4000
 
 
 class RiskState(RiskBooks):
-    """The books, and `fold`. `guarded` says of which owners the stop is to rest at the broker."""
+    """The books, and `fold`. `guarded`: is an owner's stop to rest at the broker; `accounts`: where it trades."""
 
     def __init__(
         self,
         lot_of: Callable[[str], int] = lambda _: 1,
         is_open: IsOpen = lambda _exchange, _now: True,
         guarded: Callable[[str], bool] = lambda _strategy: True,
+        accounts: Callable[[str], tuple[str, ...]] = lambda _strategy: (),
     ) -> None:
         super().__init__(lot_of)
         self.guard = Guard(is_open)
         self._guarded = guarded
+        self._accounts = accounts
 
     def fold(self, row: Any) -> None:
         """Learn a row; rows that do not concern risk pass by."""
@@ -67,6 +69,8 @@ class RiskState(RiskBooks):
         if known is not None and known.signal.id == signal.id and known.settled:
             return
         wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns)
+        if known is not None and known.signal.id == signal.id:
+            wish.ended, wish.given_up = known.ended, known.given_up
         if known is not None and known.value == wish.value and day_of(known.since_ns) == day_of(signal.created_ns):
             wish.since_ns, wish.spent = known.since_ns, known.spent
         self._settle_if_met(wish)
@@ -100,7 +104,12 @@ class RiskState(RiskBooks):
         key = self.watch_of_signal.get(row.signal)
         wish = self.wishes.get(key) if key else None
         if wish is not None and wish.signal.id == row.signal:
-            wish.settled = True
+            if isinstance(row, SignalDenied) and row.account:
+                wish.ended.add(row.account)
+                if row.unwinds:
+                    wish.given_up.add(row.account)
+            wish.settled |= isinstance(row, SignalExpired) or not row.account
+            self._settle_if_met(wish)
         self._await()
 
     def _order(self, row: OrderChanged) -> None:
@@ -155,8 +164,15 @@ class RiskState(RiskBooks):
         """
         for wish in self.wishes.values():
             wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in wish.legs)
-            if wanted and wish.signal.strategy == closed.strategy and closed.opened_ns >= wish.since_ns:
-                wish.spent = wish.settled = True
+            given_up = closed.account in wish.given_up
+            if (
+                wanted
+                and not given_up
+                and wish.signal.strategy == closed.strategy
+                and closed.opened_ns >= wish.since_ns
+            ):
+                wish.spent.add(closed.account)
+                wish.ended.add(closed.account)
 
     def _goal(self, row: GoalChanged) -> None:
         goal = row.goal
@@ -240,8 +256,10 @@ class RiskState(RiskBooks):
             (signal.strategy, signal.watch): Wish(
                 signal=signal,
                 settled=signal.id in row.settled,
-                spent=signal.id in row.spent,
+                spent={account for name, account in row.spent if name == signal.id},
                 since_ns=signal.created_ns,
+                ended={account for name, account in row.ended if name == signal.id},
+                given_up={account for name, account in row.given_up if name == signal.id},
             )
             for signal in row.wishes
         }
@@ -276,17 +294,30 @@ class RiskState(RiskBooks):
         coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
         if wish.settled or (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
             return
-        wish.settled = all(self._met(wish, leg) for leg in wish.legs)
+        accounts = self._accounts(signal.strategy)
+        wish.settled = all(account in wish.ended or self._met_in(wish, account) for account in accounts)
 
-    def _met(self, wish: Wish, leg: Leg) -> bool:
-        """True if the leg was ordered for this wish, or what is held and coming is what it wants."""
+    def _met_in(self, wish: Wish, account: str) -> bool:
+        return all(self._met(wish, leg, account) for leg in wish.legs)
+
+    def _met(self, wish: Wish, leg: Leg, account: str) -> bool:
+        """True if the leg was ordered for this wish, or what is held and coming is what it wants.
+
+        A leg of several must be held: until then it may have to be tried again, or the others be given up.
+        """
         signal = wish.signal
-        if any(order.cause == signal.id and order.instrument == leg.instrument for order in self.orders.values()):
+        target = leg.lots * self.lot_of(leg.instrument)
+        there = self.units_of(signal.strategy, signal.watch, leg.instrument, account)
+        if len(wish.legs) > 1:
+            return there == target
+        if any(
+            (order.cause, order.instrument, order.account) == (signal.id, leg.instrument, account)
+            for order in self.orders.values()
+        ):
             return True
         if self.is_withdrawing(signal.strategy, leg.instrument):
             return False
-        there = self.units_of(signal.strategy, signal.watch, leg.instrument)
-        return there + self.coming_units(signal.strategy, leg.instrument) == leg.lots * self.lot_of(leg.instrument)
+        return there + self.coming_units(signal.strategy, leg.instrument, account) == target
 
     def _await(self) -> None:
         self.awaited = {leg.instrument for wish in self.wishes.values() if not wish.settled for leg in wish.legs}
@@ -297,7 +328,9 @@ class RiskState(RiskBooks):
             day=day,
             wishes=tuple(wish.signal for wish in self.wishes.values()),
             settled=tuple(wish.signal.id for wish in self.wishes.values() if wish.settled),
-            spent=tuple(wish.signal.id for wish in self.wishes.values() if wish.spent),
+            spent=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.spent)),
+            ended=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.ended)),
+            given_up=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.given_up)),
             bound=tuple(
                 (strategy, instrument, watch)
                 for (strategy, instrument), watch in self.bound.items()

@@ -48,7 +48,7 @@ def _in_use(books: RiskBooks, key: Key) -> bool:
     position = books.positions.get(key)
     if position is not None and (position.quantity or position.quantity_seen):
         return True
-    return bool(books.coming_units(key[3], key[1])) or key in books.closing
+    return bool(books.coming_units(key[3], key[1], key[0])) or key in books.closing
 
 
 def level_of(books: RiskBooks, position: Position) -> float:

@@ -69,7 +69,10 @@ class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_denied"):
-    """Risk refused a wish, or part of one: a coded reason with numbers in it. The router only passes over it."""
+    """Risk refused a wish, or part of one: a coded reason with numbers in it. The router only passes over it.
+
+    `unwinds`: what the wish led to in the account is taken back as well.
+    """
 
     signal: str
     strategy: str
@@ -78,6 +81,7 @@ class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     at_ns: int
     instrument: str = ""
     account: str = ""
+    unwinds: bool = False
 
 
 class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_expired"):

@@ -76,7 +76,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     day: str
     wishes: tuple[Signal, ...] = ()
     settled: tuple[str, ...] = ()
-    spent: tuple[str, ...] = ()
+    spent: tuple[tuple[str, str], ...] = ()
     bound: tuple[tuple[str, str, str], ...] = ()
     issued: tuple[str, ...] = ()
     positions: tuple[Position, ...] = ()
@@ -90,6 +90,8 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     wrong_mode: tuple[AccountModeChanged, ...] = ()
     booked: dict[str, int] = {}
     protections: tuple[Protection, ...] = ()
+    ended: tuple[tuple[str, str], ...] = ()
+    given_up: tuple[tuple[str, str], ...] = ()
 
 
 RecordMessage = RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved

@@ -155,7 +155,9 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
 
     `symbols` are the instrument ids it watches. A `long` or `short` of None means that nothing is traded for that
     direction. `lots` per entry, `stop_loss` a fraction of the entry price (0: the default of the risk limits),
-    `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone).
+    `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone),
+    `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
+    failed is ordered again where `orphan_legs` is retry.
     """
 
     name: str
@@ -176,6 +178,9 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     intraday: bool = True
     group: str = "main"
     parameters: dict[str, Parameter] = {}
+    accounts: tuple[str, ...] = ()
+    orphan_legs: OrphanLegs = OrphanLegs.UNWIND
+    orphan_tries: int = 2
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):

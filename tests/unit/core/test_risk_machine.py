@@ -196,11 +196,11 @@ def test_late_fill_of_a_partly_filled_and_cancelled_entry_leaves_nothing_coming(
     (entry,) = desk.wish("a", Leg(instrument=SHARE, lots=5))
     desk.order(entry, OrderState.CANCELLED, filled=3)
     desk.hold(SHARE, 3, order=entry.id)
-    assert desk.machine.state.coming_units("S", SHARE) == 0
+    assert desk.machine.state.coming_units("S", SHARE, "main") == 0
     desk.order(entry, OrderState.FILLED, filled=5)
-    assert desk.machine.state.coming_units("S", SHARE) == 2
+    assert desk.machine.state.coming_units("S", SHARE, "main") == 2
     desk.hold(SHARE, 2, order=entry.id)
-    assert desk.machine.state.coming_units("S", SHARE) == 0
+    assert desk.machine.state.coming_units("S", SHARE, "main") == 0
 
 
 def test_refused_entry_is_wished_anew_by_the_next_signal() -> None:

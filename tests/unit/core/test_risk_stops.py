@@ -91,7 +91,7 @@ def test_level_stays_where_it_was_when_more_is_filled_and_after_a_restart() -> N
     desk.hold(SHARE, 20, price=805.0, order=entry.id)
     assert levels(desk.rows) == [(NAME, 784.0)]
     again = Desk()
-    again.machine.strategies = desk.machine.strategies
+    again.machine.strategies.update(desk.machine.strategies)
     again.now, again.machine_ns = desk.now, desk.machine_ns
     again.beat()
     again.machine.apply(desk.machine.snapshot("2026-03-19"))

@@ -154,15 +154,15 @@ def test_slices_count_together_at_every_moment() -> None:
     first, second = sliced(desk, entry, 27 * LOT, 13 * LOT)
     for order in (first, second, first):
         assert tell(desk, order) == ()
-        assert desk.machine.state.coming_units("S", CALL) == 40 * LOT
+        assert desk.machine.state.coming_units("S", CALL, "main") == 40 * LOT
     assert desk.wish("again", Leg(instrument=CALL, lots=40)) == ()
     assert desk.wish("a", Leg(instrument=CALL, lots=40)) == ()
     tell(desk, first, state=OrderState.FILLED, filled=first.quantity)
     desk.hold(CALL, first.quantity, order=first.client_order_id)
-    assert desk.machine.state.coming_units("S", CALL) == 13 * LOT
+    assert desk.machine.state.coming_units("S", CALL, "main") == 13 * LOT
     tell(desk, second, state=OrderState.REJECTED)
     tell(desk, first, state=OrderState.FILLED, filled=first.quantity)
-    assert desk.machine.state.coming_units("S", CALL) == 0
+    assert desk.machine.state.coming_units("S", CALL, "main") == 0
     assert desk.wish("a", Leg(instrument=CALL, lots=40)) == ()
 
 

@@ -1,0 +1,92 @@
+"""Taking back: entries withdrawn, and positions closed, what was sold before what covers it.
+
+Used by the parts of risk. The one rule: an entry is withdrawn once and a position closed once for each cause, whatever
+is repeated; the router does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mytrading.core.identity import content_id
+from mytrading.core.risk_books import withdrawal_id
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.messages.commands import CloseGoal, WithdrawEntries
+from mytrading.messages.orders import Order, Position
+
+
+class Closing:
+    """Rows that take back; empty where that is under way already."""
+
+    def __init__(self, state: RiskState, scene: Scene) -> None:
+        self._state = state
+        self._scene = scene
+
+    def withdraw(self, orders: Iterable[Order], cause: str) -> list[Any]:
+        """Cancel these live entries."""
+        commands: dict[str, Any] = {}
+        for order in orders:
+            if not self._state.is_withdrawn(order):
+                name = withdrawal_id(order)
+                commands[name] = WithdrawEntries(
+                    id=name,
+                    cause=cause,
+                    account=order.account,
+                    strategy=order.strategy,
+                    instrument=order.instrument,
+                )
+        return list(commands.values())
+
+    def close_all(
+        self, positions: Iterable[Position], cause: str, reason: str, trace_ns: int, patient: bool = True
+    ) -> list[Any]:
+        """Close these positions: what was sold first, and if `patient` what covers it once that is flat."""
+        chosen = sorted(positions, key=lambda position: units(position) > 0)
+        return [
+            row
+            for position in chosen
+            if not (patient and self._covers(position, chosen))
+            for row in self.close(position, cause, reason, trace_ns)
+        ]
+
+    def _covers(self, position: Position, chosen: list[Position]) -> bool:
+        """True while something sold for the same watched instrument, account and owner is being closed with it."""
+        watch = self._state.watch_of(position)
+        return units(position) > 0 and any(
+            units(other) < 0
+            and (other.account, other.strategy) == (position.account, position.strategy)
+            and self._state.watch_of(other) == watch
+            for other in chosen
+        )
+
+    def close(self, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
+        """Close one position."""
+        key = (position.account, position.instrument, position.product, position.strategy)
+        if key in self._state.closing:
+            return []
+        goal = content_id("close", cause, *key, position.opened_ns)
+        if goal in self._state.issued:
+            return []
+        sizes = self._scene.sizes(position.instrument)
+        return [
+            CloseGoal(
+                id=goal,
+                account=position.account,
+                instrument=position.instrument,
+                product=position.product,
+                strategy=position.strategy,
+                run=position.run,
+                cause=cause,
+                reason=reason,
+                trace_ns=trace_ns,
+                lot=sizes.lot,
+                freeze=sizes.freeze,
+            )
+        ]
+
+
+def units(position: Position) -> int:
+    """Signed units, sighted ones where none are confirmed."""
+    return position.quantity or position.quantity_seen

@@ -1,0 +1,254 @@
+"""Entries: what one account still lacks of a wish, judged by every rule, ordered or denied.
+
+Used by `core/risk`. The legs of an account go together as `core/baskets` says: hedges first, and when one cannot be
+had the others are taken back or left, as the strategy's `orphan_legs` wants it. The one rule: each attempt at a leg
+has an id of its own, derived from the wish, so that it is ordered once whatever is repeated, late or restarted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core import risk_stops
+from mytrading.core.baskets import LegStanding, next_move
+from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
+from mytrading.core.risk_case import Case, Denial, expired, stale
+from mytrading.core.risk_closing import Closing
+from mytrading.core.risk_rules import judge
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.core.sizing import reference_price, side_of, target_units
+from mytrading.core.stop_plan import Levels, stop_of, who_holds
+from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Product, Purpose, Severity
+from mytrading.messages.runconfig import OrphanLegs, StopPlan
+from mytrading.messages.signals import Leg, Signal
+
+BASKET_NS = 30 * SECOND
+"""How long after its wish has expired a basket that began may still order its other legs, in both times."""
+BROKEN = "BASKET_BROKEN"
+
+
+class Entries:
+    """Asks the state, changes nothing."""
+
+    def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
+        self._state = state
+        self._scene = scene
+        self._closing = closing
+
+    def enter(self, wish: Wish, account: str, now: int) -> list[Any]:
+        """What follows for one account: entries, or a denial that says why there are none."""
+        run = self._scene.strategies.get(wish.signal.strategy)
+        orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
+        legs = self._standings(wish, account)
+        move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
+        if move.broken:
+            return self._break(wish, account, move.broken, now, unwind=move.unwind)
+        if any(self._must_wait(name, wish.signal, now) for name in move.enter):
+            return []
+        wanted = {leg.instrument for leg in legs if leg.open}
+        begun = self._begun(wish, account)
+        cases = [
+            (leg, self._case(wish, leg, account, now))
+            for leg in wish.legs
+            if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
+        ]
+        cases = [(leg, case) for leg, case in cases if case.units]
+        denied = [(leg, found) for leg, case in cases if (found := judge(case))]
+        if denied:
+            return self._deny(wish, account, denied, now, begun=begun)
+        return [
+            row for leg, case in cases if leg.instrument in move.enter for row in self._entry(wish, leg, account, case)
+        ]
+
+    def _standings(self, wish: Wish, account: str) -> tuple[LegStanding, ...]:
+        return tuple(self._standing(wish, leg, account) for leg in wish.legs)
+
+    def _standing(self, wish: Wish, leg: Leg, account: str) -> LegStanding:
+        state, signal = self._state, wish.signal
+        coming = state.coming_units(signal.strategy, leg.instrument, account)
+        attempts = state.attempts(account, signal.id, leg.instrument)
+        return LegStanding(
+            leg.instrument,
+            leg.lots * self._scene.lot_of(leg.instrument),
+            state.units_of(signal.strategy, signal.watch, leg.instrument, account),
+            coming,
+            attempts,
+            attempts - bool(attempts and coming),
+        )
+
+    def _begun(self, wish: Wish, account: str) -> bool:
+        """True once a leg of several was ordered: the others are wanted all the more."""
+        attempts = (self._state.attempts(account, wish.signal.id, leg.instrument) for leg in wish.legs)
+        return len(wish.legs) > 1 and any(attempts)
+
+    def _basket_is_late(self, signal: Signal, now: int) -> bool:
+        return now > signal.expires_ns + BASKET_NS and self._state.machine_ns > signal.expires_machine_ns + BASKET_NS
+
+    def _must_wait(self, instrument: str, signal: Signal, now: int) -> bool:
+        """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
+
+        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments. What is
+        refused today waits for nothing.
+        """
+        if self._scene.instruments.get(instrument) is None or expired(signal, now, self._state.machine_ns):
+            return False
+        if self._scene.master is not None and self._scene.master.day != self._scene.today(now):
+            return True
+        if self._scene.refusal(instrument, now):
+            return False
+        if self._state.is_withdrawing(signal.strategy, instrument):
+            return True
+        quote = self._state.quotes.get(instrument)
+        return quote is None or stale(quote, now, self._state.machine_ns, self._scene.limits.stale_quote_seconds)
+
+    def _entry(self, wish: Wish, leg: Leg, account: str, case: Case) -> list[Any]:
+        signal, holder, stop = wish.signal, who_holds(case), stop_of(case)
+        levels = stop if isinstance(stop, Levels) else Levels(0.0, 0.0)
+        at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
+        sizes = self._scene.sizes(leg.instrument)
+        grace = BASKET_NS if case.begun else 0
+        entry = PlaceEntry(
+            id=client_order_id(
+                account, signal.id, Purpose.ENTRY, leg.instrument, 0,
+                self._state.attempts(account, signal.id, leg.instrument),
+            ),
+            account=account,
+            instrument=leg.instrument,
+            product=signal.product,
+            strategy=signal.strategy,
+            run=self._state.run_of(signal.strategy) or content_id("run", signal.strategy, signal.id),
+            cause=signal.id,
+            side=side_of(case.units),
+            quantity=abs(case.units),
+            expires_ns=signal.expires_ns + grace,
+            expires_machine_ns=max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS),
+            reference_price=case.price,
+            trace_ns=signal.trace_ns,
+            lot=sizes.lot,
+            freeze=sizes.freeze,
+            stop_trigger=at_broker.trigger,
+            stop_limit=at_broker.limit,
+        )  # fmt: skip
+        if holder is not StopPlan.ENGINE:
+            return [entry]
+        return [entry, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
+
+    # refusals
+
+    def _deny(
+        self, wish: Wish, account: str, denied: list[tuple[Leg, tuple[Denial, ...]]], now: int, *, begun: bool
+    ) -> list[Any]:
+        """A denial for each leg; in a basket that began, one leg that is denied breaks it."""
+        rows: list[Any] = [self._denied(wish, leg.instrument, account, found, now) for leg, found in denied]
+        if not begun:
+            return rows
+        leg, found = denied[0]
+        return [
+            *rows,
+            *self._break(wish, account, f"{leg.instrument} was denied: {found[0].message}", now, unwind=True),
+        ]
+
+    def _break(self, wish: Wish, account: str, why: str, now: int, *, unwind: bool) -> list[Any]:
+        """Give an account's basket up: what is on its way is withdrawn, what is held closed if so wanted.
+
+        What is filled after this, late, is closed as well: the wish has no room for it any more.
+        """
+        state, signal = self._state, wish.signal
+        run = self._scene.strategies.get(signal.strategy)
+        unwinds = unwind and (run is None or run.orphan_legs is not OrphanLegs.REPORT)
+        live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
+        held = (p for p in state.held(signal.strategy, signal.watch) if p.account == account and unwinds)
+        denial = self._denied(wish, wish.legs[0].instrument, account, (Denial(BROKEN, why),), now)
+        return [
+            *self._closing.withdraw(live, signal.id),
+            *self._closing.close_all(held, signal.id, why, signal.trace_ns),
+            replace(denial, unwinds=unwinds),
+            _alarm(signal, account, f"{signal.strategy} in {account}: {why}", now),
+        ]
+
+    def _denied(self, wish: Wish, instrument: str, account: str, denials: tuple[Denial, ...], now: int) -> SignalDenied:
+        return SignalDenied(
+            signal=wish.signal.id,
+            strategy=wish.signal.strategy,
+            code=denials[0].code,
+            message="; ".join(denial.message for denial in denials),
+            at_ns=now,
+            instrument=instrument,
+            account=account,
+        )
+
+    def too_late(self, wish: Wish, now: int) -> SignalExpired:
+        """The wish is over and was not judged."""
+        signal = wish.signal
+        return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)
+
+    def _case(self, wish: Wish, leg: Leg, account: str, now: int) -> Case:
+        state, scene, signal = self._state, self._scene, wish.signal
+        instrument = scene.instruments.get(leg.instrument)
+        there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
+        there += state.coming_units(signal.strategy, leg.instrument, account)
+        units = target_units(leg.lots, instrument) - there if instrument else leg.lots
+        quote = state.quotes.get(leg.instrument)
+        exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
+        known = exchange in scene.calendar.exchanges
+        day = scene.calendar.trading_day(now)
+        session = scene.calendar.session(exchange, day) if known else None
+        entries = state.entries_of(signal.strategy, now)
+        underlying = instrument.underlying if instrument else ""
+        others = state.busy_instruments(account) - {leg.instrument}
+        return Case(
+            signal=signal,
+            leg=leg,
+            now=now,
+            machine_ns=state.machine_ns,
+            limits=scene.limits,
+            instrument=instrument,
+            strategy=scene.strategies.get(signal.strategy),
+            units=units,
+            price=reference_price(quote, side_of(units)) if quote else 0.0,
+            quote=quote,
+            not_ready=state.not_ready(account),
+            refused=scene.refusal(leg.instrument, now),
+            wrong_mode=state.wrong_mode.get(account, ""),
+            level=state.level(account)[0],
+            level_reason=state.level(account)[1],
+            enabled=state.enabled(signal.strategy),
+            halted=state.halted.get((account, leg.instrument, signal.product), ""),
+            confidence=state.confidence(account, leg.instrument),
+            session=session,
+            holiday=scene.calendar.holiday_name(exchange, day) or "" if known else "",
+            square_off_ns=scene.square_off.begins(exchange, now) if signal.product is Product.MIS else 0,
+            reduces=there != 0 and there * units < 0,
+            units_there=abs(state.units_everywhere(account, leg.instrument)),
+            adds_position=leg.instrument not in state.busy_instruments(account),
+            positions_symbol=sum(scene.underlying(name) == underlying for name in others),
+            positions_total=len(others),
+            entries_per_minute=scene.rates.entries_per_minute,
+            entries_last_minute=len(entries),
+            last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
+            disk_low=state.disk_low,
+            other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
+            opposed=state.opposed(account, leg.instrument, signal.product, signal.strategy, units),
+            spent=account in wish.spent,
+            day_profit=state.day_profit(day.isoformat()),
+            loss_reached=state.loss_reached(day.isoformat()),
+            begun=self._begun(wish, account),
+        )
+
+
+def _alarm(signal: Signal, account: str, what: str, now: int) -> Alert:
+    return Alert(
+        code=BROKEN,
+        severity=Severity.CRITICAL,
+        subject=f"{signal.id}/{account}",
+        message=what,
+        daemon="risk",
+        first_ns=now,
+        last_ns=now,
+    )

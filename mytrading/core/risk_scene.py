@@ -1,0 +1,86 @@
+"""What risk decides with besides its books: limits, strategies, accounts, the calendar and today's contracts.
+
+Used by the parts of risk. The one rule: the daemon replaces `instruments` and `master` when contracts change; nothing
+here learns from messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.master import refusal_for
+from mytrading.core.slicing import Sizes
+from mytrading.core.square_off import SquareOff
+from mytrading.messages.instruments import Snapshot
+from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
+
+
+class Scene:
+    """Without a `master` (tools, tests of other rules) every listed instrument counts as in order."""
+
+    def __init__(
+        self,
+        limits: RiskLimits,
+        rates: RateLimits,
+        strategies: Iterable[StrategyRun],
+        account: str,
+        calendar: Calendar,
+        instruments: InstrumentBook,
+        square_off: SquareOff,
+    ) -> None:
+        self.limits, self.rates = limits, rates
+        self.strategies = {run.name: run for run in strategies}
+        self.account = account
+        self.calendar = calendar
+        self.instruments = instruments
+        self.master: Snapshot | None = None
+        self.square_off = square_off
+
+    def accounts_of(self, strategy: str) -> tuple[str, ...]:
+        """The accounts in which a strategy trades: those it names, else the first."""
+        run = self.strategies.get(strategy)
+        return run.accounts if run is not None and run.accounts else (self.account,)
+
+    def accounts(self) -> tuple[str, ...]:
+        """All accounts in which anything is traded."""
+        named = (account for strategy in self.strategies for account in self.accounts_of(strategy))
+        return tuple(dict.fromkeys((self.account, *named)))
+
+    def sizes(self, instrument: str) -> Sizes:
+        """Lot and freeze quantity, which the router slices by; zeros where the instrument is not listed."""
+        found = self.instruments.get(instrument)
+        return Sizes(found.lot_size, found.freeze_qty) if found is not None else Sizes(0, 0)
+
+    def lot_of(self, name: str) -> int:
+        """Units of a lot; 1 where the instrument is not listed."""
+        found = self.instruments.get(name)
+        return found.lot_size if found else 1
+
+    def underlying(self, name: str) -> str:
+        """What an instrument is derived from; itself where it is not listed."""
+        found = self.instruments.get(name)
+        return found.underlying if found else name
+
+    def refusal(self, instrument: str, now: int) -> str:
+        """Why nothing may be ordered of an instrument today; empty if all is in order."""
+        return refusal_for(self.master, instrument, self.today(now)) if self.master is not None else ""
+
+    def today(self, now: int) -> str:
+        """The trading day (ISO date)."""
+        return self.calendar.trading_day(now).isoformat()
+
+    def is_open(self, exchange: str, now: int) -> bool:
+        """True in continuous session."""
+        return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, now)
+
+    def is_guarded(self, strategy: str) -> bool:
+        """True if what the strategy holds is to have its stop at the broker."""
+        run = self.strategies.get(strategy)
+        return run is None or run.stop is StopPlan.BROKER
+
+    def square_off_begun(self, instrument: str, now: int) -> bool:
+        """True from the time on at which MIS positions of the instrument's exchange are closed."""
+        begins = self.square_off.begins(instrument.split(":")[0], now)
+        return bool(begins) and now >= begins

@@ -1,0 +1,100 @@
+"""Baskets under random fates of their orders: never short without cover, never half a basket at the end."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.enums import OrderState
+from mytrading.messages.orders import Goal, GoalChanged, TimerFired
+from mytrading.messages.runconfig import OrphanLegs
+from tests.unit.core.test_risk_baskets import HEDGE, SOLD, Basket
+from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE
+
+WANTED = {CALL: 65, SHARE: -10}
+FATES = st.lists(st.tuples(st.sampled_from(["fill", "part", "reject", "cancel", "wait", "kill"]), st.integers(0, 9)))
+
+
+class Venue:
+    """What became of each command, and what each account holds."""
+
+    def __init__(self, desk: Basket) -> None:
+        self.desk = desk
+        self.held: dict[tuple[str, str], int] = {}
+        self.done: set[str] = set()
+
+    def open_entries(self) -> list[PlaceEntry]:
+        return [row for row in self.desk.rows if isinstance(row, PlaceEntry) and row.id not in self.done]
+
+    def end(self, entry: PlaceEntry, state: OrderState, filled: int) -> None:
+        self.done.add(entry.id)
+        key = (entry.account, entry.instrument)
+        self.desk.tell(entry, state, filled)
+        if filled:
+            units = filled * entry.side.sign
+            self.held[key] = self.held.get(key, 0) + units
+            self.desk.held(*key, self.held[key], entry.id, units)
+
+    def close_what_is_wanted(self) -> None:
+        """Carry out exit goals until there are none."""
+        while goals := [row for row in self.desk.rows if isinstance(row, CloseGoal) and row.id not in self.done]:
+            for row in goals:
+                self.done.add(row.id)
+                units = self.held.pop((row.account, row.instrument), 0)
+                self.desk.held(row.account, row.instrument, 0, row.id, -units)
+                goal = Goal(
+                    id=row.id, account=row.account, instrument=row.instrument, product=row.product,
+                    strategy=row.strategy, run=row.run, cause=row.cause, reason=row.reason, purpose=row.purpose,
+                    state="done",
+                )  # fmt: skip
+                self.desk.give(GoalChanged(goal=goal, at_ns=self.desk.now))
+
+    def apply(self, fate: str, pick: int) -> None:
+        if fate == "kill":
+            self.desk = self.desk.again()
+        entries = self.open_entries()
+        if not entries or fate in ("wait", "kill"):
+            self.desk.give(TimerFired(name="risk", machine_ns=self.desk.machine_ns))
+            return
+        entry = entries[pick % len(entries)]
+        if fate == "fill":
+            self.end(entry, OrderState.FILLED, entry.quantity)
+        elif fate == "part":
+            self.end(entry, OrderState.CANCELLED, 1 + pick % entry.quantity)
+        else:
+            self.end(entry, OrderState.REJECTED if fate == "reject" else OrderState.CANCELLED, 0)
+
+
+def assert_covered(venue: Venue) -> None:
+    """Every order for the sold leg came when its account held the whole hedge."""
+    for account in ("main", "second"):
+        short = [row for row in venue.desk.rows if isinstance(row, PlaceEntry)
+                 and (row.account, row.instrument) == (account, SHARE) and row.id not in venue.done]  # fmt: skip
+        assert not short or venue.held.get((account, CALL), 0) == WANTED[CALL]
+
+
+@settings(max_examples=60, deadline=None)
+@given(FATES, st.sampled_from([OrphanLegs.UNWIND, OrphanLegs.RETRY]))
+def test_every_account_ends_with_the_whole_basket_or_with_nothing(
+    fates: list[tuple[str, int]], orphans: OrphanLegs
+) -> None:
+    venue = Venue(Basket(("main", "second"), orphans, 1))
+    venue.desk.wish("a", HEDGE, SOLD)
+    for fate, pick in fates:
+        venue.apply(fate, pick)
+        assert_covered(venue)
+        venue.close_what_is_wanted()
+    for _ in range(8):
+        venue.apply("reject", 0)
+        venue.close_what_is_wanted()
+    venue.desk.now += 120 * SECOND
+    venue.desk.machine_ns += 120 * SECOND
+    venue.desk.machine.notice(venue.desk.machine_ns)
+    venue.desk.give(TimerFired(name="risk", machine_ns=venue.desk.machine_ns))
+    venue.close_what_is_wanted()
+    names = [row.id for row in venue.desk.rows if isinstance(row, PlaceEntry)]
+    assert len(names) == len(set(names))
+    for account in ("main", "second"):
+        holds = {name: units for (of, name), units in venue.held.items() if of == account and units}
+        assert holds in ({}, WANTED)
