@@ -43,7 +43,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 SECONDS = float(os.environ.get("FLOOD_SECONDS", "20"))
 WISHES = int(os.environ.get("FLOOD_WISHES", "3400"))
-SHARES, STRATEGIES = 30, 5
+SHARES, STRATEGIES, LISTED = 100, 5, 1000
 LIMIT = 8
 SECOND = 1_000_000_000
 DAEMONS = ("feed", "reconciler", "router", "risk")
@@ -162,14 +162,14 @@ def flood_config(folder: Path, runtime: Path, simulator: RunningSimulator) -> Ru
         for n in range(STRATEGIES)
     )
     limits = msgspec.structs.replace(LIMITS, max_total_positions=1000, stale_quote_seconds=30.0)
-    rates = RateLimits(orders_per_second=LIMIT, entries_per_minute=200)
+    rates = RateLimits(orders_per_second=LIMIT, entries_per_minute=150)
     return msgspec.structs.replace(config, strategies=runs, risk=limits, rates=rates)
 
 
 @pytest.fixture
 def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
     (tmp_path / "run").mkdir()
-    with start_simulator(tmp_path, capital=1e8, instruments=SHARES + 10, clock=tmp_path / "run/clock.json") as running:
+    with start_simulator(tmp_path, capital=1e8, instruments=LISTED, clock=tmp_path / "run/clock.json") as running:
         yield running
 
 
