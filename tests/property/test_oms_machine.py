@@ -31,7 +31,7 @@ class Trading(RuleBasedStateMachine):
     late_most = 4 * SECOND
     reversal_allowed = False
     plan_of: ClassVar[dict[str, dict[str, float]]] = {}
-    """The stop plan of each instrument's entries."""
+    """What each instrument's entries carry: a stop plan, lot and freeze quantity."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -417,6 +417,23 @@ class TradingWithStops(Trading):
             assert guarded == quantity or waits, f"{quantity} of {instrument} is guarded by {guarded}"
 
 
+class TradingInSlices(TradingWithStops):
+    """Some entries, exits and stops are above the freeze quantity; some leave odd units behind."""
+
+    plan_of: ClassVar = {
+        "NFO:A": {"lot": 10, "freeze": 60, "stop_trigger": 90.0, "stop_limit": 87.0},
+        "NFO:B": {"lot": 25, "freeze": 75},
+    }
+
+    @invariant()
+    def no_order_is_above_the_freeze_quantity(self) -> None:
+        for placed in self.bench.broker.orders.values():
+            assert placed.quantity <= self.plan_of[placed.instrument]["freeze"], placed
+
+    def _check_orders(self) -> None:
+        Trading._check_orders(self)
+
+
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 """Examples of a long run with seeds of its own (`make soak`); without it the examples are the same each time."""
 PACE = settings(
@@ -433,3 +450,5 @@ TestTradingWithGhosts = TradingWithGhosts.TestCase
 TestTradingWithGhosts.settings = PACE
 TestTradingWithStops = TradingWithStops.TestCase
 TestTradingWithStops.settings = PACE
+TestTradingInSlices = TradingInSlices.TestCase
+TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 60)
