@@ -18,8 +18,10 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Defaults are those of the docs; see docs/orders.md on the worst case of `unknown_exit`."""
 
     calls_per_second: int = 8
-    call_window: int = 1_100 * MS
-    """A rolling second and the grain of the timer that machine time comes from."""
+    call_window: int = 1_020 * MS
+    """A rolling second, and a little for clocks that do not run alike."""
+    call_counts: int = 3 * SECOND
+    """A call that is out counts for so long; what a server holds longer, it has long counted."""
     calls_at_once: int = 64
     """Calls on their way together: as many as there are connections."""
     calls_kept: int = 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core import throttle
 from mytrading.core.oms import books, entries, goals, outcomes, probe, protection, reality, sending, upkeep
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import SECOND, OmsLimits
@@ -125,7 +124,7 @@ class OrderMachine:
     def budget(self, account: str, machine_ns: int) -> CallBudget:
         """How an account stands with its order calls; what waits since when only the daemon can tell."""
         limits, state = self.limits, self._state
-        free = throttle.room(sending.stamps(state, account), machine_ns, limits.calls_per_second, limits.call_window)
+        free = sending.free(state, limits, account, machine_ns)
         return CallBudget(
             account=account,
             limit=limits.calls_per_second,

@@ -1,9 +1,9 @@
 """The door to the broker: which waiting calls are made now, in which order, and how large an exit may be.
 
-Used at the end of every decision. A call counts in the rate of its account when it leaves and, anew, when it ends,
-since the server counts it at some moment between; both are journaled, so a restart forgets no call. The one rule: a
-`submitted` or `cancel_requested` row is emitted only when the call really is to be made, because the daemon makes it as
-soon as the row is committed.
+Used at the end of every decision. A call counts in the rate of its account from when it leaves until a second after its
+end, since the server counts it at some moment between; both are journaled, so a restart forgets no call. The one rule:
+a `submitted` or `cancel_requested` row is emitted only when the call really is to be made, because the daemon makes it
+as soon as the row is committed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from mytrading.core import throttle
 from mytrading.core.oms import entries
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.limits import growing
+from mytrading.core.oms.limits import OmsLimits, growing
 from mytrading.core.oms.state import State, key_of
 from mytrading.core.order import LIVE, UNRESOLVED, remaining
 from mytrading.messages.enums import OrderState, Purpose, Severity
@@ -52,7 +52,7 @@ def _budget(draft: Draft, account: str) -> int:
     state, limits = draft.state, draft.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
         return 0
-    rate = throttle.room(stamps(state, account), draft.machine, limits.calls_per_second, limits.call_window)
+    rate = free(state, limits, account, draft.machine)
     return min(rate, limits.calls_at_once - len(out(state, account)))
 
 
@@ -61,9 +61,11 @@ def out(state: State, account: str) -> list[int]:
     return [began for (of, _), began in state.calling.items() if of == account]
 
 
-def stamps(state: State, account: str) -> list[int]:
-    """The moments by which the calls of an account count, ascending."""
-    return sorted((*out(state, account), *(state.sent.get(account) or ())))
+def free(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
+    """Calls that the rate allows now: each counts while it is out, and for a second after its end."""
+    young = (machine_ns if machine_ns - began < limits.call_counts else began for began in out(state, account))
+    stamps = sorted((*(state.sent.get(account) or ()), *young))
+    return throttle.room(stamps, machine_ns, limits.calls_per_second, limits.call_window)
 
 
 def _place(draft: Draft, order: Order, budget: int) -> int:

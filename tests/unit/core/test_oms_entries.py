@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mytrading.core.oms import OmsLimits
+from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.control import ModeCleared, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Side, TradingLevel
 from mytrading.messages.orders import AccountModeChanged, CallOutcome, InstrumentHalted, OrderChanged
@@ -75,10 +76,51 @@ def test_budget_holds_in_a_rolling_second(bench: OrderBench) -> None:
     for number in range(12):
         bench.enter(f"e{number}", instrument=f"NFO:{number}")
     assert len(bench.calls) == 8
+    for call in list(bench.calls):
+        bench.accept(call)
     bench.tick(900 * MS)
-    assert len(bench.calls) == 8
+    assert bench.calls == []
     bench.tick(300 * MS)
+    assert len(bench.calls) == 4
+
+
+def test_budget_counts_a_call_while_it_is_out_but_not_for_ever(bench: OrderBench) -> None:
+    for number in range(12):
+        bench.enter(f"e{number}", instrument=f"NFO:{number}")
+    bench.tick(2 * SECOND)
+    assert len(bench.calls) == 8
+    bench.tick(1 * SECOND)
     assert len(bench.calls) == 12
+
+
+def test_budget_never_has_more_calls_out_than_connections_and_keeps_one_for_exits() -> None:
+    bench = OrderBench(OmsLimits(calls_at_once=3, calls_kept=1))
+    bench.hold("e1")
+    for number in range(2, 6):
+        bench.enter(f"e{number}", instrument=f"NFO:{number}")
+    assert len(bench.calls) == 2
+    bench.close("g1")
+    assert [call.order.goal for call in bench.calls] == ["", "", "g1"]
+    bench.enter("e6", instrument="NFO:6")
+    bench.tick(10 * SECOND)
+    assert len(bench.calls) == 3
+
+
+def test_budget_gives_a_cancel_that_an_exit_waits_for_the_rank_of_the_exit() -> None:
+    bench = OrderBench(OmsLimits(calls_per_second=1))
+    bench.hold("e1")
+    bench.enter("other", instrument="NFO:B", strategy="s2")
+    bench.tick(2 * SECOND)
+    bench.accept()
+    bench.tick(2 * SECOND)
+    bench.enter("own")
+    bench.accept()
+    bench.enter("blocks", instrument="NFO:C")
+    bench.step(WithdrawEntries(id="w", cause="w", strategy="s2"))
+    bench.close("g1")
+    bench.tick(2 * SECOND)
+    cancels = [call.order.client_order_id for call in bench.calls if call.call is Call.CANCEL]
+    assert cancels == ["own"]
 
 
 def test_budget_survives_a_restart(bench: OrderBench) -> None:
@@ -98,8 +140,10 @@ def test_budget_goes_to_exits_first() -> None:
     bench.enter("e2", instrument="NFO:B")
     bench.enter("e3", instrument="NFO:C")
     bench.close("g1")
+    bench.accept()
     bench.tick(2 * SECOND)
     assert bench.calls[-1].order.goal == "g1"
+    bench.accept()
     bench.tick(2 * SECOND)
     assert bench.calls[-1].order.client_order_id == "e3"
 

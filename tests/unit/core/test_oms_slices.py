@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Order, PositionAdjusted
-from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
+from tests.fake_broker import SECOND, OpenCall, OrderBench
 
 LOT, FREEZE = 50, 200
 SIZED = {"lot": LOT, "freeze": FREEZE}
@@ -16,7 +16,7 @@ SIZED = {"lot": LOT, "freeze": FREEZE}
 
 @pytest.fixture
 def bench() -> OrderBench:
-    made = OrderBench(OmsLimits(call_window=1100 * MS))
+    made = OrderBench()
     made.check_purity = True
     made.read()
     return made
