@@ -9,9 +9,9 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.request import Request, urlopen
 
 import pytest
@@ -22,6 +22,8 @@ from tests.support import ROOT, eventually
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+T = TypeVar("T")
 
 SBIN, RELIANCE, INFY = "NSE:SBIN", "NSE:RELIANCE", "NSE:INFY"
 STRATEGY = """
@@ -87,6 +89,7 @@ class Holder:
             path.unlink()
         self.orders = folder / "orders.json"
         self.wanted: dict[str, int] = {}
+        self.prices: dict[str, tuple[float, float]] = {}
         self.orders.write_text("{}")
         (home / "strategies" / "obedient.py").write_text(STRATEGY.format(path=str(self.orders)))
         for name, stop, symbols in (("Obedient", "broker", (SBIN, RELIANCE)), ("Held", "engine", (INFY,))):
@@ -114,9 +117,20 @@ class Holder:
             pass
 
     def price(self, instrument: str, ltp: float, bid: float = 0.0) -> None:
+        """Make this the price, for good."""
+        self.prices[instrument] = (ltp, bid)
         exchange, symbol = instrument.split(":")
         bid = bid or ltp - 0.05
         self.sim("market", symbol=symbol, exchange=exchange, ltp=ltp, bid=bid, ask=max(bid, ltp) + 0.05, hold=True)
+
+    def until(self, instrument: str, condition: Callable[[], T], seconds: float = 40.0) -> T:
+        """Quote the price again and again until a condition holds: strategies wake up with a quote only."""
+
+        def asked() -> T:
+            self.price(instrument, *self.prices[instrument])
+            return condition()
+
+        return eventually(asked, seconds)
 
     def rows(self, instrument: str) -> list[dict[str, Any]]:
         """The exchange's orders of an instrument."""
@@ -145,7 +159,7 @@ class Holder:
         """Hold so many units, guarded by one stop; returns its row at the exchange."""
         self.price(instrument, price)
         self.want(instrument, units)
-        eventually(lambda: self.net(instrument) == units and self.covered(instrument) == abs(units), 40)
+        self.until(instrument, lambda: self.net(instrument) == units and self.covered(instrument) == abs(units), 40)
         eventually(lambda: self.shown(instrument).get("stop_state") == "resting", 20)
         (stop,) = self.stops(instrument)
         return stop
@@ -160,7 +174,9 @@ class Holder:
     def leave(self, instrument: str) -> None:
         """Be flat, with nothing at the exchange."""
         self.want(instrument, 0)
-        eventually(lambda: not self.net(instrument) and not self.shown(instrument) and not self.stops(instrument), 40)
+        self.until(
+            instrument, lambda: not (self.net(instrument) or self.shown(instrument) or self.stops(instrument)), 40
+        )
 
     def alerts(self) -> set[str]:
         return {row["code"] for row in self.stack.ask("alerts", "--all")}
@@ -175,22 +191,22 @@ def holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holder]:
 
 
 def test_entry_that_fills_in_parts_is_covered_part_by_part_and_an_exit_takes_the_stops_along(holder: Holder) -> None:
-    holder.price(SBIN, 800.0)
+    holder.price(SBIN, 1000.0)
     holder.sim("fault", kind="partial_fill", instrument=SBIN, count=3, fraction=0.5)
     holder.want(SBIN, 40)
-    eventually(lambda: holder.net(SBIN) == 40 and holder.covered(SBIN) == 40, 60)
+    holder.until(SBIN, lambda: holder.net(SBIN) == 40 and holder.covered(SBIN) == 40, 60)
     stops = holder.stops(SBIN)
     assert len(stops) > 1, "a stop for each part that was seen"
-    assert {(row["action"], row["pricetype"], row["trigger_price"]) for row in stops} == {("SELL", "SL", 784.0)}
-    assert all(float(row["price"]) == 776.15 for row in stops)
+    assert {(row["action"], row["pricetype"], row["trigger_price"]) for row in stops} == {("SELL", "SL", 980.0)}
+    assert all(float(row["price"]) == 970.2 for row in stops)
     shown = eventually(lambda: (row := holder.shown(SBIN)).get("stop_state") == "resting" and row, 20)
-    assert (shown["stop"], shown["stop_covers"]) == (784.0, 40)
+    assert (shown["stop"], shown["stop_covers"]) == (980.0, 40)
     holder.leave(SBIN)
     assert eventually(lambda: not holder.stack.disagreements() or None, 30), holder.stack.disagreements()
 
 
 def test_stop_that_the_exchange_drops_is_placed_again(holder: Holder) -> None:
-    stop = holder.enter(SBIN, 11, 800.0)
+    stop = holder.enter(SBIN, 11, 1000.0)
     holder.drop(stop)
     again = eventually(lambda: holder.covered(SBIN) == 11 and holder.stops(SBIN)[0], 30)
     assert again["orderid"] != stop["orderid"]
@@ -210,21 +226,21 @@ def test_short_position_is_bought_back_by_its_stop_and_the_trade_is_booked(holde
 
 
 def test_stop_whose_limit_is_jumped_is_chased_until_flat(holder: Holder) -> None:
-    holder.enter(SBIN, 13, 800.0)
-    holder.price(SBIN, 783.0, bid=770.0)
-    eventually(lambda: not holder.net(SBIN), 40)
+    holder.enter(SBIN, 13, 1000.0)
+    holder.price(SBIN, 979.0, bid=960.0)
+    holder.until(SBIN, lambda: not holder.net(SBIN), 40)
     eventually(lambda: not holder.shown(SBIN), 20)
-    assert holder.trades(SBIN)[-1]["exit_price"] < 776.15, "below the stop's limit"
+    assert holder.trades(SBIN)[-1]["exit_price"] < 970.2, "below the stop's limit"
     assert "STOP_FAILED" in holder.alerts()
     holder.want(SBIN, 0)
 
 
 def test_stop_refused_because_the_price_has_passed_it_is_an_exit_at_once(holder: Holder) -> None:
-    stop = holder.enter(SBIN, 14, 800.0)
+    stop = holder.enter(SBIN, 14, 1000.0)
     reason = "Trigger price for stoploss sell orders should be lower than the last traded price"
     holder.sim("fault", kind="reject", reason=reason)
     holder.drop(stop)
-    eventually(lambda: not holder.net(SBIN) and not holder.shown(SBIN), 30)
+    holder.until(SBIN, lambda: not holder.net(SBIN) and not holder.shown(SBIN), 30)
     mine = [row for row in holder.stack.ask("orders", "-n", "0") if row["instrument"] == SBIN]
     refused = [row for row in mine if row["message"].startswith("TRIGGER_CROSSED")]
     assert [row["purpose"] for row in refused] == ["stop"], "one try, not three"
@@ -234,7 +250,7 @@ def test_stop_refused_because_the_price_has_passed_it_is_an_exit_at_once(holder:
 def test_level_that_risk_holds_closes_the_position_also_after_risk_was_killed(holder: Holder) -> None:
     holder.price(INFY, 1600.0)
     holder.want(INFY, 5)
-    eventually(lambda: holder.net(INFY) == 5, 40)
+    holder.until(INFY, lambda: holder.net(INFY) == 5, 40)
     shown = eventually(lambda: (row := holder.shown(INFY)).get("stop_state") == "engine" and row, 20)
     assert shown["stop"] == 1568.0
     assert holder.stops(INFY) == []
@@ -242,12 +258,12 @@ def test_level_that_risk_holds_closes_the_position_also_after_risk_was_killed(ho
     eventually(lambda: holder.stack.pid("risk") not in (0, old), 30)
     eventually(holder.stack.is_ready, 40)
     holder.price(INFY, 1567.9)
-    eventually(lambda: not holder.net(INFY) and not holder.shown(INFY), 40)
+    holder.until(INFY, lambda: not holder.net(INFY) and not holder.shown(INFY), 40)
     holder.want(INFY, 0)
 
 
 def test_kills_of_router_and_risk_and_a_halt_leave_the_stop_where_it_is(holder: Holder) -> None:
-    stop = holder.enter(SBIN, 16, 800.0)
+    stop = holder.enter(SBIN, 16, 1000.0)
     pids = {name: holder.stack.kill(name) for name in ("router", "risk")}
     assert holder.stops(SBIN) == [stop]
     for name, old in pids.items():
@@ -261,7 +277,7 @@ def test_kills_of_router_and_risk_and_a_halt_leave_the_stop_where_it_is(holder: 
 
 
 def test_risk_alarms_a_position_whose_stop_is_gone_while_the_router_hangs(holder: Holder) -> None:
-    stop = holder.enter(SBIN, 17, 800.0)
+    stop = holder.enter(SBIN, 17, 1000.0)
     assert "POSITION_BARE" not in holder.alerts()
     stopped = [holder.stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "router")]
     try:
@@ -271,18 +287,18 @@ def test_risk_alarms_a_position_whose_stop_is_gone_while_the_router_hangs(holder
     finally:
         for pid in reversed(stopped):
             os.kill(pid, signal.SIGCONT)
-    eventually(lambda: not holder.net(SBIN) or holder.covered(SBIN) == 17, 40)
+    holder.until(SBIN, lambda: not holder.net(SBIN) or holder.covered(SBIN) == 17, 40)
     holder.leave(SBIN)
     eventually(lambda: not any(row["code"] == "POSITION_BARE" for row in holder.stack.ask("alerts")), 30)
 
 
 def test_down_says_which_stop_stays_and_the_next_start_adopts_it(holder: Holder) -> None:
     eventually(holder.stack.is_ready, 60)
-    stop = holder.enter(SBIN, 18, 800.0)
+    stop = holder.enter(SBIN, 18, 1000.0)
     holder.want(SBIN, 18)
     done = holder.stack.run("down")
     assert done.returncode == 0, done.stderr
-    assert "the stop of Obedient stays at the broker: SELL 18 NSE:SBIN at 784" in done.stdout + done.stderr
+    assert "the stop of Obedient stays at the broker: SELL 18 NSE:SBIN at 980" in done.stdout + done.stderr
     holder.orders.write_text("{}")
     holder.stack.up("--simulator", "--speed", "1")
     eventually(lambda: holder.shown(SBIN).get("stop_state") == "resting", 30)
