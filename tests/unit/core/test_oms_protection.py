@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Order
 from tests.fake_broker import SECOND, OrderBench, Placed
@@ -268,35 +268,26 @@ def test_exit_that_takes_a_triggered_stop_over_is_priced_again_until_flat(bench:
     assert (bench.position().quantity, [goal.state for goal in bench.machine.goals()]) == (0, ["done"])
 
 
-def closing_time() -> tuple[OrderBench, list[bool]]:
-    """A bench whose exchange is open while the switch says so."""
-    is_open = [True]
-    bench = OrderBench(OmsLimits())
-    bench.machine = OrderMachine(bench.limits, lambda _exchange, _now: is_open[0])
-    bench.see_mode()
-    return bench, is_open
-
-
-def test_stop_that_ends_with_its_session_is_placed_again_at_the_next_open_and_never_between() -> None:
-    bench, is_open = closing_time()
+def test_stop_that_ends_with_its_session_is_placed_again_at_the_next_open_and_never_between(
+    bench: OrderBench,
+) -> None:
     stop = guarded(bench)
-    is_open[0] = False
+    bench.session_open = False
     bench.broker.drop(stop, BrokerStatus.EXPIRED)
     settle(bench, 40)
     assert (live(bench), bench.calls, bench.machine.goals()) == (0, [], [])
-    is_open[0] = True
+    bench.session_open = True
     bench.tick()
     (call,) = bench.calls
     assert (call.order.purpose, call.order.quantity, call.order.trigger_price) == (Purpose.STOP, 50, 90.0)
     assert "STOP_FAILED" not in bench.codes()
 
 
-def test_fills_seen_after_the_close_wait_for_the_open() -> None:
-    bench, is_open = closing_time()
-    is_open[0] = False
+def test_fills_seen_after_the_close_wait_for_the_open(bench: OrderBench) -> None:
+    bench.session_open = False
     entered(bench)
     settle(bench, 10)
     assert stops(bench) == []
-    is_open[0] = True
+    bench.session_open = True
     settle(bench, 3)
     assert live(bench) == 50
