@@ -57,6 +57,7 @@ class TradingOrchestrator:
         """From validated settings, or from what a run was started with; `ConfigurationError` if they may not start."""
         self.config = settings if isinstance(settings, RunConfig) else _run_config(settings)
         self._run_key = ""
+        self.stops_left: list[dict[str, Any]] = []
 
     @classmethod
     def find(cls, profile: str | None = None) -> TradingOrchestrator:
@@ -220,6 +221,7 @@ class TradingOrchestrator:
     ) -> list[dict[str, Any]]:
         """Cancel resting entries, stop all processes and supervisor; returns entries that were not confirmed gone.
 
+        Stops at the broker stay; `stops_left` holds those that the router knew of.
         `withdrawn` is called between the two, while everybody still answers. Raises `NotRunning`.
         """
         if not self.is_running():
@@ -245,6 +247,7 @@ class TradingOrchestrator:
             progress("the gateway is gone: the router cancels resting entries as it stops")
             return []
         entries: list[dict[str, Any]] = []
+        self.stops_left = []
         deadline = time.monotonic() + WITHDRAW_S
         with Ops(self.config, timeout_s=3.0) as ops:
             try:
@@ -253,8 +256,13 @@ class TradingOrchestrator:
                     progress(f"cancelling {len(entries)} resting entries, {deadline - time.monotonic():.0f} s left")
                     time.sleep(0.2)
                     entries = ops.ask("resting")["entries"]
+                self.stops_left = ops.ask("resting")["stops"]
             except (OpsTimedOut, OpsRefused) as error:
                 progress(f"resting entries could not be asked for: {error}")
+        for row in self.stops_left:
+            units = row["quantity"] - row.get("filled_seen", 0)
+            at = f"{row['side']} {units} {row['instrument']} at {row['trigger_price']:g}"
+            progress(f"the stop of {row['strategy']} stays at the broker: {at}")
         return entries
 
 

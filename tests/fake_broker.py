@@ -181,7 +181,8 @@ class OrderBench:
 
     def __init__(self, limits: OmsLimits | None = None, *, names_filled: bool = True, tags: bool = False) -> None:
         self.limits = limits or OmsLimits()
-        self.machine = OrderMachine(self.limits)
+        self.session_open = True
+        self.machine = OrderMachine(self.limits, self._is_open)
         self.broker = FakeBroker(names_filled=names_filled, tags=tags)
         self.journal: list[Any] = []
         self.calls: list[OpenCall] = []
@@ -196,6 +197,9 @@ class OrderBench:
     @property
     def now(self) -> int:
         return self.time
+
+    def _is_open(self, _exchange: str, _now: int) -> bool:
+        return self.session_open
 
     def step(self, message: Any) -> list[Any]:
         """One turn of the harness."""
@@ -334,7 +338,7 @@ class OrderBench:
 
     def replayed(self) -> OrderMachine:
         """A machine built from the journal alone."""
-        machine = OrderMachine(self.limits)
+        machine = OrderMachine(self.limits, self._is_open)
         for row in self.journal:
             machine.apply(row)
         return machine

@@ -51,6 +51,7 @@ name = "BenchToggle"
 symbols = ["NSE:SBIN"]
 timeframes = ["1m"]
 lots = 10
+stop = "none"  # the figure is the way of an entry; a stop would take turns with it
 
 [trade]
 long = "same"

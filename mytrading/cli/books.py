@@ -42,10 +42,10 @@ def positions(
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
-    """What each strategy holds, and what the broker holds that nobody here owns."""
+    """What each strategy holds and the stop that guards it, and what the broker holds that nobody here owns."""
     rows = _ask(profile, "positions", all=str(everything).lower())
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised")
-    print_rows(rows, (*columns, "confidence"), as_json, "no open positions")
+    print_rows(rows, (*columns, "stop", "stop_covers", "stop_state", "confidence"), as_json, "no open positions")
 
 
 def trades(limit: int = _LIMIT, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:

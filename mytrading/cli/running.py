@@ -62,7 +62,7 @@ def down(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     with stack(profile) as found:
         left = found.stop(say)
     if as_json:
-        print_json({"stopped": found.config.profile, "unconfirmed": left})
+        print_json({"stopped": found.config.profile, "unconfirmed": left, "stops": found.stops_left})
     elif not left:
         print(f"the {found.config.profile} stack is stopped")
     if left:

@@ -109,7 +109,7 @@ def daemons_table(rows: list[dict[str, Any]]) -> Table:
 
 def positions_panel(rows: list[dict[str, Any]], pnl: dict[str, float]) -> Panel:
     """What is held and what it made."""
-    columns = ("strategy", "instrument", "quantity", "average_price", "ltp", "unrealised", "realised")
+    columns = ("strategy", "instrument", "quantity", "average_price", "ltp", "stop", "stop_state", "unrealised")
     table = Table(*columns, box=None, padding=(0, 2))
     for row in rows[:8]:
         table.add_row(*(cell(key, row.get(key)) for key in columns))

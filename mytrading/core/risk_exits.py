@@ -28,7 +28,7 @@ class RiskExits:
 
     def __init__(self, state: RiskState, limits: RiskLimits, is_open: IsOpen, close: Close) -> None:
         self._state = state
-        self._limits = limits
+        self.limits = limits
         self._is_open = is_open
         self._close = close
 
@@ -48,7 +48,7 @@ class RiskExits:
 
     def _stop(self, position: Position, now: int) -> list[Any]:
         level = risk_stops.level_of(self._state, position)
-        quote = risk_stops.crossed(self._state, position, level, now, self._limits.stale_quote_seconds)
+        quote = risk_stops.crossed(self._state, position, level, now, self.limits.stale_quote_seconds)
         if quote is None:
             return []
         cause = content_id("stop", position.strategy, position.instrument, f"{level:g}")
@@ -74,7 +74,7 @@ class RiskExits:
         return [ReadRequest(id=name, account=account, positions=True, cause="stops", machine_ns=machine)]
 
     def _bare(self, bare: Bare, position: Position, now: int) -> list[Any]:
-        patience = self._limits.bare_seconds
+        patience = self.limits.bare_seconds
         seconds = (self._state.machine_ns - bare.since_ns) / SECOND
         if seconds < patience:
             return []
@@ -88,7 +88,7 @@ class RiskExits:
     def _alarm(self, bare: Bare, seconds: float, now: int) -> Alert:
         text = (
             f"{bare.subject}: {bare.owned} units held, {bare.covered} covered by stops at the broker since "
-            f"{seconds:.0f} s; it is closed after {2 * self._limits.bare_seconds:g} s (BARE_SECONDS)"
+            f"{seconds:.0f} s; it is closed after {2 * self.limits.bare_seconds:g} s (BARE_SECONDS)"
         )
         return Alert(
             code="POSITION_BARE",

@@ -10,7 +10,7 @@ from typing import Any
 
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import CallBudget, Heartbeat
-from mytrading.messages.enums import OrderState
+from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     Goal,
@@ -21,6 +21,8 @@ from mytrading.messages.orders import (
     Position,
     PositionAdjusted,
     PositionChanged,
+    Protection,
+    ProtectionChanged,
     TradeClosed,
     UnmanagedChanged,
 )
@@ -38,6 +40,7 @@ class StackView:
         self.orders: dict[str, Order] = {}
         self.positions: dict[tuple[str, str, str, str], Position] = {}
         self.goals: dict[str, Goal] = {}
+        self.protections: dict[tuple[str, str, str, str], Protection] = {}
         self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
         self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
@@ -82,6 +85,10 @@ class StackView:
         self.goals[message.goal.id] = message.goal
         if message.goal.state == "done":
             del self.goals[message.goal.id]
+
+    def _protection(self, message: ProtectionChanged, _: bool) -> None:
+        level = message.protection
+        self.protections[level.account, level.instrument, level.product, level.strategy] = level
 
     def _unmanaged(self, message: UnmanagedChanged, _: bool) -> None:
         self.unmanaged[message.account, message.instrument, message.product] = message
@@ -141,6 +148,37 @@ class StackView:
         """Rupees of all open positions that have a quote."""
         return sum(self.unrealised_of(position) or 0.0 for position in self.open_positions())
 
+    def stop_orders(self, position: Position | None = None) -> list[Order]:
+        """Stops that are at the broker as far as the router knows, of a position or of all."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.purpose is Purpose.STOP
+            and order.state in AT_BROKER
+            and (position is None or _owner(order) == _owner(position))
+        ]
+
+    def stop_of(self, position: Position) -> dict[str, Any]:
+        """The stop of a position: `stop` in rupees, units that live orders cover, and how it stands, in a word.
+
+        resting, triggered, partial (not all covered), missing, closing (an exit has taken over) or none.
+        """
+        live = self.stop_orders(position)
+        covered = sum(order.quantity - order.filled_seen for order in live)
+        level = self.protections.get(_owner(position))
+        found = {"stop": level.trigger if level and level.state != "done" else None, "stop_covers": covered}
+        return {**found, "stop_state": self._stop_state(position, level, live, covered)}
+
+    def _stop_state(self, position: Position, level: Protection | None, live: list[Order], covered: int) -> str:
+        if any(_owner(goal) == _owner(position) for goal in self.goals.values()):
+            return "closing"
+        if level is None or level.state == "done":
+            return "none"
+        if any(order.state is not OrderState.ACCEPTED for order in live):
+            return "triggered"
+        held = abs(position.quantity_seen or position.quantity)
+        return "resting" if covered >= held else "partial" if covered else "missing"
+
     def order_counts(self) -> dict[str, int]:
         """Order events of this run, in the words of the summary."""
         counts = self.counts
@@ -156,6 +194,12 @@ class StackView:
             "recorded": recorded,
         }
 
+
+def _owner(thing: Order | Position | Goal) -> tuple[str, str, str, str]:
+    return thing.account, thing.instrument, thing.product, thing.strategy
+
+
+AT_BROKER = frozenset({OrderState.ACCEPTED, OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
 
 ENDED = frozenset(
     {
@@ -174,6 +218,7 @@ _HANDLERS: dict[type, Any] = {
     PositionAdjusted: StackView._position,
     TradeClosed: StackView._trade,
     GoalChanged: StackView._goal,
+    ProtectionChanged: StackView._protection,
     UnmanagedChanged: StackView._unmanaged,
     InstrumentHalted: StackView._halt,
     Signal: StackView._signal,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mytrading.core import risk_stops
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.parents import grouped
@@ -158,7 +159,16 @@ class Answers:
             "ltp": quote.ltp if quote else None,
             "unrealised": None if unrealised is None else round(unrealised, 2),
             "confidence": least([position.confidence, of_account(health, machine_now())]).value,
+            **self._stop(position),
         }
+
+    def _stop(self, position: Position) -> dict[str, Any]:
+        """The stop of a position; the level that risk holds itself comes with its heartbeat, in state `engine`."""
+        shown = self._view.stop_of(position)
+        key = (position.account, position.instrument, position.product.value, position.strategy)
+        beat = self._view.beats.get("risk")
+        held = beat.figures.get(risk_stops.name_of(key)) if beat is not None else None
+        return {**shown, "stop": held, "stop_state": "engine"} if held and shown["stop"] is None else shown
 
     def _verb_trades(self, arguments: dict[str, str]) -> Any:
         return [msgspec.to_builtins(trade) for trade in _last(list(self._view.trades), arguments)]
@@ -273,7 +283,7 @@ class Answers:
         return msgspec.to_builtins(rows[0])
 
     def _verb_resting(self, _: dict[str, str]) -> Any:
-        return {"entries": self._resting_entries()}
+        return {"entries": self._resting_entries(), "stops": [_order(order) for order in self._view.stop_orders()]}
 
     def _resting_entries(self) -> list[dict[str, Any]]:
         return [

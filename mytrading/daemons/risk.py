@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.core import risk_stops
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
@@ -183,6 +184,7 @@ class RiskManager(MachineDaemon):
             "pnl_unrealised": round(money.unrealised, 2),
             "open_wishes": float(sum(1 for _ in self.risk.state.open_wishes())),
             "watching": float(len(self._topics)),
+            **{risk_stops.name_of(key): level for key, level in self.risk.state.stop_levels.items()},
         }
 
     def snapshot(self, day: str) -> tuple[Any, ...]:

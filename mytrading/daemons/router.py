@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import select
+import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from mytrading.core.calendar import Calendar
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
@@ -59,7 +61,10 @@ def order_machine(config: RunConfig) -> OrderMachine:
         book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
     )
-    return OrderMachine(limits)
+    calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+    return OrderMachine(
+        limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
+    )
 
 
 class TradeManager(MachineDaemon):

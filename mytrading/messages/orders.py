@@ -9,6 +9,9 @@ import msgspec
 
 from mytrading.messages.enums import Call, Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
 
+TRIGGER_CROSSED = "TRIGGER_CROSSED: "
+"""How the message of a stop begins that was refused because the price had passed its trigger already."""
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One order, whole. `client_order_id` is ours; `broker_order_id` is empty until the broker named one.

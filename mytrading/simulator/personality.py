@@ -12,8 +12,8 @@ from enum import StrEnum
 import msgspec
 
 from mytrading.core.matching import Mark, OrderRequest
-from mytrading.core.matching.fill_rules import ANALYZER, EXCHANGE, FillRules
-from mytrading.messages.enums import OrderType
+from mytrading.core.matching.fill_rules import ANALYZER, EXCHANGE, FillRules, triggered
+from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.simulator.brokers import BROKERS, DEFAULT, Broker
 from mytrading.simulator.options import BadOption
@@ -61,6 +61,16 @@ def protected(request: OrderRequest, instrument: Instrument, mark: Mark) -> Orde
     price = round(round((base + away) / instrument.tick_size) * instrument.tick_size, 2)
     kind = OrderType.SL if stop else OrderType.LIMIT
     return msgspec.structs.replace(request, order_type=kind, price=max(price, instrument.tick_size))
+
+
+def trigger_problem(request: OrderRequest, mark: Mark) -> str:
+    """What a broker says of a stop whose trigger the last price has passed, or an empty string."""
+    if request.order_type not in (OrderType.SL, OrderType.SL_M) or not request.trigger_price:
+        return ""
+    if not triggered(request, mark.ltp):
+        return ""
+    side, where = ("buy", "higher") if request.side is Side.BUY else ("sell", "lower")
+    return f"Trigger price for stoploss {side} orders should be {where} than the last traded price {mark.ltp:.2f}"
 
 
 _OPTION_SLABS = ((10.0, 0.05), (100.0, 0.03), (500.0, 0.02))

@@ -29,7 +29,7 @@ from mytrading.simulator.market.followed import named
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.order_updates import OrderUpdates
-from mytrading.simulator.personality import Personality, protected
+from mytrading.simulator.personality import Personality, protected, trigger_problem
 from mytrading.simulator.quote_faults import QuoteFaults
 from mytrading.simulator.rates import CallRates
 from mytrading.simulator.rows import AnalyzerRows, Rows
@@ -161,6 +161,8 @@ class Venue:
         broker = self.personality.broker
         if self.live and broker is not None and broker.protects and mark is not None and listed is not None:
             request = protected(request, listed, mark)
+        if self.live and mark is not None and (problem := trigger_problem(request, mark)):
+            return Refusal(problem)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
         self.commit(changes)
         return result

@@ -32,7 +32,7 @@ from mytrading.strategies.desk import FLAT, Desk, IndicatorHandle, PositionView
 from mytrading.strategies.errors import StrategyError, hint
 from mytrading.strategies.parameters import Parameter, resolve_parameters
 from mytrading.strategies.series import BarColumns
-from mytrading.strategies.wishes import Wish, check_action, check_confidence
+from mytrading.strategies.wishes import Wish, check_action, check_confidence, check_stop
 
 
 class BaseStrategy:
@@ -135,18 +135,20 @@ class BaseStrategy:
     ) -> Wish:
         """Build a wish: BUY for long, SELL for short, EXIT for flat, HOLD for nothing. Returning it makes it act.
 
-        `confidence` is 0 to 1. `stop_price` is the level of the protective stop, else the configured one holds.
+        `confidence` is 0 to 1. `stop_price` is the level of the protective stop in the price of the watched instrument,
+        where that or its future is traded; else the configured stop holds. Legs carry stops of their own.
         """
         watched = instrument or self._desk.current
         if watched not in self._desk.instruments:
             raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, self._desk.instruments)}")
+        word, price = check_action(action), _price(self._desk.data.get(watched))
         return Wish(
-            action=check_action(action),
+            action=word,
             instrument=watched,
             confidence=check_confidence(confidence),
             reason=str(reason),
-            price=_price(self._desk.data.get(watched)),
-            stop_price=float(stop_price),
+            price=price,
+            stop_price=check_stop(word, stop_price, price),
             legs=tuple(legs),
         )
 

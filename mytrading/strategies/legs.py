@@ -25,10 +25,17 @@ class Meaning(NamedTuple):
 def resolve_leg(
     run: StrategyRun, rule: TradeRule, watch: str, price: float, stop_price: float, book: InstrumentBook, now: int
 ) -> Leg:
-    """The contract that `rule` names while `watch` trades at `price`; `NoSuchContract` says what is listed."""
+    """The contract that `rule` names while `watch` trades at `price`; `NoSuchContract` says what is listed.
+
+    A stop is a level of the watched price: one that an option's price never has is refused, not guessed.
+    """
+    if stop_price and rule.kind is TradeKind.OPTION:
+        raise NoSuchContract(
+            f"stop_price {stop_price:g} is a level of {watch}, but an option is traded; set stop_loss_pct (of the "
+            "premium) in the strategy's config, or give legs with a stop_price each"
+        )
     contract = _contract(rule, watch, price, book, now)
-    stop = stop_price if rule.kind is not TradeKind.OPTION else 0.0
-    return Leg(instrument=contract, lots=rule.side.sign * run.lots, stop_price=stop)
+    return Leg(instrument=contract, lots=rule.side.sign * run.lots, stop_price=stop_price)
 
 
 def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:

@@ -48,3 +48,18 @@ def check_confidence(confidence: float) -> float:
     if not 0.0 <= confidence <= 1.0:
         raise StrategyError(f"create_signal: confidence must lie in 0 to 1, found {confidence!r}; 80 % is 0.8")
     return float(confidence)
+
+
+def check_stop(action: str, stop_price: float, price: float) -> float:
+    """The stop's level as a float; `StrategyError` unless it is 0, or lies below the price of a BUY, above a SELL's."""
+    if isinstance(stop_price, bool) or not isinstance(stop_price, int | float) or not math.isfinite(stop_price):
+        raise StrategyError(f"create_signal: stop_price must be a price, found {stop_price!r}; leave it out for none")
+    if stop_price < 0:
+        raise StrategyError(f"create_signal: stop_price must be above 0, found {stop_price!r}; leave it out for none")
+    wrong = {"BUY": stop_price >= price, "SELL": stop_price <= price}.get(action, False)
+    if stop_price and price and wrong:
+        side = "below" if action == "BUY" else "above"
+        raise StrategyError(
+            f"create_signal: the stop of a {action} must lie {side} the price {price:g}, found {stop_price:g}"
+        )
+    return float(stop_price)

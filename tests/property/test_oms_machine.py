@@ -380,6 +380,8 @@ class TradingWithStops(Trading):
         "NFO:A": {"stop_trigger": 90.0, "stop_limit": 87.0},
         "NFO:B": {"stop_trigger": 110.0, "stop_limit": 113.0},
     }
+    sent = 0
+    was_open = True
 
     def _stops(self) -> list[Placed]:
         found = []
@@ -400,6 +402,25 @@ class TradingWithStops(Trading):
             broker.trade(placed, placed.quantity, 95.0)
         else:
             broker.drop(placed, BrokerStatus.REJECTED if what == "reject" else BrokerStatus.CANCELLED)
+
+    @rule(drops=st.booleans())
+    def session_ends_or_begins(self, drops: bool) -> None:
+        """At the close the venue may end the stops that wait; nothing takes their place until it opens again."""
+        self.bench.session_open = not self.bench.session_open
+        for placed in self._stops() if drops and not self.bench.session_open else []:
+            self.bench.broker.drop(placed, BrokerStatus.EXPIRED)
+
+    @invariant()
+    def no_stop_is_sent_while_the_session_is_over(self) -> None:
+        sent = [row for row in self.bench.rows if isinstance(row, OrderChanged) and row.event == "submitted"]
+        fresh, self.sent = sent[self.sent :], len(sent)
+        if not self.was_open and not self.bench.session_open:
+            assert not any(row.order.purpose is Purpose.STOP and row.order.attempt == 1 for row in fresh)
+        self.was_open = self.bench.session_open
+
+    def teardown(self) -> None:
+        self.bench.session_open = True
+        super().teardown()
 
     def _fills(self, order: Order, placed: Placed) -> bool:
         return order.purpose.reduces and placed.status is not BrokerStatus.TRIGGER_PENDING

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from mytrading.core.order import waits_for_its_trigger
 from mytrading.messages.runconfig import RunConfig, decode_run_config
 from mytrading.runtime.lock import holder
 from mytrading.runtime.tail import JournalTail
@@ -194,6 +195,6 @@ class Stack:
         return found
 
     def is_settled(self) -> bool:
-        """True when no order is on its way."""
+        """True when no order is on its way; a stop that waits for its trigger is where it belongs."""
         orders, _ = self.journaled()
-        return all(order.state.value in ENDED for order in orders.values())
+        return all(order.state.value in ENDED or waits_for_its_trigger(order) for order in orders.values())

@@ -17,7 +17,7 @@ import msgspec
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
 from mytrading.adapters.openalgo.quirks import time_ns, value
-from mytrading.adapters.openalgo.vocabulary import status_of, unheard_of
+from mytrading.adapters.openalgo.vocabulary import coded, status_of, unheard_of
 from mytrading.core.symbology import instrument_id
 from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
@@ -149,7 +149,7 @@ def order_row(row: dict[str, Any]) -> BrokerOrder:
         price=_number(row, "price", 0.0),
         trigger_price=_number(row, "trigger_price", 0.0),
         status_text=status,
-        message=str(value(row, "rejection_reason") or ""),
+        message=coded(str(value(row, "rejection_reason") or "")),
         time_ns=time_ns(value(row, "timestamp")),
         tag=str(value(row, "strategy") or ""),
     )

@@ -13,6 +13,7 @@ import msgspec
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import NotSent, TransportFailed, error_text
 from mytrading.adapters.openalgo.patience import retry_after_ns
+from mytrading.adapters.openalgo.vocabulary import coded
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.runconfig import ServerMode
 
@@ -50,7 +51,7 @@ def judge(call: Call, answer: Answer, expected: ServerMode) -> Verdict:
     if answer.status != 200 and reply is not None and reply.mode not in (None, "", SEMI_AUTO, expected.value):
         return Verdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(str(reply.mode), expected))
     if answer.status in DEFINITIVE:
-        return Verdict(Outcome.REFUSED, _order_id(reply), _told(answer))
+        return Verdict(Outcome.REFUSED, _order_id(reply), coded(_told(answer)))
     if answer.status != 200 or reply is None or reply.status != "success":
         return Verdict(Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {_told(answer)}")
     return _judge_success(call, reply, expected)

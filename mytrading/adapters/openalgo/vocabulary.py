@@ -6,9 +6,11 @@ which stays live and is reported; only words known to be final may end an order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.orders import TRIGGER_CROSSED
 
 _WORDS: Mapping[BrokerStatus, tuple[str, ...]] = {
     BrokerStatus.OPEN: (
@@ -47,6 +49,21 @@ PASSING = frozenset(
 """Known words of a state on its way: live like unknown ones, and no answer to a change that is under way."""
 
 STATUSES: Mapping[str, BrokerStatus] = {word: status for status, words in _WORDS.items() for word in words}
+
+
+_CROSSED = re.compile(
+    r"trigger.{0,60}\b(above|below|higher|lower|less|more|greater)\b.{0,40}\b(ltp|last|market|current|traded)\b"
+    r"|trigger.{0,40}\b(already|crossed|breached|triggers? immediately|immediately)\b"
+    r"|\bltp\b.{0,40}\b(above|below|higher|lower|less|more|greater|crossed)\b.{0,40}trigger",
+    re.IGNORECASE,
+)
+"""How brokers refuse a stop whose trigger the price has passed: "Trigger price for stoploss sell orders should be lower
+than the last traded price", "Trigger price must be less than LTP". Only a stop's refusal is asked about."""
+
+
+def coded(text: str) -> str:
+    """A refusal's text, with our own code before it where the core acts on what it means."""
+    return f"{TRIGGER_CROSSED}{text}" if _CROSSED.search(text) else text
 
 
 def status_of(text: str) -> BrokerStatus:

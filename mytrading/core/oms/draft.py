@@ -6,6 +6,7 @@ never touched before the rows are journaled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,13 +30,22 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.reports import ReadRequest
 
+IsOpen = Callable[[str, int], bool]
+"""Whether an exchange trades continuously at a market time."""
+
+
+def always_open(_exchange: str, _now: int) -> bool:
+    """Of an exchange without hours."""
+    return True
+
 
 class Draft:
     """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns."""
 
-    def __init__(self, state: State, limits: OmsLimits, now: int) -> None:
+    def __init__(self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = always_open) -> None:
         self.state = state.fork()
         self.limits = limits
+        self._is_open = is_open
         self.now = now
         self.machine = state.machine_ns
         self.rows: list[Any] = []
@@ -51,6 +61,10 @@ class Draft:
         if order is None:
             raise KeyError(f"no order {name}: an index names an order that the state does not hold")
         return order
+
+    def trades(self, instrument: str) -> bool:
+        """True while the instrument's exchange trades continuously."""
+        return self._is_open(instrument.partition(":")[0], self.now)
 
     def change(self, order: Order, event: str, **fields: Any) -> Order:
         """Record an order's new level. A move that is not legal is recorded as such and changes no state."""

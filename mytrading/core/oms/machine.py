@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mytrading.core.oms import books, entries, goals, outcomes, probe, protection, reality, sending, upkeep
-from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.draft import Draft, IsOpen, always_open
 from mytrading.core.oms.limits import SECOND, OmsLimits
 from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -31,8 +31,9 @@ from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 class OrderMachine:
     """Orders, positions and goals of all accounts of a host."""
 
-    def __init__(self, limits: OmsLimits | None = None) -> None:
+    def __init__(self, limits: OmsLimits | None = None, is_open: IsOpen = always_open) -> None:
         self.limits = limits or OmsLimits()
+        self._is_open = is_open
         self._state = State()
 
     def apply(self, row: Any) -> None:
@@ -44,7 +45,7 @@ class OrderMachine:
         handler = _HANDLERS.get(type(message))
         if handler is None or self._indifferent(message):
             return ()
-        draft = Draft(self._state, self.limits, now)
+        draft = Draft(self._state, self.limits, now, self._is_open)
         handler(draft, message)
         if draft.rows or isinstance(message, TimerFired):
             self._go_on(draft)

@@ -13,7 +13,7 @@ from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import Owned, key_of
 from mytrading.core.order import LIVE, UNRESOLVED
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
-from mytrading.messages.orders import Goal, Order, Protection
+from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Protection
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
 _OURS = "withdrawn"
@@ -60,6 +60,9 @@ def _advance(draft: Draft, level: Protection) -> None:
     if entries.closing(draft, key_of(level), level.strategy):
         _withdraw(draft, stops, f"{_OURS}: an exit takes over")
         return
+    if not draft.trades(level.instrument):
+        _rest(draft, level)
+        return
     if level.state == "handed":
         level = draft.protection(level, state="open", failures=0, triggered_machine_ns=0)
     level = _watch(draft, level, stops)
@@ -94,6 +97,13 @@ def _entries_out(draft: Draft, level: Protection) -> bool:
 def _withdraw(draft: Draft, stops: list[Order], reason: str) -> None:
     for order in stops:
         entries.withdraw_one(draft, order, reason)
+
+
+def _rest(draft: Draft, level: Protection) -> None:
+    """Outside continuous trading nothing is placed: what ends then is no failure, and the open begins anew."""
+    last = draft.state.orders.get(level.order)
+    if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
+        draft.protection(level, order="", failures=0, triggered_machine_ns=0)
 
 
 def _watch(draft: Draft, level: Protection, stops: list[Order]) -> Protection:
@@ -151,6 +161,9 @@ def _place(draft: Draft, level: Protection, quantity: int) -> None:
     failed = [order for order in parts.of(draft, level.order) if _failed(order)]
     failures = level.failures
     if failed:
+        if any(order.message.startswith(TRIGGER_CROSSED) for order in failed):
+            _hand_over(draft, level, "the price had passed its stop before it could be placed")
+            return
         last = max(max(order.ended_machine_ns, order.evidence_machine_ns) for order in failed)
         if draft.machine < last + _pause(draft, failures):
             return

@@ -1,11 +1,14 @@
 """The outcome policy: every kind of answer the reference describes, and what it must mean."""
 
+import msgspec
 import pytest
 
+from mytrading.adapters.openalgo.books import parse_update
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import MaybeSent, NotSent
 from mytrading.adapters.openalgo.outcomes import judge, judge_failure
 from mytrading.messages.enums import Call, Outcome
+from mytrading.messages.orders import TRIGGER_CROSSED
 from mytrading.messages.runconfig import ServerMode
 
 PAPER, LIVE = ServerMode.ANALYZE, ServerMode.LIVE
@@ -52,6 +55,36 @@ def answer(status: int, body: bytes) -> Answer:
 )
 def test_place_answer_means_outcome(status: int, body: bytes, expected: ServerMode, outcome: Outcome) -> None:
     assert judge(Call.PLACE, answer(status, body), expected).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "crossed"),
+    [
+        ("Trigger price for stoploss sell orders should be lower than the last traded price", True),
+        ("Trigger price for stoploss buy orders cannot be below the last traded price 812.40", True),
+        ("Trigger Price should be less than LTP", True),
+        ("RMS:Rule: Trigger price is more than current market price for SL sell", True),
+        ("LTP is already below the trigger price", True),
+        ("stop would trigger immediately", True),
+        ("SL orders require trigger_price", False),
+        ("trigger_price must be inside the price band 10.00 to 20.00: 9 is not", False),
+        ("Trigger price is not a multiple of tick size 0.05", False),
+        ("Insufficient funds", False),
+    ],
+)
+def test_refusal_of_a_stop_that_was_passed_is_coded_and_no_other(text: str, crossed: bool) -> None:
+    body = msgspec.json.encode({"status": "error", "message": text})
+    found = judge(Call.PLACE, answer(400, body), PAPER)
+    assert found.message == f"{TRIGGER_CROSSED if crossed else ''}{text}"
+    row = {
+        "orderid": "1",
+        "symbol": "SBIN",
+        "exchange": "NSE",
+        "action": "SELL",
+        "quantity": 1,
+        "order_status": "rejected",
+    }
+    assert parse_update({**row, "rejection_reason": text}).message == found.message
 
 
 def test_place_accepted_carries_id_as_text() -> None:

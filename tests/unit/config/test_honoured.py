@@ -78,6 +78,9 @@ OTHER = {
     "FEED_MODE": "depth",
     "FEED_FAILBACK_SECONDS": "120",
     "UNKNOWN_EXIT": "wait",
+    "DEFAULT_STOP_LOSS": "0.03",
+    "DEFAULT_STOP_LOSS_OPTIONS": "0.5",
+    "STOP_LIMIT_BUFFER": "0.05",
 }
 """A value other than the default for variables that do not simply take the number 7."""
 
@@ -120,14 +123,10 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
 """Under which names each part of the run file goes in the code."""
 
 UNREAD = {
-    "StrategyRun.stop",
-    "StrategyRun.stop_loss",
     "StrategyRun.take_profit",
     "StrategyRun.intraday",
     "StrategyRun.group",
     "RiskLimits.max_drawdown",
-    "RiskLimits.default_stop_loss",
-    "RiskLimits.default_stop_loss_options",
     "RiskLimits.trailing_stop_enabled",
     "RiskLimits.trailing_stop_distance",
     "RateLimits.smart_orders_per_second",
@@ -137,7 +136,7 @@ UNREAD = {
 """What nobody reads; `docs/configuration.md` calls the settings behind them reserved."""
 
 SETTING_OF = {"StrategyRun": "strategy", "RiskLimits": "risk", "RateLimits": "rates", "SimulatorRules": "simulator"}
-RENAMED = {"stop_loss": "stop_loss_pct", "take_profit": "take_profit_pct"}
+RENAMED = {"take_profit": "take_profit_pct"}
 
 SETTINGS = [row for row in VARIABLES.values() if row.state is State.HONOURED and row.path]
 
@@ -243,8 +242,8 @@ def test_strategy_variable_names_an_honoured_parameter() -> None:
 
 def test_reserved_key_of_a_strategy_file_warns_with_its_place(home: Path) -> None:
     file = home / "config" / "strategies" / "sma_crossover.toml"
-    file.write_text(file.read_text().replace("lots = 1\n", "lots = 1\nstop_loss_pct = 0.2\n"))
+    file.write_text(file.read_text().replace("lots = 1\n", "lots = 1\ntake_profit_pct = 0.2\n"))
     (warning,) = load_settings(home, "default", {}).warnings
     assert "sma_crossover.toml:" in warning
-    assert "stop_loss_pct" in warning
+    assert "take_profit_pct" in warning
     assert "no effect" in warning

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import TRIGGER_CROSSED, Order
 from tests.fake_broker import SECOND, OrderBench, Placed
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
@@ -227,3 +228,66 @@ def test_short_position_is_guarded_by_a_stop_that_buys(bench: OrderBench) -> Non
     bench.report(placed)
     (call,) = bench.calls
     assert (call.order.side, call.order.trigger_price, call.order.price) == (Side.BUY, 110.0, 113.0)
+
+
+def test_stop_refused_because_the_price_has_passed_it_is_an_exit_at_once(bench: OrderBench) -> None:
+    entered(bench)
+    bench.read()
+    (call,) = bench.calls
+    bench.end(call, Outcome.REFUSED, message=f"{TRIGGER_CROSSED}trigger must be below the last price")
+    assert [call.order.purpose for call in bench.calls] == [Purpose.EXIT]
+    (goal,) = bench.machine.goals()
+    assert goal.reason == "the price had passed its stop before it could be placed"
+    assert len(stops(bench)) == 1
+
+
+def test_stop_rejected_late_because_the_price_has_passed_it_is_an_exit_at_once(bench: OrderBench) -> None:
+    entered(bench)
+    bench.read()
+    stop = bench.accept()
+    bench.broker.drop(stop, BrokerStatus.REJECTED)
+    bench.report(stop, message=f"{TRIGGER_CROSSED}beyond the last price")
+    row = replace(stop.row(True, False), message=f"{TRIGGER_CROSSED}beyond the last price")
+    bench.read(orders=(*(r for r in bench.broker.books(bench.time).orders or () if r.broker_order_id != stop.id), row))
+    assert [call.order.purpose for call in bench.calls] == [Purpose.EXIT]
+
+
+def test_exit_that_takes_a_triggered_stop_over_is_priced_again_until_flat(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.broker.trigger(stop)
+    bench.report(stop)
+    settle(bench, 30)
+    exits = [order for order in bench.machine.orders() if order.purpose is Purpose.EXIT]
+    assert len(exits) >= 3, "each rests five seconds, then a fresh one follows"
+    assert live(bench) == 0
+    while not (resting := [placed for placed in bench.broker.orders.values() if placed.open]):
+        settle(bench, 1)
+    assert [placed.quantity for placed in resting] == [50]
+    bench.broker.trade(resting[0], 50, 80.0)
+    settle(bench)
+    assert (bench.position().quantity, [goal.state for goal in bench.machine.goals()]) == (0, ["done"])
+
+
+def test_stop_that_ends_with_its_session_is_placed_again_at_the_next_open_and_never_between(
+    bench: OrderBench,
+) -> None:
+    stop = guarded(bench)
+    bench.session_open = False
+    bench.broker.drop(stop, BrokerStatus.EXPIRED)
+    settle(bench, 40)
+    assert (live(bench), bench.calls, bench.machine.goals()) == (0, [], [])
+    bench.session_open = True
+    bench.tick()
+    (call,) = bench.calls
+    assert (call.order.purpose, call.order.quantity, call.order.trigger_price) == (Purpose.STOP, 50, 90.0)
+    assert "STOP_FAILED" not in bench.codes()
+
+
+def test_fills_seen_after_the_close_wait_for_the_open(bench: OrderBench) -> None:
+    bench.session_open = False
+    entered(bench)
+    settle(bench, 10)
+    assert stops(bench) == []
+    bench.session_open = True
+    settle(bench, 3)
+    assert live(bench) == 50

@@ -6,13 +6,13 @@ from datetime import datetime
 
 import pytest
 
-from mytrading.adapters.openalgo.vocabulary import status_of, unheard_of
+from mytrading.adapters.openalgo.vocabulary import coded, status_of, unheard_of
 from mytrading.core.matching import Holding, Mark, OrderRequest
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.brokers import BROKERS
 from mytrading.simulator.live_rows import LiveRows
-from mytrading.simulator.personality import protected
+from mytrading.simulator.personality import protected, trigger_problem
 from tests.support import ROOT
 
 SHOWN = [status for status in BrokerStatus if status is not BrokerStatus.OTHER]
@@ -77,3 +77,15 @@ def test_live_holding_has_no_last_price() -> None:
     rows = LiveRows(BROKERS["zerodha"])
     row = rows.holding(Holding(instrument="NSE:SBIN", quantity=100, average_price=900.0), 985.0)
     assert (row["pnl"], row["pnlpercent"], "ltp" in row) == (8500.0, 9.44, False)
+
+
+@pytest.mark.parametrize(
+    ("side", "trigger", "refused"),
+    [(Side.SELL, 99.95, False), (Side.SELL, 100.0, True), (Side.BUY, 100.05, False), (Side.BUY, 99.0, True)],
+)
+def test_stop_whose_trigger_is_passed_is_refused_in_words_that_the_adapter_knows(
+    side: Side, trigger: float, refused: bool
+) -> None:
+    problem = trigger_problem(asked(side, OrderType.SL, trigger), Mark(100.0))
+    assert bool(problem) == refused
+    assert coded(problem).startswith("TRIGGER_CROSSED") == refused

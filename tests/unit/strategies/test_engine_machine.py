@@ -72,6 +72,25 @@ def test_wish_becomes_a_signal_with_everything_risk_needs():
     assert signal.price == UP
 
 
+class Stopped(BaseStrategy):
+    """Long, with a stop one below the close."""
+
+    def on_data(self, data):
+        return self.create_signal("BUY", stop_price=data.close - 1)
+
+
+def test_stop_goes_with_the_leg_that_is_traded_at_the_watched_price():
+    (signal,) = step(make_machine(Stopped), make_bar(4, UP))
+    assert [leg.stop_price for leg in signal.legs] == [UP - 1]
+
+
+def test_stop_in_the_price_of_an_index_is_refused_where_an_option_is_traded():
+    machine = make_machine(Stopped, make_run(symbols=(NIFTY,), long=BUY_CALL))
+    assert signals(step(machine, make_bar(4, 26_010.0, NIFTY))) == []
+    (problem,) = machine.problems.values()
+    assert "stop_price 26009 is a level of NSE_INDEX:NIFTY" in problem
+
+
 def test_id_is_the_same_for_the_same_wish_in_another_process():
     first = step(make_machine(Level), make_bar(4, UP))[0]
     second = step(make_machine(Level), make_bar(4, UP), now=OPEN + 5 * MINUTE + 7)[0]

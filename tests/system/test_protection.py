@@ -1,0 +1,319 @@
+"""Stops over the real stack: covered as it fills, placed again, triggered, jumped, passed; and nothing takes them away.
+
+One stack serves all tests. Its strategies hold as many units as a file says; prices are held where a test puts them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.request import Request, urlopen
+
+import pytest
+
+from mytrading.core.fill_to_stop import FillToStop
+from mytrading.runtime.tail import JournalTail
+from tests.support import ROOT, eventually
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+T = TypeVar("T")
+
+SBIN, RELIANCE, INFY = "NSE:SBIN", "NSE:RELIANCE", "NSE:INFY"
+STRATEGY = """
+import json
+import pathlib
+from typing import Any
+
+from mytrading.strategies import Bar, BaseStrategy, Leg, Signal
+
+ORDERS = pathlib.Path({path!r})
+
+
+class Obedient(BaseStrategy):
+    '''Holds the units that the file says.'''
+
+    subscribe_quotes = True
+
+    def on_data(self, data: Any) -> Signal | None:
+        wanted = json.loads(ORDERS.read_text()).get(self.instrument)
+        if wanted is None or isinstance(data, Bar):
+            return None
+        if not wanted:
+            return self.create_signal("EXIT") if not self.position.is_flat else None
+        action = "BUY" if wanted > 0 else "SELL"
+        return self.create_signal(action, legs=[Leg(instrument=self.instrument, lots=wanted)])
+
+
+class Held(Obedient):
+    '''The same; risk holds its stops.'''
+"""
+CONFIG = """
+name = "{name}"
+symbols = [{symbols}]
+timeframes = ["1m"]
+direction = "both"
+stop = "{stop}"
+
+[trade]
+long = "same"
+short = "same"
+"""
+SETTINGS = """
+[risk]
+max_order_size = 1_000_000
+max_position_size = 1_000_000
+min_order_size = 1
+avoid_first_minutes = 0
+
+[rates]
+entries_per_minute = 100_000
+"""
+
+
+class Holder:
+    """The stack, the file its strategies obey, and the exchange's side of it."""
+
+    def __init__(self, folder: Path) -> None:
+        home = folder / "home"
+        shutil.copytree(ROOT / "config", home / "config")
+        shutil.copy(ROOT / "supervisord.conf", home / "supervisord.conf")
+        (home / "strategies").mkdir()
+        for path in (home / "config" / "strategies").glob("*.toml"):
+            path.unlink()
+        self.orders = folder / "orders.json"
+        self.wanted: dict[str, int] = {}
+        self.prices: dict[str, tuple[float, float]] = {}
+        self.orders.write_text("{}")
+        (home / "strategies" / "obedient.py").write_text(STRATEGY.format(path=str(self.orders)))
+        for name, stop, symbols in (("Obedient", "broker", (SBIN, RELIANCE)), ("Held", "engine", (INFY,))):
+            text = CONFIG.format(name=name, stop=stop, symbols=", ".join(f'"{symbol}"' for symbol in symbols))
+            (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
+        (home / "config" / "settings.toml").write_text(SETTINGS)
+        self.stack = Stack(
+            folder,
+            MYTRADING_HOME=str(home),
+            ENABLED_STRATEGIES="Obedient,Held",
+            ENABLED_SYMBOLS=SBIN,
+            BARE_SECONDS="1",
+        )
+
+    def want(self, instrument: str, units: int) -> None:
+        self.wanted[instrument] = units
+        fresh = self.orders.with_suffix(".new")
+        fresh.write_text(json.dumps(self.wanted))
+        fresh.replace(self.orders)
+
+    def sim(self, path: str, **fields: Any) -> None:
+        venue = self.stack.config.venue
+        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
+        with urlopen(Request(f"{venue.rest_url}/sim/{path}", body, {"Content-Type": "application/json"}), timeout=20):
+            pass
+
+    def price(self, instrument: str, ltp: float, bid: float = 0.0) -> None:
+        """Make this the price, for good."""
+        self.prices[instrument] = (ltp, bid)
+        exchange, symbol = instrument.split(":")
+        bid = bid or ltp - 0.05
+        self.sim("market", symbol=symbol, exchange=exchange, ltp=ltp, bid=bid, ask=max(bid, ltp) + 0.05, hold=True)
+
+    def until(self, instrument: str, condition: Callable[[], T], seconds: float = 40.0) -> T:
+        """Quote the price again and again until a condition holds: strategies wake up with a quote only."""
+
+        def asked() -> T:
+            self.price(instrument, *self.prices[instrument])
+            return condition()
+
+        return eventually(asked, seconds)
+
+    def rows(self, instrument: str) -> list[dict[str, Any]]:
+        """The exchange's orders of an instrument."""
+        symbol = instrument.split(":")[1]
+        return [row for row in self.stack.rest("orderbook")["orders"] if row["symbol"] == symbol]
+
+    def stops(self, instrument: str) -> list[dict[str, Any]]:
+        """Those that wait for their trigger there."""
+        return [row for row in self.rows(instrument) if row["order_status"] == "trigger pending"]
+
+    def covered(self, instrument: str) -> int:
+        return sum(int(row["quantity"]) for row in self.stops(instrument))
+
+    def net(self, instrument: str) -> int:
+        return self.stack.broker_net().get(instrument, 0)
+
+    def shown(self, instrument: str) -> dict[str, Any]:
+        """The row of `positions`; empty if it is flat."""
+        rows: list[dict[str, Any]] = self.stack.ask("positions")
+        return next((row for row in rows if row["instrument"] == instrument), {})
+
+    def trades(self, instrument: str) -> list[dict[str, Any]]:
+        return [row for row in self.stack.ask("trades") if row["instrument"] == instrument]
+
+    def enter(self, instrument: str, units: int, price: float) -> dict[str, Any]:
+        """Hold so many units, guarded by one stop; returns its row at the exchange."""
+        self.price(instrument, price)
+        self.want(instrument, units)
+        self.until(instrument, lambda: self.net(instrument) == units and self.covered(instrument) == abs(units), 40)
+        eventually(lambda: self.shown(instrument).get("stop_state") == "resting", 20)
+        (stop,) = self.stops(instrument)
+        return stop
+
+    def drop(self, order: dict[str, Any]) -> None:
+        """The exchange ends an order on its own."""
+        venue = self.stack.config.venue
+        body = json.dumps({"apikey": venue.api_key, "strategy": "x", "orderid": order["orderid"]}).encode()
+        with urlopen(Request(f"{venue.rest_url}/api/v1/cancelorder", body, {"Content-Type": "application/json"})):
+            pass
+
+    def leave(self, instrument: str) -> None:
+        """Be flat, with nothing at the exchange."""
+        self.want(instrument, 0)
+        self.until(
+            instrument, lambda: not (self.net(instrument) or self.shown(instrument) or self.stops(instrument)), 40
+        )
+
+    def alerts(self) -> set[str]:
+        return {row["code"] for row in self.stack.ask("alerts", "--all")}
+
+
+@pytest.fixture(scope="module")
+def holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holder]:
+    made = Holder(tmp_path_factory.mktemp("stops"))
+    with made.stack as stack:
+        stack.up("--simulator", "--speed", "1")
+        yield made
+
+
+def test_entry_that_fills_in_parts_is_covered_part_by_part_and_an_exit_takes_the_stops_along(holder: Holder) -> None:
+    holder.price(SBIN, 1000.0)
+    holder.sim("fault", kind="partial_fill", instrument=SBIN, count=3, fraction=0.5)
+    holder.want(SBIN, 40)
+    holder.until(SBIN, lambda: holder.net(SBIN) == 40 and holder.covered(SBIN) == 40, 60)
+    stops = holder.stops(SBIN)
+    assert len(stops) > 1, "a stop for each part that was seen"
+    assert {(row["action"], row["pricetype"], row["trigger_price"]) for row in stops} == {("SELL", "SL", 980.0)}
+    assert all(float(row["price"]) == 970.2 for row in stops)
+    shown = eventually(lambda: (row := holder.shown(SBIN)).get("stop_state") == "resting" and row, 20)
+    assert (shown["stop"], shown["stop_covers"]) == (980.0, 40)
+    holder.leave(SBIN)
+    assert eventually(lambda: not holder.stack.disagreements() or None, 30), holder.stack.disagreements()
+
+
+def test_stop_that_the_exchange_drops_is_placed_again(holder: Holder) -> None:
+    stop = holder.enter(SBIN, 11, 1000.0)
+    holder.drop(stop)
+    again = eventually(lambda: holder.covered(SBIN) == 11 and holder.stops(SBIN)[0], 30)
+    assert again["orderid"] != stop["orderid"]
+    assert again["trigger_price"] == stop["trigger_price"]
+    holder.leave(SBIN)
+
+
+def test_short_position_is_bought_back_by_its_stop_and_the_trade_is_booked(holder: Holder) -> None:
+    stop = holder.enter(RELIANCE, -7, 1500.0)
+    assert (stop["action"], float(stop["trigger_price"])) == ("BUY", 1530.0)
+    holder.price(RELIANCE, 1531.0)
+    (trade,) = eventually(lambda: holder.trades(RELIANCE), 30)
+    assert (trade["side"], trade["quantity"], trade["realised"] < 0) == ("SELL", 7, True)
+    holder.want(RELIANCE, 0)
+    assert len(holder.rows(RELIANCE)) == 2, "the entry and its stop, no other exit"
+    assert eventually(lambda: not holder.stack.disagreements() or None, 30), holder.stack.disagreements()
+
+
+def test_stop_whose_limit_is_jumped_is_chased_until_flat(holder: Holder) -> None:
+    holder.enter(SBIN, 13, 1000.0)
+    holder.price(SBIN, 979.0, bid=960.0)
+    holder.until(SBIN, lambda: not holder.net(SBIN), 40)
+    eventually(lambda: not holder.shown(SBIN), 20)
+    assert holder.trades(SBIN)[-1]["exit_price"] < 970.2, "below the stop's limit"
+    assert "STOP_FAILED" in holder.alerts()
+    holder.want(SBIN, 0)
+
+
+def test_stop_refused_because_the_price_has_passed_it_is_an_exit_at_once(holder: Holder) -> None:
+    stop = holder.enter(SBIN, 14, 1000.0)
+    reason = "Trigger price for stoploss sell orders should be lower than the last traded price"
+    holder.sim("fault", kind="reject", reason=reason)
+    holder.drop(stop)
+    holder.until(SBIN, lambda: not holder.net(SBIN) and not holder.shown(SBIN), 30)
+    mine = [row for row in holder.stack.ask("orders", "-n", "0") if row["instrument"] == SBIN]
+    refused = [row for row in mine if row["message"].startswith("TRIGGER_CROSSED")]
+    assert [row["purpose"] for row in refused] == ["stop"], "one try, not three"
+    holder.want(SBIN, 0)
+
+
+def test_level_that_risk_holds_closes_the_position_also_after_risk_was_killed(holder: Holder) -> None:
+    holder.price(INFY, 1600.0)
+    holder.want(INFY, 5)
+    holder.until(INFY, lambda: holder.net(INFY) == 5, 40)
+    shown = eventually(lambda: (row := holder.shown(INFY)).get("stop_state") == "engine" and row, 20)
+    assert shown["stop"] == 1568.0
+    assert holder.stops(INFY) == []
+    old = holder.stack.kill("risk")
+    eventually(lambda: holder.stack.pid("risk") not in (0, old), 30)
+    eventually(holder.stack.is_ready, 40)
+    holder.price(INFY, 1567.9)
+    holder.until(INFY, lambda: not holder.net(INFY) and not holder.shown(INFY), 40)
+    holder.want(INFY, 0)
+
+
+def test_kills_of_router_and_risk_and_a_halt_leave_the_stop_where_it_is(holder: Holder) -> None:
+    stop = holder.enter(SBIN, 16, 1000.0)
+    pids = {name: holder.stack.kill(name) for name in ("router", "risk")}
+    assert holder.stops(SBIN) == [stop]
+    for name, old in pids.items():
+        eventually(lambda name=name, old=old: holder.stack.pid(name) not in (0, old), 30)  # type: ignore[misc]
+    eventually(holder.stack.is_ready, 40)
+    assert holder.stack.run("halt", "looking").returncode == 0
+    eventually(lambda: holder.shown(SBIN).get("stop_state") == "resting", 20)
+    assert [row["orderid"] for row in holder.stops(SBIN)] == [stop["orderid"]]
+    assert holder.stack.run("resume").returncode == 0
+    holder.leave(SBIN)
+
+
+def test_risk_alarms_a_position_whose_stop_is_gone_while_the_router_hangs(holder: Holder) -> None:
+    stop = holder.enter(SBIN, 17, 1000.0)
+    assert "POSITION_BARE" not in holder.alerts()
+    stopped = [holder.stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "router")]
+    try:
+        holder.drop(stop)
+        told = eventually(lambda: [row for row in holder.stack.ask("alerts") if row["code"] == "POSITION_BARE"], 40)
+        assert "17 units held, 0 covered" in told[0]["message"]
+    finally:
+        for pid in reversed(stopped):
+            os.kill(pid, signal.SIGCONT)
+    holder.until(SBIN, lambda: not holder.net(SBIN) or holder.covered(SBIN) == 17, 40)
+    holder.leave(SBIN)
+    eventually(lambda: not any(row["code"] == "POSITION_BARE" for row in holder.stack.ask("alerts")), 30)
+
+
+def test_down_says_which_stop_stays_and_the_next_start_adopts_it(holder: Holder) -> None:
+    eventually(holder.stack.is_ready, 60)
+    stop = holder.enter(SBIN, 18, 1000.0)
+    holder.want(SBIN, 18)
+    done = holder.stack.run("down")
+    assert done.returncode == 0, done.stderr
+    assert "the stop of Obedient stays at the broker: SELL 18 NSE:SBIN at 980" in done.stdout + done.stderr
+    holder.orders.write_text("{}")
+    holder.stack.up("--simulator", "--speed", "1")
+    eventually(lambda: holder.shown(SBIN).get("stop_state") == "resting", 30)
+    assert [row["orderid"] for row in holder.stops(SBIN)] == [stop["orderid"]]
+    holder.leave(SBIN)
+    assert eventually(lambda: not holder.stack.disagreements() or None, 30), holder.stack.disagreements()
+
+
+def test_fills_were_covered_within_two_seconds_by_the_routers_own_journal(holder: Holder) -> None:
+    measured = FillToStop()
+    tail = JournalTail(
+        holder.stack.config.journal_dir("router"), "orders", lambda row, message: measured.fold(row.machine_ns, message)
+    )
+    tail.start(0)
+    tail.close()
+    seconds = measured.seconds()
+    assert len(seconds) >= 7
+    assert seconds[len(seconds) // 2] < 2.0, seconds
