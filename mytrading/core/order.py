@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from mytrading.messages.enums import OrderState, Purpose, Side
 from mytrading.messages.orders import Order
 
@@ -75,6 +77,11 @@ def settled(order: Order) -> bool:
 def waits_for_its_trigger(order: Order) -> bool:
     """True for a stop that rests as it should: nothing of it is traded before its trigger."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
+
+
+def as_wanted(order: Order) -> Order:
+    """The order as a modify call asks for it."""
+    return replace(order, price=order.wanted_price, trigger_price=order.wanted_trigger, quantity=order.wanted_quantity)
 
 
 def remaining(order: Order) -> int:

@@ -14,11 +14,21 @@ from typing import Any
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms.churn import subject_of
+from mytrading.core.order import as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
-from mytrading.messages.orders import AccountModeChanged, GoalChanged, Order, OrderChanged, PositionChanged
+from mytrading.messages.orders import (
+    AccountModeChanged,
+    EntriesStopped,
+    GoalChanged,
+    Order,
+    OrderChanged,
+    PositionChanged,
+    ProtectionChanged,
+)
 from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
@@ -30,7 +40,9 @@ GUARD_S = 0.5
 LEAVE_NS = 3_500_000_000
 """Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
 
-_CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL}
+_CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
+_RANKS = {Call.CANCEL: 1, Call.MODIFY: 2, Call.PLACE: 3}
+"""Of the calls that entries need; all that stops and exits need goes before them."""
 LIVE = frozenset(
     {
         OrderState.SUBMITTED,
@@ -43,7 +55,7 @@ LIVE = frozenset(
 )
 
 
-DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK")
+DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
 
 
 def order_machine(config: RunConfig) -> OrderMachine:
@@ -111,7 +123,7 @@ class TradeManager(MachineDaemon):
         return [
             order
             for order in self.orders.orders()
-            if order.purpose is Purpose.ENTRY and order.state in LIVE and not order.pending_cancel
+            if order.purpose is Purpose.ENTRY and order.state in LIVE and (not order.pending_cancel or order.replacing)
         ]
 
     def _withdraw_entries(self, reason: str) -> None:
@@ -137,8 +149,8 @@ class TradeManager(MachineDaemon):
         """Make the calls that the committed rows stand for."""
         for row in rows:
             if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
-                reduces = row.order.purpose.reduces
-                self._accounts.submit(Job(call, row.order), rank=0 if reduces else 1 if call is Call.CANCEL else 2)
+                order = as_wanted(row.order) if call is Call.MODIFY else row.order
+                self._accounts.submit(Job(call, order), rank=0 if order.purpose.reduces else _RANKS[call])
                 os.sched_yield()  # what the kernel woke for the call goes first
 
     def effects(self, rows: Sequence[Any]) -> None:
@@ -153,11 +165,17 @@ class TradeManager(MachineDaemon):
                 self._alert_mode(row)
             elif isinstance(row, GoalChanged) and row.goal.state == "done":
                 self.alerts.clear("GOAL_STUCK", row.goal.id)
+            elif isinstance(row, EntriesStopped) and not row.stopped:
+                self.alerts.clear("CHURN_BLOCKED" if row.instrument else "CHURN_PAUSED", subject_of(row))
+            elif isinstance(row, ProtectionChanged) and row.protection.state == "done":
+                self.alerts.clear("STOP_RELEASED", row.protection.id)
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
         if row.event == "submitted" and row.order.trace_ns:
             self.monitor.record("router", "quote_to_order", machine_now() - row.order.trace_ns)
+        if row.event == "modified":
+            self.alerts.clear("STOP_NOT_MOVED", row.order.client_order_id)
         self._settle_alerts(row.order)
 
     def _settle_alerts(self, order: Order) -> None:

@@ -36,7 +36,10 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):
-    """Bring one owner's quantity of one instrument to zero, and keep at it until it is or a person is needed."""
+    """Bring one owner's quantity of one instrument to zero, and keep at it until it is or a person is needed.
+
+    With a `price` (rupees) its orders are LIMIT, moved by `price_step` as long as they rest unfilled, at last MARKET.
+    """
 
     id: str
     account: str
@@ -48,6 +51,8 @@ class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     reason: str
     purpose: Purpose = Purpose.EXIT
     trace_ns: int = 0
+    price: float = 0.0
+    price_step: float = 0.0
 
 
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):

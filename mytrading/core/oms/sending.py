@@ -1,13 +1,13 @@
 """The door to the broker: which waiting calls are made now, in which order, and how large an exit may be.
 
-Used at the end of every decision. The one rule: a `submitted` or `cancel_requested` row is emitted only when the call
-really is to be made, because the daemon makes it as soon as the row is committed.
+Used at the end of every decision. The one rule: a `submitted`, `cancel_requested` or `modify_requested` row is emitted
+only when the call really is to be made, because the daemon makes it as soon as the row is committed.
 """
 
 from __future__ import annotations
 
 from mytrading.core import throttle
-from mytrading.core.oms import entries
+from mytrading.core.oms import churn, entries, modify
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import key_of
@@ -17,7 +17,7 @@ from mytrading.messages.orders import Order
 
 
 def dispatch(draft: Draft) -> None:
-    """Make the calls that may be made: stops and exits first, then cancels of entries, then entries."""
+    """Make the calls that may be made: stops and exits first, then entries' cancels, modifies, and entries."""
     waiting = [draft.order(name) for name, _ in draft.state.waiting.items()]
     if not waiting:
         return
@@ -28,15 +28,17 @@ def dispatch(draft: Draft) -> None:
             budget[account] = _budget(draft, account)
         if order.state is OrderState.INITIALIZED:
             budget[account] -= _place(draft, order, budget[account])
-        else:
+        elif order.pending_cancel:
             budget[account] -= _cancel(draft, order, budget[account])
+        else:
+            budget[account] -= _modify(draft, order, budget[account])
 
 
 def _rank(order: Order) -> tuple[int, int, str]:
     if order.purpose.reduces:
         rank = 0
     else:
-        rank = 2 if order.state is OrderState.INITIALIZED else 1
+        rank = 3 if order.state is OrderState.INITIALIZED else 1 if order.pending_cancel else 2
     return rank, order.created_ns, order.client_order_id
 
 
@@ -60,7 +62,7 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         return 0
     if draft.limits.mode_first and order.account not in draft.state.modes:
         return 0
-    draft.change(
+    sent = draft.change(
         order,
         "submitted",
         state=OrderState.SUBMITTED,
@@ -69,6 +71,7 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         began_machine_ns=draft.machine,
         ended_machine_ns=0,
     )
+    churn.count(draft, sent)
     return 1
 
 
@@ -140,4 +143,19 @@ def _cancel(draft: Draft, order: Order, budget: int) -> int:
     if calls == limits.cancel_calls:
         what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
         draft.alert("CANCEL_STUCK", Severity.CRITICAL, order.client_order_id, what)
+    return 1
+
+
+def _modify(draft: Draft, order: Order, budget: int) -> int:
+    if draft.limits.mode_first and order.account not in draft.state.modes:
+        return 0
+    due = modify.due(draft, order)
+    if due is None:
+        return 0
+    if due.pending_cancel:
+        return _cancel(draft, due, budget)
+    if budget <= 0:
+        return 0
+    calls = due.modify_calls + 1
+    draft.change(due, "modify_requested", modifying=True, modify_asked=True, modify_calls=calls, modify_reads=0)
     return 1
