@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from mytrading.messages.enums import OrderState, Purpose, Side
@@ -49,6 +50,17 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.RECORDED: frozenset(),
 }
 """Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded."""
+
+
+class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account's broker takes changes of resting orders."""
+
+    in_place: bool = True
+    """False: it has no modify call, or one that cannot be relied on; orders are cancelled and placed anew."""
+    most: int = 20
+    """Modify calls for one order; brokers refuse more than 25."""
+    after_fill: bool = True
+    """False: an order of which something is filled is cancelled and placed anew."""
 
 
 class Fills(NamedTuple):

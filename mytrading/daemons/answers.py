@@ -14,6 +14,7 @@ import msgspec
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
+from mytrading.daemons.answers_orders import OrderVerbs, UsageError
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import OrderState, TradingLevel
 from mytrading.messages.orders import Order, Position
@@ -22,11 +23,9 @@ from mytrading.messages.streams import ALL
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.metrics import read_snapshots
 
+__all__ = ["Answers", "UsageError"]
+
 LATE_S = 5.0
-
-
-class UsageError(Exception):
-    """The request cannot be answered as it stands; the message says what would."""
 
 
 class _Totals(Protocol):
@@ -35,7 +34,7 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
-class Answers:
+class Answers(OrderVerbs):
     """Reads the view, writes through `order`."""
 
     def __init__(

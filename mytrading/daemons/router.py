@@ -11,6 +11,7 @@ import select
 from collections.abc import Sequence
 from typing import Any
 
+from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
@@ -67,6 +68,7 @@ def order_machine(config: RunConfig) -> OrderMachine:
         mode_first=has_books,
         book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
+        modify_by_account={account.id: modify_rules(account.broker) for account in config.accounts},
     )
     return OrderMachine(limits)
 

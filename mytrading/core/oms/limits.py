@@ -8,21 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.core.order import ModifyRules
 from mytrading.messages.runconfig import UnknownExit
 
 SECOND = 1_000_000_000
 MS = 1_000_000
-
-
-class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How an account's broker takes changes of resting orders."""
-
-    in_place: bool = True
-    """False: it has no modify call, or one that cannot be relied on; orders are cancelled and placed anew."""
-    most: int = 20
-    """Modify calls for one order; brokers refuse more than 25."""
-    after_fill: bool = True
-    """False: an order of which something is filled is cancelled and placed anew."""
 
 
 class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.oms.limits import ModifyRules
+from mytrading.core.order import ModifyRules
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Call, OrderState, OrderType, Purpose, TradingLevel
 from mytrading.messages.orders import EntriesStopped
