@@ -13,6 +13,7 @@ from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import OrderState
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
+    EntriesStopped,
     Goal,
     GoalChanged,
     InstrumentHalted,
@@ -40,6 +41,7 @@ class StackView:
         self.goals: dict[str, Goal] = {}
         self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
         self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
+        self.stopped: dict[tuple[str, str], EntriesStopped] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
@@ -87,6 +89,9 @@ class StackView:
 
     def _halt(self, message: InstrumentHalted, _: bool) -> None:
         self.halted[message.account, message.instrument, message.product] = message
+
+    def _stop(self, message: EntriesStopped, _: bool) -> None:
+        self.stopped[message.account, message.instrument] = message
 
     def _signal(self, message: Signal, counted: bool) -> None:
         self.signals.append(message)
@@ -172,6 +177,7 @@ _HANDLERS: dict[type, Any] = {
     GoalChanged: StackView._goal,
     UnmanagedChanged: StackView._unmanaged,
     InstrumentHalted: StackView._halt,
+    EntriesStopped: StackView._stop,
     Signal: StackView._signal,
     SignalDenied: StackView._denial,
     SignalExpired: StackView._denial,

@@ -75,6 +75,7 @@ class Answers(OrderVerbs):
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
+            "stopped": [msgspec.to_builtins(row) for row in self._view.stopped.values() if row.stopped],
             "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
         }
 

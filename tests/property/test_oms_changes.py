@@ -103,6 +103,13 @@ class TradingWithChanges(TradingWithStops):
                 self.bench.accept(call)
         self.bench.read()
 
+    @precondition(lambda self: self._holders())
+    @rule(pick=PICK, step=st.sampled_from([0.0, 1.0]))
+    def close_at_a_price(self, pick: int, step: float) -> None:
+        held = self._holders()[pick % len(self._holders())]
+        name = self._name("p")
+        self.bench.close(name, instrument=held.instrument, strategy=held.strategy, price=99.0, price_step=step)
+
     @precondition(lambda self: any(call.call is Call.MODIFY for call in self.bench.calls))
     @rule(
         pick=PICK,
@@ -156,7 +163,7 @@ class TradingWithChanges(TradingWithStops):
         super()._check_orders()
         for order in self.bench.machine.orders():
             placed = self.bench.broker.orders.get(order.broker_order_id)
-            if placed is not None and placed.open and order.modify_calls and not order.pending_modify:
+            if placed is not None and placed.open and not order.pending_modify:
                 assert (order.price, order.quantity) == (placed.price, placed.quantity), order
                 assert not order.modifying
 
@@ -168,6 +175,6 @@ class TradingWithReplacements(TradingWithChanges):
 
 
 TestTradingWithChanges = TradingWithChanges.TestCase
-TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or 60)
+TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or 40)
 TestTradingWithReplacements = TradingWithReplacements.TestCase
-TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or 30)
+TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or 20)

@@ -105,6 +105,11 @@ def test_fill_that_comes_before_the_cancel_is_told_and_booked(stack: Stack) -> N
     eventually(lambda: stack.broker_net().get(SBIN) == 10 and not stack.disagreements(), 20)
 
 
+def test_router_would_decide_all_of_it_again_the_same(stack: Stack) -> None:
+    done = stack.run("journal", "verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # a stop, with risk's journal and the gateway's written by the test
 
 

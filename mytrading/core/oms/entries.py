@@ -68,14 +68,15 @@ def expire(draft: Draft, order: Order) -> bool:
 
 def deny(draft: Draft, order: Order) -> bool:
     """End an unsent entry that may not be sent now nor soon; true if it did."""
-    reason = _forbidden(draft, order)
+    reason = forbidden(draft, order)
     if not reason:
         return False
     draft.unsent(order, OrderState.DENIED, "denied", reason)
     return True
 
 
-def _forbidden(draft: Draft, order: Order) -> str:
+def forbidden(draft: Draft, order: Order) -> str:
+    """Why an entry may not be sent now nor soon, a code first; empty if it may."""
     state, key = draft.state, key_of(order)
     level = state.level(order.account)
     if level is not TradingLevel.NORMAL:

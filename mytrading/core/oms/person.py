@@ -12,7 +12,7 @@ from mytrading.core.oms.modify import Terms
 from mytrading.core.oms.state import Owned, key_of
 from mytrading.core.order import live
 from mytrading.messages.control import CancelRequested, ModifyRequested
-from mytrading.messages.enums import OrderType, Purpose, Severity, Side, TradingLevel
+from mytrading.messages.enums import OrderType, Purpose, Severity, Side
 from mytrading.messages.orders import Order, Protection
 
 REFUSED = "refused: "
@@ -139,7 +139,7 @@ def _wrong_quantity(order: Order, wanted: Terms) -> str:
 def _why_not_now(draft: Draft, order: Order) -> str:
     if modify.under_way(order):
         return "an earlier change of it is not proven yet; try again in a few seconds"
-    level = draft.state.level(order.account)
     if order.purpose is Purpose.STOP:
         return "" if _protection_of(draft, order) is not None else "an exit has taken over from this stop"
-    return "" if level is TradingLevel.NORMAL else f"trading level is {level}: entries may only be cancelled"
+    why = entries.forbidden(draft, order)  # it may have to be placed anew
+    return f"{why}; until then it can only be cancelled" if why else ""
