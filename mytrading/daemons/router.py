@@ -281,10 +281,15 @@ def order_fields(order: Order) -> dict[str, Any]:
         "filled": order.filled,
         "seen": order.filled_seen if order.filled_seen != order.filled else 0,
         "price": order.average_price or order.price,
+        "wanted": _wanted(order) if order.pending_modify else "",
         "cause": order.cause,
         "problem": order.message,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _wanted(order: Order) -> str:
+    return f"{order.wanted_quantity} at {order.wanted_price:g} trigger {order.wanted_trigger:g}"
 
 
 if __name__ == "__main__":

@@ -133,8 +133,17 @@ def _not_before(draft: Draft, goal: Goal) -> int:
     return max(last.ended_machine_ns, last.evidence_machine_ns) + wait
 
 
+def _price(draft: Draft, goal: Goal) -> float:
+    """The limit of a goal's next order; 0 (MARKET) as soon as another goal of the same owner asks for no price."""
+    names = draft.state.open_goals.keys()
+    others = [other for name in names if (other := draft.state.goals.get(name)) and key_of(other) == key_of(goal)]
+    hurried = any(other.strategy == goal.strategy and not other.price for other in others)
+    return 0.0 if hurried else goal.price
+
+
 def _exit(draft: Draft, goal: Goal, position: Position) -> None:
     attempt = goal.attempts + 1
+    price = _price(draft, goal)
     order = Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account,
@@ -146,8 +155,8 @@ def _exit(draft: Draft, goal: Goal, position: Position) -> None:
         purpose=goal.purpose,
         side=Side.SELL if position.quantity > 0 else Side.BUY,
         quantity=abs(position.quantity),
-        order_type=OrderType.LIMIT if goal.price else OrderType.MARKET,
-        price=goal.price,
+        order_type=OrderType.LIMIT if price else OrderType.MARKET,
+        price=price,
         state=OrderState.INITIALIZED,
         created_ns=goal.created_ns,
         updated_ns=draft.now,

@@ -365,6 +365,16 @@ def test_exit_that_was_moved_often_enough_becomes_a_market_order(bench: OrderBen
     assert len([row for row in bench.broker.orders.values() if row.open]) == 1
 
 
+def test_exit_with_a_price_gives_way_to_a_goal_without_one(bench: OrderBench) -> None:
+    placed = priced_exit(bench)
+    bench.close("g2")
+    for _ in range(8):
+        settle(bench, 1)
+    last = list(bench.broker.orders.values())[-1]
+    assert not placed.open and placed.modifies == 0
+    assert (last.order_type, last.quantity, last.open) == (OrderType.MARKET, 50, True)
+
+
 # people's requests that are turned down
 
 
