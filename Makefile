@@ -46,7 +46,7 @@ test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(FAST) $(ARGS)
 
 soak: $(STAMP)
-	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py $(ARGS)
+	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)
 
 flood: $(STAMP)
 	FLOOD_WISHES=$(or $(WISHES),10000) FLOOD_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s tests/system/test_flood.py $(ARGS)

@@ -11,8 +11,17 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.order import as_wanted
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, ModeCleared, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.control import (
+    Alert,
+    CancelRequested,
+    ModeCleared,
+    ModifyRequested,
+    StrategySwitch,
+    TradingState,
+    WithdrawRequested,
+)
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Product, Side
 from mytrading.messages.orders import CallOutcome, Order, OrderChanged, Position, TimerFired
 from mytrading.messages.reports import (
@@ -40,6 +49,8 @@ JOURNALED = (
     StrategySwitch,
     WithdrawRequested,
     ModeCleared,
+    CancelRequested,
+    ModifyRequested,
 )
 
 
@@ -57,6 +68,10 @@ class Placed:
     value: float = 0.0
     status: BrokerStatus = BrokerStatus.OPEN
     booked_at: int = 0
+    order_type: OrderType = OrderType.MARKET
+    price: float = 0.0
+    trigger_price: float = 0.0
+    modifies: int = 0
 
     @property
     def open(self) -> bool:
@@ -73,6 +88,9 @@ class Placed:
             filled=self.filled if names_filled else None,
             average_price=self.value / self.filled if self.filled else None,
             tag=self.client_order_id if tagged else "",
+            order_type=self.order_type,
+            price=self.price,
+            trigger_price=self.trigger_price,
         )
 
 
@@ -86,6 +104,7 @@ class FakeBroker:
     net: dict[tuple[str, Product], int] = field(default_factory=dict)
     placements: dict[str, int] = field(default_factory=dict)
     late: list[tuple[int, Order]] = field(default_factory=list)
+    late_modifies: list[tuple[int, Order]] = field(default_factory=list)
     past: list[tuple[int, BooksRead]] = field(default_factory=list)
 
     def place(self, order: Order, at: int, booked_at: int = 0) -> Placed:
@@ -98,6 +117,9 @@ class FakeBroker:
             order.quantity,
             order.product,
             booked_at=booked_at,
+            order_type=order.order_type,
+            price=order.price,
+            trigger_price=order.trigger_price,
             status=BrokerStatus.TRIGGER_PENDING if order.order_type is OrderType.SL else BrokerStatus.OPEN,
         )
         self.orders[number] = placed
@@ -133,7 +155,20 @@ class FakeBroker:
         placed.status = BrokerStatus.CANCELLED
         return True
 
+    def modify(self, order: Order) -> bool:
+        """Replace an open order's terms by those of `order`; false if it has ended or filled that far."""
+        placed = self.orders[order.broker_order_id]
+        if not placed.open or order.quantity <= placed.filled:
+            return False
+        placed.modifies += 1
+        placed.price, placed.trigger_price, placed.quantity = order.price, order.trigger_price, order.quantity
+        return True
+
     def pass_time(self, at: int) -> None:
+        for when, order in self.late_modifies:
+            if when <= at:
+                self.modify(order)
+        self.late_modifies = [(when, order) for when, order in self.late_modifies if when > at]
         due = [order for when, order in self.late if when <= at]
         self.late = [(when, order) for when, order in self.late if when > at]
         for order in due:
@@ -230,6 +265,8 @@ class OrderBench:
             self.calls.append(OpenCall(Call.PLACE, row.order, self.time))
         elif isinstance(row, OrderChanged) and row.event == "cancel_requested":
             self.calls.append(OpenCall(Call.CANCEL, row.order, self.time))
+        elif isinstance(row, OrderChanged) and row.event == "modify_requested":
+            self.calls.append(OpenCall(Call.MODIFY, as_wanted(row.order), self.time))
 
     def see_mode(self) -> list[Any]:
         """The server is seen in the mode that is expected of it."""
@@ -300,6 +337,22 @@ class OrderBench:
         call = call or next(c for c in self.calls if c.call is Call.CANCEL)
         done = self.broker.cancel(call.order.broker_order_id)
         return self.end(call, outcome or (Outcome.ACCEPTED if done else Outcome.REFUSED))
+
+    def modify(self, call: OpenCall | None = None, outcome: Outcome | None = None) -> list[Any]:
+        """The broker answers the (first) open modify call."""
+        call = call or next(c for c in self.calls if c.call is Call.MODIFY)
+        done = self.broker.modify(call.order)
+        return self.end(call, outcome or (Outcome.ACCEPTED if done else Outcome.REFUSED))
+
+    def ask_modify(self, name: str, **fields: Any) -> list[Any]:
+        """A person wants an order changed; each request has an id of its own."""
+        self.time += MS
+        return self.step(ModifyRequested(id=f"m{self.time}", order=name, at_ns=self.now, **fields))
+
+    def ask_cancel(self, name: str, **fields: Any) -> list[Any]:
+        """A person wants an order cancelled."""
+        self.time += MS
+        return self.step(CancelRequested(id=f"c{self.time}", order=name, at_ns=self.now, **fields))
 
     def report(self, placed: Placed, **fields: Any) -> list[Any]:
         """An update of one order on the stream."""

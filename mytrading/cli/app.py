@@ -18,6 +18,7 @@ from mytrading.cli import (
     instruments,
     journal,
     logs,
+    order_commands,
     running,
     tools,
 )
@@ -35,6 +36,7 @@ books.add_to(app)
 broker_books.add_to(app)
 control.add_to(app)
 doctor.add_to(app)
+app.add_typer(order_commands.app, name="orders")
 app.add_typer(accounts.app, name="account")
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")

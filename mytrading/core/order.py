@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+from msgspec.structs import replace
+
 from mytrading.messages.enums import OrderState, Purpose, Side
 from mytrading.messages.orders import Order
 
@@ -49,6 +52,17 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
 """Legal moves. A fill after an end is late reality; a return from an end to life is not legal and is recorded."""
 
 
+class ModifyRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account's broker takes changes of resting orders."""
+
+    in_place: bool = True
+    """False: it has no modify call, or one that cannot be relied on; orders are cancelled and placed anew."""
+    most: int = 20
+    """Modify calls for one order; brokers refuse more than 25."""
+    after_fill: bool = True
+    """False: an order of which something is filled is cancelled and placed anew."""
+
+
 class Fills(NamedTuple):
     """What the sources together say: units sighted, units confirmed by two, and the average price of those (rupees)."""
 
@@ -75,6 +89,11 @@ def settled(order: Order) -> bool:
 def waits_for_its_trigger(order: Order) -> bool:
     """True for a stop that rests as it should: nothing of it is traded before its trigger."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
+
+
+def as_wanted(order: Order) -> Order:
+    """The order as a modify call asks for it."""
+    return replace(order, price=order.wanted_price, trigger_price=order.wanted_trigger, quantity=order.wanted_quantity)
 
 
 def remaining(order: Order) -> int:

@@ -13,6 +13,7 @@ from mytrading.messages.control import CallBudget, Heartbeat
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
+    EntriesStopped,
     Goal,
     GoalChanged,
     InstrumentHalted,
@@ -43,6 +44,7 @@ class StackView:
         self.protections: dict[tuple[str, str, str, str], Protection] = {}
         self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
         self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
+        self.stopped: dict[tuple[str, str], EntriesStopped] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
@@ -95,6 +97,9 @@ class StackView:
 
     def _halt(self, message: InstrumentHalted, _: bool) -> None:
         self.halted[message.account, message.instrument, message.product] = message
+
+    def _stop(self, message: EntriesStopped, _: bool) -> None:
+        self.stopped[message.account, message.instrument] = message
 
     def _signal(self, message: Signal, counted: bool) -> None:
         self.signals.append(message)
@@ -221,6 +226,7 @@ _HANDLERS: dict[type, Any] = {
     ProtectionChanged: StackView._protection,
     UnmanagedChanged: StackView._unmanaged,
     InstrumentHalted: StackView._halt,
+    EntriesStopped: StackView._stop,
     Signal: StackView._signal,
     SignalDenied: StackView._denial,
     SignalExpired: StackView._denial,

@@ -16,6 +16,7 @@ from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.parents import grouped
 from mytrading.core.view import StackView
+from mytrading.daemons.answers_orders import OrderVerbs, UsageError
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import OrderState, TradingLevel
 from mytrading.messages.orders import Order, Position
@@ -24,11 +25,9 @@ from mytrading.messages.streams import ALL
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.metrics import read_snapshots
 
+__all__ = ["Answers", "UsageError"]
+
 LATE_S = 5.0
-
-
-class UsageError(Exception):
-    """The request cannot be answered as it stands; the message says what would."""
 
 
 class _Totals(Protocol):
@@ -37,7 +36,7 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
-class Answers:
+class Answers(OrderVerbs):
     """Reads the view, writes through `order`."""
 
     def __init__(
@@ -79,6 +78,7 @@ class Answers:
             "accounts": self._accounts_shown(),
             "budgets": [msgspec.structs.asdict(row) for _, row in sorted(self._view.budgets.items())],
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
+            "stopped": [msgspec.to_builtins(row) for row in self._view.stopped.values() if row.stopped],
             "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
         }
 

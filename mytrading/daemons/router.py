@@ -12,16 +12,27 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.calendar import Calendar
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms.churn import subject_of
+from mytrading.core.order import as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
-from mytrading.messages.orders import AccountModeChanged, GoalChanged, Order, OrderChanged, PositionChanged
+from mytrading.messages.orders import (
+    AccountModeChanged,
+    EntriesStopped,
+    GoalChanged,
+    Order,
+    OrderChanged,
+    PositionChanged,
+    ProtectionChanged,
+)
 from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
@@ -33,7 +44,10 @@ GUARD_S = 0.5
 LEAVE_NS = 3_500_000_000
 """Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
 
-_CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL}
+_CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
+_RANKS = {Call.CANCEL: 0, Call.MODIFY: 1, Call.PLACE: 2}
+"""Of calls for entries; a stop or an exit may wait for such a cancel."""
+"""Of the calls that entries need; all that stops and exits need goes before them."""
 LIVE = frozenset(
     {
         OrderState.SUBMITTED,
@@ -46,7 +60,7 @@ LIVE = frozenset(
 )
 
 
-DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK")
+DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
 
 
 def order_machine(config: RunConfig) -> OrderMachine:
@@ -60,6 +74,7 @@ def order_machine(config: RunConfig) -> OrderMachine:
         mode_first=has_books,
         book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
+        modify_by_account={account.id: modify_rules(account.broker) for account in config.accounts},
     )
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     return OrderMachine(
@@ -126,7 +141,7 @@ class TradeManager(MachineDaemon):
         return [
             order
             for order in self.orders.orders()
-            if order.purpose is Purpose.ENTRY and order.state in LIVE and not order.pending_cancel
+            if order.purpose is Purpose.ENTRY and order.state in LIVE and (not order.pending_cancel or order.replacing)
         ]
 
     def _withdraw_entries(self, reason: str) -> None:
@@ -152,8 +167,8 @@ class TradeManager(MachineDaemon):
         """Make the calls that the committed rows stand for."""
         for row in rows:
             if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
-                entry = call is Call.PLACE and not row.order.purpose.reduces
-                self._accounts.submit(Job(call, row.order), rank=1 if entry else 0)
+                order = as_wanted(row.order) if call is Call.MODIFY else row.order
+                self._accounts.submit(Job(call, order), rank=0 if order.purpose.reduces else _RANKS[call])
                 os.sched_yield()  # what the kernel woke for the call goes first
 
     def effects(self, rows: Sequence[Any]) -> None:
@@ -168,12 +183,18 @@ class TradeManager(MachineDaemon):
                 self._alert_mode(row)
             elif isinstance(row, GoalChanged) and row.goal.state == "done":
                 self.alerts.clear("GOAL_STUCK", row.goal.id)
+            elif isinstance(row, EntriesStopped) and not row.stopped:
+                self.alerts.clear("CHURN_BLOCKED" if row.instrument else "CHURN_PAUSED", subject_of(row))
+            elif isinstance(row, ProtectionChanged) and row.protection.state == "done":
+                self.alerts.clear("STOP_RELEASED", row.protection.id)
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
         self._budgets.count(row)
         if row.event == "submitted" and row.order.trace_ns:
             self.monitor.record("router", "quote_to_order", machine_now() - row.order.trace_ns)
+        if row.event == "modified":
+            self.alerts.clear("STOP_NOT_MOVED", row.order.client_order_id)
         self._settle_alerts(row.order)
 
     def _settle_alerts(self, order: Order) -> None:
@@ -277,10 +298,15 @@ def order_fields(order: Order) -> dict[str, Any]:
         "filled": order.filled,
         "seen": order.filled_seen if order.filled_seen != order.filled else 0,
         "price": order.average_price or order.price,
+        "wanted": _wanted(order) if order.pending_modify else "",
         "cause": order.cause,
         "problem": order.message,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def _wanted(order: Order) -> str:
+    return f"{order.wanted_quantity} at {order.wanted_price:g} trigger {order.wanted_trigger:g}"
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """Bring one owner's quantity of one instrument to zero, and keep at it until it is or a person is needed.
 
     `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them.
+    With a `price` (rupees) its orders are LIMIT, moved by `price_step` as long as they rest unfilled, at last MARKET.
     """
 
     id: str
@@ -56,6 +57,8 @@ class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     trace_ns: int = 0
     lot: int = 0
     freeze: int = 0
+    price: float = 0.0
+    price_step: float = 0.0
 
 
 class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_entries"):

@@ -55,7 +55,31 @@ class ProbeRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     withdraw: bool = False
 
 
-ControlMessage = TradingState | StrategySwitch | WithdrawRequested | ModeCleared | ProbeRequested
+class CancelRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cancel_requested"):
+    """A person wants an order cancelled; a stop or an exit only with `force` and a reason."""
+
+    id: str
+    order: str
+    at_ns: int
+    reason: str = ""
+    force: bool = False
+
+
+class ModifyRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="modify_requested"):
+    """A person wants another price or trigger (rupees), or fewer units; what is 0 stays as it is."""
+
+    id: str
+    order: str
+    at_ns: int
+    price: float = 0.0
+    trigger_price: float = 0.0
+    quantity: int = 0
+    reason: str = ""
+
+
+ControlMessage = (
+    TradingState | StrategySwitch | WithdrawRequested | ModeCleared | ProbeRequested | CancelRequested | ModifyRequested
+)
 
 
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="heartbeat"):

@@ -21,6 +21,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `ended_machine_ns` bound the placing call. `ending` is an end the broker has told but that is not yet proven, with
     `evidence` for it; `pending_cancel` is the wish to cancel, `cancelling` a cancel call that is out. A slice carries
     the id of what it is cut from as `parent`, and its number from 1 as `slice`; a parent is no order itself.
+
+    `pending_modify` is the wish for other prices or fewer units, the `wanted_*` fields, whole, as long as it stands;
+    `modifying` is a modify call that is out, `modify_asked` one whose effect no read has proven yet, and `modify_reads`
+    counts reads since `modify_machine_ns` that showed the old values. No modify call before `modify_wait_ns`.
+    `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
+    `request` is the last wish of a person that was taken up.
     """
 
     client_order_id: str
@@ -70,6 +76,19 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop_limit: float = 0.0
     parent: str = ""
     slice: int = 0
+    wanted_price: float = 0.0
+    wanted_trigger: float = 0.0
+    wanted_quantity: int = 0
+    modifying: bool = False
+    modify_asked: bool = False
+    modify_calls: int = 0
+    modify_machine_ns: int = 0
+    modify_wait_ns: int = 0
+    modify_reads: int = 0
+    replacing: bool = False
+    replaces: str = ""
+    replaced: int = 0
+    request: str = ""
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -146,7 +165,11 @@ class TradeClosed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An exit in progress: `state` is open, done or stuck (a person is needed)."""
+    """An exit in progress: `state` is open, done or stuck (a person is needed).
+
+    With a `price` its orders are LIMIT, moved by `price_step` (rupees, towards the market) each time one rests too
+    long; `reprices` counts that. Without a price they are MARKET.
+    """
 
     id: str
     account: str
@@ -166,6 +189,9 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_machine_ns: int = 0
     not_before_machine_ns: int = 0
     ghosts: int = 0
+    price: float = 0.0
+    price_step: float = 0.0
+    reprices: int = 0
 
 
 class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -173,7 +199,8 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `side` is that of the stop orders, `trigger` and `limit` their prices in rupees. `attempts` counts the stop orders
     made, `failures` those that ended without our wish, `order` is the newest. `triggered_machine_ns` is when one was
-    first seen triggered and unfilled. `state` is open, done, or handed (an exit goal took over).
+    first seen triggered and unfilled. `state` is open, done, handed (an exit goal took over), or released (a person
+    took the stop away and answers for the position until it is flat).
     """
 
     id: str
@@ -267,6 +294,28 @@ class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     machine_ns: int
 
 
+class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entry_churned"):
+    """An entry left soon after one of its instrument was cancelled: the churn breaker counts these."""
+
+    account: str
+    instrument: str
+    at_ns: int
+
+
+class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_stopped"):
+    """The churn breaker: no entries of an instrument, or (empty) of the account, or again some (`stopped` false).
+
+    `until_ns` is the market time at which it ends by itself; 0: when a person resumes.
+    """
+
+    account: str
+    instrument: str
+    stopped: bool
+    reason: str
+    at_ns: int
+    until_ns: int = 0
+
+
 class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_outcome"):
     """How a call at the broker ended. Journaled by the router as input; not published."""
 
@@ -300,4 +349,6 @@ OrderMessage = (
     | MismatchSeen
     | ForeignSeen
     | ProtectionChanged
+    | EntriesStopped
+    | EntryChurned
 )

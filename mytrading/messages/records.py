@@ -7,6 +7,7 @@ import msgspec
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.orders import (
     AccountModeChanged,
+    EntriesStopped,
     Goal,
     InstrumentHalted,
     MismatchSeen,
@@ -51,6 +52,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     protections: tuple[Protection, ...] = ()
     sizes: dict[str, tuple[int, int]] = {}
     calls: dict[str, tuple[int, ...]] = {}
+    stopped: tuple[EntriesStopped, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

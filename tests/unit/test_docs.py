@@ -14,6 +14,7 @@ from mytrading.messages.runconfig import STARTING_CASH, SimulatorRules
 from mytrading.messages.streams import ALL, STREAMS, Stream
 from mytrading.runtime.supervision import PROGRAMS
 from mytrading.simulator.options import Options
+from tests import state_picture
 from tests.support import ROOT
 
 
@@ -77,3 +78,7 @@ def test_starting_cash_is_the_same_in_a_stack_and_in_a_simulator_of_its_own(monk
     assert alone == in_a_stack == SimulatorRules().capital == STARTING_CASH
     text = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
     assert f"the starting cash (default {STARTING_CASH:.0f} rupees" in text
+
+
+def test_picture_of_the_order_states_is_that_of_the_table() -> None:
+    assert state_picture.written() == state_picture.picture(), "write it anew: python -m tests.state_picture"

@@ -1,7 +1,8 @@
-"""How brokers' rows differ from one another behind OpenAlgo: names of fields and forms of time, as tables.
+"""How brokers differ from one another behind OpenAlgo, as tables: names of fields, forms of time, changes of orders.
 
-Used by `books`. Add a broker's habit here, never a branch there. The one rule: a broker's time is told to people and
-never decides anything: it has no zone, counts whole seconds, and at many brokers moves with every change of the order.
+Used by `books` and, for changes, by the router. Add a broker's habit here, never a branch there. The one rule: a
+broker's time is told to people and never decides anything: it has no zone, counts whole seconds, and at many brokers
+moves with every change of the order.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from mytrading.core.order import ModifyRules
+
 NAMES: Mapping[str, tuple[str, ...]] = {
     "pricetype": ("pricetype", "price_type"),  # the sandbox's order status
     "rejection_reason": ("rejection_reason", "reason"),  # Samco, IIFL Capital; 5paisa
 }
 """Where a field may stand in a row, the usual name first."""
+
+MODIFY_RULES: Mapping[str, ModifyRules] = {
+    "zerodha": ModifyRules(after_fill=False),  # 25 changes of an order at most; none after a part has filled, as told
+}
+"""How a broker takes changes of resting orders, where it is known to differ from the usual."""
 
 TIME_FORMS = (
     "%Y-%m-%d %H:%M:%S",  # sandbox, Zerodha
@@ -31,6 +39,11 @@ TIME_FORMS = (
 
 _INDIA = timezone(timedelta(hours=5, minutes=30))
 _EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, 1_000_000_000))
+
+
+def modify_rules(broker: str) -> ModifyRules:
+    """The rules of a broker by OpenAlgo's name for it; the usual ones where nothing else is known."""
+    return MODIFY_RULES.get(broker.lower(), ModifyRules())
 
 
 def values(row: Mapping[str, Any], name: str) -> Iterator[Any]:

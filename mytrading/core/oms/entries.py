@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mytrading.core.oms import parts
+from mytrading.core.oms import churn, parts
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import LIVE, live
@@ -75,14 +75,15 @@ def expire(draft: Draft, order: Order) -> bool:
 
 def deny(draft: Draft, order: Order) -> bool:
     """End an unsent entry that may not be sent now nor soon; true if it did."""
-    reason = _forbidden(draft, order)
+    reason = forbidden(draft, order)
     if not reason:
         return False
     draft.unsent(order, OrderState.DENIED, "denied", reason)
     return True
 
 
-def _forbidden(draft: Draft, order: Order) -> str:
+def forbidden(draft: Draft, order: Order) -> str:
+    """Why an entry may not be sent now nor soon, a code first; empty if it may."""
     state, key = draft.state, key_of(order)
     level = state.level(order.account)
     if level is not TradingLevel.NORMAL:
@@ -95,7 +96,7 @@ def _forbidden(draft: Draft, order: Order) -> str:
     halted = state.halted.get(key)
     if halted is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
-    return _opposed(draft, order, key) or _reserved(draft, order, key)
+    return churn.reason(draft, order) or _opposed(draft, order, key) or _reserved(draft, order, key)
 
 
 def _opposed(draft: Draft, order: Order, key: Key) -> str:
@@ -137,7 +138,8 @@ def withdraw(draft: Draft, wanted: Wanted, reason: str) -> None:
     """Cancel the entries that match: unsent ones end here, the others at the broker when it knows them."""
     for name in _open_names(draft):
         order = draft.order(name)
-        if order.purpose is Purpose.ENTRY and live(order) and not order.pending_cancel and wanted(order):
+        ending = order.pending_cancel and not order.replacing
+        if order.purpose is Purpose.ENTRY and live(order) and not ending and wanted(order):
             withdraw_one(draft, order, reason)
 
 
@@ -149,8 +151,8 @@ def withdraw_one(draft: Draft, order: Order, reason: str) -> None:
     """Cancel one live order, whether or not it has left us."""
     if order.state is OrderState.INITIALIZED:
         draft.unsent(order, OrderState.CANCELLED, "withdrawn", reason)
-    elif not order.pending_cancel:
-        draft.change(order, "withdrawing", pending_cancel=True, message=reason)
+    elif not order.pending_cancel or order.replacing:
+        draft.change(order, "withdrawing", pending_cancel=True, replacing=False, message=reason)
 
 
 def on_withdraw(draft: Draft, message: WithdrawEntries | WithdrawRequested) -> None:
@@ -169,6 +171,7 @@ def on_trading(draft: Draft, message: TradingState) -> None:
         for key, _ in draft.state.halted.sorted_items():
             if message.account in ("", key.account):
                 draft.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=draft.now))
+        churn.lift(draft, message.account, resumed=True)
         return
     for order in _unsent_entries(draft):
         if message.account in ("", order.account):

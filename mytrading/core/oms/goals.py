@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mytrading.core.identity import client_order_id
-from mytrading.core.oms import entries, parts, sending
+from mytrading.core.oms import entries, modify, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import key_of
@@ -42,6 +42,8 @@ def open_goal(draft: Draft, command: CloseGoal) -> None:
         reason=command.reason,
         purpose=command.purpose if command.purpose.reduces else Purpose.EXIT,
         trace_ns=command.trace_ns,
+        price=command.price,
+        price_step=command.price_step,
     )
     start(draft, goal)
 
@@ -70,7 +72,7 @@ def _advance(draft: Draft, goal: Goal) -> None:
         draft.goal(goal, state="done")
         return
     for order in out.exits:
-        _hurry(draft, order)
+        goal = _hurry(draft, goal, order)
     goal = _overdue(draft, goal)
     if out.exits or out.unproven or position.quantity == 0:
         return
@@ -88,11 +90,31 @@ def _out(draft: Draft, goal: Goal) -> _Out:
     )
 
 
-def _hurry(draft: Draft, order: Order) -> None:
-    """Cancel an exit that rests too long, so that the next attempt can replace it."""
+def _hurry(draft: Draft, goal: Goal, order: Order) -> Goal:
+    """Move an exit with a price that rests too long; cancel any other, so that the next attempt can replace it."""
     rests = order.state in RESTING and order.filled_seen < order.quantity and not order.pending_cancel
-    if rests and draft.machine - order.ended_machine_ns >= draft.limits.exit_patience:
+    since = max(order.ended_machine_ns, order.modify_machine_ns)
+    if not rests or draft.machine - since < draft.limits.exit_patience:
+        return goal
+    ours = order.goal == goal.id and order.order_type is OrderType.LIMIT
+    if not (ours and goal.price):
         entries.withdraw_one(draft, order, "replaced: rested too long for an exit")
+        return goal
+    if order.pending_modify or order.modify_wait_ns > draft.machine:
+        return goal
+    goal = _reprice(draft, goal, order)
+    if goal.price:
+        modify.wish(draft, order, modify.Terms(goal.price, 0.0, order.quantity))
+    else:
+        entries.withdraw_one(draft, order, "replaced: rested too long for an exit with a price")
+    return goal
+
+
+def _reprice(draft: Draft, goal: Goal, order: Order) -> Goal:
+    """The goal with its next price; without one after so many, or where a step leads nowhere: MARKET is next."""
+    price = goal.price + goal.price_step * order.side.sign
+    last = goal.reprices >= draft.limits.exit_reprices or goal.price_step <= 0 or price <= 0
+    return draft.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
 
 
 def _entries_pending(draft: Draft, goal: Goal, out: list[Order]) -> bool:
@@ -112,8 +134,17 @@ def _not_before(draft: Draft, goal: Goal) -> int:
     return max(max(order.ended_machine_ns, order.evidence_machine_ns) for order in failed) + wait
 
 
+def _price(draft: Draft, goal: Goal) -> float:
+    """The limit of a goal's next order; 0 (MARKET) as soon as another goal of the same owner asks for no price."""
+    names = draft.state.open_goals.keys()
+    others = [other for name in names if (other := draft.state.goals.get(name)) and key_of(other) == key_of(goal)]
+    hurried = any(other.strategy == goal.strategy and not other.price for other in others)
+    return 0.0 if hurried else goal.price
+
+
 def _exit(draft: Draft, goal: Goal, position: Position) -> None:
     attempt = goal.attempts + 1
+    price = _price(draft, goal)
     order = Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account,
@@ -125,7 +156,8 @@ def _exit(draft: Draft, goal: Goal, position: Position) -> None:
         purpose=goal.purpose,
         side=Side.SELL if position.quantity > 0 else Side.BUY,
         quantity=abs(position.quantity),
-        order_type=OrderType.MARKET,
+        order_type=OrderType.LIMIT if price else OrderType.MARKET,
+        price=price,
         state=OrderState.INITIALIZED,
         created_ns=goal.created_ns,
         updated_ns=draft.now,

@@ -1,13 +1,14 @@
 """The windows and budgets of the order machine, in one place, so that tests can make them small.
 
-Used by everything in this package. The one rule: all times here are machine nanoseconds; they never scale with the
-market clock.
+Used by everything in this package. The one rule: all times here but those of churn are machine nanoseconds; they
+never scale with the market clock.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from mytrading.core.order import ModifyRules
 from mytrading.messages.runconfig import UnknownExit
 
 SECOND = 1_000_000_000
@@ -59,6 +60,22 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """No entry before one order book was read: orders that are not ours must be known before any of ours is out."""
     probes: bool = False
     """Trial orders are made: true at paper venues only."""
+    modify: ModifyRules = ModifyRules()
+    modify_by_account: dict[str, ModifyRules] = {}
+    """Where a broker's rules differ."""
+    modify_gap: int = 2 * SECOND
+    """Two reads that show the old values lie at least this far apart before a modify call is repeated."""
+    exit_reprices: int = 4
+    """Times that an exit with a price is moved before MARKET takes its place."""
+    churn_within: int = 30 * SECOND
+    """Market time after the cancel of an entry in which a new one of the same instrument counts as churn."""
+    churn_window: int = 300 * SECOND
+    churn_instrument: int = 2
+    churn_account: int = 5
+
+    def modify_rules(self, account: str) -> ModifyRules:
+        """The rules of an account's broker."""
+        return self.modify_by_account.get(account, self.modify)
 
 
 def growing(first: int, most: int, attempt: int) -> int:

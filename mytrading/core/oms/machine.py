@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core.oms import books, entries, goals, outcomes, probe, protection, reality, sending, upkeep
+from mytrading.core.oms import books, entries, goals, outcomes, person, probe, protection, reality, sending, upkeep
 from mytrading.core.oms.draft import Draft, IsOpen, always_open
 from mytrading.core.oms.limits import SECOND, OmsLimits
 from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import (
     CallBudget,
+    CancelRequested,
     ModeCleared,
+    ModifyRequested,
     ProbeRequested,
     StrategySwitch,
     TradingState,
@@ -174,6 +176,8 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     TradingState: entries.on_trading,
     StrategySwitch: entries.on_switch,
     ProbeRequested: probe.on_probe,
+    CancelRequested: person.on_cancel,
+    ModifyRequested: person.on_modify,
     ModeCleared: _mode_cleared,
     ModeSeen: _mode_seen,
     CallOutcome: outcomes.on_outcome,

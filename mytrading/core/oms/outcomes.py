@@ -1,4 +1,4 @@
-"""How calls ended: what the answer to a place or a cancel means for its order.
+"""How calls ended: what the answer to a place, a cancel or a modify means for its order.
 
 Used by the machine for `CallOutcome` and by recovery for calls that left no answer. The one rule: a placing call is
 repeated only when it certainly did not reach the broker.
@@ -6,7 +6,7 @@ repeated only when it certainly did not reach the broker.
 
 from __future__ import annotations
 
-from mytrading.core.oms import entries, parts, reality
+from mytrading.core.oms import entries, modify, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.order import ABSENT, RESTING, UNRESOLVED
@@ -23,6 +23,14 @@ def on_outcome(draft: Draft, outcome: CallOutcome) -> None:
         _placed(draft, order, outcome)
     elif outcome.call is Call.CANCEL and order.cancelling:
         _cancelled(draft, order, outcome)
+    elif outcome.call is Call.MODIFY and order.modifying:
+        _modified(draft, order, outcome)
+
+
+def _modified(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+    if outcome.outcome is Outcome.WRONG_MODE:
+        wrong_mode(draft, order.account, outcome.message)
+    modify.answered(draft, order, outcome)
 
 
 def _placed(draft: Draft, order: Order, outcome: CallOutcome) -> None:

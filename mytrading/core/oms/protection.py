@@ -7,7 +7,7 @@ as long as nothing else closes the position, what is sighted is covered by live 
 from __future__ import annotations
 
 from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.oms import entries, goals, parts, sending
+from mytrading.core.oms import entries, goals, modify, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import Owned, key_of
@@ -54,6 +54,9 @@ def advance_all(draft: Draft) -> None:
 def _advance(draft: Draft, level: Protection) -> None:
     position, stops = draft.position(level), _stops(draft, level)
     seen, sure = position.quantity_seen, position.quantity
+    if level.state == "released":
+        _let_go(draft, level, stops, flat=seen == sure == 0)
+        return
     if seen == sure == 0 or seen * level.side.sign > 0:
         _stand_down(draft, level, stops, flat=seen == sure == 0)
         return
@@ -67,7 +70,8 @@ def _advance(draft: Draft, level: Protection) -> None:
         level = draft.protection(level, state="open", failures=0, triggered_machine_ns=0)
     level = _watch(draft, level, stops)
     if level.state == "open":
-        _cover(draft, level, stops, wanted=abs(seen), most=max(abs(seen), abs(sure)))
+        _level(draft, level, stops)
+        _cover(draft, level, _stops(draft, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
 
 
 def _stops(draft: Draft, level: Protection) -> list[Order]:
@@ -148,13 +152,51 @@ def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, 
     `wanted` is what has been sighted, `most` also counts what an exit was only sighted to have closed.
     """
     covering = [order for order in stops if not order.pending_cancel]
-    covered = sum(order.quantity - order.filled_seen for order in covering)
+    covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
-        newest = covering[-1]
-        if newest.state not in UNRESOLVED and newest.state is not OrderState.SUBMITTED:
-            entries.withdraw_one(draft, newest, f"{_OURS}: more was guarded than is held")
+        _shrink(draft, covering[-1], covered - most)
     elif covered < wanted and len(covering) == len(stops):
         _place(draft, level, wanted - covered)
+
+
+def _shrink(draft: Draft, stop: Order, excess: int) -> None:
+    """Take so many units off a stop: by a change where its broker makes one, else it ends and a smaller one follows."""
+    left = stop.quantity - excess
+    if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.under_way(stop):
+        return
+    resting = stop.state is OrderState.ACCEPTED and not stop.ending
+    if resting and left > stop.filled_seen and modify.can_be_made(draft, stop):
+        modify.wish(draft, stop, modify.terms(stop)._replace(quantity=left))
+    else:
+        entries.withdraw_one(draft, stop, f"{_OURS}: more was guarded than is held")
+
+
+def _level(draft: Draft, level: Protection, stops: list[Order]) -> None:
+    """Bring stops that wait for their trigger to the protection's prices; one that has triggered is left alone."""
+    for stop in stops:
+        waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.ending
+        if waits and not stop.filled_seen:
+            modify.wish(draft, stop, modify.Terms(level.limit, level.trigger, modify.terms(stop).quantity))
+
+
+def move(draft: Draft, level: Protection, trigger: float, limit: float) -> Protection:
+    """Give a protection other prices (rupees); its stops at the broker follow, by modify or by replacement."""
+    return draft.protection(level, trigger=trigger, limit=limit)
+
+
+def release(draft: Draft, level: Protection, reason: str) -> Protection:
+    """A person takes the stop away: nothing guards the position any more until it is flat."""
+    what = f"{level.strategy} in {level.instrument} has no stop any more, by a person's wish: {reason}"
+    draft.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
+    return draft.protection(level, state="released")
+
+
+def _let_go(draft: Draft, level: Protection, stops: list[Order], *, flat: bool) -> None:
+    """Stops that are left of a released protection end with the position, or when an exit needs the quantity."""
+    if flat or entries.closing(draft, key_of(level), level.strategy):
+        _withdraw(draft, stops, f"{_OURS}: nothing is left to guard")
+    if flat and not _stops(draft, level) and not _entries_out(draft, level):
+        draft.protection(level, state="done")
 
 
 def _place(draft: Draft, level: Protection, quantity: int) -> None:

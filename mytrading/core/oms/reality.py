@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mytrading.core import positions
 from mytrading.core.identity import content_id
-from mytrading.core.oms import goals, parts, protection
+from mytrading.core.oms import goals, modify, parts, protection
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, RESTING, TERMINAL, Fills, weigh
@@ -84,6 +84,8 @@ def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | 
     """Fold one row of an order book, with the order's trades; true if the read is behind what we already know."""
     if read.began_machine_ns <= order.ended_machine_ns or _impossible(draft, order, row):
         return read.began_machine_ns > order.ended_machine_ns
+    if order.state in RESTING:
+        order = modify.read_back(draft, order, row, read)
     fields = _levels(order, row, trades)
     if order.state in TERMINAL:
         contradicts = _contradicts(order, row)
@@ -189,7 +191,9 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
     state = _state_after(order, fills, status, proven)
     fields |= {"filled_seen": fills.seen, "filled": fills.confirmed, "average_price": fills.average_price}
     if state in TERMINAL and order.state not in TERMINAL:
-        fields |= {"ending": "", "pending_cancel": False, "evidence": 0, "candidate": ""}
+        fields |= {"ending": "", "pending_cancel": False, "evidence": 0, "candidate": "", "modifying": False}
+        replaced = order.replacing and state is OrderState.CANCELLED
+        fields |= {} if replaced else modify.ENDED
     if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED):
         fields["message"] = row.message
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
@@ -200,6 +204,8 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
         _overfilled(draft, order, changed)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
             parts.refused(draft, changed, changed.message)
+        if changed.replacing and state is OrderState.CANCELLED and order.state not in TERMINAL:
+            modify.succeed(draft, changed)
         order = changed
     if order.filled_seen > order.filled or (order.ending and order.state in RESTING):
         draft.read(order.account, "unproven")

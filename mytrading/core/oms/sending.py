@@ -2,14 +2,16 @@
 
 Used at the end of every decision. A call counts in the rate of its account from when it leaves until a second after its
 end, since the server counts it at some moment between; both are journaled, so a restart forgets no call. The one rule:
-a `submitted` or `cancel_requested` row is emitted only when the call really is to be made, because the daemon makes it
-as soon as the row is committed.
+a `submitted`, `cancel_requested` or `modify_requested` row is emitted only when the call really is to be made, because
+the daemon makes it as soon as the row is committed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mytrading.core import throttle
-from mytrading.core.oms import entries
+from mytrading.core.oms import churn, entries, modify
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import OmsLimits, growing
 from mytrading.core.oms.state import State, key_of
@@ -19,7 +21,7 @@ from mytrading.messages.orders import Order
 
 
 def dispatch(draft: Draft) -> None:
-    """Make the calls that may be made: what stops and exits need first, then cancels of entries, then entries."""
+    """Make the calls that may be made: what stops and exits need first, then entries' cancels, changes, and entries."""
     waiting = [draft.order(name) for name, _ in draft.state.waiting.items()]
     if not waiting:
         return
@@ -29,8 +31,13 @@ def dispatch(draft: Draft) -> None:
         if account not in budget:
             budget[account] = _budget(draft, account)
         room = budget[account] - (draft.limits.calls_kept if rank else 0)
-        call = _place if order.state is OrderState.INITIALIZED else _cancel
-        budget[account] -= call(draft, order, room)
+        budget[account] -= _call_of(order)(draft, order, room)
+
+
+def _call_of(order: Order) -> Callable[[Draft, Order, int], int]:
+    if order.state is OrderState.INITIALIZED:
+        return _place
+    return _cancel if order.pending_cancel else _modify
 
 
 def _turn(ranked: tuple[int, Order]) -> tuple[int, int, str, int]:
@@ -39,10 +46,12 @@ def _turn(ranked: tuple[int, Order]) -> tuple[int, int, str, int]:
 
 
 def rank_of(draft: Draft, order: Order) -> int:
-    """0 for all that a stop or exit needs, 1 for cancels of other entries, 2 for entries."""
+    """0 for all that a stop or exit needs, 1 for cancels of other entries, 2 for changes of entries, 3 for entries."""
     if order.purpose.reduces:
         return 0
     if order.state is OrderState.INITIALIZED:
+        return 3
+    if not order.pending_cancel:
         return 2
     return 0 if entries.closing(draft, key_of(order), order.strategy) else 1
 
@@ -81,7 +90,7 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         return 0
     if draft.limits.mode_first and order.account not in draft.state.modes:
         return 0
-    draft.change(
+    sent = draft.change(
         order,
         "submitted",
         state=OrderState.SUBMITTED,
@@ -90,6 +99,7 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         began_machine_ns=draft.machine,
         ended_machine_ns=0,
     )
+    churn.count(draft, sent)
     return 1
 
 
@@ -171,4 +181,19 @@ def _cancel(draft: Draft, order: Order, budget: int) -> int:
     if calls == limits.cancel_calls:
         what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
         draft.alert("CANCEL_STUCK", Severity.CRITICAL, order.client_order_id, what)
+    return 1
+
+
+def _modify(draft: Draft, order: Order, budget: int) -> int:
+    if draft.limits.mode_first and order.account not in draft.state.modes:
+        return 0
+    due = modify.due(draft, order)
+    if due is None:
+        return 0
+    if due.pending_cancel:
+        return _cancel(draft, due, budget)
+    if budget <= 0:
+        return 0
+    calls = due.modify_calls + 1
+    draft.change(due, "modify_requested", modifying=True, modify_asked=True, modify_calls=calls, modify_reads=0)
     return 1

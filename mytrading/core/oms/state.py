@@ -17,10 +17,12 @@ from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settle
 from mytrading.core.slicing import Sizes
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import StrategySwitch, TradingState
-from mytrading.messages.enums import OrderState, Product, TradingLevel
+from mytrading.messages.enums import OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.orders import (
     AccountModeChanged,
     CallOutcome,
+    EntriesStopped,
+    EntryChurned,
     ForeignSeen,
     Goal,
     GoalChanged,
@@ -40,6 +42,8 @@ from mytrading.messages.records import DayOpened, RunStarted
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
+CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
+"""Events of an order that stand for a call at the broker."""
 _NONE: frozenset[str] = frozenset()
 _STRICTNESS = {TradingLevel.NORMAL: 0, TradingLevel.REDUCE: 1, TradingLevel.HALT: 2}
 
@@ -101,6 +105,9 @@ class State:
         "calling",
         "sizes",
         "parts",
+        "withdrawn",
+        "churned",
+        "stopped",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -142,7 +149,7 @@ class State:
     """Strategies that hold, or are thought to hold, something of the key."""
     by_broker: Table[tuple[str, str], str]
     waiting: Table[str, str]
-    """Orders that want a call: unsent ones and wanted cancels."""
+    """Orders that want a call: unsent ones, wanted cancels and modifies."""
     restless: Table[str, str]
     """Orders that time alone moves on; resting entries are not among them."""
     seeking: Table[str, str]
@@ -164,6 +171,13 @@ class State:
     """Lot and freeze quantity by instrument, as the last command told them."""
     parts: Table[str, frozenset[str]]
     """The slices of each parent."""
+    withdrawn: Table[tuple[str, str], int]
+    """Market time at which an entry of an account and instrument last ended by a cancel of ours."""
+
+    churned: Table[str, tuple[tuple[str, int], ...]]
+    """Instruments and market times of entries that left soon after, by account."""
+
+    stopped: Table[tuple[str, str], EntriesStopped]
 
     def fork(self) -> State:
         """A draft over this state."""
@@ -253,19 +267,23 @@ def _flag(index: Table[str, str], name: str, account: str, wanted: bool) -> None
 def _wants_call(order: Order) -> bool:
     if order.state is OrderState.INITIALIZED:
         return True
-    return order.pending_cancel and not order.cancelling and order.state in RESTING
+    if order.state not in RESTING:
+        return False
+    if order.pending_cancel:
+        return not order.cancelling
+    return order.pending_modify and not order.modify_asked
 
 
 def calls(order: Order) -> bool:
     """True while a call for the order is on its way."""
-    return order.state is OrderState.SUBMITTED or order.cancelling
+    return order.state is OrderState.SUBMITTED or order.cancelling or order.modifying
 
 
 def _restless(order: Order) -> bool:
-    if order.filled_seen > order.filled or (order.pending_cancel and live(order)):
+    if order.filled_seen > order.filled or ((order.pending_cancel or order.modify_asked) and live(order)):
         return True
     if order.state in RESTING:
-        return (order.purpose.reduces and not waits_for_its_trigger(order)) or bool(order.ending)
+        return (order.purpose.reduces and not waits_for_its_trigger(order)) or bool(order.ending or order.modify_reads)
     return order.state in LIVE
 
 
@@ -282,8 +300,10 @@ def _order(state: State, row: OrderChanged) -> None:
     state.put_order(order)
     state.touched.set(key_of(order), row.machine_ns)
     _count_call(state, before, row)
-    if row.event == "rate_limited":
-        state.paused.set(order.account, max(order.not_before_machine_ns, order.cancel_machine_ns))
+    if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.cancel_calls:
+        state.withdrawn.set((order.account, order.instrument), order.updated_ns)
+    elif row.event == "rate_limited":
+        state.paused.set(order.account, _pause_of(order))
 
 
 def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
@@ -296,6 +316,10 @@ def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
         state.calling.drop(place)
         stamps = state.sent.get(order.account) or ()
         state.sent.set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
+
+
+def _pause_of(order: Order) -> int:
+    return max(order.not_before_machine_ns, order.cancel_machine_ns, order.modify_wait_ns)
 
 
 def _goal(state: State, row: GoalChanged) -> None:
@@ -354,6 +378,21 @@ def _foreign(state: State, row: ForeignSeen) -> None:
         state.foreign.set((row.account, name), row.machine_ns)
 
 
+def _churned(state: State, row: EntryChurned) -> None:
+    known = state.churned.get(row.account) or ()
+    state.churned.set(row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
+
+
+def _stopped(state: State, row: EntriesStopped) -> None:
+    """What a stop was made of counts no more when it ends."""
+    if row.stopped:
+        state.stopped.set((row.account, row.instrument), row)
+        return
+    state.stopped.drop((row.account, row.instrument))
+    marks = state.churned.get(row.account) or ()
+    state.churned.set(row.account, tuple(mark for mark in marks if row.instrument not in ("", mark[0])))
+
+
 def _trading(state: State, row: TradingState) -> None:
     known = state.trading.get(row.account)
     if known is None or row.generation >= known.generation:
@@ -380,7 +419,7 @@ def _day(state: State, row: DayOpened) -> None:
         _protection(state, ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:
         _goal(state, GoalChanged(goal=goal, at_ns=0))
-    parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches)
+    parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
     for part in parts:
         for level in part:
             state.fold(level)
@@ -411,6 +450,8 @@ _FOLDS: dict[type, Any] = {
     AccountModeChanged: _mode,
     MismatchSeen: _mismatch,
     ForeignSeen: _foreign,
+    EntryChurned: _churned,
+    EntriesStopped: _stopped,
     TradingState: _trading,
     StrategySwitch: _switch,
     DayOpened: _day,

@@ -6,13 +6,13 @@ there in several reads that began after the call ended and that are not behind w
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mytrading.core.oms import goals, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
-from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.enums import OrderState, OrderType, Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.runconfig import UnknownExit
@@ -105,10 +105,18 @@ def _sighted(draft: Draft, order: Order, row: BrokerOrder, evidence: Evidence) -
         return
     if order.state in UNRESOLVED and read.began_machine_ns <= order.evidence_machine_ns:
         return
-    bound = reality.bind(draft, order, row.broker_order_id)
+    bound = reality.bind(draft, order, row.broker_order_id, **_shown_prices(order, row))
     if bound is not None:
         trades = next((t for t in evidence.trades if t.broker_order_id == row.broker_order_id), None)
         reality.on_row(draft, bound, row, trades, read)
+
+
+def _shown_prices(order: Order, row: BrokerOrder) -> dict[str, Any]:
+    """The prices of an adopted order are the broker's: of two alike it may be the other, placed at another level."""
+    shown = {"price": row.price, "trigger_price": row.trigger_price}
+    if order.order_type is not row.order_type or order.order_type is OrderType.MARKET:
+        return {}
+    return {name: value for name, value in shown.items() if value > 0 and getattr(order, name) > 0}
 
 
 def _candidate(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import outcomes
+from mytrading.core.oms import churn, modify, outcomes
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import State
 from mytrading.core.order import ABSENT, UNRESOLVED, live
@@ -21,11 +21,13 @@ KEPT_DAYS = 5
 
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
-    return not (state.waiting or state.restless or state.open_goals or state.mismatches or state.guarding)
+    moving = state.waiting or state.restless or state.open_goals or state.mismatches or state.guarding
+    return not (moving or state.stopped)
 
 
 def on_timer(draft: Draft, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
+    churn.lift(draft)
     due: dict[str, tuple[int, bool]] = {}
     for name, _ in draft.state.restless.sorted_items():
         order = draft.order(name)
@@ -61,8 +63,11 @@ def recover(draft: Draft) -> None:
         accounts.add(order.account)
         if order.state is OrderState.SUBMITTED:
             outcomes.unknown(draft, order, draft.machine, "the router stopped while the call was out")
-        elif order.cancelling:
-            draft.change(order, "cancel_unanswered", cancelling=False)
+            continue
+        if order.cancelling:
+            order = draft.change(order, "cancel_unanswered", cancelling=False)
+        if order.modifying:
+            modify.unanswered(draft, order)
     accounts.update(draft.state.resting.keys())
     accounts.update(draft.state.books.keys())
     for account in sorted(accounts):
@@ -98,6 +103,7 @@ def day_opened(state: State, day: str) -> DayOpened:
         mismatches=tuple(row for _, row in state.mismatches.sorted_items()),
         trading=tuple(row for _, row in state.trading.sorted_items()),
         switches=tuple(row for _, row in state.switches.sorted_items()),
+        stopped=tuple(row for _, row in state.stopped.sorted_items()),
         used_ids=_used(state, day),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
         calls=dict(state.sent.sorted_items()),

@@ -144,6 +144,58 @@ def test_cancel_answer_means_outcome(status: int, body: bytes, outcome: Outcome)
     assert judge(Call.CANCEL, answer(status, body), PAPER).outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (
+            200,
+            b'{"message":"Order modified successfully","mode":"analyze","orderid":"1","status":"success"}',
+            "ACCEPTED",
+        ),
+        (200, b'{"mode":"analyze","status":"success"}', "ACCEPTED"),
+        (200, b'{"orderid":"1","status":"success"}', "WRONG_MODE"),
+        (200, b'{"message":"odd","mode":"analyze","status":"error"}', "UNKNOWN"),
+        (200, b"<html>", "UNKNOWN"),
+        (201, b'{"status":"error"}', "UNKNOWN"),
+        (400, b'{"message":"Cannot modify order in complete status","mode":"analyze","status":"error"}', "REFUSED"),
+        (403, b'{"message":"not allowed in semi-auto mode","status":"error"}', "REFUSED"),
+        (404, b'{"message":"Order 1 not found","mode":"analyze","status":"error"}', "REFUSED"),
+        (429, b'{"message":"10 per 1 second"}', "RATE_LIMITED"),
+        (500, b'{"message":"Failed to modify order: Client error","status":"error"}', "UNKNOWN"),
+        (501, b'{"message":"not implemented","status":"error"}', "REFUSED"),
+    ],
+)
+def test_modify_answer_means_outcome(status: int, body: bytes, outcome: str) -> None:
+    assert judge(Call.MODIFY, answer(status, body), PAPER).outcome == outcome
+
+
+@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize(
+    ("status", "body", "may_have_happened"),
+    [
+        (200, b'{"orderid":null,"status":"success"}', True),  # a business error at one broker, an order at another
+        (201, b'{"status":"error","message":"x"}', True),  # the broker took it and said 201
+        (400, b'{"status":"error","message":"{\'quantity\': [\'x\']}"}', False),
+        (401, b'{"status":"error","message":"x"}', False),
+        (403, b'{"status":"error","message":"Invalid openalgo apikey"}', False),
+        (403, b"Access Denied: Your IP has been banned", False),
+        (404, b'{"status":"error","message":"x","path":"/api/v1/x"}', False),
+        (409, b'{"status":"error","message":"x"}', True),  # of no order route, so nothing is known of it
+        (429, b'{"message":"10 per 1 second"}', False),
+        (500, b'{"status":"error","message":"x"}', True),  # also an id that collided after margin was blocked
+        (501, b'{"status":"error","message":"x"}', False),
+        (502, b"Bad Gateway", True),
+        (504, b"", True),
+    ],
+)
+def test_every_documented_status_is_certain_or_unknown(
+    call: Call, status: int, body: bytes, may_have_happened: bool
+) -> None:
+    """No key makes a repeated order one order, so only a definitive answer may ever lead to another call."""
+    certain = (Outcome.REFUSED, Outcome.RATE_LIMITED)
+    assert (judge(call, answer(status, body), LIVE).outcome not in certain) is may_have_happened
+
+
 def test_failures_tell_not_sent_from_unknown() -> None:
     assert judge_failure(NotSent("refused", 1, 2)).outcome is Outcome.NOT_SENT
     assert judge_failure(MaybeSent("reset", 1, 2)).outcome is Outcome.UNKNOWN

@@ -54,6 +54,8 @@ def settle(bench: OrderBench, turns: int = 12) -> None:
         for call in list(bench.calls):
             if call.call is Call.CANCEL:
                 bench.cancel(call)
+            elif call.call is Call.MODIFY:
+                bench.modify(call)
             else:
                 bench.accept(call)
         bench.tick(1 * SECOND)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.messages.enums import OrderState, Outcome, Side
+from mytrading.messages.enums import OrderState, OrderType, Outcome, Side
 from mytrading.messages.runconfig import UnknownExit
 from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
 
@@ -367,3 +368,17 @@ def test_row_seen_first_is_the_older_orders_whatever_the_broker_calls_it() -> No
         bench.read()
     bound = [bench.order(call.order.client_order_id).broker_order_id for call in (first, second)]
     assert bound == ["B9", "B10"]
+
+
+def test_adopted_order_has_the_prices_that_the_broker_shows() -> None:
+    """Two stops of one fingerprint at different levels were out: which is which the books alone tell."""
+    bench = OrderBench()
+    bench.read()
+    bench.enter("e1", order_type=OrderType.LIMIT, price=100.0)
+    placed = bench.broker.place(replace(bench.calls[0].order, price=99.0), bench.time)
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    for _ in range(3):
+        bench.tick(1 * SECOND)
+        bench.read()
+    order = bench.order("e1")
+    assert (order.broker_order_id, order.price) == (placed.id, 99.0)

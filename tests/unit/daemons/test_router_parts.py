@@ -24,6 +24,20 @@ def test_unknown_exit_of_the_run_file_reaches_the_order_machine(tmp_path: Path, 
     assert order_machine(changed).limits.unknown_exit is chosen
 
 
+def test_brokers_rules_for_changes_reach_the_order_machine_by_account(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    first = config.served[0]
+    accounts = (msgspec.structs.replace(first, broker="Zerodha"), msgspec.structs.replace(first, id="b", broker="dhan"))
+    limits = order_machine(msgspec.structs.replace(config, accounts=accounts)).limits
+    assert [limits.modify_rules(name).after_fill for name in (first.id, "b", "unheard")] == [False, True, True]
+    assert limits.modify_rules(first.id).most == 20
+
+
+def test_wanted_change_is_logged_beside_what_the_order_is() -> None:
+    fields = order_fields(order(price=100.0, pending_modify=True, wanted_price=101.0, wanted_quantity=25))
+    assert (fields["price"], fields["wanted"]) == (100.0, "25 at 101 trigger 0")
+
+
 def test_sighted_fill_is_logged_as_seen_and_nothing_empty_is() -> None:
     fields = order_fields(order(state=OrderState.PARTIALLY_FILLED, filled_seen=50))
     assert fields["seen"] == 50

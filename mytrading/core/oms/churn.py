@@ -1,0 +1,78 @@
+"""The churn breaker: entries that are cancelled and placed again and again are stopped, stops and exits never.
+
+Used by `sending` for every entry that leaves, and by `entries` before one may. The one rule: what counts is journaled
+as rows and goes by market time, so that a restart forgets nothing and a fast market is not judged by the wall clock.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.oms.draft import Draft
+from mytrading.messages.enums import Purpose, Severity
+from mytrading.messages.orders import EntriesStopped, EntryChurned, Order
+
+SECOND = 1_000_000_000
+
+
+def reason(draft: Draft, order: Order) -> str:
+    """Why an entry may not leave now, empty if it may."""
+    for instrument in (order.instrument, ""):
+        stopped = draft.state.stopped.get((order.account, instrument))
+        if stopped is not None and (not stopped.until_ns or draft.now < stopped.until_ns):
+            return f"CHURN: {stopped.reason}; resume to allow entries"
+    return ""
+
+
+def count(draft: Draft, order: Order) -> None:
+    """Judge an entry that leaves for the first time: the one before it may have been cancelled a moment ago.
+
+    What a person asked for (an order that replaces another) is not counted.
+    """
+    limits = draft.limits
+    gone = draft.state.withdrawn.get((order.account, order.instrument))
+    if gone is None or order.purpose is not Purpose.ENTRY or order.attempt > 1 or order.replaces:
+        return
+    if draft.now - gone > limits.churn_within:
+        return
+    draft.emit(EntryChurned(account=order.account, instrument=order.instrument, at_ns=draft.now))
+    since = draft.now - limits.churn_window
+    marks = [mark for mark in draft.state.churned.get(order.account) or () if mark[1] > since]
+    if len(marks) >= limits.churn_account:
+        _stop(draft, order.account, "", len(marks), 0)
+    if sum(instrument == order.instrument for instrument, _ in marks) >= limits.churn_instrument:
+        _stop(draft, order.account, order.instrument, limits.churn_instrument, draft.now + limits.churn_window)
+
+
+def _stop(draft: Draft, account: str, instrument: str, times: int, until_ns: int) -> None:
+    if (account, instrument) in draft.state.stopped:
+        return
+    limits = draft.limits
+    what = f"{times} entries of {instrument or 'the account'} were placed within {limits.churn_within // SECOND} s of"
+    what = f"{what} cancelling one, in {limits.churn_window // SECOND} s"
+    stopped = EntriesStopped(
+        account=account, instrument=instrument, stopped=True, reason=what, at_ns=draft.now, until_ns=until_ns
+    )
+    draft.emit(stopped)
+    code, severity = ("CHURN_BLOCKED", Severity.WARNING) if instrument else ("CHURN_PAUSED", Severity.CRITICAL)
+    ends = "for as long again, or until you resume" if instrument else "until you resume"
+    draft.alert(code, severity, subject_of(stopped), f"{what}: no entries there {ends}")
+
+
+def subject_of(row: EntriesStopped) -> str:
+    """What the alert about a stop is filed under."""
+    return f"{row.account} {row.instrument}".rstrip()
+
+
+def lift(draft: Draft, account: str = "", *, resumed: bool = False) -> None:
+    """Allow entries again: where the time is over, or everywhere (in an account) because a person resumed."""
+    for (of, instrument), row in draft.state.stopped.sorted_items():
+        over = bool(row.until_ns) and draft.now >= row.until_ns
+        if over or (resumed and account in ("", of)):
+            draft.emit(
+                EntriesStopped(
+                    account=of,
+                    instrument=instrument,
+                    stopped=False,
+                    reason="resumed" if resumed else "its time is over",
+                    at_ns=draft.now,
+                )
+            )

@@ -1,0 +1,158 @@
+"""Orders changed and cancelled by hand on the real stack, while the exchange times out, refuses, or fills first."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from mytrading.messages.codec import encode_body
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import CancelRequested, ModifyRequested
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.runconfig import write_run_config
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.journal import OUTPUT, Entry, Journal
+from mytrading.runtime.ops import Ops
+from tests.feed_support import feed_config, runtime_folder
+from tests.router_bench import Bench
+from tests.support import eventually, start_simulator
+from tests.system.stack import COMMAND, ROOT, Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+SBIN = "NSE:SBIN"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("modify")) as found:
+        found.up("--simulator", "--speed", "1")
+        yield found
+
+
+def sim(stack: Stack, route: str, **fields: Any) -> Any:
+    """A POST to the simulator's own routes."""
+    venue = stack.config.venue
+    body = json.dumps({"apikey": venue.api_key, **fields}).encode()
+    with urlopen(Request(f"{venue.rest_url}{route}", body, {"Content-Type": "application/json"}), timeout=20) as answer:
+        return json.load(answer)
+
+
+def rest(stack: Stack, name: str) -> tuple[str, float]:
+    """A resting entry at three percent below the market; its id and price."""
+    ltp = float(stack.rest("quotes", symbol="SBIN", exchange="NSE")["ltp"])
+    price = round(round(ltp * 0.97 / 0.05) * 0.05, 2)
+    with Ops(stack.config) as gateway:
+        gateway.ask("probe", None, id=name, instrument=SBIN, quantity="10", price=f"{price:.2f}")
+    eventually(lambda: level(stack, name).get("state") == "ACCEPTED", 20)
+    return name, price
+
+
+def level(stack: Stack, name: str) -> dict[str, Any]:
+    """An order as the screens show it; empty while nobody knows it."""
+    return next((row for row in stack.ask("orders", "--limit", "0") if row["client_order_id"] == name), {})
+
+
+def row(stack: Stack, name: str) -> dict[str, Any]:
+    """The exchange's row of an order of ours."""
+    found = [row for row in stack.rest("orderbook")["orders"] if row["strategy"] == name]
+    assert len(found) == 1, found
+    return dict(found[0])
+
+
+def test_change_that_timed_out_but_was_made_is_found_in_the_book_and_not_repeated(stack: Stack) -> None:
+    name, price = rest(stack, "timed-out")
+    stack.ask("simulator", "fault", "place_timeout:x1,route=modifyorder,drop=true")
+    body = stack.ask("orders", "modify", name, "--price", f"{price - 1:.2f}")
+    assert body["word"] == "modified", body
+    assert row(stack, name)["price"] == pytest.approx(price - 1)
+    assert level(stack, name)["modify_calls"] == 1
+    assert stack.ask("orders", "cancel", name)["word"] == "cancelled"
+    assert row(stack, name)["order_status"] == "cancelled"
+
+
+def test_change_that_the_exchange_refuses_leaves_the_order_and_says_why(stack: Stack) -> None:
+    name, price = rest(stack, "refused")
+    done = stack.run("orders", "modify", name, "--price", "1.00")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"order {name} refused: " in done.stderr
+    found = row(stack, name)
+    assert (found["order_status"], found["price"]) == ("open", pytest.approx(price))
+    assert stack.ask("orders", "cancel", name)["word"] == "cancelled"
+
+
+def test_unknown_order_is_a_usage_error(stack: Stack) -> None:
+    done = stack.run("orders", "cancel", "nobody")
+    assert done.returncode == 2 and "expected the id of an order, found 'nobody'" in done.stderr
+
+
+def test_fill_that_comes_before_the_cancel_is_told_and_booked(stack: Stack) -> None:
+    name, price = rest(stack, "filled-first")
+    stack.ask("simulator", "fault", "rate_limited:x5,route=cancelorder")
+    command = [COMMAND, "orders", "cancel", name, "--json", "--timeout", "30"]
+    asking = subprocess.Popen(command, env=stack.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    eventually(lambda: level(stack, name).get("pending_cancel"), 20)
+    sim(stack, "/sim/market", symbol="SBIN", exchange="NSE", ltp=price - 2, hold=True)
+    said, _ = asking.communicate(timeout=60)
+    assert json.loads(said)["word"] == "filled", said
+    assert asking.returncode == 0
+    eventually(lambda: stack.broker_net().get(SBIN) == 10 and not stack.disagreements(), 20)
+
+
+def test_router_would_decide_all_of_it_again_the_same(stack: Stack) -> None:
+    done = stack.run("journal", "verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# a stop, with risk's journal and the gateway's written by the test
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[tuple[Bench, Any]]:
+    with start_simulator(tmp_path) as simulator, runtime_folder() as runtime, ExitStack() as closing:
+        config = feed_config(tmp_path / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
+        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
+        write_run_config(Path(config.state_dir) / "run.msgpack", config)
+        made = Bench(config, closing)
+        made.start("reconciler")
+        made.start("router")
+        yield made, simulator
+
+
+def open_stop(simulator: Any) -> dict[str, Any]:
+    _, body = simulator.call("orderbook")
+    found = [row for row in body["data"]["orders"] if row["order_status"] == "trigger pending"]
+    return dict(found[0]) if len(found) == 1 else {}
+
+
+def test_stop_is_moved_in_place_by_a_call_that_answers_500_and_kept_without_force(bench: tuple[Bench, Any]) -> None:
+    stack, simulator = bench
+    simulator.push("SBIN", 988.0)
+    entry = PlaceEntry(
+        id="e1", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause="e1",
+        side=Side.BUY, quantity=10, expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0,
+        stop_trigger=960.0, stop_limit=955.0,
+    )  # fmt: skip
+    stack.risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
+    stop = eventually(lambda: open_stop(simulator), 30)
+    simulator.call("/sim/fault", kind="place_500_but_placed", route="modifyorder", count=1)
+    gateway = Journal(stack.config.journal_dir("gateway"), "gateway", "2026-11-20")
+    wishes = (
+        ModifyRequested(id="m1", order=stop["strategy"], at_ns=1, trigger_price=970.0),
+        CancelRequested(id="c1", order=stop["strategy"], at_ns=2),
+    )
+    for wish in wishes:
+        gateway.append([Entry(OUTPUT, "control", encode_body(wish))], machine_now(), machine_now())
+    gateway.close()
+    moved = eventually(lambda: (found := open_stop(simulator)).get("trigger_price") == 970.0 and found, 30)
+    assert (moved["orderid"], moved["price"], int(moved["quantity"])) == (stop["orderid"], 965.0, 10)
+    eventually(lambda: (order := stack.order(stop["strategy"])) and order.trigger_price == 970.0, 20)
+    order = stack.order(stop["strategy"])
+    assert order is not None
+    assert (order.request, order.modify_calls, order.pending_cancel) == ("c1", 1, False)

@@ -1,0 +1,436 @@
+"""Changes of resting orders: proven by the book, repeated, counted, replaced when they run out; people's requests."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.oms import OmsLimits
+from mytrading.core.order import ModifyRules
+from mytrading.messages.commands import CloseGoal
+from mytrading.messages.control import TradingState
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, TradingLevel
+from mytrading.messages.orders import Order
+from tests.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
+from tests.unit.core.test_oms_protection import guarded, live, settle, stops
+
+LIMIT = {"order_type": OrderType.LIMIT, "price": 100.0}
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    made = OrderBench(OmsLimits())
+    made.check_purity = True
+    return made
+
+
+def resting(bench: OrderBench, quantity: int = 100) -> Placed:
+    """A limit entry that rests at the broker."""
+    bench.read()
+    bench.enter("e1", quantity, **LIMIT)
+    placed = bench.accept()
+    bench.read()
+    return placed
+
+
+def modifies(bench: OrderBench) -> list[OpenCall]:
+    return [call for call in bench.calls if call.call is Call.MODIFY]
+
+
+def later(bench: OrderBench, seconds: float = 3.0) -> None:
+    bench.tick(int(seconds * SECOND))
+    bench.read()
+
+
+def test_change_is_asked_for_whole_and_done_when_the_book_shows_it(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    (call,) = modifies(bench)
+    assert (call.order.price, call.order.quantity, call.order.broker_order_id) == (101.0, 100, placed.id)
+    bench.modify()
+    assert (bench.order("e1").price, bench.order("e1").pending_modify) == (100.0, True)
+    bench.read()
+    order = bench.order("e1")
+    assert (order.price, order.pending_modify, order.modify_asked, order.modify_calls) == (101.0, False, False, 1)
+
+
+def test_change_that_timed_out_but_took_effect_is_not_asked_for_again(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0, quantity=50)
+    bench.modify(outcome=Outcome.UNKNOWN)
+    for _ in range(5):
+        later(bench)
+    order = bench.order("e1")
+    assert (order.price, order.quantity, order.modify_calls) == (101.0, 50, 1)
+
+
+def test_change_that_got_lost_is_repeated_after_two_reads_with_the_old_values(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.end(modifies(bench)[0], Outcome.UNKNOWN)
+    bench.read()
+    bench.tick()
+    assert modifies(bench) == [], "one read may be of a moment before"
+    later(bench)
+    bench.tick()
+    bench.modify()
+    bench.read()
+    assert (bench.order("e1").price, bench.order("e1").modify_calls) == (101.0, 2)
+
+
+def test_read_begun_before_the_call_ended_proves_nothing(bench: OrderBench) -> None:
+    resting(bench)
+    old = bench.broker.books(bench.time)
+    bench.ask_modify("e1", price=101.0)
+    began = bench.time
+    bench.end(modifies(bench)[0], Outcome.UNKNOWN)
+    for _ in range(3):
+        bench.read(old, began_machine_ns=began)
+    assert bench.order("e1").modify_reads == 0
+
+
+def test_change_that_takes_effect_late_is_seen_and_taken_over(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="no")
+    assert bench.order("e1").price == 100.0
+    placed.price = 101.0
+    bench.read()
+    assert bench.order("e1").price == 100.0, "one read may be a rumour"
+    later(bench, 16)
+    assert bench.order("e1").price == 101.0 and "ORDER_CHANGED" in bench.codes()
+
+
+def test_refused_change_leaves_the_order_as_it_was_and_says_why(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="price band")
+    order = bench.order("e1")
+    assert (order.state, order.price, order.pending_modify) == (OrderState.ACCEPTED, 100.0, False)
+    assert order.message == "refused: price band"
+
+
+def test_change_not_sent_is_asked_for_again_and_not_counted(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.end(modifies(bench)[0], Outcome.NOT_SENT)
+    assert bench.order("e1").modify_calls == 0
+    bench.tick(1 * SECOND)
+    bench.modify()
+    bench.read()
+    assert bench.order("e1").price == 101.0
+
+
+def test_fill_during_a_change_is_booked_and_ends_it(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.broker.trade(placed, 100, 100.0)
+    bench.modify()
+    bench.report(placed)
+    bench.read()
+    order = bench.order("e1")
+    assert (order.state, order.filled, order.pending_modify, order.modifying) == (OrderState.FILLED, 100, False, False)
+    assert bench.position().quantity == 100
+
+
+def test_lowered_order_that_fills_before_it_is_read_is_filled_not_waiting(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.ask_modify("e1", quantity=50)
+    bench.modify(outcome=Outcome.UNKNOWN)
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    bench.read()
+    order = bench.order("e1")
+    assert (order.state, order.quantity, order.filled) == (OrderState.FILLED, 50, 50)
+
+
+def test_what_was_to_be_left_has_filled_before_the_call_so_the_rest_is_cancelled(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.ask_modify("e1", quantity=50)
+    bench.end(modifies(bench)[0], Outcome.RATE_LIMITED, retry_after_ns=SECOND)
+    bench.broker.trade(placed, 60, 100.0)
+    bench.report(placed)
+    bench.tick(2 * SECOND)
+    assert bench.order("e1").pending_cancel and modifies(bench) == []
+
+
+def test_cancel_overrules_a_change_that_is_under_way(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.ask_cancel("e1", reason="enough")
+    bench.modify()
+    settle(bench, 4)
+    order = bench.order("e1")
+    assert (order.state, order.pending_modify) == (OrderState.CANCELLED, False)
+
+
+def test_crash_while_a_call_is_out_is_settled_by_reading(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.broker.modify(modifies(bench)[0].order)
+    bench.crash()
+    assert not bench.order("e1").modifying
+    later(bench)
+    assert (bench.order("e1").price, bench.order("e1").modify_calls) == (101.0, 1)
+
+
+def test_answer_with_another_orders_id_is_illegal(bench: OrderBench) -> None:
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.end(modifies(bench)[0], Outcome.ACCEPTED, "B99")
+    assert "ORDER_ILLEGAL" in bench.codes()
+
+
+# replacing
+
+
+def replacing_bench(**rules: object) -> OrderBench:
+    made = OrderBench(OmsLimits(modify=ModifyRules(**rules)))  # type: ignore[arg-type]
+    made.check_purity = True
+    return made
+
+
+def successors(bench: OrderBench) -> list[Order]:
+    return [order for order in bench.machine.orders() if order.replaces]
+
+
+def test_broker_without_modify_gets_a_new_order_only_after_the_cancel_is_proven() -> None:
+    bench = replacing_bench(in_place=False)
+    placed = resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.tick()
+    assert [call.call for call in bench.calls] == [Call.CANCEL]
+    bench.broker.trade(placed, 40, 100.0)
+    bench.cancel()
+    bench.tick(1 * SECOND)
+    assert successors(bench) == [], "the answer to the cancel alone proves nothing"
+    bench.read()
+    (order,) = successors(bench)
+    assert (order.quantity, order.price, order.cause, order.replaces) == (60, 101.0, "signal-e1", "e1")
+    assert order.client_order_id != "e1" and order.state is OrderState.SUBMITTED
+    assert not placed.open
+
+
+def test_fill_that_wins_against_the_cancel_leaves_nothing_to_replace() -> None:
+    bench = replacing_bench(in_place=False)
+    placed = resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.broker.trade(placed, 100, 100.0)
+    settle(bench, 4)
+    assert bench.order("e1").state is OrderState.FILLED and successors(bench) == []
+
+
+def test_halt_during_a_replacement_places_nothing_new() -> None:
+    bench = replacing_bench(in_place=False)
+    resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
+    settle(bench, 4)
+    assert [order.state for order in successors(bench)] == [OrderState.DENIED]
+
+
+def test_modifications_are_counted_and_the_order_replaced_before_they_run_out() -> None:
+    bench = replacing_bench(most=2)
+    placed = resting(bench)
+    for price in (101.0, 102.0):
+        bench.ask_modify("e1", price=price)
+        bench.modify()
+        bench.read()
+    bench.ask_modify("e1", price=103.0)
+    settle(bench, 4)
+    assert placed.modifies == 2
+    (order,) = successors(bench)
+    assert (order.price, order.modify_calls, order.state) == (103.0, 0, OrderState.ACCEPTED)
+
+
+def test_partly_filled_order_is_replaced_where_the_broker_changes_none() -> None:
+    bench = replacing_bench(after_fill=False)
+    placed = resting(bench)
+    bench.broker.trade(placed, 40, 100.0)
+    bench.report(placed)
+    bench.read()
+    bench.ask_modify("e1", price=101.0)
+    settle(bench, 4)
+    assert placed.modifies == 0 and [order.quantity for order in successors(bench)] == [60]
+
+
+def test_account_has_its_own_brokers_rules() -> None:
+    limits = OmsLimits(modify_by_account={ACCOUNT: ModifyRules(in_place=False)})
+    assert not limits.modify_rules(ACCOUNT).in_place and limits.modify_rules("other").in_place
+
+
+# stops
+
+
+def test_persons_new_trigger_moves_the_stop_in_place(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.ask_modify(stops(bench)[0].client_order_id, trigger_price=92.0)
+    assert modifies(bench)[0].order.price == 89.0, "the limit keeps its distance"
+    settle(bench, 2)
+    assert (stop.trigger_price, stop.price, stop.open, live(bench)) == (92.0, 89.0, True, 50)
+    assert bench.machine.protections()[0].trigger == 92.0
+
+
+def test_stop_of_a_broker_without_modify_is_replaced_by_one_at_the_new_level() -> None:
+    bench = replacing_bench(in_place=False)
+    first = guarded(bench)
+    bench.ask_modify(stops(bench)[0].client_order_id, trigger_price=92.0)
+    settle(bench, 5)
+    placed = [row for row in bench.broker.orders.values() if row.open]
+    assert not first.open and [row.trigger_price for row in placed] == [92.0]
+    assert live(bench) == 50 and "STOP_FAILED" not in bench.codes()
+
+
+def test_stop_whose_move_is_refused_stays_and_is_alarmed(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.ask_modify(stops(bench)[0].client_order_id, trigger_price=92.0)
+    bench.end(modifies(bench)[0], Outcome.REFUSED, message="trigger above the market")
+    bench.tick(1 * SECOND)
+    assert stop.open and modifies(bench) == [] and "STOP_NOT_MOVED" in bench.codes()
+    settle(bench, 8)
+    assert stop.trigger_price == 92.0, "it is tried again"
+
+
+def test_stop_is_made_smaller_in_place_when_less_is_held(bench: OrderBench) -> None:
+    """A target that filled elsewhere leaves half of the position: the stop shrinks and never goes away."""
+    guarded(bench, 100)
+    level = bench.machine.protections()[0]
+    bench.broker.net["NFO:A", Product.MIS] = 50
+    bench.tick(2 * SECOND)
+    bench.read()
+    later(bench, 6)
+    settle(bench, 3)
+    (stop,) = stops(bench, OrderState.ACCEPTED)
+    assert (bench.position().quantity, stop.quantity, live(bench)) == (50, 50, 50)
+    assert level.attempts == 1 and bench.broker.orders[stop.broker_order_id].modifies == 1
+
+
+def test_persons_cancel_of_a_stop_needs_force_and_a_reason(bench: OrderBench) -> None:
+    stop, name = guarded(bench), stops(bench)[0].client_order_id
+    bench.ask_cancel(name)
+    bench.ask_cancel(name, force=True)
+    assert bench.order(name).message.startswith("refused: this is the stop of a position")
+    bench.ask_cancel(name, force=True, reason="I watch it myself")
+    settle(bench, 6)
+    assert not stop.open and live(bench) == 0 and "STOP_RELEASED" in bench.codes()
+    assert bench.machine.protections()[0].state == "released"
+
+
+def test_released_protection_is_done_when_the_position_is_flat(bench: OrderBench) -> None:
+    guarded(bench)
+    bench.ask_cancel(stops(bench)[0].client_order_id, force=True, reason="I watch it myself")
+    settle(bench, 4)
+    bench.close("g1")
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 95.0)
+    settle(bench, 3)
+    assert bench.machine.protections()[0].state == "done"
+
+
+# exits
+
+
+def priced_exit(bench: OrderBench, step: float = 1.0) -> Placed:
+    bench.hold("e1")
+    bench.step(
+        CloseGoal(
+            id="g1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", run="run1", cause="c",
+            reason="exit", price=99.0, price_step=step,
+        )
+    )  # fmt: skip
+    return bench.accept()
+
+
+def test_exit_with_a_price_is_moved_towards_the_market_while_it_rests(bench: OrderBench) -> None:
+    placed = priced_exit(bench)
+    assert (placed.order_type, placed.price) == (OrderType.LIMIT, 99.0)
+    for _ in range(2):
+        bench.tick(6 * SECOND)
+        bench.modify()
+        bench.read()
+    assert placed.price == 97.0 and placed.modifies == 2
+    bench.broker.trade(placed, 50, 97.0)
+    settle(bench, 2)
+    assert bench.machine.goals()[0].state == "done" and len(bench.broker.orders) == 2
+
+
+def test_exit_that_was_moved_often_enough_becomes_a_market_order(bench: OrderBench) -> None:
+    placed = priced_exit(bench)
+    for _ in range(40):
+        settle(bench, 1)
+        if not placed.open:
+            break
+    settle(bench, 3)
+    last = list(bench.broker.orders.values())[-1]
+    assert (placed.modifies, last.order_type, last.open) == (4, OrderType.MARKET, True)
+    assert len([row for row in bench.broker.orders.values() if row.open]) == 1
+
+
+def test_exit_with_a_price_gives_way_to_a_goal_without_one(bench: OrderBench) -> None:
+    placed = priced_exit(bench)
+    bench.close("g2")
+    for _ in range(8):
+        settle(bench, 1)
+    last = list(bench.broker.orders.values())[-1]
+    assert not placed.open and placed.modifies == 0
+    assert (last.order_type, last.quantity, last.open) == (OrderType.MARKET, 50, True)
+
+
+# people's requests that are turned down
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"price": 100.0}, "expected another price"),
+        ({"trigger_price": 90.0}, "a trigger is for SL"),
+        ({"quantity": 150}, "may only be lowered"),
+        ({"quantity": 40}, "above the 40 that are filled"),
+    ],
+)
+def test_request_that_makes_no_sense_is_refused_with_its_reason(
+    bench: OrderBench, fields: dict[str, float], why: str
+) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 40, 100.0)
+    bench.report(placed)
+    bench.ask_modify("e1", **fields)
+    assert bench.order("e1").message.startswith("refused: ") and why in bench.order("e1").message
+    assert modifies(bench) == []
+
+
+def test_request_for_an_ended_order_is_refused(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.ask_cancel("e1")
+    assert bench.order("e1").message == "refused: expected a live order, found one that ended FILLED"
+
+
+def test_request_for_an_exit_is_refused_and_for_an_entry_in_a_halt_too(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.close("g1")
+    bench.accept()
+    exit_order = next(order for order in bench.machine.orders() if order.purpose is Purpose.EXIT)
+    bench.ask_modify(exit_order.client_order_id, price=90.0)
+    assert "until the position is flat" in bench.order(exit_order.client_order_id).message
+    bench.enter("e2", instrument="NFO:B", **LIMIT)
+    bench.accept()
+    bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
+    bench.ask_modify("e2", price=90.0)
+    assert "HALTED: trading level is halt" in bench.order("e2").message
+
+
+def test_unsent_order_is_changed_at_once(bench: OrderBench) -> None:
+    bench.enter("e1", 100, **LIMIT)
+    bench.ask_modify("e1", price=101.0)
+    order = bench.order("e1")
+    assert (order.state, order.price) == (OrderState.INITIALIZED, 101.0)
+    bench.read()
+    assert bench.accept().price == 101.0
+
+
+def test_book_that_shows_another_status_word_proves_no_change(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.modify()
+    placed.status = BrokerStatus.OTHER
+    bench.read()
+    assert bench.order("e1").pending_modify
