@@ -39,6 +39,7 @@ ENDED = frozenset(
         OrderState.CANCELLED,
         OrderState.EXPIRED,
         OrderState.RECORDED,
+        OrderState.GHOST,
     }
 )
 

@@ -18,7 +18,14 @@ from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
-from mytrading.messages.orders import AccountModeChanged, GoalChanged, Order, OrderChanged, PositionChanged
+from mytrading.messages.orders import (
+    AccountModeChanged,
+    FlattenChanged,
+    GoalChanged,
+    Order,
+    OrderChanged,
+    PositionChanged,
+)
 from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
@@ -153,6 +160,8 @@ class TradeManager(MachineDaemon):
                 self._alert_mode(row)
             elif isinstance(row, GoalChanged) and row.goal.state == "done":
                 self.alerts.clear("GOAL_STUCK", row.goal.id)
+            elif isinstance(row, FlattenChanged) and row.flatten.state == "done":
+                self.alerts.clear("FLATTEN_LATE", row.flatten.id)
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
@@ -164,6 +173,8 @@ class TradeManager(MachineDaemon):
         """What was in doubt is known; what a person should look at (lost, ghost, overfilled, …) stands."""
         if order.state is not OrderState.UNKNOWN:
             self.alerts.clear("ORDER_UNKNOWN", order.client_order_id)
+        if order.state is not OrderState.LOST:
+            self.alerts.clear("ORDER_LOST", order.client_order_id)
         if order.state not in LIVE:
             for code in DOUBTS:
                 self.alerts.clear(code, order.client_order_id)

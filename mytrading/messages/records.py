@@ -7,6 +7,7 @@ import msgspec
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.orders import (
     AccountModeChanged,
+    Flatten,
     Goal,
     InstrumentHalted,
     MismatchSeen,
@@ -46,6 +47,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     switches: tuple[StrategySwitch, ...] = ()
     used_ids: tuple[str, ...] = ()
     protections: tuple[Protection, ...] = ()
+    flattens: tuple[Flatten, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

@@ -19,6 +19,8 @@ from mytrading.messages.enums import OrderState, Product, TradingLevel
 from mytrading.messages.orders import (
     AccountModeChanged,
     CallOutcome,
+    Flatten,
+    FlattenChanged,
     ForeignSeen,
     Goal,
     GoalChanged,
@@ -35,7 +37,7 @@ from mytrading.messages.orders import (
     UnmanagedChanged,
 )
 from mytrading.messages.records import DayOpened, RunStarted
-from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
+from mytrading.messages.reports import BooksRead, BrokerOrder, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
 _NONE: frozenset[str] = frozenset()
@@ -96,6 +98,9 @@ class State:
         "guarding",
         "carried",
         "modes",
+        "strangers",
+        "flattens",
+        "open_flattens",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -141,6 +146,12 @@ class State:
 
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
+
+    strangers: Table[tuple[str, str], BrokerOrder]
+    """Orders of the broker that are not ours, as they were first seen."""
+    flattens: Table[str, Flatten]
+    open_flattens: Table[str, str]
+    """Flattens that are not done, with their account."""
 
     def fork(self) -> State:
         """A draft over this state."""
@@ -311,6 +322,14 @@ def _foreign(state: State, row: ForeignSeen) -> None:
     state.books.set(row.account, 1)
     for name in row.ids:
         state.foreign.set((row.account, name), row.machine_ns)
+    for stranger in row.rows:
+        state.strangers.set((row.account, stranger.broker_order_id), stranger)
+
+
+def _flatten(state: State, row: FlattenChanged) -> None:
+    level = row.flatten
+    state.flattens.set(level.id, level)
+    _flag(state.open_flattens, level.id, level.account, level.state != "done")
 
 
 def _trading(state: State, row: TradingState) -> None:
@@ -337,6 +356,8 @@ def _day(state: State, row: DayOpened) -> None:
         _protection(state, ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:
         _goal(state, GoalChanged(goal=goal, at_ns=0))
+    for flatten in row.flattens:
+        _flatten(state, FlattenChanged(flatten=flatten, at_ns=0))
     parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches)
     for part in parts:
         for level in part:
@@ -357,6 +378,7 @@ _FOLDS: dict[type, Any] = {
     AccountModeChanged: _mode,
     MismatchSeen: _mismatch,
     ForeignSeen: _foreign,
+    FlattenChanged: _flatten,
     TradingState: _trading,
     StrategySwitch: _switch,
     DayOpened: _day,
