@@ -8,7 +8,7 @@ import typer
 
 from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, print_rows, stack
 
-_LIMIT = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all.")
+LIMIT_OPTION = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all.")
 
 
 def _ask(profile: str, verb: str, **arguments: str) -> list[dict[str, Any]]:
@@ -17,36 +17,38 @@ def _ask(profile: str, verb: str, **arguments: str) -> list[dict[str, Any]]:
         return rows
 
 
-def orders(
-    live: bool = typer.Option(False, "--live", help="Only those that may still fill."),
-    limit: int = _LIMIT,
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
-) -> None:
-    """Orders, oldest first."""
+def orders(live: bool, limit: int, as_json: bool, profile: str) -> None:
+    """Orders, oldest first; a group of its own has the command."""
     rows = _ask(profile, "orders", limit=str(limit), live=str(live).lower())
-    columns = ("created_ns", "strategy", "purpose", "side", "quantity", "instrument", "order_type", "state")
-    print_rows(rows, (*columns, "filled", "average_price", "message"), as_json, "no orders")
+    columns = ("created_ns", "client_order_id", "strategy", "purpose", "side", "quantity", "instrument", "order_type")
+    print_rows(rows, (*columns, "price", "state", "filled", "average_price", "message"), as_json, "no orders")
 
 
-def positions(
-    everything: bool = typer.Option(False, "--all", help="Flat ones of today too."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
-) -> None:
-    """What each strategy holds, and what the broker holds that nobody here owns."""
+def positions(everything: bool, as_json: bool, profile: str) -> None:
+    """What each strategy holds, and what the broker holds that nobody here owns; a group has the command."""
     rows = _ask(profile, "positions", all=str(everything).lower())
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised")
-    print_rows(rows, (*columns, "confidence"), as_json, "no open positions")
+    shown = [{**row, "age": age(row.get("age_s"))} for row in rows]
+    print_rows(rows if as_json else shown, (*columns, "confidence", "age"), as_json, "no open positions")
 
 
-def trades(limit: int = _LIMIT, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def age(seconds: float | None) -> str:
+    """How long something has stood: 45 s, 12 min, 3 h, 2 d."""
+    if seconds is None:
+        return ""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def trades(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Completed round trips."""
     columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
     print_rows(_ask(profile, "trades", limit=str(limit)), columns, as_json, "no round trips yet")
 
 
-def signals(limit: int = _LIMIT, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def signals(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """What strategies wished for, and what was denied."""
     columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "denied")
     print_rows(_ask(profile, "signals", limit=str(limit)), columns, as_json, "no signals yet")
@@ -54,7 +56,7 @@ def signals(limit: int = _LIMIT, as_json: bool = JSON_OPTION, profile: str = PRO
 
 def alerts(
     everything: bool = typer.Option(False, "--all", help="Cleared ones too."),
-    limit: int = _LIMIT,
+    limit: int = LIMIT_OPTION,
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
@@ -72,5 +74,5 @@ def strategies(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> No
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (orders, positions, trades, signals, alerts, strategies):
+    for command in (trades, signals, alerts, strategies):
         app.command()(command)

@@ -13,14 +13,18 @@ from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import OrderState
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
+    Flatten,
+    FlattenChanged,
     Goal,
     GoalChanged,
     InstrumentHalted,
+    MismatchSeen,
     Order,
     OrderChanged,
     Position,
     PositionAdjusted,
     PositionChanged,
+    RequestAnswered,
     TradeClosed,
     UnmanagedChanged,
 )
@@ -39,6 +43,11 @@ class StackView:
         self.positions: dict[tuple[str, str, str, str], Position] = {}
         self.goals: dict[str, Goal] = {}
         self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
+        self.mismatches: dict[tuple[str, str, str], MismatchSeen] = {}
+        self.flattens: dict[str, Flatten] = {}
+        self.answers: dict[str, RequestAnswered] = {}
+        self.adjusted: set[tuple[str, str, str, str]] = set()
+        """Owners' positions that moved without an order of ours."""
         self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
@@ -71,7 +80,10 @@ class StackView:
 
     def _position(self, message: PositionChanged | PositionAdjusted, _: bool) -> None:
         position = message.position
-        self.positions[position.account, position.instrument, position.product, position.strategy] = position
+        key = (position.account, position.instrument, position.product.value, position.strategy)
+        self.positions[key] = position
+        if isinstance(message, PositionAdjusted) and message.quantity:
+            self.adjusted.add(key)
 
     def _trade(self, message: TradeClosed, counted: bool) -> None:
         self.trades.append(message)
@@ -84,6 +96,18 @@ class StackView:
 
     def _unmanaged(self, message: UnmanagedChanged, _: bool) -> None:
         self.unmanaged[message.account, message.instrument, message.product] = message
+
+    def _mismatch(self, message: MismatchSeen, _: bool) -> None:
+        key = (message.account, message.instrument, message.product)
+        self.mismatches[key] = message
+        if message.cleared:
+            del self.mismatches[key]
+
+    def _flatten(self, message: FlattenChanged, _: bool) -> None:
+        self.flattens[message.flatten.id] = message.flatten
+
+    def _answer(self, message: RequestAnswered, _: bool) -> None:
+        self.answers[message.id] = message
 
     def _halt(self, message: InstrumentHalted, _: bool) -> None:
         self.halted[message.account, message.instrument, message.product] = message
@@ -170,6 +194,9 @@ _HANDLERS: dict[type, Any] = {
     PositionAdjusted: StackView._position,
     TradeClosed: StackView._trade,
     GoalChanged: StackView._goal,
+    FlattenChanged: StackView._flatten,
+    RequestAnswered: StackView._answer,
+    MismatchSeen: StackView._mismatch,
     UnmanagedChanged: StackView._unmanaged,
     InstrumentHalted: StackView._halt,
     Signal: StackView._signal,
