@@ -169,14 +169,20 @@ def _step(entry: Entry) -> Step | None:
 
 
 def _quote_behind(entries: list[Entry]) -> Step | None:
-    """The quote that the signal was made of: its machine time travels with everything that follows from it."""
+    """The quote that the signal was made of: its machine time travels with everything that follows from it.
+
+    A signal of the first moments comes from bars that were asked for: there is no quote behind it.
+    """
     for entry in entries:
         body = entry.body
-        if body.get("type") == "signal" and body.get("trace_ns"):
-            price = f" at {body['price']:,.2f}" if body.get("price") else ""
-            what = f"quote of {body['watch']}{price} received"
-            market = int(body.get("bar_ns") or body["created_ns"])
-            return Step(market, int(body["trace_ns"]), 0.0, 0.0, "feed", "quote", what, body["id"])
+        if body.get("type") != "signal":
+            continue
+        at = f" at {body['price']:,.2f}" if body.get("price") else ""
+        market = int(body.get("bar_ns") or body["created_ns"])
+        if received := int(body.get("trace_ns", 0)):
+            return Step(market, received, 0.0, 0.0, "feed", "quote", f"quote of {body['watch']}{at}", body["id"])
+        what = f"bar of {body['watch']}{at}, from the history"
+        return Step(market, entry.row.machine_ns, 0.0, 0.0, "feed", "bar", what, body["id"])
     return None
 
 

@@ -11,7 +11,7 @@ from mytrading.core.oms import claims, flatten, reality, unknown
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
-from mytrading.messages.enums import Confidence, OrderState, Severity
+from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, Position
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
@@ -87,6 +87,8 @@ def _remember_foreign(draft: Draft, evidence: unknown.Evidence) -> None:
     if fresh or read.account not in state.books:
         ids = tuple(row.broker_order_id for row in fresh)
         draft.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
+    if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
+        draft.read(read.account, "foreign fill", positions=True)
 
 
 def _compare(draft: Draft, read: BooksRead) -> None:
