@@ -40,12 +40,18 @@ def rows_of(stack: Stack, instrument: str, owner: str = "") -> list[dict[str, An
     return [row for row in rows if owner in ("", row["strategy"])]
 
 
-def at_the_terminal(stack: Stack, quantity: int) -> dict[str, Any]:
-    """Somebody buys SBIN beside the stack; the row of the unmanaged units once they are shown."""
-    fields = {"symbol": "SBIN", "exchange": "NSE", "action": "BUY", "product": "MIS", "pricetype": "MARKET"}
-    body = {"strategy": "by hand", "quantity": str(quantity), "price": "0"}
+def by_hand(stack: Stack, action: str, quantity: int, price: float = 0.0) -> str:
+    """An order for SBIN that is not ours; its id at the exchange."""
+    fields = {"symbol": "SBIN", "exchange": "NSE", "product": "MIS", "pricetype": "LIMIT" if price else "MARKET"}
+    body = {"strategy": "by hand", "action": action, "quantity": str(quantity), "price": f"{price:g}"}
     answer = stack.post("placeorder", **body, **fields)
     assert answer["status"] == "success", answer
+    return str(answer["orderid"])
+
+
+def at_the_terminal(stack: Stack, quantity: int) -> dict[str, Any]:
+    """Somebody buys SBIN beside the stack; the row of the unmanaged units once they are shown."""
+    by_hand(stack, "BUY", quantity)
     return eventually(lambda: rows_of(stack, SBIN, "(unmanaged)"), 100)[0]
 
 
@@ -125,6 +131,22 @@ def test_exit_of_unknown_fate_is_declared_not_placed_and_the_next_one_closes(sta
     assert "fate is known" in refused(stack, 1, "orders", "resolve", filled(stack), "--not-placed")
 
 
+def test_exit_that_several_broker_orders_fit_is_bound_by_a_person(stack: Stack) -> None:
+    claimed(stack, 8)
+    price = round(rows_of(stack, SBIN, "manual")[0]["average_price"] * 1.04)
+    stack.ask(*FAULT, "place_lost:x1")
+    refused(stack, 5, "positions", "close", SBIN, "--deadline", "1")
+    twins = [by_hand(stack, "SELL", 8, price) for _ in range(2)]
+    (alert,) = eventually(lambda: [row for row in stack.ask("alerts") if row["code"] == "ORDER_AMBIGUOUS"], 30)
+    assert all(twin in alert["message"] for twin in twins)
+    name = alert["subject"]
+    assert "may be this one" in refused(stack, 1, "orders", "resolve", name, "--not-placed")
+    assert stack.ask("orders", "resolve", name, "--broker-order", twins[0])["ok"] is True
+    stack.post("cancelorder", strategy="by hand", orderid=twins[1])
+    eventually(lambda: not rows_of(stack, SBIN), 60)
+    assert SBIN not in stack.broker_net()
+
+
 def filled(stack: Stack) -> str:
     return next(str(row["client_order_id"]) for row in reversed(stack.ask("orders")) if row["state"] == "FILLED")
 
@@ -197,6 +219,8 @@ def test_down_flatten_closes_verifies_and_goes_down(running: Stack) -> None:
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert json.loads(done.stdout.splitlines()[-1])["flat"] is True
     assert running.run("status").returncode == 3
+    verified = running.run("journal", "verify")
+    assert verified.returncode == 0, verified.stdout
     entry = journaled_entry(running)
     assert running.ask("why", entry)[0]["kind"] in ("quote", "bar")
 
