@@ -14,13 +14,17 @@ from mytrading.cli import (
     configuration,
     control,
     doctor,
+    flatten,
     history,
     instruments,
     journal,
     logs,
     order_commands,
+    orders_resolve,
+    positions_commands,
     running,
     tools,
+    why,
 )
 
 app = typer.Typer(
@@ -36,7 +40,11 @@ books.add_to(app)
 broker_books.add_to(app)
 control.add_to(app)
 doctor.add_to(app)
+flatten.add_to(app)
+why.add_to(app)
 app.add_typer(order_commands.app, name="orders")
+orders_resolve.add_to(order_commands.app)
+app.add_typer(positions_commands.app, name="positions")
 app.add_typer(accounts.app, name="account")
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")

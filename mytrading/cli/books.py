@@ -32,15 +32,27 @@ def _slices(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**part, "purpose": f"· {part['slice']} of {len(slices)}"} for part in slices]
 
 
-def positions(
-    everything: bool = typer.Option(False, "--all", help="Flat ones of today too."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
-) -> None:
-    """What each strategy holds and the stop that guards it, and what the broker holds that nobody here owns."""
+def positions(everything: bool, as_json: bool, profile: str) -> None:
+    """What each owner holds, its stop, and what nobody here owns; a group has the command."""
     rows = _ask(profile, "positions", all=str(everything).lower())
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised")
-    print_rows(rows, (*columns, "stop", "stop_covers", "stop_state", "confidence"), as_json, "no open positions")
+    shown = [{**row, "age": age(row.get("age_s"))} for row in rows]
+    print_rows(
+        rows if as_json else shown,
+        (*columns, "stop", "stop_covers", "stop_state", "confidence", "age"),
+        as_json,
+        "no open positions",
+    )
+
+
+def age(seconds: float | None) -> str:
+    """How long something has stood: 45 s, 12 min, 3 h, 2 d."""
+    if seconds is None:
+        return ""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def trades(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
@@ -75,5 +87,5 @@ def strategies(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> No
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (positions, trades, signals, alerts, strategies):
+    for command in (trades, signals, alerts, strategies):
         app.command()(command)

@@ -17,7 +17,7 @@ _TIMEOUT = typer.Option(15.0, "--timeout", min=0.0, help="Seconds to wait for th
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Orders, oldest first; `cancel` and `modify` act on one of them.",
+    help="Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them.",
     rich_markup_mode=None,
 )
 
@@ -30,7 +30,7 @@ def listed(
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
-    """Orders, oldest first; `cancel` and `modify` act on one of them."""
+    """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
     if context.invoked_subcommand is None:
         orders(live, limit, as_json, profile)
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import typer
 
+from mytrading.cli.flatten import DEADLINE_OPTION, flat_before_down
 from mytrading.cli.output import (
     ERROR,
     JSON_OPTION,
     NOT_RUNNING,
     PROFILE_OPTION,
+    TIMED_OUT,
     USAGE,
     clock_time,
     fail,
@@ -57,14 +59,28 @@ def up(
         raise typer.Exit(code)
 
 
-def down(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def down(
+    flatten: bool = typer.Option(False, "--flatten", help="Close everything first; it stays up when not flat."),
+    deadline: float = DEADLINE_OPTION,
+    force: bool = typer.Option(False, "--force", help="With --flatten: go down although not flat."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
     """Cancel resting entries, then stop the stack. Stops at the broker stay."""
+    if force and not flatten:
+        fail(USAGE, "--force goes with --flatten: `down` alone leaves positions and their stops as they are")
+    held: list[str] = []
     with stack(profile) as found:
+        if flatten:
+            held = flat_before_down(found, deadline, force)
         left = found.stop(say)
     if as_json:
-        print_json({"stopped": found.config.profile, "unconfirmed": left, "stops": found.stops_left})
+        flat = {"flat": not held, "held": held} if flatten else {}
+        print_json({"stopped": found.config.profile, "unconfirmed": left, "stops": found.stops_left, **flat})
     elif not left:
         print(f"the {found.config.profile} stack is stopped")
+    if held:
+        fail(TIMED_OUT, f"the stack is stopped, and was not flat: {'; '.join(held)}; look at the broker")
     if left:
         names = ", ".join(f"{row['instrument']} ({row['state']})" for row in left)
         fail(ERROR, f"{len(left)} entries were not confirmed gone: {names}; look at the broker's order book")
@@ -91,6 +107,9 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     if body["budgets"]:
         print()
         print_rows([_budget(row) for row in body["budgets"]], _BUDGET, False, "no order calls")
+    if body["profit"]:
+        print()
+        print_rows(body["profit"], _PROFIT, False, "no profit or loss")
 
 
 _BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "refused_429")
@@ -107,6 +126,9 @@ def _budget(row: dict[str, Any]) -> dict[str, Any]:
         "oldest_wait_s": round(row["oldest_wait_s"], 1),
         "refused_429": row["refused"],
     }
+
+
+_PROFIT = ("account", "realised", "unrealised", "broker_realised", "difference", "not_comparable")
 
 
 def headline(body: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mytrading.messages.control import (
     Alert,
@@ -64,6 +65,14 @@ class ControlMachine:
     def level(self, level: TradingLevel, reason: str, now: int, account: str = "") -> tuple[TradingState, ...]:
         """The row that sets a trading level for one account, or for all."""
         return (TradingState(level=level, generation=self.generation + 1, reason=reason, at_ns=now, account=account),)
+
+    def resume(self, reason: str, now: int, account: str = "") -> tuple[TradingState, ...]:
+        """The rows that allow trading again: for one account, or for all and each that was halted by itself."""
+        first = self.level(TradingLevel.NORMAL, reason, now, account)[0]
+        held = [name for name, level in sorted(self.trading.items()) if level.level is not TradingLevel.NORMAL]
+        names = [] if account else [name for name in held if name]
+        others = (replace(first, account=name, generation=first.generation + n) for n, name in enumerate(names, 1))
+        return (first, *others)
 
     def switch(self, strategy: str, enabled: bool, now: int) -> tuple[StrategySwitch, ...]:
         """The row that allows or blocks one strategy's entries."""

@@ -28,7 +28,7 @@ UNRESOLVED = frozenset({S.UNKNOWN, S.PARKED})
 LIVE = RESTING | UNRESOLVED | {S.INITIALIZED, S.SUBMITTED}
 
 ABSENT = frozenset({S.LOST, S.GHOST})
-"""Given up as never placed; if one appears after all it is ours."""
+"""Given up as never placed; if one appears after all it is ours. LOST stays reserved, GHOST does not."""
 
 _AT_BROKER = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S.REJECTED, S.CANCELLED, S.EXPIRED})
 
@@ -39,8 +39,8 @@ TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {
     S.TRIGGERED: _AT_BROKER - {S.TRIGGERED},
     S.PARTIALLY_FILLED: frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.REJECTED, S.ACCEPTED, S.TRIGGERED}),
     S.UNKNOWN: _AT_BROKER | {S.LOST, S.GHOST, S.PARKED},
-    S.PARKED: _AT_BROKER,
-    S.LOST: _AT_BROKER,
+    S.PARKED: _AT_BROKER | {S.GHOST},
+    S.LOST: _AT_BROKER | {S.GHOST},
     S.GHOST: _AT_BROKER,
     S.CANCELLED: frozenset({S.FILLED}),
     S.EXPIRED: frozenset({S.FILLED}),

@@ -36,6 +36,7 @@ ENDED = frozenset(
         OrderState.CANCELLED,
         OrderState.EXPIRED,
         OrderState.RECORDED,
+        OrderState.GHOST,
     }
 )
 
@@ -220,12 +221,16 @@ class RiskBooks:
         )
 
     def opposed(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
-        """The strategy that holds the other side, if any."""
+        """The strategy that holds the other side, or has an entry out for it, if any."""
         for position in self.open_positions():
             mine = position.strategy == strategy
             there = (position.account, position.instrument, position.product) == (account, instrument, product)
             if there and not mine and (position.quantity or position.quantity_seen) * units < 0:
                 return position.strategy
+        for order in self.all_live_entries():
+            there = (order.account, order.instrument, order.product) == (account, instrument, product)
+            if there and order.strategy != strategy and order.side.sign * units < 0:
+                return order.strategy
         return ""
 
     def run_of(self, strategy: str) -> str:

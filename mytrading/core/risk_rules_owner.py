@@ -71,7 +71,9 @@ SIZES: tuple[Rule, ...] = (
 def _opposed(case: Case) -> str:
     if not case.opposed:
         return ""
-    return f"{case.opposed} holds the other side of {case.leg.instrument}; two owners never hold opposite sides"
+    return (
+        f"{case.opposed} holds or orders the other side of {case.leg.instrument}; two owners never hold opposite sides"
+    )
 
 
 def _duplicate(case: Case) -> str:
@@ -115,7 +117,8 @@ def _daily_loss(case: Case) -> str:
 
 
 OWNER: tuple[Rule, ...] = (
-    Rule("OPPOSED", "Another strategy holds the other side of the instrument.", "", _opposed),
+    Rule("OPPOSED", "Another strategy holds the other side of the instrument, or has an entry out for it.", "",
+         _opposed),
     Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "", _duplicate),
     Rule("WISH_SPENT", "The wish was fulfilled today and its position closed since.", "", _spent),
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),

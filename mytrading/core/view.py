@@ -14,9 +14,12 @@ from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     EntriesStopped,
+    Flatten,
+    FlattenChanged,
     Goal,
     GoalChanged,
     InstrumentHalted,
+    MismatchSeen,
     Order,
     OrderChanged,
     Position,
@@ -24,6 +27,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     Protection,
     ProtectionChanged,
+    RequestAnswered,
     TradeClosed,
     UnmanagedChanged,
 )
@@ -43,6 +47,11 @@ class StackView:
         self.goals: dict[str, Goal] = {}
         self.protections: dict[tuple[str, str, str, str], Protection] = {}
         self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
+        self.mismatches: dict[tuple[str, str, str], MismatchSeen] = {}
+        self.flattens: dict[str, Flatten] = {}
+        self.answers: dict[str, RequestAnswered] = {}
+        self.adjusted: set[tuple[str, str, str, str]] = set()
+        """Owners' positions that moved without an order of ours."""
         self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
         self.stopped: dict[tuple[str, str], EntriesStopped] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
@@ -77,7 +86,10 @@ class StackView:
 
     def _position(self, message: PositionChanged | PositionAdjusted, _: bool) -> None:
         position = message.position
-        self.positions[position.account, position.instrument, position.product, position.strategy] = position
+        key = (position.account, position.instrument, position.product.value, position.strategy)
+        self.positions[key] = position
+        if isinstance(message, PositionAdjusted) and message.quantity:
+            self.adjusted.add(key)
 
     def _trade(self, message: TradeClosed, counted: bool) -> None:
         self.trades.append(message)
@@ -94,6 +106,18 @@ class StackView:
 
     def _unmanaged(self, message: UnmanagedChanged, _: bool) -> None:
         self.unmanaged[message.account, message.instrument, message.product] = message
+
+    def _mismatch(self, message: MismatchSeen, _: bool) -> None:
+        key = (message.account, message.instrument, message.product)
+        self.mismatches[key] = message
+        if message.cleared:
+            del self.mismatches[key]
+
+    def _flatten(self, message: FlattenChanged, _: bool) -> None:
+        self.flattens[message.flatten.id] = message.flatten
+
+    def _answer(self, message: RequestAnswered, _: bool) -> None:
+        self.answers[message.id] = message
 
     def _halt(self, message: InstrumentHalted, _: bool) -> None:
         self.halted[message.account, message.instrument, message.product] = message
@@ -224,6 +248,9 @@ _HANDLERS: dict[type, Any] = {
     TradeClosed: StackView._trade,
     GoalChanged: StackView._goal,
     ProtectionChanged: StackView._protection,
+    FlattenChanged: StackView._flatten,
+    RequestAnswered: StackView._answer,
+    MismatchSeen: StackView._mismatch,
     UnmanagedChanged: StackView._unmanaged,
     InstrumentHalted: StackView._halt,
     EntriesStopped: StackView._stop,

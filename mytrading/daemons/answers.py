@@ -16,10 +16,13 @@ from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.parents import grouped
 from mytrading.core.view import StackView
-from mytrading.daemons.answers_orders import OrderVerbs, UsageError
+from mytrading.daemons.answers_money import checked_profits
+from mytrading.daemons.answers_orders import OrderVerbs
+from mytrading.daemons.answers_person import PersonVerbs
+from mytrading.daemons.usage import UsageError
 from mytrading.messages.control import Heartbeat, OpsRequest
-from mytrading.messages.enums import OrderState, TradingLevel
-from mytrading.messages.orders import Order, Position
+from mytrading.messages.enums import Confidence, OrderState, TradingLevel
+from mytrading.messages.orders import Order, Position, UnmanagedChanged
 from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
 from mytrading.messages.streams import ALL
 from mytrading.runtime.clock import MarketClock, machine_now
@@ -36,7 +39,7 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
-class Answers(OrderVerbs):
+class Answers(OrderVerbs, PersonVerbs):
     """Reads the view, writes through `order`."""
 
     def __init__(
@@ -77,6 +80,8 @@ class Answers(OrderVerbs):
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
             "budgets": [msgspec.structs.asdict(row) for _, row in sorted(self._view.budgets.items())],
+            "profit": checked_profits(self._view, machine_now()),
+            "levels": [msgspec.to_builtins(level) for level in self._control.trading.values()],
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
             "stopped": [msgspec.to_builtins(row) for row in self._view.stopped.values() if row.stopped],
             "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
@@ -133,18 +138,22 @@ class Answers(OrderVerbs):
         everything = arguments.get("all") == "true"
         positions = self._view.positions.values() if everything else self._view.open_positions()
         rows = [self._position(position) for position in positions]
-        foreign = [
-            {
-                "account": row.account,
-                "instrument": row.instrument,
-                "product": row.product.value,
-                "strategy": "(unmanaged)",
-                "quantity": row.quantity,
-            }
-            for row in self._view.unmanaged.values()
-            if row.quantity
-        ]
-        return rows + foreign
+        return rows + [self._unmanaged(row) for row in self._view.unmanaged.values() if row.quantity]
+
+    def _unmanaged(self, row: UnmanagedChanged) -> dict[str, Any]:
+        key = (row.account, row.instrument, row.product.value)
+        disputed = Confidence.DISPUTED if key in self._view.mismatches else Confidence.CONFIRMED
+        return {
+            "account": row.account,
+            "instrument": row.instrument,
+            "product": row.product.value,
+            "strategy": UNMANAGED,
+            "quantity": row.quantity,
+            "average_price": row.average_price or None,
+            "confidence": least([disputed, of_account(self._view.health.get(row.account), machine_now())]).value,
+            "since_ns": row.since_ns or row.at_ns,
+            "age_s": round((self._clock.now() - (row.since_ns or row.at_ns)) / 1e9),
+        }
 
     def _position(self, position: Position) -> dict[str, Any]:
         quote = self._view.quotes.get(position.instrument)
@@ -158,6 +167,8 @@ class Answers(OrderVerbs):
             "realised": round(position.realised, 2),
             "ltp": quote.ltp if quote else None,
             "unrealised": None if unrealised is None else round(unrealised, 2),
+            "since_ns": position.opened_ns,
+            "age_s": round((self._clock.now() - position.opened_ns) / 1e9) if position.opened_ns else None,
             "confidence": least([position.confidence, of_account(health, machine_now())]).value,
             **self._stop(position),
         }
@@ -249,19 +260,21 @@ class Answers(OrderVerbs):
 
     def _verb_halt(self, arguments: dict[str, str]) -> Any:
         level = TradingLevel.REDUCE if arguments.get("level") == "reduce" else TradingLevel.HALT
-        rows = self._control.level(level, arguments.get("reason") or "halted by hand", self._clock.now())
+        account = self._account(arguments)
+        rows = self._control.level(
+            level, arguments.get("reason") or f"{_BY_HAND[level]} by hand", self._clock.now(), account
+        )
         self._order(rows)
         return msgspec.to_builtins(rows[0])
 
     def _verb_resume(self, arguments: dict[str, str]) -> Any:
         now = self._clock.now()
-        rows = self._control.level(TradingLevel.NORMAL, arguments.get("reason") or "resumed by hand", now)
-        cleared = [row for account in self._accounts() for row in self._control.clear_mode(account, now)]
+        reason, account = arguments.get("reason") or "resumed by hand", self._account(arguments)
+        rows = self._control.resume(reason, now, account)
+        names = [account] if account else self._accounts()
+        cleared = [row for name in names for row in self._control.clear_mode(name, now)]
         self._order((*rows, *cleared))
         return msgspec.to_builtins(rows[0])
-
-    def _accounts(self) -> list[str]:
-        return [account.id for account in self._config.served]
 
     def _verb_withdraw(self, arguments: dict[str, str]) -> Any:
         rows = self._control.withdraw(arguments.get("reason") or "withdrawn by hand", self._clock.now())
@@ -300,6 +313,8 @@ class Answers(OrderVerbs):
         return msgspec.to_builtins(rows[0])
 
 
+_BY_HAND = {TradingLevel.HALT: "halted", TradingLevel.REDUCE: "reduced"}
+UNMANAGED = "(unmanaged)"
 LIVE = frozenset(
     {
         OrderState.INITIALIZED,

@@ -18,15 +18,12 @@ from mytrading.core.oms.person import forced_only, new_terms, why_not_modify
 from mytrading.core.order import live
 from mytrading.core.order_requests import result_of
 from mytrading.core.view import StackView
+from mytrading.daemons.usage import UsageError
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.orders import Order
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import MarketClock, machine_now
-
-
-class UsageError(Exception):
-    """The request cannot be answered as it stands; the message says what would."""
 
 
 class OrderVerbs:

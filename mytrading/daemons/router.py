@@ -27,6 +27,7 @@ from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severit
 from mytrading.messages.orders import (
     AccountModeChanged,
     EntriesStopped,
+    FlattenChanged,
     GoalChanged,
     Order,
     OrderChanged,
@@ -187,6 +188,8 @@ class TradeManager(MachineDaemon):
                 self.alerts.clear("CHURN_BLOCKED" if row.instrument else "CHURN_PAUSED", subject_of(row))
             elif isinstance(row, ProtectionChanged) and row.protection.state == "done":
                 self.alerts.clear("STOP_RELEASED", row.protection.id)
+            elif isinstance(row, FlattenChanged) and row.flatten.state == "done":
+                self.alerts.clear("FLATTEN_LATE", row.flatten.id)
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
@@ -201,6 +204,8 @@ class TradeManager(MachineDaemon):
         """What was in doubt is known; what a person should look at (lost, ghost, overfilled, …) stands."""
         if order.state is not OrderState.UNKNOWN:
             self.alerts.clear("ORDER_UNKNOWN", order.client_order_id)
+        if order.state is not OrderState.LOST:
+            self.alerts.clear("ORDER_LOST", order.client_order_id)
         if order.state not in LIVE:
             for code in DOUBTS:
                 self.alerts.clear(code, order.client_order_id)

@@ -77,8 +77,64 @@ class ModifyRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     reason: str = ""
 
 
+class ResolveRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="resolve_requested"):
+    """A person ends an order of unknown fate (`order`, our id).
+
+    With a `broker_order_id` it is that order of the broker, without one it was never placed. `force` overrules what
+    speaks against it.
+    """
+
+    id: str
+    order: str
+    at_ns: int
+    broker_order_id: str = ""
+    force: bool = False
+    reason: str = ""
+
+
+class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim_requested"):
+    """A person gives unmanaged units to a strategy; quantity 0 is all of them, price 0 the broker's average.
+
+    With a `stop` (trigger, rupees) they are guarded by a stop-limit order with `stop_limit` as its price.
+    """
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    at_ns: int
+    quantity: int = 0
+    price: float = 0.0
+    stop: float = 0.0
+    stop_limit: float = 0.0
+    reason: str = ""
+
+
+class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_requested"):
+    """A person wants an account flat by a machine time; strategy, instrument and product narrow it, empty is all."""
+
+    id: str
+    account: str
+    at_ns: int
+    deadline_machine_ns: int
+    reason: str
+    strategy: str = ""
+    instrument: str = ""
+    product: Product | None = None
+
+
 ControlMessage = (
-    TradingState | StrategySwitch | WithdrawRequested | ModeCleared | ProbeRequested | CancelRequested | ModifyRequested
+    TradingState
+    | StrategySwitch
+    | WithdrawRequested
+    | ModeCleared
+    | ProbeRequested
+    | ResolveRequested
+    | ClaimRequested
+    | FlattenRequested
+    | CancelRequested
+    | ModifyRequested
 )
 
 

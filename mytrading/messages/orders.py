@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.enums import Call, Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.reports import BrokerOrder
 
 TRIGGER_CROSSED = "TRIGGER_CROSSED: "
 """How the message of a stop begins that was refused because the price had passed its trigger already."""
@@ -235,13 +236,18 @@ class GoalChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class UnmanagedChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
-    """What the broker holds beyond what anybody here owns: shown, never touched unless claimed."""
+    """What the broker holds beyond what anybody here owns: shown, never touched unless claimed.
+
+    `since_ns` is when there first was something, `average_price` what the broker's book says it cost (0: nothing).
+    """
 
     account: str
     instrument: str
     product: Product
     quantity: int
     at_ns: int
+    since_ns: int = 0
+    average_price: float = 0.0
 
 
 class InstrumentHalted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
@@ -286,12 +292,53 @@ class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
     """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`.
 
-    A call that began later did not make them. Empty `ids` say that a book was read and held nothing new.
+    A call that began later did not make them. Empty `ids` say that a book was read and held nothing new. `rows` are
+    the orders as they stood there.
     """
 
     account: str
     ids: tuple[str, ...]
     machine_ns: int
+    rows: tuple[BrokerOrder, ...] = ()
+
+
+class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An account, or a part of it, on its way to flat by the wish of a person, until two reads of the books show it.
+
+    `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
+    it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat.
+    """
+
+    id: str
+    account: str
+    reason: str
+    deadline_machine_ns: int
+    strategy: str = ""
+    instrument: str = ""
+    product: Product | None = None
+    state: str = "open"
+    opened_ns: int = 0
+    opened_machine_ns: int = 0
+    read_machine_ns: int = 0
+    proofs: int = 0
+    proof_machine_ns: int = 0
+    goals: int = 0
+
+
+class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten"):
+    """A flatten was opened, began to close, was proven, or is late."""
+
+    flatten: Flatten
+    at_ns: int
+
+
+class RequestAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answered"):
+    """What became of a person's request to the router: done, or refused with the reason and the next step."""
+
+    id: str
+    ok: bool
+    message: str
+    at_ns: int
 
 
 class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entry_churned"):
@@ -351,4 +398,6 @@ OrderMessage = (
     | ProtectionChanged
     | EntriesStopped
     | EntryChurned
+    | FlattenChanged
+    | RequestAnswered
 )

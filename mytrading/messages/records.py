@@ -8,6 +8,7 @@ from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.orders import (
     AccountModeChanged,
     EntriesStopped,
+    Flatten,
     Goal,
     InstrumentHalted,
     MismatchSeen,
@@ -53,6 +54,7 @@ class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     sizes: dict[str, tuple[int, int]] = {}
     calls: dict[str, tuple[int, ...]] = {}
     stopped: tuple[EntriesStopped, ...] = ()
+    flattens: tuple[Flatten, ...] = ()
 
 
 class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_moved"):

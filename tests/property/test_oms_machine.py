@@ -13,19 +13,10 @@ from msgspec.structs import replace
 from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.state import CALLS
 from mytrading.core.order import TERMINAL, waits_for_its_trigger
-from mytrading.messages.control import TradingState, WithdrawRequested
-from mytrading.messages.enums import (
-    BrokerStatus,
-    Call,
-    OrderState,
-    Outcome,
-    Product,
-    Purpose,
-    Side,
-    TradingLevel,
-)
+from mytrading.messages.control import ClaimRequested, ResolveRequested, TradingState, WithdrawRequested
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose, Side, TradingLevel
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, UnmanagedChanged
-from tests.fake_broker import MS, SECOND, OpenCall, OrderBench, Placed
+from tests.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench, Placed
 
 STALE = 8 * SECOND
 BOOKED_LATE = 3 * SECOND
@@ -384,7 +375,9 @@ class TradingWithGhosts(Trading):
             ghosts = {
                 row.order.client_order_id: row.order.quantity
                 for row in bench.rows
-                if isinstance(row, OrderChanged) and row.event == "ghost" and row.order.instrument == instrument
+                if isinstance(row, OrderChanged)
+                and row.event in ("ghost", "not_placed")
+                and row.order.instrument == instrument
             }
             assert beyond <= sum(ghosts.values()), f"{instrument}: {net}, ghosts {ghosts}"
 
@@ -471,6 +464,84 @@ class TradingInSlices(TradingWithStops):
         Trading._check_orders(self)
 
 
+class TradingWithAPerson(TradingWithGhosts):
+    """Somebody trades at the terminal too, claims what is nobody's, and ends orders of unknown fate, rightly or not."""
+
+    @rule(instrument=INSTRUMENTS, lots=st.integers(1, 2))
+    def trade_at_the_terminal(self, instrument: str, lots: int) -> None:
+        key = (instrument, Product.MIS)
+        net = self.bench.broker.net
+        net[key] = net.get(key, 0) + lots * 50 * SIDES[instrument].sign
+        for _ in range(2):
+            self.bench.read()
+            self.bench.tick(6 * SECOND)
+
+    @rule(instrument=INSTRUMENTS, owner=OWNERS, quantity=st.sampled_from([0, 0, 25, 500]))
+    def claim(self, instrument: str, owner: str, quantity: int) -> None:
+        before = self._ours(instrument)
+        self.bench.step(
+            ClaimRequested(
+                id=self._name("c"),
+                account=ACCOUNT,
+                instrument=instrument,
+                product=Product.MIS,
+                strategy=owner,
+                at_ns=self.bench.now,
+                quantity=quantity,
+                price=100.0,
+            )
+        )
+        assert self._ours(instrument) == before, "a claim made or lost units"
+
+    @rule(pick=PICK, truly=st.booleans())
+    def resolve(self, pick: int, truly: bool) -> None:
+        open_fates = (OrderState.UNKNOWN, OrderState.LOST, OrderState.GHOST)
+        orders = [order for order in self.bench.machine.orders() if order.state in open_fates]
+        if not orders:
+            return
+        order = orders[pick % len(orders)]
+        placed = [p.id for p in self.bench.broker.orders.values() if p.client_order_id == order.client_order_id]
+        if bool(placed) == truly:
+            name = placed[0] if placed else ""
+            request = ResolveRequested(
+                id=self._name("r"), order=order.client_order_id, at_ns=self.bench.now, broker_order_id=name
+            )
+            self.bench.step(request)
+
+    def _check_orders(self) -> None:
+        """A trade at the terminal hides what became of an exit: the machine alarms, a person ends it, all goes on."""
+        for order in self.bench.machine.orders():
+            if order.state is OrderState.UNKNOWN:
+                assert {"GOAL_STUCK", "ORDER_UNKNOWN"} & self.bench.codes()
+                self._tell_the_truth(order)
+        for _ in range(60):
+            self._quiet_turn()
+        super()._check_orders()
+
+    def _tell_the_truth(self, order: Order) -> None:
+        placed = [p.id for p in self.bench.broker.orders.values() if p.client_order_id == order.client_order_id]
+        request = ResolveRequested(
+            id=self._name("r"),
+            order=order.client_order_id,
+            at_ns=self.bench.now,
+            broker_order_id=placed[0] if placed else "",
+            force=True,
+        )
+        self.bench.step(request)
+
+    def _ours(self, instrument: str) -> int:
+        owned = sum(p.quantity for p in self.bench.machine.positions() if p.instrument == instrument)
+        rows = [row for row in self.bench.rows if isinstance(row, UnmanagedChanged) and row.instrument == instrument]
+        return owned + (rows[-1].quantity if rows else 0)
+
+    def _check_ledger(self) -> None:
+        bench = self.bench
+        assert all(position.quantity == position.quantity_seen for position in bench.machine.positions())
+        for instrument in SIDES:
+            assert self._ours(instrument) == bench.broker.net.get((instrument, Product.MIS), 0), instrument
+        self._check_pace()
+
+
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 """Examples of a long run with seeds of its own (`make soak`); without it the examples are the same each time."""
 PACE = settings(
@@ -489,3 +560,5 @@ TestTradingWithStops = TradingWithStops.TestCase
 TestTradingWithStops.settings = PACE
 TestTradingInSlices = TradingInSlices.TestCase
 TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 60)
+TestTradingWithAPerson = TradingWithAPerson.TestCase
+TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 60)

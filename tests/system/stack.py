@@ -130,6 +130,14 @@ class Stack:
         with urlopen(request, timeout=20) as answer:
             return json.load(answer)["data"]
 
+    def post(self, route: str, **fields: str) -> Any:
+        """The whole answer to a POST to the stack's simulator, errors included."""
+        venue = self.config.venue
+        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
+        request = Request(f"{venue.rest_url}/api/v1/{route}", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
     def broker_net(self) -> dict[str, int]:
         """The exchange's net units by instrument, flat ones left out."""
         rows = self.rest("positionbook")

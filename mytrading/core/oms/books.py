@@ -7,12 +7,12 @@ already certain is evidence of what it shows but never of what it lacks.
 from __future__ import annotations
 
 from mytrading.core import positions
-from mytrading.core.oms import reality, unknown
+from mytrading.core.oms import claims, flatten, reality, unknown
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
-from mytrading.messages.enums import Confidence, OrderState, Severity
-from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, Position, UnmanagedChanged
+from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
+from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, Position
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
@@ -26,6 +26,8 @@ def on_books(draft: Draft, read: BooksRead) -> None:
         _remember_foreign(draft, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(draft, read)
+    if draft.state.open_flattens and not evidence.behind:
+        flatten.on_books(draft, read)
 
 
 def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
@@ -80,14 +82,13 @@ def _loose_trades(
 
 def _remember_foreign(draft: Draft, evidence: unknown.Evidence) -> None:
     read, state = evidence.read, draft.state
-    names = (row.broker_order_id for row in evidence.unclaimed)
-    fresh = tuple(
-        name
-        for name in names
-        if (read.account, name) not in state.foreign and (read.account, name) not in state.by_broker
-    )
+    places = ((row, (read.account, row.broker_order_id)) for row in evidence.unclaimed)
+    fresh = tuple(row for row, place in places if place not in state.foreign and place not in state.by_broker)
     if fresh or read.account not in state.books:
-        draft.emit(ForeignSeen(account=read.account, ids=fresh, machine_ns=read.ended_machine_ns))
+        ids = tuple(row.broker_order_id for row in fresh)
+        draft.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
+    if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
+        draft.read(read.account, "foreign fill", positions=True)
 
 
 def _compare(draft: Draft, read: BooksRead) -> None:
@@ -130,7 +131,7 @@ def _compare_key(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
         _disagree(draft, key, net, read)
     elif _agrees(draft, mismatch, read):
         _clear(draft, mismatch)
-        _correct(draft, key, net, owned, holders)
+        _correct(draft, key, net, read)
 
 
 def _disagree(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
@@ -170,7 +171,9 @@ def _mark(draft: Draft, key: Key, confidence: Confidence) -> None:
             draft.marked(position, confidence)
 
 
-def _correct(draft: Draft, key: Key, net: int, owned: int, holders: list[Position]) -> None:
+def _correct(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
+    holders = draft.state.holders(key)
+    owned = sum(position.quantity for position in holders)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
     excess = abs(owned) - abs(covered)
     for position in sorted(holders, key=lambda p: (-p.opened_ns, p.strategy)):
@@ -178,10 +181,12 @@ def _correct(draft: Draft, key: Key, net: int, owned: int, holders: list[Positio
         if cut:
             excess -= cut
             _reduce(draft, position, cut)
-    beyond = net - covered
-    known = draft.state.unmanaged.get(key)
-    if beyond != (known.quantity if known else 0):
-        draft.emit(UnmanagedChanged(**key._asdict(), quantity=beyond, at_ns=draft.now))
+    claims.leave_unmanaged(draft, key, net - covered, 0.0 if covered else _average(key, read))
+
+
+def _average(key: Key, read: BooksRead) -> float:
+    rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
+    return rows[0].average_price if len(rows) == 1 else 0.0
 
 
 def _reduce(draft: Draft, position: Position, cut: int) -> None:

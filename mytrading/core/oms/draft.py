@@ -17,6 +17,8 @@ from mytrading.core.order import legal
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Confidence, OrderState, Severity
 from mytrading.messages.orders import (
+    Flatten,
+    FlattenChanged,
     Goal,
     GoalChanged,
     InstrumentHalted,
@@ -27,6 +29,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     Protection,
     ProtectionChanged,
+    RequestAnswered,
 )
 from mytrading.messages.reports import ReadRequest
 
@@ -99,6 +102,16 @@ class Draft:
         changed = replace(level, **fields)
         self.emit(ProtectionChanged(protection=changed, at_ns=self.now))
         return changed
+
+    def flatten(self, level: Flatten, **fields: Any) -> Flatten:
+        """Record a flatten's new level."""
+        changed = replace(level, **fields)
+        self.emit(FlattenChanged(flatten=changed, at_ns=self.now))
+        return changed
+
+    def answer(self, request: str, problem: str, done: str) -> None:
+        """Tell a person what became of a request: refused for this problem, or done."""
+        self.emit(RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
 
     def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
         """Tell a person. The daemon folds repeats by code and subject."""

@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core.oms import books, entries, goals, outcomes, person, probe, protection, reality, sending, upkeep
+from mytrading.core.oms import (
+    books,
+    claims,
+    entries,
+    flatten,
+    goals,
+    outcomes,
+    person,
+    probe,
+    protection,
+    reality,
+    resolve,
+    sending,
+    upkeep,
+)
 from mytrading.core.oms.draft import Draft, IsOpen, always_open
 from mytrading.core.oms.limits import SECOND, OmsLimits
 from mytrading.core.oms.state import Owned, State
@@ -17,15 +31,18 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import (
     CallBudget,
     CancelRequested,
+    ClaimRequested,
+    FlattenRequested,
     ModeCleared,
     ModifyRequested,
     ProbeRequested,
+    ResolveRequested,
     StrategySwitch,
     TradingState,
     WithdrawRequested,
 )
 from mytrading.messages.enums import Product
-from mytrading.messages.orders import CallOutcome, Goal, Order, OrderChanged, Position, Protection, TimerFired
+from mytrading.messages.orders import CallOutcome, Flatten, Goal, Order, OrderChanged, Position, Protection, TimerFired
 from mytrading.messages.records import DayOpened
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
@@ -64,6 +81,8 @@ class OrderMachine:
 
     @staticmethod
     def _go_on(draft: Draft) -> None:
+        if draft.state.open_flattens:
+            flatten.advance_all(draft)
         if draft.state.guarding:
             protection.advance_all(draft)
         if draft.state.open_goals:
@@ -140,6 +159,10 @@ class OrderMachine:
         """Orders that want a call, by id."""
         return [order for name, _ in self._state.waiting.sorted_items() if (order := self.order(name))]
 
+    def flattens(self) -> list[Flatten]:
+        """All flattens of the day and those carried into it, by id."""
+        return [level for _, level in self._state.flattens.sorted_items()]
+
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""
         return account in self._state.wrong_mode
@@ -175,6 +198,9 @@ _HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
     WithdrawRequested: entries.on_withdraw,
     TradingState: entries.on_trading,
     StrategySwitch: entries.on_switch,
+    ResolveRequested: resolve.on_resolve,
+    ClaimRequested: claims.on_claim,
+    FlattenRequested: flatten.on_request,
     ProbeRequested: probe.on_probe,
     CancelRequested: person.on_cancel,
     ModifyRequested: person.on_modify,

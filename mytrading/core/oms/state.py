@@ -23,6 +23,8 @@ from mytrading.messages.orders import (
     CallOutcome,
     EntriesStopped,
     EntryChurned,
+    Flatten,
+    FlattenChanged,
     ForeignSeen,
     Goal,
     GoalChanged,
@@ -39,7 +41,7 @@ from mytrading.messages.orders import (
     UnmanagedChanged,
 )
 from mytrading.messages.records import DayOpened, RunStarted
-from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
+from mytrading.messages.reports import BooksRead, BrokerOrder, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
 CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
@@ -108,6 +110,9 @@ class State:
         "withdrawn",
         "churned",
         "stopped",
+        "strangers",
+        "flattens",
+        "open_flattens",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -178,6 +183,11 @@ class State:
     """Instruments and market times of entries that left soon after, by account."""
 
     stopped: Table[tuple[str, str], EntriesStopped]
+    strangers: Table[tuple[str, str], BrokerOrder]
+    """Orders of the broker that are not ours, as they were first seen."""
+    flattens: Table[str, Flatten]
+    open_flattens: Table[str, str]
+    """Flattens that are not done, with their account."""
 
     def fork(self) -> State:
         """A draft over this state."""
@@ -376,6 +386,14 @@ def _foreign(state: State, row: ForeignSeen) -> None:
     state.books.set(row.account, 1)
     for name in row.ids:
         state.foreign.set((row.account, name), row.machine_ns)
+    for stranger in row.rows:
+        state.strangers.set((row.account, stranger.broker_order_id), stranger)
+
+
+def _flatten(state: State, row: FlattenChanged) -> None:
+    level = row.flatten
+    state.flattens.set(level.id, level)
+    _flag(state.open_flattens, level.id, level.account, level.state != "done")
 
 
 def _churned(state: State, row: EntryChurned) -> None:
@@ -419,6 +437,8 @@ def _day(state: State, row: DayOpened) -> None:
         _protection(state, ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:
         _goal(state, GoalChanged(goal=goal, at_ns=0))
+    for flatten in row.flattens:
+        _flatten(state, FlattenChanged(flatten=flatten, at_ns=0))
     parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
     for part in parts:
         for level in part:
@@ -452,6 +472,7 @@ _FOLDS: dict[type, Any] = {
     ForeignSeen: _foreign,
     EntryChurned: _churned,
     EntriesStopped: _stopped,
+    FlattenChanged: _flatten,
     TradingState: _trading,
     StrategySwitch: _switch,
     DayOpened: _day,

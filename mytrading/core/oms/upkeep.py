@@ -21,8 +21,8 @@ KEPT_DAYS = 5
 
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
-    moving = state.waiting or state.restless or state.open_goals or state.mismatches or state.guarding
-    return not (moving or state.stopped)
+    busy = (state.waiting, state.restless, state.open_goals, state.mismatches, state.guarding, state.open_flattens)
+    return not (any(busy) or state.stopped)
 
 
 def on_timer(draft: Draft, _fired: TimerFired) -> None:
@@ -39,6 +39,8 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
     for key, _ in draft.state.mismatches.sorted_items():
         every = due.get(key.account, (draft.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, draft.limits.mismatch_gap), True)
+    for _, account in draft.state.open_flattens.sorted_items():
+        due[account] = (draft.limits.chase_reads, True)
     for account, (every, positions) in sorted(due.items()):
         last = draft.state.reads.get(account)
         if last is None or draft.machine - last >= every:
@@ -100,6 +102,7 @@ def day_opened(state: State, day: str) -> DayOpened:
         unmanaged=tuple(row for _, row in state.unmanaged.sorted_items()),
         halted=tuple(row for _, row in state.halted.sorted_items()),
         wrong_mode=tuple(row for _, row in state.wrong_mode.sorted_items()),
+        flattens=tuple(level for _, level in state.flattens.sorted_items() if level.state != "done"),
         mismatches=tuple(row for _, row in state.mismatches.sorted_items()),
         trading=tuple(row for _, row in state.trading.sorted_items()),
         switches=tuple(row for _, row in state.switches.sorted_items()),

@@ -1,0 +1,62 @@
+"""What the shell offers when Tab is pressed behind a command that asks for an id or a name of the running stack.
+
+Used as `autocompletion` of arguments. The one rule: it never fails and never waits; without a stack it offers nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+WAIT_S = 0.5
+
+
+def _rows(verb: str, **arguments: str) -> list[dict[str, Any]]:
+    from mytrading.cli.output import Failure, stack
+    from mytrading.runtime.ops import Ops
+
+    try:
+        with stack() as found:
+            if not found.is_running():
+                return []
+            with Ops(found.config, WAIT_S) as ops:
+                rows: list[dict[str, Any]] = ops.ask(verb, None, **arguments)
+                return rows
+    except Failure:
+        return []
+
+
+def _names(values: list[str], begun: str) -> list[str]:
+    return sorted({value for value in values if value.startswith(begun)})
+
+
+def order_ids(incomplete: str) -> list[str]:
+    """Ids of today's orders, ours."""
+    return _names([row["client_order_id"] for row in _rows("orders", limit="0")], incomplete)
+
+
+def unresolved_ids(incomplete: str) -> list[str]:
+    """Ids of orders that a person may have to end."""
+    rows = _rows("orders", limit="0")
+    fates = ("UNKNOWN", "PARKED", "LOST", "GHOST")
+    return _names([row["client_order_id"] for row in rows if row["state"] in fates], incomplete)
+
+
+def held_instruments(incomplete: str) -> list[str]:
+    """Instruments with a position, unmanaged ones too."""
+    return _names([row["instrument"] for row in _rows("positions")], incomplete)
+
+
+def owner_names(incomplete: str) -> list[str]:
+    """Strategies that run."""
+    return _names([row["name"] for row in _rows("strategies")], incomplete)
+
+
+def account_names(incomplete: str) -> list[str]:
+    """Accounts of the stack."""
+    from mytrading.cli.output import Failure, stack
+
+    try:
+        with stack() as found:
+            return _names([account.id for account in found.config.served], incomplete)
+    except Failure:
+        return []

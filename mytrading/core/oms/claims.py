@@ -1,0 +1,118 @@
+"""Unmanaged units: what the broker holds and nobody here owns, until a person gives it to a strategy.
+
+Used by the machine for `ClaimRequested` and by `books`, which finds it. The one rule: a claim moves units from the
+unmanaged to an owner and never makes any: owned plus unmanaged is the same before and after.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from mytrading.core import positions
+from mytrading.core.identity import content_id
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import Key, Owned
+from mytrading.core.order import LIVE
+from mytrading.messages.control import ClaimRequested
+from mytrading.messages.enums import Purpose, Side
+from mytrading.messages.orders import Position, Protection, UnmanagedChanged
+
+
+def leave_unmanaged(draft: Draft, key: Key, quantity: int, average_price: float) -> None:
+    """Record that so much (signed) of a key is nobody's, if that is news."""
+    known = draft.state.unmanaged.get(key)
+    before = known.quantity if known else 0
+    if quantity == before:
+        return
+    same = known is not None and before * quantity > 0
+    draft.emit(
+        UnmanagedChanged(
+            **key._asdict(),
+            quantity=quantity,
+            at_ns=draft.now,
+            since_ns=(known.since_ns or known.at_ns) if same and known else draft.now,
+            average_price=average_price,
+        )
+    )
+
+
+def on_claim(draft: Draft, request: ClaimRequested) -> None:
+    """Give unmanaged units to a strategy, with a stop if one was named, and answer."""
+    key = Key(request.account, request.instrument, request.product)
+    found = draft.state.unmanaged.get(key)
+    problem = _problem(draft, key, found.quantity if found else 0, request)
+    if problem or found is None:
+        draft.answer(request.id, problem, "")
+        return
+    sign = 1 if found.quantity > 0 else -1
+    units = sign * (request.quantity or abs(found.quantity))
+    position = _give(draft, key, found, units, request)
+    _guard(draft, position, units, request)
+    left = abs(found.quantity - units)
+    draft.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
+
+
+def _give(draft: Draft, key: Key, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
+    owned = Owned(*key, request.strategy)
+    position = draft.state.position(owned) or Position(**owned._asdict(), run="")
+    run = position.run if position.quantity else content_id("run", request.strategy, request.id)
+    price = request.price or found.average_price
+    booked = positions.book(position, units, price, draft.now, run).position
+    leave_unmanaged(draft, key, found.quantity - units, found.average_price)
+    draft.adjusted(replace(booked, quantity_seen=position.quantity_seen + units), "claim", units)
+    return booked
+
+
+def _problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequested) -> str:
+    """Why the units cannot be given; empty if they can."""
+    where = f"{key.instrument} {key.product} in {key.account}"
+    if not unmanaged:
+        return f"nothing of {where} is unmanaged; see `mytrading positions`"
+    if request.quantity > abs(unmanaged):
+        return f"{abs(unmanaged)} of {where} are unmanaged, expected at most as many, found {request.quantity}"
+    if key in draft.state.mismatches or key.account in draft.state.wrong_mode:
+        return f"the books of {where} are in dispute; claim when `mytrading positions` says CONFIRMED"
+    known = draft.state.unmanaged.get(key)
+    if not (request.price or (known and known.average_price)):
+        return f"the broker does not say what {where} cost: name it with --price"
+    return _opposed(draft, key, unmanaged, request.strategy) or _stop_problem(draft, key, unmanaged, request)
+
+
+def _opposed(draft: Draft, key: Key, unmanaged: int, strategy: str) -> str:
+    for position in draft.state.holders(key):
+        held = position.quantity or position.quantity_seen
+        if held * unmanaged < 0:
+            return f"OPPOSED: {position.strategy} holds {held} of {key.instrument}, {unmanaged} would oppose it"
+    for order in draft.state.open_orders(key):
+        if order.purpose is Purpose.ENTRY and order.state in LIVE and order.side.sign * unmanaged < 0:
+            return f"OPPOSED: {order.strategy} has an entry {order.side} out; withdraw it first (for {strategy})"
+    return ""
+
+
+def _stop_problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequested) -> str:
+    standing = draft.state.protections.get(Owned(*key, request.strategy))
+    if request.stop and standing is not None and standing.state != "done" and standing.trigger != request.stop:
+        return f"{request.strategy} has its stop at {standing.trigger:g} there, which would guard these too; no --stop"
+    beyond = (request.stop - request.stop_limit) * unmanaged
+    if request.stop and (not request.stop_limit or beyond < 0):
+        side = "below" if unmanaged > 0 else "above"
+        return f"expected a stop limit at or {side} the trigger {request.stop:g}, found {request.stop_limit:g}"
+    return ""
+
+
+def _guard(draft: Draft, position: Position, units: int, request: ClaimRequested) -> None:
+    owned = Owned(position.account, position.instrument, position.product, position.strategy)
+    standing = draft.state.protections.get(owned)
+    if not request.stop or (standing is not None and standing.state != "done"):
+        return
+    draft.protection(
+        Protection(
+            **owned._asdict(),
+            id=content_id("protection", request.id),
+            run=position.run,
+            cause=request.id,
+            side=Side.SELL if units > 0 else Side.BUY,
+            trigger=request.stop,
+            limit=request.stop_limit,
+        )
+    )

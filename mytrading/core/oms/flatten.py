@@ -1,0 +1,163 @@
+"""Flat by the wish of a person: every owner in scope is closed, and two reads of the books must show it.
+
+Used by the machine for `FlattenRequested`, for time and for reads. The one rule: nothing that guards a position is
+touched before a read that began after the wish has shown the books; without one the stops stay, and an alarm is raised.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.identity import content_id
+from mytrading.core.oms import entries, goals
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import Key, key_of
+from mytrading.core.order import LIVE
+from mytrading.messages.control import FlattenRequested
+from mytrading.messages.enums import Purpose, Severity
+from mytrading.messages.orders import Flatten, Goal, Order, Position
+from mytrading.messages.reports import BooksRead
+
+PROOFS = 2
+
+
+def on_request(draft: Draft, request: FlattenRequested) -> None:
+    """Begin: entries in scope are withdrawn now, positions are closed from the next read of the books on."""
+    if request.id in draft.state.flattens:
+        return
+    level = Flatten(
+        id=request.id,
+        account=request.account,
+        reason=request.reason,
+        deadline_machine_ns=request.deadline_machine_ns,
+        strategy=request.strategy,
+        instrument=request.instrument,
+        product=request.product,
+        opened_ns=draft.now,
+        opened_machine_ns=draft.machine,
+    )
+    draft.flatten(level)
+    entries.withdraw(draft, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
+    draft.read(request.account, "flatten", positions=True)
+
+
+def _covers(level: Flatten, thing: Order | Position | Goal) -> bool:
+    if thing.account != level.account or level.instrument not in ("", thing.instrument):
+        return False
+    return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
+
+
+def _levels(draft: Draft, account: str = "") -> list[Flatten]:
+    names = [name for name, of in draft.state.open_flattens.sorted_items() if account in ("", of)]
+    return [level for name in names if (level := draft.state.flattens.get(name))]
+
+
+def advance_all(draft: Draft) -> None:
+    """Move every flatten on: open the goals it lacks, end it when it is proven, sound the alarm when it is late."""
+    for level in _levels(draft):
+        _advance(draft, level)
+
+
+def _advance(draft: Draft, level: Flatten) -> None:
+    if level.read_machine_ns or not draft.limits.book_first:
+        for position in _held(draft, level):
+            if position.quantity and not entries.closing(draft, key_of(position), position.strategy):
+                level = _close(draft, level, position)
+    left = what_is_left(draft, level)
+    if not left and (level.proofs >= PROOFS or not draft.limits.book_first):
+        draft.flatten(level, state="done")
+    elif level.state == "open" and draft.machine >= level.deadline_machine_ns:
+        draft.flatten(level, state="late")
+        what = "; ".join(left) or "the books have not shown it flat twice"
+        text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
+        draft.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
+
+
+def _held(draft: Draft, level: Flatten) -> list[Position]:
+    keys = sorted(key for key, _ in draft.state.owners.items() if key.account == level.account)
+    return [position for key in keys for position in draft.state.holders(key) if _covers(level, position)]
+
+
+def _close(draft: Draft, level: Flatten, position: Position) -> Flatten:
+    level = draft.flatten(level, goals=level.goals + 1, proofs=0)
+    goal = Goal(
+        id=content_id("flatten", level.id, level.goals),
+        account=position.account,
+        instrument=position.instrument,
+        product=position.product,
+        strategy=position.strategy,
+        run=position.run,
+        cause=level.id,
+        reason=level.reason,
+        purpose=Purpose.EXIT,
+    )
+    goals.start(draft, goal)
+    return level
+
+
+def what_is_left(draft: Draft, level: Flatten) -> list[str]:
+    """Positions and live orders in scope, in words; empty when our own books show it flat."""
+    held = [
+        f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"
+        for position in _held(draft, level)
+    ]
+    orders = [
+        f"{order.purpose} {order.side} {order.quantity} {order.instrument} is {order.state}"
+        for _, order in _open(draft, level)
+        if order.state in LIVE
+    ]
+    return held + orders
+
+
+def _open(draft: Draft, level: Flatten) -> list[tuple[Key, Order]]:
+    keys = sorted(key for key, _ in draft.state.open_by_key.items() if key.account == level.account)
+    return [(key, order) for key in keys for order in draft.state.open_orders(key) if _covers(level, order)]
+
+
+def on_books(draft: Draft, read: BooksRead) -> None:
+    """A read that began after the wish lets the closing begin; once flat here, two more of them must show it."""
+    if read.orders is None or read.positions is None:
+        return
+    for level in _levels(draft, read.account):
+        if read.began_machine_ns <= level.opened_machine_ns:
+            continue
+        if not level.read_machine_ns:
+            _begin(draft, level, read)
+        elif not what_is_left(draft, level):
+            _prove(draft, level, read)
+
+
+def _begin(draft: Draft, level: Flatten, read: BooksRead) -> None:
+    """An empty book beside a position of ours is no sign of anything."""
+    if read.positions or not _held(draft, level):
+        draft.flatten(level, read_machine_ns=read.ended_machine_ns)
+        draft.read(level.account, "flatten", positions=True)
+
+
+def _prove(draft: Draft, level: Flatten, read: BooksRead) -> None:
+    if read.began_machine_ns <= max(level.proof_machine_ns, level.read_machine_ns):
+        return
+    keys = _keys(draft, level)
+    if any((draft.state.touched.get(key) or 0) >= read.began_machine_ns for key in keys):
+        return
+    if keys and not read.positions:
+        return
+    shown = all(_net(read, key) == _ours(draft, key) for key in keys)
+    if shown:
+        draft.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
+    elif level.proofs:
+        draft.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
+
+
+def _keys(draft: Draft, level: Flatten) -> list[Key]:
+    """Everything in scope that was held at any time today."""
+    return sorted({key_of(position) for _, position in draft.state.positions.items() if _covers(level, position)})
+
+
+def _net(read: BooksRead, key: Key) -> int:
+    rows = read.positions or ()
+    return sum(row.quantity for row in rows if (row.instrument, row.product) == (key.instrument, key.product))
+
+
+def _ours(draft: Draft, key: Key) -> int:
+    unmanaged = draft.state.unmanaged.get(key)
+    owned = sum(position.quantity for position in draft.state.holders(key))
+    return owned + (unmanaged.quantity if unmanaged else 0)

@@ -1,0 +1,154 @@
+"""Flat by the wish of a person: closed after a read, proven by two, alarmed by the deadline, kept over a restart."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from mytrading.messages.control import FlattenRequested, TradingState
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Purpose, TradingLevel
+from mytrading.messages.orders import Flatten
+from tests.fake_broker import ACCOUNT, SECOND, OrderBench
+
+PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    made = OrderBench()
+    made.check_purity = True
+    made.read()
+    return made
+
+
+def flatten(bench: OrderBench, **fields: object) -> None:
+    until = bench.time + 30 * SECOND
+    bench.step(
+        FlattenRequested(
+            id="f1", account=ACCOUNT, at_ns=bench.now, deadline_machine_ns=until, reason="flatten", **fields
+        )  # type: ignore[arg-type]
+    )
+
+
+def level(bench: OrderBench) -> Flatten:
+    return bench.machine.flattens()[0]
+
+
+def fill_exits(bench: OrderBench) -> None:
+    """The broker cancels what is to be cancelled and fills what is to be closed, at once."""
+    for _ in range(4):
+        bench.tick(1 * SECOND)
+        for call in list(bench.calls):
+            if call.call is Call.CANCEL:
+                bench.cancel(call)
+                continue
+            placed = bench.accept(call)
+            if call.order.purpose is Purpose.EXIT:
+                bench.broker.trade(placed, placed.quantity, 99.0)
+                bench.report(placed)
+        bench.read()
+
+
+def held(bench: OrderBench) -> None:
+    """50 of s1, guarded by a stop."""
+    bench.hold("e1", **PLAN)
+    bench.accept()
+    bench.read()
+    bench.tick(1 * SECOND)
+
+
+def test_flatten_closes_all_owners_and_is_done_after_two_reads(bench: OrderBench) -> None:
+    held(bench)
+    bench.hold("e2", strategy="s2", instrument="NFO:B")
+    flatten(bench)
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    assert level(bench).state == "done" and level(bench).proofs == 2
+    assert not any(bench.broker.net.values())
+
+
+def test_flatten_keeps_the_stop_until_the_books_are_read(bench: OrderBench) -> None:
+    held(bench)
+    flatten(bench)
+    for _ in range(5):
+        bench.tick(1 * SECOND)
+        bench.read(orders=None, trades=None, positions=None)
+    assert bench.calls == [] and bench.broker.orders["B2"].status is BrokerStatus.TRIGGER_PENDING
+    bench.read(positions=())
+    assert bench.calls == []
+    bench.read()
+    assert [call.call for call in bench.calls] == [Call.CANCEL]
+
+
+def test_flatten_late_is_alarmed_once_and_goes_on(bench: OrderBench) -> None:
+    held(bench)
+    flatten(bench)
+    for _ in range(40):
+        bench.tick(1 * SECOND)
+    assert [alert.code for alert in bench.alerts].count("FLATTEN_LATE") == 1
+    assert level(bench).state == "late"
+    bench.read()
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    assert level(bench).state == "done"
+
+
+def test_flatten_works_while_halted_and_survives_a_restart(bench: OrderBench) -> None:
+    held(bench)
+    bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
+    flatten(bench)
+    bench.crash()
+    bench.see_mode()
+    bench.read()
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    assert level(bench).state == "done" and bench.position().quantity == 0
+
+
+def test_flatten_of_a_strategy_leaves_the_others(bench: OrderBench) -> None:
+    held(bench)
+    bench.hold("e2", strategy="s2")
+    flatten(bench, strategy="s2")
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    assert level(bench).state == "done"
+    assert (bench.position("s1").quantity, bench.position("s2").quantity) == (50, 0)
+
+
+def test_flatten_withdraws_resting_entries_first(bench: OrderBench) -> None:
+    bench.enter("e1", price=90.0)
+    bench.accept()
+    flatten(bench)
+    assert bench.order("e1").pending_cancel
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    assert bench.order("e1").state is OrderState.CANCELLED and level(bench).state == "done"
+
+
+def test_flatten_is_not_done_while_the_books_show_something(bench: OrderBench) -> None:
+    bench.hold("e1")
+    flatten(bench)
+    bench.read()
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 99.0)
+    bench.report(placed)
+    position_book = bench.broker.books(bench.time).positions
+    stale = tuple(msgspec.structs.replace(row, quantity=50) for row in position_book or ())
+    for _ in range(3):
+        bench.read(positions=stale)
+    assert bench.position().quantity == 0 and level(bench).state == "open"
+    bench.read()
+    bench.read()
+    assert level(bench).state == "done"
+
+
+def test_flatten_on_a_flat_account_places_nothing(bench: OrderBench) -> None:
+    flatten(bench)
+    for _ in range(3):
+        bench.read()
+    assert level(bench).state == "done" and not bench.calls and not bench.broker.orders

@@ -1,0 +1,57 @@
+"""Our realised profit against the broker's: a difference, or the reason why there is none to tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.control import ControlMachine
+from mytrading.core.view import StackView
+from mytrading.daemons.answers_money import checked_profits
+from mytrading.messages.enums import Product, TradingLevel
+from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged, UnmanagedChanged
+from mytrading.messages.reports import Funds
+
+SECOND = 1_000_000_000
+
+
+def view(broker: float | None, ours: float = 120.0) -> StackView:
+    """One closed position of `main`, and the broker's figure for it."""
+    made = StackView()
+    position = Position(
+        account="main", instrument="NSE:A", product=Product.MIS, strategy="s", run="r", realised=ours, bought=1, sold=1
+    )
+    made.apply(PositionChanged(position=position, client_order_id="o", fill_quantity=-1, fill_price=1.0, at_ns=1))
+    if broker is not None:
+        made.apply(Funds(account="main", available=1.0, used=0.0, realised=broker, machine_ns=SECOND))
+    return made
+
+
+def test_difference_of_comparable_figures_is_shown_with_its_age() -> None:
+    (row,) = checked_profits(view(100.0), 6 * SECOND)
+    assert (row["realised"], row["broker_realised"], row["difference"]) == (120.0, 100.0, 20.0)
+    assert (row["not_comparable"], row["broker_age_s"]) == ("", 5.0)
+
+
+@pytest.mark.parametrize(("broker", "said"), [(None, "not read yet"), (0.0, "tells no realised profit")])
+def test_missing_figure_is_a_reason_and_no_difference(broker: float | None, said: str) -> None:
+    (row,) = checked_profits(view(broker), SECOND)
+    assert row["difference"] is None and said in row["not_comparable"]
+
+
+def test_unmanaged_and_corrected_units_are_reasons() -> None:
+    foreign, corrected = view(100.0), view(100.0)
+    foreign.apply(UnmanagedChanged(account="main", instrument="NSE:B", product=Product.MIS, quantity=5, at_ns=1))
+    position = next(iter(corrected.positions.values()))
+    corrected.apply(PositionAdjusted(position=position, cause="claim", quantity=5, price=1.0, at_ns=1))
+    assert "unmanaged" in checked_profits(foreign, SECOND)[0]["not_comparable"]
+    assert "claimed or corrected" in checked_profits(corrected, SECOND)[0]["not_comparable"]
+
+
+def test_resume_of_all_ends_the_halts_of_single_accounts_and_of_one_only_its_own() -> None:
+    control = ControlMachine()
+    for account in ("", "main", "second"):
+        control.apply(control.level(TradingLevel.HALT, "test", 1, account)[0])
+    assert [row.account for row in control.resume("go", 2, "main")] == ["main"]
+    rows = control.resume("go", 2)
+    assert [row.account for row in rows] == ["", "main", "second"]
+    assert len({row.generation for row in rows}) == 3 and rows[0].generation > control.generation
