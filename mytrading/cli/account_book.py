@@ -27,7 +27,7 @@ from mytrading.config.problems import ConfigurationError, hint, plain
 from mytrading.config.vault import Vault, find_key, keep, key_environment, make_key, next_keys, open_vault
 from mytrading.messages.runconfig import AccountRole
 from mytrading.runtime import audit
-from mytrading.runtime.places import project_home, state_dir
+from mytrading.runtime.places import project_home, state_base, state_dir
 
 STORES = ("file", "keyring")
 
@@ -201,6 +201,21 @@ class AccountBook:
         except ConfigurationError as error:
             return [*reasons, f"the broker's positions cannot be read: {error}"]
         return reasons + at_broker(account.host, api_key)
+
+
+def audited_rows() -> list[dict[str, Any]]:
+    """Every line of the audit logs of all profiles, oldest first; `profile` is added, `details` says the rest."""
+    found = [
+        {**row, "profile": folder.name, "details": _details(row)}
+        for folder in sorted(state_base().glob("*"))
+        for row in audit.rows(folder)
+    ]
+    return sorted(found, key=lambda row: str(row.get("time", "")))
+
+
+def _details(row: Mapping[str, Any]) -> str:
+    known = ("time", "user", "action", "subject", "result")
+    return ", ".join(f"{name} {value}" for name, value in row.items() if name not in known and value not in ("", []))
 
 
 def _row(account: AccountConfig) -> dict[str, str]:

@@ -118,6 +118,20 @@ def remove(
     _say_notes(book.notes())
 
 
+@app.command()
+def audit(
+    limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Who changed accounts, and when another account's server took the market data over; of all profiles."""
+    with failures():
+        from mytrading.cli.account_book import audited_rows
+
+        rows = audited_rows()
+    columns = ("time", "profile", "user", "action", "subject", "result", "details")
+    print_rows(rows[-limit:] if limit else rows, columns, as_json, "nothing was changed yet")
+
+
 @app.command("set-primary")
 def set_primary(name: str = _NAME, as_json: bool = JSON_OPTION) -> None:
     """Take quotes from this account and trade it; the one before becomes a backup."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
@@ -63,7 +64,7 @@ class DataManager(Daemon):
         self.parser = FrameParser(int(STAMP_TOLERANCE_S * speed * SECOND))
         self.sources = sources_of(config)
         self.lines = Lines(self.sources, rules, self.calendar, self.wake)
-        self.said = FeedAlerts(self.alerts, self.notes, self.lines)
+        self.said = FeedAlerts(self.alerts, self.notes, self.lines, Path(config.state_dir))
         self.check = PriceCheck(rules.max_price_change_percent, rules.validate)
         self.wants = Wants(self.calendar.exchanges)
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))

@@ -110,6 +110,9 @@ def test_wrong_key_keeps_nothing_and_names_the_cause(
     assert not file_of(home).exists()
     assert not (tmp_path / "keys").exists()
     assert [(row["action"], row["result"]) for row in audited(tmp_path)] == [("account.add", "refused")]
+    (shown,) = account("audit", "--json").json
+    assert (shown["profile"], shown["subject"], shown["result"]) == ("default", "main", "refused")
+    assert "Invalid openalgo apikey" in account("audit").out
 
 
 def test_server_that_is_away_keeps_nothing(account: Account, home: Path) -> None:
