@@ -5,7 +5,8 @@ Used by `cli.accounts`. The one rule: nothing is written before the server knew 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mytrading.cli.output import ERROR, USAGE, fail
 from mytrading.config.accounts import (
     AccountConfig,
     broker_named,
+    held,
     load_accounts,
     with_primary,
     without,
@@ -44,6 +46,14 @@ class AccountBook:
         """The accounts of the present project; `ConfigurationError` if their file is not in order."""
         home = project_home()
         return cls(home, load_accounts(home))
+
+    @classmethod
+    @contextmanager
+    def changing(cls) -> Iterator[AccountBook]:
+        """As they are now, and nobody else changes them before the end; not to be held while a person types."""
+        home = project_home()
+        with held(home):
+            yield cls(home, load_accounts(home))
 
     def find(self, name: str) -> AccountConfig:
         """The account of this name; ends the command if there is none."""
