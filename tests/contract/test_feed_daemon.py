@@ -24,23 +24,11 @@ from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.streams import shown_topic
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
-from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
+from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
 from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
 
-NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
+SIMULATOR = {"speed": 60}
 MINUTE = 60_000_000_000
-
-
-@pytest.fixture
-def runtime() -> Iterator[Path]:
-    with runtime_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as running:
-        yield running
 
 
 @pytest.fixture

@@ -19,28 +19,16 @@ from mytrading.messages.runconfig import AccountRole, AccountRun
 from mytrading.runtime import audit
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher
-from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
+from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
 from tests.support import API_KEY, RunningSimulator, start_simulator
 
-NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
+SIMULATOR = {"speed": 60}
 QUICK = {"mute_seconds": 1.0, "down_seconds": 0.5, "failback_seconds": 3.0, "history": False}
 
 
 @pytest.fixture
-def runtime() -> Iterator[Path]:
-    with runtime_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as running:
-        yield running
-
-
-@pytest.fixture
 def backup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path_factory.mktemp("backup"), speed=60, start="2026-11-20 10:00") as running:
+    with start_simulator(tmp_path_factory.mktemp("backup"), **SIMULATOR) as running:
         yield running
 
 
