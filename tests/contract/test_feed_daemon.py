@@ -41,7 +41,7 @@ def feed(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> Iterator
 def test_feed_started_is_ready_soon_and_publishes_quotes_ticks_and_bars(feed: RunningFeed) -> None:
     beat = feed.wait_ready()
     assert beat.figures["subscribed"] == 2
-    assert beat.figures["coverage"] == 1.0
+    feed.wait(lambda seen: seen.beats[-1].figures["coverage"] == 1.0)  # judged once a second
     feed.wait(lambda seen: len({bar.start_ns for bar in seen.bars}) > 3)
     assert {quote.instrument for quote in feed.quotes} == {NIFTY, SBIN}
     quote = next(quote for quote in reversed(feed.quotes) if quote.instrument == SBIN)
