@@ -131,6 +131,7 @@ async def state(call: Call) -> Reply:
         "ticks": len(venue.market.times) if venue.market is not None else 0,
         "requests": dict(venue.requests),
         "connections": venue.connections,
+        "admitted_ns": sorted(client.admitted_ns for client in venue.hub.clients if client.authenticated),
         "orders": by_status,
         "trades": len(desk.trades),
         "positions": {f"{p.instrument} {p.product}": p.quantity for p in desk.positions.values() if p.quantity},
