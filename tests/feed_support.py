@@ -32,6 +32,8 @@ from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
 from tests.support import API_KEY, ROOT, eventually
 
+NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
+
 LIMITS = RiskLimits(
     max_position_size=1e6, max_order_size=1e6, min_order_size=0.0, max_positions_per_symbol=5, max_total_positions=50,
     max_daily_loss=1e6, max_drawdown=0.5, default_stop_loss=0.02, default_stop_loss_options=0.25,

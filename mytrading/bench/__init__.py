@@ -22,6 +22,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from mytrading.bench.client import measure_client
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
     from mytrading.bench.stack import measure_latency, measure_start
+    from mytrading.bench.subscribe import measure_subscribe_simulator
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
         "latency": measure_latency,
@@ -30,6 +31,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "start": measure_start,
         "feed_frame": measure_frame,
         "subscribe_3000": measure_subscribe,
+        "subscribe_simulator": measure_subscribe_simulator,
         "feed_burst": measure_burst,
     }
     unknown = [name for name in names if name not in groups]

@@ -12,21 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.orders import place_payload
 from mytrading.adapters.openalgo.venue import OpenAlgoVenue
+from mytrading.bench.exchange import Exchange, exchange
 from mytrading.bench.figures import Figure, against_limit, percentile
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.runconfig import ServerMode
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.places import project_home
 
 CALLS = 60
 SDK_CALLS = 20
@@ -36,17 +34,12 @@ AIM = 100.0
 """How many times faster than the plain SDK a call is meant to be."""
 
 
-class _Exchange(NamedTuple):
-    rest: str
-    api_key: str
-
-
 def measure_client(progress: Callable[[str], None]) -> list[Figure]:
     """p50 of our order call against the bare one, and how many times slower the plain SDK is."""
     progress(f"{CALLS} order calls of ours and {CALLS} bare ones in turns, then {SDK_CALLS} of the plain SDK")
-    with _exchange() as exchange:
-        ours, bare = _in_turns(exchange)
-        plain = _plain_sdk(exchange)
+    with tempfile.TemporaryDirectory(prefix="mtb") as folder, exchange(Path(folder)) as running:
+        ours, bare = _in_turns(running)
+        plain = _plain_sdk(running)
     mine, theirs = percentile(ours, 0.5), percentile(plain, 0.5)
     times = theirs / mine
     return [
@@ -58,9 +51,9 @@ def measure_client(progress: Callable[[str], None]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _in_turns(exchange: _Exchange) -> tuple[list[float], list[float]]:
-    venue = OpenAlgoVenue(OpenAlgoClient(exchange.rest, exchange.api_key, machine_now), ServerMode.ANALYZE)
-    bare = _Bare(exchange)
+def _in_turns(running: Exchange) -> tuple[list[float], list[float]]:
+    venue = OpenAlgoVenue(OpenAlgoClient(running.rest, running.api_key, machine_now), ServerMode.ANALYZE)
+    bare = _Bare(running)
     ours, limit = [], []
     for number in range(CALLS + 2):
         time.sleep(PAUSE_S)
@@ -94,10 +87,10 @@ def _place(venue: OpenAlgoVenue, number: int) -> float:
 class _Bare:
     """The same body over a keep-alive connection, the answer read and nothing made of it."""
 
-    def __init__(self, exchange: _Exchange) -> None:
-        url = urlsplit(exchange.rest)
+    def __init__(self, running: Exchange) -> None:
+        url = urlsplit(running.rest)
         self._connection = http.client.HTTPConnection(url.hostname or "", url.port)
-        self._key = exchange.api_key
+        self._key = running.api_key
 
     def place(self, number: int) -> float:
         body = json.dumps({**place_payload(_order(number)), "apikey": self._key}).encode()
@@ -111,8 +104,8 @@ class _Bare:
         return took
 
 
-def _plain_sdk(exchange: _Exchange) -> list[float]:
-    command = [sys.executable, "-m", "mytrading.bench.client", exchange.rest, exchange.api_key]
+def _plain_sdk(running: Exchange) -> list[float]:
+    command = [sys.executable, "-m", "mytrading.bench.client", running.rest, running.api_key]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return [float(line) for line in done.stdout.splitlines()[-SDK_CALLS:]]
 
@@ -133,27 +126,6 @@ def _sdk_calls(rest: str, api_key: str) -> None:
         if answer.get("status") != "success":
             raise RuntimeError(f"the SDK's order was answered with {answer}")
         print(took, flush=True)
-
-
-@contextmanager
-def _exchange() -> Iterator[_Exchange]:
-    """The simulator as a process, its market standing at ten in the morning."""
-    with tempfile.TemporaryDirectory(prefix="mtb") as folder:
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "mytrading.simulator", "--json", "--api-key", "bench-key",
-                "--start", "2026-11-20 10:00", "--state-dir", f"{folder}/state", "--clock", f"{folder}/clock.json",
-                "--config-dir", str(project_home() / "config"),
-            ],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=Path(folder),
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            said = json.loads(process.stdout.readline())
-            yield _Exchange(said["rest"], said["api_key"])
-        finally:
-            process.kill()
-            process.wait()
 
 
 if __name__ == "__main__":

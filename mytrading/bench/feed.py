@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mytrading.bench.exchange import Exchange
 from mytrading.bench.figures import Figure, against_limit, below, percentile
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import (
@@ -81,31 +82,20 @@ class Child:
         self._process.wait()
 
 
-class FeedLab:
-    """A server, a feed that watches `symbols` of it, and a reader of the bus."""
+class WatchedFeed:
+    """A feed process by its configuration, and a reader of the bus, connected."""
 
-    def __init__(self, folder: Path, symbols: list[str], stack: ExitStack) -> None:
-        self.symbols = symbols
-        self.server = self._child(stack, "tick_server")
-        self.url = f"ws://127.0.0.1:{self.server.answer()}"
-        config = _config(folder, self.url, tuple(f"NSE:{symbol}" for symbol in symbols))
-        self.clock = MarketClock(path=config.clock_path)
-        self.clock.append_segment(_MORNING, 1.0)
-        write_run_config(folder / "run.msgpack", config)
-        self.reader = self._child(stack, "feed_roles", "reader", endpoint(config.runtime_dir, "market", "feed"))
-        environment = {**os.environ, "MYTRADING_RUN": str(folder / "run.msgpack")}
+    def __init__(self, config: RunConfig, stack: ExitStack) -> None:
+        self._watched = len(config.data.watch)
+        write_run_config(config.state / "run.msgpack", config)
+        self.reader = _child(stack, "feed_roles", "reader", endpoint(config.runtime_dir, "market", "feed"))
+        environment = {**os.environ, "MYTRADING_RUN": str(config.state / "run.msgpack")}
         feed = subprocess.Popen(
             [sys.executable, "-m", "mytrading.daemons.feed"], env=environment, stdout=subprocess.DEVNULL
         )
         stack.callback(feed.wait)
         stack.callback(feed.kill)
         self.reader.answer()
-        self.server.do("admit")
-
-    def _child(self, stack: ExitStack, module: str, *arguments: str) -> Child:
-        child = Child(module, *arguments)
-        stack.callback(child.end)
-        return child
 
     def seen(self) -> Any:
         """What the reader has."""
@@ -122,7 +112,28 @@ class FeedLab:
 
     def wait_subscribed(self) -> Any:
         """Every instrument has shown its first tick on the bus."""
-        return self.wait(lambda seen: len(seen["last"]) == len(self.symbols), 60.0)
+        return self.wait(lambda seen: len(seen["last"]) == self._watched, 60.0)
+
+
+class FeedLab(WatchedFeed):
+    """A feed that watches `symbols` of a server as fast as a socket, which admits it once the reader is there."""
+
+    def __init__(self, folder: Path, symbols: list[str], stack: ExitStack) -> None:
+        self.symbols = symbols
+        self.server = _child(stack, "tick_server")
+        self.url = f"ws://127.0.0.1:{self.server.answer()}"
+        venue = Exchange("http://127.0.0.1:9", self.url, "bench")
+        config = feed_config(folder, venue, tuple(f"NSE:{symbol}" for symbol in symbols))
+        self.clock = MarketClock(path=config.clock_path)
+        self.clock.append_segment(_MORNING, 1.0)
+        super().__init__(config, stack)
+        self.server.do("admit")
+
+
+def _child(stack: ExitStack, module: str, *arguments: str) -> Child:
+    child = Child(module, *arguments)
+    stack.callback(child.end)
+    return child
 
 
 @contextmanager
@@ -131,9 +142,10 @@ def _lab(count: int) -> Iterator[FeedLab]:
         yield FeedLab(Path(folder), [f"S{number:04}" for number in range(count)], stack)
 
 
-def _config(folder: Path, url: str, watch: tuple[str, ...]) -> RunConfig:
+def feed_config(folder: Path, server: Exchange, watch: tuple[str, ...]) -> RunConfig:
+    """A run of the feed alone at this server, without history, its state in `folder`."""
     venue = Venue(
-        kind=VenueKind.OPENALGO, account="bench", rest_url="http://127.0.0.1:9", ws_url=url, api_key="bench",
+        kind=VenueKind.OPENALGO, account="bench", rest_url=server.rest, ws_url=server.ws, api_key=server.api_key,
         expected_mode=ServerMode.ANALYZE,
     )  # fmt: skip
     return RunConfig(

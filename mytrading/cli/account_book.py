@@ -5,7 +5,8 @@ Used by `cli.accounts`. The one rule: nothing is written before the server knew 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mytrading.cli.output import ERROR, USAGE, fail
 from mytrading.config.accounts import (
     AccountConfig,
     broker_named,
+    held,
     load_accounts,
     with_primary,
     without,
@@ -27,7 +29,7 @@ from mytrading.config.problems import ConfigurationError, hint, plain
 from mytrading.config.vault import Vault, find_key, keep, key_environment, make_key, next_keys, open_vault
 from mytrading.messages.runconfig import AccountRole
 from mytrading.runtime import audit
-from mytrading.runtime.places import project_home, state_dir
+from mytrading.runtime.places import project_home, state_base, state_dir
 
 STORES = ("file", "keyring")
 
@@ -44,6 +46,14 @@ class AccountBook:
         """The accounts of the present project; `ConfigurationError` if their file is not in order."""
         home = project_home()
         return cls(home, load_accounts(home))
+
+    @classmethod
+    @contextmanager
+    def changing(cls) -> Iterator[AccountBook]:
+        """As they are now, and nobody else changes them before the end; not to be held while a person types."""
+        home = project_home()
+        with held(home):
+            yield cls(home, load_accounts(home))
 
     def find(self, name: str) -> AccountConfig:
         """The account of this name; ends the command if there is none."""
@@ -201,6 +211,21 @@ class AccountBook:
         except ConfigurationError as error:
             return [*reasons, f"the broker's positions cannot be read: {error}"]
         return reasons + at_broker(account.host, api_key)
+
+
+def audited_rows() -> list[dict[str, Any]]:
+    """Every line of the audit logs of all profiles, oldest first; `profile` is added, `details` says the rest."""
+    found = [
+        {**row, "profile": folder.name, "details": _details(row)}
+        for folder in sorted(state_base().glob("*"))
+        for row in audit.rows(folder)
+    ]
+    return sorted(found, key=lambda row: str(row.get("time", "")))
+
+
+def _details(row: Mapping[str, Any]) -> str:
+    known = ("time", "user", "action", "subject", "result")
+    return ", ".join(f"{name} {value}" for name, value in row.items() if name not in known and value not in ("", []))
 
 
 def _row(account: AccountConfig) -> dict[str, str]:

@@ -39,10 +39,12 @@ def add(
     with failures():
         from mytrading.cli.account_book import AccountBook
 
-        book = AccountBook.open()
         given = {"host": host, "ws_url": ws_url, "broker": broker, "role": role, "product": product}
-        book.check_new(name, given, key_store)
-        row = book.add(name, given, _api_key(key_stdin), key_store)
+        AccountBook.open().check_new(name, given, key_store)
+        key = _api_key(key_stdin)
+        with AccountBook.changing() as book:
+            book.check_new(name, given, key_store)
+            row = book.add(name, given, key, key_store)
     _told(
         row, as_json, f"account {name} is kept: {row['broker'] or 'a broker without a name'} at {host}, {row['role']}"
     )
@@ -93,10 +95,10 @@ def edit(
     with failures():
         from mytrading.cli.account_book import AccountBook
 
-        book = AccountBook.open()
-        book.find(name)
+        AccountBook.open().find(name)
         key = _api_key(key_stdin) if new_key or key_stdin else ""
-        row = book.edit(name, given, key)
+        with AccountBook.changing() as book:
+            row = book.edit(name, given, key)
     _told(row, as_json, f"account {name} is changed")
     _say_notes(book.notes())
 
@@ -111,11 +113,25 @@ def remove(
     with failures():
         from mytrading.cli.account_book import AccountBook
 
-        book = AccountBook.open()
-        row = book.remove(name, force)
+        with AccountBook.changing() as book:
+            row = book.remove(name, force)
     heir = f"; {row['primary']} is the primary now" if row["promoted"] else ""
     _told(row, as_json, f"account {name} is removed{heir}")
     _say_notes(book.notes())
+
+
+@app.command()
+def audit(
+    limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Who changed accounts, and when another account's server took the market data over; of all profiles."""
+    with failures():
+        from mytrading.cli.account_book import audited_rows
+
+        rows = audited_rows()
+    columns = ("time", "profile", "user", "action", "subject", "result", "details")
+    print_rows(rows[-limit:] if limit else rows, columns, as_json, "nothing was changed yet")
 
 
 @app.command("set-primary")
@@ -124,8 +140,8 @@ def set_primary(name: str = _NAME, as_json: bool = JSON_OPTION) -> None:
     with failures():
         from mytrading.cli.account_book import AccountBook
 
-        book = AccountBook.open()
-        row = book.set_primary(name)
+        with AccountBook.changing() as book:
+            row = book.set_primary(name)
     _told(row, as_json, f"{name} is the primary account")
     _say_notes(book.notes())
 
@@ -136,7 +152,8 @@ def rotate_key(as_json: bool = JSON_OPTION) -> None:
     with failures():
         from mytrading.cli.account_book import AccountBook
 
-        row = AccountBook.open().rotate()
+        with AccountBook.changing() as book:
+            row = book.rotate()
     after = "; drop the old key from MYTRADING_KEY now" if row["key"] == "MYTRADING_KEY" else ""
     _told(row, as_json, f"{row['accounts']} API keys are encrypted under the new key ({row['key']}){after}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,19 +55,28 @@ def doctor(
         print_json({"ok": not bad, "findings": [row._asdict() for row in rows]})
     if bad:
         fail(
-            ERROR, "" if as_json else f"{len(bad)} of {len(rows)} checks failed: {', '.join(row.check for row in bad)}"
+            ERROR, "" if as_json else f"{len(bad)} of {len(rows)} checks failed: {', '.join(row.title for row in bad)}"
         )
 
 
 def _look(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
-    from mytrading.cli.doctor_case import examine
+    from mytrading.cli.doctor_case import examine, examine_others
 
-    rows = []
-    for row in examine(patient, quick_checks() if quick else all_checks()):
-        rows.append(row)
+    checks = quick_checks() if quick else all_checks()
+    rows: list[Finding] = []
+    for row in chain(examine(patient, checks), examine_others(patient, account_checks(quick))):
         if not as_json:
+            if row.account and row.account != rows[-1].account:
+                print_account(patient.config, row.account)
             print_finding(row)
+        rows.append(row)
     return rows
+
+
+def print_account(config: RunConfig, name: str) -> None:
+    """The line above the rows of a further account."""
+    account = next(one for one in config.accounts if one.id == name)
+    print(f"\naccount {name}, {account.role.value}, {account.rest_url}", flush=True)
 
 
 def print_finding(row: Finding) -> None:
@@ -116,14 +126,27 @@ def all_checks() -> Checks:
     )
 
 
+def account_checks(quick: bool) -> Checks:
+    """What is asked of every further account's server."""
+    from mytrading.cli import doctor_server as there
+
+    checks: Checks = (
+        ("server", (), there.server),
+        ("key", ("server",), there.key),
+        ("mode", ("key",), there.mode),
+    )
+    return checks if quick else (*checks, ("funds", ("key",), there.funds))
+
+
 def before_start(stack: TradingOrchestrator) -> None:
     """What is wrong before the processes start, on stderr; a simulated stack has no server to ask yet."""
-    from mytrading.cli.doctor_case import Patient, Verdict, examine
+    from mytrading.cli.doctor_case import Patient, Verdict, examine, examine_others
 
+    patient = Patient(stack)
     checks = local_checks() if stack.config.simulator.embedded else quick_checks()
-    for row in examine(Patient(stack), checks):
+    for row in chain(examine(patient, checks), examine_others(patient, account_checks(quick=True))):
         if row.verdict in (Verdict.FAILED, Verdict.WARNING):
-            say(f"doctor: {row.check}: {row.found} → {row.cure}")
+            say(f"doctor: {row.title}: {row.found} → {row.cure}")
 
 
 @contextmanager

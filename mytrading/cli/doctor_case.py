@@ -6,14 +6,17 @@ Used by the checks beside it. The one rule: a check that could not be made says 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from mytrading.core.calendar import Calendar, day_of
-from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.clock import MarketClock, machine_now
 
@@ -31,12 +34,21 @@ class Verdict(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One row: what was checked, how it went, what was found, and what to do about it."""
+    """One row: what was checked, how it went, what was found, and what to do about it.
+
+    `account` is empty for the machine, the stack and its primary account.
+    """
 
     check: str
     verdict: Verdict
     found: str
     cure: str = ""
+    account: str = ""
+
+    @property
+    def title(self) -> str:
+        """The check, and whose, where it is not the primary's."""
+        return f"{self.check} of {self.account}" if self.account else self.check
 
 
 def ok(check: str, found: str) -> Finding:
@@ -61,10 +73,14 @@ def skipped(check: str, why: str, cure: str = "") -> Finding:
 
 @dataclass
 class Patient:
-    """A stack, running or not, its server, and what the checks so far have found."""
+    """A stack, running or not, its server, and what the checks so far have found.
+
+    `account` is the one that is looked at, its server in the venue's place, where it is not the primary.
+    """
 
     stack: TradingOrchestrator
     findings: list[Finding] = field(default_factory=list)
+    account: AccountRun | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -75,6 +91,20 @@ class Patient:
     def runs(self) -> bool:
         """True if the stack runs."""
         return self.stack.is_running()
+
+    def others(self) -> tuple[Patient, ...]:
+        """The same stack once for each further account."""
+        config = self.config
+        return tuple(
+            Patient(TradingOrchestrator(_at(config, account)), account=account)
+            for account in config.accounts
+            if account.id != config.venue.account
+        )
+
+    @property
+    def takes_orders(self) -> bool:
+        """False for an account that only stands by for the feed."""
+        return self.account is None or self.account.role is not AccountRole.BACKUP
 
     @property
     def is_paper(self) -> bool:
@@ -126,15 +156,38 @@ class Patient:
         return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, self.now)
 
 
+def _at(config: RunConfig, account: AccountRun) -> RunConfig:
+    venue = msgspec.structs.replace(
+        config.venue, account=account.id, rest_url=account.rest_url, ws_url=account.ws_url, api_key=account.api_key
+    )
+    return msgspec.structs.replace(config, venue=venue)
+
+
 Check = Callable[[Patient], Finding]
 Checks = tuple[tuple[str, tuple[str, ...], Check], ...]
 """Name, checks that must have passed, and the check itself, in order."""
 
 
 def examine(patient: Patient, checks: Checks) -> Iterator[Finding]:
-    """Each check's finding, as it comes; a check whose needs did not pass is not made."""
+    """Each check's finding, as it comes; a check whose needs did not pass is not made.
+
+    A failure of an account that only stands by is one to look at: trading works without it.
+    """
+    name_of_account = patient.account.id if patient.account is not None else ""
     for name, needs, check in checks:
         missing = next((need for need in needs if not patient.passed(need)), "")
         row = skipped(name, f"{missing} has to pass first") if missing else check(patient)
         patient.findings.append(row)
-        yield row
+        if row.verdict is Verdict.FAILED and not patient.takes_orders:
+            row = row._replace(verdict=Verdict.WARNING)
+        yield row._replace(account=name_of_account)
+
+
+def examine_others(patient: Patient, checks: Checks) -> Iterator[Finding]:
+    """The findings of all further accounts, asked side by side, since one may be slow to answer or not there."""
+    others = patient.others()
+    if not others:
+        return
+    with ThreadPoolExecutor(max_workers=len(others)) as pool:
+        for rows in pool.map(lambda one: list(examine(one, checks)), others):
+            yield from rows

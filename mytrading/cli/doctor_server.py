@@ -27,7 +27,6 @@ from mytrading.core.symbology import split_id
 
 SKEW_WARNING_S, SKEW_FAILED_S = 2.0, 30.0
 ENOUGH = 0.9
-_KEY = "copy the key of the server's API Key page into OPENALGO_API_KEY"
 _LOGIN = "log in to the broker on the OpenAlgo page; the session ends every night"
 _LOG = "look at the server's log"
 
@@ -40,15 +39,29 @@ def server(patient: Patient) -> Finding:
     try:
         answer = patient.client.call("ping", {}, Deadline.DATA)
     except NotSent as error:
-        return failed("server", str(error), f"start the OpenAlgo server, or correct OPENALGO_API_HOST ({url})")
+        return failed("server", str(error), f"start the OpenAlgo server, or correct {_host(patient)} ({url})")
     except TransportFailed as error:
         return failed("server", f"{url}: {error}", "the server is up but does not answer: restart it, " + _LOG)
     if not answer.body.lstrip().startswith(b"{"):
         text = error_text(answer.body, answer.status)[:120]
-        return failed(
-            "server", f"{url} answered {answer.status}: {text}", "OPENALGO_API_HOST is not OpenAlgo's address"
-        )
+        cure = f"that is not OpenAlgo's address: correct {_host(patient)}"
+        return failed("server", f"{url} answered {answer.status}: {text}", cure)
     return ok("server", f"{url} answered in {(answer.ended_ns - answer.began_ns) / 1e6:.0f} ms")
+
+
+def _host(patient: Patient) -> str:
+    account = patient.account
+    return "OPENALGO_API_HOST" if account is None else f"it, `mytrading account edit {account.id} --host URL`"
+
+
+def _right_key(patient: Patient) -> str:
+    page = "copy the key of the server's API Key page"
+    account = patient.account
+    return (
+        f"{page} into OPENALGO_API_KEY"
+        if account is None
+        else f"{page}, `mytrading account edit {account.id} --new-key`"
+    )
 
 
 def key(patient: Patient) -> Finding:
@@ -63,7 +76,7 @@ def key(patient: Patient) -> Finding:
     try:
         market.search(patient.client, "SBIN", "NSE")
     except (OpenAlgoError, TransportFailed):
-        return failed("key", f"the server says: {said}", f"{_KEY}; if it is that one, {_LOGIN}")
+        return failed("key", f"the server says: {said}", f"{_right_key(patient)}; if it is that one, {_LOGIN}")
     return ok("key", "the server knows it")
 
 
@@ -93,6 +106,8 @@ def mode(patient: Patient) -> Finding:
         found = account.analyzer(patient.client).mode
     except (OpenAlgoError, TransportFailed) as error:
         return failed("mode", f"the server does not say its mode: {error}", _LOG)
+    if not patient.takes_orders:
+        return ok("mode", f"{found}, and it takes no orders")
     if found != expected:
         cure = f"switch the server to {expected} (its analyzer switch), or set TRADING_MODE; doctor changes neither"
         return failed("mode", f"the server is in {found} mode, {expected} was expected", cure)

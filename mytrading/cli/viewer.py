@@ -80,9 +80,10 @@ def _show(stack: TradingOrchestrator, view: View) -> int:
     for line in troubles(told.get("strategies", ()), told.get("alerts", ())):
         tell(line)
     if view.detach:
-        tell("the stack runs; `mytrading status` shows it, `mytrading down` stops it")
+        ready = code == OK and not view.ending
+        tell(f"{left_running(code, ready)}; `mytrading status` shows it, `mytrading down` stops it")
         if view.as_json:
-            print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": code == OK, **told})
+            print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": ready, **told})
         return code
     if code != ERROR and not view.ending:
         _watch(stack, view, tell)
@@ -92,6 +93,15 @@ def _show(stack: TradingOrchestrator, view: View) -> int:
         tell("the stack was stopped from elsewhere")
         return OK
     return _stop(stack, view) or code
+
+
+def left_running(code: int, ready: bool) -> str:
+    """What `up --detach` leaves behind, in words; nobody may take a start that failed for one that worked."""
+    if ready:
+        return "the stack runs"
+    if code == ERROR:
+        return "the start failed; what did start is still there"
+    return "the stack is not ready yet and goes on starting"
 
 
 def _print(text: str) -> None:

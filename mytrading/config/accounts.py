@@ -1,14 +1,19 @@
 """The accounts of `config/accounts.toml`: read, checked, and written whole.
 
 Used by `resolve`, `build` and `mytrading account`. API keys stand in it as Fernet tokens (`vault`). The one rule: what
-is written has exactly one primary account, and what is read without one is a problem.
+is written has exactly one primary account, and what is read without one is a problem; it is read and written anew
+while `held`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import time
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +27,9 @@ from mytrading.messages.runconfig import AccountRole
 
 FILE = Path("config") / "accounts.toml"
 WS_PORT = 8765
+WAIT_S = 60.0
+"""A command that changes accounts asks their servers first, which may take that long when one of them is slow."""
+_PAUSE_S = 0.05
 
 BROKERS = (
     "5paisa", "5paisaxts", "aliceblue", "angel", "compositedge", "definedge", "dhan", "firstock", "flattrade",
@@ -142,6 +150,35 @@ def without(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig
         return left
     heir = next((account for account in left if account.role is AccountRole.BACKUP), left[0])
     return with_primary(left, heir.id)
+
+
+@contextmanager
+def held(home: Path, wait_s: float = WAIT_S) -> Iterator[None]:
+    """No other process changes the accounts meanwhile; `ConfigurationError` if one still does after so many seconds.
+
+    The folder is what is locked: the file is replaced when it is written, and the lock would go with the old one.
+    """
+    (home / FILE).parent.mkdir(exist_ok=True)
+    folder = os.open((home / FILE).parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + wait_s
+        while not _locked(folder):
+            if time.monotonic() > deadline:
+                raise ConfigurationError(
+                    [f"{FILE}: another `mytrading account` command has been changing it for {wait_s:g} s; end that one"]
+                )
+            time.sleep(_PAUSE_S)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _locked(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_accounts(home: Path, accounts: Sequence[AccountConfig]) -> None:

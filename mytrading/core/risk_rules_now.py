@@ -43,7 +43,11 @@ def _strategy_disabled(case: Case) -> str:
 
 
 def _disk_low(case: Case) -> str:
-    return "the disk is nearly full, so entries halt; free some space" if case.disk_low else ""
+    return (
+        "less disk is free than MYTRADING_MIN_FREE_BYTES asks for, so entries halt; free some space"
+        if case.disk_low
+        else ""
+    )
 
 
 def _instrument_halted(case: Case) -> str:
@@ -68,7 +72,7 @@ STANDING: tuple[Rule, ...] = (
     Rule("HALTED", "Trading is halted: by a person, or by the file `KILL` in the state directory.", "", _halted),
     Rule("REDUCING", "Trading is reduced to closing.", "", _reducing),
     Rule("STRATEGY_DISABLED", "Entries of the strategy are switched off.", "", _strategy_disabled),
-    Rule("DISK_LOW", "Less than 2 GiB of disk are free.", "MYTRADING_MIN_FREE_BYTES", _disk_low),
+    Rule("DISK_LOW", "Less disk is free than the setting asks for.", "MYTRADING_MIN_FREE_BYTES", _disk_low),
     Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "", _instrument_halted),
     Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful),
 )  # fmt: skip

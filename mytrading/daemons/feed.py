@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
@@ -21,7 +22,6 @@ from mytrading.adapters.openalgo.market_feed import (
 )
 from mytrading.adapters.openalgo.socket import Connected, SocketEvent
 from mytrading.adapters.openalgo.socket import Frame as RawFrame
-from mytrading.adapters.tape import TapeWriter
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed_sources import Switch
 from mytrading.core.quotes import PriceCheck, Verdict
@@ -33,6 +33,7 @@ from mytrading.daemons.feed_instruments import InstrumentLoader
 from mytrading.daemons.feed_lines import Line, Lines, sources_of
 from mytrading.daemons.feed_outlet import Outlet
 from mytrading.daemons.feed_ready import Readiness
+from mytrading.daemons.feed_tape import TapeDesk
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, WantInstruments
@@ -49,7 +50,6 @@ CLOCK_TOPIC = "clock"
 """Ticks have a topic of their own, so that who waits for heartbeats is not woken ten times a second."""
 ASKERS = ("engine", "risk")
 STAMP_TOLERANCE_S = 2.0
-TAPE_BYTES = 4 << 30
 
 
 class DataManager(Daemon):
@@ -63,7 +63,7 @@ class DataManager(Daemon):
         self.parser = FrameParser(int(STAMP_TOLERANCE_S * speed * SECOND))
         self.sources = sources_of(config)
         self.lines = Lines(self.sources, rules, self.calendar, self.wake)
-        self.said = FeedAlerts(self.alerts, self.notes, self.lines)
+        self.said = FeedAlerts(self.alerts, self.notes, self.lines, Path(config.state_dir))
         self.check = PriceCheck(rules.max_price_change_percent, rules.validate)
         self.wants = Wants(self.calendar.exchanges)
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
@@ -78,8 +78,8 @@ class DataManager(Daemon):
         self.outlet = Outlet(self.publish("market"), self.config.data, latency)
         self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake)
         self.readiness = Readiness(self.bars)
-        self.tape = TapeWriter(self.config.tape_dir, TAPE_BYTES)
-        self._tend_tape()
+        self.tape = TapeDesk(self.config, self.clock)
+        self.tape.tend(self._today(), "disk" in self.notes)
         self._drains = self.monitor.operation("data_manager", "drain")
         self.subscribe("status", self._on_status, topics=ASKERS, writers=ASKERS, every_s=TICK_S)
         self.subscribe("orders", self._on_orders, every_s=TICK_S)
@@ -135,7 +135,7 @@ class DataManager(Daemon):
                 self._on_connection(line, event)
         if line is self.lines.active:
             self._flush()
-            self._record(events)
+            self.tape.record(events)
 
     def _on_frame(self, line: Line, frame: RawFrame) -> None:
         market_ns = self.clock.at(frame.received_ns)
@@ -148,14 +148,6 @@ class DataManager(Daemon):
             self._on_server_error(line, parsed)
         elif type(parsed) is Malformed:
             self._bad.add(FrameError("malformed", parsed.reason), frame.data)
-
-    def _record(self, events: Sequence[SocketEvent]) -> None:
-        """Put frames on the tape, if there is one, after what they said is on the bus."""
-        if not self.config.data.tick_data:
-            return
-        for event in events:
-            if type(event) is RawFrame:
-                self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
 
     def _on_tick(self, line: Line, tick: Tick) -> None:
         quote = tick.quote
@@ -315,7 +307,7 @@ class DataManager(Daemon):
         self.bars.on_clock(now, machine_ns)
 
     def _on_second(self, machine_ns: int) -> None:
-        self._tend_tape()
+        self.tape.tend(self._today(), "disk" in self.notes)
         self._look_at_instruments(machine_ns)
         for instrument in self.wants.unwanted(list(self.lines.active.subscriptions), machine_ns):
             self._drop(instrument)
@@ -325,14 +317,6 @@ class DataManager(Daemon):
     def _look_at_instruments(self, machine_ns: int) -> None:
         now = self.clock.now()
         self.contracts.look(self.calendar.trading_day(now), now, machine_ns)
-
-    def _tend_tape(self) -> None:
-        """A full disk must leave room for journals: the tape stops first. `ENABLE_TICK_DATA=false` means none."""
-        if "disk" in self.notes or not self.config.data.tick_data:
-            self.tape.close()
-        else:
-            self.tape.roll(self._today())
-            self.tape.flush()
 
     def _look_at_health(self, machine_ns: int) -> None:
         now = self.clock.now()
@@ -374,23 +358,16 @@ class DataManager(Daemon):
 
     def figures(self) -> dict[str, float]:
         """Counts since the start, and coverage as a share."""
-        coverage, line, now = self.health.coverage, self.lines.active, machine_now()
+        coverage = self.health.coverage
         return {
             "quotes_in": float(self._quotes),
             **self.bars.figures(),
             "coverage": round(coverage.share, 4),
             "fresh": float(coverage.fresh),
             "expected": float(coverage.total),
-            "subscribed": float(line.subscriptions.accepted),
-            "ticked": float(line.subscriptions.ticked),
-            "source": float(line.rank),
-            "source_age_s": round(line.pulse.age(now) / SECOND, 1),
-            "source_switches": float(self.lines.switches),
-            "sources_well": float(sum(other.pulse.is_well(now) for other in self.lines)),
-            "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self.lines)),
+            **self.lines.figures(machine_now()),
             "asked_quotes": float(self._asked_for),
-            "published": float(self.outlet.published),
-            "conflated": float(self.outlet.conflated),
+            **self.outlet.figures(),
             "malformed": float(self._bad.count),
             "refused_prices": float(self.check.refused),
             "held_prices": float(self.check.held),

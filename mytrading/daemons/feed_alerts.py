@@ -1,4 +1,4 @@
-"""What the feed says about its lines and ages: log lines, notes in the heartbeat, alerts that rise and clear.
+"""What the feed says about its lines and ages: log lines, notes in the heartbeat, alerts that rise and clear, audit.
 
 Part of the feed. The one rule: every alert raised here is cleared here, and its text says what to do.
 """
@@ -6,12 +6,14 @@ Part of the feed. The one rule: every alert raised here is cleared here, and its
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from mytrading.adapters.openalgo.socket import Disconnected, Refused
 from mytrading.core.feed_sources import SECOND, Reason, Switch
 from mytrading.daemons.feed_health import FeedHealth
 from mytrading.daemons.feed_lines import Line, Lines
 from mytrading.messages.enums import Severity
+from mytrading.runtime import audit
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.logging import get_logger
 
@@ -19,9 +21,10 @@ _CONNECTION = ("FEED_DOWN", "FEED_GIVEN_UP", "FEED_REFUSED", "FEED_ERROR")
 
 
 class FeedAlerts:
-    """Keeps alerts and notes of one feed, and writes its log."""
+    """Keeps alerts and notes of one feed, and writes its log; changes of source go into the audit log of `state`."""
 
-    def __init__(self, alerts: Alerts, notes: dict[str, str], lines: Lines) -> None:
+    def __init__(self, alerts: Alerts, notes: dict[str, str], lines: Lines, state: Path) -> None:
+        self._state = state
         self._alerts = alerts
         self._notes = notes
         self._log = get_logger("feed")
@@ -90,6 +93,7 @@ class FeedAlerts:
         """Another line serves."""
         previous, to = (line.source.name for line in map(list(self._lines).__getitem__, (switch.previous, switch.to)))
         self._log.warning("feed.source_changed", previous=previous, to=to, reason=switch.reason.value)
+        self._audit(switch.reason, previous, to)
         for key in ("socket", "mute"):
             self._notes.pop(key, None)
         if switch.to == 0:
@@ -100,6 +104,13 @@ class FeedAlerts:
         self._notes["source"] = f"market data come from {to}, {why}"
         text = f"market data come from {to}: {why}; the primary takes over after minutes of health, look at its server"
         self._alerts.raise_("FEED_ON_BACKUP", Severity.CRITICAL, "feed", text)
+
+    def _audit(self, reason: Reason, previous: str, to: str) -> None:
+        """A full disk must not end the feed at the moment when it takes over."""
+        try:
+            audit.record(self._state, f"feed.{reason.value}", to, "done", user="feed", previous=previous)
+        except OSError as error:
+            self._log.error("feed.audit_lost", previous=previous, to=to, problem=str(error))
 
     def ages(self, health: FeedHealth) -> None:
         """Coverage and the age of what is held were judged anew."""

@@ -129,6 +129,19 @@ class Lines:
         """How often another line began to serve."""
         return self._choice.switches
 
+    def figures(self, machine_ns: int) -> dict[str, float]:
+        """What the serving line has, by rank, and how all of them do."""
+        line = self.active
+        return {
+            "subscribed": float(line.subscriptions.accepted),
+            "ticked": float(line.subscriptions.ticked),
+            "source": float(line.rank),
+            "source_age_s": round(line.pulse.age(machine_ns) / SECOND, 1),
+            "source_switches": float(self.switches),
+            "sources_well": float(sum(other.pulse.is_well(machine_ns) for other in self)),
+            "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self)),
+        }
+
     def want(self, instrument: str) -> bool:
         """Subscribe to one more; False if there is no room for it."""
         if not self.active.subscriptions.want(instrument, self._mode):

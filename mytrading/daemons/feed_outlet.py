@@ -31,10 +31,9 @@ class Outlet:
         self._shown: dict[str, Quote] = {}
         self.published = 0
 
-    @property
-    def conflated(self) -> int:
-        """Quotes that a newer one overtook before they were published."""
-        return self._conflator.replaced
+    def figures(self) -> dict[str, float]:
+        """Quotes published since the start, and those that a newer one overtook before they were."""
+        return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
 
     def offer(self, quote: Quote) -> None:
         """A good quote; `flush` follows once per burst."""

@@ -132,6 +132,7 @@ async def state(call: Call) -> Reply:
         "requests": dict(venue.requests),
         "rates": venue.rates.rows(),
         "connections": venue.connections,
+        "admitted_ns": sorted(client.admitted_ns for client in venue.hub.clients if client.authenticated),
         "orders": by_status,
         "trades": len(desk.trades),
         "positions": {f"{p.instrument} {p.product}": p.quantity for p in desk.positions.values() if p.quantity},

@@ -10,6 +10,7 @@ import asyncio
 from datetime import date
 
 from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.metrics import get_performance_monitor
 from mytrading.simulator.venue import Venue
 
 _SECOND = 1_000_000_000
@@ -32,6 +33,7 @@ class Driver:
         self._day: date | None = None
         self._seen_at = 0
         self._checkpoint_at = machine_now()
+        self._steps = get_performance_monitor().operation("simulator", "step")
 
     def begin(self) -> None:
         """Bring market and books to the present, before serving."""
@@ -41,7 +43,9 @@ class Driver:
     async def run(self) -> None:
         """Drive until cancelled."""
         while True:
+            started = machine_now()
             self.step()
+            self._steps.add(machine_now() - started)
             self._housekeeping()
             await asyncio.sleep(self._pause())
 

@@ -16,6 +16,7 @@ from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_c
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.simulator.main import run
 from mytrading.simulator.options import BadOption, Options
+from mytrading.simulator.performance import PerformanceReport
 
 EXIT_CONFIG = 78
 EXIT_RUNNING = 75
@@ -55,7 +56,7 @@ def main() -> int:
         lock = InstanceLock(config.lock_dir / "simulator.lock")
         lock.acquire(wait_s=6.0)
         threading.Thread(target=_end_when_orphaned, args=(parent,), daemon=True).start()
-        run(options_of(config))
+        run(options_of(config), PerformanceReport(config))
     except AlreadyRunning as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_RUNNING

@@ -33,6 +33,7 @@ class Client:
         self.socket = socket
         self._transport = transport
         self.authenticated = False
+        self.admitted_ns = 0
         self.wants_orders = False
         self.modes: dict[str, list[int]] = {}
         self._queue: deque[tuple[Key | None, bytes]] = deque()

@@ -39,17 +39,18 @@ from mytrading.simulator.venue import Venue
 
 if TYPE_CHECKING:
     from mytrading.simulator.follower import Follower
+    from mytrading.simulator.performance import PerformanceReport
 
 _MINUTE = 60_000_000_000
 _BOOKS = Path("simulator") / "books.sqlite"
 
 
-def run(options: Options) -> None:
+def run(options: Options, report: PerformanceReport | None = None) -> None:
     """Serve until SIGTERM or SIGINT; `ValueError` says what is wrong with the options, files or clock."""
-    asyncio.run(_serve(options))
+    asyncio.run(_serve(options, report))
 
 
-async def _serve(options: Options) -> None:
+async def _serve(options: Options, report: PerformanceReport | None) -> None:
     options = followed(options)
     venue, driver = build(options)
     stop = asyncio.Event()
@@ -59,7 +60,9 @@ async def _serve(options: Options) -> None:
     driver.begin()
     rest = await _listen(Dispatcher(venue, options.api_key).application(), options.host, options.rest_port)
     feed = await _listen(FeedServer(venue, options.api_key).application(), options.host, options.ws_port)
-    driving = asyncio.gather(driver.run(), *((follower(venue, options).run(),) if options.follow else ()))
+    beside = [follower(venue, options).run()] if options.follow else []
+    beside += [report.run()] if report is not None else []
+    driving = asyncio.gather(driver.run(), *beside)
     stopping = asyncio.create_task(stop.wait())
     _announce(options, f"http://{options.host}:{rest.port}", f"ws://{options.host}:{feed.port}")
     try:
@@ -74,6 +77,8 @@ async def _serve(options: Options) -> None:
         venue.hub.drop_all()
         await asyncio.gather(rest.runner.cleanup(), feed.runner.cleanup())
         venue.close()
+        if report is not None:
+            report.close()
 
 
 def build(options: Options) -> tuple[Venue, Driver]:

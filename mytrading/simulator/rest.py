@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 from mytrading.runtime.clock import machine_now
+from mytrading.runtime.metrics import get_performance_monitor
 from mytrading.simulator import (
     bench_routes,
     book_routes,
@@ -174,6 +175,7 @@ class Dispatcher:
         self._api_key = api_key
         self._calls: dict[tuple[str, str], deque[int]] = {}
         self._connections: WeakSet[asyncio.Transport] = WeakSet()
+        self._monitor = get_performance_monitor()
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -197,6 +199,8 @@ class Dispatcher:
         except DropConnection:
             reply = Reply(0, {})
         self._venue.requests[f"{_name(path)} {reply.status or 'dropped'}"] += 1
+        name = _name(path) if path in ROUTES else "other"
+        self._monitor.record_ns("simulator", name, machine_now() - received_ns, reply.status < 500)
         await self._delay(path)
         if not reply.status:
             if request.transport is not None:

@@ -221,7 +221,14 @@ TELEGRAM: Schema = {
     "priority": Field(read.between(1, 10), False, 5),
     "wait_for_delivery": Field(read.boolean, False, False),
 }
-WHATSAPP: Schema = {"apikey": _KEY, "message": Field(read.text)}
+WHATSAPP: Schema = {
+    "apikey": _KEY,
+    **{name: Field(read.text, False, "") for name in ("message", "username", "phone", "caption", "filename")},
+    **{name: Field(read.text, False, "") for name in ("image_path", "document_path")},
+    "phones": Field(read.rows, False, ()),
+    "self": Field(read.boolean, False, False),
+    "wait_for_delivery": Field(read.boolean, False, True),
+}
 GTT: Schema = {
     "apikey": _KEY,
     "strategy": _TEXT,

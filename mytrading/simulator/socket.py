@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from mytrading.core.symbology import instrument_id
+from mytrading.runtime.clock import machine_now
 from mytrading.simulator.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER
 from mytrading.simulator.hub import Client
 from mytrading.simulator.venue import Venue
@@ -110,6 +111,7 @@ class FeedServer:
         if key != self._api_key:
             raise Refused("AUTHENTICATION_ERROR", "Invalid API key")
         client.authenticated = True
+        client.admitted_ns = machine_now()
         client.send(
             {
                 "type": "auth",

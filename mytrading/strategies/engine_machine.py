@@ -18,7 +18,6 @@ from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import (
     GoalChanged,
     OrderChanged,
-    Position,
     PositionAdjusted,
     PositionChanged,
     TimerFired,
@@ -29,8 +28,9 @@ from mytrading.messages.runconfig import Direction, StrategyRun
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted, StrategyStarted
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.desk import FLAT, PositionView
+from mytrading.strategies.holdings import Holdings
 from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
-from mytrading.strategies.legs import meaning_of, resolve_leg, tradable
+from mytrading.strategies.legs import resolve_leg, tradable
 from mytrading.strategies.standing import Key, Standing, signal_id
 from mytrading.strategies.wishes import Wish
 
@@ -39,7 +39,6 @@ FLOOR_NS = 2_000_000_000
 
 STARTED = "strategies_started"
 SECOND = 1_000_000_000
-PositionKey = tuple[str, str, str, str]
 
 
 class EngineMachine:
@@ -68,9 +67,7 @@ class EngineMachine:
         self._strategies = strategies
         self._guard = guard or NoGuard()
         self._hosted: dict[str, Hosted] = {}
-        self._positions: dict[PositionKey, Position] = {}
-        self._meanings: dict[tuple[str, str], Key] = {}
-        self._sides: dict[tuple[str, str], int] = {}
+        self._holdings = Holdings()
         self._switches: dict[str, StrategySwitch] = {}
         self._standing = Standing()
         self._told: set[str] = set()
@@ -93,7 +90,7 @@ class EngineMachine:
     def tradable(self, now: int) -> tuple[str, ...]:
         """What the strategies would trade at present prices, and what they hold."""
         found = [item for hosted in self.hosted for item in tradable(hosted.run, self.book, self.prices, now)]
-        held = [key[1] for key, position in self._positions.items() if _held(position)]
+        held = [position.instrument for position in self._holdings.held()]
         return tuple(dict.fromkeys(found + held))
 
     def wants_quotes(self, instrument: str) -> bool:
@@ -140,8 +137,8 @@ class EngineMachine:
 
     def snapshot(self, day: str) -> tuple[DayOpened, ...]:
         """What a new day's journal begins with: positions and switches; wishes end with the day."""
-        held = tuple(position for position in self._positions.values() if _held(position))
-        return (DayOpened(day=day, positions=held, switches=tuple(self._switches.values())),)
+        switches = tuple(self._switches.values())
+        return (DayOpened(day=day, positions=self._holdings.held(), switches=switches),)
 
     # learning
 
@@ -168,10 +165,7 @@ class EngineMachine:
 
     def _on_signal(self, signal: Signal) -> None:
         self._standing.made(signal)
-        side = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}[signal.action]
-        for leg in signal.legs:
-            self._meanings[signal.strategy, leg.instrument] = (signal.strategy, signal.watch)
-            self._sides[signal.strategy, leg.instrument] = side
+        self._holdings.signalled(signal)
 
     def _on_faulted(self, fault: StrategyFaulted) -> None:
         self._told.add(fault.strategy)
@@ -185,7 +179,7 @@ class EngineMachine:
             self._told.clear()
 
     def _on_day_opened(self, day: DayOpened) -> None:
-        self._positions = {_position_key(position): position for position in day.positions}
+        self._holdings.open_day(day.positions)
         self._switches = {switch.strategy: switch for switch in day.switches}
 
     def _on_switch(self, switch: StrategySwitch) -> None:
@@ -202,7 +196,7 @@ class EngineMachine:
         hosted = self._hosted.get(position.strategy)
         if hosted is None:
             return
-        self._positions[_position_key(position)] = position
+        self._holdings.changed(position)
         if self._live:
             self._show_positions(position.strategy)
             if isinstance(changed, PositionChanged) and changed.fill_quantity:
@@ -213,31 +207,13 @@ class EngineMachine:
         if hosted is not None and self._live:
             hosted.traded(trade)
 
-    # positions as the strategies see them
-
     def _show_positions(self, strategy: str) -> None:
+        """Tell a strategy what it holds."""
         hosted = self._hosted[strategy]
-        views = dict.fromkeys(hosted.run.symbols, FLAT)
-        for position in self._positions.values():
-            if position.strategy == strategy and _held(position):
-                self._add_to_view(hosted.run, position, views)
-        for watch, view in views.items():
+        for watch, view in self._holdings.views(hosted.run, self.book).items():
             if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
                 self._standing.went_flat((strategy, watch))
             hosted.move_position(watch, view)
-
-    def _add_to_view(self, run: StrategyRun, position: Position, views: dict[str, PositionView]) -> None:
-        quantity = _held(position)
-        known = self._meanings.get((run.name, position.instrument))
-        side = self._sides.get((run.name, position.instrument), 0)
-        watch = known[1] if known is not None else ""
-        if side == 0 or watch not in views:
-            meaning = meaning_of(run, position.instrument, quantity, self.book)
-            if meaning is None:
-                return
-            watch, side = meaning
-        before = views[watch]
-        views[watch] = PositionView(before.quantity + quantity, position.average_price, side)
 
     # deciding
 
@@ -308,19 +284,8 @@ class EngineMachine:
 
     def _is_exiting(self, run: StrategyRun, watch: str) -> bool:
         """True if exit goals already work on all that the strategy holds for `watch`."""
-        held = [
-            position.instrument
-            for position in self._positions.values()
-            if position.strategy == run.name and _held(position) and self._watch_of(run, position) == watch
-        ]
+        held = self._holdings.held_for(run, watch, self.book)
         return bool(held) and all(self._standing.is_exiting(run.name, instrument) for instrument in held)
-
-    def _watch_of(self, run: StrategyRun, position: Position) -> str:
-        known = self._meanings.get((run.name, position.instrument))
-        if known is not None:
-            return known[1]
-        meaning = meaning_of(run, position.instrument, _held(position), self.book)
-        return meaning.watch if meaning is not None else ""
 
     def _may_enter(self, run: StrategyRun, wish: Wish, key: Key, now: int) -> bool:
         switch = self._switches.get(run.name)
@@ -392,12 +357,3 @@ def _within(run: StrategyRun, action: Action) -> Action:
 def _end(data: Bar | Quote) -> int:
     """When what a wish is about was complete."""
     return data.end_ns if isinstance(data, Bar) else data.market_ns
-
-
-def _position_key(position: Position) -> PositionKey:
-    return (position.account, position.instrument, position.product.value, position.strategy)
-
-
-def _held(position: Position) -> int:
-    """Signed units while any source says there are some: flat only when sighted and confirmed agree."""
-    return position.quantity_seen or position.quantity

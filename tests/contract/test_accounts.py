@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,6 +111,9 @@ def test_wrong_key_keeps_nothing_and_names_the_cause(
     assert not file_of(home).exists()
     assert not (tmp_path / "keys").exists()
     assert [(row["action"], row["result"]) for row in audited(tmp_path)] == [("account.add", "refused")]
+    (shown,) = account("audit", "--json").json
+    assert (shown["profile"], shown["subject"], shown["result"]) == ("default", "main", "refused")
+    assert "Invalid openalgo apikey" in account("audit").out
 
 
 def test_server_that_is_away_keeps_nothing(account: Account, home: Path) -> None:
@@ -209,6 +213,27 @@ def test_lost_key_is_a_matter_of_configuration(account: Account, simulator: Runn
     assert account("test").code == 4
     assert account("remove", "main").code == 1
     assert account("remove", "main", "--force").code == 0
+
+
+def test_two_shells_that_add_an_account_at_once_keep_both_under_one_key(
+    account: Account, simulator: RunningSimulator, home: Path
+) -> None:
+    assert simulator.call("/sim/fault", kind="delay_ms", count=-1, route="ping", ms=700)[0] == 200
+    program = "import sys; from mytrading.cli.main import run; run(sys.argv[1:])"
+    given = ("--host", simulator.rest, "--ws-url", simulator.ws, "--key-stdin")
+    shells = [
+        subprocess.Popen([sys.executable, "-c", program, "account", "add", name, *given], stdin=subprocess.PIPE)
+        for name in ("one", "two")
+    ]
+    for shell in shells:
+        assert shell.stdin is not None
+        shell.stdin.write(f"{API_KEY}\n".encode())
+        shell.stdin.close()
+    assert [shell.wait(30) for shell in shells] == [0, 0]
+    simulator.call("/sim/fault", kind="delay_ms", count=0)
+    assert sorted(row["id"] for row in account("list", "--json").json) == ["one", "two"]
+    assert sorted(row["role"] for row in account("list", "--json").json) == ["backup", "primary"]
+    assert all(row["ok"] for row in account("test", "--json").json)
 
 
 def test_account_with_quantity_at_the_broker_stays_unless_forced(

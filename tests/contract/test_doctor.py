@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from mytrading.cli.main import run as main
+from mytrading.config.accounts import AccountConfig, write_accounts
+from mytrading.config.vault import key_environment, open_vault
+from mytrading.messages.runconfig import AccountRole
 from tests.support import API_KEY, ROOT, RunningSimulator, start_simulator
 
 HERE = ("disk", "ports", "permissions")
@@ -194,3 +199,58 @@ def test_settings_that_cannot_start_are_the_only_finding(doctor: Doctor, environ
     assert (code, list(rows)) == (1, ["configuration"])
     assert "OPENALGO_TIMEOUT" in rows["configuration"]["found"]
     assert "config check" in rows["configuration"]["cure"]
+
+
+@pytest.fixture
+def accounts(environment: pytest.MonkeyPatch, simulator: RunningSimulator, tmp_path: Path) -> Callable[..., None]:
+    """Writes a file of accounts into a project of its own: `main`, and further ones as role and key."""
+    home = tmp_path / "home"
+    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("accounts.toml"))
+    shutil.copytree(ROOT / "strategies", home / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "supervisord.conf", home)
+    environment.setenv("MYTRADING_HOME", str(home))
+    environment.setenv("MYTRADING_KEY", Fernet.generate_key().decode())
+    for name in ("KEY", "HOST"):
+        environment.delenv(f"OPENALGO_API_{name}")
+
+    def write(**further: tuple[AccountRole, str]) -> None:
+        vault = open_vault(key_environment(home))
+        rows = {"main": (AccountRole.PRIMARY, API_KEY), **further}
+        write_accounts(
+            home,
+            [
+                AccountConfig(id=name, host=simulator.rest, ws_url=simulator.ws, role=role, key=vault.seal(key))
+                for name, (role, key) in rows.items()
+            ],
+        )
+
+    return write
+
+
+def test_further_accounts_are_each_asked_for_server_key_mode_and_funds(
+    accounts: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts(second=(AccountRole.TRADING, API_KEY), spare=(AccountRole.BACKUP, API_KEY))
+    with pytest.raises(SystemExit):
+        main(["doctor"])
+    machine, second, spare = capsys.readouterr().out.split("\n\naccount ")
+    assert "paper order" in machine and "egress address" in machine
+    assert second.startswith("second, trading, http://127.0.0.1:")
+    assert [line.split()[:2] for line in second.splitlines()[1:]] == [
+        ["ok", "server"], ["ok", "key"], ["ok", "mode"], ["ok", "funds"],
+    ]  # fmt: skip
+    assert "spare, backup" in spare and "it takes no orders" in spare
+
+
+def test_trading_account_with_a_wrong_key_fails_by_name_and_a_backup_is_one_to_look_at(
+    accounts: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    accounts(second=(AccountRole.TRADING, "not-the-key"), spare=(AccountRole.BACKUP, "neither"))
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--quick"])
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    assert "checks failed: key of second\n" in said.err
+    assert "mytrading account edit second --new-key" in said.out
+    spare = said.out.partition("account spare")[2]
+    assert "look    key" in spare and "key has to pass first" in spare

@@ -24,23 +24,11 @@ from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.streams import shown_topic
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
-from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
+from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
 from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
 
-NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
+SIMULATOR = {"speed": 60}
 MINUTE = 60_000_000_000
-
-
-@pytest.fixture
-def runtime() -> Iterator[Path]:
-    with runtime_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as running:
-        yield running
 
 
 @pytest.fixture
@@ -53,7 +41,7 @@ def feed(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> Iterator
 def test_feed_started_is_ready_soon_and_publishes_quotes_ticks_and_bars(feed: RunningFeed) -> None:
     beat = feed.wait_ready()
     assert beat.figures["subscribed"] == 2
-    assert beat.figures["coverage"] == 1.0
+    feed.wait(lambda seen: seen.beats[-1].figures["coverage"] == 1.0)  # judged once a second
     feed.wait(lambda seen: len({bar.start_ns for bar in seen.bars}) > 3)
     assert {quote.instrument for quote in feed.quotes} == {NIFTY, SBIN}
     quote = next(quote for quote in reversed(feed.quotes) if quote.instrument == SBIN)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support import API_KEY, start_simulator
 
@@ -22,24 +24,37 @@ refused = client.placeorder(strategy="SDK", symbol="NOSUCH", action="BUY", excha
 out["refused"] = [refused["status"], refused["error_type"], refused["code"]]
 for _ in range(96):
     client.quotes(symbol="SBIN", exchange="NSE")
-out["opened"] = client.client.opened
+out["opened"] = client.rest.opened
 lost = ExtendedOpenAlgoAPI("k", "http://127.0.0.1:1").funds()
 out["lost"] = lost["error_type"]
+trigger = {"symbol": "SBIN", "action": "BUY", "exchange": "NSE", "trigger_type": "SINGLE", "product": "CNC",
+           "quantity": 5, "price_type": "LIMIT", "price": 900, "triggerprice_sl": 901}
+waiting = client.placegttorder(**trigger).trigger_id
+changed = client.modifygttorder(trigger_id=waiting, **{**trigger, "quantity": 6}).trigger_id
+rows = [(row["trigger_id"], row["status"]) for row in client.gttorderbook()]
+ended = client.cancelgttorder(waiting).trigger_id
+out["trigger"] = [changed == waiting, rows == [(waiting, "active")], ended == waiting]
+if hasattr(client, "strategylist"):
+    out["unknown"] = client.strategylist()["code"]
+out["table"] = len(client.instruments(exchange="BFO")) > 0
+client.close()
 print(json.dumps(out))
 """
 
 
-def test_extended_sdk_hundred_calls_take_one_connection(tmp_path: Path) -> None:
-    with start_simulator(tmp_path) as running:
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, running.rest, API_KEY],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=tmp_path,
-        )
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("sdk")
+    with start_simulator(folder) as running:
+        command = [sys.executable, "-c", SCRIPT, running.rest, API_KEY]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.strip().splitlines()[-1]) == {
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def test_extended_sdk_hundred_calls_take_one_connection(answered: dict[str, Any]) -> None:
+    assert {name: answered[name] for name in ("funds", "placed", "found", "refused", "opened", "lost")} == {
         "funds": "success",
         "placed": ["success", True],
         "found": True,
@@ -47,3 +62,16 @@ def test_extended_sdk_hundred_calls_take_one_connection(tmp_path: Path) -> None:
         "opened": 1,
         "lost": "connection_error",
     }
+
+
+def test_extended_sdk_keeps_its_own_triggers_beside_those_of_newer_sdks(answered: dict[str, Any]) -> None:
+    assert answered["trigger"] == [True, True, True]
+
+
+def test_extended_sdk_reads_instruments_over_the_sdks_own_connections(answered: dict[str, Any]) -> None:
+    assert answered["table"] is True
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="SDK 2.x, which has strategylist, needs Python 3.12")
+def test_extended_sdk_gives_a_refusal_of_newer_methods_with_its_code(answered: dict[str, Any]) -> None:
+    assert answered["unknown"] == 404

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mytrading.adapters.openalgo.market_feed import FeedMode, FrameParser, Tick
 from mytrading.bench.feed import Burst, measure_burst, measure_frame, measure_subscribe
+from mytrading.bench.subscribe import measure_subscribe_simulator
 from mytrading.bench.tick_server import FIRST, Template
 
 
@@ -31,3 +32,8 @@ def test_frame_and_subscriptions_are_measured_against_the_same_server() -> None:
     assert frame.limit and frame.limit > 0 and frame.n >= 30
     (subscribed,) = measure_subscribe(quiet, instruments=200)
     assert 0 < subscribed.value < 5 and subscribed.n == 200
+
+
+def test_subscriptions_are_measured_at_the_simulator_too() -> None:
+    (subscribed,) = measure_subscribe_simulator(quiet, instruments=200)
+    assert 0 < subscribed.value < 15 and subscribed.n == 200

@@ -16,30 +16,19 @@ from mytrading.messages.enums import Product, Severity
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.runconfig import AccountRole, AccountRun
+from mytrading.runtime import audit
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher
-from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
+from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
 from tests.support import API_KEY, RunningSimulator, start_simulator
 
-NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
+SIMULATOR = {"speed": 60}
 QUICK = {"mute_seconds": 1.0, "down_seconds": 0.5, "failback_seconds": 3.0, "history": False}
 
 
 @pytest.fixture
-def runtime() -> Iterator[Path]:
-    with runtime_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as running:
-        yield running
-
-
-@pytest.fixture
 def backup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path_factory.mktemp("backup"), speed=60, start="2026-11-20 10:00") as running:
+    with start_simulator(tmp_path_factory.mktemp("backup"), **SIMULATOR) as running:
         yield running
 
 
@@ -64,6 +53,10 @@ def mute(server: RunningSimulator, on: bool) -> None:
 
 def figure(feed: RunningFeed, name: str) -> float:
     return feed.beats[-1].figures[name]
+
+
+def audited(state: Path) -> list[tuple[str, str]]:
+    return [(row["action"], row["subject"]) for row in audit.rows(state)]
 
 
 def next_quote(feed: RunningFeed, instrument: str, seconds: float = 15.0) -> Quote:
@@ -132,6 +125,7 @@ def test_backup_takes_over_from_a_mute_primary_which_gets_the_feed_back_when_it_
         next_quote(feed, SBIN)
         feed.wait(lambda seen: seen.alert("FEED_ON_BACKUP").cleared)  # type: ignore[union-attr]
         assert figure(feed, "source_switches") == 2
+        assert audited(tmp_path) == [("feed.takeover", "account1"), ("feed.failback", "main")]
 
 
 def test_backup_takes_over_from_a_primary_that_died(
@@ -145,6 +139,7 @@ def test_backup_takes_over_from_a_primary_that_died(
         feed.wait(lambda seen: seen.beats[-1].ready)
         feed.wait(lambda seen: seen.alert("FEED_DOWN"))
         assert figure(feed, "source_switches") == 1
+        assert audited(tmp_path) == [("feed.takeover", "account1")]
 
 
 def test_backup_that_died_changes_nothing_but_is_told(

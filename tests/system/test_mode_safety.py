@@ -14,19 +14,13 @@ from mytrading.messages.enums import Mode, OrderState
 from mytrading.messages.runconfig import ServerMode, write_run_config
 from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
-from tests.support import RunningSimulator, eventually, start_simulator
+from tests.support import RunningSimulator, eventually
 
 pytestmark = pytest.mark.timeout(120)
 
 LIVE: dict[str, Any] = {"mode": Mode.LIVE, "trade_execution": True, "live_confirm": "main"}
 
 MakeBench = Callable[..., Bench]
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

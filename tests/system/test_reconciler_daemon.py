@@ -14,21 +14,9 @@ from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Produc
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ModeSeen, OrderReport, ReadRequest
 from mytrading.messages.runconfig import RunConfig, VenueKind
-from tests.feed_support import feed_config, runtime_folder
+from tests.feed_support import feed_config
 from tests.reconciler_support import Running, reconciler
 from tests.support import RunningSimulator, eventually, start_simulator
-
-
-@pytest.fixture
-def runtime() -> Iterator[Path]:
-    with runtime_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path) as running:
-        yield running
 
 
 def config_of(simulator: RunningSimulator, tmp_path: Path, runtime: Path, **venue: Any) -> RunConfig:

@@ -19,17 +19,11 @@ from mytrading.runtime.clock import MarketClock, Segment, machine_now
 from mytrading.runtime.journal import JournalReader, Row, read_segment
 from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
-from tests.support import RunningSimulator, eventually, start_simulator
+from tests.support import RunningSimulator, eventually
 
 MIDNIGHT = 1_795_199_400_000_000_000
 """2026-11-21 00:00 in India."""
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path) as running:
-        yield running
 
 
 @pytest.fixture

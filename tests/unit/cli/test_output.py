@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mytrading.cli.logs import new_lines, render, tail
-from mytrading.cli.output import clock_time, print_rows
+from mytrading.cli.output import ERROR, OK, TIMED_OUT, clock_time, print_rows
 from mytrading.cli.running import headline
-from mytrading.cli.viewer import closing_words
+from mytrading.cli.viewer import closing_words, left_running
 from mytrading.core.control import ControlMachine
 from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
 from tests.support import ROOT
@@ -127,3 +127,10 @@ def test_cli_failure_exits_with_its_code_and_says_why(
     home = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
     done = cli(*arguments, **home, **environment)
     assert (done.returncode, word in done.stderr) == (code, True), done.stderr
+
+
+def test_detached_start_says_that_the_stack_runs_only_when_it_is_ready() -> None:
+    assert left_running(OK, True) == "the stack runs"
+    others = (left_running(ERROR, False), left_running(TIMED_OUT, False), left_running(OK, False))
+    assert others[0].startswith("the start failed")
+    assert others[1] == others[2] == "the stack is not ready yet and goes on starting"

@@ -12,6 +12,7 @@ from mytrading.config.accounts import (
     BROKERS,
     AccountConfig,
     broker_named,
+    held,
     load_accounts,
     render_accounts,
     with_primary,
@@ -182,3 +183,10 @@ def test_every_seed_broker_can_be_named_however_it_is_spelt() -> None:
 )
 def test_stream_is_expected_beside_the_server(host: str, stream: str) -> None:
     assert ws_url_of(host) == stream
+
+
+def test_accounts_that_somebody_else_changes_for_too_long_are_said_to_be_held(home: Path) -> None:
+    with held(home), pytest.raises(ConfigurationError, match="another `mytrading account` command"), held(home, 0.1):
+        pass
+    with held(home, 0.0):
+        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, time
+from pathlib import Path
 
 import pytest
 
@@ -14,13 +15,14 @@ from mytrading.daemons.feed_lines import FeedSource, Lines
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.runconfig import DataRules
+from mytrading.runtime import audit
 from mytrading.runtime.alerts import Alerts
 
 
 class Desk:
     """Two lines, and what was said about them."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Path) -> None:
         hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": []}
         sources = tuple(
             FeedSource(name=name, rest_url="http://x", ws_url=f"ws://{name}:1", api_key="k") for name in ("one", "two")
@@ -29,7 +31,7 @@ class Desk:
         self.lines = Lines(sources, DataRules(watch=()), calendar, lambda: None)
         self.notes: dict[str, str] = {}
         self.told: list[Alert] = []
-        self.said = FeedAlerts(Alerts("feed", lambda: 0, self.told.append), self.notes, self.lines)
+        self.said = FeedAlerts(Alerts("feed", lambda: 0, self.told.append), self.notes, self.lines, state)
 
     def newest(self, code: str, subject: str = "feed") -> Alert:
         """The newest alert of a code."""
@@ -37,8 +39,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "state")
 
 
 def test_lost_primary_is_critical_and_clears_when_it_is_connected(desk: Desk) -> None:
@@ -97,3 +99,19 @@ def test_feed_on_a_backup_is_said_until_the_primary_has_it_again(desk: Desk) -> 
     assert desk.notes["source"] == "market data come from two, one is mute or down"
     desk.said.switched(Switch(1, 0, Reason.FAILBACK))
     assert desk.newest("FEED_ON_BACKUP").cleared and desk.notes == {}
+
+
+def test_each_change_of_source_is_a_row_of_the_audit_log(desk: Desk, tmp_path: Path) -> None:
+    desk.said.switched(Switch(0, 1, Reason.TAKEOVER))
+    desk.said.switched(Switch(1, 0, Reason.FAILBACK))
+    rows = audit.rows(tmp_path / "state")
+    assert [(row["user"], row["action"], row["previous"], row["subject"], row["result"]) for row in rows] == [
+        ("feed", "feed.takeover", "one", "two", "done"),
+        ("feed", "feed.failback", "two", "one", "done"),
+    ]
+
+
+def test_change_of_source_goes_on_although_the_audit_log_cannot_be_written(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder belongs")
+    desk.said.switched(Switch(0, 1, Reason.TAKEOVER))
+    assert "two" in desk.newest("FEED_ON_BACKUP").message

@@ -73,6 +73,14 @@ def test_line_of_an_operation_has_count_errors_and_milliseconds(config: RunConfi
     assert (message["operation"], message["count"]) == ("router.message", 0)
 
 
+def test_process_that_counts_no_messages_has_no_line_of_them(config: RunConfig) -> None:
+    configure_for_run("simulator", config)
+    monitor = PerformanceMonitor()
+    monitor.record("simulator", "step", 0.001)
+    write_performance("simulator", monitor)
+    assert [line["operation"] for line in written(config)] == ["simulator.step"]
+
+
 def test_daemon_writes_while_it_runs_and_at_its_end(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "PERFORMANCE_S", 0.05)
     run_brief(config)

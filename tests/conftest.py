@@ -1,0 +1,26 @@
+"""What holds for every run of the tests, and the fixtures that several files share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.feed_support import runtime_folder
+from tests.leftovers import pytest_configure, pytest_sessionfinish
+from tests.support import RunningSimulator, start_simulator
+
+__all__ = ["pytest_configure", "pytest_sessionfinish"]
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """A folder for sockets."""
+    with runtime_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def simulator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSimulator]:
+    """A simulator of the test's own, with the options in its file's `SIMULATOR` if it has that."""
+    with start_simulator(tmp_path, **getattr(request.module, "SIMULATOR", {})) as running:
+        yield running

@@ -1,0 +1,36 @@
+"""A daemon that hangs, stopped by a signal: noticed by its silence, killed, started anew. One stack for all."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import eventually
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+NOTICED_S = 8.0
+"""Five seconds without a heartbeat, of which one is sent a second and looked for twice a second; the rest is load."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("hung")) as running:
+        running.up("--simulator")
+        yield running
+
+
+@pytest.mark.parametrize("victim", ["risk", "feed", "engine", "router", "reconciler", "gateway"])
+def test_hung_daemon_is_noticed_and_replaced(stack: Stack, victim: str) -> None:
+    old = stack.kill(victim, signal.SIGSTOP)
+    stopped = time.monotonic()
+    eventually(lambda: stack.pid(victim) != old, NOTICED_S)
+    assert time.monotonic() - stopped > 3, "killed by something else than its silence"
+    eventually(lambda: stack.pid(victim) not in (0, old), 30)
+    eventually(stack.is_ready, 40)
+    hung = eventually(lambda: [row for row in stack.ask("alerts", "--all") if row["code"] == "DAEMON_HUNG"], 10)
+    assert victim in {row["subject"] for row in hung}
