@@ -7,6 +7,7 @@ learnt anew. The one rule: `fold` is the only mutator.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -26,9 +27,10 @@ from mytrading.messages.orders import (
     Position,
     PositionAdjusted,
     PositionChanged,
+    RecoveryChanged,
     TimerFired,
 )
-from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.signals import Leg, Signal
 
@@ -167,6 +169,12 @@ class RiskState(RiskBooks):
     def _switch(self, row: StrategySwitch) -> None:
         self.switches[row.strategy] = row
 
+    def _recovery(self, row: RecoveryChanged) -> None:
+        if row.done:
+            self.recovering.discard(row.account)
+        else:
+            self.recovering.add(row.account)
+
     def _halt(self, row: InstrumentHalted) -> None:
         key = (row.account, row.instrument, row.product)
         if row.halted:
@@ -275,6 +283,27 @@ class RiskState(RiskBooks):
         )
 
 
+def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
+    """What risk's lost journal begins with: the opening of the day as the router and the gateway carried it over."""
+    router = next((row for row in records if isinstance(row, DayOpened)), None)
+    control = next((row for row in records if isinstance(row, ControlOpened)), None)
+    if router is None and control is None:
+        return ()
+    opened = router or DayOpened(day=control.day if control else "")
+    return (
+        RiskOpened(
+            day=opened.day,
+            positions=opened.positions,
+            orders=opened.orders,
+            halted=opened.halted,
+            wrong_mode=opened.wrong_mode,
+            closing=tuple((g.account, g.instrument, g.product, g.strategy) for g in opened.goals),
+            trading=control.trading if control else opened.trading,
+            switches=control.switches if control else opened.switches,
+        ),
+    )
+
+
 def _coming(entry: PlaceEntry) -> Order:
     """An entry as it stands until the router says more."""
     return Order(
@@ -323,6 +352,7 @@ _LEARN: dict[type, Any] = {
     TradingState: RiskState._trading,
     StrategySwitch: RiskState._switch,
     InstrumentHalted: RiskState._halt,
+    RecoveryChanged: RiskState._recovery,
     AccountModeChanged: RiskState._mode,
     ModeCleared: RiskState._cleared,
     RiskOpened: RiskState._opened,

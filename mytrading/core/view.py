@@ -21,6 +21,7 @@ from mytrading.messages.orders import (
     Position,
     PositionAdjusted,
     PositionChanged,
+    RecoveryChanged,
     TradeClosed,
     UnmanagedChanged,
 )
@@ -40,6 +41,7 @@ class StackView:
         self.goals: dict[str, Goal] = {}
         self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
         self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
+        self.recoveries: dict[str, RecoveryChanged] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
@@ -84,6 +86,9 @@ class StackView:
 
     def _unmanaged(self, message: UnmanagedChanged, _: bool) -> None:
         self.unmanaged[message.account, message.instrument, message.product] = message
+
+    def _recovery(self, message: RecoveryChanged, _: bool) -> None:
+        self.recoveries[message.account] = message
 
     def _halt(self, message: InstrumentHalted, _: bool) -> None:
         self.halted[message.account, message.instrument, message.product] = message
@@ -170,6 +175,7 @@ _HANDLERS: dict[type, Any] = {
     PositionAdjusted: StackView._position,
     TradeClosed: StackView._trade,
     GoalChanged: StackView._goal,
+    RecoveryChanged: StackView._recovery,
     UnmanagedChanged: StackView._unmanaged,
     InstrumentHalted: StackView._halt,
     Signal: StackView._signal,

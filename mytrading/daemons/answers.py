@@ -75,6 +75,7 @@ class Answers:
             "trading": {"level": trading.level.value, "reason": trading.reason},
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
+            "recovery": [msgspec.to_builtins(row) for row in self._view.recoveries.values()],
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
             "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
         }

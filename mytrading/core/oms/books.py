@@ -7,7 +7,7 @@ already certain is evidence of what it shows but never of what it lacks.
 from __future__ import annotations
 
 from mytrading.core import positions
-from mytrading.core.oms import reality, unknown
+from mytrading.core.oms import reality, recovery, unknown
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
@@ -26,6 +26,7 @@ def on_books(draft: Draft, read: BooksRead) -> None:
         _remember_foreign(draft, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(draft, read)
+    recovery.conclude(draft, read, behind=evidence.behind)
 
 
 def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
@@ -190,3 +191,4 @@ def _reduce(draft: Draft, position: Position, cut: int) -> None:
     draft.adjusted(corrected, "correction", units)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
     draft.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
+    recovery.note(draft, position.account, "corrected", what)

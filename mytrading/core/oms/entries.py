@@ -23,14 +23,15 @@ def place(draft: Draft, command: PlaceEntry) -> None:
     """Take an entry command: the order comes to be INITIALIZED; `sending` then sends, denies or expires it."""
     if draft.state.known(command.id):
         return
-    order = _order_of(draft, command)
+    order = order_of(draft, command)
     draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"INVALID: expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
         draft.unsent(order, OrderState.DENIED, "denied", what)
 
 
-def _order_of(draft: Draft, command: PlaceEntry) -> Order:
+def order_of(draft: Draft, command: PlaceEntry) -> Order:
+    """The order that an entry command asks for, not sent."""
     return Order(
         client_order_id=command.id,
         account=command.account,

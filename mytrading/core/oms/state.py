@@ -31,6 +31,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     Protection,
     ProtectionChanged,
+    RecoveryChanged,
     TimerFired,
     UnmanagedChanged,
 )
@@ -96,6 +97,7 @@ class State:
         "guarding",
         "carried",
         "modes",
+        "recovering",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -141,6 +143,8 @@ class State:
 
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
+    recovering: Table[str, RecoveryChanged]
+    """What the present start found in each account."""
 
     def fork(self) -> State:
         """A draft over this state."""
@@ -326,8 +330,11 @@ def _switch(state: State, row: StrategySwitch) -> None:
 
 
 def _day(state: State, row: DayOpened) -> None:
+    recovering = state.recovering.sorted_items()
     for name in State.NAMES:
         getattr(state, name).clear()
+    for account, recovery in recovering:
+        state.recovering.set(account, recovery)
     for order in row.orders:
         state.put_order(order)
         state.carried.set(order.client_order_id, row.day)
@@ -356,6 +363,7 @@ _FOLDS: dict[type, Any] = {
     InstrumentHalted: _halted,
     AccountModeChanged: _mode,
     MismatchSeen: _mismatch,
+    RecoveryChanged: lambda state, row: state.recovering.set(row.account, row),
     ForeignSeen: _foreign,
     TradingState: _trading,
     StrategySwitch: _switch,
