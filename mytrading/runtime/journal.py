@@ -39,7 +39,8 @@ from mytrading.runtime.journal_format import (
 
 __all__ = [
     "INPUT", "OUTPUT", "RECORD", "RESERVE_BYTES", "Cursor", "Entry", "Journal", "JournalDamaged", "JournalFull",
-    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Row", "chain", "last_inputs", "read_segment", "segments",
+    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Row", "chain", "last_inputs",
+    "read_segment", "segments",
 ]  # fmt: skip
 
 COMMITS_KEPT = 400

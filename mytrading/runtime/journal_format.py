@@ -142,7 +142,7 @@ def problem_of(path: Path, error: sqlite3.DatabaseError) -> JournalDamaged:
     code = getattr(error, "sqlite_errorcode", 0)
     if code & 0xFF in _UNAVAILABLE and code != sqlite3.SQLITE_IOERR_SHORT_READ:
         return JournalUnavailable(f"{path}: {error}; see that the disk has room and the file may be written")
-    return JournalDamaged(f"{path}: {error}")
+    return JournalDamaged(f"{path}: {error}; the writer's next start will move the file aside")
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ from mytrading.core.calendar import day_of
 from mytrading.core.oms import entries, goals, outcomes
 from mytrading.core.oms.draft import Draft
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import (
     GoalChanged,
     OrderChanged,
@@ -59,7 +60,7 @@ def relearn(draft: Draft, missed: Sequence[Any]) -> None:
 def _doubt_entry(draft: Draft, command: PlaceEntry) -> None:
     if draft.state.known(command.id):
         return
-    order = replace(entries.order_of(draft, command), began_machine_ns=0)
+    order = replace(entries.order_of(draft, command), state=OrderState.SUBMITTED)
     draft.emit(OrderChanged(event="rebuilt", order=order, machine_ns=draft.machine))
     outcomes.unknown(draft, order, draft.machine, "the journal that would tell whether it was sent was lost")
 

@@ -20,6 +20,9 @@ from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order, Position, RecoveryChanged
 from mytrading.messages.reports import BooksRead
 
+SEVERAL = "several"
+"""The candidate of an order that a person must decide on."""
+
 
 def begin(draft: Draft, accounts: Iterable[str]) -> None:
     """Entries of these accounts wait from here on, until `conclude` says that the books agree."""
@@ -68,7 +71,7 @@ def conclude(draft: Draft, read: BooksRead, *, behind: bool) -> None:
 
 
 def _open(draft: Draft, read: BooksRead) -> bool:
-    """True while a position is disputed, a call is out, or something moved too late for this read to show it."""
+    """True while a position is disputed, a call is out, an order is about to be adopted, or something just moved."""
     if any(key.account == read.account for key, _ in draft.state.mismatches.items()):
         return True
     for key, names in draft.state.open_by_key.items():
@@ -77,6 +80,10 @@ def _open(draft: Draft, read: BooksRead) -> bool:
             for name in names
         ):
             return True
+    for name, of in draft.state.seeking.items():
+        order = draft.order(name)
+        if of == read.account and order.state in UNRESOLVED and order.candidate not in ("", SEVERAL):
+            return True  # its next sighting binds it
     return any(key.account == read.account and _moved_since(draft, key, read) for key, _ in draft.state.owners.items())
 
 
