@@ -13,12 +13,14 @@ from mytrading.cli import (
     broker_books,
     configuration,
     control,
+    day,
     doctor,
     history,
     instruments,
     journal,
     logs,
     running,
+    state,
     tools,
 )
 
@@ -38,6 +40,8 @@ doctor.add_to(app)
 app.add_typer(accounts.app, name="account")
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")
+app.add_typer(day.app, name="day")
+app.add_typer(state.app, name="state")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(history.app, name="history")
 tools.add_to(app)

@@ -59,7 +59,7 @@ class Journal:
         self.folder = folder
         self.writer = writer
         known = segments(folder)
-        self.path = known[-1] if known else folder / f"{day}.sqlite"
+        self.path = known[-1] if known else _first_file(folder, day)
         self._db = connect(self.path)
         self._durable = False
         self._commits = 0
@@ -198,6 +198,13 @@ class Journal:
             self._advance(begun)
         return begun
 
+    def seal(self, seal: Entry, next_day: str, market_ns: int, machine_ns: int) -> None:
+        """End the present file from outside, its daemon being stopped: the next start opens `next_day`."""
+        rows = self._rows([seal], market_ns, machine_ns)
+        self._commit(rows, durable=True, sealed_for=next_day)
+        self._advance(rows)
+        self._sealed = (self._seq, next_day)
+
     def _make_next(
         self, path: Path, cursors: dict[tuple[str, str], Cursor], sealing: list[Row], begun: list[Row]
     ) -> Path:
@@ -292,6 +299,15 @@ class Journal:
             self._seq, self._hash = last
         for stream, seq in self._db.execute("SELECT stream, max(stream_seq) FROM rows WHERE kind = 1 GROUP BY stream"):
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
+
+
+def _first_file(folder: Path, day: str) -> Path:
+    """The first day file, which has its tables when it comes to have its name."""
+    path = folder / f"{day}.sqlite"
+    made = path.with_name(f".{path.name}")
+    made.unlink(missing_ok=True)
+    connect(made).close()
+    return made.replace(path)
 
 
 class JournalReader:

@@ -105,8 +105,8 @@ def test_own_journal_with_a_changed_row_is_moved_aside_and_learnt_again_from_its
     router.kill()
     router.wait()
     path = newest(bench.config, "router")
-    damage(path, "UPDATE rows SET market_ns = 1, body = x'00' WHERE seq = 2")
     known = JournalReader(bench.config.journal_dir("router"), "orders").read(0)
+    damage(path, "UPDATE rows SET market_ns = 1, body = x'00' WHERE seq = 2")
     bench.risk.append([as_read(row) for row in known], 1, 1)
     assert bench.start("router").wait(15) == 70
     assert f"{path.name}: row 2 " in bench.log.read_text()
@@ -134,8 +134,7 @@ def test_tail_of_its_own_that_was_lost_begins_an_epoch_above_what_was_seen(bench
     bench.command_a_resting_entry("e2")
     eventually(lambda: orders(bench.config) == 2, 15)
     fresh = [row for row in rows(bench.config, "router") if row.epoch == 2 and row.kind == OUTPUT]
-    (row,) = (row for row in fresh if row.stream == "orders")
-    assert row.stream_seq > written.stream_seq + 3
+    assert {row.stream_seq > written.stream_seq + 3 for row in fresh if row.stream == "orders"} == {True}
 
 
 def test_rows_that_an_upstream_lost_are_noticed_by_their_reader(bench: Bench) -> None:
