@@ -30,7 +30,7 @@ from mytrading.runtime import metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion, JournalUnavailable
+from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.logging import configure_for_run, get_logger
 from mytrading.runtime.performance_log import write_performance
@@ -437,12 +437,9 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     except RunConfigError as error:
         log.critical("daemon.refused", problem=str(error))
         return EXIT_CONFIG
-    except JournalUnavailable as error:
-        log.critical("journal.unavailable", problem=str(error))
-        return EXIT_BROKEN
     except JournalDamaged as error:
         log.critical("journal.damaged", problem=str(error))
-        return EXIT_CONFIG
+        return EXIT_BROKEN  # the next start moves the file aside and goes on
     except JournalSetAside as error:
         log.critical("journal.set_aside", problem=str(error))
         return EXIT_BROKEN

@@ -31,6 +31,7 @@ from mytrading.runtime.journal_format import (
     chain,
     connect,
     make_reserve,
+    problem_of,
     read_segment,
     segments,
     sync_folder,
@@ -69,7 +70,10 @@ class Journal:
         self._stream_seqs: dict[str, int] = {}
         self._carried: dict[tuple[str, str], Cursor] = {}
         self._sealed: tuple[int, str] = (-1, "")
-        self._load()
+        try:
+            self._load()
+        except sqlite3.DatabaseError as error:
+            raise problem_of(self.path, error) from error
         self.reserve_spent = not make_reserve(folder, reserve_bytes)
         self._reserve_bytes = reserve_bytes
 
@@ -113,6 +117,8 @@ class Journal:
                 self._commit(rows, durable)
             except sqlite3.OperationalError as again:
                 raise JournalFull(f"{self.path}: {again}; free disk space") from again
+        except sqlite3.DatabaseError as error:
+            raise problem_of(self.path, error) from error
         self._advance(rows)
         return rows
 
