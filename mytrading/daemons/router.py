@@ -27,6 +27,7 @@ from mytrading.messages.orders import (
     OrderChanged,
     PositionChanged,
     RecoveryChanged,
+    TimerFired,
 )
 from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
@@ -107,9 +108,11 @@ class TradeManager(MachineDaemon):
 
     def _guard(self, machine_ns: int) -> None:
         """Entries do not rest at the broker without their guardians; stops and exits do."""
-        complaint = self._guardians.complaint(machine_ns)
-        if self.journal.reserve_spent:
-            complaint = "the disk is full and the journal lives on its reserve"
+        short = self.journal.short
+        if short != self.orders.short_of_disk:
+            flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
+            self.step("internal", flag, keep=True)
+        complaint = "the disk is full" if short else self._guardians.complaint(machine_ns)
         if not complaint:
             self.alerts.clear("ENTRIES_UNGUARDED", "router")
         elif self._resting_entries():
@@ -213,7 +216,7 @@ class TradeManager(MachineDaemon):
             self.notes.pop("recovery", None)
         else:
             self.notes["recovery"] = f"the books of {account} are being compared with the journal"
-        return not (self.quarantined or self.journal.reserve_spent or "recovery" in self.notes)
+        return not (self.quarantined or self.journal.short or "recovery" in self.notes)
 
     def _compared(self) -> tuple[str, ...]:
         """The accounts whose books are compared at a start; a dry run has none."""

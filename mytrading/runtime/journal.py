@@ -76,6 +76,7 @@ class Journal:
             raise problem_of(self.path, error) from error
         self.reserve_spent = not make_reserve(folder, reserve_bytes)
         self._reserve_bytes = reserve_bytes
+        self._tight = False
 
     @property
     def day(self) -> str:
@@ -277,13 +278,22 @@ class Journal:
         self.reserve_spent = True
         return True
 
-    def restore_reserve(self) -> bool:
-        """Set the reserve aside again, once there is room for it and as much again; true if it stands."""
-        if self.reserve_spent:
-            status = os.statvfs(self.folder)
-            roomy = status.f_bavail * status.f_frsize > 2 * self._reserve_bytes
-            self.reserve_spent = not (roomy and make_reserve(self.folder, self._reserve_bytes))
-        return not self.reserve_spent
+    def watch_disk(self) -> bool:
+        """Look how much disk is left, and set a spent reserve aside again once there is room; true if all is well.
+
+        `short` says the same until the next look: then what is left is for exits.
+        """
+        status = os.statvfs(self.folder)
+        free = status.f_bavail * status.f_frsize
+        if self.reserve_spent and free > 2 * self._reserve_bytes:
+            self.reserve_spent = not make_reserve(self.folder, self._reserve_bytes)
+        self._tight = free < self._reserve_bytes // 4
+        return not self.short
+
+    @property
+    def short(self) -> bool:
+        """True while the disk is full, or all but full."""
+        return self.reserve_spent or self._tight
 
     def _load(self) -> None:
         meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())

@@ -422,7 +422,7 @@ class MachineDaemon(Daemon):
             self.journal.tend()
         except JournalDamaged as error:
             raise set_aside(self.journal.folder, str(error)) from error
-        if not self.journal.restore_reserve():
+        if not self.journal.watch_disk():
             self._say_full()
         elif self.notes.pop("journal", None):
             self.alerts.clear("JOURNAL_RESERVE", self.name)
@@ -431,13 +431,15 @@ class MachineDaemon(Daemon):
             self._roll(day)
 
     def _say_full(self) -> None:
-        self.notes["journal"] = "the disk is full and its reserve in use: no entries"
-        text = "the disk is full, the reserve for exits is in use: free space at once; entries halt, stops stay"
+        self.notes["journal"] = "the disk of the journal is full: no entries"
+        text = (
+            "the disk of the journal is full, what is left is for exits: free space at once; entries halt, stops stay"
+        )
         self.alerts.raise_("JOURNAL_RESERVE", Severity.CRITICAL, self.name, text)
 
     def disk_low(self) -> bool:
-        """Also while the journal lives on its reserve."""
-        return self.journal.reserve_spent or super().disk_low()
+        """Also while the journal's disk is full, but for the reserve."""
+        return self.journal.short or super().disk_low()
 
     def _roll(self, day: str) -> None:
         """Seal the day and open the next with what is carried over; on a full disk the day goes on."""

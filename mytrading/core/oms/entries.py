@@ -77,6 +77,8 @@ def deny(draft: Draft, order: Order) -> bool:
 
 def _forbidden(draft: Draft, order: Order) -> str:
     state, key = draft.state, key_of(order)
+    if "disk_low" in state.flags:
+        return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
     level = state.level(order.account)
     if level is not TradingLevel.NORMAL:
         return f"HALTED: trading level is {level}, entries need normal; resume to allow them"

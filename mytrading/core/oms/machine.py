@@ -81,6 +81,11 @@ class OrderMachine:
         rebuild.relearn(draft, missed)
         return tuple(draft.rows)
 
+    @property
+    def short_of_disk(self) -> bool:
+        """True while entries are denied because the disk is full."""
+        return "disk_low" in self._state.flags
+
     def recovered(self, account: str) -> bool:
         """True once what the start found in the account is explained, or if nothing is there to be compared."""
         level = self._state.recovering.get(account)

@@ -98,6 +98,7 @@ class State:
         "carried",
         "modes",
         "recovering",
+        "flags",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -145,6 +146,8 @@ class State:
     """The mode each account's server was seen in, as expected, since this run of the router began."""
     recovering: Table[str, RecoveryChanged]
     """What the present start found in each account."""
+    flags: Table[str, int]
+    """Conditions of this process that journaled timers tell of: `disk_low`."""
 
     def fork(self) -> State:
         """A draft over this state."""
@@ -303,6 +306,14 @@ def _mode(state: State, row: AccountModeChanged) -> None:
         state.wrong_mode.drop(row.account)
 
 
+def _timer(state: State, row: TimerFired) -> None:
+    state.notice(row.machine_ns)
+    if row.name == "disk_low":
+        state.flags.set("disk_low", 1)
+    elif row.name == "disk_ok" and "disk_low" in state.flags:
+        state.flags.drop("disk_low")
+
+
 def _mismatch(state: State, row: MismatchSeen) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.cleared:
@@ -370,7 +381,7 @@ _FOLDS: dict[type, Any] = {
     DayOpened: _day,
     RunStarted: lambda state, _: state.modes.clear(),
     ReadRequest: lambda state, row: state.reads.set(row.account, row.machine_ns),
-    TimerFired: lambda state, row: state.notice(row.machine_ns),
+    TimerFired: _timer,
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
     BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
     OrderReport: lambda state, row: state.notice(row.received_machine_ns),
