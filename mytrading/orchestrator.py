@@ -210,6 +210,10 @@ class TradingOrchestrator:
             entry["restarts"] = row["restarts"]
         return body
 
+    def archive(self) -> int:
+        """Have closed days exported by a process of their own, if there are any; returns its pid, or 0."""
+        return supervision.export_days(self.config)
+
     def revive(self) -> int:
         """Start supervisor again if it was killed and the stack is not being stopped; returns its pid, or 0."""
         return supervision.revive(self.config, self._run_key)

@@ -396,14 +396,14 @@ class OrderBench:
             machine.apply(row)
         return machine
 
-    def crash(self) -> list[Any]:
-        """The process dies with its calls; another one applies the journal and recovers."""
+    def crash(self, served: tuple[str, ...] = (), now: int = 0) -> list[Any]:
+        """The process dies with its calls; another one applies the journal and recovers, at market time `now`."""
         before = self.machine.state_digest()
         self.machine = self.replayed()
         assert self.machine.state_digest() == before, "the journal does not give the state back"
         self.calls.clear()
         self.time += 10 * MS
-        return self._commit(self.machine.recover_rows(self.time, self.now))
+        return self._commit(self.machine.recover_rows(self.time, now or self.now, served))
 
     def codes(self) -> set[str]:
         """Codes of all alerts so far."""

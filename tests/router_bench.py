@@ -49,6 +49,10 @@ class Bench:
         )  # fmt: skip
         self.risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
 
+    def command(self, message: object) -> None:
+        """A command of any kind, in risk's journal."""
+        self.risk.append([Entry(OUTPUT, "commands", encode_body(message))], machine_now(), machine_now())
+
     def clear_mode(self, account: str = "main") -> None:
         """What `mytrading resume` has the gateway journal for an account in the wrong mode."""
         gateway = Journal(self.config.journal_dir("gateway"), "gateway", "2026-11-20")

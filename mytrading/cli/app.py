@@ -13,6 +13,7 @@ from mytrading.cli import (
     broker_books,
     configuration,
     control,
+    day,
     doctor,
     flatten,
     history,
@@ -23,6 +24,7 @@ from mytrading.cli import (
     orders_resolve,
     positions_commands,
     running,
+    state,
     tools,
     why,
 )
@@ -48,6 +50,8 @@ app.add_typer(positions_commands.app, name="positions")
 app.add_typer(accounts.app, name="account")
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")
+app.add_typer(day.app, name="day")
+app.add_typer(state.app, name="state")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(history.app, name="history")
 tools.add_to(app)

@@ -53,10 +53,15 @@ def journals(config: RunConfig, daemon: str = "") -> list[tuple[str, Path]]:
 
 def decoded(config: RunConfig, daemon: str = "") -> Iterator[Decoded]:
     """All rows, journal after journal; raises `JournalDamaged` naming the row."""
-    decoders = {name: StreamDecoder(name) for name in unions()}
     for name, path in journals(config, daemon):
-        for row in read_segment(path):
-            yield Decoded(name, row, _plain(path, row, decoders))
+        yield from decoded_file(name, path)
+
+
+def decoded_file(daemon: str, path: Path) -> Iterator[Decoded]:
+    """All rows of one file; raises `JournalDamaged` naming the row."""
+    decoders = {name: StreamDecoder(name) for name in unions()}
+    for row in read_segment(path):
+        yield Decoded(daemon, row, _plain(path, row, decoders))
 
 
 def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str, Any]:
@@ -115,8 +120,13 @@ def _crossed(
     written: dict[tuple[str, str, int], set[bytes]], read: dict[tuple[str, str], list[Row]]
 ) -> Iterator[Finding]:
     """Inputs whose row in the writer's journal is missing or another."""
+    first: dict[tuple[str, str], int] = {}
+    for name, stream, seq in written:
+        first[name, stream] = min(seq, first.get((name, stream), seq))
     for (name, path), rows in read.items():
         for row in rows:
+            if row.source_seq < first.get((row.source, row.stream), 0):
+                continue  # of a day whose journal was exported and removed
             hashes = written.get((row.source, row.stream, row.source_seq), set())
             if row.source_hash not in hashes:
                 found = "another row" if hashes else "none"
@@ -173,7 +183,8 @@ def export(rows: Iterator[Decoded], target: Path) -> int:
         database = duckdb.connect()
         columns = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items()) + "}"
         database.execute(
-            f"COPY (SELECT * FROM read_csv(?, header=false, columns={columns}, quote='\"', escape='\"', delim=',')) "
+            f"COPY (SELECT * FROM read_csv(?, header=false, auto_detect=false, columns={columns}, quote='\"', "
+            "escape='\"', delim=',')) "
             f"TO '{str(target).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)",
             [str(table)],
         )

@@ -23,6 +23,7 @@ from mytrading.cli.output import (
     say,
     stack,
 )
+from mytrading.cli.recovered import recovery_lines
 
 
 def up(
@@ -100,6 +101,8 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     print(headline(body))
     columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "notes")
     print_rows(body["daemons"], columns, False, "no daemons")
+    for line in recovery_lines(body.get("recovery", [])):
+        print(line)
     if body["accounts"]:
         print()
         shown = ("account", "role", "broker", "host", "connected", "right_mode", "stream_up", "message")

@@ -22,6 +22,7 @@ from typing import Any
 
 from mytrading.cli.logs import new_lines, render
 from mytrading.cli.output import ERROR, OK, TIMED_OUT, print_json, say
+from mytrading.cli.recovered import recovery_lines
 from mytrading.cli.troubles import troubles
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut, TradingOrchestrator
 from mytrading.runtime import supervision
@@ -116,7 +117,7 @@ def _await_ready(stack: TradingOrchestrator, view: View, tell: Any) -> int:
             raise TimedOut("interrupted")
 
     try:
-        stack.wait_ready(READY_S, interrupted)
+        status = stack.wait_ready(READY_S, interrupted)
     except StackFailed as error:
         say(f"mytrading: {error}")
         return ERROR
@@ -126,6 +127,9 @@ def _await_ready(stack: TradingOrchestrator, view: View, tell: Any) -> int:
         return TIMED_OUT if not view.ending else OK
     held = _held(stack)
     tell(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")
+    for line in recovery_lines(status.get("recovery", [])):
+        tell(line)
+    stack.archive()
     return OK
 
 

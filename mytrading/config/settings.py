@@ -275,12 +275,17 @@ class SimulatorSettings(Section):
 
 
 class ProcessSettings(Section):
-    """How each process runs; with less free disk than `min_free_bytes` entries halt."""
+    """How each process runs; with less free disk than `min_free_bytes` entries halt.
+
+    Each journal keeps `journal_reserve_bytes` aside for exits; its files stay for `journal_keep_days`.
+    """
 
     memory_optimization: bool = True
     gc_threshold: int = Field(default=1_000_000, ge=700)
     monitoring: bool = True
     min_free_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=1 << 62)] = 2 << 30
+    journal_reserve_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=1 << 20, le=1 << 30)] = 8 << 20
+    journal_keep_days: Annotated[int, BeforeValidator(parse_days), Field(ge=2)] = 30
 
 
 class TradingSettings(Section):

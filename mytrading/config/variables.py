@@ -86,6 +86,8 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MYTRADING_HOME", _H, "", f"{_OUTSIDE}: the project folder; default: nearest parent with supervisord.conf", ""),
     ("MYTRADING_STATE_DIR", _H, "", f"{_OUTSIDE}: a folder a profile of journals and books; default: XDG's", ""),
     ("MYTRADING_MIN_FREE_BYTES", _H, "process.min_free_bytes", "less free disk halts entries; say 2 GB", ""),
+    ("MYTRADING_JOURNAL_RESERVE", _H, "process.journal_reserve_bytes", "kept for exits by each journal; 8 MB", ""),
+    ("MYTRADING_JOURNAL_DAYS", _H, "process.journal_keep_days", "exported days stay as journals so long", ""),
     ("MYTRADING_RUN", _H, "", f"{_OUTSIDE}, set by the orchestrator: the run file a daemon starts from", ""),
     ("MYTRADING_TEST_DATA", _H, "", f"{_OUTSIDE}: a folder with real market files for the tests", ""),
     ("# Strategies", _H, "", "", ""),

@@ -208,6 +208,11 @@ class RiskMachine:
         day = self._scene.today(now)
         if self.state.loss_reached(day) or self.state.day_profit(day) > -self._scene.limits.max_daily_loss:
             return []
+        return self.stop_for_the_day(now)
+
+    def stop_for_the_day(self, now: int) -> list[Any]:
+        """The rows by which entries stop for the day of `now`."""
+        day = self._scene.today(now)
         profit = self.state.day_profit(day)
         return [
             LevelMoved(name=f"daily_loss:{day}", value=profit, at_ns=now),

@@ -27,6 +27,8 @@ IST_NS = 19_800 * SECOND
 SILENT_NS = 3 * SECOND
 MACHINE_FLOOR_NS = 2 * SECOND
 NEEDED = ("feed", "router", "reconciler")
+DOUBTED = "quarantine "
+"""How a note of a heartbeat begins that says which journal is in doubt."""
 
 ENDED = frozenset(
     {
@@ -101,6 +103,7 @@ class RiskBooks:
         self.stop_levels: dict[Key, float] = {}
         self.stop_instruments: set[str] = set()
         self.protections: dict[Key, Protection] = {}
+        self.recovering: set[str] = set()
         self.awaited: set[str] = set()
         self.machine_ns = 0
         self.disk_low = False
@@ -282,8 +285,11 @@ class RiskBooks:
         health = self.health.get(account)
         if health is not None and not health.healthy:
             return f"account {account}: {health.message or 'its books are not read yet'}"
-        for beat in (self.beats[name] for name in NEEDED):
-            if not beat.ready:
+        if account in self.recovering:
+            return f"account {account}: its books are being compared with the journal since the router's start"
+        for beat in self.beats.values():
+            doubted = any(note.startswith(DOUBTED) for note in beat.notes)
+            if doubted or (beat.daemon in NEEDED and not beat.ready):
                 return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
         return "" if health is not None else f"account {account} has not reported yet"
 

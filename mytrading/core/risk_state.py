@@ -7,7 +7,7 @@ learnt anew. The one rule: `fold` is the only mutator.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -30,9 +30,10 @@ from mytrading.messages.orders import (
     PositionAdjusted,
     PositionChanged,
     ProtectionChanged,
+    RecoveryChanged,
     TimerFired,
 )
-from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened
 from mytrading.messages.reports import AccountHealth, BrokerHeld, ReadRequest
 from mytrading.messages.signals import Leg, Signal
 
@@ -235,6 +236,12 @@ class RiskState(RiskBooks):
     def _switch(self, row: StrategySwitch) -> None:
         self.switches[row.strategy] = row
 
+    def _recovery(self, row: RecoveryChanged) -> None:
+        if row.done:
+            self.recovering.discard(row.account)
+        else:
+            self.recovering.add(row.account)
+
     def _halt(self, row: InstrumentHalted) -> None:
         key = (row.account, row.instrument, row.product)
         if row.halted:
@@ -367,6 +374,27 @@ class RiskState(RiskBooks):
         )
 
 
+def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
+    """What risk's lost journal begins with: the opening of the day as the router and the gateway carried it over."""
+    router = next((row for row in records if isinstance(row, DayOpened)), None)
+    control = next((row for row in records if isinstance(row, ControlOpened)), None)
+    if router is None and control is None:
+        return ()
+    opened = router or DayOpened(day=control.day if control else "")
+    return (
+        RiskOpened(
+            day=opened.day,
+            positions=opened.positions,
+            orders=opened.orders,
+            halted=opened.halted,
+            wrong_mode=opened.wrong_mode,
+            closing=tuple((g.account, g.instrument, g.product, g.strategy) for g in opened.goals),
+            trading=control.trading if control else opened.trading,
+            switches=control.switches if control else opened.switches,
+        ),
+    )
+
+
 def _coming(entry: PlaceEntry) -> Order:
     """An entry as it stands until the router says more."""
     return Order(
@@ -419,6 +447,7 @@ _LEARN: dict[type, Any] = {
     TradingState: RiskState._trading,
     StrategySwitch: RiskState._switch,
     InstrumentHalted: RiskState._halt,
+    RecoveryChanged: RiskState._recovery,
     AccountModeChanged: RiskState._mode,
     ModeCleared: RiskState._cleared,
     RiskOpened: RiskState._opened,

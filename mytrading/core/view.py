@@ -27,6 +27,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     Protection,
     ProtectionChanged,
+    RecoveryChanged,
     RequestAnswered,
     TradeClosed,
     UnmanagedChanged,
@@ -54,6 +55,7 @@ class StackView:
         """Owners' positions that moved without an order of ours."""
         self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
         self.stopped: dict[tuple[str, str], EntriesStopped] = {}
+        self.recoveries: dict[str, RecoveryChanged] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
@@ -118,6 +120,9 @@ class StackView:
 
     def _answer(self, message: RequestAnswered, _: bool) -> None:
         self.answers[message.id] = message
+
+    def _recovery(self, message: RecoveryChanged, _: bool) -> None:
+        self.recoveries[message.account] = message
 
     def _halt(self, message: InstrumentHalted, _: bool) -> None:
         self.halted[message.account, message.instrument, message.product] = message
@@ -251,6 +256,7 @@ _HANDLERS: dict[type, Any] = {
     FlattenChanged: StackView._flatten,
     RequestAnswered: StackView._answer,
     MismatchSeen: StackView._mismatch,
+    RecoveryChanged: StackView._recovery,
     UnmanagedChanged: StackView._unmanaged,
     InstrumentHalted: StackView._halt,
     EntriesStopped: StackView._stop,

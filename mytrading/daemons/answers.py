@@ -82,6 +82,7 @@ class Answers(OrderVerbs, PersonVerbs):
             "budgets": [msgspec.structs.asdict(row) for _, row in sorted(self._view.budgets.items())],
             "profit": checked_profits(self._view, machine_now()),
             "levels": [msgspec.to_builtins(level) for level in self._control.trading.values()],
+            "recovery": [msgspec.to_builtins(row) for row in self._view.recoveries.values()],
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
             "stopped": [msgspec.to_builtins(row) for row in self._view.stopped.values() if row.stopped],
             "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),

@@ -22,6 +22,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, Quote
+from mytrading.messages.records import DayOpened
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, StrategyRun
 from mytrading.messages.signals import Signal, StrategyFaulted
 from mytrading.runtime.clock import machine_now
@@ -99,6 +100,11 @@ class StrategyEngine(MachineDaemon):
             "faulted": self.engine.faulted,
             "warm": sum(item.is_warm for item in hosted),
         }
+
+    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+        """A lost journal begins with the positions that the router carried into the day."""
+        found = [row for row in records if isinstance(row, DayOpened)]
+        return tuple(DayOpened(day=row.day, positions=row.positions, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Positions and switches, at the head of a new day."""

@@ -6,6 +6,9 @@ the replies. The one rule: an order of a person is journaled before it is acknow
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 import zmq
 
@@ -14,6 +17,7 @@ from mytrading.core.view import StackView
 from mytrading.daemons.answers import Answers, UsageError
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest
+from mytrading.messages.records import ControlOpened, RiskOpened
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import shown_topic
@@ -147,6 +151,11 @@ class Gateway(MachineDaemon):
     def ready(self) -> bool:
         """True once requests are answered."""
         return not self.quarantined
+
+    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+        """A lost journal begins with the levels and switches that risk carried into the day."""
+        found = [row for row in records if isinstance(row, RiskOpened)]
+        return tuple(ControlOpened(day=row.day, trading=row.trading, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[msgspec.Struct, ...]:
         """Levels and standing alerts, carried into the next day's file."""

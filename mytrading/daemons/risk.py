@@ -18,6 +18,7 @@ from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
+from mytrading.core.risk_state import foundation
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
@@ -30,7 +31,8 @@ from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.logging import trade_logger
-from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.machine import MachineDaemon, ist_day
+from mytrading.runtime.rebuild import rows_read
 
 LOOK_S = 0.25
 KILL_FILE = "KILL"
@@ -186,6 +188,18 @@ class RiskManager(MachineDaemon):
             "watching": float(len(self._topics)),
             **{risk_stops.name_of(key): level for key, level in self.risk.state.stop_levels.items()},
         }
+
+    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+        """A lost journal begins with what the router and the gateway carried into the day."""
+        return foundation(records)
+
+    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+        """That the day's loss limit was reached stood in the lost journal, and as an alert in the gateway's."""
+        now = self.clock.now()
+        day = ist_day(now)
+        told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
+        stopped = any(row.code == "DAILY_LOSS" and ist_day(row.first_ns) == day for row in told)
+        return tuple(self.risk.stop_for_the_day(now)) if stopped else ()
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Standing wishes and positions, at the head of a new day."""

@@ -12,11 +12,13 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import to_builtins
+
 from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.calendar import Calendar
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
-from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms import OmsLimits, OrderMachine, rebuild
 from mytrading.core.oms.churn import subject_of
 from mytrading.core.order import as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
@@ -33,6 +35,8 @@ from mytrading.messages.orders import (
     OrderChanged,
     PositionChanged,
     ProtectionChanged,
+    RecoveryChanged,
+    TimerFired,
 )
 from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
@@ -103,7 +107,7 @@ class TradeManager(MachineDaemon):
         self.on_wake(self._take_outcomes)
         for order in self.orders.orders():
             self._settle_alerts(order)
-        self.record(self.orders.recover_rows(machine_now(), self.clock.now()))
+        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared()))
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report)
@@ -129,7 +133,11 @@ class TradeManager(MachineDaemon):
 
     def _guard(self, machine_ns: int) -> None:
         """Entries do not rest at the broker without their guardians; stops and exits do."""
-        complaint = self._guardians.complaint(machine_ns)
+        short = self.journal.short
+        if short != self.orders.short_of_disk:
+            flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
+            self.step("internal", flag, keep=True)
+        complaint = "the disk is full" if short else self._guardians.complaint(machine_ns)
         if not complaint:
             self.alerts.clear("ENTRIES_UNGUARDED", "router")
         elif self._resting_entries():
@@ -182,6 +190,8 @@ class TradeManager(MachineDaemon):
                 self._log_position(row)
             elif isinstance(row, AccountModeChanged):
                 self._alert_mode(row)
+            elif isinstance(row, RecoveryChanged) and row.done:
+                self.log.info("recovery.done", **{k: v for k, v in to_builtins(row).items() if v not in ((), [], 0)})
             elif isinstance(row, GoalChanged) and row.goal.state == "done":
                 self.alerts.clear("GOAL_STUCK", row.goal.id)
             elif isinstance(row, EntriesStopped) and not row.stopped:
@@ -236,8 +246,27 @@ class TradeManager(MachineDaemon):
     # told
 
     def ready(self) -> bool:
-        """True unless a journal is in doubt."""
-        return not self.quarantined
+        """True once the books of the traded account agree with the journal, unless a journal is in doubt or full."""
+        account = self.config.venue.account
+        if self.orders.recovered(account):
+            self.notes.pop("recovery", None)
+        else:
+            self.notes["recovery"] = f"the books of {account} are being compared with the journal"
+        return not (self.quarantined or self.journal.short or "recovery" in self.notes)
+
+    def _compared(self) -> tuple[str, ...]:
+        """The accounts whose books are compared at a start; a dry run has none."""
+        if self.config.venue.kind is not VenueKind.OPENALGO:
+            return ()
+        return tuple(account.id for account in self.config.served)
+
+    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+        """A lost journal begins with what risk and the gateway carried into the day."""
+        return rebuild.foundation(records)
+
+    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:
+        """After a rebuilding: entries that may be out are of unknown fate, and every level is shown again."""
+        return self.orders.relearned_rows(missed, machine_now(), self.clock.now())
 
     def queue_depth(self) -> int:
         """Calls that wait for a worker."""

@@ -21,6 +21,9 @@ from mytrading.runtime.lock import holder
 
 SILENCE_NS = 5_000_000_000
 LOOK_S = 0.5
+EXPORT_S = 300.0
+"""How often to see whether a day is over and to be exported."""
+
 STALL_NS = 1_500_000_000
 WINDOW_NS = 60_000_000_000
 
@@ -41,6 +44,11 @@ class Watchdog(Daemon):
         """Listen to everybody's status and look twice a second."""
         self.subscribe("status", self._on_status, every_s=LOOK_S / 2)
         self.every(LOOK_S, self._look, "look")
+        self.every(EXPORT_S, self._export, "export")
+
+    def _export(self, _machine_ns: int) -> None:
+        if pid := supervision.export_days(self.config):
+            self.log.info("export.started", pid=pid)
 
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message

@@ -363,6 +363,30 @@ class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     until_ns: int = 0
 
 
+class RecoveryChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recovery"):
+    """What a start found in one account. Until `done`, entries there stay closed.
+
+    `done` means that a read of all books, begun at `began_machine_ns` or later, agreed with the journal or what
+    differed stands here: `orders` live and `positions` held as the journal had them, `adopted` orders bound to broker
+    orders, `ended` while away, `corrected` positions, `unmanaged` ones, `expired` instruments (in words), and how many
+    broker orders are `foreign`.
+    """
+
+    account: str
+    done: bool
+    began_machine_ns: int
+    at_ns: int
+    orders: int = 0
+    positions: int = 0
+    foreign: int = 0
+    adopted: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    corrected: tuple[str, ...] = ()
+    unmanaged: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
+    unresolved: tuple[str, ...] = ()
+
+
 class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_outcome"):
     """How a call at the broker ended. Journaled by the router as input; not published."""
 
@@ -400,4 +424,5 @@ OrderMessage = (
     | EntryChurned
     | FlattenChanged
     | RequestAnswered
+    | RecoveryChanged
 )

@@ -1,4 +1,4 @@
-"""Rows that only journals hold: the start of a run, the opening of a day, and levels that must survive a restart."""
+"""Rows that only journals hold: the start of a run, the turn of a day, what is in doubt, levels that must survive."""
 
 from __future__ import annotations
 
@@ -98,4 +98,55 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     given_up: tuple[tuple[str, str], ...] = ()
 
 
-RecordMessage = RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved
+class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):
+    """Last row of a day's journal: nothing follows but the file of `next_day`, whose chain goes on from this row."""
+
+    day: str
+    next_day: str
+    at_ns: int
+
+
+class Doubted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="doubted"):
+    """A journal is in doubt, our own or an upstream's, until a person resumes; then the same, `cleared`.
+
+    `code` is the alert that says so.
+    """
+
+    whom: str
+    code: str
+    problem: str
+    at_ns: int
+    cleared: bool = False
+
+
+class JournalRebuilt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="journal_rebuilt"):
+    """Rows of this journal were lost: `kept` is the last sequence of each written stream that is still here.
+
+    `aside` names the damaged file, if there is one. What others read of us is learnt again before anything is decided.
+    """
+
+    problem: str
+    at_ns: int
+    aside: str = ""
+    kept: dict[str, int] = {}
+
+
+class JournalRelearned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="journal_relearned"):
+    """The end of a rebuilding: `copies` rows of ours came from their readers, `read` rows from those we read."""
+
+    copies: int
+    read: int
+    at_ns: int
+
+
+RecordMessage = (
+    RunStarted
+    | DayOpened
+    | ControlOpened
+    | RiskOpened
+    | LevelMoved
+    | DaySealed
+    | Doubted
+    | JournalRebuilt
+    | JournalRelearned
+)

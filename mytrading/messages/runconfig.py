@@ -288,12 +288,14 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
 
 class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
     """How each process runs: collector thresholds, whether operations are timed, bytes of disk below which entries
-    halt."""
+    halt, bytes that each journal keeps aside for exits, and for how many days its files are kept."""
 
     memory_optimization: bool = True
     gc_threshold: int = 1_000_000
     monitoring: bool = True
     min_free_bytes: int = 2 << 30
+    journal_reserve_bytes: int = 8 << 20
+    journal_keep_days: int = 30
 
 
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):

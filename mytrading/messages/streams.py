@@ -18,6 +18,8 @@ from mytrading.messages.reports import AccountMessage, ReadMessage, ReportMessag
 from mytrading.messages.signals import SignalMessage
 
 SCHEMA_VERSION = 1
+OLDEST_SCHEMA = 1
+"""Journals from this schema on are applied as they are; older ones are refused until `mytrading state upgrade`."""
 
 
 class Pattern(StrEnum):

@@ -30,10 +30,11 @@ from mytrading.runtime import metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.journal import JournalDamaged, JournalFull
+from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.logging import configure_for_run, get_logger
 from mytrading.runtime.performance_log import write_performance
+from mytrading.runtime.rebuild import JournalSetAside
 from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
@@ -438,6 +439,12 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
         return EXIT_CONFIG
     except JournalDamaged as error:
         log.critical("journal.damaged", problem=str(error))
+        return EXIT_BROKEN  # the next start moves the file aside and goes on
+    except JournalSetAside as error:
+        log.critical("journal.set_aside", problem=str(error))
+        return EXIT_BROKEN
+    except JournalOfAnotherVersion as error:
+        log.critical("journal.of_another_version", problem=str(error))
         return EXIT_CONFIG
     except JournalFull as error:
         log.critical("journal.full", problem=str(error))

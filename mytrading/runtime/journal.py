@@ -7,117 +7,62 @@ decision read and what it decided are appended in one transaction, and nothing l
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal_format import (
+    INPUT,
+    INSERT,
+    OUTPUT,
+    RECORD,
+    RESERVE_BYTES,
+    Cursor,
+    Entry,
+    JournalDamaged,
+    JournalFull,
+    JournalOfAnotherVersion,
+    JournalUnavailable,
+    Row,
+    chain,
+    connect,
+    lengthen_log,
+    make_reserve,
+    problem_of,
+    read_segment,
+    segments,
+    sync_folder,
+    write_meta,
+)
+from mytrading.runtime.journal_reader import JournalReader, last_inputs
 
-INPUT, OUTPUT, RECORD = 0, 1, 2
-RESERVE_BYTES = 8 << 20
+__all__ = [
+    "INPUT", "OUTPUT", "RECORD", "RESERVE_BYTES", "Cursor", "Entry", "Journal", "JournalDamaged", "JournalFull",
+    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Row", "chain", "last_inputs",
+    "read_segment", "segments",
+]  # fmt: skip
+
 COMMITS_KEPT = 400
 """Commits in the write-ahead log, some 10 KB each, before it is moved into the file."""
-LOG_BYTES = 4 << 20
-"""The write-ahead log is made this long at once: a commit that need not lengthen its file is a fifth quicker."""
-
-# No index: each would cost every commit on the way of an order two more writes; readers remember their place instead.
-_SCHEMA = """
-DROP INDEX IF EXISTS rows_out;
-CREATE TABLE IF NOT EXISTS rows (
-    seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, kind INTEGER NOT NULL, stream TEXT NOT NULL,
-    stream_seq INTEGER NOT NULL, source TEXT NOT NULL, source_epoch INTEGER NOT NULL, source_seq INTEGER NOT NULL,
-    source_hash BLOB NOT NULL, market_ns INTEGER NOT NULL, machine_ns INTEGER NOT NULL, body BLOB NOT NULL,
-    hash BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
-_COLUMNS = (
-    "seq, epoch, kind, stream, stream_seq, source, source_epoch, source_seq, source_hash, "
-    "market_ns, machine_ns, body, hash"
-)
-_INSERT = f"INSERT INTO rows ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-
-
-class Row(NamedTuple):
-    """One row. `stream_seq` counts a written stream; `source…` places an input in its writer's stream."""
-
-    seq: int
-    epoch: int
-    kind: int
-    stream: str
-    stream_seq: int
-    source: str
-    source_epoch: int
-    source_seq: int
-    source_hash: bytes
-    market_ns: int
-    machine_ns: int
-    body: bytes
-    hash: bytes
-
-
-class Entry(NamedTuple):
-    """What is to be appended; the journal adds sequence, epoch and hash. Inputs name where they came from.
-
-    Without times of its own an entry gets those of its transaction.
-    """
-
-    kind: int
-    stream: str
-    body: bytes
-    source: str = ""
-    source_epoch: int = 0
-    source_seq: int = 0
-    source_hash: bytes = NO_HASH
-    market_ns: int = 0
-    machine_ns: int = 0
-
-
-class Cursor(NamedTuple):
-    """How far a reader has come in one stream of one writer."""
-
-    epoch: int = 0
-    seq: int = 0
-    hash: bytes = NO_HASH
-
-
-class JournalDamaged(Exception):
-    """A row that does not decode, apply or match its hash: the message names file and row. A person must look."""
-
-
-class JournalFull(Exception):
-    """The disk took no more rows, even after the reserve was released. Nothing was written; nothing may be sent."""
-
-
-def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
-    """The hash of a row: it covers the row before it, so a change or a loss anywhere shows."""
-    digest = hashlib.blake2b(previous, digest_size=8)
-    digest.update(row_seq.to_bytes(8, "little"))
-    digest.update(stream.encode())
-    digest.update(body)
-    return digest.digest()
-
-
-def segments(folder: Path) -> list[Path]:
-    """The day files of a journal, oldest first."""
-    return sorted(path for path in folder.glob("*.sqlite") if not path.name.startswith("."))
 
 
 class Journal:
     """The writer's side. One thread, one connection. Budget of `append`: 30 µs, or one disk sync when durable."""
 
-    def __init__(self, folder: Path, writer: str, day: str) -> None:
-        """Open the newest day file, or make the first one, named by `day` (ISO date)."""
+    def __init__(self, folder: Path, writer: str, day: str, reserve_bytes: int = RESERVE_BYTES) -> None:
+        """Open the newest day file, or make the first one, named by `day` (ISO date).
+
+        `reserve_bytes` of disk are kept aside for exits. Raises `JournalDamaged` for a file that is no journal.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.writer = writer
         known = segments(folder)
-        self.path = known[-1] if known else folder / f"{day}.sqlite"
-        self._db = _connect(self.path)
+        self.path = known[-1] if known else _first_file(folder, day)
+        self._db = connect(self.path)
         self._durable = False
         self._commits = 0
         self.epoch = 1
@@ -125,9 +70,15 @@ class Journal:
         self._hash = NO_HASH
         self._stream_seqs: dict[str, int] = {}
         self._carried: dict[tuple[str, str], Cursor] = {}
-        self._load()
-        _lengthen_log(self.path)
-        _make_reserve(folder)
+        self._sealed: tuple[int, str] = (-1, "")
+        try:
+            self._load()
+        except sqlite3.DatabaseError as error:
+            raise problem_of(self.path, error) from error
+        lengthen_log(self.path)
+        self.reserve_spent = not make_reserve(folder, reserve_bytes)
+        self._reserve_bytes = reserve_bytes
+        self._tight = False
 
     @property
     def day(self) -> str:
@@ -143,6 +94,12 @@ class Journal:
     def empty(self) -> bool:
         """True before the first row of all."""
         return self._seq == 0
+
+    @property
+    def sealed_for(self) -> str:
+        """The day that was to follow, if the file ends with its seal: the roll was cut short. Else empty."""
+        seq, day = self._sealed
+        return day if seq == self._seq else ""
 
     def written(self, stream: str) -> int:
         """Sequence of the last message written to a stream."""
@@ -163,6 +120,8 @@ class Journal:
                 self._commit(rows, durable)
             except sqlite3.OperationalError as again:
                 raise JournalFull(f"{self.path}: {again}; free disk space") from again
+        except sqlite3.DatabaseError as error:
+            raise problem_of(self.path, error) from error
         self._advance(rows)
         return rows
 
@@ -183,13 +142,16 @@ class Journal:
             )  # fmt: skip
         return rows
 
-    def _commit(self, rows: list[Row], durable: bool) -> None:
+    def _commit(self, rows: list[Row], durable: bool, sealed_for: str = "") -> None:
         if durable is not self._durable:
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._durable = durable
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.executemany(_INSERT, rows)
+            self._db.executemany(INSERT, rows)
+            if sealed_for:
+                value = f"{rows[-1].seq}:{sealed_for}"
+                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('sealed', ?)", (value,))
             self._db.execute("COMMIT")
             self._commits += 1
         except sqlite3.Error:
@@ -211,31 +173,89 @@ class Journal:
         """The cursors, by (writer, stream), with which the present day file began."""
         return dict(self._carried)
 
-    def roll(self, day: str, cursors: dict[tuple[str, str], Cursor]) -> None:
-        """Seal the day and begin the file of `day`; sequences, epoch, chain and cursors go on."""
+    def roll(
+        self,
+        day: str,
+        cursors: dict[tuple[str, str], Cursor],
+        seal: Entry | None = None,
+        opening: Sequence[Entry] = (),
+        market_ns: int = 0,
+        machine_ns: int = 0,
+    ) -> list[Row]:
+        """End the present file with `seal` and begin that of `day` with `opening`; returns the rows of the opening.
+
+        Sequences, epoch, chain and cursors go on. The new file is whole before the seal is written and counts only
+        once it has its name, after the seal: whenever the process dies, one file is open, and what is sealed without a
+        successor says so (`sealed_for`). Raises `JournalFull` with nothing changed when the disk takes no new file.
+        """
         path = self.folder / f"{day}.sqlite"
         if path.exists():
             raise JournalDamaged(f"{path}: the day {day} was begun before; move the file aside")
-        db = _connect(path)
-        _write_meta(db, self._seq, self.epoch, self._hash, self._stream_seqs, cursors)
+        rows = self._rows([*([seal] if seal else []), *opening], market_ns, machine_ns)
+        sealing, begun = (rows[:1], rows[1:]) if seal else ([], rows)
+        made = self._make_next(path, cursors, sealing, begun)
+        if sealing:
+            self._commit(sealing, durable=True, sealed_for=day)
+            self._advance(sealing)
+            self._sealed = (self._seq, day)
         self.checkpoint()
         self._db.close()
-        self._db, self.path, self._carried, self._durable = db, path, dict(cursors), False
-        _lengthen_log(path)
+        made.replace(path)
+        sync_folder(self.folder)
+        self._db, self.path, self._carried, self._durable = connect(path), path, dict(cursors), False
+        lengthen_log(path)
+        if begun:
+            self._advance(begun)
+        return begun
+
+    def seal(self, seal: Entry, next_day: str, market_ns: int, machine_ns: int) -> None:
+        """End the present file from outside, its daemon being stopped: the next start opens `next_day`."""
+        rows = self._rows([seal], market_ns, machine_ns)
+        self._commit(rows, durable=True, sealed_for=next_day)
+        self._advance(rows)
+        self._sealed = (self._seq, next_day)
+
+    def _make_next(
+        self, path: Path, cursors: dict[tuple[str, str], Cursor], sealing: list[Row], begun: list[Row]
+    ) -> Path:
+        """The file of the next day, whole, under a name that nobody reads."""
+        made = path.with_name(f".{path.name}")
+        before = sealing[-1] if sealing else None
+        written = {row.stream: row.stream_seq for row in sealing if row.kind == OUTPUT}
+        seq, row_hash = (before.seq, before.hash) if before else (self._seq, self._hash)
+        try:
+            for left in (made, made.with_name(f"{made.name}-wal"), made.with_name(f"{made.name}-shm")):
+                left.unlink(missing_ok=True)
+            db = connect(made)
+            try:
+                write_meta(db, seq, self.epoch, row_hash, self._stream_seqs | written, cursors)
+                db.execute("PRAGMA synchronous=FULL")
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany(INSERT, begun)
+                db.execute("COMMIT")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                db.close()
+        except (sqlite3.OperationalError, JournalUnavailable, OSError) as error:
+            raise JournalFull(f"{made}: {error}; free disk space") from error
+        return made
 
     def begin_epoch(self, at_least: dict[str, int]) -> int:
         """A reader is ahead of us: our tail was lost. Go on in a new epoch, above every sequence ever seen."""
         self.epoch += 1
         for stream, seq in at_least.items():
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
-        _write_meta(self._db, self._seq, self.epoch, self._hash, self._stream_seqs, self._carried)
+        write_meta(self._db, self._seq, self.epoch, self._hash, self._stream_seqs, self._carried)
         return self.epoch
 
     def tend(self) -> None:
         """Checkpoint if the write-ahead log has become long; to be called about once a second.
 
-        The first commit after a checkpoint syncs the disk (0.3 ms), so one is made here, off the path.
+        The first commit after a checkpoint syncs the disk (0.3 ms), so one is made here, off the path. Raises
+        `JournalDamaged` when the file is no longer where it was made: nobody would find what is written from now on.
         """
+        if not self.path.exists():
+            raise JournalDamaged(f"{self.path}: the file was removed while it was being written")
         if self._commits < COMMITS_KEPT:
             return
         self._commits = 0
@@ -258,7 +278,25 @@ class Journal:
         if not reserve.exists():
             return False
         reserve.unlink()
+        self.reserve_spent = True
         return True
+
+    def watch_disk(self) -> bool:
+        """Look how much disk is left, and set a spent reserve aside again once there is room; true if all is well.
+
+        `short` says the same until the next look: then what is left is for exits.
+        """
+        status = os.statvfs(self.folder)
+        free = status.f_bavail * status.f_frsize
+        if self.reserve_spent and free > 2 * self._reserve_bytes:
+            self.reserve_spent = not make_reserve(self.folder, self._reserve_bytes)
+        self._tight = free < self._reserve_bytes // 4
+        return not self.short
+
+    @property
+    def short(self) -> bool:
+        """True while the disk is full, or all but full."""
+        return self.reserve_spent or self._tight
 
     def _load(self) -> None:
         meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
@@ -268,6 +306,9 @@ class Journal:
         for key, value in meta.items():
             if key.startswith("written:"):
                 self._stream_seqs[key[8:]] = int(value)
+            elif key == "sealed":
+                at, _, following = value.partition(":")
+                self._sealed = (int(at), following)
             elif key.startswith("cursor:"):
                 _, writer, stream = key.split(":")
                 epoch, seq, row_hash = value.split(":")
@@ -279,211 +320,10 @@ class Journal:
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
 
 
-class _Mark(NamedTuple):
-    """A place in a day file: rows of the stream above sequence `after` stand behind row `seq`, whose hash is `hash`."""
-
-    path: Path
-    after: int
-    seq: int
-    hash: bytes
-
-
-class JournalReader:
-    """A reader's side: follows one stream of one writer, read-only, across its day files.
-
-    It remembers how far it looked, so that following costs what is new and not what was written before.
-    """
-
-    def __init__(self, folder: Path, stream: str) -> None:
-        self.folder = folder
-        self.stream = stream
-        self._db: sqlite3.Connection | None = None
-        self._path: Path | None = None
-        self._mark: _Mark | None = None
-
-    def read(self, after: int, limit: int = 1000) -> list[Row]:
-        """Rows of the stream with a sequence above `after`, oldest first, at most `limit`."""
-        try:
-            for path in self._files_from(after):
-                if rows := self._read_file(path, after, limit):
-                    return rows
-        except sqlite3.OperationalError:
-            self.close()
-        return []
-
-    def row(self, seq: int) -> Row | None:
-        """The row of one stream sequence, if the journal (still) has it."""
-        return self._newest("stream_seq = ?", (seq,))
-
-    def last(self) -> int:
-        """Sequence of the newest row of the stream, 0 if there is none."""
-        newest = self._newest("1", ())
-        return newest.stream_seq if newest else 0
-
-    def matches(self, cursor: Cursor) -> bool:
-        """True if the journal holds exactly the row the cursor stands on."""
-        if cursor.seq == 0:
-            return True
-        row = self.row(cursor.seq)
-        return row is not None and row.hash == cursor.hash
-
-    def close(self) -> None:
-        """Release the file."""
-        if self._db is not None:
-            self._db.close()
-            self._db = self._path = None
-
-    def _files_from(self, after: int) -> list[Path]:
-        """The day files that may hold rows above `after`: a file knows how far its stream had come when it began."""
-        files = segments(self.folder)
-        for index in range(len(files) - 1, 0, -1):
-            begun = self._open(files[index]).execute(
-                "SELECT value FROM meta WHERE key = ?", (f"written:{self.stream}",)
-            ).fetchone()  # fmt: skip
-            if begun and int(begun[0]) <= after:
-                return files[index:]
-        return files
-
-    def _read_file(self, path: Path, after: int, limit: int) -> list[Row]:
-        db = self._open(path)
-        end = db.execute("SELECT seq, hash FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
-        if end is None:
-            return []
-        begin = self._place(db, path, after)
-        if begin == end[0]:
-            return []
-        rows = self._query(
-            path, "seq > ? AND stream_seq > ? ORDER BY seq LIMIT ?", (begin, after, limit)
-        )  # fmt: skip
-        if rows:
-            self._mark = _Mark(path, rows[-1].stream_seq, rows[-1].seq, rows[-1].hash)
-        else:
-            self._mark = _Mark(path, after, *end)
-        return rows
-
-    def _place(self, db: sqlite3.Connection, path: Path, after: int) -> int:
-        """The row behind which to look: the mark, unless it is of another file, of later rows, or was rewritten."""
-        mark = self._mark
-        if mark is None or mark.path != path or mark.after > after:
-            return 0
-        there = db.execute("SELECT hash FROM rows WHERE seq = ?", (mark.seq,)).fetchone()
-        return mark.seq if there and there[0] == mark.hash else 0
-
-    def _newest(self, where: str, parameters: tuple[int, ...]) -> Row | None:
-        try:
-            for path in reversed(segments(self.folder)):
-                if rows := self._query(path, f"{where} ORDER BY seq DESC LIMIT 1", parameters):
-                    return rows[0]
-        except sqlite3.OperationalError:
-            self.close()
-        return None
-
-    def _query(self, path: Path, where: str, parameters: tuple[int, ...]) -> list[Row]:
-        sql = f"SELECT {_COLUMNS} FROM rows WHERE kind = 1 AND stream = ? AND {where}"
-        return [Row._make(row) for row in self._open(path).execute(sql, (self.stream, *parameters))]
-
-    def _open(self, path: Path) -> sqlite3.Connection:
-        if self._db is None or path != self._path:
-            self.close()
-            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-            self._path = path
-        return self._db
-
-
-def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
-    """(sequence, hash) of the newest rows that the journal in `folder` read from a writer's stream, newest first."""
-    found: list[tuple[int, bytes]] = []
-    for path in reversed(segments(folder)):
-        try:
-            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-            found += db.execute(
-                "SELECT source_seq, source_hash FROM rows WHERE kind = 0 AND source = ? AND stream = ? "
-                "ORDER BY seq DESC LIMIT ?",
-                (writer, stream, limit - len(found)),
-            ).fetchall()
-            db.close()
-        except sqlite3.OperationalError:
-            continue
-        if len(found) >= limit:
-            break
-    return found
-
-
-def read_segment(path: Path) -> Iterator[Row]:
-    """All rows of one day file, oldest first, chain checked row by row; raises `JournalDamaged` naming the row."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    try:
-        meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
-        previous = bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
-        expected = int(meta.get("seq", 0))
-        written: dict[str, int] = {}
-        for raw in db.execute(f"SELECT {_COLUMNS} FROM rows ORDER BY seq"):
-            row = Row._make(raw)
-            expected += 1
-            if row.seq != expected:
-                raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
-            if row.kind == OUTPUT and row.stream_seq <= written.get(row.stream, 0):
-                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}")
-            written[row.stream] = max(row.stream_seq, written.get(row.stream, 0))
-            previous = chain(previous, row.seq, row.stream, row.body)
-            if row.hash != previous:
-                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) does not match its hash: it was changed")
-            yield row
-    except sqlite3.DatabaseError as error:
-        raise JournalDamaged(f"{path}: {error}; move the file aside to start without it") from error
-    finally:
-        db.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(path, isolation_level=None)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.execute("PRAGMA busy_timeout=5000")
-        db.execute("PRAGMA wal_autocheckpoint=0")
-        db.executescript(_SCHEMA)
-    except sqlite3.DatabaseError as error:
-        raise JournalDamaged(f"{path}: {error}; move the file aside to start without it") from error
-    return db
-
-
-def _write_meta(
-    db: sqlite3.Connection,
-    seq: int,
-    epoch: int,
-    row_hash: bytes,
-    written: dict[str, int],
-    cursors: dict[tuple[str, str], Cursor],
-) -> None:
-    """Write what a file must know of what came before it; `seq` and `hash` only while it has no rows."""
-    values = {"epoch": str(epoch)}
-    if db.execute("SELECT count(*) FROM rows").fetchone()[0] == 0:
-        values |= {"seq": str(seq), "hash": row_hash.hex()}
-    values |= {f"written:{stream}": str(count) for stream, count in written.items()}
-    values |= {
-        f"cursor:{writer}:{stream}": f"{cursor.epoch}:{cursor.seq}:{cursor.hash.hex()}"
-        for (writer, stream), cursor in cursors.items()
-    }
-    db.execute("BEGIN IMMEDIATE")
-    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-    db.execute("COMMIT")
-
-
-def _lengthen_log(path: Path) -> None:
-    """Add zeros behind the write-ahead log's frames: SQLite takes them for no frames and writes over them."""
-    log = path.with_name(f"{path.name}-wal")
-    with suppress(OSError), log.open("ab") as file:
-        missing = LOG_BYTES - file.tell()
-        if missing > 0:
-            file.write(bytes(missing))
-            os.fsync(file.fileno())
-
-
-def _make_reserve(folder: Path) -> None:
-    """Keep some disk aside, so that exits can still be journaled when the disk is full."""
-    reserve = folder / ".reserve"
-    if reserve.exists():
-        return
-    with suppress(OSError), reserve.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+def _first_file(folder: Path, day: str) -> Path:
+    """The first day file, which has its tables when it comes to have its name."""
+    path = folder / f"{day}.sqlite"
+    made = path.with_name(f".{path.name}")
+    made.unlink(missing_ok=True)
+    connect(made).close()
+    return made.replace(path)

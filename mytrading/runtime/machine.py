@@ -13,15 +13,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mytrading import __version__
-from mytrading.messages.codec import NO_HASH, Frame, FrameError, StreamDecoder, encode_body
+from mytrading.messages.codec import Frame, FrameError, StreamDecoder, encode_body
 from mytrading.messages.control import Alert, TradingState
 from mytrading.messages.enums import DaemonState, Severity, TradingLevel
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import RunStarted
+from mytrading.messages.records import DaySealed, JournalRebuilt, JournalRelearned, RunStarted
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Pattern, unions
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon
+from mytrading.runtime.doubts import OWN, Doubts
 from mytrading.runtime.journal import (
     INPUT,
     OUTPUT,
@@ -30,10 +31,14 @@ from mytrading.runtime.journal import (
     Entry,
     Journal,
     JournalDamaged,
+    JournalFull,
     JournalReader,
+    JournalUnavailable,
     Row,
     last_inputs,
 )
+from mytrading.runtime.rebuild import first_records, forget_lost, gather, lost, set_aside
+from mytrading.runtime.replay import readers_ahead, replay
 from mytrading.runtime.streams import PushSocket, ZMQPublisher
 
 CATCH_UP_S = 0.5
@@ -89,10 +94,12 @@ class MachineDaemon(Daemon):
         super().__init__(name, config)
         self.machine = machine
         self.journal: Journal
-        self.quarantined: set[str] = set()
+        self._doubts = Doubts(name, self.alerts, self.notes, self.record, self.clock.now)
+        self.quarantined = self._doubts.whom
         self._followed: dict[tuple[str, str], _Followed] = {}
         self._cursors: dict[tuple[str, str], Cursor] = {}
         self._unwritten: list[Entry] = []
+        self._rebuilt: JournalRebuilt | None = None
         self._types = row_streams(name)
         self._decoders = {stream: StreamDecoder(stream) for stream in unions()}
         self._outlets: dict[str, ZMQPublisher | PushSocket] = {"status": self.status}
@@ -113,55 +120,92 @@ class MachineDaemon(Daemon):
         """Rows that rebuild the machine's state at the head of a new day; () keeps the present day file."""
         return ()
 
+    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+        """Rows that a lost journal begins with instead, from the first records of the day of those we talk to."""
+        return ()
+
+    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+        """What follows from a rebuilt journal: `missed` are the rows of others since, learnt but not decided on."""
+        return ()
+
     # start
 
     def setup(self) -> None:
-        """Open and replay the journal, connect the written streams, note the start of this run."""
-        self.journal = Journal(self.config.journal_dir(self.name), self.name, ist_day(self.clock.now()))
+        """Open and replay the journal, connect the written streams, note the start of this run.
+
+        Raises `JournalSetAside` when the journal cannot be read: it is moved, and the next start begins on the rest.
+        """
+        self._open_journal()
         for name, stream in STREAMS.items():
             if self.name in stream.writers and name != "status":
                 fan_out = stream.pattern is Pattern.FAN_OUT
                 self._outlets[name] = self.publish(name) if fan_out else self.push(name)
-        self._replay()
-        self._note_lost_tail()
+        self._note_lost_rows()
         self.record([self._run_started()])
+        if self._rebuilt is not None:
+            self._relearn(self._rebuilt)
+        for doubt in self._doubts.standing:
+            self._doubts.say(doubt)
         self.every(CATCH_UP_S, lambda _: self.catch_up(), "catch_up")
         self.every(WRITE_S, lambda _: self._write(), "write")
         self.every(1.0, lambda _: self._each_second(), "journal")
 
-    def _replay(self) -> None:
-        self._cursors = self.journal.carried_cursors()
-        for row in self.journal.rows():
-            try:
-                message = self.decode(row)
-            except FrameError as error:
-                raise JournalDamaged(f"{self.journal.path}: row {row.seq} ({row.stream}): {error}") from error
-            self.machine.apply(message)
-            if row.kind == RECORD and isinstance(message, Alert):
-                self.alerts.restore(message)
-            if row.kind == INPUT and row.source_hash != NO_HASH:
-                self._cursors[row.source, row.stream] = Cursor(row.source_epoch, row.source_seq, row.source_hash)
+    def _open_journal(self) -> None:
+        folder, day = self.config.journal_dir(self.name), ist_day(self.clock.now())
+        try:
+            self.journal = Journal(folder, self.name, day, self.config.process.journal_reserve_bytes)
+            found = replay(self.journal, self.decode, self.machine.apply)
+        except JournalUnavailable:
+            raise
+        except JournalDamaged as error:
+            raise set_aside(folder, str(error)) from error
+        self._cursors, self._rebuilt = found.cursors, found.rebuilt
+        for alert in found.alerts:
+            self.alerts.restore(alert)
+        for doubt in found.doubts:
+            self._doubts.keep(doubt)
+        if self.journal.sealed_for:
+            self._roll(self.journal.sealed_for)
 
-    def _note_lost_tail(self) -> None:
-        """If a reader has read further than our journal reaches, our tail was lost: go on in a new epoch."""
-        ahead: dict[str, int] = {}
-        for name, stream in STREAMS.items():
-            if self.name not in stream.writers or not stream.journaled:
-                continue
-            for reader in stream.readers:
-                for seq, _ in last_inputs(self.config.journal_dir(reader), self.name, name, 1):
-                    if seq > self.journal.written(name):
-                        ahead[name] = max(seq, ahead.get(name, 0))
-        if ahead:
+    def _note_lost_rows(self) -> None:
+        """Record that the journal was set aside, or that a reader has read further than it reaches."""
+        note, kept = lost(self.journal.folder), self.written()
+        if note is not None:
+            self._begin_rebuilding(note.problem, note.aside, kept)
+            forget_lost(self.journal.folder)
+            self._doubts.begin(OWN, "JOURNAL_REBUILT", f"{note.problem}; kept as {note.aside or 'nothing'}")
+        if ahead := readers_ahead(self.config, self.name, kept):
+            problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
+            if self._rebuilt is None:
+                self._begin_rebuilding(problem, "", kept)
             epoch = self.journal.begin_epoch(ahead)
-            self.alerts.raise_(
-                "JOURNAL_TAIL_LOST",
-                Severity.CRITICAL,
-                self.name,
-                f"readers are ahead of this journal ({ahead}): its tail was lost; epoch {epoch} begins; "
-                "check orders and positions, then `mytrading resume`",
-            )
-            self._doubt("own journal", f"its tail was lost; epoch {epoch}")
+            self._doubts.begin(OWN, "JOURNAL_TAIL_LOST", f"{problem}; epoch {epoch} begins")
+
+    def _begin_rebuilding(self, problem: str, aside: str, kept: dict[str, int]) -> None:
+        self._rebuilt = JournalRebuilt(problem=problem, aside=aside, kept=kept, at_ns=self.clock.now())
+        self.record([self._rebuilt])
+
+    def _relearn(self, rebuilt: JournalRebuilt) -> None:
+        """Learn what was lost from those who have a copy, and what others wrote since; decide on none of it."""
+        day = self.journal.day
+        if not rebuilt.kept or not any(rebuilt.kept.values()):
+            self.record(self.foundation(self._records_of_others(day)))
+        found = gather(self.config, self.name, day, rebuilt.kept, self._cursors)
+        if found.entries:
+            now, machine_ns = self.clock.now(), machine_now()
+            for row in self.journal.append(found.entries, now, machine_ns, durable=True):
+                self.machine.apply(self.decode(row))
+        self._cursors.update(found.cursors)
+        read = [entry for entry in found.entries if entry.kind == INPUT]
+        missed = [self._decoders[entry.stream].body(entry.body) for entry in read]
+        done = JournalRelearned(copies=found.copies, read=len(read), at_ns=self.clock.now())
+        self.record([*self.relearned(missed), done])
+        self._rebuilt = None
+        self.log.warning("journal.relearned", copies=found.copies, read=len(read), problem=rebuilt.problem)
+
+    def _records_of_others(self, day: str) -> list[Any]:
+        names = [name for name in ("gateway", "risk", "router") if name != self.name]
+        return [self.decode(row) for name in names for row in first_records(self.config, name, day)]
 
     def _run_started(self) -> RunStarted:
         return RunStarted(
@@ -201,6 +245,8 @@ class MachineDaemon(Daemon):
             return
         cursor = self._cursors.get((frame.topic, stream), Cursor())
         header = frame.header
+        if self.quarantined:
+            self._heed(frame.message)  # also from a writer whose journal is not read: a person may mean that very one
         if header.sequence <= cursor.seq:
             return
         if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
@@ -218,20 +264,35 @@ class MachineDaemon(Daemon):
         key = (followed.writer, followed.stream)
         if followed.writer in self.quarantined:
             return
-        while rows := followed.reader.read(self._cursors.get(key, Cursor()).seq):
+        while rows := self._read(followed, self._cursors.get(key, Cursor()).seq):
             if rows[0].epoch != self._cursors.get(key, Cursor()).epoch:
                 self._check_cursor(followed)
             for row in rows:
                 try:
                     message = self._decoders[row.stream].body(row.body)
                 except FrameError as error:
-                    self._quarantine(followed.writer, f"row {row.stream_seq} of {row.stream} is unreadable: {error}")
+                    problem = f"row {row.stream_seq} of {row.stream} is unreadable: {error}"
+                    self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", problem)
                     return
                 place = Cursor(row.epoch, row.stream_seq, row.hash)
                 self.step(row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body)
 
+    def _read(self, followed: _Followed, after: int) -> list[Row]:
+        """The next rows of a writer; none, and the writer in doubt, when its file cannot be read."""
+        try:
+            return followed.reader.read(after)
+        except JournalDamaged as error:
+            self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+            return []
+
     def _check_cursor(self, followed: _Followed) -> None:
         """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after it."""
+        try:
+            self._compare_cursor(followed)
+        except JournalDamaged as error:
+            self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+
+    def _compare_cursor(self, followed: _Followed) -> None:
         key = (followed.writer, followed.stream)
         cursor = self._cursors.get(key, Cursor())
         if followed.reader.last() == 0 or followed.reader.matches(cursor):
@@ -244,27 +305,10 @@ class MachineDaemon(Daemon):
             ),
             0,
         )
-        self._doubt(f"{followed.writer}/{followed.stream}", f"rows after {common} were lost")
-        self.alerts.raise_(
-            "UPSTREAM_LOST_ROWS",
-            Severity.CRITICAL,
-            f"{followed.writer}/{followed.stream}",
-            f"read up to {cursor.seq}, but the journal agrees only up to {common}: its tail was lost; entries halt; "
-            "check orders and positions, then `mytrading resume`",
-        )
+        problem = f"read up to {cursor.seq}, but the journal agrees only up to {common}: its tail was lost"
+        self._doubts.begin(f"{followed.writer}/{followed.stream}", "UPSTREAM_LOST_ROWS", problem)
         last = followed.reader.row(common)
         self._cursors[key] = Cursor(last.epoch, last.stream_seq, last.hash) if last else Cursor()
-
-    def _quarantine(self, writer: str, problem: str) -> None:
-        self._doubt(writer, problem)
-        self.alerts.raise_(
-            "UPSTREAM_UNREADABLE", Severity.CRITICAL, writer, f"{problem}; nothing more is read from it; entries halt"
-        )
-
-    def _doubt(self, whom: str, problem: str) -> None:
-        """Not ready, and said so in the heartbeat, until a person resumes."""
-        self.quarantined.add(whom)
-        self.notes[f"quarantine {whom}"] = problem
 
     def _heed(self, message: Any) -> None:
         """A `resume` that came after the quarantine ends it; one that is read while starting is older."""
@@ -274,13 +318,7 @@ class MachineDaemon(Daemon):
 
     def release_quarantine(self) -> None:
         """A person looked and said `resume`: follow everybody again."""
-        for whom in self.quarantined:
-            self.notes.pop(f"quarantine {whom}", None)
-            self.alerts.clear("UPSTREAM_UNREADABLE", whom)
-        for alert in self.alerts.standing:
-            if alert.code in ("UPSTREAM_LOST_ROWS", "JOURNAL_TAIL_LOST"):
-                self.alerts.clear(alert.code, alert.subject)
-        self.quarantined.clear()
+        self._doubts.end()
 
     # deciding
 
@@ -381,13 +419,48 @@ class MachineDaemon(Daemon):
     # housekeeping
 
     def _each_second(self) -> None:
-        self.journal.tend()
+        try:
+            self.journal.tend()
+        except JournalDamaged as error:
+            raise set_aside(self.journal.folder, str(error)) from error
+        if not self.journal.watch_disk():
+            self._say_full()
+        elif self.notes.pop("journal", None):
+            self.alerts.clear("JOURNAL_RESERVE", self.name)
         day = ist_day(self.clock.now())
-        if day > self.journal.day and (rows := self.snapshot(day)):
-            self._write()
-            self.journal.roll(day, self._cursors)
-            self.record([self._run_started(), *rows])
-            self.log.info("journal.day_opened", day=day)
+        if day > self.journal.day:
+            self._roll(day)
+
+    def _say_full(self) -> None:
+        self.notes["journal"] = "the disk of the journal is full: no entries"
+        text = (
+            "the disk of the journal is full, what is left is for exits: free space at once; entries halt, stops stay"
+        )
+        self.alerts.raise_("JOURNAL_RESERVE", Severity.CRITICAL, self.name, text)
+
+    def disk_low(self) -> bool:
+        """Also while the journal's disk is full, but for the reserve."""
+        return self.journal.short or super().disk_low()
+
+    def _roll(self, day: str) -> None:
+        """Seal the day and open the next with what is carried over; on a full disk the day goes on."""
+        self._write()
+        carried = self.snapshot(day)
+        if not carried:
+            return
+        rows = [self._run_started(), *carried, *self._doubts.standing]
+        now, machine_ns = self.clock.now(), machine_now()
+        seal = DaySealed(day=self.journal.day, next_day=day, at_ns=now)
+        try:
+            self.journal.roll(day, self._cursors, self._entry(seal), self._entries(rows), now, machine_ns)
+        except JournalFull as error:
+            self.alerts.raise_("DAY_NOT_ROLLED", Severity.CRITICAL, self.name, f"{error}; {self.journal.day} goes on")
+            return
+        for row in rows:
+            self.machine.apply(row)
+        self.later(lambda: self.effects(rows))
+        self.alerts.clear("DAY_NOT_ROLLED", self.name)
+        self.log.info("journal.day_opened", day=day)
 
     def written(self) -> dict[str, int]:
         """Last sequence of each journaled stream written."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
+from mytrading.runtime.day_files import is_anything_to_export
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
 from mytrading.runtime.run_key import VARIABLE as RUN_KEY
 
@@ -36,6 +37,7 @@ GAVE_UP = "gave up: "
 
 _SPAWNED, _BEGAN = "spawned: '", "supervisord started"
 START_SECONDS = 10.0
+_COMMAND = "from mytrading.cli.main import run; run()"
 _POLL = 0.02
 _PRIVATE = ("KEY", "PASSWORD", "SECRET", "TOKEN")
 
@@ -238,6 +240,27 @@ class GivenUp:
             self._names.discard(line.partition(_SPAWNED)[2].partition("'")[0])
         elif GAVE_UP in line:
             self._names.add(line.partition(GAVE_UP)[2].split(maxsplit=1)[0].rstrip(":"))
+
+
+def export_days(config: RunConfig) -> int:
+    """Start `mytrading day export` by itself when a day is over and not in the archive; returns its pid, or 0.
+
+    It loads what no daemon may (DuckDB), gives way to everybody, and refuses to run twice.
+    """
+    if not is_anything_to_export(config):
+        return 0
+    profile = ["--profile", config.profile]
+    with (config.state / "export.log").open("wb") as sink:
+        process = subprocess.Popen(
+            ["nice", "-n", "19", sys.executable, "-c", _COMMAND, "day", "export", "--json", *profile],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            cwd=config.home,
+            env={**os.environ, "MYTRADING_HOME": config.home, "MYTRADING_STATE_DIR": str(config.state.parent)},
+            start_new_session=True,
+        )
+    return process.pid
 
 
 def last_words(config: RunConfig, name: str) -> str:

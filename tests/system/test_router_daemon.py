@@ -85,14 +85,19 @@ def test_unsent_entry_of_yesterday_ends_with_a_record_before_the_new_day_opens(t
         bench.command_a_resting_entry()
         router = bench.start("router")
         folder = config.journal_dir("router")
-        eventually(lambda: JournalReader(folder, "orders").last() == 2, 20)
+        eventually(lambda: len(states_in(folder)) == 2, 20)
         router.send_signal(signal.SIGTERM)
         router.wait(6)
-        orders = JournalReader(folder, "orders").read(0)
-        states = [message.order.state for row in orders if isinstance(message := order_of(row), OrderChanged)]
+        states = states_in(folder)
         (day,) = opened(folder / "2026-11-21.sqlite")
     assert states == [OrderState.INITIALIZED, OrderState.EXPIRED]
     assert (day.day, day.orders) == ("2026-11-21", ())
+
+
+def states_in(folder: Path) -> list[OrderState]:
+    """The states that orders went through, by the journal in `folder`."""
+    rows = JournalReader(folder, "orders").read(0)
+    return [message.order.state for row in rows if isinstance(message := order_of(row), OrderChanged)]
 
 
 def order_of(row: Row) -> object:

@@ -7,7 +7,7 @@ already certain is evidence of what it shows but never of what it lacks.
 from __future__ import annotations
 
 from mytrading.core import positions
-from mytrading.core.oms import claims, flatten, reality, unknown
+from mytrading.core.oms import claims, flatten, reality, recovery, unknown
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
@@ -28,6 +28,7 @@ def on_books(draft: Draft, read: BooksRead) -> None:
         _compare(draft, read)
     if draft.state.open_flattens and not evidence.behind:
         flatten.on_books(draft, read)
+    recovery.conclude(draft, read, behind=evidence.behind)
 
 
 def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
@@ -195,3 +196,4 @@ def _reduce(draft: Draft, position: Position, cut: int) -> None:
     draft.adjusted(corrected, "correction", units)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
     draft.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
+    recovery.note(draft, position.account, "corrected", what)

@@ -25,7 +25,7 @@ def place(draft: Draft, command: PlaceEntry) -> None:
     """Take an entry command: its order, or slices, come to be INITIALIZED; `sending` sends, denies or expires them."""
     if draft.state.known(command.id):
         return
-    order, what = _order_of(draft, command), ""
+    order, what = order_of(draft, command), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
     else:
@@ -38,7 +38,8 @@ def place(draft: Draft, command: PlaceEntry) -> None:
         draft.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
 
 
-def _order_of(draft: Draft, command: PlaceEntry) -> Order:
+def order_of(draft: Draft, command: PlaceEntry) -> Order:
+    """The order that an entry command asks for, not sent."""
     return Order(
         client_order_id=command.id,
         account=command.account,
@@ -85,6 +86,8 @@ def deny(draft: Draft, order: Order) -> bool:
 def forbidden(draft: Draft, order: Order) -> str:
     """Why an entry may not be sent now nor soon, a code first; empty if it may."""
     state, key = draft.state, key_of(order)
+    if "disk_low" in state.flags:
+        return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
     level = state.level(order.account)
     if level is not TradingLevel.NORMAL:
         return f"HALTED: trading level is {level}, entries need normal; resume to allow them"

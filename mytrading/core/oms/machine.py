@@ -6,7 +6,7 @@ was; `decide` only says what follows. Budget: a `PlaceEntry` decided and applied
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mytrading.core.oms import (
@@ -20,6 +20,7 @@ from mytrading.core.oms import (
     probe,
     protection,
     reality,
+    rebuild,
     resolve,
     sending,
     upkeep,
@@ -93,12 +94,32 @@ class OrderMachine:
         """Machine time moves on to this; it never goes back."""
         self._state.notice(machine_ns)
 
-    def recover_rows(self, machine_ns: int, now: int) -> tuple[Any, ...]:
-        """What follows from a restart, once, when the journal is applied: rows to journal and apply like decisions."""
+    def recover_rows(self, machine_ns: int, now: int, served: Iterable[str] = ()) -> tuple[Any, ...]:
+        """What follows from a restart, once, when the journal is applied: rows to journal and apply like decisions.
+
+        Until the books of the `served` accounts agree (`recovered`), entries there are to wait.
+        """
         draft = Draft(self._state, self.limits, now)
         draft.machine = max(draft.machine, machine_ns)
-        upkeep.recover(draft)
+        upkeep.recover(draft, served)
         return tuple(draft.rows)
+
+    def relearned_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
+        """What follows from a rebuilt journal: `missed` messages of others were applied and never decided on."""
+        draft = Draft(self._state, self.limits, now)
+        draft.machine = max(draft.machine, machine_ns)
+        rebuild.relearn(draft, missed)
+        return tuple(draft.rows)
+
+    @property
+    def short_of_disk(self) -> bool:
+        """True while entries are denied because the disk is full."""
+        return "disk_low" in self._state.flags
+
+    def recovered(self, account: str) -> bool:
+        """True once what the start found in the account is explained, or if nothing is there to be compared."""
+        level = self._state.recovering.get(account)
+        return level is None or level.done
 
     def expire_day(self, now: int) -> tuple[Any, ...]:
         """What follows from the end of the trading day: to be journaled and applied, then `snapshot` opens the next."""

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mytrading.core import positions
 from mytrading.core.identity import content_id
-from mytrading.core.oms import goals, modify, parts, protection
+from mytrading.core.oms import goals, modify, parts, protection, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, RESTING, TERMINAL, Fills, weigh
@@ -41,6 +41,7 @@ def bind(draft: Draft, order: Order, broker_order_id: str, **fields: Any) -> Ord
         fields["pending_cancel"] = True
         what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
         draft.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
+    recovery.note(draft, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}")
     return draft.change(
         order,
         "appeared" if late else "accepted",

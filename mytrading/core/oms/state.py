@@ -37,6 +37,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     Protection,
     ProtectionChanged,
+    RecoveryChanged,
     TimerFired,
     UnmanagedChanged,
 )
@@ -113,6 +114,8 @@ class State:
         "strangers",
         "flattens",
         "open_flattens",
+        "recovering",
+        "flags",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -169,6 +172,10 @@ class State:
 
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
+    recovering: Table[str, RecoveryChanged]
+    """What the present start found in each account."""
+    flags: Table[str, int]
+    """Conditions of this process that journaled timers tell of: `disk_low`."""
 
     calling: Table[tuple[str, str], int]
     """When the call left that is on its way, by account and order."""
@@ -374,6 +381,14 @@ def _mode(state: State, row: AccountModeChanged) -> None:
         state.wrong_mode.drop(row.account)
 
 
+def _timer(state: State, row: TimerFired) -> None:
+    state.notice(row.machine_ns)
+    if row.name == "disk_low":
+        state.flags.set("disk_low", 1)
+    elif row.name == "disk_ok" and "disk_low" in state.flags:
+        state.flags.drop("disk_low")
+
+
 def _mismatch(state: State, row: MismatchSeen) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.cleared:
@@ -424,8 +439,11 @@ def _switch(state: State, row: StrategySwitch) -> None:
 
 
 def _day(state: State, row: DayOpened) -> None:
+    recovering = state.recovering.sorted_items()
     for name in State.NAMES:
         getattr(state, name).clear()
+    for account, recovery in recovering:
+        state.recovering.set(account, recovery)
     for order in row.orders:
         state.put_order(order)
         if calls(order):
@@ -469,6 +487,7 @@ _FOLDS: dict[type, Any] = {
     InstrumentHalted: _halted,
     AccountModeChanged: _mode,
     MismatchSeen: _mismatch,
+    RecoveryChanged: lambda state, row: state.recovering.set(row.account, row),
     ForeignSeen: _foreign,
     EntryChurned: _churned,
     EntriesStopped: _stopped,
@@ -478,7 +497,7 @@ _FOLDS: dict[type, Any] = {
     DayOpened: _day,
     RunStarted: lambda state, _: state.modes.clear(),
     ReadRequest: lambda state, row: state.reads.set(row.account, row.machine_ns),
-    TimerFired: lambda state, row: state.notice(row.machine_ns),
+    TimerFired: _timer,
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
     BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
     OrderReport: lambda state, row: state.notice(row.received_machine_ns),

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 from mytrading.core.oms import goals, parts, reality
 from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.recovery import SEVERAL
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.runconfig import UnknownExit
-
-SEVERAL = "several"
 
 
 class Evidence(NamedTuple):

@@ -6,9 +6,11 @@ never repeats a call; what was out when the process died is of unknown fate.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
-from mytrading.core.oms import churn, modify, outcomes
+from mytrading.core.oms import churn, modify, outcomes, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import State
 from mytrading.core.order import ABSENT, UNRESOLVED, live
@@ -56,9 +58,14 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
     due[order.account] = (min(every, wanted), positions or protects)
 
 
-def recover(draft: Draft) -> None:
-    """After a replay: calls that were out have no answer any more, and every account is read, mode and all."""
-    accounts = set()
+def recover(draft: Draft, served: Iterable[str] = ()) -> None:
+    """After a replay: calls that were out have no answer any more, and every account is read, mode and all.
+
+    Entries of the `served` accounts wait until their books agree.
+    """
+    accounts = set(served)
+    recovery.begin(draft, sorted(accounts))
+    recovery.drop_expired(draft)
     calling = {name for (_, name), _ in draft.state.calling.items()}
     for name in sorted({*draft.state.restless.keys(), *calling}):
         order = draft.order(name)
@@ -78,6 +85,7 @@ def recover(draft: Draft) -> None:
 
 def expire_day(draft: Draft) -> None:
     """The session is over: unsent entries and orders of unknown fate end, and what was reserved for them is free."""
+    recovery.drop_expired(draft)
     for name in sorted({*draft.state.waiting.keys(), *draft.state.seeking.keys()}):
         order = draft.order(name)
         if order.state is OrderState.INITIALIZED and not order.purpose.reduces:

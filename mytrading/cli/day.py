@@ -1,0 +1,111 @@
+"""`mytrading day close|export`: the end of a trading day, verified, sealed and archived."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say, stack
+
+if TYPE_CHECKING:
+    from mytrading.orchestrator import TradingOrchestrator
+    from mytrading.runtime.day_files import DayFile
+
+app = typer.Typer(help="The end of a trading day: close, export.", no_args_is_help=True)
+
+
+@app.command()
+def close(
+    day: str = typer.Option("", "--date", metavar="YYYY-MM-DD", help="Which day; default: the newest one."),
+    force: bool = typer.Option(False, "--force", help="Also with damaged rows or intraday positions still open."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Verify a day's journals, seal them, export them to Parquet, and print what the day was.
+
+    Refuses while its sessions last, while the stack still writes to it, and while positions are open that must be flat.
+    """
+    with stack(profile) as found:
+        from mytrading.cli.day_close import day_book, export_closed, folder_of, remove_old, seal, unread
+        from mytrading.runtime.day_files import day_files
+
+        files = day_files(found.config)
+        wanted = _day(files, day)
+        bad = _judge(found, files, wanted, force)
+        book = day_book(files, wanted, whole=False)
+        sealed = [] if found.is_running() else seal(found.config, files, wanted)
+        written = export_closed(found.config, say)
+        body = {
+            **book.summary(),
+            "problems": bad,
+            "sealed": sealed,
+            "exported": [row for row in written if row["day"] == wanted],
+            "archive": str(folder_of(found.config, wanted)),
+            "unread": unread(files, found.config, wanted),
+            "removed": remove_old(found.config),
+        }
+    print_json(body) if as_json else _tell(body)
+
+
+def _day(files: list[DayFile], day: str) -> str:
+    known = sorted({file.day for file in files})
+    if not known:
+        fail(USAGE, "there are no journals yet; `mytrading up` starts a stack")
+    if day and day not in known:
+        fail(USAGE, f"--date: expected a day with a journal ({known[0]} to {known[-1]}), found {day!r}")
+    return day or max((file.day for file in files if file.daemon == "router"), default=known[-1])
+
+
+def _judge(found: TradingOrchestrator, files: list[DayFile], day: str, force: bool) -> list[str]:
+    """End the command unless the day may be closed; returns problems that were overruled."""
+    from mytrading.cli.day_close import day_book, must_be_flat, problems, still_open
+
+    bad = list(problems(files, day))
+    book = day_book(files, day, whole=False)
+    if waits := still_open(found.config, book):
+        fail(ERROR, f"day {day} cannot be closed: {waits}")
+    newest = {file.daemon: file.day for file in files}
+    if found.is_running() and day in newest.values():
+        fail(ERROR, f"day {day} is still being written: the stack seals it at midnight; `mytrading down` closes it now")
+    held = must_be_flat(found.config, book) if day == newest.get("router") else []
+    bad += [f"{p.strategy} still holds {p.quantity} of {p.instrument} ({p.product})" for p in held]
+    if bad and not force:
+        cure = "close what must be flat and look at what is damaged, or use --force"
+        fail(ERROR, f"day {day} cannot be closed: {'; '.join(bad)}; {cure}")
+    return bad
+
+
+@app.command()
+def export(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Export all closed days that are not in the archive, and remove journals that are kept no longer."""
+    with stack(profile) as found:
+        from mytrading.cli.day_close import export_closed, remove_old
+        from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+
+        lock = InstanceLock(found.config.lock_dir / "export.lock")
+        try:
+            lock.acquire()
+        except AlreadyRunning as error:
+            fail(ERROR, f"day export: {error}")
+        body: dict[str, Any] = {"exported": export_closed(found.config, say), "removed": remove_old(found.config)}
+        lock.release()
+    if as_json:
+        print_json(body)
+    else:
+        print(f"{len(body['exported'])} files exported, {len(body['removed'])} journals removed")
+
+
+def _tell(body: dict[str, Any]) -> None:
+    orders = ", ".join(f"{count} {state.lower()}" for state, count in body["orders"].items() if state != "all")
+    print(f"{date.fromisoformat(body['day']):%a %d %b %Y}: {body['orders']['all']} orders ({orders or 'none'}), "
+          f"{body['trades']} round trips, realised ₹{body['realised']:,.2f} before fees")  # fmt: skip
+    for position in body["positions"]:
+        print(f"held: {position['quantity']:+d} {position['instrument']} {position['product']} {position['strategy']}")
+    for kind, rows in body["differences"].items():
+        for row in rows:
+            print(f"{kind}: {row if isinstance(row, str) else ' '.join(map(str, row.values()))}")
+    for text in (*body["problems"], *body["unread"]):
+        print(f"note: {text}")
+    print(f"archive: {body['archive']} ({len(body['exported'])} files written now)")

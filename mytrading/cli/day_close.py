@@ -1,0 +1,263 @@
+"""Closing a day: what happened in it, whether it may be closed, its seal, its export, and what is kept no longer.
+
+Used by `mytrading day`. The one rule: nothing is removed that was not exported and read by everybody who follows it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mytrading.cli.journal_files import decoded_file, export
+from mytrading.core.calendar import Calendar, day_of
+from mytrading.core.order import live
+from mytrading.messages.codec import FrameError, StreamDecoder, encode_body
+from mytrading.messages.enums import Product
+from mytrading.messages.orders import (
+    MismatchSeen,
+    Order,
+    OrderChanged,
+    Position,
+    PositionAdjusted,
+    PositionChanged,
+    TradeClosed,
+    UnmanagedChanged,
+)
+from mytrading.messages.records import DayOpened, DaySealed
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.day_files import (
+    DayFile,
+    Exported,
+    day_files,
+    note_of,
+    parquet_of,
+    removable,
+    to_export,
+    waited_for,
+)
+from mytrading.runtime.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
+
+Progress = Callable[[str], None]
+
+
+class DayBook:
+    """What the router's journal of one day says at its end."""
+
+    def __init__(self, day: str) -> None:
+        self.day = day
+        self.orders: dict[str, Order] = {}
+        self.positions: dict[tuple[str, str, str, str], Position] = {}
+        self.trades: list[TradeClosed] = []
+        self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
+        self.mismatches: dict[tuple[str, str, str], MismatchSeen] = {}
+        self.adjusted: list[PositionAdjusted] = []
+
+    def fold(self, message: Any) -> None:
+        """Learn a row."""
+        if isinstance(message, DayOpened):
+            self._open(message)
+        elif isinstance(message, OrderChanged):
+            self.orders[message.order.client_order_id] = message.order
+        elif isinstance(message, PositionChanged | PositionAdjusted):
+            self.positions[_key(message.position)] = message.position
+            if isinstance(message, PositionAdjusted):
+                self.adjusted.append(message)
+        elif isinstance(message, TradeClosed):
+            self.trades.append(message)
+        elif isinstance(message, UnmanagedChanged):
+            self.unmanaged[message.account, message.instrument, message.product] = message
+        elif isinstance(message, MismatchSeen):
+            key = (message.account, message.instrument, message.product)
+            self.mismatches.pop(key, None)
+            if not message.cleared:
+                self.mismatches[key] = message
+
+    def _open(self, opened: DayOpened) -> None:
+        self.trades, self.adjusted, self.unmanaged, self.mismatches = [], [], {}, {}
+        self.orders = {order.client_order_id: order for order in opened.orders}
+        self.positions = {_key(position): position for position in opened.positions}
+        for part in (*opened.unmanaged, *opened.mismatches):
+            self.fold(part)
+
+    @property
+    def held(self) -> list[Position]:
+        """Positions that are not flat."""
+        return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
+
+    def live_orders(self) -> list[Order]:
+        """Orders that have not ended."""
+        return [order for order in self.orders.values() if live(order)]
+
+    def summary(self) -> dict[str, Any]:
+        """The day in figures. Rupees; fees are not known here, the broker's contract note has them."""
+        states = Counter(order.state.value for order in self.orders.values())
+        return {
+            "day": self.day,
+            "orders": {"all": len(self.orders), **dict(sorted(states.items()))},
+            "trades": len(self.trades),
+            "realised": round(sum(position.realised for position in self.positions.values()), 2),
+            "fees": None,
+            "positions": [_plain(position) for position in self.held],
+            "differences": {
+                "corrected": [_words(row) for row in self.adjusted],
+                "unmanaged": [_plain(row) for row in self.unmanaged.values() if row.quantity],
+                "disputed": [_plain(row) for row in self.mismatches.values()],
+            },
+        }
+
+
+def _key(position: Position) -> tuple[str, str, str, str]:
+    return position.account, position.instrument, position.product, position.strategy
+
+
+def _plain(row: msgspec.Struct) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.to_builtins(row)
+    return {name: body[name] for name in ("account", "instrument", "product", "strategy", "quantity") if name in body}
+
+
+def _words(row: PositionAdjusted) -> str:
+    position = row.position
+    return f"{row.cause}: {position.strategy} {row.quantity:+d} {position.instrument}, {position.quantity} left"
+
+
+def day_book(files: list[DayFile], day: str, whole: bool = True) -> DayBook:
+    """The router's day; empty if it kept no journal then.
+
+    Raises `JournalDamaged` at a row that cannot be read; unless it must be `whole`, the day ends there instead.
+    """
+    book = DayBook(day)
+    try:
+        for file in files:
+            if (file.daemon, file.day) == ("router", day):
+                _fold_file(book, file)
+    except JournalDamaged:
+        if whole:
+            raise
+    return book
+
+
+def _fold_file(book: DayBook, file: DayFile) -> None:
+    decoders = {name: StreamDecoder(name) for name in ("orders", "records")}
+    for row in read_segment(file.path):
+        if row.stream in decoders:
+            try:
+                book.fold(decoders[row.stream].body(row.body))
+            except FrameError as error:
+                raise JournalDamaged(f"{file.path}: row {row.seq} cannot be read: {error}") from error
+
+
+def market_ns(config: RunConfig) -> int:
+    """Market time, also of a stack that stands: where a simulated market was last seen."""
+    clock = MarketClock.load(config.clock_path)
+    stopped_at = clock.resume_point() if config.simulator.embedded else None
+    return clock.now() if stopped_at is None else stopped_at
+
+
+def still_open(config: RunConfig, book: DayBook) -> str:
+    """Which session of the day of an exchange that is traded or watched has not ended, in words; empty if none."""
+    day = book.day
+    calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+    now = market_ns(config)
+    if day > day_of(now).isoformat():
+        return f"the market is at {day_of(now)}"
+    for exchange in sorted(_exchanges(config, book) & set(calendar.exchanges)):
+        session = calendar.session(exchange, date.fromisoformat(day))
+        if session is not None and session.close_ns > now:
+            return f"the session of {exchange} has not ended"
+    return ""
+
+
+def _exchanges(config: RunConfig, book: DayBook) -> set[str]:
+    watched = (*config.data.watch, *(symbol for run in config.strategies for symbol in run.symbols))
+    ordered = (order.instrument for order in book.orders.values())
+    held = (position.instrument for position in book.positions.values())
+    return {name.split(":")[0].removesuffix("_INDEX") for name in (*watched, *ordered, *held)}
+
+
+def must_be_flat(config: RunConfig, book: DayBook) -> list[Position]:
+    """What is still held and was to be closed within the day: MIS, and all of strategies that are intraday."""
+    runs = {run.name: run for run in config.strategies}
+    return [
+        position
+        for position in book.held
+        if position.product is Product.MIS or ((run := runs.get(position.strategy)) is not None and run.intraday)
+    ]
+
+
+def problems(files: list[DayFile], day: str) -> Iterator[str]:
+    """Rows of the day that are not what was written."""
+    for file in files:
+        if file.day != day:
+            continue
+        try:
+            for _ in read_segment(file.path):
+                pass
+        except JournalDamaged as error:
+            yield str(error)
+
+
+def seal(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
+    """Seal the day's files that are open; the daemons must be stopped. Returns whose were."""
+    following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+    newest = {file.daemon: file for file in files}
+    done = []
+    for daemon, file in newest.items():
+        if file.day != day or file.sealed_for:
+            continue
+        journal = Journal(config.journal_dir(daemon), daemon, day, config.process.journal_reserve_bytes)
+        now = market_ns(config)
+        row = DaySealed(day=day, next_day=following, at_ns=now)
+        journal.seal(Entry(RECORD, "records", encode_body(row)), following, now, machine_now())
+        journal.close()
+        done.append(daemon)
+    return done
+
+
+def export_closed(config: RunConfig, progress: Progress) -> list[dict[str, Any]]:
+    """Write every closed day that is not in the archive to Parquet; returns what was written."""
+    written = []
+    for file in to_export(config):
+        target = parquet_of(config, file.daemon, file.day)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        progress(f"exporting {file.daemon} {file.day}: {file.rows} rows")
+        part = target.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        rows = export(decoded_file(file.daemon, file.path), part)
+        part.replace(target)
+        note = Exported(daemon=file.daemon, day=file.day, rows=rows, size=target.stat().st_size)
+        note_of(config, file.daemon, file.day).write_bytes(msgspec.json.encode(note))
+        written.append({"daemon": file.daemon, "day": file.day, "rows": rows, "file": str(target)})
+    return written
+
+
+def remove_old(config: RunConfig) -> list[str]:
+    """Remove journal files that are older than the retention, exported, and read by all; returns their paths."""
+    before = (day_of(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
+    gone = []
+    for file in removable(config, before):
+        for part in file.path.parent.glob(f"{file.path.name}*"):
+            part.unlink()
+        gone.append(str(file.path))
+    return gone
+
+
+def unread(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
+    """Who has not read the day's rows to their end, in words."""
+    return [text for file in files if file.day == day for text in waited_for(config, file)]
+
+
+def known_days(config: RunConfig) -> list[str]:
+    """The days of all journals, oldest first."""
+    return sorted({file.day for file in day_files(config)})
+
+
+def folder_of(config: RunConfig, day: str) -> Path:
+    """Where a day's Parquet files are."""
+    return parquet_of(config, "router", day).parent

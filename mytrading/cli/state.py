@@ -1,0 +1,151 @@
+"""`mytrading state show|backup|reset|upgrade`: the folder of everything that outlives the processes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mytrading.cli.output import (
+    ERROR,
+    JSON_OPTION,
+    PROFILE_OPTION,
+    USAGE,
+    fail,
+    print_json,
+    print_rows,
+    say,
+    stack,
+)
+
+if TYPE_CHECKING:
+    from mytrading.messages.runconfig import RunConfig
+    from mytrading.orchestrator import TradingOrchestrator
+
+app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_args_is_help=True)
+
+
+@app.command()
+def show(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Files, sizes, versions and days of a stack's state."""
+    with stack(profile) as found:
+        from mytrading.cli.state_files import described
+
+        rows = described(found.config)
+    if as_json:
+        print_json({"folder": found.config.state_dir, "files": rows})
+        return
+    print(found.config.state_dir)
+    columns = ("name", "day", "bytes", "rows", "state", "version", "schema", "layout")
+    print_rows(rows, columns, False, "nothing yet")
+
+
+@app.command()
+def backup(
+    target: Path | None = typer.Argument(None, help="The tar.gz to write; default: beside the state folders."),  # noqa: B008
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Copy the whole state, consistent also while the stack runs, with a manifest and hashes; no API key is in it."""
+    with stack(profile) as found:
+        path, manifest = _backup(found.config, target)
+    body = {"file": str(path), "bytes": path.stat().st_size, "files": len(manifest["files"])}
+    print_json(body) if as_json else print(f"{body['files']} files, {body['bytes']:,} bytes in {path}")
+
+
+def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[str, Any]]:
+    """Write a backup and check it; ends the command when it cannot."""
+    from mytrading.cli.state_files import StateInMotion, verified
+    from mytrading.cli.state_files import backup as write
+
+    name = f"{config.profile}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.tar.gz"
+    path = target or config.state.parent / "backups" / name
+    if path.is_dir():
+        path = path / name
+    try:
+        write(config, path, _told_slowly())
+        return path, verified(path)
+    except OSError as error:
+        fail(USAGE, f"state backup: expected a file that can be written, found {path}: {error.strerror or error}")
+    except (StateInMotion, ValueError) as error:
+        fail(ERROR, f"state backup: {error}")
+
+
+def _told_slowly() -> Any:
+    """Progress for a person: a line every two seconds."""
+    last = time.monotonic()
+
+    def tell(text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last > 2:
+            last = time.monotonic()
+            say(text)
+
+    return tell
+
+
+@app.command()
+def reset(
+    force: bool = typer.Option(False, "--force", help="Also with positions or live orders; asks for the profile."),
+    confirm: str = typer.Option("", "--confirm", metavar="PROFILE", help="The profile's name, instead of typing it."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Empty the state folder, after a backup. Refuses while the stack runs, or with positions or orders known."""
+    with stack(profile) as found:
+        _judge_reset(found, force)
+        name = found.config.profile
+        if (confirm or typer.prompt(f"type {name} to empty {found.config.state_dir}", err=True)) != name:
+            fail(USAGE, f"state reset: expected the profile's name {name}; nothing was done")
+        path, _ = _backup(found.config)
+        found.forget()
+    body = {"profile": name, "backup": str(path)}
+    print_json(body) if as_json else print(f"the {name} state is empty; what it was is in {path}")
+
+
+def _judge_reset(found: TradingOrchestrator, force: bool) -> None:
+    from mytrading.cli.day_close import day_book
+    from mytrading.runtime.day_files import day_files
+    from mytrading.runtime.journal import JournalDamaged
+
+    if found.is_running():
+        fail(ERROR, f"state reset: the {found.config.profile} stack runs; `mytrading down` first")
+    files = day_files(found.config)
+    days = [file.day for file in files if file.daemon == "router"]
+    try:
+        book = day_book(files, days[-1]) if days else None
+        known = [f"{p.quantity:+d} {p.instrument} of {p.strategy}" for p in book.held] if book else []
+        known += [f"order {order.client_order_id} ({order.state})" for order in book.live_orders()] if book else []
+    except JournalDamaged as error:
+        known = [f"a damaged journal ({error})"]
+    if known and not force:
+        fail(ERROR, f"state reset: expected nothing held or live, found {', '.join(known[:5])}; close it, or --force")
+
+
+@app.command()
+def upgrade(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Make journals of an older version readable by this one, after a backup. The stack must be stopped."""
+    with stack(profile) as found:
+        from mytrading import __version__
+        from mytrading.cli.state_upgrade import newer, outdated
+        from mytrading.cli.state_upgrade import upgrade as raise_all
+        from mytrading.runtime.day_files import day_files
+
+        if found.is_running():
+            fail(ERROR, f"state upgrade: the {found.config.profile} stack runs; `mytrading down` first")
+        files = day_files(found.config)
+        if ahead := newer(files):
+            text = f"{ahead[0].path} is of version {ahead[0].version} (schema {ahead[0].schema})"
+            fail(ERROR, f"state upgrade: {text}, newer than this version {__version__}; install that version")
+        old = outdated(files)
+        path = _backup(found.config)[0] if old else None
+        rows = raise_all(files, say) if old else 0
+    body = {"files": len(old), "rows": rows, "backup": str(path) if path else ""}
+    if as_json:
+        print_json(body)
+    else:
+        print(
+            f"{len(old)} files brought to version {__version__}, {rows} rows changed" if old else "nothing to upgrade"
+        )

@@ -1,0 +1,138 @@
+"""A start is a recovery: what it finds in each account is compared, explained and recorded before entries may go.
+
+Used by `upkeep` at a start and by `books` after each read. The one rule: an account is recovered once one read of all
+its books, begun after the start, agrees with the journal, or what differed stands in its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from mytrading.core import positions
+from mytrading.core.calendar import day_of
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import Key, key_of
+from mytrading.core.order import UNRESOLVED, live
+from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.orders import Order, Position, RecoveryChanged
+from mytrading.messages.reports import BooksRead
+
+SEVERAL = "several"
+"""The candidate of an order that a person must decide on."""
+
+
+def begin(draft: Draft, accounts: Iterable[str]) -> None:
+    """Entries of these accounts wait from here on, until `conclude` says that the books agree."""
+    for account in accounts:
+        orders = [order for _, order in draft.state.orders.sorted_items() if order.account == account and live(order)]
+        held = [p for _, p in draft.state.positions.sorted_items() if p.account == account and p.quantity]
+        draft.emit(
+            RecoveryChanged(
+                account=account,
+                done=False,
+                began_machine_ns=draft.machine,
+                at_ns=draft.now,
+                orders=len(orders),
+                positions=len(held),
+            )
+        )
+
+
+def note(draft: Draft, account: str, kind: str, text: str) -> None:
+    """Put a difference on the account's record while it recovers: adopted, ended, corrected or expired."""
+    level = draft.state.recovering.get(account)
+    if level is not None and not level.done:
+        draft.emit(replace(level, at_ns=draft.now, **{kind: (*getattr(level, kind), text)}))
+
+
+def conclude(draft: Draft, read: BooksRead, *, behind: bool) -> None:
+    """End an account's recovery if this read, already folded, leaves nothing open."""
+    level = draft.state.recovering.get(read.account)
+    if level is None or level.done or behind or read.began_machine_ns < level.began_machine_ns:
+        return
+    if read.orders is None or read.trades is None or read.positions is None or _open(draft, read):
+        return
+    state = draft.state
+    unmanaged = [row for key, row in state.unmanaged.sorted_items() if key.account == read.account]
+    seeking = [draft.order(name) for name, of in state.seeking.sorted_items() if of == read.account]
+    draft.emit(
+        replace(
+            level,
+            done=True,
+            at_ns=draft.now,
+            foreign=sum(1 for (of, _), _ in state.foreign.items() if of == read.account),
+            unmanaged=tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
+            unresolved=tuple(_words(order) for order in seeking if order.state in UNRESOLVED),
+        )
+    )
+
+
+def _open(draft: Draft, read: BooksRead) -> bool:
+    """True while a position is disputed, a call is out, an order is about to be adopted, or something just moved."""
+    if any(key.account == read.account for key, _ in draft.state.mismatches.items()):
+        return True
+    for key, names in draft.state.open_by_key.items():
+        if key.account == read.account and any(
+            (order := draft.state.orders.get(name)) is not None and order.state is OrderState.SUBMITTED
+            for name in names
+        ):
+            return True
+    for name, of in draft.state.seeking.items():
+        order = draft.order(name)
+        if of == read.account and order.state in UNRESOLVED and order.candidate not in ("", SEVERAL):
+            return True  # its next sighting binds it
+    return any(key.account == read.account and _moved_since(draft, key, read) for key, _ in draft.state.owners.items())
+
+
+def _moved_since(draft: Draft, key: Key, read: BooksRead) -> bool:
+    """Something of the key moved after the read began; what only waits for an unknown fate is explained by it."""
+    if any(order.state in UNRESOLVED for order in draft.state.open_orders(key)):
+        return False
+    return (draft.state.touched.get(key) or 0) >= read.began_machine_ns
+
+
+def _words(order: Order) -> str:
+    return f"{order.client_order_id}: {order.side} {order.quantity} {order.instrument}"
+
+
+# contracts that are over
+
+
+def drop_expired(draft: Draft) -> None:
+    """Positions and orders in contracts of a past expiry are not restored: recorded, alerted, and left to the books."""
+    today = day_of(draft.now).isoformat()
+    for _, order in draft.state.orders.sorted_items():
+        if live(order) and _is_past(order.instrument, today):
+            text = f"{_words(order)}: the contract expired"
+            draft.change(order, "expired", state=OrderState.EXPIRED, pending_cancel=False, message=text)
+            note(draft, order.account, "expired", text)
+    for _, position in draft.state.positions.sorted_items():
+        if (position.quantity or position.quantity_seen) and _is_past(position.instrument, today):
+            _drop(draft, position)
+
+
+def _drop(draft: Draft, position: Position) -> None:
+    units = -position.quantity
+    draft.adjusted(positions.correct(position, 0, draft.now), "expiry", units)
+    for _, goal in draft.state.goals.sorted_items():
+        if goal.state != "done" and key_of(goal) == key_of(position) and goal.strategy == position.strategy:
+            draft.goal(goal, state="done", message="the contract expired")
+    for _, level in draft.state.protections.sorted_items():
+        if level.state != "done" and key_of(level) == key_of(position) and level.strategy == position.strategy:
+            draft.protection(level, state="done")
+    text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired"
+    note(draft, position.account, "expired", text)
+    cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
+    draft.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
+
+
+def _is_past(instrument: str, today: str) -> bool:
+    try:
+        exchange, symbol = split_id(instrument)
+        expiry = parse_symbol(symbol, exchange).expiry
+    except ValueError:
+        return False
+    return expiry is not None and expiry.isoformat() < today

@@ -1,0 +1,162 @@
+"""The whole stack loses journals, in each of the ways that files are lost, and says so, knows its own, and waits."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tarfile
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.cli.journal_files import verify
+from mytrading.cli.state_files import verified
+from mytrading.core.calendar import Calendar, day_of
+from mytrading.runtime.clock import ClockFile, MarketClock, Segment, machine_now, write_clock_file
+from mytrading.runtime.journal import segments
+from tests.support import eventually
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all tests of lost journals: each leaves it running and resumed."""
+    with Stack(tmp_path_factory.mktemp("recovery")) as running:
+        running.up("--simulator")
+        eventually(lambda: len(running.ask("orders")) >= 1, 60)
+        yield running
+
+
+def overwrite(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(16_384))
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+LOST = {"JOURNAL_REBUILT", "JOURNAL_TAIL_LOST", "UPSTREAM_LOST_ROWS"}
+DAMAGES = {"overwritten": overwrite, "truncated": truncate, "deleted": delete}
+
+
+def lose(stack: Stack, daemon: str, damage: Callable[[Path], None]) -> None:
+    """Kill a daemon and damage its journal before supervisor has it back."""
+    path = segments(stack.config.journal_dir(daemon))[-1]
+    stack.kill(daemon)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    damage(path)
+
+
+def codes(stack: Stack) -> set[str]:
+    return {row["code"] for row in stack.ask("alerts")}
+
+
+def held(stack: Stack) -> dict[tuple[str, str], int]:
+    return {(row["strategy"], row["instrument"]): row["quantity"] for row in stack.ask("positions")}
+
+
+def denials(stack: Stack) -> list[str]:
+    return [text for row in stack.ask("signals") for text in row["denied"]]
+
+
+def entries(stack: Stack) -> int:
+    return sum(row["purpose"] == "entry" for row in stack.ask("orders"))
+
+
+@pytest.mark.parametrize(("daemon", "how"), [("router", "overwritten"), ("risk", "deleted"), ("engine", "truncated")])
+def test_lost_journal_is_told_learnt_again_and_entries_wait_for_a_person(stack: Stack, daemon: str, how: str) -> None:
+    eventually(lambda: stack.is_settled() and not stack.disagreements(), 60)
+    lose(stack, daemon, DAMAGES[how])
+    eventually(lambda: codes(stack) & LOST, 40)
+    eventually(lambda: stack.beat(daemon)["state"] == "DEGRADED", 20)
+    assert any("quarantine own journal" in note for note in stack.beat(daemon)["notes"])
+    placed = entries(stack)
+    assert eventually(lambda: (stack.is_settled() and not stack.disagreements()) or None, 40), stack.disagreements()
+    assert entries(stack) == placed
+    assert "(unmanaged)" not in {strategy for strategy, _ in held(stack)}
+    assert stack.run("resume").returncode == 0
+    eventually(stack.is_ready, 30)
+    assert not codes(stack) & LOST
+
+
+def test_bad_row_of_an_upstream_halts_entries_until_it_is_mended_and_a_person_resumes(stack: Stack) -> None:
+    path = segments(stack.config.journal_dir("risk"))[-1]
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as database:
+        written = "SELECT max(stream_seq) FROM rows WHERE stream = 'commands' AND kind = 1"
+        last = database.execute(written).fetchone()[0] or 0
+        values = "max(seq) + 100000, max(epoch), 1, 'commands', ?, '', 0, 0, x'00', 0, 0, x'c1', x'00'"
+        database.execute(f"INSERT INTO rows SELECT {values} FROM rows", (last + 1,))
+        eventually(lambda: "UPSTREAM_UNREADABLE" in codes(stack), 40)
+        assert not stack.beat("router")["ready"]
+        stack.kill("router")
+        eventually(lambda: "quarantine risk" in str(stack.beat("router")["notes"]), 40)
+        database.execute("DELETE FROM rows WHERE body = x'c1'")
+    assert stack.run("resume").returncode == 0
+    eventually(stack.is_ready, 40)
+    assert "UPSTREAM_UNREADABLE" not in codes(stack)
+
+
+def test_backup_of_a_running_stack_is_consistent(stack: Stack) -> None:
+    body = stack.ask("state", "backup")
+    names = {str(Path(piece["path"]).parent) for piece in verified(Path(body["file"]))["files"]}
+    assert {"state/journal/router", "state/journal/risk"} <= names
+    folder = stack.base.parent / "copy"
+    with tarfile.open(body["file"]) as archive:
+        archive.extractall(folder, filter="data")
+    config = msgspec.structs.replace(stack.config, state_dir=str(folder / "state"))
+    tails = [finding.problem for finding in verify(config) if "tail was lost" in finding.problem]
+    before = [finding.problem for finding in verify(stack.config) if "tail was lost" in finding.problem]
+    assert len(tails) <= len(before)
+
+
+# the day's loss
+
+
+def is_stopped(stack: Stack) -> bool:
+    """The last wish for a position was denied for the day's loss."""
+    return bool(found := denials(stack)) and "DAILY_LOSS" in found[-1]
+
+
+def test_loss_limit_of_the_day_survives_restarts_and_ends_with_the_day(tmp_path: Path) -> None:
+    with Stack(tmp_path, MAX_DAILY_LOSS="1") as stack:
+        stack.up("--simulator")
+        eventually(lambda: "DAILY_LOSS" in codes(stack), 90)
+        stack.kill("risk")
+        eventually(stack.is_ready, 40)
+        placed = entries(stack)
+        eventually(lambda: is_stopped(stack), 90)
+        assert stack.down().returncode == 0
+        stack.up("--simulator")
+        assert "DAILY_LOSS" in codes(stack)
+        assert entries(stack) == placed
+        assert stack.down().returncode == 0
+        to_the_next_morning(stack)
+        stack.up("--simulator")
+        eventually(lambda: entries(stack) > placed, 90)
+
+
+def to_the_next_morning(stack: Stack) -> None:
+    """The market of a stopped stack moves on to the next trading day, some minutes after the open."""
+    clock = MarketClock.load(stack.config.clock_path)
+    stopped_at = clock.resume_point()
+    assert stopped_at is not None
+    with stack.config.calendar_path.open("rb") as file:
+        calendar = Calendar.from_dict(tomllib.load(file))
+    morning = calendar.next_session("NFO", day_of(stopped_at) + timedelta(days=1)).open_ns + 20 * 60 * 10**9
+    now = machine_now()
+    segments = (*clock.segments, Segment(now, morning, 1.0))
+    write_clock_file(stack.config.clock_path, ClockFile(segments=segments, last_seen_machine_ns=now))

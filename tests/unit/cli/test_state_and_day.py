@@ -1,0 +1,250 @@
+"""`mytrading state` and `mytrading day` on journals that a real `Journal` wrote."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+import pytest
+
+from mytrading.cli.day_close import seal
+from mytrading.cli.journal_files import verify
+from mytrading.cli.main import run
+from mytrading.cli.state_files import verified
+from mytrading.cli.state_upgrade import upgrade
+from mytrading.core.calendar import to_ns
+from mytrading.messages.codec import encode_body
+from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
+from mytrading.messages.records import DaySealed, RunStarted
+from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
+from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
+from mytrading.runtime.day_files import day_files, exported, removable, to_export
+from mytrading.runtime.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
+from tests.unit.cli.stacks import run_config
+
+DAY, NEXT = "2026-11-23", "2026-11-24"
+
+
+def order(state: OrderState = OrderState.FILLED) -> OrderChanged:
+    level = Order(
+        client_order_id="o1", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="S", run="r",
+        cause="c", purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, state=state,
+        created_ns=1, updated_ns=1,
+    )  # fmt: skip
+    return OrderChanged(event="filled", order=level, machine_ns=1)
+
+
+def position(quantity: int = 0, realised: float = 0.0, product: Product = Product.MIS) -> PositionChanged:
+    level = Position(
+        account="main", instrument="NSE:SBIN", product=product, strategy="S", run="r", quantity=quantity,
+        realised=realised, updated_ns=1,
+    )  # fmt: skip
+    return PositionChanged(position=level, client_order_id="o1", fill_quantity=quantity, fill_price=1.0, at_ns=1)
+
+
+def write(config: RunConfig, *messages: Any, schema: int = 1) -> None:
+    """A day of the router, and what risk read of it."""
+    router = Journal(config.journal_dir("router"), "router", DAY, 4096)
+    risk = Journal(config.journal_dir("risk"), "risk", DAY, 4096)
+    for journal in (router, risk):
+        run = RunStarted(
+            daemon=journal.writer,
+            pid=1,
+            version="0.0",
+            schema=schema,
+            config_hash="",
+            machine_ns=1,
+            market_ns=1,
+            speed=1,
+        )
+        journal.append([Entry(RECORD, "records", encode_body(run))], 1, 1)
+    for message in messages:
+        row = router.append([Entry(OUTPUT, "orders", encode_body(message))], 1, 1)[0]
+        risk.append([Entry(INPUT, "orders", row.body, "router", row.epoch, row.stream_seq, row.hash)], 1, 1)
+    router.close()
+    risk.close()
+
+
+def at(config: RunConfig, day: str, hour: int) -> None:
+    """The market stands at this hour."""
+    from datetime import date, time
+
+    now = machine_now()
+    segment = Segment(now, to_ns(date.fromisoformat(day), time(hour)), 1.0)
+    write_clock_file(config.clock_path, ClockFile(segments=(segment,), last_seen_machine_ns=now))
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path))
+    found = run_config(tmp_path)
+    state = tmp_path / "paper"
+    state.mkdir()
+    found = msgspec.structs.replace(found, state_dir=str(state))
+    write_run_config(state / RUN_FILE, found)
+    at(found, DAY, 18)
+    return found
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any, str]:
+    """Exit code, JSON and complaint of a command."""
+    with pytest.raises(SystemExit) as ended:
+        run([*arguments, "--json"])
+    told = capsys.readouterr()
+    lines = told.out.strip().splitlines()
+    return int(ended.value.code or 0), json.loads(lines[-1]) if lines else None, told.err
+
+
+def test_day_close_seals_exports_and_sums_up(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order(), position(realised=-120.5))
+    code, body, complaint = said(capsys, "day", "close")
+    assert code == 0, complaint
+    assert (body["day"], body["orders"], body["realised"]) == (DAY, {"all": 1, "FILLED": 1}, -120.5)
+    assert sorted(body["sealed"]) == ["risk", "router"]
+    last = list(read_segment(config.journal_dir("router") / f"{DAY}.sqlite"))[-1]
+    assert last.body == encode_body(DaySealed(day=DAY, next_day=NEXT, at_ns=last.market_ns))
+    found = duckdb.connect().execute(f"SELECT count(*) FROM '{body['archive']}/router.parquet'").fetchone()
+    assert found == (4,)
+    assert to_export(config) == []
+    again = said(capsys, "day", "close")[1]
+    assert (again["sealed"], again["exported"]) == ([], [])
+
+
+def test_day_close_refuses_while_the_session_lasts(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    at(config, DAY, 11)
+    code, _, complaint = said(capsys, "day", "close")
+    assert (code, "has not ended" in complaint) == (1, True)
+    assert all(not file.sealed_for for file in day_files(config))
+
+
+def test_day_close_refuses_while_an_intraday_position_is_open(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config, position(10))
+    code, _, complaint = said(capsys, "day", "close")
+    assert (code, "S still holds 10 of NSE:SBIN (MIS)" in complaint) == (1, True)
+    assert said(capsys, "day", "close", "--force")[1]["problems"]
+
+
+def test_day_close_lets_what_may_stay_overnight_stay(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, position(10, product=Product.CNC))
+    code, body, _ = said(capsys, "day", "close")
+    assert (code, body["positions"][0]["quantity"]) == (0, 10)
+
+
+def test_day_close_names_a_damaged_row_and_does_not_seal(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    with sqlite3.connect(config.journal_dir("router") / f"{DAY}.sqlite") as database:
+        database.execute("UPDATE rows SET body = x'00' WHERE seq = 2")
+    code, _, complaint = said(capsys, "day", "close")
+    assert (code, "row 2" in complaint) == (1, True)
+    assert all(not file.sealed_for for file in day_files(config))
+
+
+def test_day_close_of_a_day_nobody_knows_names_those_there_are(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config, order())
+    code, _, complaint = said(capsys, "day", "close", "--date", "2026-01-01")
+    assert (code, DAY in complaint) == (2, True)
+
+
+def test_old_days_go_only_when_exported_and_read_by_all(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    seal(config, day_files(config), DAY)
+    for name in ("router", "risk"):
+        for day in ("2026-11-25", "2026-11-26"):
+            journal = Journal(config.journal_dir(name), name, DAY, 4096)
+            journal.roll(day, {})
+            journal.close()
+    assert removable(config, "2027-01-01") == []
+    said(capsys, "day", "export")
+    assert exported(config, "router", DAY) is not None
+    assert [file.daemon for file in removable(config, "2027-01-01")] == ["risk"], "risk's cursor was not carried over"
+    at(config, "2027-02-01", 18)
+    removed = said(capsys, "day", "export")[1]["removed"]
+    assert removed == [str(config.journal_dir("risk") / f"{DAY}.sqlite")]
+
+
+def test_backup_is_whole_checked_and_without_keys(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    code, body, complaint = said(capsys, "state", "backup")
+    assert code == 0, complaint
+    manifest = verified(Path(body["file"]))
+    names = {piece["path"] for piece in manifest["files"]}
+    assert {f"state/journal/router/{DAY}.sqlite", "state/clock.json"} <= names
+    assert not any(RUN_FILE in name for name in names)
+    with tarfile.open(body["file"]) as archive:
+        archive.extractall(config.state.parent / "copy", filter="data")
+    copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.sqlite"
+    original = config.journal_dir("router") / f"{DAY}.sqlite"
+    assert [row.hash for row in read_segment(copy)] == [row.hash for row in read_segment(original)]
+
+
+def test_backup_with_a_changed_file_is_refused(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    path = Path(said(capsys, "state", "backup")[1]["file"])
+    forged = path.with_name("forged.tar.gz")
+    with tarfile.open(path) as old, tarfile.open(forged, "w:gz") as new:
+        for member in old.getmembers():
+            if not member.name.endswith("clock.json"):
+                new.addfile(member, old.extractfile(member))
+    with pytest.raises(ValueError, match=r"clock\.json is missing"):
+        verified(forged)
+
+
+def test_reset_refuses_with_a_position_and_empties_when_forced(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config, position(10))
+    code, _, complaint = said(capsys, "state", "reset", "--confirm", "paper")
+    assert (code, "+10 NSE:SBIN of S" in complaint) == (1, True)
+    assert said(capsys, "state", "reset", "--force", "--confirm", "other")[0] == 2
+    assert day_files(config)
+    code, body, complaint = said(capsys, "state", "reset", "--force", "--confirm", "paper")
+    assert code == 0, complaint
+    assert verified(Path(body["backup"]))
+    assert not (config.state / "journal").exists()
+
+
+def test_show_names_days_versions_and_sizes(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    rows = {row["name"]: row for row in said(capsys, "state", "show")[1]["files"]}
+    found = rows["journal/router"]
+    assert (found["day"], found["rows"], found["version"], found["state"]) == (DAY, 2, "0.0", "open")
+    assert found["bytes"] > 0
+
+
+def test_upgrade_rewrites_rows_and_keeps_readers_on_their_writers(config: RunConfig) -> None:
+    write(config, order(OrderState.ACCEPTED), position(10), schema=0)
+    filled = encode_body(order())
+
+    def step(stream: str, body: bytes) -> bytes:
+        return filled if stream == "orders" and b"ACCEPTED" in body else body
+
+    changed = upgrade(day_files(config), lambda _: None, {0: step})
+    assert changed == 4
+    assert [finding.problem for finding in verify(config) if finding.problem] == []
+    assert {file.schema for file in day_files(config)} == {1}
+    rows = list(read_segment(config.journal_dir("risk") / f"{DAY}.sqlite"))
+    assert rows[1].body == filled
+
+
+def test_upgrade_of_a_newer_journal_is_refused_with_both_versions(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config, order(), schema=99)
+    code, _, complaint = said(capsys, "state", "upgrade")
+    assert (code, "schema 99" in complaint) == (1, True)
+
+
+def test_upgrade_with_nothing_to_do_makes_no_backup(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    assert said(capsys, "state", "upgrade")[1] == {"files": 0, "rows": 0, "backup": ""}
