@@ -8,7 +8,7 @@ FAST := tests/unit tests/property tests/contract
 SIDE_BY_SIDE := -n 3 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup paper test test-fast soak bench lint clean
+.PHONY: help setup paper test test-fast soak chaos bench lint clean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -16,6 +16,7 @@ help:
 	@echo 'make test        lint, types, all tests with coverage'
 	@echo 'make test-fast   unit, property and contract tests'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
+	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make lint        ruff and mypy'
 	@echo 'make clean       remove .venv, caches and logs (never the state of a stack)'
@@ -46,6 +47,9 @@ test-fast: $(STAMP)
 
 soak: $(STAMP)
 	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py $(ARGS)
+
+chaos: $(STAMP)
+	$(BIN)/mytrading chaos --minutes 30 --runs 6 --personality all $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/mytrading bench $(ARGS)

@@ -49,14 +49,26 @@ DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING"
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
+    windows = config.windows
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second,
+        lost_after=_ns(windows.lost_after),
+        ghost_gap=_ns(windows.ghost_gap),
+        call_patience=_ns(windows.call_patience),
+        entry_reads=_ns(windows.entry_reads),
+        mismatch_gap=_ns(windows.mismatch_gap),
+        exit_patience=_ns(windows.exit_patience),
+        slow=_ns(windows.slow),
         unknown_exit=config.risk.unknown_exit,
         mode_first=has_books,
         book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
     )
     return OrderMachine(limits)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)
 
 
 class TradeManager(MachineDaemon):
