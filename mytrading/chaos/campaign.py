@@ -25,6 +25,7 @@ from mytrading.chaos.settling import unsettled
 from mytrading.cli.journal_files import verify
 from mytrading.messages.runconfig import RunConfig, StopPlan
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
+from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision import SupervisorFailed
@@ -96,8 +97,13 @@ def _settle(ground: Ground, breaker: Breaker, progress: Progress) -> list[str]:
 
 def _stop(ground: Ground, breaker: Breaker, progress: Progress) -> None:
     breaker.close()
-    with suppress(NotRunning):
+    try:
         ground.stack.stop(progress)
+    except NotRunning:
+        return
+    except StackFailed as error:
+        progress(f"{error}; its processes are ended")
+        supervision.end(ground.config, supervision.PROGRAMS)
 
 
 def _evidence(ground: Ground, folder: Path, end_ns: int) -> Evidence:
