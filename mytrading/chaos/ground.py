@@ -114,7 +114,7 @@ class Wanted(NamedTuple):
     real_windows: bool = False
     stop: str = "broker"
     instruments: int = 24
-    round_seconds: int = 20
+    round_seconds: int = 14
 
 
 class Ground(NamedTuple):

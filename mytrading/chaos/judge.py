@@ -24,7 +24,8 @@ _NEW_LEVEL_S = 3.0
 _GATHERED_S = 1.5
 """After the simulator was stopped, what had gathered at its door comes in at once, whenever it was sent."""
 _KILLS = frozenset({"kill", "leave"})
-_SMALL_FAULTS = frozenset({"ws_mute", "ws_stall", "ws_drop", "price_wrong", "price_zero", "nice"})
+_AWAY = frozenset({"kill", "hang", "restart", "starve", "stutter", "token_rollover"})
+_SMALL_FAULTS = frozenset({"ws_mute", "ws_stall", "ws_drop", "price_wrong", "price_zero", "nice", "update_duplicated"})
 """What does not touch the way from a fill to its stop."""
 
 
@@ -183,6 +184,7 @@ def _figures(evidence: Evidence, bare: Sequence[Stretch]) -> dict[str, Any]:
         if order.filled and order.request.strategy in evidence.ours.orders
     )
     clean, rest = _fill_to_stop(evidence, bare)
+    recovered, waited = recoveries(evidence.broken, evidence.beats)
     return {
         "kills": sum(acts[kind] for kind in _KILLS),
         "acts": {kind: count for kind, count in sorted(acts.items()) if kind not in faults},
@@ -194,7 +196,8 @@ def _figures(evidence: Evidence, bare: Sequence[Stretch]) -> dict[str, Any]:
         "ghosts": len({move.order.client_order_id for move in evidence.ours.moves if move.event == "ghost"}),
         "starts_of_the_simulator": sum(event.kind == STARTED for event in evidence.broker.events),
         "protection_in_doubt_s": round(in_doubt(evidence.ours.moves, evidence.end_ns), 1),
-        "recovery_s": spread(recoveries(evidence.broken, evidence.beats)),
+        "recovery_s": spread(recovered),
+        "recovery_disturbed_s": spread(waited),
         "fill_to_stop_s": spread(clean),
         "fill_to_stop_disturbed_s": spread(rest),
     }
@@ -232,11 +235,15 @@ def in_doubt(moves: Iterable[Moved], end_ns: int) -> float:
     return (total + sum(end_ns - begin for begin in since.values())) / _S
 
 
-def recoveries(broken: Iterable[Broken], beats: Sequence[Beat]) -> list[float]:
-    """Seconds from the kill of a daemon to the readiness of its successor, where nothing else ended it meanwhile."""
-    found = []
+def recoveries(broken: Iterable[Broken], beats: Sequence[Beat]) -> tuple[list[float], list[float]]:
+    """Seconds from a daemon's kill to its successor's readiness, where nothing else was done to that one meanwhile.
+
+    Those in which the machine was starved or the simulator was away, for which readiness may wait, are second.
+    """
+    clean: list[float] = []
+    rest: list[float] = []
     things = sorted(broken)
-    for place, thing in enumerate(things):
+    for thing in things:
         if thing.what != "kill":
             continue
         back = next(
@@ -244,10 +251,12 @@ def recoveries(broken: Iterable[Broken], beats: Sequence[Beat]) -> list[float]:
         )  # fmt: skip
         if back is None:
             continue
-        ended = (thing.target, "supervisord")
-        if not any(other.target in ended and other.begin_ns < back.at_ns for other in things[place + 1 :]):
-            found.append((back.at_ns - thing.begin_ns) / _S)
-    return found
+        meanwhile = [other for other in things if other.begin_ns <= back.at_ns and other.end_ns >= thing.begin_ns]
+        if any(other.target in (thing.target, "supervisord") for other in meanwhile if other is not thing):
+            continue
+        away = any(other.what in _AWAY and other.target in ("", "simulator") for other in meanwhile)
+        (rest if away else clean).append((back.at_ns - thing.begin_ns) / _S)
+    return clean, rest
 
 
 def _fill_to_stop(evidence: Evidence, bare: Sequence[Stretch]) -> tuple[list[float], list[float]]:

@@ -44,6 +44,16 @@ def _place_timeout(random: Random, trouble: Trouble) -> Row:
     return {**_count(random, 3), "route": route, "seconds": held, "drop": random.random() < 0.4}
 
 
+def _delay(random: Random, trouble: Trouble) -> Row:
+    """Order calls are the ones worth delaying: a kill finds them on their way."""
+    route = random.choice(("", "placeorder", "placeorder", "cancelorder", "orderbook"))
+    return {
+        **_chance(random, 0.2, 0.8),
+        "route": route,
+        "ms": round(random.uniform(20.0, 300.0 * trouble.longest_delay)),
+    }
+
+
 def _rollover(random: Random, _: Trouble) -> Row:
     return _count(random, 20)
 
@@ -66,7 +76,7 @@ _DRAWS: Mapping[str, Draw] = MappingProxyType(
         "rate_limited": lambda r, _: {**_count(r, 5), "route": r.choice(("", "placeorder", "cancelorder"))},
         "session_lost": lambda r, _: {**_count(r, 3), "route": r.choice(("", "placeorder", "orderbook"))},
         "token_rollover": _rollover,
-        "delay_ms": lambda r, t: {**_chance(r, 0.1, 0.5), "ms": round(r.uniform(20.0, 300.0 * t.longest_delay))},
+        "delay_ms": _delay,
         "order_updates_off": lambda r, _: _chance(r, 0.2, 1.0),
         "update_duplicated": lambda r, _: {**_chance(r, 0.2, 1.0), "times": r.randint(1, 3)},
         "update_delayed": lambda r, t: {**_chance(r, 0.2, 0.8), "seconds": round(r.uniform(0.1, t.longest_delay), 2)},
@@ -78,6 +88,9 @@ _DRAWS: Mapping[str, Draw] = MappingProxyType(
         "ws_drop": lambda r, _: _count(r, 2),
     }
 )
+_NOISE = ("status_word", "status_leak", "delay_ms", "order_updates_off", "update_duplicated", "update_delayed",
+          "update_reordered", "ws_mute", "ws_stall")  # fmt: skip
+"""Faults that act by chance for as long as they are on."""
 _RARE = frozenset({"token_rollover", "semi_auto", "place_lost", "place_no_id"})
 """Drawn a third as often: the first silences everything, the others leave an instrument out of play for the day."""
 
@@ -88,3 +101,8 @@ def fault_row(random: Random, trouble: Trouble, *, parking: bool) -> Row:
     name = random.choices(names, [1 if name in _RARE else 3 for name in names])[0]
     draw = _DRAWS.get(name)
     return {"kind": name, **(draw(random, trouble) if draw is not None else {"count": 1})}
+
+
+def noise_rows(random: Random, trouble: Trouble) -> list[Row]:
+    """The bodies of a few faults that last for a storm: what goes wrong all the time, beside what goes wrong once."""
+    return [{"kind": name, **_DRAWS[name](random, trouble)} for name in random.sample(_NOISE, 3)]

@@ -12,7 +12,7 @@ from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from mytrading.chaos.mischief import Trouble, fault_row
+from mytrading.chaos.mischief import Trouble, fault_row, noise_rows
 
 WATCHED = ("feed", "engine", "risk", "router", "reconciler", "gateway")
 """Daemons that the watchdog kills when they hang."""
@@ -93,6 +93,8 @@ class _Planner:
     def _storm(self, at: float, end: float) -> Iterator[Act]:
         kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
         burst = self._random.random() < 0.5
+        for row in noise_rows(self._random, self._trouble):
+            yield Act(at, Kind.FAULT, fault=row)
         while at < end:
             kind = self._random.choices(kinds, weights)[0]
             act = self._fault(at) if kind is Kind.FAULT else self._process(at, kind)

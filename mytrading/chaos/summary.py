@@ -12,7 +12,7 @@ from typing import Any
 
 Body = dict[str, Any]
 
-_WORST = ("recovery_s", "fill_to_stop_s", "fill_to_stop_disturbed_s")
+_WORST = ("recovery_s", "recovery_disturbed_s", "fill_to_stop_s", "fill_to_stop_disturbed_s")
 
 
 def summed(reports: list[Body]) -> Body:

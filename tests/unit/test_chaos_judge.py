@@ -237,7 +237,9 @@ def test_exit_after_a_halt_is_none() -> None:
 def test_recovery_lasts_until_the_next_readiness_and_not_over_a_second_kill() -> None:
     broken = [Broken(10 * S, 10 * S, "kill", "risk"), Broken(20 * S, 20 * S, "kill", "risk")]
     beats = [Beat(12 * S, "risk", 2, False), Beat(21 * S, "risk", 3, False), Beat(23 * S, "risk", 3, True)]
-    assert recoveries(broken, beats) == [3.0]
+    assert recoveries(broken, beats) == ([3.0], [])
+    starved = Broken(21 * S, 22 * S, "starve", "")
+    assert recoveries([*broken, starved], beats) == ([], [3.0])
 
 
 def test_unknowns_are_told_with_how_they_ended() -> None:
