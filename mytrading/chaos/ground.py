@@ -57,11 +57,12 @@ class {name}(BaseStrategy):
     subscribe_quotes = True
     round_seconds: int = {round_seconds}
     both: bool = {both}
+    stride: int = {stride}
 
     def on_data(self, data: Any) -> Signal | None:
         if isinstance(data, Bar):
             return None
-        second = self.now_ns // 1_000_000_000 + sum(self.instrument.encode()) * 7
+        second = self.now_ns // 1_000_000_000 + sum(self.instrument.encode()) * self.stride
         number, phase = divmod(second, self.round_seconds)
         if phase > self.round_seconds * 0.55:
             return None if self.position.is_flat else self.create_signal("EXIT")
@@ -106,7 +107,10 @@ tick = 0.05
 
 
 class Wanted(NamedTuple):
-    """What a run is to be like. `stop` is the plan of all strategies: broker, engine or none."""
+    """What a run is to be like. `stop` is the plan of all strategies: broker, engine or none.
+
+    With every third seed all instruments are traded at two moments of a round, else spread over it.
+    """
 
     folder: Path
     seed: int
@@ -114,7 +118,7 @@ class Wanted(NamedTuple):
     real_windows: bool = False
     stop: str = "broker"
     instruments: int = 24
-    round_seconds: int = 14
+    round_seconds: int = 16
 
 
 class Ground(NamedTuple):
@@ -173,7 +177,8 @@ def _write_home(home: Path, wanted: Wanted) -> None:
 
 def _write_strategy(home: Path, wanted: Wanted, name: str, symbols: tuple[str, ...], lots: int) -> None:
     both = name == "ChaosBoth"
-    code = _STRATEGY.format(name=name, round_seconds=wanted.round_seconds, both=both)
+    stride = wanted.round_seconds // 2 if wanted.seed % 3 == 0 else 5
+    code = _STRATEGY.format(name=name, round_seconds=wanted.round_seconds, both=both, stride=stride)
     (home / "strategies" / f"{name.lower()}.py").write_text(code, encoding="utf-8")
     told = _CONFIG.format(
         name=name,
