@@ -22,6 +22,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from mytrading.chaos.fates import BY_HAND
 from mytrading.chaos.schedule import SUPERVISOR, Act, Kind
 from mytrading.orchestrator import NotRunning, StackFailed, TradingOrchestrator
 from mytrading.runtime import supervision
@@ -105,6 +106,8 @@ class Breaker:
             self._fault(act)
         elif act.kind is Kind.CALM:
             self._calm()
+        elif act.kind is Kind.BY_HAND:
+            self._by_hand(act.target)
         elif act.kind is Kind.STARVE:
             self._starve(act)
         elif pid := self._pid(act.target):
@@ -179,6 +182,14 @@ class Breaker:
         told = self._admin("fault", act.fault)
         self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=told)
 
+    def _by_hand(self, instrument: str) -> None:
+        """Somebody buys a little of what we trade too."""
+        exchange, _, symbol = instrument.partition(":")
+        order = {"strategy": BY_HAND, "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": "7"}
+        began = machine_now()
+        told = self._call("/api/v1/placeorder", {**order, "pricetype": "MARKET", "product": "MIS"})
+        self._note(Kind.BY_HAND.value, instrument, began_ns=began, told=told)
+
     def _calm(self) -> None:
         """All faults end, the broker is logged in to, and a person resumes what was halted for a look."""
         helper = threading.Thread(target=self._calm_down, daemon=True)
@@ -196,9 +207,12 @@ class Breaker:
             self._stack.ask("resume", reason="chaos: looked at")
 
     def _admin(self, route: str, fields: dict[str, Any]) -> bool:
+        return self._call(f"/sim/{route}", fields)
+
+    def _call(self, path: str, fields: dict[str, Any]) -> bool:
         venue = self._stack.config.venue
         body = json.dumps({"apikey": venue.api_key, **fields}).encode()
-        request = Request(f"{venue.rest_url}/sim/{route}", body, {"Content-Type": "application/json"})
+        request = Request(f"{venue.rest_url}{path}", body, {"Content-Type": "application/json"})
         try:
             with urlopen(request, timeout=_ADMIN_S) as answer:
                 answer.read()

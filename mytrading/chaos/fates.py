@@ -16,7 +16,9 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import BrokerStatus, OrderState
 from mytrading.messages.orders import Order
 
-_VENUES_OWN = frozenset({"", "AUTO_SQUARE_OFF"})
+BY_HAND = "by-hand"
+"""The tag of orders that the breaker places as somebody else."""
+_NOT_OURS = frozenset({"", "AUTO_SQUARE_OFF", BY_HAND})
 _UNDECIDED = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED, OrderState.UNKNOWN})
 _ENDS = {
     OrderState.CANCELLED: BrokerStatus.CANCELLED,
@@ -32,7 +34,7 @@ def duplicated(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
     """
     by_tag: dict[str, list[str]] = defaultdict(list)
     for order in placed:
-        if order.request.strategy not in _VENUES_OWN:
+        if order.request.strategy not in _NOT_OURS:
             by_tag[order.request.strategy].append(order.order_id)
     found = []
     for tag, names in sorted(by_tag.items()):

@@ -25,8 +25,8 @@ _GATHERED_S = 1.5
 """After the simulator was stopped, what had gathered at its door comes in at once, whenever it was sent."""
 _KILLS = frozenset({"kill", "leave"})
 _AWAY = frozenset({"kill", "hang", "restart", "starve", "stutter", "token_rollover"})
-_SMALL_FAULTS = frozenset({"ws_mute", "ws_stall", "ws_drop", "price_wrong", "price_zero", "nice", "update_duplicated"})
-"""What does not touch the way from a fill to its stop."""
+_HARMLESS = frozenset({"ws_mute", "ws_stall", "ws_drop", "price_wrong", "price_zero", "update_duplicated", "by_hand"})
+"""What does not touch the way from a fill to its stop, and so excuses nothing."""
 
 
 class Bounds(NamedTuple):
@@ -112,7 +112,7 @@ def beyond_allowance(stretch: Stretch, broken: Iterable[Broken], bounds: Bounds)
     grace = round((bounds.settle + bounds.recovery + bounds.poll) * _S)
     until = stretch.begin_ns + round(bounds.healthy * _S)
     for thing in sorted(broken):
-        if thing.end_ns + grace > stretch.begin_ns and thing.begin_ns <= until:
+        if thing.what not in _HARMLESS and thing.end_ns + grace > stretch.begin_ns and thing.begin_ns <= until:
             until = max(until, thing.end_ns + grace)
     return round(max(0, stretch.end_ns - until) / _S, 3)
 
@@ -132,6 +132,9 @@ def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
         if thing.what in ("hang", "stutter", "starve", "nice") and thing.target in ("", "simulator")
     ]
     times = sorted(event.machine_ns for event in evidence.broker.events if event.kind == CALL)
+    for thing in evidence.broken:  # the calls of somebody else are not the router's
+        if thing.what == "by_hand" and (at := next((t for t in times if thing.begin_ns <= t <= thing.end_ns), 0)):
+            times.remove(at)
     plain = [at for at in times if not any(begin <= at <= end for begin, end in stopped)]
     found = []
     for place, at in enumerate(plain):
@@ -268,7 +271,7 @@ def _fill_to_stop(evidence: Evidence, bare: Sequence[Stretch]) -> tuple[list[flo
             touched = any(
                 thing.begin_ns <= stretch.end_ns and thing.end_ns >= stretch.begin_ns - 2 * _S
                 for thing in evidence.broken
-                if thing.what not in _SMALL_FAULTS
+                if thing.what not in _HARMLESS
             )
             (rest if touched else clean).append((stretch.end_ns - stretch.begin_ns) / _S)
     return clean, rest

@@ -189,6 +189,8 @@ def read_broken(log: Path) -> tuple[Broken, ...]:
             if row.get("told"):
                 found += [Broken(begin, at, name, "simulator") for begin, name in faults]
                 faults = []
+        elif act == "by_hand":
+            found.append(Broken(int(row["began_ns"]), at, act, target))
         elif act != "missed":
             found.append(Broken(at, at + round(float(row.get("seconds", 0.0)) * _NANO), act, target))
     found += [Broken(begin, last, name, "simulator") for begin, name in faults]

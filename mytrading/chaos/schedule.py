@@ -39,6 +39,8 @@ class Kind(StrEnum):
     STUTTER = "stutter"
     NICE = "nice"
     FAULT = "fault"
+    BY_HAND = "by_hand"
+    """An order that somebody else places on the account."""
     CALM = "calm"
     """All faults end, and a person resumes."""
 
@@ -55,7 +57,7 @@ class Act(NamedTuple):
 
 _WEIGHTS = {
     Kind.KILL: 9, Kind.HANG: 3, Kind.LEAVE: 1, Kind.RESTART: 1, Kind.STARVE: 1, Kind.STUTTER: 2, Kind.NICE: 1,
-    Kind.FAULT: 12,
+    Kind.FAULT: 12, Kind.BY_HAND: 1,
 }  # fmt: skip
 _TARGETS = {
     "router": 6, "risk": 4, "reconciler": 4, "engine": 3, "feed": 2, "gateway": 2, WATCHDOG: 1, SIMULATOR: 3,
@@ -97,10 +99,18 @@ class _Planner:
             yield Act(at, Kind.FAULT, fault=row)
         while at < end:
             kind = self._random.choices(kinds, weights)[0]
-            act = self._fault(at) if kind is Kind.FAULT else self._process(at, kind)
+            act = self._of_kind(at, kind)
             if act is not None:
                 yield act
             at += self._random.expovariate(3.0 if burst else 1.2)
+
+    def _of_kind(self, at: float, kind: Kind) -> Act | None:
+        if kind is Kind.FAULT:
+            return self._fault(at)
+        if kind is Kind.BY_HAND:
+            bought = self._trouble.parkable
+            return Act(at, kind, self._random.choice(bought)) if bought else None
+        return self._process(at, kind)
 
     def _fault(self, at: float) -> Act:
         row = fault_row(self._random, self._trouble, parking=not self._parked)

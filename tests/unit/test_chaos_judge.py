@@ -207,6 +207,12 @@ def test_calls_that_a_stopped_simulator_gathered_are_not_the_routers_breach() ->
     assert (verdict.good, verdict.figures["calls_gathered"]) == (True, 12)
 
 
+def test_call_of_somebody_else_is_not_the_routers() -> None:
+    mine = calls(*range(500, 1500, 91))
+    by_hand = Broken(mine[4].machine_ns, mine[4].machine_ns, "by_hand", SBIN)
+    assert zeros(evidence([], [], mine, broken=(by_hand,))) == {}
+
+
 def halted(at_s: int) -> tuple[tuple[int, TradingState], ...]:
     return ((at_s * S, TradingState(level=TradingLevel.HALT, generation=1, reason="r", at_ns=0)),)
 
