@@ -29,6 +29,10 @@ _HARMLESS = frozenset({"ws_mute", "ws_stall", "ws_drop", "price_wrong", "price_z
 """What does not touch the way from a fill to its stop, and so excuses nothing."""
 
 
+_ON_THE_WAY = frozenset({"", "router", "reconciler", "simulator", "supervisord"})
+"""Whose trouble keeps a stop from its place; an empty target is the whole machine's."""
+
+
 class Bounds(NamedTuple):
     """What is allowed. Seconds; `poll` is the interval of the reconciler's reads of the order book."""
 
@@ -112,7 +116,8 @@ def beyond_allowance(stretch: Stretch, broken: Iterable[Broken], bounds: Bounds)
     grace = round((bounds.settle + bounds.recovery + bounds.poll) * _S)
     until = stretch.begin_ns + round(bounds.healthy * _S)
     for thing in sorted(broken):
-        if thing.what not in _HARMLESS and thing.end_ns + grace > stretch.begin_ns and thing.begin_ns <= until:
+        excuses = thing.what not in _HARMLESS and thing.target in _ON_THE_WAY
+        if excuses and thing.end_ns + grace > stretch.begin_ns and thing.begin_ns <= until:
             until = max(until, thing.end_ns + grace)
     return round(max(0, stretch.end_ns - until) / _S, 3)
 

@@ -166,6 +166,12 @@ def test_kill_during_a_bare_stretch_earns_recovery_and_a_poll() -> None:
     assert zeros(late) == {"bare_seconds": 2.0}
 
 
+@pytest.mark.parametrize("thing", [("kill", "engine"), ("ws_mute", "simulator")])
+def test_what_has_no_part_in_stops_excuses_no_bare_position(thing: tuple[str, str]) -> None:
+    given = evidence(*guarded(18, 200), broken=(Broken(12 * S, 30 * S, *thing),))
+    assert zeros(given) == {"bare_seconds": 3.0}
+
+
 def test_fault_long_over_earns_nothing() -> None:
     fault = Broken(0, 0, "place_timeout", "simulator")
     there, here, events = guarded(18, 40)
