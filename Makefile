@@ -8,7 +8,7 @@ FAST := tests/unit tests/property tests/contract
 SIDE_BY_SIDE := -n 3 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup paper test test-fast soak flood bench lint clean
+.PHONY: help setup paper test test-fast soak flood chaos bench lint clean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test-fast   unit, property and contract tests'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
 	@echo 'make flood       10,000 wishes in 60 s: no limit exceeded, none lost; WISHES=, SECONDS='
+	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make lint        ruff and mypy'
 	@echo 'make clean       remove .venv, caches and logs (never the state of a stack)'
@@ -50,6 +51,9 @@ soak: $(STAMP)
 
 flood: $(STAMP)
 	FLOOD_WISHES=$(or $(WISHES),10000) FLOOD_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s tests/system/test_flood.py $(ARGS)
+
+chaos: $(STAMP)
+	$(BIN)/mytrading chaos --minutes 30 --runs 6 --personality all $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/mytrading bench $(ARGS)

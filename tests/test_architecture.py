@@ -26,7 +26,7 @@ ALLOWED = {
     "daemons": {"messages", "core", "strategies", "runtime", "adapters", "daemons"},
     "simulator": {"messages", "core", "runtime", "simulator"},
 }
-"""What each package of ours may import of ours. `orchestrator`, `cli`, `bench` and the root may import everything."""
+"""What each package of ours may import of ours. All other packages may import everything."""
 
 PURE = {"core", "strategies"}
 IMPURE = {"time", "os", "zmq", "logging", "structlog", "pandas", "pydantic", "sqlite3", "socket", "threading", "random"}

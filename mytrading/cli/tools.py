@@ -1,8 +1,9 @@
-"""The rest: simulator, perf, bench, version."""
+"""The rest: simulator, perf, bench, chaos, version."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,6 +19,7 @@ from mytrading.cli.output import (
     print_rows,
     stack,
 )
+from mytrading.messages.runconfig import StopPlan
 
 if TYPE_CHECKING:
     from mytrading.simulator.fault_command import Server
@@ -89,6 +91,28 @@ def bench(
         raise typer.Exit(run_bench(names or [], as_json))
 
 
+def chaos(
+    minutes: float = typer.Option(2.0, min=0.2, help="How long it is broken, all runs together."),
+    seed: int = typer.Option(1, min=0, help="Of the schedule and the market; runs after the first count on."),
+    runs: int = typer.Option(1, min=1, help="How many stacks, one after the other, share the minutes."),
+    as_json: bool = JSON_OPTION,
+    keep: Path = typer.Option(None, help="Keep journals and logs of all runs below this folder."),  # noqa: B008
+    real_windows: bool = typer.Option(False, "--real-windows", help="Windows and polls as in trading, not shortened."),
+    personality: str = typer.Option("paper", help="Whom the simulator plays: paper, sandbox, live, or all in turn."),
+    stop: str = typer.Option("broker", help="The stop plan of its strategies: broker, engine or none."),
+    report: Path = typer.Option(None, help="Write reports and their table into this folder."),  # noqa: B008
+) -> None:
+    """Break a stack of its own, with kills and faults, and judge what became of its orders and positions."""
+    expected = {"personality": (personality, ("paper", "sandbox", "live", "all")), "stop": (stop, tuple(StopPlan))}
+    for name, (value, known) in expected.items():
+        if value not in known:
+            fail(USAGE, f"--{name}: expected {', '.join(known)}, found {value!r}")
+    with failures():
+        from mytrading.chaos import Asked, run_chaos
+
+        raise typer.Exit(run_chaos(Asked(minutes, seed, runs, as_json, keep, real_windows, personality, stop, report)))
+
+
 def version(as_json: bool = JSON_OPTION) -> None:
     """The version of this program."""
     from mytrading import __version__
@@ -102,4 +126,5 @@ def add_to(app: typer.Typer) -> None:
     app.command(context_settings=raw)(simulator)
     app.command()(perf)
     app.command()(bench)
+    app.command()(chaos)
     app.command()(version)

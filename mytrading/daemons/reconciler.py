@@ -62,6 +62,7 @@ class Reconciler(Daemon):
         return AccountListener(
             account,
             self.config.venue.expected_mode.value,
+            self.config.windows,
             lambda message: self._reports.send(self.name, message),
             lambda message: self._status.send(account.id, message),
             self.alerts,

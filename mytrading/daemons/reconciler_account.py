@@ -10,14 +10,14 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
+from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.order_updates import OrderUpdates
 from mytrading.adapters.openalgo.reads import BookReader, Visit
-from mytrading.core.reconcile import HealthBook, OrderLevels, ReadJob, ReadPlan, held
+from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import AccountHealth, BooksRead, ReadRequest
-from mytrading.messages.runconfig import AccountRun
+from mytrading.messages.runconfig import AccountRun, Windows
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.metrics import PerformanceMonitor
@@ -33,6 +33,7 @@ class AccountListener:
         self,
         account: AccountRun,
         expected_mode: str,
+        windows: Windows,
         report: Send,
         tell: Send,
         alerts: Alerts,
@@ -47,8 +48,9 @@ class AccountListener:
         self._expected = expected_mode
         self._report, self._tell = report, tell
         self._alerts, self._monitor, self._market_now = alerts, monitor, market_now
-        self._plan = ReadPlan(account.id)
-        self._health = HealthBook(account.id)
+        self._deadlines = {**SECONDS, Deadline.BOOK: windows.book_call}
+        self._plan = ReadPlan(account.id, read_rules(windows))
+        self._health = HealthBook(account.id, read_rules(windows))
         self._levels = OrderLevels()
         self._streaming = False
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
@@ -58,7 +60,7 @@ class AccountListener:
         self._stream.start()
 
     def _reader(self) -> BookReader:
-        client = OpenAlgoClient(self._run.rest_url, self._run.api_key, machine_now)
+        client = OpenAlgoClient(self._run.rest_url, self._run.api_key, machine_now, self._deadlines)
         return BookReader(client, self.name, self._expected, machine_now)
 
     def _failed(self, job: ReadJob, error: Exception) -> Visit:
@@ -179,6 +181,17 @@ class AccountListener:
         """Leave the stream and the worker."""
         self._stream.stop()
         self._workers.stop()
+
+
+def read_rules(windows: Windows) -> ReadRules:
+    """How often this run reads."""
+    return ReadRules(
+        orders_every=round(windows.orders_every * SECOND),
+        positions_every=round(windows.positions_every * SECOND),
+        funds_every=round(windows.funds_every * SECOND),
+        retry_most=round(windows.retry_most * SECOND),
+        stale=round(windows.stale * SECOND),
+    )
 
 
 def _complete(visit: Visit) -> bool:

@@ -71,10 +71,18 @@ DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING"
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
     has_books = config.venue.kind is VenueKind.OPENALGO
+    windows = config.windows
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second,
         calls_at_once=config.venue.order_workers,
         calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
+        lost_after=_ns(windows.lost_after),
+        ghost_gap=_ns(windows.ghost_gap),
+        call_patience=_ns(windows.call_patience),
+        entry_reads=_ns(windows.entry_reads),
+        mismatch_gap=_ns(windows.mismatch_gap),
+        exit_patience=_ns(windows.exit_patience),
+        slow=_ns(windows.slow),
         unknown_exit=config.risk.unknown_exit,
         mode_first=has_books,
         book_first=has_books,
@@ -85,6 +93,10 @@ def order_machine(config: RunConfig) -> OrderMachine:
     return OrderMachine(
         limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
     )
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)
 
 
 class TradeManager(MachineDaemon):

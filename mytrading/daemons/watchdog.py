@@ -14,12 +14,15 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import ALL
 from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon, main
 from mytrading.runtime.lock import holder
 
 SILENCE_NS = 5_000_000_000
+UNHEARD_NS = 30_000_000_000
+"""A process that was never heard may still be starting: it has this long from when it was first seen."""
 LOOK_S = 0.5
 EXPORT_S = 300.0
 """How often to see whether a day is over and to be exported."""
@@ -34,6 +37,7 @@ class Watchdog(Daemon):
     def __init__(self, config: RunConfig) -> None:
         super().__init__("watchdog", config)
         self._beats: dict[str, tuple[int, int]] = {}
+        self._unheard: dict[str, tuple[str, int]] = {}
         self._restarted: dict[str, int] = {}
         self._last_look = machine_now()
         self._killed = 0
@@ -59,6 +63,7 @@ class Watchdog(Daemon):
             self._restarted[beat.daemon] = beat.machine_ns
             text = f"{beat.daemon} died and was started again"
             self.alerts.raise_("DAEMON_RESTARTED", Severity.WARNING, beat.daemon, text)
+        self._unheard.pop(beat.daemon, None)
         if beat.state is DaemonState.STOPPING:
             self._beats.pop(beat.daemon, None)
         else:
@@ -85,20 +90,39 @@ class Watchdog(Daemon):
         self._last_look = machine_ns
         if stalled:
             self._beats = {name: (pid, machine_ns) for name, (pid, _) in self._beats.items()}
+            self._unheard.clear()
             return
         for name, (pid, seen) in list(self._beats.items()):
             if name != self.name and machine_ns - seen > SILENCE_NS:
-                self._kill(name, pid)
+                self._kill(name, pid, SILENCE_NS)
+        for name in ALL:
+            if name not in (self.name, *self._beats):
+                self._look_for(name, machine_ns)
         self._clear_old_restarts(machine_ns)
 
-    def _kill(self, name: str, pid: int) -> None:
-        """Kill by the pid in the heartbeat, if that process still holds the daemon's lock."""
-        self._beats.pop(name)
+    def _look_for(self, name: str, machine_ns: int) -> None:
+        """One that hangs since before its first heartbeat, or since before ours, is known by its lock alone."""
+        pid = holder(self.config.lock_dir / f"{name}.lock")
+        known, since = self._unheard.get(name, ("", 0))
+        if pid is None or not pid.isdigit():
+            self._unheard.pop(name, None)
+        elif pid != known:
+            self._unheard[name] = (pid, machine_ns)
+        elif machine_ns - since > UNHEARD_NS:
+            del self._unheard[name]
+            self._kill(name, int(pid), UNHEARD_NS)
+
+    def _kill(self, name: str, pid: int, silent_ns: int) -> None:
+        """Kill by the pid that was heard or seen, if that process still holds the daemon's lock."""
+        self._beats.pop(name, None)
         if holder(self.config.lock_dir / f"{name}.lock") != str(pid):
             return
         self._killed += 1
         self.alerts.raise_(
-            "DAEMON_HUNG", Severity.CRITICAL, name, f"{name} (pid {pid}) sent no heartbeat for 5 s: killed, starts anew"
+            "DAEMON_HUNG",
+            Severity.CRITICAL,
+            name,
+            f"{name} (pid {pid}) sent no heartbeat for {silent_ns // 1_000_000_000} s: killed, starts anew",
         )
         os.kill(pid, signal.SIGKILL)
         self._beats[name] = (pid, machine_now() + SILENCE_NS)

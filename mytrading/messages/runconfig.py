@@ -273,8 +273,33 @@ class LogRules(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: int = 30
 
 
+class Windows(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the router waits before it concludes, and how often the reconciler reads; seconds of machine time.
+
+    No setting reaches these: they are what `mytrading chaos` makes small, all of them together with the longest delay
+    of its simulator, since a window shorter than the server may take would conclude what is not so.
+    """
+
+    lost_after: float = 130.0
+    ghost_gap: float = 15.0
+    call_patience: float = 180.0
+    entry_reads: float = 5.0
+    mismatch_gap: float = 5.0
+    exit_patience: float = 5.0
+    slow: float = 30.0
+    book_call: float = 10.0
+    orders_every: float = 10.0
+    positions_every: float = 60.0
+    funds_every: float = 10.0
+    retry_most: float = 30.0
+    stale: float = 30.0
+
+
 class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
-    """The embedded simulator: whether `up` starts it, and with what. `speed` is market seconds a machine second."""
+    """The embedded simulator: whether `up` starts it, and with what. `speed` is market seconds a machine second.
+
+    `personality` and `broker` say whom it plays, `record` whether it keeps a record of all that happens there.
+    """
 
     embedded: bool = False
     rest_port: int = 0
@@ -284,6 +309,9 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     replay: str = ""
     capital: float = STARTING_CASH
     commission: float = 0.0003
+    personality: str = "paper"
+    broker: str = ""
+    record: bool = False
 
 
 class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -322,6 +350,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[AccountRun, ...] = ()
     trade_execution: bool = False
     live_confirm: str = ""
+    windows: Windows = Windows()
 
     @property
     def served(self) -> tuple[AccountRun, ...]:

@@ -37,6 +37,9 @@ def options_of(config: RunConfig) -> Options:
         clock=config.clock_path,
         config_dir=Path(config.home) / "config",
         capital=rules.capital,
+        personality=rules.personality,
+        broker=rules.broker,
+        record=rules.record,
     )
 
 

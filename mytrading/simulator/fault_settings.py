@@ -83,6 +83,8 @@ def _parameter_problem(fault: Fault, name: str, value: Value) -> str:
         return f"Must be one of: {', '.join(routes)}."
     if name == "at" and value and not _is_time(str(value)):
         return "Must be a time of day, HH:MM."
+    if name == "side" and value not in ("", "BUY", "SELL"):
+        return "Must be BUY or SELL."
     if name == "fraction" and not 0 < float(value) < 1:
         return "Must be above 0 and below 1."
     if isinstance(value, int | float) and not 0 <= value < float("inf"):

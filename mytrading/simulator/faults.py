@@ -6,7 +6,7 @@ REST and WebSocket sides. The one rule: a fault is off unless it was asked for, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
@@ -38,7 +38,7 @@ ROUTES_OF: Mapping[Target, tuple[str, ...]] = MappingProxyType({Target.ORDERS: O
 class Fault:
     """One kind of fault: `defaults` are its parameters, `count` how often it acts unless told otherwise (-1: for good).
 
-    The parameters `route`, `instrument` and `status` restrict where it acts; empty they restrict nothing.
+    The parameters `route`, `instrument`, `status` and `side` restrict where it acts; empty they restrict nothing.
     """
 
     name: str
@@ -86,7 +86,7 @@ _ALL = (
         late=False,
         reason="Rejected by the risk desk",
     ),
-    _order("semi_auto", "parks a new order: success with pending_order_id and mode semi_auto"),
+    _order("semi_auto", "parks a new order: success with pending_order_id and mode semi_auto", side="", instrument=""),
     Fault(
         "partial_fill",
         Target.FILLS,
@@ -196,10 +196,11 @@ class Switch:
 
 
 class Faults:
-    """The faults that are on."""
+    """The faults that are on; `on_act` hears the name of each that acts."""
 
     def __init__(self) -> None:
         self._on: dict[str, Switch] = {}
+        self.on_act: Callable[[str], None] | None = None
 
     def set(self, setting: Setting) -> None:
         """Switch a fault on, or off with count 0; a second setting replaces the first."""
@@ -226,6 +227,8 @@ class Faults:
         if switch is None or not switch.concerns(where) or not switch.comes_true():
             return None
         switch.acted += 1
+        if self.on_act is not None:
+            self.on_act(name)
         if switch.left > 0:
             switch.left -= 1
             if switch.left == 0:

@@ -92,7 +92,7 @@ def build(options: Options) -> tuple[Venue, Driver]:
     _check_days(files, calendar)
     _check_underlying(options, facts)
     clock = MarketClock.load(options.clock) if options.clock is not None else MarketClock(())
-    store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None)
+    store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None, record=options.record)
     origin = _origin(options, store, clock, calendar, ticks)
     facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
     kind = FollowedWorld if options.follow else World

@@ -37,6 +37,7 @@ class Options:
     """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept.
 
     With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time.
+    With `record` the books file also keeps what happened, when (`simulator/chronicle.py`).
     Generated shares fill the market up to `instruments`, if it lists fewer.
     """
 
@@ -59,4 +60,5 @@ class Options:
     faults: tuple[Setting, ...] = ()
     personality: str = "paper"
     broker: str = ""
+    record: bool = False
     capital: float = field(default_factory=capital_from_environment)

@@ -29,10 +29,11 @@ async def placeorder(call: Call) -> Reply:
     faults = venue.faults
     if not fields["symbol"]:
         return with_mode(error(400, "Missing required field: symbol"), analyze=venue.analyze)
+    asked = instrument_id(fields["exchange"], fields["symbol"])
     if (fault := faults.take("place_lost")) is not None:
         await asyncio.sleep(fault.number("seconds"))
         raise DropConnection
-    if faults.take("semi_auto") is not None:
+    if faults.take("semi_auto", side=fields["action"].upper(), instrument=asked) is not None:
         return success(mode="semi_auto", message="Order queued for approval", pending_order_id=machine_now() // 1000)
     if (fault := faults.take("place_no_id")) is not None:
         if fault.flag("placed"):

@@ -33,6 +33,7 @@ from mytrading.simulator import (
 )
 from mytrading.simulator.call import Call
 from mytrading.simulator.fault_settings import FAULT, FAULT_NAME
+from mytrading.simulator.faults import ORDER_ROUTES
 from mytrading.simulator.order_routes import DropConnection
 from mytrading.simulator.reply import Reply, error, with_mode
 from mytrading.simulator.schema import Fields, Schema
@@ -191,6 +192,8 @@ class Dispatcher:
             self._connections.add(request.transport)
             self._venue.connections += 1
         self._count(path, received_ns)
+        if self._venue.chronicle is not None and _name(path) in ORDER_ROUTES:
+            self._venue.chronicle.call(_name(path), received_ns)
         try:
             self._limit_by_fault(path)
             reply = await self._reply(request, path, received_ns)

@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from mytrading.core.matching import Account, BookOrder, BookPosition, Books, BookTrade, Changes, Holding, Trigger
+from mytrading.simulator.chronicle import Chronicle
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
@@ -44,7 +45,7 @@ class BadBooks(ValueError):
 class BookStore:
     """Keeps the books in a file, or in memory without one."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, record: bool = False) -> None:
         self._path = path
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,7 @@ class BookStore:
             self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             raise BadBooks(f"{path}: expected the simulator's books, found: {error}; move the file aside") from error
+        self.chronicle = Chronicle(self._db) if record else None
 
     def load(self, capital: float) -> Books:
         """The books as last saved, or new ones with `capital` rupees; orders and trades of the books' day only."""
@@ -87,6 +89,8 @@ class BookStore:
             for holding in changes.holdings:
                 self._put("holdings(id, body)", holding.instrument, _encode(holding))
             self._put("account(id, body)", 1, _encode(changes.account))
+            if self.chronicle is not None:
+                self.chronicle.changed(changes)
         except BaseException:
             db.execute("ROLLBACK")
             raise

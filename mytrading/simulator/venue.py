@@ -77,6 +77,9 @@ class Venue:
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
+        self.chronicle = store.chronicle
+        if self.chronicle is not None:
+            self.faults.on_act = self.chronicle.fault
         self.triggers = TriggerBook(store.triggers())
         self.exchange = Exchange(
             world.calendar, world.facts, self.instrument, store.load(capital), self._part_of, personality.rules

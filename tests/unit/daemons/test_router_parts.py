@@ -7,11 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mytrading.core.oms.limits import MS, SECOND, OmsLimits
+from mytrading.core.reconcile import ReadRules
 from mytrading.core.view import StackView
+from mytrading.daemons.reconciler_account import read_rules
 from mytrading.daemons.router import order_fields, order_machine
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.runconfig import UnknownExit
+from mytrading.messages.runconfig import UnknownExit, Windows
 from tests.unit.cli.stacks import run_config
 from tests.unit.core.test_order import order
 
@@ -56,3 +59,14 @@ def test_orders_of_a_dry_run_are_counted_as_recorded_not_as_placed_or_rejected()
         view.apply(OrderChanged(order=order(state=state), event=event, machine_ns=1))
     counts = view.order_counts()
     assert (counts["placed"], counts["rejected"], counts["recorded"]) == (0, 0, 1)
+
+
+def test_windows_of_the_run_file_reach_the_order_machine_and_the_plan_of_reads(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    assert order_machine(config).limits.lost_after == OmsLimits().lost_after
+    assert read_rules(config.windows) == ReadRules()
+    short = Windows(lost_after=9.5, ghost_gap=2.0, mismatch_gap=1.0, exit_patience=3.0, slow=6.0, orders_every=4.0)
+    limits = order_machine(msgspec.structs.replace(config, windows=short)).limits
+    assert (limits.lost_after, limits.ghost_gap, limits.mismatch_gap) == (9_500 * MS, 2 * SECOND, 1 * SECOND)
+    assert (limits.exit_patience, limits.slow) == (3 * SECOND, 6 * SECOND)
+    assert read_rules(short).orders_every == 4 * SECOND

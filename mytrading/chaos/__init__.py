@@ -1,0 +1,56 @@
+"""The machine that breaks the stack, to prove that no order is doubled, none lost and no position left bare.
+
+Used by `mytrading chaos` and `make chaos`. It starts a stack of its own on a simulator of its own, kills, stops and
+starves its processes, lets the simulator misbehave, and judges by the simulator's records. The one rule: it touches no
+process that it did not start.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    minutes: float
+    seed: int
+    runs: int = 1
+    as_json: bool = False
+    keep: Path | None = None
+    real_windows: bool = False
+    personality: str = "paper"
+    stop: str = "broker"
+    report: Path | None = None
+
+
+def run_chaos(asked: Asked) -> int:
+    """Run as often as asked, seed after seed; the last line is one object with `--json`. 1 if any run failed."""
+    from mytrading.chaos.campaign import new_folder, run
+    from mytrading.chaos.ground import PERSONALITIES, Wanted
+    from mytrading.chaos.summary import summed, table, write_reports
+
+    roles = PERSONALITIES[1:] if asked.personality == "all" else (asked.personality,)
+    reports = []
+    for number in range(asked.runs):
+        seed = asked.seed + number
+        folder = new_folder(seed, asked.keep)
+        wanted = Wanted(folder, seed, roles[number % len(roles)], asked.real_windows, asked.stop)
+        report = run(wanted, asked.minutes / asked.runs, asked.keep is not None, _progress)
+        reports.append(report.body)
+        if not report.good:
+            _progress(f"seed {seed} FAILED, kept in {report.kept}; the first of {len(report.findings)} findings:")
+            for line in report.findings[:10]:
+                _progress(f"  {line}")
+    if asked.report is not None:
+        write_reports(reports, asked.report)
+    body = summed(reports)
+    print(json.dumps(body) if asked.as_json else table(reports), flush=True)
+    return 0 if body["good"] else 1
+
+
+def _progress(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)

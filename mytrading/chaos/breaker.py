@@ -1,0 +1,260 @@
+"""Carries out a schedule against a running stack: signals by pid, faults by the simulator's own routes, all noted down.
+
+Used by `campaign`. The one rule: a process is only ever reached by the pid that holds its lock at that moment, and
+whatever was stopped, starved or slowed here is let go at the end, whatever happened in between.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xmlrpc.client
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from mytrading.chaos.fates import BY_HAND
+from mytrading.chaos.schedule import SUPERVISOR, Act, Kind
+from mytrading.orchestrator import NotRunning, StackFailed, TradingOrchestrator
+from mytrading.runtime import supervision
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+from mytrading.runtime.supervision import SupervisorFailed
+
+_STEP_S = 0.02
+_ADMIN_S = 1.0
+_CALMS_S = 7.0
+_MENDS_S = 20.0
+_HOGS = 2
+_SPIN = "import time\nuntil = time.monotonic() + {seconds}\nwhile time.monotonic() < until:\n    pass\n"
+
+
+class Breaker:
+    """One run of a schedule; `log` is a JSONL file of what was done when, by machine time."""
+
+    def __init__(self, stack: TradingOrchestrator, log: Path, progress: Callable[[str], None]) -> None:
+        self._stack = stack
+        self._progress = progress
+        self._file = log.open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+        self._due: list[tuple[float, Callable[[], None]]] = []
+        self._stopped: set[int] = set()
+        self._hogs: list[subprocess.Popen[bytes]] = []
+        self._helpers: list[threading.Thread] = []
+        self.done = 0
+
+    def run(self, acts: tuple[Act, ...], seconds: float) -> None:
+        """Carry out all acts, and end when `seconds` are over; everything is let go afterwards."""
+        began = time.monotonic()
+        waiting = list(acts)
+        try:
+            while (now := time.monotonic() - began) < seconds:
+                while waiting and waiting[0].at <= now:
+                    self._carry_out(waiting.pop(0))
+                self._what_is_due()
+                time.sleep(_STEP_S)
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Continue what is stopped, end the hogs, switch all faults off."""
+        for pid in tuple(self._stopped):
+            self._continue(pid)
+        self._due.clear()
+        for hog in self._hogs:
+            hog.kill()
+            hog.wait()
+        self._hogs.clear()
+        self._calm()
+        for helper in self._helpers:
+            helper.join(_MENDS_S + _CALMS_S)
+
+    def close(self) -> None:
+        """Close the log."""
+        self._file.close()
+
+    def mend(self) -> list[str]:
+        """Start what stays down; returns the programs that supervisor had given up, with their last words."""
+        if not supervision.supervisor_pid(self._stack.config):
+            self._note("revived", SUPERVISOR)
+            with suppress(SupervisorFailed):
+                self._stack.revive()
+        told = []
+        for name, program in supervision.programs(self._stack.config).items():
+            if program.state in ("RUNNING", "STARTING", "BACKOFF"):
+                continue
+            if program.state == "FATAL" or program.exit_code == 78:
+                told.append(f"{name}: {supervision.last_words(self._stack.config, name)}")
+            self._note("started", name, was=program.state)
+            self._begin(name)
+        return told
+
+    # acts
+
+    def _carry_out(self, act: Act) -> None:
+        self.done += 1
+        if act.kind is Kind.FAULT:
+            self._fault(act)
+        elif act.kind is Kind.CALM:
+            self._calm()
+        elif act.kind is Kind.BY_HAND:
+            self._by_hand(act.target)
+        elif act.kind is Kind.STARVE:
+            self._starve(act)
+        elif pid := self._pid(act.target):
+            self._to_process(act, pid)
+        else:
+            self._note("missed", act.target, wanted=act.kind.value)
+
+    def _to_process(self, act: Act, pid: int) -> None:
+        self._note(act.kind.value, act.target, pid=pid, seconds=round(act.seconds, 2))
+        if act.kind is Kind.KILL:
+            _signal(pid, signal.SIGKILL)
+            self._stopped.discard(pid)
+        elif act.kind in (Kind.HANG, Kind.LEAVE):
+            self._stop_for(pid, act.seconds + (5.0 if act.kind is Kind.LEAVE else 0.0))
+        elif act.kind is Kind.STUTTER:
+            self._stutter(pid, act.seconds)
+        elif act.kind is Kind.NICE:
+            self._slow(pid, act.seconds)
+        else:
+            helper = threading.Thread(target=self._restart, args=(act.target,), daemon=True)
+            helper.start()
+            self._helpers.append(helper)
+
+    def _stop_for(self, pid: int, seconds: float) -> None:
+        if _signal(pid, signal.SIGSTOP):
+            self._stopped.add(pid)
+            self._later(seconds, lambda: self._continue(pid))
+
+    def _continue(self, pid: int) -> None:
+        if pid in self._stopped:
+            self._stopped.discard(pid)
+            _signal(pid, signal.SIGCONT)
+
+    def _stutter(self, pid: int, seconds: float) -> None:
+        """Stopped for a tenth of a second in every fifth of one."""
+        for number in range(max(1, round(seconds / 0.2))):
+            self._later(number * 0.2, lambda: self._stop_for(pid, 0.1))
+
+    def _slow(self, pid: int, seconds: float) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            before = os.getpriority(os.PRIO_PROCESS, pid)
+            os.setpriority(os.PRIO_PROCESS, pid, 19)
+            self._later(seconds, lambda: _priority(pid, before))
+
+    def _starve(self, act: Act) -> None:
+        self._note(act.kind.value, "", seconds=round(act.seconds, 2))
+        command = [sys.executable, "-c", _SPIN.format(seconds=act.seconds)]
+        self._hogs += [subprocess.Popen(command) for _ in range(_HOGS)]
+        self._hogs = [hog for hog in self._hogs if hog.poll() is None]
+
+    def _restart(self, name: str) -> None:
+        with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+            supervision.connect(self._stack.config).supervisor.stopProcess(name)
+        self._begin(name)
+        self._note("restarted", name)
+
+    def _begin(self, name: str) -> None:
+        """Have supervisor start a program; one that already runs is as good."""
+        until = time.monotonic() + _MENDS_S
+        while time.monotonic() < until:
+            try:
+                supervision.connect(self._stack.config).supervisor.startProcess(name, False)
+                return
+            except xmlrpc.client.Fault as fault:
+                if "ALREADY_STARTED" in fault.faultString:
+                    return
+            except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+                pass
+            time.sleep(0.2)
+
+    def _fault(self, act: Act) -> None:
+        told = self._admin("fault", act.fault)
+        self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=told)
+
+    def _by_hand(self, instrument: str) -> None:
+        """Somebody buys a little of what we trade too."""
+        exchange, _, symbol = instrument.partition(":")
+        order = {"strategy": BY_HAND, "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": "7"}
+        began = machine_now()
+        told = self._call("/api/v1/placeorder", {**order, "pricetype": "MARKET", "product": "MIS"})
+        self._note(Kind.BY_HAND.value, instrument, began_ns=began, told=told)
+
+    def _calm(self) -> None:
+        """All faults end, the broker is logged in to, and a person resumes what was halted for a look."""
+        helper = threading.Thread(target=self._calm_down, daemon=True)
+        helper.start()
+        self._helpers = [*(known for known in self._helpers if known.is_alive()), helper]
+
+    def _calm_down(self) -> None:
+        until = time.monotonic() + _CALMS_S
+        told = False
+        while not told and time.monotonic() < until:
+            told = self._admin("fault", {"kind": "clear"}) and self._admin("login", {})
+            time.sleep(_STEP_S)
+        self._note(Kind.CALM.value, "", told=told)
+        with suppress(OpsTimedOut, OpsRefused, NotRunning, StackFailed):
+            self._stack.ask("resume", reason="chaos: looked at")
+
+    def _admin(self, route: str, fields: dict[str, Any]) -> bool:
+        return self._call(f"/sim/{route}", fields)
+
+    def _call(self, path: str, fields: dict[str, Any]) -> bool:
+        venue = self._stack.config.venue
+        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
+        request = Request(f"{venue.rest_url}{path}", body, {"Content-Type": "application/json"})
+        try:
+            with urlopen(request, timeout=_ADMIN_S) as answer:
+                answer.read()
+        except (URLError, OSError, http.client.HTTPException):
+            return False
+        return True
+
+    # means
+
+    def _pid(self, name: str) -> int:
+        config = self._stack.config
+        if name == SUPERVISOR:
+            return supervision.supervisor_pid(config)
+        return supervision.holders(config).get(name, 0)
+
+    def _later(self, seconds: float, do: Callable[[], None]) -> None:
+        self._due.append((time.monotonic() + seconds, do))
+
+    def _what_is_due(self) -> None:
+        now = time.monotonic()
+        ready = [do for at, do in self._due if at <= now]
+        self._due = [(at, do) for at, do in self._due if at > now]
+        for do in ready:
+            do()
+
+    def _note(self, act: str, target: str, **fields: Any) -> None:
+        row = {"at_ns": machine_now(), "act": act, "target": target, **fields}
+        with self._lock:
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
+        if act in (Kind.KILL.value, Kind.LEAVE.value):
+            self._progress(f"{act} {target}")
+
+
+def _signal(pid: int, number: int) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _priority(pid: int, value: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.setpriority(os.PRIO_PROCESS, pid, value)

@@ -1,0 +1,154 @@
+"""A run of chaos from beginning to end: ground, schedule, breaking, settling, verdict, report; and several in a row.
+
+Used by `mytrading chaos`. The one rule: whatever happens, the stack that was started here is stopped, and what a failed
+run left behind stays where the report says.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mytrading.chaos import records
+from mytrading.chaos.beats import Beats
+from mytrading.chaos.breaker import Breaker
+from mytrading.chaos.ground import Ground, Wanted, prepare
+from mytrading.chaos.judge import Bounds, Evidence, Verdict, judge
+from mytrading.chaos.schedule import plan
+from mytrading.chaos.settling import unsettled
+from mytrading.cli.journal_files import verify
+from mytrading.messages.runconfig import RunConfig, StopPlan
+from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
+from mytrading.runtime import supervision
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+from mytrading.runtime.supervision import SupervisorFailed
+
+Progress = Callable[[str], None]
+
+_LOOK_S = 1.0
+_CALM_S = 25.0
+"""Beside twice the longest window: what recovery and the reads of a loaded machine take."""
+
+
+class Report(NamedTuple):
+    """How a run ended: what is printed of it, and whether it is good. `kept` is where its journals and logs are."""
+
+    body: dict[str, Any]
+    good: bool
+    kept: Path | None
+    findings: tuple[str, ...]
+
+
+def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Report:
+    """One run in `wanted.folder`, which is removed afterwards unless it failed or is to be kept."""
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    ground = prepare(wanted)
+    acts = plan(wanted.seed, minutes * 60.0, ground.trouble)
+    progress(f"seed {wanted.seed}: {len(acts)} acts in {minutes:g} min, {wanted.personality}, in {wanted.folder}")
+    breaker = Breaker(ground.stack, wanted.folder / "broken.jsonl", progress)
+    problems: list[str] = []
+    try:
+        ground.start()
+        beats = Beats(ground.config, wanted.folder / "beats.jsonl")
+        breaker.run(acts, minutes * 60.0)
+        problems = _settle(ground, breaker, progress)
+        beats.stop()
+    except (StackFailed, TimedOut, SupervisorFailed) as error:
+        problems = [f"the stack did not come up: {error}"]
+    finally:
+        end_ns = machine_now()
+        _stop(ground, breaker, progress)
+    verdict = judge(_evidence(ground, wanted.folder, end_ns), bounds_of(ground))
+    return _report(wanted, minutes, verdict, problems, keep)
+
+
+def bounds_of(ground: Ground) -> Bounds:
+    """What this run is held to."""
+    config = ground.config
+    guarded = frozenset(run.name for run in config.strategies if run.stop is StopPlan.BROKER)
+    return Bounds(poll=config.windows.orders_every, most_positions=ground.most_positions, guarded=guarded)
+
+
+def _settle(ground: Ground, breaker: Breaker, progress: Progress) -> list[str]:
+    """Mend, stop all entries, and wait until nothing is on its way; what still is, if it does not end."""
+    progress("faults are off; waiting for the stack to settle")
+    windows = ground.config.windows
+    given_up = breaker.mend()
+    until = time.monotonic() + _CALM_S + 2 * windows.lost_after
+    halted = False
+    left = ["the stack did not answer"]
+    while left and time.monotonic() < until:
+        with suppress(OpsTimedOut, OpsRefused, NotRunning, StackFailed):
+            if not halted:
+                ground.stack.ask("halt", reason="chaos is over", level="halt")
+                halted = True
+        time.sleep(_LOOK_S)
+        given_up += breaker.mend()
+        left = unsettled(ground) if halted else left
+    return [*(f"gave up: {line}" for line in given_up), *(f"not settled: {line}" for line in left)]
+
+
+def _stop(ground: Ground, breaker: Breaker, progress: Progress) -> None:
+    breaker.close()
+    try:
+        ground.stack.stop(progress)
+    except NotRunning:
+        return
+    except StackFailed as error:
+        progress(f"{error}; its processes are ended")
+        supervision.end(ground.config, supervision.PROGRAMS)
+
+
+def _evidence(ground: Ground, folder: Path, end_ns: int) -> Evidence:
+    return Evidence(
+        records.read_broker(ground.books),
+        records.read_ours(ground.config),
+        records.read_broken(folder / "broken.jsonl"),
+        records.read_beats(folder / "beats.jsonl"),
+        _verified(ground.config),
+        end_ns,
+    )
+
+
+def _verified(config: RunConfig) -> tuple[str, ...]:
+    return tuple(f"{finding.daemon}: {finding.problem}" for finding in verify(config) if finding.problem)
+
+
+def _report(wanted: Wanted, minutes: float, verdict: Verdict, problems: list[str], keep: bool) -> Report:
+    good = verdict.good and not problems
+    findings = (*problems, *verdict.findings)
+    kept = None if good and not keep else wanted.folder
+    body = {
+        "seed": wanted.seed,
+        "minutes": minutes,
+        "personality": wanted.personality,
+        "real_windows": wanted.real_windows,
+        "must_be_zero": verdict.must_be_zero,
+        **verdict.figures,
+        "problems": problems,
+        "findings": len(findings),
+        "kept": str(kept) if kept is not None else "",
+    }
+    if kept is not None:
+        (kept / "findings.txt").write_text("\n".join(findings) + "\n", encoding="utf-8")
+        (kept / "report.json").write_text(json.dumps(body, indent=2), encoding="utf-8")
+    else:
+        shutil.rmtree(wanted.folder, ignore_errors=True)
+    return Report(body, good, kept, findings)
+
+
+def new_folder(seed: int, under: Path | None) -> Path:
+    """A folder for a run: below `under`, or a temporary one."""
+    if under is None:
+        return Path(tempfile.mkdtemp(prefix=f"mtc-{seed}-"))
+    folder = under / f"seed-{seed}"
+    if folder.exists():
+        folder = under / f"seed-{seed}-{machine_now()}"
+    return folder

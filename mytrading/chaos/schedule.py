@@ -1,0 +1,153 @@
+"""What is broken when: kills, hangs, restarts, starving and faults of the simulator, in storms with quiet between them.
+
+Used by `breaker`, which carries it out. Pure: the same seed and length give the same schedule. The one rule: whatever
+a storm switches on ends with it, and no program is ended so often that supervisor would rightly give it up, so that
+what does not settle afterwards is the stack's doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from random import Random
+from typing import Any, NamedTuple
+
+from mytrading.chaos.mischief import Trouble, fault_row, noise_rows
+
+WATCHED = ("feed", "engine", "risk", "router", "reconciler", "gateway")
+"""Daemons that the watchdog kills when they hang."""
+WATCHDOG, SIMULATOR, SUPERVISOR = "watchdog", "simulator", "supervisord"
+
+_ENDS, _WINDOW_S = 3, 62.0
+"""Ends of one program within a minute: one fewer than what it may do by itself besides before it is given up."""
+_APART_S = 14.0
+"""Between an act on the watchdog and the end of supervisor, which only the watchdog notices."""
+_SUPERVISOR_EVERY_S = 45.0
+_WATCHDOG_LEAVES_S = 7.0
+_QUIET_AT_START_S, _QUIET_AT_END_S = 8.0, 4.0
+
+
+class Kind(StrEnum):
+    """What is done to a process, or to the simulator."""
+
+    KILL = "kill"
+    HANG = "hang"
+    LEAVE = "leave"
+    """Stopped and left to the watchdog."""
+    RESTART = "restart"
+    STARVE = "starve"
+    STUTTER = "stutter"
+    NICE = "nice"
+    FAULT = "fault"
+    BY_HAND = "by_hand"
+    """An order that somebody else places on the account."""
+    CALM = "calm"
+    """All faults end, and a person resumes."""
+
+
+class Act(NamedTuple):
+    """At `at` seconds after the beginning; `seconds` is how long it lasts, `fault` the body of a fault's setting."""
+
+    at: float
+    kind: Kind
+    target: str = ""
+    seconds: float = 0.0
+    fault: dict[str, Any] = {}  # noqa: RUF012  (never changed)
+
+
+_WEIGHTS = {
+    Kind.KILL: 9, Kind.HANG: 3, Kind.LEAVE: 1, Kind.RESTART: 1, Kind.STARVE: 1, Kind.STUTTER: 2, Kind.NICE: 1,
+    Kind.FAULT: 12, Kind.BY_HAND: 1,
+}  # fmt: skip
+_TARGETS = {
+    "router": 6, "risk": 4, "reconciler": 4, "engine": 3, "feed": 2, "gateway": 2, WATCHDOG: 1, SIMULATOR: 3,
+    SUPERVISOR: 1,
+}  # fmt: skip
+
+
+def plan(seed: int, seconds: float, trouble: Trouble) -> tuple[Act, ...]:
+    """The acts of a run, by time; `trouble` bounds how long a fault or a hang of the simulator may last."""
+    return _Planner(seed, seconds, trouble).plan()
+
+
+class _Planner:
+    """Walks through the run, storm after storm."""
+
+    def __init__(self, seed: int, seconds: float, trouble: Trouble) -> None:
+        self._random = Random(seed)
+        self._until = seconds - _QUIET_AT_END_S
+        self._trouble = trouble
+        self._acts: list[Act] = []
+        self._ends: dict[str, list[float]] = {}
+        self._watchdog_at = self._supervisor_at = -1e9
+        self._parked = False
+
+    def plan(self) -> tuple[Act, ...]:
+        """All acts."""
+        at = min(_QUIET_AT_START_S, self._until)
+        while at < self._until:
+            end = min(at + self._random.uniform(7.0, 16.0), self._until)
+            self._acts += self._storm(at, end)
+            self._acts.append(Act(end, Kind.CALM))
+            at = end + self._random.uniform(8.0, 15.0)
+        return tuple(sorted(self._acts, key=lambda act: act.at))
+
+    def _storm(self, at: float, end: float) -> Iterator[Act]:
+        kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
+        burst = self._random.random() < 0.5
+        for row in noise_rows(self._random, self._trouble):
+            yield Act(at, Kind.FAULT, fault=row)
+        while at < end:
+            kind = self._random.choices(kinds, weights)[0]
+            act = self._of_kind(at, kind)
+            if act is not None:
+                yield act
+            at += self._random.expovariate(3.0 if burst else 1.2)
+
+    def _of_kind(self, at: float, kind: Kind) -> Act | None:
+        if kind is Kind.FAULT:
+            return self._fault(at)
+        if kind is Kind.BY_HAND:
+            bought = self._trouble.parkable
+            return Act(at, kind, self._random.choice(bought)) if bought else None
+        return self._process(at, kind)
+
+    def _fault(self, at: float) -> Act:
+        row = fault_row(self._random, self._trouble, parking=not self._parked)
+        self._parked = self._parked or row["kind"] == "semi_auto"
+        return Act(at, Kind.FAULT, fault=row)
+
+    def _process(self, at: float, kind: Kind) -> Act | None:
+        if kind is Kind.STARVE:
+            return Act(at, kind, seconds=self._random.uniform(1.0, 4.0))
+        target = self._random.choices(list(_TARGETS), list(_TARGETS.values()))[0]
+        if not self._allowed(at, kind, target):
+            return None
+        if target == WATCHDOG:
+            self._watchdog_at = at
+        if kind in (Kind.KILL, Kind.LEAVE, Kind.RESTART) and target != SUPERVISOR:
+            self._ends.setdefault(target, []).append(at)
+        if kind is Kind.KILL and target == SUPERVISOR:
+            self._supervisor_at = at
+        return Act(at, kind, target, self._length(kind, target))
+
+    def _allowed(self, at: float, kind: Kind, target: str) -> bool:
+        if target == SUPERVISOR:
+            apart = at - self._watchdog_at > _APART_S and at - self._supervisor_at > _SUPERVISOR_EVERY_S
+            return kind is Kind.KILL and apart
+        if target == WATCHDOG and at - self._supervisor_at <= _APART_S:
+            return False
+        if kind is Kind.LEAVE and target not in WATCHED:
+            return False
+        recent = [moment for moment in self._ends.get(target, ()) if at - moment < _WINDOW_S]
+        return len(recent) < _ENDS or kind not in (Kind.KILL, Kind.LEAVE, Kind.RESTART, Kind.HANG)
+
+    def _length(self, kind: Kind, target: str) -> float:
+        if kind is Kind.HANG:
+            longest = self._trouble.longest_hang if target == SIMULATOR else 3.5
+            return self._random.uniform(0.3, longest)
+        if kind is Kind.STUTTER:
+            return self._random.uniform(1.0, 3.0)
+        if kind is Kind.NICE:
+            return self._random.uniform(2.0, 6.0)
+        return _WATCHDOG_LEAVES_S if kind is Kind.LEAVE else 0.0

@@ -1,0 +1,39 @@
+"""Whether a stack that is left in peace has come to rest: every fate known, nothing on its way, both sides agreeing.
+
+Used by `campaign` before the verdict. The one rule: it reads the journals and books on disk, like the judge.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from mytrading.chaos import records
+from mytrading.chaos.ground import Ground
+from mytrading.chaos.judge import differences
+from mytrading.core.order import RESTING
+from mytrading.messages.enums import OrderState, Purpose
+from mytrading.messages.orders import Goal, Order
+
+_ON_THEIR_WAY = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED, OrderState.UNKNOWN})
+
+
+def unsettled(ground: Ground) -> list[str]:
+    """What is still going on, in words; nothing when the stack has come to rest."""
+    ours = records.read_ours(ground.config)
+    left = [f"{order.purpose} {name} is {order.state}" for name, order in ours.orders.items() if _moves(order)]
+    left += [f"exit {name} of {goal.instrument} is {goal.state}" for name, goal in _open(ours)]
+    try:
+        broker = records.read_broker(ground.books)
+    except sqlite3.Error as error:
+        return [*left, f"the simulator's books cannot be read: {error}"]
+    return left + differences(broker.net, ours.net, ours.unmanaged)
+
+
+def _open(ours: records.Ours) -> list[tuple[str, Goal]]:
+    return [(name, goal) for name, goal in ours.goals.items() if goal.state != "done"]
+
+
+def _moves(order: Order) -> bool:
+    if order.state in _ON_THEIR_WAY or order.filled_seen > order.filled:
+        return True
+    return order.state in RESTING and (order.purpose is not Purpose.STOP or order.pending_cancel or bool(order.ending))

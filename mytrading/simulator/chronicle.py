@@ -1,0 +1,85 @@
+"""The record of what happened at the simulator, when: order calls, faults, orders, positions, each start.
+
+Kept in the books file, if asked for, and read by `mytrading chaos` after the end. The books say what is; only this says
+in which order it came about, by machine time. The one rule: a change of the books and its record commit together, so
+that a kill leaves both or neither.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mytrading.core.matching import BookOrder, BookPosition, Changes
+from mytrading.runtime.clock import machine_now
+
+STARTED, CALL, FAULT, ORDER, POSITION = "started", "call", "fault", "order", "position"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY, machine_ns INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL
+);
+"""
+_encode = msgspec.msgpack.Encoder().encode
+_KINDS: dict[str, Any] = {
+    STARTED: msgspec.msgpack.Decoder(int),
+    CALL: msgspec.msgpack.Decoder(str),
+    FAULT: msgspec.msgpack.Decoder(str),
+    ORDER: msgspec.msgpack.Decoder(BookOrder),
+    POSITION: msgspec.msgpack.Decoder(BookPosition),
+}
+
+
+class Event(NamedTuple):
+    """Something that happened: `body` is a pid, the name of a route or of a fault, an order or a position."""
+
+    machine_ns: int
+    kind: str
+    body: Any
+
+
+class Chronicle:
+    """Appends to the record, on the connection of the books."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        db.executescript(_SCHEMA)
+        self._add(machine_now(), STARTED, os.getpid())
+
+    def call(self, route: str, received_ns: int) -> None:
+        """An order call came in, whatever becomes of it."""
+        self._add(received_ns, CALL, route)
+
+    def fault(self, name: str) -> None:
+        """A fault altered one request, fill or frame."""
+        self._add(machine_now(), FAULT, name)
+
+    def changed(self, changes: Changes) -> None:
+        """The books change, in the transaction of the change."""
+        now = machine_now()
+        for order in changes.orders:
+            self._add(now, ORDER, order)
+        for position in changes.positions:
+            self._add(now, POSITION, position)
+        for instrument, product in changes.gone:
+            self._add(now, POSITION, BookPosition(instrument=instrument, product=product))
+
+    def _add(self, machine_ns: int, kind: str, body: Any) -> None:
+        self._db.execute("INSERT INTO events VALUES (NULL, ?, ?, ?)", (machine_ns, kind, _encode(body)))
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The record in a books file, oldest first; nothing if none was kept. `sqlite3.Error` if it cannot be read."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone() is None:
+            return
+        for machine_ns, kind, body in db.execute("SELECT machine_ns, kind, body FROM events ORDER BY seq"):
+            yield Event(machine_ns, kind, _KINDS[kind].decode(body))
+    finally:
+        db.close()

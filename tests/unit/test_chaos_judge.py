@@ -1,0 +1,292 @@
+"""The judge of `mytrading chaos`: each figure that must be zero is not, for records in which it should not be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from mytrading.chaos.judge import Bounds, Evidence, judge, recoveries
+from mytrading.chaos.mischief import Trouble
+from mytrading.chaos.records import Beat, Broken, Broker, Moved, Ours
+from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
+from mytrading.core.matching import BookOrder, OrderRequest
+from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.control import TradingState
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side, TradingLevel
+from mytrading.messages.orders import Order
+from mytrading.simulator.chronicle import CALL, ORDER, Event
+from mytrading.simulator.faults import FAULTS
+
+S = 1_000_000_000
+SBIN = "NSE:SBIN"
+BOUNDS = Bounds(guarded=frozenset({"S"}), poll=4.0)
+
+
+def order(name: str, state: OrderState = OrderState.FILLED, **fields: Any) -> Order:
+    given: dict[str, Any] = {
+        "account": "paper", "instrument": SBIN, "product": Product.MIS, "strategy": "S", "run": "r", "cause": "c",
+        "purpose": Purpose.ENTRY, "side": Side.BUY, "quantity": 10, "order_type": OrderType.MARKET, "created_ns": 0,
+        "updated_ns": 0, "broker_order_id": f"b-{name}", **fields,
+    }  # fmt: skip
+    if state is OrderState.FILLED:
+        given.setdefault("filled", given["quantity"])
+    return Order(client_order_id=name, state=state, **given)
+
+
+def placed(name: str, status: BrokerStatus = BrokerStatus.COMPLETE, **fields: Any) -> BookOrder:
+    side, quantity, number = fields.pop("side", Side.BUY), fields.pop("quantity", 10), fields.pop("number", 1)
+    request = OrderRequest(instrument=SBIN, side=side, quantity=quantity, strategy=name)
+    filled = fields.pop("filled", quantity if status is BrokerStatus.COMPLETE else 0)
+    return BookOrder(
+        order_id=f"b-{name}-{number}", request=request, status=status, day="d", placed_ns=0, updated_ns=0, filled=filled
+    )
+
+
+def evidence(
+    there: list[BookOrder],
+    here: list[Order],
+    events: list[Event] | None = None,
+    *,
+    commands: tuple[Any, ...] = (),
+    net: int | None = None,
+    broken: tuple[Broken, ...] = (),
+    levels: tuple[tuple[int, TradingState], ...] = (),
+    end_ns: int = 100 * S,
+    moves: tuple[Moved, ...] = (),
+    verify: tuple[str, ...] = (),
+) -> Evidence:
+    held = sum(row.filled * row.request.side.sign for row in there) if net is None else net
+    owned = sum(row.filled * row.side.sign for row in here)
+    key = (SBIN, Product.MIS)
+    submitted = Counter(row.client_order_id for row in here)
+    ours = Ours(commands, {row.client_order_id: row for row in here}, {}, moves, submitted, {key: owned}, {}, levels)
+    return Evidence(Broker(tuple(there), {key: held}, tuple(events or ())), ours, broken, (), verify, end_ns)
+
+
+def zeros(given: Evidence, bounds: Bounds = BOUNDS) -> dict[str, float]:
+    """What is not zero."""
+    return {name: value for name, value in judge(given, bounds).must_be_zero.items() if value}
+
+
+def test_run_in_which_all_is_well_is_good() -> None:
+    there, here = [placed("a")], [order("a")]
+    assert judge(evidence(there, here), BOUNDS).good
+
+
+def test_second_broker_order_of_one_intent_is_duplicated() -> None:
+    there = [placed("a"), placed("a", number=2)]
+    assert zeros(evidence(there, [order("a")]))["duplicated"] == 1
+
+
+def test_broker_order_without_a_journaled_intent_is_duplicated() -> None:
+    assert zeros(evidence([placed("a")], [], net=0)) == {"duplicated": 1}
+
+
+@pytest.mark.parametrize("state", [OrderState.UNKNOWN, OrderState.SUBMITTED, OrderState.INITIALIZED])
+def test_order_that_nobody_knows_the_fate_of_is_lost(state: OrderState) -> None:
+    assert zeros(evidence([], [order("a", state, broker_order_id="")])) == {"lost": 1}
+
+
+def test_order_that_only_we_believe_in_is_lost() -> None:
+    assert zeros(evidence([], [order("a", OrderState.ACCEPTED)])) == {"lost": 1}
+
+
+def test_order_that_we_gave_up_and_that_rests_is_lost() -> None:
+    there = [placed("a", BrokerStatus.OPEN)]
+    assert zeros(evidence(there, [order("a", OrderState.LOST)])) == {"lost": 1}
+
+
+def test_order_given_up_with_a_record_is_not_lost() -> None:
+    assert zeros(evidence([], [order("a", OrderState.LOST, broker_order_id="")])) == {}
+
+
+def test_fill_that_only_the_broker_knows_is_lost_and_differs() -> None:
+    there = [placed("a", filled=7)]
+    assert zeros(evidence(there, [order("a", filled=5)])) == {"lost": 1, "position_differs": 1}
+
+
+def test_command_that_the_router_never_recorded_is_lost() -> None:
+    entry = PlaceEntry(
+        id="x", account="paper", instrument=SBIN, product=Product.MIS, strategy="S", run="r", cause="c", side=Side.BUY,
+        quantity=1, expires_ns=0, expires_machine_ns=0,
+    )  # fmt: skip
+    goal = CloseGoal(
+        id="y", account="paper", instrument=SBIN, product=Product.MIS, strategy="S", run="r", cause="c", reason="r"
+    )
+    assert zeros(evidence([], [], commands=(entry, goal))) == {"lost": 2}
+
+
+def test_position_that_nobody_owns_differs() -> None:
+    assert zeros(evidence([placed("a")], [order("a")], net=15)) == {"position_differs": 1}
+
+
+def test_decision_that_differs_is_counted() -> None:
+    assert zeros(evidence([], [], verify=("router: row 7",))) == {"verify_differs": 1}
+
+
+# bare
+
+
+def guarded(stop_at: int, end_at: int) -> tuple[list[BookOrder], list[Order], list[Event]]:
+    """An entry that fills at second 10 and a stop for it that rests from `stop_at` to `end_at`."""
+    entry = placed("a")
+    stop = placed("s", BrokerStatus.TRIGGER_PENDING, side=Side.SELL)
+    gone = placed("s", BrokerStatus.CANCELLED, side=Side.SELL)
+    events = [Event(10 * S, ORDER, entry), Event(stop_at * S, ORDER, stop), Event(end_at * S, ORDER, gone)]
+    here = [order("a"), order("s", OrderState.CANCELLED, purpose=Purpose.STOP, side=Side.SELL, filled=0)]
+    return [entry, gone], here, events
+
+
+def test_position_whose_stop_comes_late_is_bare_beyond_five_seconds() -> None:
+    assert zeros(evidence(*guarded(18, 200), end_ns=100 * S)) == {"bare_seconds": 3.0}
+
+
+def test_position_whose_stop_comes_in_time_is_not_bare() -> None:
+    assert zeros(evidence(*guarded(12, 200))) == {}
+
+
+def test_position_whose_stop_ends_is_bare_until_the_end() -> None:
+    assert zeros(evidence(*guarded(11, 50), end_ns=100 * S)) == {"bare_seconds": 45.0}
+
+
+def test_stop_for_less_than_is_held_leaves_the_position_bare() -> None:
+    there, here, events = guarded(11, 200)
+    less = placed("s", BrokerStatus.TRIGGER_PENDING, side=Side.SELL, quantity=9)
+    events[1] = Event(11 * S, ORDER, less)
+    assert zeros(evidence(there, here, events, end_ns=100 * S)) == {"bare_seconds": 85.0}
+
+
+def test_kill_during_a_bare_stretch_earns_recovery_and_a_poll() -> None:
+    killed = Broken(12 * S, 12 * S, "kill", "router")
+    given = evidence(*guarded(28, 200), broken=(killed,), end_ns=100 * S)
+    assert zeros(given) == {}
+    late = evidence(*guarded(30, 200), broken=(killed,), end_ns=100 * S)
+    assert zeros(late) == {"bare_seconds": 2.0}
+
+
+@pytest.mark.parametrize("thing", [("kill", "engine"), ("ws_mute", "simulator")])
+def test_what_has_no_part_in_stops_excuses_no_bare_position(thing: tuple[str, str]) -> None:
+    given = evidence(*guarded(18, 200), broken=(Broken(12 * S, 30 * S, *thing),))
+    assert zeros(given) == {"bare_seconds": 3.0}
+
+
+def test_fault_long_over_earns_nothing() -> None:
+    fault = Broken(0, 0, "place_timeout", "simulator")
+    there, here, events = guarded(18, 40)
+    later = [Event(event.machine_ns + 50 * S, event.kind, event.body) for event in events]
+    given = evidence(there, here, later, broken=(fault,), end_ns=70 * S)
+    assert zeros(given) == {"bare_seconds": 3.0}
+
+
+def test_strategy_without_stops_at_the_broker_is_not_judged_bare() -> None:
+    assert zeros(evidence(*guarded(90, 95)), Bounds()) == {}
+
+
+def test_position_closed_by_a_resting_exit_is_not_bare() -> None:
+    there, here, events = guarded(11, 12)
+    exit_order = placed("x", BrokerStatus.OPEN, side=Side.SELL)
+    here.append(order("x", OrderState.ACCEPTED, purpose=Purpose.EXIT, side=Side.SELL, filled=0))
+    events.insert(2, Event(12 * S, ORDER, exit_order))
+    assert zeros(evidence([*there, exit_order], here, events)) == {}
+
+
+# rates and limits
+
+
+def calls(*at_ms: int) -> list[Event]:
+    return [Event(at * 1_000_000, CALL, "placeorder") for at in at_ms]
+
+
+def test_eleventh_call_in_a_rolling_second_is_a_breach() -> None:
+    assert zeros(evidence([], [], calls(*range(500, 1500, 91)))) == {"rate_breaches": 1}
+
+
+def test_ten_calls_a_second_are_none() -> None:
+    assert zeros(evidence([], [], calls(*range(0, 3000, 101)))) == {}
+
+
+def test_calls_that_a_stopped_simulator_gathered_are_not_the_routers_breach() -> None:
+    hang = Broken(0, S, "hang", "simulator")
+    verdict = judge(evidence([], [], calls(*[1001] * 12), broken=(hang,)), BOUNDS)
+    assert (verdict.good, verdict.figures["calls_gathered"]) == (True, 12)
+
+
+def test_call_of_somebody_else_is_not_the_routers() -> None:
+    mine = calls(*range(500, 1500, 91))
+    by_hand = Broken(mine[4].machine_ns, mine[4].machine_ns, "by_hand", SBIN)
+    assert zeros(evidence([], [], mine, broken=(by_hand,))) == {}
+
+
+def halted(at_s: int) -> tuple[tuple[int, TradingState], ...]:
+    return ((at_s * S, TradingState(level=TradingLevel.HALT, generation=1, reason="r", at_ns=0)),)
+
+
+def test_entry_placed_after_a_halt_is_a_breach() -> None:
+    events = [Event(20 * S, ORDER, placed("a"))]
+    given = evidence([placed("a")], [order("a")], events, levels=halted(10))
+    assert zeros(given, Bounds()) == {"limit_breaches": 1}
+    assert zeros(evidence([placed("a")], [order("a")], events, levels=halted(18)), Bounds()) == {}
+
+
+def test_entry_beyond_the_most_positions_is_a_breach() -> None:
+    events = [Event(20 * S, ORDER, placed("a"))]
+    given = evidence([placed("a")], [order("a")], events)
+    assert zeros(given, Bounds(most_positions=0)) == {"limit_breaches": 1}
+
+
+def test_exit_after_a_halt_is_none() -> None:
+    row = placed("a", side=Side.SELL)
+    here = order("a", purpose=Purpose.EXIT, side=Side.SELL)
+    given = evidence([row], [here], [Event(20 * S, ORDER, row)], levels=halted(10))
+    assert zeros(given, Bounds()) == {}
+
+
+# the rest
+
+
+def test_recovery_lasts_until_the_next_readiness_and_not_over_a_second_kill() -> None:
+    broken = [Broken(10 * S, 10 * S, "kill", "risk"), Broken(20 * S, 20 * S, "kill", "risk")]
+    beats = [Beat(12 * S, "risk", 2, False), Beat(21 * S, "risk", 3, False), Beat(23 * S, "risk", 3, True)]
+    assert recoveries(broken, beats) == ([3.0], [])
+    starved = Broken(21 * S, 22 * S, "starve", "")
+    assert recoveries([*broken, starved], beats) == ([], [3.0])
+
+
+def test_unknowns_are_told_with_how_they_ended() -> None:
+    unknown = order("a", OrderState.UNKNOWN, broker_order_id="", purpose=Purpose.STOP)
+    ended = order("a", OrderState.GHOST, broker_order_id="", purpose=Purpose.STOP)
+    moves = (Moved(10 * S, "unknown", unknown), Moved(14 * S, "ghost", ended))
+    figures = judge(evidence([], [ended], moves=moves), BOUNDS).figures
+    assert figures["unknowns"] == {"count": 1, "ended": {"GHOST": 1}}
+    assert (figures["ghosts"], figures["protection_in_doubt_s"]) == (1, 4.0)
+
+
+def test_schedule_is_the_same_for_a_seed_and_differs_between_seeds() -> None:
+    trouble = Trouble(parkable=(SBIN,))
+    assert plan(5, 600, trouble) == plan(5, 600, trouble) != plan(6, 600, trouble)
+
+
+def test_schedule_ends_no_program_more_often_than_supervisor_bears() -> None:
+    for seed in range(20):
+        ends: dict[str, list[float]] = {}
+        for act in plan(seed, 900, Trouble(parkable=(SBIN,))):
+            if act.kind in (Kind.KILL, Kind.LEAVE, Kind.RESTART) and act.target != SUPERVISOR:
+                ends.setdefault(act.target, []).append(act.at)
+        assert all(later - now > 60.0 for times in ends.values() for now, later in zip(times, times[3:], strict=False))
+
+
+def test_schedule_never_ends_supervisor_beside_the_watchdog() -> None:
+    for seed in range(20):
+        acts = plan(seed, 900, Trouble(parkable=(SBIN,)))
+        dog = [act.at for act in acts if act.target == WATCHDOG]
+        assert all(abs(act.at - at) > 10.0 for act in acts if act.target == SUPERVISOR for at in dog)
+
+
+def test_schedule_draws_every_fault_of_the_registry_and_calms_after_each_storm() -> None:
+    acts = [act for seed in range(10) for act in plan(seed, 1800, Trouble(parkable=(SBIN,)))]
+    assert {act.fault["kind"] for act in acts if act.kind is Kind.FAULT} == set(FAULTS)
+    for seed in range(5):
+        own = plan(seed, 300, Trouble(parkable=(SBIN,)))
+        assert own[-1].kind is Kind.CALM
