@@ -119,6 +119,11 @@ class ReadPlan:
         self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
 
     @property
+    def busy(self) -> bool:
+        """True while a read is under way, asked for, or due because nothing was read yet or updates were missed."""
+        return self._busy or bool(self._wanted) or self._orders_at == _LONG_AGO
+
+    @property
     def waiting(self) -> int:
         """Requests that no read has answered yet."""
         return len(self._wanted)

@@ -33,6 +33,7 @@ from mytrading.messages.signals import Leg, Signal
 UNPRICED_NS = 10 * SECOND
 """Machine time without a quote after which entries are withdrawn."""
 OPTION_PATIENCE = 12
+_NEVER = 1 << 62
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
 
 
@@ -59,6 +60,10 @@ class RiskMachine:
         self.instruments = instruments
         self.master: Snapshot | None = None
         self.square_off = square_off
+        self.lock_step = False
+        """Market time alone makes wishes expire and quotes stale."""
+        self.patient_until = 0
+        """Machine time until which a wish waits for those whom risk needs, as they may not have been heard yet."""
         self.state = RiskState(self._lot_of)
 
     def apply(self, row: Any) -> None:
@@ -103,7 +108,7 @@ class RiskMachine:
         if wish.settled:
             return tuple(rows)
         if rows or self.state.is_closing(wish.signal.strategy, wish.signal.watch):
-            late = expired(wish.signal, now, self.state.machine_ns)
+            late = expired(wish.signal, now, self._machine_ns)
             return (*rows, self._too_late(wish, now)) if late and wish.legs else tuple(rows)
         entries = [row for leg in wish.legs for row in self._enter(wish, leg, now)]
         denials = [row for row in entries if isinstance(row, SignalDenied | SignalExpired)]
@@ -194,8 +199,11 @@ class RiskMachine:
         The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments. What is
         refused today waits for nothing.
         """
-        if expired(signal, now, self.state.machine_ns):
+        if expired(signal, now, self._machine_ns):
             return False
+        patient = self.lock_step or self.state.machine_ns < self.patient_until
+        if patient and self.state.not_ready(self.account):
+            return True
         if self.master is not None and self.master.day != self._today(now):
             return True
         if self._refusal(instrument, now):
@@ -203,7 +211,12 @@ class RiskMachine:
         if self.state.is_withdrawing(signal.strategy, instrument):
             return True
         quote = self.state.quotes.get(instrument)
-        return quote is None or stale(quote, now, self.state.machine_ns, self.limits.stale_quote_seconds)
+        return quote is None or stale(quote, now, self._machine_ns, self.limits.stale_quote_seconds)
+
+    @property
+    def _machine_ns(self) -> int:
+        """For what has a floor in machine time: in lock-step it has always passed."""
+        return _NEVER if self.lock_step else self.state.machine_ns
 
     def _entry(self, wish: Wish, leg: Leg, identity: str, case: Case) -> PlaceEntry:
         signal = wish.signal
@@ -218,10 +231,14 @@ class RiskMachine:
             side=side_of(case.units),
             quantity=abs(case.units),
             expires_ns=signal.expires_ns,
-            expires_machine_ns=max(signal.expires_machine_ns, self.state.machine_ns + MACHINE_FLOOR_NS),
+            expires_machine_ns=self._floor(signal),
             reference_price=case.price,
             trace_ns=signal.trace_ns,
         )
+
+    def _floor(self, signal: Signal) -> int:
+        """Machine time that an entry lives at least; none in lock-step."""
+        return 0 if self.lock_step else max(signal.expires_machine_ns, self.state.machine_ns + MACHINE_FLOOR_NS)
 
     def _denied(self, wish: Wish, leg: Leg, denials: tuple[Denial, ...], now: int) -> SignalDenied:
         return SignalDenied(
@@ -253,7 +270,7 @@ class RiskMachine:
             signal=signal,
             leg=leg,
             now=now,
-            machine_ns=state.machine_ns,
+            machine_ns=self._machine_ns,
             limits=self.limits,
             instrument=instrument,
             strategy=self.strategies.get(signal.strategy),
@@ -329,7 +346,7 @@ class RiskMachine:
         instrument = self.instruments.get(quote.instrument)
         patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
         old = now - quote.market_ns > self.limits.stale_quote_seconds * patience * SECOND
-        return old and self.state.machine_ns - quote.received_ns > UNPRICED_NS
+        return old and self._machine_ns - quote.received_ns > UNPRICED_NS
 
     def _square_off_begun(self, instrument: str, now: int) -> bool:
         begins = self.square_off.begins(instrument.split(":")[0], now)

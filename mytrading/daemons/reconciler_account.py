@@ -172,6 +172,18 @@ class AccountListener:
         """Whether order updates come."""
         return self._stream.connected
 
+    @property
+    def mark(self) -> int:
+        """The newest mark of an exchange in lock-step that came over the order stream, whose updates are dealt with."""
+        return self._stream.mark
+
+    @property
+    def waits(self) -> str:
+        """What is under way, in words; empty if nothing is."""
+        if not self._streaming:
+            return "the order stream"
+        return "a read of the books" if self._plan.busy else ""
+
     def stop(self) -> None:
         """Leave the stream and the worker."""
         self._stream.stop()

@@ -22,6 +22,7 @@ from mytrading.messages.orders import AccountModeChanged, GoalChanged, Order, Or
 from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.lockstep import Progress, place
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
 
@@ -69,6 +70,7 @@ class TradeManager(MachineDaemon):
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
+        self._reported = 0
 
     def setup(self) -> None:
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
@@ -78,7 +80,7 @@ class TradeManager(MachineDaemon):
         self.on_wake(self._take_outcomes)
         for order in self.orders.orders():
             self._settle_alerts(order)
-        self.record(self.orders.recover_rows(machine_now(), self.clock.now()))
+        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._accounts.begun.never_began))
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report)
@@ -120,6 +122,7 @@ class TradeManager(MachineDaemon):
 
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)
+        self._reported = place(frame.header)
 
     def _take_outcomes(self) -> None:
         for outcome in self._accounts.results():
@@ -192,6 +195,12 @@ class TradeManager(MachineDaemon):
             self.alerts.clear("WRONG_MODE", row.account)
 
     # told
+
+    def progress(self) -> Progress:
+        """In lock-step: whether calls are out, or an order's fate is not known yet."""
+        waits = "the answer of a call" if self._accounts.open_calls else self.orders.unsettled()
+        done = super().progress()
+        return Progress(0, waits, done.sent, {**done.seen, "reconciler/reports": self._reported})
 
     def ready(self) -> bool:
         """True unless a journal is in doubt."""

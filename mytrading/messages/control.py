@@ -114,7 +114,23 @@ class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     instruments: tuple[str, ...]
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments
+class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="step_done"):
+    """In lock-step: how far a daemon has come. A level, sent whenever it changes and repeated each second.
+
+    `waits` says why the market must not go on as far as this daemon goes, empty if it may. `mark` is the newest mark
+    it has from the simulator itself. `sent` counts what it has sent, by stream, `seen` what it has worked through, by
+    `writer/stream`: nothing is under way where the two agree.
+    """
+
+    daemon: str
+    pid: int
+    mark: int = 0
+    waits: str = ""
+    sent: dict[str, int] = {}
+    seen: dict[str, int] = {}
+
+
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | StepDone
 
 
 class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core.oms import books, entries, goals, outcomes, probe, protection, reality, sending, upkeep
+from mytrading.core.oms import books, entries, goals, outcomes, probe, protection, reality, sending, settling, upkeep
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Owned, State
@@ -64,11 +64,16 @@ class OrderMachine:
         """Machine time moves on to this; it never goes back."""
         self._state.notice(machine_ns)
 
-    def recover_rows(self, machine_ns: int, now: int) -> tuple[Any, ...]:
-        """What follows from a restart, once, when the journal is applied: rows to journal and apply like decisions."""
+    def recover_rows(
+        self, machine_ns: int, now: int, never_began: Callable[[str, int], bool] = lambda _name, _attempt: False
+    ) -> tuple[Any, ...]:
+        """What follows from a restart, once, when the journal is applied: rows to journal and apply like decisions.
+
+        `never_began(id, attempt)` is true of a placing call that certainly did not leave.
+        """
         draft = Draft(self._state, self.limits, now)
         draft.machine = max(draft.machine, machine_ns)
-        upkeep.recover(draft)
+        upkeep.recover(draft, never_began)
         return tuple(draft.rows)
 
     def expire_day(self, now: int) -> tuple[Any, ...]:
@@ -113,6 +118,10 @@ class OrderMachine:
     def protections(self) -> list[Protection]:
         """What guards the positions of the day, ended ones included, by owner."""
         return [level for _, level in self._state.protections.sorted_items()]
+
+    def unsettled(self) -> str:
+        """What is under way without the market's doing, in words; empty if nothing is."""
+        return settling.unsettled(self._state)
 
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""
