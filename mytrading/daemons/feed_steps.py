@@ -19,6 +19,7 @@ class FeedSteps:
         self._outlet = outlet
         self._mark = 0
         self._fresh = False
+        self._at_rest = False
         self._readers: dict[str, int] = {}
         self._wants: dict[str, int] = {}
 
@@ -44,11 +45,12 @@ class FeedSteps:
 
     def remind(self, market_ns: int) -> None:
         """A tenth of a second later: whoever has not come so far gets the newest quotes once more."""
-        if self._mark and any(seen != self._outlet.step for seen in self._readers.values()):
+        if self._at_rest and any(seen != self._outlet.step for seen in self._readers.values()):
             self._outlet.send_step(market_ns, again=True)
 
     def progress(self, waits: str, market_ns: int) -> Progress:
         """At the end of a turn: if nothing is waited for, the step message goes out."""
-        if not waits and self._mark:
+        self._at_rest = bool(self._mark and not waits)
+        if self._at_rest:
             self._outlet.send_step(market_ns, again=False)
         return Progress(self._mark, waits, {"market": self._outlet.step}, dict(self._wants))

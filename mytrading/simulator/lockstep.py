@@ -44,6 +44,22 @@ _LOOK_SECONDS = 0.02
 _AT_ONCE = 500
 
 
+def under_way(done: Mapping[str, StepDone], mark: int) -> str:
+    """What daemons have not dealt with of all that was sent up to this mark, in words; empty if nothing is left."""
+    for name in DAEMONS:
+        found = done.get(name)
+        if found is None:
+            return f"{name}: not heard yet"
+        if name in MARKED and found.mark != mark:
+            return f"{name}: what the exchange sent"
+        if found.waits:
+            return f"{name}: {found.waits}"
+    for writer, stream, reader in CHANNELS:
+        if done[writer].sent.get(stream, 0) != done[reader].seen.get(f"{writer}/{stream}", 0):
+            return f"{reader}: {stream} of {writer}"
+    return ""
+
+
 class Ear:
     """What the daemons of a stack say of themselves; `endpoints` are those of their `status`, by name."""
 
@@ -51,7 +67,6 @@ class Ear:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         topics = [step_topic(name) for name in endpoints]
         self._status = ZMQSubscriber("status", list(endpoints.values()), topics, context=self._context)
-        self._names = tuple(endpoints)
         self._done: dict[str, StepDone] = {}
 
     @property
@@ -67,18 +82,7 @@ class Ear:
 
     def waits_for(self, mark: int) -> str:
         """What is still under way after everything up to this mark, in words; empty if nothing is."""
-        for name in self._names:
-            done = self._done.get(name)
-            if done is None:
-                return f"{name}: not heard yet"
-            if name in MARKED and done.mark != mark:
-                return f"{name}: what the exchange sent"
-            if done.waits:
-                return f"{name}: {done.waits}"
-        for writer, stream, reader in CHANNELS:
-            if self._done[writer].sent.get(stream, 0) != self._done[reader].seen.get(f"{writer}/{stream}", 0):
-                return f"{reader}: {stream} of {writer}"
-        return ""
+        return under_way(self._done, mark)
 
     def close(self) -> None:
         """Close the socket."""
