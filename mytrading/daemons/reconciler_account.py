@@ -78,8 +78,10 @@ class AccountListener:
         self.look(machine_now())
 
     def shown(self, order: Order) -> None:
-        """The router shows an order."""
-        self._levels.shown(order)
+        """The router shows an order; what it does not know of it yet is said again."""
+        level = self._levels.shown(order)
+        if level is not None:
+            self._report(level)
 
     def look(self, machine_ns: int) -> None:
         """Begin the next read if it is due."""
@@ -182,6 +184,8 @@ class AccountListener:
         """What is under way, in words; empty if nothing is."""
         if not self._streaming:
             return "the order stream"
+        if len(self._levels):
+            return "the router to show an order update"
         return "a read of the books" if self._plan.busy else ""
 
     def stop(self) -> None:

@@ -11,6 +11,8 @@ import select
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
@@ -30,6 +32,9 @@ TICK_S = 0.1
 GUARD_S = 0.5
 LEAVE_NS = 3_500_000_000
 """Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
+
+LOCK_STEP_READS_NS = 200_000_000
+"""Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
 
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL}
 LIVE = frozenset(
@@ -57,6 +62,8 @@ def order_machine(config: RunConfig) -> OrderMachine:
         book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
     )
+    if config.simulator.embedded and not config.simulator.speed:
+        limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return OrderMachine(limits)
 
 

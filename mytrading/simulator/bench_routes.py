@@ -58,6 +58,7 @@ async def pause(call: Call) -> Reply:
     """Stop or resume the ticks; the clock goes on. In lock-step it stands too, with `at` (market ns) from then on."""
     venue, fields = call.venue, call.fields
     venue.paused, venue.stop_at_ns = fields["paused"], fields["at"]
+    venue.waits_for = "the next step" if venue.clock.lock_step else ""
     venue.hub.on_send()
     return success(data={"paused": venue.paused, "at": venue.stop_at_ns})
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import ROOT, eventually
 from tests.system.kill_launcher import BOUNDARIES
-from tests.system.lockstep_home import LockStepped, make_home
+from tests.system.lockstep_home import LockStepped, make_bars, make_home
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -98,16 +98,19 @@ def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp(request.param)
     traps = folder / "traps"
     traps.mkdir()
+    bars = str(make_bars(folder / "bars.csv"))
     environment = trapped_home(folder / "home") | {"KILL_TRAPS": str(traps), "KILL_PERSONALITY": request.param}
+    (folder / "plain").mkdir()
+    (folder / "killed").mkdir()
     with Stack(folder / "plain", **environment) as stack:
-        stack.up("--simulator", "--speed", "0")
+        stack.up("--replay", bars, "--speed", "0")
         market = LockStepped(stack)
         expected = []
         for cell in range(len(CELLS) + 1):
             market.run_to(minute(cell))
             expected.append(market.end_state())
     with Stack(folder / "killed", **environment) as stack:
-        stack.up("--simulator", "--speed", "0")
+        stack.up("--replay", bars, "--speed", "0")
         market = LockStepped(stack)
         market.run_to(minute(0))
         assert market.end_state() == expected[0]
