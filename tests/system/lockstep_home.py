@@ -20,11 +20,14 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
 class EvenMinutes(BaseStrategy):
-    """Long from each even minute to the next odd one."""
+    """Long from each even minute to the next odd one, from `first_minute` of the day (UTC) on."""
 
     name = "EvenMinutes"
+    first_minute: int = 0
 
     def on_data(self, data: Bar) -> Signal | None:
+        if data.end_ns // 60_000_000_000 % 1440 < self.first_minute:
+            return None
         return self.create_signal("EXIT" if data.end_ns // 60_000_000_000 % 2 else "BUY", confidence=1.0)
 '''
 SETTINGS = """
@@ -38,6 +41,9 @@ signal_cooldown = 0
 
 [trade]
 long = "NIFTY ATM CE nearest"
+
+[parameters]
+first_minute = FIRST
 """
 
 
@@ -54,11 +60,13 @@ def make_bars(path: Path) -> Path:
     return path
 
 
-def make_home(home: Path) -> dict[str, str]:
-    """Make the folder; returns the environment of a stack on it."""
+def make_home(home: Path, first_minute: int = 0) -> dict[str, str]:
+    """Make the folder, for a strategy that begins at a minute of the day (Indian); the environment of a stack on it."""
     shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
     (home / "config" / "strategies").mkdir()
-    (home / "config" / "strategies" / "even_minutes.toml").write_text(SETTINGS)
+    (home / "config" / "strategies" / "even_minutes.toml").write_text(
+        SETTINGS.replace("FIRST", str(max(first_minute - 330, 0)))
+    )
     (home / "strategies").mkdir()
     (home / "strategies" / "even_minutes.py").write_text(STRATEGY)
     shutil.copy(ROOT / "supervisord.conf", home)
