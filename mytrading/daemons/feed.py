@@ -298,7 +298,7 @@ class DataManager(Daemon):
 
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, StepDone):
-            self.steps.heard(frame.message)
+            self.steps.heard(frame.message, machine_now())
         elif isinstance(frame.message, WantInstruments):
             self.steps.wanted(frame.message)
             for instrument in self.wants.asked(frame.message.instruments, machine_now()):
@@ -332,7 +332,7 @@ class DataManager(Daemon):
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
         self.status.send(CLOCK_TOPIC, tick)
         if self.lock_step:
-            self.steps.remind(now)
+            self.steps.remind(now, machine_ns)
         else:
             self.bars.on_clock(now, machine_ns)
 

@@ -80,12 +80,16 @@ class Outlet:
     def send_step(self, market_ns: int, again: bool) -> None:
         """In lock-step, after all that a step brought: say so; `again` with the newest quotes, for who missed some."""
         if again:
+            self._say_step(market_ns)
             for quote in self._newest.values():
                 self._market.send(quote.instrument, quote)
         if again or self._after_step:
-            self._after_step = False
-            self.step += 1
-            self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
+            self._say_step(market_ns)
+
+    def _say_step(self, market_ns: int) -> None:
+        self._after_step = False
+        self.step += 1
+        self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
 
     def show(self, held: Iterable[str]) -> None:
         """What is held, once more for screens, which need not be woken by each quote."""

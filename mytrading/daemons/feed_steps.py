@@ -11,6 +11,9 @@ from mytrading.daemons.feed_outlet import Outlet
 from mytrading.messages.control import StepDone, WantInstruments
 from mytrading.runtime.lockstep import Progress
 
+PATIENCE_NS = 300_000_000
+"""Machine time after a step before a reader that is behind counts as one that missed it."""
+
 
 class FeedSteps:
     """How far the feed has come, and how far the readers of `market` have."""
@@ -20,7 +23,8 @@ class FeedSteps:
         self._mark = 0
         self._fresh = False
         self._at_rest = False
-        self._readers: dict[str, int] = {}
+        self._readers: dict[str, tuple[int, int]] = {}
+        self._step, self._stepped_ns = 0, 0
         self._wants: dict[str, int] = {}
 
     @property
@@ -35,17 +39,23 @@ class FeedSteps:
             self._mark, self._fresh = mark, True
             self._outlet.step_due()
 
-    def heard(self, done: StepDone) -> None:
+    def heard(self, done: StepDone, machine_ns: int) -> None:
         """A reader of `market` says how far it has come."""
-        self._readers[done.daemon] = done.seen.get("feed/market", 0)
+        self._readers[done.daemon] = done.seen.get("feed/market", 0), machine_ns
 
     def wanted(self, wants: WantInstruments) -> None:
         """Remember which list of wanted instruments was dealt with."""
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
-    def remind(self, market_ns: int) -> None:
-        """A tenth of a second later: whoever has not come so far gets the newest quotes once more."""
-        if self._at_rest and any(seen != self._outlet.step for seen in self._readers.values()):
+    def remind(self, market_ns: int, machine_ns: int) -> None:
+        """Whoever says well after a step that it has not come so far gets the newest quotes once more.
+
+        Who says nothing is busy, and would only have more to do.
+        """
+        if self._step != self._outlet.step:
+            self._step, self._stepped_ns = self._outlet.step, machine_ns
+        since = self._stepped_ns + PATIENCE_NS
+        if self._at_rest and any(seen != self._step and at > since for seen, at in self._readers.values()):
             self._outlet.send_step(market_ns, again=True)
 
     def progress(self, waits: str, market_ns: int) -> Progress:

@@ -99,7 +99,10 @@ class LockStepped:
         midnight = self.now() // (1440 * MINUTE) * 1440 * MINUTE
         ns = midnight + ((hours * 60 + minutes) * 60 + rest) * MINUTE // 60 - 330 * MINUTE
         self.sim("pause", paused=False, at=ns)
-        eventually(lambda: not self.state()["waits_for"] or None, seconds)
+        try:
+            eventually(lambda: not self.state()["waits_for"], seconds)
+        except AssertionError:
+            raise AssertionError(f"the market did not come to {at}: {self.state()}") from None
 
     def now(self) -> int:
         """Market time."""

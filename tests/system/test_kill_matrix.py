@@ -25,7 +25,7 @@ CELLS = [(daemon, boundary) for boundary in ORDER for daemon in BOUNDARIES if bo
 """By boundary first, so that no daemon dies so often within a minute that it is given up."""
 
 PHASES = {"sandbox": ("exit", "entry"), "live": ("entry", "exit")}
-"""In which order the router dies, and in which all others do: what leaves it is hardest to find where no tag names it."""
+"""At which order the router dies, and at which all others do; a live server's books do not name what left it."""
 
 FIRST, STEP = 11 * 60 + 1, 2
 """Late enough in the day that nothing is traded before the test makes the market stand."""
