@@ -14,6 +14,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import ALL
 from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon, main
@@ -39,7 +40,7 @@ class Watchdog(Daemon):
 
     def setup(self) -> None:
         """Listen to everybody's status and look twice a second."""
-        self.subscribe("status", self._on_status, every_s=LOOK_S / 2)
+        self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
         self.every(LOOK_S, self._look, "look")
 
     def _on_status(self, frame: Frame) -> None:

@@ -47,15 +47,13 @@ first_minute = FIRST
 """
 
 
-def make_bars(path: Path) -> Path:
-    """A day of made-up minutes of NIFTY, of which a replay makes four ticks each: quick to step through."""
-    rows, price, draw = ["timestamp,open,high,low,close"], 26_000.0, random.Random(11)
-    for minute in range(375):
-        close = round(price + draw.gauss(0, 6), 2)
-        high, low = round(max(price, close) + 2, 2), round(min(price, close) - 2, 2)
-        at = 9 * 60 + 15 + minute
-        rows.append(f"2026-11-20 {at // 60:02d}:{at % 60:02d}:00,{price},{high},{low},{close}")
-        price = close
+def make_ticks(path: Path) -> Path:
+    """A made-up day of NIFTY with four ticks a minute: quick to step through."""
+    rows, price, draw = ["timestamp,ltp"], 26_000.0, random.Random(11)
+    for quarter in range(375 * 4):
+        at = (9 * 60 + 15) * 60 + quarter * 15
+        rows.append(f"2026-11-20 {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d},{price:.2f}")
+        price += draw.gauss(0, 3)
     path.write_text("\n".join(rows) + "\n")
     return path
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support import ROOT, eventually
 from tests.system.kill_launcher import BOUNDARIES
-from tests.system.lockstep_home import LockStepped, make_bars, make_home
+from tests.system.lockstep_home import LockStepped, make_home, make_ticks
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -27,7 +27,7 @@ CELLS = [(daemon, boundary) for boundary in ORDER for daemon in BOUNDARIES if bo
 PHASES = {"sandbox": ("exit", "entry"), "live": ("entry", "exit")}
 """At which order the router dies, and at which all others do; a live server's books do not name what left it."""
 
-FIRST, STEP = 11 * 60 + 1, 2
+FIRST, STEP = 14 * 60 + 1, 2
 """Late enough in the day that nothing is traded before the test makes the market stand."""
 
 
@@ -100,19 +100,19 @@ def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp(request.param)
     traps = folder / "traps"
     traps.mkdir()
-    bars = str(make_bars(folder / "bars.csv"))
+    ticks = str(make_ticks(folder / "ticks.csv"))
     environment = trapped_home(folder / "home") | {"KILL_TRAPS": str(traps), "KILL_PERSONALITY": request.param}
     (folder / "plain").mkdir()
     (folder / "killed").mkdir()
     with Stack(folder / "plain", **environment) as stack:
-        stack.up("--replay", bars, "--speed", "0")
+        stack.up("--replay", ticks, "--speed", "0")
         market = LockStepped(stack)
         expected = []
         for cell in range(len(CELLS) + 1):
             market.run_to(minute(cell))
             expected.append(market.end_state())
     with Stack(folder / "killed", **environment) as stack:
-        stack.up("--replay", bars, "--speed", "0")
+        stack.up("--replay", ticks, "--speed", "0")
         market = LockStepped(stack)
         market.run_to(minute(0))
         assert market.end_state() == expected[0]
