@@ -5,6 +5,7 @@ Used by the unit and property tests of the order machine. Nothing here is random
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -396,14 +397,19 @@ class OrderBench:
             machine.apply(row)
         return machine
 
-    def crash(self, served: tuple[str, ...] = (), now: int = 0) -> list[Any]:
+    def crash(
+        self,
+        served: tuple[str, ...] = (),
+        now: int = 0,
+        never_began: Callable[[str, int], bool] = lambda _name, _attempt: False,
+    ) -> list[Any]:
         """The process dies with its calls; another one applies the journal and recovers, at market time `now`."""
         before = self.machine.state_digest()
         self.machine = self.replayed()
         assert self.machine.state_digest() == before, "the journal does not give the state back"
         self.calls.clear()
         self.time += 10 * MS
-        return self._commit(self.machine.recover_rows(self.time, now or self.now, served))
+        return self._commit(self.machine.recover_rows(self.time, now or self.now, served, never_began))
 
     def codes(self) -> set[str]:
         """Codes of all alerts so far."""

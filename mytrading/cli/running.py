@@ -25,13 +25,15 @@ from mytrading.cli.output import (
 )
 from mytrading.cli.recovered import recovery_lines
 
+_SPEED_HELP = "Market seconds a second, of a simulated market; 0: the market waits for the stack at every step."
+
 
 def up(
     seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="Stop by itself after so long."),
     detach: bool = typer.Option(False, "--detach", help="Return once the stack is ready, and leave it running."),
     simulator: bool = typer.Option(False, "--simulator", help="Paper money at the built-in exchange; reads no .env."),
     replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks or bars."),  # noqa: B008
-    speed: float | None = typer.Option(None, "--speed", help="Market seconds a second, of a simulated market."),
+    speed: float | None = typer.Option(None, "--speed", help=_SPEED_HELP),
     fresh: bool = typer.Option(False, "--fresh", help="Begin anew instead of continuing (simulated stacks)."),
     as_json: bool = JSON_OPTION,
     dry_run: bool = typer.Option(False, "--dry-run", help="Everything runs, orders are recorded and never sent."),
@@ -39,9 +41,9 @@ def up(
     profile: str = typer.Option("", "--profile", help="Which state folder; default, paper or replay if unset."),
 ) -> None:
     """Start the stack and watch it. Ctrl-C or q stops it; hanging up leaves it running."""
-    if speed is not None and not 0 < speed < float("inf"):
-        fail(USAGE, f"--speed: expected market seconds a second above 0, found {speed:g}")
-    if speed and not (simulator or replay):
+    if speed is not None and not 0 <= speed < float("inf"):
+        fail(USAGE, f"--speed: expected market seconds a second, or 0 for lock-step, found {speed:g}")
+    if speed is not None and not (simulator or replay):
         fail(USAGE, "--speed is for a simulated market: add --simulator or --replay FILE")
     if detach and seconds:
         fail(USAGE, "--detach returns at once and --for watches: use one of them")
@@ -50,7 +52,7 @@ def up(
         from mytrading.cli.start import Wanted, begin, prepare
         from mytrading.cli.viewer import View, show
 
-        wanted = Wanted(simulator, replay, speed or 0.0, fresh, dry_run, log_level, profile)
+        wanted = Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile)
         orchestrator = prepare(wanted)
         before_start(orchestrator)
         story = begin(orchestrator, fresh)
@@ -140,7 +142,8 @@ def headline(body: dict[str, Any]) -> str:
     reason = f" ({trading['reason']})" if trading.get("reason") else ""
     moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     where = f"{body['system']} · {body['profile']} · {body['mode']}"
-    return f"{where} · {moment} IST ×{body['speed']:g} · trading {trading['level']}{reason}"
+    pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
+    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -41,7 +41,7 @@ class Wanted:
 
     simulator: bool = False
     replay: Path | None = None
-    speed: float = 0.0
+    speed: float | None = None
     fresh: bool = False
     dry_run: bool = False
     log_level: str = ""
@@ -60,6 +60,8 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
         settings = settings.model_copy(update={"profile": f"{profile}-dry-run"})
     if wanted.fresh and not settings.simulator.embedded:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
+    if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:
+        fail(USAGE, "--speed 0 waits for what becomes of each order, and a dry run sends none: use one of the two")
     stack = TradingOrchestrator(settings)
     if wanted.replay is not None:
         first_moment(stack.config)  # a file that cannot be replayed must not cost what the last replay left
@@ -69,8 +71,8 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
 def _check(wanted: Wanted) -> None:
     if wanted.replay is not None and not wanted.replay.is_file():
         fail(USAGE, f"--replay: expected a file of ticks or bars, found no file {wanted.replay}; check the path")
-    if wanted.speed < 0:
-        fail(USAGE, f"--speed: expected market seconds a second above 0, found {wanted.speed:g}")
+    if wanted.speed is not None and wanted.speed < 0:
+        fail(USAGE, f"--speed: expected market seconds a second, or 0 for lock-step, found {wanted.speed:g}")
     if wanted.profile in ("paper", "replay") and not (wanted.simulator or wanted.replay):
         fail(USAGE, f"--profile {wanted.profile} is for --simulator and --replay")
     if (wanted.simulator or wanted.replay) and wanted.profile not in ("", "paper", "replay"):
@@ -87,7 +89,7 @@ def _overrides(wanted: Wanted) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
     if wanted.replay is not None:
         overrides["simulator.replay"] = str(wanted.replay.resolve())
-    if wanted.speed:
+    if wanted.speed is not None:
         overrides["simulator.speed"] = wanted.speed
     if wanted.dry_run:
         overrides["system.mode"] = Mode.DRY_RUN.value
@@ -135,7 +137,8 @@ def set_clock(config: RunConfig) -> str:
         config.clock_path, ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
     )
     shown = clock_time(start, "%a %d %b %Y %H:%M:%S")
-    return f"{'begins at' if resume is None else 'continues at'} {shown} IST, speed {config.simulator.speed:g}"
+    pace = f"speed {config.simulator.speed:g}" if config.simulator.speed else "in lock-step"
+    return f"{'begins at' if resume is None else 'continues at'} {shown} IST, {pace}"
 
 
 def first_moment(config: RunConfig) -> int:

@@ -262,13 +262,13 @@ class AlertSettings(Section):
 
 
 class SimulatorSettings(Section):
-    """The embedded simulator; `speed` in market seconds a second."""
+    """The embedded simulator; `speed` in market seconds a second, 0 for lock-step."""
 
     embedded: bool = False
     rest_port: Port = 0
     ws_port: Port = 0
     seed: int = Field(default=7, ge=0)
-    speed: float = Field(default=1.0, gt=0)
+    speed: float = Field(default=1.0, ge=0)
     replay: str = ""
     capital: float = Field(default=STARTING_CASH, gt=0)
     commission: float = Field(default=0.0003, ge=0)

@@ -127,6 +127,11 @@ class ReadPlan:
         self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
 
     @property
+    def busy(self) -> bool:
+        """True while a read is under way, asked for, or due because nothing was read yet or updates were missed."""
+        return self._busy or bool(self._wanted) or self._orders_at == _LONG_AGO
+
+    @property
     def waiting(self) -> int:
         """Requests that no read has answered yet."""
         return len(self._wanted)
@@ -155,11 +160,22 @@ class OrderLevels:
         self._levels[name] = level
         return level
 
-    def shown(self, order: Order) -> None:
-        """The router's own record of an order: a level it shows needs no repeating."""
+    def shown(self, order: Order) -> OrderReport | None:
+        """The router's own record of an order: a level it shows needs no repeating, one that says more is returned.
+
+        An update may be there before the answer of the call that placed the order, and says nothing to a router that
+        does not know the broker's id yet.
+        """
         known = self._levels.get(order.broker_order_id)
-        if known is not None and known.account == order.account and _shows(order, known.order):
-            del self._levels[order.broker_order_id]
+        if known is None or known.account != order.account:
+            return None
+        if not _shows(order, known.order):
+            return known
+        del self._levels[order.broker_order_id]
+        return None
+
+    def __len__(self) -> int:
+        return len(self._levels)
 
     def read(self, books: BooksRead) -> None:
         """A book read begun after an update says the same or more."""

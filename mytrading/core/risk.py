@@ -99,6 +99,24 @@ class RiskMachine:
     def master(self, snapshot: Snapshot | None) -> None:
         self._scene.master = snapshot
 
+    @property
+    def lock_step(self) -> bool:
+        """Market time alone makes wishes expire and quotes stale."""
+        return self._scene.lock_step
+
+    @lock_step.setter
+    def lock_step(self, on: bool) -> None:
+        self._scene.lock_step = on
+
+    @property
+    def patient_until(self) -> int:
+        """Machine time until which a wish waits for those whom risk needs, as they may not have been heard yet."""
+        return self._scene.patient_until
+
+    @patient_until.setter
+    def patient_until(self, machine_ns: int) -> None:
+        self._scene.patient_until = machine_ns
+
     def apply(self, row: Any) -> None:
         """Learn a row: an input, or one of our own decisions."""
         self.state.fold(row)
@@ -140,7 +158,7 @@ class RiskMachine:
         if wish.settled:
             return tuple(rows)
         if rows or self.state.is_closing(wish.signal.strategy, wish.signal.watch):
-            late = expired(wish.signal, now, self.state.machine_ns)
+            late = expired(wish.signal, now, self._entries.machine_ns)
             return (*rows, self._entries.too_late(wish, now)) if late and wish.legs else tuple(rows)
         accounts = self._scene.accounts_of(wish.signal.strategy)
         return tuple(
@@ -201,7 +219,7 @@ class RiskMachine:
         instrument = self._scene.instruments.get(quote.instrument)
         patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
         old = now - quote.market_ns > self._scene.limits.stale_quote_seconds * patience * SECOND
-        return old and self.state.machine_ns - quote.received_ns > UNPRICED_NS
+        return old and self._entries.machine_ns - quote.received_ns > UNPRICED_NS
 
     def _watch_loss(self, now: int) -> list[Any]:
         """Note once a day that the loss limit was reached: entries stop for the day, also after a restart."""

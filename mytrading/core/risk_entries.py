@@ -31,6 +31,7 @@ from mytrading.messages.signals import Leg, Signal
 BASKET_NS = 30 * SECOND
 """How long after its wish has expired a basket that began may still order its other legs, in both times."""
 BROKEN = "BASKET_BROKEN"
+_NEVER = 1 << 62
 
 
 class Entries:
@@ -41,6 +42,11 @@ class Entries:
         self._scene = scene
         self._closing = closing
 
+    @property
+    def machine_ns(self) -> int:
+        """For what has a floor in machine time: in lock-step it has always passed."""
+        return _NEVER if self._scene.lock_step else self._state.machine_ns
+
     def enter(self, wish: Wish, account: str, now: int) -> list[Any]:
         """What follows for one account: entries, or a denial that says why there are none."""
         run = self._scene.strategies.get(wish.signal.strategy)
@@ -49,7 +55,7 @@ class Entries:
         move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
         if move.broken:
             return self._break(wish, account, move.broken, now, unwind=move.unwind)
-        if any(self._must_wait(name, wish.signal, now) for name in move.enter):
+        if any(self._must_wait(name, account, wish.signal, now) for name in move.enter):
             return []
         wanted = {leg.instrument for leg in legs if leg.open}
         begun = self._begun(wish, account)
@@ -88,16 +94,19 @@ class Entries:
         return len(wish.legs) > 1 and any(attempts)
 
     def _basket_is_late(self, signal: Signal, now: int) -> bool:
-        return now > signal.expires_ns + BASKET_NS and self._state.machine_ns > signal.expires_machine_ns + BASKET_NS
+        return now > signal.expires_ns + BASKET_NS and self.machine_ns > signal.expires_machine_ns + BASKET_NS
 
-    def _must_wait(self, instrument: str, signal: Signal, now: int) -> bool:
+    def _must_wait(self, instrument: str, account: str, signal: Signal, now: int) -> bool:
         """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
 
         The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments. What is
         refused today waits for nothing.
         """
-        if self._scene.instruments.get(instrument) is None or expired(signal, now, self._state.machine_ns):
+        if self._scene.instruments.get(instrument) is None or expired(signal, now, self.machine_ns):
             return False
+        patient = self._scene.lock_step or self._state.machine_ns < self._scene.patient_until
+        if patient and self._state.not_ready(account):
+            return True
         if self._scene.master is not None and self._scene.master.day != self._scene.today(now):
             return True
         if self._scene.refusal(instrument, now):
@@ -105,7 +114,7 @@ class Entries:
         if self._state.is_withdrawing(signal.strategy, instrument):
             return True
         quote = self._state.quotes.get(instrument)
-        return quote is None or stale(quote, now, self._state.machine_ns, self._scene.limits.stale_quote_seconds)
+        return quote is None or stale(quote, now, self.machine_ns, self._scene.limits.stale_quote_seconds)
 
     def _entry(self, wish: Wish, leg: Leg, account: str, case: Case) -> list[Any]:
         signal, holder, stop = wish.signal, who_holds(case), stop_of(case)
@@ -127,7 +136,7 @@ class Entries:
             side=side_of(case.units),
             quantity=abs(case.units),
             expires_ns=signal.expires_ns + grace,
-            expires_machine_ns=max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS),
+            expires_machine_ns=self._floor(signal, grace),
             reference_price=case.price,
             trace_ns=signal.trace_ns,
             lot=sizes.lot,
@@ -138,6 +147,12 @@ class Entries:
         if holder is not StopPlan.ENGINE:
             return [entry]
         return [entry, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
+
+    def _floor(self, signal: Signal, grace: int) -> int:
+        """Machine time that an entry lives at least; none in lock-step."""
+        if self._scene.lock_step:
+            return 0
+        return max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS)
 
     # refusals
 
@@ -206,7 +221,7 @@ class Entries:
             signal=signal,
             leg=leg,
             now=now,
-            machine_ns=state.machine_ns,
+            machine_ns=self.machine_ns,
             limits=scene.limits,
             instrument=instrument,
             strategy=scene.strategies.get(signal.strategy),

@@ -37,6 +37,8 @@ class Scene:
         self.instruments = instruments
         self.master: Snapshot | None = None
         self.square_off = square_off
+        self.lock_step = False
+        self.patient_until = 0
 
     def accounts_of(self, strategy: str) -> tuple[str, ...]:
         """The accounts in which a strategy trades: those it names, else the first."""

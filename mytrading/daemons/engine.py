@@ -18,16 +18,19 @@ from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.bars import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.expiries import session_ends
+from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
-from mytrading.messages.market import Bar, Quote
+from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.records import DayOpened
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, StrategyRun
 from mytrading.messages.signals import Signal, StrategyFaulted
+from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.loader import LoadedFile, load_files
+from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import get_logger, trade_logger
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.metrics import get_performance_monitor
@@ -73,6 +76,8 @@ class StrategyEngine(MachineDaemon):
         self._opened = self._feed_ready = False
         self._began = machine_now()
         self._bars = self._signals = 0
+        self._market = MarketPlace()
+        self._wanted: tuple[str, ...] = ()
 
     def setup(self) -> None:
         """Recover, learn what became of the orders while away, then wait for the feed and open."""
@@ -82,13 +87,21 @@ class StrategyEngine(MachineDaemon):
         self.follow("control")
         self.follow("orders", downstream=True)
         self.subscribe("status", self._on_status, topics=("feed",), writers=("feed",))
-        self.subscribe("market", self._on_market, topics=self._watched)
+        topics = (*self._watched, STEP_TOPIC) if self.lock_step else self._watched
+        self.subscribe("market", self._on_market, topics=topics)
         self.every(LOOK_S, lambda _: self._look(), "look")
         self.every(1.0, lambda _: self._say_wants(), "wants")
 
     def ready(self) -> bool:
         """True once the strategies run on live bars."""
         return self._opened
+
+    def progress(self) -> Progress:
+        """In lock-step: how far the market was worked through."""
+        done = super().progress()
+        seen = {**done.seen, "feed/market": self._market.seen}
+        waits = "" if self._opened else "strategies to open"
+        return Progress(0, waits, {**done.sent, "wants": digest(self._wanted)}, seen)
 
     def figures(self) -> dict[str, float]:
         """What the screens show of the engine."""
@@ -134,6 +147,10 @@ class StrategyEngine(MachineDaemon):
             self.engine.rebuild()
             self._open()
             return
+        if not self.lock_step:
+            self._look_at_bars()
+
+    def _look_at_bars(self) -> None:
         self.engine.run_at(self.clock.speed)
         for instrument in self._watched:
             self._refill(instrument, until=None)
@@ -190,9 +207,11 @@ class StrategyEngine(MachineDaemon):
 
     def _on_market(self, frame: Frame) -> None:
         message = frame.message
-        if not self._opened:
+        if isinstance(message, MarketStep):
+            self._on_step(message)
+        elif not self._opened:
             return
-        if isinstance(message, Bar):
+        elif isinstance(message, Bar):
             if message.timeframe == MINUTE:
                 self._on_minute(message)
         elif isinstance(message, Quote):
@@ -200,6 +219,12 @@ class StrategyEngine(MachineDaemon):
                 self.step("market", message)
             else:
                 self.engine.note_price(message)
+
+    def _on_step(self, step: MarketStep) -> None:
+        """In lock-step: all that the market's step brought is here; what the clock brings follows now."""
+        if self._market.take(step) and self._opened:
+            self._look_at_bars()
+            self._say_wants()
 
     def _on_minute(self, bar: Bar) -> None:
         seen = self._seen.get(bar.instrument, 0)
@@ -248,8 +273,8 @@ class StrategyEngine(MachineDaemon):
     def _say_wants(self) -> None:
         if self._instruments.changed():
             self.engine.book = self._instruments.book()
-        wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))
-        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=wanted))
+        self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))
+        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._wanted))
 
     def _say_problems(self) -> None:
         """Contracts that a trade rule names and nobody lists."""

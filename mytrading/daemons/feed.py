@@ -18,6 +18,7 @@ from mytrading.adapters.openalgo.market_feed import (
     FrameParser,
     Malformed,
     ServerError,
+    StepMark,
     Tick,
 )
 from mytrading.adapters.openalgo.socket import Connected, SocketEvent
@@ -33,15 +34,18 @@ from mytrading.daemons.feed_instruments import InstrumentLoader
 from mytrading.daemons.feed_lines import Line, Lines, sources_of
 from mytrading.daemons.feed_outlet import Outlet
 from mytrading.daemons.feed_ready import Readiness
+from mytrading.daemons.feed_steps import FeedSteps
 from mytrading.daemons.feed_tape import TapeDesk
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
-from mytrading.messages.control import ClockTick, WantInstruments
+from mytrading.messages.control import ClockTick, StepDone, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import step_topic
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon, main
+from mytrading.runtime.lockstep import Progress
 from mytrading.runtime.streams import BadFrames
 
 TICK_S = 0.1
@@ -81,7 +85,10 @@ class DataManager(Daemon):
         self.tape = TapeDesk(self.config, self.clock)
         self.tape.tend(self._today(), "disk" in self.notes)
         self._drains = self.monitor.operation("data_manager", "drain")
-        self.subscribe("status", self._on_status, topics=ASKERS, writers=ASKERS, every_s=TICK_S)
+        self.steps = FeedSteps(self.outlet)
+        topics = (*ASKERS, *(step_topic(name) for name in ASKERS)) if self.lock_step else ASKERS
+        every_s = 0.0 if self.lock_step else TICK_S
+        self.subscribe("status", self._on_status, topics=topics, writers=ASKERS, every_s=every_s)
         self.subscribe("orders", self._on_orders, every_s=TICK_S)
         self.fallback = QuoteFallback(self.sources, self.wake)
         self.on_wake(self._on_wake)
@@ -136,6 +143,9 @@ class DataManager(Daemon):
         if line is self.lines.active:
             self._flush()
             self.tape.record(events)
+            if self.steps.marked:
+                self.bars.on_clock(self.clock.now(), self._now)
+                self._look_at_instruments(self._now)
 
     def _on_frame(self, line: Line, frame: RawFrame) -> None:
         market_ns = self.clock.at(frame.received_ns)
@@ -146,6 +156,10 @@ class DataManager(Daemon):
             self._on_acknowledged(line, parsed)
         elif type(parsed) is ServerError:
             self._on_server_error(line, parsed)
+        elif type(parsed) is StepMark:
+            self._flush()
+            line.pulse.ticked(self._now)
+            self.steps.mark(parsed.mark)
         elif type(parsed) is Malformed:
             self._bad.add(FrameError("malformed", parsed.reason), frame.data)
 
@@ -165,6 +179,8 @@ class DataManager(Daemon):
         if self._is_good(quote, facts.is_option):
             self.bars.add(quote)
             self.outlet.offer(quote)
+            if self.lock_step:
+                self._flush()  # no quote is overtaken
 
     def _is_good(self, quote: Quote, is_option: bool) -> bool:
         verdict = self.check.judge(quote.instrument, quote.ltp, is_option, quote.received_ns, quote.previous_close)
@@ -273,7 +289,10 @@ class DataManager(Daemon):
             )  # fmt: skip
 
     def _on_status(self, frame: Frame) -> None:
-        if isinstance(frame.message, WantInstruments):
+        if isinstance(frame.message, StepDone):
+            self.steps.heard(frame.message, machine_now())
+        elif isinstance(frame.message, WantInstruments):
+            self.steps.wanted(frame.message)
             for instrument in self.wants.asked(frame.message.instruments, machine_now()):
                 self._want(instrument)
 
@@ -304,7 +323,10 @@ class DataManager(Daemon):
         now = self.clock.now()
         tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
         self.status.send(CLOCK_TOPIC, tick)
-        self.bars.on_clock(now, machine_ns)
+        if self.lock_step:
+            self.steps.remind(now, machine_ns)
+        else:
+            self.bars.on_clock(now, machine_ns)
 
     def _on_second(self, machine_ns: int) -> None:
         self.tape.tend(self._today(), "disk" in self.notes)
@@ -332,7 +354,7 @@ class DataManager(Daemon):
         self.health.look(now, machine_ns, held, self._is_served(machine_ns))
         self.said.ages(self.health)
         wait_ns = int(self.config.data.fallback_seconds * SECOND)
-        if wait_ns:
+        if wait_ns and not self.lock_step:
             self.fallback.ask(self.health.silent(held, wait_ns, now, machine_ns))
 
     def _is_served(self, machine_ns: int) -> Callable[[str], bool]:
@@ -341,6 +363,16 @@ class DataManager(Daemon):
         return line.serves if line.pulse.is_well(machine_ns) else lambda _: False
 
     # the heartbeat
+
+    def progress(self) -> Progress:
+        """In lock-step: what of the market went out, once all that a step leads to here is done."""
+        line = self.lines.active
+        waits = "" if self.ready() else self.notes["ready"]
+        if pending := line.subscriptions.pending:
+            waits = waits or f"waits for the server to acknowledge {pending[0]}"
+        if self.bars.waits or self.contracts.waits:
+            waits = waits or "waits for history or instruments"
+        return self.steps.progress(waits, self.clock.now())
 
     def ready(self) -> bool:
         """Connected, not mute; what the server has of the watched acknowledged, ticking in session, with history."""

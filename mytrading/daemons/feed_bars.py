@@ -48,6 +48,7 @@ class BarDesk:
         self._publish = publish
         self._log = get_logger("feed")
         self._keeps_history = config.data.history
+        self._fetching = 0
         self._retry_s = config.venue.retry_delay
         self._builder = BarBuilder(calendar)
         self._fusion = Fusion(self._market_span(MARGIN_NS, MARGIN_MACHINE_S))
@@ -78,6 +79,11 @@ class BarDesk:
     def has_history(self, watched: Iterable[str]) -> bool:
         """True once the history of all that is watched is in the store, or none is wanted."""
         return not self._keeps_history or self._loaded.issuperset(watched)
+
+    @property
+    def waits(self) -> bool:
+        """True while history is being fetched."""
+        return self._fetching > 0
 
     def figures(self) -> dict[str, float]:
         """Bars published since the start, quotes too late for theirs, minutes nobody saw whole."""
@@ -128,7 +134,7 @@ class BarDesk:
         self._closed += self._builder.advance(now_ns, self._market_span(GRACE_NS, GRACE_MACHINE_S), machine_ns)
         self.flush()
         for fetch in self._fusion.due(now_ns, machine_ns):
-            self._history.ask(fetch)
+            self._fetch(fetch)
         self._deliver(self._fusion.overdue(machine_ns))
 
     def on_second(self, machine_ns: int) -> None:
@@ -138,7 +144,9 @@ class BarDesk:
                 self._ask(instrument, tries)
 
     def _market_span(self, market_ns: int, machine_s: float) -> int:
-        """A span of market time that is never shorter than so much machine time."""
+        """A span of market time that is never shorter than so much machine time; in lock-step nothing comes late."""
+        if self._clock.lock_step:
+            return 0
         return max(market_ns, int(machine_s * self._clock.speed * SECOND))
 
     # history
@@ -146,6 +154,7 @@ class BarDesk:
     def take_history(self) -> None:
         """Take in what the history thread has done."""
         for filled in self._history.results():
+            self._fetching -= 1
             if filled.error:
                 self._failed(filled)
             else:
@@ -159,7 +168,11 @@ class BarDesk:
 
     def _ask(self, instrument: str, tries: int) -> None:
         self._due[instrument] = (_NEVER, tries)
-        self._history.ask(Fetch(instrument, self._clock.now()))
+        self._fetch(Fetch(instrument, self._clock.now()))
+
+    def _fetch(self, fetch: Fetch) -> None:
+        self._fetching += 1
+        self._history.ask(fetch)
 
     def _filled(self, filled: Filled) -> None:
         instrument = filled.fetch.instrument

@@ -84,6 +84,11 @@ class InstrumentLoader:
     def _is_early(self, day: date, market_ns: int) -> bool:
         return self._fetched_ns < to_ns(day, REFRESHED_AT) <= market_ns
 
+    @property
+    def waits(self) -> bool:
+        """True while a list is being fetched."""
+        return bool(self._asked)
+
     def hurry(self) -> None:
         """The server is there: a fetch that failed need not wait any longer."""
         self._due = 0

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from mytrading.adapters.openalgo.market_feed import Tick, depth_of
 from mytrading.core.quotes import Conflator
-from mytrading.messages.market import Bar, Quote
+from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.runconfig import DataRules
-from mytrading.messages.streams import shown_topic
+from mytrading.messages.streams import STEP_TOPIC, shown_topic
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.metrics import Histogram
 from mytrading.runtime.streams import ZMQPublisher
@@ -30,6 +30,9 @@ class Outlet:
         self._newest: dict[str, Quote] = {}
         self._shown: dict[str, Quote] = {}
         self.published = 0
+        self.step = machine_now() // 1000
+        """Number of the last step message; those of a later start are higher."""
+        self._after_step = True
 
     def figures(self) -> dict[str, float]:
         """Quotes published since the start, and those that a newer one overtook before they were."""
@@ -51,6 +54,7 @@ class Outlet:
             self._market.send(quote.instrument, quote)
             self._newest[quote.instrument] = quote
         if quotes:
+            self._after_step = True
             os.sched_yield()  # the thread that carries them may wait for this very core
             self.published += len(quotes)
             now = machine_now()
@@ -66,6 +70,25 @@ class Outlet:
     def send_bar(self, bar: Bar) -> None:
         """Publish a bar, which the store has."""
         self._market.send(bar.instrument, bar)
+        self._after_step = True
+
+    def step_due(self) -> None:
+        """A step came, whether or not it has quotes of what is watched."""
+        self._after_step = True
+
+    def send_step(self, market_ns: int, again: bool) -> None:
+        """In lock-step, after all that a step brought: say so; `again` with the newest quotes, for who missed some."""
+        if again:
+            self._say_step(market_ns)
+            for quote in self._newest.values():
+                self._market.send(quote.instrument, quote)
+        if again or self._after_step:
+            self._say_step(market_ns)
+
+    def _say_step(self, market_ns: int) -> None:
+        self._after_step = False
+        self.step += 1
+        self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
 
     def show(self, held: Iterable[str]) -> None:
         """What is held, once more for screens, which need not be woken by each quote."""

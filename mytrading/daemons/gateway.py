@@ -20,7 +20,7 @@ from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, O
 from mytrading.messages.records import ControlOpened, RiskOpened
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
-from mytrading.messages.streams import shown_topic
+from mytrading.messages.streams import ALL, shown_topic
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.daemon import main
 from mytrading.runtime.machine import MachineDaemon
@@ -59,7 +59,7 @@ class Gateway(MachineDaemon):
         for tail in self._tails:
             tail.start(self.view.since_machine_ns)
         self.every(SHOW_S, lambda _: self._poll_tails(), "view")
-        self.subscribe("status", self._on_status, every_s=STATUS_S)
+        self.subscribe("status", self._on_status, topics=ALL, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
             "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S

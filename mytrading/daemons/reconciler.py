@@ -18,6 +18,7 @@ from mytrading.messages.reports import AccountHealth, ReadRequest
 from mytrading.messages.runconfig import AccountRun, RunConfig, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon, main
+from mytrading.runtime.lockstep import Progress
 
 LOOK_S = 0.05
 REPEAT_S = 1.0
@@ -123,6 +124,13 @@ class Reconciler(Daemon):
                 account=self._account, connected=True, right_mode=True, stream_up=True, books_agree=True
             )
         return self._listeners[self._account].health(machine_ns)
+
+    def progress(self) -> Progress:
+        """How far the order stream of the traded account is dealt with, and the reports of it sent."""
+        listener = self._listeners.get(self._account)
+        if listener is None:
+            return Progress(waits="an account to listen to")
+        return Progress(listener.mark, listener.waits, {"reports": self._reports.place})
 
     def ready(self) -> bool:
         """True once the books have been read and make sense."""

@@ -81,8 +81,10 @@ class AccountListener:
         self.look(machine_now())
 
     def shown(self, order: Order) -> None:
-        """The router shows an order."""
-        self._levels.shown(order)
+        """The router shows an order; what it does not know of it yet is said again."""
+        level = self._levels.shown(order)
+        if level is not None:
+            self._report(level)
 
     def look(self, machine_ns: int) -> None:
         """Begin the next read if it is due."""
@@ -176,6 +178,20 @@ class AccountListener:
     def streaming(self) -> bool:
         """Whether order updates come."""
         return self._stream.connected
+
+    @property
+    def mark(self) -> int:
+        """The newest mark of an exchange in lock-step that came over the order stream, whose updates are dealt with."""
+        return self._stream.mark
+
+    @property
+    def waits(self) -> str:
+        """What is under way, in words; empty if nothing is."""
+        if not self._streaming:
+            return "the order stream"
+        if len(self._levels):
+            return "the router to show an order update"
+        return "a read of the books" if self._plan.busy else ""
 
     def stop(self) -> None:
         """Leave the stream and the worker."""

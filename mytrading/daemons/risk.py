@@ -20,16 +20,19 @@ from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
 from mytrading.core.risk_state import foundation
 from mytrading.core.square_off import SquareOff
+from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
+from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import RiskOpened
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon, ist_day
 from mytrading.runtime.rebuild import rows_read
@@ -37,6 +40,8 @@ from mytrading.runtime.rebuild import rows_read
 LOOK_S = 0.25
 KILL_FILE = "KILL"
 HEARD = ("feed", "router", "reconciler", "engine")
+SETTLE_NS = 3_000_000_000
+"""Machine time after a start in which a wish waits for the first word of those whom risk needs."""
 
 
 class RiskManager(MachineDaemon):
@@ -62,14 +67,20 @@ class RiskManager(MachineDaemon):
         self._announced: tuple[str, ...] = ()
         self._topics: set[str] = set()
         self._counts = {"entries": 0, "exits": 0, "denied": 0}
+        self._place = MarketPlace()
+        self._looked_ns = 0
+        self._held_up = ""
+        self._said: tuple[str, ...] = ()
+        self.risk.lock_step = self.lock_step
 
     def setup(self) -> None:
         """Recover, learn what the router did meanwhile, then judge what was wished."""
         super().setup()
         self.risk.square_off.speed = self.clock.speed
+        self.risk.patient_until = machine_now() + SETTLE_NS
         self.subscribe("status", self._on_status, topics=HEARD, writers=HEARD)
         self.subscribe("account", lambda frame: self.risk.apply(frame.message))
-        self._market = self.subscribe("market", self._on_quote, topics=())
+        self._market = self.subscribe("market", self._on_market, topics=("",) if self.lock_step else ())
         self.follow("control")
         self.follow("orders", downstream=True)
         self._follow_instruments()
@@ -103,12 +114,24 @@ class RiskManager(MachineDaemon):
         snapshot = self._instruments.snapshot()
         self.risk.master, self.risk.instruments = snapshot, self._instruments.book_of(snapshot)
 
-    def _on_quote(self, frame: Frame) -> None:
-        self.step("market", frame.message, source="feed")
+    def _on_market(self, frame: Frame) -> None:
+        message = frame.message
+        if isinstance(message, MarketStep):
+            if self._place.take(message):
+                self._decide_on_time(machine_now())
+                self._each_moment(0)
+        elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
+            self.step("market", message, source="feed")
 
     def _look(self, machine_ns: int) -> None:
         self._note_flag("kill", (self.config.state / KILL_FILE).exists(), self.risk.state.killed, machine_ns)
         self._note_flag("disk", self.disk_low(), self.risk.state.disk_low, machine_ns)
+        if not self.lock_step or self._looked_ns == self.clock.now():
+            self._decide_on_time(machine_ns)
+
+    def _decide_on_time(self, machine_ns: int) -> None:
+        """In lock-step after all quotes of the step, never between them."""
+        self._looked_ns = self.clock.now()
         self.risk.square_off.speed = self.clock.speed
         self.tick("risk", machine_ns)
         self._settle_alerts()
@@ -134,10 +157,13 @@ class RiskManager(MachineDaemon):
 
     def _each_moment(self, _machine_ns: int) -> None:
         self._look_at_instruments()
-        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self.risk.wanted()))
+        self._said = self.risk.wanted()
+        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._said))
 
     def _follow_instruments(self) -> None:
-        """Subscribe to the quotes of what matters now, and of nothing else."""
+        """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""
+        if self.lock_step:
+            return
         wanted = {*self.risk.wanted(), *self._announced}
         for instrument in wanted - self._topics:
             self._market.subscribe(instrument)
@@ -172,6 +198,18 @@ class RiskManager(MachineDaemon):
         self._trades.info("signal.denied", signal=row.signal, strategy=row.strategy, code=code, problem=text)
 
     # told
+
+    def progress(self) -> Progress:
+        """In lock-step: what keeps entries waiting keeps the market; what waited for it is judged before it goes on."""
+        waits = self.risk.state.not_ready(self.risk.account)
+        if self._held_up and not waits and self._looked_ns == self.clock.now():
+            self._decide_on_time(machine_now())
+        self._held_up = waits
+        if self.risk.wanted() != self._said:
+            self._each_moment(0)
+        done = super().progress()
+        seen = {**done.seen, "feed/market": self._place.seen}
+        return Progress(0, waits, {**done.sent, "wants": digest(self._said)}, seen)
 
     def ready(self) -> bool:
         """True unless a journal is in doubt; what entries wait for is said with their denial."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.calendar import Calendar
@@ -41,6 +42,7 @@ from mytrading.messages.orders import (
 from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.lockstep import Progress, place
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
 
@@ -49,10 +51,12 @@ GUARD_S = 0.5
 LEAVE_NS = 3_500_000_000
 """Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
 
+LOCK_STEP_READS_NS = 200_000_000
+"""Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
+
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
 _RANKS = {Call.CANCEL: 0, Call.MODIFY: 1, Call.PLACE: 2}
-"""Of calls for entries; a stop or an exit may wait for such a cancel."""
-"""Of the calls that entries need; all that stops and exits need goes before them."""
+"""Of the calls that entries need; a stop or an exit may wait for such a cancel."""
 LIVE = frozenset(
     {
         OrderState.SUBMITTED,
@@ -89,6 +93,8 @@ def order_machine(config: RunConfig) -> OrderMachine:
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
         modify_by_account={account.id: modify_rules(account.broker) for account in config.accounts},
     )
+    if config.simulator.embedded and not config.simulator.speed:
+        limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     return OrderMachine(
         limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
@@ -110,6 +116,7 @@ class TradeManager(MachineDaemon):
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
         self._budgets = Budgets(self.orders, (account.id for account in config.served))
+        self._reported = 0
 
     def setup(self) -> None:
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
@@ -119,7 +126,8 @@ class TradeManager(MachineDaemon):
         self.on_wake(self._take_outcomes)
         for order in self.orders.orders():
             self._settle_alerts(order)
-        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared()))
+        begun = self._accounts.begun.never_began
+        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared(), begun))
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report)
@@ -171,6 +179,7 @@ class TradeManager(MachineDaemon):
 
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)
+        self._reported = place(frame.header)
 
     def _take_outcomes(self) -> None:
         for outcome in self._accounts.results():
@@ -256,6 +265,12 @@ class TradeManager(MachineDaemon):
             self.alerts.clear("WRONG_MODE", row.account)
 
     # told
+
+    def progress(self) -> Progress:
+        """In lock-step: whether calls are out, or an order's fate is not known yet."""
+        waits = "the answer of a call" if self._accounts.open_calls else self.orders.unsettled()
+        done = super().progress()
+        return Progress(0, waits, done.sent, {**done.seen, "reconciler/reports": self._reported})
 
     def ready(self) -> bool:
         """True once the books of the traded account agree with the journal, unless a journal is in doubt or full."""

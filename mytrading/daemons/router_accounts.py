@@ -13,6 +13,7 @@ from mytrading.adapters.venue import Venue, make_venue
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.runconfig import AccountRun, RunConfig
+from mytrading.runtime.begun_calls import BegunCalls
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.lock import InstanceLock
 from mytrading.runtime.places import account_lock_path
@@ -37,7 +38,10 @@ class AccountPools:
             lock.acquire(wait_s=6.0)
         self._pools: dict[str, WorkerPool[Job, Venue, CallOutcome]] = {}
         self._refused: list[CallOutcome] = []
+        self.open_calls = 0
+        """Calls submitted whose end was not taken yet."""
         self._wake: Callable[[], None] = _nothing
+        self.begun = BegunCalls(config.state / "router-calls")
 
     def open(self, wake: Callable[[], None]) -> None:
         """Start the workers; `wake` rings when one has finished."""
@@ -49,10 +53,24 @@ class AccountPools:
             return make_venue(self._config, account, machine_now)
 
         name, count = f"router.{account.id}", self._config.venue.order_workers
-        return WorkerPool(name, count, connect, _finish, _failed, self._wake, begin=_begin, reserve=1)
+        return WorkerPool(name, count, connect, self._finish, _failed, self._wake, begin=self._begin, reserve=1)
+
+    def _begin(self, venue: Venue, job: Job) -> Job:
+        self._note(job)
+        return job._replace(begun=venue.begin(job.call, job.order))
+
+    def _finish(self, venue: Venue, job: Job) -> CallOutcome:
+        if job.begun is None:
+            self._note(job)
+        return venue.finish(job.call, job.order, job.begun)
+
+    def _note(self, job: Job) -> None:
+        if job.call is Call.PLACE:
+            self.begun.begin(job.order.client_order_id, job.order.attempt)
 
     def submit(self, job: Job, rank: int) -> None:
         """Make a call soon, the lower ranks first; returns at once."""
+        self.open_calls += 1
         pool = self._pools.get(job.order.account)
         if pool is not None:
             pool.submit(job, rank)
@@ -65,7 +83,9 @@ class AccountPools:
     def results(self) -> list[CallOutcome]:
         """How calls ended since the last look."""
         refused, self._refused = self._refused, []
-        return [*refused, *(outcome for pool in self._pools.values() for outcome in pool.results())]
+        ended = [*refused, *(outcome for pool in self._pools.values() for outcome in pool.results())]
+        self.open_calls -= len(ended)
+        return ended
 
     @property
     def waiting(self) -> int:
@@ -79,6 +99,7 @@ class AccountPools:
 
     def release(self) -> None:
         """Let another router have the accounts."""
+        self.begun.close()
         for lock in self._locks:
             lock.release()
 
@@ -103,11 +124,3 @@ def _outcome(job: Job, outcome: Outcome, message: str) -> CallOutcome:
         ended_machine_ns=now,
         message=message,
     )
-
-
-def _begin(venue: Venue, job: Job) -> Job:
-    return job._replace(begun=venue.begin(job.call, job.order))
-
-
-def _finish(venue: Venue, job: Job) -> CallOutcome:
-    return venue.finish(job.call, job.order, job.begun)

@@ -212,7 +212,23 @@ class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     paused_s: float = 0.0
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget
+class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="step_done"):
+    """In lock-step: how far a daemon has come. A level, sent whenever it changes and repeated each second.
+
+    `waits` says why the market must not go on as far as this daemon goes, empty if it may. `mark` is the newest mark
+    it has from the simulator itself. `sent` counts what it has sent, by stream, `seen` what it has worked through, by
+    `writer/stream`: nothing is under way where the two agree.
+    """
+
+    daemon: str
+    pid: int
+    mark: int = 0
+    waits: str = ""
+    sent: dict[str, int] = {}
+    seen: dict[str, int] = {}
+
+
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget | StepDone
 
 
 class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):

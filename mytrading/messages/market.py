@@ -66,4 +66,14 @@ class Depth(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="d"):
     asks: tuple[DepthLevel, ...] = ()
 
 
-MarketMessage = Quote | Bar | Depth
+class MarketStep(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="s"):
+    """In lock-step: the quotes and bars of all steps so far went out before this, which says so for the `n`-th time.
+
+    Numbers follow one another, so a reader that has two in a row has all that went out between them.
+    """
+
+    n: int
+    market_ns: int
+
+
+MarketMessage = Quote | Bar | Depth | MarketStep

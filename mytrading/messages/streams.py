@@ -94,6 +94,15 @@ INTERNAL: dict[str, Any] = {"records": RecordMessage, "internal": CallOutcome | 
 """Unions of rows that stay in a journal: records of the run, and inputs that come from a daemon's own workers."""
 
 
+STEP_TOPIC = "step"
+"""The topic of `market` under which lock-step says that all of a step went out."""
+
+
+def step_topic(daemon: str) -> str:
+    """The topic of `status` under which a daemon says in lock-step how far it has come."""
+    return f"step/{daemon}"
+
+
 def shown_topic(instrument: str) -> str:
     """The topic of `market` under which what is held comes four times a second, for screens."""
     return f"shown/{instrument}"

@@ -2,13 +2,16 @@
 
 Every daemon and the simulator read the same clock file, so that all of them agree on market time. Market time is a
 list of segments, each saying "at this machine time it was that market time, and from there it runs at this speed";
-live trading is one segment at speed 1 with no offset. Machine time is a monotonic count that all processes of one
-boot share. The one rule: machines in `core` never read a clock; `now` reaches them as an argument.
+live trading is one segment at speed 1 with no offset; at speed 0 market time stands where `step_to` put it last.
+Machine time is a monotonic count that all processes of one boot share. The one rule: machines in `core` never read a
+clock; `now` reaches them as an argument.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -44,7 +47,7 @@ def _boot_offset() -> int:
 
     Measured anew in each process it would differ by what the wall clock was corrected in between.
     """
-    anchor = anchor_dir() / f"boot-{_boot_id()}"
+    anchor = anchor_dir() / f"boot-{boot_id()}"
     if not anchor.exists():
         mine = anchor.with_name(f".{anchor.name}.{os.getpid()}")
         mine.write_text(str(time.time_ns() - time.monotonic_ns()), encoding="ascii")
@@ -70,11 +73,40 @@ def anchor_dir() -> Path:
     return folder
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """What names this boot of the machine."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return str(round((time.time() - time.monotonic()) / 60))
+
+
+class _Hand:
+    """Where a market that goes step by step stands: eight bytes that all processes share.
+
+    A step is there for everybody at once, before anything of it is sent: a file that is read ten times a second would
+    come too late, and a message to one process later than the quotes that another passes on. The initial value is that
+    of the segment; whoever comes first makes the file.
+    """
+
+    def __init__(self, clock_path: Path, segment: Segment) -> None:
+        path = clock_path.with_name(f"{clock_path.stem}-{segment.machine_ns}.step")
+        if not path.exists():
+            for old in set(path.parent.glob(f"{clock_path.stem}-*.step")) - {path}:
+                old.unlink(missing_ok=True)
+            mine = path.with_name(f".{path.name}.{os.getpid()}")
+            mine.write_bytes(segment.market_ns.to_bytes(8, sys.byteorder))
+            with suppress(FileExistsError):
+                os.link(mine, path)
+            mine.unlink()
+        with path.open("r+b") as file:
+            self._shared = memoryview(mmap.mmap(file.fileno(), 8)).cast("q")
+
+    def read(self) -> int:
+        return self._shared[0]
+
+    def move(self, market_ns: int) -> None:
+        self._shared[0] = market_ns
 
 
 class MarketClock:
@@ -89,6 +121,7 @@ class MarketClock:
         self._read_at = 0
         self._segments = segments
         self._last = segments[-1] if segments else None
+        self._hand: _Hand | None = None
 
     @classmethod
     def load(cls, path: Path) -> MarketClock:
@@ -104,8 +137,13 @@ class MarketClock:
 
     @property
     def speed(self) -> float:
-        """Market seconds per machine second, 1.0 for the wall clock."""
+        """Market seconds per machine second, 1.0 for the wall clock, 0.0 in lock-step."""
         return self._last.speed if self._last else 1.0
+
+    @property
+    def lock_step(self) -> bool:
+        """True if market time stands until whoever drives the market calls `step_to`."""
+        return self._last is not None and not self._last.speed
 
     def now(self) -> int:
         """Market time now, ns UTC."""
@@ -116,14 +154,16 @@ class MarketClock:
         last = self._last
         if last is None:
             return machine_ns
+        if not last.speed:
+            return self._hand.read() if self._hand is not None else last.market_ns
         machine_ns = max(machine_ns, last.machine_ns)  # a segment that begins later: until then the market stands
         if last.speed == 1.0:
             return last.market_ns + machine_ns - last.machine_ns
         return last.market_ns + int((machine_ns - last.machine_ns) * last.speed)
 
     def machine_span(self, market_ns: int) -> float:
-        """How many machine seconds a span of `market_ns` lasts at the present speed."""
-        return market_ns / SECOND / self.speed
+        """How many machine seconds a span of `market_ns` lasts at the present speed; none in lock-step."""
+        return market_ns / SECOND / self.speed if self.speed else 0.0
 
     def refresh(self) -> bool:
         """Read the file again; true if the segments changed."""
@@ -138,9 +178,19 @@ class MarketClock:
         segments = read_clock_file(self._path).segments
         self._read_at = written
         changed = segments != self._segments
-        self._segments = segments
-        self._last = segments[-1] if segments else None
+        self._take(segments)
         return changed
+
+    def _take(self, segments: tuple[Segment, ...]) -> None:
+        last = segments[-1] if segments else None
+        if last != self._last:
+            self._hand = _Hand(self._path, last) if last and not last.speed and self._path is not None else None
+        self._segments, self._last = segments, last
+
+    def step_to(self, market_ns: int) -> None:
+        """In lock-step: it is this market time now, for every process at once."""
+        assert self._hand is not None, "only a clock with a file, at speed 0, goes step by step"
+        self._hand.move(market_ns)
 
     def append_segment(self, market_ns: int, speed: float) -> None:
         """From this moment on it is `market_ns`, running at `speed`; written to the file before it counts."""
@@ -148,7 +198,7 @@ class MarketClock:
         segments = (*self._segments, segment)
         if self._path is not None:
             write_clock_file(self._path, ClockFile(segments=segments, last_seen_machine_ns=segment.machine_ns))
-        self._segments, self._last = segments, segment
+        self._take(segments)
 
     def mark_seen(self) -> None:
         """Record in the file that the market still runs, so that a later start resumes where it stopped."""

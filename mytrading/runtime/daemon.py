@@ -25,13 +25,14 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
-from mytrading.messages.streams import STREAMS, Pattern
+from mytrading.messages.streams import STREAMS, Pattern, step_topic
 from mytrading.runtime import metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.lockstep import Acknowledger, Progress
 from mytrading.runtime.logging import configure_for_run, get_logger
 from mytrading.runtime.performance_log import write_performance
 from mytrading.runtime.rebuild import JournalSetAside
@@ -117,6 +118,8 @@ class Daemon:
         self._process = psutil.Process()
         self.status = self.publish("status")
         self.alerts = Alerts(name, self.clock.now, self._tell_alert)
+        self.lock_step = self.clock.lock_step
+        self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
 
     # what subclasses override
 
@@ -154,6 +157,10 @@ class Daemon:
     def queue_depth(self) -> int:
         """How many pieces of work wait inside this daemon."""
         return 0
+
+    def progress(self) -> Progress:
+        """In lock-step: how far this daemon has come, and what it waits for. Called at the end of every turn."""
+        return Progress()
 
     # wiring
 
@@ -293,6 +300,8 @@ class Daemon:
         if self._later and (not events or machine_now() > self._later_by):
             self._run_later()
         self.timers.run_due(machine_now())
+        if self.lock_step:
+            self._steps.tell(self.progress())
 
     def _drain(self, receiver: Receiver, handler: FrameHandler, timely: bool = True) -> None:
         for _ in range(DRAIN_LIMIT):
@@ -368,6 +377,7 @@ class Daemon:
             notes=tuple(f"{key}: {note}" for key, note in self.notes.items()),
         )
         self.status.send(self.name, beat)
+        self._steps.repeat()
         self.on_beat(beat)
         self._lag_ms = 0.0
         if self.config.process.monitoring:

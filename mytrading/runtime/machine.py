@@ -37,6 +37,7 @@ from mytrading.runtime.journal import (
     Row,
     last_inputs,
 )
+from mytrading.runtime.lockstep import Progress
 from mytrading.runtime.rebuild import first_records, forget_lost, gather, lost, set_aside
 from mytrading.runtime.replay import readers_ahead, replay
 from mytrading.runtime.streams import PushSocket, ZMQPublisher
@@ -473,6 +474,10 @@ class MachineDaemon(Daemon):
     def cursors(self) -> dict[str, int]:
         """Last sequence read of each journaled stream, by `writer/stream`."""
         return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self._cursors.items()}
+
+    def progress(self) -> Progress:
+        """What was written and read of journaled streams."""
+        return Progress(sent=self.written(), seen=self.cursors())
 
     def teardown(self) -> None:
         """Write what is left and close journals."""

@@ -55,10 +55,12 @@ async def push(call: Call) -> Reply:
 
 
 async def pause(call: Call) -> Reply:
-    """Stop or resume the ticks; the clock goes on."""
+    """Stop or resume the ticks; the clock goes on. In lock-step it stands too, with `at` (market ns) from then on."""
     venue, fields = call.venue, call.fields
-    venue.paused = fields["paused"]
-    return success(data={"paused": venue.paused})
+    venue.paused, venue.stop_at_ns = fields["paused"], fields["at"]
+    venue.waits_for = "the next step" if venue.clock.lock_step else ""
+    venue.hub.on_send()
+    return success(data={"paused": venue.paused, "at": venue.stop_at_ns})
 
 
 async def fault(call: Call) -> Reply:
@@ -140,5 +142,6 @@ async def state(call: Call) -> Reply:
         "clients": len(venue.hub.clients),
         "frames": venue.hub.frames_sent,
         "faults": venue.faults.names(),
+        "waits_for": venue.waits_for,
     }
     return success(data=data)

@@ -89,7 +89,11 @@ class Driver:
             return
         opens = self._venue.world.next_open(now)
         if opens is not None and opens - now > 2 * _BEFORE_OPEN_NS:
-            self._clock.append_segment(opens - _BEFORE_OPEN_NS, self._clock.speed)
+            self._move_to(opens - _BEFORE_OPEN_NS)
+
+    def _move_to(self, market_ns: int) -> None:
+        """It is another market time from now on."""
+        self._clock.append_segment(market_ns, self._clock.speed)
 
     def _pause(self) -> float:
         market = self._venue.market

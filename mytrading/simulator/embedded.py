@@ -13,7 +13,9 @@ import threading
 from pathlib import Path
 
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
+from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.simulator.lockstep import DAEMONS
 from mytrading.simulator.main import run
 from mytrading.simulator.options import BadOption, Options
 from mytrading.simulator.performance import PerformanceReport
@@ -32,6 +34,7 @@ def options_of(config: RunConfig) -> Options:
         ws_port=rules.ws_port,
         seed=rules.seed,
         speed=rules.speed,
+        daemons={name: endpoint_of(config, "status", name) for name in DAEMONS},
         replay=Path(rules.replay) if rules.replay else None,
         state_dir=config.state,
         clock=config.clock_path,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import KeysView
+from collections.abc import Callable, KeysView
 
 import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
@@ -26,6 +26,10 @@ HOPELESS_ABOVE = 20_000
 Key = tuple[str, int]
 
 
+def _nobody() -> None:
+    return
+
+
 class Client:
     """One connection: its subscriptions and what still has to be sent."""
 
@@ -36,6 +40,7 @@ class Client:
         self.admitted_ns = 0
         self.wants_orders = False
         self.modes: dict[str, list[int]] = {}
+        self.told: Callable[[], None] = _nobody
         self._queue: deque[tuple[Key | None, bytes]] = deque()
         self._wake = asyncio.Event()
         self._hopeless = False
@@ -49,10 +54,12 @@ class Client:
         """Queue a reply or an order update: never dropped."""
         self.put(None, _encode(body))
 
-    def put(self, key: Key | None, frame: bytes) -> None:
+    def put(self, key: Key | None, frame: bytes, *, told: bool = True) -> None:
         """Queue a frame; one with a key may be replaced by a newer one of the same key if the client lags."""
         queue = self._queue
         queue.append((key, frame))
+        if told:
+            self.told()
         if len(queue) > CONFLATE_ABOVE and key is not None:
             self._conflate()
         if len(queue) > HOPELESS_ABOVE:
@@ -92,13 +99,32 @@ class Client:
 
 
 class Hub:
-    """All connections, by what they listen to."""
+    """All connections, by what they listen to. `sent` counts frames; `on_send` is called after each."""
 
     def __init__(self, broker: str = BROKER) -> None:
         self._broker = broker
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
         self.frames_sent = 0
+        self.sent = 0
+        self.on_send: Callable[[], None] = _nobody
+
+    def join(self, client: Client) -> None:
+        """A connection came."""
+        client.told = self._told
+        self.clients.add(client)
+        self._told()
+
+    def _told(self) -> None:
+        self.sent += 1
+        self.on_send()
+
+    def mark(self, mark: int) -> None:
+        """In lock-step, after everything that was sent: a frame that says so to everybody."""
+        frame = _encode({"type": "step", "mark": mark})
+        for client in self.clients:
+            if client.authenticated:
+                client.put(None, frame, told=False)
 
     @property
     def watched(self) -> KeysView[str]:

@@ -26,6 +26,7 @@ from mytrading.messages.runconfig import RUN_FILE, RunConfigError, decode_run_co
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.driver import Driver
 from mytrading.simulator.fault_settings import route_problem
+from mytrading.simulator.lockstep import LockStep
 from mytrading.simulator.market.crowd import MOST, with_crowd
 from mytrading.simulator.market.followed import FollowedWorld
 from mytrading.simulator.market.replay import TickFile, read_ticks
@@ -87,6 +88,11 @@ def build(options: Options) -> tuple[Venue, Driver]:
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
     if options.follow and (options.replay is not None or options.instruments or options.start):
         raise BadOption("--follow: expected it without --replay, --instruments and --start, found both; leave one out")
+    if not options.speed and not options.daemons:
+        raise BadOption(
+            "--speed: expected market seconds a second above 0, found 0, which is lock-step with a stack; start both "
+            "with `mytrading up --simulator --speed 0`"
+        )
     files = read_ticks(options.replay) if options.replay is not None else ()
     ticks = files[0] if files else None
     _check_days(files, calendar)
@@ -105,7 +111,10 @@ def build(options: Options) -> tuple[Venue, Driver]:
         if problem := route_problem(setting, venue.routes):
             raise BadOption(f"fault {setting.name}: route: {problem} Found: {setting.parameters['route']!r}")
         venue.faults.set(setting)
-    return venue, Driver(venue, clock, jumps=ticks is None and not options.follow)
+    jumps = ticks is None and not options.follow
+    if clock.lock_step:
+        return venue, LockStep(venue, clock, jumps=jumps, endpoints=options.daemons)
+    return venue, Driver(venue, clock, jumps=jumps)
 
 
 def followed(options: Options) -> Options:

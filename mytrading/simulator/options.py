@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +39,8 @@ class Options:
 
     With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time.
     With `record` the books file also keeps what happened, when (`simulator/chronicle.py`).
-    Generated shares fill the market up to `instruments`, if it lists fewer.
+    Generated shares fill the market up to `instruments`, if it lists fewer. Speed 0 is lock-step with the daemons
+    whose `status` streams are named by `daemons`.
     """
 
     api_key: str
@@ -47,6 +49,7 @@ class Options:
     host: str = "127.0.0.1"
     seed: int = 1
     speed: float = 1.0
+    daemons: Mapping[str, str] = field(default_factory=dict)
     start: str = ""
     replay: Path | None = None
     underlying: str = "NIFTY"

@@ -259,7 +259,7 @@ PUSH: Schema = {
     "release": Field(read.boolean, False, False),
     "depth": Field(read.integer, False, 0),
 }
-PAUSE: Schema = {"apikey": _KEY, "paused": Field(read.boolean)}
+PAUSE: Schema = {"apikey": _KEY, "paused": Field(read.boolean), "at": Field(read.integer, False, 0)}
 
 
 def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:

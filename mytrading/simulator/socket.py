@@ -65,7 +65,7 @@ class FeedServer:
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE)
         await socket.prepare(request)
         client = Client(socket, request.transport)
-        self._hub.clients.add(client)
+        self._hub.join(client)
         tasks = [asyncio.create_task(client.write()), asyncio.create_task(self._expire(client))]
         try:
             async for message in socket:

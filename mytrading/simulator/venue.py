@@ -65,6 +65,10 @@ class Venue:
         self._analyzer_rows = AnalyzerRows()
         self._live_rows = LiveRows(personality.broker) if personality.broker is not None else None
         self.paused = False
+        self.stop_at_ns = 0
+        """In lock-step: market time after which no further step is made, 0 for none."""
+        self.waits_for = ""
+        """In lock-step: what of the last step is still under way."""
         self.routes: tuple[str, ...] = ()
         self.requests: Counter[str] = Counter()
         self.rates = CallRates()

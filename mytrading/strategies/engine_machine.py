@@ -35,7 +35,7 @@ from mytrading.strategies.standing import Key, Standing, signal_id
 from mytrading.strategies.wishes import Wish
 
 FLOOR_NS = 2_000_000_000
-"""Machine time that a wish lives at least, however fast market time runs."""
+"""Machine time that a wish lives at least, however fast market time runs; none in lock-step, which waits for it."""
 
 STARTED = "strategies_started"
 SECOND = 1_000_000_000
@@ -319,7 +319,7 @@ class EngineMachine:
             action=action,
             created_ns=now,
             expires_ns=end + self._validity_ns,
-            expires_machine_ns=data.received_ns + FLOOR_NS,
+            expires_machine_ns=data.received_ns + FLOOR_NS if self._speed else 0,
             account=self._account,
             product=run.product,
             legs=legs,

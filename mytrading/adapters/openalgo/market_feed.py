@@ -89,7 +89,13 @@ class Malformed(NamedTuple):
     reason: str
 
 
-Parsed = Tick | Acknowledged | ServerError | Malformed | None
+class StepMark(NamedTuple):
+    """From our own exchange in lock-step: everything it had sent so far came before this frame."""
+
+    mark: int
+
+
+Parsed = Tick | Acknowledged | ServerError | Malformed | StepMark | None
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -135,6 +141,7 @@ class _Envelope(msgspec.Struct):
     message: Any = ""
     request_id: str | int = ""
     subscriptions: list[_Subscription] = []
+    mark: int = 0
 
 
 class FrameParser:
@@ -160,7 +167,7 @@ class FrameParser:
             return _acknowledged(frame)
         if frame.status == "error":
             return ServerError(str(frame.code) or "UNNAMED", str(frame.message))
-        return None
+        return StepMark(frame.mark) if frame.type == "step" else None
 
     def _tick(self, frame: _Envelope, received_ns: int, market_ns: int) -> Tick | Malformed:
         data = frame.data

@@ -44,6 +44,7 @@ class OrderUpdates:
         self.problem = ""
         self.malformed = 0
         self.other_mode = 0
+        self.mark = 0
 
     def start(self) -> None:
         """Begin connecting."""
@@ -100,7 +101,9 @@ class OrderUpdates:
 
     def _answered(self, body: dict[str, Any]) -> None:
         """An answer to `subscribe_orders`, or an error, which has no type: the server has dropped its broker feed."""
-        if body.get("type") == "subscribe_orders":
+        if body.get("type") == "step":  # our own exchange in lock-step: all updates so far came before this frame
+            self.mark = int(body["mark"])
+        elif body.get("type") == "subscribe_orders":
             self.connected = body.get("status") == "success"
         elif body.get("status") == "error":
             self._lost(f"the order stream failed: {body.get('code')} {body.get('message')}")

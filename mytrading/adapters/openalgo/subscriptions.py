@@ -73,6 +73,11 @@ class Subscriptions:
         return sum(1 for item in self._items.values() if item.accepted and item.richest)
 
     @property
+    def pending(self) -> list[str]:
+        """Instruments that the server has neither accepted nor refused yet."""
+        return [name for name, item in self._open.items() if not item.error]
+
+    @property
     def refused(self) -> dict[str, str]:
         """Instruments the server refused, with its reason."""
         return {name: item.error for name, item in self._items.items() if item.error}

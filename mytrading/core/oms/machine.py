@@ -23,6 +23,7 @@ from mytrading.core.oms import (
     rebuild,
     resolve,
     sending,
+    settling,
     upkeep,
 )
 from mytrading.core.oms.draft import Draft, IsOpen, always_open
@@ -94,14 +95,21 @@ class OrderMachine:
         """Machine time moves on to this; it never goes back."""
         self._state.notice(machine_ns)
 
-    def recover_rows(self, machine_ns: int, now: int, served: Iterable[str] = ()) -> tuple[Any, ...]:
+    def recover_rows(
+        self,
+        machine_ns: int,
+        now: int,
+        served: Iterable[str] = (),
+        never_began: Callable[[str, int], bool] = lambda _name, _attempt: False,
+    ) -> tuple[Any, ...]:
         """What follows from a restart, once, when the journal is applied: rows to journal and apply like decisions.
 
-        Until the books of the `served` accounts agree (`recovered`), entries there are to wait.
+        Until the books of the `served` accounts agree (`recovered`), entries there are to wait. `never_began(id,
+        attempt)` is true of a placing call that certainly did not leave.
         """
         draft = Draft(self._state, self.limits, now)
         draft.machine = max(draft.machine, machine_ns)
-        upkeep.recover(draft, served)
+        upkeep.recover(draft, served, never_began)
         return tuple(draft.rows)
 
     def relearned_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
@@ -183,6 +191,10 @@ class OrderMachine:
     def flattens(self) -> list[Flatten]:
         """All flattens of the day and those carried into it, by id."""
         return [level for _, level in self._state.flattens.sorted_items()]
+
+    def unsettled(self) -> str:
+        """What is under way without the market's doing, in words; empty if nothing is."""
+        return settling.unsettled(self._state)
 
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""

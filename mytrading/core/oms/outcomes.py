@@ -100,6 +100,16 @@ def _again(draft: Draft, order: Order, outcome: CallOutcome) -> None:
         draft.unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
 
 
+def never_left(draft: Draft, order: Order) -> None:
+    """The router stopped between the row and the call: it is made now, unless the order is not wanted any more."""
+    message = "the router stopped before its call began"
+    back = draft.change(
+        order, "not_sent", state=OrderState.INITIALIZED, ended_machine_ns=draft.machine, message=message
+    )
+    if back.pending_cancel:
+        draft.unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {message}")
+
+
 def unknown(draft: Draft, order: Order, ended_machine_ns: int, message: str) -> None:
     """The placing call may or may not have placed: only reading tells; alarmed at once if it is protection."""
     draft.change(

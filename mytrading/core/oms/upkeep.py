@@ -1,12 +1,12 @@
 """What time alone brings: reads asked for again, calls without an answer, recovery after a stop, the turn of a day.
 
 Used by the machine for `TimerFired` and by the daemon at its start and at the end of a day. The one rule: recovery
-never repeats a call; what was out when the process died is of unknown fate.
+never repeats a call; what was out, or may have been, when the process died is of unknown fate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -58,7 +58,7 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
     due[order.account] = (min(every, wanted), positions or protects)
 
 
-def recover(draft: Draft, served: Iterable[str] = ()) -> None:
+def recover(draft: Draft, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
     """After a replay: calls that were out have no answer any more, and every account is read, mode and all.
 
     Entries of the `served` accounts wait until their books agree.
@@ -70,6 +70,9 @@ def recover(draft: Draft, served: Iterable[str] = ()) -> None:
     for name in sorted({*draft.state.restless.keys(), *calling}):
         order = draft.order(name)
         accounts.add(order.account)
+        if order.state is OrderState.SUBMITTED and never_began(name, order.attempt):
+            outcomes.never_left(draft, order)
+            continue
         if order.state is OrderState.SUBMITTED:
             outcomes.unknown(draft, order, draft.machine, "the router stopped while the call was out")
             continue

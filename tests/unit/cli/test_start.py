@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mytrading.cli.output import Failure
@@ -35,6 +36,14 @@ def test_set_clock_new_market_begins_at_an_open_and_stands_until_the_hold_is_ove
     assert start == first_moment(config)
     assert clock.now() == start
     assert clock.at(machine_now() + HOLD_NS + 1_000_000_000) > start
+
+
+def test_set_clock_in_lock_step_stands_at_its_beginning(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    config = msgspec.structs.replace(config, simulator=msgspec.structs.replace(config.simulator, speed=0.0))
+    assert set_clock(config).endswith("in lock-step")
+    clock = MarketClock.load(config.clock_path)
+    assert clock.lock_step and clock.now() == first_moment(config)
 
 
 def test_set_clock_again_continues_where_the_market_was_last_seen(tmp_path: Path) -> None:
@@ -85,6 +94,7 @@ def test_prepare_dry_run_keeps_a_state_of_its_own() -> None:
     [
         (Wanted(replay=Path("no-such-file.csv")), "no-such-file.csv"),
         (Wanted(simulator=True, speed=-1), "--speed"),
+        (Wanted(simulator=True, speed=0, dry_run=True), "--speed 0"),
         (Wanted(simulator=True, log_level="LOUD"), "LOUD"),
         (Wanted(profile="paper"), "--profile"),
     ],

@@ -191,6 +191,18 @@ def test_recovery_makes_calls_without_answer_unknown_and_reads(bench: OrderBench
     assert [type(row).__name__ for row in rows].count("ReadRequest") == 1
 
 
+def test_recovery_makes_a_call_that_never_began_and_no_other(bench: OrderBench) -> None:
+    bench.enter("e2", instrument="NFO:B")
+    bench.enter("e3", instrument="NFO:C")
+    bench.crash(never_began=lambda name, attempt: (name, attempt) == ("e2", 1))
+    assert (bench.order("e2").state, bench.order("e3").state) == (OrderState.INITIALIZED, OrderState.UNKNOWN)
+    bench.tick(1 * SECOND)
+    bench.read()
+    bench.tick(1 * SECOND)
+    assert [call.order.client_order_id for call in bench.calls] == ["e2"]
+    assert bench.order("e2").attempt == 2
+
+
 def test_recovery_repeats_an_unanswered_cancel_but_no_placing(bench: OrderBench) -> None:
     bench.enter("e2", instrument="NFO:B")
     bench.accept()

@@ -206,6 +206,15 @@ def test_level_is_repeated_until_the_router_shows_it() -> None:
     assert levels.standing(T0) == ()
 
 
+def test_update_that_came_before_the_answer_of_its_call_is_said_again_when_the_router_knows_the_order() -> None:
+    levels = OrderLevels()
+    level = levels.fold(update(BrokerStatus.COMPLETE, 10))
+    assert levels.shown(our_order()) == level
+    assert len(levels) == 1
+    assert levels.shown(our_order(stream_filled=10, state=OrderState.FILLED)) is None
+    assert len(levels) == 0
+
+
 def test_end_is_shown_when_the_router_has_noted_it() -> None:
     levels = OrderLevels()
     levels.fold(update(BrokerStatus.CANCELLED, 0))

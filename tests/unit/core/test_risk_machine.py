@@ -348,6 +348,37 @@ def test_halt_and_silence_deny_entries_but_exits_go_on() -> None:
     assert "trading is at halt" in denied.message
 
 
+def test_wish_that_a_risk_just_started_reads_waits_for_the_others_instead_of_being_denied() -> None:
+    desk = Desk()
+    desk.machine.state.beats.clear()
+    desk.machine.patient_until = desk.machine_ns + 3 * SECOND
+    desk.quote()
+    assert desk.wish("a", Leg(instrument=CALL, lots=1)) == ()
+    assert [type(row) for row in desk.pass_time(1)] == [PlaceEntry]
+
+
+def test_wish_is_denied_when_nobody_was_heard_in_time() -> None:
+    desk = Desk()
+    desk.machine.state.beats.clear()
+    desk.machine.patient_until = desk.machine_ns + 3 * SECOND
+    desk.quote()
+    assert desk.wish("a", Leg(instrument=CALL, lots=1)) == ()
+    desk.machine_ns += 4 * SECOND
+    assert codes(desk.give(TimerFired(name="risk", machine_ns=desk.machine_ns))) == ["NOT_READY"]
+
+
+def test_wish_in_lock_step_expires_by_market_time_alone() -> None:
+    desk = Desk()
+    desk.machine.lock_step = True
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    assert entry.expires_machine_ns == 0
+    desk.order(entry, OrderState.CANCELLED)
+    assert desk.wish("b", Leg(instrument=PUT, lots=1)) == ()
+    desk.now += 61 * SECOND
+    assert "EXPIRED" in codes(desk.quote(PUT))
+
+
 def test_entry_without_a_broker_session_is_denied_with_the_brokers_words() -> None:
     """The reconciler is not ready then, but the cause stands in the account's health."""
     desk = Desk()

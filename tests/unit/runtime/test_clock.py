@@ -55,6 +55,31 @@ def test_start_resumes_at_the_time_the_market_was_last_seen(path: Path) -> None:
     assert 520 * SECOND <= seen <= clock.now()
 
 
+def test_step_in_lock_step_is_there_for_every_reader_at_once(path: Path) -> None:
+    driver = MarketClock((), path)
+    driver.append_segment(500 * SECOND, 0.0)
+    reader = MarketClock.load(path)
+    assert (reader.lock_step, reader.now(), reader.machine_span(SECOND)) == (True, 500 * SECOND, 0.0)
+    driver.step_to(501 * SECOND)
+    assert reader.now() == reader.at(machine_now()) == 501 * SECOND
+
+
+def test_start_in_lock_step_resumes_at_the_last_step(path: Path) -> None:
+    driver = MarketClock((), path)
+    driver.append_segment(500 * SECOND, 0.0)
+    driver.step_to(507 * SECOND)
+    assert MarketClock.load(path).resume_point() == 507 * SECOND
+
+
+def test_next_segment_in_lock_step_begins_where_it_says_and_leaves_no_old_step_behind(path: Path) -> None:
+    driver = MarketClock((), path)
+    driver.append_segment(500 * SECOND, 0.0)
+    driver.step_to(507 * SECOND)
+    driver.append_segment(900 * SECOND, 0.0)
+    assert MarketClock.load(path).now() == driver.now() == 900 * SECOND
+    assert len(list(path.parent.glob("*.step"))) == 1
+
+
 def test_damaged_clock_file_is_refused_with_what_to_do(path: Path) -> None:
     path.write_bytes(b'{"segments": 3}')
     with pytest.raises(ValueError, match=r"clock\.json: expected a market clock, found: .*`--fresh` makes a new one"):

@@ -1,0 +1,57 @@
+"""Which placing calls this machine's routers have begun: a few bytes that outlive a killed process.
+
+Used by the router. An order is journaled as submitted before its call is made; a router that dies between the two
+leaves an order that looks as if it were out. Each call is noted here the moment before its first byte leaves, in
+memory that the kernel keeps when the process is killed, so that its successor knows which calls never began. The one
+rule: after a boot nothing is known, because then this memory may have been lost and the calls not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import mmap
+import os
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from mytrading.runtime.clock import boot_id
+
+SLOTS = 4096
+"""Calls remembered; far more than can be without an answer at one time."""
+_WIDTH = 8
+
+
+class BegunCalls:
+    """The notes in file `path`. `begin` is safe from any thread. Budget: 2 µs."""
+
+    def __init__(self, path: Path) -> None:
+        whose = blake2b(boot_id().encode(), digest_size=_WIDTH).digest()
+        known = path.exists() and path.read_bytes()[:_WIDTH] == whose
+        if not known:
+            mine = path.with_name(f".{path.name}.{os.getpid()}")
+            mine.write_bytes(whose + bytes(SLOTS * _WIDTH))
+            mine.replace(path)
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), (SLOTS + 1) * _WIDTH)
+        notes = self._memory[_WIDTH:]
+        self._before = {notes[at : at + _WIDTH] for at in range(0, len(notes), _WIDTH)} if known else None
+        self._used = itertools.count(len((self._before or set()) - {bytes(_WIDTH)}))
+
+    def begin(self, client_order_id: str, attempt: int) -> None:
+        """The call of this attempt leaves now."""
+        at = (next(self._used) % SLOTS + 1) * _WIDTH
+        self._memory[at : at + _WIDTH] = _note(client_order_id, attempt)
+
+    def never_began(self, client_order_id: str, attempt: int) -> bool:
+        """True if an earlier process of this boot kept notes and made none of this call."""
+        return self._before is not None and _note(client_order_id, attempt) not in self._before
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        with suppress(BufferError):
+            self._memory.close()
+
+
+def _note(client_order_id: str, attempt: int) -> bytes:
+    return blake2b(f"{client_order_id} {attempt}".encode(), digest_size=_WIDTH).digest()

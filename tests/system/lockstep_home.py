@@ -1,0 +1,150 @@
+"""A project folder for lock-step tests: one strategy that enters on even minutes and leaves on odd ones."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted, PositionChanged, TradeClosed
+from mytrading.runtime.tail import JournalTail
+from tests.support import ROOT, eventually
+from tests.system.stack import Stack
+
+MINUTE = 60_000_000_000
+STRATEGY = '''
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class EvenMinutes(BaseStrategy):
+    """Long from each even minute to the next odd one, from `first_minute` of the day (UTC) on."""
+
+    name = "EvenMinutes"
+    first_minute: int = 0
+
+    def on_data(self, data: Bar) -> Signal | None:
+        if data.end_ns // 60_000_000_000 % 1440 < self.first_minute:
+            return None
+        return self.create_signal("EXIT" if data.end_ns // 60_000_000_000 % 2 else "BUY", confidence=1.0)
+'''
+SETTINGS = """
+name = "EvenMinutes"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "long"
+product = "MIS"
+lots = 1
+signal_cooldown = 0
+
+[trade]
+long = "NIFTY ATM CE nearest"
+
+[parameters]
+first_minute = FIRST
+"""
+
+
+def make_ticks(path: Path) -> Path:
+    """A made-up day of NIFTY with four ticks a minute: quick to step through."""
+    rows, price, draw = ["timestamp,ltp"], 26_000.0, random.Random(11)
+    for quarter in range(375 * 4):
+        at = (9 * 60 + 15) * 60 + quarter * 15
+        rows.append(f"2026-11-20 {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d},{price:.2f}")
+        price += draw.gauss(0, 3)
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def make_home(home: Path, first_minute: int = 0) -> dict[str, str]:
+    """Make the folder, for a strategy that begins at a minute of the day (Indian); the environment of a stack on it."""
+    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
+    (home / "config" / "strategies").mkdir()
+    (home / "config" / "strategies" / "even_minutes.toml").write_text(
+        SETTINGS.replace("FIRST", str(max(first_minute - 330, 0)))
+    )
+    (home / "strategies").mkdir()
+    (home / "strategies" / "even_minutes.py").write_text(STRATEGY)
+    shutil.copy(ROOT / "supervisord.conf", home)
+    return {"MYTRADING_HOME": str(home), "ENABLED_STRATEGIES": "EvenMinutes"}
+
+
+class LockStepped:
+    """A stack whose market stands at given times; asks the exchange and reads the journals."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+
+    def sim(self, route: str, **fields: Any) -> Any:
+        """`data` of a POST to /sim."""
+        venue = self.stack.config.venue
+        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
+        request = Request(f"{venue.rest_url}/sim/{route}", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=20) as answer:
+            return json.load(answer)["data"]
+
+    def told(self, route: str) -> Any:
+        """`data` of a GET from /sim."""
+        venue = self.stack.config.venue
+        with urlopen(f"{venue.rest_url}/sim/{route}?apikey={venue.api_key}", timeout=20) as answer:
+            return json.load(answer)["data"]
+
+    def run_to(self, at: str, seconds: float = 60.0) -> None:
+        """Let the market go on to a time of its day (Indian), and wait until nothing is under way there."""
+        hours, minutes, rest = (int(part) for part in at.split(":"))
+        midnight = self.now() // (1440 * MINUTE) * 1440 * MINUTE
+        ns = midnight + ((hours * 60 + minutes) * 60 + rest) * MINUTE // 60 - 330 * MINUTE
+        self.sim("pause", paused=False, at=ns)
+        try:
+            eventually(lambda: not self.state()["waits_for"], seconds)
+        except AssertionError:
+            raise AssertionError(f"the market did not come to {at}: {self.state()}") from None
+
+    def now(self) -> int:
+        """Market time."""
+        return int(self.state()["market_ns"])
+
+    def state(self) -> Any:
+        """What the exchange says of itself."""
+        return self.told("state")
+
+    def end_state(self) -> dict[str, Any]:
+        """What must not depend on who was killed: orders, positions, trades and profit of ours, and the exchange's."""
+        orders: dict[str, Any] = {}
+        positions: dict[str, Any] = {}
+        trades: list[Any] = []
+
+        def fold(_row: object, message: Any) -> None:
+            if isinstance(message, OrderChanged):
+                orders[message.order.client_order_id] = message.order
+            elif isinstance(message, PositionChanged | PositionAdjusted):
+                held = message.position
+                positions[f"{held.instrument} {held.strategy}"] = [held.quantity, round(held.realised, 2)]
+            elif isinstance(message, TradeClosed):
+                trades.append([message.instrument, message.quantity, round(message.realised, 2)])
+
+        tail = JournalTail(self.stack.config.journal_dir("router"), "orders", fold)
+        tail.start(0)
+        tail.close()
+        state, placed = self.told("state"), self.told("orders")
+        return {
+            "orders": {name: _told(order) for name, order in orders.items()},
+            "positions": positions,
+            "trades": trades,
+            "exchange": {name: state[name] for name in ("orders", "trades", "positions", "available")},
+            "placed": sorted([row["strategy"], row["symbol"], row["action"], row["quantity"]] for row in placed),
+        }
+
+
+def _told(order: Order) -> list[Any]:
+    return [
+        order.purpose.value,
+        order.instrument,
+        order.side.value,
+        order.quantity,
+        order.state.value,
+        order.filled,
+        round(order.average_price, 2),
+    ]
