@@ -11,12 +11,14 @@ import select
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.churn import subject_of
-from mytrading.core.order import as_wanted
+from mytrading.core.order import ModifyRules, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
@@ -30,7 +32,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     ProtectionChanged,
 )
-from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
+from mytrading.messages.runconfig import AccountRun, RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.logging import trade_logger
@@ -61,6 +63,7 @@ DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING"
 
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
+    most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second,
@@ -68,9 +71,17 @@ def order_machine(config: RunConfig) -> OrderMachine:
         mode_first=has_books,
         book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
-        modify_by_account={account.id: modify_rules(account.broker) for account in config.accounts},
+        modify=ModifyRules(most=most),
+        modify_by_account={account.id: _rules_of(account, most) for account in config.accounts},
+        churn_instrument=config.rates.churn_per_instrument,
+        churn_account=config.rates.churn_per_account,
     )
     return OrderMachine(limits)
+
+
+def _rules_of(account: AccountRun, most: int) -> ModifyRules:
+    rules = modify_rules(account.broker)
+    return replace(rules, most=min(rules.most, most))
 
 
 class TradeManager(MachineDaemon):
