@@ -227,6 +227,9 @@ class RateSettings(Section):
     orders_per_second: int = Field(default=8, ge=1, le=10)
     smart_orders_per_second: int = Field(default=1, ge=1, le=10)
     entries_per_minute: int = Field(default=10, ge=1)
+    modifies_per_order: int = Field(default=20, ge=1, le=25)
+    churn_per_instrument: int = Field(default=2, ge=1)
+    churn_per_account: int = Field(default=5, ge=1)
     reads_per_minute: int = Field(default=100, ge=1)
 
 

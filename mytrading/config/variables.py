@@ -42,6 +42,7 @@ _NOTIFY = "notifications come with the alerts release; until then set ALERT_COMM
 _BACKTEST = "backtests come with their own command"
 _AGAIN = "seconds until history or contracts are asked for again; doubles up to a minute"
 _VALID = "seconds of market time after its bar or quote; later entries expire"
+_CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
 _OUTSIDE = "only in the environment"
 _FOUND = "strikes and expiries are always taken from the instruments"
 
@@ -141,6 +142,9 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("UNKNOWN_EXIT", _H, "risk.unknown_exit", "an exit that no book shows: second_exit, or wait for a person", ""),
     ("MAX_ORDERS_PER_SECOND", _H, "rates.orders_per_second", "calls to the broker, at most 10", ""),
     ("MAX_ENTRIES_PER_MINUTE", _H, "rates.entries_per_minute", "per strategy", ""),
+    ("MAX_MODIFIES_PER_ORDER", _H, "rates.modifies_per_order", "then an order is cancelled and placed anew", ""),
+    ("CHURN_PER_INSTRUMENT", _H, "rates.churn_per_instrument", _CHURN, ""),
+    ("CHURN_PER_ACCOUNT", _H, "rates.churn_per_account", _CHURN, ""),
     ("MAX_DAILY_LOSS", _H, "risk.max_daily_loss", "at this loss of a day entries stop", ""),
     ("MAX_DRAWDOWN", _R, "risk.max_drawdown", _RISK, ""),
     ("DEFAULT_STOP_LOSS", _H, "risk.default_stop_loss", "of the price: the stop of shares and futures", ""),

@@ -21,7 +21,7 @@ from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine, rebuild
 from mytrading.core.oms.churn import subject_of
-from mytrading.core.order import as_wanted
+from mytrading.core.order import ModifyRules, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets
 from mytrading.messages.codec import Frame
@@ -39,7 +39,7 @@ from mytrading.messages.orders import (
     RecoveryChanged,
     TimerFired,
 )
-from mytrading.messages.runconfig import RunConfig, RunConfigError, ServerMode, VenueKind
+from mytrading.messages.runconfig import AccountRun, RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.lockstep import Progress, place
@@ -74,6 +74,7 @@ DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING"
 
 def order_machine(config: RunConfig) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
+    most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows
     limits = OmsLimits(
@@ -91,7 +92,10 @@ def order_machine(config: RunConfig) -> OrderMachine:
         mode_first=has_books,
         book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE,
-        modify_by_account={account.id: modify_rules(account.broker) for account in config.accounts},
+        modify=ModifyRules(most=most),
+        modify_by_account={account.id: _rules_of(account, most) for account in config.accounts},
+        churn_instrument=config.rates.churn_per_instrument,
+        churn_account=config.rates.churn_per_account,
     )
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
@@ -103,6 +107,11 @@ def order_machine(config: RunConfig) -> OrderMachine:
 
 def _ns(seconds: float) -> int:
     return round(seconds * 1_000_000_000)
+
+
+def _rules_of(account: AccountRun, most: int) -> ModifyRules:
+    rules = modify_rules(account.broker)
+    return replace(rules, most=min(rules.most, most))
 
 
 class TradeManager(MachineDaemon):

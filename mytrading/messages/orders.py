@@ -25,7 +25,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `pending_modify` is the wish for other prices or fewer units, the `wanted_*` fields, whole, as long as it stands;
     `modifying` is a modify call that is out, `modify_asked` one whose effect no read has proven yet, and `modify_reads`
-    counts reads since `modify_machine_ns` that showed the old values. No modify call before `modify_wait_ns`.
+    counts reads since `modify_machine_ns` that showed the old values. No modify call before `modify_wait_ns`;
+    `modify_doubt_ns` is when one was given up that may still take effect.
     `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
     `request` is the last wish of a person that was taken up.
     """
@@ -86,6 +87,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     modify_machine_ns: int = 0
     modify_wait_ns: int = 0
     modify_reads: int = 0
+    modify_doubt_ns: int = 0
     replacing: bool = False
     replaces: str = ""
     replaced: int = 0

@@ -215,11 +215,18 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """The router's budget of calls: orders and smart orders a second, entries a minute and strategy, reads a minute."""
+    """The router's budget of calls: orders and smart orders a second, entries a minute and strategy, reads a minute.
+
+    `modifies_per_order` is when an order is replaced instead. So many entries placed again within 30 s of a cancel, in
+    300 s, stop entries of the instrument (`churn_per_instrument`) or of the account.
+    """
 
     orders_per_second: int = 8
     smart_orders_per_second: int = 1
     entries_per_minute: int = 10
+    modifies_per_order: int = 20
+    churn_per_instrument: int = 2
+    churn_per_account: int = 5
     reads_per_minute: int = 100
 
 

@@ -20,8 +20,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Where a field may stand in a row, the usual name first."""
 
+USUAL_MODIFY_RULES = ModifyRules(most=25)
 MODIFY_RULES: Mapping[str, ModifyRules] = {
-    "zerodha": ModifyRules(after_fill=False),  # 25 changes of an order at most; none after a part has filled, as told
+    "zerodha": ModifyRules(most=25, after_fill=False),  # none after a part has filled, as users tell
 }
 """How a broker takes changes of resting orders, where it is known to differ from the usual."""
 
@@ -43,7 +44,7 @@ _EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, 1_000_000_000))
 
 def modify_rules(broker: str) -> ModifyRules:
     """The rules of a broker by OpenAlgo's name for it; the usual ones where nothing else is known."""
-    return MODIFY_RULES.get(broker.lower(), ModifyRules())
+    return MODIFY_RULES.get(broker.lower(), USUAL_MODIFY_RULES)
 
 
 def values(row: Mapping[str, Any], name: str) -> Iterator[Any]:

@@ -79,6 +79,11 @@ def can_be_made(draft: Draft, order: Order) -> bool:
     return _refusal(draft, order) == "" and order.modify_wait_ns <= draft.machine
 
 
+def in_doubt(draft: Draft, order: Order) -> bool:
+    """True while a call that was given up may still take effect, and undo a later one that asks for something else."""
+    return bool(order.modify_doubt_ns) and draft.machine - order.modify_doubt_ns < draft.limits.lost_after
+
+
 def _refusal(draft: Draft, order: Order) -> str:
     rules = draft.limits.modify_rules(order.account)
     if not rules.in_place:
@@ -217,7 +222,7 @@ def _unproven(draft: Draft, order: Order, read: BooksRead) -> Order:
         return draft.change(order, "unmodified", modify_reads=1, modify_machine_ns=read.ended_machine_ns)
     if read.began_machine_ns - order.modify_machine_ns < draft.limits.modify_gap:
         return order
-    return draft.change(order, "modify_again", modify_asked=False, modify_reads=0)
+    return draft.change(order, "modify_again", modify_asked=False, modify_reads=0, modify_doubt_ns=draft.machine)
 
 
 def _drift(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> Order:

@@ -164,7 +164,7 @@ def _shrink(draft: Draft, stop: Order, excess: int) -> None:
     left = stop.quantity - excess
     if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.under_way(stop):
         return
-    resting = stop.state is OrderState.ACCEPTED and not stop.ending
+    resting = stop.state is OrderState.ACCEPTED and not stop.ending and not modify.in_doubt(draft, stop)
     if resting and left > stop.filled_seen and modify.can_be_made(draft, stop):
         modify.wish(draft, stop, modify.terms(stop)._replace(quantity=left))
     else:

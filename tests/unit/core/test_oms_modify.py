@@ -304,6 +304,21 @@ def test_stop_is_made_smaller_in_place_when_less_is_held(bench: OrderBench) -> N
     assert level.attempts == 1 and bench.broker.orders[stop.broker_order_id].modifies == 1
 
 
+def test_stop_with_a_lost_change_that_may_still_come_is_replaced_not_shrunk(bench: OrderBench) -> None:
+    """The late call would make the stop larger than what is held by then."""
+    stop = guarded(bench, 100)
+    bench.ask_modify(stops(bench)[0].client_order_id, trigger_price=92.0)
+    bench.end(modifies(bench)[0], Outcome.UNKNOWN)
+    bench.read()
+    later(bench)
+    bench.modify()
+    bench.broker.net["NFO:A", Product.MIS] = 50
+    for _ in range(5):
+        later(bench, 4)
+    settle(bench, 6)
+    assert not stop.open and live(bench) == 50
+
+
 def test_persons_cancel_of_a_stop_needs_force_and_a_reason(bench: OrderBench) -> None:
     stop, name = guarded(bench), stops(bench)[0].client_order_id
     bench.ask_cancel(name)

@@ -14,7 +14,7 @@ from mytrading.daemons.reconciler_account import read_rules
 from mytrading.daemons.router import order_fields, order_machine
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.runconfig import UnknownExit, Windows
+from mytrading.messages.runconfig import RateLimits, UnknownExit, Windows
 from tests.unit.cli.stacks import run_config
 from tests.unit.core.test_order import order
 
@@ -34,6 +34,16 @@ def test_brokers_rules_for_changes_reach_the_order_machine_by_account(tmp_path: 
     limits = order_machine(msgspec.structs.replace(config, accounts=accounts)).limits
     assert [limits.modify_rules(name).after_fill for name in (first.id, "b", "unheard")] == [False, True, True]
     assert limits.modify_rules(first.id).most == 20
+
+
+def test_limits_of_changes_and_churn_reach_the_order_machine(tmp_path: Path) -> None:
+    rates = RateLimits(modifies_per_order=9, churn_per_instrument=3, churn_per_account=8)
+    config = run_config(tmp_path)
+    config = msgspec.structs.replace(config, rates=rates, accounts=config.served)
+    limits = order_machine(config).limits
+    names = (config.venue.account, "unheard")
+    assert [limits.modify_rules(name).most for name in names] == [9, 9]
+    assert (limits.churn_instrument, limits.churn_account) == (3, 8)
 
 
 def test_wanted_change_is_logged_beside_what_the_order_is() -> None:
