@@ -181,14 +181,9 @@ def _exchanges(config: RunConfig, book: DayBook) -> set[str]:
     return {name.split(":")[0].removesuffix("_INDEX") for name in (*watched, *ordered, *held)}
 
 
-def must_be_flat(config: RunConfig, book: DayBook) -> list[Position]:
-    """What is still held and was to be closed within the day: MIS, and all of strategies that are intraday."""
-    runs = {run.name: run for run in config.strategies}
-    return [
-        position
-        for position in book.held
-        if position.product is Product.MIS or ((run := runs.get(position.strategy)) is not None and run.intraday)
-    ]
+def must_be_flat(book: DayBook) -> list[Position]:
+    """What is still held and was to be closed within the day."""
+    return [position for position in book.held if position.product is Product.MIS]
 
 
 def problems(files: list[DayFile], day: str) -> Iterator[str]:

@@ -25,11 +25,11 @@ def reason(draft: Draft, order: Order) -> str:
 def count(draft: Draft, order: Order) -> None:
     """Judge an entry that leaves for the first time: the one before it may have been cancelled a moment ago.
 
-    What a person asked for (an order that replaces another) is not counted.
+    What a person asked for (an order that replaces another) is not counted, and of slices only the first.
     """
     limits = draft.limits
     gone = draft.state.withdrawn.get((order.account, order.instrument))
-    if gone is None or order.purpose is not Purpose.ENTRY or order.attempt > 1 or order.replaces:
+    if gone is None or order.purpose is not Purpose.ENTRY or order.attempt > 1 or order.replaces or order.slice > 1:
         return
     if draft.now - gone > limits.churn_within:
         return

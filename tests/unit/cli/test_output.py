@@ -109,7 +109,7 @@ def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["statu"], {}, 2, "status"),
         (["up", "--for", "x"], {}, 2, "--for"),
         (["up", "--speed", "5"], {}, 2, "--simulator"),
-        (["up", "--simulator", "--speed", "0"], {}, 2, "--speed"),
+        (["up", "--simulator", "--speed", "-1"], {}, 2, "--speed"),
         (["up", "--replay", "/no/such/file"], {}, 2, "/no/such/file"),
         (["simulator", "--rest-port", "99999999"], {}, 2, "expected a port from 0 to 65535"),
         (["status"], {}, 3, "up"),

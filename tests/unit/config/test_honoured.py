@@ -22,6 +22,7 @@ from tests.support import ROOT
 
 OTHER = {
     "OPENALGO_API_KEY": "another",
+    "MYTRADING_JOURNAL_RESERVE": "2 MB",
     "OPENALGO_API_HOST": "http://10.0.0.9:5001",
     "OPENALGO_WS_HOST": "10.0.0.9",
     "OPENALGO_WS_PORT": "8766",
@@ -117,6 +118,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
     "Messaging": ("messaging",),
     "LogRules": ("logging", "rules"),
     "SimulatorRules": ("simulator", "rules"),
+    "Windows": ("windows",),
     "ProcessRules": ("process",),
     "RunConfig": ("config", "_config", "found", "self"),
 }
