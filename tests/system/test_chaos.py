@@ -19,7 +19,12 @@ def broken(folder: Path, seed: int, personality: str) -> tuple[int, dict[str, An
     """Exit code, report and findings of one minute of chaos."""
     command = [COMMAND, "chaos", "--minutes", "1", "--seed", str(seed), "--personality", personality, "--json"]
     done = subprocess.run(
-        [*command, "--stop", "none", "--keep", str(folder)], capture_output=True, text=True, timeout=380, cwd=ROOT, check=False
+        [*command, "--stop", "none", "--keep", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=380,
+        cwd=ROOT,
+        check=False,
     )
     assert done.stdout, done.stderr
     body: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
