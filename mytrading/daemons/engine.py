@@ -173,7 +173,7 @@ class StrategyEngine(MachineDaemon):
         bars = self._history()
         now = self.clock.now()
         late = [bar for bar in bars if self.engine.is_late(bar, now)]
-        self.engine.open(late)
+        self.engine.open(late, self.still_here)
         if not self._opened:
             self.tick(STARTED, machine_now())
         self._opened = True
@@ -186,6 +186,7 @@ class StrategyEngine(MachineDaemon):
         most = (max((item.days for item in self.engine.hosted), default=1) + 1) * BARS_PER_DAY
         bars: list[Bar] = []
         for instrument in self._watched:
+            self.still_here()
             minutes = self._reader.bars(instrument, MINUTE, limit=most)
             first = minutes[0].start_ns if minutes else sys.maxsize
             self._first[instrument] = first if len(minutes) < most else 0

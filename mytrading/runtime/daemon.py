@@ -43,6 +43,7 @@ from mytrading.runtime.timers import Timers
 DRAIN_LIMIT = 256
 CLOCK_S = 0.1
 PERFORMANCE_S = 60.0
+BEAT_NS = 1_000_000_000
 PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 CLOCK_WAIT_NS = 30_000_000_000
@@ -99,6 +100,7 @@ class Daemon:
         self.doorbell = Doorbell()
         self.notes: dict[str, str] = {}
         self.handled = 0
+        self._beaten = 0
         self._lock = InstanceLock(config.lock_dir / f"{name}.lock")
         self._poller = zmq.Poller()
         self._receivers: dict[zmq.Socket[bytes], tuple[Receiver, FrameHandler]] = {}
@@ -342,7 +344,17 @@ class Daemon:
 
     # the heartbeat
 
+    def still_here(self) -> None:
+        """For a handler that works for seconds: beat if it is due, so that it is not taken for one that hangs.
+
+        Nothing else is handled meanwhile.
+        """
+        machine_ns = machine_now()
+        if machine_ns - self._beaten >= BEAT_NS:
+            self._beat(machine_ns)
+
     def _beat(self, machine_ns: int) -> None:
+        self._beaten = machine_ns
         if os.getppid() != self._parent and not self._stopping:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
             self.orphaned()

@@ -8,7 +8,7 @@ new and in time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
@@ -38,6 +38,7 @@ FLOOR_NS = 2_000_000_000
 """Machine time that a wish lives at least, however fast market time runs; none in lock-step, which waits for it."""
 
 STARTED = "strategies_started"
+_BARS_A_SIGN = 128
 SECOND = 1_000_000_000
 
 
@@ -117,14 +118,18 @@ class EngineMachine:
         """Market time runs this fast."""
         self._speed = speed
 
-    def open(self, history: Sequence[Bar]) -> None:
-        """Walk the strategies through stored bars, given in time order (longer bars before shorter ones), then live."""
+    def open(self, history: Sequence[Bar], alive: Callable[[], None] = lambda: None) -> None:
+        """Walk the strategies through stored bars, given in time order (longer bars before shorter ones), then live.
+
+        That may take long: `alive` is called again and again meanwhile, but never from within a strategy that hangs.
+        """
         for bar in history:
             self.note_price(bar)
         for hosted in self.hosted:
             if hosted.fault is None:
+                alive()
                 hosted.load(history)
-                hosted.walk(history)
+                hosted.walk(_telling(history, alive))
                 hosted.start()
         self._live = True
         for strategy in self._hosted:
@@ -343,6 +348,13 @@ _HANDLERS: Mapping[type, Any] = {
     PositionAdjusted: EngineMachine._on_position,
     TradeClosed: EngineMachine._on_trade,
 }
+
+
+def _telling(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:
+    for number, bar in enumerate(bars):
+        if number % _BARS_A_SIGN == 0:
+            alive()
+        yield bar
 
 
 def _within(run: StrategyRun, action: Action) -> Action:

@@ -63,3 +63,12 @@ def test_daemon_that_was_heard_by_an_earlier_process_has_time_to_start(
     dog._beats["router"] = (silent.pid + 1, machine_now())
     look_for(dog, SILENCE_NS + 10 * S)
     assert silent.poll() is None
+
+
+def test_daemon_that_works_for_long_beats_once_a_second_and_no_more(dog: Watchdog) -> None:
+    beats: list[int] = []
+    dog.on_beat = lambda beat: beats.append(beat.machine_ns)  # type: ignore[method-assign]
+    until = machine_now() + 1_200_000_000
+    while machine_now() < until:
+        dog.still_here()
+    assert len(beats) == 2

@@ -464,3 +464,26 @@ def test_longer_timeframe_drives_and_is_kept_beside_others():
     for bar in [*make_bars(range(100, 105)), make_bar(0, 104.0, timeframe="5m")]:
         step(machine, bar)
     assert seen == [("5m", 104.0, 5)]
+
+
+class Stuck(Level):
+    """Never comes back from the bar at which it gets stuck: here it ends the walk instead."""
+
+    def on_data(self, data):
+        if data.close == UP:
+            raise KeyboardInterrupt
+        return
+
+
+def test_engine_that_walks_through_much_history_says_that_it_lives():
+    machine, signs = make_machine(Level, make_run()), []
+    machine.open([make_bar(at, NOTHING) for at in range(300)], lambda: signs.append(1))
+    assert len(signs) == 1 + 3  # before the history is loaded, then each 128 bars of it
+
+
+def test_strategy_that_hangs_in_its_history_gives_no_sign_of_life():
+    machine, signs = make_machine(Stuck, make_run()), []
+    bars = [make_bar(at, UP if at == 130 else NOTHING) for at in range(300)]
+    with pytest.raises(KeyboardInterrupt):
+        machine.open(bars, lambda: signs.append(1))
+    assert len(signs) == 1 + 2
