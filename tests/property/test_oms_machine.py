@@ -514,4 +514,4 @@ TestTradingWithGhosts.settings = PACE
 TestTradingWithStops = TradingWithStops.TestCase
 TestTradingWithStops.settings = PACE
 TestTradingWithAPerson = TradingWithAPerson.TestCase
-TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 60)
+TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 40)

@@ -121,10 +121,10 @@ def test_exit_of_unknown_fate_is_declared_not_placed_and_the_next_one_closes(sta
     claimed(stack, 7)
     stack.ask(*FAULT, "place_lost:x1")
     assert "not flat by the deadline" in refused(stack, 5, "positions", "close", SBIN, "--deadline", "1")
-    (lost,) = [row for row in stack.ask("orders") if row["state"] == "UNKNOWN"]
+    (lost,) = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "UNKNOWN"], 20)
     said = stack.ask("orders", "resolve", lost["client_order_id"], "--not-placed", "--reason", "not at the terminal")
     assert said["ok"] is True
-    eventually(lambda: not rows_of(stack, SBIN), 30)
+    eventually(lambda: not rows_of(stack, SBIN), 60)
     assert SBIN not in stack.broker_net()
     kinds = [step["kind"] for step in stack.ask("why", lost["client_order_id"])]
     assert {"person", "send", "outcome", "order"} <= set(kinds), kinds
