@@ -102,7 +102,7 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     print_rows(body["daemons"], columns, False, "no daemons")
     if body["accounts"]:
         print()
-        shown = ("account", "role", "broker", "host", "connected", "right_mode", "stream_up", "message")
+        shown = ("account", "role", "broker", "host", "connected", "right_mode", "stream_up", "books", "message")
         print_rows(body["accounts"], shown, False, "no accounts")
     if body["profit"]:
         print()

@@ -14,6 +14,8 @@ from typing import Any
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms.books import subject_of
+from mytrading.core.oms.state import Key
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
@@ -22,6 +24,7 @@ from mytrading.messages.orders import (
     AccountModeChanged,
     FlattenChanged,
     GoalChanged,
+    MismatchSeen,
     Order,
     OrderChanged,
     PositionChanged,
@@ -160,6 +163,9 @@ class TradeManager(MachineDaemon):
                 self._alert_mode(row)
             elif isinstance(row, GoalChanged) and row.goal.state == "done":
                 self.alerts.clear("GOAL_STUCK", row.goal.id)
+            elif isinstance(row, MismatchSeen) and row.cleared:
+                subject = subject_of(Key(row.account, row.instrument, row.product))
+                self.alerts.clear("POSITION_DISPUTED", subject)
             elif isinstance(row, FlattenChanged) and row.flatten.state == "done":
                 self.alerts.clear("FLATTEN_LATE", row.flatten.id)
 
