@@ -69,7 +69,7 @@ def _judge(found: TradingOrchestrator, files: list[DayFile], day: str, force: bo
     newest = {file.daemon: file.day for file in files}
     if found.is_running() and day in newest.values():
         fail(ERROR, f"day {day} is still being written: the stack seals it at midnight; `mytrading down` closes it now")
-    held = must_be_flat(found.config, book) if day == newest.get("router") else []
+    held = must_be_flat(book) if day == newest.get("router") else []
     bad += [f"{p.strategy} still holds {p.quantity} of {p.instrument} ({p.product})" for p in held]
     if bad and not force:
         cure = "close what must be flat and look at what is damaged, or use --force"

@@ -103,7 +103,8 @@ class Answers(OrderVerbs, PersonVerbs):
         }
         for health in self._view.health.values():
             row = rows.setdefault(health.account, {"broker": ""})
-            row.update({**msgspec.to_builtins(health), "broker": health.broker or row["broker"]})
+            sure = of_account(health, machine_now()).value
+            row.update({**msgspec.to_builtins(health), "broker": health.broker or row["broker"], "books": sure})
         return list(rows.values())
 
     def _daemon(self, beat: Heartbeat | None, name: str) -> dict[str, Any]:

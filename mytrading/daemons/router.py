@@ -20,7 +20,9 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine, rebuild
-from mytrading.core.oms.churn import subject_of
+from mytrading.core.oms.books import subject_of as disputed_subject
+from mytrading.core.oms.churn import subject_of as stopped_subject
+from mytrading.core.oms.state import Key
 from mytrading.core.order import ModifyRules, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets
@@ -32,6 +34,7 @@ from mytrading.messages.orders import (
     EntriesStopped,
     FlattenChanged,
     GoalChanged,
+    MismatchSeen,
     Order,
     OrderChanged,
     PositionChanged,
@@ -225,9 +228,12 @@ class TradeManager(MachineDaemon):
             elif isinstance(row, GoalChanged) and row.goal.state == "done":
                 self.alerts.clear("GOAL_STUCK", row.goal.id)
             elif isinstance(row, EntriesStopped) and not row.stopped:
-                self.alerts.clear("CHURN_BLOCKED" if row.instrument else "CHURN_PAUSED", subject_of(row))
+                self.alerts.clear("CHURN_BLOCKED" if row.instrument else "CHURN_PAUSED", stopped_subject(row))
             elif isinstance(row, ProtectionChanged) and row.protection.state == "done":
                 self.alerts.clear("STOP_RELEASED", row.protection.id)
+            elif isinstance(row, MismatchSeen) and row.cleared:
+                subject = disputed_subject(Key(row.account, row.instrument, row.product))
+                self.alerts.clear("POSITION_DISPUTED", subject)
             elif isinstance(row, FlattenChanged) and row.flatten.state == "done":
                 self.alerts.clear("FLATTEN_LATE", row.flatten.id)
 

@@ -561,4 +561,4 @@ TestTradingWithStops.settings = PACE
 TestTradingInSlices = TradingInSlices.TestCase
 TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 60)
 TestTradingWithAPerson = TradingWithAPerson.TestCase
-TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 60)
+TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 40)

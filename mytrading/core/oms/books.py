@@ -141,6 +141,9 @@ def _disagree(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
         MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns),
     )
     _mark(draft, key, Confidence.DISPUTED)
+    if draft.state.holders(key):
+        what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
+        draft.alert("POSITION_DISPUTED", Severity.WARNING, subject_of(key), f"{what}; it is read again, entries wait")
     draft.read(key.account, "mismatch", positions=True)
 
 
@@ -163,6 +166,11 @@ def _clear(draft: Draft, mismatch: MismatchSeen) -> None:
         )
     )
     _mark(draft, Key(mismatch.account, mismatch.instrument, mismatch.product), Confidence.CONFIRMED)
+
+
+def subject_of(key: Key) -> str:
+    """How an alert names a key."""
+    return f"{key.account} {key.instrument} {key.product}"
 
 
 def _mark(draft: Draft, key: Key, confidence: Confidence) -> None:

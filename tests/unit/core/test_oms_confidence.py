@@ -44,7 +44,7 @@ def test_net_that_differs_is_disputed_from_the_first_read_and_reads_are_asked_fo
     bench.broker.net["NFO:A", Product.MIS] = 25
     wanted = bench.reads_wanted
     bench.read()
-    assert bench.position().confidence is Confidence.DISPUTED
+    assert bench.position().confidence is Confidence.DISPUTED and "POSITION_DISPUTED" in bench.codes()
     assert bench.reads_wanted > wanted
     bench.broker.net["NFO:A", Product.MIS] = 50
     bench.read()
