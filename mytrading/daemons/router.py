@@ -106,7 +106,12 @@ class TradeManager(MachineDaemon):
             self._guardians.heard(frame.message, machine_now())
 
     def _guard(self, machine_ns: int) -> None:
-        """Entries do not rest at the broker without their guardians; stops and exits do."""
+        """Entries do not rest at the broker without their guardians; stops and exits do.
+
+        In lock-step the market stands while a guardian is away, and nothing can fill.
+        """
+        if self.lock_step:
+            return
         complaint = self._guardians.complaint(machine_ns)
         if not complaint:
             self.alerts.clear("ENTRIES_UNGUARDED", "router")
