@@ -164,12 +164,16 @@ class TradeManager(MachineDaemon):
             self._guardians.heard(frame.message, machine_now())
 
     def _guard(self, machine_ns: int) -> None:
-        """Entries do not rest at the broker without their guardians; stops and exits do."""
+        """Entries do not rest at the broker without their guardians; stops and exits do.
+
+        In lock-step the market stands while a guardian is away, and nothing can fill.
+        """
         short = self.journal.short
         if short != self.orders.short_of_disk:
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
-        complaint = "the disk is full" if short else self._guardians.complaint(machine_ns)
+        away = "" if self.lock_step else self._guardians.complaint(machine_ns)
+        complaint = "the disk is full" if short else away
         if not complaint:
             self.alerts.clear("ENTRIES_UNGUARDED", "router")
         elif self._resting_entries():
