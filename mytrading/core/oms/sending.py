@@ -86,6 +86,8 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         if fitted is None:
             return 0
         order = fitted
+        if order.purpose is Purpose.STOP and not draft.trades(order.instrument):
+            return 0  # made while its exchange traded, and kept waiting until it no longer did
     if budget <= 0 or order.not_before_machine_ns > draft.machine or _in_flight(draft, order):
         return 0
     if draft.limits.mode_first and order.account not in draft.state.modes:
