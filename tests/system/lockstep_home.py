@@ -93,10 +93,18 @@ class LockStepped:
 
     def run_to(self, at: str, seconds: float = 60.0) -> None:
         """Let the market go on to a time of its day (Indian), and wait until nothing is under way there."""
+        self.let_go(at)
+        self.await_rest(at, seconds)
+
+    def let_go(self, at: str) -> None:
+        """Let the market go on to a time of its day (Indian)."""
         hours, minutes, rest = (int(part) for part in at.split(":"))
         midnight = self.now() // (1440 * MINUTE) * 1440 * MINUTE
         ns = midnight + ((hours * 60 + minutes) * 60 + rest) * MINUTE // 60 - 330 * MINUTE
         self.sim("pause", paused=False, at=ns)
+
+    def await_rest(self, at: str, seconds: float = 60.0) -> None:
+        """Wait until the market stands and nothing is under way."""
         try:
             eventually(lambda: not self.state()["waits_for"], seconds)
         except AssertionError:
