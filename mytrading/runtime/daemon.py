@@ -34,6 +34,7 @@ from mytrading.runtime.journal import JournalDamaged, JournalFull
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.logging import configure_for_run, get_logger
 from mytrading.runtime.performance_log import write_performance
+from mytrading.runtime.run_info import supervisor_of_this
 from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
@@ -114,9 +115,9 @@ class Daemon:
         self._exit_code = 0
         self._lag_ms = 0.0
         self._started = machine_now()
-        self._parent = os.getppid()
+        self._parent = supervisor_of_this()
         self._process = psutil.Process()
-        self.status = self.publish("status")
+        self.status = self._publisher("status", bound=False)
         self.alerts = Alerts(name, self.clock.now, self._tell_alert)
 
     # what subclasses override
@@ -164,7 +165,11 @@ class Daemon:
 
     def publish(self, stream: str) -> ZMQPublisher:
         """Bind the PUB end of a fan-out stream this daemon writes."""
-        publisher = ZMQPublisher(self.endpoint(stream, self.name), self.config.messaging.high_water_mark, self.context)
+        return self._publisher(stream, bound=True)
+
+    def _publisher(self, stream: str, *, bound: bool) -> ZMQPublisher:
+        most = self.config.messaging.high_water_mark
+        publisher = ZMQPublisher(self.endpoint(stream, self.name), most, self.context, bound=bound)
         self._senders.append(publisher)
         return publisher
 
@@ -239,6 +244,7 @@ class Daemon:
     def run(self) -> int:
         """Lock, set up, loop until stopped, tear down; returns the exit code."""
         self._lock.acquire(wait_s=6.0)
+        self.status.bind()  # not before: a second instance must not take the endpoint of the first
         self._install_signals()
         self._poller.register(self.doorbell.fileno(), zmq.POLLIN)
         self.every(CLOCK_S, self._follow_clock, "clock")
