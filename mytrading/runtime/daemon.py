@@ -36,6 +36,7 @@ from mytrading.runtime.lockstep import Acknowledger, Progress
 from mytrading.runtime.logging import configure_for_run, get_logger
 from mytrading.runtime.performance_log import write_performance
 from mytrading.runtime.rebuild import JournalSetAside
+from mytrading.runtime.run_info import supervisor_of_this
 from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
@@ -116,9 +117,9 @@ class Daemon:
         self._exit_code = 0
         self._lag_ms = 0.0
         self._started = machine_now()
-        self._parent = os.getppid()
+        self._parent = supervisor_of_this()
         self._process = psutil.Process()
-        self.status = self.publish("status")
+        self.status = self._publisher("status", bound=False)
         self.alerts = Alerts(name, self.clock.now, self._tell_alert)
         self.lock_step = self.clock.lock_step
         self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
@@ -172,7 +173,11 @@ class Daemon:
 
     def publish(self, stream: str) -> ZMQPublisher:
         """Bind the PUB end of a fan-out stream this daemon writes."""
-        publisher = ZMQPublisher(self.endpoint(stream, self.name), self.config.messaging.high_water_mark, self.context)
+        return self._publisher(stream, bound=True)
+
+    def _publisher(self, stream: str, *, bound: bool) -> ZMQPublisher:
+        most = self.config.messaging.high_water_mark
+        publisher = ZMQPublisher(self.endpoint(stream, self.name), most, self.context, bound=bound)
         self._senders.append(publisher)
         return publisher
 
@@ -247,6 +252,7 @@ class Daemon:
     def run(self) -> int:
         """Lock, set up, loop until stopped, tear down; returns the exit code."""
         self._lock.acquire(wait_s=6.0)
+        self.status.bind()  # not before: a second instance must not take the endpoint of the first
         self._install_signals()
         self._poller.register(self.doorbell.fileno(), zmq.POLLIN)
         self.every(CLOCK_S, self._follow_clock, "clock")

@@ -1,12 +1,25 @@
-"""When this run of the stack began: the moment `up` wrote the run file, in machine time."""
+"""Of this run of the stack: when `up` wrote the run file, and which supervisor a process belongs to."""
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.runtime.clock import machine_now
+
+SUPERVISOR = "SUPERVISORD_PID"
+"""The pid of supervisor, in the environment of all that it starts."""
+
+
+def supervisor_of_this() -> int:
+    """The pid of this process's supervisor; its parent's if none started it.
+
+    Supervisor may be dead before a process can ask for its parent, which is then another.
+    """
+    told = os.environ.get(SUPERVISOR, "")
+    return int(told) if told.isdigit() else os.getppid()
 
 
 def run_started_machine_ns(config: RunConfig) -> int:

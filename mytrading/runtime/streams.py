@@ -68,16 +68,23 @@ class ZMQPublisher:
         endpoint: str,
         high_water_mark: int = HIGH_WATER_MARK,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        *,
+        bound: bool = True,
     ) -> None:
         self._socket = (context or zmq.Context.instance()).socket(zmq.PUB)
         self._socket.set(zmq.SNDHWM, high_water_mark)
         self._socket.set(zmq.LINGER, 100)
-        _bind(self._socket, endpoint)
         self.endpoint = endpoint
+        if bound:
+            self.bind()
         self.sent = 0
         self.bytes_out = 0
         self._epoch = int(time.time())
         self._sequences: dict[str, int] = {}
+
+    def bind(self) -> None:
+        """Take the endpoint, from whoever has it: to be called by the one that may."""
+        _bind(self._socket, self.endpoint)
 
     def send(self, topic: str, message: msgspec.Struct) -> None:
         """Publish a message under the next sequence of its topic."""

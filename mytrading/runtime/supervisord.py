@@ -21,6 +21,7 @@ from supervisor.states import ProcessStates
 from supervisor.supervisord import Supervisor
 
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.run_info import SUPERVISOR
 from mytrading.runtime.supervision import EXITS, GAVE_UP, WINDOW_S
 
 EXIT_RUNNING = 75
@@ -93,6 +94,7 @@ def main(conf: str) -> int:
     except AlreadyRunning as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_RUNNING
+    os.environ[SUPERVISOR] = str(os.getpid())
     options = _Options()
     options.realize(["-n", "-c", conf], doc=__doc__)
     options.first, options.test = True, False

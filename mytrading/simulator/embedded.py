@@ -15,6 +15,7 @@ from pathlib import Path
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.run_info import supervisor_of_this
 from mytrading.simulator.lockstep import DAEMONS
 from mytrading.simulator.main import run
 from mytrading.simulator.options import BadOption, Options
@@ -55,7 +56,7 @@ def _end_when_orphaned(parent: int) -> None:
 
 def main() -> int:
     """Serve until stopped; 78 for options that cannot work."""
-    parent = os.getppid()
+    parent = supervisor_of_this()
     os.nice(5)  # an exchange elsewhere would take no core from the stack
     try:
         config = decode_run_config(Path(os.environ["MYTRADING_RUN"]))

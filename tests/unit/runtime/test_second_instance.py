@@ -1,0 +1,76 @@
+"""A process too many: one that outlived its supervisor before it began, and one beside a running instance."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import zmq
+
+from mytrading.daemons.watchdog import Watchdog
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import DaemonState
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.endpoints import endpoint_of
+from mytrading.runtime.run_info import SUPERVISOR, supervisor_of_this
+from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
+from tests.feed_support import runtime_folder
+from tests.support import eventually
+from tests.unit.cli.stacks import run_config
+
+
+@pytest.fixture
+def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
+    made: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    yield made
+    made.destroy(linger=0)
+
+
+def dead_pid() -> int:
+    """The pid of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_daemon_whose_supervisor_died_before_it_began_knows_that_it_is_orphaned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SUPERVISOR, str(dead_pid()))
+    dog = Watchdog(run_config(tmp_path))
+    told: list[bool] = []
+    dog.orphaned = lambda: told.append(True)  # type: ignore[method-assign]
+    dog._beat(machine_now())
+    assert (told, dog._stopping) == ([True], True)
+    dog.context.destroy(linger=0)
+
+
+def test_process_that_no_supervisor_started_belongs_to_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SUPERVISOR, raising=False)
+    assert supervisor_of_this() == os.getppid()
+
+
+def test_second_instance_does_not_take_the_endpoint_of_the_first(
+    tmp_path: Path, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    with runtime_folder() as folder:
+        config = msgspec.structs.replace(run_config(tmp_path), runtime_dir=str(folder))
+        first = ZMQPublisher(endpoint_of(config, "status", "watchdog"), context=context)
+        second = Watchdog(config)  # as far as it comes before it finds the lock taken
+        reader = ZMQSubscriber("status", [first.endpoint], context=context)
+        beat = Heartbeat(
+            daemon="watchdog", pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=1, market_ns=1,
+            started_machine_ns=1,
+        )  # fmt: skip
+
+        def heard() -> bool:
+            first.send("watchdog", beat)
+            return reader.receive() is not None
+
+        eventually(heard, 5)
+        second.context.destroy(linger=0)
