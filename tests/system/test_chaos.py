@@ -19,7 +19,7 @@ def broken(folder: Path, seed: int, personality: str) -> tuple[int, dict[str, An
     """Exit code, report and findings of one minute of chaos."""
     command = [COMMAND, "chaos", "--minutes", "1", "--seed", str(seed), "--personality", personality, "--json"]
     done = subprocess.run(
-        [*command, "--stop", "none", "--keep", str(folder)],
+        [*command, "--keep", str(folder)],
         capture_output=True,
         text=True,
         timeout=380,
