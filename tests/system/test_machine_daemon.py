@@ -40,7 +40,8 @@ def rows(config: RunConfig, daemon: str) -> list[Row]:
 def orders(config: RunConfig) -> int:
     """Orders that the router has heard of."""
     read = JournalReader(config.journal_dir("router"), "orders").read(0)
-    return sum(type(StreamDecoder("orders").body(row.body)) is OrderChanged for row in read)
+    found = [StreamDecoder("orders").body(row.body) for row in read]
+    return len({row.order.client_order_id for row in found if isinstance(row, OrderChanged)})
 
 
 def commands_read(config: RunConfig) -> int:
