@@ -188,6 +188,21 @@ class RiskBooks:
             count += 1
         return count
 
+    def is_hedge(self, position: Position) -> bool:
+        """True of what was bought to cover what its owner sells, or has sold, for the same watched instrument."""
+        watch = self.watch_of(position)
+        wish = self.wishes.get((position.strategy, watch))
+        sells = wish is not None and any(leg.lots < 0 for leg in wish.legs)
+        return position.quantity_seen > 0 and (sells or self._has_sold(position, watch))
+
+    def _has_sold(self, position: Position, watch: str) -> bool:
+        return any(
+            other.quantity_seen < 0
+            and (other.account, other.strategy) == (position.account, position.strategy)
+            and self.watch_of(other) == watch
+            for other in self.open_positions()
+        )
+
     def watch_of(self, position: Position) -> str:
         """The watched instrument for which a position is held; empty if that is not known."""
         return self.bound.get((position.strategy, position.instrument), "")

@@ -199,11 +199,11 @@ class RiskState(RiskBooks):
         self.protections[level.account, level.instrument, level.product, level.strategy] = level
 
     def guarded_positions(self) -> dict[Key, Position]:
-        """Positions that are not flat and whose stop is to rest at the broker; a person may have released one."""
+        """Positions that are not flat and whose stop is to rest at the broker: no hedges, none that a person released."""
         found = self.positions.items()
         released = {key for key, level in self.protections.items() if level.state == "released"}
         held = {key: p for key, p in found if (p.quantity or p.quantity_seen) and key not in released}
-        return {key: p for key, p in held.items() if self._guarded(p.strategy)}
+        return {key: p for key, p in held.items() if self._guarded(p.strategy) and not self.is_hedge(p)}
 
     def _held(self, row: BrokerHeld) -> None:
         self.guard.read(row, self.guarded_positions(), self.orders.values())

@@ -39,7 +39,12 @@ class Band(NamedTuple):
 
 
 def who_holds(case: Case) -> StopPlan:
-    """Who holds the stop of this entry; an owner without a configuration is guarded at the broker."""
+    """Who holds the stop of this entry; an owner without a configuration is guarded at the broker.
+
+    A hedge has none, wherever the strategy wants its stops: closing it would leave what it covers bare.
+    """
+    if case.leg.lots > 0 and any(leg.lots < 0 for leg in case.signal.legs):
+        return StopPlan.NONE
     return case.strategy.stop if case.strategy is not None else StopPlan.BROKER
 
 

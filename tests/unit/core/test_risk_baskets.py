@@ -91,6 +91,16 @@ def test_sold_leg_waits_until_its_hedge_is_held() -> None:
     assert (sold.instrument, sold.quantity, sold.side.sign) == (SHARE, 10, -1)
 
 
+def test_hedge_has_no_stop_and_is_not_called_bare_for_it() -> None:
+    desk = Basket()
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    (sold,) = entries(desk.filled(hedge))
+    desk.filled(sold)
+    assert (hedge.stop_trigger, hedge.stop_limit) == (0.0, 0.0)
+    assert sold.stop_trigger > 800.0
+    assert [key[1] for key in desk.machine.state.guarded_positions()] == [SHARE]
+
+
 def test_rejected_hedge_stops_the_sold_leg_of_its_account_only() -> None:
     desk = Basket(("main", "second"))
     first, second = entries(desk.wish("a", HEDGE, SOLD))
