@@ -40,8 +40,8 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report= $(FAST) $(ARGS)
-	$(BIN)/python -m pytest --cov --cov-append --cov-report=term:skip-covered --ignore=tests/unit --ignore=tests/property \
-		--ignore=tests/contract tests $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-append --cov-report=term:skip-covered \
+		--ignore=tests/unit --ignore=tests/property --ignore=tests/contract tests $(ARGS)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(FAST) $(ARGS)

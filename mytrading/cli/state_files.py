@@ -121,7 +121,13 @@ def _pictures(config: RunConfig, paths: list[Path], opened: ExitStack) -> dict[P
 
 def _fixed(path: Path, opened: ExitStack) -> sqlite3.Connection:
     db = opened.enter_context(closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)))
-    _fix(db)
+    try:
+        _fix(db)
+    except sqlite3.DatabaseError as error:
+        raise StateInMotion(
+            f"{path}: expected a database that can be read, found: {error}; try again, and if it stays so see "
+            "`mytrading journal verify`"
+        ) from error
     return db
 
 

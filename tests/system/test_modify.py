@@ -6,18 +6,20 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 
+from mytrading.core.calendar import to_ns
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import write_run_config
-from mytrading.runtime.clock import machine_now
+from mytrading.runtime.clock import MarketClock, Segment, machine_now
 from mytrading.runtime.journal import OUTPUT, Entry, Journal
 from mytrading.runtime.ops import Ops
 from tests.feed_support import feed_config, runtime_folder
@@ -119,6 +121,8 @@ def bench(tmp_path: Path) -> Iterator[tuple[Bench, Any]]:
         config = feed_config(tmp_path / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
         write_run_config(Path(config.state_dir) / "run.msgpack", config)
+        in_session = to_ns(date(2026, 11, 20), time(11, 0))
+        MarketClock((Segment(machine_now(), in_session, 1.0),), config.clock_path).mark_seen()
         made = Bench(config, closing)
         made.start("reconciler")
         made.start("router")

@@ -24,7 +24,12 @@ KEPT_DAYS = 5
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
     busy = (state.waiting, state.restless, state.open_goals, state.mismatches, state.guarding, state.open_flattens)
-    return not (any(busy) or state.stopped)
+    return not (any(busy) or state.stopped or _recovering(state))
+
+
+def _recovering(state: State) -> list[str]:
+    """Accounts whose books do not agree with the journal yet since the start."""
+    return [account for account, level in state.recovering.items() if not level.done]
 
 
 def on_timer(draft: Draft, _fired: TimerFired) -> None:
@@ -42,6 +47,8 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
         every = due.get(key.account, (draft.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, draft.limits.mismatch_gap), True)
     for _, account in draft.state.open_flattens.sorted_items():
+        due[account] = (draft.limits.chase_reads, True)
+    for account in _recovering(draft.state):
         due[account] = (draft.limits.chase_reads, True)
     for account, (every, positions) in sorted(due.items()):
         last = draft.state.reads.get(account)

@@ -11,6 +11,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged, PositionAdjusted, PositionChanged, RecoveryChanged
 from mytrading.messages.records import RiskOpened
+from mytrading.messages.reports import ReadRequest
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
 OVER = "NFO:NIFTY30DEC2526000CE"
@@ -37,6 +38,18 @@ def test_start_waits_for_the_books_and_says_what_it_found(bench: OrderBench) -> 
     assert bench.machine.recovered(ACCOUNT)
     told = last_word(bench)
     assert (told.done, told.orders, told.positions, told.unmanaged, told.corrected) == (True, 0, 1, (), ())
+
+
+def test_positions_are_asked_for_again_until_the_books_agree(bench: OrderBench) -> None:
+    """A market that waited for the start stood still for a minute: only the regular read asked for positions."""
+    bench.crash((ACCOUNT,))
+    bench.read(positions=None)
+    bench.tick(2 * SECOND)
+    assert [row.positions for row in bench.rows if isinstance(row, ReadRequest)][-1]
+    bench.read()
+    asked = len([row for row in bench.rows if isinstance(row, ReadRequest)])
+    bench.tick(4 * SECOND)
+    assert len([row for row in bench.rows if isinstance(row, ReadRequest)]) == asked
 
 
 @pytest.mark.parametrize("book", ["orders", "trades", "positions"])
