@@ -199,7 +199,7 @@ class RiskState(RiskBooks):
         self.protections[level.account, level.instrument, level.product, level.strategy] = level
 
     def guarded_positions(self) -> dict[Key, Position]:
-        """Positions that are not flat and whose stop is to rest at the broker: no hedges, none that a person released."""
+        """Positions that are not flat and whose stop is to rest at the broker: no hedges, none released by hand."""
         found = self.positions.items()
         released = {key for key, level in self.protections.items() if level.state == "released"}
         held = {key: p for key, p in found if (p.quantity or p.quantity_seen) and key not in released}
