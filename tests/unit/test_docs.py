@@ -82,3 +82,11 @@ def test_starting_cash_is_the_same_in_a_stack_and_in_a_simulator_of_its_own(monk
 
 def test_picture_of_the_order_states_is_that_of_the_table() -> None:
     assert state_picture.written() == state_picture.picture(), "write it anew: python -m tests.state_picture"
+
+
+def test_every_hard_case_names_a_test_that_exists() -> None:
+    text = (ROOT / "tests" / "system" / "RECONCILIATION.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| `(test_\w+)` \|$", text, re.MULTILINE)
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(named) >= 40
+    assert [name for name in named if f"def {name}(" not in source] == []
