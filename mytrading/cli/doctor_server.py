@@ -142,7 +142,7 @@ def clock(patient: Patient) -> Finding:
 
 
 def instruments(patient: Patient) -> Finding:
-    """Today's contracts are there and in order: those of the stack that runs, else asked for now."""
+    """Today's contracts are there and in order: those of the stack that runs, else asked of the server."""
     day = patient.today
     store = InstrumentFile(patient.config.state)
     snapshot = store.snapshot()
