@@ -222,9 +222,14 @@ class RiskMachine:
         return old and self._entries.machine_ns - quote.received_ns > UNPRICED_NS
 
     def _watch_loss(self, now: int) -> list[Any]:
-        """Note once a day that the loss limit was reached: entries stop for the day, also after a restart."""
+        """Note once a day that the loss limit was reached: entries stop for the day, also after a restart.
+
+        What waits or rests to be entered is withdrawn as well.
+        """
         day = self._scene.today(now)
-        if self.state.loss_reached(day) or self.state.day_profit(day) > -self._scene.limits.max_daily_loss:
+        if self.state.loss_reached(day):
+            return self._closing.withdraw(self.state.all_live_entries(), content_id("daily_loss", day))
+        if self.state.day_profit(day) > -self._scene.limits.max_daily_loss:
             return []
         return self.stop_for_the_day(now)
 

@@ -456,6 +456,18 @@ def test_daily_loss_stops_entries_for_the_day_and_survives_a_restart() -> None:
     assert "DAILY_LOSS" in codes(restarted.wish("z", Leg(instrument=CALL, lots=1)))
 
 
+def test_daily_loss_takes_back_what_waits_to_be_entered() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.order(entry, OrderState.ACCEPTED)
+    desk.hold(PUT, 0, realised=-10_000.0)
+    desk.pass_time(1)
+    rows = desk.pass_time(1)
+    assert [row.instrument for row in rows if isinstance(row, WithdrawEntries)] == [CALL]
+    assert desk.pass_time(1) == ()
+
+
 def test_loss_of_an_earlier_day_does_not_stop_entries_of_a_carried_position_today() -> None:
     desk = Desk()
     desk.quote()
