@@ -103,6 +103,8 @@ class RiskBooks:
         self.stop_levels: dict[Key, float] = {}
         self.stop_instruments: set[str] = set()
         self.protections: dict[Key, Protection] = {}
+        self.claimed: set[Key] = set()
+        """Positions that a person gave to an owner: without a stop unless one was named."""
         self.recovering: set[str] = set()
         self.awaited: set[str] = set()
         self.machine_ns = 0

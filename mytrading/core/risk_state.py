@@ -151,6 +151,10 @@ class RiskState(RiskBooks):
             self._remember(self.booked, name, self.booked.get(name, 0) + abs(row.fill_quantity))
             if (order := self.orders.get(name)) is not None:
                 self._forget_booked(order)
+        if isinstance(row, PositionAdjusted) and row.cause == "claim":
+            self.claimed.add(key)
+        if not (position.quantity or position.quantity_seen):
+            self.claimed.discard(key)
         if before is not None and before.quantity and not position.quantity:
             self._spend(before)
         for wish in self.wishes.values():
@@ -199,10 +203,15 @@ class RiskState(RiskBooks):
         self.protections[level.account, level.instrument, level.product, level.strategy] = level
 
     def guarded_positions(self) -> dict[Key, Position]:
-        """Positions that are not flat and whose stop is to rest at the broker: no hedges, none released by hand."""
+        """Positions that are not flat and whose stop is to rest at the broker.
+
+        Not those that a person released, or claimed without a stop, and no hedges.
+        """
+        states = {key: level.state for key, level in self.protections.items()}
+        free = {key for key in self.claimed if states.get(key, "done") == "done"}
+        free |= {key for key, state in states.items() if state == "released"}
         found = self.positions.items()
-        released = {key for key, level in self.protections.items() if level.state == "released"}
-        held = {key: p for key, p in found if (p.quantity or p.quantity_seen) and key not in released}
+        held = {key: p for key, p in found if (p.quantity or p.quantity_seen) and key not in free}
         return {key: p for key, p in held.items() if self._guarded(p.strategy) and not self.is_hedge(p)}
 
     def _held(self, row: BrokerHeld) -> None:
@@ -279,6 +288,7 @@ class RiskState(RiskBooks):
         self.orders = {order.client_order_id: order for order in row.orders}
         self.booked = dict(row.booked)
         self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
+        self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
         self.runs = dict(row.runs)
         self.levels, self.stop_levels, self.stop_instruments = {}, {}, set()
         for name, value in row.levels.items():
@@ -340,6 +350,7 @@ class RiskState(RiskBooks):
             spent=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.spent)),
             ended=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.ended)),
             given_up=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.given_up)),
+            claimed=tuple(sorted(self.claimed)),
             bound=tuple(
                 (strategy, instrument, watch)
                 for (strategy, instrument), watch in self.bound.items()

@@ -96,6 +96,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     protections: tuple[Protection, ...] = ()
     ended: tuple[tuple[str, str], ...] = ()
     given_up: tuple[tuple[str, str], ...] = ()
+    claimed: tuple[tuple[str, str, str, str], ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):

@@ -11,7 +11,7 @@ from mytrading.core.reconcile import held as held_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
-from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted
 from mytrading.messages.reports import (
     BooksRead,
     BrokerHeld,
@@ -23,7 +23,7 @@ from mytrading.messages.reports import (
 )
 from mytrading.messages.runconfig import StopPlan
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_risk_machine import SECOND, SHARE, Desk
+from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE, Desk
 
 
 class Guarded:
@@ -198,3 +198,17 @@ def test_held_needs_both_books_and_counts_what_may_still_trade() -> None:
     assert (found.positions, found.at_ns) == ((), 7)
     assert held_of(replace(books, positions=None), 7) is None
     assert held_of(replace(books, orders=None), 7) is None
+
+
+def test_position_that_a_person_claimed_without_a_stop_is_not_closed_for_it() -> None:
+    bench = Guarded()
+    position = Position(
+        account="main", instrument=CALL, product=Product.MIS, strategy="manual", run="r", quantity=65,
+        quantity_seen=65, average_price=100.0, opened_ns=bench.desk.now, updated_ns=bench.desk.now,
+    )  # fmt: skip
+    claim = PositionAdjusted(position=position, cause="claim", quantity=65, price=100.0, at_ns=bench.desk.now)
+    bench.desk.give(claim)
+    assert [key[1] for key in bench.desk.machine.state.guarded_positions()] == [SHARE]
+    again = Desk()
+    again.give(bench.desk.machine.snapshot("2026-03-18"))
+    assert ("main", CALL, Product.MIS, "manual") in again.machine.state.claimed
