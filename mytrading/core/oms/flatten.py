@@ -58,8 +58,10 @@ def advance_all(draft: Draft) -> None:
 
 def _advance(draft: Draft, level: Flatten) -> None:
     if level.read_machine_ns or not draft.limits.book_first:
-        for position in _held(draft, level):
-            if position.quantity and not entries.closing(draft, key_of(position), position.strategy):
+        held = _held(draft, level)
+        for position in held:
+            waits = position.quantity > 0 and _covers_a_sold_one(draft, level, position, held)
+            if position.quantity and not waits and not entries.closing(draft, key_of(position), position.strategy):
                 level = _close(draft, level, position)
     left = what_is_left(draft, level)
     if not left and (level.proofs >= PROOFS or not draft.limits.book_first):
@@ -69,6 +71,13 @@ def _advance(draft: Draft, level: Flatten) -> None:
         what = "; ".join(left) or "the books have not shown it flat twice"
         text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
         draft.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
+
+
+def _covers_a_sold_one(draft: Draft, level: Flatten, position: Position, held: list[Position]) -> bool:
+    """What an owner sold goes first, and what may cover it once that is flat, or after some seconds all the same."""
+    if draft.machine - level.opened_machine_ns >= 2 * draft.limits.exit_patience:
+        return False
+    return any(other.quantity < 0 and other.strategy == position.strategy for other in held)
 
 
 def _held(draft: Draft, level: Flatten) -> list[Position]:

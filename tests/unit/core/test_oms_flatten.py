@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mytrading.messages.control import FlattenRequested, TradingState
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Purpose, TradingLevel
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.orders import Flatten
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
@@ -152,3 +152,25 @@ def test_flatten_on_a_flat_account_places_nothing(bench: OrderBench) -> None:
     for _ in range(3):
         bench.read()
     assert level(bench).state == "done" and not bench.calls and not bench.broker.orders
+
+
+def test_flatten_closes_what_was_sold_before_what_covers_it(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.hold("e2", instrument="NFO:B", side=Side.SELL)
+    flatten(bench)
+    bench.read()
+    bench.tick(1 * SECOND)
+    assert [call.order.instrument for call in bench.calls] == ["NFO:B"]
+    fill_exits(bench)
+    fill_exits(bench)
+    assert [p.quantity for p in bench.machine.positions()] == [0, 0]
+
+
+def test_flatten_waits_no_longer_for_a_sold_one_that_does_not_close(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.hold("e2", instrument="NFO:B", side=Side.SELL)
+    flatten(bench)
+    bench.read()
+    bench.tick(1 * SECOND)
+    bench.tick(10 * SECOND)
+    assert {call.order.instrument for call in bench.calls} == {"NFO:A", "NFO:B"}
