@@ -22,6 +22,7 @@ from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
 from mytrading.runtime.day_files import day_files
 from mytrading.runtime.journal_format import LAYOUT
+from mytrading.runtime.rebuild import ASIDE
 
 Progress = Callable[[str], None]
 LEFT_OUT = ("lock", "metrics", RUN_FILE, "supervisord.log", "supervisord.err", ".reserve", "left.msgpack")
@@ -94,12 +95,16 @@ def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any
 def _wanted(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
-        if not path.is_file() or set(inside) & set(LEFT_OUT) or path.name.endswith(("-wal", "-shm", ".part")):
+        passing = path.name.endswith(("-wal", "-shm", ".part")) and ASIDE not in inside
+        if not path.is_file() or set(inside) & set(LEFT_OUT) or passing:
             continue
         yield path
 
 
 def _is_database(path: Path) -> bool:
+    """True of what SQLite is to read; a damaged file that was set aside is copied as it lies there."""
+    if ASIDE in path.parts:
+        return False
     with path.open("rb") as file:
         return file.read(len(_SQLITE)) == _SQLITE
 
