@@ -33,7 +33,7 @@ from mytrading.runtime.supervision import SupervisorFailed
 Progress = Callable[[str], None]
 
 _LOOK_S = 1.0
-_CALM_S = 25.0
+_CALM_S = 60.0
 """Beside twice the longest window: what recovery and the reads of a loaded machine take."""
 
 
