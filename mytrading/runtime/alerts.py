@@ -1,7 +1,7 @@
 """Alerts of one daemon: one per (code, subject) until it clears, with a count of repeats.
 
-Published on `status` when it rises, clears, or every ten seconds while it stands, so that a gateway that was away
-learns of it. The one rule: an alert says what a person should do.
+Published on `status` when it rises or clears, every ten seconds while it stands, and for a minute after it cleared,
+so that a gateway that was away learns of both. The one rule: an alert says what a person should do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.runtime.logging import get_logger
 
-REPEAT_NS = 10_000_000_000
+ENDS_TOLD = 6
+"""How many times the end of an alert is told again: a gateway that restarts is back long before."""
 
 
 class Alerts:
@@ -25,6 +26,7 @@ class Alerts:
         self._now = now
         self._send = send
         self._standing: dict[tuple[str, str], Alert] = {}
+        self._ended: dict[tuple[str, str], tuple[Alert, int]] = {}
         self._log = get_logger("alerts")
 
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
@@ -45,6 +47,7 @@ class Alerts:
             last_ns=now,
         )
         self._standing[code, subject] = alert
+        self._ended.pop((code, subject), None)
         level = "error" if severity is Severity.CRITICAL else "warning"
         getattr(self._log, level)("alert.raised", code=code, subject=subject, problem=message)
         self._send(alert)
@@ -58,12 +61,17 @@ class Alerts:
         known = self._standing.pop((code, subject), None)
         if known is not None:
             self._log.info("alert.cleared", code=code, subject=subject, count=known.count)
-            self._send(msgspec.structs.replace(known, cleared=True, last_ns=self._now()))
+            ended = msgspec.structs.replace(known, cleared=True, last_ns=self._now())
+            self._ended[code, subject] = ended, ENDS_TOLD
+            self._send(ended)
 
     def repeat(self, _machine_ns: int = 0) -> None:
-        """Send every standing alert again."""
+        """Send every standing alert again, and every one that ended lately."""
         for alert in self._standing.values():
             self._send(alert)
+        for alert, _ in self._ended.values():
+            self._send(alert)
+        self._ended = {key: (alert, left - 1) for key, (alert, left) in self._ended.items() if left > 1}
 
     @property
     def standing(self) -> tuple[Alert, ...]:

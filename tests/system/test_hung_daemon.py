@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tests.support import eventually
+from tests.support import eventually, promptly
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -28,9 +29,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def test_hung_daemon_is_noticed_and_replaced(stack: Stack, victim: str) -> None:
     old = stack.kill(victim, signal.SIGSTOP)
     stopped = time.monotonic()
-    eventually(lambda: stack.pid(victim) != old, NOTICED_S)
+    promptly(lambda: stack.pid(victim) != old, NOTICED_S)
     assert time.monotonic() - stopped > 3, "killed by something else than its silence"
     eventually(lambda: stack.pid(victim) not in (0, old), 30)
     eventually(stack.is_ready, 40)
-    hung = eventually(lambda: [row for row in stack.ask("alerts", "--all") if row["code"] == "DAEMON_HUNG"], 10)
-    assert victim in {row["subject"] for row in hung}
+    eventually(lambda: victim in {row["subject"] for row in alerts(stack) if row["code"] == "DAEMON_HUNG"}, 20)
+
+
+def alerts(stack: Stack) -> list[dict[str, Any]]:
+    """Those that ended too: the daemon that keeps them may have been the one that hung."""
+    return stack.ask("alerts", "--all")

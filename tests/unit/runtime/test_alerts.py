@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
-from mytrading.runtime.alerts import Alerts
+from mytrading.runtime.alerts import ENDS_TOLD, Alerts
 
 
 class Said:
@@ -54,6 +54,26 @@ def test_clear_is_sent_once_and_a_later_rise_is_new() -> None:
     said.raise_at(7)
     assert [(alert.cleared, alert.first_ns, alert.last_ns) for alert in said.sent] == [
         (False, 1, 1), (True, 1, 5), (False, 7, 7)]  # fmt: skip
+
+
+def test_end_is_told_again_for_a_while_to_whoever_was_away() -> None:
+    said = Said()
+    said.raise_at(1)
+    said.alerts.clear("FEED_MUTE", "NSE:SBIN")
+    del said.sent[:]
+    for _ in range(ENDS_TOLD + 3):
+        said.alerts.repeat()
+    assert [alert.cleared for alert in said.sent] == [True] * ENDS_TOLD
+
+
+def test_end_is_told_no_more_once_it_rose_again() -> None:
+    said = Said()
+    said.raise_at(1)
+    said.alerts.clear("FEED_MUTE", "NSE:SBIN")
+    said.raise_at(3)
+    del said.sent[:]
+    said.alerts.repeat()
+    assert [(alert.cleared, alert.first_ns) for alert in said.sent] == [(False, 3)]
 
 
 def test_restored_alert_stands_and_is_not_said_again() -> None:
