@@ -5,16 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FAST := tests/unit tests/property tests/contract
+STACKS := $(BIN)/python -m pytest --ignore=tests/unit --ignore=tests/property --ignore=tests/contract tests
 SIDE_BY_SIDE := -n 3 --dist loadfile
 ARGS ?=
 
-.PHONY: help setup paper test test-fast soak flood chaos bench lint clean
+.PHONY: help setup paper test test-fast test-stacks soak flood chaos bench lint clean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
 	@echo 'make test        lint, types, all tests with coverage'
 	@echo 'make test-fast   unit, property and contract tests'
+	@echo 'make test-stacks the tests that start the real processes'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
 	@echo 'make flood       10,000 wishes in 60 s: no limit exceeded, none lost; WISHES=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
@@ -39,9 +41,17 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report= $(FAST) $(ARGS)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-append --cov-report=term:skip-covered \
-		--ignore=tests/unit --ignore=tests/property --ignore=tests/contract tests $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered $(FAST) $(ARGS)
+	@$(MAKE) --no-print-directory test-stacks
+
+# Three stacks at once on two cores miss a deadline now and then: waits are longer, and what failed beside others has to
+# pass by itself. Both runs are printed; a test that fails twice fails the build.
+test-stacks: $(STAMP)
+	@MYTRADING_TEST_PATIENCE=3 $(STACKS) $(SIDE_BY_SIDE) $(ARGS); status=$$?; \
+	if [ $$status -eq 1 ]; then \
+		echo; echo 'once more, each by itself: what failed beside other stacks'; \
+		$(STACKS) --last-failed --last-failed-no-failures none; \
+	else exit $$status; fi
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) $(FAST) $(ARGS)

@@ -175,6 +175,6 @@ class TradingWithReplacements(TradingWithChanges):
 
 
 TestTradingWithChanges = TradingWithChanges.TestCase
-TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or 40)
+TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or 25)
 TestTradingWithReplacements = TradingWithReplacements.TestCase
-TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or 20)
+TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or 15)

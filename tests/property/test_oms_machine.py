@@ -545,7 +545,7 @@ class TradingWithAPerson(TradingWithGhosts):
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 """Examples of a long run with seeds of its own (`make soak`); without it the examples are the same each time."""
 PACE = settings(
-    max_examples=SOAK or 120,
+    max_examples=SOAK or 60,
     derandomize=not SOAK,
     stateful_step_count=40,
     deadline=None,
@@ -559,6 +559,6 @@ TestTradingWithGhosts.settings = PACE
 TestTradingWithStops = TradingWithStops.TestCase
 TestTradingWithStops.settings = PACE
 TestTradingInSlices = TradingInSlices.TestCase
-TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 60)
+TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 35)
 TestTradingWithAPerson = TradingWithAPerson.TestCase
-TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 40)
+TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 25)
