@@ -1,0 +1,305 @@
+"""The option chain of one underlying and expiry: quotes by strike, tags, volatility, greeks, put-call ratios, max pain.
+
+Used by the `chain` command, by strike rules that need premiums or deltas, and by backtests that read a day's chain from
+a file. The one rule: what the exchange did not send is None, never derived from something else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.core import volatility
+from mytrading.core.instruments import NoSuchContract
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.market import Quote
+
+Floats = NDArray[np.float64]
+YEAR_NS = 365 * 24 * 3600 * 1_000_000_000
+SANE_SPREAD = 0.25
+"""A bid and ask further apart than this share of their middle say less than the last price."""
+
+
+class ChainSide(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One option of a chain. `tag` is ATM, ITM n or OTM n seen from its own side; `price` is what `iv` is taken from.
+
+    Greeks as in `volatility.Greeks`: `theta` a day, `vega` a percentage point. `why` says why there is no `iv`.
+    """
+
+    instrument: str
+    tag: str
+    ltp: float | None = None
+    bid: float | None = None
+    ask: float | None = None
+    bid_quantity: int | None = None
+    ask_quantity: int | None = None
+    volume: int | None = None
+    open_interest: int | None = None
+    price: float | None = None
+    iv: float | None = None
+    delta: float | None = None
+    gamma: float | None = None
+    theta: float | None = None
+    vega: float | None = None
+    why: str = ""
+    market_ns: int = 0
+
+
+class ChainRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Both options at a strike; None where one is not listed."""
+
+    strike: float
+    call: ChainSide | None
+    put: ChainSide | None
+
+
+class ChainView(msgspec.Struct, frozen=True, kw_only=True):
+    """A chain at a moment. `pcr_*` are puts over calls, None without calls; `max_pain` None without open interest."""
+
+    underlying: str
+    expiry: str
+    at_ns: int
+    years: float
+    spot: float | None
+    forward: float | None
+    atm: float | None
+    rows: tuple[ChainRow, ...]
+    pcr_open_interest: float | None
+    pcr_volume: float | None
+    max_pain: float | None
+    call_open_interest: int
+    put_open_interest: int
+    call_volume: int
+    put_volume: int
+
+    def sides(self, right: InstrumentKind) -> list[tuple[float, ChainSide]]:
+        """(strike, option) of one side, ascending."""
+        found = ((row.strike, row.call if right is InstrumentKind.CE else row.put) for row in self.rows)
+        return [(strike, side) for strike, side in found if side is not None]
+
+
+class _Figures(NamedTuple):
+    iv: Floats
+    reasons: NDArray[np.int8]
+    greeks: volatility.Greeks
+
+
+def at_the_money(strikes: Sequence[float], spot: float) -> int:
+    """The index of the listed strike nearest to the spot; of two equally near the lower one."""
+    return min(range(len(strikes)), key=lambda index: (abs(strikes[index] - spot), strikes[index]))
+
+
+def tag_of(steps: int, right: InstrumentKind) -> str:
+    """The tag of an option `steps` listed strikes above the money: calls are out of it there, puts in it."""
+    if steps == 0:
+        return "ATM"
+    out = (steps > 0) == (right is InstrumentKind.CE)
+    return f"{'OTM' if out else 'ITM'} {abs(steps)}"
+
+
+def max_pain(strikes: Floats, call_interest: Floats, put_interest: Floats) -> float | None:
+    """The strike at which the writers of all open options would pay least; the lower of two; None without interest."""
+    if not strikes.size or call_interest.sum() + put_interest.sum() <= 0:
+        return None
+    apart = strikes[:, None] - strikes[None, :]
+    paid = np.maximum(apart, 0.0) @ call_interest + np.maximum(-apart, 0.0) @ put_interest
+    return float(strikes[int(np.argmin(paid))])
+
+
+def fair_price(quote: Quote) -> float | None:
+    """The middle of bid and ask where they are sane, else the last price; None without either."""
+    bid, ask = quote.bid, quote.ask
+    if bid is not None and ask is not None and 0.0 < bid <= ask and ask - bid <= SANE_SPREAD * 0.5 * (bid + ask):
+        return 0.5 * (bid + ask)
+    return quote.ltp if quote.ltp > 0.0 else None
+
+
+class OptionChain:
+    """Folds quotes of one chain; `view` works out the rest. `options` are its contracts, `spot` the underlying's id.
+
+    `rate` is the yearly rate at which premiums are discounted, `expiry_ns` the moment at which the options settle.
+    """
+
+    def __init__(
+        self, underlying: str, expiry: str, options: Iterable[Instrument], spot: str, expiry_ns: int, rate: float
+    ) -> None:
+        self.underlying = underlying
+        self.expiry = expiry
+        self.spot = spot
+        self._rate = rate
+        self._expiry_ns = expiry_ns
+        listed: dict[float, dict[InstrumentKind, str]] = {}
+        for option in options:
+            listed.setdefault(option.strike, {})[option.kind] = option.id
+        if not listed:
+            raise NoSuchContract(f"no option of {underlying} expires on {expiry}")
+        self._strikes = sorted(listed)
+        self._listed = listed
+        self._ids = {name for pair in listed.values() for name in pair.values()} | {spot}
+        self._quotes: dict[str, Quote] = {}
+
+    @property
+    def strikes(self) -> tuple[float, ...]:
+        """All listed strikes, ascending."""
+        return tuple(self._strikes)
+
+    def apply(self, quote: Quote) -> bool:
+        """Take a quote in; False if it is of no concern here or older than the one known."""
+        if quote.instrument not in self._ids:
+            return False
+        known = self._quotes.get(quote.instrument)
+        if known is not None and quote.market_ns < known.market_ns:
+            return False
+        self._quotes[quote.instrument] = quote
+        return True
+
+    def instruments(self, spot: float | None, around: int) -> tuple[str, ...]:
+        """The underlying and the options within `around` strikes of the money; of the middle strike without a spot."""
+        near = self._strikes[self._window(spot, around)]
+        return (self.spot, *(name for strike in near for name in self._listed[strike].values()))
+
+    def _window(self, spot: float | None, around: int) -> slice:
+        centre = at_the_money(self._strikes, spot) if spot else len(self._strikes) // 2
+        return slice(max(centre - around, 0), centre + around + 1)
+
+    def spot_price(self) -> float | None:
+        """The last price of the underlying."""
+        quote = self._quotes.get(self.spot)
+        return quote.ltp if quote is not None and quote.ltp > 0.0 else None
+
+    def view(self, now: int, around: int = 20) -> ChainView:
+        """The chain at `now` (market ns), `around` strikes each side of the money. Sums are over all listed strikes."""
+        spot, years = self.spot_price(), max(self._expiry_ns - now, 0) / YEAR_NS
+        forward = self._forward(years, spot)
+        centre = at_the_money(self._strikes, spot) if spot else None
+        shown = self._strikes[self._window(spot, around)]
+        sums = {right: self._sums(right) for right in (InstrumentKind.CE, InstrumentKind.PE)}
+        call_oi, call_volume = (int(column.sum()) for column in sums[InstrumentKind.CE])
+        put_oi, put_volume = (int(column.sum()) for column in sums[InstrumentKind.PE])
+        return ChainView(
+            underlying=self.underlying,
+            expiry=self.expiry,
+            at_ns=now,
+            years=years,
+            spot=spot,
+            forward=forward,
+            atm=None if centre is None else self._strikes[centre],
+            rows=self._rows(shown, centre, forward, years),
+            pcr_open_interest=put_oi / call_oi if call_oi else None,
+            pcr_volume=put_volume / call_volume if call_volume else None,
+            max_pain=max_pain(np.array(self._strikes), sums[InstrumentKind.CE][0], sums[InstrumentKind.PE][0]),
+            call_open_interest=call_oi,
+            put_open_interest=put_oi,
+            call_volume=call_volume,
+            put_volume=put_volume,
+        )
+
+    def _quote(self, strike: float, right: InstrumentKind) -> Quote | None:
+        return self._quotes.get(self._listed[strike].get(right, ""))
+
+    def _sums(self, right: InstrumentKind) -> tuple[Floats, Floats]:
+        quotes = [self._quote(strike, right) for strike in self._strikes]
+        interest = np.array([(quote.open_interest or 0) if quote else 0 for quote in quotes], np.float64)
+        return interest, np.array([(quote.volume or 0) if quote else 0 for quote in quotes], np.float64)
+
+    def _prices(self, right: InstrumentKind, strikes: Sequence[float]) -> Floats:
+        quotes = [self._quote(strike, right) for strike in strikes]
+        prices = [fair_price(quote) if quote is not None else None for quote in quotes]
+        return np.array([math.nan if price is None else price for price in prices])
+
+    def _forward(self, years: float, spot: float | None) -> float | None:
+        """By put-call parity near the money; carried from the spot where no strike has both premiums."""
+        strikes = self._strikes[self._window(spot, 10)]
+        calls, puts = self._prices(InstrumentKind.CE, strikes), self._prices(InstrumentKind.PE, strikes)
+        found = volatility.parity_forward(np.array(strikes), calls, puts, years, self._rate, near=spot)
+        if math.isnan(found):
+            return None if spot is None else volatility.spot_forward(spot, years, self._rate)
+        return found
+
+    def _rows(
+        self, strikes: Sequence[float], centre: int | None, forward: float | None, years: float
+    ) -> tuple[ChainRow, ...]:
+        sides = {
+            right: self._sides(strikes, right, centre, forward, years)
+            for right in (InstrumentKind.CE, InstrumentKind.PE)
+        }
+        calls, puts = sides[InstrumentKind.CE], sides[InstrumentKind.PE]
+        return tuple(
+            ChainRow(strike=strike, call=call, put=put) for strike, call, put in zip(strikes, calls, puts, strict=True)
+        )
+
+    def _figures(self, strikes: Sequence[float], prices: Floats, call: bool, forward: float, years: float) -> _Figures:
+        ladder, calls = np.array(strikes), np.full(len(strikes), call)
+        iv, reasons = volatility.implied(prices, forward, ladder, years, self._rate, calls)
+        return _Figures(iv, reasons, volatility.greeks(forward, ladder, years, iv, self._rate, calls))
+
+    def _sides(
+        self, strikes: Sequence[float], right: InstrumentKind, centre: int | None, forward: float | None, years: float
+    ) -> list[ChainSide | None]:
+        prices = self._prices(right, strikes)
+        figures = None
+        if forward is not None:
+            figures = self._figures(strikes, prices, right is InstrumentKind.CE, forward, years)
+        first = self._strikes.index(strikes[0])
+        found: list[ChainSide | None] = []
+        for index, strike in enumerate(strikes):
+            name = self._listed[strike].get(right)
+            tag = "" if centre is None else tag_of(first + index - centre, right)
+            found.append(None if name is None else self._side(name, tag, figures, index, float(prices[index])))
+        return found
+
+    def _side(self, name: str, tag: str, figures: _Figures | None, index: int, price: float) -> ChainSide:
+        quote = self._quotes.get(name)
+        if quote is None:
+            return ChainSide(instrument=name, tag=tag, why="no quote")
+        known = figures is not None and not math.isnan(figures.iv[index])
+        greeks = figures.greeks if figures is not None and known else None
+        return ChainSide(
+            instrument=name,
+            tag=tag,
+            ltp=quote.ltp,
+            bid=quote.bid,
+            ask=quote.ask,
+            bid_quantity=quote.bid_quantity,
+            ask_quantity=quote.ask_quantity,
+            volume=quote.volume,
+            open_interest=quote.open_interest,
+            price=None if math.isnan(price) else price,
+            iv=float(figures.iv[index]) if figures is not None and known else None,
+            delta=float(greeks.delta[index]) if greeks else None,
+            gamma=float(greeks.gamma[index]) if greeks else None,
+            theta=float(greeks.theta[index]) if greeks else None,
+            vega=float(greeks.vega[index]) if greeks else None,
+            why="" if known else _why(figures, index),
+            market_ns=quote.market_ns,
+        )
+
+
+def _why(figures: _Figures | None, index: int) -> str:
+    if figures is None:
+        return "no forward"
+    return volatility.Reason(int(figures.reasons[index])).name.lower().replace("_", " ")
+
+
+def nearest_premium(view: ChainView, right: InstrumentKind, target: float) -> ChainSide:
+    """The option whose price is nearest to `target` rupees; of two equally near the one not above it, then the lower
+    strike. `NoSuchContract` if no option of that side has a price."""
+    priced = [(strike, side, side.price) for strike, side in view.sides(right) if side.price]
+    if not priced:
+        raise NoSuchContract(f"premium {target:g}: no {right.value} of {view.underlying} {view.expiry} has a price yet")
+    found = min(priced, key=lambda item: (round(abs(item[2] - target), 6), item[2] > target, item[0]))
+    return found[1]
+
+
+def nearest_delta(view: ChainView, right: InstrumentKind, target: float) -> ChainSide:
+    """The option whose delta is nearest to `target` in size (0.3 is a 30-delta call or put); the further one out of the
+    money of two. `NoSuchContract` if no option of that side has a delta."""
+    known = [(abs(side.delta), side) for _, side in view.sides(right) if side.delta is not None]
+    if not known:
+        raise NoSuchContract(f"delta {target:g}: no {right.value} of {view.underlying} {view.expiry} has a delta yet")
+    return min(known, key=lambda item: (round(abs(item[0] - abs(target)), 9), item[0]))[1]
