@@ -11,6 +11,7 @@ from mytrading.cli import (
     accounts,
     books,
     broker_books,
+    chain,
     configuration,
     control,
     day,
@@ -40,6 +41,7 @@ running.add_to(app)
 logs.add_to(app)
 books.add_to(app)
 broker_books.add_to(app)
+chain.add_to(app)
 control.add_to(app)
 doctor.add_to(app)
 flatten.add_to(app)

@@ -60,3 +60,16 @@ def account_names(incomplete: str) -> list[str]:
             return _names([account.id for account in found.config.served], incomplete)
     except Failure:
         return []
+
+
+def underlyings(incomplete: str) -> list[str]:
+    """Underlyings that have options in the stack's list of instruments."""
+    from mytrading.adapters.instrument_store import InstrumentFile
+    from mytrading.cli.output import Failure, stack
+
+    try:
+        with stack() as found:
+            listed = InstrumentFile(found.config.state).snapshot().instruments
+    except Failure:
+        return []
+    return _names([item.underlying for item in listed if item.kind.is_option], incomplete.upper())

@@ -14,8 +14,10 @@ import msgspec
 from mytrading.core import risk_stops
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
+from mytrading.core.lookers import Lookers
 from mytrading.core.parents import grouped
 from mytrading.core.view import StackView
+from mytrading.daemons.answers_look import LookVerbs
 from mytrading.daemons.answers_money import checked_profits
 from mytrading.daemons.answers_orders import OrderVerbs
 from mytrading.daemons.answers_person import PersonVerbs
@@ -39,7 +41,7 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
-class Answers(OrderVerbs, PersonVerbs):
+class Answers(OrderVerbs, PersonVerbs, LookVerbs):
     """Reads the view, writes through `order`."""
 
     def __init__(
@@ -53,6 +55,7 @@ class Answers(OrderVerbs, PersonVerbs):
     ) -> None:
         self._config, self._view, self._control = config, view, control
         self._clock, self._totals, self._order = clock, totals, order
+        self.lookers = Lookers()
         self._verbs: dict[str, Callable[[dict[str, str]], Any]] = {
             name[6:]: getattr(self, name) for name in dir(self) if name.startswith("_verb_")
         }

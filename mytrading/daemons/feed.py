@@ -52,7 +52,7 @@ TICK_S = 0.1
 SHOW_S = 0.25
 CLOCK_TOPIC = "clock"
 """Ticks have a topic of their own, so that who waits for heartbeats is not woken ten times a second."""
-ASKERS = ("engine", "risk")
+ASKERS = ("engine", "risk", "gateway")
 STAMP_TOLERANCE_S = 2.0
 
 

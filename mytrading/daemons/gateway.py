@@ -16,7 +16,7 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers import Answers, UsageError
 from mytrading.messages.codec import MAX_FRAME, Frame
-from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest
+from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
 from mytrading.messages.records import ControlOpened, RiskOpened
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
@@ -30,6 +30,7 @@ from mytrading.runtime.tail import JournalTail
 EXIT_USAGE = 2
 SHOW_S = 0.25
 STATUS_S = 0.1
+LOOK_S = 1.0
 """Machine seconds between looks: screens are drawn four times a second, so nothing here is in a hurry."""
 
 
@@ -44,6 +45,7 @@ class Gateway(MachineDaemon):
         self._requests = msgspec.msgpack.Decoder(OpsRequest)
         self._encoder = msgspec.msgpack.Encoder()
         self._watched: set[str] = set()
+        self._wanted: tuple[str, ...] = ()
         self.totals = Totals()
 
     def setup(self) -> None:
@@ -65,7 +67,14 @@ class Gateway(MachineDaemon):
             "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
         )
         self._answers = Answers(self.config, self.view, self.control, self.clock, self.totals, self.order)
+        self.every(LOOK_S, self._tell_wants, "looked at")
         self._listen()
+
+    def _tell_wants(self, machine_ns: int) -> None:
+        wanted = self._answers.lookers.wanted(machine_ns)
+        if wanted or self._wanted:
+            self.status.send(self.name, WantInstruments(daemon=self.name, instruments=wanted))
+        self._wanted = wanted
 
     def _listen(self) -> None:
         self._ops = self.context.socket(zmq.ROUTER)

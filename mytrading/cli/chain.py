@@ -1,0 +1,70 @@
+"""`mytrading chain`: the option chain of an underlying, live from the running stack.
+
+Reads quotes off the stack's own `market` stream and asks the gateway to have them subscribed. The one rule: it only
+looks; when it ends, what it asked for is let go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mytrading.cli.complete import underlyings
+from mytrading.cli.output import JSON_OPTION, NOT_RUNNING, PROFILE_OPTION, TIMED_OUT, USAGE, fail, print_json, stack
+
+if TYPE_CHECKING:
+    from mytrading.cli.chain_feed import ChainFeed
+
+_EXPIRY_HELP = "nearest, next, monthly, next_monthly, or a date like 2026-12-29."
+
+
+def chain(
+    underlying: str = typer.Argument(..., help="NIFTY, BANKNIFTY, a share …", autocompletion=underlyings),
+    expiry: str = typer.Option("nearest", "--expiry", help=_EXPIRY_HELP),
+    strikes: int = typer.Option(20, "--strikes", "-n", min=0, max=200, help="Listed strikes each side of the money."),
+    rate: float = typer.Option(0.065, "--rate", help="Interest a year for discounting: 0.065 is 6.5 %."),
+    watch: bool = typer.Option(False, "--watch", "-w", help="Redraw ten times a second; Ctrl-C ends it."),
+    seconds: float = typer.Option(0.0, "--for", min=0.0, help="With --watch: end by itself after so long."),
+    wait: float = typer.Option(10.0, "--wait", min=0.0, help="Longest wait for quotes of all strikes shown."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Strikes with bid, ask, open interest, implied volatility and greeks; ratios and max pain."""
+    if watch and as_json:
+        fail(USAGE, "--watch draws a screen and --json prints one chain: use one of them")
+    with stack(profile) as found:
+        if not found.is_running():
+            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `mytrading up` starts it")
+        from mytrading.cli.chain_feed import ChainFeed
+        from mytrading.core.expiries import NoSuchExpiry
+        from mytrading.core.instruments import NoSuchContract
+
+        try:
+            with ChainFeed(found.config, underlying.upper(), expiry, strikes, rate) as feed:
+                _show(feed, watch, seconds, wait, as_json)
+        except (NoSuchContract, NoSuchExpiry) as error:
+            fail(USAGE, str(error))
+
+
+def _show(feed: ChainFeed, watch: bool, seconds: float, wait: float, as_json: bool) -> None:
+    import msgspec
+
+    from mytrading.cli.chain_screen import print_chain, watch_chain
+
+    if watch:
+        watch_chain(feed, seconds)
+        return
+    missing = feed.fill(wait)
+    view = feed.view()
+    if view.spot is None and not any(side and side.ltp for row in view.rows for side in (row.call, row.put)):
+        fail(TIMED_OUT, f"no quote of {feed.underlying} came within {wait:g} s; `mytrading status` shows the feed")
+    if as_json:
+        print_json({**msgspec.to_builtins(view), "without_quote": missing})
+    else:
+        print_chain(view, missing)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(chain)

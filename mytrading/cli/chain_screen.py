@@ -1,0 +1,114 @@
+"""How an option chain looks on a terminal: calls left, puts right, the money marked, open interest as bars.
+
+Used by `mytrading chain`. The one rule: a figure that is not known is a dot, never a zero.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Literal
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mytrading.cli.chain_feed import ChainFeed
+from mytrading.core.option_chain import ChainSide, ChainView
+
+REDRAW_S = 0.1
+_BAR = 8
+_HEADS = ("OI", "", "volume", "θ", "Δ", "IV", "bid", "ask", "LTP")
+_WIDTHS = ((170, _HEADS), (112, ("OI", "", "Δ", "IV", "bid", "ask", "LTP")), (0, ("OI", "Δ", "IV", "LTP")))
+"""Columns of a side by the width of the terminal."""
+_FILE_WIDTH = 180
+
+
+def watch_chain(feed: ChainFeed, seconds: float) -> None:
+    """Redraw ten times a second until Ctrl-C, or for `seconds`."""
+    console = Console()
+    began = time.monotonic()
+    drawn = 0
+    with Live(Text("…"), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        try:
+            while not seconds or time.monotonic() - began < seconds:
+                due = began + (drawn + 1) * REDRAW_S
+                feed.poll(max(due - time.monotonic(), 0.0))
+                live.update(picture(feed.view(), console.width), refresh=True)
+                drawn += 1
+        except KeyboardInterrupt:
+            return
+
+
+def print_chain(view: ChainView, missing: int) -> None:
+    """The chain once; whole where it does not go to a terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(picture(view, console.width))
+    if missing:
+        console.print(Text(f"{missing} instruments had no quote yet", "yellow"))
+
+
+def picture(view: ChainView, width: int) -> RenderableType:
+    """Headline and table, with as many columns as `width` characters hold."""
+    heads = next(heads for least, heads in _WIDTHS if width >= least)
+    chosen = [_HEADS.index(head) for head in heads]
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for head in heads:
+        table.add_column(head, justify="right", style="cyan" if head == "LTP" else "", no_wrap=True)
+    table.add_column("strike", justify="center", style="bold", no_wrap=True)
+    for head in reversed(heads):
+        justify: Literal["left", "right"] = "left" if head == "" else "right"
+        table.add_column(head, justify=justify, style="cyan" if head == "LTP" else "", no_wrap=True)
+    most = max((side.open_interest or 0 for side in _sides(view)), default=0)
+    for row in view.rows:
+        calls, puts = ([cells[index] for index in chosen] for cells in (_cells(row.call, most), _cells(row.put, most)))
+        mark = "▶ " if row.strike == view.atm else "  "
+        pain = " ●" if row.strike == view.max_pain else "  "
+        style = "reverse" if row.strike == view.atm else ""
+        table.add_row(*calls, f"{mark}{row.strike:g}{pain}", *reversed(puts), style=style)
+    return Group(headline(view), table)
+
+
+def headline(view: ChainView) -> Text:
+    """What concerns the whole chain, in one line."""
+    days = view.years * 365.0
+    figures = (
+        ("spot", _number(view.spot)),
+        ("forward", _number(view.forward)),
+        ("PCR OI", _number(view.pcr_open_interest)),
+        ("PCR volume", _number(view.pcr_volume)),
+        ("max pain ●", _number(view.max_pain, 0)),
+    )
+    text = Text(f" {view.underlying} {view.expiry} ({days:.1f} days)  ", "bold")
+    for name, value in figures:
+        text.append(f" {name} ", "dim").append(value)
+    return text
+
+
+def _sides(view: ChainView) -> Iterable[ChainSide]:
+    return (side for row in view.rows for side in (row.call, row.put) if side is not None)
+
+
+def _cells(side: ChainSide | None, most: int) -> list[str]:
+    if side is None:
+        return ["·"] * len(_HEADS)
+    interest = side.open_interest
+    bar = "█" * round(_BAR * interest / most) if interest and most else ""
+    return [
+        "·" if interest is None else f"{interest:,}",
+        bar,
+        "·" if side.volume is None else f"{side.volume:,}",
+        _number(side.theta),
+        _number(side.delta),
+        "·" if side.iv is None else f"{side.iv:.2%}",
+        _number(side.bid),
+        _number(side.ask),
+        _number(side.ltp),
+    ]
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "·" if value is None else f"{value:,.{digits}f}"
