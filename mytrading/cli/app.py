@@ -18,6 +18,7 @@ from mytrading.cli import (
     doctor,
     flatten,
     history,
+    indicators,
     instruments,
     journal,
     logs,
@@ -45,6 +46,7 @@ chain.add_to(app)
 control.add_to(app)
 doctor.add_to(app)
 flatten.add_to(app)
+indicators.add_to(app)
 why.add_to(app)
 app.add_typer(order_commands.app, name="orders")
 orders_resolve.add_to(order_commands.app)

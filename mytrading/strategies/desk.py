@@ -7,8 +7,9 @@ its own positions.
 from __future__ import annotations
 
 import math
+from collections import ChainMap
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from mytrading.core.indicators import BUILT_IN, Indicator
 from mytrading.messages.market import Bar, Quote
@@ -70,7 +71,7 @@ class Desk:
         self.now = 0
         self.positions: dict[str, PositionView] = {}
         self.data: dict[str, Bar | Quote] = {}
-        self._known = {**BUILT_IN, **{item.name: item for item in custom}}
+        self._known = ChainMap({item.name: item for item in custom}, BUILT_IN)  # type: ignore[arg-type]
         self._handles: list[IndicatorHandle] = []
         self._found: dict[str, IndicatorHandle] = {}
         self._series: dict[tuple[str, str], BarSeries] = {}
@@ -112,11 +113,19 @@ class Desk:
             f"timeframe {timeframe} is not kept{hint(timeframe, self.timeframes)}; add it to the strategy's timeframes"
         )
 
+    def _refuse_kind(self, kind: str) -> NoReturn:
+        outputs = BUILT_IN.outputs(kind.partition(".")[0].upper())
+        if outputs:
+            names = ", ".join(f"{kind.partition('.')[0].upper()}.{output}" for output in outputs)
+            raise StrategyError(f"add_indicator: expected one output of {kind!r}, which are {names}")
+        raise StrategyError(f"add_indicator: no indicator {kind!r}{hint(kind, self._known)}")
+
     def add(self, kind: str, name: str, timeframe: str, source: str, parameters: dict[str, float]) -> IndicatorHandle:
         """Declare an indicator for every watched instrument; `StrategyError` says what is wrong with it."""
-        indicator = self._known.get(kind.upper()) or self._known.get(kind)
+        function, dot, output = kind.partition(".")
+        indicator = self._known.get(kind) or self._known.get(function.upper() + dot + output)
         if indicator is None:
-            raise StrategyError(f"add_indicator: no indicator {kind!r}{hint(kind, self._known)}")
+            self._refuse_kind(kind)
         if self._series:
             raise StrategyError("add_indicator: call it in initialize(), not later")
         for given in parameters:

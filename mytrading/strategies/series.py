@@ -76,7 +76,11 @@ class BarSeries:
         self.cursor = min(self.cursor + 1, self.filled)
 
     def column(self, name: str) -> FloatArray:
-        """All filled values of a column, for kernels only."""
+        """All filled values of a column, for kernels only; `day` and `start_s` are worked out of the bars' starts."""
+        if name == "day":
+            return ((self._start[: self.filled] + _IST) // _DAY).astype(np.float64)
+        if name == "start_s":
+            return (self._start[: self.filled] // 1_000_000_000).astype(np.float64)
         return self._table[_COLUMNS.index(name), : self.filled]
 
     def newest(self, n: int) -> BarColumns:

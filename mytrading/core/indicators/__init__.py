@@ -4,6 +4,7 @@
 trading recomputes it from the same first bar. The one rule: a kernel never looks ahead and never keeps state.
 """
 
-from mytrading.core.indicators.kernels import BUILT_IN, FloatArray, Indicator
+from mytrading.core.indicators.catalogue import BUILT_IN
+from mytrading.core.indicators.kernels import FloatArray, Indicator
 
 __all__ = ["BUILT_IN", "FloatArray", "Indicator"]

@@ -24,6 +24,7 @@ class Indicator(NamedTuple):
     """An indicator: `kernel(*columns, **parameters)` over the columns named in `inputs`.
 
     `parameters` are the defaults and say which parameters exist; `lookback` gives the bars before the first value.
+    Inputs are open, high, low, close, volume, `start_s` (seconds UTC) and `day` (a number of the trading day).
     """
 
     name: str
@@ -31,6 +32,8 @@ class Indicator(NamedTuple):
     lookback: Callable[..., int]
     inputs: tuple[str, ...] = ("close",)
     parameters: Mapping[str, float] = MappingProxyType({})
+    about: str = ""
+    group: str = "User"
 
 
 def sma(values: FloatArray, period: int) -> FloatArray:
@@ -64,10 +67,17 @@ def _before_rsi(period: int) -> int:
     return period
 
 
-BUILT_IN: Mapping[str, Indicator] = MappingProxyType(
+def _plain(
+    name: str, kernel: Callable[..., FloatArray], lookback: Callable[..., int], period: int, about: str
+) -> Indicator:
+    return Indicator(name, kernel, lookback, ("close",), MappingProxyType({"period": period}), about, "Own")
+
+
+OWN: Mapping[str, Indicator] = MappingProxyType(
     {
-        "SMA": Indicator("SMA", sma, _before_average, parameters=MappingProxyType({"period": 20})),
-        "EMA": Indicator("EMA", ema, _before_average, parameters=MappingProxyType({"period": 20})),
-        "RSI": Indicator("RSI", rsi, _before_rsi, parameters=MappingProxyType({"period": 14})),
+        "SMA": _plain("SMA", sma, _before_average, 20, "Simple moving average"),
+        "EMA": _plain("EMA", ema, _before_average, 20, "Exponential moving average"),
+        "RSI": _plain("RSI", rsi, _before_rsi, 14, "Relative strength index of Wilder"),
     }
 )
+"""Those that strategies used first; `catalogue` has all."""

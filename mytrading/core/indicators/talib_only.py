@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import Any
 
 _HEAVY = ("pandas", "polars")
 
@@ -26,3 +27,10 @@ def _import_talib() -> ModuleType:
 
 
 talib = _import_talib()
+
+
+def description(function: str, **parameters: float) -> Any:
+    """TA-Lib's own description of a function: `info` with inputs, outputs and defaults, and `lookback`."""
+    from talib import abstract
+
+    return abstract.Function(function, **parameters)  # type: ignore[attr-defined]

@@ -8,8 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from mytrading.core.indicators import BUILT_IN
-from mytrading.core.indicators.kernels import ema, rsi, sma
+from mytrading.core.indicators.kernels import OWN, ema, rsi, sma
 
 VALUES = np.array([10.0, 11.0, 12.5, 11.5, 13.0, 14.0, 12.0, 11.0, 13.5, 15.0])
 
@@ -36,9 +35,9 @@ def test_rsi_rising_prices_is_100_falling_is_0():
     assert rsi(rising[::-1].copy(), 14)[-1] == pytest.approx(0)
 
 
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
+@pytest.mark.parametrize("name", sorted(OWN))
 def test_lookback_says_where_the_first_value_stands(name):
-    indicator = BUILT_IN[name]
+    indicator = OWN[name]
     values = indicator.kernel(np.linspace(1, 90, 100) + np.sin(np.arange(100)), **indicator.parameters)
     lookback = indicator.lookback(**indicator.parameters)
     assert np.isnan(values[:lookback]).all()
