@@ -1,0 +1,73 @@
+"""The tester for authors: bars in, wishes out, faults as failures."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.strategies import Bar, BaseStrategy, Signal, StrategyError
+from mytrading.strategies.testing import OPEN_NS, StrategyTester
+
+
+class Follower(BaseStrategy):
+    """Long above `level`, out below."""
+
+    level: float = 100.0
+
+    def initialize(self) -> None:
+        self.add_indicator("SMA", period=2, name="mean")
+
+    def on_data(self, data: Bar) -> Signal | None:
+        if data.close > self.level and self.position.is_flat:
+            return self.create_signal("BUY", confidence=0.9, reason=f"above {self.level:g}")
+        if data.close < self.level and self.position.is_long:
+            return self.create_signal("EXIT", reason="below")
+        return None
+
+
+class Broken(BaseStrategy):
+    def on_data(self, data: Bar) -> Signal | None:
+        return self.nothing_of_that_name  # type: ignore[no-any-return]
+
+
+def test_tester_shows_wishes_and_fills_them_at_the_close() -> None:
+    tester = StrategyTester(Follower, level=50)
+    assert tester.feed(40, 41, 51) == tester.wished
+    assert tester.actions == [(2, "BUY")]
+    assert tester.wished[0].confidence == 0.9
+    assert tester.wished[0].reason == "above 50"
+    assert tester.positions == {"NSE:SBIN": 1}
+    tester.feed(60, 49)
+    assert tester.actions == [(2, "BUY"), (4, "EXIT")]
+    assert tester.positions == {"NSE:SBIN": 0}
+    assert tester.value("mean") == 54.5
+
+
+def test_tester_without_fills_leaves_the_strategy_flat_until_it_is_told_otherwise() -> None:
+    tester = StrategyTester(Follower, fills=False)
+    tester.feed(101, 102, 103)
+    assert tester.positions == {}
+    tester.hold(2)
+    tester.feed(99)
+    assert tester.actions[-1] == (3, "EXIT")
+
+
+def test_tester_takes_whole_bars_in_several_forms() -> None:
+    tester = StrategyTester(Follower, timeframe="5m")
+    tester.feed((99, 101, 98, 100.5), (100, 103, 99, 102, 5000))
+    span = 5 * 60_000_000_000
+    last = Bar("NSE:SBIN", "5m", OPEN_NS + 2 * span, OPEN_NS + 3 * span, 1.0, 1.0, 1.0, 1.0, 1, 0)
+    tester.feed(last)
+    assert tester.actions == [(1, "BUY"), (2, "EXIT")]
+    with pytest.raises(ValueError, match="found 3 numbers"):
+        tester.feed((1, 2, 3))
+
+
+def test_tester_fails_with_the_authors_file_and_line() -> None:
+    tester = StrategyTester(Broken)
+    with pytest.raises(StrategyError, match=r"test_testing\.py:\d+.*nothing_of_that_name"):
+        tester.feed(100)
+
+
+def test_tester_refuses_a_misspelt_parameter() -> None:
+    with pytest.raises(StrategyError, match="did you mean level"):
+        StrategyTester(Follower, levle=50)
