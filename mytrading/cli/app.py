@@ -22,6 +22,7 @@ from mytrading.cli import (
     instruments,
     journal,
     logs,
+    new_strategy,
     order_commands,
     orders_resolve,
     positions_commands,
@@ -47,6 +48,7 @@ control.add_to(app)
 doctor.add_to(app)
 flatten.add_to(app)
 indicators.add_to(app)
+new_strategy.add_to(app)
 why.add_to(app)
 app.add_typer(order_commands.app, name="orders")
 orders_resolve.add_to(order_commands.app)

@@ -1,0 +1,138 @@
+"""`mytrading new-strategy`: a working strategy with its configuration and a test, to be changed by its author.
+
+The one rule: nothing that is there is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import typer
+
+from mytrading.cli.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json
+
+_STRATEGY = '''"""{title}: say here in one line when it is long, and when it is out."""
+
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class {cls}(BaseStrategy):
+    """Long while the close is above its average."""
+
+    name = "{name}"
+
+    period: int = 20
+    """Public attributes are parameters: set them under [parameters] or as STRATEGY_{upper}_PERIOD."""
+
+    def initialize(self) -> None:
+        self.add_indicator("SMA", period=self.period, name="mean")
+
+    def on_data(self, data: Bar) -> Signal | None:
+        mean = self.get_indicator_value("mean")
+        if data.close > mean and self.position.is_flat:
+            return self.create_signal("BUY", confidence=0.8, reason=f"close {{data.close:.2f}} above mean {{mean:.2f}}")
+        if data.close < mean and self.position.is_long:
+            return self.create_signal("EXIT", reason=f"close {{data.close:.2f}} below mean {{mean:.2f}}")
+        return None
+'''
+_CONFIG = """# How {name} runs once ENABLED_STRATEGIES names it. What it watches and what it trades are two things:
+# an index cannot be bought, so a long wish buys a call here.
+name = "{name}"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "long"
+product = "MIS"
+lots = 1
+
+[trade]
+long = "NIFTY ATM CE nearest"
+short = "NIFTY ATM PE nearest"
+
+[parameters]
+period = 20
+"""
+_TEST = '''"""{name}, tried on closes."""
+
+from pathlib import Path
+
+from mytrading.runtime.loader import load_file
+from mytrading.strategies import BaseStrategy
+from mytrading.strategies.testing import StrategyTester
+
+FILE = Path(__file__).parents[2] / "strategies" / "{file}.py"
+(STRATEGY,) = load_file(FILE, BaseStrategy).classes
+
+
+def test_buys_above_the_mean_and_leaves_below():
+    tester = StrategyTester(STRATEGY, period=3)
+    tester.feed(10, 10, 10, 12, 9)
+    assert tester.actions == [(3, "BUY"), (4, "EXIT")]
+'''
+
+
+def new_strategy(
+    name: str = typer.Argument(..., help="How it is called everywhere: Opening_Range, MeanRevert …"),
+    with_test: bool = typer.Option(True, "--test/--no-test", help="Write a test of it, too."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Write a strategy that works, with its configuration and a test; then make it yours."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{1,60}", name):
+        fail(USAGE, f"expected a name of letters, digits and _ that begins with a letter, found {name!r}")
+    with failures():
+        from mytrading.runtime.places import project_home
+
+        home = project_home()
+    _refuse_known(home, name)
+    made = _write(home, name, with_test)
+    if as_json:
+        print_json({"name": name, "files": [str(path.relative_to(home)) for path in made]})
+        return
+    for path in made:
+        print(f"wrote {path.relative_to(home)}")
+    print(f"try it:  mytrading backtest {name} --data BARS.csv")
+    print(f"run it:  ENABLED_STRATEGIES={name} mytrading up --simulator")
+    if with_test:
+        print(f"test it: python -m pytest {made[-1].relative_to(home)}")
+
+
+def _refuse_known(home: Path, name: str) -> None:
+    from mytrading.runtime.loader import load_folder
+    from mytrading.strategies import BaseStrategy
+
+    plain = name.replace("_", "").lower()
+    for loaded in load_folder(home / "strategies", BaseStrategy):
+        for known in loaded.classes:
+            called = getattr(known, "name", "") or known.__name__
+            if called.replace("_", "").lower() == plain:
+                fail(ERROR, f"{loaded.path.relative_to(home)} holds a strategy {called} already; choose another name")
+
+
+def _write(home: Path, name: str, with_test: bool) -> list[Path]:
+    words = [word for part in name.split("_") for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", part)]
+    file = "_".join(word.lower() for word in words)
+    given = {
+        "name": name,
+        "file": file,
+        "title": name.replace("_", " "),
+        "cls": "".join(word.capitalize() for word in words),
+        "upper": name.upper(),
+    }
+    wanted = [
+        (home / "strategies" / f"{file}.py", _STRATEGY),
+        (home / "config" / "strategies" / f"{file}.toml", _CONFIG),
+    ]
+    if with_test:
+        wanted.append((home / "tests" / "strategies" / f"test_{file}.py", _TEST))
+    there = [str(path.relative_to(home)) for path, _ in wanted if path.exists()]
+    if there:
+        fail(ERROR, f"{', '.join(there)} exists; nothing was written, choose another name or remove it first")
+    for path, template in wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(template.format(**given), encoding="utf-8")
+    return [path for path, _ in wanted]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(name="new-strategy")(new_strategy)
