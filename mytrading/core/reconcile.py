@@ -275,6 +275,12 @@ class HealthBook:
             broker=broker or old.broker,
         )
 
+    def session(self, lost: bool, message: str = "") -> None:
+        """A visit's books were all refused, or one was answered."""
+        if lost or self._health.session_lost:
+            text = message if lost else self._health.message
+            self._health = msgspec.structs.replace(self._health, session_lost=lost, message=text)
+
     def failed(self, message: str) -> None:
         """A read gave nothing usable."""
         self._health = msgspec.structs.replace(

@@ -310,6 +310,11 @@ class RiskBooks:
                 return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
         return "" if health is not None else f"account {account} has not reported yet"
 
+    def session_lost(self, account: str) -> str:
+        """What the server of an account said when it refused to read books, empty while it reads them."""
+        health = self.health.get(account)
+        return (health.message or "every read is refused") if health is not None and health.session_lost else ""
+
     def day_profit(self, day: str) -> float:
         """Rupees of today: realised by positions that moved today, and unrealised at present quotes."""
         today = [

@@ -133,6 +133,8 @@ class AccountListener:
         if visit.funds is not None:
             self._tell(visit.funds)
         self._complain(visit)
+        if visit.refused or visit.reached:
+            self._health.session(visit.refused, "; ".join(visit.problems[:1]))
         self._tell(self._health.level(machine_now()))
 
     def _complain(self, visit: Visit) -> None:

@@ -116,7 +116,11 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_health"):
-    """What the reconciler thinks of an account: reachable, in the right mode, books read and agreeing."""
+    """What the reconciler thinks of an account: reachable, in the right mode, books read and agreeing.
+
+    `ping_down` says that as many pings in a row failed as are allowed, `session_lost` that the server refuses every
+    read with 403: it has no session at the broker, or does not know the key.
+    """
 
     account: str
     connected: bool
@@ -129,6 +133,15 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     failures: int = 0
     message: str = ""
     broker: str = ""
+    ping_down: bool = False
+    session_lost: bool = False
+
+    @property
+    def status(self) -> str:
+        """In a word: connected, failed (as many pings in a row failed as are allowed), or not connected."""
+        if self.ping_down:
+            return "failed"
+        return "connected" if self.connected else "not connected"
 
     @property
     def healthy(self) -> bool:

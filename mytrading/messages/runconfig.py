@@ -237,7 +237,8 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
 
     `mode` is ltp, quote or depth. Seconds of machine time: a source that gives nothing for `mute_seconds` in session is
     mute, one without a connection for `down_seconds` is down; a better source takes the feed back after
-    `failback_seconds` of health; what is held and silent for `fallback_seconds` is asked for over REST (0: never).
+    `failback_seconds` of health; what is held and silent for `fallback_seconds` is asked for over REST (0: never);
+    what nobody holds or asks for is unsubscribed after `keep_seconds`.
     """
 
     watch: tuple[str, ...]
@@ -257,6 +258,7 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
     down_seconds: float = 5.0
     failback_seconds: float = 300.0
     fallback_seconds: float = 3.0
+    keep_seconds: float = 60.0
 
 
 class Messaging(msgspec.Struct, frozen=True, kw_only=True):

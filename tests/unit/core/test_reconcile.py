@@ -294,3 +294,14 @@ def test_visit_for_funds_alone_says_nothing_of_the_books_but_of_the_mode() -> No
     assert health.level(T0 + 2).healthy
     health.read(funds, books(T0 + 3, T0 + 4), False, "")
     assert not health.level(T0 + 4).healthy
+
+
+def test_session_is_lost_while_all_books_are_refused_and_back_with_the_first_that_is_read() -> None:
+    health = HealthBook("main")
+    health.failed("orderbook: Invalid openalgo apikey")
+    health.session(True, "orderbook: Invalid openalgo apikey")
+    level = health.level(T0)
+    assert (level.session_lost, level.message) == (True, "orderbook: Invalid openalgo apikey")
+    health.read(JOB, whole(T0 + SECOND), True, "")
+    health.session(False)
+    assert (health.level(T0 + SECOND).session_lost, health.level(T0 + SECOND).message) == (False, "")

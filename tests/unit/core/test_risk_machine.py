@@ -392,6 +392,21 @@ def test_entry_without_a_broker_session_is_denied_with_the_brokers_words() -> No
     desk.quote()
     (denied,) = desk.wish("s1", Leg(instrument=CALL, lots=1))
     assert (denied.code, words in denied.message) == ("NOT_READY", True)
+    desk.machine.apply(msgspec.structs.replace(down, session_lost=True))
+    (denied,) = desk.wish("s2", Leg(instrument=CALL, lots=1))
+    assert (denied.code, words in denied.message) == ("BROKER_DISCONNECTED", True)
+
+
+def test_exit_goes_on_without_a_broker_session() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    lost = AccountHealth(
+        account="main", connected=False, right_mode=True, stream_up=True, books_agree=True, session_lost=True
+    )
+    desk.machine.apply(lost)
+    assert [type(row) for row in desk.wish("b", action=Action.EXIT)] == [CloseGoal]
 
 
 def test_entry_does_not_wait_for_another_account() -> None:
