@@ -270,7 +270,10 @@ class RiskBooks:
             for position in self.positions.values()
             if position.account == account and position.instrument == instrument
         ]
-        return confidence.least([confidence.of_account(self.health.get(account), self.machine_ns), *held])
+        health = self.health.get(account)
+        if health is not None and instrument in health.unread:
+            held.append(Confidence.STALE)
+        return confidence.least([confidence.of_account(health, self.machine_ns), *held])
 
     def level(self, account: str) -> tuple[TradingLevel, str]:
         """The trading level in effect for an account, and why."""

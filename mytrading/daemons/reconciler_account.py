@@ -146,7 +146,8 @@ class AccountListener:
             return
         self._alerts.clear("BOOKS_UNREAD", self.name)
         if problem:
-            self._alerts.raise_("BOOKS_ODD", Severity.WARNING, self.name, problem)
+            severity = Severity.CRITICAL if visit.books.unread else Severity.WARNING
+            self._alerts.raise_("BOOKS_ODD", severity, self.name, problem)
         else:
             self._alerts.clear("BOOKS_ODD", self.name)
         if visit.mode is not None and not visit.mode.expected:

@@ -53,11 +53,13 @@ class BookReader:
         self._answers = 0
         self._patience = 0
         self._books = self._refused = 0
+        self._unread: set[str] = set()
 
     def visit(self, job: ReadJob) -> Visit:
         """Make the reads of a job, in order."""
         self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
         self._books = self._refused = 0
+        self._unread = set()
         began = self._now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         self._ask_mode()
@@ -75,6 +77,7 @@ class BookReader:
             trades=trades if right else None,
             positions=positions if right else None,
             asked_by=job.asked_by,
+            unread=tuple(sorted(self._unread)),
         )
         refused = bool(self._refused) and not self._books
         return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience, refused)
@@ -96,6 +99,7 @@ class BookReader:
         self._answers += 1
         self._books += 1
         self._problems += book.problems
+        self._unread |= set(book.unread)
         if book.mode or endpoint in _SAY_MODE:
             self._modes.append(mode_of(book.mode))
         return book.rows

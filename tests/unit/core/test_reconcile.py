@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order
@@ -305,3 +307,14 @@ def test_session_is_lost_while_all_books_are_refused_and_back_with_the_first_tha
     health.read(JOB, whole(T0 + SECOND), True, "")
     health.session(False)
     assert (health.level(T0 + SECOND).session_lost, health.level(T0 + SECOND).message) == (False, "")
+
+
+def test_instrument_with_an_unreadable_row_stays_unread_until_a_visit_to_all_books() -> None:
+    health = HealthBook("main")
+    orders_only = ReadJob("o", orders=True, trades=True, positions=False, funds=False)
+    health.read(JOB, replace(whole(T0), unread=("NSE:INFY",)), True, "")
+    assert health.level(T0).healthy
+    health.read(orders_only, books(T0, T0 + 1, orders=(), trades=()), True, "")
+    assert health.level(T0 + 1).unread == ("NSE:INFY",)
+    health.read(JOB, whole(T0 + 2), True, "")
+    assert health.level(T0 + 2).unread == ()

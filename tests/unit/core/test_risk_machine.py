@@ -594,3 +594,15 @@ def _goal(goal: CloseGoal, state: str) -> Goal:
         id=goal.id, account=goal.account, instrument=goal.instrument, product=goal.product, strategy=goal.strategy,
         run=goal.run, cause=goal.cause, reason=goal.reason, purpose=goal.purpose, state=state,
     )  # fmt: skip
+
+
+def test_entry_in_an_instrument_with_a_row_nobody_can_read_is_denied_and_in_no_other() -> None:
+    desk = Desk()
+    health = desk.machine.state.health["main"]
+    desk.machine.apply(msgspec.structs.replace(health, unread=(CALL,)))
+    desk.quote()
+    (denied,) = desk.wish("s1", Leg(instrument=CALL, lots=1))
+    assert denied.code == "POSITION_IN_DOUBT"
+    desk.quote(PUT)
+    (entry,) = desk.wish("s2", Leg(instrument=PUT, lots=1))
+    assert isinstance(entry, PlaceEntry)
