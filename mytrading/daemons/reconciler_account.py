@@ -12,6 +12,7 @@ from typing import Any
 
 from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.order_updates import OrderUpdates
+from mytrading.adapters.openalgo.patience import LOUD_NS
 from mytrading.adapters.openalgo.reads import BookReader, Visit
 from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
 from mytrading.messages.enums import Severity
@@ -138,6 +139,14 @@ class AccountListener:
         self._tell(self._health.level(machine_now()))
 
     def _complain(self, visit: Visit) -> None:
+        if visit.patience_ns > LOUD_NS:
+            text = (
+                f"the server answered 429 and wants no call for {visit.patience_ns / SECOND:.0f} s: no book is read "
+                "until then, entries wait; look at what else calls the server"
+            )
+            self._alerts.raise_("SERVER_BUSY", Severity.CRITICAL, self.name, text)
+        else:
+            self._alerts.clear("SERVER_BUSY", self.name)
         problem = "; ".join(visit.problems[:3])
         if not visit.reached:
             self._health.failed(problem)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from mytrading.adapters.openalgo.patience import LOUD_NS
 from mytrading.core.oms import OrderMachine
 from mytrading.messages.control import CallBudget
 from mytrading.messages.enums import OrderState, Outcome, Severity
@@ -18,7 +19,6 @@ from mytrading.messages.orders import CallOutcome, Order, OrderChanged
 from mytrading.runtime.alerts import Alerts
 
 SECOND = 1_000_000_000
-LOUD_NS = 60 * SECOND
 
 
 class Budgets:
