@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -32,6 +32,13 @@ from mytrading.runtime import audit
 from mytrading.runtime.places import project_home, state_base, state_dir
 
 STORES = ("file", "keyring")
+
+
+class Tried(NamedTuple):
+    """An account as it was when its server was asked, and the answer, if it had to be."""
+
+    account: AccountConfig
+    pong: Pinged | None
 
 
 @dataclass
@@ -92,34 +99,54 @@ class AccountBook:
             fail(USAGE, f"--key-store: expected file or keyring, found {key_store!r}")
         self._draft(name, given)
 
-    def add(self, name: str, given: Mapping[str, str], api_key: str, key_store: str) -> dict[str, Any]:
-        """Ping, then keep the account; makes a key for the file if there is none yet."""
+    def ping_new(self, name: str, given: Mapping[str, str], api_key: str) -> Pinged:
+        """The server's answer to a new account; ends the command if it does not know the key.
+
+        Asked before others are kept from changing accounts, since a server may take seconds to say nothing.
+        """
+        return self._pinged(self._draft(name, given), api_key, "add")
+
+    def add(self, name: str, given: Mapping[str, str], api_key: str, key_store: str, pong: Pinged) -> dict[str, Any]:
+        """Keep an account that its server knows; makes a key for the file if there is none yet."""
         draft = self._draft(name, given)
-        pong = self._pinged(draft, api_key, "add")
         vault = self._vault(key_store)
         broker = _broker(given["broker"], pong.broker)
         account = draft.model_copy(update={"broker": broker, "key": vault.seal(api_key)})
         self._keep((*self.accounts, account), account)
         return self._done("add", account.id)
 
-    def edit(self, name: str, given: Mapping[str, str], api_key: str) -> dict[str, Any]:
-        """Change the given values; another host or key is pinged first."""
+    def ping_edited(self, name: str, given: Mapping[str, str], api_key: str) -> Tried:
+        """The account as it is, and the server's answer if another host or key is given, asked as in `ping_new`."""
         old = self.find(name)
+        draft = self._edited(old, given)
+        if not (api_key or draft.host != old.host or given["broker"]):
+            return Tried(old, None)
+        key = api_key or open_vault(key_environment(self.home)).open(old.key, name)
+        return Tried(old, self._pinged(draft, key, "edit"))
+
+    def edit(self, name: str, given: Mapping[str, str], api_key: str, tried: Tried) -> dict[str, Any]:
+        """Change the given values, as they were tried."""
+        old = self.find(name)
+        if old != tried.account:
+            fail(ERROR, f"account {name} was changed by another command meanwhile; nothing is changed, run it again")
+        draft = self._edited(old, given)
+        if tried.pong is not None:
+            draft = draft.model_copy(update={"broker": _broker(given["broker"], tried.pong.broker)})
+        sealed = open_vault(key_environment(self.home)).seal(api_key) if api_key else old.key
+        account = draft.model_copy(update={"key": sealed})
+        self._keep(tuple(account if one.id == name else one for one in self.accounts), account)
+        changed = sorted({key for key, value in given.items() if value} | ({"key"} if api_key else set()))
+        return self._done("edit", name, changed=changed)
+
+    def _edited(self, old: AccountConfig, given: Mapping[str, str]) -> AccountConfig:
+        """The account with the given values, its key and broker aside."""
+        name = old.id
         if given["role"] and given["role"] != "primary" and old.role is AccountRole.PRIMARY:
             fail(USAGE, f"{name} is the primary account: make another one it first, `mytrading account set-primary`")
         merged = {key: value or str(getattr(old, key)) for key, value in given.items()}
         if given["host"] and not given["ws_url"] and old.ws_url == ws_url_of(old.host):
             merged["ws_url"] = ""
-        draft = self._draft(name, merged).model_copy(update={"broker": old.broker})
-        vault = open_vault(key_environment(self.home))
-        key = api_key or vault.open(old.key, name)
-        if api_key or draft.host != old.host or given["broker"]:
-            pong = self._pinged(draft, key, "edit")
-            draft = draft.model_copy(update={"broker": _broker(given["broker"], pong.broker)})
-        account = draft.model_copy(update={"key": vault.seal(key) if api_key else old.key})
-        self._keep(tuple(account if one.id == name else one for one in self.accounts), account)
-        changed = sorted({key for key, value in given.items() if value} | ({"key"} if api_key else set()))
-        return self._done("edit", name, changed=changed)
+        return self._draft(name, merged).model_copy(update={"broker": old.broker})
 
     def remove(self, name: str, force: bool) -> dict[str, Any]:
         """Forget an account, unless something is open on it; another one becomes the primary if it was."""

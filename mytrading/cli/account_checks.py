@@ -106,7 +106,8 @@ def at_broker(host: str, api_key: str) -> list[str]:
         return [f"the broker's positions cannot be read: {error}"]
     if book.rows is None:
         return [f"the broker's positions cannot be read: {'; '.join(book.problems) or 'no rows'}"]
-    return [
+    unread = [f"a row of {name} in the broker's positions cannot be read" for name in book.unread]
+    return unread + [
         f"the broker shows {row.quantity} {row.instrument} {row.product or ''}".rstrip()
         for row in book.rows
         if row.quantity

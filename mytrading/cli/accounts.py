@@ -26,29 +26,39 @@ _PRODUCT = typer.Option("", "--product", help="MIS, NRML or CNC, for strategies 
 @app.command()
 def add(
     name: str = _NAME,
-    host: str = typer.Option(..., "--host", help="The server's REST address, say http://127.0.0.1:5000."),
+    host: str = typer.Option("", "--host", help="The server's REST address, say http://127.0.0.1:5000."),
     ws_url: str = _WS,
     broker: str = _BROKER,
     role: str = _ROLE,
     product: str = _PRODUCT,
     key_stdin: bool = _STDIN,
+    from_env: bool = typer.Option(False, "--from-env", help="Move the key of .env, and its addresses, in here."),
     key_store: str = typer.Option("file", "--key-store", help="Where a first key is kept: file or keyring."),
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Ping a server, and keep the account if it knows the key. The first account is the primary."""
     with failures():
         from mytrading.cli.account_book import AccountBook
+        from mytrading.cli.account_env import forget_key, written_account
 
+        opened = AccountBook.open()
+        written = written_account(opened.home) if from_env else None
+        if written is None and not host:
+            fail(USAGE, "--host: expected the server's REST address, say http://127.0.0.1:5000, or --from-env")
+        if written is not None:
+            host, ws_url = host or written.host, ws_url or written.ws_url
         given = {"host": host, "ws_url": ws_url, "broker": broker, "role": role, "product": product}
-        AccountBook.open().check_new(name, given, key_store)
-        key = _api_key(key_stdin)
+        opened.check_new(name, given, key_store)
+        key = written.key if written is not None else _api_key(key_stdin)
+        pong = opened.ping_new(name, given, key)
         with AccountBook.changing() as book:
             book.check_new(name, given, key_store)
-            row = book.add(name, given, key, key_store)
+            row = book.add(name, given, key, key_store, pong)
+        moved = [forget_key(book.home)] if written is not None else []
     _told(
         row, as_json, f"account {name} is kept: {row['broker'] or 'a broker without a name'} at {host}, {row['role']}"
     )
-    _say_notes(book.notes())
+    _say_notes([*moved, *book.notes()])
 
 
 @app.command("list")
@@ -95,10 +105,12 @@ def edit(
     with failures():
         from mytrading.cli.account_book import AccountBook
 
-        AccountBook.open().find(name)
+        opened = AccountBook.open()
+        opened.find(name)
         key = _api_key(key_stdin) if new_key or key_stdin else ""
+        tried = opened.ping_edited(name, given, key)
         with AccountBook.changing() as book:
-            row = book.edit(name, given, key)
+            row = book.edit(name, given, key, tried)
     _told(row, as_json, f"account {name} is changed")
     _say_notes(book.notes())
 

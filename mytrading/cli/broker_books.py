@@ -32,11 +32,13 @@ def broker(
     if book not in BOOKS:
         fail(USAGE, f"broker: expected {', '.join(BOOKS)}; found {book!r}")
     with failures():
+        from mytrading.adapters.openalgo.again import Retries
         from mytrading.cli.broker_read import CACHE, collect
         from mytrading.cli.server import stack_of
 
         config = stack_of(profile).config
-    shown = collect(_accounts(config, account), book, config.state / CACHE)
+    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
+    shown = collect(_accounts(config, account), book, config.state / CACHE, retries)
     _print(shown, as_json)
     failed = [one for one in shown if one.problem]
     for one in failed:

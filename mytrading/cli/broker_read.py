@@ -10,12 +10,15 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from mytrading.cli.broker_books import BOOKS
 from mytrading.messages.runconfig import AccountRun
+
+if TYPE_CHECKING:
+    from mytrading.adapters.openalgo.again import Retries
 
 CACHE = "broker-books.json"
 Row = dict[str, Any]
@@ -35,11 +38,14 @@ class _Kept(msgspec.Struct):
     rows: list[Row]
 
 
-def collect(accounts: Sequence[AccountRun], book: str, cache: Path) -> list[Shown]:
-    """Ask all accounts side by side; what cannot be read comes from the cache, which what was read renews."""
+def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Retries | None = None) -> list[Shown]:
+    """Ask all accounts side by side, each as often as `retries` says; what cannot be read comes from the cache.
+
+    What was read renews it.
+    """
     kept = _load(cache)
     with ThreadPoolExecutor(max_workers=max(1, len(accounts))) as pool:
-        found = list(pool.map(lambda account: _read(account, book), accounts))
+        found = list(pool.map(lambda account: _read(account, book, retries), accounts))
     now, shown = time.time_ns(), []
     for account, (rows, problem) in zip(accounts, found, strict=True):
         place = f"{account.id} {book}"
@@ -54,14 +60,15 @@ def collect(accounts: Sequence[AccountRun], book: str, cache: Path) -> list[Show
     return shown
 
 
-def _read(account: AccountRun, book: str) -> tuple[list[Row] | None, str]:
+def _read(account: AccountRun, book: str, retries: Retries | None) -> tuple[list[Row] | None, str]:
+    from mytrading.adapters.openalgo.again import ONCE, read
     from mytrading.adapters.openalgo.books import open_envelope
     from mytrading.adapters.openalgo.client import BadServerUrl, Deadline, OpenAlgoClient
     from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
 
     try:
         client = OpenAlgoClient(account.rest_url, account.api_key, time.monotonic_ns)
-        data = open_envelope(client.call(BOOKS[book], {}, Deadline.BOOK)).data
+        data = open_envelope(read(client, BOOKS[book], Deadline.BOOK, retries or ONCE)).data
         client.close()
     except (BadServerUrl, ReadFailed, TransportFailed) as error:
         return None, str(error)

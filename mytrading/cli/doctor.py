@@ -112,6 +112,7 @@ def all_checks() -> Checks:
     from mytrading.cli import doctor_here as here
     from mytrading.cli import doctor_server as there
     from mytrading.cli import doctor_stack as stack
+    from mytrading.cli import doctor_trial as trial
 
     needs = ("broker session",)
     return (
@@ -121,9 +122,16 @@ def all_checks() -> Checks:
         ("instruments", needs, there.instruments),
         ("history", needs, there.history),
         ("funds", needs, there.funds),
+        ("margin", needs, trial.margin),
         ("egress address", (), here.egress),
-        ("paper order", ("mode",), stack.paper_order),
+        ("paper order", ("mode",), trial.paper_order),
     )
+
+
+def start_checks() -> Checks:
+    """What `up` looks at besides, side by side: what brings no order, and no more than the feed fetches anyway."""
+    wanted = ("WebSocket", "order stream", "funds", "margin", "egress address")
+    return tuple(row for row in all_checks() if row[0] in wanted)
 
 
 def account_checks(quick: bool) -> Checks:
@@ -140,11 +148,14 @@ def account_checks(quick: bool) -> Checks:
 
 def before_start(stack: TradingOrchestrator) -> None:
     """What is wrong before the processes start, on stderr; a simulated stack has no server to ask yet."""
-    from mytrading.cli.doctor_case import Patient, Verdict, examine, examine_others
+    from mytrading.cli.doctor_case import Patient, Verdict, examine, examine_at_once, examine_others
 
-    patient = Patient(stack)
-    checks = local_checks() if stack.config.simulator.embedded else quick_checks()
-    for row in chain(examine(patient, checks), examine_others(patient, account_checks(quick=True))):
+    patient = Patient(stack, hurried=True)
+    embedded = stack.config.simulator.embedded
+    looks = [examine(patient, local_checks() if embedded else quick_checks())]
+    if not embedded:
+        looks.append(examine_at_once(patient, start_checks()))
+    for row in chain(*looks, examine_others(patient, account_checks(quick=True))):
         if row.verdict in (Verdict.FAILED, Verdict.WARNING):
             say(f"doctor: {row.title}: {row.found} → {row.cure}")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from mytrading.core.calendar import Calendar, day_of
+from mytrading.messages.instruments import Snapshot
 from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.clock import MarketClock, machine_now
@@ -75,12 +76,15 @@ def skipped(check: str, why: str, cure: str = "") -> Finding:
 class Patient:
     """A stack, running or not, its server, and what the checks so far have found.
 
-    `account` is the one that is looked at, its server in the venue's place, where it is not the primary.
+    `account` is the one that is looked at, its server in the venue's place, where it is not the primary. `hurried` is
+    true where a start waits for it; `snapshot` are today's instruments once they were found in order.
     """
 
     stack: TradingOrchestrator
     findings: list[Finding] = field(default_factory=list)
     account: AccountRun | None = None
+    hurried: bool = False
+    snapshot: Snapshot | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -181,6 +185,14 @@ def examine(patient: Patient, checks: Checks) -> Iterator[Finding]:
         if row.verdict is Verdict.FAILED and not patient.takes_orders:
             row = row._replace(verdict=Verdict.WARNING)
         yield row._replace(account=name_of_account)
+
+
+def examine_at_once(patient: Patient, checks: Checks) -> Iterator[Finding]:
+    """As `examine`, each check with connections of its own and none waiting for another, so none may need another."""
+    copies = [Patient(patient.stack, list(patient.findings), patient.account, patient.hurried) for _ in checks]
+    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        for rows in pool.map(lambda copy, check: list(examine(copy, (check,))), copies, checks):
+            yield from rows
 
 
 def examine_others(patient: Patient, checks: Checks) -> Iterator[Finding]:

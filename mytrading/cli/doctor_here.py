@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.config.accounts import FILE as ACCOUNTS
+from mytrading.config.vault import key_environment, key_file
 
 GIB = 1 << 30
 LONGEST_PATH = 100
@@ -77,7 +79,9 @@ def permissions(patient: Patient) -> Finding:
         return failed(
             "permissions", f"cannot write to {', '.join(closed)}", f"give them to this user (uid {os.getuid()})"
         )
-    secret = [Path(config.home) / ".env", config.state / "run.msgpack"]
+    home = Path(config.home)
+    keys = key_file(key_environment(home))
+    secret = [home / ".env", home / ACCOUNTS, keys, config.state / "run.msgpack"]
     shown = [str(path) for path in secret if path.exists() and path.stat().st_mode & _PRIVATE]
     if shown:
         return warning("permissions", f"others may read {', '.join(shown)}", f"chmod 600 {' '.join(shown)}")

@@ -159,6 +159,7 @@ def instruments(patient: Patient) -> Finding:
         reasons = "; ".join(row.reason for row in snapshot.refusals[:3])
         cure = "download the master contract anew, or correct `symbols` in config/strategies"
         return failed("instruments", f"{len(snapshot.refusals)} refused: {reasons}", cure)
+    patient.snapshot = snapshot
     return ok("instruments", f"{len(snapshot.instruments)} of {snapshot.day}, in order")
 
 

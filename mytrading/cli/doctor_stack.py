@@ -1,40 +1,29 @@
-"""What doctor asks of streams and of the stack itself: ticks, order updates, and a trial order through the router.
+"""What doctor asks of streams: ticks and order updates.
 
-With a stack that runs, its own feed and order stream are looked at, since a second connection could disturb them. The
-one rule: the trial order is made at paper venues only, and is gone before doctor ends.
+With a stack that runs, its own feed and order stream are looked at. The one rule: no second connection beside those of
+a stack, which it could disturb.
 """
 
 from __future__ import annotations
 
-import math
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.openalgo.endpoints import market
-from mytrading.adapters.openalgo.errors import TransportFailed
-from mytrading.adapters.openalgo.refusals import OpenAlgoError
 from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused
-from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
-from mytrading.core.instruments import NoSuchContract
+from mytrading.cli.doctor_case import Finding, Patient, failed, ok, warning
 from mytrading.core.symbology import split_id
-from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.runconfig import VenueKind
 from mytrading.orchestrator import NotRunning
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 
 TICK_S = 10.0
 ENOUGH = 0.9
-ORDER_S = 20.0
-_BELOW = {True: 0.7, False: 0.95}
-"""The trial order's share of the price: of an option, which moves more, and of a share."""
-_ENDED = ("FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "LOST")
+HURRIED_S = 3.0
+"""How long a start waits for a tick."""
 
 
 def websocket(patient: Patient) -> Finding:
@@ -51,7 +40,7 @@ def websocket(patient: Patient) -> Finding:
         return failed(check, found, "check OPENALGO_WS_HOST and OPENALGO_WS_PORT, and the server's WebSocket proxy")
     if found is None:
         cure = "log in to the broker; restart the server's WebSocket proxy if that does not help"
-        return failed(check, f"connected, but {instrument} gave nothing within {TICK_S:g} s", cure)
+        return failed(check, f"connected, but {instrument} gave nothing within {_patience(patient):g} s", cure)
     if not is_open:
         refused = found.get("status") == "error"
         text = f"{instrument}: {found.get('message', 'no word')}" if refused else f"{instrument} is acknowledged"
@@ -113,7 +102,7 @@ def _converse(
     venue = patient.config.venue
     connection = FeedSocket(venue.ws_url, venue.api_key, machine_now, rung.set)
     connection.start()
-    deadline = time.monotonic() + TICK_S
+    deadline = time.monotonic() + _patience(patient)
     try:
         while (left := deadline - time.monotonic()) > 0:
             rung.wait(left)
@@ -132,99 +121,13 @@ def _converse(
         connection.stop()
 
 
+def _patience(patient: Patient) -> float:
+    return min(TICK_S, HURRIED_S) if patient.hurried else TICK_S
+
+
 def _decoded(data: bytes) -> dict[str, Any]:
     try:
         body = msgspec.json.decode(data)
     except msgspec.DecodeError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-# the trial order
-
-
-def paper_order(patient: Patient) -> Finding:
-    """A limit buy far below the market is placed through gateway and router, seen resting, and cancelled."""
-    check = "paper order"
-    venue = patient.config.venue
-    if venue.kind is VenueKind.DRY_RUN:
-        return skipped(check, "a dry run sends nothing")
-    if not patient.is_paper:
-        return skipped(check, "live orders are not tested: doctor places none where they cost money")
-    if not patient.runs:
-        return skipped(check, "no stack runs, and orders go through its router", "`mytrading up`, then doctor again")
-    chosen = _instrument(patient)
-    if isinstance(chosen, str):
-        return skipped(check, chosen)
-    if not patient.is_open(chosen.exchange):
-        return skipped(check, f"{chosen.exchange} is closed", "repeat it in the session")
-    try:
-        return _trial(patient, chosen)
-    except (OpenAlgoError, TransportFailed) as error:
-        return failed(check, f"{chosen.id} has no quote: {error}", "see the broker session above")
-    except (NotRunning, OpsTimedOut, OpsRefused) as error:
-        return failed(check, str(error), "see `mytrading status` and `mytrading logs gateway`")
-
-
-def _trial(patient: Patient, chosen: Instrument) -> Finding:
-    name = f"doctor-{uuid.uuid4().hex[:16]}"
-    price = _price(patient, chosen)
-    shown = f"{chosen.lot_size} {chosen.id} at {price:g}"
-    patient.stack.ask("probe", id=name, instrument=chosen.id, quantity=str(chosen.lot_size), price=f"{price:.2f}")
-    placed = _until(patient, name, lambda row: row["state"] in ("ACCEPTED", *_ENDED))
-    patient.stack.ask("probe", id=name, instrument=chosen.id)
-    ended = _until(patient, name, lambda row: row["state"] in _ENDED)
-    state = ended.get("state", "nowhere")
-    if state == "CANCELLED" and placed.get("broker_order_id"):
-        return ok("paper order", f"{shown}: placed as {placed['broker_order_id']} and cancelled")
-    if state == "FILLED":
-        cure = f"close {chosen.id} at the server's sandbox page"
-        return failed("paper order", f"{shown} was filled, far below the market", cure)
-    said = ended.get("message") or placed.get("message") or "no word"
-    cure = "see `mytrading orders`, `mytrading alerts` and the server's log"
-    return failed("paper order", f"{shown} is {state}: {said}", cure)
-
-
-def _instrument(patient: Patient) -> Instrument | str:
-    """A share if one is watched, else the option at the money of a watched underlying."""
-    store = InstrumentFile(patient.config.state)
-    book = store.book()
-    share = next((item for item in book if item.kind is InstrumentKind.EQ), None)
-    if share is not None:
-        return share
-    for watched in patient.watched:
-        underlying = split_id(watched)[1]
-        alive = book.alive(underlying, InstrumentKind.CE, patient.now)
-        if not alive:
-            continue
-        try:
-            price = _last(patient, watched)
-            return book.option(underlying, alive[-1], "ATM", InstrumentKind.CE, price)
-        except (NoSuchContract, OpenAlgoError, TransportFailed):
-            continue
-    return "no share and no option is among the instruments of the stack"
-
-
-def _price(patient: Patient, chosen: Instrument) -> float:
-    """On the tick, and so far below the market that it rests."""
-    tick = chosen.tick_size or 0.05
-    steps = math.floor(_last(patient, chosen.id) * _BELOW[chosen.kind.is_option] / tick)
-    return round(max(steps, 1) * tick, 2)
-
-
-def _last(patient: Patient, instrument: str) -> float:
-    exchange, symbol = split_id(instrument)
-    return market.quote(patient.client, symbol, exchange).ltp
-
-
-def _until(patient: Patient, name: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The trial order's row once the condition holds, or as it is after the time allowed."""
-    deadline = time.monotonic() + ORDER_S
-    row: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        rows = patient.stack.ask("orders", limit="0")
-        row = next((item for item in rows if item["client_order_id"] == name), row)
-        if row and condition(row):
-            break
-        time.sleep(0.1)
-    return row

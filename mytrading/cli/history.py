@@ -47,6 +47,7 @@ def fetch(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         fail(USAGE, f"--out: expected a file ending in .csv or .parquet, found {out}")
     with failures():
+        from mytrading.adapters.openalgo.again import Retries
         from mytrading.adapters.openalgo.history import Gate, fetch_range, span_ns
         from mytrading.cli.server import client_of, stack_of
         from mytrading.core.calendar import day_of
@@ -64,9 +65,10 @@ def fetch(
         span = span_ns(interval)
     except ValueError as error:
         fail(USAGE, f"--interval: {error}")
+    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
     gate = Gate(machine_now, lambda ns: time.sleep(ns / 1e9))
     with _progress(instrument, as_json) as progress:
-        found = fetch_range(client, instrument, interval, start, end, now, gate, progress)
+        found = fetch_range(client, instrument, interval, start, end, now, gate, progress, retries)
     whole = _completeness(config.calendar_path, found.bars, instrument, span, start, end, now)
     if out is not None:
         _write(out, found.bars)

@@ -107,7 +107,7 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
         print(line)
     if body["accounts"]:
         print()
-        shown = ("account", "role", "broker", "host", "connected", "right_mode", "stream_up", "books", "message")
+        shown = ("account", "role", "broker", "host", "status", "right_mode", "stream_up", "books", "message")
         print_rows(body["accounts"], shown, False, "no accounts")
     if body["budgets"]:
         print()

@@ -20,7 +20,7 @@ from mytrading.config.discover import KnownStrategy, discover
 from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
-from mytrading.config.settings import SECTIONS, TradingSettings
+from mytrading.config.settings import SECTIONS, OpenAlgoSettings, TradingSettings
 from mytrading.config.sources import Value, read_env_file, read_environment, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
 from mytrading.config.symbols import SymbolConfig
@@ -223,6 +223,7 @@ class _Loader:
         if debug and str(debug.raw).lower() in ("true", "yes", "on", "1"):
             self._values.setdefault("logging.level", Value("DEBUG", "DEBUG_MODE", "DEBUG_MODE"))
         self._warn_of_accounts()
+        self._warn_of_deadline()
         symbols = self._build_symbols()
         sections = self._build_sections()
         strategies = self._build_strategies(sections)
@@ -254,6 +255,20 @@ class _Loader:
         for path in ("openalgo.host", "openalgo.ws_host", "openalgo.ws_port", "openalgo.account"):
             if value := self._values.get(path):
                 self.warnings.append(f"{value.where} has no effect: the primary account of config/accounts.toml counts")
+
+    def _warn_of_deadline(self) -> None:
+        """Servers were seen to freeze for 12 s and to place the order then."""
+        value = self._values.get("openalgo.timeout")
+        usual = OpenAlgoSettings().timeout
+        try:
+            short = value is not None and float(str(value.raw)) < usual
+        except ValueError:
+            return
+        if value is not None and short:
+            self.warnings.append(
+                f"{value.where} is below {usual:g} s: an order call that takes longer leaves the fate of its order "
+                f"unknown, which blocks entries; use {usual:g} or more"
+            )
 
     def _note_hidden(self, running: Sequence[str]) -> None:
         """What the profile sets over the files, a line for each file, unless a later source sets it again."""

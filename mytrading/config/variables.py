@@ -40,7 +40,7 @@ _RISK = "protection and loss limits come with the risk release"
 _DATABASE = "there is no database: journals and bar store are files in MYTRADING_STATE_DIR"
 _NOTIFY = "notifications come with the alerts release; until then set ALERT_COMMAND"
 _BACKTEST = "backtests come with their own command"
-_AGAIN = "seconds until history or contracts are asked for again; doubles up to a minute"
+_AGAIN = "seconds between tries of one read; until all history or contracts are asked for anew it doubles, to a minute"
 _VALID = "seconds of market time after its bar or quote; later entries expire"
 _CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
 _OUTSIDE = "only in the environment"
@@ -54,13 +54,19 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("OPENALGO_WS_PORT", _H, "openalgo.ws_port", "", ""),
     ("OPENALGO_ACCOUNT", _H, "openalgo.account", "the account's name in journals and on screens", ""),
     ("OPENALGO_TIMEOUT", _H, "openalgo.timeout", "seconds an order call may take; reads have less", ""),
-    ("OPENALGO_MAX_RETRIES", _P, "", "what is read is asked for until it comes, placing is never repeated", "3"),
+    ("OPENALGO_MAX_RETRIES", _H, "openalgo.max_retries", "tries of one read; a placing call is never repeated", ""),
     ("OPENALGO_RETRY_DELAY", _H, "openalgo.retry_delay", _AGAIN, ""),
     ("BROKER_REGISTERED_IPS", _H, "openalgo.registered_ips", "addresses the broker takes orders from, for doctor", ""),
     ("EGRESS_CHECK_URL", _H, "openalgo.egress_url", "tells a caller its address; asked only with the line above", ""),
     ("MAX_CONCURRENT_REQUESTS", _H, "openalgo.max_concurrent_requests", "bounds the four order workers", ""),
-    ("OPENALGO_PING_SECONDS", _H, "openalgo.ping_seconds", "between pings of backup accounts", ""),
-    ("OPENALGO_PING_FAILURES", _H, "openalgo.ping_failures", "in a row, and a backup account counts as down", ""),
+    ("OPENALGO_PING_SECONDS", _H, "openalgo.ping_seconds", "between pings of the primary and of backup accounts", ""),
+    (
+        "OPENALGO_PING_FAILURES",
+        _H,
+        "openalgo.ping_failures",
+        "in a row, and an account counts as down: the feed leaves a primary",
+        "",
+    ),
     ("MYTRADING_KEY", _H, "", "secret: opens the keys of config/accounts.toml; NEW,OLD while rotating", ""),
     (
         "MYTRADING_KEY_FILE",

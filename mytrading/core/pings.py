@@ -1,7 +1,7 @@
-"""Whether an account that stands by would do: pings at intervals, and how many may fail before it counts as down.
+"""Whether an account's server answers: pings at intervals, and how many may fail before it counts as down.
 
-Pure: machine time comes in as an argument. Used by the reconciler for backup accounts, whose books nobody reads. The
-one rule: one failure is no news, and one answer is all well again.
+Pure: machine time comes in as an argument. Used by the reconciler for every account; of backup accounts, whose books
+nobody reads, it is all that is known. The one rule: one failure is no news, and one answer is all well again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class PingBook:
         """The server knows the key and has a session at `broker`."""
         self._busy, self._failed = False, 0
         self._health = msgspec.structs.replace(
-            self._health, connected=True, right_mode=right_mode, broker=broker, message=""
+            self._health, connected=True, right_mode=right_mode, broker=broker, message="", ping_down=False
         )
 
     def failed(self, message: str) -> None:
@@ -47,12 +47,18 @@ class PingBook:
             connected=self._health.connected and not down,
             failures=self._health.failures + 1,
             message=message,
+            ping_down=self.is_down,
         )
 
     @property
     def is_down(self) -> bool:
         """True after as many failures in a row as are allowed."""
         return self._failed >= self._allowed
+
+    @property
+    def failures(self) -> int:
+        """How many in a row."""
+        return self._failed
 
     @property
     def health(self) -> AccountHealth:

@@ -232,6 +232,7 @@ def held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
             for row in live
         ),
         positions=tuple(row for row in books.positions if row.quantity),
+        unread=books.unread,
     )
 
 
@@ -272,8 +273,15 @@ class HealthBook:
             last_positions_machine_ns=at if books.positions is not None else old.last_positions_machine_ns,
             reads=old.reads + 1,
             message="" if whole else old.message,
+            unread=books.unread if job.positions else tuple(sorted({*old.unread, *books.unread})),
             broker=broker or old.broker,
         )
+
+    def session(self, lost: bool, message: str = "") -> None:
+        """A visit's books were all refused, or one was answered."""
+        if lost or self._health.session_lost:
+            text = message if lost else self._health.message
+            self._health = msgspec.structs.replace(self._health, session_lost=lost, message=text)
 
     def failed(self, message: str) -> None:
         """A read gave nothing usable."""

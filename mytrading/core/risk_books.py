@@ -270,7 +270,10 @@ class RiskBooks:
             for position in self.positions.values()
             if position.account == account and position.instrument == instrument
         ]
-        return confidence.least([confidence.of_account(self.health.get(account), self.machine_ns), *held])
+        health = self.health.get(account)
+        if health is not None and instrument in health.unread:
+            held.append(Confidence.STALE)
+        return confidence.least([confidence.of_account(health, self.machine_ns), *held])
 
     def level(self, account: str) -> tuple[TradingLevel, str]:
         """The trading level in effect for an account, and why."""
@@ -309,6 +312,11 @@ class RiskBooks:
             if doubted or (beat.daemon in NEEDED and not beat.ready):
                 return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
         return "" if health is not None else f"account {account} has not reported yet"
+
+    def session_lost(self, account: str) -> str:
+        """What the server of an account said when it refused to read books, empty while it reads them."""
+        health = self.health.get(account)
+        return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
     def day_profit(self, day: str) -> float:
         """Rupees of today: realised by positions that moved today, and unrealised at present quotes."""

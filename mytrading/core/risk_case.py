@@ -37,10 +37,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     `units` (signed) is what the order would trade, `price` (rupees, 0 if there is none) what it is valued at.
     `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
-    and `positions_total` count open and coming positions of the account without this one. `not_ready`, `refused`,
-    `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all is well. `session` is None
-    on a day without one. `square_off_ns` is when closing of MIS begins (market time). `begun` is true once another leg
-    of the same basket was ordered.
+    and `positions_total` count open and coming positions of the account without this one. `not_ready`,
+    `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all
+    is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS begins (market time).
+    `begun` is true once another leg of the same basket was ordered.
     """
 
     signal: Signal
@@ -54,6 +54,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     price: float = 0.0
     quote: Quote | None = None
     not_ready: str = ""
+    session_lost: str = ""
     refused: str = ""
     wrong_mode: str = ""
     level: TradingLevel = TradingLevel.NORMAL

@@ -229,6 +229,7 @@ class Entries:
             price=reference_price(quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=state.not_ready(account),
+            session_lost=state.session_lost(account),
             refused=scene.refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
             level=state.level(account)[0],

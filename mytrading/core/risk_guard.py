@@ -108,7 +108,8 @@ class Guard:
     def _tells(self, position: Position, held: BrokerHeld) -> bool:
         exchange = position.instrument.partition(":")[0]
         event = self._events.get((position.account, position.instrument), -1)
-        return held.began_machine_ns > event and self._is_open(exchange, held.at_ns)
+        readable = position.instrument not in held.unread
+        return readable and held.began_machine_ns > event and self._is_open(exchange, held.at_ns)
 
     def bare(self) -> list[Bare]:
         """The positions that two readings found bare."""

@@ -16,6 +16,12 @@ def _expired(case: Case) -> str:
     return f"the wish expired {late:.1f} s ago; it counts anew when it is repeated"
 
 
+def _session_lost(case: Case) -> str:
+    if not case.session_lost:
+        return ""
+    return f"the server has no session at the broker ({case.session_lost}); log it in to the broker, or check the key"
+
+
 def _not_ready(case: Case) -> str:
     return f"not ready: {case.not_ready}; see `mytrading status`" if case.not_ready else ""
 
@@ -66,6 +72,8 @@ def _doubtful(case: Case) -> str:
 
 STANDING: tuple[Rule, ...] = (
     Rule("EXPIRED", "The wish arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
+    Rule("BROKER_DISCONNECTED", "The server refuses to read books: it has no broker session, or the key is wrong.", "",
+         _session_lost),
     Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
          _not_ready),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "", _wrong_mode),

@@ -107,7 +107,8 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs):
         for health in self._view.health.values():
             row = rows.setdefault(health.account, {"broker": ""})
             sure = of_account(health, machine_now()).value
-            row.update({**msgspec.to_builtins(health), "broker": health.broker or row["broker"], "books": sure})
+            told = {"status": health.status, "broker": health.broker or row["broker"], "books": sure}
+            row.update({**msgspec.to_builtins(health), **told})
         return list(rows.values())
 
     def _daemon(self, beat: Heartbeat | None, name: str) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, StepDone, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Quote
+from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.clock import SECOND, machine_now
@@ -69,7 +70,7 @@ class DataManager(Daemon):
         self.lines = Lines(self.sources, rules, self.calendar, self.wake)
         self.said = FeedAlerts(self.alerts, self.notes, self.lines, Path(config.state_dir))
         self.check = PriceCheck(rules.max_price_change_percent, rules.validate)
-        self.wants = Wants(self.calendar.exchanges)
+        self.wants = Wants(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
@@ -90,6 +91,8 @@ class DataManager(Daemon):
         every_s = 0.0 if self.lock_step else TICK_S
         self.subscribe("status", self._on_status, topics=topics, writers=ASKERS, every_s=every_s)
         self.subscribe("orders", self._on_orders, every_s=TICK_S)
+        if len(self.lines) > 1:
+            self.subscribe("account", self._on_account, every_s=SHOW_S)
         self.fallback = QuoteFallback(self.sources, self.wake)
         self.on_wake(self._on_wake)
         self.every(TICK_S, self._on_clock, "clock")
@@ -265,7 +268,7 @@ class DataManager(Daemon):
     def _on_switch(self, switch: Switch, machine_ns: int) -> None:
         """Another line serves: as after a loss, and what it gives already flows on."""
         self._interrupt()
-        self.said.switched(switch)
+        self.said.switched(switch, machine_ns)
         self.health.connected(machine_ns)
         self.readiness.begin(machine_ns)
         for instrument in self.lines.active.subscriptions:
@@ -299,6 +302,10 @@ class DataManager(Daemon):
     def _on_orders(self, frame: Frame) -> None:
         for instrument in self.wants.traded(frame.message, machine_now()):
             self._want(instrument)
+
+    def _on_account(self, frame: Frame) -> None:
+        if isinstance(frame.message, AccountHealth):
+            self.lines.told(frame.message.account, frame.message.ping_down, machine_now())
 
     def _drop(self, instrument: str) -> None:
         self.lines.drop(instrument)

@@ -89,9 +89,10 @@ class FeedAlerts:
         if line is self._lines.active:
             self._notes.pop("mute", None)
 
-    def switched(self, switch: Switch) -> None:
+    def switched(self, switch: Switch, machine_ns: int) -> None:
         """Another line serves."""
-        previous, to = (line.source.name for line in map(list(self._lines).__getitem__, (switch.previous, switch.to)))
+        left, taken = map(list(self._lines).__getitem__, (switch.previous, switch.to))
+        previous, to = left.source.name, taken.source.name
         self._log.warning("feed.source_changed", previous=previous, to=to, reason=switch.reason.value)
         self._audit(switch.reason, previous, to)
         for key in ("socket", "mute"):
@@ -100,7 +101,8 @@ class FeedAlerts:
             self._notes.pop("source", None)
             self._alerts.clear("FEED_ON_BACKUP", "feed")
             return
-        why = f"{previous} is mute or down" if switch.reason is Reason.TAKEOVER else f"{previous} gave it back"
+        ailing = "answers no ping" if left.is_down(machine_ns) else "is mute or down"
+        why = f"{previous} {ailing}" if switch.reason is Reason.TAKEOVER else f"{previous} gave it back"
         self._notes["source"] = f"market data come from {to}, {why}"
         text = f"market data come from {to}: {why}; the primary takes over after minutes of health, look at its server"
         self._alerts.raise_("FEED_ON_BACKUP", Severity.CRITICAL, "feed", text)

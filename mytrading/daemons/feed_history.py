@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
+from mytrading.adapters.openalgo.again import Retries
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
 from mytrading.adapters.openalgo.history import Gate, fetch_range, span_ns
@@ -56,6 +57,8 @@ class HistoryWorker:
         self._calendar = calendar
         self._stopping = threading.Event()
         self._gate = Gate(machine_now, self._pause)
+        venue = config.venue
+        self._retries = Retries(venue.max_retries, venue.retry_delay, self._stopping.wait)
         self._market_now = market_now
         self._wake = wake
         self._asked: SimpleQueue[Fetch | None] = SimpleQueue()
@@ -104,7 +107,8 @@ class HistoryWorker:
         earliest = fetch.upto_ns - self._config.data.history_days * _DAY
         start_ns = max(earliest, store.filled_until(fetch.instrument))
         start, end = day_of(min(start_ns, fetch.upto_ns)), day_of(fetch.upto_ns)
-        found = fetch_range(client, fetch.instrument, _MINUTE, start, end, self._market_now(), self._gate)
+        now, retries = self._market_now(), self._retries
+        found = fetch_range(client, fetch.instrument, _MINUTE, start, end, now, self._gate, retries=retries)
         if found.failed:
             raise ReadFailed("server", "; ".join(chunk.problem for chunk in found.failed))
         fetched = tuple(bar for bar in found.bars if bar.end_ns <= fetch.upto_ns)

@@ -21,6 +21,8 @@ from mytrading.messages.runconfig import DataRules, RunConfig
 from mytrading.runtime.clock import machine_now
 
 PROBES = 3
+TOLD_NS = 10 * SECOND
+"""Machine time for which a word of failing pings counts; it is repeated every second."""
 SERVER_ERRORS = 3
 
 
@@ -51,14 +53,25 @@ class Line:
         self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
         self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
+        self._down_until = 0
         self._errors = 0
         self._news: dict[str, tuple[object, ...]] = {}
 
     def condition(self, machine_ns: int) -> Condition:
-        """How the choice between lines sees it."""
+        """How the choice between lines sees it: quotes do not make a server well that answers no ping."""
+        if self.is_down(machine_ns):
+            return Condition.SICK
         if self.pulse.is_well(machine_ns):
             return Condition.WELL
         return Condition.SICK if self.pulse.is_sick(machine_ns) else Condition.DOUBTFUL
+
+    def told(self, ping_down: bool, machine_ns: int) -> None:
+        """The reconciler says whether the pings of this source's account fail."""
+        self._down_until = machine_ns + TOLD_NS if ping_down else 0
+
+    def is_down(self, machine_ns: int) -> bool:
+        """True while its pings are said to fail."""
+        return machine_ns < self._down_until
 
     def serves(self, instrument: str) -> bool:
         """True if the server acknowledged the instrument on this connection."""
@@ -138,9 +151,15 @@ class Lines:
             "source": float(line.rank),
             "source_age_s": round(line.pulse.age(machine_ns) / SECOND, 1),
             "source_switches": float(self.switches),
-            "sources_well": float(sum(other.pulse.is_well(machine_ns) for other in self)),
+            "sources_well": float(sum(other.condition(machine_ns) is Condition.WELL for other in self)),
             "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self)),
         }
+
+    def told(self, account: str, ping_down: bool, machine_ns: int) -> None:
+        """The reconciler says of an account whether its pings fail."""
+        for line in self._lines:
+            if line.source.name == account:
+                line.told(ping_down, machine_ns)
 
     def want(self, instrument: str) -> bool:
         """Subscribe to one more; False if there is no room for it."""

@@ -11,6 +11,7 @@ from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged, OrderMessage, PositionAdjusted, PositionChanged
 
 KEEP_NS = 60_000_000_000
+"""Machine time for which what is not asked for any more stays subscribed: it is often wanted again."""
 _ENDED = frozenset(
     {
         OrderState.FILLED,
@@ -26,7 +27,8 @@ _ENDED = frozenset(
 class Wants:
     """Wanted instruments with the machine time at which they were last asked for. Unusable ids are `refused`."""
 
-    def __init__(self, exchanges: Iterable[str]) -> None:
+    def __init__(self, exchanges: Iterable[str], keep_ns: int = KEEP_NS) -> None:
+        self._keep_ns = keep_ns
         self._exchanges = frozenset(exchanges)
         self._watched: frozenset[str] = frozenset()
         self._asked: dict[str, int] = {}
@@ -73,7 +75,9 @@ class Wants:
         """Which of the subscribed nobody has asked for lately."""
         traded = {*self._orders.values(), *self._positions.values()}
         stays = self._watched | traded
-        return [name for name in subscribed if name not in stays and machine_ns - self._asked.get(name, 0) > KEEP_NS]
+        return [
+            name for name in subscribed if name not in stays and machine_ns - self._asked.get(name, 0) > self._keep_ns
+        ]
 
     def _usable(self, instrument: str) -> bool:
         exchange, colon, symbol = instrument.partition(":")

@@ -1,16 +1,16 @@
 """The reconciler: listens to the broker. Order updates as they come, books on schedule and on request.
 
-Wiring only: `reconciler_account` listens to an account, `reconciler_standby` pings one that stands by, `core/reconcile`
-plans, `adapters/openalgo/reads` visits the server from a worker thread. The one rule: it reports what the broker said;
-what follows from it is the router's to decide.
+Wiring only: `reconciler_account` listens to an account, `reconciler_standby` pings it, `core/reconcile` plans,
+`adapters/openalgo/reads` visits the server from a worker thread. The one rule: it reports what the broker said; what
+follows from it is the router's to decide.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from mytrading.daemons.reconciler_account import AccountListener
-from mytrading.daemons.reconciler_standby import StandbyAccount
+from mytrading.daemons.reconciler_standby import AccountPings, StandbyAccount
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
@@ -40,6 +40,7 @@ class Reconciler(Daemon):
         super().__init__("reconciler", config)
         self._account = config.venue.account
         self._listeners: dict[str, AccountListener] = {}
+        self._pings: dict[str, AccountPings] = {}
         self._attended: tuple[_Attended, ...] = ()
 
     def setup(self) -> None:
@@ -50,9 +51,12 @@ class Reconciler(Daemon):
         self.every(REPEAT_S, self._each_second, "health")
         if self.config.venue.kind is VenueKind.DRY_RUN:
             return
+        if not self.lock_step:
+            served = self.config.served
+            self._pings = {one.id: AccountPings(one, self.config, self.alerts, self.wake) for one in served}
         self._listeners = {account.id: self._listener(account) for account in self.config.served}
         standby = (self._standing_by(account) for account in self.config.standby)
-        self._attended = (*self._listeners.values(), *standby)
+        self._attended = (*self._listeners.values(), *self._pings.values(), *standby)
         self.on_wake(self._take)
         self.subscribe("orders", self._on_order)
         self.subscribe("control", self._on_control)
@@ -65,7 +69,7 @@ class Reconciler(Daemon):
             self.config.venue.expected_mode.value,
             self.config.windows,
             lambda message: self._reports.send(self.name, message),
-            lambda message: self._status.send(account.id, message),
+            lambda message: self._tell(account.id, message),
             self.alerts,
             self.monitor,
             self.wake,
@@ -75,11 +79,17 @@ class Reconciler(Daemon):
     def _standing_by(self, account: AccountRun) -> StandbyAccount:
         return StandbyAccount(
             account,
-            self.config.venue,
+            self.config,
             lambda message: self._status.send(account.id, message),
             self.alerts,
             self.wake,
         )
+
+    def _tell(self, account: str, message: Any) -> None:
+        """Publish what a listener says of its account; the health with what the pings say besides."""
+        if isinstance(message, AccountHealth) and account in self._pings:
+            message = self._pings[account].marked(message)
+        self._status.send(account, message)
 
     # in
 

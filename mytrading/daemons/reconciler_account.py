@@ -12,6 +12,7 @@ from typing import Any
 
 from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.order_updates import OrderUpdates
+from mytrading.adapters.openalgo.patience import LOUD_NS
 from mytrading.adapters.openalgo.reads import BookReader, Visit
 from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
 from mytrading.messages.enums import Severity
@@ -133,9 +134,19 @@ class AccountListener:
         if visit.funds is not None:
             self._tell(visit.funds)
         self._complain(visit)
+        if visit.refused or visit.reached:
+            self._health.session(visit.refused, "; ".join(visit.problems[:1]))
         self._tell(self._health.level(machine_now()))
 
     def _complain(self, visit: Visit) -> None:
+        if visit.patience_ns > LOUD_NS:
+            text = (
+                f"the server answered 429 and wants no call for {visit.patience_ns / SECOND:.0f} s: no book is read "
+                "until then, entries wait; look at what else calls the server"
+            )
+            self._alerts.raise_("SERVER_BUSY", Severity.CRITICAL, self.name, text)
+        else:
+            self._alerts.clear("SERVER_BUSY", self.name)
         problem = "; ".join(visit.problems[:3])
         if not visit.reached:
             self._health.failed(problem)
@@ -144,7 +155,8 @@ class AccountListener:
             return
         self._alerts.clear("BOOKS_UNREAD", self.name)
         if problem:
-            self._alerts.raise_("BOOKS_ODD", Severity.WARNING, self.name, problem)
+            severity = Severity.CRITICAL if visit.books.unread else Severity.WARNING
+            self._alerts.raise_("BOOKS_ODD", severity, self.name, problem)
         else:
             self._alerts.clear("BOOKS_ODD", self.name)
         if visit.mode is not None and not visit.mode.expected:

@@ -1,12 +1,17 @@
-"""Pinging the accounts that only stand by, so that a takeover does not find out first that they are down.
+"""Pinging accounts: those that only stand by, so that a takeover does not find out first that they are down, and those
+that are served, so that the feed leaves a primary whose server answers no ping although it still sends quotes.
 
-Used by the reconciler. The one rule: nothing but `ping` and `analyzer` is asked of a backup account's server.
+Used by the reconciler. The one rule: nothing but `ping` and `analyzer` is asked of a backup account's server, and a
+ping waits for no read of the books, so that a server that hangs is noticed in time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import account as endpoint
@@ -14,9 +19,12 @@ from mytrading.adapters.openalgo.errors import TransportFailed
 from mytrading.adapters.openalgo.refusals import OpenAlgoError
 from mytrading.core.pings import PingBook
 from mytrading.messages.enums import Severity
-from mytrading.messages.runconfig import AccountRun, Venue
+from mytrading.messages.reports import AccountHealth
+from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig
+from mytrading.runtime import audit
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import machine_now
+from mytrading.runtime.logging import get_logger
 from mytrading.runtime.worker import WorkerPool
 
 SECOND = 1_000_000_000
@@ -28,24 +36,20 @@ class _Pong(NamedTuple):
     right_mode: bool = False
 
 
-class StandbyAccount:
-    """One backup account; `tell` publishes its health."""
+class AccountPings:
+    """The pings of one account: alerts and lines of the audit log when it goes down and when it is back."""
 
-    def __init__(
-        self,
-        account: AccountRun,
-        venue: Venue,
-        tell: Callable[[Any], None],
-        alerts: Alerts,
-        wake: Callable[[], None],
-    ) -> None:
+    def __init__(self, account: AccountRun, config: RunConfig, alerts: Alerts, wake: Callable[[], None]) -> None:
+        venue = config.venue
         self.name = account.id
         self._run = account
+        self._stands_by = account.role is AccountRole.BACKUP
         self._expected = venue.expected_mode.value
-        self._tell, self._alerts = tell, alerts
+        self._alerts, self._state = alerts, Path(config.state_dir)
+        self._every_s = venue.ping_seconds
         self._pings = PingBook(account.id, int(venue.ping_seconds * SECOND), venue.ping_failures)
         self._workers: WorkerPool[str, OpenAlgoClient, _Pong] = WorkerPool(
-            f"reconciler.{account.id}", 1, self._client, self._ping, _failed, wake
+            f"reconciler.{account.id}.ping", 1, self._client, self._ping, _failed, wake
         )
 
     def _client(self) -> OpenAlgoClient:
@@ -54,7 +58,8 @@ class StandbyAccount:
     def _ping(self, client: OpenAlgoClient, _job: str) -> _Pong:
         try:
             pong = endpoint.ping(client)
-            return _Pong("", pong.broker or "unnamed", endpoint.analyzer(client).mode == self._expected)
+            right = not self._stands_by or endpoint.analyzer(client).mode == self._expected
+            return _Pong("", pong.broker or "unnamed", right)
         except (TransportFailed, OpenAlgoError) as error:
             return _Pong(str(error))
 
@@ -64,25 +69,74 @@ class StandbyAccount:
             self._workers.submit("ping")
 
     def take(self) -> None:
-        """Fold what came back, and alert when the account went down or came back."""
+        """Fold what came back, and say when the account went down or came back."""
         for pong in self._workers.results():
+            was_down = self._pings.is_down
             if pong.problem:
                 self._pings.failed(pong.problem)
             else:
                 self._pings.answered(pong.broker, pong.right_mode)
-                self._alerts.clear("STANDBY_DOWN", self.name)
             if self._pings.is_down:
-                text = f"backup account {self.name} could not take over: {pong.problem}"
-                self._alerts.raise_("STANDBY_DOWN", Severity.WARNING, self.name, text)
+                self._alerts.raise_(*self._complaint(pong.problem))
+            elif was_down:
+                self._alerts.clear(self._code, self.name)
+            if self._pings.is_down is not was_down:
+                self._audit(pong.problem)
             self.each_second(machine_now())
 
-    def each_second(self, machine_ns: int) -> None:  # noqa: ARG002
-        """Publish the account's health."""
-        self._tell(self._pings.health)
+    @property
+    def _code(self) -> str:
+        return "STANDBY_DOWN" if self._stands_by else "ACCOUNT_DOWN"
+
+    def _complaint(self, problem: str) -> tuple[str, Severity, str, str]:
+        if self._stands_by:
+            text = f"backup account {self.name} could not take over: {problem}"
+            return self._code, Severity.WARNING, self.name, text
+        text = (
+            f"{self._pings.failures} pings in a row failed, {self._every_s:g} s apart: {problem}; a backup, if there "
+            f"is one, gives the quotes; start the server at {self._run.rest_url}, log it in to the broker"
+        )
+        return self._code, Severity.CRITICAL, self.name, text
+
+    def _audit(self, problem: str) -> None:
+        """A full disk must not end the reconciler."""
+        action = "account.failed" if self._pings.is_down else "account.connected"
+        try:
+            audit.record(self._state, action, self.name, "seen", user="reconciler", problem=problem)
+        except OSError as error:
+            get_logger("reconciler").error("reconciler.audit_lost", account=self.name, problem=str(error))
+
+    def marked(self, health: AccountHealth) -> AccountHealth:
+        """The health of the account as its books show it, and whether its pings fail."""
+        if not self._pings.is_down:
+            return health
+        return msgspec.structs.replace(health, ping_down=True, message=health.message or self._pings.health.message)
+
+    def each_second(self, machine_ns: int) -> None:
+        """Nothing: what the books show of the account is told by its listener."""
 
     def stop(self) -> None:
         """Leave the worker."""
         self._workers.stop()
+
+
+class StandbyAccount(AccountPings):
+    """One backup account, whose pings are all that is known of it; `tell` publishes its health."""
+
+    def __init__(
+        self,
+        account: AccountRun,
+        config: RunConfig,
+        tell: Callable[[Any], None],
+        alerts: Alerts,
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(account, config, alerts, wake)
+        self._tell = tell
+
+    def each_second(self, machine_ns: int) -> None:  # noqa: ARG002
+        """Publish the account's health."""
+        self._tell(self._pings.health)
 
 
 def _failed(_job: str, error: Exception) -> _Pong:

@@ -25,7 +25,7 @@ from mytrading.core.oms.churn import subject_of as stopped_subject
 from mytrading.core.oms.state import Key
 from mytrading.core.order import ModifyRules, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
-from mytrading.daemons.router_budget import Budgets
+from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
@@ -201,6 +201,7 @@ class TradeManager(MachineDaemon):
         for outcome in self._accounts.results():
             self.monitor.record("router", outcome.call.value, outcome.ended_machine_ns - outcome.began_machine_ns,
                                 outcome.outcome in (Outcome.ACCEPTED, Outcome.RECORDED))  # fmt: skip
+            tell_of_long_wait(self.alerts, outcome)
             self.step("internal", outcome)
 
     # out

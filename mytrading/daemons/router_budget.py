@@ -11,10 +11,12 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from mytrading.adapters.openalgo.patience import LOUD_NS
 from mytrading.core.oms import OrderMachine
 from mytrading.messages.control import CallBudget
-from mytrading.messages.enums import OrderState
-from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.enums import OrderState, Outcome, Severity
+from mytrading.messages.orders import CallOutcome, Order, OrderChanged
+from mytrading.runtime.alerts import Alerts
 
 SECOND = 1_000_000_000
 
@@ -53,6 +55,18 @@ class Budgets:
             oldest_wait_s=round((machine_ns - oldest) / SECOND, 3),
             refused=self._refused[account],
         )
+
+
+def tell_of_long_wait(alerts: Alerts, outcome: CallOutcome) -> None:
+    """A server that wants to be left alone for long is obeyed, and a person should know, for an exit waits too."""
+    if outcome.retry_after_ns > LOUD_NS:
+        text = (
+            f"the server of {outcome.account} answered 429 and wants no call for {outcome.retry_after_ns / SECOND:.0f} "
+            f"s; {outcome.call.value} waits: lower MAX_ORDERS_PER_SECOND, look at what else calls the server"
+        )
+        alerts.raise_("SERVER_BUSY", Severity.CRITICAL, outcome.account, text)
+    elif outcome.outcome is Outcome.ACCEPTED:
+        alerts.clear("SERVER_BUSY", outcome.account)
 
 
 def _wants(order: Order) -> str:

@@ -62,7 +62,8 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     """One reading of the books. A book that was not asked for, failed or made no sense is None, never empty.
 
     `began_machine_ns` is before the first byte was sent: a fact that must be newer than an event is newer only if the
-    read began after it.
+    read began after it. `unread` are instruments that a row could not be read of: nothing that the books do not show
+    of them is proven, flat least of all.
     """
 
     account: str
@@ -73,6 +74,7 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     trades: tuple[BrokerTrades, ...] | None = None
     positions: tuple[BrokerPosition, ...] | None = None
     asked_by: str = ""
+    unread: tuple[str, ...] = ()
 
 
 class ModeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_seen"):
@@ -116,7 +118,11 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_health"):
-    """What the reconciler thinks of an account: reachable, in the right mode, books read and agreeing."""
+    """What the reconciler thinks of an account: reachable, in the right mode, books read and agreeing.
+
+    `ping_down` says that as many pings in a row failed as are allowed, `session_lost` that the server refuses every
+    read with 403: it has no session at the broker, or does not know the key. `unread` as in `BooksRead`.
+    """
 
     account: str
     connected: bool
@@ -129,6 +135,16 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     failures: int = 0
     message: str = ""
     broker: str = ""
+    ping_down: bool = False
+    session_lost: bool = False
+    unread: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """In a word: connected, failed (as many pings in a row failed as are allowed), or not connected."""
+        if self.ping_down:
+            return "failed"
+        return "connected" if self.connected else "not connected"
 
     @property
     def healthy(self) -> bool:
@@ -149,6 +165,7 @@ class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """What one reading of an account's order and position books shows: live orders, and positions that are not flat.
 
     Both books were read, and both readings began after `began_machine_ns`; `at_ns` is the market time of their end.
+    `unread` as in `BooksRead`.
     """
 
     account: str
@@ -157,6 +174,7 @@ class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
     orders: tuple[LiveOrder, ...] = ()
     positions: tuple[BrokerPosition, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 AccountMessage = Funds | AccountHealth | BrokerHeld

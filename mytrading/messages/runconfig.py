@@ -101,8 +101,9 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     """The server that gives quotes and, unless `kind` is dry_run, takes orders.
 
     `registered_ips` are the addresses the broker takes orders from, `egress_url` tells a caller its own. Times in
-    seconds of machine time. `retry_delay` concerns reading calls only: a placing call is never repeated.
-    Accounts that stand by are pinged every `ping_seconds` and are down after `ping_failures` of them. In the run file
+    seconds of machine time. `max_retries` and `retry_delay` concern reading calls only: how often one is tried in all,
+    and the pause between; a placing call is never repeated. The primary and the accounts that stand by are pinged every
+    `ping_seconds` and are down after `ping_failures` in a row. In the run file
     `api_key` is encrypted (`runtime.run_key`); only the key of an embedded simulator, made up for the run, stands there
     as it is.
     """
@@ -114,12 +115,13 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     api_key: str
     expected_mode: ServerMode
     timeout: float = 30.0
-    retry_delay: float = 1.0
+    retry_delay: float = 2.0
     order_workers: int = 4
     registered_ips: tuple[str, ...] = ()
     egress_url: str = ""
     ping_seconds: float = 30.0
     ping_failures: int = 3
+    max_retries: int = 3
 
 
 class AccountRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,7 +237,8 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
 
     `mode` is ltp, quote or depth. Seconds of machine time: a source that gives nothing for `mute_seconds` in session is
     mute, one without a connection for `down_seconds` is down; a better source takes the feed back after
-    `failback_seconds` of health; what is held and silent for `fallback_seconds` is asked for over REST (0: never).
+    `failback_seconds` of health; what is held and silent for `fallback_seconds` is asked for over REST (0: never);
+    what nobody holds or asks for is unsubscribed after `keep_seconds`.
     """
 
     watch: tuple[str, ...]
@@ -255,6 +258,7 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
     down_seconds: float = 5.0
     failback_seconds: float = 300.0
     fallback_seconds: float = 3.0
+    keep_seconds: float = 60.0
 
 
 class Messaging(msgspec.Struct, frozen=True, kw_only=True):

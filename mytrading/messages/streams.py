@@ -69,7 +69,7 @@ _ROWS = (
     ),
     Stream("reports", Pattern.PIPE, Delivery.LEVEL, ("reconciler",), ("router",), ReportMessage),
     Stream("reads", Pattern.PIPE, Delivery.LEVEL, ("risk", "router"), ("reconciler",), ReadMessage),
-    Stream("account", Pattern.FAN_OUT, Delivery.LEVEL, ("reconciler",), ("risk", "gateway"), AccountMessage),
+    Stream("account", Pattern.FAN_OUT, Delivery.LEVEL, ("reconciler",), ("risk", "gateway", "feed"), AccountMessage),
     Stream(
         "control",
         Pattern.FAN_OUT,

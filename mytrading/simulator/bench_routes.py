@@ -140,6 +140,7 @@ async def state(call: Call) -> Reply:
         "positions": {f"{p.instrument} {p.product}": p.quantity for p in desk.positions.values() if p.quantity},
         "available": round(desk.available(), 2),
         "clients": len(venue.hub.clients),
+        "subscriptions": sum(len(client.modes) for client in venue.hub.clients),
         "frames": venue.hub.frames_sent,
         "faults": venue.faults.names(),
         "waits_for": venue.waits_for,

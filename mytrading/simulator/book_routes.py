@@ -14,6 +14,8 @@ from mytrading.simulator.call import Call
 from mytrading.simulator.reply import Body, Reply, error, success, with_mode
 from mytrading.simulator.venue import Venue
 
+_PNL = ("symbol", "exchange", "product", "quantity", "pnl", "unrealized_pnl", "today_realized_pnl", "total_pnl_today")
+
 
 async def orderstatus(call: Call) -> Reply:
     """One order."""
@@ -66,6 +68,18 @@ async def positionbook(call: Call) -> Reply:
     positions = venue.exchange.desk.positions.values()
     rows = [shapes.position(item, _ltp(venue, item.instrument, item.average_price)) for item in positions]
     return with_mode(success(data=rows, **shapes.position_totals(rows)), analyze=venue.analyze)
+
+
+async def pnl_symbols(call: Call) -> Reply:
+    """The day's profit by position, in analyzer mode only."""
+    venue = call.venue
+    if not venue.analyze:
+        return error(400, "P&L by symbol is there in analyzer mode only")
+    shapes = venue.rows
+    positions = venue.exchange.desk.positions.values()
+    rows = [shapes.position(item, _ltp(venue, item.instrument, item.average_price)) for item in positions]
+    data = [{name: row[name] for name in _PNL} for row in rows]
+    return with_mode(success(data=data, **shapes.position_totals(rows)), analyze=True)
 
 
 async def holdings(call: Call) -> Reply:

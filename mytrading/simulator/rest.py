@@ -126,6 +126,7 @@ _API: dict[str, Route] = {
     "orderbook": Route(book_routes.orderbook, schema.ACCOUNT),
     "tradebook": Route(book_routes.tradebook, schema.ACCOUNT),
     "positionbook": Route(book_routes.positionbook, schema.ACCOUNT),
+    "pnl/symbols": Route(book_routes.pnl_symbols, schema.ACCOUNT),
     "holdings": Route(book_routes.holdings, schema.ACCOUNT),
     "funds": Route(book_routes.funds, schema.ACCOUNT),
     "ping": Route(book_routes.ping, schema.ACCOUNT),

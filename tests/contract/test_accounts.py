@@ -14,14 +14,16 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from mytrading.cli.account_book import AccountBook
 from mytrading.cli.main import run
+from mytrading.cli.output import Failure
 from mytrading.messages.codec import encode_body
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.runconfig import AccountRun, write_run_config
 from mytrading.runtime.journal import OUTPUT, Entry, Journal
 from tests.feed_support import feed_config
-from tests.support import API_KEY, ROOT, RunningSimulator, start_simulator
+from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
 
 
 class Done(NamedTuple):
@@ -38,6 +40,7 @@ class Done(NamedTuple):
 
 
 Account = Callable[..., Done]
+NOTHING = dict.fromkeys(("host", "ws_url", "broker", "role", "product"), "")
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +237,69 @@ def test_two_shells_that_add_an_account_at_once_keep_both_under_one_key(
     assert sorted(row["id"] for row in account("list", "--json").json) == ["one", "two"]
     assert sorted(row["role"] for row in account("list", "--json").json) == ["backup", "primary"]
     assert all(row["ok"] for row in account("test", "--json").json)
+
+
+def test_account_whose_server_takes_long_to_answer_keeps_no_other_command_waiting(
+    account: Account, simulator: RunningSimulator, home: Path
+) -> None:
+    add(account, simulator, "well")
+    assert simulator.call("/sim/fault", kind="delay_ms", count=1, route="ping", ms=4000)[0] == 200
+    program = "import sys; from mytrading.cli.main import run; run(sys.argv[1:])"
+    given = ("--host", simulator.rest, "--ws-url", simulator.ws, "--key-stdin")
+    slow = subprocess.Popen([sys.executable, "-c", program, "account", "add", "slow", *given], stdin=subprocess.PIPE)
+    try:
+        assert slow.stdin is not None
+        slow.stdin.write(f"{API_KEY}\n".encode())
+        slow.stdin.close()
+        eventually(lambda: not simulator.get("/sim/state")[1]["data"]["faults"], 20)
+        assert account("edit", "well", "--product", "nrml").code == 0
+        assert slow.poll() is None, "it waited for the slow one"
+    finally:
+        simulator.call("/sim/fault", kind="delay_ms", count=0)
+        assert slow.wait(30) == 0
+    assert sorted(row["id"] for row in account("list", "--json").json) == ["slow", "well"]
+
+
+def test_account_that_another_command_changed_meanwhile_is_not_changed(
+    account: Account, simulator: RunningSimulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(account, simulator, "main")
+    opened = AccountBook.open()
+    tried = opened.ping_edited("main", {**NOTHING, "product": "CNC"}, "")
+    account("edit", "main", "--product", "nrml")
+    with AccountBook.changing() as book, pytest.raises(Failure, match="changed by another command meanwhile"):
+        book.edit("main", {**NOTHING, "product": "CNC"}, "", tried)
+    assert account("list", "--json").json[0]["product"] == "NRML"
+
+
+def test_key_of_env_moves_into_the_encrypted_file_and_out_of_env(
+    account: Account, simulator: RunningSimulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENALGO_API_KEY", raising=False)
+    env = home / ".env"
+    lines = ["# mine", f"OPENALGO_API_HOST={simulator.rest}", "OPENALGO_WS_HOST=127.0.0.1",
+             f"OPENALGO_WS_PORT={simulator.ws.rpartition(':')[2]}", "MAX_TOTAL_POSITIONS=3"]  # fmt: skip
+    env.write_text("\n".join([*lines[:1], f"OPENALGO_API_KEY='{API_KEY}'  # secret", *lines[1:], ""]))
+    row = account("add", "main", "--from-env", "--json")
+    assert (row.code, row.json["host"], row.json["ws_url"]) == (0, simulator.rest, simulator.ws), row
+    assert "OPENALGO_API_KEY is taken out of .env" in row.err
+    assert env.read_text().splitlines() == lines
+    assert env.stat().st_mode & 0o077 == 0
+    assert API_KEY not in file_of(home).read_text()
+    assert account("test").code == 0
+    again = account("add", "other", "--from-env")
+    assert (again.code, "expected OPENALGO_API_KEY" in again.err) == (2, True)
+
+
+def test_key_of_env_that_the_server_does_not_know_stays_there(
+    account: Account, simulator: RunningSimulator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENALGO_API_KEY", raising=False)
+    text = f"OPENALGO_API_KEY=wrong\nOPENALGO_API_HOST={simulator.rest}\n"
+    (home / ".env").write_text(text)
+    assert account("add", "main", "--from-env").code == 1
+    assert (home / ".env").read_text() == text
+    assert not file_of(home).exists()
 
 
 def test_account_with_quantity_at_the_broker_stays_unless_forced(

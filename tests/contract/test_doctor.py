@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import threading
@@ -65,17 +66,59 @@ def assert_failed(found: tuple[int, dict[str, dict[str, str]]], check: str, caus
     assert cause in row["found"] and cure in row["cure"], row
 
 
-def test_healthy_server_passes_and_the_paper_order_waits_for_a_stack(doctor: Doctor) -> None:
+def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mytrading.cli.doctor_case.Patient.is_open", lambda *_: False)
     code, rows = doctor()
     assert code == 0, json.dumps(rows, indent=1)
     untested = {"paper order", "egress address"}
     assert {name for name, row in rows.items() if row["verdict"] not in ("ok", "warning")} == untested
     assert set(rows) == {
         "server", "key", "broker session", "mode", "clock skew", "WebSocket", "order stream", "instruments", "history",
-        "funds", "disk", "ports", "permissions", *untested,
+        "funds", "margin", "disk", "ports", "permissions", *untested,
     }  # fmt: skip
-    assert "no stack runs" in rows["paper order"]["found"]
+    assert "NFO is closed" in rows["paper order"]["found"]
     assert "in order" in rows["instruments"]["found"]
+    assert re.fullmatch(r"₹[\d,]+\.\d\d for \d+ NFO:NIFTY\w+CE", rows["margin"]["found"]), rows["margin"]
+
+
+def test_paper_order_without_a_stack_is_placed_and_cancelled_by_doctor_itself(
+    doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mytrading.cli.doctor_case.Patient.is_open", lambda *_: True)
+    code, rows = doctor()
+    assert (code, rows["paper order"]["verdict"]) == (0, "ok"), rows["paper order"]
+    assert "and cancelled, by doctor itself since no stack runs" in rows["paper order"]["found"]
+    assert trials(simulator) == ["cancelled"]
+
+
+def trials(simulator: RunningSimulator) -> list[str]:
+    """How the trial orders at the server stand."""
+    rows = simulator.call("orderbook")[1]["data"]["orders"]
+    return [row["order_status"] for row in rows if row["strategy"].startswith("doctor-")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"kind": "reject", "reason": "margin exceeds the limit"}, "was not taken: margin exceeds the limit"),
+        ({"kind": "place_500_but_placed"}, "was UNKNOWN and is cancelled: HTTP 500"),
+        ({"kind": "place_no_id", "placed": True}, "was UNKNOWN and is cancelled: success without an order id"),
+    ],
+)
+def test_paper_order_that_goes_wrong_fails_and_leaves_nothing(
+    doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr("mytrading.cli.doctor_case.Patient.is_open", lambda *_: True)
+    simulator.call("/sim/fault", count=1, **fault)
+    assert_failed(doctor(), "paper order", said, "server")
+    assert set(trials(simulator)) <= {"cancelled"}
+
+
+def test_margin_that_the_server_does_not_tell_is_a_failure(doctor: Doctor, simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="rate_limited", route="margin", count=1)
+    assert_failed(doctor(), "margin", "per", "server's log")
 
 
 def test_quick_doctor_asks_for_no_data(doctor: Doctor) -> None:
@@ -161,7 +204,7 @@ def test_port_in_use_is_named(doctor: Doctor, environment: pytest.MonkeyPatch) -
         assert_failed(doctor("--quick"), "ports", f"market {port}", "ZMQ_BASE_PORT")
 
 
-def test_key_file_that_others_can_read_is_a_warning(doctor: Doctor, tmp_path: Path) -> None:
+def test_state_folder_that_others_can_read_is_a_warning(doctor: Doctor, tmp_path: Path) -> None:
     state = tmp_path / "state" / "default"
     state.mkdir(mode=0o755, parents=True)
     row = doctor("--quick")[1]["permissions"]
@@ -240,6 +283,25 @@ def test_further_accounts_are_each_asked_for_server_key_mode_and_funds(
         ["ok", "server"], ["ok", "key"], ["ok", "mode"], ["ok", "funds"],
     ]  # fmt: skip
     assert "spare, backup" in spare and "it takes no orders" in spare
+
+
+def test_files_with_keys_that_others_can_read_are_warnings(
+    doctor: Doctor, accounts: Callable[..., None], environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    accounts()
+    home = tmp_path / "home"
+    key = tmp_path / "key"
+    environment.setenv("MYTRADING_KEY_FILE", str(key))
+    key.write_text(Fernet.generate_key().decode())
+    (home / ".env").write_text("MAX_TOTAL_POSITIONS=3\n")
+    for path in (key, home / ".env"):
+        path.chmod(0o600)
+    assert doctor("--quick")[1]["permissions"]["verdict"] == "ok"
+    for path in (home / ".env", home / "config" / "accounts.toml", key):
+        path.chmod(0o640)
+        row = doctor("--quick")[1]["permissions"]
+        assert (row["verdict"], row["cure"]) == ("warning", f"chmod 600 {path}")
+        path.chmod(0o600)
 
 
 def test_trading_account_with_a_wrong_key_fails_by_name_and_a_backup_is_one_to_look_at(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mytrading.adapters.openalgo.again import Retries, read
 from mytrading.adapters.openalgo.client import BadServerUrl, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import MaybeSent, NotSent, ReadFailed
 from mytrading.adapters.openalgo.instruments import fetch_instruments
@@ -380,3 +381,34 @@ def test_instruments_that_cannot_be_read_say_what_to_look_at(head: bytes, body: 
     with serving(behave) as server, pytest.raises(ReadFailed) as caught:
         fetch_instruments(client_of(server), "NFO", date(2025, 12, 20))
     assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (b"Retry-After: 7\r\n", 7),
+        (b"Retry-After: Sat, 21 Nov 2026 10:02:00 GMT\r\nDate: Sat, 21 Nov 2026 10:00:30 GMT\r\n", 90),
+        (b"Retry-After: Sat, 21 Nov 2026 10:02:00 GMT\r\n", 0),
+        (b"Retry-After: soon\r\nDate: Sat, 21 Nov 2026 10:00:30 GMT\r\n", 0),
+        (b"", 0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(headers: bytes, seconds: int) -> None:
+    def answer(server: Server, connection: socket.socket, _number: int) -> None:
+        while server.read_request(connection):
+            connection.sendall(b"HTTP/1.1 429 Too Many\r\nContent-Length: 2\r\n" + headers + b"\r\n{}")
+
+    with serving(answer) as server:
+        assert client_of(server).call("funds", {}, Deadline.DATA).retry_after_ns == seconds * 1_000_000_000
+
+
+def test_read_that_failed_in_the_server_is_asked_again_over_the_wire() -> None:
+    def answer(server: Server, connection: socket.socket, _number: int) -> None:
+        while server.read_request(connection):
+            head = b"HTTP/1.1 500 Oops" if len(server.requests) < 3 else b"HTTP/1.1 200 OK"
+            connection.sendall(head + b"\r\nContent-Length: 2\r\n\r\n{}")
+
+    with serving(answer) as server:
+        client, pauses = client_of(server), list[float]()
+        assert read(client, "funds", Deadline.DATA, Retries(3, 2.0, pauses.append)).status == 200
+        assert (len(server.requests), pauses) == (3, [2.0, 2.0])

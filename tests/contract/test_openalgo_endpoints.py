@@ -9,7 +9,7 @@ import pytest
 
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import account, market, orders
-from mytrading.adapters.openalgo.refusals import BrokerDisconnected, RateLimited, SymbolNotFound
+from mytrading.adapters.openalgo.refusals import BrokerDisconnected, InvalidRequest, RateLimited, SymbolNotFound
 from tests.support import eventually, start_simulator
 
 
@@ -30,6 +30,19 @@ def test_endpoints_give_types_over_one_connection(tmp_path: Path) -> None:
         assert orders.order_status(client, str(placed.orderid), "T")["orderid"] == placed.orderid
         assert orders.open_position(client, "T", "SBIN", "NSE", "MIS").quantity == 5
         assert account.margin(client, [{**contract, "quantity": 5}]).total_margin_required > 0
+        days = ("1h", "2026-11-18", "2026-11-19")
+        assert len(market.ticker(client, "SBIN", "NSE", *days)) == 12
+        assert market.ticker(client, "SBIN", "NSE", *days) != market.ticker(client, "RELIANCE", "NSE", *days)
+        for symbol in ("", "NSE:SBIN", "A/B"):
+            with pytest.raises(ValueError, match="expected an exchange and a symbol"):
+                market.ticker(client, symbol, "NSE", *days)
+        (row,) = account.pnl_by_symbol(client)
+        assert (row["symbol"], row["exchange"], row["product"], row["quantity"]) == ("SBIN", "NSE", "MIS", 5)
+        assert row["pnl"] == row["total_pnl_today"] == row["unrealized_pnl"]
+        account.toggle_analyzer(client, False)
+        with pytest.raises(InvalidRequest, match="analyzer mode only"):
+            account.pnl_by_symbol(client)
+        account.toggle_analyzer(client, True)
         with pytest.raises(SymbolNotFound):
             orders.place(client, strategy="T", quantity=5, **{**contract, "symbol": "NOSUCH"})
         assert client.opened == 1

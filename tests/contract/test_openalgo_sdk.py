@@ -34,6 +34,10 @@ changed = client.modifygttorder(trigger_id=waiting, **{**trigger, "quantity": 6}
 rows = [(row["trigger_id"], row["status"]) for row in client.gttorderbook()]
 ended = client.cancelgttorder(waiting).trigger_id
 out["trigger"] = [changed == waiting, rows == [(waiting, "active")], ended == waiting]
+day = {"start_date": "2026-11-19", "end_date": "2026-11-19"}
+out["added"] = [client.ping().message, len(client.ticker("SBIN", "NSE", "1h", **day)),
+                [row["quantity"] for row in client.pnlsymbols()],
+                len(client.multioptiongreeks([{"symbol": "NIFTY23NOV2626000CE", "exchange": "NFO"}]))]
 if hasattr(client, "strategylist"):
     out["unknown"] = client.strategylist()["code"]
 out["table"] = len(client.instruments(exchange="BFO")) > 0
@@ -62,6 +66,10 @@ def test_extended_sdk_hundred_calls_take_one_connection(answered: dict[str, Any]
         "opened": 1,
         "lost": "connection_error",
     }
+
+
+def test_extended_sdk_has_the_calls_that_the_sdk_lacks(answered: dict[str, Any]) -> None:
+    assert answered["added"] == ["pong", 6, [5], 1]
 
 
 def test_extended_sdk_keeps_its_own_triggers_beside_those_of_newer_sdks(answered: dict[str, Any]) -> None:

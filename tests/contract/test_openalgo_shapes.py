@@ -39,19 +39,70 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimul
         yield running
 
 
-def difference(found: Any, expected: Any, where: str = "") -> str:
-    """The first place where shapes differ, empty if they agree. An empty list and null say nothing of a type."""
-    if "null" in (found, expected) or [] in (found, expected):
-        return ""
-    if isinstance(found, dict) and isinstance(expected, dict):
+Seen = dict[str, set[str]]
+"""What kinds a recorded server gave at each place of a route's answers of one status."""
+
+
+def kind(found: Any) -> str:
+    """What a shape is: object, list, or the type of a value."""
+    return {dict: "object", list: "list"}.get(type(found), found)
+
+
+def places(found: Any, where: str = "") -> Iterator[tuple[str, str]]:
+    """Every place of a shape, with what is there; what holds anything under names of its own is one place."""
+    yield where, kind(found)
+    if isinstance(found, dict):
+        for key, item in found.items():
+            yield from places(item, f"{where}.{key}")
+    elif isinstance(found, list):
+        for item in found:
+            yield from places(item, f"{where}[]")
+
+
+def seen_by_route() -> dict[tuple[str, int], Seen]:
+    """All recorded answers folded together, by path and status."""
+    found: dict[tuple[str, int], Seen] = {}
+    for _, call in CALLS:
+        if "request" in call:
+            seen = found.setdefault((call["request"]["path"], call["status"]), {})
+            for where, what in places(call["shape"]):
+                seen.setdefault(where, set()).add(what)
+    return found
+
+
+def difference(found: Any, expected: Any, seen: Seen, where: str = "") -> str:
+    """The first place where shapes differ, empty if they agree.
+
+    A value may be null, or an object in place of null, only where some recorded answer of the route shows it so; a list
+    may be empty only where a recorded one was.
+    """
+    if kind(found) != kind(expected):
+        known = seen.get(where, set())
+        return "" if kind(found) in known else f"{where}: {kind(found)!r}, expected {kind(expected)!r}"
+    if isinstance(found, dict):
         if found.keys() != expected.keys():
             return (
                 f"{where}: lacks {sorted(expected.keys() - found.keys())}, has {sorted(found.keys() - expected.keys())}"
             )
-        return next((text for key in expected if (text := difference(found[key], expected[key], f"{where}.{key}"))), "")
-    if isinstance(found, list) and isinstance(expected, list):
-        return difference(found[0], expected[0], f"{where}[]")
-    return "" if found == expected else f"{where}: {found!r}, expected {expected!r}"
+        parts = ((found[key], expected[key], f"{where}.{key}") for key in expected)
+        return next((text for mine, theirs, at in parts if (text := difference(mine, theirs, seen, at))), "")
+    return lists_differ(found, expected, seen, where) if isinstance(found, list) else ""
+
+
+def lists_differ(found: list[Any], expected: list[Any], seen: Seen, where: str) -> str:
+    """Every row is like one of the recorded ones."""
+    if expected and not found:
+        return f"{where}: no row, expected one"
+    if not expected:
+        told = ((at, what) for row in found for at, what in places(row, f"{where}[]"))
+        return next(
+            (f"{at}: {what!r}, not {sorted(seen[at])}" for at, what in told if what not in seen.get(at, {what})), ""
+        )
+    for row in found:
+        texts = [difference(row, recorded, seen, f"{where}[]") for recorded in expected]
+        if all(texts):
+            return texts[0]
+    return ""
 
 
 class Ids:
@@ -119,17 +170,19 @@ def answered(request: Request) -> tuple[int, Any] | None:
 @pytest.mark.parametrize("file", sorted({file for file, _ in CALLS}))
 def test_recorded_calls_are_answered_in_shape(simulator: RunningSimulator, file: str) -> None:
     found: dict[str, str] = {}
-    ids = Ids(simulator)
+    ids, seen = Ids(simulator), seen_by_route()
     if file in SEQUENCES:
         simulator.call("cancelallorder", strategy="T")
         simulator.call("closeposition", strategy="T")
         simulator.push("SBIN", 985.0)
+    if file == "cancelallorder":
+        ids.filled("<RESTING 1>")
     for call in (call for of, call in CALLS if of == file):
         if "price" in call:
             simulator.push("SBIN", call["price"])
             continue
         status, body = asked(simulator, call, ids)
-        text = difference(body, call["shape"])
+        text = difference(body, call["shape"], seen[call["request"]["path"], call["status"]])
         if status != call["status"]:
             text = f"HTTP {status}, expected {call['status']}"
         if text:
@@ -143,9 +196,24 @@ def test_recorded_calls_are_answered_in_shape(simulator: RunningSimulator, file:
 
 
 def test_difference_sees_a_missing_key_and_another_type() -> None:
-    assert difference({"a": "text"}, {"a": "text", "b": "number"}) == ": lacks ['b'], has []"
-    assert difference({"a": [{"b": "text"}]}, {"a": [{"b": "number"}]}) == ".a[].b: 'text', expected 'number'"
-    assert difference({"a": "text"}, {"a": "text"}) == ""
+    assert difference({"a": "text"}, {"a": "text", "b": "number"}, {}) == ": lacks ['b'], has []"
+    assert difference({"a": [{"b": "text"}]}, {"a": [{"b": "number"}]}, {}) == ".a[].b: 'text', expected 'number'"
+    assert difference({"a": "text"}, {"a": "text"}, {}) == ""
+
+
+def test_difference_takes_null_and_empty_lists_only_where_they_were_recorded() -> None:
+    assert difference({"a": "null"}, {"a": "text"}, {".a": {"text"}}) == ".a: 'null', expected 'text'"
+    assert difference({"a": "null"}, {"a": "text"}, {".a": {"text", "null"}}) == ""
+    assert difference({"a": "text"}, {"a": "null"}, {".a": {"null"}}) == ".a: 'text', expected 'null'"
+    assert difference({"a": []}, {"a": ["text"]}, {}) == ".a: no row, expected one"
+    assert difference({"a": ["text"]}, {"a": []}, {".a[]": {"number"}}) == ".a[]: 'text', not ['number']"
+    assert difference({"a": ["text"]}, {"a": []}, {}) == ""
+
+
+def test_difference_wants_every_row_to_be_like_a_recorded_one() -> None:
+    recorded = [{"a": "text"}, {"b": "number"}]
+    assert difference([{"b": "number"}], recorded, {}) == ""
+    assert difference([{"a": "text"}, {"b": "text"}], recorded, {}) == "[]: lacks ['a'], has ['b']"
 
 
 def test_document_lists_every_route_and_every_difference() -> None:

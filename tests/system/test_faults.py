@@ -173,7 +173,7 @@ def test_token_rollover_stops_calls_and_quotes_until_a_login(bench: Bench) -> No
         account.ping(bench.client)
     assert bench.place(bench.order()).outcome is Outcome.REFUSED
     bench.reconciler.reads.send("router", ReadRequest(id="rollover", account="main"))
-    lost = bench.reconciler.wait_newest(AccountHealth, lambda level: not level.connected)
+    lost = bench.reconciler.wait_newest(AccountHealth, lambda level: not level.connected and level.session_lost)
     assert "log" in lost.message
     seen = len(bench.feed.take().quotes)
     bench.simulator.push("SBIN", 991.35, hold=False)
@@ -181,7 +181,7 @@ def test_token_rollover_stops_calls_and_quotes_until_a_login(bench: Bench) -> No
     assert account.ping(bench.client).message == "pong"
     flowing(bench)
     assert 991.35 not in [quote.ltp for quote in bench.feed.quotes[seen:]]
-    bench.reconciler.wait_newest(AccountHealth, lambda level: level.healthy, 20)
+    bench.reconciler.wait_newest(AccountHealth, lambda level: level.healthy and not level.session_lost, 20)
 
 
 # books

@@ -12,15 +12,18 @@ import msgspec
 import pytest
 import zmq
 
+from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Severity
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
+from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import AccountRole, AccountRun
 from mytrading.runtime import audit
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher
 from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
-from tests.support import API_KEY, RunningSimulator, start_simulator
+from tests.reconciler_support import reconciler
+from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
 
 SIMULATOR = {"speed": 60}
 QUICK = {"mute_seconds": 1.0, "down_seconds": 0.5, "failback_seconds": 3.0, "history": False}
@@ -73,16 +76,19 @@ def next_quote(feed: RunningFeed, instrument: str, seconds: float = 15.0) -> Quo
 
 
 @contextmanager
-def holding(feed: RunningFeed, instrument: str) -> Iterator[Callable[[], None]]:
-    """A router that says, each time it is called, that the instrument is held."""
+def holding(feed: RunningFeed, instrument: str) -> Iterator[Callable[..., None]]:
+    """A router that says, each time it is called, that the instrument is held, or `is_flat`."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     router = ZMQPublisher(endpoint(feed.config.runtime_dir, "orders", "router"), context=context)
     held = Position(
         account="main", instrument=instrument, product=Product.MIS, strategy="T", run="r", quantity=10, quantity_seen=10
     )
     change = PositionChanged(position=held, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=1)
+    flat = msgspec.structs.replace(
+        change, position=msgspec.structs.replace(held, quantity=0, quantity_seen=0), fill_quantity=-10
+    )
     try:
-        yield lambda: router.send("router", change)
+        yield lambda is_flat=False: router.send("router", flat if is_flat else change)
     finally:
         context.destroy(linger=0)
 
@@ -207,3 +213,49 @@ def test_token_rollover_is_cured_by_a_fresh_connection_once_the_broker_is_logged
         simulator.call("/sim/login")
         feed.wait(lambda seen: seen.beats[-1].ready, 30)
         next_quote(feed, SBIN)
+
+
+def test_primary_that_answers_no_ping_loses_the_feed_although_it_ticks_and_gets_it_back(
+    simulator: RunningSimulator, backup: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    with feeding(tmp_path, runtime, simulator, backup) as feed:
+        feed.wait(lambda seen: figure(seen, "sources_well") == 2)
+        venue = msgspec.structs.replace(feed.config.venue, ping_seconds=0.3, ping_failures=3)
+        with reconciler(msgspec.structs.replace(feed.config, venue=venue)) as running:
+            running.wait(AccountHealth, lambda level: (level.account, level.status) == ("main", "connected"))
+            simulator.call("/sim/fault", kind="session_lost", route="ping", count=-1)
+            running.wait(AccountHealth, lambda level: (level.account, level.status) == ("main", "failed"))
+            assert running.wait(Alert, lambda alert: alert.code == "ACCOUNT_DOWN").subject == "main"
+            feed.wait(lambda seen: figure(seen, "source") == 1)
+            feed.wait(lambda seen: seen.beats[-1].ready and figure(seen, "subscribed") == 2)
+            next_quote(feed, SBIN)
+            next_quote(feed, NIFTY)
+            alert = feed.alert("FEED_ON_BACKUP")
+            assert alert is not None and "main answers no ping" in alert.message
+            simulator.call("/sim/fault", kind="clear")
+            running.wait(Alert, lambda alert: alert.code == "ACCOUNT_DOWN" and alert.cleared)
+            running.wait_newest(AccountHealth, lambda level: level.status == "connected")
+            feed.wait(lambda seen: figure(seen, "source") == 0, 30)
+        assert audited(tmp_path) == [
+            ("account.failed", "main"),
+            ("feed.takeover", "account1"),
+            ("account.connected", "main"),
+            ("feed.failback", "main"),
+        ]
+
+
+def test_opening_a_position_subscribes_at_the_server_and_going_flat_unsubscribes(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    def subscriptions() -> int:
+        return int(simulator.get("/sim/state")[1]["data"]["subscriptions"])
+
+    with feeding(tmp_path, runtime, simulator, keep_seconds=0.5) as feed, holding(feed, "NSE:RELIANCE") as say:
+        assert subscriptions() == 2
+        feed.wait(lambda seen: say() or figure(seen, "subscribed") == 3)
+        assert subscriptions() == 3
+        kept_until = time.monotonic() + 1.5
+        feed.wait(lambda seen: say() or time.monotonic() > kept_until)
+        assert subscriptions() == 3, "it is held for three times as long as what nobody wants is kept"
+        feed.wait(lambda seen: say(is_flat=True) or figure(seen, "subscribed") == 2)
+        eventually(lambda: subscriptions() == 2)

@@ -27,11 +27,15 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class Book(NamedTuple, Generic[T]):
-    """A parsed book: `rows` None means unknown. `mode` is what the answer stated, empty if nothing."""
+    """A parsed book: `rows` None means unknown. `mode` is what the answer stated, empty if nothing.
+
+    `unread` are the instruments of rows that could not be read: of these the book says too little.
+    """
 
     rows: T | None
     problems: tuple[str, ...] = ()
     mode: str = ""
+    unread: tuple[str, ...] = ()
 
 
 class _Envelope(msgspec.Struct):
@@ -52,7 +56,9 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 
 def parse_orders(answer: Answer) -> Book[tuple[BrokerOrder, ...]]:
-    """`/orderbook`. A row without id, contract, side or quantity makes the whole book unknown. Raises `ReadFailed`."""
+    """`/orderbook`. A row without id, side or quantity makes its instrument unread, one without a contract the whole
+    book unknown. Raises `ReadFailed`.
+    """
     envelope = open_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
     book = _book(envelope, rows, "orders", order_row)
@@ -71,7 +77,7 @@ def parse_trades(answer: Answer) -> Book[tuple[BrokerTrades, ...]]:
     """`/tradebook`, summed per order. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     book = _book(envelope, envelope.data, "trades", _trade_row)
-    return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode)
+    return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode, book.unread)
 
 
 def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
@@ -156,12 +162,13 @@ def order_row(row: dict[str, Any]) -> BrokerOrder:
 
 
 def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, Any]], T]) -> Book[tuple[T, ...]]:
-    """All rows, or None with what is wrong: a book with an unreadable row would show too little."""
+    """The rows that can be read, with the instruments of those that cannot; None if one says not even that much."""
     mode = str(envelope.mode or "")
     if not isinstance(rows, list):
         return Book(None, (f"{name}: expected a list, found {type(rows).__name__}",), mode)
     parsed: list[T] = []
     problems: list[str] = []
+    unread: list[str] = []
     whole = True
     for number, row in enumerate(rows):
         try:
@@ -170,8 +177,11 @@ def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, 
             problems.append(f"{name} row {number} left out: {reason}")
         except _BadRow as problem:
             problems.append(f"{name} row {number}: {problem}")
-            whole = False
-    return Book(tuple(parsed) if whole else None, tuple(problems), mode)
+            try:
+                unread.append(_instrument(row if isinstance(row, dict) else {}))
+            except _BadRow:
+                whole = False
+    return Book(tuple(parsed) if whole else None, tuple(problems), mode, tuple(dict.fromkeys(unread)))
 
 
 def _trade_row(row: dict[str, Any]) -> BrokerTrades:

@@ -47,7 +47,7 @@ SECONDS: Mapping[Deadline, float] = {
 class Answer(NamedTuple):
     """A complete answer. `began_ns` is machine time before the first byte was sent, `ended_ns` after the last came.
 
-    `retry_after_ns` is its Retry-After header, 0 without one in seconds.
+    `retry_after_ns` is its Retry-After header, a count of seconds or a date; 0 without one.
     """
 
     status: int
@@ -230,8 +230,19 @@ class OpenAlgoClient:
 
 
 def _retry_after_ns(response: http.client.HTTPResponse) -> int:
+    """A date is taken against the answer's own, since the two clocks need not agree."""
     text = (response.getheader("Retry-After") or "").strip()
-    return int(text) * 1_000_000_000 if text.isascii() and text.isdigit() else 0
+    if text.isascii() and text.isdigit():
+        return int(text) * 1_000_000_000
+    if not text:
+        return 0
+    from email.utils import parsedate_to_datetime
+
+    try:
+        wait = parsedate_to_datetime(text) - parsedate_to_datetime(response.getheader("Date") or "")
+    except (ValueError, TypeError):
+        return 0
+    return max(0, int(wait.total_seconds())) * 1_000_000_000
 
 
 def _said_close(response: http.client.HTTPResponse) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from mytrading.adapters.openalgo.again import ONCE, Retries, read
 from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed, error_text
 from mytrading.core.calendar import day_of, to_ns
@@ -86,7 +87,13 @@ _decoder = msgspec.json.Decoder(_Answer, strict=False)
 
 
 def fetch_history(
-    client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int
+    client: OpenAlgoClient,
+    instrument: str,
+    interval: str,
+    start: date,
+    end: date,
+    now: int,
+    retries: Retries = ONCE,
 ) -> list[Bar]:
     """Bars of `interval` (minutes, hours or 1d, say 5m) from day `start` to day `end`, ended by market time `now`.
 
@@ -94,16 +101,16 @@ def fetch_history(
     `ReadFailed`, or what the client raises.
     """
     exchange, _, symbol = instrument.partition(":")
-    answer = client.call(
+    answer = read(
+        client,
         "history",
-        {
-            "symbol": symbol,
-            "exchange": exchange,
-            "interval": "D" if interval == _DAILY else interval,
-            "start_date": start.isoformat(),
-            "end_date": end.isoformat(),
-        },
         Deadline.BULK,
+        retries,
+        symbol=symbol,
+        exchange=exchange,
+        interval="D" if interval == _DAILY else interval,
+        start_date=start.isoformat(),
+        end_date=end.isoformat(),
     )
     if answer.status != 200:
         kind = {403: "refused", 429: "rate_limited"}.get(answer.status, "server")
@@ -128,6 +135,7 @@ def fetch_range(
     now: int,
     gate: Gate,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    retries: Retries = ONCE,
 ) -> History:
     """All bars from day `start` to day `end`, chunk by chunk; a chunk that fails is named and the rest still comes.
 
@@ -139,7 +147,7 @@ def fetch_range(
     for first, last in spans:
         gate.enter()
         try:
-            found = fetch_history(client, instrument, interval, first, last, now)
+            found = fetch_history(client, instrument, interval, first, last, now, retries)
             done.append(Chunk(first, last, len(found)))
             bars.update((bar.start_ns, bar) for bar in found)
         except (ReadFailed, TransportFailed) as error:

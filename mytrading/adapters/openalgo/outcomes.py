@@ -48,7 +48,7 @@ def judge(call: Call, answer: Answer, expected: ServerMode) -> Verdict:
     if answer.status == 429:
         return Verdict(Outcome.RATE_LIMITED, "", _told(answer), retry_after_ns(answer))
     reply = _parsed(answer.body)
-    if answer.status != 200 and reply is not None and reply.mode not in (None, "", SEMI_AUTO, expected.value):
+    if reply is not None and _names_another_mode(answer, reply, expected):
         return Verdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(str(reply.mode), expected))
     if answer.status in DEFINITIVE:
         return Verdict(Outcome.REFUSED, _order_id(reply), coded(_told(answer)))
@@ -70,6 +70,12 @@ def mode_of(mode: Any) -> str:
 def wrong_mode_text(mode: str, expected: ServerMode) -> str:
     """What a person is told when the server answers in another mode than configured."""
     return f"expected a server in mode {expected.value}, found {mode}; switch its analyzer mode back, then resume"
+
+
+def _names_another_mode(answer: Answer, reply: _Reply, expected: ServerMode) -> bool:
+    """An error that names the other mode, whatever its status; of successes, one without a mode counts too."""
+    failed = answer.status != 200 or reply.status != "success"
+    return failed and reply.mode not in (None, "", SEMI_AUTO, expected.value)
 
 
 def _judge_success(call: Call, reply: _Reply, expected: ServerMode) -> Verdict:

@@ -1,7 +1,8 @@
 """How long a server that answered 429 wants to be left alone.
 
-Used by the outcome policy and the readers of books. A plain OpenAlgo says only "10 per 1 second"; a proxy before it may
-send Retry-After. The one rule: never shorter than a second, never longer than a minute.
+Used by the outcome policy and by readers. A plain OpenAlgo says only "10 per 1 second"; a proxy before it may send
+Retry-After. The one rule: what the server says is waited, between a second and an hour; who waits for longer than
+`LOUD_NS` raises an alert. "100 per 1 hour" is a limit and no wait, so that it counts for a minute at most.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import msgspec
 from mytrading.adapters.openalgo.client import Answer
 
 SECOND = 1_000_000_000
-SHORTEST_NS, LONGEST_NS = SECOND, 60 * SECOND
+SHORTEST_NS, LONGEST_NS = SECOND, 3600 * SECOND
+WINDOW_NS = 60 * SECOND
+LOUD_NS = 60 * SECOND
 
 _WINDOW = re.compile(r"\bper (\d+)? ?(second|minute|hour)")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
@@ -39,6 +42,6 @@ def _said(body: bytes) -> int:
     except (msgspec.DecodeError, msgspec.ValidationError):
         return 0
     if isinstance(parsed.retry_after, int | float):
-        return int(parsed.retry_after * SECOND)
+        return int(min(parsed.retry_after, LONGEST_NS / SECOND) * SECOND)
     found = _WINDOW.search(str(parsed.message))
-    return int(found[1] or 1) * _SECONDS[found[2]] * SECOND if found else 0
+    return min(WINDOW_NS, int(found[1] or 1) * _SECONDS[found[2]] * SECOND) if found else 0

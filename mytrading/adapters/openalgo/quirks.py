@@ -73,7 +73,8 @@ def time_ns(given: Any) -> int:
         with suppress(ValueError, OverflowError):
             return int(datetime.strptime(plain, form).replace(tzinfo=zone).timestamp()) * 1_000_000_000
     with suppress(ValueError, OverflowError):
-        return int(datetime.fromisoformat(text).timestamp()) * 1_000_000_000
+        found = datetime.fromisoformat(text)
+        return int((found if found.tzinfo else found.replace(tzinfo=_INDIA)).timestamp()) * 1_000_000_000
     return 0
 
 

@@ -24,7 +24,8 @@ _SAY_MODE = ("orderbook", "tradebook", "positionbook")
 class Visit(NamedTuple):
     """What a visit found. `reached` is false if the server gave no usable answer at all; `problems` are for people.
 
-    `patience_ns` is how long a server that was asked too much wants to be left alone.
+    `patience_ns` is how long a server that was asked too much wants to be left alone. `refused` is true if it answered
+    every book with 403: it has no session at the broker, or does not know the key.
     """
 
     job: ReadJob
@@ -34,6 +35,7 @@ class Visit(NamedTuple):
     reached: bool
     problems: tuple[str, ...]
     patience_ns: int = 0
+    refused: bool = False
 
 
 class BookReader:
@@ -50,10 +52,14 @@ class BookReader:
         self._modes: list[str] = []
         self._answers = 0
         self._patience = 0
+        self._books = self._refused = 0
+        self._unread: set[str] = set()
 
     def visit(self, job: ReadJob) -> Visit:
         """Make the reads of a job, in order."""
         self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
+        self._books = self._refused = 0
+        self._unread = set()
         began = self._now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         self._ask_mode()
@@ -71,8 +77,10 @@ class BookReader:
             trades=trades if right else None,
             positions=positions if right else None,
             asked_by=job.asked_by,
+            unread=tuple(sorted(self._unread)),
         )
-        return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience)
+        refused = bool(self._refused) and not self._books
+        return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience, refused)
 
     def _reachable(self, tried: bool) -> bool:
         return not tried or self._answers > 0
@@ -84,11 +92,14 @@ class BookReader:
         try:
             book = parse(answer)
         except ReadFailed as error:
+            self._refused += error.status in (401, 403)
             hint = "; check the API key, and that the server is logged in at the broker" if error.status == 403 else ""
             self._problems.append(f"{endpoint}: {error.message}{hint}")
             return None
         self._answers += 1
+        self._books += 1
         self._problems += book.problems
+        self._unread |= set(book.unread)
         if book.mode or endpoint in _SAY_MODE:
             self._modes.append(mode_of(book.mode))
         return book.rows

@@ -16,7 +16,7 @@ import msgspec
 from openalgo import api  # type: ignore[import-untyped,unused-ignore]
 
 from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints import account, gtt, options
+from mytrading.adapters.openalgo.endpoints import account, gtt, market, options
 from mytrading.adapters.openalgo.endpoints.ask import Row
 from mytrading.adapters.openalgo.errors import NotSent, TransportFailed
 
@@ -41,7 +41,7 @@ _ORDER_CALLS = frozenset(
 
 
 class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
-    """`api` with one connection, the right deadlines, `ping`, GTT, greeks of many and P&L by symbol."""
+    """`api` with one connection, the right deadlines, `ping`, `ticker`, GTT, greeks of many and P&L by symbol."""
 
     def __init__(self, api_key: str, host: str = "http://127.0.0.1:5000", **options_of_sdk: Any) -> None:
         super().__init__(api_key=api_key, host=host, **options_of_sdk)
@@ -102,6 +102,12 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
     def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[options.Greeks]:
         """Greeks of at most 50 options in one call."""
         return options.multi_greeks(self.rest, symbols, **fields)
+
+    def ticker(
+        self, symbol: str, exchange: str, interval: str = "D", *, start_date: str, end_date: str
+    ) -> list[market.Candle]:
+        """Bars as the server's address `ticker/EXCHANGE:SYMBOL` gives them, longer ranges cut short by it."""
+        return market.ticker(self.rest, symbol, exchange, interval, start_date, end_date)
 
     def pnlsymbols(self) -> list[Row]:
         """P&L by symbol, in the server's sandbox only."""

@@ -6,6 +6,8 @@ already certain is evidence of what it shows but never of what it lacks.
 
 from __future__ import annotations
 
+import msgspec
+
 from mytrading.core import positions
 from mytrading.core.oms import claims, flatten, reality, recovery, unknown
 from mytrading.core.oms.draft import Draft
@@ -20,6 +22,7 @@ def on_books(draft: Draft, read: BooksRead) -> None:
     """Fold one read. While an account is in the wrong mode its books are another world's, and void."""
     if read.account in draft.state.wrong_mode:
         return
+    read = _readable(draft, read)
     evidence = _sort(draft, read)
     if read.orders is not None:
         unknown.resolve(draft, evidence)
@@ -29,6 +32,24 @@ def on_books(draft: Draft, read: BooksRead) -> None:
     if draft.state.open_flattens and not evidence.behind:
         flatten.on_books(draft, read)
     recovery.conclude(draft, read, behind=evidence.behind)
+
+
+def _readable(draft: Draft, read: BooksRead) -> BooksRead:
+    """The read, void if a row of an instrument that concerns us could not be read: such a book shows too little.
+
+    A row of somebody else's instrument spoils nothing of ours.
+    """
+    if not read.unread or _ours_today(draft, read.account).isdisjoint(read.unread):
+        return read
+    return msgspec.structs.replace(read, orders=None, trades=None, positions=None)
+
+
+def _ours_today(draft: Draft, account: str) -> set[str]:
+    """The instruments of an account in which we ordered today, hold something, or doubt what is held."""
+    state = draft.state
+    ordered = {order.instrument for _, order in state.orders.items() if order.account == account}
+    tables = (state.owners, state.unmanaged, state.mismatches)
+    return ordered | {key.instrument for table in tables for key, _ in table.items() if key.account == account}
 
 
 def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:

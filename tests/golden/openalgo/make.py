@@ -20,11 +20,11 @@ PRICE = re.compile(r"price .*?(?:to|->) (\d+(?:\.\d+)?)")
 
 
 def shape(value: Any) -> Any:
-    """Keys and types of an answer; a list by its first row."""
+    """Keys and types of an answer; a list by the different rows it has."""
     if isinstance(value, dict):
         return {key: shape(item) for key, item in sorted(value.items())}
     if isinstance(value, list):
-        return [shape(item) for item in value[:1]]
+        return list({json.dumps(row): row for row in map(shape, value)}.values())
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
@@ -80,7 +80,7 @@ def distil(entry: dict[str, Any], names: Names) -> dict[str, Any]:
     }
     if "raw" in request:
         request["content_type"] = entry["request"]["headers"].get("Content-Type", "")
-    body = shape(response["json"]) if "json" in response else "not json"
+    body = shape(response["json"]) if response.get("json") is not None else "not json"
     return {"name": entry["name"], "request": request, "status": response["status"], "shape": body}
 
 

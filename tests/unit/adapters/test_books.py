@@ -131,7 +131,6 @@ def test_empty_lists_are_empty_books() -> None:
     [
         {"orderid": None},
         {"orderid": ""},
-        {"symbol": None},
         {"action": "HOLD"},
         {"quantity": "ten"},
         {"quantity": 1.5},
@@ -140,11 +139,27 @@ def test_empty_lists_are_empty_books() -> None:
         {"quantity": "inf"},
     ],
 )
-def test_one_bad_order_row_makes_the_book_unknown(fault: dict[str, Any]) -> None:
-    book = parse_orders(orders(LIVE_ROW, LIVE_ROW | fault))
-    assert book.rows is None
+def test_one_bad_order_row_is_named_with_its_instrument_and_spoils_no_other(fault: dict[str, Any]) -> None:
+    book = parse_orders(orders(LIVE_ROW, LIVE_ROW | {"symbol": "INFY"} | fault))
+    assert book.rows is not None
+    assert [row.instrument for row in book.rows] == ["NSE:SBIN"]
+    assert book.unread == ("NSE:INFY",)
     assert len(book.problems) == 1
     assert "row 1" in book.problems[0]
+
+
+@pytest.mark.parametrize("fault", [{"symbol": None}, {"exchange": ""}, {"symbol": 7}])
+def test_order_row_without_a_contract_makes_the_book_unknown(fault: dict[str, Any]) -> None:
+    book = parse_orders(orders(LIVE_ROW, LIVE_ROW | {"quantity": "ten"} | fault))
+    assert (book.rows, book.unread) == (None, ())
+
+
+def test_bad_trade_and_position_rows_are_named_with_their_instrument() -> None:
+    trades = parse_trades(answer([TRADE, TRADE | {"symbol": "INFY", "quantity": "x"}]))
+    assert (len(trades.rows or ()), trades.unread) == (1, ("NSE:INFY",))
+    row = {"average_price": 1.0, "exchange": "NSE", "product": "MIS", "quantity": 5, "symbol": "SBIN"}
+    positions = parse_positions(answer([row, row | {"symbol": "INFY", "quantity": None}]))
+    assert (len(positions.rows or ()), positions.unread) == (1, ("NSE:INFY",))
 
 
 def test_row_that_is_no_object_makes_the_book_unknown() -> None:
@@ -266,6 +281,8 @@ HALF_PAST_TEN = 1_795_150_894_000_000_000
         "2026-11-20T05:01:34Z",
         "2026-11-20T10:31:34+05:30",
         "2026-11-20 10:31:34.250",
+        "2026-11-20 10:31:34,250",
+        "20261120T103134",
         "20-Nov-2026 10:31:34",
         "20-11-2026 10:31:34",
         "20/11/2026 10:31:34",

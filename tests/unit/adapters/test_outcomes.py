@@ -51,6 +51,11 @@ def answer(status: int, body: bytes) -> Answer:
         (400, b'{"mode":"analyze","status":"error","message":"no funds"}', PAPER, Outcome.REFUSED),
         (400, b'{"mode":"analyze","status":"error","message":"no funds"}', LIVE, Outcome.WRONG_MODE),
         (500, b'{"mode":"live","status":"error","message":"odd"}', PAPER, Outcome.WRONG_MODE),
+        (200, b'{"mode":"live","status":"error","message":"odd"}', PAPER, Outcome.WRONG_MODE),
+        (200, b'{"mode":"analyze","status":"error","message":"odd"}', LIVE, Outcome.WRONG_MODE),
+        (200, b'{"mode":"analyze","status":"error","message":"odd"}', PAPER, Outcome.UNKNOWN),
+        (200, b'{"mode":"semi_auto","status":"error","message":"odd"}', LIVE, Outcome.UNKNOWN),
+        (200, b'{"mode":"analyze","orderid":"7"}', LIVE, Outcome.WRONG_MODE),
     ],
 )
 def test_place_answer_means_outcome(status: int, body: bytes, expected: ServerMode, outcome: Outcome) -> None:

@@ -20,11 +20,15 @@ from mytrading.messages.runconfig import ServerMode
         (b'{"message":"100 per 1 minute"}', 7, 7),
         (b'{"status":"error","message":"Rate limit exceeded","retry_after":30}', 0, 30),
         (b'{"message":"20 per hour"}', 0, 60),
+        (b'{"message":"20 per hour"}', 900, 900),
+        (b'{"status":"error","retry_after":300}', 0, 300),
+        (b'{"message":"10 per 1 second"}', 86_400, 3600),
+        (b'{"status":"error","retry_after":1e300}', 0, 3600),
         (b"<html>Too Many Requests</html>", 0, 1),
         (b"", 0, 1),
     ],
 )
-def test_wait_is_what_the_server_says_between_a_second_and_a_minute(body: bytes, header_s: int, seconds: int) -> None:
+def test_wait_is_what_the_server_says_between_a_second_and_an_hour(body: bytes, header_s: int, seconds: int) -> None:
     assert retry_after_ns(Answer(429, body, 1, 2, header_s * SECOND)) == seconds * SECOND
 
 

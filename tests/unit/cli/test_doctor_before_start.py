@@ -10,6 +10,7 @@ import pytest
 from mytrading.cli.doctor import before_start
 from mytrading.messages.runconfig import SimulatorRules
 from mytrading.orchestrator import TradingOrchestrator
+from tests.support import API_KEY, start_simulator
 from tests.unit.cli.stacks import run_config
 
 
@@ -39,3 +40,18 @@ def test_server_that_is_down_is_said_before_the_start(
     venue = msgspec.structs.replace(config.venue, rest_url="http://127.0.0.1:1", ws_url="ws://127.0.0.1:1")
     before_start(TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules())))
     assert "doctor: server: cannot connect to 127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_server_whose_socket_and_margin_fail_is_said_before_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = run_config(tmp_path)
+    (tmp_path / "simulator").mkdir()
+    with start_simulator(tmp_path / "simulator") as running:
+        running.call("/sim/fault", kind="rate_limited", route="margin", count=1)
+        venue = msgspec.structs.replace(config.venue, rest_url=running.rest, ws_url="ws://127.0.0.1:1", api_key=API_KEY)
+        before_start(TradingOrchestrator(msgspec.structs.replace(config, venue=venue, simulator=SimulatorRules())))
+        placed = running.get("/sim/state")[1]["data"]["orders"]
+    said = capsys.readouterr().err
+    assert "doctor: WebSocket: ws://127.0.0.1:1" in said and "doctor: margin: " in said
+    assert "doctor: funds" not in said and placed == {}

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mytrading.cli.doctor_case import Patient, Verdict
-from mytrading.cli.doctor_stack import paper_order
+from mytrading.cli.doctor_trial import paper_order
 from mytrading.messages.runconfig import ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
 from tests.unit.cli.stacks import run_config
@@ -20,7 +20,6 @@ from tests.unit.cli.stacks import run_config
     [
         ({"expected_mode": ServerMode.LIVE}, "live orders are not tested"),
         ({"kind": VenueKind.DRY_RUN}, "a dry run sends nothing"),
-        ({}, "no stack runs"),
     ],
 )
 def test_trial_order_that_is_not_made_is_not_tested(tmp_path: Path, venue: dict[str, Any], words: str) -> None:

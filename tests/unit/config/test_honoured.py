@@ -249,3 +249,9 @@ def test_reserved_key_of_a_strategy_file_warns_with_its_place(home: Path) -> Non
     assert "sma_crossover.toml:" in warning
     assert "take_profit_pct" in warning
     assert "no effect" in warning
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [("10", True), ("30", False), ("45", False)])
+def test_short_deadline_of_order_calls_is_warned_of(home: Path, seconds: str, warned: bool) -> None:
+    warnings = load_settings(home, "default", {"OPENALGO_TIMEOUT": seconds}).warnings
+    assert any("OPENALGO_TIMEOUT" in line and "below 30 s" in line for line in warnings) is warned

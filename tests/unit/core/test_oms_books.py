@@ -306,3 +306,18 @@ def _resting(number: int) -> Order:
         updated_ns=0,
         broker_order_id=f"b{number}",
     )
+
+
+def test_unreadable_row_of_somebody_elses_instrument_spoils_nothing_of_ours(bench: OrderBench) -> None:
+    bench.broker.net[A] = 80
+    assert kinds(apart(bench, unread=("NFO:THEIRS",)), UnmanagedChanged)
+
+
+def test_unreadable_row_of_an_instrument_of_ours_is_never_read_as_flat(bench: OrderBench) -> None:
+    bench.broker.net[A] = 0
+    bench.broker.net[("NFO:OTHER", Product.MIS)] = 10
+    for _ in range(3):
+        assert apart(bench, unread=("NFO:A",)) == []
+    assert bench.position().quantity == 50
+    apart(bench)
+    assert bench.position().quantity == 0

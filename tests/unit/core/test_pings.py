@@ -53,3 +53,12 @@ def test_account_that_never_answered_is_not_connected() -> None:
     book.failed("refused")
     assert not book.health.connected
     assert not book.is_down
+
+
+def test_health_says_failed_after_three_failures_and_connected_after_one_answer(pings: PingBook) -> None:
+    said = [pings.health.status]
+    for _ in range(3):
+        pings.failed("refused")
+        said.append(pings.health.status)
+    pings.answered("angel", right_mode=True)
+    assert [*said, pings.health.status] == ["connected", "connected", "connected", "failed", "connected"]

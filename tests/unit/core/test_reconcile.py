@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order
@@ -294,3 +296,25 @@ def test_visit_for_funds_alone_says_nothing_of_the_books_but_of_the_mode() -> No
     assert health.level(T0 + 2).healthy
     health.read(funds, books(T0 + 3, T0 + 4), False, "")
     assert not health.level(T0 + 4).healthy
+
+
+def test_session_is_lost_while_all_books_are_refused_and_back_with_the_first_that_is_read() -> None:
+    health = HealthBook("main")
+    health.failed("orderbook: Invalid openalgo apikey")
+    health.session(True, "orderbook: Invalid openalgo apikey")
+    level = health.level(T0)
+    assert (level.session_lost, level.message) == (True, "orderbook: Invalid openalgo apikey")
+    health.read(JOB, whole(T0 + SECOND), True, "")
+    health.session(False)
+    assert (health.level(T0 + SECOND).session_lost, health.level(T0 + SECOND).message) == (False, "")
+
+
+def test_instrument_with_an_unreadable_row_stays_unread_until_a_visit_to_all_books() -> None:
+    health = HealthBook("main")
+    orders_only = ReadJob("o", orders=True, trades=True, positions=False, funds=False)
+    health.read(JOB, replace(whole(T0), unread=("NSE:INFY",)), True, "")
+    assert health.level(T0).healthy
+    health.read(orders_only, books(T0, T0 + 1, orders=(), trades=()), True, "")
+    assert health.level(T0 + 1).unread == ("NSE:INFY",)
+    health.read(JOB, whole(T0 + 2), True, "")
+    assert health.level(T0 + 2).unread == ()

@@ -49,7 +49,9 @@ class Guarded:
         )  # fmt: skip
         self.desk.give(OrderChanged(event="x", order=order, machine_ns=self.desk.machine_ns))
 
-    def read(self, seconds: float = 1.0, began: float = 0.0, covered: int | None = None) -> list[Any]:
+    def read(
+        self, seconds: float = 1.0, began: float = 0.0, covered: int | None = None, unread: tuple[str, ...] = ()
+    ) -> list[Any]:
         """A reading that ends after some seconds; it began `began` seconds before its end."""
         desk = self.desk
         rows = list(desk.pass_time(seconds))
@@ -64,6 +66,7 @@ class Guarded:
                 at_ns=desk.now,
                 orders=(live,) if units else (),
                 positions=(row,) if self.net else (),
+                unread=unread,
             )
         )
         return rows
@@ -106,6 +109,12 @@ def test_bare_half_bare_and_overguarded_position_is_alarmed_at_t_and_closed_at_t
     made.read()
     made.read()
     assert made.found() == ["POSITION_BARE", "its stop is not at the broker"]
+
+
+def test_reading_with_a_row_of_the_instrument_that_nobody_can_read_says_nothing(guarded: Guarded) -> None:
+    for _ in range(30):
+        guarded.read(covered=0, unread=(SHARE,))
+    assert guarded.found() == []
 
 
 def test_single_reading_proves_nothing(guarded: Guarded) -> None:

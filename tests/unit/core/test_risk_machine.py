@@ -392,6 +392,21 @@ def test_entry_without_a_broker_session_is_denied_with_the_brokers_words() -> No
     desk.quote()
     (denied,) = desk.wish("s1", Leg(instrument=CALL, lots=1))
     assert (denied.code, words in denied.message) == ("NOT_READY", True)
+    desk.machine.apply(msgspec.structs.replace(down, session_lost=True))
+    (denied,) = desk.wish("s2", Leg(instrument=CALL, lots=1))
+    assert (denied.code, words in denied.message) == ("BROKER_DISCONNECTED", True)
+
+
+def test_exit_goes_on_without_a_broker_session() -> None:
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    lost = AccountHealth(
+        account="main", connected=False, right_mode=True, stream_up=True, books_agree=True, session_lost=True
+    )
+    desk.machine.apply(lost)
+    assert [type(row) for row in desk.wish("b", action=Action.EXIT)] == [CloseGoal]
 
 
 def test_entry_does_not_wait_for_another_account() -> None:
@@ -579,3 +594,15 @@ def _goal(goal: CloseGoal, state: str) -> Goal:
         id=goal.id, account=goal.account, instrument=goal.instrument, product=goal.product, strategy=goal.strategy,
         run=goal.run, cause=goal.cause, reason=goal.reason, purpose=goal.purpose, state=state,
     )  # fmt: skip
+
+
+def test_entry_in_an_instrument_with_a_row_nobody_can_read_is_denied_and_in_no_other() -> None:
+    desk = Desk()
+    health = desk.machine.state.health["main"]
+    desk.machine.apply(msgspec.structs.replace(health, unread=(CALL,)))
+    desk.quote()
+    (denied,) = desk.wish("s1", Leg(instrument=CALL, lots=1))
+    assert denied.code == "POSITION_IN_DOUBT"
+    desk.quote(PUT)
+    (entry,) = desk.wish("s2", Leg(instrument=PUT, lots=1))
+    assert isinstance(entry, PlaceEntry)

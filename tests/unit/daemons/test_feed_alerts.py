@@ -94,16 +94,16 @@ def test_mute_line_is_noted_until_it_gives_quotes(desk: Desk) -> None:
 
 
 def test_feed_on_a_backup_is_said_until_the_primary_has_it_again(desk: Desk) -> None:
-    desk.said.switched(Switch(0, 1, Reason.TAKEOVER))
+    desk.said.switched(Switch(0, 1, Reason.TAKEOVER), 1)
     assert "two" in desk.newest("FEED_ON_BACKUP").message
     assert desk.notes["source"] == "market data come from two, one is mute or down"
-    desk.said.switched(Switch(1, 0, Reason.FAILBACK))
+    desk.said.switched(Switch(1, 0, Reason.FAILBACK), 1)
     assert desk.newest("FEED_ON_BACKUP").cleared and desk.notes == {}
 
 
 def test_each_change_of_source_is_a_row_of_the_audit_log(desk: Desk, tmp_path: Path) -> None:
-    desk.said.switched(Switch(0, 1, Reason.TAKEOVER))
-    desk.said.switched(Switch(1, 0, Reason.FAILBACK))
+    desk.said.switched(Switch(0, 1, Reason.TAKEOVER), 1)
+    desk.said.switched(Switch(1, 0, Reason.FAILBACK), 1)
     rows = audit.rows(tmp_path / "state")
     assert [(row["user"], row["action"], row["previous"], row["subject"], row["result"]) for row in rows] == [
         ("feed", "feed.takeover", "one", "two", "done"),
@@ -113,5 +113,5 @@ def test_each_change_of_source_is_a_row_of_the_audit_log(desk: Desk, tmp_path: P
 
 def test_change_of_source_goes_on_although_the_audit_log_cannot_be_written(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder belongs")
-    desk.said.switched(Switch(0, 1, Reason.TAKEOVER))
+    desk.said.switched(Switch(0, 1, Reason.TAKEOVER), 1)
     assert "two" in desk.newest("FEED_ON_BACKUP").message

@@ -9,6 +9,7 @@ import pytest
 
 from mytrading.adapters.openalgo.market_feed import Acknowledged
 from mytrading.core.calendar import IST, Calendar
+from mytrading.core.feed_sources import Condition
 from mytrading.core.quotes import Coverage
 from mytrading.daemons.feed_health import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, FeedHealth, StaleLimits
 from mytrading.daemons.feed_lines import FeedSource, Line, Lines
@@ -225,3 +226,41 @@ def test_source_that_repeats_its_last_quotes_for_ever_is_mute(lines: Lines) -> N
     assert line.pulse.is_mute(start + 20 * SECOND)
     line.ticked(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
     assert line.pulse.is_well(start + 21 * SECOND)
+
+
+def test_primary_whose_pings_fail_is_left_though_it_ticks_and_only_while_that_is_said(lines: Lines) -> None:
+    lines.want(SBIN)
+    primary, backup = lines
+    start = machine_now()
+    for line in lines:
+        line.pulse.connected(start)
+
+    def second(number: int, ping_down: bool, account: str) -> None:
+        at = start + number * SECOND
+        for line in lines:
+            line.pulse.ticked(at)
+        lines.told(account, ping_down, at)
+        lines.look(NOON, at)
+
+    for number in range(3):
+        second(number, False, primary.source.name)
+    assert lines.active is primary
+    second(3, True, "another account")
+    assert lines.active is primary
+    second(4, True, primary.source.name)
+    assert lines.active is backup
+    assert primary.condition(start + 13 * SECOND) is Condition.SICK
+    assert primary.condition(start + 15 * SECOND) is not Condition.SICK, "nobody repeats it: the reconciler is gone"
+
+
+def test_backup_whose_pings_fail_does_not_take_over(lines: Lines) -> None:
+    lines.want(SBIN)
+    start = machine_now()
+    for line in lines:
+        line.pulse.connected(start)
+    for number in range(5):
+        at = start + number * SECOND
+        for line in lines:
+            line.pulse.ticked(at)
+            line.told(True, at)
+        assert lines.look(NOON, at) is None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mytrading.core.oms import OmsLimits
-from mytrading.daemons.router_budget import Budgets
-from mytrading.messages.enums import Outcome
-from mytrading.messages.orders import OrderChanged
+from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Call, Outcome
+from mytrading.messages.orders import CallOutcome, OrderChanged
+from mytrading.runtime.alerts import Alerts
 from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench
 
 
@@ -33,3 +35,28 @@ def test_budget_tells_of_answers_of_429_and_of_the_pause_after_them() -> None:
             budgets.count(row)
     (level,) = budgets.levels(bench.time)
     assert (level.refused, level.waiting, level.paused_s) == (1, {"entry": 1}, 2.0)
+
+
+def test_wait_of_more_than_a_minute_is_alerted_until_a_call_is_accepted() -> None:
+    said: list[Alert] = []
+    alerts = Alerts("router", lambda: 1, said.append)
+
+    def ended(outcome: Outcome, wait_s: int = 0) -> None:
+        row = CallOutcome(
+            client_order_id="o",
+            account=ACCOUNT,
+            call=Call.PLACE,
+            outcome=outcome,
+            began_machine_ns=1,
+            ended_machine_ns=2,
+            retry_after_ns=wait_s * SECOND,
+        )
+        tell_of_long_wait(alerts, row)
+
+    ended(Outcome.RATE_LIMITED, 60)
+    assert said == []
+    ended(Outcome.RATE_LIMITED, 900)
+    assert [(alert.code, alert.subject, alert.cleared) for alert in said] == [("SERVER_BUSY", ACCOUNT, False)]
+    assert "900 s" in said[0].message
+    ended(Outcome.ACCEPTED)
+    assert said[-1].cleared

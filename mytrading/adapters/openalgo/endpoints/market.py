@@ -6,11 +6,12 @@ Used by the extended SDK and tools. The one rule: a price of 0 means that the se
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import quote as url_quote
 
 import msgspec
 
 from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints.ask import Row, ask
+from mytrading.adapters.openalgo.endpoints.ask import Row, ask, fetch
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -77,6 +78,18 @@ class Contract(msgspec.Struct, frozen=True):
     freeze_qty: float | None = 0.0
 
 
+class Candle(msgspec.Struct, frozen=True):
+    """A bar; `timestamp` is its start in epoch seconds, of a daily one midnight in UTC."""
+
+    timestamp: float
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0
+    oi: float = 0.0
+
+
 class Session(msgspec.Struct, frozen=True):
     """Opening hours of an exchange in epoch milliseconds."""
 
@@ -117,6 +130,10 @@ class _Contract(msgspec.Struct):
 
 class _Contracts(msgspec.Struct):
     data: list[Contract]
+
+
+class _Candles(msgspec.Struct):
+    data: list[Candle]
 
 
 class _Words(msgspec.Struct):
@@ -166,6 +183,18 @@ def expiries(client: OpenAlgoClient, name: str, exchange: str, kind: str) -> lis
     """`expiry` dates as 25-AUG-26, ascending; `kind` is futures or options."""
     fields = {"symbol": name, "exchange": exchange, "instrumenttype": kind}
     return ask(client, "expiry", fields, _Words, Deadline.DATA).data
+
+
+def ticker(client: OpenAlgoClient, symbol: str, exchange: str, interval: str, start: str, end: str) -> list[Candle]:
+    """`ticker`: bars of one instrument from one day to another (2026-11-20), at most 30 days of minutes, 10 years of D.
+
+    `ValueError` for a name the server would take for another address: it answers those with bars of NSE:RELIANCE.
+    """
+    if not symbol or not exchange or set(f"{symbol}{exchange}") & {":", "/", "?", " "}:
+        raise ValueError(f"ticker: expected an exchange and a symbol, say NSE and SBIN, found {exchange!r}, {symbol!r}")
+    place = f"ticker/{url_quote(exchange)}:{url_quote(symbol, safe='')}"
+    query = {"interval": interval, "from": start, "to": end, "format": "json"}
+    return fetch(client, place, query, _Candles, Deadline.BULK).data
 
 
 def holidays(client: OpenAlgoClient, year: int | None = None) -> list[Holiday]:

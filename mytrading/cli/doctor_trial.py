@@ -1,0 +1,219 @@
+"""The trial order of doctor, and the margin of what it would trade.
+
+With a stack that runs the order goes through gateway and router; without one doctor sends it by the same venue adapter
+and by the router's rules: under the account's lock, no call repeated, the mode of each answer compared, what is unclear
+read from the order book. The one rule: it is made at paper venues only, and is gone before doctor ends.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.openalgo import books
+from mytrading.adapters.openalgo.client import Deadline
+from mytrading.adapters.openalgo.endpoints import account as endpoint
+from mytrading.adapters.openalgo.endpoints import market
+from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.instruments import instrument_of
+from mytrading.adapters.openalgo.refusals import NotSupported, OpenAlgoError
+from mytrading.adapters.openalgo.venue import OpenAlgoVenue
+from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.core.instruments import NoSuchContract
+from mytrading.core.symbology import split_id
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import BrokerOrder
+from mytrading.messages.runconfig import VenueKind
+from mytrading.orchestrator import NotRunning
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+from mytrading.runtime.places import account_lock_path
+
+ORDER_S = 20.0
+_BELOW = {True: 0.7, False: 0.95}
+"""The trial order's share of the price: of an option, which moves more, and of a share."""
+_ENDED = ("FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "LOST")
+_LIKELY = "NSE:SBIN"
+"""Asked about where no instruments were fetched yet."""
+
+
+def margin(patient: Patient) -> Finding:
+    """The broker says what one lot would block."""
+    try:
+        chosen = _instrument(patient)
+        if isinstance(chosen, str):
+            return skipped("margin", chosen)
+        row = {"symbol": chosen.symbol, "exchange": chosen.exchange, "action": Side.BUY.value,
+               "quantity": chosen.lot_size, "product": Product.MIS.value, "pricetype": OrderType.LIMIT.value,
+               "price": f"{_price(patient, chosen):.2f}", "trigger_price": 0}  # fmt: skip
+        total = endpoint.margin(patient.client, [row]).total_margin_required
+    except NotSupported as error:
+        return warning("margin", f"the broker tells none: {error.message}", "entries are judged by funds and limits")
+    except (OpenAlgoError, TransportFailed) as error:
+        return failed("margin", str(error), "see the broker session above, and the server's log")
+    text = f"₹{total:,.2f} for {chosen.lot_size} {chosen.id}"
+    return ok("margin", text) if total > 0 else failed("margin", f"{text}, with success", "look at the server's log")
+
+
+def paper_order(patient: Patient) -> Finding:
+    """A limit buy far below the market is placed, through gateway and router if they run, seen resting, cancelled."""
+    check = "paper order"
+    venue = patient.config.venue
+    if venue.kind is VenueKind.DRY_RUN:
+        return skipped(check, "a dry run sends nothing")
+    if not patient.is_paper:
+        return skipped(check, "live orders are not tested: doctor places none where they cost money")
+    try:
+        chosen = _instrument(patient)
+        if isinstance(chosen, str):
+            return skipped(check, chosen)
+        if not patient.is_open(chosen.exchange):
+            return skipped(check, f"{chosen.exchange} is closed", "repeat it in the session")
+        return _trial(patient, chosen) if patient.runs else _direct(patient, chosen)
+    except (OpenAlgoError, ReadFailed, TransportFailed) as error:
+        return failed(check, str(error), "see the broker session above, and look at the server's order book")
+    except (NotRunning, OpsTimedOut, OpsRefused) as error:
+        return failed(check, str(error), "see `mytrading status` and `mytrading logs gateway`")
+
+
+def _trial(patient: Patient, chosen: Instrument) -> Finding:
+    name = f"doctor-{uuid.uuid4().hex[:16]}"
+    price = _price(patient, chosen)
+    shown = f"{chosen.lot_size} {chosen.id} at {price:g}"
+    patient.stack.ask("probe", id=name, instrument=chosen.id, quantity=str(chosen.lot_size), price=f"{price:.2f}")
+    placed = _until(patient, name, lambda row: row["state"] in ("ACCEPTED", *_ENDED))
+    patient.stack.ask("probe", id=name, instrument=chosen.id)
+    ended = _until(patient, name, lambda row: row["state"] in _ENDED)
+    state = ended.get("state", "nowhere")
+    if state == "CANCELLED" and placed.get("broker_order_id"):
+        return ok("paper order", f"{shown}: placed as {placed['broker_order_id']} and cancelled")
+    if state == "FILLED":
+        cure = f"close {chosen.id} at the server's sandbox page"
+        return failed("paper order", f"{shown} was filled, far below the market", cure)
+    said = ended.get("message") or placed.get("message") or "no word"
+    cure = "see `mytrading orders`, `mytrading alerts` and the server's log"
+    return failed("paper order", f"{shown} is {state}: {said}", cure)
+
+
+def _instrument(patient: Patient) -> Instrument | str:
+    """A share if one is watched, else the option at the money of a watched underlying."""
+    store = InstrumentFile(patient.config.state)
+    snapshot = patient.snapshot or store.snapshot()
+    if not snapshot.instruments:
+        exchange, symbol = split_id(_LIKELY)
+        return instrument_of(market.symbol(patient.client, symbol, exchange))
+    book = store.book_of(snapshot)
+    share = next((item for item in book if item.kind is InstrumentKind.EQ), None)
+    if share is not None:
+        return share
+    for watched in patient.watched:
+        underlying = split_id(watched)[1]
+        alive = book.alive(underlying, InstrumentKind.CE, patient.now)
+        if not alive:
+            continue
+        try:
+            price = _last(patient, watched)
+            return book.option(underlying, alive[-1], "ATM", InstrumentKind.CE, price)
+        except (NoSuchContract, OpenAlgoError, TransportFailed):
+            continue
+    return "no share and no option is among the instruments"
+
+
+def _price(patient: Patient, chosen: Instrument) -> float:
+    """On the tick, and so far below the market that it rests."""
+    tick = chosen.tick_size or 0.05
+    steps = math.floor(_last(patient, chosen.id) * _BELOW[chosen.kind.is_option] / tick)
+    return round(max(steps, 1) * tick, 2)
+
+
+def _last(patient: Patient, instrument: str) -> float:
+    exchange, symbol = split_id(instrument)
+    quote = market.quote(patient.client, symbol, exchange)
+    return quote.ltp or quote.prev_close
+
+
+def _until(patient: Patient, name: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The trial order's row once the condition holds, or as it is after the time allowed."""
+    deadline = time.monotonic() + ORDER_S
+    row: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        rows = patient.stack.ask("orders", limit="0")
+        row = next((item for item in rows if item["client_order_id"] == name), row)
+        if row and condition(row):
+            break
+        time.sleep(0.1)
+    return row
+
+
+# without a stack
+
+
+def _direct(patient: Patient, chosen: Instrument) -> Finding:
+    """The same by doctor itself; nobody else may trade the account meanwhile."""
+    lock = InstanceLock(account_lock_path(patient.config, patient.config.served[0]))
+    try:
+        lock.acquire()
+    except AlreadyRunning as error:
+        return skipped(
+            "paper order", f"another stack trades the account: {error}", "run doctor for that stack's profile"
+        )
+    try:
+        return _placed_and_cancelled(patient, _order(patient, chosen))
+    finally:
+        lock.release()
+
+
+def _order(patient: Patient, chosen: Instrument) -> Order:
+    name = f"doctor-{uuid.uuid4().hex[:16]}"
+    return Order(
+        client_order_id=name, account=patient.config.venue.account, instrument=chosen.id, product=Product.MIS,
+        strategy="doctor", run=name, cause=name, purpose=Purpose.ENTRY, side=Side.BUY, quantity=chosen.lot_size,
+        order_type=OrderType.LIMIT, price=_price(patient, chosen), state=OrderState.INITIALIZED,
+        created_ns=patient.now, updated_ns=patient.now,
+    )  # fmt: skip
+
+
+def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
+    venue = OpenAlgoVenue(patient.client, patient.config.venue.expected_mode)
+    shown = f"{order.quantity} {order.instrument} at {order.price:g}"
+    placed = venue.place(order)
+    if placed.outcome in (Outcome.REFUSED, Outcome.NOT_SENT, Outcome.RATE_LIMITED):
+        return failed("paper order", f"{shown} was not taken: {placed.message}", "see the server's log")
+    resting = _row(patient, order, placed.broker_order_id, bool)
+    name = placed.broker_order_id or (resting.broker_order_id if resting is not None else "")
+    if not name:
+        cure = f"look for {order.client_order_id} in the server's order book, and cancel it there"
+        return failed("paper order", f"{shown}: {placed.outcome.value} {placed.message}", cure)
+    if resting is None or not resting.status.ended:
+        venue.cancel(replace(order, broker_order_id=name))
+    ended = _row(patient, order, name, lambda row: row.status.ended)
+    state = ended.status.value if ended is not None else "nowhere"
+    if placed.outcome is Outcome.ACCEPTED and ended is not None and ended.status is BrokerStatus.CANCELLED:
+        return ok("paper order", f"{shown}: placed as {name} and cancelled, by doctor itself since no stack runs")
+    cure = f"cancel order {name} at the server's sandbox page, or close {order.instrument} there if it was filled"
+    said = placed.message or (ended.message if ended is not None else "") or "no word"
+    return failed("paper order", f"{shown} was {placed.outcome.value} and is {state}: {said}", cure)
+
+
+def _row(
+    patient: Patient, order: Order, broker_order_id: str, condition: Callable[[BrokerOrder], object]
+) -> BrokerOrder | None:
+    """The order in the server's book, found by the broker's id or by ours, once the condition holds or time is up."""
+    deadline = time.monotonic() + ORDER_S
+    found: BrokerOrder | None = None
+    while True:
+        book = books.parse_orders(patient.client.call("orderbook", {}, Deadline.BOOK))
+        ids = {broker_order_id} - {""}
+        mine = (row for row in book.rows or () if row.broker_order_id in ids or row.tag == order.client_order_id)
+        found = next(mine, found)
+        if (found is not None and condition(found)) or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)
