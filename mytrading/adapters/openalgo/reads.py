@@ -17,6 +17,8 @@ from mytrading.adapters.openalgo.patience import retry_after_ns
 from mytrading.core.reconcile import ReadJob
 from mytrading.messages.reports import BooksRead, Funds, ModeSeen
 
+_SILENT_MOST = 2
+"""Calls of one visit without an answer in time: what is asked for meanwhile waits for the end of the visit."""
 _SAY_MODE = ("orderbook", "tradebook", "positionbook")
 """Books that a server in analyzer mode marks as such, so that one without a mark is live."""
 
@@ -50,10 +52,11 @@ class BookReader:
         self._modes: list[str] = []
         self._answers = 0
         self._patience = 0
+        self._silent = 0
 
     def visit(self, job: ReadJob) -> Visit:
         """Make the reads of a job, in order."""
-        self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
+        self._problems, self._modes, self._answers, self._patience, self._silent = [], [], 0, 0, 0
         began = self._now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         self._ask_mode()
@@ -130,15 +133,20 @@ class BookReader:
         )
 
     def _call(self, endpoint: str) -> Answer | None:
-        """A complete answer; a read is tried twice, since a lost keep-alive connection is no news."""
+        """A complete answer; a read is tried twice if its connection is lost, which is no news, but not if it hangs."""
         for attempt in (1, 2):
+            if self._silent >= _SILENT_MOST:
+                self._problems.append(f"{endpoint}: not asked, {self._silent} calls before had no answer in time")
+                break
             try:
                 answer = self._client.call(endpoint, {}, Deadline.BOOK)
                 if answer.status == 429:
                     self._patience = max(self._patience, retry_after_ns(answer))
                 return answer
             except TransportFailed as error:
-                if attempt == 2 or isinstance(error, NotSent):
+                late = isinstance(error.__cause__, TimeoutError)
+                self._silent += late
+                if late or attempt == 2 or isinstance(error, NotSent):
                     self._problems.append(f"{endpoint}: {error}")
                     break
         return None
