@@ -204,7 +204,7 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     made, `failures` those that ended without our wish, `order` is the newest. `triggered_machine_ns` is when one was
     first seen triggered and unfilled. `state` is open, done, handed (an exit goal took over), or released (a person
     took the stop away and answers for the position until it is flat). `ghosts` counts stops of unknown fate that were
-    given up and placed again: one at most.
+    given up, the first of them at `ghost_machine_ns`: what is placed after that is not given up again.
     """
 
     id: str
@@ -223,6 +223,7 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: str = ""
     triggered_machine_ns: int = 0
     ghosts: int = 0
+    ghost_machine_ns: int = 0
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):

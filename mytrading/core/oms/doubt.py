@@ -15,22 +15,27 @@ from mytrading.messages.orders import Goal, Order, Protection
 
 
 def spent(draft: Draft, order: Order) -> bool:
-    """True if whoever would send the next one has given one up before."""
+    """True if this order took the place of one that was given up.
+
+    Stops that are in doubt together, and those that an exit goal finds, were all sent before anything was given up.
+    """
     senders = _goals(draft, order)
-    if senders:
+    if order.purpose is not Purpose.STOP:
         return any(goal.ghosts for goal in senders)
     level = _protection(draft, order)
-    return level is not None and level.ghosts > 0
+    again = level is not None and level.ghosts > 0 and order.began_machine_ns >= level.ghost_machine_ns
+    return again and not senders
 
 
 def spend(draft: Draft, order: Order) -> None:
-    """Count that this one was given up."""
+    """Count that this one was given up: the one order that follows is the last."""
     senders = _goals(draft, order)
     level = _protection(draft, order)
     for goal in senders:
-        draft.goal(goal, ghosts=goal.ghosts + 1)
+        if not goal.ghosts:
+            draft.goal(goal, ghosts=1)
     if not senders and level is not None:
-        draft.protection(level, ghosts=level.ghosts + 1)
+        draft.protection(level, ghosts=level.ghosts + 1, ghost_machine_ns=level.ghost_machine_ns or draft.machine)
 
 
 def ask_a_person(draft: Draft, order: Order) -> None:

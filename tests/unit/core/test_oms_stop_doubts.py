@@ -279,3 +279,32 @@ def test_stop_whose_change_waits_is_cut_by_what_is_still_too_much() -> None:
         bench.broker.net["NFO:A", bench.order("e1").product] = left
         settle(bench, 10)
         assert (bench.position().quantity, guarding(bench)) == (left, [left])
+
+
+def test_stops_in_doubt_together_are_all_given_up_before_the_one_exit_goes_out(bench: OrderBench) -> None:
+    bench.read()
+    bench.enter("e1", 20, **PLAN)
+    entry = bench.accept()
+    for _ in range(2):
+        bench.broker.trade(entry, 10, 100.0)
+        bench.report(entry)
+        into_the_dark(bench, 1)
+    assert [order.quantity for order in stops(bench, OrderState.UNKNOWN)] == [10, 10]
+    bench.close("g1")
+    assert into_the_dark(bench, 100, (Purpose.STOP, Purpose.EXIT)) == 1
+    exits = [order.state for order in bench.machine.orders() if order.purpose is Purpose.EXIT]
+    assert sorted(exits) == [OrderState.UNKNOWN]
+    assert [goal.ghosts for goal in bench.machine.goals()] == [1]
+
+
+def test_stops_in_doubt_together_are_each_placed_once_more(bench: OrderBench) -> None:
+    bench.read()
+    bench.enter("e1", 20, **PLAN)
+    entry = bench.accept()
+    for _ in range(2):
+        bench.broker.trade(entry, 10, 100.0)
+        bench.report(entry)
+        into_the_dark(bench, 1)
+    into_the_dark(bench, 100)
+    assert sum(order.quantity for order in stops(bench, OrderState.GHOST)) == 20
+    assert sum(order.quantity for order in stops(bench, OrderState.UNKNOWN)) == 20
