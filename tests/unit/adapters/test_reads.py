@@ -71,10 +71,10 @@ def reader(server: _Server) -> BookReader:
     return BookReader(client, "main", "analyze", time.monotonic_ns)
 
 
-def test_visit_to_a_server_whose_books_hang_ends_after_two_of_them() -> None:
+def test_visit_to_a_server_whose_books_hang_ends_after_three_calls() -> None:
     with serving() as server:
         visit = reader(server).visit(JOB)
-    assert server.asked == ["orderbook", "analyzer", "tradebook"]
+    assert server.asked == ["orderbook", "orderbook", "analyzer", "tradebook"]
     assert visit.reached
     assert (visit.books.orders, visit.books.trades, visit.books.positions) == (None, None, None)
     assert [problem.partition(":")[0] for problem in visit.problems] == [
