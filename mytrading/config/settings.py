@@ -220,6 +220,7 @@ class RiskSettings(Section):
     stop_limit_buffer: Fraction = 0.01
     stop_limit_buffer_options: float = Field(default=3.0, ge=0)
     bare_seconds: float = Field(default=5.0, gt=0)
+    doubt_seconds: float = Field(default=60.0, gt=0)
 
 
 class RateSettings(Section):

@@ -158,6 +158,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("STOP_LIMIT_BUFFER", _H, "risk.stop_limit_buffer", "of a stop's trigger: how far beyond it its limit lies", ""),
     ("STOP_LIMIT_BUFFER_OPTIONS", _H, "risk.stop_limit_buffer_options", "rupees, for options if that is more", ""),
     ("BARE_SECONDS", _H, "risk.bare_seconds", "a position without its stop is alarmed, closed after twice that", ""),
+    ("DOUBT_SECONDS", _H, "risk.doubt_seconds", "the same, while its stop is on its way or of unknown fate", ""),
     ("TRAILING_STOP_ENABLED", _R, "risk.trailing_stop_enabled", _RISK, ""),
     ("TRAILING_STOP_DISTANCE", _R, "risk.trailing_stop_distance", _RISK, ""),
     ("MARKET_OPEN_TIME", _P, "", "sessions stand in config/calendar.toml", "09:15"),

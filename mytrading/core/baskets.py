@@ -16,7 +16,7 @@ class LegStanding(NamedTuple):
     """One leg in one account. `target`, `held` and `coming` are signed units.
 
     `held` is confirmed, `coming` is what live entries may still bring. `attempts` entries were ordered for it, and
-    `failed` of them ended with less than they were to bring.
+    `failed` of them ended with less than they were to bring, or were stopped out while their hedges stayed (`stopped`).
     """
 
     instrument: str
@@ -25,6 +25,7 @@ class LegStanding(NamedTuple):
     coming: int
     attempts: int = 0
     failed: int = 0
+    stopped: bool = False
 
     @property
     def complete(self) -> bool:
@@ -76,8 +77,12 @@ def _broken(legs: Sequence[LegStanding], most: int, late: bool) -> str:
     for leg in legs:
         if leg.failed > most and not leg.complete and not leg.coming:
             kind = "hedge" if leg in hedges(legs) else "leg"
-            return f"{kind} {leg.instrument} could not be had: {leg.held:+d} of {leg.target:+d} units"
+            return _stopped(leg) or f"{kind} {leg.instrument} could not be had: {leg.held:+d} of {leg.target:+d} units"
     missing = [leg for leg in legs if not leg.complete and leg.attempts == leg.failed]
     if late and missing and any(leg.held or leg.coming for leg in legs):
-        return f"leg {missing[0].instrument} was not ordered in time"
+        return _stopped(missing[0]) or f"leg {missing[0].instrument} was not ordered in time"
     return ""
+
+
+def _stopped(leg: LegStanding) -> str:
+    return f"the stop of leg {leg.instrument} fired, its hedges cover nothing any more" if leg.stopped else ""

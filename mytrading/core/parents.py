@@ -30,25 +30,31 @@ def grouped(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
 
 
 def fold(slices: Sequence[Order]) -> Order:
-    """The parent of some slices, all that there are: quantities summed, the price averaged over what was filled."""
+    """The parent of some slices, all that there are: quantities summed, the price averaged over what was filled.
+
+    Of a slice that another has replaced only what it filled counts.
+    """
+    replaced = {order.replaces for order in slices}
     ordered = sorted(slices, key=_number)
-    first, filled = ordered[0], sum(order.filled for order in slices)
+    standing = [order for order in ordered if order.client_order_id not in replaced]
+    earlier = sum(order.filled for order in ordered if order.client_order_id in replaced)
+    first, filled = standing[0], sum(order.filled for order in slices)
     value = sum(order.filled * order.average_price for order in slices)
     return replace(
         first,
         client_order_id=first.parent,
         parent="",
         slice=0,
-        quantity=sum(order.quantity for order in slices),
+        quantity=earlier + sum(order.quantity for order in standing),
         filled=filled,
         filled_seen=sum(order.filled_seen for order in slices),
         average_price=value / filled if filled else 0.0,
-        state=_state(ordered),
+        state=_state(standing),
         broker_order_id="",
         created_ns=min(order.created_ns for order in slices),
         updated_ns=max(order.updated_ns for order in slices),
-        pending_cancel=any(order.pending_cancel for order in slices),
-        message=_message(ordered),
+        pending_cancel=any(order.pending_cancel for order in standing),
+        message=_message(standing),
     )
 
 

@@ -50,7 +50,8 @@ class Wish(msgspec.Struct, kw_only=True):
 
     `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
     nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
-    which it was held since then, and something else than this wish closed it.
+    which it was held since then, and something else than this wish closed it. `lost`: sold legs that were stopped out
+    while others of the basket stayed, by account, instrument and when they were opened.
     """
 
     signal: Signal
@@ -58,6 +59,7 @@ class Wish(msgspec.Struct, kw_only=True):
     ended: set[str] = msgspec.field(default_factory=set)
     given_up: set[str] = msgspec.field(default_factory=set)
     spent: set[str] = msgspec.field(default_factory=set)
+    lost: set[tuple[str, str, int]] = msgspec.field(default_factory=set)
     since_ns: int = 0
 
     @property
@@ -330,8 +332,13 @@ class RiskBooks:
         return f"daily_loss:{day}" in self.levels
 
     def remaining(self, order: Order) -> int:
-        """Units that an order may still add to its position: what it fills is gone from here only once booked there."""
+        """Units that an order may still add to its position: what it fills is gone from here only once booked there.
+
+        One that was cancelled to be replaced stands for the next, until that is known.
+        """
         whole = order.filled if order.state in ENDED else order.quantity
+        if order.state is OrderState.CANCELLED and order.replacing:
+            whole = max(order.filled, order.wanted_quantity)
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
 

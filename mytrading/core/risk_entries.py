@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import risk_stops
+from mytrading.core import risk_orphans, risk_stops
 from mytrading.core.baskets import LegStanding, next_move
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
@@ -79,19 +79,28 @@ class Entries:
         state, signal = self._state, wish.signal
         coming = state.coming_units(signal.strategy, leg.instrument, account)
         attempts = state.attempts(account, signal.id, leg.instrument)
+        failed = attempts - bool(attempts and coming)
+        stopped = risk_orphans.losses(state, wish, account, leg.instrument)
         return LegStanding(
             leg.instrument,
             leg.lots * self._scene.lot_of(leg.instrument),
             state.units_of(signal.strategy, signal.watch, leg.instrument, account),
             coming,
-            attempts,
-            attempts - bool(attempts and coming),
+            max(attempts, stopped),
+            max(failed, stopped),
+            stopped=stopped > 0,
         )
 
     def _begun(self, wish: Wish, account: str) -> bool:
         """True once a leg of several was ordered: the others are wanted all the more."""
+        if self._stopped_out(wish, account):
+            return True
         attempts = (self._state.attempts(account, wish.signal.id, leg.instrument) for leg in wish.legs)
         return len(wish.legs) > 1 and any(attempts)
+
+    def _stopped_out(self, wish: Wish, account: str) -> bool:
+        """True while hedges are held whose sold leg was stopped out."""
+        return any(risk_orphans.losses(self._state, wish, account, leg.instrument) for leg in wish.legs)
 
     def _basket_is_late(self, signal: Signal, now: int) -> bool:
         return now > signal.expires_ns + BASKET_NS and self.machine_ns > signal.expires_machine_ns + BASKET_NS
@@ -251,7 +260,7 @@ class Entries:
             disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
             opposed=state.opposed(account, leg.instrument, signal.product, signal.strategy, units),
-            spent=account in wish.spent,
+            spent=account in wish.spent and not self._stopped_out(wish, account),
             day_profit=state.day_profit(day.isoformat()),
             loss_reached=state.loss_reached(day.isoformat()),
             begun=self._begun(wish, account),

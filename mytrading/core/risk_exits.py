@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mytrading.core import risk_stops
-from mytrading.core.identity import content_id
-from mytrading.core.risk_guard import SECOND, Bare, IsOpen
+from mytrading.core.risk_guard import BARE, DOUBT, SECOND, Bare, IsOpen
+from mytrading.core.risk_orphans import guard_cause
 from mytrading.core.risk_state import RiskState
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
@@ -33,10 +33,11 @@ class RiskExits:
         self._close = close
 
     def at_price(self, instrument: str, now: int) -> tuple[Any, ...]:
-        """A quote came: close the positions whose level, held here, it is at or beyond."""
-        if instrument not in self._state.stop_instruments:
+        """A quote came: close those whose level it is at or beyond, where that is held here or the stop in doubt."""
+        guard = self._state.guard
+        if instrument not in self._state.stop_instruments and instrument not in guard.doubtful:
             return ()
-        keys = [key for key in self._state.stop_levels if key[1] == instrument]
+        keys = dict.fromkeys(key for key in (*self._state.stop_levels, *guard.in_doubt()) if key[1] == instrument)
         found = [position for key in keys if (position := self._state.positions.get(key)) is not None]
         return tuple(row for position in found for row in self._stop(position, now))
 
@@ -51,7 +52,7 @@ class RiskExits:
         quote = risk_stops.crossed(self._state, position, level, now, self.limits.stale_quote_seconds)
         if quote is None:
             return []
-        cause = content_id("stop", position.strategy, position.instrument, f"{level:g}")
+        cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
         return self._close(position, cause, f"stop: {quote.ltp:g} is at or beyond {level:g}", quote.received_ns)
 
     def on_time(self, now: int) -> tuple[Any, ...]:
@@ -61,9 +62,10 @@ class RiskExits:
         held = [found for found in guarded.values() if self._is_open(found.instrument.partition(":")[0], now)]
         for account in sorted({position.account for position in held}):
             rows += self._ask(account, [position for position in held if position.account == account])
-        for bare in self._state.guard.bare():
-            if (position := guarded.get(bare.key)) is not None:
-                rows += self._bare(bare, position, now)
+        for kind, found in ((BARE, self._state.guard.bare()), (DOUBT, self._state.guard.doubts())):
+            for bare in found:
+                if (position := guarded.get(bare.key)) is not None:
+                    rows += self._bare(kind, bare, position, now)
         return tuple(rows)
 
     def _ask(self, account: str, held: list[Position]) -> list[Any]:
@@ -73,25 +75,34 @@ class RiskExits:
         name = f"{account}-risk-{machine}"
         return [ReadRequest(id=name, account=account, positions=True, cause="stops", machine_ns=machine)]
 
-    def _bare(self, bare: Bare, position: Position, now: int) -> list[Any]:
-        patience = self.limits.bare_seconds
+    def _bare(self, kind: str, bare: Bare, position: Position, now: int) -> list[Any]:
+        """Alarm after the patience that is due, close after twice that.
+
+        The exit is the router's to send: while the fate of a stop is unknown it waits there for the rule of ghosts.
+        """
+        patience = self.limits.bare_seconds if kind == BARE else self.limits.doubt_seconds
         seconds = (self._state.machine_ns - bare.since_ns) / SECOND
         if seconds < patience:
             return []
         if not bare.alarmed:
-            return [self._alarm(bare, seconds, now)]
+            return [self._alarm(kind, bare, seconds, now)]
         if seconds < 2 * patience:
             return []
-        cause = content_id("bare", bare.subject, bare.since_ns)
-        return self._close(position, cause, "its stop is not at the broker", 0)
+        cause = guard_cause("bare" if kind == BARE else "doubt", bare.subject, bare.since_ns)
+        reason = "its stop is not at the broker" if kind == BARE else "its stop was on its way or in doubt for too long"
+        return self._close(position, cause, reason, 0)
 
-    def _alarm(self, bare: Bare, seconds: float, now: int) -> Alert:
-        text = (
-            f"{bare.subject}: {bare.owned} units held, {bare.covered} covered by stops at the broker since "
-            f"{seconds:.0f} s; it is closed after {2 * self.limits.bare_seconds:g} s (BARE_SECONDS)"
-        )
+    def _alarm(self, kind: str, bare: Bare, seconds: float, now: int) -> Alert:
+        text = f"{bare.subject}: {bare.owned} units held, {bare.covered} covered by stops at the broker since "
+        if kind == BARE:
+            text += f"{seconds:.0f} s; it is closed after {2 * self.limits.bare_seconds:g} s (BARE_SECONDS)"
+        else:
+            text += (
+                f"{seconds:.0f} s, and the router says a stop or exit is on its way or of unknown fate; look at the "
+            )
+            text += f"broker; it is closed after {2 * self.limits.doubt_seconds:g} s (DOUBT_SECONDS) if that is safe"
         return Alert(
-            code="POSITION_BARE",
+            code=kind,
             severity=Severity.CRITICAL,
             subject=bare.subject,
             message=text,

@@ -2,7 +2,8 @@
 
 Used by risk, beside the router, which places the stops: what the router believes is not asked. The one rule: a book
 says something of an instrument only if its reading began after the last event of its orders, and only two that say the
-same are believed.
+same are believed. What the router has on its way, or does not know the fate of, is its own to settle, but not for ever:
+every reading without the stop is counted as doubt until one shows it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ READ_EVERY = 10 * SECOND
 """How often the books are asked for while something is held and all is well; machine ns, as below."""
 READ_SOON = SECOND
 """How often while a position seems to lack its stop."""
+
+BARE, DOUBT = "POSITION_BARE", "PROTECTION_IN_DOUBT"
+"""The alarms: no stop at the broker and none on its way; none at the broker for long, whatever is on its way."""
 
 Key = tuple[str, str, str, str]
 IsOpen = Callable[[str, int], bool]
@@ -46,12 +50,16 @@ class Bare(NamedTuple):
 
 
 class _Sighting(msgspec.Struct):
-    """How often in a row the books showed this; `since_ns` is the end of the second reading, 0 before it."""
+    """What the books showed in a row, and since when: of a sighting the end of the second reading, 0 before it.
+
+    Of a doubt the end of the first; `again` once there was a second.
+    """
 
     owned: int
     covered: int
     since_ns: int = 0
     alarmed: bool = False
+    again: bool = False
 
 
 class Guard:
@@ -61,6 +69,9 @@ class Guard:
         self._is_open = is_open
         self._events: dict[tuple[str, str], int] = {}
         self._sightings: dict[Key, _Sighting] = {}
+        self._doubts: dict[Key, _Sighting] = {}
+        self.doubtful: frozenset[str] = frozenset()
+        """Instruments in which two readings, one after the other, missed a stop."""
         self._asked: dict[str, int] = {}
 
     def moved(self, order: Order, machine_ns: int) -> None:
@@ -73,30 +84,34 @@ class Guard:
         """The books of an account were asked for."""
         self._asked[account] = machine_ns
 
-    def alarmed(self, subject: str) -> None:
+    def alarmed(self, code: str, subject: str) -> None:
         """A person was told."""
-        for bare in self.bare():
-            if bare.subject == subject:
-                self._sightings[bare.key].alarmed = True
+        for bare, kept in ((self.bare(), self._sightings), (self.doubts(), self._doubts)):
+            for found in bare:
+                if found.subject == subject and (code == DOUBT) == (kept is self._doubts):
+                    kept[found.key].alarmed = True
 
     def read(self, held: BrokerHeld, positions: Mapping[Key, Position], orders: Iterable[Order]) -> None:
         """Judge the positions of an account, those whose stop is to rest at the broker, by a reading of its books."""
         mine = [order for order in orders if order.account == held.account and order.purpose.reduces]
-        for key in [key for key in self._sightings if key[0] == held.account and key not in positions]:
-            del self._sightings[key]
+        for kept in (self._sightings, self._doubts):
+            for key in [key for key in kept if key[0] == held.account and key not in positions]:
+                del kept[key]
         for key, position in positions.items():
             if position.account == held.account:
-                self._judge(key, position, held, [order for order in mine if order.strategy == position.strategy])
+                here = [o for o in mine if (o.strategy, o.instrument) == (position.strategy, position.instrument)]
+                self._judge(key, position, held, here)
+        self.doubtful = frozenset(key[1] for key in self.in_doubt())
 
-    def _judge(self, key: Key, position: Position, held: BrokerHeld, orders: list[Order]) -> None:
-        here = [order for order in orders if order.instrument == position.instrument]
+    def _judge(self, key: Key, position: Position, held: BrokerHeld, here: list[Order]) -> None:
         owned = position.quantity_seen or position.quantity
         there = _net(position, held) * (1 if owned > 0 else -1)
+        covered = _covered(position, owned, held, {order.broker_order_id for order in here})
+        least, most = min(abs(position.quantity_seen), there), max(abs(owned), abs(position.quantity))
+        self._doubt(key, owned, covered, held, missing=there > 0 and covered < least)
         if there <= 0 or not self._tells(position, held) or any(order.state in _MOVING for order in here):
             self._sightings.pop(key, None)
             return
-        covered = _covered(position, owned, held, {order.broker_order_id for order in here})
-        least, most = min(abs(position.quantity_seen), there), max(abs(owned), abs(position.quantity))
         known = self._sightings.get(key)
         if least <= covered <= most:
             self._sightings.pop(key, None)
@@ -104,6 +119,16 @@ class Guard:
             self._sightings[key] = _Sighting(owned, covered)
         elif not known.since_ns:
             known.since_ns = held.ended_machine_ns
+
+    def _doubt(self, key: Key, owned: int, covered: int, held: BrokerHeld, *, missing: bool) -> None:
+        """Count from the first of readings in a row that miss the stop, whatever happens between them."""
+        known = self._doubts.get(key)
+        if not missing or not self._is_open(key[1].partition(":")[0], held.at_ns):
+            self._doubts.pop(key, None)
+        elif known is None:
+            self._doubts[key] = _Sighting(owned, covered, held.ended_machine_ns)
+        else:
+            known.owned, known.covered, known.again = owned, covered, True
 
     def _tells(self, position: Position, held: BrokerHeld) -> bool:
         exchange = position.instrument.partition(":")[0]
@@ -118,6 +143,16 @@ class Guard:
             for key, seen in self._sightings.items()
             if seen.since_ns
         ]
+
+    def in_doubt(self) -> list[Key]:
+        """Positions of which two readings in a row missed the stop, or part of it."""
+        return [key for key, seen in self._doubts.items() if seen.again]
+
+    def doubts(self) -> list[Bare]:
+        """These, and since when; without those that are known to be bare."""
+        bare = {key for key, seen in self._sightings.items() if seen.since_ns}
+        found = ((key, self._doubts[key]) for key in self.in_doubt() if key not in bare)
+        return [Bare(key, seen.owned, seen.covered, seen.since_ns, seen.alarmed) for key, seen in found]
 
     def wants_read(self, account: str, positions: Iterable[Position], orders: Iterable[Order], machine_ns: int) -> bool:
         """True if the books of an account are due: sooner while one of these positions seems to lack its stop."""

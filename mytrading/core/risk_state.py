@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import risk_stops
+from mytrading.core import risk_orphans, risk_stops
 from mytrading.core.pnl import newer
 from mytrading.core.risk_books import Key, RiskBooks, Wish, day_of
 from mytrading.core.risk_guard import Guard, IsOpen
@@ -74,6 +74,7 @@ class RiskState(RiskBooks):
             wish.ended, wish.given_up = known.ended, known.given_up
         if known is not None and known.value == wish.value and day_of(known.since_ns) == day_of(signal.created_ns):
             wish.since_ns, wish.spent = known.since_ns, known.spent
+            risk_orphans.carry(self, wish, known)
         self._settle_if_met(wish)
         self._await()
 
@@ -115,6 +116,7 @@ class RiskState(RiskBooks):
 
     def _order(self, row: OrderChanged) -> None:
         self._take_from_parent(row.order)
+        self._take_from_replaced(row.order)
         self.guard.moved(row.order, row.machine_ns)
         self.orders[row.order.client_order_id] = row.order
         self._forget_booked(row.order)
@@ -125,13 +127,20 @@ class RiskState(RiskBooks):
 
     def _take_from_parent(self, order: Order) -> None:
         """An entry stands for its slices until each of them is known, so that together they never count for less."""
-        parent = self.orders.get(order.parent) if order.parent else None
+        parent = self.orders.get(order.parent) if order.parent and not order.replaces else None
         if parent is None or order.client_order_id in self.orders:
             return
         if parent.quantity > order.quantity:
             self.orders[order.parent] = replace(parent, quantity=parent.quantity - order.quantity)
         else:
             del self.orders[order.parent]
+
+    def _take_from_replaced(self, order: Order) -> None:
+        """An order that was cancelled to be replaced stands for the next, until that is known."""
+        gone = self.orders.get(order.replaces) if order.replaces else None
+        if gone is not None and gone.replacing:
+            self.orders[gone.client_order_id] = gone = replace(gone, replacing=False)
+            self._forget_booked(gone)
 
     def _forget_booked(self, order: Order) -> None:
         """An ended order counts until all it filled stands in its position: the two arrive one after the other.
@@ -146,6 +155,7 @@ class RiskState(RiskBooks):
         key = (position.account, position.instrument, position.product, position.strategy)
         before = self.positions.get(key)
         self.positions[key] = position
+        closer = self.orders.get(row.client_order_id) if isinstance(row, PositionChanged) else None
         if isinstance(row, PositionChanged) and row.fill_quantity:
             name = row.client_order_id
             self._remember(self.booked, name, self.booked.get(name, 0) + abs(row.fill_quantity))
@@ -156,14 +166,16 @@ class RiskState(RiskBooks):
         if not (position.quantity or position.quantity_seen):
             self.claimed.discard(key)
         if before is not None and before.quantity and not position.quantity:
-            self._spend(before)
+            self._spend(before, protected=risk_orphans.is_protective(self, closer))
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
                 self._settle_if_met(wish)
         self._await()
 
-    def _spend(self, closed: Position) -> None:
+    def _spend(self, closed: Position, *, protected: bool) -> None:
         """A position that a standing wish had opened, and still wants, was closed: by the clock, a person, the venue.
+
+        Or (`protected`) by its stop.
 
         One that is older than the wish was closed to make way for it.
         """
@@ -178,6 +190,8 @@ class RiskState(RiskBooks):
             ):
                 wish.spent.add(closed.account)
                 wish.ended.add(closed.account)
+                if protected:
+                    risk_orphans.note(self, wish, closed)
 
     def _goal(self, row: GoalChanged) -> None:
         goal = row.goal
@@ -221,7 +235,7 @@ class RiskState(RiskBooks):
         self.guard.asked(row.account, row.machine_ns)
 
     def _told(self, row: Alert) -> None:
-        self.guard.alarmed(row.subject)
+        self.guard.alarmed(row.code, row.subject)
 
     def _timer(self, row: TimerFired) -> None:
         self.machine_ns = max(self.machine_ns, row.machine_ns)
@@ -278,6 +292,7 @@ class RiskState(RiskBooks):
                 since_ns=signal.created_ns,
                 ended={account for name, account in row.ended if name == signal.id},
                 given_up={account for name, account in row.given_up if name == signal.id},
+                lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
             )
             for signal in row.wishes
         }
@@ -350,6 +365,7 @@ class RiskState(RiskBooks):
             spent=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.spent)),
             ended=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.ended)),
             given_up=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.given_up)),
+            lost=tuple((w.signal.id, *place) for w in self.wishes.values() for place in sorted(w.lost)),
             claimed=tuple(sorted(self.claimed)),
             bound=tuple(
                 (strategy, instrument, watch)

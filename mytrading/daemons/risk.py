@@ -18,6 +18,7 @@ from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
+from mytrading.core.risk_guard import BARE, DOUBT
 from mytrading.core.risk_state import foundation
 from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
@@ -139,9 +140,10 @@ class RiskManager(MachineDaemon):
 
     def _settle_alerts(self) -> None:
         """A position that the books show covered again, or flat, is bare no longer."""
-        bare = {found.subject for found in self.risk.state.guard.bare()}
+        guard = self.risk.state.guard
+        found = {(BARE, bare.subject) for bare in guard.bare()} | {(DOUBT, bare.subject) for bare in guard.doubts()}
         for alert in self.alerts.standing:
-            if alert.code == "POSITION_BARE" and alert.subject not in bare:
+            if alert.code in (BARE, DOUBT) and (alert.code, alert.subject) not in found:
                 self.alerts.clear(alert.code, alert.subject)
 
     def _note_flag(self, name: str, present: bool, known: bool, machine_ns: int) -> None:

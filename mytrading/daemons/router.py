@@ -255,6 +255,7 @@ class TradeManager(MachineDaemon):
         """What was in doubt is known; what a person should look at (lost, ghost, overfilled, …) stands."""
         if order.state is not OrderState.UNKNOWN:
             self.alerts.clear("ORDER_UNKNOWN", order.client_order_id)
+            self.alerts.clear("STOP_IN_DOUBT", order.client_order_id)
         if order.state is not OrderState.LOST:
             self.alerts.clear("ORDER_LOST", order.client_order_id)
         if order.state not in LIVE:

@@ -203,7 +203,8 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `side` is that of the stop orders, `trigger` and `limit` their prices in rupees. `attempts` counts the stop orders
     made, `failures` those that ended without our wish, `order` is the newest. `triggered_machine_ns` is when one was
     first seen triggered and unfilled. `state` is open, done, handed (an exit goal took over), or released (a person
-    took the stop away and answers for the position until it is flat).
+    took the stop away and answers for the position until it is flat). `ghosts` counts stops of unknown fate that were
+    given up, the first of them at `ghost_machine_ns`: what is placed after that is not given up again.
     """
 
     id: str
@@ -221,6 +222,8 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failures: int = 0
     order: str = ""
     triggered_machine_ns: int = 0
+    ghosts: int = 0
+    ghost_machine_ns: int = 0
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):

@@ -97,6 +97,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     ended: tuple[tuple[str, str], ...] = ()
     given_up: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str, str, str], ...] = ()
+    lost: tuple[tuple[str, str, str, int], ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):

@@ -190,7 +190,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     `enabled_exchanges` and `enabled_kinds` (EQ, FUT, CE, PE) name what may be entered; empty admits all. The limit of a
     stop lies `stop_limit_buffer` (of its trigger) beyond the trigger, for options `stop_limit_buffer_options` rupees if
-    that is more. A position found bare is alarmed after `bare_seconds` of machine time and closed after twice that.
+    that is more. A position found bare is alarmed after `bare_seconds` of machine time and closed after twice that;
+    after `doubt_seconds` and twice that where the router says that a stop or exit is on its way or of unknown fate.
     """
 
     max_position_size: float
@@ -214,6 +215,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     stop_limit_buffer: float = 0.01
     stop_limit_buffer_options: float = 3.0
     bare_seconds: float = 5.0
+    doubt_seconds: float = 60.0
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,11 +9,12 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import Goal, GoalChanged, TimerFired
 from mytrading.messages.runconfig import OrphanLegs
-from tests.unit.core.test_risk_baskets import HEDGE, SOLD, Basket
+from tests.unit.core.test_risk_baskets import HEDGE, SOLD, Basket, stopped_out
 from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE
 
 WANTED = {CALL: 65, SHARE: -10}
-FATES = st.lists(st.tuples(st.sampled_from(["fill", "part", "reject", "cancel", "wait", "kill"]), st.integers(0, 9)))
+KINDS = ["fill", "part", "reject", "cancel", "wait", "kill", "stop"]
+FATES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9)), max_size=12)
 
 
 class Venue:
@@ -50,9 +51,22 @@ class Venue:
                 )  # fmt: skip
                 self.desk.give(GoalChanged(goal=goal, at_ns=self.desk.now))
 
+    def stop_out(self, pick: int) -> None:
+        """The stop of a sold leg fires."""
+        sold = [row for row in self.desk.rows if isinstance(row, PlaceEntry) and row.instrument == SHARE]
+        sold = [row for row in sold if self.held.get((row.account, SHARE))]
+        if sold:
+            entry = sold[pick % len(sold)]
+            self.held[entry.account, SHARE] = 0
+            stopped_out(self.desk, entry)
+
     def apply(self, fate: str, pick: int) -> None:
         if fate == "kill":
-            self.desk = self.desk.again()
+            now, self.desk = self.desk.now, self.desk.again()
+            self.desk.now = now
+        if fate == "stop":
+            self.stop_out(pick)
+            return
         entries = self.open_entries()
         if not entries or fate in ("wait", "kill"):
             self.desk.give(TimerFired(name="risk", machine_ns=self.desk.machine_ns))
@@ -74,14 +88,14 @@ def assert_covered(venue: Venue) -> None:
         assert not short or venue.held.get((account, CALL), 0) == WANTED[CALL]
 
 
-@settings(max_examples=60, deadline=None)
-@given(FATES, st.sampled_from([OrphanLegs.UNWIND, OrphanLegs.RETRY]))
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 4), FATES, st.sampled_from([OrphanLegs.UNWIND, OrphanLegs.RETRY]))
 def test_every_account_ends_with_the_whole_basket_or_with_nothing(
-    fates: list[tuple[str, int]], orphans: OrphanLegs
+    filled: int, fates: list[tuple[str, int]], orphans: OrphanLegs
 ) -> None:
     venue = Venue(Basket(("main", "second"), orphans, 1))
     venue.desk.wish("a", HEDGE, SOLD)
-    for fate, pick in fates:
+    for fate, pick in [*[("fill", 0)] * filled, *fates]:
         venue.apply(fate, pick)
         assert_covered(venue)
         venue.close_what_is_wanted()

@@ -333,7 +333,18 @@ class Trading(RuleBasedStateMachine):
             assert goal.state == "done" or waiting & same, goal
 
     def _waits_for_a_person(self, order: Order) -> bool:
-        """A second exit of one goal is of unknown fate too: the one case that the machine leaves to a person."""
+        """A second exit of one goal, or stop of one protection, is of unknown fate too: that is left to a person.
+
+        Entries of that owner wait behind it.
+        """
+        if order.purpose is Purpose.ENTRY and order.state is OrderState.INITIALIZED:
+            exits = [other for other in self.bench.machine.orders() if other.purpose.reduces]
+            mine = [
+                other for other in exits if (other.instrument, other.strategy) == (order.instrument, order.strategy)
+            ]
+            return any(self._waits_for_a_person(other) for other in mine)
+        if order.purpose is Purpose.STOP:
+            return order.state is OrderState.UNKNOWN and "STOP_IN_DOUBT" in self.bench.codes()
         goals = {goal.id: goal for goal in self.bench.machine.goals()}
         goal = goals.get(order.goal)
         told = goal is not None and goal.ghosts == 1 and goal.state == "stuck" and "GOAL_STUCK" in self.bench.codes()

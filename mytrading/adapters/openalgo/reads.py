@@ -1,7 +1,8 @@
 """One visit to the server: order book, mode, trade book, positions and funds, read in an order that proves something.
 
 Used by the reconciler's worker thread. The mode is asked between the two book reads, so that neither can have come
-from the other mode unnoticed. The one rule: what failed is None with a reason, and never stops the rest.
+from the other mode unnoticed. The one rule: what failed is None with a reason, and does not stop the rest,
+unless so much hangs that whoever waits for a fill is better served by the next visit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from mytrading.adapters.openalgo.patience import retry_after_ns
 from mytrading.core.reconcile import ReadJob
 from mytrading.messages.reports import BooksRead, Funds, ModeSeen
 
+_SILENT_MOST = 3
+"""Calls of one visit without an answer in time that end it: requests made meanwhile wait for its end."""
 _SAY_MODE = ("orderbook", "tradebook", "positionbook")
 """Books that a server in analyzer mode marks as such, so that one without a mark is live."""
 
@@ -52,13 +55,13 @@ class BookReader:
         self._modes: list[str] = []
         self._answers = 0
         self._patience = 0
-        self._books = self._refused = 0
+        self._books = self._refused = self._silent = 0
         self._unread: set[str] = set()
 
     def visit(self, job: ReadJob) -> Visit:
         """Make the reads of a job, in order."""
         self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
-        self._books = self._refused = 0
+        self._books = self._refused = self._silent = 0
         self._unread = set()
         began = self._now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
@@ -141,15 +144,20 @@ class BookReader:
         )
 
     def _call(self, endpoint: str) -> Answer | None:
-        """A complete answer; a read is tried twice, since a lost keep-alive connection is no news."""
+        """A complete answer. A read is tried twice, since a lost connection is no news; of those that hang only one."""
         for attempt in (1, 2):
+            if self._silent >= _SILENT_MOST:
+                self._problems.append(f"{endpoint}: not asked, {self._silent} calls before had no answer in time")
+                break
             try:
                 answer = self._client.call(endpoint, {}, Deadline.BOOK)
                 if answer.status == 429:
                     self._patience = max(self._patience, retry_after_ns(answer))
                 return answer
             except TransportFailed as error:
-                if attempt == 2 or isinstance(error, NotSent):
+                late = isinstance(error.__cause__, TimeoutError)
+                self._silent += late
+                if (late and self._silent > 1) or attempt == 2 or isinstance(error, NotSent):
                     self._problems.append(f"{endpoint}: {error}")
                     break
         return None

@@ -47,6 +47,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Cancels tried quickly; later ones are `slow` apart, with an alert."""
     stop_failures: int = 3
     """Stops that ended without our wish before the position is closed instead."""
+    stops_most: int = 5
+    """Stops of one position, slices of the largest counted once; then small ones are joined."""
     exit_patience: int = 5 * SECOND
     exit_attempts: int = 8
     exit_deadline: int = 60 * SECOND

@@ -12,6 +12,7 @@ from mytrading.core.identity import client_order_id
 from mytrading.core.oms import entries
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import SECOND, growing
+from mytrading.core.oms.state import Owned, key_of
 from mytrading.core.order import live
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Purpose, Severity
 from mytrading.messages.orders import CallOutcome, Order, OrderChanged
@@ -53,9 +54,9 @@ def under_way(order: Order) -> bool:
 
 
 def wish(draft: Draft, order: Order, wanted: Terms) -> Order:
-    """Want other terms for a live order, units never more than now; without effect while a change is under way.
+    """Want other terms for a live order; without effect while a change is under way.
 
-    An order that has not left is changed at once, any other when it is known to rest.
+    An order that has not left is changed at once, any other when it is known to rest: of that units are only taken.
     """
     if not live(order) or order.pending_cancel or under_way(order) or _equal(wanted, terms(order)):
         return order
@@ -144,11 +145,14 @@ def succeed(draft: Draft, gone: Order) -> None:
         expires_machine_ns=draft.machine + REPLACEMENT_VALID,
         stop_trigger=gone.stop_trigger,
         stop_limit=gone.stop_limit,
+        parent=gone.parent,
+        slice=gone.slice,
         replaces=gone.client_order_id,
         replaced=number,
         request=gone.request,
     )
     draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+    draft.change(gone, "replaced", replacing=False, **ENDED)
 
 
 def answered(draft: Draft, order: Order, outcome: CallOutcome) -> None:
@@ -189,13 +193,11 @@ def unanswered(draft: Draft, order: Order) -> None:
 
 
 def read_back(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
-    """Compare an order that was modified with its row of an order book; what the book shows is what the order is."""
-    if not order.modify_calls or order.modifying or read.began_machine_ns <= order.modify_machine_ns:
+    """Compare a resting order with its row of an order book; what the book shows is what the order is."""
+    if order.modifying or read.began_machine_ns <= order.modify_machine_ns:
         return order
     if row.status is BrokerStatus.COMPLETE:
-        if order.filled_seen <= row.quantity < order.quantity:
-            return draft.change(order, "modified", quantity=row.quantity)
-        return order
+        return _complete(draft, order, row)
     if row.status not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
         return order
     if not order.modify_asked:
@@ -205,6 +207,15 @@ def read_back(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> 
         now = {"price": shown.price, "trigger_price": shown.trigger, "quantity": shown.quantity, "message": ""}
         return draft.change(order, "modified", **now, **_NO_WISH)
     return _unproven(draft, order, read)
+
+
+def _complete(draft: Draft, order: Order, row: BrokerOrder) -> Order:
+    """It filled as far as it goes, which may be less than is known here: somebody made it smaller before."""
+    if not max(order.filled_seen, 1) <= row.quantity < order.quantity:
+        return order
+    if not order.modify_calls:
+        _tell(draft, order, row)
+    return draft.change(order, "modified", quantity=row.quantity)
 
 
 def _shows(order: Order, row: BrokerOrder, wanted: Terms) -> bool:
@@ -226,32 +237,60 @@ def _unproven(draft: Draft, order: Order, read: BooksRead) -> Order:
 
 
 def _drift(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
-    """An earlier call took effect after all, or a person changed the order at the broker: two reads, far apart."""
+    """An earlier call took effect after all, or a person changed the order at the broker: two reads, some time apart.
+
+    Where no call of ours was ever made the second read comes soon: what a stop no longer covers is bare.
+    """
     if _agrees(order, row):
         return draft.change(order, "agrees", modify_reads=0) if order.modify_reads else order
     if not order.modify_reads:
         return draft.change(order, "differs", modify_reads=1, modify_machine_ns=read.ended_machine_ns)
-    if read.began_machine_ns - order.modify_machine_ns < draft.limits.ghost_gap:
+    gap = draft.limits.ghost_gap if order.modify_calls else draft.limits.modify_gap
+    if read.began_machine_ns - order.modify_machine_ns < gap:
         return order
+    _tell(draft, order, row)
+    ours = in_doubt(draft, order)
+    shown = {"modify_reads": 0, **({} if ours else _NO_WISH), **_shown(order, row)}
+    changed = draft.change(order, "drifted", **shown)
+    if not ours:
+        _follow(draft, changed)
+    return changed
+
+
+def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
+    """What a row says of an order's terms; a price of 0 says nothing."""
     shown: dict[str, float] = {"quantity": row.quantity} if row.quantity > order.filled_seen else {}
-    if order.order_type in (OrderType.LIMIT, OrderType.SL):
+    if order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price:
         shown |= {"price": row.price}
-    if order.order_type in (OrderType.SL, OrderType.SL_M) and row.status is BrokerStatus.TRIGGER_PENDING:
+    if _shows_trigger(order, row):
         shown |= {"trigger_price": row.trigger_price}
+    return shown
+
+
+def _tell(draft: Draft, order: Order, row: BrokerOrder) -> None:
     what = f"order {order.broker_order_id} of {order.instrument} shows {row.quantity} at {row.price:g}"
     what = f"{what} (trigger {row.trigger_price:g}), ours was {order.quantity} at {order.price:g}"
     draft.alert("ORDER_CHANGED", Severity.WARNING, order.client_order_id, f"{what}; the broker's is taken over")
-    return draft.change(order, "drifted", modify_reads=0, **shown)
+
+
+def _follow(draft: Draft, stop: Order) -> None:
+    """A stop that somebody moved at the broker lies where its protection is now: it is not moved back."""
+    level = draft.state.protections.get(Owned(*key_of(stop), stop.strategy))
+    moved = level is not None and (level.trigger, level.limit) != (stop.trigger_price, stop.price)
+    if stop.purpose is Purpose.STOP and level is not None and level.state == "open" and moved:
+        draft.protection(level, trigger=stop.trigger_price, limit=stop.price)
 
 
 def _agrees(order: Order, row: BrokerOrder) -> bool:
-    if row.quantity != order.quantity:
+    priced = order.order_type in (OrderType.LIMIT, OrderType.SL) and row.price > 0
+    if row.quantity != order.quantity or (priced and abs(row.price - order.price) >= SAME):
         return False
-    priced = order.order_type in (OrderType.LIMIT, OrderType.SL)
-    if priced and abs(row.price - order.price) >= SAME:
-        return False
+    return not _shows_trigger(order, row) or abs(row.trigger_price - order.trigger_price) < SAME
+
+
+def _shows_trigger(order: Order, row: BrokerOrder) -> bool:
     waits = order.order_type in (OrderType.SL, OrderType.SL_M) and row.status is BrokerStatus.TRIGGER_PENDING
-    return not waits or abs(row.trigger_price - order.trigger_price) < SAME
+    return waits and row.trigger_price > 0
 
 
 def _equal(one: Terms, other: Terms) -> bool:

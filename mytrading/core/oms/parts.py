@@ -76,9 +76,12 @@ def refused(draft: Draft, order: Order, reason: str) -> None:
     if not order.parent or order.purpose.reduces:
         return
     others = siblings(draft, order)
-    whole = order.quantity + sum(part.quantity for part in others)
-    kept = sum(part.quantity if part.state in LIVE else part.filled for part in others)
-    gone = sum(part.state is OrderState.REJECTED for part in others) + 1
-    what = f"{gone} of {len(others) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
+    replaced = {part.replaces for part in (*others, order)}
+    standing = [part for part in others if part.client_order_id not in replaced]
+    earlier = sum(part.filled for part in others if part.client_order_id in replaced)
+    whole = order.quantity + earlier + sum(part.quantity for part in standing)
+    kept = earlier + sum(part.quantity if part.state in LIVE else part.filled for part in standing)
+    gone = sum(part.state is OrderState.REJECTED for part in standing) + 1
+    what = f"{gone} of {len(standing) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
     text = f"{what}; the others are kept ({kept} units filled or out)"
     draft.alert("ENTRY_SHORT", Severity.WARNING, order.parent, text)

@@ -12,6 +12,7 @@ from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import Owned, key_of
 from mytrading.core.order import LIVE, UNRESOLVED
+from mytrading.core.slicing import Sizes, closing_slices
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Protection
 
@@ -156,12 +157,34 @@ def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, 
     if covered > most:
         _shrink(draft, covering[-1], covered - most)
     elif covered < wanted and len(covering) == len(stops):
-        _place(draft, level, wanted - covered)
+        _extend(draft, level, stops, missing=wanted - covered, wanted=wanted)
+
+
+def _extend(draft: Draft, level: Protection, stops: list[Order], *, missing: int, wanted: int) -> None:
+    """Cover what is missing: in a stop that has not left, or by another, which covers sooner than any change is proven.
+
+    Where there are many the smallest ends, and one for both follows; what is left covers meanwhile.
+    """
+    sizes = draft.state.sizes.get(level.instrument) or Sizes()
+    unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.parent]
+    if unsent and sizes.fits(unsent[-1].quantity + missing):
+        modify.wish(draft, unsent[-1], modify.terms(unsent[-1])._replace(quantity=unsent[-1].quantity + missing))
+    elif len(stops) < draft.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
+        _place(draft, level, missing)
+    elif calm := [stop for stop in stops if _rests(draft, stop)]:
+        smallest = min(calm, key=lambda stop: stop.quantity)
+        entries.withdraw_one(draft, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
+
+
+def _rests(draft: Draft, stop: Order) -> bool:
+    """True of a stop that waits for its trigger, of which nothing is filled and nothing open."""
+    idle = stop.state is OrderState.ACCEPTED and not stop.ending and not stop.filled_seen
+    return idle and not modify.under_way(stop) and not modify.in_doubt(draft, stop)
 
 
 def _shrink(draft: Draft, stop: Order, excess: int) -> None:
     """Take so many units off a stop: by a change where its broker makes one, else it ends and a smaller one follows."""
-    left = stop.quantity - excess
+    left = modify.terms(stop).quantity - excess
     if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.under_way(stop):
         return
     resting = stop.state is OrderState.ACCEPTED and not stop.ending and not modify.in_doubt(draft, stop)

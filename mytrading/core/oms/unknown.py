@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mytrading.core.oms import goals, parts, reality
+from mytrading.core.oms import doubt, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.recovery import SEVERAL
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
-from mytrading.messages.enums import OrderState, OrderType, Severity
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.runconfig import UnknownExit
@@ -172,24 +172,23 @@ def _ghost(draft: Draft, order: Order, evidence: Evidence) -> None:
             draft.change(order, "unclear", evidence=0, evidence_machine_ns=read.ended_machine_ns)
     elif order.evidence == 0:
         draft.change(order, "unseen", evidence=1, evidence_machine_ns=read.began_machine_ns)
-    elif order.evidence == 1 and read.began_machine_ns - order.evidence_machine_ns >= draft.limits.ghost_gap:
+    elif order.evidence > 1 or read.began_machine_ns - order.evidence_machine_ns >= draft.limits.ghost_gap:
         _declare(draft, order)
 
 
 def _declare(draft: Draft, order: Order) -> None:
-    goal = draft.state.goals.get(order.goal)
+    """Give an exit or stop up, once for each that sends the next one; what comes after that waits for a person."""
     same_try = any(part.state is OrderState.GHOST for part in parts.siblings(draft, order))
-    first = goal is None or goal.ghosts == 0 or same_try
-    if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and first:
-        what = f"exit {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
+    if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not doubt.spent(draft, order)):
+        kind = "stop" if order.purpose is Purpose.STOP else "exit"
+        what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=2)
-        draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further exit is sent")
-        if goal is not None and not same_try:
-            draft.goal(goal, ghosts=goal.ghosts + 1)
-        return
-    draft.change(order, "unresolved", evidence=2)
-    if goal is not None:
-        goals.stuck(draft, goal, f"the fate of exit {order.client_order_id} stays unknown; a person must look")
+        draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
+        if not same_try:
+            doubt.spend(draft, order)
+    elif order.evidence < 2:
+        draft.change(order, "unresolved", evidence=2)
+        doubt.ask_a_person(draft, order)
 
 
 def _net_unchanged(draft: Draft, order: Order, evidence: Evidence) -> bool | None:

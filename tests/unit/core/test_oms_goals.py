@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Goal, GoalChanged
 from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench, Placed
 
@@ -187,3 +187,26 @@ def test_exit_survives_a_crash_before_its_call(bench: OrderBench) -> None:
         bench.read()
     fill(bench, bench.accept())
     assert goal(bench).state == "done" and bench.position().quantity == 0
+
+
+@pytest.mark.parametrize("known", ["resting", "unknown", "sighted", "ending"])
+def test_exit_that_is_not_resolved_is_read_each_second_however_the_reads_fail(known: str) -> None:
+    bench = OrderBench()
+    bench.hold()
+    bench.close("g1")
+    if known == "unknown":
+        bench.end(bench.calls[0], Outcome.UNKNOWN, message="timed out")
+    else:
+        placed = bench.accept()
+    if known == "sighted":
+        bench.report(placed, status=BrokerStatus.COMPLETE)
+    elif known == "ending":
+        bench.report(placed, status=BrokerStatus.CANCELLED)
+    bench.tick(SECOND)
+    wanted = bench.reads_wanted
+    for _ in range(240):
+        bench.tick(SECOND // 4)
+        for call in list(bench.calls):
+            bench.end(call, Outcome.UNKNOWN, message="timed out")
+        bench.read(orders=None, trades=None, positions=None)
+    assert bench.reads_wanted - wanted >= 55

@@ -6,6 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
+from mytrading.core.order import ModifyRules
+from mytrading.core.parents import fold
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Order, PositionAdjusted
 from tests.fake_broker import SECOND, OpenCall, OrderBench
@@ -238,3 +240,29 @@ def test_freeze_of_the_day_before_holds_until_a_command_tells_another(bench: Ord
     hold(other, 450)
     other.close("g1", lot=50, freeze=250)
     assert [call.order.quantity for call in placings(other, Purpose.EXIT)] == [250, 200]
+
+
+def test_slice_that_is_replaced_has_a_slice_for_its_successor() -> None:
+    bench = OrderBench(OmsLimits(modify=ModifyRules(in_place=False)))
+    bench.check_purity = True
+    bench.read()
+    bench.enter("e1", 450, order_type=OrderType.LIMIT, price=100.0, **SIZED)
+    for call in placings(bench):
+        bench.accept(call)
+    bench.read()
+    second = slices_of(bench, "e1")[1]
+    bench.broker.trade(bench.broker.orders[second.broker_order_id], 50, 100.0)
+    bench.read()
+    bench.ask_modify(second.client_order_id, price=101.0)
+    bench.cancel()
+    for _ in range(3):
+        bench.tick(SECOND)
+        bench.read()
+    (after,) = [order for order in bench.machine.orders() if order.replaces]
+    assert (after.parent, after.slice, after.quantity, after.price) == ("e1", 2, 100, 101.0)
+    gone = bench.order(second.client_order_id)
+    assert (gone.state, gone.replacing) == (OrderState.CANCELLED, False)
+    assert fold(slices_of(bench, "e1")).quantity == 450
+    bench.end(placings(bench)[0], Outcome.REFUSED, message="margin")
+    (short,) = [alert for alert in bench.alerts if alert.code == "ENTRY_SHORT"]
+    assert (short.subject, "1 of 3 slices of BUY 450" in short.message) == ("e1", True)

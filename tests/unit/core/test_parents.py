@@ -60,3 +60,10 @@ def test_grouped_keeps_whole_orders_and_joins_slices_where_the_first_stood() -> 
     assert [(parent.client_order_id, [part.slice for part in slices]) for parent, slices in rows] == [
         ("p", [1, 2]), ("w", [])
     ]  # fmt: skip
+
+
+def test_fold_counts_of_a_replaced_slice_only_what_it_filled() -> None:
+    gone = order(1, S.CANCELLED, 40, average_price=10.0)
+    after = order(3, S.FILLED, 59, slice=1, replaces="p1", quantity=59, average_price=11.0)
+    parent = fold([gone, order(2, S.FILLED, 98, average_price=10.0), after])
+    assert (parent.quantity, parent.filled, parent.state) == (197, 197, S.FILLED)

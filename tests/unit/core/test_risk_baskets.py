@@ -8,14 +8,23 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.risk_orphans import guard_cause
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Action, OrderState, Product, Purpose
-from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, TimerFired
+from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.orders import (
+    Order,
+    OrderChanged,
+    Position,
+    PositionChanged,
+    Protection,
+    ProtectionChanged,
+    TimerFired,
+)
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import OrphanLegs
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_risk_machine import CALL, LIMITS, SECOND, SHARE, Desk
+from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, SHARE, WATCH, Desk
 
 ROOMY = replace(LIMITS, max_position_size=10_000_000, max_order_size=10_000_000)
 HEDGE, SOLD = Leg(instrument=CALL, lots=1), Leg(instrument=SHARE, lots=-10)
@@ -184,6 +193,182 @@ def test_broken_basket_takes_back_what_is_on_its_way() -> None:
     assert [row.instrument for row in rows if isinstance(row, WithdrawEntries)] == [second.instrument]
     late = desk.filled(second)
     assert [row.instrument for row in late if isinstance(row, CloseGoal)] == [second.instrument]
+
+
+def stopped_out(desk: Basket, sold: PlaceEntry, purpose: Purpose = Purpose.STOP, cause: str = "") -> tuple[Any, ...]:
+    """The sold leg is bought back by an order of this purpose and cause, at the broker's doing or the router's."""
+    order = Order(
+        client_order_id=f"x-{sold.id}", account=sold.account, instrument=sold.instrument, product=sold.product,
+        strategy="S", run=sold.run, cause=cause or sold.id, purpose=purpose, side=Side.BUY, quantity=sold.quantity,
+        order_type=OrderType.SL, state=OrderState.FILLED, created_ns=desk.now, updated_ns=desk.now,
+        filled=sold.quantity,
+    )  # fmt: skip
+    desk.now += SECOND
+    rows = desk.give(OrderChanged(event="filled", order=order, machine_ns=desk.machine_ns))
+    return (*rows, *desk.held(sold.account, sold.instrument, 0, order.client_order_id, sold.quantity))
+
+
+def complete(desk: Basket) -> PlaceEntry:
+    """Hedge and sold leg are held; the sold leg's entry."""
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    (sold,) = entries(desk.filled(hedge))
+    desk.filled(sold)
+    assert desk.machine.state.wishes["S", WATCH].settled
+    return sold
+
+
+def closed(rows: Any) -> list[str]:
+    return [row.instrument for row in rows if isinstance(row, CloseGoal)]
+
+
+def alarms(rows: Any) -> list[str]:
+    return [row.code for row in rows if isinstance(row, Alert)]
+
+
+def test_stop_of_the_sold_leg_of_a_complete_basket_takes_the_hedge_along() -> None:
+    desk = Basket()
+    rows = stopped_out(desk, complete(desk))
+    assert (closed(rows), alarms(rows), entries(rows)) == ([CALL], ["BASKET_BROKEN"], [])
+    desk.held("main", CALL, 0)
+    assert desk.machine.state.wishes["S", WATCH].settled
+
+
+def test_hedge_of_a_stopped_leg_is_only_reported_where_that_is_wanted() -> None:
+    desk = Basket(orphans=OrphanLegs.REPORT)
+    rows = stopped_out(desk, complete(desk))
+    assert (closed(rows), alarms(rows), entries(rows)) == ([], ["BASKET_BROKEN"], [])
+    rows = desk.wish("b", HEDGE, SOLD)
+    assert (closed(rows), alarms(rows), entries(rows)) == ([], [], []), "told once, while the hedge is held"
+
+
+def test_stopped_leg_is_sold_again_as_often_as_configured_and_then_given_up() -> None:
+    desk = Basket(orphans=OrphanLegs.RETRY, tries=2)
+    sold, ids = complete(desk), set()
+    for _ in range(2):
+        (again,) = entries(stopped_out(desk, sold))
+        assert (again.instrument, again.quantity, again.side.sign) == (SHARE, 10, -1)
+        ids.add(again.id)
+        desk.filled(again)
+        sold = again
+    rows = stopped_out(desk, sold)
+    assert (closed(rows), alarms(rows), entries(rows), len(ids)) == ([CALL], ["BASKET_BROKEN"], [], 2)
+
+
+def test_tries_of_a_stopped_leg_are_counted_over_repeats_of_the_wish() -> None:
+    desk = Basket(orphans=OrphanLegs.RETRY, tries=1)
+    (again,) = entries(stopped_out(desk, complete(desk)))
+    desk.filled(again)
+    desk.wish("b", HEDGE, SOLD)
+    rows = stopped_out(desk, again)
+    assert (closed(rows), entries(rows)) == ([CALL], [])
+
+
+def test_stopped_leg_is_not_sold_again_when_the_time_of_its_wish_is_over() -> None:
+    desk = Basket(orphans=OrphanLegs.RETRY)
+    sold = complete(desk)
+    desk.pass_time(600)
+    rows = stopped_out(desk, sold)
+    assert (closed(rows), entries(rows)) == ([CALL], [])
+
+
+def test_repeat_of_the_wish_does_not_sell_what_was_stopped_out_and_unwound() -> None:
+    desk = Basket()
+    stopped_out(desk, complete(desk))
+    assert entries(desk.wish("b", HEDGE, SOLD)) == [], "while the hedge is being closed"
+    desk.held("main", CALL, 0)
+    rows = desk.wish("c", HEDGE, SOLD)
+    assert entries(rows) == []
+    assert {row.code for row in rows if isinstance(row, SignalDenied)} == {"WISH_SPENT"}
+
+
+def test_hedges_stay_while_something_else_sold_is_held() -> None:
+    desk = Basket()
+    sold = complete(desk)
+    desk.held("main", PUT, -65)
+    assert CALL not in closed(stopped_out(desk, sold))
+    assert desk.machine.state.wishes["S", WATCH].lost == set()
+
+
+@pytest.mark.parametrize(("purpose", "cause"), [(Purpose.EXIT, "square-off"), (Purpose.EXIT, "a-person")])
+def test_sold_leg_that_is_closed_for_another_reason_takes_nothing_along(purpose: Purpose, cause: str) -> None:
+    desk = Basket()
+    rows = stopped_out(desk, complete(desk), purpose, cause)
+    assert (closed(rows), alarms(rows), entries(rows)) == ([], [], [])
+
+
+def test_exit_that_takes_a_stop_over_counts_as_the_stop() -> None:
+    for cause in ("handed over", guard_cause("bare", "S")):
+        desk = Basket()
+        sold = complete(desk)
+        level = Protection(
+            id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="handed over",
+            side=Side.BUY, trigger=816.0, limit=824.0, state="handed",
+        )  # fmt: skip
+        desk.give(ProtectionChanged(protection=level, at_ns=desk.now))
+        assert closed(stopped_out(desk, sold, Purpose.EXIT, cause)) == [CALL]
+
+
+def test_stopped_leg_of_one_account_leaves_the_other_accounts_basket() -> None:
+    desk = Basket(("main", "second"))
+    for hedge in entries(desk.wish("a", HEDGE, SOLD)):
+        (sold,) = entries(desk.filled(hedge))
+        desk.filled(sold)
+    goals = [row for row in stopped_out(desk, sold) if isinstance(row, CloseGoal)]
+    assert [(goal.account, goal.instrument) for goal in goals] == [("second", CALL)]
+
+
+@pytest.mark.parametrize("orphans", list(OrphanLegs))
+def test_restart_after_a_leg_was_stopped_out_goes_on_as_if_there_had_been_none(orphans: OrphanLegs) -> None:
+    whole, cut = Basket(orphans=orphans, tries=1), Basket(orphans=orphans, tries=1)
+    for desk in (whole, cut):
+        desk.sold = complete(desk)  # type: ignore[attr-defined]
+    stopped_out(whole, whole.sold)  # type: ignore[attr-defined]
+    stopped_out(cut, cut.sold)  # type: ignore[attr-defined]
+    next_day = Basket(orphans=orphans, tries=1)
+    next_day.machine.apply(cut.machine.snapshot("2026-03-18"))
+    assert next_day.machine.state.wishes["S", WATCH].lost == whole.machine.state.wishes["S", WATCH].lost != set()
+    now, cut = cut.now, cut.again()
+    cut.now = now
+    for desk in (whole, cut):
+        desk.wish("b", HEDGE, SOLD)
+        desk.pass_time(1)
+    assert msgspec.to_builtins(cut.rows) == msgspec.to_builtins(whole.rows)
+
+
+def test_leg_that_is_being_replaced_is_no_failed_one() -> None:
+    desk = Basket()
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    desk.tell(hedge, OrderState.ACCEPTED)
+    gone = replace(desk.machine.state.orders[hedge.id], state=OrderState.CANCELLED, replacing=True, wanted_quantity=65)
+    rows = desk.give(OrderChanged(event="cancelled", order=gone, machine_ns=desk.machine_ns))
+    assert rows == (), "its end is not the end of the leg"
+    after = replace(
+        gone,
+        client_order_id="next",
+        replaces=hedge.id,
+        state=OrderState.INITIALIZED,
+        replacing=False,
+        wanted_quantity=0,
+    )
+    done = replace(gone, replacing=False, wanted_quantity=0)
+    assert desk.give(OrderChanged(event="initialized", order=after, machine_ns=desk.machine_ns)) == ()
+    assert desk.give(OrderChanged(event="replaced", order=done, machine_ns=desk.machine_ns)) == ()
+    assert desk.machine.state.coming_units("S", CALL, "main") == 65
+    full = replace(after, state=OrderState.FILLED, filled=65)
+    desk.give(OrderChanged(event="filled", order=full, machine_ns=desk.machine_ns))
+    (sold,) = entries(desk.held("main", CALL, 65, "next", 65))
+    assert sold.instrument == SHARE
+
+
+def test_leg_whose_replacement_fails_has_failed() -> None:
+    desk = Basket()
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    desk.tell(hedge, OrderState.ACCEPTED)
+    gone = replace(desk.machine.state.orders[hedge.id], state=OrderState.CANCELLED, replacing=True, wanted_quantity=65)
+    desk.give(OrderChanged(event="cancelled", order=gone, machine_ns=desk.machine_ns))
+    after = replace(gone, client_order_id="next", replaces=hedge.id, state=OrderState.DENIED, replacing=False)
+    rows = desk.give(OrderChanged(event="denied", order=after, machine_ns=desk.machine_ns))
+    assert alarms(rows) == ["BASKET_BROKEN"]
 
 
 @pytest.mark.parametrize("cut", range(1, 14))

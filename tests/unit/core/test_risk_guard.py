@@ -11,7 +11,14 @@ from mytrading.core.reconcile import held as held_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
-from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted
+from mytrading.messages.orders import (
+    Order,
+    OrderChanged,
+    Position,
+    PositionAdjusted,
+    Protection,
+    ProtectionChanged,
+)
 from mytrading.messages.reports import (
     BooksRead,
     BrokerHeld,
@@ -145,6 +152,77 @@ def test_stop_of_unknown_fate_is_the_routers_to_settle(guarded: Guarded) -> None
     for _ in range(30):
         guarded.read(covered=0)
     assert guarded.found() == []
+
+
+def test_stop_in_doubt_is_alarmed_and_closed_for_after_its_bound(guarded: Guarded) -> None:
+    guarded.stop(OrderState.CANCELLED)
+    guarded.stop(OrderState.UNKNOWN, name="B9")
+    for _ in range(60):
+        guarded.read(covered=0)
+    assert guarded.found() == []
+    guarded.read(covered=0)
+    assert guarded.found() == ["PROTECTION_IN_DOUBT"]
+    for _ in range(59):
+        guarded.read(covered=0)
+    assert guarded.found() == ["PROTECTION_IN_DOUBT"]
+    guarded.read(covered=0)
+    guarded.read(covered=0)
+    assert guarded.found() == ["PROTECTION_IN_DOUBT", "its stop was on its way or in doubt for too long"]
+
+
+def test_stops_that_come_and_go_without_ever_covering_are_bounded_too(guarded: Guarded) -> None:
+    states = (OrderState.UNKNOWN, OrderState.GHOST, OrderState.INITIALIZED, OrderState.SUBMITTED)
+    for number in range(130):
+        guarded.stop(states[number % 4], name=f"B{10 + number}")
+        guarded.read(began=0.5, covered=0)
+    assert guarded.found() == ["PROTECTION_IN_DOUBT", "its stop was on its way or in doubt for too long"]
+
+
+def test_one_reading_with_the_stop_ends_the_doubt(guarded: Guarded) -> None:
+    guarded.stop(OrderState.UNKNOWN, name="B9")
+    for number in range(200):
+        guarded.read(covered=10 if number % 50 == 49 else 0)
+    assert guarded.found() == []
+
+
+def test_stop_in_doubt_is_not_judged_outside_continuous_trading(guarded: Guarded) -> None:
+    guarded.desk.now += 10 * 3600 * SECOND
+    guarded.stop(OrderState.UNKNOWN, name="B9")
+    for _ in range(150):
+        guarded.read(covered=0)
+    assert "PROTECTION_IN_DOUBT" not in guarded.found()
+
+
+def test_price_at_the_level_of_a_stop_in_doubt_closes_at_once() -> None:
+    made = Guarded()
+    level = Protection(
+        id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="c",
+        side=Side.SELL, trigger=784.0, limit=776.0,
+    )  # fmt: skip
+    made.desk.give(ProtectionChanged(protection=level, at_ns=made.desk.now))
+    made.stop(OrderState.UNKNOWN, name="B9")
+    made.read(covered=0)
+    made.desk.quote(SHARE, 780.0)
+    assert made.found() == [], "one reading proves nothing"
+    made.read(covered=0)
+    made.desk.quote(SHARE, 785.0)
+    assert made.found() == [], "the price is not there"
+    made.desk.quote(SHARE, 784.0)
+    assert made.found() == ["stop: 784 is at or beyond 784"]
+
+
+def test_price_at_the_level_of_a_stop_that_rests_is_the_exchanges_to_judge() -> None:
+    made = Guarded()
+    level = Protection(
+        id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="c",
+        side=Side.SELL, trigger=784.0, limit=776.0,
+    )  # fmt: skip
+    made.desk.give(ProtectionChanged(protection=level, at_ns=made.desk.now))
+    made.stop()
+    for _ in range(3):
+        made.read()
+        made.desk.quote(SHARE, 784.0)
+    assert made.found() == []
 
 
 def test_position_that_the_broker_does_not_show_is_no_bare_one(guarded: Guarded) -> None:

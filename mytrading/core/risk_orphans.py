@@ -1,0 +1,61 @@
+"""Hedges that cover nothing any more, because the stop of what they covered has fired.
+
+Used by `core/risk_state`, which notes it, and `core/risk_entries`, which goes on as `orphan_legs` says. The
+one rule: as long as anything sold is held beside them, hedges stay; only the end of the last makes orphans of them.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.identity import content_id
+from mytrading.core.risk_books import RiskBooks, Wish
+from mytrading.messages.enums import Purpose
+from mytrading.messages.orders import Order, Position
+
+GUARDS = "guard-"
+"""How the cause of an exit begins that risk sends in place of a stop."""
+
+
+def guard_cause(kind: str, *parts: str | int) -> str:
+    """The cause of an exit that stands for a stop, the same for the same reason."""
+    return GUARDS + content_id(kind, *parts)
+
+
+def is_protective(books: RiskBooks, order: Order | None) -> bool:
+    """True of a stop, and of the exit that risk or the router sent where a stop was not enough."""
+    if order is None or not order.purpose.reduces:
+        return False
+    level = books.protections.get((order.account, order.instrument, order.product.value, order.strategy))
+    handed_over = level is not None and order.cause == level.cause
+    return order.purpose is Purpose.STOP or order.cause.startswith(GUARDS) or handed_over
+
+
+def note(books: RiskBooks, wish: Wish, closed: Position) -> None:
+    """A sold leg of a basket was stopped out: where that leaves bought ones alone, the basket is taken up again."""
+    account = closed.account
+    if closed.quantity < 0 and _hedges_alone(books, wish, account):
+        wish.lost.add((account, closed.instrument, closed.opened_ns))
+        wish.ended.discard(account)
+        wish.settled = False
+
+
+def _hedges_alone(books: RiskBooks, wish: Wish, account: str) -> bool:
+    held = [p for p in books.held(wish.signal.strategy, wish.signal.watch) if p.account == account]
+    bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
+    sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
+    return not sold and any(leg.lots > 0 and leg.instrument in bought for leg in wish.legs)
+
+
+def losses(books: RiskBooks, wish: Wish, account: str, instrument: str) -> int:
+    """How often this leg was stopped out of what is left of the basket; 0 once nothing of it is held."""
+    if not _hedges_alone(books, wish, account):
+        return 0
+    return sum(of == account and name == instrument for of, name, _ in wish.lost)
+
+
+def carry(books: RiskBooks, wish: Wish, known: Wish) -> None:
+    """The same position is wished for again: what was given up of it, and is held still, stays given up."""
+    wish.lost = known.lost
+    accounts = {account for account, _, _ in known.lost}
+    over = {account for account in accounts & known.ended if _hedges_alone(books, wish, account)}
+    wish.ended |= over
+    wish.given_up |= known.given_up & over

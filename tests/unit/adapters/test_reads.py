@@ -1,0 +1,88 @@
+"""How long one visit to the books may take, since whoever waits for a fill waits for its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.reads import BookReader
+from mytrading.core.reconcile import ReadJob
+
+JOB = ReadJob("j", orders=True, trades=True, positions=True, funds=True)
+PATIENCE_S = 0.2
+ANALYZE = b'{"status": "success", "data": {"mode": "analyze", "analyze_mode": true}}'
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers which mode it is in, never which orders there are; `drops` lost connections first."""
+
+    daemon_threads = True
+
+    def __init__(self, drops: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[str] = []
+        self.drops = drops
+        self.leave = threading.Event()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        name = self.path.rpartition("/")[2]
+        self.server.asked.append(name)
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.drops:
+            self.server.drops -= 1
+            return
+        if name != "analyzer":
+            self.server.leave.wait(30)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(ANALYZE)))
+        self.end_headers()
+        self.wfile.write(ANALYZE)
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing is printed."""
+
+
+@contextmanager
+def serving(drops: int = 0) -> Iterator[_Server]:
+    server = _Server(drops)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.leave.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def reader(server: _Server) -> BookReader:
+    deadlines = {**SECONDS, Deadline.BOOK: PATIENCE_S}
+    client = OpenAlgoClient(f"http://127.0.0.1:{server.server_port}", "key", time.monotonic_ns, deadlines)
+    return BookReader(client, "main", "analyze", time.monotonic_ns)
+
+
+def test_visit_to_a_server_whose_books_hang_ends_after_three_calls() -> None:
+    with serving() as server:
+        visit = reader(server).visit(JOB)
+    assert server.asked == ["orderbook", "orderbook", "analyzer", "tradebook"]
+    assert visit.reached
+    assert (visit.books.orders, visit.books.trades, visit.books.positions) == (None, None, None)
+    assert [problem.partition(":")[0] for problem in visit.problems] == [
+        "orderbook", "tradebook", "positionbook", "funds",
+    ]  # fmt: skip
+
+
+def test_read_whose_connection_is_lost_is_tried_again() -> None:
+    with serving(drops=1) as server:
+        reader(server).visit(JOB._replace(trades=False, positions=False, funds=False))
+    assert server.asked == ["orderbook", "orderbook", "analyzer"]
