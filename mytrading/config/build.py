@@ -191,6 +191,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         accounts=() if settings.simulator.embedded else strategy.accounts,
         orphan_legs=strategy.orphan_legs,
         orphan_tries=strategy.orphan_tries,
+        sizing=strategy.sizing_rule,
         parameters=dict(strategy.parameters),
     )
 

@@ -65,11 +65,19 @@ class Calendar:
     def __init__(self, spec: CalendarSpec) -> None:
         self._spec = spec
         self._cache: dict[tuple[str, int], Session | None] = {}
+        self.edition = 0
+        """Counts how often another calendar was taken over; what is derived from this one is stale after that."""
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/calendar.toml") -> Calendar:
         """The calendar a parsed TOML file describes; `CalendarError` lists every problem with its key."""
         return cls(read_calendar(parsed, source))
+
+    def take(self, other: Calendar) -> None:
+        """Become another calendar in place: all who hold this one see its sessions and holidays from now on."""
+        self._spec = other._spec
+        self._cache.clear()
+        self.edition += 1
 
     @property
     def exchanges(self) -> tuple[str, ...]:

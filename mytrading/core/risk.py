@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.margin_table import RiskTables
 from mytrading.core.risk_books import SECOND, Wish
 from mytrading.core.risk_case import expired
 from mytrading.core.risk_closing import Closing, units
 from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
+from mytrading.core.risk_margin import Margins
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
 from mytrading.core.square_off import SquareOff
@@ -63,7 +67,8 @@ class RiskMachine:
         scene = self._scene = Scene(limits, rates, strategies, account, calendar, instruments, square_off)
         self.state = RiskState(scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of)
         self._closing = Closing(self.state, scene)
-        self._entries = Entries(self.state, scene, self._closing)
+        self.margins = Margins(self.state, scene)
+        self._entries = Entries(self.state, scene, self._closing, self.margins)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
 
     @property
@@ -100,6 +105,15 @@ class RiskMachine:
         self._scene.master = snapshot
 
     @property
+    def tables(self) -> RiskTables:
+        """Margin figures, shares and grades; the daemon replaces them when their file changes."""
+        return self._scene.tables
+
+    @tables.setter
+    def tables(self, tables: RiskTables) -> None:
+        self._scene.tables = tables
+
+    @property
     def lock_step(self) -> bool:
         """Market time alone makes wishes expire and quotes stale."""
         return self._scene.lock_step
@@ -129,7 +143,8 @@ class RiskMachine:
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now))
+            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now),
+                    *self.margins.after_refusal(message, now))  # fmt: skip
         if isinstance(message, TimerFired):
             return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
                     *self._watch_loss(now), *self.exits.on_time(now))  # fmt: skip
@@ -141,7 +156,8 @@ class RiskMachine:
 
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
-        return self.state.snapshot(day)
+        opened = self.state.snapshot(day)
+        return replace(opened, levels={**opened.levels, **self.margins.carried()})
 
     # wishes
 

@@ -13,6 +13,7 @@ import msgspec
 
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.margin import MarginTracker
 from mytrading.core.pnl import profit
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
@@ -50,7 +51,8 @@ class Wish(msgspec.Struct, kw_only=True):
 
     `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
     nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
-    which it was held since then, and something else than this wish closed it.
+    which it was held since then, and something else than this wish closed it. `sized`: the lots of each leg in the
+    accounts where they are not those of the signal.
     """
 
     signal: Signal
@@ -59,6 +61,7 @@ class Wish(msgspec.Struct, kw_only=True):
     given_up: set[str] = msgspec.field(default_factory=set)
     spent: set[str] = msgspec.field(default_factory=set)
     since_ns: int = 0
+    sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -67,8 +70,13 @@ class Wish(msgspec.Struct, kw_only=True):
 
     def target(self, instrument: str, account: str) -> int:
         """Lots (signed) that are to be held in an account."""
-        wanted = (leg.lots for leg in self.signal.legs if leg.instrument == instrument)
+        wanted = (self.lots(leg, account) for leg in self.signal.legs if leg.instrument == instrument)
         return 0 if account in self.given_up else next(wanted, 0)
+
+    def lots(self, leg: Leg, account: str) -> int:
+        """Lots (signed) of a leg in an account."""
+        sized = self.sized.get(account)
+        return leg.lots if sized is None else sized.get(leg.instrument, 0)
 
     @property
     def value(self) -> tuple[Product, tuple[tuple[str, int], ...]]:
@@ -105,6 +113,7 @@ class RiskBooks:
         self.protections: dict[Key, Protection] = {}
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
+        self.margin = MarginTracker()
         self.recovering: set[str] = set()
         self.awaited: set[str] = set()
         self.machine_ns = 0

@@ -33,8 +33,8 @@ from mytrading.messages.orders import (
     RecoveryChanged,
     TimerFired,
 )
-from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened
-from mytrading.messages.reports import AccountHealth, BrokerHeld, ReadRequest
+from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, WishSized
+from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, ReadRequest
 from mytrading.messages.signals import Leg, Signal
 
 REMEMBERED = 4000
@@ -70,6 +70,8 @@ class RiskState(RiskBooks):
         if known is not None and known.signal.id == signal.id and known.settled:
             return
         wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns)
+        if known is not None and known.value == wish.value and self._keeps_size(known, signal):
+            wish.sized = known.sized
         if known is not None and known.signal.id == signal.id:
             wish.ended, wish.given_up = known.ended, known.given_up
         if known is not None and known.value == wish.value and day_of(known.since_ns) == day_of(signal.created_ns):
@@ -77,8 +79,22 @@ class RiskState(RiskBooks):
         self._settle_if_met(wish)
         self._await()
 
+    def _keeps_size(self, known: Wish, signal: Signal) -> bool:
+        """True if a repeated wish is not sized again: it is of the same day, or held."""
+        return day_of(known.since_ns) == day_of(signal.created_ns) or bool(self.held(signal.strategy, signal.watch))
+
+    def _sized(self, row: WishSized) -> None:
+        key = self.watch_of_signal.get(row.signal)
+        wish = self.wishes.get(key) if key else None
+        if wish is not None and wish.signal.id == row.signal:
+            wish.sized = {row.account: row.lots, **wish.sized}
+
+    def _funds(self, row: Funds) -> None:
+        self.margin.refresh(row)
+
     def _entry(self, entry: PlaceEntry) -> None:
         self._remember(self.issued, entry.id, None)
+        self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity)
         self.runs[entry.strategy] = entry.run
         key = self.watch_of_signal.get(entry.cause)
         if key is None:
@@ -116,6 +132,7 @@ class RiskState(RiskBooks):
     def _order(self, row: OrderChanged) -> None:
         self._take_from_parent(row.order)
         self.guard.moved(row.order, row.machine_ns)
+        self.margin.shown(row.order, row.machine_ns)
         self.orders[row.order.client_order_id] = row.order
         self._forget_booked(row.order)
         for wish in self.open_wishes():
@@ -278,6 +295,7 @@ class RiskState(RiskBooks):
                 since_ns=signal.created_ns,
                 ended={account for name, account in row.ended if name == signal.id},
                 given_up={account for name, account in row.given_up if name == signal.id},
+                sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
             )
             for signal in row.wishes
         }
@@ -325,7 +343,7 @@ class RiskState(RiskBooks):
         A leg of several must be held: until then it may have to be tried again, or the others be given up.
         """
         signal = wish.signal
-        target = leg.lots * self.lot_of(leg.instrument)
+        target = wish.lots(leg, account) * self.lot_of(leg.instrument)
         there = self.units_of(signal.strategy, signal.watch, leg.instrument, account)
         if len(wish.legs) > 1:
             return there == target
@@ -351,6 +369,11 @@ class RiskState(RiskBooks):
             ended=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.ended)),
             given_up=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.given_up)),
             claimed=tuple(sorted(self.claimed)),
+            sized=tuple(
+                WishSized(signal=wish.signal.id, account=account, lots=lots, why="", at_ns=0)
+                for wish in self.wishes.values()
+                for account, lots in wish.sized.items()
+            ),
             bound=tuple(
                 (strategy, instrument, watch)
                 for (strategy, instrument), watch in self.bound.items()
@@ -439,6 +462,8 @@ _FLAGS = {
 
 _LEARN: dict[type, Any] = {
     Signal: RiskState._signal,
+    WishSized: RiskState._sized,
+    Funds: RiskState._funds,
     PlaceEntry: RiskState._entry,
     CloseGoal: RiskState._close,
     WithdrawEntries: RiskState._withdraw,

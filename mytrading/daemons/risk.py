@@ -16,6 +16,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
 from mytrading.core.risk_state import foundation
@@ -32,6 +33,7 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon, ist_day
@@ -49,6 +51,7 @@ class RiskManager(MachineDaemon):
 
     def __init__(self, config: RunConfig) -> None:
         calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self._calendar = calendar
         facts_path = config.calendar_path.with_name("instruments.toml")
         facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
         self._instruments = InstrumentFile(config.state, session_ends(calendar))
@@ -62,6 +65,8 @@ class RiskManager(MachineDaemon):
             SquareOff(calendar, facts.square_off),
         )
         self._take_instruments()
+        self._tables_path = config.calendar_path.with_name("risk.toml")
+        self._take_tables(tomllib.loads(self._tables_path.read_text(encoding="utf-8")))
         super().__init__("risk", config, self.risk)
         self._trades = trade_logger()
         self._announced: tuple[str, ...] = ()
@@ -87,6 +92,13 @@ class RiskManager(MachineDaemon):
         self.follow("signals")
         self.every(LOOK_S, self._look, "look")
         self.every(1.0, self._each_moment, "wants")
+        edits = EditedFiles(self.alerts, self.log)
+        edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
+        edits.follow(self._tables_path, self._take_tables)
+        self.every(1.0, lambda _: edits.look(), "edits")
+
+    def _take_tables(self, parsed: dict[str, Any]) -> None:
+        self.risk.tables = RiskTables.from_dict(parsed)
 
     # in
 

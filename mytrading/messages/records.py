@@ -65,6 +65,16 @@ class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
 
 
+class WishSized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wish_sized"):
+    """Signed lots of each leg (by instrument) that a wish gets in an account, and how they came about, in words."""
+
+    signal: str
+    account: str
+    lots: dict[str, int]
+    why: str
+    at_ns: int
+
+
 class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):
     """First row of a day's journal of the gateway."""
 
@@ -97,6 +107,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     ended: tuple[tuple[str, str], ...] = ()
     given_up: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str, str, str], ...] = ()
+    sized: tuple[WishSized, ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):
@@ -146,6 +157,7 @@ RecordMessage = (
     | ControlOpened
     | RiskOpened
     | LevelMoved
+    | WishSized
     | DaySealed
     | Doubted
     | JournalRebuilt

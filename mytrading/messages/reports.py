@@ -104,7 +104,7 @@ ReadMessage = ReadRequest
 
 
 class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="funds"):
-    """Rupees as the broker reports them."""
+    """Rupees as the broker reports them. `began_machine_ns`, if not 0, is before the report was asked for."""
 
     account: str
     available: float
@@ -113,6 +113,7 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     realised: float = 0.0
     unrealised: float = 0.0
     machine_ns: int = 0
+    began_machine_ns: int = 0
 
 
 class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_health"):
