@@ -11,6 +11,7 @@ from mytrading.cli import (
     accounts,
     books,
     broker_books,
+    calendar,
     configuration,
     control,
     day,
@@ -20,6 +21,7 @@ from mytrading.cli import (
     instruments,
     journal,
     logs,
+    margin,
     order_commands,
     orders_resolve,
     positions_commands,
@@ -54,4 +56,6 @@ app.add_typer(day.app, name="day")
 app.add_typer(state.app, name="state")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(history.app, name="history")
+app.add_typer(calendar.app, name="calendar")
+margin.add_to(app)
 tools.add_to(app)

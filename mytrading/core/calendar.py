@@ -109,6 +109,10 @@ class Calendar:
         """The holiday's name, empty on other days."""
         return self._exchange(exchange).holidays.get(day, "")
 
+    def holidays(self, exchange: str) -> dict[date, str]:
+        """All listed holidays of the exchange by day."""
+        return dict(self._exchange(exchange).holidays)
+
     def listed_until(self, exchange: str) -> date:
         """The last day of the last year that has holidays listed; later days count weekends only."""
         holidays = self._exchange(exchange).holidays
@@ -176,12 +180,12 @@ class Calendar:
 def _find_session(exchange: ExchangeSpec, day: date) -> Session | None:
     if (special := exchange.special.get(day)) is not None:
         return _session_on(day, special.open, special.close, special.close, special.name)
-    if day.weekday() >= 5 or day in exchange.holidays:
+    if day in exchange.holidays:
         return None
-    index = bisect_right(exchange.sessions, day, key=lambda hours: hours.since)
-    if index == 0:
+    begun = exchange.sessions[: bisect_right(exchange.sessions, day, key=lambda hours: hours.since)]
+    hours = next((hours for hours in reversed(begun) if day.weekday() in hours.weekdays), None)
+    if hours is None:
         return None
-    hours = exchange.sessions[index - 1]
     return _session_on(day, hours.open, hours.close, hours.final, "")
 
 

@@ -88,6 +88,16 @@ class Margins:
         """What refusals have added to the buffer."""
         return max(self.buffer(account) - self._scene.tables.buffer.least, 0.0)
 
+    def figures(self) -> dict[str, float]:
+        """What each account has free, in cash, reserved and kept back, in rupees and for the buffer as a fraction."""
+        found: dict[str, float] = {}
+        for account in self._state.margin.funds:
+            found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
+            found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
+            found[f"margin_reserved:{account}"] = round(self._state.margin.allocated(account), 2)
+            found[f"{BUFFER}{account}"] = self.buffer(account)
+        return found
+
     # learning
 
     def after_refusal(self, message: Any, now: int) -> list[Any]:

@@ -35,7 +35,8 @@ class SquareOff:
             session = self._calendar.session(exchange, day)
             times = [session.close_ns - BEFORE_CLOSE_NS] if session else []
             if session and exchange in self._venue:
-                times.append(to_ns(day, self._venue[exchange]))
+                venue = to_ns(day, self._venue[exchange])
+                times += [venue] if venue > session.open_ns else []  # an evening session begins after it
             self._known[key] = min(times, default=0)
         return self._known[key]
 

@@ -237,6 +237,7 @@ class RiskManager(MachineDaemon):
             "open_wishes": float(sum(1 for _ in self.risk.state.open_wishes())),
             "watching": float(len(self._topics)),
             **{risk_stops.name_of(key): level for key, level in self.risk.state.stop_levels.items()},
+            **self.risk.margins.figures(),
         }
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
