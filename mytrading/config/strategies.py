@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -94,6 +94,7 @@ class StrategyConfig(BaseModel):
     when a leg of several cannot be had: retry (`orphan_tries` times, then unwind), unwind or report.
     `sizing` is fixed (the lots as they are), risk (`risk_per_trade` rupees at the stop), or a profile or grade of
     config/risk.toml; `allocation` spreads lots over accounts, custom by `allocation_factors` such as second=0.5.
+    Futures held overnight move to the next contract `roll_days` trading days before expiry, the far or near leg first.
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
     """
 
@@ -125,6 +126,8 @@ class StrategyConfig(BaseModel):
     confidence_scaling: bool = False
     allocation: Allocation = Allocation.EQUAL
     allocation_factors: Names = ()
+    roll_days: int = Field(default=0, ge=0, le=20)
+    roll_first: Literal["far", "near"] = "far"
     parameters: dict[str, int | float | str | bool] = {}
 
     @field_validator("trade_long", "trade_short")

@@ -25,6 +25,7 @@ from mytrading.core.risk_exits import RiskExits
 from mytrading.core.risk_margin import Margins
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
+from mytrading.core.rollover import Rollover
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Severity, TradingLevel
@@ -69,6 +70,7 @@ class RiskMachine:
         self._closing = Closing(self.state, scene)
         self.margins = Margins(self.state, scene)
         self._entries = Entries(self.state, scene, self._closing, self.margins)
+        self.rollover = Rollover(self.state, scene, self._closing, self._entries)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
 
     @property
@@ -144,10 +146,10 @@ class RiskMachine:
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
             return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now),
-                    *self.margins.after_refusal(message, now))  # fmt: skip
+                    *self.margins.after_refusal(message, now), *self.rollover.on_time(now))  # fmt: skip
         if isinstance(message, TimerFired):
             return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
-                    *self._watch_loss(now), *self.exits.on_time(now))  # fmt: skip
+                    *self._watch_loss(now), *self.exits.on_time(now), *self.rollover.on_time(now))  # fmt: skip
         return ()
 
     def notice(self, machine_ns: int) -> None:
@@ -170,6 +172,8 @@ class RiskMachine:
 
     def _advance(self, wish: Wish, now: int) -> tuple[Any, ...]:
         """What one wish still needs: entries withdrawn, positions closed, then its legs entered."""
+        if self.rollover.holds(wish):
+            return ()
         rows = [*self._withdrawals(wish), *self._closes(wish)]
         if wish.settled:
             return tuple(rows)
@@ -268,7 +272,8 @@ class RiskMachine:
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""
-        names = self.state.awaited.union(*map(self.state.busy_instruments, self._scene.accounts()))
+        busy = map(self.state.busy_instruments, self._scene.accounts())
+        names = self.state.awaited.union(self.rollover.wanted(), *busy)
         return tuple(sorted(names))
 
     @property

@@ -53,6 +53,7 @@ class Entries:
 
     def enter(self, wish: Wish, account: str, now: int) -> list[Any]:
         """What follows for one account: entries, or a denial that says why there are none."""
+        wish = wish.in_account(account)
         run = self._scene.strategies.get(wish.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._standings(wish, account)
@@ -111,6 +112,13 @@ class Entries:
             )
             for (leg, case), one in zip(cases, made, strict=True)
         ]
+
+    def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
+        """The entry of a wish of one leg that some rules alone may deny, or why they do."""
+        wish, leg = Wish(signal=signal), signal.legs[0]
+        ((_, case),) = self._with_margin([(leg, self._case(wish, leg, account, now))], wish, account, now)
+        denied = tuple(denial for denial in judge(case) if denial.code in rules)
+        return denied or self._entry(wish, leg, account, case)
 
     def _standings(self, wish: Wish, account: str) -> tuple[LegStanding, ...]:
         return tuple(self._standing(wish, leg, account) for leg in wish.legs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
+from mytrading.messages.enums import Product
 from mytrading.messages.orders import (
     AccountModeChanged,
     EntriesStopped,
@@ -75,6 +76,28 @@ class WishSized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     at_ns: int
 
 
+class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="rolled"):
+    """A future that moves to the next contract: `quantity` (signed units) of `near` to `far`, which held `base` before.
+
+    `first` says which leg goes first, `phase` is begun, done or given_up, `note` what keeps it waiting or ended it.
+    """
+
+    cause: str
+    account: str
+    strategy: str
+    product: Product
+    near: str
+    far: str
+    quantity: int
+    at_ns: int
+    base: int = 0
+    watch: str = ""
+    run: str = ""
+    first: str = "far"
+    phase: str = "begun"
+    note: str = ""
+
+
 class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):
     """First row of a day's journal of the gateway."""
 
@@ -108,6 +131,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     given_up: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str, str, str], ...] = ()
     sized: tuple[WishSized, ...] = ()
+    rolls: tuple[Rolled, ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):
@@ -158,6 +182,7 @@ RecordMessage = (
     | RiskOpened
     | LevelMoved
     | WishSized
+    | Rolled
     | DaySealed
     | Doubted
     | JournalRebuilt

@@ -178,6 +178,16 @@ class SizingRule(msgspec.Struct, frozen=True, kw_only=True):
         return self.by == "fixed" and self.allocation is Allocation.EQUAL and not self.confidence_scaling
 
 
+class RollRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Futures held overnight move to the next contract `days` trading days before they expire (0: never).
+
+    `first` is far (the next contract is had before the near one goes, which needs margin for both) or near.
+    """
+
+    days: int = 0
+    first: str = "far"
+
+
 class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     """One strategy as it runs. `file` holds its class, `name` is how it is called everywhere.
 
@@ -185,7 +195,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     direction. `lots` per entry, `stop_loss` a fraction of the entry price (0: the default of the risk limits),
     `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone),
     `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
-    failed is ordered again where `orphan_legs` is retry, `sizing` how many times the lots are taken.
+    failed is ordered again where `orphan_legs` is retry, `sizing` how many times the lots are taken, `roll`
+    when futures move on.
     """
 
     name: str
@@ -210,6 +221,7 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = 2
     sizing: SizingRule = SizingRule()
+    roll: RollRule = RollRule()
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
