@@ -122,10 +122,14 @@ def _sold(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
 
 
 class Allocation(msgspec.Struct):
-    """What one entry reserves: rupees for so many units, and its orders by id with quantity, filled units and state."""
+    """What one entry reserves: rupees for so many units, and its orders by id with quantity, filled units and state.
+
+    `owner` is the strategy and the instrument it is for.
+    """
 
     rupees: float
     units: int
+    owner: tuple[str, str] = ("", "")
     orders: dict[str, tuple[int, int, OrderState]] = msgspec.field(default_factory=dict)
     known_ns: int = 0
 
@@ -157,14 +161,28 @@ class MarginTracker:
         for name in [name for name, one in mine.items() if one.known_ns and one.known_ns < began]:
             del mine[name]
 
-    def allocate(self, account: str, name: str, rupees: float, units: int) -> None:
+    def allocate(
+        self, account: str, name: str, rupees: float, units: int, strategy: str = "", instrument: str = ""
+    ) -> None:
         """Reserve rupees for an entry of so many units (unsigned); a repeat changes nothing."""
         if rupees > 0:
-            self._allocated.setdefault(account, {}).setdefault(name, Allocation(rupees, units))
+            made = Allocation(rupees, units, (strategy, instrument))
+            self._allocated.setdefault(account, {}).setdefault(name, made)
 
     def release(self, account: str, name: str) -> None:
         """Give back what an entry has reserved."""
         self._allocated.get(account, {}).pop(name, None)
+
+    def closed(self, account: str, strategy: str, instrument: str) -> None:
+        """What entries had brought is flat again: what they reserved is free, though no report has shown it."""
+        mine = self._allocated.get(account, {})
+        over = [
+            name
+            for name, one in mine.items()
+            if one.owner == (strategy, instrument) and one.known_ns and all(o[2] in OVER for o in one.orders.values())
+        ]
+        for name in over:
+            del mine[name]
 
     def shown(self, order: Order, machine_ns: int) -> None:
         """An order moved: what it did not fill at its end is released."""

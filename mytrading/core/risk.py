@@ -41,6 +41,7 @@ from mytrading.messages.orders import (
     TimerFired,
 )
 from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Signal
 
@@ -116,6 +117,15 @@ class RiskMachine:
         self._scene.tables = tables
 
     @property
+    def asks_broker(self) -> bool:
+        """The broker is asked what futures and sold options need; its figure counts if it is more than the table's."""
+        return self._scene.asks_broker
+
+    @asks_broker.setter
+    def asks_broker(self, on: bool) -> None:
+        self._scene.asks_broker = on
+
+    @property
     def lock_step(self) -> bool:
         """Market time alone makes wishes expire and quotes stale."""
         return self._scene.lock_step
@@ -147,6 +157,8 @@ class RiskMachine:
         if isinstance(message, _MOVES):
             return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now),
                     *self.margins.after_refusal(message, now), *self.rollover.on_time(now))  # fmt: skip
+        if isinstance(message, MarginAnswer):
+            return self._advance_all(now)
         if isinstance(message, TimerFired):
             return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
                     *self._watch_loss(now), *self.exits.on_time(now), *self.rollover.on_time(now))  # fmt: skip

@@ -132,6 +132,10 @@ class RiskBooks:
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
         self.margin = MarginTracker()
+        self.margin_asked: dict[str, int] = {}
+        """Machine time of each question to a broker."""
+        self.margin_told: dict[str, float] = {}
+        """Its answers in rupees, 0 where it gave no figure."""
         self.rolls: dict[Key, Rolled] = {}
         self.recovering: set[str] = set()
         self.awaited: set[str] = set()

@@ -42,7 +42,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all is well. `session` is None
     on a day without one. `square_off_ns` is when closing of MIS begins (market time). `begun` is true once another leg
     of the same basket was ordered. `margin` (rupees) is what this order needs by itself, `margin_needed` what it needs
-    with the other legs ordered now and the buffer, `margin_free` what its account has, None if that is not known.
+    with the other legs ordered now and the buffer, `margin_free` what its account has, None if that is not known,
+    `reserves` its share of what they need together.
     """
 
     signal: Signal
@@ -82,6 +83,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     loss_reached: bool = False
     begun: bool = False
     margin: float = 0.0
+    reserves: float = 0.0
     margin_needed: float = 0.0
     margin_free: float | None = None
 

@@ -86,6 +86,8 @@ class Entries:
         denied = [(leg, found) for leg, case in cases if (found := judge(case))]
         if denied:
             return self._deny(wish, account, denied, now, begun=begun)
+        if not begun and (asking := self._question(cases, wish, account)) is not None:
+            return asking
         entries = [
             row for leg, case in cases if leg.instrument in move.enter for row in self._entry(wish, leg, account, case)
         ]
@@ -98,20 +100,22 @@ class Entries:
         legs = [leg for leg in made if leg is not None]
         if not legs:
             return cases
-        needed = margins.needed(legs, wish.signal.strategy, wish.signal.watch, account, now)
-        free = margins.free(account, legs)
+        need, free = margins.needed(legs, wish.signal, account, now), margins.free(account, legs)
+        alone = [margins.alone(one, now) if one is not None else 0.0 for one in made]
+        share = need.joint / (sum(alone) or 1.0)
         return [
-            (
-                leg,
-                replace(
-                    case,
-                    margin=margins.alone(one, now) if one is not None else 0.0,
-                    margin_needed=needed,
-                    margin_free=free,
-                ),
-            )
-            for (leg, case), one in zip(cases, made, strict=True)
+            (leg, replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free))
+            for (leg, case), own in zip(cases, alone, strict=True)
         ]
+
+    def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
+        """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
+        signal = wish.signal
+        made = (self._margins.leg(leg.instrument, case.units, case.price, signal.product) for leg, case in cases)
+        legs = [leg for leg in made if leg is not None]
+        if (question := self._margins.question(signal.id, account, legs)) is not None:
+            return [question]
+        return [] if self._margins.is_asking(signal.id, account, legs) else None
 
     def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
         """The entry of a wish of one leg that some rules alone may deny, or why they do."""
@@ -192,7 +196,7 @@ class Entries:
             trace_ns=signal.trace_ns,
             lot=sizes.lot,
             freeze=sizes.freeze,
-            margin=round(case.margin, 2),
+            margin=round(case.reserves, 2),
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
         )  # fmt: skip

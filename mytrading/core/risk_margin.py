@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mytrading.core import margin
+from mytrading.core.identity import content_id
 from mytrading.core.margin import MarginLeg, by_margin
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
-from mytrading.core.sizing import is_bought_only
+from mytrading.core.sizing import is_bought_only, side_of
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import LevelMoved
+from mytrading.messages.reports import MarginLine, MarginRequest
+from mytrading.messages.signals import Signal
 
 BUFFER, REFUSED = "margin_buffer:", "margin_refused:"
 """How the names of the levels begin that hold an account's buffer, and that it was refused today."""
+PATIENCE_NS = 1_500_000_000
+"""Machine time that an entry waits for the broker's figure."""
+MOST_TIMES = 10
+"""A figure so many times the table's is no margin but a mistake."""
 _REFUSAL = re.compile(
     r"insufficient (funds|margin|balance)|margin (shortfall|exceeds)|rms:.*margin|shortage:", re.IGNORECASE
 )
+
+
+class Need(NamedTuple):
+    """Rupees that legs need, and the same with what is to be kept free."""
+
+    joint: float
+    buffered: float
 
 
 class Margins:
@@ -42,17 +56,49 @@ class Margins:
         """Rupees that a leg needs by itself, without a buffer."""
         return margin.alone(leg, self._scene.tables, self._scene.calendar.trading_day(now))
 
-    def needed(self, legs: Sequence[MarginLeg], strategy: str, watch: str, account: str, now: int) -> float:
-        """Rupees that legs need beyond what their owner holds for the same watched instrument, with the buffer.
+    def needed(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> Need:
+        """What the legs of a wish need beyond what its owner holds for it: the table's figure or the broker's.
 
-        Only what is valued by margin has one: the premium of an option and the price of a share are certain.
+        Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
-        held = self.held(strategy, watch, account)
-        day = self._scene.calendar.trading_day(now)
-        plain = margin.added(legs, held, self._scene.tables, day)
+        held = self.held(signal.strategy, signal.watch, account)
+        table = margin.added(legs, held, self._scene.tables, self._scene.calendar.trading_day(now))
         if not any(by_margin(leg.instrument, leg.units) for leg in legs):
-            return plain
-        return plain * (1 + self._kept_back(strategy, account))
+            return Need(table, table)
+        larger = max(table, self._told(signal.id, account, legs, table))
+        return Need(larger, larger * (1 + self._kept_back(signal.strategy, account)))
+
+    def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> MarginRequest | None:
+        """What the broker is to be asked of legs valued by margin; None where it is not, or has been."""
+        if not self._scene.asks_broker or not any(by_margin(leg.instrument, leg.units) for leg in legs):
+            return None
+        name = _question_id(cause, account, legs)
+        if name in self._state.margin_asked:
+            return None
+        lines = tuple(
+            MarginLine(
+                instrument=leg.instrument.id,
+                side=side_of(leg.units),
+                quantity=abs(leg.units),
+                product=leg.product,
+                price=leg.price,
+            )
+            for leg in legs
+        )
+        return MarginRequest(id=name, account=account, lines=lines, machine_ns=self._state.machine_ns)
+
+    def is_asking(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> bool:
+        """True while the broker may still answer: for a while, then the table alone counts."""
+        name = _question_id(cause, account, legs)
+        asked = self._state.margin_asked.get(name)
+        return (
+            asked is not None and name not in self._state.margin_told and (self._state.machine_ns - asked < PATIENCE_NS)
+        )
+
+    def _told(self, cause: str, account: str, legs: Sequence[MarginLeg], table: float) -> float:
+        """The broker's figure for legs, 0 where it gave none that makes sense beside the table's."""
+        total = self._state.margin_told.get(_question_id(cause, account, legs), 0.0)
+        return total if 0 < total <= MOST_TIMES * table else 0.0
 
     def held(self, strategy: str, watch: str, account: str) -> list[MarginLeg]:
         """What a strategy holds in an account for a watched instrument."""
@@ -123,3 +169,7 @@ class Margins:
             if name.startswith(BUFFER)
         }
         return {name: value for name, value in buffers.items() if value > rule.least}
+
+
+def _question_id(cause: str, account: str, legs: Sequence[MarginLeg]) -> str:
+    return content_id("margin", cause, account, *(f"{leg.instrument.id}*{leg.units}" for leg in legs))

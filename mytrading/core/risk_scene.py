@@ -39,6 +39,7 @@ class Scene:
         self.master: Snapshot | None = None
         self.square_off = square_off
         self.tables = RiskTables()
+        self.asks_broker = False
         self.lock_step = False
         self.patient_until = 0
 

@@ -35,7 +35,7 @@ from mytrading.messages.orders import (
     TimerFired,
 )
 from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, Rolled, WishSized
-from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, ReadRequest
+from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
 from mytrading.messages.signals import Leg, Signal
 
 REMEMBERED = 4000
@@ -112,6 +112,12 @@ class RiskState(RiskBooks):
                 moved.setdefault(roll.account, {})[roll.near] = roll.far
         return moved
 
+    def _margin_asked(self, row: MarginRequest) -> None:
+        self._remember(self.margin_asked, row.id, row.machine_ns)
+
+    def _margin_told(self, row: MarginAnswer) -> None:
+        self._remember(self.margin_told, row.id, row.total or 0.0)
+
     def _spend_rolled(self, row: Rolled) -> None:
         """What was closed by something else while it was rolled is not opened again by the same wish."""
         wish = self.wishes.get((row.strategy, row.watch))
@@ -125,7 +131,7 @@ class RiskState(RiskBooks):
 
     def _entry(self, entry: PlaceEntry) -> None:
         self._remember(self.issued, entry.id, None)
-        self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity)
+        self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
         self.runs[entry.strategy] = entry.run
         key = self.watch_of_signal.get(entry.cause)
         if key is None:
@@ -207,6 +213,7 @@ class RiskState(RiskBooks):
             self.claimed.discard(key)
         if before is not None and before.quantity and not position.quantity:
             self._spend(before)
+            self.margin.closed(position.account, position.strategy, position.instrument)
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
                 self._settle_if_met(wish)
@@ -512,6 +519,8 @@ _LEARN: dict[type, Any] = {
     WishSized: RiskState._sized,
     Rolled: RiskState._rolled,
     Funds: RiskState._funds,
+    MarginRequest: RiskState._margin_asked,
+    MarginAnswer: RiskState._margin_told,
     PlaceEntry: RiskState._entry,
     CloseGoal: RiskState._close,
     WithdrawEntries: RiskState._withdraw,

@@ -29,7 +29,8 @@ from mytrading.messages.enums import Severity
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import RiskOpened
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.reports import MarginAnswer
+from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
@@ -77,6 +78,7 @@ class RiskManager(MachineDaemon):
         self._held_up = ""
         self._said: tuple[str, ...] = ()
         self.risk.lock_step = self.lock_step
+        self.risk.asks_broker = config.venue.kind is VenueKind.OPENALGO and not self.lock_step
 
     def setup(self) -> None:
         """Recover, learn what the router did meanwhile, then judge what was wished."""
@@ -84,7 +86,7 @@ class RiskManager(MachineDaemon):
         self.risk.square_off.speed = self.clock.speed
         self.risk.patient_until = machine_now() + SETTLE_NS
         self.subscribe("status", self._on_status, topics=HEARD, writers=HEARD)
-        self.subscribe("account", lambda frame: self.risk.apply(frame.message))
+        self.subscribe("account", self._on_account)
         self._market = self.subscribe("market", self._on_market, topics=("",) if self.lock_step else ())
         self.follow("control")
         self.follow("orders", downstream=True)
@@ -101,6 +103,13 @@ class RiskManager(MachineDaemon):
         self.risk.tables = RiskTables.from_dict(parsed)
 
     # in
+
+    def _on_account(self, frame: Frame) -> None:
+        """An answer of the broker leads to orders, and so is journaled with them; the rest is learnt."""
+        if isinstance(frame.message, MarginAnswer):
+            self.step("account", frame.message, source="reconciler")
+        else:
+            self.risk.apply(frame.message)
 
     def _on_status(self, frame: Frame) -> None:
         message = frame.message

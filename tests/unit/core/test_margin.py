@@ -233,3 +233,13 @@ def test_buffer_refusals_raise_it_and_quiet_days_lower_it_within_bounds() -> Non
     for _ in range(10):
         buffer = buffer_after_quiet_day(buffer, rule)
     assert buffer == rule.least
+
+
+def test_tracker_position_that_is_flat_again_reserves_nothing_more() -> None:
+    tracker = MarginTracker()
+    tracker.refresh(funds(1_000_000, 10))
+    tracker.allocate("main", "e", 250_000, 65, "S", CALL.id)
+    tracker.allocate("main", "f", 100_000, 65, "S", CALL.id)
+    tracker.shown(order(OrderState.FILLED, filled=65), 20)
+    tracker.closed("main", "S", CALL.id)
+    assert tracker.free("main") == 900_000  # the second entry is still on its way

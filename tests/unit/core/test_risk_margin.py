@@ -15,7 +15,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
 from mytrading.messages.records import LevelMoved, WishSized
-from mytrading.messages.reports import AccountHealth, Funds
+from mytrading.messages.reports import AccountHealth, Funds, MarginAnswer, MarginRequest
 from mytrading.messages.runconfig import Allocation, Direction, SizingRule, StopPlan, StrategyRun
 from mytrading.messages.signals import Leg
 from tests.unit.core.test_margin import TABLES
@@ -347,3 +347,63 @@ def test_expiry_column_counts_on_the_day_of_expiry_alone() -> None:
     desk.fund(300_000)
     (entry,) = desk.sell("a")
     assert entry.margin == 205_000
+
+
+# the broker's own figure
+
+
+def ask(desk: MarginDesk) -> MarginRequest:
+    desk.machine.asks_broker = True
+    (question,) = desk.sell("a", SHORT_CALL, SHORT_PUT)
+    assert isinstance(question, MarginRequest)
+    return question
+
+
+def answer(desk: MarginDesk, question: MarginRequest, total: float | None) -> tuple[Any, ...]:
+    return desk.give(MarginAnswer(id=question.id, account="main", machine_ns=desk.machine_ns, total=total))
+
+
+def test_broker_is_asked_for_all_legs_before_any_is_ordered() -> None:
+    desk = MarginDesk()
+    desk.fund(1_000_000)
+    question = ask(desk)
+    assert [(line.instrument, line.side, line.quantity) for line in question.lines] == [
+        (CALL, Side.SELL, LOT),
+        (PUT, Side.SELL, LOT),
+    ]
+    assert desk.pass_time(0.25) == ()
+    rows = answer(desk, question, 300_000.0)
+    assert sum(entry.margin for entry in entries(rows)) == pytest.approx(320_000)  # the table's is more
+
+
+def test_brokers_larger_figure_counts() -> None:
+    desk = MarginDesk()
+    desk.fund(500_000)
+    assert len(entries(answer(desk, ask(desk), 400_000.0))) == 2
+    desk = MarginDesk()
+    desk.fund(439_000)
+    assert codes(answer(desk, ask(desk), 400_000.0)) == ["INSUFFICIENT_MARGIN"] * 2
+
+
+@pytest.mark.parametrize("total", [None, 0.0, -5.0, 99_000_000.0])
+def test_brokers_senseless_figure_leaves_the_table(total: float | None) -> None:
+    desk = MarginDesk()
+    desk.fund(352_000)
+    assert len(entries(answer(desk, ask(desk), total))) == 2
+
+
+def test_broker_that_is_silent_is_waited_for_a_moment_only() -> None:
+    desk = MarginDesk()
+    desk.fund(352_000)
+    ask(desk)
+    assert desk.pass_time(1.0) == ()
+    for instrument in (CALL, PUT):
+        desk.quote(instrument)
+    assert len(entries(desk.pass_time(1.0))) == 2
+
+
+def test_bought_option_is_not_asked_for() -> None:
+    desk = MarginDesk()
+    desk.machine.asks_broker = True
+    desk.fund(352_000)
+    assert entries(desk.wish("a", Leg(instrument=CALL, lots=1)))
