@@ -194,8 +194,11 @@ class RiskMachine:
             return (*rows, self._entries.too_late(wish, now)) if late and wish.legs else tuple(rows)
         accounts = self._scene.accounts_of(wish.signal.strategy)
         return tuple(
-            row for account in accounts if account not in wish.ended for row in self._entries.enter(wish, account, now)
+            row for account in accounts if account not in wish.ended for row in self._enter(wish, account, now)
         )
+
+    def _enter(self, wish: Wish, account: str, now: int) -> list[Any]:
+        return self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
 
     def _withdrawals(self, wish: Wish) -> list[Any]:
         """Live entries that the wish has no room for: not named, of the other side, or too many."""

@@ -95,7 +95,7 @@ class RiskState(RiskBooks):
     def _rolled(self, row: Rolled) -> None:
         known = self.rolls.get((row.account, row.near, row.product, row.strategy))
         self.rolls[row.account, row.near, row.product, row.strategy] = row
-        if row.phase == "begun":
+        if row.phase != "given_up":
             self.bound[row.strategy, row.far] = row.watch
         for wish in self.wishes.values():
             if wish.signal.strategy == row.strategy:

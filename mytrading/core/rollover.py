@@ -81,6 +81,38 @@ class Rollover:
 
     # beginning
 
+    def ahead(self, wish: Wish, account: str, now: int) -> list[Any]:
+        """Rows by which a wish for a contract that would be rolled at once goes to the next one from the start."""
+        rule, product = self._rule(wish.signal.strategy), wish.signal.product
+        if rule is None or product is Product.MIS:
+            return []
+        rows = (self._ahead(wish, leg, account, rule, now) for leg in wish.in_account(account).legs)
+        return [row for row in rows if row is not None]
+
+    def _ahead(self, wish: Wish, leg: Leg, account: str, rule: RollRule, now: int) -> Rolled | None:
+        near, signal, calendar = self._scene.instruments.get(leg.instrument), wish.signal, self._scene.calendar
+        if near is None or near.kind is not InstrumentKind.FUT or near.exchange not in calendar.exchanges:
+            return None
+        held = self._state.units_of(signal.strategy, signal.watch, near.id, account)
+        if held or self._state.coming_units(signal.strategy, near.id, account):
+            return None
+        left = days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days)
+        far = self._next(near) if left <= rule.days else None
+        if far is None:
+            return None
+        return Rolled(
+            cause=content_id("ahead", account, signal.strategy, near.id, self._scene.today(now)),
+            account=account,
+            strategy=signal.strategy,
+            product=signal.product,
+            near=near.id,
+            far=far.id,
+            quantity=0,
+            watch=signal.watch,
+            phase="done",
+            at_ns=now,
+        )
+
     def _begin(self, position: Position, now: int) -> list[Any]:
         near, rule = self._scene.instruments.get(position.instrument), self._rule(position.strategy)
         if near is None or rule is None or not self._is_due(position, near, rule, now):
@@ -90,8 +122,10 @@ class Rollover:
         if before is not None and self._scene.today(before.at_ns) == self._scene.today(now):
             return []
         far = self._next(near)
+        cause = content_id("roll", *key, position.opened_ns, self._scene.today(now))
         roll = Rolled(
-            cause=content_id("roll", *key, position.opened_ns, self._scene.today(now)),
+            cause=cause,
+            goal=self._closing.goal_id(position, cause),
             account=position.account,
             strategy=position.strategy,
             product=position.product,
@@ -148,7 +182,7 @@ class Rollover:
         """The next step; none while the last one is on its way."""
         near = self._state.positions.get((roll.account, roll.near, roll.product, roll.strategy))
         held = units(near) if near is not None else 0
-        ours = self._close_id(roll, near) in self._state.issued if near is not None else False
+        ours = roll.goal in self._state.issued
         if self._unwanted(roll):
             return self._give_up(roll, "the wish behind it wants something else", now, quiet=True)
         if not held and not ours:
@@ -204,9 +238,6 @@ class Rollover:
             return []
         rows = self._closing.close(near, roll.cause, f"roll over to {roll.far}", 0)
         return [replace(row, purpose=Purpose.ROLL) for row in rows]
-
-    def _close_id(self, roll: Rolled, near: Position) -> str:
-        return self._closing.goal_id(near, roll.cause)
 
     def _take_back(self, roll: Rolled, now: int) -> list[Any]:
         """Far units that the roll has brought are closed again, and what is on its way is withdrawn."""

@@ -79,7 +79,8 @@ class WishSized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="rolled"):
     """A future that moves to the next contract: `quantity` (signed units) of `near` to `far`, which held `base` before.
 
-    `first` says which leg goes first, `phase` is begun, done or given_up, `note` what keeps it waiting or ended it.
+    `first` says which leg goes first, `phase` is begun, done or given_up, `note` what keeps it waiting or ended it,
+    `goal` is the id of the goal that closes the near leg. Without a quantity nothing was held: entries go to `far`.
     """
 
     cause: str
@@ -96,6 +97,7 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     first: str = "far"
     phase: str = "begun"
     note: str = ""
+    goal: str = ""
 
 
 class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):

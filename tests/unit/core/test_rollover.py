@@ -66,11 +66,10 @@ class RollDesk(Desk):
         machine.tables = TABLES
         return machine
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> tuple[Any, ...]:
         self.beat()
         self.machine.apply(Funds(account="main", available=1e8, used=0.0, machine_ns=self.machine_ns))
-        self.quote(NEAR, 23_000.0)
-        self.quote(FAR, 23_100.0)
+        return (*self.quote(NEAR, 23_000.0), *self.quote(FAR, 23_100.0))
 
     def restart(self) -> None:
         """The same rows, in a new process."""
@@ -92,8 +91,7 @@ class RollDesk(Desk):
 
     def tick(self) -> tuple[Any, ...]:
         self.machine_ns += 1_000_000_000
-        self._refresh()
-        return self.pass_time(0.25)
+        return (*self._refresh(), *self.pass_time(0.25))
 
     def _order(self, entry: PlaceEntry, state: OrderState, filled: int) -> Order:
         return Order(
@@ -115,8 +113,8 @@ class RollDesk(Desk):
         held = self.held[instrument] = self.held.get(instrument, 0) + change
         position = Position(
             account="main", instrument=instrument, product=Product.NRML, strategy="S", run=run, quantity=held,
-            quantity_seen=held, average_price=23_000.0, opened_ns=1, updated_ns=self.now,
-            confidence=Confidence.CONFIRMED,
+            quantity_seen=held, average_price=23_000.0, opened_ns=1 if held else 0,
+            updated_ns=self.now, confidence=Confidence.CONFIRMED,
         )  # fmt: skip
         row = PositionChanged(
             position=position, client_order_id=cause, fill_quantity=change, fill_price=1.0, at_ns=self.now
@@ -310,3 +308,17 @@ def test_contract_without_a_later_one_is_told_once_a_day() -> None:
     alerts = kinds((*desk.tick(), *desk.tick(), *desk.tick()), Alert)
     assert len(alerts) == 1 and "no later contract is listed" in alerts[0].message
     assert msgspec.structs.asdict(next(iter(desk.machine.state.rolls.values())))["phase"] == "given_up"
+
+
+def test_wish_in_the_days_before_an_expiry_goes_to_the_next_contract_at_once() -> None:
+    desk = RollDesk()
+    desk.hold_units(NEAR, -2 * LOT)
+    desk.wish("b", action=Action.EXIT, product=Product.NRML)
+    desk.turn(DUE)
+    rows = desk.wish("c", Leg(instrument=NEAR, lots=1), product=Product.NRML)
+    rows = (*rows, *desk.tick())
+    assert orders(rows) == [("order", FAR, LOT)]
+    assert orders(desk.tick()) == []
+    desk.fill_order(kinds(rows, PlaceEntry)[0])
+    assert orders(desk.wish("d", Leg(instrument=NEAR, lots=1), product=Product.NRML)) == []
+    assert orders(desk.wish("e", action=Action.EXIT, product=Product.NRML)) == [("close", FAR, 0)]
