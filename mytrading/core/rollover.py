@@ -34,11 +34,15 @@ from mytrading.messages.signals import Leg, Signal
 CODE = "ROLL_OVER"
 TRIES = 5
 ORDER_NS = 30 * SECOND
+QUOTE_PATIENCE_NS = 120 * SECOND
+"""Market time in which the first quotes of the next contract, just asked for, are on their way."""
+_ON_ITS_WAY = frozenset({"NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL"})
 NEEDED = frozenset(
     {
         "NOT_READY", "WRONG_MODE", "HALTED", "REDUCING", "DISK_LOW", "INSTRUMENT_HALTED", "POSITION_IN_DOUBT",
         "UNKNOWN_INSTRUMENT", "INSTRUMENTS_REFUSED", "WHOLE_LOTS", "FREEZE", "NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL",
-        "MARKET_CLOSED", "OPPOSED", "MARGIN_UNKNOWN", "INSUFFICIENT_MARGIN",
+        "MARKET_CLOSED", "OPPOSED", "IMPLAUSIBLE_QUOTE", "PRICE_COLLAR", "PRICE_BAND", "MARGIN_UNKNOWN",
+        "INSUFFICIENT_MARGIN",
     }
 )  # fmt: skip
 """Rules that hold for a roll too: it is no new risk, so limits of sizes, counts and times do not."""
@@ -269,7 +273,8 @@ class Rollover:
 
     def _note(self, roll: Rolled, denied: tuple[Denial, ...], now: int) -> list[Any]:
         """A roll that is denied waits; each reason is told once."""
-        if roll.note == denied[0].code:
+        early = now - roll.at_ns < QUOTE_PATIENCE_NS and all(denial.code in _ON_ITS_WAY for denial in denied)
+        if roll.note == denied[0].code or early:
             return []
         text = "; ".join(denial.message for denial in denied)
         return [
@@ -291,11 +296,16 @@ def _key(position: Position) -> Key:
     return (position.account, position.instrument, position.product, position.strategy)
 
 
+def subject_of(roll: Rolled) -> str:
+    """What alerts of a roll are about."""
+    return f"{roll.strategy}/{roll.account}/{roll.near}"
+
+
 def _alert(roll: Rolled, text: str, severity: Severity, now: int) -> Alert:
     return Alert(
         code=CODE,
         severity=severity,
-        subject=f"{roll.strategy}/{roll.account}/{roll.near}",
+        subject=subject_of(roll),
         message=text,
         daemon="risk",
         first_ns=now,

@@ -20,6 +20,8 @@ from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
 from mytrading.core.risk_state import foundation
+from mytrading.core.rollover import CODE as ROLL_OVER
+from mytrading.core.rollover import subject_of
 from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
@@ -28,7 +30,7 @@ from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import RiskOpened
+from mytrading.messages.records import RiskOpened, Rolled
 from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
@@ -208,6 +210,8 @@ class RiskManager(MachineDaemon):
             elif isinstance(row, SignalDenied | SignalExpired):
                 self._counts["denied"] += 1
                 self._tell_denial(row)
+            elif isinstance(row, Rolled) and row.phase == "done":
+                self.alerts.clear(ROLL_OVER, subject_of(row))
             elif isinstance(row, RiskOpened):
                 self.alerts.clear("DAILY_LOSS", self.risk.account)
         if rows:
