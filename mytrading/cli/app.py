@@ -11,6 +11,7 @@ from mytrading.cli import (
     accounts,
     books,
     broker_books,
+    calendar,
     chain,
     configuration,
     control,
@@ -22,6 +23,7 @@ from mytrading.cli import (
     instruments,
     journal,
     logs,
+    margin,
     new_strategy,
     order_commands,
     orders_resolve,
@@ -60,4 +62,6 @@ app.add_typer(day.app, name="day")
 app.add_typer(state.app, name="state")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(history.app, name="history")
+app.add_typer(calendar.app, name="calendar")
+margin.add_to(app)
 tools.add_to(app)

@@ -25,6 +25,7 @@ from mytrading.messages.runconfig import (
     ProcessRules,
     RateLimits,
     RiskLimits,
+    RollRule,
     RunConfig,
     ServerMode,
     SimulatorRules,
@@ -192,6 +193,8 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         accounts=() if settings.simulator.embedded else strategy.accounts,
         orphan_legs=strategy.orphan_legs,
         orphan_tries=strategy.orphan_tries,
+        sizing=strategy.sizing_rule,
+        roll=RollRule(days=strategy.roll_days, first=strategy.roll_first),
         parameters=dict(strategy.parameters),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mytrading.config.market_files import risk_tables
 from mytrading.config.ports import port_problems
 from mytrading.config.problems import ConfigurationError, hint
 from mytrading.config.settings import TradingSettings
@@ -16,7 +17,8 @@ from mytrading.config.strategies import StrategyConfig
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
 from mytrading.config.vault import key_environment, open_vault
 from mytrading.core.live_gate import confirmed
-from mytrading.core.risk_rules_order import future_refusal, product_refusal, sold_option_refusal
+from mytrading.core.margin_table import BY_RISK, FIXED
+from mytrading.core.risk_rules_order import product_refusal
 from mytrading.messages.enums import Mode, Product, Side
 from mytrading.messages.runconfig import AccountRole, TradeKind, TradeRule
 
@@ -122,12 +124,26 @@ def _account_problems(settings: TradingSettings, strategy: StrategyConfig) -> It
             )
 
 
+def _sizing_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    origin = settings.origin(f"strategies.{strategy.name}.sizing")
+    rule = strategy.sizing_rule
+    if rule.by == BY_RISK and not rule.risk_per_trade:
+        yield f"{strategy.name}.risk_per_trade: sizing = risk ({origin}) needs rupees, say risk_per_trade = 6500"
+    tables = risk_tables(settings.home)
+    if tables is not None and rule.by not in (FIXED, BY_RISK):
+        try:
+            tables.share_of(rule.by)
+        except ValueError as error:
+            yield f"{strategy.name}.sizing ({origin}): {error}"
+
+
 def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
     for symbol in strategy.symbols:
         label = f"{strategy.name}.symbols ({settings.origin(f'strategies.{strategy.name}.symbols')})"
         yield from _judge_symbol(settings, label, symbol)
         yield from _trade_problems(settings, strategy, symbol)
     yield from _account_problems(settings, strategy)
+    yield from _sizing_problems(settings, strategy)
     for frame in strategy.timeframes:
         if frame not in settings.data.timeframes:
             yield (
@@ -160,7 +176,7 @@ def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol:
         if rule is not None:
             label = f"{strategy.name}.trade_{side} ({settings.origin(f'strategies.{strategy.name}.trade_{side}')})"
             yield from _rule_problems(settings, strategy, label, instrument, rule)
-            yield from _denial(settings, strategy, label, instrument, rule)
+            yield from _denial(settings, strategy, instrument, rule)
             yield from _wrong_way(label, side, rule)
 
 
@@ -186,16 +202,10 @@ def _rule_problems(
         yield f"{label}: trades type {kind}, {_not_in(settings, 'instrument_types', kind)}"
 
 
-def _denial(
-    settings: TradingSettings, strategy: StrategyConfig, label: str, instrument: str, rule: TradeRule
-) -> Iterator[str]:
+def _denial(settings: TradingSettings, strategy: StrategyConfig, instrument: str, rule: TradeRule) -> Iterator[str]:
     """What risk would deny every time, in its own words."""
     kind, name = _traded(instrument, rule)
     sold = rule.side is Side.SELL
-    if kind == "FUT":
-        yield f"{label}: {future_refusal(name)}"
-    elif kind in ("CE", "PE") and sold:
-        yield f"{label}: {sold_option_refusal(name)}"
     if kind != "INDEX" and (why := product_refusal(name, product_of(settings, strategy), kind != "EQ", sold=sold)):
         yield f"{strategy.name}.product ({settings.origin(f'strategies.{strategy.name}.product')}): {why}"
 

@@ -1,4 +1,4 @@
-"""The two files about the market that people edit before a start: `config/calendar.toml`, `config/instruments.toml`.
+"""The files about the market that people edit: `config/calendar.toml`, `config/instruments.toml`, `config/risk.toml`.
 
 Used by `resolve`. The one rule: what a daemon could not read must not pass here; its own readers judge.
 """
@@ -12,10 +12,11 @@ from mytrading.config.sources import parse_toml
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar_file import CalendarError
 from mytrading.core.contracts import ContractFacts
+from mytrading.core.margin_table import RiskTables
 
 
 def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
-    """What is wrong with both files; `exchanges` are those that the calendar must list."""
+    """What is wrong with these files; `exchanges` are those that the calendar must list."""
     problems: list[str] = []
     calendar = _parsed(home / "config" / "calendar.toml", home, problems)
     if calendar is not None:
@@ -26,7 +27,22 @@ def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
             ContractFacts.from_dict(contracts)
         except ValueError as error:
             problems.append(str(error))
+    tables = _parsed(home / "config" / "risk.toml", home, problems)
+    if tables is not None:
+        try:
+            RiskTables.from_dict(tables)
+        except ValueError as error:
+            problems += str(error).splitlines()
     return problems
+
+
+def risk_tables(home: Path) -> RiskTables | None:
+    """What `config/risk.toml` says; None where it cannot be read, which `market_file_problems` tells."""
+    found = _parsed(home / "config" / "risk.toml", home, [])
+    try:
+        return RiskTables.from_dict(found) if found is not None else None
+    except ValueError:
+        return None
 
 
 def _parsed(path: Path, home: Path, problems: list[str]) -> dict[str, object] | None:

@@ -7,12 +7,22 @@ class; everything else here is ours and has the same meaning for every strategy.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.runconfig import Direction, ExpiryRule, OrphanLegs, StopPlan, TradeKind, TradeRule
+from mytrading.messages.runconfig import (
+    Allocation,
+    Direction,
+    ExpiryRule,
+    OrphanLegs,
+    SizingRule,
+    StopPlan,
+    TradeKind,
+    TradeRule,
+)
 
 TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
 BAR_TIMEFRAMES = TIMEFRAMES[1:]
@@ -65,11 +75,26 @@ def _expiry(match: re.Match[str]) -> ExpiryRule:
     return ExpiryRule((match["expiry"] or "NEAREST").lower().replace(" ", "_"))
 
 
+def parse_factors(words: Iterable[str]) -> dict[str, float]:
+    """Factors by account from `account=factor`. `ValueError` shows what may be written."""
+    factors = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        factor = _number(number.strip())
+        if not name.strip() or factor is None or factor < 0:
+            raise ValueError(f"expected account=factor with a factor of at least 0, say second=0.5; found {word!r}")
+        factors[name.strip()] = factor
+    return factors
+
+
 class StrategyConfig(BaseModel):
     """How one strategy runs. `trade_long` and `trade_short` are rules in words, see `parse_trade`.
 
     `accounts` are those it trades in, each the same lots; none means the primary one. `orphan_legs` says what follows
     when a leg of several cannot be had: retry (`orphan_tries` times, then unwind), unwind or report.
+    `sizing` is fixed (the lots as they are), risk (`risk_per_trade` rupees at the stop), or a profile or grade of
+    config/risk.toml; `allocation` spreads lots over accounts, custom by `allocation_factors` such as second=0.5.
+    Futures held overnight move to the next contract `roll_days` trading days before expiry, the far or near leg first.
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
     """
 
@@ -95,6 +120,14 @@ class StrategyConfig(BaseModel):
     accounts: Names = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = Field(default=2, ge=0, le=10)
+    sizing: str = "fixed"
+    risk_per_trade: float = Field(default=0.0, ge=0)
+    max_lots: int = Field(default=0, ge=0)
+    confidence_scaling: bool = False
+    allocation: Allocation = Allocation.EQUAL
+    allocation_factors: Names = ()
+    roll_days: int = Field(default=0, ge=0, le=20)
+    roll_first: Literal["far", "near"] = "far"
     parameters: dict[str, int | float | str | bool] = {}
 
     @field_validator("trade_long", "trade_short")
@@ -102,6 +135,24 @@ class StrategyConfig(BaseModel):
     def _rule(cls, text: str) -> str:
         parse_trade(text, long=True)
         return text
+
+    @field_validator("allocation_factors")
+    @classmethod
+    def _factors(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        parse_factors(words)
+        return words
+
+    @property
+    def sizing_rule(self) -> SizingRule:
+        """How many lots a wish gets."""
+        return SizingRule(
+            by=self.sizing.strip(),
+            risk_per_trade=self.risk_per_trade,
+            max_lots=self.max_lots,
+            confidence_scaling=self.confidence_scaling,
+            allocation=self.allocation,
+            factors=parse_factors(self.allocation_factors),
+        )
 
     @field_validator("symbols")
     @classmethod

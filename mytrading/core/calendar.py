@@ -65,11 +65,19 @@ class Calendar:
     def __init__(self, spec: CalendarSpec) -> None:
         self._spec = spec
         self._cache: dict[tuple[str, int], Session | None] = {}
+        self.edition = 0
+        """Counts how often another calendar was taken over; what is derived from this one is stale after that."""
 
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/calendar.toml") -> Calendar:
         """The calendar a parsed TOML file describes; `CalendarError` lists every problem with its key."""
         return cls(read_calendar(parsed, source))
+
+    def take(self, other: Calendar) -> None:
+        """Become another calendar in place: all who hold this one see its sessions and holidays from now on."""
+        self._spec = other._spec
+        self._cache.clear()
+        self.edition += 1
 
     @property
     def exchanges(self) -> tuple[str, ...]:
@@ -100,6 +108,10 @@ class Calendar:
     def holiday_name(self, exchange: str, day: date) -> str:
         """The holiday's name, empty on other days."""
         return self._exchange(exchange).holidays.get(day, "")
+
+    def holidays(self, exchange: str) -> dict[date, str]:
+        """All listed holidays of the exchange by day."""
+        return dict(self._exchange(exchange).holidays)
 
     def listed_until(self, exchange: str) -> date:
         """The last day of the last year that has holidays listed; later days count weekends only."""
@@ -168,12 +180,12 @@ class Calendar:
 def _find_session(exchange: ExchangeSpec, day: date) -> Session | None:
     if (special := exchange.special.get(day)) is not None:
         return _session_on(day, special.open, special.close, special.close, special.name)
-    if day.weekday() >= 5 or day in exchange.holidays:
+    if day in exchange.holidays:
         return None
-    index = bisect_right(exchange.sessions, day, key=lambda hours: hours.since)
-    if index == 0:
+    begun = exchange.sessions[: bisect_right(exchange.sessions, day, key=lambda hours: hours.since)]
+    hours = next((hours for hours in reversed(begun) if day.weekday() in hours.weekdays), None)
+    if hours is None:
         return None
-    hours = exchange.sessions[index - 1]
     return _session_on(day, hours.open, hours.close, hours.final, "")
 
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 
-_SESSION_KEYS = ("from", "open", "close", "final")
+_SESSION_KEYS = ("from", "open", "close", "final", "weekdays")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WORKING_WEEK = frozenset(range(5))
 _SPECIAL_KEYS = ("date", "exchanges", "open", "close", "name")
 _EXCHANGE_KEYS = ("like", "holidays", "sessions")
 _TOP_KEYS = ("exchanges", "holidays", "special")
@@ -26,12 +28,13 @@ class CalendarError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """The hours that hold from the day `since` on; `final` ends the closing auction."""
+    """The hours of these weekdays (Monday is 0) that hold from the day `since` on; `final` ends the closing auction."""
 
     since: date
     open: time
     close: time
     final: time
+    weekdays: frozenset[int] = _WORKING_WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,17 @@ def _read_hours(reader: _Reader, key: str, row: Mapping[str, object]) -> Hours:
     final = reader.clock(f"{key}.final", row["final"]) if "final" in row else closes
     if time.min not in (opens, closes) and not opens < closes <= final:
         reader.report(key, f"{opens}–{closes}–{final}", "open before close, and close not after final")
-    return Hours(since, opens, closes, final)
+    return Hours(since, opens, closes, final, _read_weekdays(reader, key, row.get("weekdays")))
+
+
+def _read_weekdays(reader: _Reader, key: str, found: object) -> frozenset[int]:
+    if found is None:
+        return _WORKING_WEEK
+    words = [str(word).lower() for word in found] if isinstance(found, list) else []
+    if not words or any(word not in WEEKDAYS for word in words):
+        reader.report(f"{key}.weekdays", found, f"a list of {', '.join(WEEKDAYS)}")
+        return _WORKING_WEEK
+    return frozenset(WEEKDAYS.index(word) for word in words)
 
 
 def _read_holidays(reader: _Reader, found: object) -> dict[str, dict[date, str]]:

@@ -11,16 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.margin_table import RiskTables
 from mytrading.core.risk_books import SECOND, Wish
 from mytrading.core.risk_case import expired
 from mytrading.core.risk_closing import Closing, units
 from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
+from mytrading.core.risk_margin import Margins
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
+from mytrading.core.rollover import Rollover
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Severity, TradingLevel
@@ -36,6 +41,7 @@ from mytrading.messages.orders import (
     TimerFired,
 )
 from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Signal
 
@@ -63,7 +69,9 @@ class RiskMachine:
         scene = self._scene = Scene(limits, rates, strategies, account, calendar, instruments, square_off)
         self.state = RiskState(scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of)
         self._closing = Closing(self.state, scene)
-        self._entries = Entries(self.state, scene, self._closing)
+        self.margins = Margins(self.state, scene)
+        self._entries = Entries(self.state, scene, self._closing, self.margins)
+        self.rollover = Rollover(self.state, scene, self._closing, self._entries)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
 
     @property
@@ -100,6 +108,24 @@ class RiskMachine:
         self._scene.master = snapshot
 
     @property
+    def tables(self) -> RiskTables:
+        """Margin figures, shares and grades; the daemon replaces them when their file changes."""
+        return self._scene.tables
+
+    @tables.setter
+    def tables(self, tables: RiskTables) -> None:
+        self._scene.tables = tables
+
+    @property
+    def asks_broker(self) -> bool:
+        """The broker is asked what futures and sold options need; its figure counts if it is more than the table's."""
+        return self._scene.asks_broker
+
+    @asks_broker.setter
+    def asks_broker(self, on: bool) -> None:
+        self._scene.asks_broker = on
+
+    @property
     def lock_step(self) -> bool:
         """Market time alone makes wishes expire and quotes stale."""
         return self._scene.lock_step
@@ -129,10 +155,13 @@ class RiskMachine:
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now))
+            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now),
+                    *self.margins.after_refusal(message, now), *self.rollover.on_time(now))  # fmt: skip
+        if isinstance(message, MarginAnswer):
+            return self._advance_all(now)
         if isinstance(message, TimerFired):
             return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
-                    *self._watch_loss(now), *self.exits.on_time(now))  # fmt: skip
+                    *self._watch_loss(now), *self.exits.on_time(now), *self.rollover.on_time(now))  # fmt: skip
         return ()
 
     def notice(self, machine_ns: int) -> None:
@@ -141,7 +170,8 @@ class RiskMachine:
 
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
-        return self.state.snapshot(day)
+        opened = self.state.snapshot(day)
+        return replace(opened, levels={**opened.levels, **self.margins.carried()})
 
     # wishes
 
@@ -154,6 +184,8 @@ class RiskMachine:
 
     def _advance(self, wish: Wish, now: int) -> tuple[Any, ...]:
         """What one wish still needs: entries withdrawn, positions closed, then its legs entered."""
+        if self.rollover.holds(wish):
+            return ()
         rows = [*self._withdrawals(wish), *self._closes(wish)]
         if wish.settled:
             return tuple(rows)
@@ -162,8 +194,11 @@ class RiskMachine:
             return (*rows, self._entries.too_late(wish, now)) if late and wish.legs else tuple(rows)
         accounts = self._scene.accounts_of(wish.signal.strategy)
         return tuple(
-            row for account in accounts if account not in wish.ended for row in self._entries.enter(wish, account, now)
+            row for account in accounts if account not in wish.ended for row in self._enter(wish, account, now)
         )
+
+    def _enter(self, wish: Wish, account: str, now: int) -> list[Any]:
+        return self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
 
     def _withdrawals(self, wish: Wish) -> list[Any]:
         """Live entries that the wish has no room for: not named, of the other side, or too many."""
@@ -252,7 +287,8 @@ class RiskMachine:
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""
-        names = self.state.awaited.union(*map(self.state.busy_instruments, self._scene.accounts()))
+        busy = map(self.state.busy_instruments, self._scene.accounts())
+        names = self.state.awaited.union(self.rollover.wanted(), *busy)
         return tuple(sorted(names))
 
     @property

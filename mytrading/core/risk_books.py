@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.margin import MarginTracker
 from mytrading.core.pnl import profit
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, Position, Protection
+from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.signals import Leg, Signal
 
@@ -51,7 +54,9 @@ class Wish(msgspec.Struct, kw_only=True):
     `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
     nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
     which it was held since then, and something else than this wish closed it. `lost`: sold legs that were stopped out
-    while others of the basket stayed, by account, instrument and when they were opened.
+    while others of the basket stayed, by account, instrument and when they were opened. `sized`: the lots of each leg
+    in the accounts where they are not those of the signal. `moved`: by account, contracts that were rolled over to
+    others.
     """
 
     signal: Signal
@@ -61,6 +66,22 @@ class Wish(msgspec.Struct, kw_only=True):
     spent: set[str] = msgspec.field(default_factory=set)
     lost: set[tuple[str, str, int]] = msgspec.field(default_factory=set)
     since_ns: int = 0
+    sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    moved: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+
+    def in_account(self, account: str) -> Wish:
+        """The wish as it counts in an account, where contracts it names were rolled over to later ones."""
+        names = self.moved.get(account)
+        if not names:
+            return self
+        legs = tuple(replace(leg, instrument=names.get(leg.instrument, leg.instrument)) for leg in self.signal.legs)
+        sized = {names.get(name, name): lots for name, lots in self.sized.get(account, {}).items()}
+        return replace(
+            self,
+            signal=replace(self.signal, legs=legs),
+            sized={**self.sized, account: sized} if sized else self.sized,
+            moved={},
+        )
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -69,8 +90,14 @@ class Wish(msgspec.Struct, kw_only=True):
 
     def target(self, instrument: str, account: str) -> int:
         """Lots (signed) that are to be held in an account."""
-        wanted = (leg.lots for leg in self.signal.legs if leg.instrument == instrument)
+        here = self.in_account(account)
+        wanted = (here.lots(leg, account) for leg in here.signal.legs if leg.instrument == instrument)
         return 0 if account in self.given_up else next(wanted, 0)
+
+    def lots(self, leg: Leg, account: str) -> int:
+        """Lots (signed) of a leg in an account."""
+        sized = self.sized.get(account)
+        return leg.lots if sized is None else sized.get(leg.instrument, 0)
 
     @property
     def value(self) -> tuple[Product, tuple[tuple[str, int], ...]]:
@@ -107,6 +134,12 @@ class RiskBooks:
         self.protections: dict[Key, Protection] = {}
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
+        self.margin = MarginTracker()
+        self.margin_asked: dict[str, int] = {}
+        """Machine time of each question to a broker."""
+        self.margin_told: dict[str, float] = {}
+        """Its answers in rupees, 0 where it gave no figure."""
+        self.rolls: dict[Key, Rolled] = {}
         self.recovering: set[str] = set()
         self.awaited: set[str] = set()
         self.machine_ns = 0

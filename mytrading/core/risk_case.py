@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.calendar import IST, Session
+from mytrading.core.margin import by_margin
 from mytrading.core.sizing import order_value
 from mytrading.messages.enums import Confidence, TradingLevel
 from mytrading.messages.instruments import Instrument
@@ -40,7 +41,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     and `positions_total` count open and coming positions of the account without this one. `not_ready`,
     `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all
     is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS begins (market time).
-    `begun` is true once another leg of the same basket was ordered.
+    `begun` is true once another leg of the same basket was ordered. `margin` (rupees) is what this order needs by
+    itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free` what its account
+    has, None if that is not known, `reserves` its share of what they need together.
     """
 
     signal: Signal
@@ -80,11 +83,21 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     day_profit: float = 0.0
     loss_reached: bool = False
     begun: bool = False
+    margin: float = 0.0
+    reserves: float = 0.0
+    margin_needed: float = 0.0
+    margin_free: float | None = None
 
     @property
     def value(self) -> float:
-        """Rupees of the order."""
-        return order_value(self.units, self.price)
+        """Rupees of the order: of premium or shares, of margin where it is valued by that."""
+        return self.value_of(self.units)
+
+    def value_of(self, units: int) -> float:
+        """Rupees of so many units, valued as the order's are."""
+        if self.instrument is not None and self.units and by_margin(self.instrument, self.units):
+            return self.margin * abs(units) / abs(self.units)
+        return order_value(units, self.price)
 
 
 class Rule(NamedTuple):

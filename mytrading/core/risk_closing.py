@@ -61,12 +61,17 @@ class Closing:
             for other in chosen
         )
 
+    def goal_id(self, position: Position, cause: str) -> str:
+        """The id of the goal by which a position is closed for a cause."""
+        key = (position.account, position.instrument, position.product, position.strategy)
+        return content_id("close", cause, *key, position.opened_ns)
+
     def close(self, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
         """Close one position."""
         key = (position.account, position.instrument, position.product, position.strategy)
         if key in self._state.closing:
             return []
-        goal = content_id("close", cause, *key, position.opened_ns)
+        goal = self.goal_id(position, cause)
         if goal in self._state.issued:
             return []
         sizes = self._scene.sizes(position.instrument)

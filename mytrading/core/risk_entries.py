@@ -17,8 +17,10 @@ from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
 from mytrading.core.risk_case import Case, Denial, expired, stale
 from mytrading.core.risk_closing import Closing
+from mytrading.core.risk_margin import Margins
 from mytrading.core.risk_rules import judge
 from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_sizing import Sized, Sizer
 from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import reference_price, side_of, target_units
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
@@ -37,10 +39,12 @@ _NEVER = 1 << 62
 class Entries:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
+    def __init__(self, state: RiskState, scene: Scene, closing: Closing, margins: Margins) -> None:
         self._state = state
         self._scene = scene
         self._closing = closing
+        self._margins = margins
+        self._sizer = Sizer(state, scene, margins)
 
     @property
     def machine_ns(self) -> int:
@@ -49,14 +53,28 @@ class Entries:
 
     def enter(self, wish: Wish, account: str, now: int) -> list[Any]:
         """What follows for one account: entries, or a denial that says why there are none."""
+        wish = wish.in_account(account)
         run = self._scene.strategies.get(wish.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._standings(wish, account)
         move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
         if move.broken:
             return self._break(wish, account, move.broken, now, unwind=move.unwind)
-        if any(self._must_wait(name, account, wish.signal, now) for name in move.enter):
+        if any(self._must_wait(name, account, wish, now) for name in move.enter):
             return []
+        sized = self._sizer.size(wish, account, now) if move.enter else Sized()
+        if sized.denial is not None:
+            return [self._denied(wish, wish.legs[0].instrument, account, (sized.denial,), now)]
+        if sized.row is not None:
+            return self._enter(replace(wish, sized={**wish.sized, account: sized.row.lots}), account, now, [sized.row])
+        return self._enter(wish, account, now, [])
+
+    def _enter(self, wish: Wish, account: str, now: int, rows: list[Any]) -> list[Any]:
+        """Order what may be ordered now, after `rows`; every leg that is still wanted is judged."""
+        run = self._scene.strategies.get(wish.signal.strategy)
+        orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
+        legs = self._standings(wish, account)
+        move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
         wanted = {leg.instrument for leg in legs if leg.open}
         begun = self._begun(wish, account)
         cases = [
@@ -64,13 +82,47 @@ class Entries:
             for leg in wish.legs
             if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
         ]
-        cases = [(leg, case) for leg, case in cases if case.units]
+        cases = self._with_margin([(leg, case) for leg, case in cases if case.units], wish, account, now)
         denied = [(leg, found) for leg, case in cases if (found := judge(case))]
         if denied:
             return self._deny(wish, account, denied, now, begun=begun)
-        return [
+        if not begun and (asking := self._question(cases, wish, account)) is not None:
+            return asking
+        entries = [
             row for leg, case in cases if leg.instrument in move.enter for row in self._entry(wish, leg, account, case)
         ]
+        return [*rows, *entries] if entries else []
+
+    def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
+        """The cases with what they need of their account's margin, alone and together, and what is free there."""
+        product, margins = wish.signal.product, self._margins
+        made = [margins.leg(leg.instrument, case.units, case.price, product) for leg, case in cases]
+        legs = [leg for leg in made if leg is not None]
+        if not legs:
+            return cases
+        need, free = margins.needed(legs, wish.signal, account, now), margins.free(account, legs)
+        alone = [margins.alone(one, now) if one is not None else 0.0 for one in made]
+        share = need.joint / (sum(alone) or 1.0)
+        return [
+            (leg, replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free))
+            for (leg, case), own in zip(cases, alone, strict=True)
+        ]
+
+    def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
+        """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
+        signal = wish.signal
+        made = (self._margins.leg(leg.instrument, case.units, case.price, signal.product) for leg, case in cases)
+        legs = [leg for leg in made if leg is not None]
+        if (question := self._margins.question(signal.id, account, legs)) is not None:
+            return [question]
+        return [] if self._margins.is_asking(signal.id, account, legs) else None
+
+    def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
+        """The entry of a wish of one leg that some rules alone may deny, or why they do."""
+        wish, leg = Wish(signal=signal), signal.legs[0]
+        ((_, case),) = self._with_margin([(leg, self._case(wish, leg, account, now))], wish, account, now)
+        denied = tuple(denial for denial in judge(case) if denial.code in rules)
+        return denied or self._entry(wish, leg, account, case)
 
     def _standings(self, wish: Wish, account: str) -> tuple[LegStanding, ...]:
         return tuple(self._standing(wish, leg, account) for leg in wish.legs)
@@ -83,7 +135,7 @@ class Entries:
         stopped = risk_orphans.losses(state, wish, account, leg.instrument)
         return LegStanding(
             leg.instrument,
-            leg.lots * self._scene.lot_of(leg.instrument),
+            wish.lots(leg, account) * self._scene.lot_of(leg.instrument),
             state.units_of(signal.strategy, signal.watch, leg.instrument, account),
             coming,
             max(attempts, stopped),
@@ -105,12 +157,13 @@ class Entries:
     def _basket_is_late(self, signal: Signal, now: int) -> bool:
         return now > signal.expires_ns + BASKET_NS and self.machine_ns > signal.expires_machine_ns + BASKET_NS
 
-    def _must_wait(self, instrument: str, account: str, signal: Signal, now: int) -> bool:
+    def _must_wait(self, instrument: str, account: str, wish: Wish, now: int) -> bool:
         """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
 
-        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments. What is
-        refused today waits for nothing.
+        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments, and after a
+        start the account's funds. What is refused today waits for nothing.
         """
+        signal = wish.signal
         if self._scene.instruments.get(instrument) is None or expired(signal, now, self.machine_ns):
             return False
         patient = self._scene.lock_step or self._state.machine_ns < self._scene.patient_until
@@ -121,6 +174,8 @@ class Entries:
         if self._scene.refusal(instrument, now):
             return False
         if self._state.is_withdrawing(signal.strategy, instrument):
+            return True
+        if self._sizer.waits(wish, account):
             return True
         quote = self._state.quotes.get(instrument)
         return quote is None or stale(quote, now, self.machine_ns, self._scene.limits.stale_quote_seconds)
@@ -150,6 +205,7 @@ class Entries:
             trace_ns=signal.trace_ns,
             lot=sizes.lot,
             freeze=sizes.freeze,
+            margin=round(case.reserves, 2),
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
         )  # fmt: skip
@@ -217,7 +273,8 @@ class Entries:
         instrument = scene.instruments.get(leg.instrument)
         there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
         there += state.coming_units(signal.strategy, leg.instrument, account)
-        units = target_units(leg.lots, instrument) - there if instrument else leg.lots
+        lots = wish.lots(leg, account)
+        units = target_units(lots, instrument) - there if instrument else lots
         quote = state.quotes.get(leg.instrument)
         exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
         known = exchange in scene.calendar.exchanges

@@ -7,11 +7,15 @@ denial, numbers included, or with nothing. The one rule: exits never come here.
 from __future__ import annotations
 
 from mytrading.core.risk_case import Case, Denial, Rule
+from mytrading.core.risk_rules_margin import MARGIN
 from mytrading.core.risk_rules_now import HOURS, STANDING
 from mytrading.core.risk_rules_order import ORDER
 from mytrading.core.risk_rules_owner import OWNER, SIZES
 
-RULES: tuple[Rule, ...] = (*STANDING, *ORDER, *HOURS, *SIZES, *OWNER)
+RULES: tuple[Rule, ...] = (*STANDING, *ORDER, *HOURS, *SIZES, *MARGIN, *OWNER)
+LOTS_PER_LEG = Rule(
+    "LOTS_PER_LEG", "A leg of more lots than one may have.", "config/risk.toml, STRATEGY_<NAME>_MAX_LOTS", lambda _: ""
+)
 LEG_DENIED = Rule("LEG_DENIED", "Another leg of the same wish is denied, so none is entered.", "", lambda _case: "")
 
 
@@ -22,9 +26,8 @@ def judge(case: Case) -> tuple[Denial, ...]:
 
 def denials_page() -> str:
     """The text of `docs/denials.md`, made from the table."""
-    rows = [
-        f"| `{rule.code}` | {rule.when} | {_setting_cell(rule.settings)} |" for rule in (*RULES, LEG_DENIED)
-    ]  # fmt: skip
+    told = (*RULES, LOTS_PER_LEG, LEG_DENIED)
+    rows = [f"| `{rule.code}` | {rule.when} | {_setting_cell(rule.settings)} |" for rule in told]
     return "\n".join([*_PAGE_HEAD, *rows, ""])
 
 

@@ -13,16 +13,6 @@ from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind
 
 
-def future_refusal(name: str) -> str:
-    """Why the future of this name is not traded."""
-    return f"{name} is a future, which is not valued by margin yet; trade shares or bought options"
-
-
-def sold_option_refusal(name: str) -> str:
-    """Why the option of this name is not sold short."""
-    return f"selling {name} short is not valued by margin yet; buy an option instead"
-
-
 def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool) -> str:
     """Why an instrument, which is a derivative or a share, is not entered as this product; empty if it may be."""
     if derivative and product is Product.CNC:
@@ -67,18 +57,6 @@ def _kind(case: Case) -> str:
         return ""
     kind = case.instrument.kind.value
     return f"type {kind} is not one of ENABLED_INSTRUMENT_TYPES {','.join(allowed)}; add it to trade it"
-
-
-def _futures(case: Case) -> str:
-    if case.instrument is None or case.instrument.kind is not InstrumentKind.FUT:
-        return ""
-    return future_refusal(case.instrument.id)
-
-
-def _sold_option(case: Case) -> str:
-    if case.instrument is None or not case.instrument.kind.is_option or case.units >= 0 or case.reduces:
-        return ""
-    return sold_option_refusal(case.instrument.id)
 
 
 def _product(case: Case) -> str:
@@ -150,8 +128,6 @@ ORDER: tuple[Rule, ...] = (
     Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "", _index),
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
-    Rule("FUTURES_NOT_VALUED", "A future: its margin is not valued.", "", _futures),
-    Rule("SOLD_OPTION_NOT_VALUED", "An option sold short: its margin is not valued.", "", _sold_option),
     Rule("PRODUCT_NOT_ALLOWED", "CNC for derivatives or short shares, NRML for shares.", "", _product),
     Rule("ORDER_TYPE", "An entry that is not a MARKET order.", "", _order_type),
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),

@@ -6,7 +6,6 @@ Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numb
 from __future__ import annotations
 
 from mytrading.core.risk_case import SECOND, Case, Rule, rupees
-from mytrading.core.sizing import order_value
 
 
 def _max_order(case: Case) -> str:
@@ -33,7 +32,7 @@ def _max_position(case: Case) -> str:
     own = case.strategy.max_position_size if case.strategy else 0.0
     limit = min(own, case.limits.max_position_size) if own > 0 else case.limits.max_position_size
     units = case.units_there + abs(case.units)
-    value = order_value(units, case.price)
+    value = case.value_of(units)
     if value <= limit:
         return ""
     return (

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.margin_table import RiskTables
 from mytrading.core.master import refusal_for
 from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff
@@ -37,6 +38,8 @@ class Scene:
         self.instruments = instruments
         self.master: Snapshot | None = None
         self.square_off = square_off
+        self.tables = RiskTables()
+        self.asks_broker = False
         self.lock_step = False
         self.patient_until = 0
 

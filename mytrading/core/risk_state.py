@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 from msgspec.structs import replace
@@ -33,11 +34,13 @@ from mytrading.messages.orders import (
     RecoveryChanged,
     TimerFired,
 )
-from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened
-from mytrading.messages.reports import AccountHealth, BrokerHeld, ReadRequest
+from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, Rolled, WishSized
+from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
 from mytrading.messages.signals import Leg, Signal
 
 REMEMBERED = 4000
+ROLLS_REMEMBERED = 45
+"""Days."""
 
 
 class RiskState(RiskBooks):
@@ -69,7 +72,9 @@ class RiskState(RiskBooks):
         known = self.wishes.get(key)
         if known is not None and known.signal.id == signal.id and known.settled:
             return
-        wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns)
+        wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns, moved=self._moved(signal.strategy))
+        if known is not None and known.value == wish.value and self._keeps_size(known, signal):
+            wish.sized = known.sized
         if known is not None and known.signal.id == signal.id:
             wish.ended, wish.given_up = known.ended, known.given_up
         if known is not None and known.value == wish.value and day_of(known.since_ns) == day_of(signal.created_ns):
@@ -78,11 +83,61 @@ class RiskState(RiskBooks):
         self._settle_if_met(wish)
         self._await()
 
+    def _keeps_size(self, known: Wish, signal: Signal) -> bool:
+        """True if a repeated wish is not sized again: it is of the same day, or held."""
+        return day_of(known.since_ns) == day_of(signal.created_ns) or bool(self.held(signal.strategy, signal.watch))
+
+    def _sized(self, row: WishSized) -> None:
+        key = self.watch_of_signal.get(row.signal)
+        wish = self.wishes.get(key) if key else None
+        if wish is not None and wish.signal.id == row.signal:
+            wish.sized = {row.account: row.lots, **wish.sized}
+
+    def _rolled(self, row: Rolled) -> None:
+        known = self.rolls.get((row.account, row.near, row.product, row.strategy))
+        self.rolls[row.account, row.near, row.product, row.strategy] = row
+        if row.phase != "given_up":
+            self.bound[row.strategy, row.far] = row.watch
+        for wish in self.wishes.values():
+            if wish.signal.strategy == row.strategy:
+                wish.moved = self._moved(row.strategy)
+        if row.phase == "given_up" and known is not None:
+            self._spend_rolled(row)
+        self._await()
+
+    def _moved(self, strategy: str) -> dict[str, dict[str, str]]:
+        """By account, the contracts to which a strategy's positions were rolled over, by those they came from."""
+        moved: dict[str, dict[str, str]] = {}
+        for roll in self.rolls.values():
+            if roll.strategy == strategy and roll.phase != "given_up":
+                moved.setdefault(roll.account, {})[roll.near] = roll.far
+        return moved
+
+    def _margin_asked(self, row: MarginRequest) -> None:
+        self._remember(self.margin_asked, row.id, row.machine_ns)
+
+    def _margin_told(self, row: MarginAnswer) -> None:
+        self._remember(self.margin_told, row.id, row.total or 0.0)
+
+    def _spend_rolled(self, row: Rolled) -> None:
+        """What was closed by something else while it was rolled is not opened again by the same wish."""
+        wish = self.wishes.get((row.strategy, row.watch))
+        near = self.positions.get((row.account, row.near, row.product, row.strategy))
+        if wish is not None and near is not None and not near.quantity:
+            wish.spent.add(row.account)
+            wish.ended.add(row.account)
+
+    def _funds(self, row: Funds) -> None:
+        self.margin.refresh(row)
+
     def _entry(self, entry: PlaceEntry) -> None:
         self._remember(self.issued, entry.id, None)
+        self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
         self.runs[entry.strategy] = entry.run
         key = self.watch_of_signal.get(entry.cause)
         if key is None:
+            if any(roll.cause == entry.cause for roll in self.rolls.values()):
+                self.orders.setdefault(entry.id, _coming(entry))
             return
         self.bound[entry.strategy, entry.instrument] = key[1]
         wish = self.wishes.get(key)
@@ -118,6 +173,7 @@ class RiskState(RiskBooks):
         self._take_from_parent(row.order)
         self._take_from_replaced(row.order)
         self.guard.moved(row.order, row.machine_ns)
+        self.margin.shown(row.order, row.machine_ns)
         self.orders[row.order.client_order_id] = row.order
         self._forget_booked(row.order)
         for wish in self.open_wishes():
@@ -167,6 +223,7 @@ class RiskState(RiskBooks):
             self.claimed.discard(key)
         if before is not None and before.quantity and not position.quantity:
             self._spend(before, protected=risk_orphans.is_protective(self, closer))
+            self.margin.closed(position.account, position.strategy, position.instrument)
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
                 self._settle_if_met(wish)
@@ -180,7 +237,8 @@ class RiskState(RiskBooks):
         One that is older than the wish was closed to make way for it.
         """
         for wish in self.wishes.values():
-            wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in wish.legs)
+            legs = wish.in_account(closed.account).legs
+            wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
             given_up = closed.account in wish.given_up
             if (
                 wanted
@@ -293,11 +351,15 @@ class RiskState(RiskBooks):
                 ended={account for name, account in row.ended if name == signal.id},
                 given_up={account for name, account in row.given_up if name == signal.id},
                 lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
+                sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
             )
             for signal in row.wishes
         }
         self.watch_of_signal = {signal.id: (signal.strategy, signal.watch) for signal in row.wishes}
         self.bound = {(strategy, instrument): watch for strategy, instrument, watch in row.bound}
+        self.rolls = {(roll.account, roll.near, roll.product, roll.strategy): roll for roll in row.rolls}
+        for wish in self.wishes.values():
+            wish.moved = self._moved(wish.signal.strategy)
         self.issued = dict.fromkeys(row.issued)
         self.positions = {(p.account, p.instrument, p.product, p.strategy): p for p in row.positions}
         self.orders = {order.client_order_id: order for order in row.orders}
@@ -323,15 +385,16 @@ class RiskState(RiskBooks):
     def _settle_if_met(self, wish: Wish) -> None:
         """A wish is settled when all its legs were ordered and nothing that it does not want is held or coming."""
         signal = wish.signal
-        wanted = {leg.instrument for leg in wish.legs}
+        accounts = self._accounts(signal.strategy)
+        wanted = {leg.instrument for account in accounts for leg in wish.in_account(account).legs}
         held = {position.instrument for position in self.held(signal.strategy, signal.watch)}
         coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
         if wish.settled or (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
             return
-        accounts = self._accounts(signal.strategy)
         wish.settled = all(account in wish.ended or self._met_in(wish, account) for account in accounts)
 
     def _met_in(self, wish: Wish, account: str) -> bool:
+        wish = wish.in_account(account)
         return all(self._met(wish, leg, account) for leg in wish.legs)
 
     def _met(self, wish: Wish, leg: Leg, account: str) -> bool:
@@ -340,7 +403,7 @@ class RiskState(RiskBooks):
         A leg of several must be held: until then it may have to be tried again, or the others be given up.
         """
         signal = wish.signal
-        target = leg.lots * self.lot_of(leg.instrument)
+        target = wish.lots(leg, account) * self.lot_of(leg.instrument)
         there = self.units_of(signal.strategy, signal.watch, leg.instrument, account)
         if len(wish.legs) > 1:
             return there == target
@@ -354,7 +417,9 @@ class RiskState(RiskBooks):
         return there + self.coming_units(signal.strategy, leg.instrument, account) == target
 
     def _await(self) -> None:
-        self.awaited = {leg.instrument for wish in self.wishes.values() if not wish.settled for leg in wish.legs}
+        waiting = [wish for wish in self.wishes.values() if not wish.settled]
+        self.awaited = {leg.instrument for wish in waiting for leg in wish.legs}
+        self.awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
 
     def snapshot(self, day: str) -> RiskOpened:
         """All that must survive, as one row."""
@@ -367,12 +432,18 @@ class RiskState(RiskBooks):
             given_up=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.given_up)),
             lost=tuple((w.signal.id, *place) for w in self.wishes.values() for place in sorted(w.lost)),
             claimed=tuple(sorted(self.claimed)),
+            sized=tuple(
+                WishSized(signal=wish.signal.id, account=account, lots=lots, why="", at_ns=0)
+                for wish in self.wishes.values()
+                for account, lots in wish.sized.items()
+            ),
             bound=tuple(
                 (strategy, instrument, watch)
                 for (strategy, instrument), watch in self.bound.items()
                 if self._owns(strategy, instrument)
             ),
             issued=tuple(self.issued),
+            rolls=tuple(roll for roll in self.rolls.values() if _still_counts(roll, day)),
             positions=tuple(replace(p, realised=0.0, bought=0, sold=0) for p in self.open_positions()),
             orders=tuple(self.orders.values()),
             booked={name: units for name, units in self.booked.items() if name in self.orders},
@@ -424,6 +495,12 @@ def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
     )
 
 
+def _still_counts(roll: Rolled, day: str) -> bool:
+    """A roll that ended is forgotten once the contract it began in is long past."""
+    age = date.fromisoformat(day) - date.fromisoformat(day_of(roll.at_ns))
+    return roll.phase == "begun" or age.days <= ROLLS_REMEMBERED
+
+
 def _coming(entry: PlaceEntry) -> Order:
     """An entry as it stands until the router says more."""
     return Order(
@@ -455,6 +532,11 @@ _FLAGS = {
 
 _LEARN: dict[type, Any] = {
     Signal: RiskState._signal,
+    WishSized: RiskState._sized,
+    Rolled: RiskState._rolled,
+    Funds: RiskState._funds,
+    MarginRequest: RiskState._margin_asked,
+    MarginAnswer: RiskState._margin_told,
     PlaceEntry: RiskState._entry,
     CloseGoal: RiskState._close,
     WithdrawEntries: RiskState._withdraw,

@@ -1,13 +1,20 @@
-"""From lots to units, and from a quote to the price an entry is valued at.
+"""From a wish to lots, from lots to units, and from a quote to the price an entry is valued at.
 
-Used by risk when a wish becomes an order. The one rule: a size is fixed once, when the wish changes; quotes that move
-afterwards never resize it.
+Used by risk when a wish becomes an order, and by the calculators, which therefore answer the same. The one rule: a size
+is fixed once, when the wish changes; quotes that move afterwards never resize it.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from mytrading.core.margin import MarginLeg, alone, per_lot
+from mytrading.core.margin_table import RiskTables, TradeType
 from mytrading.messages.enums import Side
-from mytrading.messages.instruments import Instrument
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 
 
@@ -39,3 +46,96 @@ def reference_price(quote: Quote, side: Side) -> float:
 def order_value(units: int, price: float) -> float:
     """Rupees of premium (bought options) or of value (shares) of so many units."""
     return abs(units) * price
+
+
+class Plan(NamedTuple):
+    """How many times the lots of a wish are taken, and why, in words with the numbers; 0 times means not at all."""
+
+    times: int
+    why: str
+
+
+def lots_for(margin: float, share: float, per_lot: float) -> int:
+    """Whole lots that a share of a margin in rupees pays for. Source: the seed's formula."""
+    if margin <= 0 or per_lot <= 0:
+        return 0
+    return math.floor(margin * share / per_lot + 1e-9)
+
+
+def lots_at_risk(risk: float, distance: float, lot_size: int, most: int) -> int:
+    """Whole lots that lose at most `risk` rupees over a stop `distance` rupees away, `most` at most."""
+    if risk <= 0 or distance <= 0:
+        return 0
+    return min(math.floor(risk / (distance * lot_size) + 1e-9), most)
+
+
+def scaled(lots: int, confidence: float) -> int:
+    """Lots in proportion to a confidence of 0 to 1, rounded down, but at least one of those there were."""
+    return max(math.floor(lots * min(max(confidence, 0.0), 1.0) + 1e-9), min(lots, 1))
+
+
+def shared(total: int, weights: Mapping[str, float]) -> dict[str, int]:
+    """`total` lots shared out to accounts in proportion to weights; what rounding leaves goes to the largest rests."""
+    counted = {name: max(weight, 0.0) for name, weight in weights.items()}
+    whole = sum(counted.values())
+    if total <= 0 or whole <= 0:
+        return dict.fromkeys(weights, 0)
+    exact = {name: total * weight / whole for name, weight in counted.items()}
+    lots = {name: math.floor(part + 1e-9) for name, part in exact.items()}
+    rests = sorted(exact, key=lambda name: lots[name] - exact[name])
+    for name in rests[: total - sum(lots.values())]:
+        lots[name] += 1
+    return lots
+
+
+def basket_cost(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
+    """Rupees that the lots of a wish cost when it is sized by margin: pairs once, bought options by their budget.
+
+    Where options are sold as well, what is bought takes the quantity of what is sold and adds nothing.
+    """
+    sold = [leg for leg in legs if leg.instrument.kind.is_option and leg.units < 0]
+    bought = [leg for leg in legs if leg.instrument.kind.is_option and leg.units > 0]
+    futures = [leg for leg in legs if leg.instrument.kind is InstrumentKind.FUT]
+    shares = [leg for leg in legs if not leg.instrument.kind.is_derivative]
+    cost = sum(leg.lots * _each(TradeType.FUTURE, leg, tables, day) for leg in futures)
+    cost += sum(alone(leg, tables, day) for leg in shares)
+    for underlying in sorted({leg.instrument.underlying for leg in sold}):
+        mine = [leg for leg in sold if leg.instrument.underlying == underlying]
+        kind = TradeType.BOTH_SOLD if len({leg.instrument.kind for leg in mine}) > 1 else TradeType.SOLD
+        cost += max(leg.lots * _each(kind, leg, tables, day) for leg in mine)
+    covering = {leg.instrument.underlying for leg in sold}
+    return cost + sum(
+        leg.lots * _each(TradeType.BOUGHT, leg, tables, day)
+        for leg in bought
+        if leg.instrument.underlying not in covering
+    )
+
+
+def _each(kind: TradeType, leg: MarginLeg, tables: RiskTables, day: date) -> float:
+    """Rupees per lot; a bought option never less than its premium."""
+    figure = per_lot(kind, leg.instrument, leg.price, tables, day)
+    return max(figure, leg.price * leg.instrument.lot_size) if kind is TradeType.BOUGHT else figure
+
+
+def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
+    """True if nothing but options is bought: they are sized from cash, without collateral."""
+    return all(leg.instrument.kind.is_option and leg.units > 0 for leg in legs)
+
+
+def plan_by_margin(margin: float, share: float, cost: float, whose: str) -> Plan:
+    """How many times a wish that costs `cost` rupees fits into a share of the margin of an account."""
+    times = lots_for(margin, share, cost)
+    used = margin * share
+    if times:
+        return Plan(times, f"{used:,.0f} of {margin:,.0f} free ({share:.0%}) / {cost:,.0f} = {used / cost:.2f}")
+    return Plan(
+        0,
+        f"insufficient margin in {whose}: {share:.0%} of ₹{margin:,.0f} free is ₹{max(used, 0):,.0f}, "
+        f"one lot needs ₹{cost:,.0f}; add funds or use a larger share",
+    )
+
+
+def unit_lots(lots: Sequence[int]) -> tuple[int, ...]:
+    """The smallest whole ratio of signed lots: (-2, -2, 4) is (-1, -1, 2)."""
+    common = math.gcd(*lots) or 1
+    return tuple(one // common for one in lots)

@@ -23,19 +23,20 @@ class SquareOff:
         self._calendar = calendar
         self._venue = dict(venue)
         self.speed = speed
-        self._known: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[str, str, int], int] = {}
 
     def deadline(self, exchange: str, now: int) -> int:
         """Market time by which MIS must be flat today; 0 on a day without a session."""
         if exchange not in self._calendar.exchanges:
             return 0
         day = self._calendar.trading_day(now)
-        key = (exchange, day.isoformat())
+        key = (exchange, day.isoformat(), self._calendar.edition)
         if key not in self._known:
             session = self._calendar.session(exchange, day)
             times = [session.close_ns - BEFORE_CLOSE_NS] if session else []
             if session and exchange in self._venue:
-                times.append(to_ns(day, self._venue[exchange]))
+                venue = to_ns(day, self._venue[exchange])
+                times += [venue] if venue > session.open_ns else []  # an evening session begins after it
             self._known[key] = min(times, default=0)
         return self._known[key]
 

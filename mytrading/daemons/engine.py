@@ -29,6 +29,7 @@ from mytrading.messages.signals import Signal, StrategyFaulted
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.loader import LoadedFile, load_files
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import get_logger, trade_logger
@@ -91,6 +92,9 @@ class StrategyEngine(MachineDaemon):
         self.subscribe("market", self._on_market, topics=topics)
         self.every(LOOK_S, lambda _: self._look(), "look")
         self.every(1.0, lambda _: self._say_wants(), "wants")
+        edits = EditedFiles(self.alerts, self.log)
+        edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
+        self.every(1.0, lambda _: edits.look(), "edits")
 
     def ready(self) -> bool:
         """True once the strategies run on live bars."""

@@ -46,6 +46,7 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon, main
+from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.lockstep import Progress
 from mytrading.runtime.streams import BadFrames
 
@@ -98,6 +99,9 @@ class DataManager(Daemon):
         self.every(TICK_S, self._on_clock, "clock")
         self.every(SHOW_S, self._show, "show")
         self.every(1.0, self._on_second, "second")
+        self.edits = EditedFiles(self.alerts, self.log)
+        self.edits.follow(self.config.calendar_path, lambda read: self.calendar.take(Calendar.from_dict(read)))
+        self.every(1.0, lambda _: self.edits.look(), "edits")
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
         self._watch()
         self.contracts = InstrumentLoader(self.config, self._watched, self.alerts, self.wake)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from mytrading.daemons.reconciler_account import AccountListener
+from mytrading.daemons.reconciler_margin import MarginDesk
 from mytrading.daemons.reconciler_standby import AccountPings, StandbyAccount
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.reports import AccountHealth, ReadRequest
+from mytrading.messages.reports import AccountHealth, MarginRequest, ReadRequest
 from mytrading.messages.runconfig import AccountRun, RunConfig, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon, main
@@ -42,6 +43,7 @@ class Reconciler(Daemon):
         self._listeners: dict[str, AccountListener] = {}
         self._pings: dict[str, AccountPings] = {}
         self._attended: tuple[_Attended, ...] = ()
+        self._margins: dict[str, MarginDesk] = {}
 
     def setup(self) -> None:
         """Connect the order streams and begin to read; a dry run has nothing to listen to."""
@@ -55,6 +57,7 @@ class Reconciler(Daemon):
             served = self.config.served
             self._pings = {one.id: AccountPings(one, self.config, self.alerts, self.wake) for one in served}
         self._listeners = {account.id: self._listener(account) for account in self.config.served}
+        self._margins = {account.id: self._margin_desk(account) for account in self.config.served}
         standby = (self._standing_by(account) for account in self.config.standby)
         self._attended = (*self._listeners.values(), *self._pings.values(), *standby)
         self.on_wake(self._take)
@@ -76,6 +79,9 @@ class Reconciler(Daemon):
             self.clock.now,
         )
 
+    def _margin_desk(self, account: AccountRun) -> MarginDesk:
+        return MarginDesk(account, lambda answer: self._status.send(account.id, answer), self.wake)
+
     def _standing_by(self, account: AccountRun) -> StandbyAccount:
         return StandbyAccount(
             account,
@@ -94,7 +100,11 @@ class Reconciler(Daemon):
     # in
 
     def _on_request(self, frame: Frame) -> None:
-        request: ReadRequest = frame.message
+        request: ReadRequest | MarginRequest = frame.message
+        if isinstance(request, MarginRequest):
+            if (desk := self._margins.get(request.account)) is not None:
+                desk.ask(request)
+            return
         if (listener := self._listeners.get(request.account)) is not None:
             listener.ask(request)
 
@@ -118,6 +128,8 @@ class Reconciler(Daemon):
     def _take(self) -> None:
         for account in self._attended:
             account.take()
+        for desk in self._margins.values():
+            desk.take()
 
     def _each_second(self, machine_ns: int) -> None:
         for account in self._attended:
@@ -164,6 +176,8 @@ class Reconciler(Daemon):
         """Leave the streams and the workers."""
         for account in self._attended:
             account.stop()
+        for desk in self._margins.values():
+            desk.stop()
 
 
 if __name__ == "__main__":

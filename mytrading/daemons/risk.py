@@ -16,10 +16,13 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
 from mytrading.core.risk_guard import BARE, DOUBT
 from mytrading.core.risk_state import foundation
+from mytrading.core.rollover import CODE as ROLL_OVER
+from mytrading.core.rollover import subject_of
 from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
@@ -28,11 +31,13 @@ from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import RiskOpened
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.records import RiskOpened, Rolled
+from mytrading.messages.reports import MarginAnswer
+from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon, ist_day
@@ -50,6 +55,7 @@ class RiskManager(MachineDaemon):
 
     def __init__(self, config: RunConfig) -> None:
         calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self._calendar = calendar
         facts_path = config.calendar_path.with_name("instruments.toml")
         facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
         self._instruments = InstrumentFile(config.state, session_ends(calendar))
@@ -63,6 +69,8 @@ class RiskManager(MachineDaemon):
             SquareOff(calendar, facts.square_off),
         )
         self._take_instruments()
+        self._tables_path = config.calendar_path.with_name("risk.toml")
+        self._take_tables(tomllib.loads(self._tables_path.read_text(encoding="utf-8")))
         super().__init__("risk", config, self.risk)
         self._trades = trade_logger()
         self._announced: tuple[str, ...] = ()
@@ -73,6 +81,7 @@ class RiskManager(MachineDaemon):
         self._held_up = ""
         self._said: tuple[str, ...] = ()
         self.risk.lock_step = self.lock_step
+        self.risk.asks_broker = config.venue.kind is VenueKind.OPENALGO and not self.lock_step
 
     def setup(self) -> None:
         """Recover, learn what the router did meanwhile, then judge what was wished."""
@@ -80,7 +89,7 @@ class RiskManager(MachineDaemon):
         self.risk.square_off.speed = self.clock.speed
         self.risk.patient_until = machine_now() + SETTLE_NS
         self.subscribe("status", self._on_status, topics=HEARD, writers=HEARD)
-        self.subscribe("account", lambda frame: self.risk.apply(frame.message))
+        self.subscribe("account", self._on_account)
         self._market = self.subscribe("market", self._on_market, topics=("",) if self.lock_step else ())
         self.follow("control")
         self.follow("orders", downstream=True)
@@ -88,8 +97,22 @@ class RiskManager(MachineDaemon):
         self.follow("signals")
         self.every(LOOK_S, self._look, "look")
         self.every(1.0, self._each_moment, "wants")
+        edits = EditedFiles(self.alerts, self.log)
+        edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
+        edits.follow(self._tables_path, self._take_tables)
+        self.every(1.0, lambda _: edits.look(), "edits")
+
+    def _take_tables(self, parsed: dict[str, Any]) -> None:
+        self.risk.tables = RiskTables.from_dict(parsed)
 
     # in
+
+    def _on_account(self, frame: Frame) -> None:
+        """An answer of the broker leads to orders, and so is journaled with them; the rest is learnt."""
+        if isinstance(frame.message, MarginAnswer):
+            self.step("account", frame.message, source="reconciler")
+        else:
+            self.risk.apply(frame.message)
 
     def _on_status(self, frame: Frame) -> None:
         message = frame.message
@@ -189,6 +212,8 @@ class RiskManager(MachineDaemon):
             elif isinstance(row, SignalDenied | SignalExpired):
                 self._counts["denied"] += 1
                 self._tell_denial(row)
+            elif isinstance(row, Rolled) and row.phase == "done":
+                self.alerts.clear(ROLL_OVER, subject_of(row))
             elif isinstance(row, RiskOpened):
                 self.alerts.clear("DAILY_LOSS", self.risk.account)
         if rows:
@@ -227,6 +252,7 @@ class RiskManager(MachineDaemon):
             "open_wishes": float(sum(1 for _ in self.risk.state.open_wishes())),
             "watching": float(len(self._topics)),
             **{risk_stops.name_of(key): level for key, level in self.risk.state.stop_levels.items()},
+            **self.risk.margins.figures(),
         }
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:

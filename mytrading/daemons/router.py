@@ -45,6 +45,7 @@ from mytrading.messages.orders import (
 from mytrading.messages.runconfig import AccountRun, RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.lockstep import Progress, place
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
@@ -75,8 +76,14 @@ LIVE = frozenset(
 DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
 
 
-def order_machine(config: RunConfig) -> OrderMachine:
+def calendar_of(config: RunConfig) -> Calendar:
+    """The sessions that the configuration's file lists."""
+    return Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+
+
+def order_machine(config: RunConfig, calendar: Calendar | None = None) -> OrderMachine:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
+    sessions = calendar or calendar_of(config)
     most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows
@@ -102,9 +109,8 @@ def order_machine(config: RunConfig) -> OrderMachine:
     )
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
-    calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     return OrderMachine(
-        limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
+        limits, lambda exchange, now: exchange not in sessions.exchanges or sessions.is_open(exchange, now)
     )
 
 
@@ -123,7 +129,8 @@ class TradeManager(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         if problem := live_problem(config):
             raise RunConfigError(problem)
-        self.orders = order_machine(config)
+        self._calendar = calendar_of(config)
+        self.orders = order_machine(config, self._calendar)
         super().__init__("router", config, self.orders)
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
@@ -148,6 +155,9 @@ class TradeManager(MachineDaemon):
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
         self.every(1.0, self._tell_budgets, "budget")
+        edits = EditedFiles(self.alerts, self.log)
+        edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
+        self.every(1.0, lambda _: edits.look(), "edits")
 
     # in
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
+from mytrading.messages.enums import Product
 from mytrading.messages.orders import (
     AccountModeChanged,
     EntriesStopped,
@@ -65,6 +66,40 @@ class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
 
 
+class WishSized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wish_sized"):
+    """Signed lots of each leg (by instrument) that a wish gets in an account, and how they came about, in words."""
+
+    signal: str
+    account: str
+    lots: dict[str, int]
+    why: str
+    at_ns: int
+
+
+class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="rolled"):
+    """A future that moves to the next contract: `quantity` (signed units) of `near` to `far`, which held `base` before.
+
+    `first` says which leg goes first, `phase` is begun, done or given_up, `note` what keeps it waiting or ended it,
+    `goal` is the id of the goal that closes the near leg. Without a quantity nothing was held: entries go to `far`.
+    """
+
+    cause: str
+    account: str
+    strategy: str
+    product: Product
+    near: str
+    far: str
+    quantity: int
+    at_ns: int
+    base: int = 0
+    watch: str = ""
+    run: str = ""
+    first: str = "far"
+    phase: str = "begun"
+    note: str = ""
+    goal: str = ""
+
+
 class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):
     """First row of a day's journal of the gateway."""
 
@@ -98,6 +133,8 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     given_up: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str, str, str], ...] = ()
     lost: tuple[tuple[str, str, str, int], ...] = ()
+    sized: tuple[WishSized, ...] = ()
+    rolls: tuple[Rolled, ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):
@@ -147,6 +184,8 @@ RecordMessage = (
     | ControlOpened
     | RiskOpened
     | LevelMoved
+    | WishSized
+    | Rolled
     | DaySealed
     | Doubted
     | JournalRebuilt

@@ -102,11 +102,30 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     machine_ns: int = 0
 
 
-ReadMessage = ReadRequest
+class MarginLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One leg of a question for margin: a MARKET order of so many units (unsigned), at about this price."""
+
+    instrument: str
+    side: Side
+    quantity: int
+    product: Product
+    price: float = 0.0
+
+
+class MarginRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="margin_request"):
+    """Ask the broker what these orders need together: the reconciler answers with a MarginAnswer of this `id`."""
+
+    id: str
+    account: str
+    lines: tuple[MarginLine, ...]
+    machine_ns: int
+
+
+ReadMessage = ReadRequest | MarginRequest
 
 
 class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="funds"):
-    """Rupees as the broker reports them."""
+    """Rupees as the broker reports them. `began_machine_ns`, if not 0, is before the report was asked for."""
 
     account: str
     available: float
@@ -115,6 +134,7 @@ class Funds(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
     realised: float = 0.0
     unrealised: float = 0.0
     machine_ns: int = 0
+    began_machine_ns: int = 0
 
 
 class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_health"):
@@ -177,4 +197,14 @@ class BrokerHeld(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     unread: tuple[str, ...] = ()
 
 
-AccountMessage = Funds | AccountHealth | BrokerHeld
+class MarginAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="margin_answer"):
+    """What the broker says orders need together, in rupees; None where it gave no figure, with the reason."""
+
+    id: str
+    account: str
+    machine_ns: int
+    total: float | None = None
+    problem: str = ""
+
+
+AccountMessage = Funds | AccountHealth | BrokerHeld | MarginAnswer

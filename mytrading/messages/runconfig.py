@@ -152,6 +152,44 @@ class TradeRule(msgspec.Struct, frozen=True, kw_only=True):
     right: str = ""
 
 
+class Allocation(StrEnum):
+    """How a wish is spread over accounts: the same in each, by free margin, or by factors that are written down."""
+
+    EQUAL = "equal"
+    PROPORTIONAL = "proportional"
+    CUSTOM = "custom"
+
+
+class SizingRule(msgspec.Struct, frozen=True, kw_only=True):
+    """How many lots a wish gets. `by` is fixed (the lots of the wish), risk, or a profile or grade of the risk file.
+
+    With `risk` the lots lose at most `risk_per_trade` rupees at their stop. `max_lots` of a leg (0: the limit of the
+    risk file alone). `factors` count with a custom allocation, by account; an account without one has 1.
+    """
+
+    by: str = "fixed"
+    risk_per_trade: float = 0.0
+    max_lots: int = 0
+    confidence_scaling: bool = False
+    allocation: Allocation = Allocation.EQUAL
+    factors: dict[str, float] = {}
+
+    @property
+    def is_plain(self) -> bool:
+        """True if every account gets the lots of the wish as they are."""
+        return self.by == "fixed" and self.allocation is Allocation.EQUAL and not self.confidence_scaling
+
+
+class RollRule(msgspec.Struct, frozen=True, kw_only=True):
+    """Futures held overnight move to the next contract `days` trading days before they expire (0: never).
+
+    `first` is far (the next contract is had before the near one goes, which needs margin for both) or near.
+    """
+
+    days: int = 0
+    first: str = "far"
+
+
 class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     """One strategy as it runs. `file` holds its class, `name` is how it is called everywhere.
 
@@ -159,7 +197,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     direction. `lots` per entry, `stop_loss` a fraction of the entry price (0: the default of the risk limits),
     `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone),
     `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
-    failed is ordered again where `orphan_legs` is retry.
+    failed is ordered again where `orphan_legs` is retry, `sizing` how many times the lots are taken, `roll`
+    when futures move on.
     """
 
     name: str
@@ -183,6 +222,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[str, ...] = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = 2
+    sizing: SizingRule = SizingRule()
+    roll: RollRule = RollRule()
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):

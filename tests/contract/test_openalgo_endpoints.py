@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import account, market, orders
 from mytrading.adapters.openalgo.refusals import BrokerDisconnected, InvalidRequest, RateLimited, SymbolNotFound
+from mytrading.daemons.reconciler_margin import answer_of
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.reports import MarginLine, MarginRequest
 from tests.support import eventually, start_simulator
 
 
@@ -69,3 +73,15 @@ def test_hundred_calls_come_over_one_connection_as_the_server_counts_them(tmp_pa
         own = 1  # the reading of the count itself
         assert after["connections"] - before == own
         assert after["requests"]["ping 200"] == 101
+
+
+def test_margin_answer_is_the_servers_figure_or_the_reason_why_there_is_none(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as running:
+        client = OpenAlgoClient(running.rest, running.api_key, time.monotonic_ns)
+        line = MarginLine(instrument="NSE:SBIN", side=Side.BUY, quantity=5, product=Product.MIS, price=800.0)
+        request = MarginRequest(id="q", account="main", lines=(line,), machine_ns=1)
+        found = answer_of(client, request)
+        assert (found.id, found.total) == ("q", pytest.approx(5 * 800 * 0.2))
+        nowhere = msgspec.structs.replace(request, lines=(msgspec.structs.replace(line, instrument="NSE:NOSUCH"),))
+        refused = answer_of(client, nowhere)
+        assert refused.total is None and "listed symbol" in refused.problem

@@ -102,6 +102,7 @@ def parse_funds(answer: Answer, account: str, machine_ns: int) -> Book[Funds]:
             realised=_number(data, "m2mrealized", 0.0),
             unrealised=_number(data, "m2munrealized", 0.0),
             machine_ns=machine_ns,
+            began_machine_ns=answer.began_ns,
         )
     except _BadRow as problem:
         return Book(None, (f"funds: {problem}",), mode)

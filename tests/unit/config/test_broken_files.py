@@ -62,7 +62,7 @@ def test_shipped_files_are_in_order(home: Path) -> None:
     load_settings(home, "paper", {})
 
 
-@pytest.mark.parametrize("file", ["calendar.toml", "instruments.toml"])
+@pytest.mark.parametrize("file", ["calendar.toml", "instruments.toml", "risk.toml"])
 def test_file_that_is_gone_is_refused(home: Path, file: str) -> None:
     (home / "config" / file).unlink()
     assert f"config/{file}: expected the file that comes with the program, found none; restore it" in problems(home)

@@ -96,9 +96,9 @@ SMA = "STRATEGY_SMA_CROSSOVER_"
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (f"{SMA}TRADE_LONG=future\n", "the future of NSE_INDEX:NIFTY is a future, which is not valued by margin yet"),
-        (f"{SMA}SYMBOLS=NFO:NIFTY29DEC26FUT\n{SMA}TRADE_LONG=same\n", "FUT is a future, which is not valued by"),
-        (f"{SMA}TRADE_LONG=SELL ATM PE\n", "selling a PE short is not valued by margin yet; buy an option instead"),
+        (f"{SMA}SIZING=bold\n", "sizing 'bold': expected one of fixed, risk, conservative, balanced, aggressive, A, B"),
+        (f"{SMA}SIZING=risk\n", "needs rupees, say risk_per_trade = 6500"),
+        (f"{SMA}ALLOCATION_FACTORS=second\n", "expected account=factor with a factor of at least 0"),
         (f"{SMA}PRODUCT=CNC\n", "product CNC is for shares, a CE is a derivative; use MIS or NRML"),
         (f"{SHARE}{SMA}PRODUCT=NRML\n", "product NRML is for derivatives, NSE:SBIN is not one; use MIS or CNC"),
         (

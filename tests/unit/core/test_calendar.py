@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 
-from mytrading.core.calendar import IST, Calendar, CalendarError, Session, UnknownExchange, day_of
+from mytrading.core.calendar import IST, Calendar, CalendarError, Session, UnknownExchange, day_of, to_ns
 
 HOME = Path(__file__).parents[3]
 FRIDAY = date(2026, 11, 20)
@@ -156,3 +156,21 @@ def test_calendar_from_file_with_several_faults_reports_all() -> None:
     with pytest.raises(CalendarError) as caught:
         Calendar.from_dict(faulty(exchanges={"NSE": {"sessions": rows}}))
     assert len(caught.value.problems) == 3
+
+
+def test_sessions_of_a_weekday_hold_on_that_day_alone() -> None:
+    hours = {"from": "2026-01-01", "open": "09:15", "close": "15:30"}
+    short = {"from": "2026-06-01", "open": "10:00", "close": "12:00", "weekdays": ["sat", "wed"]}
+    calendar = Calendar.from_dict({"exchanges": {"X": {"sessions": [hours, short]}}, "holidays": {"X": {}}})
+    closes = {}
+    for day in (date(2026, 5, 30), date(2026, 6, 3), date(2026, 6, 4), date(2026, 6, 6), date(2026, 6, 7)):
+        session = calendar.session("X", day)
+        closes[day.day] = None if session is None else session.close_ns - to_ns(day, time(0))
+    hour = 3_600_000_000_000
+    assert closes == {30: None, 3: 12 * hour, 4: 15.5 * hour, 6: 12 * hour, 7: None}
+
+
+def test_sessions_of_an_unknown_weekday_are_refused() -> None:
+    hours = {"from": "2026-01-01", "open": "09:15", "close": "15:30", "weekdays": ["fryday"]}
+    with pytest.raises(CalendarError, match="expected a list of mon, tue"):
+        Calendar.from_dict({"exchanges": {"X": {"sessions": [hours]}}, "holidays": {"X": {}}})

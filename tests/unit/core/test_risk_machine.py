@@ -320,8 +320,8 @@ def test_holiday_is_named() -> None:
 @pytest.mark.parametrize(
     ("leg", "code"),
     [
-        (Leg(instrument=CALL, lots=-1), "SOLD_OPTION_NOT_VALUED"),
-        (Leg(instrument="NFO:NIFTY30MAR26FUT", lots=1), "FUTURES_NOT_VALUED"),
+        (Leg(instrument=CALL, lots=-1), "MAX_ORDER_SIZE"),
+        (Leg(instrument="NFO:NIFTY30MAR26FUT", lots=1), "MARGIN_UNKNOWN"),
         (Leg(instrument=WATCH, lots=1), "INDEX_NOT_TRADABLE"),
         (Leg(instrument="NFO:NOBODYKNOWS", lots=1), "UNKNOWN_INSTRUMENT"),
     ],

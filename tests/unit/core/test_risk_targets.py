@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.identity import client_order_id
+from mytrading.core.margin_table import RiskTables
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, Product, Purpose
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
@@ -180,6 +181,7 @@ def test_slices_are_withdrawn_by_one_command_and_count_as_one_entry() -> None:
 
 def test_quantity_that_no_slices_make_up_is_denied_with_the_most_that_they_do() -> None:
     desk = Desk(ROOMY)
+    desk.machine.tables = RiskTables(max_lots_per_leg=1000)
     desk.quote()
     (denial,) = desk.wish("a", Leg(instrument=CALL, lots=400))
     assert denial.code == "FREEZE" and f"use at most {27 * 28 // 2 * LOT}" in denial.message

@@ -1,0 +1,251 @@
+"""`mytrading margin` and `mytrading size`: what accounts have free, and the sums by which risk sizes a wish.
+
+The one rule: the calculators read files alone and work while no stack runs; only the list of accounts asks the stack.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mytrading.cli.output import (
+    ERROR,
+    IST_SECONDS,
+    JSON_OPTION,
+    PROFILE_OPTION,
+    USAGE,
+    fail,
+    failures,
+    print_json,
+    print_rows,
+    stack,
+)
+
+if TYPE_CHECKING:
+    from mytrading.core.calculator import Lot
+    from mytrading.core.margin_table import RiskTables
+
+TYPES = {"sold": "sold", "sell": "sold", "both": "both_sold", "straddle": "both_sold", "both_sold": "both_sold",
+         "future": "future", "futures": "future", "buy": "bought", "bought": "bought"}  # fmt: skip
+_DAY = typer.Option("", "--day", metavar="DATE", help="Figures and lots of this day; default: today.")
+_INSTRUMENT = typer.Option("", "--instrument", "-i", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL).")
+
+
+def margin(
+    amount: float | None = typer.Option(None, "--margin", "-m", help="Rupees; without it, what each account has free."),
+    instrument: str = _INSTRUMENT,
+    kind: str = typer.Option("sold", "--type", "-t", help="sold, both (a call and a put), future or buy."),
+    grade: str = typer.Option("balanced", "--grade", "-g", help="A profile or grade of config/risk.toml."),
+    expiry: bool = typer.Option(False, "--expiry/--no-expiry", help="The contract expires that day."),
+    premium: float = typer.Option(0.0, "--premium", help="Price of a bought option, if it is known."),
+    day: str = _DAY,
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """How many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
+    if amount is None:
+        return _accounts(as_json, profile)
+    with failures():
+        home = _home()
+        tables, when = _tables(home), _day(day)
+        lot = _lot(home, instrument or "NIFTY", when, tables, profile)
+        from mytrading.core.calculator import lots_for_margin
+        from mytrading.core.margin_table import TradeType
+
+        try:
+            trade = TradeType(TYPES.get(kind.lower(), kind))
+        except ValueError:
+            fail(USAGE, f"--type: expected sold, both, future or buy, found {kind!r}")
+        try:
+            found = lots_for_margin(amount, instrument or "NIFTY", trade, grade, expiry, lot, premium, tables, when)
+        except ValueError as error:
+            fail(USAGE, f"--grade: {error}")
+    body = {
+        "instrument": instrument or "NIFTY", "type": trade.value, "grade": grade, "share": found.share,
+        "expiry": expiry, "day": when.isoformat(), "margin": amount, "margin_per_lot": found.margin_per_lot,
+        "lots": found.lots, "quantity": found.lots * lot.size, "used": found.used, "left": found.left,
+        "lot_size": lot.size, "freeze": lot.freeze, "max_lots": lot.max_lots, "source": lot.source,
+        "orders": _orders(found.lots * lot.size, lot), "why": found.why,
+    }  # fmt: skip
+    if as_json:
+        print_json(body)
+    else:
+        print(f"{found.lots} lots, {found.lots * lot.size} units: {found.why}")
+        _tell_lot(lot, body["orders"])
+    if not found.lots:
+        raise typer.Exit(ERROR)
+    return None
+
+
+def _accounts(as_json: bool, profile: str) -> None:
+    """What each account has free, reserved and kept back, as risk counts it now."""
+    with stack(profile) as found:
+        rows = found.status()["daemons"]
+    figures: dict[str, float] = next((row.get("figures", {}) for row in rows if row["daemon"] == "risk"), {})
+    names = [name.removeprefix("margin_free:") for name in figures if name.startswith("margin_free:")]
+    table = [
+        {
+            "account": name,
+            "free": figures[f"margin_free:{name}"],
+            "cash": figures.get(f"margin_cash:{name}", 0.0),
+            "reserved": figures.get(f"margin_reserved:{name}", 0.0),
+            "buffer": figures.get(f"margin_buffer:{name}", 0.0),
+        }
+        for name in sorted(names)
+    ]
+    print_rows(table, ("account", "free", "cash", "reserved", "buffer"), as_json,
+               "no account has reported its funds yet; see `mytrading status`")  # fmt: skip
+
+
+def size(
+    instrument: str = typer.Argument("NIFTY", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."),
+    lots: int = typer.Option(0, "--lots", "-l", min=0, help="So many lots."),
+    risk: float = typer.Option(0.0, "--risk", "-r", min=0, help="Rupees to lose at the stop, say 6500."),
+    entry: float = typer.Option(0.0, "--entry", min=0, help="Price of the entry."),
+    stop: float = typer.Option(0.0, "--stop", min=0, help="Price of the stop."),
+    max_lots: int = typer.Option(0, "--max-lots", min=0, help="At most this many; default: max_lots_per_leg."),
+    confidence: float = typer.Option(1.0, "--confidence", min=0, max=1, help="Scales the lots."),
+    share: list[str] = typer.Option([], "--share", help="ACCOUNT=FREE: share the lots by free margin."),  # noqa: B008
+    day: str = _DAY,
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Lots and orders: of so many lots, or of what may be lost between entry and stop. Exit 1 if not one lot."""
+    if bool(lots) == bool(risk):
+        fail(USAGE, "expected --lots, or --risk with --entry and --stop; `mytrading size NIFTY --risk 6500 --entry 120 "
+                    "--stop 110`")  # fmt: skip
+    with failures():
+        home = _home()
+        tables, when = _tables(home), _day(day)
+        lot = _lot(home, instrument, when, tables, profile)
+        most = min(max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
+        found, why = _counted(lots, risk, abs(entry - stop), lot, most)
+        found, why = _scaled(found, confidence, why)
+        spread = _shared(found, share)
+    units = found * lot.size
+    body = {"instrument": instrument, "day": when.isoformat(), "lots": found, "quantity": units, "lot_size": lot.size,
+            "freeze": lot.freeze, "max_lots": lot.max_lots, "source": lot.source, "orders": _orders(units, lot),
+            "accounts": spread, "why": why}  # fmt: skip
+    if as_json:
+        print_json(body)
+    else:
+        print(f"{found} lots, {units} units: {why}")
+        for account, part in spread.items():
+            print(f"  {account}: {part} lots, {part * lot.size} units")
+        _tell_lot(lot, body["orders"])
+    if not found:
+        raise typer.Exit(ERROR)
+
+
+def _counted(lots: int, risk: float, distance: float, lot: Lot, most: int) -> tuple[int, str]:
+    if lots > most:
+        fail(USAGE, f"--lots: expected at most {most} a leg (max_lots_per_leg in config/risk.toml), found {lots}")
+    if lots:
+        return lots, "as given"
+    from mytrading.core.sizing import lots_at_risk
+
+    if not distance:
+        fail(USAGE, "--risk: expected --entry and --stop, at different prices")
+    found = lots_at_risk(risk, distance, lot.size, most)
+    return found, f"{risk:,.2f} / ({distance:g} × {lot.size}) = {risk / (distance * lot.size):.2f}, at most {most}"
+
+
+def _scaled(lots: int, confidence: float, why: str) -> tuple[int, str]:
+    from mytrading.core.sizing import scaled
+
+    if confidence == 1.0:
+        return lots, why
+    return scaled(lots, confidence), f"{why}; × confidence {confidence:g}"
+
+
+def _shared(lots: int, shares: list[str]) -> dict[str, int]:
+    from mytrading.core.sizing import shared
+
+    weights = {}
+    for word in shares:
+        name, _, number = word.partition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            fail(USAGE, f"--share: expected ACCOUNT=RUPEES, found {word!r}")
+    return shared(lots, weights) if weights else {}
+
+
+def _orders(units: int, lot: Lot) -> list[int]:
+    """Units of each order, as the router slices them."""
+    from mytrading.core.slicing import Unsliceable, slices
+
+    try:
+        return list(slices(units, lot.sizes)) if units else []
+    except Unsliceable:
+        return []
+
+
+def _tell_lot(lot: Lot, orders: Any) -> None:
+    limit = f", at most {lot.max_lots} lots an order" if lot.max_lots else ""
+    print(f"lot size {lot.size}{limit} ({lot.source})")
+    if len(orders) > 1:
+        print(f"sent as {len(orders)} orders: {', '.join(map(str, orders))} units")
+
+
+def _home() -> Path:
+    from mytrading.runtime.places import project_home
+
+    return project_home()
+
+
+def _day(text: str) -> date:
+    if not text:
+        return _today()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(USAGE, f"--day: expected a date like 2026-11-23, found {text!r}")
+
+
+def _today() -> date:
+    import time
+
+    return date.fromisoformat(time.strftime("%Y-%m-%d", time.gmtime(time.time() + IST_SECONDS)))
+
+
+def _tables(home: Path) -> RiskTables:
+    import tomllib
+
+    from mytrading.config.problems import ConfigurationError
+    from mytrading.core.margin_table import RiskTables
+
+    try:
+        return RiskTables.from_dict(tomllib.loads((home / "config" / "risk.toml").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([f"config/risk.toml: {error}"]) from error
+
+
+def _lot(home: Path, name: str, day: date, tables: RiskTables, profile: str) -> Lot:
+    import tomllib
+
+    from mytrading.adapters.instrument_store import NOTHING, InstrumentFile
+    from mytrading.cli.server import started_config
+    from mytrading.core.calculator import UnknownLot, lot_on
+    from mytrading.core.contracts import ContractFacts
+    from mytrading.orchestrator import NotRunning
+
+    facts = ContractFacts.from_dict(tomllib.loads((home / "config" / "instruments.toml").read_text(encoding="utf-8")))
+    try:
+        store = InstrumentFile(started_config(profile).state)
+        listed = store.of(day.isoformat()) or NOTHING
+    except NotRunning:
+        listed = NOTHING
+    try:
+        return lot_on(name.upper(), day, listed.instruments, listed.day, tables, facts)
+    except UnknownLot as error:
+        fail(USAGE, str(error))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(margin)
+    app.command()(size)

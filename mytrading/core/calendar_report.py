@@ -1,0 +1,88 @@
+"""What a calendar says of one moment: open or closed, why, when next, and which contracts expire.
+
+Used by `mytrading calendar`. The one rule: a moment is market ns; nothing here asks what time it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+
+from mytrading.core.calendar import IST, Calendar, Session, day_of
+from mytrading.core.contracts import ContractFacts, Underlying, monthly_expiries, weekly_expiries
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SECOND = 1_000_000_000
+
+
+def day_report(calendar: Calendar, exchanges: Iterable[str], ns: int) -> list[dict[str, Any]]:
+    """A row for each exchange at market time `ns`: whether it trades then and that day, why not, and when next."""
+    return [_exchange(calendar, name, ns) for name in exchanges]
+
+
+def expiry_report(calendar: Calendar, facts: ContractFacts, day: date) -> list[dict[str, Any]]:
+    """The next expiries of each underlying that has contracts, and whether a holiday moved them."""
+    named = ((name, found) for name, found in facts.underlyings.items() if found.lot)
+    return [_expiries(calendar, name, found, day) for name, found in named]
+
+
+def _exchange(calendar: Calendar, name: str, ns: int) -> dict[str, Any]:
+    day = day_of(ns)
+    session = calendar.session(name, day)
+    later = calendar.next_session(name, day)
+    following = session if session is not None and ns < session.open_ns else later
+    return {
+        "exchange": name,
+        "open": calendar.is_open(name, ns),
+        "trading_day": session is not None,
+        "holiday": calendar.holiday_name(name, day),
+        "why": _why(calendar, name, session, ns),
+        "session": _session(session),
+        "next_session": _session(following),
+        "listed_until": calendar.listed_until(name).isoformat(),
+    }
+
+
+def _why(calendar: Calendar, name: str, session: Session | None, ns: int) -> str:
+    """In words why the exchange is closed, or which session it has."""
+    day = day_of(ns)
+    if session is None:
+        return calendar.holiday_name(name, day) or ("weekend" if day.weekday() >= 5 else "no session listed")
+    if ns < session.open_ns:
+        return "not open yet"
+    if ns < session.close_ns:
+        return session.name
+    return "closing auction" if ns < session.final_ns else "closed for the day"
+
+
+def _session(session: Session | None) -> dict[str, str] | None:
+    if session is None:
+        return None
+    told = {
+        "date": day_of(session.open_ns).isoformat(),
+        "open": _clock(session.open_ns),
+        "close": _clock(session.close_ns),
+        "name": session.name,
+    }
+    return {**told, "auction_until": _clock(session.final_ns)} if session.final_ns > session.close_ns else told
+
+
+def _clock(ns: int) -> str:
+    return datetime.fromtimestamp(ns / _SECOND, IST).strftime("%H:%M")
+
+
+def _expiries(calendar: Calendar, name: str, facts: Underlying, day: date) -> dict[str, Any]:
+    weekly = next(weekly_expiries(calendar, facts, day), None)
+    monthly = next(monthly_expiries(calendar, facts, day), None)
+    return {
+        "underlying": name,
+        "weekly": weekly.isoformat() if weekly is not None else "",
+        "monthly": monthly.isoformat() if monthly is not None else "",
+        "today": day in (weekly, monthly),
+        "moved": [
+            found.isoformat()
+            for found, dated in ((weekly, facts.weekly), (monthly, facts.monthly))
+            if found is not None and found.weekday() not in {row.weekday for row in dated if row.since <= found}
+        ],
+    }

@@ -1,0 +1,222 @@
+"""What legs need in margin, what an account has free, and what working orders have reserved of it.
+
+Used by risk for every entry, and by the calculators. Free is cash and collateral as the broker reports it: what is
+used was taken off by the broker already and is never subtracted again. The one rule: an allocation counts until a
+report of the broker that began after the order was known there, so that nothing is spent twice in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import NamedTuple
+
+import msgspec
+
+from mytrading.core.margin_table import BufferRule, RiskTables, TradeType, expires_on, trade_type
+from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import Funds
+
+UNACCEPTED = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.PARKED})
+"""The broker may not know of the order, so its funds do not show it."""
+OVER = frozenset(
+    {
+        OrderState.FILLED,
+        OrderState.DENIED,
+        OrderState.REJECTED,
+        OrderState.CANCELLED,
+        OrderState.EXPIRED,
+        OrderState.RECORDED,
+        OrderState.GHOST,
+    }
+)
+
+
+class MarginLeg(NamedTuple):
+    """So many units (signed, above 0 bought) of an instrument at a price in rupees."""
+
+    instrument: Instrument
+    units: int
+    price: float
+    product: Product = Product.MIS
+
+    @property
+    def lots(self) -> float:
+        """Lots, unsigned."""
+        return abs(self.units) / max(self.instrument.lot_size, 1)
+
+
+class Requirement(NamedTuple):
+    """Rupees. `initial` is needed with hedges bought first and pairs charged once, `gross` with every leg by itself."""
+
+    initial: float
+    gross: float
+
+
+def by_margin(instrument: Instrument, units: int) -> bool:
+    """True of what is valued by margin: futures, and options sold."""
+    return instrument.kind is InstrumentKind.FUT or (instrument.kind.is_option and units < 0)
+
+
+def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Requirement:
+    """What legs need together. Calls and puts sold on one underlying are charged as pairs; a bought leg of a spread
+    costs its premium and lessens nothing, since the benefit of a hedge is not the same at all brokers."""
+    given = [leg for leg in legs if leg.units]
+    gross = sum(alone(leg, tables, day) for leg in given)
+    sold = [leg for leg in given if leg.instrument.kind.is_option and leg.units < 0]
+    others = sum(alone(leg, tables, day) for leg in given if leg not in sold)
+    names = sorted({leg.instrument.underlying for leg in sold})
+    paired = sum(_sold([leg for leg in sold if leg.instrument.underlying == name], tables, day) for name in names)
+    return Requirement(min(others + paired, gross), gross)
+
+
+def added(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
+    """Rupees that new legs need beyond what their owner holds: the second half of a straddle costs the difference."""
+    return max(requirement([*held, *new], tables, day).initial - requirement(held, tables, day).initial, 0.0)
+
+
+def alone(leg: MarginLeg, tables: RiskTables, day: date) -> float:
+    """Rupees that a leg needs by itself: margin of futures and sold options, premium of bought ones, share of value."""
+    if leg.instrument.kind.is_derivative and by_margin(leg.instrument, leg.units):
+        kind = trade_type(leg.instrument, leg.units < 0) or TradeType.FUTURE
+        return leg.lots * per_lot(kind, leg.instrument, leg.price, tables, day)
+    value = abs(leg.units) * leg.price
+    if leg.instrument.kind.is_derivative:
+        return value
+    shares = tables.shares
+    return value * (shares.equity_intraday if leg.product is Product.MIS else shares.equity_delivery)
+
+
+def per_lot(kind: TradeType, instrument: Instrument, price: float, tables: RiskTables, day: date) -> float:
+    """Rupees of margin per lot: the table's figure, else a share of the contract's value."""
+    figures = tables.figures_of(instrument.underlying, day)
+    if figures is not None:
+        return figures.figure(kind).of(expires_on(instrument, day))
+    lot = max(instrument.lot_size, 1)
+    if kind is TradeType.FUTURE:
+        return price * lot * tables.shares.future
+    if kind is TradeType.BOUGHT:
+        return price * lot
+    value = instrument.strike * lot * tables.shares.sold
+    return value * 2 if kind is TradeType.BOTH_SOLD else value
+
+
+def _sold(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
+    """Sold options of one underlying: as many pairs of a call and a put as there are, the rest by themselves."""
+    calls, puts = (
+        [leg for leg in legs if leg.instrument.kind is kind] for kind in (InstrumentKind.CE, InstrumentKind.PE)
+    )
+    pairs = min(sum(leg.lots for leg in calls), sum(leg.lots for leg in puts))
+    if not pairs:
+        return sum(alone(leg, tables, day) for leg in legs)
+    dearest = max(legs, key=lambda leg: per_lot(TradeType.BOTH_SOLD, leg.instrument, leg.price, tables, day))
+    paired = pairs * per_lot(TradeType.BOTH_SOLD, dearest.instrument, dearest.price, tables, day)
+    rest = sum(
+        (sum(leg.lots for leg in side) - pairs)
+        * max(per_lot(TradeType.SOLD, leg.instrument, leg.price, tables, day) for leg in side)
+        for side in (calls, puts)
+    )
+    return paired + rest
+
+
+class Allocation(msgspec.Struct):
+    """What one entry reserves: rupees for so many units, and its orders by id with quantity, filled units and state.
+
+    `owner` is the strategy and the instrument it is for.
+    """
+
+    rupees: float
+    units: int
+    owner: tuple[str, str] = ("", "")
+    orders: dict[str, tuple[int, int, OrderState]] = msgspec.field(default_factory=dict)
+    known_ns: int = 0
+
+    @property
+    def open_rupees(self) -> float:
+        """What still counts: units of orders that ended unfilled do not."""
+        gone = sum(quantity - filled for quantity, filled, state in self.orders.values() if state in OVER)
+        return self.rupees * max(self.units - gone, 0) / self.units if self.units else 0.0
+
+    @property
+    def is_known(self) -> bool:
+        """True once the broker knows of all that is not over."""
+        all_shown = sum(quantity for quantity, _, _ in self.orders.values()) >= self.units
+        return all_shown and all(state not in UNACCEPTED for _, _, state in self.orders.values())
+
+
+class MarginTracker:
+    """Funds by account as the broker reported them, and allocations that no report shows yet."""
+
+    def __init__(self) -> None:
+        self.funds: dict[str, Funds] = {}
+        self._allocated: dict[str, dict[str, Allocation]] = {}
+
+    def refresh(self, funds: Funds) -> None:
+        """A report of the broker: what was known there before it was asked for is in it."""
+        self.funds[funds.account] = funds
+        began = funds.began_machine_ns or funds.machine_ns
+        mine = self._allocated.get(funds.account, {})
+        for name in [name for name, one in mine.items() if one.known_ns and one.known_ns < began]:
+            del mine[name]
+
+    def allocate(
+        self, account: str, name: str, rupees: float, units: int, strategy: str = "", instrument: str = ""
+    ) -> None:
+        """Reserve rupees for an entry of so many units (unsigned); a repeat changes nothing."""
+        if rupees > 0:
+            made = Allocation(rupees, units, (strategy, instrument))
+            self._allocated.setdefault(account, {}).setdefault(name, made)
+
+    def release(self, account: str, name: str) -> None:
+        """Give back what an entry has reserved."""
+        self._allocated.get(account, {}).pop(name, None)
+
+    def closed(self, account: str, strategy: str, instrument: str) -> None:
+        """What entries had brought is flat again: what they reserved is free, though no report has shown it."""
+        mine = self._allocated.get(account, {})
+        over = [
+            name
+            for name, one in mine.items()
+            if one.owner == (strategy, instrument) and one.known_ns and all(o[2] in OVER for o in one.orders.values())
+        ]
+        for name in over:
+            del mine[name]
+
+    def shown(self, order: Order, machine_ns: int) -> None:
+        """An order moved: what it did not fill at its end is released."""
+        name = order.parent or order.client_order_id
+        found = self._allocated.get(order.account, {}).get(name)
+        if found is None:
+            return
+        found.orders[order.client_order_id] = (order.quantity, order.filled, order.state)
+        if not found.open_rupees:
+            self.release(order.account, name)
+        elif found.is_known and (not found.known_ns or order.state in OVER):
+            found.known_ns = machine_ns
+
+    def allocated(self, account: str) -> float:
+        """Rupees reserved."""
+        return sum(one.open_rupees for one in self._allocated.get(account, {}).values())
+
+    def free(self, account: str, collateral_share: float = 1.0) -> float | None:
+        """Rupees of margin that are free; None while the broker has not said."""
+        funds = self.funds.get(account)
+        if funds is None:
+            return None
+        return funds.available + funds.collateral * collateral_share - self.allocated(account)
+
+    def cash(self, account: str) -> float | None:
+        """Rupees of cash that are free, without collateral: what options are bought from."""
+        return self.free(account, 0.0)
+
+
+def buffer_after_refusal(buffer: float, rule: BufferRule) -> float:
+    """What is kept free once the broker has refused an order for want of margin."""
+    return min(max(buffer, rule.least) + rule.step, rule.most)
+
+
+def buffer_after_quiet_day(buffer: float, rule: BufferRule) -> float:
+    """What is kept free after a day without such a refusal."""
+    return max(min(buffer, rule.most) - rule.step, rule.least)

@@ -1,0 +1,207 @@
+"""What positions cost in margin, as `config/risk.toml` lists it: figures per lot by date, shares, profiles and grades.
+
+Used by `core/margin` and `core/sizing`, by risk and by the calculators. The one rule: a figure is asked for with a day,
+and the expiry column counts for contracts that expire that day, for no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from enum import StrEnum
+
+import msgspec
+
+from mytrading.messages.instruments import Instrument, InstrumentKind
+
+FIXED, BY_RISK = "fixed", "risk"
+"""Ways of sizing that need no share of margin: the lots as they are, and rupees at risk over the stop's distance."""
+LASTING_GRADES = ("A", "B", "C")
+
+
+class TradeType(StrEnum):
+    """What a lot costs margin as: a sold call or put, both together, a future, a bought option."""
+
+    SOLD = "sold"
+    BOTH_SOLD = "both_sold"
+    FUTURE = "future"
+    BOUGHT = "bought"
+
+
+class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rupees per lot: of contracts that expire today, and of all others."""
+
+    expiry: float
+    other: float
+
+    def of(self, expires: bool) -> float:
+        """The column that counts."""
+        return self.expiry if expires else self.other
+
+
+class MarginFigures(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}, forbid_unknown_fields=True):
+    """The figures of some underlyings from a date on."""
+
+    since: date
+    underlyings: tuple[str, ...]
+    sold: Figure
+    both_sold: Figure
+    future: Figure
+    bought: Figure
+
+    def figure(self, kind: TradeType) -> Figure:
+        """The two columns of a trade type."""
+        columns = {
+            TradeType.SOLD: self.sold,
+            TradeType.BOTH_SOLD: self.both_sold,
+            TradeType.FUTURE: self.future,
+            TradeType.BOUGHT: self.bought,
+        }
+        return columns[kind]
+
+
+class LotSize(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}, forbid_unknown_fields=True):
+    """Units of a lot and of the largest order of an underlying, on the days from `since` to `until`."""
+
+    underlying: str
+    since: date
+    until: date
+    lot: int
+    freeze: int
+
+    @property
+    def max_lots(self) -> int:
+        """Lots of the largest order; at least 1."""
+        return max(self.freeze // self.lot, 1)
+
+
+class ValueShares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Margin as a share of value: of contracts that no figure names, and of shares."""
+
+    future: float = 0.20
+    sold: float = 0.20
+    equity_intraday: float = 0.20
+    equity_delivery: float = 1.0
+
+
+class BufferRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept free beyond a requirement, as fractions of it."""
+
+    least: float = 0.10
+    most: float = 0.20
+    step: float = 0.02
+
+
+class Source(StrEnum):
+    """What a share is taken of: cash and collateral, which is for sellers, or cash alone; `fitting` is by the wish."""
+
+    FITTING = "fitting"
+    AVAILABLE = "available"
+    CASH = "cash"
+
+
+class Share(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much of an account's free margin is used, and of which margin."""
+
+    share: float
+    source: Source = Source.FITTING
+
+
+class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All of `config/risk.toml`."""
+
+    margin: tuple[MarginFigures, ...] = ()
+    shares: ValueShares = ValueShares()
+    buffer: BufferRule = BufferRule()
+    profiles: dict[str, float | Share] = {}
+    grades: dict[str, float | Share] = {}
+    lots: tuple[LotSize, ...] = ()
+    max_lots_per_leg: int = 100
+    collateral_share: float = 1.0
+
+    @classmethod
+    def from_dict(cls, parsed: Mapping[str, object], source: str = "config/risk.toml") -> RiskTables:
+        """The tables of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
+        try:
+            tables = msgspec.convert(parsed, cls)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{source}: {error}; see the comments at the top of that file") from error
+        if problems := list(_problems(tables)):
+            raise ValueError("\n".join(f"{source}: {problem}" for problem in problems))
+        return tables
+
+    def figures_of(self, underlying: str, day: date) -> MarginFigures | None:
+        """The newest figures not after `day`, of days before all the oldest; None where none name the underlying."""
+        mine = sorted((row for row in self.margin if underlying in row.underlyings), key=lambda row: row.since)
+        return next((row for row in reversed(mine) if row.since <= day), mine[0] if mine else None)
+
+    def lots_of(self, underlying: str, day: date) -> LotSize | None:
+        """Lot and freeze quantity that the table gives for a day; None where it does not cover the day."""
+        mine = (row for row in self.lots if row.underlying == underlying)
+        return next((row for row in mine if row.since <= day <= row.until), None)
+
+    def share_of(self, sizing: str) -> Share:
+        """The share of free margin that a profile or grade uses; `ValueError` names those there are."""
+        word = sizing.strip().removeprefix("grade_").removeprefix("GRADE_")
+        found = self.profiles.get(word.lower(), self.grades.get(word.upper()))
+        if found is None:
+            known = ", ".join((FIXED, BY_RISK, *self.profiles, *self.grades))
+            raise ValueError(f"sizing {sizing!r}: expected one of {known}; add a grade to config/risk.toml")
+        return found if isinstance(found, Share) else Share(found)
+
+
+def trade_type(instrument: Instrument, sold: bool) -> TradeType | None:
+    """As what an instrument costs margin; None for shares, which are valued by themselves."""
+    if instrument.kind is InstrumentKind.FUT:
+        return TradeType.FUTURE
+    if not instrument.kind.is_option:
+        return None
+    return TradeType.SOLD if sold else TradeType.BOUGHT
+
+
+def expires_on(instrument: Instrument, day: date) -> bool:
+    """True if the contract expires on this very day, whatever weekday and holidays shifted it there."""
+    return instrument.expiry == day.isoformat()
+
+
+def _problems(tables: RiskTables) -> list[str]:
+    shares = {
+        **{f"profiles.{name}": value for name, value in tables.profiles.items()},
+        **{f"grades.{name}": value for name, value in tables.grades.items()},
+    }
+    plain = {key: value.share if isinstance(value, Share) else value for key, value in shares.items()}
+    found = [f"{key} = {value:g}: expected more than 0 and at most 1" for key, value in plain.items()
+             if not 0 < value <= 1]  # fmt: skip
+    found += [
+        f"grades.{name} is missing: grades A, B and C stay" for name in LASTING_GRADES if name not in tables.grades
+    ]
+    found += [f"grades.{name}: expected capitals, say {name.upper()}" for name in tables.grades if name != name.upper()]
+    found += [f"profiles.{name}: expected small letters" for name in tables.profiles if name != name.lower()]
+    found += _figure_problems(tables)
+    buffer = tables.buffer
+    if not 0 <= buffer.least <= buffer.most < 1 or buffer.step <= 0:
+        found.append(
+            f"buffer = {buffer.least:g} to {buffer.most:g} by {buffer.step:g}: expected 0 ≤ least ≤ most < 1, step > 0"
+        )
+    if tables.max_lots_per_leg < 1:
+        found.append(f"max_lots_per_leg = {tables.max_lots_per_leg}: expected at least 1")
+    if not 0 <= tables.collateral_share <= 1:
+        found.append(f"collateral_share = {tables.collateral_share:g}: expected 0 to 1")
+    return found
+
+
+def _figure_problems(tables: RiskTables) -> list[str]:
+    found = []
+    for row in tables.margin:
+        for kind in TradeType:
+            figure = row.figure(kind)
+            if min(figure.expiry, figure.other) <= 0:
+                found.append(f"margin of {', '.join(row.underlyings)}, {kind.value}: expected rupees above 0")
+    shares = {name: getattr(tables.shares, name) for name in ValueShares.__struct_fields__}
+    found += [f"shares.{name} = {value:g}: expected more than 0" for name, value in shares.items() if value <= 0]
+    return found + [
+        f"lots of {lots.underlying} from {lots.since}: expected a lot of 1 to 1000, a freeze quantity from the "
+        f"lot to 50000 and until not before from; found {lots.lot}, {lots.freeze}, {lots.until}"
+        for lots in tables.lots
+        if not 1 <= lots.lot <= 1000 or not lots.lot <= lots.freeze <= 50_000 or lots.until < lots.since
+    ]

@@ -1,0 +1,175 @@
+"""Margin as risk asks for it: what a leg or a basket needs in an account, what is free there, and the learnt buffer.
+
+Used by `core/risk_entries` and `core/risk_sizing`. The one rule: a requirement is what the table says or, if that is
+more, what the broker has answered for the same legs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mytrading.core import margin
+from mytrading.core.identity import content_id
+from mytrading.core.margin import MarginLeg, by_margin
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.core.sizing import is_bought_only, side_of
+from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.records import LevelMoved
+from mytrading.messages.reports import MarginLine, MarginRequest
+from mytrading.messages.signals import Signal
+
+BUFFER, REFUSED = "margin_buffer:", "margin_refused:"
+"""How the names of the levels begin that hold an account's buffer, and that it was refused today."""
+PATIENCE_NS = 1_500_000_000
+"""Machine time that an entry waits for the broker's figure."""
+MOST_TIMES = 10
+"""A figure so many times the table's is no margin but a mistake."""
+_REFUSAL = re.compile(
+    r"insufficient (funds|margin|balance)|margin (shortfall|exceeds)|rms:.*margin|shortage:", re.IGNORECASE
+)
+
+
+class Need(NamedTuple):
+    """Rupees that legs need, and the same with what is to be kept free."""
+
+    joint: float
+    buffered: float
+
+
+class Margins:
+    """Asks the state, changes nothing."""
+
+    def __init__(self, state: RiskState, scene: Scene) -> None:
+        self._state = state
+        self._scene = scene
+
+    def leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
+        """A leg with today's contract; None where the instrument is not listed."""
+        found = self._scene.instruments.get(instrument)
+        return MarginLeg(found, units, price, product) if found is not None else None
+
+    def alone(self, leg: MarginLeg, now: int) -> float:
+        """Rupees that a leg needs by itself, without a buffer."""
+        return margin.alone(leg, self._scene.tables, self._scene.calendar.trading_day(now))
+
+    def needed(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> Need:
+        """What the legs of a wish need beyond what its owner holds for it: the table's figure or the broker's.
+
+        Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
+        """
+        held = self.held(signal.strategy, signal.watch, account)
+        table = margin.added(legs, held, self._scene.tables, self._scene.calendar.trading_day(now))
+        if not any(by_margin(leg.instrument, leg.units) for leg in legs):
+            return Need(table, table)
+        larger = max(table, self._told(signal.id, account, legs, table))
+        return Need(larger, larger * (1 + self._kept_back(signal.strategy, account)))
+
+    def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> MarginRequest | None:
+        """What the broker is to be asked of legs valued by margin; None where it is not, or has been."""
+        if not self._scene.asks_broker or not any(by_margin(leg.instrument, leg.units) for leg in legs):
+            return None
+        name = _question_id(cause, account, legs)
+        if name in self._state.margin_asked:
+            return None
+        lines = tuple(
+            MarginLine(
+                instrument=leg.instrument.id,
+                side=side_of(leg.units),
+                quantity=abs(leg.units),
+                product=leg.product,
+                price=leg.price,
+            )
+            for leg in legs
+        )
+        return MarginRequest(id=name, account=account, lines=lines, machine_ns=self._state.machine_ns)
+
+    def is_asking(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> bool:
+        """True while the broker may still answer: for a while, then the table alone counts."""
+        name = _question_id(cause, account, legs)
+        asked = self._state.margin_asked.get(name)
+        return (
+            asked is not None and name not in self._state.margin_told and (self._state.machine_ns - asked < PATIENCE_NS)
+        )
+
+    def _told(self, cause: str, account: str, legs: Sequence[MarginLeg], table: float) -> float:
+        """The broker's figure for legs, 0 where it gave none that makes sense beside the table's."""
+        total = self._state.margin_told.get(_question_id(cause, account, legs), 0.0)
+        return total if 0 < total <= MOST_TIMES * table else 0.0
+
+    def held(self, strategy: str, watch: str, account: str) -> list[MarginLeg]:
+        """What a strategy holds in an account for a watched instrument."""
+        mine = (p for p in self._state.held(strategy, watch) if p.account == account)
+        legs = (self.leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
+        return [leg for leg in legs if leg is not None]
+
+    def free(self, account: str, legs: Sequence[MarginLeg]) -> float | None:
+        """Rupees free for legs: cash for what only buys options, cash and collateral for all else."""
+        if is_bought_only(legs):
+            return self._state.margin.cash(account)
+        return self._state.margin.free(account, self._scene.tables.collateral_share)
+
+    def cash(self, account: str) -> float | None:
+        """Rupees of cash that are free."""
+        return self._state.margin.cash(account)
+
+    def available(self, account: str) -> float | None:
+        """Rupees of cash and collateral that are free."""
+        return self._state.margin.free(account, self._scene.tables.collateral_share)
+
+    def buffer(self, account: str) -> float:
+        """What is kept free beyond a requirement, as a fraction of it."""
+        return self._state.levels.get(f"{BUFFER}{account}", self._scene.tables.buffer.least)
+
+    def _kept_back(self, strategy: str, account: str) -> float:
+        """A strategy that uses a share of the margin keeps the rest free; only what refusals taught comes on top."""
+        run = self._scene.strategies.get(strategy)
+        fixed = run is None or run.sizing.by in ("fixed", "risk")
+        return self.buffer(account) if fixed else self.learnt(account)
+
+    def learnt(self, account: str) -> float:
+        """What refusals have added to the buffer."""
+        return max(self.buffer(account) - self._scene.tables.buffer.least, 0.0)
+
+    def figures(self) -> dict[str, float]:
+        """What each account has free, in cash, reserved and kept back, in rupees and for the buffer as a fraction."""
+        found: dict[str, float] = {}
+        for account in self._state.margin.funds:
+            found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
+            found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
+            found[f"margin_reserved:{account}"] = round(self._state.margin.allocated(account), 2)
+            found[f"{BUFFER}{account}"] = self.buffer(account)
+        return found
+
+    # learning
+
+    def after_refusal(self, message: Any, now: int) -> list[Any]:
+        """An order of ours that the broker refused for want of margin raises its account's buffer."""
+        if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
+            return []
+        order = message.order
+        if not _REFUSAL.search(order.message) or (order.parent or order.client_order_id) not in self._state.issued:
+            return []
+        raised = margin.buffer_after_refusal(self.buffer(order.account), self._scene.tables.buffer)
+        return [
+            LevelMoved(name=f"{BUFFER}{order.account}", value=raised, at_ns=now),
+            LevelMoved(name=f"{REFUSED}{order.account}", value=1.0, at_ns=now),
+        ]
+
+    def carried(self) -> dict[str, float]:
+        """The buffers with which the next day begins."""
+        rule, levels = self._scene.tables.buffer, self._state.levels
+        refused = {name.removeprefix(REFUSED) for name in levels if name.startswith(REFUSED)}
+        buffers = {
+            name: value if name.removeprefix(BUFFER) in refused else margin.buffer_after_quiet_day(value, rule)
+            for name, value in levels.items()
+            if name.startswith(BUFFER)
+        }
+        return {name: value for name, value in buffers.items() if value > rule.least}
+
+
+def _question_id(cause: str, account: str, legs: Sequence[MarginLeg]) -> str:
+    return content_id("margin", cause, account, *(f"{leg.instrument.id}*{leg.units}" for leg in legs))

@@ -1,0 +1,171 @@
+"""How many lots each leg of a wish gets in an account: as wished, by risk, or by a share of the account's margin.
+
+Used by `core/risk_entries`, once for each wish and account. The one rule: an account that cannot pay for one lot is
+left out with a reason, and no other account is touched by that.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mytrading.core.margin import MarginLeg
+from mytrading.core.margin_table import BY_RISK, FIXED, Share, Source
+from mytrading.core.risk_books import Wish
+from mytrading.core.risk_case import Denial, rupees
+from mytrading.core.risk_margin import Margins
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.core.sizing import (
+    Plan,
+    basket_cost,
+    is_bought_only,
+    lots_at_risk,
+    plan_by_margin,
+    reference_price,
+    scaled,
+    shared,
+    side_of,
+    unit_lots,
+)
+from mytrading.messages.records import WishSized
+from mytrading.messages.runconfig import Allocation, SizingRule
+from mytrading.messages.signals import Leg
+
+SHORT_OF_MARGIN = "INSUFFICIENT_MARGIN"
+TOO_MANY_LOTS = "LOTS_PER_LEG"
+
+
+class Sized(NamedTuple):
+    """Lots by instrument with the row that keeps them, or why the account is left out; neither if all is as wished."""
+
+    row: WishSized | None = None
+    denial: Denial | None = None
+
+
+class Sizer:
+    """Asks the state, changes nothing."""
+
+    def __init__(self, state: RiskState, scene: Scene, margins: Margins) -> None:
+        self._state = state
+        self._scene = scene
+        self._margins = margins
+
+    def rule_of(self, wish: Wish) -> SizingRule:
+        """How the wish's strategy is sized."""
+        run = self._scene.strategies.get(wish.signal.strategy)
+        return run.sizing if run is not None else SizingRule()
+
+    def waits(self, wish: Wish, account: str) -> bool:
+        """True while the broker has not said what an account has, and the wish is sized by that."""
+        rule = self.rule_of(wish)
+        by_margin = rule.by not in (FIXED, BY_RISK) or rule.allocation is Allocation.PROPORTIONAL
+        return by_margin and account not in wish.sized and self._margins.cash(account) is None
+
+    def size(self, wish: Wish, account: str, now: int) -> Sized:
+        """The lots of a wish in an account; a size that was fixed stays."""
+        if account in wish.sized:
+            return Sized()
+        rule = self.rule_of(wish)
+        if rule.is_plain:
+            return Sized(denial=self._too_many(wish.legs, rule))
+        units = unit_lots([leg.lots for leg in wish.legs])
+        plan = self._plan(wish, units, rule, account, now)
+        if not plan.times:
+            return Sized(denial=Denial(SHORT_OF_MARGIN, plan.why))
+        lots = {leg.instrument: unit * plan.times for leg, unit in zip(wish.legs, units, strict=True)}
+        return Sized(WishSized(signal=wish.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
+
+    def _plan(self, wish: Wish, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> Plan:
+        plan = self._times(wish, units, rule, account, now)
+        if rule.confidence_scaling and plan.times:
+            times = scaled(plan.times, wish.signal.confidence)
+            plan = Plan(times, f"{plan.why}; × confidence {wish.signal.confidence:.2f} = {times}")
+        if rule.allocation is Allocation.CUSTOM and plan.times:
+            factor = rule.factors.get(account, 1.0)
+            times = int(plan.times * factor + 1e-9)
+            plan = Plan(times, f"{plan.why}; × {factor:g} in {account} = {times}")
+        most = self._most(rule) // max(abs(unit) for unit in units)
+        return plan if plan.times <= most else Plan(most, f"{plan.why}; at most {most}")
+
+    def _times(self, wish: Wish, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> Plan:
+        if rule.by == BY_RISK:
+            return self._by_risk(wish, units, rule)
+        wished = abs(wish.legs[0].lots // units[0])
+        if rule.by == FIXED:
+            return self._fixed(wish, wished, rule, account)
+        share = self._scene.tables.share_of(rule.by)
+        legs = self._priced(wish, units)
+        source = Source.CASH if share.source is Source.FITTING and is_bought_only(legs) else share.source
+        if is_bought_only(legs) and share.source is Source.AVAILABLE:
+            return Plan(wished, f"{wished} as wished: grade {rule.by} is not for what only buys options")
+        margin = self._margins.cash(account) if source is Source.CASH else self._margins.available(account)
+        if margin is None:
+            return Plan(
+                0, f"margin of {account} is not known: the broker has not reported its funds; see the reconciler"
+            )
+        return self._by_margin(legs, margin, share, account, now)
+
+    def _by_margin(self, legs: list[MarginLeg], margin: float, share: Share, account: str, now: int) -> Plan:
+        cost = basket_cost(legs, self._scene.tables, self._scene.calendar.trading_day(now))
+        if cost <= 0:
+            return Plan(0, "a lot is not valued: no price and no figure in config/risk.toml; wait for a quote")
+        kept = min(share.share, 1 / (1 + self._margins.learnt(account)))
+        return plan_by_margin(margin, kept, cost, account)
+
+    def _by_risk(self, wish: Wish, units: tuple[int, ...], rule: SizingRule) -> Plan:
+        """Risk per trade over what one lot of each leg loses at its stop. Source: the baseline's sizing in R."""
+        at_risk = sum(
+            abs(unit) * self._distance(wish, leg) * self._scene.lot_of(leg.instrument)
+            for leg, unit in zip(wish.legs, units, strict=True)
+        )
+        times = lots_at_risk(rule.risk_per_trade, at_risk, 1, self._most(rule))
+        words = f"RISK_PER_TRADE {rupees(rule.risk_per_trade)} / {rupees(at_risk)} at the stop of one lot"
+        return Plan(times, f"{words} = {times}" if times else f"{words} is less than one lot; raise it, or wait")
+
+    def _distance(self, wish: Wish, leg: Leg) -> float:
+        """Rupees from the price of an entry to its stop; 0 without a price."""
+        quote = self._state.quotes.get(leg.instrument)
+        price = reference_price(quote, side_of(leg.lots)) if quote else 0.0
+        if leg.stop_price and price:
+            return abs(price - leg.stop_price)
+        run = self._scene.strategies.get(wish.signal.strategy)
+        instrument = self._scene.instruments.get(leg.instrument)
+        limits = self._scene.limits
+        option = instrument is not None and instrument.kind.is_option
+        default = limits.default_stop_loss_options if option else limits.default_stop_loss
+        return price * ((run.stop_loss if run is not None else 0.0) or default)
+
+    def _fixed(self, wish: Wish, wished: int, rule: SizingRule, account: str) -> Plan:
+        if rule.allocation is not Allocation.PROPORTIONAL:
+            return Plan(wished, f"{wished} as wished")
+        accounts = self._scene.accounts_of(wish.signal.strategy)
+        free = {name: self._margins.available(name) or 0.0 for name in accounts}
+        times = shared(wished * len(accounts), free)[account]
+        words = (
+            f"{wished * len(accounts)} shared by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
+        )
+        return Plan(times, f"{words} in {account}: {times}")
+
+    def _priced(self, wish: Wish, units: tuple[int, ...]) -> list[MarginLeg]:
+        legs = []
+        for leg, unit in zip(wish.legs, units, strict=True):
+            quote = self._state.quotes.get(leg.instrument)
+            price = reference_price(quote, side_of(unit)) if quote else 0.0
+            size = unit * self._scene.lot_of(leg.instrument)
+            made = self._margins.leg(leg.instrument, size, price, wish.signal.product)
+            legs += [made] if made is not None else []
+        return legs
+
+    def _most(self, rule: SizingRule) -> int:
+        return min(rule.max_lots or self._scene.tables.max_lots_per_leg, self._scene.tables.max_lots_per_leg)
+
+    def _too_many(self, legs: tuple[Leg, ...], rule: SizingRule) -> Denial | None:
+        most = self._most(rule)
+        for leg in legs:
+            instrument = self._scene.instruments.get(leg.instrument)
+            if instrument is not None and instrument.kind.is_derivative and abs(leg.lots) > most:
+                text = (
+                    f"{abs(leg.lots)} lots of {leg.instrument}: at most {most} a leg (max_lots_per_leg); lower the lots"
+                )
+                return Denial(TOO_MANY_LOTS, text)
+        return None

@@ -1,0 +1,313 @@
+"""Futures that near their expiry move to the next contract: the same side and quantity, one leg after the other.
+
+Used by `core/risk`. A roll is a row, `Rolled`, so a restart goes on where it was; its orders have ids derived from it,
+so none is sent twice. While it is under way the wish behind the position rests, unless that wants something else: then
+the roll is given up, and the wish decides. The one rule: the leg that goes second is ordered only once the broker
+shows the first one done, whatever failed or was restarted in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core.calendar import Calendar
+from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.risk_books import SECOND, Key, Wish
+from mytrading.core.risk_case import MINUTE, Denial
+from mytrading.core.risk_closing import Closing, units
+from mytrading.core.risk_entries import Entries
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Action, Confidence, Product, Purpose, Severity, TradingLevel
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.orders import Position
+from mytrading.messages.records import Rolled
+from mytrading.messages.runconfig import RollRule
+from mytrading.messages.signals import Leg, Signal
+
+CODE = "ROLL_OVER"
+TRIES = 5
+ORDER_NS = 30 * SECOND
+QUOTE_PATIENCE_NS = 120 * SECOND
+"""Market time in which the first quotes of the next contract, just asked for, are on their way."""
+_ON_ITS_WAY = frozenset({"NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL"})
+NEEDED = frozenset(
+    {
+        "NOT_READY", "WRONG_MODE", "HALTED", "REDUCING", "DISK_LOW", "INSTRUMENT_HALTED", "POSITION_IN_DOUBT",
+        "UNKNOWN_INSTRUMENT", "INSTRUMENTS_REFUSED", "WHOLE_LOTS", "FREEZE", "NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL",
+        "MARKET_CLOSED", "OPPOSED", "IMPLAUSIBLE_QUOTE", "PRICE_COLLAR", "PRICE_BAND", "MARGIN_UNKNOWN",
+        "INSUFFICIENT_MARGIN",
+    }
+)  # fmt: skip
+"""Rules that hold for a roll too: it is no new risk, so limits of sizes, counts and times do not."""
+
+
+def days_left(calendar: Calendar, exchange: str, today: date, expiry: str, most: int) -> int:
+    """Trading days after `today` up to and with the expiry; `most` + 1 where there are more than `most`."""
+    last, count = date.fromisoformat(expiry), 0
+    while today < last and count <= most:
+        today = calendar.next_trading_day(exchange, today)
+        count += today <= last
+    return count
+
+
+class Rollover:
+    """Asks the state, changes nothing."""
+
+    def __init__(self, state: RiskState, scene: Scene, closing: Closing, entries: Entries) -> None:
+        self._state = state
+        self._scene = scene
+        self._closing = closing
+        self._entries = entries
+
+    def holds(self, wish: Wish) -> bool:
+        """True while a roll moves what this wish still wants."""
+        key = (wish.signal.strategy, wish.signal.watch)
+        return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
+
+    def wanted(self) -> set[str]:
+        """Contracts that are rolled to, whose quotes are needed."""
+        return {roll.far for roll in self._under_way()}
+
+    def on_time(self, now: int) -> list[Any]:
+        """Rolls that begin now, and the next step of those under way."""
+        rows = [row for roll in list(self._under_way()) for row in self._go_on(roll, now)]
+        return [*rows, *(row for position in self._state.open_positions() for row in self._begin(position, now))]
+
+    def _under_way(self) -> Iterator[Rolled]:
+        return (roll for roll in self._state.rolls.values() if roll.phase == "begun")
+
+    # beginning
+
+    def ahead(self, wish: Wish, account: str, now: int) -> list[Any]:
+        """Rows by which a wish for a contract that would be rolled at once goes to the next one from the start."""
+        rule, product = self._rule(wish.signal.strategy), wish.signal.product
+        if rule is None or product is Product.MIS:
+            return []
+        rows = (self._ahead(wish, leg, account, rule, now) for leg in wish.in_account(account).legs)
+        return [row for row in rows if row is not None]
+
+    def _ahead(self, wish: Wish, leg: Leg, account: str, rule: RollRule, now: int) -> Rolled | None:
+        near, signal, calendar = self._scene.instruments.get(leg.instrument), wish.signal, self._scene.calendar
+        if near is None or near.kind is not InstrumentKind.FUT or near.exchange not in calendar.exchanges:
+            return None
+        held = self._state.units_of(signal.strategy, signal.watch, near.id, account)
+        if held or self._state.coming_units(signal.strategy, near.id, account):
+            return None
+        left = days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days)
+        far = self._next(near) if left <= rule.days else None
+        if far is None:
+            return None
+        return Rolled(
+            cause=content_id("ahead", account, signal.strategy, near.id, self._scene.today(now)),
+            account=account,
+            strategy=signal.strategy,
+            product=signal.product,
+            near=near.id,
+            far=far.id,
+            quantity=0,
+            watch=signal.watch,
+            phase="done",
+            at_ns=now,
+        )
+
+    def _begin(self, position: Position, now: int) -> list[Any]:
+        near, rule = self._scene.instruments.get(position.instrument), self._rule(position.strategy)
+        if near is None or rule is None or not self._is_due(position, near, rule, now):
+            return []
+        key = _key(position)
+        before = self._state.rolls.get(key)
+        if before is not None and self._scene.today(before.at_ns) == self._scene.today(now):
+            return []
+        far = self._next(near)
+        cause = content_id("roll", *key, position.opened_ns, self._scene.today(now))
+        roll = Rolled(
+            cause=cause,
+            goal=self._closing.goal_id(position, cause),
+            account=position.account,
+            strategy=position.strategy,
+            product=position.product,
+            near=near.id,
+            far=far.id if far is not None else "",
+            quantity=position.quantity,
+            base=self._held(position.account, far.id, position.product, position.strategy) if far is not None else 0,
+            watch=self._state.watch_of(position),
+            run=position.run,
+            first=rule.first,
+            at_ns=now,
+        )
+        if far is None or far.lot_size <= 0 or position.quantity % far.lot_size:
+            why = "no later contract is listed" if far is None else f"{position.quantity} units are no whole lots there"
+            return self._give_up(roll, why, now)
+        return [roll]
+
+    def _is_due(self, position: Position, near: Instrument, rule: RollRule, now: int) -> bool:
+        """True of a whole, settled, overnight position whose expiry is near, in session and past its first minutes."""
+        if near.kind is not InstrumentKind.FUT or position.product is Product.MIS or not position.quantity:
+            return False
+        if position.quantity != position.quantity_seen or position.confidence is not Confidence.CONFIRMED:
+            return False
+        if _key(position) in self._state.closing or not self._may_open(position.account, near.exchange, now):
+            return False
+        if self._state.coming_units(position.strategy, near.id, position.account):
+            return False
+        calendar = self._scene.calendar
+        return days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
+
+    def _may_open(self, account: str, exchange: str, now: int) -> bool:
+        if not self._scene.is_open(exchange, now) or self._state.not_ready(account):
+            return False
+        session = self._scene.calendar.session(exchange, self._scene.calendar.trading_day(now))
+        early = session is not None and now - session.open_ns < self._scene.limits.avoid_first_minutes * MINUTE
+        return not early and self._state.level(account)[0] is TradingLevel.NORMAL
+
+    def _rule(self, strategy: str) -> RollRule | None:
+        run = self._scene.strategies.get(strategy)
+        return run.roll if run is not None and run.roll.days else None
+
+    def _next(self, near: Instrument) -> Instrument | None:
+        later = (
+            item
+            for item in self._scene.instruments
+            if item.kind is InstrumentKind.FUT and item.underlying == near.underlying and item.expiry > near.expiry
+            and item.exchange == near.exchange
+        )  # fmt: skip
+        return min(later, key=lambda item: item.expiry, default=None)
+
+    # going on
+
+    def _go_on(self, roll: Rolled, now: int) -> list[Any]:
+        """The next step; none while the last one is on its way."""
+        near = self._state.positions.get((roll.account, roll.near, roll.product, roll.strategy))
+        held = units(near) if near is not None else 0
+        ours = roll.goal in self._state.issued
+        if self._unwanted(roll):
+            return self._give_up(roll, "the wish behind it wants something else", now, quiet=True)
+        if not held and not ours:
+            return [*self._take_back(roll, now), *self._give_up(roll, f"{roll.near} was closed by something else", now)]
+        if roll.first == "far" and held and ours:
+            return []
+        if roll.first == "near" and held:
+            return self._close(roll, near)
+        return self._far(roll, near, held, now)
+
+    def _far(self, roll: Rolled, near: Position | None, held: int, now: int) -> list[Any]:
+        """The next contract is bought or sold until it is all there; then the near one goes, or the roll is done."""
+        if not held and roll.first == "far":
+            return [replace(roll, phase="done", note="", at_ns=now)]
+        if self._state.coming_units(roll.strategy, roll.far, roll.account):
+            return []
+        there = self._held(roll.account, roll.far, roll.product, roll.strategy)
+        if there != roll.base + roll.quantity:
+            return self._order(roll, now)
+        return self._close(roll, near) if held else [replace(roll, phase="done", note="", at_ns=now)]
+
+    def _order(self, roll: Rolled, now: int) -> list[Any]:
+        tries = self._tries(roll)
+        if tries >= TRIES:
+            back = self._take_back(roll, now) if roll.first == "far" else []
+            return [*back, *self._give_up(roll, f"{TRIES} orders for {roll.far} ended unfilled", now)]
+        signal = self._signal(roll, now)
+        found = self._entries.for_roll(signal, roll.account, NEEDED, now)
+        if isinstance(found, tuple):
+            return self._note(roll, found, now)
+        name = client_order_id(roll.account, roll.cause, Purpose.ROLL, roll.far, 0, tries)
+        return [replace(row, id=name, run=roll.run) if isinstance(row, PlaceEntry) else row for row in found]
+
+    def _signal(self, roll: Rolled, now: int) -> Signal:
+        """What the roll wishes for, so that the far leg is judged, valued and guarded as an entry is."""
+        lots = (roll.base + roll.quantity) // self._scene.lot_of(roll.far)
+        return Signal(
+            id=roll.cause,
+            strategy=roll.strategy,
+            watch=roll.watch,
+            action=Action.BUY if lots > 0 else Action.SELL,
+            created_ns=now,
+            expires_ns=now + ORDER_NS,
+            expires_machine_ns=self._state.machine_ns + ORDER_NS,
+            account=roll.account,
+            product=roll.product,
+            legs=(Leg(instrument=roll.far, lots=lots),),
+            reason=f"roll over from {roll.near}",
+        )
+
+    def _close(self, roll: Rolled, near: Position | None) -> list[Any]:
+        if near is None:
+            return []
+        rows = self._closing.close(near, roll.cause, f"roll over to {roll.far}", 0)
+        return [replace(row, purpose=Purpose.ROLL) for row in rows]
+
+    def _take_back(self, roll: Rolled, now: int) -> list[Any]:
+        """Far units that the roll has brought are closed again, and what is on its way is withdrawn."""
+        live = (
+            order
+            for order in self._state.all_live_entries()
+            if (order.account, order.instrument, order.strategy) == (roll.account, roll.far, roll.strategy)
+        )
+        far = self._state.positions.get((roll.account, roll.far, roll.product, roll.strategy))
+        cause = content_id("roll_back", roll.cause, self._scene.today(now))
+        close = self._closing.close(far, cause, "roll over given up", 0) if far is not None and units(far) else []
+        return [*self._closing.withdraw(live, cause), *(close if not roll.base else [])]
+
+    def _unwanted(self, roll: Rolled) -> bool:
+        wish = self._state.wishes.get((roll.strategy, roll.watch))
+        return wish is not None and wish.target(roll.far, roll.account) * roll.quantity <= 0
+
+    def _tries(self, roll: Rolled) -> int:
+        count = 0
+        while client_order_id(roll.account, roll.cause, Purpose.ROLL, roll.far, 0, count) in self._state.issued:
+            count += 1
+        return count
+
+    def _held(self, account: str, instrument: str, product: Product, strategy: str) -> int:
+        position = self._state.positions.get((account, instrument, product, strategy))
+        return position.quantity if position is not None else 0
+
+    # telling
+
+    def _note(self, roll: Rolled, denied: tuple[Denial, ...], now: int) -> list[Any]:
+        """A roll that is denied waits; each reason is told once."""
+        early = now - roll.at_ns < QUOTE_PATIENCE_NS and all(denial.code in _ON_ITS_WAY for denial in denied)
+        if roll.note == denied[0].code or early:
+            return []
+        text = "; ".join(denial.message for denial in denied)
+        return [
+            replace(roll, note=denied[0].code, at_ns=now),
+            _alert(roll, f"the roll over from {roll.near} to {roll.far} waits: {text}", Severity.WARNING, now),
+        ]
+
+    def _give_up(self, roll: Rolled, why: str, now: int, quiet: bool = False) -> list[Any]:
+        ended = replace(roll, phase="given_up", note=why, at_ns=now)
+        if quiet:
+            return [ended]
+        text = (
+            f"the roll over from {roll.near} to {roll.far or 'the next contract'} in {roll.account} was given up: {why}"
+        )
+        return [ended, _alert(roll, text, Severity.CRITICAL, now)]
+
+
+def _key(position: Position) -> Key:
+    return (position.account, position.instrument, position.product, position.strategy)
+
+
+def subject_of(roll: Rolled) -> str:
+    """What alerts of a roll are about."""
+    return f"{roll.strategy}/{roll.account}/{roll.near}"
+
+
+def _alert(roll: Rolled, text: str, severity: Severity, now: int) -> Alert:
+    return Alert(
+        code=CODE,
+        severity=severity,
+        subject=subject_of(roll),
+        message=text,
+        daemon="risk",
+        first_ns=now,
+        last_ns=now,
+    )

@@ -1,0 +1,83 @@
+"""Asking the broker what orders would need in margin, for risk.
+
+Used by the reconciler, one for each account that orders may go to, with a worker of its own: a broker that takes its
+time over this delays no reading of the books. The one rule: every question is answered, if only by a reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from mytrading.adapters.openalgo.client import OpenAlgoClient
+from mytrading.adapters.openalgo.endpoints.account import margin
+from mytrading.adapters.openalgo.errors import TransportFailed
+from mytrading.adapters.openalgo.refusals import OpenAlgoError
+from mytrading.core.symbology import split_id
+from mytrading.messages.reports import MarginAnswer, MarginLine, MarginRequest
+from mytrading.messages.runconfig import AccountRun
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.worker import WorkerPool
+
+
+class MarginDesk:
+    """Questions in, answers to `tell`; the worker begins with the first question."""
+
+    def __init__(self, account: AccountRun, tell: Callable[[MarginAnswer], None], wake: Callable[[], None]) -> None:
+        self._account = account
+        self._tell = tell
+        self._wake = wake
+        self._workers: WorkerPool[MarginRequest, OpenAlgoClient, MarginAnswer] | None = None
+
+    def ask(self, request: MarginRequest) -> None:
+        """Ask as soon as the last question is answered."""
+        if self._workers is None:
+            name = f"margin.{self._account.id}"
+            self._workers = WorkerPool(name, 1, self._client, answer_of, _failed, self._wake)
+        self._workers.submit(request)
+
+    def _client(self) -> OpenAlgoClient:
+        return OpenAlgoClient(self._account.rest_url, self._account.api_key, machine_now)
+
+    def take(self) -> None:
+        """Pass on what was answered."""
+        for answer in self._workers.results() if self._workers is not None else ():
+            self._tell(answer)
+
+    def stop(self) -> None:
+        """Leave the worker."""
+        if self._workers is not None:
+            self._workers.stop()
+
+
+def answer_of(client: OpenAlgoClient, request: MarginRequest) -> MarginAnswer:
+    """The broker's figure, or why there is none: many brokers have no such call, and some answer nothing at all."""
+    try:
+        total = margin(client, [_row(line) for line in request.lines]).total_margin_required
+    except (OpenAlgoError, TransportFailed) as error:
+        return _without(request, str(error))
+    if not math.isfinite(total) or total <= 0:
+        return _without(request, f"the broker answered {total:g}")
+    return MarginAnswer(id=request.id, account=request.account, machine_ns=machine_now(), total=total)
+
+
+def _row(line: MarginLine) -> dict[str, Any]:
+    exchange, symbol = split_id(line.instrument)
+    return {
+        "symbol": symbol,
+        "exchange": exchange,
+        "action": line.side.value,
+        "quantity": line.quantity,
+        "product": line.product.value,
+        "pricetype": "MARKET",
+        "price": line.price,
+    }
+
+
+def _failed(request: MarginRequest, error: Exception) -> MarginAnswer:
+    return _without(request, f"{type(error).__name__}: {error}")
+
+
+def _without(request: MarginRequest, problem: str) -> MarginAnswer:
+    return MarginAnswer(id=request.id, account=request.account, machine_ns=machine_now(), problem=problem)

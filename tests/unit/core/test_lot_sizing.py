@@ -1,0 +1,116 @@
+"""Lots: the golden rows of the lot formula, pairs, risk per trade, confidence, and shares of several accounts."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from mytrading.core.margin import MarginLeg
+from mytrading.core.sizing import (
+    basket_cost,
+    lots_at_risk,
+    lots_for,
+    plan_by_margin,
+    scaled,
+    shared,
+    unit_lots,
+)
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from tests.unit.core.test_margin import EXPIRY, LATER, TABLES, TODAY, contract
+
+CE, PE, FUT = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT
+
+
+def leg(kind: InstrumentKind, sign: int, underlying: str, expiry: str, strike: float = 26000) -> MarginLeg:
+    return MarginLeg(contract(kind, expiry, underlying, strike), sign * 65, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("margin", "kinds", "underlying", "expiry", "sizing", "lots"),
+    [
+        (1_000_000, [(CE, -1)], "NIFTY", LATER, "balanced", 2),
+        (1_000_000, [(CE, -1), (PE, -1)], "NIFTY", LATER, "balanced", 2),
+        (1_000_000, [(PE, -1)], "SENSEX", EXPIRY, "C", 2),
+        (1_000_000, [(FUT, 1)], "BANKNIFTY", LATER, "A", 4),
+        (1_000_000, [(CE, 1)], "NIFTY", LATER, "C", 18),
+        (500_000, [(CE, -1), (PE, -1)], "NIFTY", EXPIRY, "aggressive", 1),
+        (200_000, [(CE, -1)], "NIFTY", LATER, "A", 0),
+        (1_000_000, [(CE, -1)], "NIFTY", LATER, "conservative", 1),
+        (1_000_000, [(CE, -1)], "NIFTY", LATER, "aggressive", 3),
+        (1_000_000, [(CE, -1)], "NIFTY", LATER, "grade_B", 2),
+    ],
+)
+def test_lot_formula_worked_row_gives_its_lots(
+    margin: float, kinds: list[tuple[InstrumentKind, int]], underlying: str, expiry: str, sizing: str, lots: int
+) -> None:
+    legs = [leg(kind, sign, underlying, expiry) for kind, sign in kinds]
+    cost = basket_cost(legs, TABLES, TODAY)
+    assert lots_for(margin, TABLES.share_of(sizing).share, cost) == lots
+
+
+def test_lot_formula_below_one_lot_says_insufficient_margin() -> None:
+    plan = plan_by_margin(200_000, 0.95, 250_000, "second")
+    assert plan.times == 0
+    assert "insufficient margin in second: 95% of ₹200,000 free is ₹190,000, one lot needs ₹250,000" in plan.why
+
+
+def test_basket_cost_hedges_of_a_spread_take_its_quantity_and_cost_nothing_more() -> None:
+    spread = [leg(CE, -1, "NIFTY", LATER), leg(CE, 1, "NIFTY", LATER, 26500)]
+    condor = [*spread, leg(PE, -1, "NIFTY", LATER), leg(PE, 1, "NIFTY", LATER, 25500)]
+    assert basket_cost(spread, TABLES, TODAY) == 250_000
+    assert basket_cost(condor, TABLES, TODAY) == 320_000
+
+
+def test_basket_cost_dear_premium_beats_the_budget_of_a_bought_option() -> None:
+    dear = MarginLeg(contract(CE), 65, 400.0)
+    assert basket_cost([dear], TABLES, TODAY) == 26_000
+
+
+def test_share_of_unknown_sizing_names_those_there_are() -> None:
+    with pytest.raises(ValueError, match="expected one of fixed, risk, conservative, balanced, aggressive, A, B, C"):
+        TABLES.share_of("bold")
+
+
+@pytest.mark.parametrize(("points", "lots"), [(10.0, 10), (20.0, 5), (30.0, 3), (2.0, 10), (101.0, 0), (0.0, 0)])
+def test_lots_at_risk_stop_distance_decides_up_to_the_cap(points: float, lots: int) -> None:
+    assert lots_at_risk(6500, points, 65, 10) == lots
+
+
+def test_scaled_confidence_rounds_down_to_at_least_one() -> None:
+    assert [scaled(10, confidence) for confidence in (1.0, 0.85, 0.05, 0.0, 7.0)] == [10, 8, 1, 1, 10]
+    assert scaled(0, 1.0) == 0
+
+
+def test_shared_lots_follow_the_weights_and_none_is_lost() -> None:
+    assert shared(10, {"a": 1.0, "b": 1.0, "c": 1.0}) == {"a": 4, "b": 3, "c": 3}
+    assert shared(10, {"a": 900_000, "b": 100_000}) == {"a": 9, "b": 1}
+    assert shared(3, {"a": -5.0, "b": 1.0}) == {"a": 0, "b": 3}
+    assert shared(3, {"a": 0.0}) == {"a": 0}
+
+
+def test_unit_lots_common_factor_is_taken_out() -> None:
+    assert unit_lots((-2, -2, 4)) == (-1, -1, 2)
+    assert unit_lots((3,)) == (1,)
+
+
+@pytest.mark.parametrize(
+    ("underlying", "day", "expected"),
+    [
+        ("NIFTY", date(2025, 6, 2), (75, 1800, 24)),
+        ("BANKNIFTY", date(2025, 6, 2), (35, 900, 25)),
+        ("SENSEX", date(2025, 6, 2), (20, 1000, 50)),
+    ],
+)
+def test_lot_table_days_of_2025_are_covered_and_others_are_not(
+    underlying: str, day: date, expected: tuple[int, int, int]
+) -> None:
+    row = TABLES.lots_of(underlying, day)
+    assert row is not None
+    assert (row.lot, row.freeze, row.max_lots) == expected
+    assert TABLES.lots_of(underlying, TODAY) is None
+
+
+def test_basket_cost_shares_cost_their_share_of_value() -> None:
+    share = Instrument(id="NSE:X", exchange="NSE", symbol="X", kind=InstrumentKind.EQ, underlying="X")
+    assert basket_cost([MarginLeg(share, 1, 10.0)], TABLES, TODAY) == 2.0

@@ -1,0 +1,245 @@
+"""Margin: the table, what legs need alone and together, and what is free of an account at each moment."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.margin import (
+    MarginLeg,
+    MarginTracker,
+    added,
+    buffer_after_quiet_day,
+    buffer_after_refusal,
+    requirement,
+)
+from mytrading.core.margin_table import BufferRule, RiskTables, TradeType
+from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import Funds
+from tests.support import ROOT
+
+TEXT = (ROOT / "config" / "risk.toml").read_text(encoding="utf-8")
+TABLES = RiskTables.from_dict(tomllib.loads(TEXT))
+TODAY = date(2026, 11, 23)
+EXPIRY, LATER = "2026-11-23", "2026-12-29"
+
+
+def contract(kind: InstrumentKind, expiry: str = LATER, underlying: str = "NIFTY", strike: float = 26000) -> Instrument:
+    symbol = f"{underlying}{expiry}{strike:g}{kind.value}"
+    return Instrument(
+        id=f"NFO:{symbol}", exchange="NFO", symbol=symbol, kind=kind, underlying=underlying, expiry=expiry,
+        strike=strike, lot_size=65,
+    )  # fmt: skip
+
+
+CALL, PUT = contract(InstrumentKind.CE), contract(InstrumentKind.PE)
+FUTURE = contract(InstrumentKind.FUT)
+
+
+def sold(instrument: Instrument, lots: int = 1) -> MarginLeg:
+    return MarginLeg(instrument, -65 * lots, 100.0)
+
+
+def bought(instrument: Instrument, lots: int = 1, price: float = 100.0) -> MarginLeg:
+    return MarginLeg(instrument, 65 * lots, price)
+
+
+@pytest.mark.parametrize(
+    ("underlying", "kind", "expiry", "other"),
+    [
+        ("NIFTY", TradeType.SOLD, 205_000, 250_000),
+        ("NIFTY", TradeType.BOTH_SOLD, 250_000, 320_000),
+        ("NIFTY", TradeType.FUTURE, 215_000, 215_000),
+        ("NIFTY", TradeType.BOUGHT, 20_000, 20_000),
+        ("BANKNIFTY", TradeType.SOLD, 205_000, 250_000),
+        ("BANKNIFTY", TradeType.BOTH_SOLD, 250_000, 320_000),
+        ("BANKNIFTY", TradeType.FUTURE, 215_000, 215_000),
+        ("SENSEX", TradeType.SOLD, 180_000, 220_000),
+        ("SENSEX", TradeType.BOTH_SOLD, 225_000, 290_000),
+        ("SENSEX", TradeType.FUTURE, 185_000, 185_000),
+        ("SENSEX", TradeType.BOUGHT, 20_000, 20_000),
+    ],
+)
+def test_margin_table_default_figures_are_listed(underlying: str, kind: TradeType, expiry: float, other: float) -> None:
+    figures = TABLES.figures_of(underlying, TODAY)
+    assert figures is not None
+    assert (figures.figure(kind).expiry, figures.figure(kind).other) == (expiry, other)
+
+
+def test_margin_table_edited_figure_is_the_one_that_counts() -> None:
+    edited = RiskTables.from_dict(tomllib.loads(TEXT.replace("other = 250000", "other = 260000")))
+    assert requirement([sold(CALL)], edited, TODAY).initial == 260_000
+
+
+def test_margin_table_newer_figures_count_from_their_day() -> None:
+    new = TABLES.figures_of("NIFTY", TODAY)
+    assert new is not None
+    later = replace(new, since=date(2026, 12, 1), sold=replace(new.sold, other=300_000.0))
+    tables = replace(TABLES, margin=(*TABLES.margin, later))
+    assert requirement([sold(CALL)], tables, date(2026, 11, 30)).initial == 250_000
+    assert requirement([sold(CALL)], tables, date(2026, 12, 1)).initial == 300_000
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("A = 0.95", "A = 1.5", "grades.A = 1.5: expected more than 0 and at most 1"),
+        ("A = 0.95\n", "", "grades.A is missing: grades A, B and C stay"),
+        ("other = 250000", "other = -1", "margin of NIFTY, BANKNIFTY, sold: expected rupees above 0"),
+        ("lot = 75", "lot = 0", "expected a lot of 1 to 1000"),
+        ("step = 0.02", "stp = 0.02", "unknown field `stp`"),
+        ("most = 0.20", "most = 0.05", "expected 0 ≤ least ≤ most < 1"),
+    ],
+)
+def test_margin_table_wrong_entry_is_named(before: str, after: str, told: str) -> None:
+    assert before in TEXT
+    with pytest.raises(ValueError, match=r"config/risk\.toml") as raised:
+        RiskTables.from_dict(tomllib.loads(TEXT.replace(before, after, 1)))
+    assert told in str(raised.value)
+
+
+def test_requirement_contract_that_expires_today_takes_the_expiry_column() -> None:
+    assert requirement([sold(contract(InstrumentKind.CE, EXPIRY))], TABLES, TODAY).initial == 205_000
+    assert requirement([sold(CALL)], TABLES, TODAY).initial == 250_000  # a Monday or a Tuesday makes no difference
+    pair = [sold(contract(kind, EXPIRY)) for kind in (InstrumentKind.CE, InstrumentKind.PE)]
+    assert requirement(pair, TABLES, TODAY).initial == 250_000
+
+
+def test_requirement_straddle_is_charged_once() -> None:
+    assert requirement([sold(CALL, 2), sold(PUT, 2)], TABLES, TODAY) == (640_000, 1_000_000)
+
+
+def test_requirement_uneven_strangle_charges_the_rest_by_itself() -> None:
+    assert requirement([sold(CALL, 3), sold(PUT, 1)], TABLES, TODAY).initial == 320_000 + 2 * 250_000
+
+
+def test_requirement_spread_adds_the_premium_of_its_hedge() -> None:
+    hedge = bought(contract(InstrumentKind.CE, strike=26500), price=40.0)
+    assert requirement([sold(CALL), hedge], TABLES, TODAY).initial == 250_000 + 65 * 40
+
+
+def test_requirement_shares_are_charged_by_product() -> None:
+    share = Instrument(id="NSE:SBIN", exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
+    assert requirement([MarginLeg(share, 100, 800.0)], TABLES, TODAY).initial == pytest.approx(16_000)
+    assert requirement([MarginLeg(share, 100, 800.0, Product.CNC)], TABLES, TODAY).initial == 80_000
+
+
+def test_requirement_underlying_without_figures_is_charged_by_its_value() -> None:
+    future = contract(InstrumentKind.FUT, underlying="RELIANCE", strike=0)
+    assert requirement([MarginLeg(future, 65, 1500.0)], TABLES, TODAY).initial == pytest.approx(65 * 1500 * 0.2)
+
+
+def test_added_second_half_of_a_straddle_costs_the_difference() -> None:
+    assert added([sold(PUT)], [sold(CALL)], TABLES, TODAY) == 70_000
+
+
+# what is free
+
+
+def funds(available: float, began: int, collateral: float = 0.0, used: float = 0.0) -> Funds:
+    return Funds(
+        account="main", available=available, used=used, collateral=collateral, machine_ns=began + 5,
+        began_machine_ns=began,
+    )  # fmt: skip
+
+
+def order(state: OrderState, quantity: int = 65, filled: int = 0, name: str = "e", parent: str = "") -> Order:
+    return Order(
+        client_order_id=name, parent=parent, account="main", instrument=CALL.id, product=Product.NRML, strategy="S",
+        run="r", cause="c", purpose=Purpose.ENTRY, side=Side.SELL, quantity=quantity, order_type=OrderType.MARKET,
+        state=state, created_ns=1, updated_ns=1, filled=filled,
+    )  # fmt: skip
+
+
+def test_free_margin_is_cash_and_collateral_and_used_is_not_subtracted_again() -> None:
+    tracker = MarginTracker()
+    tracker.refresh(funds(300_000, 10, collateral=500_000, used=200_000))
+    assert tracker.free("main") == 800_000
+    assert tracker.free("main", 0.5) == 550_000
+    assert tracker.cash("main") == 300_000
+
+
+def test_free_margin_without_a_report_is_not_known() -> None:
+    assert MarginTracker().free("main") is None
+
+
+def test_tracker_allocation_reduces_and_release_restores() -> None:
+    tracker = MarginTracker()
+    tracker.refresh(funds(1_000_000, 10))
+    tracker.allocate("main", "e", 250_000, 65)
+    tracker.allocate("main", "e", 250_000, 65)
+    assert tracker.free("main") == 750_000
+    tracker.release("main", "e")
+    assert tracker.free("main") == 1_000_000
+
+
+def test_tracker_refused_order_gives_its_margin_back() -> None:
+    tracker = MarginTracker()
+    tracker.refresh(funds(1_000_000, 10))
+    tracker.allocate("main", "e", 250_000, 65)
+    tracker.shown(order(OrderState.REJECTED), 20)
+    assert tracker.free("main") == 1_000_000
+
+
+def test_tracker_part_that_is_cancelled_gives_its_part_back() -> None:
+    tracker = MarginTracker()
+    tracker.refresh(funds(1_000_000, 10))
+    tracker.allocate("main", "e", 260_000, 130)
+    tracker.shown(order(OrderState.CANCELLED, quantity=130, filled=65), 20)
+    assert tracker.free("main") == 870_000
+
+
+def test_tracker_fill_counts_until_a_report_that_began_after_it() -> None:
+    tracker = MarginTracker()
+    tracker.refresh(funds(1_000_000, 10))
+    tracker.allocate("main", "e", 250_000, 65)
+    tracker.shown(order(OrderState.FILLED, filled=65), 20)
+    tracker.refresh(funds(1_000_000, 15))  # asked for before the fill: it cannot show it
+    assert tracker.free("main") == 750_000
+    tracker.refresh(funds(750_000, 25))
+    assert tracker.free("main") == 750_000
+
+
+def test_tracker_order_not_known_at_the_broker_counts_through_every_report() -> None:
+    tracker = MarginTracker()
+    tracker.allocate("main", "e", 250_000, 65)
+    tracker.shown(order(OrderState.UNKNOWN), 20)
+    tracker.refresh(funds(1_000_000, 90))
+    assert tracker.free("main") == 750_000
+
+
+def test_tracker_slices_are_known_once_all_of_them_are() -> None:
+    tracker = MarginTracker()
+    tracker.allocate("main", "p", 500_000, 130)
+    tracker.shown(order(OrderState.FILLED, filled=65, name="a", parent="p"), 20)
+    tracker.refresh(funds(1_000_000, 25))
+    assert tracker.free("main") == 500_000
+    tracker.shown(order(OrderState.FILLED, filled=65, name="b", parent="p"), 30)
+    tracker.refresh(funds(400_000, 35))
+    assert tracker.free("main") == 400_000
+
+
+def test_buffer_refusals_raise_it_and_quiet_days_lower_it_within_bounds() -> None:
+    rule = BufferRule()
+    buffer = rule.least
+    for _ in range(10):
+        buffer = buffer_after_refusal(buffer, rule)
+    assert buffer == rule.most
+    for _ in range(10):
+        buffer = buffer_after_quiet_day(buffer, rule)
+    assert buffer == rule.least
+
+
+def test_tracker_position_that_is_flat_again_reserves_nothing_more() -> None:
+    tracker = MarginTracker()
+    tracker.refresh(funds(1_000_000, 10))
+    tracker.allocate("main", "e", 250_000, 65, "S", CALL.id)
+    tracker.allocate("main", "f", 100_000, 65, "S", CALL.id)
+    tracker.shown(order(OrderState.FILLED, filled=65), 20)
+    tracker.closed("main", "S", CALL.id)
+    assert tracker.free("main") == 900_000  # the second entry is still on its way

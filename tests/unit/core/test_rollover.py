@@ -1,0 +1,324 @@
+"""Roll-over of futures: when it begins, either leg first, and that faults and restarts neither lose nor double it."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.calendar import to_ns
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.risk import RiskMachine
+from mytrading.core.rollover import TRIES, days_left
+from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.control import Alert, TradingState
+from mytrading.messages.enums import Action, Confidence, OrderState, OrderType, Product, Purpose, Side, TradingLevel
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
+from mytrading.messages.records import Rolled
+from mytrading.messages.reports import Funds
+from mytrading.messages.runconfig import Direction, RateLimits, RollRule, StopPlan, StrategyRun
+from mytrading.messages.signals import Leg
+from tests.unit.core.test_margin import TABLES
+from tests.unit.core.test_risk_machine import WATCH, Desk
+from tests.unit.core.test_risk_margin import NONE_OF_IT
+
+NEAR, FAR = "NFO:NIFTY30MAR26FUT", "NFO:NIFTY28APR26FUT"
+DUE = date(2026, 3, 25)  # 26 March is a holiday: the 27th and the 30th are left
+LOT = 65
+
+
+def future(name: str, expiry: str) -> Instrument:
+    return Instrument(
+        id=name, exchange="NFO", symbol=name[4:], kind=InstrumentKind.FUT, underlying="NIFTY", expiry=expiry,
+        lot_size=LOT,
+    )  # fmt: skip
+
+
+class RollDesk(Desk):
+    """A desk whose strategy holds a future overnight, and that keeps its journal to be restarted from."""
+
+    def __init__(self, first: str = "far", sign: int = 1, stop: StopPlan = StopPlan.NONE) -> None:
+        super().__init__(NONE_OF_IT)
+        _, _, _, _, calendar, _, square_off = self.parts
+        self.sign = sign
+        self.run = StrategyRun(
+            name="S", file="s.py", symbols=(WATCH,), long=None, short=None, direction=Direction.BOTH, stop=stop,
+            roll=RollRule(days=2, first=first),
+        )  # fmt: skip
+        book = InstrumentBook([future(NEAR, "2026-03-30"), future(FAR, "2026-04-28")])
+        self.parts = (NONE_OF_IT, RateLimits(), (self.run,), "main", calendar, book, square_off)
+        self.orders: dict[str, PlaceEntry] = {}
+        self.goals: dict[str, CloseGoal] = {}
+        self.held: dict[str, int] = {}
+        self.rows = []
+        self.machine = self._machine()
+        self.now = to_ns(date(2026, 3, 23), time(11, 0))
+        self._refresh()
+        (entry,) = self.wish("a", Leg(instrument=NEAR, lots=2 * sign), product=Product.NRML)
+        self.fill_order(entry)
+
+    def _machine(self) -> RiskMachine:
+        machine = RiskMachine(*self.parts)
+        machine.tables = TABLES
+        return machine
+
+    def _refresh(self) -> tuple[Any, ...]:
+        self.beat()
+        self.machine.apply(Funds(account="main", available=1e8, used=0.0, machine_ns=self.machine_ns))
+        return (*self.quote(NEAR, 23_000.0), *self.quote(FAR, 23_100.0))
+
+    def restart(self) -> None:
+        """The same rows, in a new process."""
+        rows = [row for row in self.rows if not isinstance(row, Funds)]
+        self.machine = self._machine()
+        for row in rows:
+            self.machine.apply(row)
+        self.beat()
+        self.machine.apply(Funds(account="main", available=1e8, used=0.0, machine_ns=self.machine_ns))
+
+    def turn(self, day: date) -> None:
+        """Another day begins."""
+        carried = self.machine.snapshot(day.isoformat())
+        self.machine = self._machine()
+        self.machine.apply(carried)
+        self.rows = [carried]
+        self.now = to_ns(day, time(11, 0))
+        self._refresh()
+
+    def tick(self) -> tuple[Any, ...]:
+        self.machine_ns += 1_000_000_000
+        return (*self._refresh(), *self.pass_time(0.25))
+
+    def _order(self, entry: PlaceEntry, state: OrderState, filled: int) -> Order:
+        return Order(
+            client_order_id=entry.id, account="main", instrument=entry.instrument, product=entry.product, strategy="S",
+            run=entry.run, cause=entry.cause, purpose=Purpose.ENTRY, side=entry.side, quantity=entry.quantity,
+            order_type=OrderType.MARKET, state=state, created_ns=self.now, updated_ns=self.now, filled=filled,
+        )  # fmt: skip
+
+    def end_order(self, entry: PlaceEntry, state: OrderState = OrderState.REJECTED) -> tuple[Any, ...]:
+        order = self._order(entry, state, 0)
+        return self.give(OrderChanged(event=state.value.lower(), order=order, machine_ns=self.machine_ns))
+
+    def fill_order(self, entry: PlaceEntry) -> tuple[Any, ...]:
+        order = self._order(entry, OrderState.FILLED, entry.quantity)
+        rows = self.give(OrderChanged(event="filled", order=order, machine_ns=self.machine_ns))
+        return (*rows, *self.hold_units(entry.instrument, entry.quantity * entry.side.sign, entry.id))
+
+    def hold_units(self, instrument: str, change: int, cause: str = "", run: str = "r") -> tuple[Any, ...]:
+        held = self.held[instrument] = self.held.get(instrument, 0) + change
+        position = Position(
+            account="main", instrument=instrument, product=Product.NRML, strategy="S", run=run, quantity=held,
+            quantity_seen=held, average_price=23_000.0, opened_ns=1 if held else 0,
+            updated_ns=self.now, confidence=Confidence.CONFIRMED,
+        )  # fmt: skip
+        row = PositionChanged(
+            position=position, client_order_id=cause, fill_quantity=change, fill_price=1.0, at_ns=self.now
+        )
+        return self.give(row)
+
+    def close_position(self, instrument: str) -> tuple[Any, ...]:
+        """What the router does about a goal: the position is flat, the goal done."""
+        rows = self.hold_units(instrument, -self.held[instrument])
+        goal = Goal(
+            id="g", account="main", instrument=instrument, product=Product.NRML, strategy="S", run="r", cause="c",
+            reason="x", purpose=Purpose.EXIT, state="done",
+        )  # fmt: skip
+        return (*rows, *self.give(GoalChanged(goal=goal, at_ns=self.now)))
+
+
+def kinds(rows: tuple[Any, ...], *wanted: type) -> list[Any]:
+    return [row for row in rows if isinstance(row, wanted)]
+
+
+def orders(rows: tuple[Any, ...]) -> list[tuple[str, str, int]]:
+    """What goes to the router, as (what, instrument, signed units)."""
+    told: list[tuple[str, str, int]] = []
+    for row in rows:
+        if isinstance(row, PlaceEntry):
+            told.append(("order", row.instrument, row.quantity * row.side.sign))
+        elif isinstance(row, CloseGoal):
+            told.append(("close", row.instrument, 0))
+    return told
+
+
+@pytest.mark.parametrize(
+    ("day", "left"),
+    [(date(2026, 3, 24), 3), (DUE, 2), (date(2026, 3, 27), 1), (date(2026, 3, 30), 0), (date(2026, 3, 9), 4)],
+)
+def test_days_left_counts_trading_days_and_stops_counting_early(day: date, left: int) -> None:
+    assert days_left(RollDesk().parts[4], "NFO", day, "2026-03-30", 3) == left
+
+
+def test_future_is_not_rolled_before_its_day() -> None:
+    desk = RollDesk()
+    desk.turn(date(2026, 3, 24))
+    assert not kinds(desk.tick(), Rolled)
+    desk.turn(DUE)
+    assert [row.phase for row in kinds(desk.tick(), Rolled)] == ["begun"]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_far_leg_first_near_goes_only_once_far_is_held(sign: int) -> None:
+    desk = RollDesk("far", sign)
+    desk.turn(DUE)
+    desk.tick()
+    rows = desk.tick()
+    assert orders(rows) == [("order", FAR, 2 * LOT * sign)]
+    (entry,) = kinds(rows, PlaceEntry)
+    assert entry.side is (Side.BUY if sign > 0 else Side.SELL) and entry.product is Product.NRML
+    assert orders(desk.tick()) == []
+    assert orders(desk.fill_order(entry)) == [("close", NEAR, 0)]
+    rows = desk.close_position(NEAR)
+    assert [row.phase for row in kinds(rows, Rolled)] == ["done"]
+    for _ in range(3):
+        assert orders(desk.tick()) == []
+    assert desk.held == {NEAR: 0, FAR: 2 * LOT * sign}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_near_leg_first_far_is_ordered_only_once_near_is_flat(sign: int) -> None:
+    desk = RollDesk("near", sign)
+    desk.turn(DUE)
+    desk.tick()
+    (goal,) = kinds(desk.tick(), CloseGoal)
+    assert (goal.instrument, goal.purpose) == (NEAR, Purpose.ROLL)
+    assert orders(desk.tick()) == []
+    rows = desk.close_position(NEAR)
+    assert orders(rows) == [("order", FAR, 2 * LOT * sign)]
+    rows = desk.fill_order(kinds(rows, PlaceEntry)[0])
+    assert [row.phase for row in kinds((*rows, *desk.tick()), Rolled)] == ["done"]
+    assert orders(desk.tick()) == []
+
+
+@pytest.mark.parametrize("first", ["far", "near"])
+def test_restart_at_every_point_leads_to_the_same_end_and_doubles_nothing(first: str) -> None:
+    desk = RollDesk(first)
+    desk.turn(DUE)
+    placed, closed = set(), set()
+    for _ in range(12):
+        desk.restart()
+        rows = desk.tick()
+        for _ in range(2):
+            for entry in kinds(rows, PlaceEntry):
+                assert entry.id not in placed
+                placed.add(entry.id)
+                rows = desk.fill_order(entry)
+            for goal in kinds(rows, CloseGoal):
+                assert goal.id not in closed
+                closed.add(goal.id)
+                desk.restart()
+                rows = desk.close_position(goal.instrument)
+    assert desk.held == {NEAR: 0, FAR: 2 * LOT}
+    assert (len(placed), len(closed)) == (1, 1)
+    assert next(iter(desk.machine.state.rolls.values())).phase == "done"
+
+
+def test_far_leg_that_is_refused_is_tried_again_then_given_up_with_the_near_leg_kept() -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    desk.tick()
+    names, rows = set(), desk.tick()
+    while not kinds(rows, Alert):
+        (entry,) = kinds(rows, PlaceEntry)
+        names.add(entry.id)
+        rows = desk.end_order(entry)
+    assert len(names) == TRIES
+    assert "orders for NFO:NIFTY28APR26FUT ended unfilled" in kinds(rows, Alert)[0].message
+    for _ in range(3):
+        assert orders(desk.tick()) == []
+    assert desk.held == {NEAR: 2 * LOT}
+
+
+def test_wish_that_goes_flat_while_rolling_closes_all_and_ends_the_roll() -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    desk.tick()
+    (entry,) = kinds(desk.tick(), PlaceEntry)
+    rows = desk.wish("b", action=Action.EXIT, product=Product.NRML)
+    assert kinds(rows, WithdrawEntries) and orders(rows) == [("close", NEAR, 0)]
+    rows = desk.fill_order(entry)  # late: it was filled before it could be withdrawn
+    assert ("close", FAR, 0) in orders((*rows, *desk.tick()))
+    assert next(iter(desk.machine.state.rolls.values())).phase == "given_up"
+
+
+def test_near_leg_closed_by_its_stop_while_rolling_takes_the_far_leg_back() -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    desk.tick()
+    (entry,) = kinds(desk.tick(), PlaceEntry)
+    rows = (*desk.close_position(NEAR), *desk.tick())
+    assert kinds(rows, WithdrawEntries)
+    assert "was closed by something else" in kinds(rows, Alert)[0].message
+    rows = (*desk.fill_order(entry), *desk.tick(), *desk.tick())
+    assert ("close", FAR, 0) in orders(rows)
+
+
+def test_roll_waits_while_trading_is_halted_and_says_why_once() -> None:
+    desk = RollDesk("near")
+    desk.turn(DUE)
+    desk.tick()
+    (goal,) = kinds(desk.tick(), CloseGoal)
+    desk.give(TradingState(account="", level=TradingLevel.HALT, generation=1, reason="look", at_ns=desk.now))
+    alerts = kinds((*desk.close_position(goal.instrument), *desk.tick(), *desk.tick()), Alert)
+    assert len(alerts) == 1 and "waits: trading is at halt" in alerts[0].message
+    desk.give(TradingState(account="", level=TradingLevel.NORMAL, generation=2, reason="", at_ns=desk.now))
+    assert orders(desk.tick()) == [("order", FAR, 2 * LOT)]
+
+
+def test_rolled_position_satisfies_the_wish_for_the_near_contract_again_and_next_day() -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    desk.tick()
+    (entry,) = kinds(desk.tick(), PlaceEntry)
+    desk.fill_order(entry)
+    desk.close_position(NEAR)
+    assert orders(desk.wish("b", Leg(instrument=NEAR, lots=2), product=Product.NRML)) == []
+    desk.turn(date(2026, 3, 27))
+    assert orders(desk.wish("c", Leg(instrument=NEAR, lots=2), product=Product.NRML)) == []
+    assert orders(desk.tick()) == []
+    assert orders(desk.wish("d", action=Action.EXIT, product=Product.NRML)) == [("close", FAR, 0)]
+
+
+def test_intraday_future_and_strategy_without_the_setting_are_not_rolled() -> None:
+    desk = RollDesk()
+    limits, rates, _, account, calendar, book, square_off = desk.parts
+    desk.parts = (limits, rates, (replace(desk.run, roll=RollRule()),), account, calendar, book, square_off)
+    desk.turn(DUE)
+    assert not kinds(desk.tick(), Rolled)
+
+
+def test_far_leg_gets_a_stop_as_entries_do() -> None:
+    desk = RollDesk(stop=StopPlan.BROKER)
+    desk.turn(DUE)
+    desk.tick()
+    (entry,) = kinds(desk.tick(), PlaceEntry)
+    assert 0 < entry.stop_limit < entry.stop_trigger < 23_100
+
+
+def test_contract_without_a_later_one_is_told_once_a_day() -> None:
+    desk = RollDesk()
+    limits, rates, runs, account, calendar, _, square_off = desk.parts
+    desk.parts = (limits, rates, runs, account, calendar, InstrumentBook([future(NEAR, "2026-03-30")]), square_off)
+    desk.turn(DUE)
+    alerts = kinds((*desk.tick(), *desk.tick(), *desk.tick()), Alert)
+    assert len(alerts) == 1 and "no later contract is listed" in alerts[0].message
+    assert msgspec.structs.asdict(next(iter(desk.machine.state.rolls.values())))["phase"] == "given_up"
+
+
+def test_wish_in_the_days_before_an_expiry_goes_to_the_next_contract_at_once() -> None:
+    desk = RollDesk()
+    desk.hold_units(NEAR, -2 * LOT)
+    desk.wish("b", action=Action.EXIT, product=Product.NRML)
+    desk.turn(DUE)
+    rows = desk.wish("c", Leg(instrument=NEAR, lots=1), product=Product.NRML)
+    rows = (*rows, *desk.tick())
+    assert orders(rows) == [("order", FAR, LOT)]
+    assert orders(desk.tick()) == []
+    desk.fill_order(kinds(rows, PlaceEntry)[0])
+    assert orders(desk.wish("d", Leg(instrument=NEAR, lots=1), product=Product.NRML)) == []
+    assert orders(desk.wish("e", action=Action.EXIT, product=Product.NRML)) == [("close", FAR, 0)]

@@ -1,0 +1,74 @@
+"""Files edited while the stack runs: a good edit is taken once, a broken one changes nothing and is told."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.square_off import SquareOff
+from mytrading.messages.control import Alert
+from mytrading.runtime.alerts import Alerts
+from mytrading.runtime.edited import CODE, EditedFiles
+from tests.support import ROOT
+
+TEXT = (ROOT / "config" / "calendar.toml").read_text(encoding="utf-8")
+DAY = date(2026, 11, 23)
+LATE = "{ from = 2026-08-03, open = 09:15:00, close = 15:40:00 }"
+
+
+def files(path: Path) -> tuple[EditedFiles, Calendar, list[Alert]]:
+    told: list[Alert] = []
+    log: Any = structlog.get_logger()
+    edits = EditedFiles(Alerts("risk", lambda: 1, told.append), log)
+    calendar = Calendar.from_dict(tomllib.loads(path.read_text(encoding="utf-8")))
+    edits.follow(path, lambda read: calendar.take(Calendar.from_dict(read)))
+    return edits, calendar, told
+
+
+def write(path: Path, text: str) -> None:
+    fresh = path.with_name("new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def test_edit_of_a_session_counts_for_all_who_hold_the_calendar(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    edits, calendar, _ = files(path)
+    square_off = SquareOff(calendar, {})
+    noon, late = to_ns(DAY, time(12)), to_ns(DAY, time(15, 20))
+    assert calendar.is_open("NFO", late) and square_off.deadline("NFO", noon) == to_ns(DAY, time(15, 35))
+    assert LATE in TEXT
+    write(path, TEXT.replace(LATE, LATE.replace("15:40", "15:10")))
+    edits.look()
+    assert not calendar.is_open("NFO", late) and square_off.deadline("NFO", noon) == to_ns(DAY, time(15, 5))
+
+
+def test_broken_edit_keeps_what_was_read_and_stands_as_an_alert_until_it_is_mended(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    edits, calendar, told = files(path)
+    for broken in ("[exchanges", TEXT.replace(LATE, LATE.replace("15:40", "08:00"))):
+        write(path, broken)
+        edits.look()
+        assert calendar.is_open("NFO", to_ns(DAY, time(15, 20)))
+        assert told[-1].code == CODE and not told[-1].cleared
+    path.unlink()
+    edits.look()
+    assert calendar.is_open("NFO", to_ns(DAY, time(15, 20)))
+    write(path, TEXT)
+    edits.look()
+    assert told[-1].cleared
+
+
+def test_untouched_file_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    edits, calendar, _ = files(path)
+    edits.look()
+    assert calendar.edition == 0
