@@ -6,8 +6,8 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 class ScalpingQuick(BaseStrategy):
     """A burst is a bar that moved by `move` (a share of the price) with `volume_factor` times the usual volume.
 
-    Closed at `target` or `stop` (shares of the entry bar's close), or `hold_seconds` after the entry bar; then nothing
-    for `rest_seconds`. All on completed bars: risk's stops act between them.
+    Closed at a gain of `target` or a loss of `most_loss` (shares of the entry bar's close), or `hold_seconds` after the
+    entry bar; then nothing for `rest_seconds`. All on completed bars: risk's stops act between them.
     """
 
     name = "Scalping_Quick"
@@ -16,7 +16,7 @@ class ScalpingQuick(BaseStrategy):
     volume_factor: float = 2.0
     volume_period: int = 20
     target: float = 0.005
-    stop: float = 0.005
+    most_loss: float = 0.005
     hold_seconds: int = 300
     rest_seconds: int = 60
 
@@ -40,7 +40,7 @@ class ScalpingQuick(BaseStrategy):
         side = 1 if self.position.is_long else -1
         gain = side * (data.close - entry) / entry
         held_s = (data.end_ns - self.entered_ns.get(data.instrument, data.end_ns)) / 1e9
-        if -self.stop < gain < self.target and held_s < self.hold_seconds:
+        if -self.most_loss < gain < self.target and held_s < self.hold_seconds:
             return None
         self.rests_until[data.instrument] = data.end_ns + int(self.rest_seconds * 1e9)
         return self.create_signal("EXIT", reason=f"{gain:+.2%} after {held_s:.0f} s")
