@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.risk_books import SECOND, Wish
 from mytrading.core.risk_case import expired
-from mytrading.core.risk_closing import Closing, units
+from mytrading.core.risk_closing import Closing, once, units
 from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
 from mytrading.core.square_off import SquareOff
+from mytrading.core.strategy_risk import StrategyRisk
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Severity, TradingLevel
 from mytrading.messages.instruments import Snapshot
@@ -65,6 +68,7 @@ class RiskMachine:
         self._closing = Closing(self.state, scene)
         self._entries = Entries(self.state, scene, self._closing)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
+        self.runs = StrategyRisk(self.state, scene, self._closing)
 
     @property
     def account(self) -> str:
@@ -120,19 +124,23 @@ class RiskMachine:
     def apply(self, row: Any) -> None:
         """Learn a row: an input, or one of our own decisions."""
         self.state.fold(row)
+        self.runs.apply(row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """What follows from a message that was just applied, at market time `now`."""
         if isinstance(message, Quote):
-            stopped = self.exits.at_price(message.instrument, now)
-            return (*stopped, *self._advance_all(now)) if message.instrument in self.state.awaited else stopped
+            stopped = (*self.exits.at_price(message.instrument, now), *self.runs.at_price(message, now))
+            if message.instrument in self.state.awaited:
+                stopped = (*stopped, *self._advance_all(now))
+            return once(stopped) if stopped else stopped
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now))
+            return once((*self.runs.on_change(message, now), *self._advance_all(now, settled_too=True),
+                         *self.exits.on_fill(message, now)))  # fmt: skip
         if isinstance(message, TimerFired):
-            return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
-                    *self._watch_loss(now), *self.exits.on_time(now))  # fmt: skip
+            return once((*self.runs.on_time(now), *self._advance_all(now, settled_too=True), *self._square_off(now),
+                         *self._unpriced(now), *self._watch_loss(now), *self.exits.on_time(now)))  # fmt: skip
         return ()
 
     def notice(self, machine_ns: int) -> None:
@@ -141,7 +149,8 @@ class RiskMachine:
 
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
-        return self.state.snapshot(day)
+        opened = self.state.snapshot(day)
+        return replace(opened, levels={**opened.levels, **self.runs.books.carried()}, bars=self.runs.bars())
 
     # wishes
 
@@ -252,7 +261,7 @@ class RiskMachine:
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""
-        names = self.state.awaited.union(*map(self.state.busy_instruments, self._scene.accounts()))
+        names = self.state.awaited.union(self.runs.wanted(), *map(self.state.busy_instruments, self._scene.accounts()))
         return tuple(sorted(names))
 
     @property

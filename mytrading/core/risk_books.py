@@ -106,6 +106,8 @@ class RiskBooks:
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
         self.recovering: set[str] = set()
+        self.leaving: dict[str, str] = {}
+        """Strategies whose run is being closed by a rule of theirs, and which."""
         self.awaited: set[str] = set()
         self.machine_ns = 0
         self.disk_low = False

@@ -39,7 +39,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
     and `positions_total` count open and coming positions of the account without this one. `not_ready`, `refused`,
     `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all is well. `session` is None
-    on a day without one. `square_off_ns` is when closing of MIS begins (market time). `begun` is true once another leg
+    on a day without one. `square_off_ns` is when closing of MIS and intraday begins (market time), `leaving` the rule
+    that closes the strategy's run. `begun` is true once another leg
     of the same basket was ordered.
     """
 
@@ -79,6 +80,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     day_profit: float = 0.0
     loss_reached: bool = False
     begun: bool = False
+    leaving: str = ""
 
     @property
     def value(self) -> float:

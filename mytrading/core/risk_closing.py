@@ -87,6 +87,19 @@ class Closing:
         ]
 
 
+def once(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The rows without what a second reason repeats: one goal for a position, one withdrawal for an entry."""
+    chosen: dict[Any, Any] = {}
+    for at, row in enumerate(rows):
+        name: Any = at
+        if isinstance(row, CloseGoal):
+            name = (row.account, row.instrument, row.product, row.strategy)
+        elif isinstance(row, WithdrawEntries):
+            name = row.id
+        chosen.setdefault(name, row)
+    return tuple(chosen.values())
+
+
 def units(position: Position) -> int:
     """Signed units, sighted ones where none are confirmed."""
     return position.quantity or position.quantity_seen

@@ -10,8 +10,9 @@ from mytrading.core.risk_case import Case, Denial, Rule
 from mytrading.core.risk_rules_now import HOURS, STANDING
 from mytrading.core.risk_rules_order import ORDER
 from mytrading.core.risk_rules_owner import OWNER, SIZES
+from mytrading.core.risk_rules_times import TIMES
 
-RULES: tuple[Rule, ...] = (*STANDING, *ORDER, *HOURS, *SIZES, *OWNER)
+RULES: tuple[Rule, ...] = (*STANDING, *ORDER, *HOURS, *TIMES, *SIZES, *OWNER)
 LEG_DENIED = Rule("LEG_DENIED", "Another leg of the same wish is denied, so none is entered.", "", lambda _case: "")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
+from mytrading.messages.market import Bar
 from mytrading.messages.orders import (
     AccountModeChanged,
     EntriesStopped,
@@ -17,6 +18,7 @@ from mytrading.messages.orders import (
     Protection,
     UnmanagedChanged,
 )
+from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Signal
 
 
@@ -97,6 +99,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     ended: tuple[tuple[str, str], ...] = ()
     given_up: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str, str, str], ...] = ()
+    bars: tuple[Bar, ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):
@@ -150,4 +153,5 @@ RecordMessage = (
     | Doubted
     | JournalRebuilt
     | JournalRelearned
+    | RiskEventRecorded
 )

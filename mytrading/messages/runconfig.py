@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from mytrading.messages.enums import Mode, Product, Side
+from mytrading.messages.strategy_rules import StrategyRules
 
 Parameter = int | float | str | bool
 
@@ -157,7 +158,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     direction. `lots` per entry, `stop_loss` a fraction of the entry price (0: the default of the risk limits),
     `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone),
     `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
-    failed is ordered again where `orphan_legs` is retry.
+    failed is ordered again where `orphan_legs` is retry. What is `intraday` is closed by the clock, whatever its
+    product; `rules` are what ends its runs.
     """
 
     name: str
@@ -175,12 +177,13 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     stop_loss: float = 0.0
     take_profit: float = 0.0
     max_position_size: float = 0.0
-    intraday: bool = True
+    intraday: bool = False
     group: str = "main"
     parameters: dict[str, Parameter] = {}
     accounts: tuple[str, ...] = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = 2
+    rules: StrategyRules = StrategyRules()
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
