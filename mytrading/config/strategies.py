@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
+from mytrading.config.strategy_risk import StrategyRiskFields
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import Direction, ExpiryRule, OrphanLegs, StopPlan, TradeKind, TradeRule
 
@@ -65,12 +66,13 @@ def _expiry(match: re.Match[str]) -> ExpiryRule:
     return ExpiryRule((match["expiry"] or "NEAREST").lower().replace(" ", "_"))
 
 
-class StrategyConfig(BaseModel):
+class StrategyConfig(StrategyRiskFields):
     """How one strategy runs. `trade_long` and `trade_short` are rules in words, see `parse_trade`.
 
     `accounts` are those it trades in, each the same lots; none means the primary one. `orphan_legs` says what follows
     when a leg of several cannot be had: retry (`orphan_tries` times, then unwind), unwind or report.
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
+    What is `intraday` is closed by the venue's square-off whatever its product; not given, that is MIS alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -90,12 +92,12 @@ class StrategyConfig(BaseModel):
     stop: StopPlan = StopPlan.BROKER
     stop_loss_pct: float = Field(default=0.0, ge=0, lt=1)
     take_profit_pct: float = Field(default=0.0, ge=0)
-    intraday: bool = True
+    intraday: bool | None = None
     group: str = Field(default="main", pattern=r"^[a-z][a-z0-9_]*$")
     accounts: Names = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = Field(default=2, ge=0, le=10)
-    parameters: dict[str, int | float | str | bool] = {}
+    parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
     @field_validator("trade_long", "trade_short")
     @classmethod

@@ -34,9 +34,9 @@ class RiskExits:
 
     def at_price(self, instrument: str, now: int) -> tuple[Any, ...]:
         """A quote came: close the positions whose level, held here, it is at or beyond."""
-        if instrument not in self._state.stop_instruments:
+        keys = self._state.stop_instruments.get(instrument)
+        if keys is None:
             return ()
-        keys = [key for key in self._state.stop_levels if key[1] == instrument]
         found = [position for key in keys if (position := self._state.positions.get(key)) is not None]
         return tuple(row for position in found for row in self._stop(position, now))
 

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from math import gcd
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from mytrading.core.identity import content_id
-from mytrading.core.pnl import exit_price
+from mytrading.core.pnl import unrealised
 from mytrading.core.risk_books import SECOND, Key, day_of
 from mytrading.core.risk_case import QUOTE_FLOOR_NS
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
-from mytrading.core.trailing import WAITING, Basis, Trail, advance, better
+from mytrading.core.trailing import EXACT, WAITING, Basis, Trail, advance, ahead, behind, better
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged
 from mytrading.messages.records import LevelMoved, RiskOpened
-from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
 from mytrading.messages.strategy_rules import LevelRule, StrategyRules
 
 OPTION_PATIENCE = 12
@@ -32,12 +32,14 @@ OPTION_PATIENCE = 12
 PREFIX = "run "
 PEAK, STOP, BEST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "realised", "fired", "leaving"
 _NEVER = 1 << 62
+_FAR = float("inf")
 
 
 class Leg(msgspec.Struct):
     """An open position of a run. `best` is the best last price since entry, `told` the one that is journaled.
 
-    `patience_ns` is how old its quote may be. `realised` is what the position had realised today when last seen.
+    `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. No rule of the leg can
+    speak at a last price between `floor` and `ceiling`.
     """
 
     key: Key
@@ -49,6 +51,9 @@ class Leg(msgspec.Struct):
     best: float
     told: float
     told_machine_ns: int = 0
+    mark: float = 0.0
+    floor: float = -_FAR
+    ceiling: float = _FAR
 
     @property
     def name(self) -> str:
@@ -64,7 +69,8 @@ class Leg(msgspec.Struct):
 class Run(msgspec.Struct):
     """A run of a strategy. `profit` is None while a price is missing; it holds until `fresh_until_ns` (market time).
 
-    `told` is the trail that is journaled. `leaving` is why all of it is being closed, with the time since when.
+    No rule of the run can speak at a profit between `low` and `high`. `told` is the trail that is journaled. `leaving`
+    is why all of it is being closed, with the time since when.
     """
 
     strategy: str
@@ -84,6 +90,16 @@ class Run(msgspec.Struct):
     fired: set[str] = msgspec.field(default_factory=set)
     leaving: str = ""
     leaving_ns: int = 0
+    trails: bool = False
+    low: float = -_FAR
+    high: float = _FAR
+
+
+class Held(NamedTuple):
+    """A run, and those of its legs that are in one instrument."""
+
+    run: Run
+    legs: list[Leg]
 
 
 class RunBooks:
@@ -93,43 +109,81 @@ class RunBooks:
         self._state = state
         self._scene = scene
         self.runs: dict[str, Run] = {}
-        self._holding: dict[str, list[Run]] = {}
+        self._holding: dict[str, list[Held]] = {}
         self._realised: dict[Key, tuple[str, float]] = {}
         self._newest_ns = 0
 
-    def holding(self, instrument: str) -> list[Run]:
-        """The runs that hold an instrument."""
+    def holding(self, instrument: str) -> list[Held]:
+        """The runs that hold an instrument, with their legs in it."""
         return self._holding.get(instrument, [])
-
-    def leg_trailing(self, rules: StrategyRules) -> LevelRule:
-        """The leg trailing in effect: none while the global switch is off."""
-        return rules.leg_trailing if self._scene.limits.trailing_stop_enabled else LevelRule()
 
     # learning
 
     def quote(self, quote: Quote) -> None:
         """A price: profits, peaks and stops of all runs that hold the instrument."""
+        held = self._holding.get(quote.instrument, ())
         self._newest_ns = max(self._newest_ns, quote.market_ns)
-        for run in self._holding.get(quote.instrument, ()):
-            self.value(run, self._newest_ns)
-            if self.leg_trailing(run.rules).value:
-                for leg in run.legs.values():
-                    if leg.instrument == quote.instrument:
-                        leg.best = better(leg.best, quote.ltp, leg.held)
+        for run, legs in held:
+            if run.profit is None or self._newest_ns > run.fresh_until_ns:
+                self.value(run, self._newest_ns)
+            else:
+                profit = run.profit
+                for leg in legs:
+                    mark = unrealised(leg.quantity, leg.average_price, quote)
+                    profit += mark - leg.mark
+                    leg.mark = mark
+                run.profit = profit
+                if run.trails:
+                    self._trail_on(run, profit)
+            if run.rules.leg_trailing.value:
+                self._follow_best(run, legs, quote.ltp)
+
+    def _follow_best(self, run: Run, legs: list[Leg], price: float) -> None:
+        for leg in legs:
+            best = better(leg.best, price, leg.held)
+            if best != leg.best:
+                leg.best = best
+                self._bound_leg(run, leg)
 
     def value(self, run: Run, now: int) -> None:
         """Note a run's profit at market time `now`, and move its trailing stop with it."""
         run.profit, run.fresh_until_ns = self.profit(run, now)
-        rule = run.rules.trailing
-        if (
-            run.profit is None
-            or not rule.value
-            or run.entering
-            or run.leaving
-            or not self._scene.limits.trailing_stop_enabled
-        ):
+        if run.profit is None:
             return
-        run.trail = advance(rule, run.trail, run.profit, run.basis)
+        for leg in run.legs.values():
+            quote = self._state.quotes.get(leg.instrument)
+            leg.mark = unrealised(leg.quantity, leg.average_price, quote) if quote is not None else 0.0
+        if run.trails:
+            self._trail_on(run, run.profit)
+
+    def _trail_on(self, run: Run, profit: float) -> None:
+        if run.entering or run.leaving:
+            return
+        trail = advance(run.rules.trailing, run.trail, profit, run.basis)
+        if trail is not run.trail:
+            run.trail = trail
+            self._bound(run)
+
+    def _bound(self, run: Run) -> None:
+        """Between which profits no rule of a run can speak."""
+        rules, fired = run.rules, run.fired
+        low, high = -_FAR, _FAR
+        if rules.max_loss and RiskKind.MAX_LOSS not in fired:
+            low = EXACT - rules.max_loss
+        if run.trail.stop is not None and RiskKind.TRAILING_STOP not in fired:
+            low = max(low, run.trail.stop + EXACT)
+        if rules.max_profit and RiskKind.MAX_PROFIT not in fired:
+            high = rules.max_profit - EXACT
+        run.low, run.high = low, high
+
+    def _bound_leg(self, run: Run, leg: Leg) -> None:
+        """Between which last prices no rule of a leg can speak; one that spoke still counts."""
+        rules, held, entry = run.rules, leg.held, leg.average_price
+        losses = [behind(rule, start, held) for rule, start in
+                  ((rules.leg_stop_loss, entry), (rules.leg_trailing, leg.best)) if rule.value]  # fmt: skip
+        gains = [ahead(rules.leg_take_profit, entry, held)] if rules.leg_take_profit.value else []
+        below, above = (losses, gains) if held > 0 else (gains, losses)
+        leg.floor, leg.ceiling = max(below, default=-_FAR), min(above, default=_FAR)
 
     def profit(self, run: Run, now: int) -> tuple[float | None, int]:
         """Rupees of a run, realised and at fresh quotes, and how long they are fresh; None while a leg has none."""
@@ -146,7 +200,7 @@ class RunBooks:
             if now > old_from and machine_ns - quote.received_ns > QUOTE_FLOOR_NS:
                 return None, 0
             until = min(until, old_from)
-            total += leg.quantity * (exit_price(leg.quantity, quote) - leg.average_price)
+            total += unrealised(leg.quantity, leg.average_price, quote)
         return total, until
 
     def combined(self, run: Run, ratio: Iterable[tuple[str, int]], now: int) -> float | None:
@@ -197,10 +251,27 @@ class RunBooks:
         return self._ordered(position.strategy)
 
     def _begun(self, position: Position) -> Run:
-        strategy = self._scene.strategies.get(position.strategy)
-        rules = strategy.rules if strategy is not None else StrategyRules()
+        rules = self._rules(position.strategy)
         opened_ns = position.opened_ns or position.updated_ns
-        return Run(strategy=position.strategy, id=_run_id(position), rules=rules, opened_ns=opened_ns)
+        trails = bool(rules.trailing.value) and self._scene.limits.trailing_stop_enabled
+        run = Run(strategy=position.strategy, id=_run_id(position), rules=rules, opened_ns=opened_ns, trails=trails)
+        self._bound(run)
+        return run
+
+    def _rules(self, name: str) -> StrategyRules:
+        """A strategy's rules, with what the risk section and the strategy's own settings say besides."""
+        strategy, limits = self._scene.strategies.get(name), self._scene.limits
+        if strategy is None:
+            return StrategyRules()
+        rules = strategy.rules
+        trailing, profit = rules.leg_trailing, rules.leg_take_profit
+        if rules.leg_trailing_enabled and not trailing.value:
+            trailing = LevelRule(value=100.0 * limits.trailing_stop_distance)
+        if not limits.trailing_stop_enabled:
+            trailing = LevelRule()
+        if strategy.take_profit and not profit.value:
+            profit = LevelRule(value=100.0 * strategy.take_profit)
+        return msgspec.structs.replace(rules, leg_trailing=trailing, leg_take_profit=profit)
 
     def _leg(self, key: Key, position: Position) -> Leg:
         found = self._scene.instruments.get(position.instrument)
@@ -226,6 +297,7 @@ class RunBooks:
             leg.best = leg.told = position.average_price
         leg.position = position
         leg.quantity, leg.average_price = position.quantity, position.average_price
+        self._bound_leg(run, leg)
 
     def _ordered(self, strategy: str) -> Run | None:
         """Entries or positions of a strategy moved: is it still entering, is its run over?"""
@@ -243,17 +315,19 @@ class RunBooks:
         return run
 
     def _reindex(self) -> None:
-        found: dict[str, dict[str, Run]] = {}
+        found: dict[str, dict[str, Held]] = {}
         for run in self.runs.values():
             for leg in run.legs.values():
-                found.setdefault(leg.instrument, {})[run.strategy] = run
-        self._holding = {name: list(runs.values()) for name, runs in found.items()}
+                held = found.setdefault(leg.instrument, {}).setdefault(run.strategy, Held(run, []))
+                held.legs.append(leg)
+        self._holding = {name: list(held.values()) for name, held in found.items()}
 
     def _event(self, row: RiskEventRecorded) -> None:
         run = self.runs.get(row.strategy)
         if row.follows or run is None or run.id != row.run:
             return
         run.fired.add(fired_name(row.kind, row.leg))
+        self._bound(run)
         if row.action is RiskAction.CLOSE_ALL:
             run.leaving, run.leaving_ns = row.cause, row.at_ns
             self._state.leaving[row.strategy] = row.kind.value
@@ -277,6 +351,7 @@ class RunBooks:
             run.realised = value
         elif what == FIRED:
             run.fired.add(subject)
+            self._bound(run)
         elif what == LEAVING:
             kind, _, run.leaving = subject.partition(" ")
             run.leaving_ns = int(value)
@@ -292,11 +367,13 @@ class RunBooks:
         if stop is not None:
             higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
             run.trail = Trail(max(run.trail.peak, peak), higher)
+            self._bound(run)
 
     def _best(self, run: Run, name: str, value: float) -> None:
         for leg in run.legs.values():
             if leg.name == name:
                 leg.best, leg.told = better(leg.best, value, leg.held), value
+                self._bound_leg(run, leg)
                 leg.told_machine_ns = self._state.machine_ns
 
     def carried(self) -> dict[str, float]:
@@ -311,7 +388,7 @@ class RunBooks:
             if run.leaving:
                 kind = self._state.leaving.get(run.strategy, "")
                 levels[f"{head}{LEAVING} {kind} {run.leaving}"] = float(run.leaving_ns)
-            if self.leg_trailing(run.rules).value:
+            if run.rules.leg_trailing.value:
                 levels |= {f"{head}{BEST} {leg.name}": leg.best for leg in run.legs.values()}
         return levels
 

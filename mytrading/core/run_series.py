@@ -71,7 +71,7 @@ class RunSeries:
         """A price of an instrument, and with it of the premiums it is part of."""
         for series in self._sources.get(quote.instrument, ()):
             series.add(quote.market_ns, quote.ltp)
-        for run in self._books.holding(quote.instrument):
+        for run, _ in self._books.holding(quote.instrument):
             rule = self._rules.get(run.strategy)
             if rule is None or rule.instrument:
                 continue

@@ -24,7 +24,6 @@ from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.risk_events import RiskKind
-from mytrading.messages.strategy_rules import LevelRule
 
 TICK = 0.01
 TOLD_EVERY_NS = SECOND
@@ -72,29 +71,33 @@ class StrategyRisk:
 
     def at_price(self, quote: Quote, now: int) -> list[Any]:
         """What follows from a quote for all runs that hold its instrument."""
-        runs = self.books.holding(quote.instrument)
-        if not (runs or self.series.any) or self._state.quotes.get(quote.instrument) is not quote:
+        held = self.books.holding(quote.instrument)
+        if not (held or self.series.any) or self._state.quotes.get(quote.instrument) is not quote:
             return []
         rows: list[Any] = []
-        for run in runs:
-            self._judge(run, quote, now, rows)
+        for run, legs in held:
+            if not run.leaving:
+                self._judge(run, legs, quote, now, rows)
         if self.series.any:
             rows += self._bars(now)
         return rows
 
-    def _judge(self, run: Run, quote: Quote, now: int, rows: list[Any]) -> None:
-        if run.leaving:
-            return
-        rules = run.rules
-        if rules.max_loss or rules.max_profit or run.trail.stop is not None:
+    def _judge(self, run: Run, legs: list[Leg], quote: Quote, now: int, rows: list[Any]) -> None:
+        profit = run.profit
+        if profit is not None and not run.low < profit < run.high:
             breach = self._breach(run, now)
             if breach is not None:
                 rows += self.events.end(run, breach, now, quote.received_ns)
-            rows += self._tell_trail(run, now, acts=breach is not None)
-            if breach is not None and breach.acts:
-                return
-        if rules.leg_stop_loss.value or rules.leg_take_profit.value or rules.leg_trailing.value:
-            rows += self._judge_legs(run, quote, now)
+                rows += self._tell_trail(run, now, acts=True)
+                if breach.acts:
+                    return
+        if run.trail is not run.told:
+            rows += self._tell_trail(run, now)
+        for leg in legs:
+            if not leg.floor < quote.ltp < leg.ceiling:
+                rows += self._judge_leg(run, leg, quote, now)
+            if leg.best != leg.told:
+                rows += self._tell_best(run, leg, now)
 
     def _breach(self, run: Run, now: int) -> Breach | None:
         """The first of the run's rules on its profit that speaks now and has not yet."""
@@ -118,19 +121,13 @@ class StrategyRisk:
             return Breach(RiskKind.TRAILING_STOP, run.trail.stop or 0.0, profit, note, rules.auto_exit)
         return None
 
-    def _judge_legs(self, run: Run, quote: Quote, now: int) -> list[Any]:
-        limit = self._scene.limits.stale_quote_seconds
-        if stale(quote, now, self._state.machine_ns, limit):
+    def _judge_leg(self, run: Run, leg: Leg, quote: Quote, now: int) -> list[Any]:
+        if not leg.average_price or leg.key in self._state.closing:
             return []
-        rows: list[Any] = []
-        for leg in run.legs.values():
-            if leg.instrument != quote.instrument or not leg.average_price or leg.key in self._state.closing:
-                continue
-            breach = self._leg_breach(run, leg, quote.ltp)
-            if breach is not None:
-                rows += self.events.end_leg(run, leg, breach, now, quote.received_ns)
-            rows += self._tell_best(run, leg, now)
-        return rows
+        if stale(quote, now, self._state.machine_ns, self._scene.limits.stale_quote_seconds):
+            return []
+        breach = self._leg_breach(run, leg, quote.ltp)
+        return self.events.end_leg(run, leg, breach, now, quote.received_ns) if breach is not None else []
 
     def _leg_breach(self, run: Run, leg: Leg, price: float) -> Breach | None:
         """The first rule of a leg that its last price has come to, unless it spoke on this round trip."""
@@ -140,7 +137,7 @@ class StrategyRisk:
         for kind, rule, start, limit in (
             (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, leg.average_price, behind),
             (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, leg.average_price, ahead),
-            (RiskKind.LEG_TRAILING, self._trailing_of(run), leg.best, behind),
+            (RiskKind.LEG_TRAILING, run.rules.leg_trailing, leg.best, behind),
         ):
             if not rule.value or f"{kind} {trip}" in run.fired:
                 continue
@@ -150,9 +147,6 @@ class StrategyRisk:
                 note = f"{leg.instrument} at {price:g} has come to {level:g}, entered at {leg.average_price:g}"
                 return Breach(kind, level, price, note, rules.auto_exit)
         return None
-
-    def _trailing_of(self, run: Run) -> LevelRule:
-        return self.books.leg_trailing(run.rules)
 
     # trends
 
@@ -223,7 +217,7 @@ class StrategyRisk:
             yield LevelMoved(name=head + STOP, value=trail.stop, at_ns=now)
 
     def _tell_best(self, run: Run, leg: Leg, now: int) -> Iterator[LevelMoved]:
-        moved = abs(leg.best - leg.told) >= TICK and bool(self._trailing_of(run).value)
+        moved = abs(leg.best - leg.told) >= TICK and bool(run.rules.leg_trailing.value)
         if moved and self._state.machine_ns - leg.told_machine_ns >= TOLD_EVERY_NS:
             yield LevelMoved(name=f"{PREFIX}{run.id} {BEST} {leg.name}", value=leg.best, at_ns=now)
 
@@ -258,7 +252,7 @@ class StrategyRisk:
         for name, rule, start, limit in (
             ("stop_loss", rules.leg_stop_loss, leg.average_price, behind),
             ("take_profit", rules.leg_take_profit, leg.average_price, ahead),
-            ("trailing", self._trailing_of(run), leg.best, behind),
+            ("trailing", run.rules.leg_trailing, leg.best, behind),
         ):
             if rule.value:
                 found[name] = limit(rule, start, leg.held)

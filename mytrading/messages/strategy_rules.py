@@ -77,7 +77,8 @@ class TrendRule(msgspec.Struct, frozen=True, kw_only=True):
 class StrategyRules(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Losses and profits in positive rupees, times in seconds after midnight in India (0: none).
 
-    Without the matching `auto_exit…` a breach is told, and nothing closed.
+    Without the matching `auto_exit…` a breach is told, and nothing closed. A leg's stop trails if it has a value, or is
+    enabled without one, at the risk section's distance.
     """
 
     max_loss: float = 0.0
@@ -89,6 +90,7 @@ class StrategyRules(msgspec.Struct, frozen=True, kw_only=True):
     leg_stop_loss: LevelRule = LevelRule()
     leg_take_profit: LevelRule = LevelRule()
     leg_trailing: LevelRule = LevelRule()
+    leg_trailing_enabled: bool = False
     trend: TrendRule = TrendRule()
     entry_time: int = 0
     exit_time: int = 0
