@@ -23,6 +23,7 @@ from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
+from mytrading.core.run_books import OPTION_PATIENCE
 from mytrading.core.square_off import SquareOff
 from mytrading.core.strategy_risk import StrategyRisk
 from mytrading.messages.control import Alert
@@ -44,7 +45,6 @@ from mytrading.messages.signals import Signal
 
 UNPRICED_NS = 10 * SECOND
 """Machine time without a quote after which entries are withdrawn."""
-OPTION_PATIENCE = 12
 HEDGE_PATIENCE_NS = 60 * SECOND
 """Market time of a square-off in which what covers a sold leg waits for that to be flat."""
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)

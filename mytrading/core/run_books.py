@@ -7,99 +7,45 @@ leg says nothing about the whole, so there is no profit then, and nothing that d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from math import gcd
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from mytrading.core.identity import content_id
 from mytrading.core.pnl import unrealised
 from mytrading.core.risk_books import SECOND, Key, day_of
 from mytrading.core.risk_case import QUOTE_FLOOR_NS
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
-from mytrading.core.trailing import EXACT, WAITING, Basis, Trail, advance, ahead, behind, better
+from mytrading.core.runs import (
+    BEST,
+    FIRED,
+    LEAVING,
+    PEAK,
+    PREFIX,
+    REALISED,
+    STOP,
+    Held,
+    Leg,
+    Run,
+    basis_of,
+    bound,
+    bound_leg,
+    fired_name,
+    levels_of,
+    run_id_of,
+)
+from mytrading.core.trailing import Trail, advance, better
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged
 from mytrading.messages.records import LevelMoved, RiskOpened
-from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
 from mytrading.messages.strategy_rules import LevelRule, StrategyRules
 
 OPTION_PATIENCE = 12
 """How many times the limit of staleness an option's quote may be old: options are quoted less often than others."""
-PREFIX = "run "
-PEAK, STOP, BEST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "realised", "fired", "leaving"
 _NEVER = 1 << 62
-_FAR = float("inf")
-
-
-class Leg(msgspec.Struct):
-    """An open position of a run. `best` is the best last price since entry, `told` the one that is journaled.
-
-    `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. No rule of the leg can
-    speak at a last price between `floor` and `ceiling`.
-    """
-
-    key: Key
-    position: Position
-    instrument: str
-    quantity: int
-    average_price: float
-    patience_ns: int
-    best: float
-    told: float
-    told_machine_ns: int = 0
-    mark: float = 0.0
-    floor: float = -_FAR
-    ceiling: float = _FAR
-
-    @property
-    def name(self) -> str:
-        """Account, instrument and product."""
-        return " ".join(self.key[:3])
-
-    @property
-    def held(self) -> int:
-        """Signed units, sighted ones where none are confirmed."""
-        return self.quantity or self.position.quantity_seen
-
-
-class Run(msgspec.Struct):
-    """A run of a strategy. `profit` is None while a price is missing; it holds until `fresh_until_ns` (market time).
-
-    No rule of the run can speak at a profit between `low` and `high`. `told` is the trail that is journaled. `leaving`
-    is why all of it is being closed, with the time since when.
-    """
-
-    strategy: str
-    id: str
-    rules: StrategyRules
-    opened_ns: int
-    legs: dict[Key, Leg] = msgspec.field(default_factory=dict)
-    past: dict[Key, tuple[int, float]] = msgspec.field(default_factory=dict)
-    realised: float = 0.0
-    profit: float | None = None
-    fresh_until_ns: int = 0
-    entering: bool = False
-    basis: Basis = Basis()
-    trail: Trail = WAITING
-    told: Trail = WAITING
-    told_machine_ns: int = 0
-    fired: set[str] = msgspec.field(default_factory=set)
-    leaving: str = ""
-    leaving_ns: int = 0
-    trails: bool = False
-    low: float = -_FAR
-    high: float = _FAR
-
-
-class Held(NamedTuple):
-    """A run, and those of its legs that are in one instrument."""
-
-    run: Run
-    legs: list[Leg]
 
 
 class RunBooks:
@@ -112,6 +58,11 @@ class RunBooks:
         self._holding: dict[str, list[Held]] = {}
         self._realised: dict[Key, tuple[str, float]] = {}
         self._newest_ns = 0
+
+    @property
+    def machine_ns(self) -> int:
+        """For what has a floor in machine time: in lock-step it has always passed."""
+        return _NEVER if self._scene.lock_step else self._state.machine_ns
 
     def holding(self, instrument: str) -> list[Held]:
         """The runs that hold an instrument, with their legs in it."""
@@ -143,7 +94,7 @@ class RunBooks:
             best = better(leg.best, price, leg.held)
             if best != leg.best:
                 leg.best = best
-                self._bound_leg(run, leg)
+                bound_leg(run, leg)
 
     def value(self, run: Run, now: int) -> None:
         """Note a run's profit at market time `now`, and move its trailing stop with it."""
@@ -162,34 +113,13 @@ class RunBooks:
         trail = advance(run.rules.trailing, run.trail, profit, run.basis)
         if trail is not run.trail:
             run.trail = trail
-            self._bound(run)
-
-    def _bound(self, run: Run) -> None:
-        """Between which profits no rule of a run can speak."""
-        rules, fired = run.rules, run.fired
-        low, high = -_FAR, _FAR
-        if rules.max_loss and RiskKind.MAX_LOSS not in fired:
-            low = EXACT - rules.max_loss
-        if run.trail.stop is not None and RiskKind.TRAILING_STOP not in fired:
-            low = max(low, run.trail.stop + EXACT)
-        if rules.max_profit and RiskKind.MAX_PROFIT not in fired:
-            high = rules.max_profit - EXACT
-        run.low, run.high = low, high
-
-    def _bound_leg(self, run: Run, leg: Leg) -> None:
-        """Between which last prices no rule of a leg can speak; one that spoke still counts."""
-        rules, held, entry = run.rules, leg.held, leg.average_price
-        losses = [behind(rule, start, held) for rule, start in
-                  ((rules.leg_stop_loss, entry), (rules.leg_trailing, leg.best)) if rule.value]  # fmt: skip
-        gains = [ahead(rules.leg_take_profit, entry, held)] if rules.leg_take_profit.value else []
-        below, above = (losses, gains) if held > 0 else (gains, losses)
-        leg.floor, leg.ceiling = max(below, default=-_FAR), min(above, default=_FAR)
+            bound(run)
 
     def profit(self, run: Run, now: int) -> tuple[float | None, int]:
         """Rupees of a run, realised and at fresh quotes, and how long they are fresh; None while a leg has none."""
         total, until = run.realised, _NEVER
         quotes = self._state.quotes
-        machine_ns = _NEVER if self._scene.lock_step else self._state.machine_ns
+        machine_ns = self.machine_ns
         for leg in run.legs.values():
             if not leg.quantity:
                 continue
@@ -241,7 +171,7 @@ class RunBooks:
                 del run.legs[key]
                 self._reindex()
         else:
-            if run is None or (not run.legs and run.id != _run_id(position)):
+            if run is None or (not run.legs and run.id != run_id_of(position)):
                 run = self.runs[position.strategy] = self._begun(position)
             if leg is None:
                 leg = run.legs[key] = self._leg(key, position)
@@ -254,8 +184,8 @@ class RunBooks:
         rules = self._rules(position.strategy)
         opened_ns = position.opened_ns or position.updated_ns
         trails = bool(rules.trailing.value) and self._scene.limits.trailing_stop_enabled
-        run = Run(strategy=position.strategy, id=_run_id(position), rules=rules, opened_ns=opened_ns, trails=trails)
-        self._bound(run)
+        run = Run(strategy=position.strategy, id=run_id_of(position), rules=rules, opened_ns=opened_ns, trails=trails)
+        bound(run)
         return run
 
     def _rules(self, name: str) -> StrategyRules:
@@ -293,11 +223,12 @@ class RunBooks:
         if position.trip_quantity:
             sign = 1 if (position.quantity or position.quantity_seen) > 0 else -1
             run.past[leg.key] = (position.trip_quantity, sign * position.trip_value)
-        if not leg.best and position.average_price:
+        turned = leg.quantity * position.quantity < 0
+        if (turned or not leg.best) and position.average_price:
             leg.best = leg.told = position.average_price
         leg.position = position
         leg.quantity, leg.average_price = position.quantity, position.average_price
-        self._bound_leg(run, leg)
+        bound_leg(run, leg)
 
     def _ordered(self, strategy: str) -> Run | None:
         """Entries or positions of a strategy moved: is it still entering, is its run over?"""
@@ -306,7 +237,7 @@ class RunBooks:
             return None
         run.entering = any(order.strategy == strategy for order in self._state.all_live_entries())
         if not run.entering:
-            run.basis = _basis(run.past)
+            run.basis = basis_of(run.past)
         if not run.legs and self._state.run_of(strategy) != run.id:
             del self.runs[strategy]
             self._state.leaving.pop(strategy, None)
@@ -327,7 +258,7 @@ class RunBooks:
         if row.follows or run is None or run.id != row.run:
             return
         run.fired.add(fired_name(row.kind, row.leg))
-        self._bound(run)
+        bound(run)
         if row.action is RiskAction.CLOSE_ALL:
             run.leaving, run.leaving_ns = row.cause, row.at_ns
             self._state.leaving[row.strategy] = row.kind.value
@@ -351,7 +282,7 @@ class RunBooks:
             run.realised = value
         elif what == FIRED:
             run.fired.add(subject)
-            self._bound(run)
+            bound(run)
         elif what == LEAVING:
             kind, _, run.leaving = subject.partition(" ")
             run.leaving_ns = int(value)
@@ -367,30 +298,23 @@ class RunBooks:
         if stop is not None:
             higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
             run.trail = Trail(max(run.trail.peak, peak), higher)
-            self._bound(run)
+            bound(run)
 
     def _best(self, run: Run, name: str, value: float) -> None:
         for leg in run.legs.values():
             if leg.name == name:
                 leg.best, leg.told = better(leg.best, value, leg.held), value
-                self._bound_leg(run, leg)
+                bound_leg(run, leg)
                 leg.told_machine_ns = self._state.machine_ns
 
     def carried(self) -> dict[str, float]:
         """All levels of the runs by name, for the head of a new day."""
-        levels: dict[str, float] = {}
-        for run in self.runs.values():
-            head = f"{PREFIX}{run.id} "
-            levels[head + REALISED] = run.realised
-            levels |= {f"{head}{FIRED} {name}": 1.0 for name in sorted(run.fired)}
-            if run.trail.stop is not None:
-                levels |= {head + PEAK: run.trail.peak, head + STOP: run.trail.stop}
-            if run.leaving:
-                kind = self._state.leaving.get(run.strategy, "")
-                levels[f"{head}{LEAVING} {kind} {run.leaving}"] = float(run.leaving_ns)
-            if run.rules.leg_trailing.value:
-                levels |= {f"{head}{BEST} {leg.name}": leg.best for leg in run.legs.values()}
-        return levels
+        leaving = self._state.leaving
+        return {
+            name: value
+            for run in self.runs.values()
+            for name, value in levels_of(run, leaving.get(run.strategy, "")).items()
+        }
 
     def _opened(self, row: RiskOpened) -> None:
         self.runs.clear()
@@ -400,20 +324,3 @@ class RunBooks:
             self._position(position)
         for name, value in row.levels.items():
             self._level(name, value)
-
-
-def fired_name(kind: str, leg: str) -> str:
-    """The name under which it is kept that a rule spoke: of a run, or of a leg's trip in it."""
-    return f"{kind} {leg}".strip()
-
-
-def _run_id(position: Position) -> str:
-    return position.run or content_id("run", position.strategy, position.opened_ns)
-
-
-def _basis(entered: Mapping[Key, tuple[int, float]]) -> Basis:
-    """What was entered in all accounts: units of a set, and the net premium in rupees."""
-    units: dict[str, int] = {}
-    for key, (count, _) in entered.items():
-        units[key[1]] = units.get(key[1], 0) + count
-    return Basis(gcd(*units.values()) if units else 0, sum(value for _, value in entered.values()))

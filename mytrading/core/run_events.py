@@ -13,7 +13,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.risk_books import SECOND
 from mytrading.core.risk_closing import Closing
 from mytrading.core.risk_state import RiskState
-from mytrading.core.run_books import Leg, Run, fired_name
+from mytrading.core.runs import Leg, Run, fired_name
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
@@ -25,6 +25,7 @@ HEDGE_PATIENCE_NS = 60 * SECOND
 RUN_ENDING = "RUN_ENDING"
 ALERT_CODE = "STRATEGY_RISK"
 REMEMBERED = 1000
+DAY_NS = 86_400 * SECOND
 
 
 class Breach(NamedTuple):
@@ -108,6 +109,10 @@ class RunEvents:
             *self._closing.withdraw(entries, cause),
             *self._closing.close_all(held, cause, note, trace_ns, patient=patient),
         ]
+
+    def withdraw(self, orders: list[Order], now: int) -> list[Any]:
+        """Take entries back, the strategy's time being over."""
+        return self._closing.withdraw(orders, content_id("time", now // DAY_NS)) if orders else []
 
     def _deny(self, run: Run, breach: Breach, now: int) -> list[SignalDenied]:
         """Wishes of the strategy that still lack something end here."""

@@ -12,7 +12,8 @@ from math import gcd
 
 from mytrading.core.bars import aggregate, timeframe_name
 from mytrading.core.calendar import Calendar
-from mytrading.core.run_books import Run, RunBooks
+from mytrading.core.run_books import RunBooks
+from mytrading.core.runs import Run
 from mytrading.core.series_bars import SeriesBars
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import StrategyRun

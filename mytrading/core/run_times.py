@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mytrading.core.risk_scene import Scene
-from mytrading.core.run_books import Leg, Run, fired_name
 from mytrading.core.run_events import Breach
+from mytrading.core.runs import Leg, Run
 from mytrading.core.square_off import LEAD_NS, MACHINE_LEAD_NS
 from mytrading.messages.enums import Product
 from mytrading.messages.risk_events import RiskKind
+from mytrading.messages.runconfig import StrategyRun
+from mytrading.messages.strategy_rules import StrategyRules
 
 SECOND = 1_000_000_000
 DAY = 86_400
@@ -42,20 +44,42 @@ def due(run: Run, scene: Scene, now: int) -> Iterator[tuple[Breach, list[Leg]]]:
     if not legs:
         return
     at, rules = second_of_day(now), run.rules
-    if rules.exit_time and at >= rules.exit_time:
+    if _exits(rules, at):
         yield Breach(RiskKind.EXIT_TIME, rules.exit_time, at, f"exit_time {clock(rules.exit_time)} has come"), legs
-        return
-    deadline = rules.square_off_time
-    if deadline and at >= deadline - lead_seconds(scene.square_off.speed):
+    elif _squares_off(rules, at, scene):
+        deadline = rules.square_off_time
         yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {clock(deadline)}"), legs
-        return
-    forced = [leg for leg in legs if _is_forced(run, leg, scene) and scene.square_off_begun(leg.instrument, now)]
-    if forced and fired_name(RiskKind.SQUARE_OFF, "") not in run.fired:
+    else:
+        yield from _forced(run, legs, scene, now)
+
+
+def _forced(run: Run, legs: list[Leg], scene: Scene, now: int) -> Iterator[tuple[Breach, list[Leg]]]:
+    """What is MIS or intraday, once the venue's own time is near."""
+    strategy = scene.strategies.get(run.strategy)
+    intraday = strategy is not None and strategy.intraday
+    forced = [
+        leg
+        for leg in legs
+        if (intraday or leg.position.product is Product.MIS) and scene.square_off_begun(leg.instrument, now)
+    ]
+    if forced:
         ends = min(scene.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
         until = second_of_day(ends)
-        yield Breach(RiskKind.SQUARE_OFF, until, at, f"square-off: to be flat by {clock(until)}"), forced
+        breach = Breach(RiskKind.SQUARE_OFF, until, second_of_day(now), f"square-off: to be flat by {clock(until)}")
+        yield breach, forced
 
 
-def _is_forced(run: Run, leg: Leg, scene: Scene) -> bool:
-    strategy = scene.strategies.get(run.strategy)
-    return leg.position.product is Product.MIS or (strategy is not None and strategy.intraday)
+def is_over(strategy: StrategyRun, instrument: str, product: Product, scene: Scene, now: int) -> bool:
+    """True once nothing more of an instrument may be entered today: by the strategy's times, or as it is intraday."""
+    at = second_of_day(now)
+    if _exits(strategy.rules, at) or _squares_off(strategy.rules, at, scene):
+        return True
+    return strategy.intraday and product is not Product.MIS and scene.square_off_begun(instrument, now)
+
+
+def _exits(rules: StrategyRules, at: int) -> bool:
+    return 0 < rules.exit_time <= at
+
+
+def _squares_off(rules: StrategyRules, at: int, scene: Scene) -> bool:
+    return 0 < rules.square_off_time <= at + lead_seconds(scene.square_off.speed)

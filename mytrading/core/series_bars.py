@@ -31,7 +31,7 @@ class SeriesBars:
         self._calendar = calendar
         self._span = minutes * MINUTE
         self._ended: list[Bar] = []
-        self._start = self._end = self._first = 0
+        self._start = self._end = self._first = self._last = 0
         self._open = self._high = self._low = self._close = 0.0
 
     @property
@@ -43,7 +43,7 @@ class SeriesBars:
         """A price at a market time, in the order of time."""
         if self._start <= ns < self._end:
             self._high, self._low = max(self._high, price), min(self._low, price)
-            self._close = price
+            self._close, self._last = price, ns
             return
         if ns < self._end:
             return
@@ -59,7 +59,7 @@ class SeriesBars:
         start, end = bucket(session, ns, self._span)
         if self.bars and start < self.bars[-1].end_ns:
             return
-        self._start, self._end, self._first = start, end, ns
+        self._start, self._end, self._first, self._last = start, end, ns, ns
         self._open = self._high = self._low = self._close = price
 
     def _made(self) -> Bar:
@@ -92,8 +92,9 @@ class SeriesBars:
         for minute in minutes:
             if not self._end:
                 self._begin(minute.start_ns, minute.open)
-                self._close = minute.close
             if self._start <= minute.start_ns < self._end:
                 if minute.start_ns <= self._first:
                     self._first, self._open = minute.start_ns, minute.open
                 self._high, self._low = max(self._high, minute.high), min(self._low, minute.low)
+                if minute.start_ns >= self._last:
+                    self._close, self._last = minute.close, minute.end_ns - 1

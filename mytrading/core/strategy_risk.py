@@ -15,10 +15,11 @@ from mytrading.core.risk_case import SECOND, stale
 from mytrading.core.risk_closing import Closing
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
-from mytrading.core.run_books import BEST, PEAK, PREFIX, STOP, Leg, Run, RunBooks
+from mytrading.core.run_books import RunBooks
 from mytrading.core.run_events import Breach, RunEvents
 from mytrading.core.run_series import RunSeries
-from mytrading.core.run_times import due
+from mytrading.core.run_times import due, is_over
+from mytrading.core.runs import BEST, PEAK, PREFIX, STOP, Leg, Run
 from mytrading.core.trailing import EXACT, ahead, behind, reached
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import OrderChanged
@@ -124,7 +125,7 @@ class StrategyRisk:
     def _judge_leg(self, run: Run, leg: Leg, quote: Quote, now: int) -> list[Any]:
         if not leg.average_price or leg.key in self._state.closing:
             return []
-        if stale(quote, now, self._state.machine_ns, self._scene.limits.stale_quote_seconds):
+        if stale(quote, now, self.books.machine_ns, self._scene.limits.stale_quote_seconds):
             return []
         breach = self._leg_breach(run, leg, quote.ltp)
         return self.events.end_leg(run, leg, breach, now, quote.received_ns) if breach is not None else []
@@ -180,6 +181,7 @@ class StrategyRisk:
     def on_time(self, now: int) -> list[Any]:
         """Times of day, bars that ended without a further quote, levels to journal, and runs that are being closed."""
         rows: list[Any] = self._bars(now) if self.series.any else []
+        rows += self._withdraw(now)
         for run in self.books.runs.values():
             if run.leaving:
                 rows += self.events.go_on(run, now)
@@ -190,6 +192,16 @@ class StrategyRisk:
             for leg in run.legs.values():
                 rows += self._tell_best(run, leg, now)
         return rows
+
+    def _withdraw(self, now: int) -> list[Any]:
+        """Entries of strategies whose time is over, which nothing holds yet."""
+        over = [
+            order
+            for order in self._state.all_live_entries()
+            if (strategy := self._scene.strategies.get(order.strategy)) is not None
+            and is_over(strategy, order.instrument, order.product, self._scene, now)
+        ]
+        return self.events.withdraw(over, now)
 
     def on_change(self, message: Any, now: int) -> list[Any]:
         """What the router tells may leave something of a run that is being closed, or name an exit order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from datetime import time
 from typing import Any
@@ -200,3 +202,16 @@ def test_premium_has_no_price_while_a_leg_has_none_and_begins_anew_with_other_pr
     desk.take(SHARE, 10, 50.0)
     desk.take(SHARE, 0, 0.0)
     assert desk.machine.runs.bars() == ()
+
+
+@pytest.mark.parametrize(("exits", "loaded"), [("None", "False"), ("TrendExit.BREAKOUT", "True")])
+def test_numba_is_loaded_only_if_a_strategy_has_a_trend_rule(exits: str, loaded: str) -> None:
+    script = (
+        "import sys\nfrom mytrading.bench.risk_quote import loaded_machine, _RULES\n"
+        "from mytrading.messages.strategy_rules import TrendExit, TrendRule\nfrom pathlib import Path\n"
+        "import mytrading.bench.risk_quote as bench, msgspec\n"
+        f"bench._RULES = msgspec.structs.replace(_RULES, trend=TrendRule(exit={exits}, instrument='NSE:SHARED'))\n"
+        f"loaded_machine(Path({str(ROOT)!r}))\nprint('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == loaded
