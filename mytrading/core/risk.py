@@ -18,7 +18,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.risk_books import SECOND, Wish
 from mytrading.core.risk_case import expired
-from mytrading.core.risk_closing import Closing, once, units
+from mytrading.core.risk_closing import Closing, once_each, units
 from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
 from mytrading.core.risk_scene import Scene
@@ -132,15 +132,16 @@ class RiskMachine:
             stopped = (*self.exits.at_price(message.instrument, now), *self.runs.at_price(message, now))
             if message.instrument in self.state.awaited:
                 stopped = (*stopped, *self._advance_all(now))
-            return once(stopped) if stopped else stopped
+            return once_each(stopped) if stopped else stopped
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return once((*self.runs.on_change(message, now), *self._advance_all(now, settled_too=True),
-                         *self.exits.on_fill(message, now)))  # fmt: skip
+            return once_each((*self.runs.on_change(message, now), *self._advance_all(now, settled_too=True),
+                              *self.exits.on_fill(message, now)))  # fmt: skip
         if isinstance(message, TimerFired):
-            return once((*self.runs.on_time(now), *self._advance_all(now, settled_too=True), *self._square_off(now),
-                         *self._unpriced(now), *self._watch_loss(now), *self.exits.on_time(now)))  # fmt: skip
+            return once_each((*self.runs.on_time(now), *self._advance_all(now, settled_too=True),
+                              *self._square_off(now), *self._unpriced(now), *self._watch_loss(now),
+                              *self.exits.on_time(now)))  # fmt: skip
         return ()
 
     def notice(self, machine_ns: int) -> None:

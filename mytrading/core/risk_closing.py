@@ -87,19 +87,21 @@ class Closing:
         ]
 
 
-def once(rows: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The rows without what a second reason repeats: one goal for a position, one withdrawal for an entry."""
-    chosen: dict[Any, Any] = {}
-    for at, row in enumerate(rows):
-        name: Any = at
-        if isinstance(row, CloseGoal):
-            name = (row.account, row.instrument, row.product, row.strategy)
-        elif isinstance(row, WithdrawEntries):
-            name = row.id
-        chosen.setdefault(name, row)
-    return tuple(chosen.values())
-
-
 def units(position: Position) -> int:
     """Signed units, sighted ones where none are confirmed."""
     return position.quantity or position.quantity_seen
+
+
+def once_each(rows: Iterable[Any]) -> tuple[Any, ...]:
+    """The rows of one decision without further goals for a position that one of them closes already."""
+    kept: list[Any] = []
+    closing: set[tuple[str, str, str, str]] = set()
+    for row in rows:
+        if isinstance(row, CloseGoal):
+            key = (row.account, row.instrument, row.product.value, row.strategy)
+            if key in closing:
+                continue
+            closing.add(key)
+        kept.append(row)
+    withdrawn = {row.id: row for row in kept if isinstance(row, WithdrawEntries)}
+    return tuple(row for row in kept if not isinstance(row, WithdrawEntries) or withdrawn.pop(row.id, None) is not None)

@@ -84,7 +84,7 @@ class RunBooks:
                     profit += mark - leg.mark
                     leg.mark = mark
                 run.profit = profit
-                if run.trails:
+                if run.trails and (run.trail.stop is None or profit > run.trail.peak):
                     self._trail_on(run, profit)
             if run.rules.leg_trailing.value:
                 self._follow_best(run, legs, quote.ltp)

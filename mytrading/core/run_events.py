@@ -44,7 +44,7 @@ class RunEvents:
     def __init__(self, state: RiskState, closing: Closing) -> None:
         self._state = state
         self._closing = closing
-        self._causes: dict[tuple[str, str], RiskEventRecorded] = {}
+        self._causes: dict[str, RiskEventRecorded] = {}
         self._goals: dict[str, RiskEventRecorded] = {}
         self._orders: set[str] = set()
 
@@ -53,10 +53,10 @@ class RunEvents:
         if isinstance(row, RiskEventRecorded):
             self._orders.update(row.exit_orders)
             if not row.follows:
-                self._causes[row.cause, row.strategy] = row
+                self._causes[row.cause] = row
                 while len(self._causes) > REMEMBERED:
                     del self._causes[next(iter(self._causes))]
-        elif isinstance(row, CloseGoal) and (event := self._causes.get((row.cause, row.strategy))) is not None:
+        elif isinstance(row, CloseGoal) and (event := self._causes.get(row.cause)) is not None:
             self._goals[row.id] = event
             while len(self._goals) > REMEMBERED:
                 del self._goals[next(iter(self._goals))]
@@ -97,7 +97,7 @@ class RunEvents:
 
     def go_on(self, run: Run, now: int) -> list[Any]:
         """What a run that is being closed still needs: a late fill closed, a hedge once it covers nothing."""
-        event = self._causes.get((run.leaving, run.strategy))
+        event = self._causes.get(run.leaving)
         note = event.note if event is not None else "the run is being closed"
         patient = now - run.leaving_ns < HEDGE_PATIENCE_NS
         return self._leave(run, run.leaving, note, 0, patient=patient)

@@ -23,14 +23,24 @@ class RiskKind(StrEnum):
     SUPERTREND = "supertrend"
     EXIT_TIME = "exit_time"
     SQUARE_OFF = "square_off"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    DAILY_STOP_R = "daily_stop_r"
+    DAILY_TARGET_R = "daily_target_r"
 
 
 class RiskAction(StrEnum):
-    """What followed: all of the run closed, one leg in one account, or a person told."""
+    """What followed: all of the run closed, one leg in one account, or a person told.
+
+    Of a limit of the day also that nothing more is entered, that the router makes it flat, or that trading is halted.
+    """
 
     CLOSE_ALL = "close_all"
     CLOSE_LEG = "close_leg"
     ALERT_ONLY = "alert_only"
+    NO_ENTRIES = "no_entries"
+    FLATTEN = "flatten"
+    HALT = "halt"
 
 
 class RiskEventRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_event"):
