@@ -40,6 +40,7 @@ from mytrading.messages.orders import (
     TimerFired,
 )
 from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Signal
 
@@ -131,16 +132,16 @@ class RiskMachine:
         if isinstance(message, Quote):
             stopped = (*self.exits.at_price(message.instrument, now), *self.runs.at_price(message, now))
             if message.instrument in self.state.awaited:
-                stopped = (*stopped, *self._advance_all(now))
+                stopped = self._then_advance(stopped, now)
             return once_each(stopped) if stopped else stopped
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return once_each((*self.runs.on_change(message, now), *self._advance_all(now, settled_too=True),
-                              *self.exits.on_fill(message, now)))  # fmt: skip
+            changed = self._then_advance(tuple(self.runs.on_change(message, now)), now, settled_too=True)
+            return once_each((*changed, *self.exits.on_fill(message, now)))
         if isinstance(message, TimerFired):
-            return once_each((*self.runs.on_time(now), *self._advance_all(now, settled_too=True),
-                              *self._square_off(now), *self._unpriced(now), *self._watch_loss(now),
+            timed = self._then_advance(tuple(self.runs.on_time(now)), now, settled_too=True)
+            return once_each((*timed, *self._square_off(now), *self._unpriced(now), *self._watch_loss(now),
                               *self.exits.on_time(now)))  # fmt: skip
         return ()
 
@@ -154,6 +155,12 @@ class RiskMachine:
         return replace(opened, levels={**opened.levels, **self.runs.books.carried()}, bars=self.runs.bars())
 
     # wishes
+
+    def _then_advance(self, rows: tuple[Any, ...], now: int, settled_too: bool = False) -> tuple[Any, ...]:
+        """These rows, and what wishes need; if they end a run, wishes are judged with the next message, knowing it."""
+        if any(isinstance(row, RiskEventRecorded) and row.action is RiskAction.CLOSE_ALL for row in rows):
+            return rows
+        return (*rows, *self._advance_all(now, settled_too))
 
     def _advance_all(self, now: int, settled_too: bool = False) -> tuple[Any, ...]:
         """A settled wish has nothing to enter, but a fill that comes after a cancel may give it something to close."""

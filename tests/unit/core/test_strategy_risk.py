@@ -111,6 +111,15 @@ def test_entries_are_withdrawn_and_wishes_end_while_the_run_is_closed() -> None:
     assert [(goal.instrument, goal.cause) for goal in goals(late)] == [(CALL, events(rows)[0].cause)]
 
 
+def test_quote_that_ends_the_run_does_not_enter_what_waited_for_it() -> None:
+    desk = RunDesk(MAX_LOSS)
+    desk.take(CALL, 65, 200.0)
+    desk.wish("w", Leg(instrument=CALL, lots=2), product=Product.NRML)
+    rows = [*desk.at(CALL, 100.0), *desk.pass_time(0.3)]
+    assert len(events(rows)) == len(goals(rows)) == 1
+    assert not [row for row in desk.rows if isinstance(row, PlaceEntry)]
+
+
 def test_wish_during_the_closing_is_denied_by_name() -> None:
     desk = share_desk(MAX_LOSS)
     desk.at(SHARE, 950.0)
