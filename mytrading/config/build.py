@@ -14,8 +14,9 @@ from mytrading.config.ports import stream_ports
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import MessagingSettings, OpenAlgoSettings, TradingSettings
 from mytrading.config.strategies import StrategyConfig
+from mytrading.config.strategy_risk import rules_of
 from mytrading.config.vault import Vault, key_environment, open_vault
-from mytrading.messages.enums import Mode
+from mytrading.messages.enums import Mode, Product
 from mytrading.messages.runconfig import (
     AccountRole,
     AccountRun,
@@ -172,15 +173,17 @@ def _data(settings: TradingSettings) -> DataRules:
 
 
 def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
+    symbols = tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols)
+    product = product_of(settings, strategy)
     return StrategyRun(
         name=strategy.name,
         file=settings.file_of(strategy.name),
-        symbols=tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols),
+        symbols=symbols,
         long=strategy.long,
         short=strategy.short,
         timeframes=strategy.timeframes,
         direction=strategy.direction,
-        product=product_of(settings, strategy),
+        product=product,
         lots=strategy.lots,
         min_confidence=strategy.min_confidence,
         cooldown=strategy.signal_cooldown,
@@ -188,7 +191,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         stop_loss=strategy.stop_loss_pct,
         take_profit=strategy.take_profit_pct,
         max_position_size=strategy.max_position_size,
-        intraday=strategy.intraday,
+        intraday=strategy.intraday if strategy.intraday is not None else product is Product.MIS,
         group=strategy.group,
         accounts=() if settings.simulator.embedded else strategy.accounts,
         orphan_legs=strategy.orphan_legs,
@@ -196,6 +199,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         sizing=strategy.sizing_rule,
         roll=RollRule(days=strategy.roll_days, first=strategy.roll_first),
         parameters=dict(strategy.parameters),
+        rules=rules_of(strategy, symbols[0]),
     )
 
 

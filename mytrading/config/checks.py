@@ -14,6 +14,7 @@ from mytrading.config.ports import port_problems
 from mytrading.config.problems import ConfigurationError, hint
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
+from mytrading.config.strategy_risk import risk_problems
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
 from mytrading.config.vault import key_environment, open_vault
 from mytrading.core.live_gate import confirmed
@@ -144,12 +145,25 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
         yield from _trade_problems(settings, strategy, symbol)
     yield from _account_problems(settings, strategy)
     yield from _sizing_problems(settings, strategy)
+    yield from _own_risk_problems(settings, strategy)
     for frame in strategy.timeframes:
         if frame not in settings.data.timeframes:
             yield (
                 f"{strategy.name}.timeframes: {frame} is not in ENABLED_TIMEFRAMES "
                 f"({settings.origin('data.timeframes')}: {','.join(settings.data.timeframes)}); add it there"
             )
+
+
+def _own_risk_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    found = risk_problems(
+        strategy,
+        product_of(settings, strategy),
+        strategy.intraday,
+        len(strategy.symbols),
+        settings.risk.trailing_stop_enabled,
+    )
+    for name, said in found:
+        yield f"{strategy.name}.{name} ({settings.origin(f'strategies.{strategy.name}.{name}')}): {said}"
 
 
 def _judge_symbol(settings: TradingSettings, label: str, symbol: str) -> Iterator[str]:

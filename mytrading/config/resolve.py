@@ -110,7 +110,7 @@ class _Loader:
             self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{hint(name, names)}")
             return
         for key, value in values.items():
-            word = _WORDS.get(key, key.removeprefix("parameters."))
+            word = _WORDS.get(key, key.removeprefix("parameters.").replace("risk.", "risk_", 1))
             for target in ("trade_long", "trade_short") if key == "trade" else (word,):
                 self._set_strategy(plain(name), target, value)
 

@@ -384,6 +384,8 @@ def show(value: object) -> str:
         return "***" if value.get_secret_value() else "(not set)"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value is None:
+        return "(not set)"
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
     return str(value)

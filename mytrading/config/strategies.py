@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
+from mytrading.config.strategy_risk import StrategyRiskFields
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import (
     Allocation,
@@ -87,7 +88,7 @@ def parse_factors(words: Iterable[str]) -> dict[str, float]:
     return factors
 
 
-class StrategyConfig(BaseModel):
+class StrategyConfig(StrategyRiskFields):
     """How one strategy runs. `trade_long` and `trade_short` are rules in words, see `parse_trade`.
 
     `accounts` are those it trades in, each the same lots; none means the primary one. `orphan_legs` says what follows
@@ -96,6 +97,7 @@ class StrategyConfig(BaseModel):
     config/risk.toml; `allocation` spreads lots over accounts, custom by `allocation_factors` such as second=0.5.
     Futures held overnight move to the next contract `roll_days` trading days before expiry, the far or near leg first.
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
+    What is `intraday` is closed by the venue's square-off whatever its product; not given, that is MIS alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -115,7 +117,7 @@ class StrategyConfig(BaseModel):
     stop: StopPlan = StopPlan.BROKER
     stop_loss_pct: float = Field(default=0.0, ge=0, lt=1)
     take_profit_pct: float = Field(default=0.0, ge=0)
-    intraday: bool = True
+    intraday: bool | None = None
     group: str = Field(default="main", pattern=r"^[a-z][a-z0-9_]*$")
     accounts: Names = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
@@ -128,7 +130,7 @@ class StrategyConfig(BaseModel):
     allocation_factors: Names = ()
     roll_days: int = Field(default=0, ge=0, le=20)
     roll_first: Literal["far", "near"] = "far"
-    parameters: dict[str, int | float | str | bool] = {}
+    parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
     @field_validator("trade_long", "trade_short")
     @classmethod

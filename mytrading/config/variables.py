@@ -159,8 +159,8 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("STOP_LIMIT_BUFFER_OPTIONS", _H, "risk.stop_limit_buffer_options", "rupees, for options if that is more", ""),
     ("BARE_SECONDS", _H, "risk.bare_seconds", "a position without its stop is alarmed, closed after twice that", ""),
     ("DOUBT_SECONDS", _H, "risk.doubt_seconds", "the same, while its stop is on its way or of unknown fate", ""),
-    ("TRAILING_STOP_ENABLED", _R, "risk.trailing_stop_enabled", _RISK, ""),
-    ("TRAILING_STOP_DISTANCE", _R, "risk.trailing_stop_distance", _RISK, ""),
+    ("TRAILING_STOP_ENABLED", _H, "risk.trailing_stop_enabled", "false: no stop of any strategy trails", ""),
+    ("TRAILING_STOP_DISTANCE", _H, "risk.trailing_stop_distance", "of legs that trail without a value", ""),
     ("MARKET_OPEN_TIME", _P, "", "sessions stand in config/calendar.toml", "09:15"),
     ("MARKET_CLOSE_TIME", _P, "", "sessions stand in config/calendar.toml", "15:30"),
     ("ENABLE_PREMARKET_TRADING", _N, "", "entries are for continuous trading only", "false"),
@@ -251,8 +251,6 @@ STRATEGY_PATH = "STRATEGY:"
 _UNUSED_KEYS: dict[str, str] = {
     "rates.smart_orders_per_second": "no smart orders are sent",
     "rates.reads_per_minute": "reads have fixed intervals",
-    "strategy.take_profit_pct": _RISK,
-    "strategy.intraday": "MIS is squared off by the clock, NRML and CNC are not, whatever this says",
     "strategy.group": "one engine runs all strategies so far",
 }
 """Keys of the files without a variable that are accepted and do nothing, with why."""

@@ -31,9 +31,11 @@ def newer(known: Quote | None, quote: Quote) -> bool:
 
 
 def exit_price(quantity: int, quote: Quote) -> float:
-    """What a position would be closed at: best bid for longs, best ask for shorts, else the last price."""
-    best = quote.bid if quantity > 0 else quote.ask
-    return best if best is not None and best > 0 else quote.ltp
+    """What a position would be closed at: best bid for longs, best ask for shorts; without both, the last price."""
+    bid, ask = quote.bid, quote.ask
+    if not bid or not ask or bid < 0 or ask < 0:
+        return quote.ltp
+    return bid if quantity > 0 else ask
 
 
 def unrealised(quantity: int, average_price: float, quote: Quote) -> float:

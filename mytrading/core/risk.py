@@ -19,14 +19,16 @@ from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.risk_books import SECOND, Wish
 from mytrading.core.risk_case import expired
-from mytrading.core.risk_closing import Closing, units
+from mytrading.core.risk_closing import Closing, once_each, units
 from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
 from mytrading.core.risk_margin import Margins
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
 from mytrading.core.rollover import Rollover
+from mytrading.core.run_books import OPTION_PATIENCE
 from mytrading.core.square_off import SquareOff
+from mytrading.core.strategy_risk import StrategyRisk
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product, Severity, TradingLevel
 from mytrading.messages.instruments import Snapshot
@@ -42,12 +44,12 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.reports import MarginAnswer
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Signal
 
 UNPRICED_NS = 10 * SECOND
 """Machine time without a quote after which entries are withdrawn."""
-OPTION_PATIENCE = 12
 HEDGE_PATIENCE_NS = 60 * SECOND
 """Market time of a square-off in which what covers a sold leg waits for that to be flat."""
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
@@ -73,6 +75,7 @@ class RiskMachine:
         self._entries = Entries(self.state, scene, self._closing, self.margins)
         self.rollover = Rollover(self.state, scene, self._closing, self._entries)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
+        self.runs = StrategyRisk(self.state, scene, self._closing)
 
     @property
     def account(self) -> str:
@@ -146,22 +149,27 @@ class RiskMachine:
     def apply(self, row: Any) -> None:
         """Learn a row: an input, or one of our own decisions."""
         self.state.fold(row)
+        self.runs.apply(row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """What follows from a message that was just applied, at market time `now`."""
         if isinstance(message, Quote):
-            stopped = self.exits.at_price(message.instrument, now)
-            return (*stopped, *self._advance_all(now)) if message.instrument in self.state.awaited else stopped
+            stopped = (*self.exits.at_price(message.instrument, now), *self.runs.at_price(message, now))
+            if message.instrument in self.state.awaited:
+                stopped = self._then_advance(stopped, now)
+            return once_each(stopped) if stopped else stopped
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now),
-                    *self.margins.after_refusal(message, now), *self.rollover.on_time(now))  # fmt: skip
+            changed = self._then_advance(tuple(self.runs.on_change(message, now)), now, settled_too=True)
+            return once_each((*changed, *self.exits.on_fill(message, now), *self.margins.after_refusal(message, now),
+                              *self.rollover.on_time(now)))  # fmt: skip
         if isinstance(message, MarginAnswer):
             return self._advance_all(now)
         if isinstance(message, TimerFired):
-            return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
-                    *self._watch_loss(now), *self.exits.on_time(now), *self.rollover.on_time(now))  # fmt: skip
+            timed = self._then_advance(tuple(self.runs.on_time(now)), now, settled_too=True)
+            return once_each((*timed, *self._square_off(now), *self._unpriced(now), *self._watch_loss(now),
+                              *self.exits.on_time(now), *self.rollover.on_time(now)))  # fmt: skip
         return ()
 
     def notice(self, machine_ns: int) -> None:
@@ -171,9 +179,16 @@ class RiskMachine:
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
         opened = self.state.snapshot(day)
-        return replace(opened, levels={**opened.levels, **self.margins.carried()})
+        levels = {**opened.levels, **self.margins.carried(), **self.runs.books.carried()}
+        return replace(opened, levels=levels, bars=self.runs.bars())
 
     # wishes
+
+    def _then_advance(self, rows: tuple[Any, ...], now: int, settled_too: bool = False) -> tuple[Any, ...]:
+        """These rows, and what wishes need; if they end a run, wishes are judged with the next message, knowing it."""
+        if any(isinstance(row, RiskEventRecorded) and row.action is RiskAction.CLOSE_ALL for row in rows):
+            return rows
+        return (*rows, *self._advance_all(now, settled_too))
 
     def _advance_all(self, now: int, settled_too: bool = False) -> tuple[Any, ...]:
         """A settled wish has nothing to enter, but a fill that comes after a cancel may give it something to close."""
@@ -288,7 +303,7 @@ class RiskMachine:
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""
         busy = map(self.state.busy_instruments, self._scene.accounts())
-        names = self.state.awaited.union(self.rollover.wanted(), *busy)
+        names = self.state.awaited.union(self.rollover.wanted(), self.runs.wanted(), *busy)
         return tuple(sorted(names))
 
     @property

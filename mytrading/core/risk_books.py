@@ -130,7 +130,7 @@ class RiskBooks:
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[Key, float] = {}
-        self.stop_instruments: set[str] = set()
+        self.stop_instruments: dict[str, list[Key]] = {}
         self.protections: dict[Key, Protection] = {}
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
@@ -141,6 +141,8 @@ class RiskBooks:
         """Its answers in rupees, 0 where it gave no figure."""
         self.rolls: dict[Key, Rolled] = {}
         self.recovering: set[str] = set()
+        self.leaving: dict[str, str] = {}
+        """Strategies whose run is being closed by a rule of theirs, and which."""
         self.awaited: set[str] = set()
         self.machine_ns = 0
         self.disk_low = False

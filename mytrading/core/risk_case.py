@@ -40,10 +40,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
     and `positions_total` count open and coming positions of the account without this one. `not_ready`,
     `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all
-    is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS begins (market time).
-    `begun` is true once another leg of the same basket was ordered. `margin` (rupees) is what this order needs by
-    itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free` what its account
-    has, None if that is not known, `reserves` its share of what they need together.
+    is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday begins (market
+    time), `leaving` the rule that closes the strategy's run. `begun` is true once another leg of the same basket was
+    ordered. `margin` (rupees) is what this order needs by itself, `margin_needed` what it needs with the other legs
+    ordered now and the buffer, `margin_free` what its account has, None if that is not known, `reserves` its share of
+    what they need together.
     """
 
     signal: Signal
@@ -87,6 +88,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     reserves: float = 0.0
     margin_needed: float = 0.0
     margin_free: float | None = None
+    leaving: str = ""
 
     @property
     def value(self) -> float:

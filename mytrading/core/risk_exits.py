@@ -34,10 +34,11 @@ class RiskExits:
 
     def at_price(self, instrument: str, now: int) -> tuple[Any, ...]:
         """A quote came: close those whose level it is at or beyond, where that is held here or the stop in doubt."""
-        guard = self._state.guard
-        if instrument not in self._state.stop_instruments and instrument not in guard.doubtful:
+        state, guard = self._state, self._state.guard
+        if instrument not in state.stop_instruments and instrument not in guard.doubtful:
             return ()
-        keys = dict.fromkeys(key for key in (*self._state.stop_levels, *guard.in_doubt()) if key[1] == instrument)
+        doubted = (key for key in guard.in_doubt() if key[1] == instrument)
+        keys = dict.fromkeys((*state.stop_instruments.get(instrument, ()), *doubted))
         found = [position for key in keys if (position := self._state.positions.get(key)) is not None]
         return tuple(row for position in found for row in self._stop(position, now))
 

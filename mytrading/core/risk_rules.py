@@ -11,8 +11,9 @@ from mytrading.core.risk_rules_margin import MARGIN
 from mytrading.core.risk_rules_now import HOURS, STANDING
 from mytrading.core.risk_rules_order import ORDER
 from mytrading.core.risk_rules_owner import OWNER, SIZES
+from mytrading.core.risk_rules_times import TIMES
 
-RULES: tuple[Rule, ...] = (*STANDING, *ORDER, *HOURS, *SIZES, *MARGIN, *OWNER)
+RULES: tuple[Rule, ...] = (*STANDING, *ORDER, *HOURS, *TIMES, *SIZES, *MARGIN, *OWNER)
 LOTS_PER_LEG = Rule(
     "LOTS_PER_LEG", "A leg of more lots than one may have.", "config/risk.toml, STRATEGY_<NAME>_MAX_LOTS", lambda _: ""
 )

@@ -14,8 +14,10 @@ from mytrading.core.margin_table import RiskTables
 from mytrading.core.master import refusal_for
 from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff
+from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
+from mytrading.messages.signals import Signal
 
 
 class Scene:
@@ -85,7 +87,12 @@ class Scene:
         run = self.strategies.get(strategy)
         return run is None or run.stop is StopPlan.BROKER
 
+    def is_intraday(self, signal: Signal) -> bool:
+        """True if what a wish enters is closed by the clock: MIS, and what an intraday strategy holds."""
+        run = self.strategies.get(signal.strategy)
+        return signal.product is Product.MIS or (run is not None and run.intraday)
+
     def square_off_begun(self, instrument: str, now: int) -> bool:
-        """True from the time on at which MIS positions of the instrument's exchange are closed."""
+        """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""
         begins = self.square_off.begins(instrument.split(":")[0], now)
         return bool(begins) and now >= begins

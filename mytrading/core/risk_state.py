@@ -268,7 +268,9 @@ class RiskState(RiskBooks):
             self.stop_levels[owner] = row.value
         else:
             self.stop_levels.pop(owner, None)
-        self.stop_instruments = {key[1] for key in self.stop_levels}
+        self.stop_instruments = {}
+        for key in self.stop_levels:
+            self.stop_instruments.setdefault(key[1], []).append(key)
 
     def _protection(self, row: ProtectionChanged) -> None:
         level = row.protection
@@ -367,7 +369,7 @@ class RiskState(RiskBooks):
         self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
         self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
         self.runs = dict(row.runs)
-        self.levels, self.stop_levels, self.stop_instruments = {}, {}, set()
+        self.levels, self.stop_levels, self.stop_instruments = {}, {}, {}
         for name, value in row.levels.items():
             self._level(LevelMoved(name=name, value=value, at_ns=0))
         self.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}

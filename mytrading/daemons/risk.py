@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from mytrading.adapters.bar_store import BarReader
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core import risk_stops
 from mytrading.core.calendar import Calendar
@@ -23,6 +24,7 @@ from mytrading.core.risk_guard import BARE, DOUBT
 from mytrading.core.risk_state import foundation
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.rollover import subject_of
+from mytrading.core.run_events import ALERT_CODE
 from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
@@ -33,6 +35,7 @@ from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import RiskOpened, Rolled
 from mytrading.messages.reports import MarginAnswer
+from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
@@ -46,6 +49,10 @@ from mytrading.runtime.rebuild import rows_read
 LOOK_S = 0.25
 KILL_FILE = "KILL"
 HEARD = ("feed", "router", "reconciler", "engine")
+TREND_BARS = 120
+"""Bars below which a trend's history is looked for in the feed's store, every `TREND_S` seconds."""
+TREND_S = 10.0
+TREND_DAYS_NS = 8 * 86_400_000_000_000
 SETTLE_NS = 3_000_000_000
 """Machine time after a start in which a wish waits for the first word of those whom risk needs."""
 
@@ -101,6 +108,9 @@ class RiskManager(MachineDaemon):
         edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
         edits.follow(self._tables_path, self._take_tables)
         self.every(1.0, lambda _: edits.look(), "edits")
+        if self.risk.runs.wanted() and not self.lock_step:
+            self._fill_trends(0)
+            self.every(TREND_S, self._fill_trends, "trends")
 
     def _take_tables(self, parsed: dict[str, Any]) -> None:
         self.risk.tables = RiskTables.from_dict(parsed)
@@ -185,6 +195,16 @@ class RiskManager(MachineDaemon):
         self._said = self.risk.wanted()
         self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._said))
 
+    def _fill_trends(self, _machine_ns: int) -> None:
+        """Give trends the past that the feed has stored, which it may fetch after our start."""
+        runs, now = self.risk.runs, self.clock.now()
+        reader = BarReader(self.config.bars_dir)
+        for instrument in runs.wanted():
+            if runs.series.short(instrument, TREND_BARS):
+                minutes = reader.bars(instrument, since=now - TREND_DAYS_NS, until=now)
+                self.record(runs.series.history(instrument, [bar for bar in minutes if bar.end_ns <= now], now))
+        reader.close()
+
     def _follow_instruments(self) -> None:
         """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""
         if self.lock_step:
@@ -216,6 +236,11 @@ class RiskManager(MachineDaemon):
                 self.alerts.clear(ROLL_OVER, subject_of(row))
             elif isinstance(row, RiskOpened):
                 self.alerts.clear("DAILY_LOSS", self.risk.account)
+                for alert in [one for one in self.alerts.standing if one.code == ALERT_CODE]:
+                    self.alerts.clear(alert.code, alert.subject)
+            elif isinstance(row, RiskEventRecorded) and not row.follows:
+                self._trades.info("risk.spoke", id=row.id, strategy=row.strategy, kind=row.kind.value, value=row.value,
+                                  threshold=row.threshold, action=row.action.value)  # fmt: skip
         if rows:
             self._follow_instruments()
 
@@ -253,6 +278,7 @@ class RiskManager(MachineDaemon):
             "watching": float(len(self._topics)),
             **{risk_stops.name_of(key): level for key, level in self.risk.state.stop_levels.items()},
             **self.risk.margins.figures(),
+            **self.risk.runs.figures(),
         }
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import msgspec
 
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product
+from mytrading.messages.market import Bar
 from mytrading.messages.orders import (
     AccountModeChanged,
     EntriesStopped,
@@ -18,6 +19,7 @@ from mytrading.messages.orders import (
     Protection,
     UnmanagedChanged,
 )
+from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Signal
 
 
@@ -135,6 +137,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     lost: tuple[tuple[str, str, str, int], ...] = ()
     sized: tuple[WishSized, ...] = ()
     rolls: tuple[Rolled, ...] = ()
+    bars: tuple[Bar, ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):
@@ -190,4 +193,5 @@ RecordMessage = (
     | Doubted
     | JournalRebuilt
     | JournalRelearned
+    | RiskEventRecorded
 )

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from mytrading.messages.enums import Mode, Product, Side
+from mytrading.messages.strategy_rules import StrategyRules
 
 Parameter = int | float | str | bool
 
@@ -198,7 +199,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone),
     `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
     failed is ordered again where `orphan_legs` is retry, `sizing` how many times the lots are taken, `roll`
-    when futures move on.
+    when futures move on. What is `intraday` is closed by the clock, whatever its product; `rules` are what ends its
+    runs.
     """
 
     name: str
@@ -216,7 +218,7 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     stop_loss: float = 0.0
     take_profit: float = 0.0
     max_position_size: float = 0.0
-    intraday: bool = True
+    intraday: bool = False
     group: str = "main"
     parameters: dict[str, Parameter] = {}
     accounts: tuple[str, ...] = ()
@@ -224,6 +226,7 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     orphan_tries: int = 2
     sizing: SizingRule = SizingRule()
     roll: RollRule = RollRule()
+    rules: StrategyRules = StrategyRules()
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):

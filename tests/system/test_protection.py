@@ -40,9 +40,10 @@ class Obedient(BaseStrategy):
     '''Holds the units that the file says.'''
 
     subscribe_quotes = True
+    prefix: str = ""
 
     def on_data(self, data: Any) -> Signal | None:
-        wanted = json.loads(ORDERS.read_text()).get(self.instrument)
+        wanted = json.loads(ORDERS.read_text()).get(self.prefix + self.instrument)
         if wanted is None or isinstance(data, Bar):
             return None
         if not wanted:
@@ -53,6 +54,12 @@ class Obedient(BaseStrategy):
 
 class Held(Obedient):
     '''The same; risk holds its stops.'''
+
+
+class Limited(Obedient):
+    '''The same, with a limit to the loss of a run.'''
+
+    prefix: str = "limited "
 """
 CONFIG = """
 name = "{name}"
@@ -64,6 +71,9 @@ stop = "{stop}"
 [trade]
 long = "same"
 short = "same"
+
+[risk]
+max_loss = {max_loss}
 """
 SETTINGS = """
 [risk]
@@ -92,14 +102,19 @@ class Holder:
         self.prices: dict[str, tuple[float, float]] = {}
         self.orders.write_text("{}")
         (home / "strategies" / "obedient.py").write_text(STRATEGY.format(path=str(self.orders)))
-        for name, stop, symbols in (("Obedient", "broker", (SBIN, RELIANCE)), ("Held", "engine", (INFY,))):
-            text = CONFIG.format(name=name, stop=stop, symbols=", ".join(f'"{symbol}"' for symbol in symbols))
+        for name, stop, max_loss, symbols in (
+            ("Obedient", "broker", 0, (SBIN, RELIANCE)),
+            ("Held", "engine", 0, (INFY,)),
+            ("Limited", "engine", 500, (INFY,)),
+        ):
+            watched = ", ".join(f'"{symbol}"' for symbol in symbols)
+            text = CONFIG.format(name=name, stop=stop, symbols=watched, max_loss=max_loss)
             (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
         (home / "config" / "settings.toml").write_text(SETTINGS)
         self.stack = Stack(
             folder,
             MYTRADING_HOME=str(home),
-            ENABLED_STRATEGIES="Obedient,Held",
+            ENABLED_STRATEGIES="Obedient,Held,Limited",
             ENABLED_SYMBOLS=SBIN,
             BARE_SECONDS="1",
         )
@@ -260,6 +275,38 @@ def test_level_that_risk_holds_closes_the_position_also_after_risk_was_killed(ho
     holder.price(INFY, 1567.9)
     holder.until(INFY, lambda: not holder.net(INFY) and not holder.shown(INFY), 40)
     holder.want(INFY, 0)
+
+
+def test_loss_at_the_limit_closes_the_run_once_with_one_event_also_when_risk_is_killed(holder: Holder) -> None:
+    def events() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = holder.stack.ask("risk", "events", "--strategy", "limited")
+        return found
+
+    def kill_risk() -> None:
+        old = holder.stack.kill("risk")
+        eventually(lambda: holder.stack.pid("risk") not in (0, old), 30)
+        eventually(holder.stack.is_ready, 40)
+
+    holder.price(INFY, 1600.0)
+    holder.want(f"limited {INFY}", 100)
+    holder.until(INFY, lambda: holder.net(INFY) == 100 and holder.shown(INFY), 40)
+    holder.price(INFY, 1596.0)
+    kill_risk()
+    holder.until(INFY, lambda: holder.stack.beat("risk").get("figures", {}).get("run_profit Limited", 0) < -300, 20)
+    assert (events(), holder.net(INFY)) == ([], 100)
+    holder.price(INFY, 1594.0)
+    holder.until(INFY, lambda: not holder.net(INFY) and not holder.shown(INFY), 40)
+    kill_risk()
+    holder.price(INFY, 1590.0)
+    (event,) = eventually(events, 20)
+    assert (event["kind"], event["threshold"], event["action"]) == ("max_loss", -500.0, "close_all")
+    assert event["value"] <= -500
+    exits = [
+        row for row in holder.stack.ask("orders", "-n", "0") if row["strategy"] == "Limited" and row["side"] == "SELL"
+    ]
+    assert event["exit_orders"] == [row["client_order_id"] for row in exits]
+    assert len(exits) == 1
+    holder.want(f"limited {INFY}", 0)
 
 
 def test_kills_of_router_and_risk_and_a_halt_leave_the_stop_where_it_is(holder: Holder) -> None:

@@ -82,6 +82,8 @@ OTHER = {
     "DEFAULT_STOP_LOSS": "0.03",
     "DEFAULT_STOP_LOSS_OPTIONS": "0.5",
     "STOP_LIMIT_BUFFER": "0.05",
+    "TRAILING_STOP_ENABLED": "false",
+    "TRAILING_STOP_DISTANCE": "0.03",
 }
 """A value other than the default for variables that do not simply take the number 7."""
 
@@ -125,12 +127,8 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
 """Under which names each part of the run file goes in the code."""
 
 UNREAD = {
-    "StrategyRun.take_profit",
-    "StrategyRun.intraday",
     "StrategyRun.group",
     "RiskLimits.max_drawdown",
-    "RiskLimits.trailing_stop_enabled",
-    "RiskLimits.trailing_stop_distance",
     "RateLimits.smart_orders_per_second",
     "RateLimits.reads_per_minute",
     "SimulatorRules.commission",
@@ -138,7 +136,6 @@ UNREAD = {
 """What nobody reads; `docs/configuration.md` calls the settings behind them reserved."""
 
 SETTING_OF = {"StrategyRun": "strategy", "RiskLimits": "risk", "RateLimits": "rates", "SimulatorRules": "simulator"}
-RENAMED = {"take_profit": "take_profit_pct"}
 
 SETTINGS = [row for row in VARIABLES.values() if row.state is State.HONOURED and row.path]
 
@@ -224,7 +221,7 @@ def test_field_of_the_run_file_has_a_reader(field: str) -> None:
 @pytest.mark.parametrize("field", sorted(UNREAD))
 def test_field_without_a_reader_is_called_reserved(field: str) -> None:
     owner, name = field.split(".")
-    assert f"{SETTING_OF[owner]}.{RENAMED.get(name, name)}" in reserved_keys()
+    assert f"{SETTING_OF[owner]}.{name}" in reserved_keys()
     assert not readers(owner, name), f"{field} is read now: take it off the list, and call its setting honoured"
 
 
@@ -244,10 +241,10 @@ def test_strategy_variable_names_an_honoured_parameter() -> None:
 
 def test_reserved_key_of_a_strategy_file_warns_with_its_place(home: Path) -> None:
     file = home / "config" / "strategies" / "sma_crossover.toml"
-    file.write_text(file.read_text().replace("lots = 1\n", "lots = 1\ntake_profit_pct = 0.2\n"))
+    file.write_text(file.read_text().replace("lots = 1\n", 'lots = 1\ngroup = "other"\n'))
     (warning,) = load_settings(home, "default", {}).warnings
     assert "sma_crossover.toml:" in warning
-    assert "take_profit_pct" in warning
+    assert "group" in warning
     assert "no effect" in warning
 
 

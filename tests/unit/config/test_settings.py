@@ -188,10 +188,10 @@ def test_names_of_one_setting_with_different_values_are_refused(home: Path) -> N
 
 
 def test_variables_without_effect_are_accepted_with_a_warning(home: Path) -> None:
-    settings = load(home, file="DATABASE_URL=sqlite:///x.db\nTRAILING_STOP_DISTANCE=0.03\n")
+    settings = load(home, file="DATABASE_URL=sqlite:///x.db\nPAPER_TRADING_COMMISSION=0.03\n")
     assert any("DATABASE_URL (.env:1) has no effect (replaced)" in text for text in settings.warnings)
-    assert any("TRAILING_STOP_DISTANCE (.env:2) has no effect (reserved)" in text for text in settings.warnings)
-    assert settings.risk.trailing_stop_distance == 0.03
+    assert any("PAPER_TRADING_COMMISSION (.env:2) has no effect (reserved)" in text for text in settings.warnings)
+    assert settings.simulator.commission == 0.03
 
 
 # both logging families, strategies

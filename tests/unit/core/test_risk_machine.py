@@ -21,6 +21,7 @@ from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, 
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.reports import AccountHealth, ReadRequest
+from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.runconfig import Direction, RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 from tests.support import ROOT
@@ -443,9 +444,11 @@ def test_square_off_closes_intraday_positions_once() -> None:
     desk.fill(entry)
     desk.now = to_ns(DAY, time(15, 11, 58))
     assert desk.pass_time(1) == ()
-    (goal,) = desk.pass_time(2)
+    event, goal = desk.pass_time(2)
+    assert isinstance(event, RiskEventRecorded)
+    assert (event.kind, event.cause, event.action) == ("square_off", goal.cause, "close_all")
     assert isinstance(goal, CloseGoal)
-    assert goal.reason == "square-off"
+    assert goal.reason == "square-off: to be flat by 15:15"
     desk.give(GoalChanged(goal=_goal(goal, "open"), at_ns=desk.now))
     assert desk.pass_time(5) == ()
 

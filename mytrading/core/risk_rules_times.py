@@ -1,0 +1,49 @@
+"""Rules on a strategy's own times, and on a run of it that is being closed.
+
+Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.risk_case import Case, Rule
+from mytrading.core.run_events import RUN_ENDING
+from mytrading.core.run_times import clock, lead_seconds, second_of_day
+from mytrading.messages.enums import Product
+
+
+def _run_ending(case: Case) -> str:
+    if not case.leaving:
+        return ""
+    return f"the run of {case.signal.strategy} is being closed by its rule {case.leaving}; wish again when it is flat"
+
+
+def _entry_time(case: Case) -> str:
+    begins = case.strategy.rules.entry_time if case.strategy is not None else 0
+    at = second_of_day(case.now)
+    if at >= begins:
+        return ""
+    return f"entry_time of {case.signal.strategy} is {clock(begins)}, it is {clock(at)}; wish again from then on"
+
+
+def _exit_time(case: Case) -> str:
+    if case.strategy is None:
+        return ""
+    rules, at = case.strategy.rules, second_of_day(case.now)
+    begins = rules.square_off_time - lead_seconds(1.0) if rules.square_off_time else 0
+    for name, ends in (("exit_time", rules.exit_time), ("square-off", begins)):
+        if ends and at >= ends:
+            return f"{name} of {case.signal.strategy} began at {clock(ends)}, it is {clock(at)}; wish again tomorrow"
+    intraday = case.strategy.intraday and case.signal.product is not Product.MIS
+    if intraday and case.square_off_ns and case.now >= case.square_off_ns:
+        since = clock(second_of_day(case.square_off_ns))
+        return f"{case.signal.strategy} is intraday, and closed from {since}; it is {clock(at)}; wish again tomorrow"
+    return ""
+
+
+TIMES: tuple[Rule, ...] = (
+    Rule(RUN_ENDING, "A rule of the strategy's run is closing it.", "config/strategies", _run_ending),
+    Rule("BEFORE_ENTRY_TIME", "Before the strategy's own time of entry.", "risk.entry_time",
+         _entry_time),
+    Rule("AFTER_EXIT_TIME", "After the strategy's own time of exit or square-off has begun.",
+         "risk.exit_time, risk.square_off_time", _exit_time),
+)  # fmt: skip

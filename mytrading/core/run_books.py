@@ -1,0 +1,326 @@
+"""The runs of strategies: what each holds in all its accounts, its profit, its trailing stop, and what has spoken.
+
+Used by `core/strategy_risk` and `core/run_series`. A run lasts from a strategy's first entry after flat until flat.
+Profits count confirmed quantities, at bid and ask where both are there. The one rule: an old price, or none, of one
+leg says nothing about the whole, so there is no profit then, and nothing that depends on it moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from mytrading.core.pnl import unrealised
+from mytrading.core.risk_books import SECOND, Key, day_of
+from mytrading.core.risk_case import QUOTE_FLOOR_NS
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.core.runs import (
+    BEST,
+    FIRED,
+    LEAVING,
+    PEAK,
+    PREFIX,
+    REALISED,
+    STOP,
+    Held,
+    Leg,
+    Run,
+    basis_of,
+    bound,
+    bound_leg,
+    fired_name,
+    levels_of,
+    run_id_of,
+)
+from mytrading.core.trailing import Trail, advance, better
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged
+from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
+from mytrading.messages.strategy_rules import LevelRule, StrategyRules
+
+OPTION_PATIENCE = 12
+"""How many times the limit of staleness an option's quote may be old: options are quoted less often than others."""
+_NEVER = 1 << 62
+
+
+class RunBooks:
+    """`apply` is the only mutator. Budget of a quote with five legs in its instrument: 10 µs."""
+
+    def __init__(self, state: RiskState, scene: Scene) -> None:
+        self._state = state
+        self._scene = scene
+        self.runs: dict[str, Run] = {}
+        self._holding: dict[str, list[Held]] = {}
+        self._realised: dict[Key, tuple[str, float]] = {}
+        self._newest_ns = 0
+
+    @property
+    def machine_ns(self) -> int:
+        """For what has a floor in machine time: in lock-step it has always passed."""
+        return _NEVER if self._scene.lock_step else self._state.machine_ns
+
+    def holding(self, instrument: str) -> list[Held]:
+        """The runs that hold an instrument, with their legs in it."""
+        return self._holding.get(instrument, [])
+
+    # learning
+
+    def quote(self, quote: Quote) -> None:
+        """A price: profits, peaks and stops of all runs that hold the instrument."""
+        held = self._holding.get(quote.instrument, ())
+        self._newest_ns = max(self._newest_ns, quote.market_ns)
+        for run, legs in held:
+            if run.profit is None or self._newest_ns > run.fresh_until_ns:
+                self.value(run, self._newest_ns)
+            else:
+                profit = run.profit
+                for leg in legs:
+                    mark = unrealised(leg.quantity, leg.average_price, quote)
+                    profit += mark - leg.mark
+                    leg.mark = mark
+                run.profit = profit
+                if run.trails and (run.trail.stop is None or profit > run.trail.peak):
+                    self._trail_on(run, profit)
+            if run.rules.leg_trailing.value:
+                self._follow_best(run, legs, quote.ltp)
+
+    def _follow_best(self, run: Run, legs: list[Leg], price: float) -> None:
+        for leg in legs:
+            best = better(leg.best, price, leg.held)
+            if best != leg.best:
+                leg.best = best
+                bound_leg(run, leg)
+
+    def value(self, run: Run, now: int) -> None:
+        """Note a run's profit at market time `now`, and move its trailing stop with it."""
+        run.profit, run.fresh_until_ns = self.profit(run, now)
+        if run.profit is None:
+            return
+        for leg in run.legs.values():
+            quote = self._state.quotes.get(leg.instrument)
+            leg.mark = unrealised(leg.quantity, leg.average_price, quote) if quote is not None else 0.0
+        if run.trails:
+            self._trail_on(run, run.profit)
+
+    def _trail_on(self, run: Run, profit: float) -> None:
+        if run.entering or run.leaving:
+            return
+        trail = advance(run.rules.trailing, run.trail, profit, run.basis)
+        if trail is not run.trail:
+            run.trail = trail
+            bound(run)
+
+    def profit(self, run: Run, now: int) -> tuple[float | None, int]:
+        """Rupees of a run, realised and at fresh quotes, and how long they are fresh; None while a leg has none."""
+        total, until = run.realised, _NEVER
+        quotes = self._state.quotes
+        machine_ns = self.machine_ns
+        for leg in run.legs.values():
+            if not leg.quantity:
+                continue
+            quote = quotes.get(leg.instrument)
+            if quote is None:
+                return None, 0
+            old_from = quote.market_ns + leg.patience_ns
+            if now > old_from and machine_ns - quote.received_ns > QUOTE_FLOOR_NS:
+                return None, 0
+            until = min(until, old_from)
+            total += unrealised(leg.quantity, leg.average_price, quote)
+        return total, until
+
+    def combined(self, run: Run, ratio: Iterable[tuple[str, int]], now: int) -> float | None:
+        """The premium of one complete set at last prices, in rupees a unit; None while a leg has no fresh quote."""
+        if self.profit(run, now)[0] is None:
+            return None
+        total, found = 0.0, False
+        for instrument, units in ratio:
+            quote = self._state.quotes.get(instrument)
+            if quote is None:
+                return None
+            total, found = total + units * quote.ltp, True
+        return total if found else None
+
+    def apply(self, row: Any) -> Run | None:
+        """Learn a row other than a quote, after the state did; returns the run whose legs it may have changed."""
+        if isinstance(row, PositionChanged | PositionAdjusted):
+            return self._position(row.position)
+        if isinstance(row, OrderChanged):
+            return self._ordered(row.order.strategy)
+        if isinstance(row, PlaceEntry):
+            return self._ordered(row.strategy)
+        if isinstance(row, RiskEventRecorded):
+            self._event(row)
+        elif isinstance(row, LevelMoved):
+            self._level(row.name, row.value)
+        elif isinstance(row, RiskOpened):
+            self._opened(row)
+        return None
+
+    def _position(self, position: Position) -> Run | None:
+        key = (position.account, position.instrument, position.product, position.strategy)
+        run = self.runs.get(position.strategy)
+        leg = run.legs.get(key) if run is not None else None
+        if not (position.quantity or position.quantity_seen):
+            if run is not None and leg is not None:
+                self._book(run, leg, position)
+                del run.legs[key]
+                self._reindex()
+        else:
+            if run is None or (not run.legs and run.id != run_id_of(position)):
+                run = self.runs[position.strategy] = self._begun(position)
+            if leg is None:
+                leg = run.legs[key] = self._leg(key, position)
+                self._reindex()
+            self._book(run, leg, position)
+        self._realised[key] = (day_of(position.updated_ns), position.realised)
+        return self._ordered(position.strategy)
+
+    def _begun(self, position: Position) -> Run:
+        rules = self._rules(position.strategy)
+        opened_ns = position.opened_ns or position.updated_ns
+        trails = bool(rules.trailing.value) and self._scene.limits.trailing_stop_enabled
+        run = Run(strategy=position.strategy, id=run_id_of(position), rules=rules, opened_ns=opened_ns, trails=trails)
+        bound(run)
+        return run
+
+    def _rules(self, name: str) -> StrategyRules:
+        """A strategy's rules, with what the risk section and the strategy's own settings say besides."""
+        strategy, limits = self._scene.strategies.get(name), self._scene.limits
+        if strategy is None:
+            return StrategyRules()
+        rules = strategy.rules
+        trailing, profit = rules.leg_trailing, rules.leg_take_profit
+        if rules.leg_trailing_enabled and not trailing.value:
+            trailing = LevelRule(value=100.0 * limits.trailing_stop_distance)
+        if not limits.trailing_stop_enabled:
+            trailing = LevelRule()
+        if strategy.take_profit and not profit.value:
+            profit = LevelRule(value=100.0 * strategy.take_profit)
+        return msgspec.structs.replace(rules, leg_trailing=trailing, leg_take_profit=profit)
+
+    def _leg(self, key: Key, position: Position) -> Leg:
+        found = self._scene.instruments.get(position.instrument)
+        times = OPTION_PATIENCE if found is not None and found.kind.is_option else 1
+        patience = int(self._scene.limits.stale_quote_seconds * times * SECOND)
+        start = msgspec.structs.replace(position, realised=self._before(key, position))
+        best = position.average_price
+        return Leg(key, start, position.instrument, 0, 0.0, patience, best, best)
+
+    def _before(self, key: Key, position: Position) -> float:
+        """What a position had realised today before it became a leg: the realised of its former trips."""
+        known = self._realised.get(key)
+        return known[1] if known is not None and known[0] == day_of(position.updated_ns) else 0.0
+
+    def _book(self, run: Run, leg: Leg, position: Position) -> None:
+        """Take a position's new level; what it realised since the last one is the run's."""
+        same_day = day_of(leg.position.updated_ns) == day_of(position.updated_ns)
+        run.realised += position.realised - (leg.position.realised if same_day else 0.0)
+        if position.trip_quantity:
+            sign = 1 if (position.quantity or position.quantity_seen) > 0 else -1
+            run.past[leg.key] = (position.trip_quantity, sign * position.trip_value)
+        turned = leg.quantity * position.quantity < 0
+        if (turned or not leg.best) and position.average_price:
+            leg.best = leg.told = position.average_price
+        leg.position = position
+        leg.quantity, leg.average_price = position.quantity, position.average_price
+        bound_leg(run, leg)
+
+    def _ordered(self, strategy: str) -> Run | None:
+        """Entries or positions of a strategy moved: is it still entering, is its run over?"""
+        run = self.runs.get(strategy)
+        if run is None:
+            return None
+        run.entering = any(order.strategy == strategy for order in self._state.all_live_entries())
+        if not run.entering:
+            run.basis = basis_of(run.past)
+        if not run.legs and self._state.run_of(strategy) != run.id:
+            del self.runs[strategy]
+            self._state.leaving.pop(strategy, None)
+        elif run.legs:
+            self.value(run, self._newest_ns)
+        return run
+
+    def _reindex(self) -> None:
+        found: dict[str, dict[str, Held]] = {}
+        for run in self.runs.values():
+            for leg in run.legs.values():
+                held = found.setdefault(leg.instrument, {}).setdefault(run.strategy, Held(run, []))
+                held.legs.append(leg)
+        self._holding = {name: list(held.values()) for name, held in found.items()}
+
+    def _event(self, row: RiskEventRecorded) -> None:
+        run = self.runs.get(row.strategy)
+        if row.follows or run is None or run.id != row.run:
+            return
+        run.fired.add(fired_name(row.kind, row.leg))
+        bound(run)
+        if row.action is RiskAction.CLOSE_ALL:
+            run.leaving, run.leaving_ns = row.cause, row.at_ns
+            self._state.leaving[row.strategy] = row.kind.value
+
+    # what survives
+
+    def _level(self, name: str, value: float) -> None:
+        """A journaled level of a run that is there."""
+        if not name.startswith(PREFIX):
+            return
+        _, run_id, what, *rest = name.split(" ", 3)
+        run = next((run for run in self.runs.values() if run.id == run_id), None)
+        if run is None:
+            return
+        subject = rest[0] if rest else ""
+        if what in (PEAK, STOP):
+            self._trail(run, what, value)
+        elif what == BEST:
+            self._best(run, subject, value)
+        elif what == REALISED:
+            run.realised = value
+        elif what == FIRED:
+            run.fired.add(subject)
+            bound(run)
+        elif what == LEAVING:
+            kind, _, run.leaving = subject.partition(" ")
+            run.leaving_ns = int(value)
+            self._state.leaving[run.strategy] = kind
+
+    def _trail(self, run: Run, what: str, value: float) -> None:
+        run.told_machine_ns = self._state.machine_ns
+        peak = max(run.told.peak, value) if what == PEAK else run.told.peak
+        stop = run.told.stop
+        if what == STOP:
+            stop = value if stop is None else max(stop, value)
+        run.told = Trail(peak, stop)
+        if stop is not None:
+            higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
+            run.trail = Trail(max(run.trail.peak, peak), higher)
+            bound(run)
+
+    def _best(self, run: Run, name: str, value: float) -> None:
+        for leg in run.legs.values():
+            if leg.name == name:
+                leg.best, leg.told = better(leg.best, value, leg.held), value
+                bound_leg(run, leg)
+                leg.told_machine_ns = self._state.machine_ns
+
+    def carried(self) -> dict[str, float]:
+        """All levels of the runs by name, for the head of a new day."""
+        leaving = self._state.leaving
+        return {
+            name: value
+            for run in self.runs.values()
+            for name, value in levels_of(run, leaving.get(run.strategy, "")).items()
+        }
+
+    def _opened(self, row: RiskOpened) -> None:
+        self.runs.clear()
+        self._holding.clear()
+        self._state.leaving.clear()
+        for position in row.positions:
+            self._position(position)
+        for name, value in row.levels.items():
+            self._level(name, value)

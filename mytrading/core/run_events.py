@@ -1,0 +1,183 @@
+"""What follows when a rule of a run speaks: its event, an alert, and what is closed; and the exit orders, later.
+
+Used by `core/strategy_risk`. The one rule: the event and what it closes are decided together, so that neither is ever
+there without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from mytrading.core.identity import content_id
+from mytrading.core.risk_books import SECOND
+from mytrading.core.risk_closing import Closing
+from mytrading.core.risk_state import RiskState
+from mytrading.core.runs import Leg, Run, fired_name
+from mytrading.messages.commands import CloseGoal, SignalDenied
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Severity
+from mytrading.messages.orders import Order
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
+
+HEDGE_PATIENCE_NS = 60 * SECOND
+"""Market time in which what covers a sold leg waits for that to be flat."""
+RUN_ENDING = "RUN_ENDING"
+ALERT_CODE = "STRATEGY_RISK"
+REMEMBERED = 1000
+DAY_NS = 86_400 * SECOND
+
+
+class Breach(NamedTuple):
+    """A rule that spoke: its limit and what was found, in words too; not `acts`: a person is told, nothing closed."""
+
+    kind: RiskKind
+    threshold: float
+    value: float
+    note: str
+    acts: bool = True
+
+
+class RunEvents:
+    """Rows that end a run or a leg. `apply` learns which goals and orders belong to which event."""
+
+    def __init__(self, state: RiskState, closing: Closing) -> None:
+        self._state = state
+        self._closing = closing
+        self._causes: dict[str, RiskEventRecorded] = {}
+        self._goals: dict[str, RiskEventRecorded] = {}
+        self._orders: set[str] = set()
+
+    def apply(self, row: Any) -> None:
+        """Learn a row."""
+        if isinstance(row, RiskEventRecorded):
+            self._orders.update(row.exit_orders)
+            if not row.follows:
+                self._causes[row.cause] = row
+                while len(self._causes) > REMEMBERED:
+                    del self._causes[next(iter(self._causes))]
+        elif isinstance(row, CloseGoal) and (event := self._causes.get(row.cause)) is not None:
+            self._goals[row.id] = event
+            while len(self._goals) > REMEMBERED:
+                del self._goals[next(iter(self._goals))]
+
+    def trip(self, leg: Leg) -> str:
+        """The name of a leg's present round trip."""
+        return f"{leg.name} {leg.position.opened_ns}"
+
+    def end(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
+        """A rule of the whole run: entries withdrawn, wishes ended, everything closed, or a person told."""
+        action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
+        event = _event(run, breach, action, run.legs.values(), now)
+        rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
+        if breach.acts:
+            rows += self._deny(run, breach, now)
+            rows += self._leave(run, event.cause, event.note, trace_ns, patient=True)
+        return rows
+
+    def end_leg(self, run: Run, leg: Leg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
+        """A rule of one leg: that is closed in its account, or a person told."""
+        action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
+        event = _event(run, breach, action, [leg], now, self.trip(leg))
+        rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
+        if breach.acts:
+            rows += self._closing.close(leg.position, event.cause, event.note, trace_ns)
+        return rows
+
+    def square_off(self, run: Run, breach: Breach, legs: list[Leg], now: int) -> list[Any]:
+        """A time of day has come for these legs, all of the run or a part of it."""
+        if len(legs) == len(run.legs):
+            return self.end(run, breach, now, 0)
+        subject = " ".join(sorted({leg.instrument.partition(":")[0] for leg in legs}))
+        if fired_name(breach.kind, subject) in run.fired:
+            return []
+        event = _event(run, breach, RiskAction.CLOSE_LEG, legs, now, subject)
+        closed = self._closing.close_all((leg.position for leg in legs), event.cause, event.note, 0, patient=False)
+        return [event, *closed]
+
+    def go_on(self, run: Run, now: int) -> list[Any]:
+        """What a run that is being closed still needs: a late fill closed, a hedge once it covers nothing."""
+        event = self._causes.get(run.leaving)
+        note = event.note if event is not None else "the run is being closed"
+        patient = now - run.leaving_ns < HEDGE_PATIENCE_NS
+        return self._leave(run, run.leaving, note, 0, patient=patient)
+
+    def _leave(self, run: Run, cause: str, note: str, trace_ns: int, *, patient: bool) -> list[Any]:
+        entries = (order for order in self._state.all_live_entries() if order.strategy == run.strategy)
+        held = [leg.position for leg in run.legs.values()]
+        return [
+            *self._closing.withdraw(entries, cause),
+            *self._closing.close_all(held, cause, note, trace_ns, patient=patient),
+        ]
+
+    def withdraw(self, orders: list[Order], now: int) -> list[Any]:
+        """Take entries back, the strategy's time being over."""
+        return self._closing.withdraw(orders, content_id("time", now // DAY_NS)) if orders else []
+
+    def _deny(self, run: Run, breach: Breach, now: int) -> list[SignalDenied]:
+        """Wishes of the strategy that still lack something end here."""
+        text = f"the run is being closed by its rule {breach.kind.value}: {breach.note}; wish again when it is flat"
+        return [
+            SignalDenied(signal=wish.signal.id, strategy=run.strategy, code=RUN_ENDING, message=text, at_ns=now)
+            for wish in self._state.open_wishes()
+            if wish.signal.strategy == run.strategy
+        ]
+
+    def ordered(self, order: Order, now: int) -> list[RiskEventRecorded]:
+        """The second record of an event, once an exit order that it led to is known."""
+        event = self._goals.get(order.goal) if order.goal else None
+        if event is None or order.client_order_id in self._orders:
+            return []
+        return [
+            RiskEventRecorded(
+                id=content_id(event.id, order.client_order_id),
+                strategy=event.strategy,
+                run=event.run,
+                kind=event.kind,
+                action=event.action,
+                at_ns=now,
+                accounts=(order.account,),
+                instruments=(order.instrument,),
+                exit_orders=(order.client_order_id,),
+                follows=event.id,
+            )
+        ]
+
+
+def _event(
+    run: Run, breach: Breach, action: RiskAction, legs: Iterable[Leg], now: int, leg: str = ""
+) -> RiskEventRecorded:
+    chosen = list(legs)
+    name = content_id("risk", breach.kind.value, run.strategy, run.id, leg)
+    return RiskEventRecorded(
+        id=name,
+        strategy=run.strategy,
+        run=run.id,
+        kind=breach.kind,
+        action=action,
+        at_ns=now,
+        threshold=round(breach.threshold, 4),
+        value=round(breach.value, 4),
+        accounts=tuple(sorted({found.key[0] for found in chosen})),
+        instruments=tuple(sorted({found.instrument for found in chosen})),
+        leg=leg,
+        cause=name,
+        note=breach.note,
+    )
+
+
+def _alert(subject: str, breach: Breach, now: int) -> list[Alert]:
+    """What a person is told; that a time of day came is no news."""
+    if breach.kind in (RiskKind.EXIT_TIME, RiskKind.SQUARE_OFF):
+        return []
+    follows = "it is closed" if breach.acts else "auto-exit is off: close it yourself, or leave it"
+    alert = Alert(
+        code=ALERT_CODE,
+        severity=Severity.WARNING if breach.acts else Severity.CRITICAL,
+        subject=f"{subject} {breach.kind.value}",
+        message=f"{breach.note} ({breach.value:,.2f}, limit {breach.threshold:,.2f}): {follows}",
+        daemon="risk",
+        first_ns=now,
+        last_ns=now,
+    )
+    return [alert]

@@ -1,0 +1,143 @@
+"""The bars behind Supertrend exits: of watched instruments, and of the combined premium of what a run holds.
+
+Used by `core/strategy_risk`. The premium is that of one complete set of the legs, credit or debit counted positive as
+it was at entry. The one rule: a price of the premium exists only while every leg has a fresh quote; when the legs
+change their proportions, its bars begin anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import gcd
+
+from mytrading.core.bars import aggregate, timeframe_name
+from mytrading.core.calendar import Calendar
+from mytrading.core.run_books import RunBooks
+from mytrading.core.runs import Run
+from mytrading.core.series_bars import SeriesBars
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.runconfig import StrategyRun
+from mytrading.messages.strategy_rules import TrendRule
+
+_OF_INSTRUMENT, _OF_PREMIUM = "trend ", "premium "
+Ratio = tuple[tuple[str, int], ...]
+
+
+class RunSeries:
+    """Learns quotes and kept bars. Without a strategy that has a trend exit it costs one look-up a quote."""
+
+    def __init__(self, strategies: Mapping[str, StrategyRun], books: RunBooks, calendar: Calendar) -> None:
+        self._books = books
+        self._calendar = calendar
+        self._rules = {name: run.rules.trend for name, run in strategies.items() if run.rules.trend.exit is not None}
+        self._series: dict[tuple[str, str], SeriesBars] = {}
+        self._sources: dict[str, list[SeriesBars]] = {}
+        self._ratios: dict[str, Ratio] = {}
+        for rule in self._rules.values():
+            if rule.instrument:
+                self._source(rule.instrument, rule.minutes)
+
+    @property
+    def any(self) -> bool:
+        """True if a strategy has a trend exit."""
+        return bool(self._rules)
+
+    def sources(self) -> tuple[str, ...]:
+        """The instruments whose quotes are needed, all day."""
+        return tuple(self._sources)
+
+    def _source(self, instrument: str, minutes: int) -> None:
+        key = (_OF_INSTRUMENT + instrument, timeframe_name(minutes))
+        if key not in self._series:
+            series = SeriesBars(key[0], instrument.partition(":")[0], minutes, self._calendar)
+            self._series[key] = series
+            self._sources.setdefault(instrument, []).append(series)
+
+    def of(self, strategy: str) -> SeriesBars | None:
+        """The series that ends a strategy's runs; None if it has none, or holds nothing to make one of."""
+        rule = self._rules.get(strategy)
+        return self._series.get(_key(strategy, rule)) if rule is not None else None
+
+    def every(self) -> Iterable[SeriesBars]:
+        """All series."""
+        return self._series.values()
+
+    def rule_of(self, strategy: str) -> TrendRule:
+        """A strategy's trend rule, which it has."""
+        return self._rules[strategy]
+
+    # learning
+
+    def quote(self, quote: Quote) -> None:
+        """A price of an instrument, and with it of the premiums it is part of."""
+        for series in self._sources.get(quote.instrument, ()):
+            series.add(quote.market_ns, quote.ltp)
+        for run, _ in self._books.holding(quote.instrument):
+            rule = self._rules.get(run.strategy)
+            if rule is None or rule.instrument:
+                continue
+            price = self._books.combined(run, self._ratios.get(run.strategy, ()), quote.market_ns)
+            if price is not None:
+                self._series[_key(run.strategy, rule)].add(quote.market_ns, price)
+
+    def held(self, run: Run) -> None:
+        """What a run holds may have changed: a premium of other proportions is another series."""
+        rule = self._rules.get(run.strategy)
+        if rule is None or rule.instrument:
+            return
+        ratio = _ratio(run)
+        if ratio == self._ratios.get(run.strategy, ()):
+            return
+        self._ratios[run.strategy] = ratio
+        key = _key(run.strategy, rule)
+        self._series.pop(key, None)
+        if ratio:
+            self._series[key] = SeriesBars(key[0], ratio[0][0].partition(":")[0], rule.minutes, self._calendar)
+
+    def keep(self, bar: Bar) -> None:
+        """A bar that was journaled."""
+        series = self._series.get((bar.instrument, bar.timeframe))
+        if series is not None:
+            series.keep(bar)
+
+    # history
+
+    def short(self, instrument: str, bars: int) -> bool:
+        """True if a series of an instrument has fewer bars than this."""
+        return any(len(series.bars) < bars for series in self._sources.get(instrument, ()))
+
+    def history(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
+        """The bars that stored one-minute bars of an instrument add; what is under way is completed with them."""
+        rows: list[Bar] = []
+        for series in self._sources.get(instrument, ()):
+            made = aggregate(minutes, series.timeframe, self._calendar, now)
+            known = {bar.start_ns for bar in series.bars}
+            rows += [_renamed(bar, series.name) for bar in made if bar.end_ns <= now and bar.start_ns not in known]
+            end = max((bar.end_ns for bar in made), default=0)
+            series.join(minute for minute in minutes if minute.start_ns >= end)
+        return rows
+
+
+def _key(strategy: str, rule: TrendRule) -> tuple[str, str]:
+    name = _OF_INSTRUMENT + rule.instrument if rule.instrument else _OF_PREMIUM + strategy
+    return name, timeframe_name(rule.minutes)
+
+
+def _ratio(run: Run) -> Ratio:
+    """Signed units of each instrument in one complete set, by instrument; positive is what counts as premium.
+
+    What was sold counts positive if the run was entered for a credit, what was bought if for a debit.
+    """
+    units: dict[str, int] = {}
+    net = 0.0
+    for leg in run.legs.values():
+        units[leg.instrument] = units.get(leg.instrument, 0) + leg.quantity
+        net += leg.quantity * leg.average_price
+    held = {name: count for name, count in units.items() if count}
+    size = gcd(*held.values()) if held else 0
+    way = 1 if net >= 0 else -1
+    return tuple(sorted((name, way * count // size) for name, count in held.items())) if size else ()
+
+
+def _renamed(bar: Bar, name: str) -> Bar:
+    return Bar(name, bar.timeframe, bar.start_ns, bar.end_ns, bar.open, bar.high, bar.low, bar.close)

@@ -1,0 +1,85 @@
+"""Times of day of a run: when a strategy may enter, and when what it holds is closed.
+
+Used by `core/strategy_risk` and `core/risk_rules_times`. What is MIS or intraday is flat by the venue's square-off in
+any case. The one rule: closing for a deadline begins a lead before it; an exit time is when closing begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mytrading.core.risk_scene import Scene
+from mytrading.core.run_events import Breach
+from mytrading.core.runs import Leg, Run
+from mytrading.core.square_off import LEAD_NS, MACHINE_LEAD_NS
+from mytrading.messages.enums import Product
+from mytrading.messages.risk_events import RiskKind
+from mytrading.messages.runconfig import StrategyRun
+from mytrading.messages.strategy_rules import StrategyRules
+
+SECOND = 1_000_000_000
+DAY = 86_400
+IST_SECONDS = 19_800
+
+
+def second_of_day(now: int) -> int:
+    """Seconds after midnight in India."""
+    return (now // SECOND + IST_SECONDS) % DAY
+
+
+def clock(seconds: int) -> str:
+    """15:10 or 15:10:30."""
+    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"
+    return f"{text}:{seconds % 60:02d}" if seconds % 60 else text
+
+
+def lead_seconds(speed: float) -> int:
+    """Market seconds before a deadline at which closing begins."""
+    return int(max(LEAD_NS, MACHINE_LEAD_NS * speed)) // SECOND
+
+
+def due(run: Run, scene: Scene, now: int) -> Iterator[tuple[Breach, list[Leg]]]:
+    """The first time of day that has come for a run and has not been acted on, with the legs it is for."""
+    legs = list(run.legs.values())
+    if not legs:
+        return
+    at, rules = second_of_day(now), run.rules
+    if _exits(rules, at):
+        yield Breach(RiskKind.EXIT_TIME, rules.exit_time, at, f"exit_time {clock(rules.exit_time)} has come"), legs
+    elif _squares_off(rules, at, scene):
+        deadline = rules.square_off_time
+        yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {clock(deadline)}"), legs
+    else:
+        yield from _forced(run, legs, scene, now)
+
+
+def _forced(run: Run, legs: list[Leg], scene: Scene, now: int) -> Iterator[tuple[Breach, list[Leg]]]:
+    """What is MIS or intraday, once the venue's own time is near."""
+    strategy = scene.strategies.get(run.strategy)
+    intraday = strategy is not None and strategy.intraday
+    forced = [
+        leg
+        for leg in legs
+        if (intraday or leg.position.product is Product.MIS) and scene.square_off_begun(leg.instrument, now)
+    ]
+    if forced:
+        ends = min(scene.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
+        until = second_of_day(ends)
+        breach = Breach(RiskKind.SQUARE_OFF, until, second_of_day(now), f"square-off: to be flat by {clock(until)}")
+        yield breach, forced
+
+
+def is_over(strategy: StrategyRun, instrument: str, product: Product, scene: Scene, now: int) -> bool:
+    """True once nothing more of an instrument may be entered today: by the strategy's times, or as it is intraday."""
+    at = second_of_day(now)
+    if _exits(strategy.rules, at) or _squares_off(strategy.rules, at, scene):
+        return True
+    return strategy.intraday and product is not Product.MIS and scene.square_off_begun(instrument, now)
+
+
+def _exits(rules: StrategyRules, at: int) -> bool:
+    return 0 < rules.exit_time <= at
+
+
+def _squares_off(rules: StrategyRules, at: int, scene: Scene) -> bool:
+    return 0 < rules.square_off_time <= at + lead_seconds(scene.square_off.speed)

@@ -1,0 +1,145 @@
+"""What a run of a strategy is, and its arithmetic: its legs, between which prices no rule can speak, what survives.
+
+Used by `core/run_books`, which alone changes runs, and by all that ask of them. The one rule: nothing here knows the
+books of risk or the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import gcd
+from typing import NamedTuple
+
+import msgspec
+
+from mytrading.core.identity import content_id
+from mytrading.core.risk_books import Key
+from mytrading.core.trailing import EXACT, WAITING, Basis, Trail, ahead, behind
+from mytrading.messages.orders import Position
+from mytrading.messages.risk_events import RiskKind
+from mytrading.messages.strategy_rules import StrategyRules
+
+PREFIX = "run "
+PEAK, STOP, BEST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "realised", "fired", "leaving"
+_FAR = float("inf")
+
+
+class Leg(msgspec.Struct):
+    """An open position of a run. `best` is the best last price since entry, `told` the one that is journaled.
+
+    `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. No rule of the leg can
+    speak at a last price between `floor` and `ceiling`.
+    """
+
+    key: Key
+    position: Position
+    instrument: str
+    quantity: int
+    average_price: float
+    patience_ns: int
+    best: float
+    told: float
+    told_machine_ns: int = 0
+    mark: float = 0.0
+    floor: float = -_FAR
+    ceiling: float = _FAR
+
+    @property
+    def name(self) -> str:
+        """Account, instrument and product."""
+        return " ".join(self.key[:3])
+
+    @property
+    def held(self) -> int:
+        """Signed units, sighted ones where none are confirmed."""
+        return self.quantity or self.position.quantity_seen
+
+
+class Run(msgspec.Struct):
+    """A run of a strategy. `profit` is None while a price is missing; it holds until `fresh_until_ns` (market time).
+
+    No rule of the run can speak at a profit between `low` and `high`. `told` is the trail that is journaled. `leaving`
+    is why all of it is being closed, with the time since when.
+    """
+
+    strategy: str
+    id: str
+    rules: StrategyRules
+    opened_ns: int
+    legs: dict[Key, Leg] = msgspec.field(default_factory=dict)
+    past: dict[Key, tuple[int, float]] = msgspec.field(default_factory=dict)
+    realised: float = 0.0
+    profit: float | None = None
+    fresh_until_ns: int = 0
+    entering: bool = False
+    basis: Basis = Basis()
+    trail: Trail = WAITING
+    told: Trail = WAITING
+    told_machine_ns: int = 0
+    fired: set[str] = msgspec.field(default_factory=set)
+    leaving: str = ""
+    leaving_ns: int = 0
+    trails: bool = False
+    low: float = -_FAR
+    high: float = _FAR
+
+
+class Held(NamedTuple):
+    """A run, and those of its legs that are in one instrument."""
+
+    run: Run
+    legs: list[Leg]
+
+
+def bound(run: Run) -> None:
+    """Between which profits no rule of a run can speak."""
+    rules, fired = run.rules, run.fired
+    low, high = -_FAR, _FAR
+    if rules.max_loss and RiskKind.MAX_LOSS not in fired:
+        low = EXACT - rules.max_loss
+    if run.trail.stop is not None and RiskKind.TRAILING_STOP not in fired:
+        low = max(low, run.trail.stop + EXACT)
+    if rules.max_profit and RiskKind.MAX_PROFIT not in fired:
+        high = rules.max_profit - EXACT
+    run.low, run.high = low, high
+
+
+def bound_leg(run: Run, leg: Leg) -> None:
+    """Between which last prices no rule of a leg can speak; one that spoke still counts."""
+    rules, held, entry = run.rules, leg.held, leg.average_price
+    losses = [behind(rule, start, held) for rule, start in
+              ((rules.leg_stop_loss, entry), (rules.leg_trailing, leg.best)) if rule.value]  # fmt: skip
+    gains = [ahead(rules.leg_take_profit, entry, held)] if rules.leg_take_profit.value else []
+    below, above = (losses, gains) if held > 0 else (gains, losses)
+    leg.floor, leg.ceiling = max(below, default=-_FAR), min(above, default=_FAR)
+
+
+def levels_of(run: Run, leaving: str) -> dict[str, float]:
+    """All that must survive of a run, by name; `leaving` is the rule that closes it."""
+    head = f"{PREFIX}{run.id} "
+    levels = {head + REALISED: run.realised}
+    levels |= {f"{head}{FIRED} {name}": 1.0 for name in sorted(run.fired)}
+    if run.trail.stop is not None:
+        levels |= {head + PEAK: run.trail.peak, head + STOP: run.trail.stop}
+    if run.leaving:
+        levels[f"{head}{LEAVING} {leaving} {run.leaving}"] = float(run.leaving_ns)
+    if run.rules.leg_trailing.value:
+        levels |= {f"{head}{BEST} {leg.name}": leg.best for leg in run.legs.values()}
+    return levels
+
+
+def fired_name(kind: str, leg: str) -> str:
+    """The name under which it is kept that a rule spoke: of a run, or of a leg's trip in it."""
+    return f"{kind} {leg}".strip()
+
+
+def run_id_of(position: Position) -> str:
+    return position.run or content_id("run", position.strategy, position.opened_ns)
+
+
+def basis_of(entered: Mapping[Key, tuple[int, float]]) -> Basis:
+    """What was entered in all accounts: units of a set, and the net premium in rupees."""
+    units: dict[str, int] = {}
+    for key, (count, _) in entered.items():
+        units[key[1]] = units.get(key[1], 0) + count
+    return Basis(gcd(*units.values()) if units else 0, sum(value for _, value in entered.values()))

@@ -1,0 +1,279 @@
+"""What ends a strategy's run, or one leg of it: losses, profits, trailing stops, trends and times.
+
+Used by `core/risk`. A run is all that a strategy holds, in all its accounts. Prices are judged on every quote of what
+is held, times by the clock. The one rule: a rule speaks once for a run (a leg's rule once for a round trip of the leg),
+leaves an event, and holds again for the next run; what it closes stays closed until the run is flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mytrading.core.risk_books import Key
+from mytrading.core.risk_case import SECOND, stale
+from mytrading.core.risk_closing import Closing
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.core.run_books import RunBooks
+from mytrading.core.run_events import Breach, RunEvents
+from mytrading.core.run_series import RunSeries
+from mytrading.core.run_times import due, is_over
+from mytrading.core.runs import BEST, PEAK, PREFIX, STOP, Leg, Run
+from mytrading.core.trailing import EXACT, ahead, behind, reached
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.risk_events import RiskKind
+
+TICK = 0.01
+TOLD_EVERY_NS = SECOND
+"""Machine time between two journaled levels of one run or leg that do not act."""
+
+
+class StrategyRisk:
+    """`apply` learns, after the state did; the others ask and change nothing. Budget of a quote: 30 µs with 5 legs."""
+
+    def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
+        self._state = state
+        self._scene = scene
+        self.books = RunBooks(state, scene)
+        self.series = RunSeries(scene.strategies, self.books, scene.calendar)
+        self.events = RunEvents(state, closing)
+        self._turned = _trend() if self.series.any else None
+
+    # learning
+
+    def apply(self, row: Any) -> None:
+        """Learn a row."""
+        if isinstance(row, Quote):
+            if self._state.quotes.get(row.instrument) is row:
+                self.books.quote(row)
+                if self.series.any:
+                    self.series.quote(row)
+            return
+        if isinstance(row, Bar):
+            self.series.keep(row)
+            return
+        self.events.apply(row)
+        run = self.books.apply(row)
+        if run is not None and self.series.any:
+            self.series.held(run)
+        if isinstance(row, RiskOpened):
+            self._opened(row)
+
+    def _opened(self, row: RiskOpened) -> None:
+        for run in self.books.runs.values():
+            self.series.held(run)
+        for bar in row.bars:
+            self.series.keep(bar)
+
+    # deciding
+
+    def at_price(self, quote: Quote, now: int) -> list[Any]:
+        """What follows from a quote for all runs that hold its instrument."""
+        held = self.books.holding(quote.instrument)
+        if not (held or self.series.any) or self._state.quotes.get(quote.instrument) is not quote:
+            return []
+        rows: list[Any] = []
+        for run, legs in held:
+            if not run.leaving:
+                self._judge(run, legs, quote, now, rows)
+        if self.series.any:
+            rows += self._bars(now)
+        return rows
+
+    def _judge(self, run: Run, legs: list[Leg], quote: Quote, now: int, rows: list[Any]) -> None:
+        profit = run.profit
+        if profit is not None and not run.low < profit < run.high:
+            breach = self._breach(run, now)
+            if breach is not None:
+                rows += self.events.end(run, breach, now, quote.received_ns)
+                rows += self._tell_trail(run, now, acts=True)
+                if breach.acts:
+                    return
+        if run.trail is not run.told:
+            rows += self._tell_trail(run, now)
+        for leg in legs:
+            if not leg.floor < quote.ltp < leg.ceiling:
+                rows += self._judge_leg(run, leg, quote, now)
+            if leg.best != leg.told:
+                rows += self._tell_best(run, leg, now)
+
+    def _breach(self, run: Run, now: int) -> Breach | None:
+        """The first of the run's rules on its profit that speaks now and has not yet."""
+        profit = run.profit
+        if profit is not None and now > run.fresh_until_ns:
+            profit, _ = self.books.profit(run, now)
+        if profit is None:
+            return None
+        rules = run.rules
+        if 0 < rules.max_loss <= EXACT - profit and RiskKind.MAX_LOSS not in run.fired:
+            acts = rules.auto_exit and rules.auto_exit_on_max_loss
+            return Breach(RiskKind.MAX_LOSS, -rules.max_loss, profit, "the run's loss has come to its limit", acts)
+        if 0 < rules.max_profit <= profit + EXACT and RiskKind.MAX_PROFIT not in run.fired:
+            acts = rules.auto_exit and rules.auto_exit_on_max_profit
+            return Breach(
+                RiskKind.MAX_PROFIT, rules.max_profit, profit, "the run's profit has come to its target", acts
+            )
+        trailing = rules.trailing.value and self._scene.limits.trailing_stop_enabled
+        if trailing and reached(run.trail, profit) and RiskKind.TRAILING_STOP not in run.fired:
+            note = f"the run's profit fell to its stop, from a peak of ₹{run.trail.peak:,.2f}"
+            return Breach(RiskKind.TRAILING_STOP, run.trail.stop or 0.0, profit, note, rules.auto_exit)
+        return None
+
+    def _judge_leg(self, run: Run, leg: Leg, quote: Quote, now: int) -> list[Any]:
+        if not leg.average_price or leg.key in self._state.closing:
+            return []
+        if stale(quote, now, self.books.machine_ns, self._scene.limits.stale_quote_seconds):
+            return []
+        breach = self._leg_breach(run, leg, quote.ltp)
+        return self.events.end_leg(run, leg, breach, now, quote.received_ns) if breach is not None else []
+
+    def _leg_breach(self, run: Run, leg: Leg, price: float) -> Breach | None:
+        """The first rule of a leg that its last price has come to, unless it spoke on this round trip."""
+        rules, held = run.rules, leg.held
+        way = 1 if held > 0 else -1
+        trip = self.events.trip(leg)
+        for kind, rule, start, limit in (
+            (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, leg.average_price, behind),
+            (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, leg.average_price, ahead),
+            (RiskKind.LEG_TRAILING, run.rules.leg_trailing, leg.best, behind),
+        ):
+            if not rule.value or f"{kind} {trip}" in run.fired:
+                continue
+            level = limit(rule, start, held)
+            beyond = (level - price) * way if limit is behind else (price - level) * way
+            if beyond >= 0:
+                note = f"{leg.instrument} at {price:g} has come to {level:g}, entered at {leg.average_price:g}"
+                return Breach(kind, level, price, note, rules.auto_exit)
+        return None
+
+    # trends
+
+    def _bars(self, now: int) -> list[Any]:
+        """Bars that ended, as rows, and the runs that a trend ends with them."""
+        rows: list[Any] = []
+        for series in self.series.every():
+            rows += series.due(now)
+        if not rows:
+            return []
+        names = {bar.instrument for bar in rows}
+        for run in list(self.books.runs.values()):
+            own = self.series.of(run.strategy)
+            if own is not None and own.name in names:
+                rows += self._trend_exit(run, [*own.bars, *own.due(now)], now)
+        return rows
+
+    def _trend_exit(self, run: Run, bars: list[Bar], now: int) -> list[Any]:
+        if run.leaving or RiskKind.SUPERTREND in run.fired or not run.legs or self._turned is None:
+            return []
+        rule = self.series.rule_of(run.strategy)
+        turn = self._turned(bars, rule, run.opened_ns)
+        if turn is None:
+            return []
+        note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
+        breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
+        return self.events.end(run, breach, now, 0)
+
+    # the clock, and what the router tells
+
+    def on_time(self, now: int) -> list[Any]:
+        """Times of day, bars that ended without a further quote, levels to journal, and runs that are being closed."""
+        rows: list[Any] = self._bars(now) if self.series.any else []
+        rows += self._withdraw(now)
+        for run in self.books.runs.values():
+            if run.leaving:
+                rows += self.events.go_on(run, now)
+                continue
+            for breach, legs in due(run, self._scene, now):
+                rows += self.events.square_off(run, breach, legs, now)
+            rows += self._tell_trail(run, now)
+            for leg in run.legs.values():
+                rows += self._tell_best(run, leg, now)
+        return rows
+
+    def _withdraw(self, now: int) -> list[Any]:
+        """Entries of strategies whose time is over, which nothing holds yet."""
+        over = [
+            order
+            for order in self._state.all_live_entries()
+            if (strategy := self._scene.strategies.get(order.strategy)) is not None
+            and is_over(strategy, order.instrument, order.product, self._scene, now)
+        ]
+        return self.events.withdraw(over, now)
+
+    def on_change(self, message: Any, now: int) -> list[Any]:
+        """What the router tells may leave something of a run that is being closed, or name an exit order."""
+        rows: list[Any] = []
+        for run in self.books.runs.values():
+            if run.leaving:
+                rows += self.events.go_on(run, now)
+        if isinstance(message, OrderChanged):
+            rows += self.events.ordered(message.order, now)
+        return rows
+
+    # levels
+
+    def _tell_trail(self, run: Run, now: int, acts: bool = False) -> Iterator[LevelMoved]:
+        """Rows for a peak and a stop that moved a tick, at most once a second unless something acts on them."""
+        trail, told = run.trail, run.told
+        if trail.stop is None or (trail == told and not acts):
+            return
+        if not acts and told.stop is not None and self._state.machine_ns - run.told_machine_ns < TOLD_EVERY_NS:
+            return
+        head = f"{PREFIX}{run.id} "
+        if told.stop is None or trail.peak - told.peak >= TICK:
+            yield LevelMoved(name=head + PEAK, value=trail.peak, at_ns=now)
+        if told.stop is None or trail.stop - told.stop >= TICK:
+            yield LevelMoved(name=head + STOP, value=trail.stop, at_ns=now)
+
+    def _tell_best(self, run: Run, leg: Leg, now: int) -> Iterator[LevelMoved]:
+        moved = abs(leg.best - leg.told) >= TICK and bool(run.rules.leg_trailing.value)
+        if moved and self._state.machine_ns - leg.told_machine_ns >= TOLD_EVERY_NS:
+            yield LevelMoved(name=f"{PREFIX}{run.id} {BEST} {leg.name}", value=leg.best, at_ns=now)
+
+    # told
+
+    def wanted(self) -> tuple[str, ...]:
+        """Instruments whose quotes are needed besides what is held."""
+        return self.series.sources()
+
+    def bars(self) -> tuple[Bar, ...]:
+        """The history of all series, for the head of a new day."""
+        return tuple(bar for series in self.series.every() for bar in series.bars)
+
+    def figures(self) -> dict[str, float]:
+        """Rupees of each run by strategy: `run_profit S`, and `run_peak S`, `run_stop S` once its stop trails."""
+        found: dict[str, float] = {}
+        for run in self.books.runs.values():
+            if run.profit is not None and run.legs:
+                found[f"run_profit {run.strategy}"] = round(run.profit, 2)
+            if run.trail.stop is not None:
+                found[f"run_peak {run.strategy}"] = round(run.trail.peak, 2)
+                found[f"run_stop {run.strategy}"] = round(run.trail.stop, 2)
+        return found
+
+    def levels_of(self, key: Key) -> dict[str, float]:
+        """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has."""
+        run = self.books.runs.get(key[3])
+        leg = run.legs.get(key) if run is not None else None
+        if run is None or leg is None or not leg.average_price:
+            return {}
+        rules, found = run.rules, {}
+        for name, rule, start, limit in (
+            ("stop_loss", rules.leg_stop_loss, leg.average_price, behind),
+            ("take_profit", rules.leg_take_profit, leg.average_price, ahead),
+            ("trailing", run.rules.leg_trailing, leg.best, behind),
+        ):
+            if rule.value:
+                found[name] = limit(rule, start, leg.held)
+        return found
+
+
+def _trend() -> Any:
+    """The judge of trends, compiled; it loads numba, so only those who need it do."""
+    from mytrading.core import trend
+
+    trend.warm()
+    return trend.turned

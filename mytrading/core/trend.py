@@ -1,0 +1,46 @@
+"""Has the Supertrend turned against a run? Judged on confirmed bars alone.
+
+Used by `core/strategy_risk`, which imports it only if a strategy asks for it: numpy and numba come with it. The one
+rule: a bar that had ended before the entry ends nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mytrading.core.indicators.supertrend import supertrend, warm
+from mytrading.messages.market import Bar
+from mytrading.messages.strategy_rules import TrendExit, TrendRule
+
+__all__ = ["Turn", "turned", "warm"]
+
+
+class Turn(NamedTuple):
+    """The close of the last bar, and the Supertrend's line there; rupees."""
+
+    close: float
+    line: float
+
+
+def turned(bars: Sequence[Bar], rule: TrendRule, opened_ns: int) -> Turn | None:
+    """The turn that ends a run opened at market time `opened_ns`, None if there is none. Bars in the order of time."""
+    if len(bars) < rule.period or bars[-1].end_ns <= opened_ns:
+        return None
+    table = np.array([(bar.high, bar.low, bar.close) for bar in bars])
+    high, low, close = (np.ascontiguousarray(column) for column in table.T)
+    line, direction = supertrend(high, low, close, rule.period, rule.multiplier)
+    wanted = 1 if rule.exit is TrendExit.BREAKOUT else -1
+    if direction[-1] != wanted or (rule.require_cross and not _crossed(bars, direction.tolist(), wanted, opened_ns)):
+        return None
+    return Turn(float(close[-1]), float(line[-1]))
+
+
+def _crossed(bars: Sequence[Bar], direction: list[int], wanted: int, opened_ns: int) -> bool:
+    """True if the direction became `wanted` with a bar that ended after the entry."""
+    return any(
+        direction[at] == wanted and direction[at - 1] == -wanted and bars[at].end_ns > opened_ns
+        for at in range(1, len(bars))
+    )

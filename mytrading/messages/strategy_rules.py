@@ -1,0 +1,97 @@
+"""What one strategy's runs are ended by: its `[risk]` table as the run file holds it.
+
+Used by risk, per run of a strategy over all its accounts. The one rule: a zero, or an empty word, switches a rule off.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class TrailKind(StrEnum):
+    """How far a trailing stop stays behind: a part of the peak in per cent, points per unit, or rupees."""
+
+    PERCENTAGE = "percentage"
+    POINTS = "points"
+    AMOUNT = "amount"
+
+
+class LevelKind(StrEnum):
+    """Where a leg's level lies: per cent or points from its entry price, or at this very price."""
+
+    PERCENTAGE = "percentage"
+    POINTS = "points"
+    PREMIUM = "premium"
+
+
+class TrendExit(StrEnum):
+    """Which turn of the Supertrend ends a run: up through it, or down."""
+
+    BREAKOUT = "breakout"
+    BREAKDOWN = "breakdown"
+
+
+class TrendSource(StrEnum):
+    """Whose bars make the Supertrend: the watched instrument's, or the combined premium of what is held."""
+
+    UNDERLYING = "underlying"
+    PREMIUM = "premium"
+
+
+class TrailRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A trailing stop on a run's profit.
+
+    `value` per cent, points per unit or rupees; 0 is off. It begins once the profit exceeds `activation` rupees, or
+    with `from_entry` at once, below what the entry cost.
+    """
+
+    kind: TrailKind = TrailKind.PERCENTAGE
+    value: float = 0.0
+    activation: float = 0.0
+    from_entry: bool = False
+
+
+class LevelRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A level of one leg; a `value` of 0 is off."""
+
+    kind: LevelKind = LevelKind.PERCENTAGE
+    value: float = 0.0
+
+
+class TrendRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A Supertrend exit; without `exit` there is none. `instrument` is that whose bars count, empty for the premium.
+
+    With `require_cross` the trend must have turned after the entry; without it its direction is enough.
+    """
+
+    exit: TrendExit | None = None
+    period: int = 7
+    multiplier: float = 3.0
+    minutes: int = 5
+    instrument: str = ""
+    require_cross: bool = True
+
+
+class StrategyRules(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them. Losses and profits in positive rupees, times in seconds after midnight in India (0: none).
+
+    Without the matching `auto_exit…` a breach is told, and nothing closed. A leg's stop trails if it has a value, or is
+    enabled without one, at the risk section's distance.
+    """
+
+    max_loss: float = 0.0
+    max_profit: float = 0.0
+    auto_exit: bool = True
+    auto_exit_on_max_loss: bool = True
+    auto_exit_on_max_profit: bool = True
+    trailing: TrailRule = TrailRule()
+    leg_stop_loss: LevelRule = LevelRule()
+    leg_take_profit: LevelRule = LevelRule()
+    leg_trailing: LevelRule = LevelRule()
+    leg_trailing_enabled: bool = False
+    trend: TrendRule = TrendRule()
+    entry_time: int = 0
+    exit_time: int = 0
+    square_off_time: int = 0

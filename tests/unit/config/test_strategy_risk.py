@@ -1,0 +1,140 @@
+"""The `[risk]` table of a strategy: what it becomes in the run file, and what is refused with which words."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
+from mytrading.messages.enums import Product
+from mytrading.messages.runconfig import StrategyRun
+from mytrading.messages.strategy_rules import (
+    LevelKind,
+    LevelRule,
+    StrategyRules,
+    TrailKind,
+    TrailRule,
+    TrendExit,
+    TrendRule,
+)
+from tests.support import ROOT
+
+FILE = "sma_crossover.toml"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run_of(home: Path, lines: str, top: str = "", **env: str) -> StrategyRun:
+    """The strategy as it runs with these lines under `[risk]`, and these at the top of its file."""
+    file = home / "config" / "strategies" / FILE
+    file.write_text(f"{top}\n{(ROOT / 'config' / 'strategies' / FILE).read_text()}\n[risk]\n{lines}\n")
+    settings = load_settings(home, "default", {"OPENALGO_API_KEY": "k", **env})
+    if problems := start_problems(settings):
+        raise ConfigurationError(problems)
+    found = build_run_config(settings, home, home / "state", home / "run").strategy("SMA_Crossover")
+    assert found is not None
+    return found
+
+
+def refusal(home: Path, lines: str, top: str = "", **env: str) -> str:
+    with pytest.raises(ConfigurationError) as found:
+        run_of(home, lines, top, **env)
+    return str(found.value)
+
+
+def test_nothing_said_switches_every_rule_off_and_mis_is_intraday(home: Path) -> None:
+    found = run_of(home, "")
+    assert found.rules == StrategyRules()
+    assert found.intraday
+    assert not run_of(home, "", STRATEGY_SMA_CROSSOVER_PRODUCT="NRML").intraday
+
+
+def test_every_key_reaches_the_run_file(home: Path) -> None:
+    lines = """
+    max_loss = 5000
+    max_profit = 9_000
+    auto_exit_on_max_profit = false
+    trailing = 4
+    trailing_type = "points"
+    trailing_activation = 500
+    leg_stop_loss = 30
+    leg_take_profit = 12.5
+    leg_take_profit_type = "premium"
+    leg_trailing_enabled = true
+    leg_trailing_type = "points"
+    leg_trailing = 8
+    supertrend = "breakdown"
+    supertrend_period = 10
+    supertrend_multiplier = 2.5
+    supertrend_timeframe = "15m"
+    supertrend_on = "premium"
+    supertrend_require_cross = false
+    entry_time = "09:20"
+    exit_time = 15:10:00
+    square_off_time = "15:12:30"
+    """
+    assert run_of(home, lines, top="intraday = true").rules == StrategyRules(
+        max_loss=5000,
+        max_profit=9000,
+        auto_exit_on_max_profit=False,
+        trailing=TrailRule(kind=TrailKind.POINTS, value=4, activation=500),
+        leg_stop_loss=LevelRule(value=30),
+        leg_take_profit=LevelRule(kind=LevelKind.PREMIUM, value=12.5),
+        leg_trailing=LevelRule(kind=LevelKind.POINTS, value=8),
+        leg_trailing_enabled=True,
+        trend=TrendRule(exit=TrendExit.BREAKDOWN, period=10, multiplier=2.5, minutes=15, require_cross=False),
+        entry_time=9 * 3600 + 20 * 60,
+        exit_time=15 * 3600 + 10 * 60,
+        square_off_time=15 * 3600 + 12 * 60 + 30,
+    )
+
+
+def test_variable_of_the_environment_sets_a_key_and_supertrend_watches_the_symbol(home: Path) -> None:
+    found = run_of(home, 'supertrend = "breakout"', STRATEGY_SMA_CROSSOVER_RISK_MAX_LOSS="2500")
+    assert found.rules.max_loss == 2500
+    assert found.rules.trend == TrendRule(exit=TrendExit.BREAKOUT, instrument="NSE_INDEX:NIFTY")
+
+
+@pytest.mark.parametrize(
+    ("lines", "top", "said"),
+    [
+        ("max_los = 5", "", "has no setting risk_max_los; did you mean risk_max_loss"),
+        ("max_loss = -5", "", "greater than or equal to 0"),
+        ("max_loss = 'much'", "", "a valid number"),
+        ("trailing = 100", "", "expected less than 100 per cent, found 100"),
+        ("trailing_type = 'percent'\ntrailing = 5", "", "percentage"),
+        ("leg_stop_loss = 130", "", "risk.leg_stop_loss_type"),
+        ("trailing_activation = 500", "", "expected a value for risk.trailing"),
+        ("trailing = 5\ntrailing_activation = 5\ntrailing_from_entry = true", "", "a stop from entry needs none"),
+        ("exit_time = '25:00'", "", "expected a time of day in India, say 15:10; found '25:00'"),
+        ("exit_time = 1510", "", "expected a time of day"),
+        ("entry_time = '15:00'\nexit_time = '09:30'", "", "expected a time after risk.entry_time 15:00, found 09:30"),
+        ("supertrend = 'up'", "", "'off', 'breakout' or 'breakdown'"),
+        ("supertrend = 'breakout'\nsupertrend_timeframe = '7m'", "", "'3m'"),
+        ("", "intraday = false", "expected product NRML or CNC for intraday = false"),
+    ],
+)
+def test_what_could_not_act_is_refused_with_its_reason(home: Path, lines: str, top: str, said: str) -> None:
+    assert said in refusal(home, lines, top)
+
+
+def test_supertrend_of_several_symbols_is_refused_unless_on_the_premium(home: Path) -> None:
+    env = {"STRATEGY_SMA_CROSSOVER_SYMBOLS": "NIFTY,BANKNIFTY"}
+    assert "expected one watched symbol whose bars count, found 2" in refusal(home, 'supertrend = "breakout"', **env)
+    assert run_of(home, 'supertrend = "breakout"\nsupertrend_on = "premium"', **env).rules.trend.instrument == ""
+
+
+def test_trailing_beside_a_switch_that_turns_it_off_is_refused(home: Path) -> None:
+    assert "expected TRAILING_STOP_ENABLED = true" in refusal(home, "trailing = 5", TRAILING_STOP_ENABLED="false")
+
+
+def test_product_of_a_strategy_without_a_word_on_intraday_decides(home: Path) -> None:
+    found = run_of(home, "", top="intraday = true", STRATEGY_SMA_CROSSOVER_PRODUCT="NRML")
+    assert (found.product, found.intraday) == (Product.NRML, True)

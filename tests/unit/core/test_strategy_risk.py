@@ -1,0 +1,320 @@
+"""What ends a run: losses, profits, trailing stops and legs' levels, once each, on fresh prices, across restarts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.messages.commands import PlaceEntry, WithdrawEntries
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.market import Quote
+from mytrading.messages.records import LevelMoved
+from mytrading.messages.signals import Leg
+from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
+from tests.unit.core.run_desks import RunDesk, events, goals
+from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, SHARE, WATCH, codes
+
+MAX_LOSS = StrategyRules(max_loss=5000)
+TRAIL_30 = StrategyRules(trailing=TrailRule(value=30))
+
+
+def share_desk(rules: StrategyRules, quantity: int = 100, **options: Any) -> RunDesk:
+    """So many shares at 1,000: a price of 1,010 is a profit of 1,000 rupees for 100."""
+    desk = RunDesk(rules, **options)
+    desk.take(SHARE, quantity, 1000.0)
+    return desk
+
+
+# max loss and max profit
+
+
+def test_loss_at_the_limit_closes_everything_once_with_one_event() -> None:
+    desk = share_desk(MAX_LOSS)
+    assert desk.at(SHARE, 950.0001) == ()
+    rows = desk.at(SHARE, 950.0)
+    (event,), (goal,) = events(rows), goals(rows)
+    assert (event.kind, event.action, event.threshold, event.value) == ("max_loss", "close_all", -5000, -5000)
+    assert (event.strategy, event.run, event.accounts, event.instruments) == ("S", "r", ("main",), (SHARE,))
+    assert (event.at_ns, goal.cause) == (desk.now, event.cause)
+    assert desk.at(SHARE, 900.0) == ()
+    assert goals(desk.pass_time(1)) == events(desk.pass_time(1)) == []
+
+
+def test_profit_at_the_target_closes_everything_once() -> None:
+    desk = share_desk(StrategyRules(max_profit=2000))
+    assert desk.at(SHARE, 1019.99) == ()
+    (event,) = events(desk.at(SHARE, 1020.0))
+    assert (event.kind, event.threshold, event.value) == ("max_profit", 2000, 2000)
+    assert goals(desk.at(SHARE, 1030.0)) == []
+
+
+def test_loss_counts_all_legs_and_accounts_and_closes_the_sold_ones_first() -> None:
+    desk = RunDesk(MAX_LOSS, accounts=("main", "second"))
+    desk.take(CALL, -65, 100.0)
+    desk.take(CALL, -65, 100.0, "second")
+    desk.take(PUT, 65, 50.0)
+    desk.at(PUT, 40.0)
+    assert desk.at(CALL, 133.4, seconds=0.1) == ()
+    rows = desk.at(CALL, 133.5)
+    assert [(goal.account, goal.instrument) for goal in goals(rows)] == [
+        ("main", CALL), ("second", CALL),
+    ]  # fmt: skip
+    assert events(rows)[0].accounts == ("main", "second")
+    assert [goal.instrument for goal in goals(desk.take(CALL, 0, 0.0))] == [PUT]
+
+
+def test_what_was_realised_in_the_run_counts_and_what_was_before_it_does_not() -> None:
+    desk = share_desk(MAX_LOSS)
+    desk.take(SHARE, 50, 1000.0, realised=-4000.0)
+    assert desk.at(SHARE, 980.01) == ()
+    assert [event.value for event in events(desk.at(SHARE, 980.0))] == [-5000]
+    desk.take(SHARE, 0, 0.0, realised=-5000.0)
+    desk.take(SHARE, 100, 1000.0, realised=-5000.0)
+    assert desk.at(SHARE, 951.0) == ()
+
+
+def test_next_run_is_protected_again() -> None:
+    desk = share_desk(MAX_LOSS)
+    first = events(desk.at(SHARE, 950.0))
+    desk.take(SHARE, 0, 0.0, realised=-5000.0)
+    desk.positions.clear()
+    desk.machine.state.closing.clear()
+    desk.pass_time(10)
+    desk.take(SHARE, 100, 1000.0, realised=-5000.0)
+    second = desk.at(SHARE, 950.0)
+    assert len(first) == len(events(second)) == len(goals(second)) == 1
+
+
+def test_auto_exit_off_alerts_once_and_closes_nothing() -> None:
+    for rules in (replace(MAX_LOSS, auto_exit=False), replace(MAX_LOSS, auto_exit_on_max_loss=False)):
+        desk = share_desk(rules)
+        rows = desk.at(SHARE, 950.0)
+        assert [event.action for event in events(rows)] == ["alert_only"]
+        assert [row.code for row in rows if isinstance(row, Alert)] == ["STRATEGY_RISK"]
+        assert goals(rows) == []
+        assert desk.at(SHARE, 940.0) == ()
+
+
+def test_entries_are_withdrawn_and_wishes_end_while_the_run_is_closed() -> None:
+    desk = share_desk(MAX_LOSS)
+    desk.at(CALL, 100.0, 100.1)
+    legs = (Leg(instrument=SHARE, lots=100), Leg(instrument=CALL, lots=1))
+    (entry,) = [row for row in desk.wish("w", *legs, product=Product.NRML) if isinstance(row, PlaceEntry)]
+    rows = desk.at(SHARE, 950.0)
+    assert [row.instrument for row in rows if isinstance(row, WithdrawEntries)] == [CALL]
+    assert codes(rows) == ["RUN_ENDING"]
+    desk.order(entry, OrderState.CANCELLED, 65)
+    late = desk.take(CALL, 65, 100.0)
+    assert [(goal.instrument, goal.cause) for goal in goals(late)] == [(CALL, events(rows)[0].cause)]
+
+
+def test_quote_that_ends_the_run_does_not_enter_what_waited_for_it() -> None:
+    desk = RunDesk(MAX_LOSS)
+    desk.take(CALL, 65, 200.0)
+    desk.wish("w", Leg(instrument=CALL, lots=2), product=Product.NRML)
+    rows = [*desk.at(CALL, 100.0), *desk.pass_time(0.3)]
+    assert len(events(rows)) == len(goals(rows)) == 1
+    assert not [row for row in desk.rows if isinstance(row, PlaceEntry)]
+
+
+def test_wish_during_the_closing_is_denied_by_name() -> None:
+    desk = share_desk(MAX_LOSS)
+    desk.at(SHARE, 950.0)
+    desk.at(PUT, 50.0, 50.1, seconds=0.01)
+    legs = (Leg(instrument=SHARE, lots=100), Leg(instrument=PUT, lots=1))
+    desk.wish("w", *legs, product=Product.NRML)
+    desk.machine.state.closing.clear()
+    rows = desk.pass_time(0.1)
+    assert "RUN_ENDING" in codes(rows)
+    assert not [row for row in desk.rows if isinstance(row, PlaceEntry)]
+
+
+# prices that do not count
+
+
+def test_stale_or_zero_price_of_any_leg_ends_nothing() -> None:
+    desk = RunDesk(MAX_LOSS)
+    desk.take(SHARE, 100, 1000.0)
+    desk.take(CALL, 65, 100.0)
+    desk.at(SHARE, 940.0)
+    assert events(desk.rows) == [], "the call has no price yet"
+    assert desk.give(Quote(CALL, desk.now, desk.machine_ns, 0.0, 0.0, 0.0)) == ()
+    desk.at(CALL, 100.0)
+    assert len(events(desk.rows)) == 1
+    desk = RunDesk(MAX_LOSS)
+    desk.take(SHARE, 100, 1000.0)
+    old = desk.now - 60 * SECOND
+    desk.now += 10 * SECOND
+    desk.machine_ns += 60 * SECOND
+    desk.machine.notice(desk.machine_ns)
+    assert desk.give(Quote(SHARE, old, desk.machine_ns - 60 * SECOND, 900.0, 900.0, 900.0)) == ()
+    desk.at(SHARE, 990.0)
+    desk.at(CALL, 1.0, seconds=20)
+    assert events(desk.rows) == []
+
+
+def test_longs_count_at_bid_and_shorts_at_ask_and_at_the_last_price_without_both() -> None:
+    desk = share_desk(MAX_LOSS)
+    assert desk.at(SHARE, 950.05, 900.0) == ()
+    assert events(desk.at(SHARE, 950.0, 1050.0))
+    desk = share_desk(MAX_LOSS, quantity=-100)
+    assert desk.at(SHARE, 1000.0, 1049.95) == ()
+    assert events(desk.at(SHARE, 900.0, 1050.0))
+    desk = share_desk(MAX_LOSS)
+    assert desk.give(Quote(SHARE, desk.now, desk.machine_ns, 951.0, 900.0, None)) == ()
+    assert events(desk.give(Quote(SHARE, desk.now, desk.machine_ns, 950.0, None, 990.0)))
+
+
+# trailing stops
+
+
+@pytest.mark.parametrize(
+    ("rule", "profits", "left"),
+    [
+        (TrailRule(value=30), [-200, 0, 300, 1000, 800, 701, 700], 700),
+        (TrailRule(kind=TrailKind.AMOUNT, value=250), [100, 600, 400, 350], 350),
+        (TrailRule(kind=TrailKind.POINTS, value=4), [200, 900, 620, 600], 600),
+    ],
+)
+def test_golden_sequences_close_the_run_at_their_last_profit(rule: TrailRule, profits: list[int], left: int) -> None:
+    desk = RunDesk(StrategyRules(trailing=rule))
+    desk.take(SHARE, 75, 1000.0)
+    for profit in profits[:-1]:
+        assert events(desk.at(SHARE, 1000.0 + profit / 75)) == []
+    (event,) = events(desk.at(SHARE, 1000.0 + profits[-1] / 75))
+    assert (event.kind, event.threshold, event.value) == ("trailing_stop", left, left)
+    assert goals(desk.at(SHARE, 900.0)) == []
+
+
+def test_trailing_waits_until_the_entry_is_over() -> None:
+    desk = RunDesk(TRAIL_30)
+    desk.at(CALL, 100.0, 100.1)
+    legs = (Leg(instrument=CALL, lots=2),)
+    (entry,) = [row for row in desk.wish("w", *legs, product=Product.NRML) if isinstance(row, PlaceEntry)]
+    desk.take(CALL, 65, 100.0)
+    desk.at(CALL, 110.0)
+    assert desk.machine.runs.books.runs["S"].trail.stop is None
+    desk.order(entry, OrderState.CANCELLED, 0)
+    desk.at(CALL, 110.0)
+    assert desk.machine.runs.books.runs["S"].trail.stop == pytest.approx(455)
+
+
+def test_global_switch_turns_trailing_off() -> None:
+    rules = StrategyRules(trailing=TrailRule(value=30), leg_trailing=LevelRule(value=1))
+    desk = share_desk(rules, limits=replace(LIMITS, trailing_stop_enabled=False))
+    for price in (1010.0, 1000.0, 900.0):
+        desk.at(SHARE, price)
+    assert events(desk.rows) == []
+
+
+def test_peak_and_stop_are_journaled_once_a_second_and_come_back_after_a_kill() -> None:
+    desk = share_desk(TRAIL_30)
+    for tenth in range(20):
+        desk.at(SHARE, 1010.0 + tenth, seconds=0.1)
+    told = [row for row in desk.rows if isinstance(row, LevelMoved)]
+    assert 2 <= len(told) <= 6
+    desk.pass_time(1)
+    desk.again([row for row in desk.rows if not isinstance(row, Quote)])
+    assert desk.at(SHARE, 1020.31) == ()
+    (event,) = events(desk.at(SHARE, 1020.3))
+    assert event.threshold == pytest.approx(2900 * 0.7)
+
+
+def test_what_spoke_does_not_speak_again_after_a_kill_and_its_closing_goes_on() -> None:
+    desk = share_desk(MAX_LOSS)
+    desk.at(SHARE, 950.0)
+    desk.again(desk.rows)
+    assert events(desk.at(SHARE, 940.0)) == []
+    assert [goal.instrument for goal in goals(desk.take(CALL, 65, 100.0))] == [CALL]
+
+
+def test_run_is_carried_over_to_the_next_day() -> None:
+    desk = share_desk(replace(TRAIL_30, max_loss=5000, auto_exit_on_max_loss=False))
+    desk.at(SHARE, 940.0)
+    desk.at(SHARE, 1010.0)
+    desk.take(SHARE, 50, 1000.0, realised=500.0)
+    desk.next_day()
+    assert desk.machine.runs.books.runs["S"].realised == 500
+    rows = [*desk.at(SHARE, 940.0)]
+    assert [event.kind for event in events(rows)] == ["trailing_stop"]
+
+
+# legs
+
+
+def leg_desk(**rules: Any) -> RunDesk:
+    desk = RunDesk(StrategyRules(**rules), accounts=("main", "second"))
+    desk.take(SHARE, 100, 1000.0)
+    desk.take(SHARE, 100, 1010.0, "second")
+    desk.take(CALL, -65, 100.0)
+    return desk
+
+
+def test_leg_at_its_level_is_closed_on_its_account_only() -> None:
+    desk = leg_desk(leg_stop_loss=LevelRule(value=2))
+    desk.at(CALL, 100.0)
+    assert desk.at(SHARE, 989.81) == ()
+    rows = desk.at(SHARE, 989.8)
+    (event,), (goal,) = events(rows), goals(rows)
+    assert (event.kind, event.action, event.accounts) == ("leg_stop_loss", "close_leg", ("second",))
+    assert (event.threshold, event.value, goal.account) == (pytest.approx(989.8), 989.8, "second")
+    assert goals(desk.at(SHARE, 985.0)) == []
+    assert [goal.account for goal in goals(desk.at(SHARE, 980.0))] == ["main"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "stop", "target"),
+    [(LevelKind.PERCENTAGE, 20, 120.0, 80.0), (LevelKind.POINTS, 15, 115.0, 85.0), (LevelKind.PREMIUM, 130, 130.0, 0)],
+)
+def test_levels_of_a_sold_leg_are_mirrored(kind: LevelKind, value: float, stop: float, target: float) -> None:
+    desk = leg_desk(leg_stop_loss=LevelRule(kind=kind, value=value))
+    assert desk.at(CALL, stop - 0.05) == ()
+    assert [event.kind for event in events(desk.at(CALL, stop))] == ["leg_stop_loss"]
+    if target:
+        desk = leg_desk(leg_take_profit=LevelRule(kind=kind, value=value))
+        assert desk.at(CALL, target + 0.05) == ()
+        assert [event.kind for event in events(desk.at(CALL, target))] == ["leg_take_profit"]
+
+
+def test_leg_trailing_follows_the_best_price_and_survives_a_kill() -> None:
+    desk = leg_desk(leg_trailing=LevelRule(value=1))
+    desk.at(SHARE, 1100.0)
+    desk.pass_time(2)
+    desk.again([row for row in desk.rows if not isinstance(row, Quote)])
+    assert desk.at(SHARE, 1089.5) == ()
+    rows = desk.at(SHARE, 1089.0)
+    assert {event.kind for event in events(rows)} == {"leg_trailing"}
+    assert {goal.account for goal in goals(rows)} == {"main", "second"}
+
+
+def test_leg_entered_again_in_the_same_run_is_protected_again() -> None:
+    desk = leg_desk(leg_stop_loss=LevelRule(value=2))
+    desk.at(SHARE, 980.0)
+    for account in ("main", "second"):
+        desk.take(SHARE, 0, 0.0, account)
+    desk.machine.state.closing.clear()
+    desk.pass_time(5)
+    desk.take(SHARE, 100, 1000.0)
+    assert len(goals(desk.at(SHARE, 980.0))) == 1
+
+
+# events
+
+
+def test_exit_orders_come_as_second_records_that_name_the_first() -> None:
+    desk = share_desk(MAX_LOSS)
+    rows = desk.at(SHARE, 950.0)
+    (event,), (goal,) = events(rows), goals(rows)
+    (second,) = events(desk.exit_order(goal, "o1"))
+    assert (second.follows, second.exit_orders, second.kind) == (event.id, ("o1",), "max_loss")
+    assert events(desk.exit_order(goal, "o1")) == []
+    assert len(events(desk.exit_order(goal, "o2"))) == 1
+    desk.again(desk.rows)
+    assert events(desk.exit_order(goal, "o2")) == []
+
+
+def test_watched_instrument_is_not_needed_without_a_trend_rule() -> None:
+    assert WATCH not in share_desk(MAX_LOSS).machine.wanted()
