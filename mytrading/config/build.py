@@ -191,6 +191,11 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         accounts=() if settings.simulator.embedded else strategy.accounts,
         orphan_legs=strategy.orphan_legs,
         orphan_tries=strategy.orphan_tries,
+        max_daily_loss=strategy.max_daily_loss,
+        max_drawdown=strategy.max_drawdown,
+        daily_stop_r=strategy.daily_stop_r,
+        daily_target_r=strategy.daily_target_r,
+        limit_action=strategy.limit_action,
         parameters=dict(strategy.parameters),
     )
 
@@ -200,7 +205,12 @@ def _risk(settings: TradingSettings) -> RiskLimits:
     limits = settings.risk.model_dump()
     limits["stale_quote_seconds"] = max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed)
     kinds = tuple(kind for kind in settings.data.instrument_types if kind != "INDEX")
-    return RiskLimits(**limits, enabled_exchanges=settings.data.exchanges, enabled_kinds=kinds)
+    return RiskLimits(
+        **limits,
+        enabled_exchanges=settings.data.exchanges,
+        enabled_kinds=kinds,
+        enabled_timeframes=settings.data.timeframes,
+    )
 
 
 def _messaging(messaging: MessagingSettings) -> Messaging:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from mytrading.messages.enums import Product, Side
+from mytrading.messages.enums import LimitAction, Product, Side
 from mytrading.messages.runconfig import Direction, ExpiryRule, OrphanLegs, StopPlan, TradeKind, TradeRule
 
 TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
@@ -95,6 +95,11 @@ class StrategyConfig(BaseModel):
     accounts: Names = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = Field(default=2, ge=0, le=10)
+    max_daily_loss: float = Field(default=0.0, ge=0)
+    max_drawdown: float = Field(default=0.0, ge=0, lt=1)
+    daily_stop_r: float = Field(default=0.0, ge=0)
+    daily_target_r: float = Field(default=0.0, ge=0)
+    limit_action: LimitAction = LimitAction.NO_ENTRIES
     parameters: dict[str, int | float | str | bool] = {}
 
     @field_validator("trade_long", "trade_short")

@@ -16,14 +16,15 @@ from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.risk_books import SECOND, Wish
 from mytrading.core.risk_case import expired
-from mytrading.core.risk_closing import Closing, units
+from mytrading.core.risk_closing import Closing, once_each, units
 from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
+from mytrading.core.risk_limits import Limits
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
 from mytrading.core.square_off import SquareOff
-from mytrading.messages.control import Alert
-from mytrading.messages.enums import Product, Severity, TradingLevel
+from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
@@ -35,7 +36,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     TimerFired,
 )
-from mytrading.messages.records import LevelMoved, RiskOpened
+from mytrading.messages.records import RiskOpened
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Signal
 
@@ -61,9 +62,12 @@ class RiskMachine:
         square_off: SquareOff,
     ) -> None:
         scene = self._scene = Scene(limits, rates, strategies, account, calendar, instruments, square_off)
-        self.state = RiskState(scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of)
+        self.state = RiskState(
+            scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of, limits.stale_quote_seconds
+        )
         self._closing = Closing(self.state, scene)
-        self._entries = Entries(self.state, scene, self._closing)
+        self.limits = Limits(self.state, scene, self._closing)
+        self._entries = Entries(self.state, scene, self._closing, self.limits)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
 
     @property
@@ -124,16 +128,25 @@ class RiskMachine:
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """What follows from a message that was just applied, at market time `now`."""
         if isinstance(message, Quote):
-            stopped = self.exits.at_price(message.instrument, now)
-            return (*stopped, *self._advance_all(now)) if message.instrument in self.state.awaited else stopped
+            return self._on_quote(message, now)
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            return (*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now))
+            return once_each((*self._advance_all(now, settled_too=True), *self.exits.on_fill(message, now),
+                              *self.limits.on_move(message, now)))  # fmt: skip
         if isinstance(message, TimerFired):
-            return (*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
-                    *self._watch_loss(now), *self.exits.on_time(now))  # fmt: skip
+            return once_each((*self._advance_all(now, settled_too=True), *self._square_off(now), *self._unpriced(now),
+                              *self.limits.on_time(now), *self.exits.on_time(now)))  # fmt: skip
+        if isinstance(message, TradingState | StrategySwitch):
+            return tuple(self.limits.on_word(message, now))
         return ()
+
+    def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
+        """Stops and limits first: what they find ends wishes, which are judged with the next quote or look."""
+        stopped = (*self.exits.at_price(quote.instrument, now), *self.limits.on_quote(quote.instrument, now))
+        if stopped:
+            return once_each(stopped)
+        return self._advance_all(now) if quote.instrument in self.state.awaited else ()
 
     def notice(self, machine_ns: int) -> None:
         """Machine time moves on to this; it never goes back."""
@@ -220,35 +233,6 @@ class RiskMachine:
         patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
         old = now - quote.market_ns > self._scene.limits.stale_quote_seconds * patience * SECOND
         return old and self._entries.machine_ns - quote.received_ns > UNPRICED_NS
-
-    def _watch_loss(self, now: int) -> list[Any]:
-        """Note once a day that the loss limit was reached: entries stop for the day, also after a restart.
-
-        What waits or rests to be entered is withdrawn as well.
-        """
-        day = self._scene.today(now)
-        if self.state.loss_reached(day):
-            return self._closing.withdraw(self.state.all_live_entries(), content_id("daily_loss", day))
-        if self.state.day_profit(day) > -self._scene.limits.max_daily_loss:
-            return []
-        return self.stop_for_the_day(now)
-
-    def stop_for_the_day(self, now: int) -> list[Any]:
-        """The rows by which entries stop for the day of `now`."""
-        day = self._scene.today(now)
-        profit = self.state.day_profit(day)
-        return [
-            LevelMoved(name=f"daily_loss:{day}", value=profit, at_ns=now),
-            Alert(
-                code="DAILY_LOSS",
-                severity=Severity.CRITICAL,
-                subject=self.account,
-                message=f"the day stands at ₹{profit:,.2f}: MAX_DAILY_LOSS is reached, no more entries today",
-                daemon="risk",
-                first_ns=now,
-                last_ns=now,
-            ),
-        ]
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""

@@ -40,7 +40,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     and `positions_total` count open and coming positions of the account without this one. `not_ready`, `refused`,
     `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all is well. `session` is None
     on a day without one. `square_off_ns` is when closing of MIS begins (market time). `begun` is true once another leg
-    of the same basket was ordered.
+    of the same basket was ordered. `coverage` is the share of instruments that have data. Of the account:
+    `active_orders`, `cancels_today`, and `losses` of the strategy there in a row, the last at `loss_ns`. `reached`
+    holds the limits of the day that were reached, in words, by their codes.
     """
 
     signal: Signal
@@ -76,9 +78,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     other_watch: str = ""
     opposed: str = ""
     spent: bool = False
-    day_profit: float = 0.0
-    loss_reached: bool = False
     begun: bool = False
+    coverage: float = 1.0
+    session_entries: int = 0
+    active_orders: int = 0
+    cancels_today: int = 0
+    losses: int = 0
+    loss_ns: int = 0
+    reached: dict[str, str] = {}
 
     @property
     def value(self) -> float:

@@ -90,3 +90,18 @@ class Closing:
 def units(position: Position) -> int:
     """Signed units, sighted ones where none are confirmed."""
     return position.quantity or position.quantity_seen
+
+
+def once_each(rows: Iterable[Any]) -> tuple[Any, ...]:
+    """The rows of one decision without further goals for a position that one of them closes already."""
+    kept: list[Any] = []
+    closing: set[tuple[str, str, str, str]] = set()
+    for row in rows:
+        if isinstance(row, CloseGoal):
+            key = (row.account, row.instrument, row.product.value, row.strategy)
+            if key in closing:
+                continue
+            closing.add(key)
+        kept.append(row)
+    withdrawn = {row.id: row for row in kept if isinstance(row, WithdrawEntries)}
+    return tuple(row for row in kept if not isinstance(row, WithdrawEntries) or withdrawn.pop(row.id, None) is not None)

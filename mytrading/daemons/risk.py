@@ -18,28 +18,29 @@ from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
+from mytrading.core.risk_closing import once_each
 from mytrading.core.risk_state import foundation
 from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import Heartbeat, WantInstruments
-from mytrading.messages.enums import Severity
+from mytrading.messages.control import KILL, Heartbeat, WantInstruments
+from mytrading.messages.enums import LimitKind, Severity, TradingLevel
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import RiskOpened
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
+from mytrading.runtime.kill_file import KillFile
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon, ist_day
 from mytrading.runtime.rebuild import rows_read
 
 LOOK_S = 0.25
-KILL_FILE = "KILL"
 HEARD = ("feed", "router", "reconciler", "engine")
+LIMIT_CODES = frozenset(kind.value for kind in LimitKind)
 SETTLE_NS = 3_000_000_000
 """Machine time after a start in which a wish waits for the first word of those whom risk needs."""
 
@@ -68,6 +69,7 @@ class RiskManager(MachineDaemon):
         self._topics: set[str] = set()
         self._counts = {"entries": 0, "exits": 0, "denied": 0}
         self._place = MarketPlace()
+        self._kill = KillFile(config.state)
         self._looked_ns = 0
         self._held_up = ""
         self._said: tuple[str, ...] = ()
@@ -124,8 +126,9 @@ class RiskManager(MachineDaemon):
             self.step("market", message, source="feed")
 
     def _look(self, machine_ns: int) -> None:
-        self._note_flag("kill", (self.config.state / KILL_FILE).exists(), self.risk.state.killed, machine_ns)
-        self._note_flag("disk", self.disk_low(), self.risk.state.disk_low, machine_ns)
+        self._note_kill()
+        if self.disk_low() != self.risk.state.disk_low:
+            self.tick("disk_ok" if self.risk.state.disk_low else "disk_low", machine_ns)
         if not self.lock_step or self._looked_ns == self.clock.now():
             self._decide_on_time(machine_ns)
 
@@ -138,22 +141,28 @@ class RiskManager(MachineDaemon):
         self._follow_instruments()
 
     def _settle_alerts(self) -> None:
-        """A position that the books show covered again, or flat, is bare no longer."""
+        """A position that the books show covered again, or flat, is bare no longer; a new day has new limits."""
         bare = {found.subject for found in self.risk.state.guard.bare()}
+        reached = {
+            (limit.kind.value, limit.whom) for limit in self.risk.limits.all if self.risk.limits.is_reached(limit)
+        }
         for alert in self.alerts.standing:
-            if alert.code == "POSITION_BARE" and alert.subject not in bare:
+            over = alert.code == "POSITION_BARE" and alert.subject not in bare
+            if over or (alert.code in LIMIT_CODES and (alert.code, alert.subject) not in reached):
                 self.alerts.clear(alert.code, alert.subject)
 
-    def _note_flag(self, name: str, present: bool, known: bool, machine_ns: int) -> None:
-        if present == known:
-            return
-        words = {"kill": ("kill_on", "kill_off"), "disk": ("disk_low", "disk_ok")}[name]
-        self.tick(words[0 if present else 1], machine_ns)
-        if name == "kill" and present:
-            path = self.config.state / KILL_FILE
-            self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(path), "the file KILL halts entries; remove it")
-        elif name == "kill":
-            self.alerts.clear("KILL_FILE", str(self.config.state / KILL_FILE))
+    def _note_kill(self) -> None:
+        """The file KILL appeared, changed or went: that is journaled like a person's word."""
+        news = self._kill.news(self.risk.state.trading.get(KILL), self.clock.now())
+        if news is not None:
+            self.step("control", news, source=self.name, keep=True)
+            self.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
+        standing = self.risk.state.trading.get(KILL)
+        if standing is None or standing.level is TradingLevel.NORMAL:
+            self.alerts.clear("KILL_FILE", str(self._kill.path))
+        elif news is not None:
+            text = f"{news.reason} (by {news.by}): no entries until it is removed, `mytrading kill --remove`"
+            self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)
 
     def _each_moment(self, _machine_ns: int) -> None:
         self._look_at_instruments()
@@ -187,8 +196,6 @@ class RiskManager(MachineDaemon):
             elif isinstance(row, SignalDenied | SignalExpired):
                 self._counts["denied"] += 1
                 self._tell_denial(row)
-            elif isinstance(row, RiskOpened):
-                self.alerts.clear("DAILY_LOSS", self.risk.account)
         if rows:
             self._follow_instruments()
 
@@ -232,12 +239,13 @@ class RiskManager(MachineDaemon):
         return foundation(records)
 
     def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """That the day's loss limit was reached stood in the lost journal, and as an alert in the gateway's."""
+        """That a limit of the day was reached stood in the lost journal, and as an alert in the gateway's."""
         now = self.clock.now()
         day = ist_day(now)
         told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
-        stopped = any(row.code == "DAILY_LOSS" and ist_day(row.first_ns) == day for row in told)
-        return tuple(self.risk.stop_for_the_day(now)) if stopped else ()
+        said = {(row.code, row.subject) for row in told if ist_day(row.first_ns) == day}
+        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in said]
+        return once_each(row for limit in reached for row in self.risk.limits.fire(limit, now))
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Standing wishes and positions, at the head of a new day."""

@@ -17,6 +17,7 @@ from mytrading.messages.orders import (
     Protection,
     UnmanagedChanged,
 )
+from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Signal
 
 
@@ -150,4 +151,5 @@ RecordMessage = (
     | Doubted
     | JournalRebuilt
     | JournalRelearned
+    | RiskEventRecorded
 )

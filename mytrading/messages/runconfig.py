@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from mytrading.messages.enums import Mode, Product, Side
+from mytrading.messages.enums import LimitAction, Mode, Product, Side
 
 Parameter = int | float | str | bool
 
@@ -157,7 +157,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     direction. `lots` per entry, `stop_loss` a fraction of the entry price (0: the default of the risk limits),
     `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone),
     `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
-    failed is ordered again where `orphan_legs` is retry.
+    failed is ordered again where `orphan_legs` is retry. Its limits of a day (rupees, a fraction of the equity of its
+    accounts, R; 0: none) count over all its accounts and lead to `limit_action`.
     """
 
     name: str
@@ -181,6 +182,11 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[str, ...] = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = 2
+    max_daily_loss: float = 0.0
+    max_drawdown: float = 0.0
+    daily_stop_r: float = 0.0
+    daily_target_r: float = 0.0
+    limit_action: LimitAction = LimitAction.NO_ENTRIES
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +195,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     `enabled_exchanges` and `enabled_kinds` (EQ, FUT, CE, PE) name what may be entered; empty admits all. The limit of a
     stop lies `stop_limit_buffer` (of its trigger) beyond the trigger, for options `stop_limit_buffer_options` rupees if
     that is more. A position found bare is alarmed after `bare_seconds` of machine time and closed after twice that.
+    Limits of a day and of equity hold for each account; each has its action. `r_value` are the rupees of 1 R. What is
+    0 of these, of entries per session and of losses in a row is no limit.
     """
 
     max_position_size: float
@@ -212,6 +220,22 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     stop_limit_buffer: float = 0.01
     stop_limit_buffer_options: float = 3.0
     bare_seconds: float = 5.0
+    enabled_products: tuple[str, ...] = ()
+    enabled_timeframes: tuple[str, ...] = ()
+    price_collar: float = 0.03
+    price_collar_options: float = 0.25
+    min_data_coverage: float = 0.9
+    max_entries_per_session: int = 0
+    max_active_orders: int = 100
+    max_cancels_per_day: int = 500
+    max_consecutive_losses: int = 0
+    loss_pause_minutes: int = 30
+    max_daily_loss_action: LimitAction = LimitAction.NO_ENTRIES
+    max_drawdown_action: LimitAction = LimitAction.HALT
+    r_value: float = 0.0
+    daily_stop_r: float = 0.0
+    daily_target_r: float = 0.0
+    daily_r_action: LimitAction = LimitAction.CLOSE_LEGS
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):

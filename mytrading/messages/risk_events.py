@@ -1,0 +1,68 @@
+"""What risk did by itself, and why: append-only rows of its hash-chained journal, which outlive the strategy.
+
+Written by risk, read by `mytrading risk events`. The one rule: a row is never changed; orders that are learnt later
+come as a second row that names the first.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class RiskKind(StrEnum):
+    """Which rule spoke."""
+
+    MAX_LOSS = "max_loss"
+    MAX_PROFIT = "max_profit"
+    TRAILING_STOP = "trailing_stop"
+    LEG_STOP_LOSS = "leg_stop_loss"
+    LEG_TAKE_PROFIT = "leg_take_profit"
+    LEG_TRAILING = "leg_trailing"
+    SUPERTREND = "supertrend"
+    EXIT_TIME = "exit_time"
+    SQUARE_OFF = "square_off"
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    DAILY_STOP_R = "daily_stop_r"
+    DAILY_TARGET_R = "daily_target_r"
+
+
+class RiskAction(StrEnum):
+    """What followed: all of the run closed, one leg in one account, or a person told.
+
+    Of a limit of the day also that nothing more is entered, that the router makes it flat, or that trading is halted.
+    """
+
+    CLOSE_ALL = "close_all"
+    CLOSE_LEG = "close_leg"
+    ALERT_ONLY = "alert_only"
+    NO_ENTRIES = "no_entries"
+    FLATTEN = "flatten"
+    HALT = "halt"
+
+
+class RiskEventRecorded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_event"):
+    """A rule spoke, once for a run (or a leg's trip in it), or the exit orders that it led to.
+
+    `threshold` and `value` are rupees of the run, a price of the leg, or seconds of the day in India, as the rule has
+    it; `leg` names the position of a leg's rule (account, instrument, product, when it was opened), `cause` that of
+    its exit goals. A second row has the first one's id in `follows`, and only `exit_orders` (ours) to add.
+    """
+
+    id: str
+    strategy: str
+    run: str
+    kind: RiskKind
+    action: RiskAction
+    at_ns: int
+    threshold: float = 0.0
+    value: float = 0.0
+    accounts: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
+    leg: str = ""
+    cause: str = ""
+    note: str = ""
+    exit_orders: tuple[str, ...] = ()
+    follows: str = ""
