@@ -23,6 +23,7 @@ from mytrading.cli import (
     order_commands,
     orders_resolve,
     positions_commands,
+    risk,
     running,
     state,
     tools,
@@ -43,6 +44,7 @@ broker_books.add_to(app)
 control.add_to(app)
 doctor.add_to(app)
 flatten.add_to(app)
+risk.add_to(app)
 why.add_to(app)
 app.add_typer(order_commands.app, name="orders")
 orders_resolve.add_to(order_commands.app)

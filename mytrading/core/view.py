@@ -33,6 +33,7 @@ from mytrading.messages.orders import (
     UnmanagedChanged,
 )
 from mytrading.messages.reports import AccountHealth, Funds
+from mytrading.messages.risk_picture import RiskPicture
 from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted
 
 KEPT = 5000
@@ -66,6 +67,7 @@ class StackView:
         self.budgets: dict[str, CallBudget] = {}
         self.health: dict[str, AccountHealth] = {}
         self.funds: dict[str, Funds] = {}
+        self.risk: RiskPicture | None = None
         self.counts: Counter[str] = Counter()
 
     def apply(self, message: Any, machine_ns: int = 0) -> None:
@@ -159,6 +161,9 @@ class StackView:
 
     def _funds(self, message: Funds, _: bool) -> None:
         self.funds[message.account] = message
+
+    def _risk(self, message: RiskPicture, _: bool) -> None:
+        self.risk = message
 
     # asked
 
@@ -270,4 +275,5 @@ _HANDLERS: dict[type, Any] = {
     CallBudget: StackView._budget,
     AccountHealth: StackView._health,
     Funds: StackView._funds,
+    RiskPicture: StackView._risk,
 }

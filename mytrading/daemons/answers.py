@@ -19,6 +19,7 @@ from mytrading.core.view import StackView
 from mytrading.daemons.answers_money import checked_profits
 from mytrading.daemons.answers_orders import OrderVerbs
 from mytrading.daemons.answers_person import PersonVerbs
+from mytrading.daemons.answers_risk import RiskVerbs
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import Confidence, OrderState, TradingLevel
@@ -39,7 +40,7 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
-class Answers(OrderVerbs, PersonVerbs):
+class Answers(OrderVerbs, PersonVerbs, RiskVerbs):
     """Reads the view, writes through `order`."""
 
     def __init__(
@@ -76,7 +77,8 @@ class Answers(OrderVerbs, PersonVerbs):
             "mode": self._config.mode.value,
             "market_ns": self._clock.now(),
             "speed": self._clock.speed,
-            "trading": {"level": trading.level.value, "reason": trading.reason},
+            "trading": {"level": trading.level.value, "reason": trading.reason, "by": trading.by},
+            "kill": self._kill(),
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
             "budgets": [msgspec.structs.asdict(row) for _, row in sorted(self._view.budgets.items())],
@@ -190,7 +192,8 @@ class Answers(OrderVerbs, PersonVerbs):
         denied: dict[str, list[str]] = {}
         for denial in self._view.denials:
             code = getattr(denial, "code", "EXPIRED")
-            denied.setdefault(denial.signal, []).append(f"{code}: {getattr(denial, 'message', 'too late')}")
+            codes = ", ".join(getattr(denial, "codes", ())) or code
+            denied.setdefault(denial.signal, []).append(f"{codes}: {getattr(denial, 'message', 'too late')}")
         return [
             {**msgspec.to_builtins(signal), "denied": denied.get(signal.id, [])}
             for signal in _last(list(self._view.signals), arguments)
@@ -264,7 +267,11 @@ class Answers(OrderVerbs, PersonVerbs):
         level = TradingLevel.REDUCE if arguments.get("level") == "reduce" else TradingLevel.HALT
         account = self._account(arguments)
         rows = self._control.level(
-            level, arguments.get("reason") or f"{_BY_HAND[level]} by hand", self._clock.now(), account
+            level,
+            arguments.get("reason") or f"{_BY_HAND[level]} by hand",
+            self._clock.now(),
+            account,
+            arguments.get("by", ""),
         )
         self._order(rows)
         return msgspec.to_builtins(rows[0])
@@ -272,7 +279,7 @@ class Answers(OrderVerbs, PersonVerbs):
     def _verb_resume(self, arguments: dict[str, str]) -> Any:
         now = self._clock.now()
         reason, account = arguments.get("reason") or "resumed by hand", self._account(arguments)
-        rows = self._control.resume(reason, now, account)
+        rows = self._control.resume(reason, now, account, arguments.get("by", ""))
         names = [account] if account else self._accounts()
         cleared = [row for name in names for row in self._control.clear_mode(name, now)]
         self._order((*rows, *cleared))

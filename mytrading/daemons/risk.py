@@ -19,6 +19,7 @@ from mytrading.core.instruments import InstrumentBook
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
 from mytrading.core.risk_closing import once_each
+from mytrading.core.risk_look import picture
 from mytrading.core.risk_state import foundation
 from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
@@ -39,6 +40,7 @@ from mytrading.runtime.machine import MachineDaemon, ist_day
 from mytrading.runtime.rebuild import rows_read
 
 LOOK_S = 0.25
+PICTURE_S = 0.5
 HEARD = ("feed", "router", "reconciler", "engine")
 LIMIT_CODES = frozenset(kind.value for kind in LimitKind)
 SETTLE_NS = 3_000_000_000
@@ -89,6 +91,7 @@ class RiskManager(MachineDaemon):
         self.follow("signals")
         self.every(LOOK_S, self._look, "look")
         self.every(1.0, self._each_moment, "wants")
+        self.every(PICTURE_S, self._tell, "picture")
 
     # in
 
@@ -168,6 +171,10 @@ class RiskManager(MachineDaemon):
         self._look_at_instruments()
         self._said = self.risk.wanted()
         self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._said))
+
+    def _tell(self, _machine_ns: int) -> None:
+        counts = self._counts
+        self.status.send(self.name, picture(self.risk, self.clock.now(), counts["entries"], counts["denied"]))
 
     def _follow_instruments(self) -> None:
         """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""

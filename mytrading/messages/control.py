@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.enums import DaemonState, Product, Severity, TradingLevel
+from mytrading.messages.risk_picture import RiskPicture
 
 KILL = "KILL file"
 """In place of an account: the level that the file KILL of the state directory asks for. No account is called so."""
@@ -236,7 +237,7 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     seen: dict[str, int] = {}
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget | StepDone
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture
 
 
 class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):

@@ -7,8 +7,6 @@ flatten, what follows is the reason. The one rule: a file that is there halts, w
 from __future__ import annotations
 
 import os
-import pwd
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +14,7 @@ from msgspec.structs import replace
 
 from mytrading.messages.control import KILL, FlattenRequested, TradingState
 from mytrading.messages.enums import TradingLevel
+from mytrading.runtime.users import user_name
 
 NAME = "KILL"
 FLATTEN = "flatten"
@@ -111,7 +110,7 @@ class KillFile:
 
 
 def _read(path: Path, found: os.stat_result) -> Kill:
-    by, at = _name_of(found.st_uid), found.st_mtime_ns
+    by, at = user_name(found.st_uid), found.st_mtime_ns
     try:
         text = path.read_bytes()[:_MOST].decode("utf-8", "replace")
     except OSError as error:
@@ -122,15 +121,3 @@ def _read(path: Path, found: os.stat_result) -> Kill:
         return Kill(word, by, rest, at)
     unknown = f"{first!r} is none of {', '.join(WORDS)}" if first else ""
     return Kill("halt", by, unknown, at)
-
-
-def _name_of(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
-def shown_time(kill: Kill) -> str:
-    """When it was written, as this machine's clock shows it."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(kill.written_ns // 1_000_000_000))
