@@ -78,6 +78,7 @@ def build_run_config(
             accounts=accounts,
             trade_execution=settings.system.enable_trade_execution,
             live_confirm=settings.system.live_confirm,
+            rules=settings.system.enabled_rules,
         )
     )
 

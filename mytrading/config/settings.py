@@ -84,6 +84,7 @@ class SystemSettings(Section):
     mode: Mode = Mode.PAPER
     paper_venue: Literal["openalgo", "simulator"] = "openalgo"
     enabled_strategies: Names = ("SMA_Crossover",)
+    enabled_rules: Names = ()
     enable_strategy_engine: bool = True
     enable_trade_execution: bool = False
     live_confirm: str = ""

@@ -95,6 +95,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MYTRADING_TEST_DATA", _H, "", f"{_OUTSIDE}: a folder with real market files for the tests", ""),
     ("# Strategies", _H, "", "", ""),
     ("ENABLED_STRATEGIES", _H, "system.enabled_strategies", "names of classes in strategies/", ""),
+    ("ENABLED_RULES", _H, "system.enabled_rules", "your own rules in strategies/rules/, which can only deny", ""),
     ("ENABLE_STRATEGY_ENGINE", _H, "system.enable_strategy_engine", "false runs no strategy", ""),
     ("SMA_FAST_PERIOD", _H, "STRATEGY:SMA_Crossover.fast_period", "", "20"),
     ("SMA_SLOW_PERIOD", _H, "STRATEGY:SMA_Crossover.slow_period", "", "50"),

@@ -47,6 +47,7 @@ class DayMoney:
         self._keys: dict[str, list[Key]] = {}
         self._totals: dict[Scope, float] = {}
         self._quotes: dict[str, Quote] = {}
+        self._moved_by: dict[str, frozenset[Scope]] = {}
         self._newest_ns = 0
         self.marks: dict[str, float] = {}
         """Last known prices by instrument, as far as they were journaled; a quote counts for more."""
@@ -55,10 +56,13 @@ class DayMoney:
         """Rupees of the day of an account or a strategy."""
         return self._totals.get(scope, 0.0)
 
-    def scopes_of(self, instrument: str) -> set[Scope]:
+    def scopes_of(self, instrument: str) -> frozenset[Scope]:
         """Whose profit a price of this instrument moves."""
-        keys = [key for key in self._keys.get(instrument, ()) if self._owners[key].units]
-        return {scope for key in keys for scope in scopes(key)}
+        known = self._moved_by.get(instrument)
+        if known is None:
+            keys = [key for key in self._keys.get(instrument, ()) if self._owners[key].units]
+            known = self._moved_by[instrument] = frozenset(scope for key in keys for scope in scopes(key))
+        return known
 
     def scopes(self) -> set[Scope]:
         """All accounts and strategies that held anything today."""
@@ -81,6 +85,7 @@ class DayMoney:
         """Forget all owners: those that are carried over follow."""
         self._owners.clear()
         self._keys.clear()
+        self._moved_by.clear()
         self._totals.clear()
 
     def position(self, position: Position) -> None:
@@ -88,6 +93,7 @@ class DayMoney:
         key = (position.account, position.instrument, position.product.value, position.strategy)
         money = self._owner(key)
         before = money.total
+        self._moved_by.pop(position.instrument, None)
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
         self._value(key, money)
         self._add(key, money.total - before)

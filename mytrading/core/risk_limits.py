@@ -30,6 +30,7 @@ PATIENCE_NS = 60 * SECOND
 """Market time in which what covers a sold leg waits for that to be flat."""
 FLATTEN_NS = 60 * SECOND
 _CENT = 1e-6
+_LOSS, _DRAWDOWN, _STOP_R = LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R
 _CLOSING = (LimitAction.CLOSE_LEGS, LimitAction.FLATTEN)
 _RECORDED = {
     LimitAction.ALERT: RiskAction.ALERT_ONLY,
@@ -83,6 +84,7 @@ class Limits:
 
     def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
         self._state, self._scene, self._closing = state, scene, closing
+        self._money = state.memory.money
         self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
         for account in scene.accounts():
             self._by_scope[ACCOUNT, account] = tuple(_of_account(scene, account))
@@ -107,7 +109,7 @@ class Limits:
     def value(self, limit: Limit) -> float | None:
         """How a limit stands: rupees or R of the day, or the fall from the peak; None while that is not known."""
         memory = self._state.memory
-        if limit.kind is LimitKind.DRAWDOWN:
+        if limit.kind is _DRAWDOWN:
             accounts = () if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
             return memory.fall(limit.scope, accounts)
         profit = memory.money.profit(limit.scope)
@@ -123,14 +125,19 @@ class Limits:
 
     def is_reached(self, limit: Limit) -> bool:
         """True now, or noted earlier today."""
+        return self._is_known(limit) or self._is_beyond(limit)
+
+    def _is_known(self, limit: Limit) -> bool:
         memory = self._state.memory
-        return limit.line in memory.fired or limit.line in memory.halts or self._is_beyond(limit)
+        return limit.line in memory.fired or limit.line in memory.halts
 
     def _is_beyond(self, limit: Limit) -> bool:
+        if limit.kind is _LOSS:
+            return self._money.profit(limit.scope) <= -limit.most + _CENT
         value = self.value(limit)
         if value is None:
             return False
-        if limit.kind in (LimitKind.DAILY_LOSS, LimitKind.DAILY_STOP_R):
+        if limit.kind is _STOP_R:
             return value <= -limit.most + _CENT
         return value >= limit.most - _CENT
 
@@ -205,8 +212,7 @@ class Limits:
         rows: list[Any] = []
         for scope in touched:
             for limit in self._limits(scope):
-                known = limit.line in self._state.memory.fired or limit.line in self._state.memory.halts
-                if not known and self._is_beyond(limit):
+                if self._is_beyond(limit) and not self._is_known(limit):
                     rows += self.fire(limit, now)
         return rows
 

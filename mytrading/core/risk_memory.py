@@ -60,10 +60,11 @@ class Memory:
 
     def raise_peaks(self, touched: Iterable[Scope]) -> None:
         """Notice new peaks of those whose profit moved."""
+        peaks = self.peaks
         for scope in touched:
             height = self.height(scope)
-            if height is not None and height > self.peaks.get(scope, 0.0):
-                self.peaks[scope] = height
+            if height is not None and height > peaks.get(scope, 0.0):
+                peaks[scope] = height
 
     def height(self, scope: Scope) -> float | None:
         """What a peak is a peak of: an account's equity, a strategy's profit of the day."""

@@ -10,7 +10,7 @@ from mytrading.core.risk_case import Case, Rule
 
 def _product(case: Case) -> str:
     allowed = case.limits.enabled_products
-    if not allowed or case.signal.product.value in allowed:
+    if not allowed or case.signal.product in allowed:
         return ""
     product = case.signal.product.value
     return f"product {product} is not one of ENABLED_PRODUCTS {','.join(allowed)}; add it to trade it"
@@ -18,10 +18,9 @@ def _product(case: Case) -> str:
 
 def _timeframe(case: Case) -> str:
     allowed = case.limits.enabled_timeframes
-    used = case.strategy.timeframes if case.strategy is not None else ()
-    wrong = [frame for frame in used if frame not in allowed] if allowed else []
-    if not wrong:
+    if not allowed or case.strategy is None or not set(case.strategy.timeframes).difference(allowed):
         return ""
+    wrong = [frame for frame in case.strategy.timeframes if frame not in allowed]
     return (
         f"{case.signal.strategy} works on timeframe {','.join(wrong)}, which is not one of ENABLED_TIMEFRAMES "
         f"{','.join(allowed)}; add it to trade it"

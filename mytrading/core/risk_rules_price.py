@@ -30,6 +30,8 @@ def _implausible(case: Case) -> str:
 def _collar(case: Case) -> str:
     if case.quote is None or case.instrument is None or not 0 < case.quote.ltp < math.inf:
         return ""
+    if case.price == case.quote.ltp and not case.leg.limit_price:
+        return ""
     option = case.instrument.kind.is_option
     share = case.limits.price_collar_options if option else case.limits.price_collar
     reach = max(share * case.quote.ltp, COLLAR_TICKS * case.instrument.tick_size)
@@ -45,6 +47,8 @@ def _collar(case: Case) -> str:
 
 def _band(case: Case) -> str:
     if case.instrument is None or case.quote is None or case.price <= 0:
+        return ""
+    if not case.leg.limit_price and case.instrument.kind.is_option:
         return ""
     price = case.leg.limit_price or case.price
     band = band_of(case.instrument, case.price, case.quote.previous_close)

@@ -34,7 +34,7 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.risk_picture import RiskPicture
-from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted
+from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted, WishDenied
 
 KEPT = 5000
 
@@ -60,6 +60,7 @@ class StackView:
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
+        self.held_back: deque[WishDenied] = deque(maxlen=KEPT)
         self.strategies: dict[str, StrategyStarted] = {}
         self.faults: dict[str, StrategyFaulted] = {}
         self.quotes: dict[str, Quote] = {}
@@ -138,6 +139,10 @@ class StackView:
 
     def _denial(self, message: SignalDenied | SignalExpired, counted: bool) -> None:
         self.denials.append(message)
+        self.counts["denials"] += counted
+
+    def _wish_denied(self, message: WishDenied, counted: bool) -> None:
+        self.held_back.append(message)
         self.counts["denials"] += counted
 
     def _started(self, message: StrategyStarted, _: bool) -> None:
@@ -269,6 +274,7 @@ _HANDLERS: dict[type, Any] = {
     SignalDenied: StackView._denial,
     SignalExpired: StackView._denial,
     StrategyStarted: StackView._started,
+    WishDenied: StackView._wish_denied,
     StrategyFaulted: StackView._fault,
     Quote: StackView._quote,
     Heartbeat: StackView._beat,

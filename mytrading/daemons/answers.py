@@ -25,6 +25,7 @@ from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import Confidence, OrderState, TradingLevel
 from mytrading.messages.orders import Order, Position, UnmanagedChanged
 from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+from mytrading.messages.signals import WishDenied
 from mytrading.messages.streams import ALL
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.metrics import read_snapshots
@@ -194,10 +195,9 @@ class Answers(OrderVerbs, PersonVerbs, RiskVerbs):
             code = getattr(denial, "code", "EXPIRED")
             codes = ", ".join(getattr(denial, "codes", ())) or code
             denied.setdefault(denial.signal, []).append(f"{codes}: {getattr(denial, 'message', 'too late')}")
-        return [
-            {**msgspec.to_builtins(signal), "denied": denied.get(signal.id, [])}
-            for signal in _last(list(self._view.signals), arguments)
-        ]
+        sent = [{**msgspec.to_builtins(signal), "denied": denied.get(signal.id, [])} for signal in self._view.signals]
+        kept = [_held_back(row) for row in self._view.held_back]
+        return _last(sorted([*sent, *kept], key=lambda row: int(row["created_ns"])), arguments)
 
     def _verb_alerts(self, arguments: dict[str, str]) -> Any:
         alerts = sorted(self._control.alerts.values(), key=lambda alert: alert.first_ns)
@@ -340,6 +340,18 @@ LIVE = frozenset(
 def _order(order: Order) -> dict[str, Any]:
     body: dict[str, Any] = msgspec.to_builtins(order)
     return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
+
+
+def _held_back(row: WishDenied) -> dict[str, Any]:
+    """A wish that a rule of the user kept back, as it stands among the signals."""
+    return {
+        "id": row.signal,
+        "strategy": row.strategy,
+        "watch": row.watch,
+        "action": row.action.value,
+        "created_ns": row.at_ns,
+        "denied": [f"RULE {row.rule}: {row.message}"],
+    }
 
 
 def _last(rows: list[Any], arguments: dict[str, str]) -> list[Any]:

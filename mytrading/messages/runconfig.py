@@ -382,6 +382,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     trade_execution: bool = False
     live_confirm: str = ""
     windows: Windows = Windows()
+    rules: tuple[str, ...] = ()
 
     @property
     def served(self) -> tuple[AccountRun, ...]:
