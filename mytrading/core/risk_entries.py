@@ -255,7 +255,7 @@ class Entries:
             opposed=state.opposed(account, leg.instrument, signal.product, signal.strategy, units),
             spent=account in wish.spent,
             begun=self._begun(wish, account),
-            coverage=state.tally.coverage(state.machine_ns),
+            coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
             session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,
             active_orders=state.live_orders(account),
             cancels_today=state.tally.cancels.get(account, 0),

@@ -80,6 +80,7 @@ class Answers(OrderVerbs, PersonVerbs, RiskVerbs):
             "speed": self._clock.speed,
             "trading": {"level": trading.level.value, "reason": trading.reason, "by": trading.by},
             "kill": self._kill(),
+            "limits_reached": self._limits_reached(),
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
             "budgets": [msgspec.structs.asdict(row) for _, row in sorted(self._view.budgets.items())],

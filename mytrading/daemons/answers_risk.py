@@ -45,6 +45,11 @@ class RiskVerbs:
             "kill": self._kill(),
         }
 
+    def _limits_reached(self) -> list[str]:
+        """The limits of the day, and halts of them, that keep entries back."""
+        picture = self._view.risk
+        return [row.reached for row in picture.limits if row.reached] if picture is not None else []
+
     def _levels(self) -> list[dict[str, Any]]:
         """Levels other than normal, with who set them, when and why."""
         rows = [row for row in self._control.trading.values() if row.level is not TradingLevel.NORMAL]

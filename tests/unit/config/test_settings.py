@@ -309,6 +309,18 @@ def test_symbol_without_exchange_is_refused_with_how_to_write_it(home: Path) -> 
     assert "write an instrument as EXCHANGE:SYMBOL, say NSE:TCS" in refusal(home, {"ENABLED_SYMBOLS": "TCS"})
 
 
+def test_product_that_is_not_enabled_is_refused_at_the_start(home: Path) -> None:
+    text = refusal(home, {"ENABLED_PRODUCTS": "CNC"})
+    assert "SMA_Crossover.product" in text
+    assert "MIS is not in ENABLED_PRODUCTS" in text
+
+
+@pytest.mark.parametrize("name", ["DAILY_STOP_R", "STRATEGY_SMA_CROSSOVER_DAILY_TARGET_R"])
+def test_limit_in_r_needs_the_rupees_of_one(home: Path, name: str) -> None:
+    assert "set R_VALUE to the rupees of 1 R" in refusal(home, {name: "5"})
+    assert load(home, {name: "5", "R_VALUE": "6500"}).risk.r_value == 6500
+
+
 # starting
 
 
