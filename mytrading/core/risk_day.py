@@ -47,7 +47,7 @@ class DayMoney:
         self._keys: dict[str, list[Key]] = {}
         self._totals: dict[Scope, float] = {}
         self._quotes: dict[str, Quote] = {}
-        self._moved_by: dict[str, frozenset[Scope]] = {}
+        self._moved_by: dict[str, tuple[Scope, ...]] = {}
         self._newest_ns = 0
         self.marks: dict[str, float] = {}
         """Last known prices by instrument, as far as they were journaled; a quote counts for more."""
@@ -56,17 +56,17 @@ class DayMoney:
         """Rupees of the day of an account or a strategy."""
         return self._totals.get(scope, 0.0)
 
-    def scopes_of(self, instrument: str) -> frozenset[Scope]:
-        """Whose profit a price of this instrument moves."""
+    def scopes_of(self, instrument: str) -> tuple[Scope, ...]:
+        """Whose profit a price of this instrument moves, in a fixed order."""
         known = self._moved_by.get(instrument)
         if known is None:
             keys = [key for key in self._keys.get(instrument, ()) if self._owners[key].units]
-            known = self._moved_by[instrument] = frozenset(scope for key in keys for scope in scopes(key))
+            known = self._moved_by[instrument] = tuple(sorted({scope for key in keys for scope in scopes(key)}))
         return known
 
-    def scopes(self) -> set[Scope]:
-        """All accounts and strategies that held anything today."""
-        return set(self._totals)
+    def scopes(self) -> tuple[Scope, ...]:
+        """All accounts and strategies that held anything today, in a fixed order."""
+        return tuple(sorted(self._totals))
 
     def open_marks(self) -> Iterator[tuple[str, float]]:
         """Last prices of what is held."""

@@ -29,6 +29,7 @@ from mytrading.messages.control import KILL, Heartbeat, WantInstruments
 from mytrading.messages.enums import LimitKind, Severity, TradingLevel
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
+from mytrading.messages.risk_picture import LimitUse
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
@@ -41,6 +42,8 @@ from mytrading.runtime.rebuild import rows_read
 
 LOOK_S = 0.25
 PICTURE_S = 0.5
+NEAR = 0.8
+"""The share of a limit from which on it is alarmed."""
 HEARD = ("feed", "router", "reconciler", "engine")
 LIMIT_CODES = frozenset(kind.value for kind in LimitKind)
 SETTLE_NS = 3_000_000_000
@@ -174,7 +177,20 @@ class RiskManager(MachineDaemon):
 
     def _tell(self, _machine_ns: int) -> None:
         counts = self._counts
-        self.status.send(self.name, picture(self.risk, self.clock.now(), counts["entries"], counts["denied"]))
+        shown = picture(self.risk, self.clock.now(), counts["entries"], counts["denied"])
+        self.status.send(self.name, shown)
+        for limit in shown.limits:
+            self._warn(limit)
+
+    def _warn(self, limit: LimitUse) -> None:
+        """A limit that is nearly used up is told once, before it is reached."""
+        subject = f"{limit.kind.value} {limit.scope} {limit.name}"
+        near = limit.used >= NEAR and not limit.reached and limit.kind is not LimitKind.DAILY_TARGET_R
+        if near and not any((alert.code, alert.subject) == ("LIMIT_NEAR", subject) for alert in self.alerts.standing):
+            text = f"{limit.used:.0%} of the limit are used up; see `mytrading risk`"
+            self.alerts.raise_("LIMIT_NEAR", Severity.WARNING, subject, text)
+        elif not near and (limit.used < NEAR - 0.1 or limit.reached):
+            self.alerts.clear("LIMIT_NEAR", subject)
 
     def _follow_instruments(self) -> None:
         """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""
