@@ -52,5 +52,6 @@ def test_kill_file_flattens_without_risk_and_gateway_and_says_who(tmp_path: Path
         eventually(stack.is_ready, 60)
         assert stack.broker_net() == {}
         assert len([row for row in stack.ask("orders") if row["purpose"] == "entry" and row["filled"]]) <= orders
+        assert stack.run("journal", "verify").returncode == 0, stack.run("journal", "verify").stdout
         assert stack.run("kill", "--remove").returncode == 0
         eventually(lambda: bool(stack.broker_net()), 120)
