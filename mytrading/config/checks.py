@@ -47,7 +47,6 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
     system = settings.system
     mode = f"TRADING_MODE = {system.mode} ({settings.origin('system.mode')})"
     if system.mode is Mode.LIVE:
-        yield f"{mode}: live trading opens with the risk release; until then use paper or dry_run"
         yield from live_problems(settings)
     if system.mode is Mode.BACKTEST:
         yield f"{mode}: a backtest is not a running stack; use paper or dry_run here"

@@ -73,7 +73,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ),
     ("MYTRADING_RUN_KEY", _H, "", "set by the orchestrator: opens the API keys of the run file", ""),
     ("# System", _H, "", "", ""),
-    ("TRADING_MODE", _H, "system.mode", "paper or dry_run; live opens with the risk release", ""),
+    ("TRADING_MODE", _H, "system.mode", "paper, dry_run, or live behind the two settings below", ""),
     ("PAPER_VENUE", _H, "system.paper_venue", "openalgo: the server's sandbox, in analyze mode", ""),
     ("ENABLE_TRADE_EXECUTION", _H, "system.enable_trade_execution", "live trading needs true; paper needs nothing", ""),
     (

@@ -119,7 +119,7 @@ def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["status"], {}, 3, "up"),
         (["down"], {}, 3, "up"),
         (["up"], {}, 4, "OPENALGO_API_KEY"),
-        (["up"], {"TRADING_MODE": "live", "OPENALGO_API_KEY": "k"}, 4, "TRADING_MODE"),
+        (["up"], {"TRADING_MODE": "live", "OPENALGO_API_KEY": "k"}, 4, "LIVE_CONFIRM"),
         (["up", "--simulator"], {"MAX_POSITION_SIZE": "-5"}, 4, "MAX_POSITION_SIZE"),
         (["config", "check"], {"OPENALGO_API_KEY": "k", "LOG_LEVEL": "LOUD"}, 4, "LOG_LEVEL"),
         (["config", "check", "--profile", "paper"], {}, 0, ""),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, TradingSettings, build_run_config, load_settings
+from mytrading.config import ConfigurationError, TradingSettings, build_run_config, load_settings, start_problems
+from mytrading.core.live_gate import live_problem
 from mytrading.messages.enums import Mode, Side
 from mytrading.messages.runconfig import (
     ServerMode,
@@ -324,12 +325,6 @@ def test_limit_in_r_needs_the_rupees_of_one(home: Path, name: str) -> None:
 # starting
 
 
-def test_start_in_live_mode_is_refused(home: Path) -> None:
-    text = start_refusal(home, load(home, {**KEY, "TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true"}))
-    assert "TRADING_MODE = live" in text
-    assert "opens with the risk release" in text
-
-
 @pytest.mark.parametrize(
     ("env", "said"),
     [
@@ -341,12 +336,16 @@ def test_start_in_live_mode_is_refused(home: Path) -> None:
 def test_start_in_live_mode_names_each_gate_that_is_closed(home: Path, env: dict[str, str], said: list[str]) -> None:
     text = start_refusal(home, load(home, {**KEY, "TRADING_MODE": "live", **env}))
     assert all(part in text for part in said), text
-    assert text.count("\n") == (2 if not env else 1)
+    assert text.count("\n") == (1 if not env else 0)
 
 
-def test_confirmed_live_mode_is_refused_for_the_release_alone(home: Path) -> None:
+def test_confirmed_live_mode_may_start_and_expects_a_live_server(home: Path) -> None:
     env = {"TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "main"}
-    assert start_refusal(home, load(home, {**KEY, **env})).count("\n") == 0
+    settings = load(home, {**KEY, **env})
+    assert start_problems(settings) == []
+    run = build_run_config(settings, home, home / "state", home / "run")
+    assert (run.mode, run.venue.expected_mode) == (Mode.LIVE, ServerMode.LIVE)
+    assert live_problem(run) == ""
 
 
 def test_start_without_key_is_refused_saying_what_to_set(home: Path) -> None:
