@@ -28,6 +28,7 @@ from mytrading.cli import (
     order_commands,
     orders_resolve,
     positions_commands,
+    risk,
     risk_events,
     running,
     state,
@@ -52,11 +53,12 @@ doctor.add_to(app)
 flatten.add_to(app)
 indicators.add_to(app)
 new_strategy.add_to(app)
+risk.add_to(app)
 why.add_to(app)
 app.add_typer(order_commands.app, name="orders")
 orders_resolve.add_to(order_commands.app)
 app.add_typer(positions_commands.app, name="positions")
-app.add_typer(risk_events.app, name="risk")
+risk_events.add_to(risk.app)
 app.add_typer(accounts.app, name="account")
 app.add_typer(configuration.app, name="config")
 app.add_typer(journal.app, name="journal")

@@ -16,14 +16,8 @@ if TYPE_CHECKING:
     from mytrading.messages.risk_events import RiskEventRecorded
     from mytrading.messages.runconfig import RunConfig
 
-app = typer.Typer(help="What risk watches and did.", no_args_is_help=True)
 _COLUMNS = ("at_ns", "strategy", "kind", "limit", "value", "action", "instruments", "accounts", "exit_orders")
 _TIMED = ("exit_time", "square_off")
-
-
-@app.callback()
-def _group() -> None:
-    """What risk watches and did."""
 
 
 def events(
@@ -120,6 +114,3 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 def add_to(app: typer.Typer) -> None:
     """Register the command in the group `risk`."""
     app.command()(events)
-
-
-add_to(app)

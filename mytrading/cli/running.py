@@ -139,11 +139,14 @@ _PROFIT = ("account", "realised", "unrealised", "broker_realised", "difference",
 def headline(body: dict[str, Any]) -> str:
     """Which system in which mode, market time and trading level in one line."""
     trading = body["trading"]
-    reason = f" ({trading['reason']})" if trading.get("reason") else ""
+    by = f", by {trading['by']}" if trading.get("by") else ""
+    reason = f" ({trading['reason']}{by})" if trading.get("reason") else ""
+    kill = f" · KILL says {body['kill']['word']}" if body.get("kill") else ""
+    limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
     moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     where = f"{body['system']} · {body['profile']} · {body['mode']}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
-    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}"
+    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}{kill}{limits}"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -80,6 +80,7 @@ def build_run_config(
             accounts=accounts,
             trade_execution=settings.system.enable_trade_execution,
             live_confirm=settings.system.live_confirm,
+            rules=settings.system.enabled_rules,
         )
     )
 
@@ -198,6 +199,11 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         orphan_tries=strategy.orphan_tries,
         sizing=strategy.sizing_rule,
         roll=RollRule(days=strategy.roll_days, first=strategy.roll_first),
+        max_daily_loss=strategy.max_daily_loss,
+        max_drawdown=strategy.max_drawdown,
+        daily_stop_r=strategy.daily_stop_r,
+        daily_target_r=strategy.daily_target_r,
+        limit_action=strategy.limit_action,
         parameters=dict(strategy.parameters),
         rules=rules_of(strategy, symbols[0]),
     )
@@ -208,7 +214,12 @@ def _risk(settings: TradingSettings) -> RiskLimits:
     limits = settings.risk.model_dump()
     limits["stale_quote_seconds"] = max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed)
     kinds = tuple(kind for kind in settings.data.instrument_types if kind != "INDEX")
-    return RiskLimits(**limits, enabled_exchanges=settings.data.exchanges, enabled_kinds=kinds)
+    return RiskLimits(
+        **limits,
+        enabled_exchanges=settings.data.exchanges,
+        enabled_kinds=kinds,
+        enabled_timeframes=settings.data.timeframes,
+    )
 
 
 def _messaging(messaging: MessagingSettings) -> Messaging:

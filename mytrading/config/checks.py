@@ -29,7 +29,16 @@ DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "
 def problems_of(settings: TradingSettings) -> list[str]:
     """Everything that contradicts, in the order of the settings."""
     own = (problem for strategy in settings.strategies for problem in _strategy_problems(settings, strategy))
-    return list(dict.fromkeys((*_symbol_problems(settings), *own)))
+    return list(dict.fromkeys((*_symbol_problems(settings), *_r_problems(settings), *own)))
+
+
+def _r_problems(settings: TradingSettings) -> Iterator[str]:
+    """A limit in R without the rupees of an R would never be reached."""
+    owners = [("risk", settings.risk), *((strategy.name, strategy) for strategy in settings.strategies)]
+    for owner, holder in owners:
+        for name in ("daily_stop_r", "daily_target_r"):
+            if getattr(holder, name) and not settings.risk.r_value:
+                yield f"{owner}.{name} = {getattr(holder, name):g}: R_VALUE is 0; set R_VALUE to the rupees of 1 R"
 
 
 def start_problems(settings: TradingSettings) -> list[str]:
@@ -41,7 +50,6 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
     system = settings.system
     mode = f"TRADING_MODE = {system.mode} ({settings.origin('system.mode')})"
     if system.mode is Mode.LIVE:
-        yield f"{mode}: live trading opens with the risk release; until then use paper or dry_run"
         yield from live_problems(settings)
     if system.mode is Mode.BACKTEST:
         yield f"{mode}: a backtest is not a running stack; use paper or dry_run here"
@@ -146,6 +154,13 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
     yield from _account_problems(settings, strategy)
     yield from _sizing_problems(settings, strategy)
     yield from _own_risk_problems(settings, strategy)
+    product = product_of(settings, strategy)
+    if product not in settings.risk.enabled_products:
+        origin = settings.origin(f"strategies.{strategy.name}.product")
+        yield (
+            f"{strategy.name}.product ({origin}): {product} is not in ENABLED_PRODUCTS "
+            f"({settings.origin('risk.enabled_products')}: {','.join(settings.risk.enabled_products)}); add it there"
+        )
     for frame in strategy.timeframes:
         if frame not in settings.data.timeframes:
             yield (

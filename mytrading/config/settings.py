@@ -19,7 +19,7 @@ from mytrading.config.accounts import AccountConfig
 from mytrading.config.problems import hint, nearest
 from mytrading.config.strategies import TIMEFRAMES, Names, StrategyConfig
 from mytrading.config.symbols import EXCHANGES, SymbolConfig
-from mytrading.messages.enums import Mode
+from mytrading.messages.enums import LimitAction, Mode, Product
 from mytrading.messages.runconfig import STARTING_CASH, AccountRole, UnknownExit
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
@@ -84,6 +84,7 @@ class SystemSettings(Section):
     mode: Mode = Mode.PAPER
     paper_venue: Literal["openalgo", "simulator"] = "openalgo"
     enabled_strategies: Names = ("SMA_Crossover",)
+    enabled_rules: Names = ()
     enable_strategy_engine: bool = True
     enable_trade_execution: bool = False
     live_confirm: str = ""
@@ -221,6 +222,26 @@ class RiskSettings(Section):
     stop_limit_buffer_options: float = Field(default=3.0, ge=0)
     bare_seconds: float = Field(default=5.0, gt=0)
     doubt_seconds: float = Field(default=60.0, gt=0)
+    enabled_products: Annotated[Names, BeforeValidator(upper)] = tuple(product.value for product in Product)
+    price_collar: Fraction = 0.03
+    price_collar_options: Fraction = 0.25
+    min_data_coverage: float = Field(default=0.9, ge=0, le=1)
+    max_entries_per_session: int = Field(default=0, ge=0, le=250)
+    max_active_orders: int = Field(default=100, ge=1)
+    max_cancels_per_day: int = Field(default=500, ge=1)
+    max_consecutive_losses: int = Field(default=0, ge=0)
+    loss_pause_minutes: int = Field(default=30, ge=1)
+    max_daily_loss_action: Annotated[LimitAction, BeforeValidator(lower)] = LimitAction.NO_ENTRIES
+    max_drawdown_action: Annotated[LimitAction, BeforeValidator(lower)] = LimitAction.HALT
+    r_value: float = Field(default=0.0, ge=0)
+    daily_stop_r: float = Field(default=0.0, ge=0)
+    daily_target_r: float = Field(default=0.0, ge=0)
+    daily_r_action: Annotated[LimitAction, BeforeValidator(lower)] = LimitAction.CLOSE_LEGS
+
+    @field_validator("enabled_products")
+    @classmethod
+    def _known_products(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        return some_of(tuple(product.value for product in Product), words)
 
 
 class RateSettings(Section):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from mytrading.config.strategy_risk import StrategyRiskFields
-from mytrading.messages.enums import Product, Side
+from mytrading.messages.enums import LimitAction, Product, Side
 from mytrading.messages.runconfig import (
     Allocation,
     Direction,
@@ -130,6 +130,11 @@ class StrategyConfig(StrategyRiskFields):
     allocation_factors: Names = ()
     roll_days: int = Field(default=0, ge=0, le=20)
     roll_first: Literal["far", "near"] = "far"
+    max_daily_loss: float = Field(default=0.0, ge=0)
+    max_drawdown: float = Field(default=0.0, ge=0, lt=1)
+    daily_stop_r: float = Field(default=0.0, ge=0)
+    daily_target_r: float = Field(default=0.0, ge=0)
+    limit_action: LimitAction = LimitAction.NO_ENTRIES
     parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
     @field_validator("trade_long", "trade_short")

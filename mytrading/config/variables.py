@@ -43,6 +43,8 @@ _BACKTEST = "backtests come with their own command"
 _AGAIN = "seconds between tries of one read; until all history or contracts are asked for anew it doubles, to a minute"
 _VALID = "seconds of market time after its bar or quote; later entries expire"
 _CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
+_COLLAR = "of the last price: how far from it an entry may trade"
+_ACTIONS = "alert, no_entries, close_legs, flatten or halt"
 _OUTSIDE = "only in the environment"
 _FOUND = "strikes and expiries are always taken from the instruments"
 
@@ -77,7 +79,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ),
     ("MYTRADING_RUN_KEY", _H, "", "set by the orchestrator: opens the API keys of the run file", ""),
     ("# System", _H, "", "", ""),
-    ("TRADING_MODE", _H, "system.mode", "paper or dry_run; live opens with the risk release", ""),
+    ("TRADING_MODE", _H, "system.mode", "paper, dry_run, or live behind the two settings below", ""),
     ("PAPER_VENUE", _H, "system.paper_venue", "openalgo: the server's sandbox, in analyze mode", ""),
     ("ENABLE_TRADE_EXECUTION", _H, "system.enable_trade_execution", "live trading needs true; paper needs nothing", ""),
     (
@@ -99,6 +101,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MYTRADING_TEST_DATA", _H, "", f"{_OUTSIDE}: a folder with real market files for the tests", ""),
     ("# Strategies", _H, "", "", ""),
     ("ENABLED_STRATEGIES", _H, "system.enabled_strategies", "names of classes in strategies/", ""),
+    ("ENABLED_RULES", _H, "system.enabled_rules", "your own rules in strategies/rules/, which can only deny", ""),
     ("ENABLE_STRATEGY_ENGINE", _H, "system.enable_strategy_engine", "false runs no strategy", ""),
     ("SMA_FAST_PERIOD", _H, "STRATEGY:SMA_Crossover.fast_period", "", "20"),
     ("SMA_SLOW_PERIOD", _H, "STRATEGY:SMA_Crossover.slow_period", "", "50"),
@@ -151,8 +154,23 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MAX_MODIFIES_PER_ORDER", _H, "rates.modifies_per_order", "then an order is cancelled and placed anew", ""),
     ("CHURN_PER_INSTRUMENT", _H, "rates.churn_per_instrument", _CHURN, ""),
     ("CHURN_PER_ACCOUNT", _H, "rates.churn_per_account", _CHURN, ""),
-    ("MAX_DAILY_LOSS", _H, "risk.max_daily_loss", "at this loss of a day entries stop", ""),
-    ("MAX_DRAWDOWN", _R, "risk.max_drawdown", _RISK, ""),
+    ("ENABLED_PRODUCTS", _H, "risk.enabled_products", "products that entries may use", ""),
+    ("PRICE_COLLAR", _H, "risk.price_collar", _COLLAR, ""),
+    ("PRICE_COLLAR_OPTIONS", _H, "risk.price_collar_options", _COLLAR, ""),
+    ("MIN_DATA_COVERAGE", _H, "risk.min_data_coverage", "of the instruments must have data, else entries wait", ""),
+    ("MAX_ENTRIES_PER_SESSION", _H, "risk.max_entries_per_session", "of a strategy in a session; 0: any", ""),
+    ("MAX_ACTIVE_ORDERS", _H, "risk.max_active_orders", "live orders of an account beyond which none enter", ""),
+    ("MAX_CANCELS_PER_DAY", _H, "risk.max_cancels_per_day", "of an account, after which nothing enters", ""),
+    ("MAX_CONSECUTIVE_LOSSES", _H, "risk.max_consecutive_losses", "then a strategy pauses; 0: never", ""),
+    ("LOSS_PAUSE_MINUTES", _H, "risk.loss_pause_minutes", "how long it pauses", ""),
+    ("MAX_DAILY_LOSS", _H, "risk.max_daily_loss", "rupees an account may lose in a day", ""),
+    ("MAX_DAILY_LOSS_ACTION", _H, "risk.max_daily_loss_action", _ACTIONS, ""),
+    ("MAX_DRAWDOWN", _H, "risk.max_drawdown", "fall of an account's equity below its peak, as a fraction of it", ""),
+    ("MAX_DRAWDOWN_ACTION", _H, "risk.max_drawdown_action", _ACTIONS, ""),
+    ("R_VALUE", _H, "risk.r_value", "rupees of 1 R; with 0 nothing is counted in R", ""),
+    ("DAILY_STOP_R", _H, "risk.daily_stop_r", "R an account may lose in a day; 0: no such limit", ""),
+    ("DAILY_TARGET_R", _H, "risk.daily_target_r", "R after which an account has won enough; 0: no such limit", ""),
+    ("DAILY_R_ACTION", _H, "risk.daily_r_action", _ACTIONS, ""),
     ("DEFAULT_STOP_LOSS", _H, "risk.default_stop_loss", "of the price: the stop of shares and futures", ""),
     ("DEFAULT_STOP_LOSS_OPTIONS", _H, "risk.default_stop_loss_options", "of the premium: the stop of options", ""),
     ("STOP_LIMIT_BUFFER", _H, "risk.stop_limit_buffer", "of a stop's trigger: how far beyond it its limit lies", ""),

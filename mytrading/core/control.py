@@ -62,13 +62,16 @@ class ControlMachine:
             or alert.count >= known.count * 10
         )
 
-    def level(self, level: TradingLevel, reason: str, now: int, account: str = "") -> tuple[TradingState, ...]:
-        """The row that sets a trading level for one account, or for all."""
-        return (TradingState(level=level, generation=self.generation + 1, reason=reason, at_ns=now, account=account),)
+    def level(
+        self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = ""
+    ) -> tuple[TradingState, ...]:
+        """The row that sets a trading level for one account, or for all; `by` says who."""
+        generation = self.generation + 1
+        return (TradingState(level=level, generation=generation, reason=reason, at_ns=now, account=account, by=by),)
 
-    def resume(self, reason: str, now: int, account: str = "") -> tuple[TradingState, ...]:
+    def resume(self, reason: str, now: int, account: str = "", by: str = "") -> tuple[TradingState, ...]:
         """The rows that allow trading again: for one account, or for all and each that was halted by itself."""
-        first = self.level(TradingLevel.NORMAL, reason, now, account)[0]
+        first = self.level(TradingLevel.NORMAL, reason, now, account, by)[0]
         held = [name for name, level in sorted(self.trading.items()) if level.level is not TradingLevel.NORMAL]
         names = [] if account else [name for name in held if name]
         others = (replace(first, account=name, generation=first.generation + n) for n, name in enumerate(names, 1))

@@ -22,6 +22,7 @@ from mytrading.core.risk_case import expired
 from mytrading.core.risk_closing import Closing, once_each, units
 from mytrading.core.risk_entries import Entries
 from mytrading.core.risk_exits import RiskExits
+from mytrading.core.risk_limits import Limits
 from mytrading.core.risk_margin import Margins
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
@@ -29,8 +30,8 @@ from mytrading.core.rollover import Rollover
 from mytrading.core.run_books import OPTION_PATIENCE
 from mytrading.core.square_off import SquareOff
 from mytrading.core.strategy_risk import StrategyRisk
-from mytrading.messages.control import Alert
-from mytrading.messages.enums import Product, Severity, TradingLevel
+from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
@@ -69,10 +70,13 @@ class RiskMachine:
         square_off: SquareOff,
     ) -> None:
         scene = self._scene = Scene(limits, rates, strategies, account, calendar, instruments, square_off)
-        self.state = RiskState(scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of)
+        self.state = RiskState(
+            scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of, limits.stale_quote_seconds
+        )
         self._closing = Closing(self.state, scene)
         self.margins = Margins(self.state, scene)
-        self._entries = Entries(self.state, scene, self._closing, self.margins)
+        self.limits = Limits(self.state, scene, self._closing)
+        self._entries = Entries(self.state, scene, self._closing, self.margins, self.limits)
         self.rollover = Rollover(self.state, scene, self._closing, self._entries)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
         self.runs = StrategyRisk(self.state, scene, self._closing)
@@ -154,23 +158,32 @@ class RiskMachine:
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """What follows from a message that was just applied, at market time `now`."""
         if isinstance(message, Quote):
-            stopped = (*self.exits.at_price(message.instrument, now), *self.runs.at_price(message, now))
-            if message.instrument in self.state.awaited:
-                stopped = self._then_advance(stopped, now)
-            return once_each(stopped) if stopped else stopped
+            return self._on_quote(message, now)
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
             changed = self._then_advance(tuple(self.runs.on_change(message, now)), now, settled_too=True)
-            return once_each((*changed, *self.exits.on_fill(message, now), *self.margins.after_refusal(message, now),
-                              *self.rollover.on_time(now)))  # fmt: skip
+            return once_each((*changed, *self.exits.on_fill(message, now), *self.limits.on_move(message, now),
+                              *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))  # fmt: skip
         if isinstance(message, MarginAnswer):
             return self._advance_all(now)
         if isinstance(message, TimerFired):
             timed = self._then_advance(tuple(self.runs.on_time(now)), now, settled_too=True)
-            return once_each((*timed, *self._square_off(now), *self._unpriced(now), *self._watch_loss(now),
+            return once_each((*timed, *self._square_off(now), *self._unpriced(now), *self.limits.on_time(now),
                               *self.exits.on_time(now), *self.rollover.on_time(now)))  # fmt: skip
+        if isinstance(message, TradingState | StrategySwitch):
+            return tuple(self.limits.on_word(message, now))
         return ()
+
+    def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
+        """Stops, limits and rules of runs first: what ends a wish is known when it is judged, with the next quote."""
+        name = quote.instrument
+        limited = tuple(self.limits.on_quote(name, now))
+        found = (*self.exits.at_price(name, now), *limited, *self.runs.at_price(quote, now))
+        acted = any(not isinstance(row, LevelMoved) for row in limited)
+        if name in self.state.awaited and not acted:
+            found = self._then_advance(found, now)
+        return once_each(found) if found else found
 
     def notice(self, machine_ns: int) -> None:
         """Machine time moves on to this; it never goes back."""
@@ -270,35 +283,6 @@ class RiskMachine:
         patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
         old = now - quote.market_ns > self._scene.limits.stale_quote_seconds * patience * SECOND
         return old and self._entries.machine_ns - quote.received_ns > UNPRICED_NS
-
-    def _watch_loss(self, now: int) -> list[Any]:
-        """Note once a day that the loss limit was reached: entries stop for the day, also after a restart.
-
-        What waits or rests to be entered is withdrawn as well.
-        """
-        day = self._scene.today(now)
-        if self.state.loss_reached(day):
-            return self._closing.withdraw(self.state.all_live_entries(), content_id("daily_loss", day))
-        if self.state.day_profit(day) > -self._scene.limits.max_daily_loss:
-            return []
-        return self.stop_for_the_day(now)
-
-    def stop_for_the_day(self, now: int) -> list[Any]:
-        """The rows by which entries stop for the day of `now`."""
-        day = self._scene.today(now)
-        profit = self.state.day_profit(day)
-        return [
-            LevelMoved(name=f"daily_loss:{day}", value=profit, at_ns=now),
-            Alert(
-                code="DAILY_LOSS",
-                severity=Severity.CRITICAL,
-                subject=self.account,
-                message=f"the day stands at ₹{profit:,.2f}: MAX_DAILY_LOSS is reached, no more entries today",
-                daemon="risk",
-                first_ns=now,
-                last_ns=now,
-            ),
-        ]
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.margin import MarginTracker
-from mytrading.core.pnl import profit
-from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
+from mytrading.core.risk_memory import Memory
+from mytrading.core.risk_tally import Tally
+from mytrading.messages.control import KILL, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, Position, Protection
@@ -108,8 +109,10 @@ class Wish(msgspec.Struct, kw_only=True):
 class RiskBooks:
     """Levels by subject. Reading methods are pure."""
 
-    def __init__(self, lot_of: Callable[[str], int] = lambda _: 1) -> None:
+    def __init__(self, lot_of: Callable[[str], int] = lambda _: 1, stale_seconds: float = 5.0) -> None:
         self.lot_of = lot_of
+        self.memory = Memory(stale_seconds)
+        self.tally = Tally()
         self.wishes: dict[tuple[str, str], Wish] = {}
         self.watch_of_signal: dict[str, tuple[str, str]] = {}
         self.bound: dict[tuple[str, str], str] = {}
@@ -146,7 +149,6 @@ class RiskBooks:
         self.awaited: set[str] = set()
         self.machine_ns = 0
         self.disk_low = False
-        self.killed = False
         self.doubted = False
 
     def open_wishes(self) -> Iterator[Wish]:
@@ -300,6 +302,10 @@ class RiskBooks:
         """Market times of the entries within the last minute."""
         return [at for at in self.entry_times.get(strategy, ()) if now - at < MINUTE]
 
+    def entries_since(self, strategy: str, market_ns: int) -> int:
+        """How many entries of a strategy there were from a moment on."""
+        return sum(at >= market_ns for at in self.entry_times.get(strategy, ()))
+
     def confidence(self, account: str, instrument: str) -> Confidence:
         """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""
         held = [
@@ -314,13 +320,11 @@ class RiskBooks:
 
     def level(self, account: str) -> tuple[TradingLevel, str]:
         """The trading level in effect for an account, and why."""
-        if self.killed:
-            return TradingLevel.HALT, "the file KILL is there"
-        states = [state for name in ("", account) if (state := self.trading.get(name)) is not None]
+        states = [state for name in (KILL, "", account) if (state := self.trading.get(name)) is not None]
         for wanted in (TradingLevel.HALT, TradingLevel.REDUCE):
             for state in states:
                 if state.level is wanted:
-                    return wanted, state.reason
+                    return wanted, f"{state.reason} (by {state.by})" if state.by else state.reason
         return TradingLevel.NORMAL, ""
 
     def enabled(self, strategy: str) -> bool:
@@ -355,16 +359,9 @@ class RiskBooks:
         health = self.health.get(account)
         return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
-    def day_profit(self, day: str) -> float:
-        """Rupees of today: realised by positions that moved today, and unrealised at present quotes."""
-        today = [
-            position for position in self.positions.values() if position.quantity or day_of(position.updated_ns) == day
-        ]
-        return profit(today, self.quotes).total
-
-    def loss_reached(self, day: str) -> bool:
-        """True if the day's loss limit was reached once today."""
-        return f"daily_loss:{day}" in self.levels
+    def live_orders(self, account: str) -> int:
+        """How many orders of an account may still do something."""
+        return sum(order.account == account and order.state not in ENDED for order in self.orders.values())
 
     def remaining(self, order: Order) -> int:
         """Units that an order may still add to its position: what it fills is gone from here only once booked there.

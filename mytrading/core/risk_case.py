@@ -44,7 +44,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     time), `leaving` the rule that closes the strategy's run. `begun` is true once another leg of the same basket was
     ordered. `margin` (rupees) is what this order needs by itself, `margin_needed` what it needs with the other legs
     ordered now and the buffer, `margin_free` what its account has, None if that is not known, `reserves` its share of
-    what they need together.
+    what they need together. `coverage` is the share of instruments that have data. Of the account: `active_orders`,
+    `cancels_today`, and `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of
+    the day that were reached, in words, by their codes.
     """
 
     signal: Signal
@@ -81,14 +83,19 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     other_watch: str = ""
     opposed: str = ""
     spent: bool = False
-    day_profit: float = 0.0
-    loss_reached: bool = False
     begun: bool = False
     margin: float = 0.0
     reserves: float = 0.0
     margin_needed: float = 0.0
     margin_free: float | None = None
     leaving: str = ""
+    coverage: float = 1.0
+    session_entries: int = 0
+    active_orders: int = 0
+    cancels_today: int = 0
+    losses: int = 0
+    loss_ns: int = 0
+    reached: dict[str, str] = {}
 
     @property
     def value(self) -> float:

@@ -17,6 +17,7 @@ from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
 from mytrading.core.risk_case import Case, Denial, expired, stale
 from mytrading.core.risk_closing import Closing
+from mytrading.core.risk_limits import Limits
 from mytrading.core.risk_margin import Margins
 from mytrading.core.risk_rules import judge
 from mytrading.core.risk_scene import Scene
@@ -39,11 +40,12 @@ _NEVER = 1 << 62
 class Entries:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, scene: Scene, closing: Closing, margins: Margins) -> None:
+    def __init__(self, state: RiskState, scene: Scene, closing: Closing, margins: Margins, limits: Limits) -> None:
         self._state = state
         self._scene = scene
         self._closing = closing
         self._margins = margins
+        self._limits = limits
         self._sizer = Sizer(state, scene, margins)
 
     @property
@@ -258,6 +260,7 @@ class Entries:
             strategy=wish.signal.strategy,
             code=denials[0].code,
             message="; ".join(denial.message for denial in denials),
+            codes=tuple(denial.code for denial in denials),
             at_ns=now,
             instrument=instrument,
             account=account,
@@ -318,10 +321,15 @@ class Entries:
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
             opposed=state.opposed(account, leg.instrument, signal.product, signal.strategy, units),
             spent=account in wish.spent and not self._stopped_out(wish, account),
-            day_profit=state.day_profit(day.isoformat()),
-            loss_reached=state.loss_reached(day.isoformat()),
             begun=self._begun(wish, account),
             leaving=state.leaving.get(signal.strategy, ""),
+            coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
+            session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,
+            active_orders=state.live_orders(account),
+            cancels_today=state.tally.cancels.get(account, 0),
+            losses=state.tally.losses.get((account, signal.strategy), (0, 0))[0],
+            loss_ns=state.tally.losses.get((account, signal.strategy), (0, 0))[1],
+            reached=self._limits.reached(account, signal.strategy),
         )
 
 

@@ -7,13 +7,19 @@ denial, numbers included, or with nothing. The one rule: exits never come here.
 from __future__ import annotations
 
 from mytrading.core.risk_case import Case, Denial, Rule
+from mytrading.core.risk_rules_day import DAY
+from mytrading.core.risk_rules_enabled import ENABLED
 from mytrading.core.risk_rules_margin import MARGIN
 from mytrading.core.risk_rules_now import HOURS, STANDING
 from mytrading.core.risk_rules_order import ORDER
 from mytrading.core.risk_rules_owner import OWNER, SIZES
+from mytrading.core.risk_rules_price import PRICES
 from mytrading.core.risk_rules_times import TIMES
 
-RULES: tuple[Rule, ...] = (*STANDING, *ORDER, *HOURS, *TIMES, *SIZES, *MARGIN, *OWNER)
+RULES: tuple[Rule, ...] = (
+    *STANDING, *ENABLED, *ORDER, *PRICES, *HOURS, *TIMES, *SIZES, *MARGIN, *OWNER, *DAY,
+)  # fmt: skip
+_CHECKS = tuple((rule.code, rule.check) for rule in RULES)
 LOTS_PER_LEG = Rule(
     "LOTS_PER_LEG", "A leg of more lots than one may have.", "config/risk.toml, STRATEGY_<NAME>_MAX_LOTS", lambda _: ""
 )
@@ -22,7 +28,7 @@ LEG_DENIED = Rule("LEG_DENIED", "Another leg of the same wish is denied, so none
 
 def judge(case: Case) -> tuple[Denial, ...]:
     """All denials of a case, in the order of the table; empty if it is admitted. Budget: 20 µs."""
-    return tuple([Denial(rule.code, text) for rule in RULES if (text := rule.check(case))])
+    return tuple([Denial(code, text) for code, check in _CHECKS if (text := check(case))])
 
 
 def denials_page() -> str:
@@ -42,7 +48,13 @@ _PAGE_HEAD = (
     "Made from the table in `mytrading/core/risk_rules.py`; a test holds the two together.",
     "",
     "Risk judges every entry by all of these rules, in this order. A denied wish carries the code of the first rule",
-    "that spoke and the reasons of all of them, with their numbers. Exits are never judged.",
+    "that spoke and the reasons of all of them, with their numbers and further codes. `config/risk.toml` and the",
+    "settings named stand in [configuration.md](configuration.md), the limits of the day in [limits.md](limits.md).",
+    "",
+    "Exits are never judged. What keeps them sane is done by the router when they are sent: they only reduce, never",
+    "beyond what is owned and not being closed already, in whole lots, in slices below the freeze quantity, at prices",
+    "on the tick and inside the band. A wish that is denied still closes what it no longer wants. A rule of your own",
+    "([limits.md](limits.md)) is asked in the engine, before these, and can only deny as well.",
     "",
     "| Code | Denied when | Settings |",
     "|---|---|---|",

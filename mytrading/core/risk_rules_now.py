@@ -8,6 +8,9 @@ from __future__ import annotations
 from mytrading.core.risk_case import MINUTE, SECOND, Case, Rule, clock_time, expired
 from mytrading.messages.enums import Confidence, Product, TradingLevel
 
+_HALT, _REDUCE, _CONFIRMED, _MIS = TradingLevel.HALT, TradingLevel.REDUCE, Confidence.CONFIRMED, Product.MIS
+"""Members of enums, looked up once: that costs as much as a rule."""
+
 
 def _expired(case: Case) -> str:
     if case.begun or not expired(case.signal, case.now, case.machine_ns):
@@ -37,11 +40,11 @@ def _level(case: Case, level: TradingLevel, effect: str) -> str:
 
 
 def _halted(case: Case) -> str:
-    return _level(case, TradingLevel.HALT, "which opens nothing")
+    return _level(case, _HALT, "which opens nothing")
 
 
 def _reducing(case: Case) -> str:
-    return _level(case, TradingLevel.REDUCE, "which only closes")
+    return _level(case, _REDUCE, "which only closes")
 
 
 def _strategy_disabled(case: Case) -> str:
@@ -63,7 +66,7 @@ def _instrument_halted(case: Case) -> str:
 
 
 def _doubtful(case: Case) -> str:
-    if case.confidence is Confidence.CONFIRMED:
+    if case.confidence is _CONFIRMED:
         return ""
     return (
         f"our position of {case.leg.instrument} is {case.confidence.value} against the broker's books; wait for a read"
@@ -115,7 +118,7 @@ def _last_minutes(case: Case) -> str:
 
 
 def _square_off(case: Case) -> str:
-    if case.signal.product is not Product.MIS or not case.square_off_ns or case.now < case.square_off_ns:
+    if case.signal.product is not _MIS or not case.square_off_ns or case.now < case.square_off_ns:
         return ""
     since = clock_time(case.square_off_ns)
     return f"MIS positions are closed from {since}, it is {clock_time(case.now)}; wish again in the next session"

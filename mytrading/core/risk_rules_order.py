@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from mytrading.core.risk_case import SECOND, Case, Rule, stale
 from mytrading.core.slicing import Sizes, Unsliceable, slices
-from mytrading.core.stop_plan import stop_of
+from mytrading.core.stop_plan import stop_problem
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind
+
+_MIS, _MARKET, _INDEX = Product.MIS, OrderType.MARKET, InstrumentKind.INDEX
+"""Members of enums, looked up once: that costs as much as a rule."""
 
 
 def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool) -> str:
     """Why an instrument, which is a derivative or a share, is not entered as this product; empty if it may be."""
+    if product is _MIS:
+        return ""
     if derivative and product is Product.CNC:
         return f"product CNC is for shares, {name} is a derivative; use MIS or NRML"
     if not derivative and product is Product.NRML:
@@ -37,7 +42,7 @@ def _refused(case: Case) -> str:
 
 
 def _index(case: Case) -> str:
-    if case.instrument is None or case.instrument.kind is not InstrumentKind.INDEX:
+    if case.instrument is None or case.instrument.kind is not _INDEX:
         return ""
     return f"{case.instrument.id} is an index and cannot be bought; trade its future or an option (`trade`)"
 
@@ -53,7 +58,7 @@ def _exchange(case: Case) -> str:
 
 def _kind(case: Case) -> str:
     allowed = case.limits.enabled_kinds
-    if not allowed or case.instrument is None or case.instrument.kind.value in allowed:
+    if not allowed or case.instrument is None or case.instrument.kind in allowed:
         return ""
     kind = case.instrument.kind.value
     return f"type {kind} is not one of ENABLED_INSTRUMENT_TYPES {','.join(allowed)}; add it to trade it"
@@ -68,7 +73,7 @@ def _product(case: Case) -> str:
 
 
 def _order_type(case: Case) -> str:
-    if case.leg.order_type is OrderType.MARKET:
+    if case.leg.order_type is _MARKET:
         return ""
     return f"entries are MARKET orders, the wish asks for {case.leg.order_type.value}; leave order_type out"
 
@@ -93,7 +98,7 @@ def _partial_reduction(case: Case) -> str:
 
 
 def _freeze(case: Case) -> str:
-    if case.instrument is None or not case.units:
+    if case.instrument is None or abs(case.units) <= case.instrument.freeze_qty or not case.units:
         return ""
     try:
         slices(abs(case.units), Sizes(case.instrument.lot_size, case.instrument.freeze_qty))
@@ -116,11 +121,6 @@ def _stale_quote(case: Case) -> str:
     return f"the last quote of {case.leg.instrument} is {age:.1f} s old, at most {limit:g} s; see the feed"
 
 
-def _stop_level(case: Case) -> str:
-    found = stop_of(case)
-    return found if isinstance(found, str) else ""
-
-
 ORDER: tuple[Rule, ...] = (
     Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "", _unknown_instrument),
     Rule("INSTRUMENTS_REFUSED", "Today's contracts are not here, or those of the underlying are not in order.", "",
@@ -137,5 +137,5 @@ ORDER: tuple[Rule, ...] = (
     Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
     Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or outside the price band.",
-         "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PCT", _stop_level),
+         "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PCT", stop_problem),
 )  # fmt: skip

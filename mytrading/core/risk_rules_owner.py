@@ -108,13 +108,6 @@ def _rate(case: Case) -> str:
     return f"{case.entries_last_minute} entries within a minute reach the limit of {case.entries_per_minute}; wait"
 
 
-def _daily_loss(case: Case) -> str:
-    limit = case.limits.max_daily_loss
-    if not case.loss_reached and case.day_profit > -limit:
-        return ""
-    return f"the day stands at {rupees(case.day_profit)}, MAX_DAILY_LOSS is {rupees(limit)}: no more entries today"
-
-
 OWNER: tuple[Rule, ...] = (
     Rule("OPPOSED", "Another strategy holds the other side of the instrument, or has an entry out for it.", "",
          _opposed),
@@ -123,5 +116,4 @@ OWNER: tuple[Rule, ...] = (
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
     Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown),
     Rule("ENTRIES_PER_MINUTE", "Too many entries of the strategy within a minute of market time.", "", _rate),
-    Rule("DAILY_LOSS", "The day's loss, realised and unrealised, reached the limit.", "MAX_DAILY_LOSS", _daily_loss),
 )  # fmt: skip

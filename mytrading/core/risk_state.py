@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from mytrading.core import risk_orphans, risk_stops
 from mytrading.core.pnl import newer
 from mytrading.core.risk_books import Key, RiskBooks, Wish, day_of
+from mytrading.core.risk_day import ACCOUNT, STRATEGY
 from mytrading.core.risk_guard import Guard, IsOpen
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert, Heartbeat, ModeCleared, StrategySwitch, TradingState
@@ -33,6 +34,7 @@ from mytrading.messages.orders import (
     ProtectionChanged,
     RecoveryChanged,
     TimerFired,
+    TradeClosed,
 )
 from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, Rolled, WishSized
 from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
@@ -41,6 +43,7 @@ from mytrading.messages.signals import Leg, Signal
 REMEMBERED = 4000
 ROLLS_REMEMBERED = 45
 """Days."""
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class RiskState(RiskBooks):
@@ -52,8 +55,9 @@ class RiskState(RiskBooks):
         is_open: IsOpen = lambda _exchange, _now: True,
         guarded: Callable[[str], bool] = lambda _strategy: True,
         accounts: Callable[[str], tuple[str, ...]] = lambda _strategy: (),
+        stale_seconds: float = 5.0,
     ) -> None:
-        super().__init__(lot_of)
+        super().__init__(lot_of, stale_seconds)
         self.guard = Guard(is_open)
         self._guarded = guarded
         self._accounts = accounts
@@ -129,6 +133,7 @@ class RiskState(RiskBooks):
 
     def _funds(self, row: Funds) -> None:
         self.margin.refresh(row)
+        self.memory.funds[row.account] = row.available + row.used + row.collateral
 
     def _entry(self, entry: PlaceEntry) -> None:
         self._remember(self.issued, entry.id, None)
@@ -170,6 +175,7 @@ class RiskState(RiskBooks):
         self._await()
 
     def _order(self, row: OrderChanged) -> None:
+        self.tally.order(row)
         self._take_from_parent(row.order)
         self._take_from_replaced(row.order)
         self.guard.moved(row.order, row.machine_ns)
@@ -211,6 +217,7 @@ class RiskState(RiskBooks):
         key = (position.account, position.instrument, position.product, position.strategy)
         before = self.positions.get(key)
         self.positions[key] = position
+        self._move_money(position)
         closer = self.orders.get(row.client_order_id) if isinstance(row, PositionChanged) else None
         if isinstance(row, PositionChanged) and row.fill_quantity:
             name = row.client_order_id
@@ -228,6 +235,14 @@ class RiskState(RiskBooks):
             if wish.signal.strategy == position.strategy:
                 self._settle_if_met(wish)
         self._await()
+
+    def _move_money(self, position: Position) -> None:
+        self.memory.notice_day(position.updated_ns)
+        self.memory.money.position(position)
+        self.memory.raise_peaks([(ACCOUNT, position.account), (STRATEGY, position.strategy)])
+
+    def _trade(self, row: TradeClosed) -> None:
+        self.tally.trade(row)
 
     def _spend(self, closed: Position, *, protected: bool) -> None:
         """A position that a standing wish had opened, and still wants, was closed: by the clock, a person, the venue.
@@ -260,6 +275,8 @@ class RiskState(RiskBooks):
             self.closing.add(key)
 
     def _level(self, row: LevelMoved) -> None:
+        if self.memory.learn(row):
+            return
         owner = risk_stops.key_in(row.name)
         if owner is None:
             self.levels[row.name] = row.value
@@ -305,6 +322,8 @@ class RiskState(RiskBooks):
 
     def _beat(self, row: Heartbeat) -> None:
         self.beats[row.daemon] = row
+        if row.daemon == "feed":
+            self.tally.beat(row)
         self.machine_ns = max(self.machine_ns, row.machine_ns)
 
     def _health(self, row: AccountHealth) -> None:
@@ -314,6 +333,9 @@ class RiskState(RiskBooks):
         if newer(self.quotes.get(row.instrument), row):
             self.quotes[row.instrument] = row
             self.machine_ns = max(self.machine_ns, row.received_ns)
+            self.memory.notice_day(row.market_ns)
+            if self.memory.money.quote(row, self.machine_ns):
+                self.memory.raise_peaks(self.memory.money.scopes_of(row.instrument))
 
     def _trading(self, row: TradingState) -> None:
         self.trading[row.account] = row
@@ -369,9 +391,13 @@ class RiskState(RiskBooks):
         self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
         self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
         self.runs = dict(row.runs)
+        self.tally.open_day()
+        self.memory.open_day(date.fromisoformat(row.day).toordinal() - _EPOCH)
         self.levels, self.stop_levels, self.stop_instruments = {}, {}, {}
         for name, value in row.levels.items():
             self._level(LevelMoved(name=name, value=value, at_ns=0))
+        for position in row.positions:
+            self.memory.money.position(position)
         self.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
         self.trading = {state.account: state for state in row.trading}
         self.switches = {switch.strategy: switch for switch in row.switches}
@@ -454,6 +480,7 @@ class RiskState(RiskBooks):
             levels={
                 **{name: value for name, value in self.levels.items() if name.endswith(day)},
                 **{risk_stops.name_of(key): level for key, level in self.stop_levels.items()},
+                **self.memory.carried_into(date.fromisoformat(day).toordinal() - _EPOCH),
             },
             protections=tuple(level for level in self.protections.values() if level.state != "done"),
             trading=tuple(self.trading.values()),
@@ -524,8 +551,6 @@ def _coming(entry: PlaceEntry) -> Order:
 
 
 _FLAGS = {
-    "kill_on": ("killed", True),
-    "kill_off": ("killed", False),
     "doubt_on": ("doubted", True),
     "doubt_off": ("doubted", False),
     "disk_low": ("disk_low", True),
@@ -547,6 +572,7 @@ _LEARN: dict[type, Any] = {
     OrderChanged: RiskState._order,
     PositionChanged: RiskState._position,
     PositionAdjusted: RiskState._position,
+    TradeClosed: RiskState._trade,
     GoalChanged: RiskState._goal,
     LevelMoved: RiskState._level,
     TimerFired: RiskState._timer,

@@ -22,6 +22,9 @@ OPTION_BAND, OPTION_REACH, OPTION_SMALL = 0.40, 20.0, 50.0
 LEAST_TICKS = 2
 """The limit lies at least this far beyond its trigger, where the band has room for it."""
 _EPSILON = 1e-6
+_BUY, _SELL, _FUT = Side.BUY, Side.SELL, InstrumentKind.FUT
+_NONE, _BROKER = StopPlan.NONE, StopPlan.BROKER
+"""Members of enums, looked up once: the plan of a stop is made for every entry that is judged."""
 
 
 class Levels(NamedTuple):
@@ -43,9 +46,10 @@ def who_holds(case: Case) -> StopPlan:
 
     A hedge has none, wherever the strategy wants its stops: closing it would leave what it covers bare.
     """
-    if case.leg.lots > 0 and any(leg.lots < 0 for leg in case.signal.legs):
-        return StopPlan.NONE
-    return case.strategy.stop if case.strategy is not None else StopPlan.BROKER
+    legs = case.signal.legs
+    if len(legs) > 1 and case.leg.lots > 0 and any(leg.lots < 0 for leg in legs):
+        return _NONE
+    return case.strategy.stop if case.strategy is not None else _BROKER
 
 
 def stop_of(case: Case) -> Levels | str:
@@ -53,35 +57,52 @@ def stop_of(case: Case) -> Levels | str:
 
     The level is that of the signal's leg, else the strategy's `stop_loss`, else the default of the risk limits.
     """
-    if case.instrument is None or case.price <= 0 or not case.units or who_holds(case) is StopPlan.NONE:
+    if case.instrument is None or case.price <= 0 or not case.units or who_holds(case) is _NONE:
         return ""
-    entry = Side.BUY if case.units > 0 else Side.SELL
+    if problem := stop_problem(case):
+        return problem
+    entry = _BUY if case.units > 0 else _SELL
     level = case.leg.stop_price or _default_level(case, entry)
-    close = case.quote.previous_close if case.quote is not None else None
-    band = band_of(case.instrument, case.price, close)
-    levels = place(case.instrument, entry, level, band, case.limits)
-    nearest = _nearest(case, entry)
-    if (levels.trigger - nearest) * entry.sign >= 0:
+    return place(case.instrument, entry, level, _band(case, case.instrument), case.limits)
+
+
+def stop_problem(case: Case) -> str:
+    """Why an entry of this case can have no stop; empty if it can, or needs none. Budget: 3 µs."""
+    if case.instrument is None or case.price <= 0 or not case.units:
+        return ""
+    holder = who_holds(case)
+    if holder is _NONE:
+        return ""
+    entry = _BUY if case.units > 0 else _SELL
+    level = case.leg.stop_price or _default_level(case, entry)
+    tick, nearest = case.instrument.tick_size, _nearest(case, entry)
+    trigger = max(_on_tick(level, tick, -1 if entry is _BUY else 1), tick)
+    if trigger >= nearest if entry is _BUY else trigger <= nearest:
         return _wrong_side(case, level, nearest, entry)
-    return _outside(case, level, band) or levels
+    return _outside(case, level, _band(case, case.instrument)) if holder is _BROKER else ""
+
+
+def _band(case: Case, instrument: Instrument) -> Band:
+    return band_of(instrument, case.price, case.quote.previous_close if case.quote is not None else None)
 
 
 def _nearest(case: Case, entry: Side) -> float:
     """The price that comes first to a stop: what the entry is valued at, or the last price, which triggers it."""
     last = case.quote.ltp if case.quote is not None and case.quote.ltp > 0 else case.price
-    return min(case.price, last) if entry is Side.BUY else max(case.price, last)
+    return min(case.price, last) if entry is _BUY else max(case.price, last)
 
 
 def _default_level(case: Case, entry: Side) -> float:
     option = case.instrument is not None and case.instrument.kind.is_option
     default = case.limits.default_stop_loss_options if option else case.limits.default_stop_loss
     own = case.strategy.stop_loss if case.strategy is not None else 0.0
-    return case.price * (1 - entry.sign * (own or default))
+    share = own or default
+    return case.price * (1 - share if entry is _BUY else 1 + share)
 
 
 def place(instrument: Instrument, entry: Side, level: float, band: Band, limits: RiskLimits) -> Levels:
     """The prices of the stop at `level` (rupees) of an entry of this side."""
-    tick, away = instrument.tick_size, -entry.sign
+    tick, away = instrument.tick_size, -1 if entry is _BUY else 1
     trigger = max(_on_tick(level, tick, away), tick)
     reach = max(trigger * limits.stop_limit_buffer, LEAST_TICKS * tick)
     if instrument.kind.is_option:
@@ -100,7 +121,7 @@ def band_of(instrument: Instrument, price: float, previous_close: float | None) 
         reach = OPTION_REACH if price <= OPTION_SMALL else price * OPTION_BAND
         return Band(max(price - reach, 0.0), price + reach)
     base = previous_close if previous_close is not None and previous_close > 0 else price
-    share = FUTURE_BAND if instrument.kind is InstrumentKind.FUT else SHARE_BAND
+    share = FUTURE_BAND if instrument.kind is _FUT else SHARE_BAND
     return Band(base * (1 - share), base * (1 + share))
 
 
@@ -112,7 +133,7 @@ def _on_tick(price: float, tick: float, way: int) -> float:
 
 
 def _wrong_side(case: Case, level: float, price: float, entry: Side) -> str:
-    side = "below" if entry is Side.BUY else "above"
+    side = "below" if entry is _BUY else "above"
     name = case.leg.instrument
     if not case.leg.stop_price:
         return f"no stop {side} {price:g} ({name}) keeps a tick between them; trade what costs more, or widen the stop"
@@ -123,8 +144,8 @@ def _wrong_side(case: Case, level: float, price: float, entry: Side) -> str:
 
 
 def _outside(case: Case, level: float, band: Band) -> str:
-    """Why the exchange would refuse a stop at this level, in words; empty if it would not, or is not asked to."""
-    if band.lower <= level <= band.upper or who_holds(case) is not StopPlan.BROKER:
+    """Why the exchange would refuse a stop at this level, in words; empty if it would not."""
+    if band.lower <= level <= band.upper:
         return ""
     return (
         f"the stop at {level:,.2f} lies outside the price band {band.lower:,.2f} to {band.upper:,.2f} of "

@@ -33,7 +33,8 @@ from mytrading.messages.orders import (
     UnmanagedChanged,
 )
 from mytrading.messages.reports import AccountHealth, Funds
-from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted
+from mytrading.messages.risk_picture import RiskPicture
+from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted, WishDenied
 
 KEPT = 5000
 
@@ -59,6 +60,7 @@ class StackView:
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
+        self.held_back: deque[WishDenied] = deque(maxlen=KEPT)
         self.strategies: dict[str, StrategyStarted] = {}
         self.faults: dict[str, StrategyFaulted] = {}
         self.quotes: dict[str, Quote] = {}
@@ -66,6 +68,7 @@ class StackView:
         self.budgets: dict[str, CallBudget] = {}
         self.health: dict[str, AccountHealth] = {}
         self.funds: dict[str, Funds] = {}
+        self.risk: RiskPicture | None = None
         self.counts: Counter[str] = Counter()
 
     def apply(self, message: Any, machine_ns: int = 0) -> None:
@@ -138,6 +141,10 @@ class StackView:
         self.denials.append(message)
         self.counts["denials"] += counted
 
+    def _wish_denied(self, message: WishDenied, counted: bool) -> None:
+        self.held_back.append(message)
+        self.counts["denials"] += counted
+
     def _started(self, message: StrategyStarted, _: bool) -> None:
         self.strategies[message.strategy] = message
         self.faults.pop(message.strategy, None)
@@ -159,6 +166,9 @@ class StackView:
 
     def _funds(self, message: Funds, _: bool) -> None:
         self.funds[message.account] = message
+
+    def _risk(self, message: RiskPicture, _: bool) -> None:
+        self.risk = message
 
     # asked
 
@@ -264,10 +274,12 @@ _HANDLERS: dict[type, Any] = {
     SignalDenied: StackView._denial,
     SignalExpired: StackView._denial,
     StrategyStarted: StackView._started,
+    WishDenied: StackView._wish_denied,
     StrategyFaulted: StackView._fault,
     Quote: StackView._quote,
     Heartbeat: StackView._beat,
     CallBudget: StackView._budget,
     AccountHealth: StackView._health,
     Funds: StackView._funds,
+    RiskPicture: StackView._risk,
 }

@@ -21,11 +21,13 @@ from mytrading.daemons.answers_look import LookVerbs
 from mytrading.daemons.answers_money import checked_profits
 from mytrading.daemons.answers_orders import OrderVerbs
 from mytrading.daemons.answers_person import PersonVerbs
+from mytrading.daemons.answers_risk import RiskVerbs
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import Confidence, OrderState, TradingLevel
 from mytrading.messages.orders import Order, Position, UnmanagedChanged
 from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+from mytrading.messages.signals import WishDenied
 from mytrading.messages.streams import ALL
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.metrics import read_snapshots
@@ -41,7 +43,7 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
-class Answers(OrderVerbs, PersonVerbs, LookVerbs):
+class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs):
     """Reads the view, writes through `order`."""
 
     def __init__(
@@ -79,7 +81,9 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs):
             "mode": self._config.mode.value,
             "market_ns": self._clock.now(),
             "speed": self._clock.speed,
-            "trading": {"level": trading.level.value, "reason": trading.reason},
+            "trading": {"level": trading.level.value, "reason": trading.reason, "by": trading.by},
+            "kill": self._kill(),
+            "limits_reached": self._limits_reached(),
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
             "budgets": [msgspec.structs.asdict(row) for _, row in sorted(self._view.budgets.items())],
@@ -194,11 +198,11 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs):
         denied: dict[str, list[str]] = {}
         for denial in self._view.denials:
             code = getattr(denial, "code", "EXPIRED")
-            denied.setdefault(denial.signal, []).append(f"{code}: {getattr(denial, 'message', 'too late')}")
-        return [
-            {**msgspec.to_builtins(signal), "denied": denied.get(signal.id, [])}
-            for signal in _last(list(self._view.signals), arguments)
-        ]
+            codes = ", ".join(getattr(denial, "codes", ())) or code
+            denied.setdefault(denial.signal, []).append(f"{codes}: {getattr(denial, 'message', 'too late')}")
+        sent = [{**msgspec.to_builtins(signal), "denied": denied.get(signal.id, [])} for signal in self._view.signals]
+        kept = [_held_back(row) for row in self._view.held_back]
+        return _last(sorted([*sent, *kept], key=lambda row: int(row["created_ns"])), arguments)
 
     def _verb_alerts(self, arguments: dict[str, str]) -> Any:
         alerts = sorted(self._control.alerts.values(), key=lambda alert: alert.first_ns)
@@ -268,7 +272,11 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs):
         level = TradingLevel.REDUCE if arguments.get("level") == "reduce" else TradingLevel.HALT
         account = self._account(arguments)
         rows = self._control.level(
-            level, arguments.get("reason") or f"{_BY_HAND[level]} by hand", self._clock.now(), account
+            level,
+            arguments.get("reason") or f"{_BY_HAND[level]} by hand",
+            self._clock.now(),
+            account,
+            arguments.get("by", ""),
         )
         self._order(rows)
         return msgspec.to_builtins(rows[0])
@@ -276,7 +284,7 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs):
     def _verb_resume(self, arguments: dict[str, str]) -> Any:
         now = self._clock.now()
         reason, account = arguments.get("reason") or "resumed by hand", self._account(arguments)
-        rows = self._control.resume(reason, now, account)
+        rows = self._control.resume(reason, now, account, arguments.get("by", ""))
         names = [account] if account else self._accounts()
         cleared = [row for name in names for row in self._control.clear_mode(name, now)]
         self._order((*rows, *cleared))
@@ -337,6 +345,18 @@ LIVE = frozenset(
 def _order(order: Order) -> dict[str, Any]:
     body: dict[str, Any] = msgspec.to_builtins(order)
     return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
+
+
+def _held_back(row: WishDenied) -> dict[str, Any]:
+    """A wish that a rule of the user kept back, as it stands among the signals."""
+    return {
+        "id": row.signal,
+        "strategy": row.strategy,
+        "watch": row.watch,
+        "action": row.action.value,
+        "created_ns": row.at_ns,
+        "denied": [f"RULE {row.rule}: {row.message}"],
+    }
 
 
 def _last(rows: list[Any], arguments: dict[str, str]) -> list[Any]:

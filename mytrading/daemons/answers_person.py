@@ -176,7 +176,7 @@ class PersonVerbs:
         halts: tuple[msgspec.Struct, ...] = (
             self._control.switch(strategy, False, now)
             if strategy
-            else self._control.level(TradingLevel.HALT, reason, now, account)
+            else self._control.level(TradingLevel.HALT, reason, now, account, arguments.get("by", ""))
         )
         names = [account] if account else self._accounts()
         rows = tuple(self._flatten_row(arguments, name, reason, strategy) for name in names)
@@ -202,6 +202,7 @@ class PersonVerbs:
             strategy=strategy,
             instrument=instrument,
             product=product,
+            by=arguments.get("by", ""),
         )
 
     def _accounts(self) -> list[str]:

@@ -25,12 +25,12 @@ from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.records import DayOpened
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, StrategyRun
-from mytrading.messages.signals import Signal, StrategyFaulted
+from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.edited import EditedFiles
-from mytrading.runtime.loader import LoadedFile, load_files
+from mytrading.runtime.loader import LoadedFile, load_files, load_folder
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import get_logger, trade_logger
 from mytrading.runtime.machine import MachineDaemon
@@ -41,6 +41,8 @@ from mytrading.strategies.catalogue import Catalogue
 from mytrading.strategies.engine_machine import STARTED, EngineMachine
 from mytrading.strategies.errors import StrategyError
 from mytrading.strategies.hosted import Fault
+from mytrading.strategies.ruling import LoadedRule, enabled_rules
+from mytrading.strategies.wish_rules import WishRule
 
 BARS_PER_DAY = 900
 """At least as many minutes as any exchange is open; MCX has 870."""
@@ -48,6 +50,7 @@ BARS_PER_DAY = 900
 OPEN_ANYWAY_NS = 20_000_000_000
 LOOK_S = 0.1
 MINUTE = "1m"
+RULES_FOLDER = "strategies/rules"
 GRACE_NS = 2_000_000_000
 """Machine time that a longer bar waits for its last minute, which may have had no trade and so no bar."""
 
@@ -68,6 +71,7 @@ class StrategyEngine(MachineDaemon):
             config.venue.account,
             self._guard,
             config.risk.signal_validity_seconds,
+            find_rules(config),
         )
         super().__init__("engine", config, self.engine)
         self._watched = tuple(dict.fromkeys(symbol for run in config.strategies for symbol in run.symbols))
@@ -266,6 +270,8 @@ class StrategyEngine(MachineDaemon):
             if isinstance(row, Signal):
                 self._signals += 1
                 self._trades.info("signal.sent", **_fields(row))
+            elif isinstance(row, WishDenied):
+                self._tell_denial(row)
             elif isinstance(row, StrategyFaulted):
                 self.log.error("strategy.faulted", strategy=row.strategy, where=row.where, problem=row.error)
                 self.alerts.raise_(
@@ -274,6 +280,13 @@ class StrategyEngine(MachineDaemon):
                     row.strategy,
                     f"{row.where}: {row.error}; its positions stay managed; mend it, then `mytrading down` and `up`",
                 )
+
+    def _tell_denial(self, row: WishDenied) -> None:
+        self._trades.info("wish.denied", strategy=row.strategy, watch=row.watch, action=row.action.value,
+                          rule=row.rule, problem=row.message)  # fmt: skip
+        if row.faulted:
+            text = f"{row.message}; until then it denies every entry"
+            self.alerts.raise_("RULE_FAULTED", Severity.CRITICAL, row.rule, text)
 
     def _say_wants(self) -> None:
         if self._instruments.changed():
@@ -301,6 +314,16 @@ def find_strategies(config: RunConfig, overran: Sequence[str] = ()) -> Mapping[s
         if item.fault is not None:
             log.error("strategy_file.faulty", where=item.fault.where, problem=item.fault.message)
     return {run.name: _class_of(run, loaded[home / run.file], run.name in overran) for run in config.strategies}
+
+
+def find_rules(config: RunConfig) -> list[LoadedRule]:
+    """The user's own rules that are enabled, from the files of `strategies/rules`."""
+    if not config.rules:
+        return []
+    loaded = load_folder(Path(config.home) / RULES_FOLDER, WishRule)
+    classes = [item for file in loaded for item in file.classes]
+    faults = [f"{file.fault.where}: {file.fault.message}" for file in loaded if file.fault is not None]
+    return enabled_rules(config.rules, classes, faults)
 
 
 def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseStrategy] | Fault:

@@ -18,6 +18,7 @@ from mytrading.daemons.answers import Answers, UsageError
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
 from mytrading.messages.records import ControlOpened, RiskOpened
+from mytrading.messages.risk_picture import RiskPicture
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic
@@ -111,7 +112,7 @@ class Gateway(MachineDaemon):
             self.view.apply(message)
         elif isinstance(message, Alert):
             self._keep(message)
-        elif isinstance(message, CallBudget):
+        elif isinstance(message, CallBudget | RiskPicture):
             self.view.apply(message)
 
     def on_alert(self, alert: Alert) -> None:

@@ -20,7 +20,9 @@ from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine
+from mytrading.core.risk_closing import once_each
 from mytrading.core.risk_guard import BARE, DOUBT
+from mytrading.core.risk_look import picture
 from mytrading.core.risk_state import foundation
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.rollover import subject_of
@@ -29,30 +31,35 @@ from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import Heartbeat, WantInstruments
-from mytrading.messages.enums import Severity
+from mytrading.messages.control import KILL, Heartbeat, WantInstruments
+from mytrading.messages.enums import LimitKind, Severity, TradingLevel
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import RiskOpened, Rolled
 from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.risk_events import RiskEventRecorded
+from mytrading.messages.risk_picture import LimitUse
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.edited import EditedFiles
+from mytrading.runtime.kill_file import KillFile
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon, ist_day
 from mytrading.runtime.rebuild import rows_read
 
 LOOK_S = 0.25
-KILL_FILE = "KILL"
+PICTURE_S = 0.5
+NEAR = 0.8
+"""The share of a limit from which on it is alarmed."""
 HEARD = ("feed", "router", "reconciler", "engine")
 TREND_BARS = 120
 """Bars below which a trend's history is looked for in the feed's store, every `TREND_S` seconds."""
 TREND_S = 10.0
 TREND_DAYS_NS = 8 * 86_400_000_000_000
+LIMIT_CODES = frozenset(kind.value for kind in LimitKind)
 SETTLE_NS = 3_000_000_000
 """Machine time after a start in which a wish waits for the first word of those whom risk needs."""
 
@@ -84,6 +91,7 @@ class RiskManager(MachineDaemon):
         self._topics: set[str] = set()
         self._counts = {"entries": 0, "exits": 0, "denied": 0}
         self._place = MarketPlace()
+        self._kill = KillFile(config.state)
         self._looked_ns = 0
         self._held_up = ""
         self._said: tuple[str, ...] = ()
@@ -104,6 +112,7 @@ class RiskManager(MachineDaemon):
         self.follow("signals")
         self.every(LOOK_S, self._look, "look")
         self.every(1.0, self._each_moment, "wants")
+        self.every(PICTURE_S, self._tell, "picture")
         edits = EditedFiles(self.alerts, self.log)
         edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
         edits.follow(self._tables_path, self._take_tables)
@@ -158,8 +167,9 @@ class RiskManager(MachineDaemon):
             self.step("market", message, source="feed")
 
     def _look(self, machine_ns: int) -> None:
-        self._note_flag("kill", (self.config.state / KILL_FILE).exists(), self.risk.state.killed, machine_ns)
-        self._note_flag("disk", self.disk_low(), self.risk.state.disk_low, machine_ns)
+        self._note_kill()
+        if self.disk_low() != self.risk.state.disk_low:
+            self.tick("disk_ok" if self.risk.state.disk_low else "disk_low", machine_ns)
         if not self.lock_step or self._looked_ns == self.clock.now():
             self._decide_on_time(machine_ns)
 
@@ -172,23 +182,26 @@ class RiskManager(MachineDaemon):
         self._follow_instruments()
 
     def _settle_alerts(self) -> None:
-        """A position that the books show covered again, or flat, is bare no longer."""
-        guard = self.risk.state.guard
-        found = {(BARE, bare.subject) for bare in guard.bare()} | {(DOUBT, bare.subject) for bare in guard.doubts()}
+        """A position that the books show covered again, or flat, is bare no longer; a new day has new limits."""
+        guard, limits = self.risk.state.guard, self.risk.limits
+        stands = {(BARE, bare.subject) for bare in guard.bare()} | {(DOUBT, bare.subject) for bare in guard.doubts()}
+        stands |= {(limit.kind.value, limit.whom) for limit in limits.all if limits.is_reached(limit)}
         for alert in self.alerts.standing:
-            if alert.code in (BARE, DOUBT) and (alert.code, alert.subject) not in found:
+            if alert.code in (BARE, DOUBT, *LIMIT_CODES) and (alert.code, alert.subject) not in stands:
                 self.alerts.clear(alert.code, alert.subject)
 
-    def _note_flag(self, name: str, present: bool, known: bool, machine_ns: int) -> None:
-        if present == known:
-            return
-        words = {"kill": ("kill_on", "kill_off"), "disk": ("disk_low", "disk_ok")}[name]
-        self.tick(words[0 if present else 1], machine_ns)
-        if name == "kill" and present:
-            path = self.config.state / KILL_FILE
-            self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(path), "the file KILL halts entries; remove it")
-        elif name == "kill":
-            self.alerts.clear("KILL_FILE", str(self.config.state / KILL_FILE))
+    def _note_kill(self) -> None:
+        """The file KILL appeared, changed or went: that is journaled like a person's word."""
+        news = self._kill.news(self.risk.state.trading.get(KILL), self.clock.now())
+        if news is not None:
+            self.step("control", news, source=self.name, keep=True)
+            self.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
+        standing = self.risk.state.trading.get(KILL)
+        if standing is None or standing.level is TradingLevel.NORMAL:
+            self.alerts.clear("KILL_FILE", str(self._kill.path))
+        elif news is not None:
+            text = f"{news.reason} (by {news.by}): no entries until it is removed, `mytrading kill --remove`"
+            self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)
 
     def _each_moment(self, _machine_ns: int) -> None:
         self._look_at_instruments()
@@ -204,6 +217,23 @@ class RiskManager(MachineDaemon):
                 minutes = reader.bars(instrument, since=now - TREND_DAYS_NS, until=now)
                 self.record(runs.series.history(instrument, [bar for bar in minutes if bar.end_ns <= now], now))
         reader.close()
+
+    def _tell(self, _machine_ns: int) -> None:
+        counts = self._counts
+        shown = picture(self.risk, self.clock.now(), counts["entries"], counts["denied"])
+        self.status.send(self.name, shown)
+        for limit in shown.limits:
+            self._warn(limit)
+
+    def _warn(self, limit: LimitUse) -> None:
+        """A limit that is nearly used up is told once, before it is reached."""
+        subject = f"{limit.kind.value} {limit.scope} {limit.name}"
+        near = limit.used >= NEAR and not limit.reached and limit.kind is not LimitKind.DAILY_TARGET_R
+        if near and not any((alert.code, alert.subject) == ("LIMIT_NEAR", subject) for alert in self.alerts.standing):
+            text = f"{limit.used:.0%} of the limit are used up; see `mytrading risk`"
+            self.alerts.raise_("LIMIT_NEAR", Severity.WARNING, subject, text)
+        elif not near and (limit.used < NEAR - 0.1 or limit.reached):
+            self.alerts.clear("LIMIT_NEAR", subject)
 
     def _follow_instruments(self) -> None:
         """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""
@@ -235,7 +265,6 @@ class RiskManager(MachineDaemon):
             elif isinstance(row, Rolled) and row.phase == "done":
                 self.alerts.clear(ROLL_OVER, subject_of(row))
             elif isinstance(row, RiskOpened):
-                self.alerts.clear("DAILY_LOSS", self.risk.account)
                 for alert in [one for one in self.alerts.standing if one.code == ALERT_CODE]:
                     self.alerts.clear(alert.code, alert.subject)
             elif isinstance(row, RiskEventRecorded) and not row.follows:
@@ -286,12 +315,13 @@ class RiskManager(MachineDaemon):
         return foundation(records)
 
     def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """That the day's loss limit was reached stood in the lost journal, and as an alert in the gateway's."""
+        """That a limit of the day was reached stood in the lost journal, and as an alert in the gateway's."""
         now = self.clock.now()
         day = ist_day(now)
         told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
-        stopped = any(row.code == "DAILY_LOSS" and ist_day(row.first_ns) == day for row in told)
-        return tuple(self.risk.stop_for_the_day(now)) if stopped else ()
+        said = {(row.code, row.subject) for row in told if ist_day(row.first_ns) == day}
+        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in said]
+        return once_each(row for limit in reached for row in self.risk.limits.fire(limit, now))
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Standing wishes and positions, at the head of a new day."""

@@ -26,6 +26,7 @@ from mytrading.core.oms.state import Key
 from mytrading.core.order import ModifyRules, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
+from mytrading.daemons.router_kill import KillWatch
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
@@ -136,6 +137,7 @@ class TradeManager(MachineDaemon):
         self._counts: dict[str, int] = {}
         self._budgets = Budgets(self.orders, (account.id for account in config.served))
         self._reported = 0
+        self._kill = KillWatch(config)
 
     def setup(self) -> None:
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
@@ -162,6 +164,7 @@ class TradeManager(MachineDaemon):
     # in
 
     def _on_tick(self, machine_ns: int) -> None:
+        self._kill.look_for(self, machine_ns)
         self.tick("router", machine_ns)
         self._budgets.look(machine_ns)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 
 
@@ -76,7 +77,7 @@ class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_denied"):
     """Risk refused a wish, or part of one: a coded reason with numbers in it. The router only passes over it.
 
-    `unwinds`: what the wish led to in the account is taken back as well.
+    `unwinds`: what the wish led to in the account is taken back as well. `codes` are those of all rules that spoke.
     """
 
     signal: str
@@ -87,6 +88,7 @@ class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     instrument: str = ""
     account: str = ""
     unwinds: bool = False
+    codes: tuple[str, ...] = ()
 
 
 class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_expired"):
@@ -98,4 +100,4 @@ class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     expired_ns: int
 
 
-CommandMessage = PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired
+CommandMessage = PlaceEntry | CloseGoal | WithdrawEntries | SignalDenied | SignalExpired | FlattenRequested

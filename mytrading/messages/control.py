@@ -5,16 +5,24 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.enums import DaemonState, Product, Severity, TradingLevel
+from mytrading.messages.risk_picture import RiskPicture
+
+KILL = "KILL file"
+"""In place of an account: the level that the file KILL of the state directory asks for. No account is called so."""
 
 
 class TradingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="trading_state"):
-    """How much trading is allowed, for one account or (empty) for all: a level, valid until the next generation."""
+    """How much trading is allowed, for one account or (empty) for all: a level, valid until the next generation.
+
+    `by` is who said so.
+    """
 
     level: TradingLevel
     generation: int
     reason: str
     at_ns: int
     account: str = ""
+    by: str = ""
 
 
 class StrategySwitch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_switch"):
@@ -122,6 +130,7 @@ class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     strategy: str = ""
     instrument: str = ""
     product: Product | None = None
+    by: str = ""
 
 
 ControlMessage = (
@@ -228,7 +237,7 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     seen: dict[str, int] = {}
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget | StepDone
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture
 
 
 class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):

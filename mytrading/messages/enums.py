@@ -163,3 +163,26 @@ class Confidence(StrEnum):
     CONFIRMED = "CONFIRMED"
     STALE = "STALE"
     DISPUTED = "DISPUTED"
+
+
+class LimitKind(StrEnum):
+    """Limits of a day, and of equity below its peak."""
+
+    DAILY_LOSS = "DAILY_LOSS"
+    DRAWDOWN = "DRAWDOWN"
+    DAILY_STOP_R = "DAILY_STOP_R"
+    DAILY_TARGET_R = "DAILY_TARGET_R"
+
+
+class LimitAction(StrEnum):
+    """What follows once a limit is reached; all but an alert also end the entries of the day.
+
+    `close_legs` closes each position by a goal of its own, `flatten` has the router close all and prove it by reads,
+    `halt` ends entries until a person resumes.
+    """
+
+    ALERT = "alert"
+    NO_ENTRIES = "no_entries"
+    CLOSE_LEGS = "close_legs"
+    FLATTEN = "flatten"
+    HALT = "halt"

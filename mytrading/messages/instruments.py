@@ -24,12 +24,16 @@ class InstrumentKind(StrEnum):
     @property
     def is_option(self) -> bool:
         """True for calls and puts."""
-        return self in (InstrumentKind.CE, InstrumentKind.PE)
+        return self in _OPTIONS
 
     @property
     def is_derivative(self) -> bool:
         """True for what expires: futures and options."""
-        return self in (InstrumentKind.FUT, InstrumentKind.CE, InstrumentKind.PE)
+        return self in _DERIVATIVES
+
+
+_OPTIONS = frozenset((InstrumentKind.CE, InstrumentKind.PE))
+_DERIVATIVES = frozenset((InstrumentKind.FUT, InstrumentKind.CE, InstrumentKind.PE))
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from mytrading.messages.enums import Mode, Product, Side
+from mytrading.messages.enums import LimitAction, Mode, Product, Side
 from mytrading.messages.strategy_rules import StrategyRules
 
 Parameter = int | float | str | bool
@@ -200,7 +200,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
     failed is ordered again where `orphan_legs` is retry, `sizing` how many times the lots are taken, `roll`
     when futures move on. What is `intraday` is closed by the clock, whatever its product; `rules` are what ends its
-    runs.
+    runs. Its limits of a day (rupees, a fraction of the equity of its accounts, R; 0: none) count over all its accounts
+    and lead to `limit_action`.
     """
 
     name: str
@@ -227,6 +228,11 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     sizing: SizingRule = SizingRule()
     roll: RollRule = RollRule()
     rules: StrategyRules = StrategyRules()
+    max_daily_loss: float = 0.0
+    max_drawdown: float = 0.0
+    daily_stop_r: float = 0.0
+    daily_target_r: float = 0.0
+    limit_action: LimitAction = LimitAction.NO_ENTRIES
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +242,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     stop lies `stop_limit_buffer` (of its trigger) beyond the trigger, for options `stop_limit_buffer_options` rupees if
     that is more. A position found bare is alarmed after `bare_seconds` of machine time and closed after twice that;
     after `doubt_seconds` and twice that where the router says that a stop or exit is on its way or of unknown fate.
+    Limits of a day and of equity hold for each account; each has its action. `r_value` are the rupees of 1 R. What is
+    0 of these, of entries per session and of losses in a row is no limit.
     """
 
     max_position_size: float
@@ -260,6 +268,22 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     stop_limit_buffer_options: float = 3.0
     bare_seconds: float = 5.0
     doubt_seconds: float = 60.0
+    enabled_products: tuple[str, ...] = ()
+    enabled_timeframes: tuple[str, ...] = ()
+    price_collar: float = 0.03
+    price_collar_options: float = 0.25
+    min_data_coverage: float = 0.9
+    max_entries_per_session: int = 0
+    max_active_orders: int = 100
+    max_cancels_per_day: int = 500
+    max_consecutive_losses: int = 0
+    loss_pause_minutes: int = 30
+    max_daily_loss_action: LimitAction = LimitAction.NO_ENTRIES
+    max_drawdown_action: LimitAction = LimitAction.HALT
+    r_value: float = 0.0
+    daily_stop_r: float = 0.0
+    daily_target_r: float = 0.0
+    daily_r_action: LimitAction = LimitAction.CLOSE_LEGS
 
 
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -408,6 +432,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     trade_execution: bool = False
     live_confirm: str = ""
     windows: Windows = Windows()
+    rules: tuple[str, ...] = ()
 
     @property
     def served(self) -> tuple[AccountRun, ...]:

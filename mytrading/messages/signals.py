@@ -62,4 +62,20 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     at_ns: int
 
 
-SignalMessage = Signal | StrategyFaulted | StrategyStarted
+class WishDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wish_denied"):
+    """A rule of the user kept a wish from leaving the engine; `faulted` if the rule itself failed. Risk passes over it.
+
+    `signal` is the id that the wish would have had.
+    """
+
+    signal: str
+    strategy: str
+    watch: str
+    rule: str
+    message: str
+    at_ns: int
+    action: Action = Action.BUY
+    faulted: bool = False
+
+
+SignalMessage = Signal | StrategyFaulted | StrategyStarted | WishDenied

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mytrading import __version__
 from mytrading.messages.codec import Frame, FrameError, StreamDecoder, encode_body
-from mytrading.messages.control import Alert, TradingState
+from mytrading.messages.control import KILL, Alert, TradingState
 from mytrading.messages.enums import DaemonState, Severity, TradingLevel
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import DaySealed, JournalRebuilt, JournalRelearned, RunStarted
@@ -313,7 +313,7 @@ class MachineDaemon(Daemon):
 
     def _heed(self, message: Any) -> None:
         """A `resume` that came after the quarantine ends it; one that is read while starting is older."""
-        normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL
+        normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL
         if normal and self.state is DaemonState.RUNNING:
             self.release_quarantine()
 

@@ -6,6 +6,7 @@ to a later question.
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ import zmq
 from mytrading.messages.control import OpsReply, OpsRequest
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.endpoints import endpoint_of
+from mytrading.runtime.users import user_name
 
 
 class OpsRefused(Exception):
@@ -41,9 +43,13 @@ class Ops:
         return connected
 
     def ask(self, verb: str, timeout_s: float | None = None, **arguments: str) -> Any:
-        """The body of the answer as plain lists and dicts; raises `OpsTimedOut` or `OpsRefused`."""
+        """The body of the answer as plain lists and dicts; raises `OpsTimedOut` or `OpsRefused`.
+
+        The gateway is told who asks, `by`: the user whose process this is.
+        """
         wait_s = self._timeout_s if timeout_s is None else timeout_s
-        self._socket.send(msgspec.msgpack.encode(OpsRequest(verb=verb, arguments=arguments)))
+        request = OpsRequest(verb=verb, arguments={"by": user_name(os.getuid()), **arguments})
+        self._socket.send(msgspec.msgpack.encode(request))
         if not self._socket.poll(int(wait_s * 1000)):
             self._socket.close(0)
             self._socket = self._connect()

@@ -9,6 +9,7 @@ from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.desk import IndicatorHandle, PositionView
 from mytrading.strategies.errors import ParameterError, StrategyError
 from mytrading.strategies.technical_indicators import Indicator
+from mytrading.strategies.wish_rules import Outgoing, WishRule
 from mytrading.strategies.wishes import Wish
 
 Signal = Wish
@@ -20,10 +21,12 @@ __all__ = [
     "Indicator",
     "IndicatorHandle",
     "Leg",
+    "Outgoing",
     "ParameterError",
     "PositionView",
     "Quote",
     "Signal",
     "StrategyError",
     "Wish",
+    "WishRule",
 ]

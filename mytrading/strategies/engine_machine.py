@@ -25,12 +25,13 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.records import DayOpened, RunStarted
 from mytrading.messages.runconfig import Direction, StrategyRun
-from mytrading.messages.signals import Leg, Signal, StrategyFaulted, StrategyStarted
+from mytrading.messages.signals import Leg, Signal, StrategyFaulted, StrategyStarted, WishDenied
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.desk import FLAT, PositionView
 from mytrading.strategies.holdings import Holdings
 from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
 from mytrading.strategies.legs import resolve_leg, tradable
+from mytrading.strategies.ruling import LoadedRule, Ruling
 from mytrading.strategies.standing import Key, Standing, signal_id
 from mytrading.strategies.wishes import Wish
 
@@ -56,6 +57,7 @@ class EngineMachine:
         account: str = "main",
         guard: Guard | None = None,
         validity_s: float = 60.0,
+        rules: Sequence[LoadedRule] = (),
     ) -> None:
         self.book = book
         self.problems: dict[Key, str] = {}
@@ -67,6 +69,7 @@ class EngineMachine:
         self._runs = tuple(runs)
         self._strategies = strategies
         self._guard = guard or NoGuard()
+        self._ruling = Ruling(rules, self._guard)
         self._hosted: dict[str, Hosted] = {}
         self._holdings = Holdings()
         self._switches: dict[str, StrategySwitch] = {}
@@ -169,8 +172,12 @@ class EngineMachine:
             self._wishes += [(hosted, wish) for wish in wishes]
 
     def _on_signal(self, signal: Signal) -> None:
+        self._ruling.sent(signal)
         self._standing.made(signal)
         self._holdings.signalled(signal)
+
+    def _on_denied(self, row: WishDenied) -> None:
+        self._ruling.told(row)
 
     def _on_faulted(self, fault: StrategyFaulted) -> None:
         self._told.add(fault.strategy)
@@ -230,11 +237,27 @@ class EngineMachine:
         if not isinstance(message, Bar | Quote):
             return self._new_faults(now)
         signals: dict[Key, Signal] = {}
+        denied: list[WishDenied] = []
         if message is self._source and not self.is_late(message, now):
             for hosted, wish in self._wishes:
-                if (signal := self._judge(hosted, wish, message, now)) is not None:
+                signal = self._judge(hosted, wish, message, now)
+                if signal is not None and signal.action is not Action.EXIT:
+                    signal, denial = self._rule_on(hosted, wish, signal, message, now)
+                    denied += [denial] if denial is not None and self._ruling.is_news(denial) else []
+                if signal is not None:
                     signals[signal.strategy, signal.watch] = signal
-        return tuple(signals.values()) + self._new_faults(now)
+        return (*signals.values(), *denied, *self._new_faults(now))
+
+    def _rule_on(
+        self, hosted: Hosted, wish: Wish, signal: Signal, data: Bar | Quote, now: int
+    ) -> tuple[Signal | None, WishDenied | None]:
+        """A wish as the user's rules leave it: one that is denied still closes a position of the other side."""
+        view = hosted.desk.positions.get(wish.instrument, FLAT)
+        denial = self._ruling.judge(signal, view, now)
+        if denial is None:
+            return signal, None
+        turns = (view.is_long and signal.action is Action.SELL) or (view.is_short and signal.action is Action.BUY)
+        return (self._judge_exit(hosted, wish, data, now, view) if turns else None), denial
 
     def notice(self, machine_ns: int) -> None:
         """Nothing here waits for machine time: quotes bring their own."""
@@ -339,6 +362,7 @@ class EngineMachine:
 _HANDLERS: Mapping[type, Any] = {
     Signal: EngineMachine._on_signal,
     StrategyFaulted: EngineMachine._on_faulted,
+    WishDenied: EngineMachine._on_denied,
     RunStarted: EngineMachine._on_run_started,
     DayOpened: EngineMachine._on_day_opened,
     StrategySwitch: EngineMachine._on_switch,

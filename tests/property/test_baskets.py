@@ -54,7 +54,8 @@ class Venue:
     def stop_out(self, pick: int) -> None:
         """The stop of a sold leg fires."""
         sold = [row for row in self.desk.rows if isinstance(row, PlaceEntry) and row.instrument == SHARE]
-        sold = [row for row in sold if self.held.get((row.account, SHARE))]
+        newest = {row.account: row for row in sold if self.held.get((row.account, SHARE))}
+        sold = list(newest.values())
         if sold:
             entry = sold[pick % len(sold)]
             self.held[entry.account, SHARE] = 0

@@ -179,8 +179,8 @@ class Wishing(RuleBasedStateMachine):
         again = Desk(replace(LIMITS, min_order_size=0, max_daily_loss=1e9), SIGNALS_PER_MINUTE)
         for row in self.desk.rows:
             again.machine.apply(row)
-        assert msgspec.msgpack.encode(again.machine.snapshot("d")) == msgspec.msgpack.encode(
-            self.desk.machine.snapshot("d")
+        assert msgspec.msgpack.encode(again.machine.snapshot("2026-03-18")) == msgspec.msgpack.encode(
+            self.desk.machine.snapshot("2026-03-18")
         )
 
     def teardown(self) -> None:

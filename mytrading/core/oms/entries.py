@@ -14,7 +14,7 @@ from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import LIVE, live
 from mytrading.core.slicing import Unsliceable
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
-from mytrading.messages.control import StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.control import KILL, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, Purpose, TradingLevel
 from mytrading.messages.orders import AccountModeChanged, InstrumentHalted, Order, OrderChanged
 
@@ -177,7 +177,7 @@ def on_trading(draft: Draft, message: TradingState) -> None:
         churn.lift(draft, message.account, resumed=True)
         return
     for order in _unsent_entries(draft):
-        if message.account in ("", order.account):
+        if message.account in ("", KILL, order.account):
             draft.unsent(order, OrderState.CANCELLED, "withdrawn", f"withdrawn: trading level is {message.level}")
 
 

@@ -188,6 +188,10 @@ class OrderMachine:
         """Orders that want a call, by id."""
         return [order for name, _ in self._state.waiting.sorted_items() if (order := self.order(name))]
 
+    def trading(self, account: str) -> TradingState | None:
+        """The level of an account, of all (empty) or of the KILL file, as it was last learnt."""
+        return self._state.trading.get(account)
+
     def flattens(self) -> list[Flatten]:
         """All flattens of the day and those carried into it, by id."""
         return [level for _, level in self._state.flattens.sorted_items()]

@@ -16,7 +16,7 @@ from mytrading.core.oms.table import Table
 from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.core.slicing import Sizes
 from mytrading.messages.commands import CloseGoal, PlaceEntry
-from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.control import KILL, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.orders import (
     AccountModeChanged,
@@ -224,8 +224,8 @@ class State:
         return [found for name in names if (found := self.positions.get(Owned(*key, name)))]
 
     def level(self, account: str) -> TradingLevel:
-        """How much trading is allowed on an account: the stricter of its own level and that for all."""
-        levels = [found.level for name in ("", account) if (found := self.trading.get(name))]
+        """How much trading is allowed on an account: the strictest of its own level, that for all, the KILL file's."""
+        levels = [found.level for name in (KILL, "", account) if (found := self.trading.get(name))]
         return max(levels, key=_STRICTNESS.__getitem__, default=TradingLevel.NORMAL)
 
     def resting_orders(self, account: str) -> Iterator[Order]:

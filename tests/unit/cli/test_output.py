@@ -42,6 +42,8 @@ def test_headline_gives_a_reason_for_the_trading_level_only_if_there_is_one() ->
     current = control.current()
     assert headline({**body, "trading": {"level": current.level.value, "reason": current.reason}}).endswith(" normal")
     assert headline({**body, "trading": {"level": "halt", "reason": "lunch"}}).endswith(" halt (lunch)")
+    told = {"trading": {"level": "halt", "reason": "lunch", "by": "asha"}, "kill": {"word": "reduce"}}
+    assert headline({**body, **told}).endswith(" halt (lunch, by asha) · KILL says reduce")
 
 
 def test_closing_words_of_a_dry_run_say_that_nothing_was_sent() -> None:
@@ -117,7 +119,7 @@ def cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["status"], {}, 3, "up"),
         (["down"], {}, 3, "up"),
         (["up"], {}, 4, "OPENALGO_API_KEY"),
-        (["up"], {"TRADING_MODE": "live", "OPENALGO_API_KEY": "k"}, 4, "TRADING_MODE"),
+        (["up"], {"TRADING_MODE": "live", "OPENALGO_API_KEY": "k"}, 4, "LIVE_CONFIRM"),
         (["up", "--simulator"], {"MAX_POSITION_SIZE": "-5"}, 4, "MAX_POSITION_SIZE"),
         (["config", "check"], {"OPENALGO_API_KEY": "k", "LOG_LEVEL": "LOUD"}, 4, "LOG_LEVEL"),
         (["config", "check", "--profile", "paper"], {}, 0, ""),

@@ -43,6 +43,14 @@ OTHER = {
     "ENABLED_EXCHANGES": "NSE,NFO,NSE_INDEX",
     "ENABLED_INSTRUMENT_TYPES": "INDEX,EQ,CE",
     "ENABLED_TIMEFRAMES": "1m",
+    "ENABLED_PRODUCTS": "NRML,MIS",
+    "PRICE_COLLAR": "0.1",
+    "PRICE_COLLAR_OPTIONS": "0.5",
+    "MIN_DATA_COVERAGE": "0.5",
+    "MAX_DAILY_LOSS_ACTION": "flatten",
+    "MAX_DRAWDOWN": "0.2",
+    "MAX_DRAWDOWN_ACTION": "alert",
+    "DAILY_R_ACTION": "no_entries",
     "ENABLE_WEBSOCKET": "false",
     "ENABLE_TICK_DATA": "false",
     "ENABLE_DEPTH_DATA": "false",
@@ -92,6 +100,8 @@ STOPS = ("PAPER_VENUE", "ENABLE_WEBSOCKET", "ENABLED_TIMEFRAMES")
 
 BESIDES = {
     "ZMQ_": {"MYTRADING_TRANSPORT": "tcp"},
+    "DAILY_STOP_R": {"R_VALUE": "6500"},
+    "DAILY_TARGET_R": {"R_VALUE": "6500"},
     "RSI_": {"ENABLED_STRATEGIES": "RSI_MeanReversion"},
     "ENABLED_EXCHANGES": {"ENABLE_STRATEGY_ENGINE": "false"},
     "ENABLED_INSTRUMENT_TYPES": {"ENABLE_STRATEGY_ENGINE": "false"},
@@ -128,7 +138,6 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
 
 UNREAD = {
     "StrategyRun.group",
-    "RiskLimits.max_drawdown",
     "RateLimits.smart_orders_per_second",
     "RateLimits.reads_per_minute",
     "SimulatorRules.commission",

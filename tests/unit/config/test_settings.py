@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.config import ConfigurationError, TradingSettings, build_run_config, load_settings
+from mytrading.config import ConfigurationError, TradingSettings, build_run_config, load_settings, start_problems
+from mytrading.core.live_gate import live_problem
 from mytrading.messages.enums import Mode, Side
 from mytrading.messages.runconfig import (
     ServerMode,
@@ -309,13 +310,19 @@ def test_symbol_without_exchange_is_refused_with_how_to_write_it(home: Path) -> 
     assert "write an instrument as EXCHANGE:SYMBOL, say NSE:TCS" in refusal(home, {"ENABLED_SYMBOLS": "TCS"})
 
 
+def test_product_that_is_not_enabled_is_refused_at_the_start(home: Path) -> None:
+    text = refusal(home, {"ENABLED_PRODUCTS": "CNC"})
+    assert "SMA_Crossover.product" in text
+    assert "MIS is not in ENABLED_PRODUCTS" in text
+
+
+@pytest.mark.parametrize("name", ["DAILY_STOP_R", "STRATEGY_SMA_CROSSOVER_DAILY_TARGET_R"])
+def test_limit_in_r_needs_the_rupees_of_one(home: Path, name: str) -> None:
+    assert "set R_VALUE to the rupees of 1 R" in refusal(home, {name: "5"})
+    assert load(home, {name: "5", "R_VALUE": "6500"}).risk.r_value == 6500
+
+
 # starting
-
-
-def test_start_in_live_mode_is_refused(home: Path) -> None:
-    text = start_refusal(home, load(home, {**KEY, "TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true"}))
-    assert "TRADING_MODE = live" in text
-    assert "opens with the risk release" in text
 
 
 @pytest.mark.parametrize(
@@ -329,12 +336,16 @@ def test_start_in_live_mode_is_refused(home: Path) -> None:
 def test_start_in_live_mode_names_each_gate_that_is_closed(home: Path, env: dict[str, str], said: list[str]) -> None:
     text = start_refusal(home, load(home, {**KEY, "TRADING_MODE": "live", **env}))
     assert all(part in text for part in said), text
-    assert text.count("\n") == (2 if not env else 1)
+    assert text.count("\n") == (1 if not env else 0)
 
 
-def test_confirmed_live_mode_is_refused_for_the_release_alone(home: Path) -> None:
+def test_confirmed_live_mode_may_start_and_expects_a_live_server(home: Path) -> None:
     env = {"TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "main"}
-    assert start_refusal(home, load(home, {**KEY, **env})).count("\n") == 0
+    settings = load(home, {**KEY, **env})
+    assert start_problems(settings) == []
+    run = build_run_config(settings, home, home / "state", home / "run")
+    assert (run.mode, run.venue.expected_mode) == (Mode.LIVE, ServerMode.LIVE)
+    assert live_problem(run) == ""
 
 
 def test_start_without_key_is_refused_saying_what_to_set(home: Path) -> None:

@@ -16,7 +16,8 @@ from mytrading.messages.runconfig import RiskLimits
 from mytrading.messages.strategy_rules import StrategyRules
 from tests.unit.core.test_risk_machine import LIMITS, Desk
 
-TRAILING_ON = replace(LIMITS, trailing_stop_enabled=True)
+TRAILING_ON = replace(LIMITS, trailing_stop_enabled=True, max_daily_loss=1e9, max_drawdown=0.9)
+"""Limits of the day stay out of the way of what is tested."""
 
 
 class RunDesk(Desk):

@@ -41,7 +41,7 @@ def goals(rows: Any) -> list[CloseGoal]:
 
 
 def levels(rows: Any) -> list[tuple[str, float]]:
-    return [(row.name, row.value) for row in rows if isinstance(row, LevelMoved)]
+    return [(row.name, row.value) for row in rows if isinstance(row, LevelMoved) and row.name.startswith("stop ")]
 
 
 def test_entry_carries_its_plan_to_the_router_unless_risk_or_nobody_holds_the_stop() -> None:

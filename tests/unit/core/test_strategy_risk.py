@@ -204,7 +204,7 @@ def test_trailing_waits_until_the_entry_is_over() -> None:
 
 def test_global_switch_turns_trailing_off() -> None:
     rules = StrategyRules(trailing=TrailRule(value=30), leg_trailing=LevelRule(value=1))
-    desk = share_desk(rules, limits=replace(LIMITS, trailing_stop_enabled=False))
+    desk = share_desk(rules, limits=replace(LIMITS, trailing_stop_enabled=False, max_daily_loss=1e9))
     for price in (1010.0, 1000.0, 900.0):
         desk.at(SHARE, price)
     assert events(desk.rows) == []

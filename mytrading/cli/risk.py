@@ -1,0 +1,166 @@
+"""`mytrading risk`: limits and their use, money of the day, stops; and `mytrading kill`, the switch that is a file.
+
+The one rule: the switch works whether or not anything runs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mytrading.cli.output import (
+    ERROR,
+    JSON_OPTION,
+    PROFILE_OPTION,
+    USAGE,
+    cell,
+    clock_time,
+    fail,
+    failures,
+    print_json,
+    print_rows,
+    stack,
+)
+
+app = typer.Typer(help="Limits and their use, money of the day, stops; live with --watch.", invoke_without_command=True)
+WATCH_OPTION = typer.Option(False, "--watch", "-w", help="Again every second, until interrupted.")
+EVERY_S = 1.0
+_CLEAR = "\x1b[H\x1b[J"
+
+
+@app.callback()
+def risk(
+    context: typer.Context, watch: bool = WATCH_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION
+) -> None:
+    """Limits, what is used of them and what is left, profit of the day, equity, and each position's stop."""
+    if context.invoked_subcommand is not None:
+        return
+    with stack(profile) as found:
+        if not watch:
+            _show(found.ask("risk"), as_json)
+            return
+        try:
+            while True:
+                began = time.monotonic()
+                body = found.ask("risk")
+                if not as_json:
+                    print(_CLEAR, end="")
+                _show(body, as_json)
+                time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
+        except KeyboardInterrupt:
+            return
+
+
+def _show(body: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(body, ensure_ascii=False), flush=True)
+        return
+    for line in _held_back(body):
+        print(line)
+    if not body["known"]:
+        print("risk has not said anything yet; see `mytrading status`")
+        return
+    late = f", {body['age_s']:.0f} s ago" if body["age_s"] > 3 else ""
+    print(f"{clock_time(body['at_ns'])}{late}: {body['entries']} entries admitted, {body['denied']} wishes denied\n")
+    columns = ("scope", "name", "kind", "value", "limit", "used", "left", "action")
+    print_rows([_limit(row) for row in body["limits"]], columns, False, "no limits")
+    for row in body["limits"]:
+        if row["reached"]:
+            print(f"  {row['reached']}")
+    print()
+    print_rows(body["money"], ("scope", "name", "profit", "equity", "peak"), False, "nothing traded today")
+    print()
+    held = ("strategy", "account", "instrument", "quantity", "average_price", "ltp", "unrealised", "stop", "holder")
+    print_rows(body["stops"], (*held, "distance", "at_risk"), False, "no open positions")
+
+
+def _held_back(body: dict[str, Any]) -> list[str]:
+    """Why nothing may be entered, a line each."""
+    lines = [
+        f"{row['level']} for {row['account']} since {clock_time(row['at_ns'])}: {row['reason']}"
+        + (f" (by {row['by']})" if row["by"] else "")
+        for row in body["levels"]
+    ]
+    kill = body["kill"]
+    if kill is not None:
+        why = f": {kill['why']}" if kill["why"] else ""
+        lines.append(
+            f"the file KILL says {kill['word']}{why} (by {kill['by']}, {clock_time(kill['written_ns'])}); "
+            "`mytrading kill --remove` ends it"
+        )
+    if body.get("waits"):
+        lines.append(f"entries wait: {body['waits']}")
+    return lines
+
+
+def _limit(row: dict[str, Any]) -> dict[str, Any]:
+    """A limit as the table shows it: rupees, per cent or R."""
+
+    def say(value: float) -> str:
+        if row["kind"] == "DAILY_LOSS":
+            return cell("", float(value))
+        return f"{value:.2%}" if row["kind"] == "DRAWDOWN" else f"{value:+.2f} R"
+
+    known = row["value"] is not None
+    return {
+        **row,
+        "kind": row["kind"].lower(),
+        "value": say(row["value"]) if known else None,
+        "limit": say(row["most"]),
+        "used": f"{row['used']:.0%}" if known else None,
+        "left": say(max(row["left"], 0.0)) if known else None,
+    }
+
+
+WORD_ARGUMENT = typer.Argument("halt", metavar="[WORD]", help="halt, reduce or flatten.")
+
+
+def kill(
+    word: str = WORD_ARGUMENT,
+    reason: str = typer.Argument("", help="Why, for the journal."),
+    remove: bool = typer.Option(False, "--remove", help="Take the file away: trade again."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Write the file KILL, which risk and router obey by themselves though nothing else answers; flatten closes all."""
+    from mytrading.runtime.kill_file import WORDS, KillFile
+
+    if word not in WORDS:
+        fail(USAGE, f"kill: expected {', '.join(WORDS)}; found {word!r}")
+    file = KillFile(_state_of(profile))
+    try:
+        gone = file.remove() if remove else False
+        if not remove:
+            file.write(word, reason)
+    except OSError as error:
+        fail(ERROR, f"{file.path}: {error.strerror}; write it by hand, its first word being {word}")
+    if as_json:
+        print_json({"path": str(file.path), "word": "" if remove else word, "removed": gone})
+    elif remove:
+        print(f"{file.path} is gone" if gone else f"{file.path} was not there")
+    else:
+        print(f"{file.path} says {word}; `mytrading risk` shows it, `mytrading kill --remove` ends it")
+
+
+def _state_of(profile: str) -> Path:
+    """The state folder: of the profile named, of the stack that runs or ran last, else of the default profile."""
+    from mytrading.orchestrator import NotRunning, TradingOrchestrator
+    from mytrading.runtime.places import state_dir
+
+    if profile:
+        return state_dir(profile)
+    with failures():
+        try:
+            return TradingOrchestrator.find(None).config.state
+        except NotRunning:
+            return state_dir("default")
+
+
+def add_to(main: typer.Typer) -> None:
+    """Register the commands."""
+    main.add_typer(app, name="risk")
+    main.command()(kill)

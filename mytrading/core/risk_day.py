@@ -1,0 +1,150 @@
+"""What a day has brought, in rupees, by owner, account and strategy: kept up by fills and quotes, never added up anew.
+
+Used by risk for the limits of the day. The one rule: a price that is old or not positive moves nothing; what was last
+known stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from mytrading.core.pnl import exit_price
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Position
+
+Key = tuple[str, str, str, str]
+"""Account, instrument, product, strategy."""
+Scope = tuple[str, str]
+ACCOUNT, STRATEGY = "account", "strategy"
+
+SECOND = 1_000_000_000
+FLOOR_NS = 2 * SECOND
+"""Machine time within which a quote is never old."""
+
+
+class _Money(msgspec.Struct):
+    """`carried` is what was unrealised when the day began."""
+
+    units: int = 0
+    average: float = 0.0
+    realised: float = 0.0
+    carried: float = 0.0
+    unrealised: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.realised + self.unrealised - self.carried
+
+
+class DayMoney:
+    """Profit of the day: realised, and unrealised beyond what the day began with. Budget of a quote: 1 µs an owner."""
+
+    def __init__(self, stale_seconds: float) -> None:
+        self._stale_ns = int(stale_seconds * SECOND)
+        self._owners: dict[Key, _Money] = {}
+        self._keys: dict[str, list[Key]] = {}
+        self._totals: dict[Scope, float] = {}
+        self._quotes: dict[str, Quote] = {}
+        self._moved_by: dict[str, tuple[Scope, ...]] = {}
+        self._newest_ns = 0
+        self.marks: dict[str, float] = {}
+        """Last known prices by instrument, as far as they were journaled; a quote counts for more."""
+
+    def profit(self, scope: Scope) -> float:
+        """Rupees of the day of an account or a strategy."""
+        return self._totals.get(scope, 0.0)
+
+    def scopes_of(self, instrument: str) -> tuple[Scope, ...]:
+        """Whose profit a price of this instrument moves, in a fixed order."""
+        known = self._moved_by.get(instrument)
+        if known is None:
+            keys = [key for key in self._keys.get(instrument, ()) if self._owners[key].units]
+            known = self._moved_by[instrument] = tuple(sorted({scope for key in keys for scope in scopes(key)}))
+        return known
+
+    def scopes(self) -> tuple[Scope, ...]:
+        """All accounts and strategies that held anything today, in a fixed order."""
+        return tuple(sorted(self._totals))
+
+    def open_marks(self) -> Iterator[tuple[str, float]]:
+        """Last prices of what is held."""
+        for instrument, keys in self._keys.items():
+            quote = self._quotes.get(instrument)
+            if quote is not None and any(self._owners[key].units for key in keys):
+                yield instrument, quote.ltp
+
+    def unrealised(self) -> dict[Key, float]:
+        """Rupees by owner of what is open."""
+        return {key: money.unrealised for key, money in self._owners.items() if money.units}
+
+    # learning
+
+    def open_day(self) -> None:
+        """Forget all owners: those that are carried over follow."""
+        self._owners.clear()
+        self._keys.clear()
+        self._moved_by.clear()
+        self._totals.clear()
+
+    def position(self, position: Position) -> None:
+        """A position stands so."""
+        key = (position.account, position.instrument, position.product.value, position.strategy)
+        money = self._owner(key)
+        before = money.total
+        self._moved_by.pop(position.instrument, None)
+        money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
+        self._value(key, money)
+        self._add(key, money.total - before)
+
+    def carry(self, key: Key, unrealised: float) -> None:
+        """So much of an owner's unrealised profit is of earlier days."""
+        money = self._owner(key)
+        self._add(key, money.carried - unrealised)
+        money.carried = unrealised
+
+    def quote(self, quote: Quote, machine_ns: int) -> bool:
+        """A price came; false if it is too old to move anything."""
+        self._newest_ns = max(self._newest_ns, quote.market_ns)
+        old = self._newest_ns - quote.market_ns > self._stale_ns and machine_ns - quote.received_ns > FLOOR_NS
+        if old or not quote.ltp > 0:
+            return False
+        self._quotes[quote.instrument] = quote
+        self._reprice(quote.instrument)
+        return True
+
+    def mark(self, instrument: str, price: float) -> None:
+        """A price that was journaled: it counts until a quote comes."""
+        self.marks[instrument] = price
+        if instrument not in self._quotes:
+            self._reprice(instrument)
+
+    def _reprice(self, instrument: str) -> None:
+        for key in self._keys.get(instrument, ()):
+            money = self._owners[key]
+            if money.units:
+                before = money.unrealised
+                self._value(key, money)
+                self._add(key, money.unrealised - before)
+
+    def _value(self, key: Key, money: _Money) -> None:
+        quote = self._quotes.get(key[1])
+        price = exit_price(money.units, quote) if quote is not None else self.marks.get(key[1])
+        money.unrealised = 0.0 if price is None or not money.units else money.units * (price - money.average)
+
+    def _owner(self, key: Key) -> _Money:
+        money = self._owners.get(key)
+        if money is None:
+            money = self._owners[key] = _Money()
+            self._keys.setdefault(key[1], []).append(key)
+        return money
+
+    def _add(self, key: Key, rupees: float) -> None:
+        for scope in scopes(key):
+            self._totals[scope] = self._totals.get(scope, 0.0) + rupees
+
+
+def scopes(key: Key) -> tuple[Scope, Scope]:
+    """The account and the strategy of an owner."""
+    return (ACCOUNT, key[0]), (STRATEGY, key[3])

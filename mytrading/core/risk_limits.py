@@ -1,0 +1,360 @@
+"""Limits with a memory: the loss of a day, the fall below peak equity, R of a day, per account and per strategy.
+
+Used by `core/risk` on every quote of what is held, on every fill, and with the time. Each limit has an action, carried
+out once and recorded as a risk event; what it ended stays ended until the next session, a halt until a person resumes.
+The one rule: a limit that was reached is journaled before anything follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from mytrading.core.identity import content_id
+from mytrading.core.risk_case import rupees
+from mytrading.core.risk_closing import Closing
+from mytrading.core.risk_day import ACCOUNT, SECOND, STRATEGY, Scope
+from mytrading.core.risk_memory import Line, base_name, fired_name, halt_name, mark_name, peak_name
+from mytrading.core.risk_scene import Scene
+from mytrading.core.risk_state import RiskState
+from mytrading.messages.control import KILL, Alert, FlattenRequested, StrategySwitch, TradingState
+from mytrading.messages.enums import LimitAction, LimitKind, Severity, TradingLevel
+from mytrading.messages.orders import Order, Position
+from mytrading.messages.records import LevelMoved
+from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
+
+JOURNAL_EVERY_NS = SECOND
+"""Market time between rows of a rising peak."""
+MARK_EVERY_NS = 60 * SECOND
+PATIENCE_NS = 60 * SECOND
+"""Market time in which what covers a sold leg waits for that to be flat."""
+FLATTEN_NS = 60 * SECOND
+_CENT = 1e-6
+_LOSS, _DRAWDOWN, _STOP_R = LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R
+_CLOSING = (LimitAction.CLOSE_LEGS, LimitAction.FLATTEN)
+_RECORDED = {
+    LimitAction.ALERT: RiskAction.ALERT_ONLY,
+    LimitAction.NO_ENTRIES: RiskAction.NO_ENTRIES,
+    LimitAction.CLOSE_LEGS: RiskAction.CLOSE_ALL,
+    LimitAction.FLATTEN: RiskAction.FLATTEN,
+    LimitAction.HALT: RiskAction.HALT,
+}
+_SETTINGS = {LimitKind.DAILY_LOSS: "MAX_DAILY_LOSS", LimitKind.DRAWDOWN: "MAX_DRAWDOWN"}
+_AFTERWARDS = {
+    LimitAction.ALERT: "nothing follows but this alert",
+    LimitAction.NO_ENTRIES: "no more entries today",
+    LimitAction.CLOSE_LEGS: "its positions are closed, no more entries today",
+    LimitAction.FLATTEN: "it is made flat, no more entries today",
+    LimitAction.HALT: "trading is halted until `mytrading resume`",
+}
+
+
+class Limit(NamedTuple):
+    """One limit: rupees, a fraction, or R, as its kind has it; above 0."""
+
+    kind: LimitKind
+    scope: Scope
+    most: float
+    action: LimitAction
+
+    @property
+    def line(self) -> Line:
+        """How it is remembered."""
+        return (self.kind, *self.scope)
+
+    @property
+    def setting(self) -> str:
+        """The setting behind it."""
+        return _SETTINGS.get(self.kind, self.kind.value)
+
+    @property
+    def whom(self) -> str:
+        """The account, or the strategy, in words."""
+        return " ".join(self.scope)
+
+    def said(self, value: float) -> str:
+        """A value of this limit in words."""
+        if self.kind is LimitKind.DAILY_LOSS:
+            return rupees(value)
+        return f"{value:.2%}" if self.kind is LimitKind.DRAWDOWN else f"{value:+.2f} R"
+
+
+class Limits:
+    """Asks the state, changes nothing. Budget of a quote: 10 µs for five strategies in one account."""
+
+    def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
+        self._state, self._scene, self._closing = state, scene, closing
+        self._money = state.memory.money
+        self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
+        for account in scene.accounts():
+            self._by_scope[ACCOUNT, account] = tuple(_of_account(scene, account))
+        for name in scene.strategies:
+            self._by_scope[STRATEGY, name] = tuple(_of_strategy(scene, name))
+
+    @property
+    def all(self) -> Iterator[Limit]:
+        """Every limit that is set."""
+        return (limit for limits in self._by_scope.values() for limit in limits)
+
+    def _limits(self, scope: Scope) -> tuple[Limit, ...]:
+        """Those of a scope; accounts and owners nobody configured have none of a strategy, and those of any account."""
+        found = self._by_scope.get(scope)
+        if found is None:
+            found = tuple(_of_account(self._scene, scope[1])) if scope[0] == ACCOUNT else ()
+            self._by_scope[scope] = found
+        return found
+
+    # what holds now
+
+    def value(self, limit: Limit) -> float | None:
+        """How a limit stands: rupees or R of the day, or the fall from the peak; None while that is not known."""
+        memory = self._state.memory
+        if limit.kind is _DRAWDOWN:
+            accounts = () if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
+            return memory.fall(limit.scope, accounts)
+        profit = memory.money.profit(limit.scope)
+        return profit if limit.kind is LimitKind.DAILY_LOSS else profit / self._scene.limits.r_value
+
+    def used(self, limit: Limit) -> float:
+        """The share of a limit that is used up; 1 and above when it is reached."""
+        value = self.value(limit)
+        if value is None:
+            return 0.0
+        signed = -value if limit.kind in (LimitKind.DAILY_LOSS, LimitKind.DAILY_STOP_R) else value
+        return max(signed, 0.0) / limit.most
+
+    def is_reached(self, limit: Limit) -> bool:
+        """True now, or noted earlier today."""
+        return self._is_known(limit) or self._is_beyond(limit)
+
+    def _is_known(self, limit: Limit) -> bool:
+        memory = self._state.memory
+        return limit.line in memory.fired or limit.line in memory.halts
+
+    def _is_beyond(self, limit: Limit) -> bool:
+        if limit.kind is _LOSS:
+            return self._money.profit(limit.scope) <= -limit.most + _CENT
+        value = self.value(limit)
+        if value is None:
+            return False
+        if limit.kind is _STOP_R:
+            return value <= -limit.most + _CENT
+        return value >= limit.most - _CENT
+
+    def reached(self, account: str, strategy: str) -> dict[str, str]:
+        """Why nothing is entered for a strategy in an account: words by the code of each limit that ended entries."""
+        found: dict[str, str] = {}
+        for scope in ((ACCOUNT, account), (STRATEGY, strategy)):
+            for limit in self._limits(scope):
+                if limit.action is not LimitAction.ALERT and self.is_reached(limit):
+                    found.setdefault(limit.kind.value, self.words(limit))
+        return found
+
+    def words(self, limit: Limit) -> str:
+        """What was reached, with its numbers, and what follows."""
+        value = self.value(limit) or 0.0
+        then = self._state.memory.fired.get(limit.line, (value, 0))[0]
+        most = -limit.most if limit.kind is LimitKind.DAILY_STOP_R else limit.most
+        before = f", after {limit.said(then)}" if limit.said(then) != limit.said(value) else ""
+        return (
+            f"{limit.whom} stands at {limit.said(value)}{before}, {limit.setting} is {limit.said(most)}: "
+            f"{_AFTERWARDS[limit.action]}"
+        )
+
+    # what follows
+
+    def on_quote(self, instrument: str, now: int) -> list[Any]:
+        """A price moved what is held of an instrument."""
+        touched = self._state.memory.money.scopes_of(instrument)
+        return self._look(touched, now) if touched else []
+
+    def on_move(self, message: Any, now: int) -> list[Any]:
+        """A position changed."""
+        position: Position | None = getattr(message, "position", None)
+        if position is None:
+            return []
+        touched = [(ACCOUNT, position.account), (STRATEGY, position.strategy)]
+        return [*self._look(touched, now), *self._go_on(now)]
+
+    def on_time(self, now: int) -> list[Any]:
+        """Time passes: equity begins to be known, peaks and prices are journaled, what was reached is seen through."""
+        memory = self._state.memory
+        return [
+            *self._bases(now),
+            *self._look(memory.money.scopes(), now),
+            *self._peaks(memory.peaks, now, JOURNAL_EVERY_NS),
+            *self._marks(now),
+            *self._go_on(now),
+        ]
+
+    def on_word(self, message: TradingState | StrategySwitch, now: int) -> list[Any]:
+        """A person resumes: halts end, and a fall counts from here on."""
+        if isinstance(message, StrategySwitch):
+            return self._lift([(STRATEGY, message.strategy)], now) if message.enabled else []
+        if message.level is not TradingLevel.NORMAL or message.account == KILL:
+            return []
+        halted = {(line[1], line[2]) for line in self._state.memory.halts}
+        return self._lift([s for s in sorted(halted) if not message.account or s == (ACCOUNT, message.account)], now)
+
+    def _lift(self, halted: Iterable[Scope], now: int) -> list[Any]:
+        memory = self._state.memory
+        rows: list[Any] = []
+        for scope in halted:
+            lines = [line for line in memory.halts if (line[1], line[2]) == scope]
+            rows += [LevelMoved(name=halt_name(line), value=0.0, at_ns=now) for line in lines]
+            if any(line[0] is LimitKind.DRAWDOWN for line in lines):
+                fallen: Line = (LimitKind.DRAWDOWN, *scope)
+                rows.append(LevelMoved(name=peak_name(scope), value=memory.height(scope) or 0.0, at_ns=now))
+                rows.append(LevelMoved(name=fired_name(fallen), value=0.0, at_ns=now))
+        return rows
+
+    def _look(self, touched: Iterable[Scope], now: int) -> list[Any]:
+        rows: list[Any] = []
+        for scope in touched:
+            for limit in self._limits(scope):
+                if self._is_beyond(limit) and not self._is_known(limit):
+                    rows += self.fire(limit, now)
+        return rows
+
+    def fire(self, limit: Limit, now: int) -> list[Any]:
+        """The rows by which a limit is noted as reached, and its action."""
+        value = self.value(limit) or 0.0
+        cause, text = self._cause(limit, now), self.words(limit)
+        rows: list[Any] = [
+            LevelMoved(name=fired_name(limit.line), value=value or -limit.most, at_ns=now),
+            self._event(limit, cause, value, now),
+            _alert(limit, text, now),
+        ]
+        if limit.action is LimitAction.HALT:
+            rows.append(LevelMoved(name=halt_name(limit.line), value=1.0, at_ns=now))
+        if limit.action is LimitAction.FLATTEN:
+            rows += [self._flatten(limit, account, cause, text, now) for account in self._accounts(limit)]
+        return [*rows, *self._follow(limit, now, now)]
+
+    def _event(self, limit: Limit, cause: str, value: float, now: int) -> RiskEventRecorded:
+        strategy = limit.scope[1] if limit.scope[0] == STRATEGY else ""
+        held = sorted({position.instrument for position in self._held(limit)})
+        return RiskEventRecorded(
+            id=cause,
+            strategy=strategy,
+            run=self._state.run_of(strategy) if strategy else "",
+            kind=RiskKind(limit.kind.value.lower()),
+            action=_RECORDED[limit.action],
+            at_ns=now,
+            threshold=limit.most,
+            value=value,
+            accounts=tuple(self._accounts(limit)),
+            instruments=tuple(held),
+            cause=cause,
+        )
+
+    def _flatten(self, limit: Limit, account: str, cause: str, text: str, now: int) -> FlattenRequested:
+        return FlattenRequested(
+            id=f"{cause}-{account}",
+            account=account,
+            at_ns=now,
+            deadline_machine_ns=self._state.machine_ns + FLATTEN_NS,
+            reason=text,
+            strategy=limit.scope[1] if limit.scope[0] == STRATEGY else "",
+            by="risk",
+        )
+
+    def _go_on(self, now: int) -> list[Any]:
+        """What was reached today is seen through: late fills are closed too, and nothing waits to be entered."""
+        rows: list[Any] = []
+        for line, (_, at_ns) in list(self._state.memory.fired.items()):
+            limit = next((one for one in self._limits((line[1], line[2])) if one.line == line), None)
+            if limit is not None:
+                rows += self._follow(limit, at_ns, now)
+        return rows
+
+    def _follow(self, limit: Limit, at_ns: int, now: int) -> list[Any]:
+        if limit.action is LimitAction.ALERT:
+            return []
+        cause = self._cause(limit, now)
+        entries = [order for order in self._state.all_live_entries() if self._covers(limit, order)]
+        rows = self._closing.withdraw(entries, cause)
+        if limit.action not in _CLOSING:
+            return rows
+        held = self._held(limit)
+        if limit.action is LimitAction.FLATTEN:
+            held = [position for position in held if position.opened_ns > at_ns or now - at_ns > PATIENCE_NS]
+        reason = f"{limit.setting} of {limit.whom}"
+        return [*rows, *self._closing.close_all(held, cause, reason, 0, patient=now - at_ns < PATIENCE_NS)]
+
+    def _held(self, limit: Limit) -> list[Position]:
+        return [position for position in self._state.open_positions() if self._covers(limit, position)]
+
+    def _covers(self, limit: Limit, thing: Order | Position) -> bool:
+        return limit.scope[1] == (thing.account if limit.scope[0] == ACCOUNT else thing.strategy)
+
+    def _accounts(self, limit: Limit) -> tuple[str, ...]:
+        return (limit.scope[1],) if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
+
+    def _cause(self, limit: Limit, now: int) -> str:
+        return content_id("limit", *limit.line, self._scene.today(now))
+
+    # levels
+
+    def _bases(self, now: int) -> list[LevelMoved]:
+        """What an account is worth as its broker told it first; from then on our own ledger counts."""
+        memory, funds = self._state.memory, self._state.memory.funds
+        new = [account for account in funds if account not in memory.bases]
+        return [
+            LevelMoved(
+                name=base_name(account), value=funds[account] - memory.money.profit((ACCOUNT, account)), at_ns=now
+            )
+            for account in new
+        ]
+
+    def _peaks(self, peaks: Iterable[Scope], now: int, every_ns: int) -> list[LevelMoved]:
+        memory, rows = self._state.memory, []
+        for scope in peaks:
+            if not any(limit.kind is LimitKind.DRAWDOWN for limit in self._limits(scope)):
+                continue
+            known, at_ns = memory.journaled.get(scope, (0.0, 0))
+            if memory.peaks[scope] - known > 0.01 and not 0 <= now - at_ns < every_ns:
+                rows.append(LevelMoved(name=peak_name(scope), value=memory.peaks[scope], at_ns=now))
+        return rows
+
+    def _marks(self, now: int) -> list[LevelMoved]:
+        """Each minute the last prices of what is held, so that a restart and the next day know them."""
+        memory = self._state.memory
+        if 0 <= now - memory.marked_ns < MARK_EVERY_NS:
+            return []
+        moved = [(name, price) for name, price in memory.money.open_marks() if memory.money.marks.get(name) != price]
+        return [LevelMoved(name=mark_name(name), value=price, at_ns=now) for name, price in moved]
+
+
+def _of_account(scene: Scene, account: str) -> Iterator[Limit]:
+    limits, scope = scene.limits, (ACCOUNT, account)
+    yield Limit(LimitKind.DAILY_LOSS, scope, limits.max_daily_loss, limits.max_daily_loss_action)
+    yield Limit(LimitKind.DRAWDOWN, scope, limits.max_drawdown, limits.max_drawdown_action)
+    if limits.r_value and limits.daily_stop_r:
+        yield Limit(LimitKind.DAILY_STOP_R, scope, limits.daily_stop_r, limits.daily_r_action)
+    if limits.r_value and limits.daily_target_r:
+        yield Limit(LimitKind.DAILY_TARGET_R, scope, limits.daily_target_r, limits.daily_r_action)
+
+
+def _of_strategy(scene: Scene, name: str) -> Iterator[Limit]:
+    strategy, scope = scene.strategies[name], (STRATEGY, name)
+    if strategy.max_daily_loss:
+        yield Limit(LimitKind.DAILY_LOSS, scope, strategy.max_daily_loss, strategy.limit_action)
+    if strategy.max_drawdown:
+        yield Limit(LimitKind.DRAWDOWN, scope, strategy.max_drawdown, strategy.limit_action)
+    if scene.limits.r_value and strategy.daily_stop_r:
+        yield Limit(LimitKind.DAILY_STOP_R, scope, strategy.daily_stop_r, strategy.limit_action)
+    if scene.limits.r_value and strategy.daily_target_r:
+        yield Limit(LimitKind.DAILY_TARGET_R, scope, strategy.daily_target_r, strategy.limit_action)
+
+
+def _alert(limit: Limit, text: str, now: int) -> Alert:
+    return Alert(
+        code=limit.kind.value,
+        severity=Severity.CRITICAL,
+        subject=limit.whom,
+        message=text,
+        daemon="risk",
+        first_ns=now,
+        last_ns=now,
+    )

@@ -1,0 +1,82 @@
+"""What risk shows of itself: limits and how much of them is used, money of the day, stops and how far away they are.
+
+Used by the risk daemon once a second. The one rule: it asks the machine and changes nothing.
+"""
+
+from __future__ import annotations
+
+from mytrading.core import risk_stops
+from mytrading.core.pnl import unrealised
+from mytrading.core.risk import RiskMachine
+from mytrading.core.risk_day import ACCOUNT
+from mytrading.core.risk_limits import Limit
+from mytrading.core.sizing import side_of
+from mytrading.messages.enums import LimitKind
+from mytrading.messages.orders import Position
+from mytrading.messages.risk_picture import HeldStop, LimitUse, Money, RiskPicture
+
+
+def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:
+    """How it stands at market time `now`; the counts are the daemon's."""
+    memory = risk.state.memory
+    scopes = sorted({*memory.money.scopes(), *((ACCOUNT, name) for name in memory.bases)})
+    return RiskPicture(
+        at_ns=now,
+        machine_ns=risk.state.machine_ns,
+        limits=tuple(_use(risk, limit) for limit in risk.limits.all),
+        money=tuple(_money(risk, *scope) for scope in scopes),
+        stops=tuple(_stop(risk, position) for position in risk.state.open_positions()),
+        entries=entries,
+        denied=denied,
+        waits=risk.state.not_ready(risk.account),
+    )
+
+
+def _use(risk: RiskMachine, limit: Limit) -> LimitUse:
+    value = risk.limits.value(limit)
+    lost = limit.kind in (LimitKind.DAILY_LOSS, LimitKind.DAILY_STOP_R)
+    return LimitUse(
+        kind=limit.kind,
+        scope=limit.scope[0],
+        name=limit.scope[1],
+        most=limit.most,
+        action=limit.action,
+        value=value,
+        used=round(risk.limits.used(limit), 6),
+        left=None if value is None else limit.most + (value if lost else -value),
+        reached=risk.limits.words(limit) if risk.limits.is_reached(limit) else "",
+    )
+
+
+def _money(risk: RiskMachine, scope: str, name: str) -> Money:
+    memory = risk.state.memory
+    equity = memory.equity(name) if scope == ACCOUNT else None
+    return Money(
+        scope=scope,
+        name=name,
+        profit=memory.money.profit((scope, name)),
+        equity=equity,
+        peak=None if equity is None else max(equity, memory.peaks.get((scope, name), equity)),
+    )
+
+
+def _stop(risk: RiskMachine, position: Position) -> HeldStop:
+    key = (position.account, position.instrument, position.product.value, position.strategy)
+    units = position.quantity or position.quantity_seen
+    quote = risk.state.quotes.get(position.instrument)
+    level = risk_stops.level_of(risk.state, position)
+    distance = (quote.ltp - level) * side_of(units).sign if quote is not None and level else None
+    return HeldStop(
+        account=position.account,
+        instrument=position.instrument,
+        product=position.product.value,
+        strategy=position.strategy,
+        quantity=units,
+        average_price=position.average_price,
+        ltp=quote.ltp if quote is not None else None,
+        unrealised=unrealised(units, position.average_price, quote) if quote is not None else None,
+        stop=level or None,
+        holder="engine" if key in risk.state.stop_levels else "broker" if level else "none",
+        distance=distance,
+        at_risk=None if distance is None else distance * abs(units),
+    )

@@ -1,0 +1,187 @@
+"""What the limits of the day must not forget: equity and its peak, what was reached, halts, the last prices of a day.
+
+Used by `core/risk_state`, which hands it every `LevelMoved` whose name begins with `limit`. The one rule: what survives
+a restart was journaled as a level; peaks seen since the last one are the only exception, a second's worth of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mytrading.core.risk_day import ACCOUNT, SECOND, STRATEGY, DayMoney, Key, Scope
+from mytrading.messages.enums import LimitKind
+from mytrading.messages.records import LevelMoved
+
+PREFIX = "limit "
+_BASE, _PEAK, _FIRED, _HALT, _MARK, _CARRIED = "base", "peak", "fired", "halt", "mark", "carried"
+IST_NS = 19_800 * SECOND
+DAY_NS = 86_400 * SECOND
+
+Line = tuple[LimitKind, str, str]
+"""A limit: its kind, and the scope it holds for."""
+
+
+class Memory:
+    """`fired` holds value and market time of what was reached today, `halts` what a person must end."""
+
+    def __init__(self, stale_seconds: float) -> None:
+        self.money = DayMoney(stale_seconds)
+        self.funds: dict[str, float] = {}
+        """What an account is worth in rupees, as its broker tells."""
+        self.bases: dict[str, float] = {}
+        """Equity of an account, in rupees, when the day began."""
+        self.peaks: dict[Scope, float] = {}
+        """The highest equity of an account; the highest profit of a strategy today."""
+        self.fired: dict[Line, tuple[float, int]] = {}
+        self.halts: dict[Line, float] = {}
+        self.journaled: dict[Scope, tuple[float, int]] = {}
+        """Peaks as they were journaled, and when."""
+        self.marked_ns = 0
+        self._carried: dict[Key, float] = {}
+        self._began = -1
+
+    def equity(self, account: str) -> float | None:
+        """Rupees: what the account began the day with and what the day brought; None while that is not known."""
+        base = self.bases.get(account)
+        return None if base is None else base + self.money.profit((ACCOUNT, account))
+
+    def fall(self, scope: Scope, accounts: Iterable[str]) -> float | None:
+        """How far equity lies below its peak, as a fraction of it; a strategy's profit, of the equity of its accounts.
+
+        None while nothing is known of the equity.
+        """
+        if scope[0] == ACCOUNT:
+            equity = self.equity(scope[1])
+            peak = max(self.peaks.get(scope, 0.0), equity or 0.0)
+            return None if equity is None or peak <= 0 else (peak - equity) / peak
+        capital = sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
+        profit = self.money.profit(scope)
+        return (max(self.peaks.get(scope, 0.0), profit) - profit) / capital if capital > 0 else None
+
+    def raise_peaks(self, touched: Iterable[Scope]) -> None:
+        """Notice new peaks of those whose profit moved."""
+        peaks = self.peaks
+        for scope in touched:
+            height = self.height(scope)
+            if height is not None and height > peaks.get(scope, 0.0):
+                peaks[scope] = height
+
+    def height(self, scope: Scope) -> float | None:
+        """What a peak is a peak of: an account's equity, a strategy's profit of the day."""
+        return self.equity(scope[1]) if scope[0] == ACCOUNT else self.money.profit(scope)
+
+    # levels
+
+    def learn(self, row: LevelMoved) -> bool:
+        """Take in a level; false if it is none of ours."""
+        if not row.name.startswith(PREFIX):
+            return False
+        self.notice_day(row.at_ns)
+        what, _, rest = row.name[len(PREFIX) :].partition(" ")
+        if what == _BASE:
+            self.bases[rest] = row.value
+            self.raise_peaks([(ACCOUNT, rest)])
+        elif what == _PEAK:
+            self._peak(rest, row)
+        elif what == _MARK:
+            self.marked_ns = max(self.marked_ns, row.at_ns)
+            self.money.mark(rest, row.value)
+        elif what == _CARRIED:
+            account, instrument, product, strategy = rest.split(" ", 3)
+            self._carried[account, instrument, product, strategy] = row.value
+            self.money.carry((account, instrument, product, strategy), row.value)
+        elif what in (_FIRED, _HALT):
+            self._line(what, rest, row)
+        return True
+
+    def _peak(self, rest: str, row: LevelMoved) -> None:
+        scope = _scope(rest)
+        self.peaks[scope] = row.value
+        self.journaled[scope] = (row.value, row.at_ns)
+
+    def _line(self, what: str, rest: str, row: LevelMoved) -> None:
+        kind, _, scope = rest.partition(" ")
+        line = (LimitKind(kind), *_scope(scope))
+        if what == _FIRED and row.value:
+            self.fired[line] = (row.value, row.at_ns)
+        elif what == _FIRED:
+            self.fired.pop(line, None)
+        elif row.value:
+            self.halts[line] = row.value
+        else:
+            self.halts.pop(line, None)
+
+    # days
+
+    def notice_day(self, market_ns: int) -> None:
+        """The first moment heard of says which day it is; later days begin with `open_day`."""
+        if self._began < 0 < market_ns:
+            self._began = day_number(market_ns)
+
+    def is_of(self, day: int) -> bool:
+        """True if what is remembered is of this day (counted from 1970)."""
+        return self._began in (-1, day)
+
+    def open_day(self, day: int) -> None:
+        """A day begins: its levels and positions follow."""
+        self.money.open_day()
+        for table in (self.bases, self.peaks, self.fired, self.halts, self.journaled, self._carried):
+            table.clear()
+        self._began = day
+
+    def carried_into(self, day: int) -> dict[str, float]:
+        """The levels that the day begins with; of the same day, those it has."""
+        held = self.money.unrealised()
+        levels = {halt_name(line): value for line, value in self.halts.items()}
+        levels |= {mark_name(instrument): price for instrument, price in self._marks(held)}
+        if self.is_of(day):
+            levels |= {base_name(account): value for account, value in self.bases.items()}
+            levels |= {peak_name(scope): value for scope, (value, _) in self.journaled.items()}
+            levels |= {_carried_name(key): value for key, value in self._carried.items()}
+            return levels | {fired_name(line): value for line, (value, _) in self.fired.items()}
+        levels |= {base_name(account): equity for account in self.bases if (equity := self.equity(account)) is not None}
+        levels |= {peak_name(scope): value for scope, value in self.peaks.items() if scope[0] == ACCOUNT}
+        return levels | {_carried_name(key): value for key, value in held.items()}
+
+    def _marks(self, held: dict[Key, float]) -> list[tuple[str, float]]:
+        known = {**self.money.marks, **dict(self.money.open_marks())}
+        return [(name, known[name]) for name in sorted({key[1] for key in held}) if name in known]
+
+
+def day_number(market_ns: int) -> int:
+    """The Indian date of a moment, counted from 1970."""
+    return (market_ns + IST_NS) // DAY_NS
+
+
+def _scope(text: str) -> Scope:
+    kind, _, name = text.partition(" ")
+    return (STRATEGY if kind == STRATEGY else ACCOUNT, name)
+
+
+def base_name(account: str) -> str:
+    """The level of what an account begins the day with."""
+    return f"{PREFIX}{_BASE} {account}"
+
+
+def peak_name(scope: Scope) -> str:
+    """The level of a peak."""
+    return f"{PREFIX}{_PEAK} {scope[0]} {scope[1]}"
+
+
+def mark_name(instrument: str) -> str:
+    """The level of a last known price."""
+    return f"{PREFIX}{_MARK} {instrument}"
+
+
+def fired_name(line: Line) -> str:
+    """The level that says that a limit was reached today, and at which value."""
+    return f"{PREFIX}{_FIRED} {line[0].value} {line[1]} {line[2]}"
+
+
+def halt_name(line: Line) -> str:
+    """The level that says that a limit has halted trading."""
+    return f"{PREFIX}{_HALT} {line[0].value} {line[1]} {line[2]}"
+
+
+def _carried_name(key: Key) -> str:
+    return f"{PREFIX}{_CARRIED} {' '.join(key)}"

@@ -1,0 +1,70 @@
+"""Rules on the day so far: counts of a session, losses in a row, and the limits of the day that were reached.
+
+Used by `core/risk_rules`, which fixes the order of all rows. The one rule: a limit that `core/risk_limits` found
+reached denies in the words it was recorded with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mytrading.core.risk_case import MINUTE, Case, Rule, clock_time
+from mytrading.messages.enums import LimitKind
+
+
+def _session_entries(case: Case) -> str:
+    limit = case.limits.max_entries_per_session
+    if not limit or case.session_entries < limit:
+        return ""
+    return (
+        f"{case.session_entries} entries of {case.signal.strategy} reach MAX_ENTRIES_PER_SESSION {limit}; "
+        "it may enter again in the next session"
+    )
+
+
+def _active_orders(case: Case) -> str:
+    limit = case.limits.max_active_orders
+    if case.active_orders < limit:
+        return ""
+    return f"{case.active_orders} orders of the account are live, MAX_ACTIVE_ORDERS is {limit}; wait for some to end"
+
+
+def _cancels(case: Case) -> str:
+    limit = case.limits.max_cancels_per_day
+    if case.cancels_today < limit:
+        return ""
+    return f"{case.cancels_today} cancels of the account reach MAX_CANCELS_PER_DAY {limit}; no more entries today"
+
+
+def _losses(case: Case) -> str:
+    limit, pause = case.limits.max_consecutive_losses, case.limits.loss_pause_minutes
+    ends = case.loss_ns + pause * MINUTE
+    if not limit or case.losses < limit or case.now >= ends:
+        return ""
+    return (
+        f"{case.losses} losing trades of {case.signal.strategy} in a row reach MAX_CONSECUTIVE_LOSSES {limit}; "
+        f"it pauses for {pause} min, until {clock_time(ends)}"
+    )
+
+
+def _reached(kind: LimitKind) -> Callable[[Case], str]:
+    name = kind.value
+    return lambda case: case.reached.get(name, "") if case.reached else ""
+
+
+DAY: tuple[Rule, ...] = (
+    Rule("ENTRIES_PER_SESSION", "Too many entries of the strategy in this session.", "MAX_ENTRIES_PER_SESSION",
+         _session_entries),
+    Rule("ACTIVE_ORDERS", "Too many orders of the account are live.", "MAX_ACTIVE_ORDERS", _active_orders),
+    Rule("CANCELS_PER_DAY", "Too many orders of the account were cancelled today.", "MAX_CANCELS_PER_DAY", _cancels),
+    Rule("LOSS_PAUSE", "The strategy lost several times in a row in the account, and pauses.",
+         "MAX_CONSECUTIVE_LOSSES, LOSS_PAUSE_MINUTES", _losses),
+    Rule("DAILY_LOSS", "The day's loss of the account or the strategy, realised and unrealised, reached the limit.",
+         "MAX_DAILY_LOSS, STRATEGY_<NAME>_MAX_DAILY_LOSS", _reached(LimitKind.DAILY_LOSS)),
+    Rule("DRAWDOWN", "Equity fell too far below its peak.", "MAX_DRAWDOWN, STRATEGY_<NAME>_MAX_DRAWDOWN",
+         _reached(LimitKind.DRAWDOWN)),
+    Rule("DAILY_STOP_R", "The day lost as many R as the limit allows.",
+         "DAILY_STOP_R, R_VALUE, STRATEGY_<NAME>_DAILY_STOP_R", _reached(LimitKind.DAILY_STOP_R)),
+    Rule("DAILY_TARGET_R", "The day won as many R as were wanted.",
+         "DAILY_TARGET_R, R_VALUE, STRATEGY_<NAME>_DAILY_TARGET_R", _reached(LimitKind.DAILY_TARGET_R)),
+)  # fmt: skip

@@ -1,0 +1,81 @@
+"""Rules on prices: may the quote be believed, and would the order trade near it, on the tick and inside the band.
+
+Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mytrading.core.risk_case import Case, Rule
+from mytrading.core.stop_plan import band_of
+
+COLLAR_TICKS = 10
+"""An entry of what is cheap may lie this many ticks from the last price, whatever share of it that is."""
+_EPSILON = 1e-6
+
+
+def _implausible(case: Case) -> str:
+    quote = case.quote
+    if quote is None:
+        return ""
+    if not math.isfinite(quote.ltp):
+        return f"the last price of {case.leg.instrument} is {quote.ltp}, which is no price; wait for the next quote"
+    bid, ask = quote.bid, quote.ask
+    if bid is None or ask is None or bid <= 0 or ask <= 0 or bid <= ask:
+        return ""
+    return f"the bid {bid:,.2f} of {case.leg.instrument} lies above the ask {ask:,.2f}; wait for the next quote"
+
+
+def _collar(case: Case) -> str:
+    if case.quote is None or case.instrument is None or not 0 < case.quote.ltp < math.inf:
+        return ""
+    if case.price == case.quote.ltp and not case.leg.limit_price:
+        return ""
+    option = case.instrument.kind.is_option
+    share = case.limits.price_collar_options if option else case.limits.price_collar
+    reach = max(share * case.quote.ltp, COLLAR_TICKS * case.instrument.tick_size)
+    price = case.leg.limit_price or case.price
+    if price <= 0 or abs(price - case.quote.ltp) <= reach + _EPSILON:
+        return ""
+    name = "PRICE_COLLAR_OPTIONS" if option else "PRICE_COLLAR"
+    return (
+        f"the entry would trade at {price:,.2f}, {abs(price / case.quote.ltp - 1):.1%} from the last price "
+        f"{case.quote.ltp:,.2f} of {case.leg.instrument}; {name} allows {share:.1%}"
+    )
+
+
+def _band(case: Case) -> str:
+    if case.instrument is None or case.quote is None or case.price <= 0:
+        return ""
+    if not case.leg.limit_price and case.instrument.kind.is_option:
+        return ""
+    price = case.leg.limit_price or case.price
+    band = band_of(case.instrument, case.price, case.quote.previous_close)
+    if band.lower - _EPSILON <= price <= band.upper + _EPSILON:
+        return ""
+    return (
+        f"{price:,.2f} lies outside the price band {band.lower:,.2f} to {band.upper:,.2f} of {case.leg.instrument}; "
+        "the exchange would refuse it"
+    )
+
+
+def _tick(case: Case) -> str:
+    if case.instrument is None or not (case.leg.limit_price or case.leg.trigger_price):
+        return ""
+    tick = case.instrument.tick_size
+    for price in (case.leg.limit_price, case.leg.trigger_price):
+        ticks = price / tick
+        if abs(ticks - round(ticks)) > _EPSILON * max(1.0, ticks):
+            low = math.floor(ticks) * tick
+            return f"{price:g} is not a multiple of the tick {tick:g} ({case.leg.instrument}); use {low:g}"
+    return ""
+
+
+PRICES: tuple[Rule, ...] = (
+    Rule("IMPLAUSIBLE_QUOTE", "The last price is no number, or the bid lies above the ask.", "", _implausible),
+    Rule("PRICE_COLLAR", "The entry would trade too far from the last price, ten ticks always being near enough.",
+         "PRICE_COLLAR, PRICE_COLLAR_OPTIONS", _collar),
+    Rule("PRICE_BAND", "The entry's price lies outside the band in which the exchange takes orders.", "", _band),
+    Rule("TICK", "A price of the wish is not a multiple of the tick.", "", _tick),
+)  # fmt: skip

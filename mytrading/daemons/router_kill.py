@@ -1,0 +1,45 @@
+"""The router's own look at the file KILL: it halts, reduces or flattens though risk, gateway and engine are gone.
+
+Used by the router, which alone flattens by it. The one rule: each time the file is written it is carried out once, also
+across restarts, since what it asks for is journaled under the time it was written at.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from mytrading.messages.control import KILL
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.clock import MarketClock
+from mytrading.runtime.kill_file import FLATTEN, KillFile
+
+
+class _Router(Protocol):
+    name: str
+    clock: MarketClock
+    log: Any
+    orders: Any
+
+    def step(self, stream: str, message: Any, source: str = "", *, keep: bool = False) -> tuple[Any, ...]: ...
+
+
+class KillWatch:
+    """What the router knows of the file."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._file = KillFile(config.state)
+        self._accounts = tuple(account.id for account in config.served)
+
+    def look_for(self, router: _Router, machine_ns: int) -> None:
+        """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
+        news = self._file.news(router.orders.trading(KILL), router.clock.now())
+        if news is None:
+            return
+        router.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
+        router.step("control", news, source=router.name, keep=True)
+        kill = self._file.look()
+        if kill is None or kill.word != FLATTEN:
+            return
+        for account in self._accounts:
+            wish = kill.flatten(account, router.clock.now(), machine_ns)
+            router.step("control", wish, source=router.name, keep=True)

@@ -1,0 +1,71 @@
+"""How risk stands, once a second on `status`: limits and their use, money, stops. A level: the next one repeats it.
+
+Written by risk, read by the gateway for `mytrading risk`. The one rule: nothing that trades reads it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.enums import LimitAction, LimitKind
+
+
+class LimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One limit. `most` and `value` are rupees, fractions or R, as the kind has it; `value` is None while not known.
+
+    `used` is the share of it that is used up, `left` what is missing to it in its own unit. `reached` says why entries
+    have ended by it, empty while they have not.
+    """
+
+    kind: LimitKind
+    scope: str
+    name: str
+    most: float
+    action: LimitAction
+    value: float | None = None
+    used: float = 0.0
+    left: float | None = None
+    reached: str = ""
+
+
+class Money(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Rupees of the day of an account or a strategy; of an account also equity and its peak, None while not known."""
+
+    scope: str
+    name: str
+    profit: float
+    equity: float | None = None
+    peak: float | None = None
+
+
+class HeldStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A position and the price at which it is closed; `holder` is broker, engine or none.
+
+    `distance` is how far the last price may move against it, in rupees, `at_risk` what that would cost.
+    """
+
+    account: str
+    instrument: str
+    product: str
+    strategy: str
+    quantity: int
+    average_price: float
+    ltp: float | None = None
+    unrealised: float | None = None
+    stop: float | None = None
+    holder: str = "none"
+    distance: float | None = None
+    at_risk: float | None = None
+
+
+class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_picture"):
+    """All of it at one moment; `entries` counts admitted ones since the start, `denied` refused wishes."""
+
+    at_ns: int
+    machine_ns: int
+    limits: tuple[LimitUse, ...] = ()
+    money: tuple[Money, ...] = ()
+    stops: tuple[HeldStop, ...] = ()
+    entries: int = 0
+    denied: int = 0
+    waits: str = ""

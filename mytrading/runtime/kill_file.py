@@ -1,0 +1,123 @@
+"""The file KILL in the state directory: the switch that works when all else fails.
+
+Risk and the router look at it several times a second, whatever the others do. Its first word is halt, reduce or
+flatten, what follows is the reason. The one rule: a file that is there halts, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from mytrading.messages.control import KILL, FlattenRequested, TradingState
+from mytrading.messages.enums import TradingLevel
+from mytrading.runtime.users import user_name
+
+NAME = "KILL"
+FLATTEN = "flatten"
+WORDS = ("halt", "reduce", FLATTEN)
+DEADLINE_NS = 60_000_000_000
+_MOST = 4096
+
+
+class Kill(NamedTuple):
+    """What the file asks for: `word` is one of `WORDS`; who wrote it, when (wall clock) and why."""
+
+    word: str
+    by: str
+    why: str
+    written_ns: int
+
+    @property
+    def level(self) -> TradingLevel:
+        """The trading level meanwhile; flat is reached under a halt."""
+        return TradingLevel.REDUCE if self.word == "reduce" else TradingLevel.HALT
+
+    def state(self, now: int) -> TradingState:
+        """The level, as the machines know it."""
+        text = f"the file {NAME} says {self.word}" + (f": {self.why}" if self.why else "")
+        return TradingState(level=self.level, generation=self.written_ns, reason=text, at_ns=now, account=KILL,
+                            by=self.by)  # fmt: skip
+
+    def flatten(self, account: str, now: int, machine_ns: int) -> FlattenRequested:
+        """The wish for an account to be flat; asked for once for each time the file is written."""
+        return FlattenRequested(
+            id=f"kill-{self.written_ns}-{account}",
+            account=account,
+            at_ns=now,
+            deadline_machine_ns=machine_ns + DEADLINE_NS,
+            reason=self.state(now).reason,
+            by=self.by,
+        )
+
+
+class KillFile:
+    """The file of a state directory. `look` costs one call to the system while there is none."""
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / NAME
+        self._stamp: tuple[int, int, int] | None = None
+        self._known: Kill | None = None
+        self._told: Kill | None = None
+
+    def news(self, known: TradingState | None, now: int) -> TradingState | None:
+        """The level to learn if the file appeared, changed or went since `known` was learnt; None otherwise."""
+        kill, generation = self.look(), known.generation + 1 if known is not None else 0
+        if kill is None:
+            self._told = None
+            if known is None or known.level is TradingLevel.NORMAL:
+                return None
+            over = "the file is gone"
+            return TradingState(level=TradingLevel.NORMAL, generation=generation, reason=over, at_ns=now, account=KILL)
+        state = kill.state(now)
+        again = known is not None and (known.level, known.reason) == (state.level, state.reason)
+        if again and known is not None and (self._told == kill or known.generation == kill.written_ns):
+            return None
+        self._told = kill
+        return replace(state, generation=max(kill.written_ns, generation))
+
+    def look(self) -> Kill | None:
+        """What it asks for now; None while there is no file."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._stamp = self._known = None
+            return None
+        except OSError as error:
+            return Kill("halt", "", f"{self.path} cannot be looked at ({error})", 0)
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if self._known is None or stamp != self._stamp:
+            self._stamp, self._known = stamp, _read(self.path, found)
+        return self._known
+
+    def write(self, word: str, why: str) -> None:
+        """Ask for a word of `WORDS`; whoever reads sees the whole of it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = self.path.with_name(f".{NAME}.{os.getpid()}")
+        temporary.write_text(f"{word} {why}".strip() + "\n", encoding="utf-8")
+        temporary.replace(self.path)
+
+    def remove(self) -> bool:
+        """Take it away; false if there was none."""
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def _read(path: Path, found: os.stat_result) -> Kill:
+    by, at = user_name(found.st_uid), found.st_mtime_ns
+    try:
+        text = path.read_bytes()[:_MOST].decode("utf-8", "replace")
+    except OSError as error:
+        return Kill("halt", by, f"it cannot be read ({error})", at)
+    first, _, rest = " ".join(text.split()).partition(" ")
+    word = first.lower().rstrip(":")
+    if word in WORDS:
+        return Kill(word, by, rest, at)
+    unknown = f"{first!r} is none of {', '.join(WORDS)}" if first else ""
+    return Kill("halt", by, unknown, at)

@@ -1,0 +1,16 @@
+"""Names of the people behind processes and files.
+
+Used where it is recorded who asked for something. The one rule: an unknown user has a number, never no name.
+"""
+
+from __future__ import annotations
+
+import pwd
+
+
+def user_name(uid: int) -> str:
+    """The login name of a user id."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,46 @@
+"""A live stack: it starts only when wholly confirmed, and is ready only at a server that trades live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+CONFIRMED = {"TRADING_MODE": "live", "ENABLE_TRADE_EXECUTION": "true", "LIVE_CONFIRM": "main"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
+    with start_simulator(tmp_path_factory.mktemp("live"), personality="live", speed=60) as running:
+        yield running
+
+
+def at(server: RunningSimulator, **more: str) -> dict[str, str]:
+    host, port = server.ws.rsplit("/", 1)[1].split(":")
+    where = {"OPENALGO_API_HOST": server.rest, "OPENALGO_WS_HOST": host, "OPENALGO_WS_PORT": port}
+    return {"OPENALGO_API_KEY": API_KEY, **where, **more}
+
+
+def test_confirmed_live_stack_is_ready_at_a_live_server(tmp_path: Path, server: RunningSimulator) -> None:
+    with Stack(tmp_path, **at(server, **CONFIRMED)) as stack:
+        stack.up()
+        body = stack.ask("status")
+        assert body["mode"] == "live"
+        assert eventually(lambda: [row["right_mode"] for row in stack.ask("status")["accounts"]] == [True], 30)
+        assert [row["code"] for row in stack.ask("alerts") if row["code"] == "WRONG_MODE"] == []
+        assert stack.ask("risk")["known"]
+
+
+@pytest.mark.parametrize("missing", ["ENABLE_TRADE_EXECUTION", "LIVE_CONFIRM"])
+def test_unconfirmed_live_stack_does_not_start(tmp_path: Path, server: RunningSimulator, missing: str) -> None:
+    stack = Stack(tmp_path, **at(server, **{key: value for key, value in CONFIRMED.items() if key != missing}))
+    done = stack.run("up", "--detach")
+    assert done.returncode == 4
+    assert missing in done.stderr
+    assert not any(stack.base.glob("*/run.msgpack"))

@@ -1,0 +1,72 @@
+"""What `mytrading risk` and `mytrading kill` say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from mytrading.cli import risk as command
+from mytrading.cli.app import app
+from mytrading.core.risk_look import picture
+from mytrading.messages.market import Quote
+from mytrading.messages.reports import Funds
+from tests.unit.core.test_risk_limits import LARGE, holding, price
+from tests.unit.core.test_risk_machine import CALL, SECOND
+
+
+def body() -> dict[str, object]:
+    """What the gateway answers for a desk that lost its limit."""
+    desk = holding(msgspec.structs.replace(LARGE, max_daily_loss=6_500))
+    price(desk, 90.0)
+    shown = picture(desk.machine, desk.now, entries=3, denied=1)
+    return {
+        "known": True,
+        "age_s": 0.2,
+        "at_ns": shown.at_ns,
+        "entries": shown.entries,
+        "denied": shown.denied,
+        "waits": shown.waits,
+        "limits": [msgspec.structs.asdict(row) for row in shown.limits],
+        "money": [msgspec.structs.asdict(row) for row in shown.money],
+        "stops": [msgspec.structs.asdict(row) for row in shown.stops],
+        "levels": [{"account": "all", "level": "halt", "reason": "lunch", "by": "asha", "at_ns": desk.now}],
+        "kill": {"word": "reduce", "by": "asha", "why": "expiry", "written_ns": desk.now},
+    }
+
+
+def test_picture_shows_use_distance_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    command._show(body(), as_json=False)
+    text = capsys.readouterr().out
+    assert "halt for all since 2026-03-18 11:00:0" in text
+    assert "lunch (by asha)" in text
+    assert "the file KILL says reduce: expiry (by asha" in text
+    row = next(line for line in text.splitlines() if "daily_loss" in line).split()
+    assert row == ["account", "main", "daily_loss", "-6,500.00", "6,500.00", "100%", "0.00", "no_entries"]
+    assert "MAX_DAILY_LOSS is ₹6,500: no more entries today" in text
+    assert "993,500.00" in text, "equity"
+
+
+def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:
+    desk = holding()
+    desk.machine.state.stop_levels["main", CALL, "MIS", "S"] = 80.0
+    desk.give(Quote(CALL, desk.now + SECOND, desk.machine_ns, 95.0, 94.9, 95.1))
+    desk.give(Funds(account="main", available=1.0, used=0.0))
+    (stop,) = picture(desk.machine, desk.now).stops
+    assert (stop.stop, stop.holder, stop.ltp) == (80.0, "engine", 95.0)
+    assert (stop.distance, stop.at_risk) == (15.0, 15.0 * 650)
+
+
+def test_kill_writes_and_removes_the_file_though_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path))
+    run = CliRunner()
+    assert run.invoke(app, ["kill", "flatten", "a drill"]).exit_code == 0
+    assert (tmp_path / "default" / "KILL").read_text() == "flatten a drill\n"
+    assert run.invoke(app, ["kill", "--profile", "paper"]).exit_code == 0
+    assert (tmp_path / "paper" / "KILL").read_text() == "halt\n"
+    done = run.invoke(app, ["kill", "--remove"])
+    assert "is gone" in done.output
+    assert not (tmp_path / "default" / "KILL").exists()
+    assert run.invoke(app, ["kill", "flaten"]).exit_code != 0

@@ -1,0 +1,136 @@
+"""The pre-trade rules that stand by themselves: what each denies, with its numbers, and that all of them are heard."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.calendar import Session, to_ns
+from mytrading.core.risk_case import Case
+from mytrading.core.risk_rules import RULES, judge
+from mytrading.core.risk_tally import Tally
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import Action, DaemonState, OrderType, Product
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.market import Quote
+from mytrading.messages.runconfig import StopPlan, StrategyRun
+from mytrading.messages.signals import Leg, Signal
+from tests.unit.core.test_risk_machine import CALL, DAY, LIMITS, NOW, SECOND, SHARE, option
+
+STOCK = Instrument(id=SHARE, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
+RUN = StrategyRun(name="S", file="s.py", symbols=(SHARE,), long=None, short=None, timeframes=("5m",),
+                  stop=StopPlan.NONE)  # fmt: skip
+
+
+def a_case(name: str = SHARE, leg: Leg | None = None, product: Product = Product.MIS, **fields: Any) -> Case:
+    """An entry that every rule admits."""
+    leg = leg or Leg(instrument=name, lots=10)
+    signal = Signal(
+        id="s", strategy="S", watch=name, action=Action.BUY, legs=(leg,), product=product, created_ns=NOW,
+        expires_ns=NOW + SECOND, expires_machine_ns=SECOND,
+    )  # fmt: skip
+    share = name == SHARE
+    given: dict[str, Any] = {
+        "signal": signal,
+        "leg": leg,
+        "now": NOW,
+        "machine_ns": 0,
+        "limits": LIMITS,
+        "instrument": STOCK if share else option(CALL, InstrumentKind.CE),
+        "strategy": RUN,
+        "units": 10 if share else 65,
+        "price": 800.0 if share else 100.0,
+        "quote": a_quote(name, 800.0 if share else 100.0),
+        "session": Session(to_ns(DAY, time(9, 15)), to_ns(DAY, time(15, 30)), to_ns(DAY, time(15, 30))),
+    }
+    return Case(**{**given, **fields})
+
+
+def a_quote(name: str, ltp: float, bid: float | None = None, ask: float | None = None, close: float = 0.0) -> Quote:
+    return Quote(name, NOW, 0, ltp, bid or ltp, ask or ltp, previous_close=close or ltp)
+
+
+def limits(**changed: Any) -> dict[str, Any]:
+    return {"limits": replace(LIMITS, **changed)}
+
+
+DENIED: list[tuple[str, dict[str, Any], str]] = [
+    ("PRODUCT_DISABLED", limits(enabled_products=("NRML",)), "MIS is not one of ENABLED_PRODUCTS NRML"),
+    ("TIMEFRAME_DISABLED", limits(enabled_timeframes=("1m", "1h")), "5m, which is not one of ENABLED_TIMEFRAMES 1m,1h"),
+    ("DATA_COVERAGE", {"coverage": 0.89}, "89% of the instruments have data, MIN_DATA_COVERAGE is 90%"),
+    ("IMPLAUSIBLE_QUOTE", {"quote": a_quote(SHARE, 800.0, 801.0, 799.0)}, "bid 801.00 of NSE:SBIN lies above"),
+    ("IMPLAUSIBLE_QUOTE", {"quote": a_quote(SHARE, float("nan"), 800.0, 800.0, 800.0)}, "which is no price"),
+    ("PRICE_COLLAR", {"price": 824.01}, "824.01, 3.0% from the last price 800.00"),
+    ("PRICE_COLLAR", {"name": CALL, "price": 125.01}, "PRICE_COLLAR_OPTIONS allows 25.0%"),
+    ("PRICE_BAND", {"quote": a_quote(SHARE, 800.0, close=660.0)}, "band 528.00 to 792.00 of NSE:SBIN"),
+    ("TICK", {"leg": Leg(instrument=SHARE, lots=10, order_type=OrderType.LIMIT, limit_price=800.03)}, "tick 0.05"),
+    ("ENTRIES_PER_SESSION", {**limits(max_entries_per_session=3), "session_entries": 3}, "3 entries of S"),
+    ("ACTIVE_ORDERS", {"active_orders": 100}, "MAX_ACTIVE_ORDERS is 100"),
+    ("CANCELS_PER_DAY", {"cancels_today": 500}, "500 cancels of the account reach MAX_CANCELS_PER_DAY 500"),
+    (
+        "LOSS_PAUSE",
+        {**limits(max_consecutive_losses=3), "losses": 3, "loss_ns": NOW - 60 * SECOND},
+        "until 11:29:00",
+    ),
+    ("DAILY_LOSS", {"reached": {"DAILY_LOSS": "lost too much"}}, "lost too much"),
+    ("DRAWDOWN", {"reached": {"DRAWDOWN": "fell too far"}}, "fell too far"),
+]  # fmt: skip
+ADMITTED: list[dict[str, Any]] = [
+    {},
+    {"name": CALL},
+    {"coverage": 0.9},
+    {"price": 824.0},
+    {"name": CALL, "price": 125.0},
+    {"name": CALL, "price": 1.5, "quote": a_quote(CALL, 1.0), **limits(min_order_size=0)},
+    {"quote": a_quote(SHARE, 800.0, close=670.0)},
+    {**limits(max_entries_per_session=3), "session_entries": 2},
+    {"session_entries": 10_000},
+    {"active_orders": 99, "cancels_today": 499},
+    {**limits(max_consecutive_losses=3), "losses": 2, "loss_ns": NOW},
+    {**limits(max_consecutive_losses=3), "losses": 3, "loss_ns": NOW - 30 * 60 * SECOND},
+    {"losses": 99, "loss_ns": NOW},
+    {"strategy": None, **limits(enabled_timeframes=("1m",))},
+]
+
+
+@pytest.mark.parametrize(("code", "fields", "said"), DENIED)
+def test_rule_denies_with_its_code_and_its_numbers(code: str, fields: dict[str, Any], said: str) -> None:
+    found = {denial.code: denial.message for denial in judge(a_case(**fields))}
+    assert said in found[code]
+
+
+@pytest.mark.parametrize("fields", ADMITTED)
+def test_entry_at_the_limit_is_admitted(fields: dict[str, Any]) -> None:
+    assert judge(a_case(**fields)) == ()
+
+
+def test_every_rule_that_speaks_is_listed_in_the_order_of_the_table() -> None:
+    found = judge(a_case(coverage=0.5, active_orders=1000, cancels_today=1000, spent=True, price=900.0, disk_low=True))
+    order = [rule.code for rule in RULES]
+    codes = [denial.code for denial in found]
+    assert {"DISK_LOW", "DATA_COVERAGE", "PRICE_COLLAR", "WISH_SPENT", "ACTIVE_ORDERS", "CANCELS_PER_DAY"} <= set(codes)
+    assert codes == sorted(codes, key=order.index)
+    assert len(set(order)) == len(order)
+
+
+def test_coverage_counts_only_once_it_has_lasted() -> None:
+    tally = Tally()
+
+    def beat(share: float, at: int) -> None:
+        tally.beat(
+            Heartbeat(
+                daemon="feed", pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=at * SECOND, market_ns=NOW,
+                started_machine_ns=0, figures={"coverage": share, "expected": 10.0},
+            )
+        )  # fmt: skip
+
+    beat(0.7, 1)
+    assert tally.coverage(2 * SECOND) == 1.0
+    beat(0.6, 6)
+    assert tally.coverage(6 * SECOND) == 0.6
+    beat(1.0, 7)
+    beat(0.5, 8)
+    assert tally.coverage(9 * SECOND) == 1.0

@@ -1,0 +1,83 @@
+"""The file KILL: what it says, that it is learnt once, and that a strange one halts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.control import KILL
+from mytrading.messages.enums import TradingLevel
+from mytrading.runtime.kill_file import KillFile
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "level", "why"),
+    [
+        ("", "halt", TradingLevel.HALT, ""),
+        ("halt", "halt", TradingLevel.HALT, ""),
+        ("reduce: expiry\nday\n", "reduce", TradingLevel.REDUCE, "expiry day"),
+        ("FLATTEN the broker is down", "flatten", TradingLevel.HALT, "the broker is down"),
+        ("flaten", "halt", TradingLevel.HALT, "'flaten' is none of halt, reduce, flatten"),
+        ("\udcff".encode("utf-8", "surrogateescape").decode("latin-1"), "halt", TradingLevel.HALT, "is none of"),
+    ],
+)
+def test_file_says_level_reason_and_who(tmp_path: Path, text: str, word: str, level: TradingLevel, why: str) -> None:
+    (tmp_path / "KILL").write_text(text, encoding="utf-8")
+    kill = KillFile(tmp_path).look()
+    assert kill is not None
+    assert (kill.word, kill.level) == (word, level)
+    assert why in kill.why
+    assert kill.by
+    assert kill.written_ns == (tmp_path / "KILL").stat().st_mtime_ns
+
+
+def test_change_is_learnt_once_and_after_a_restart_not_again(tmp_path: Path) -> None:
+    file = KillFile(tmp_path)
+    assert file.news(None, 1) is None
+    file.write("reduce", "expiry")
+    first = file.news(None, 2)
+    assert first is not None
+    assert (first.account, first.level, first.reason) == (
+        KILL,
+        TradingLevel.REDUCE,
+        "the file KILL says reduce: expiry",
+    )
+    assert file.news(first, 3) is None
+    assert KillFile(tmp_path).news(first, 3) is None, "a restart knows it from the journal"
+    file.write("flatten", "worse")
+    second = file.news(first, 4)
+    assert second is not None
+    assert second.generation > first.generation
+    assert second.level is TradingLevel.HALT
+    assert file.remove()
+    over = file.news(second, 5)
+    assert over is not None
+    assert (over.level, over.generation > second.generation) == (TradingLevel.NORMAL, True)
+    assert file.news(over, 6) is None
+    assert not file.remove()
+
+
+def test_file_with_an_old_time_is_learnt_all_the_same(tmp_path: Path) -> None:
+    file = KillFile(tmp_path)
+    file.write("halt", "one")
+    first = file.news(None, 1)
+    assert first is not None
+    file.write("reduce", "two")
+    os.utime(file.path, ns=(1_000, 1_000))
+    second = file.news(first, 2)
+    assert second is not None
+    assert second.generation > first.generation
+    assert file.news(second, 3) is None
+
+
+def test_flattening_is_one_wish_for_each_time_it_is_written(tmp_path: Path) -> None:
+    file = KillFile(tmp_path)
+    file.write("flatten", "now")
+    kill = file.look()
+    assert kill is not None
+    wish = kill.flatten("main", 5, 7)
+    assert wish.id == f"kill-{kill.written_ns}-main"
+    assert KillFile(tmp_path).look() == kill
+    assert (wish.by, wish.deadline_machine_ns) == (kill.by, 60_000_000_007)
