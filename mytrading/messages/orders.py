@@ -28,7 +28,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts reads since `modify_machine_ns` that showed the old values. No modify call before `modify_wait_ns`;
     `modify_doubt_ns` is when one was given up that may still take effect.
     `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
-    `request` is the last wish of a person that was taken up.
+    `request` is the last wish of a person that was taken up. What the stream told up to `stream_void` units was
+    withdrawn: the books never showed it.
     """
 
     client_order_id: str
@@ -92,6 +93,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replaces: str = ""
     replaced: int = 0
     request: str = ""
+    stream_void: int = 0
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -172,6 +174,10 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     With a `price` its orders are LIMIT, moved by `price_step` (rupees, towards the market) each time one rests too
     long; `reprices` counts that. Without a price they are MARKET.
+
+    After a lost journal an order of the goal may be out that nobody here knows: nothing is sent before two reads of the
+    books, `proofs`, that begin after `waits_machine_ns` (0: it does not wait), and never for the `elsewhere` units that
+    orders of nobody may still close.
     """
 
     id: str
@@ -195,6 +201,9 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     price: float = 0.0
     price_step: float = 0.0
     reprices: int = 0
+    waits_machine_ns: int = 0
+    proofs: int = 0
+    elsewhere: int = 0
 
 
 class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
