@@ -7,7 +7,7 @@ already certain is evidence of what it shows but never of what it lacks.
 from __future__ import annotations
 
 from mytrading.core import positions
-from mytrading.core.oms import claims, flatten, reality, recovery, unknown
+from mytrading.core.oms import claims, flatten, reality, rebuild, recovery, unknown
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
@@ -26,6 +26,7 @@ def on_books(draft: Draft, read: BooksRead) -> None:
         _remember_foreign(draft, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(draft, read)
+        rebuild.on_books(draft, read, evidence.unclaimed)
     if draft.state.open_flattens and not evidence.behind:
         flatten.on_books(draft, read)
     recovery.conclude(draft, read, behind=evidence.behind)

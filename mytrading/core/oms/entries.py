@@ -6,7 +6,7 @@ be sent ends with a record that says why; nothing is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mytrading.core.oms import churn, parts
 from mytrading.core.oms.draft import Draft
@@ -16,7 +16,7 @@ from mytrading.core.slicing import Unsliceable
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, Purpose, TradingLevel
-from mytrading.messages.orders import AccountModeChanged, InstrumentHalted, Order, OrderChanged
+from mytrading.messages.orders import AccountModeChanged, Goal, InstrumentHalted, Order, OrderChanged
 
 Wanted = Callable[[Order], bool]
 
@@ -133,8 +133,17 @@ def _closing(draft: Draft, order: Order) -> bool:
 
 def closing(draft: Draft, key: Key, strategy: str) -> bool:
     """True while an exit goal of this owner is open: its entries wait for the end of it."""
+    return any(True for _ in _goals(draft, key, strategy))
+
+
+def taking_over(draft: Draft, key: Key, strategy: str) -> bool:
+    """True once an exit goal of this owner may send: its stops make way. One that waits for the books leaves them."""
+    return any(not goal.waits_machine_ns for goal in _goals(draft, key, strategy))
+
+
+def _goals(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:
     goals = (draft.state.goals.get(name) for name, account in draft.state.open_goals.items() if account == key.account)
-    return any(goal and key_of(goal) == key and goal.strategy == strategy for goal in goals)
+    return (goal for goal in goals if goal and key_of(goal) == key and goal.strategy == strategy)
 
 
 def withdraw(draft: Draft, wanted: Wanted, reason: str) -> None:

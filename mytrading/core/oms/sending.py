@@ -143,7 +143,8 @@ def closable(draft: Draft, order: Order) -> int:
         and other.client_order_id != order.client_order_id
         and not _after(order, other)
     )
-    return max(0, abs(held) - taken)
+    goal = draft.state.goals.get(order.goal)
+    return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
 
 
 def _after(order: Order, other: Order) -> bool:

@@ -32,6 +32,12 @@ def _recovering(state: State) -> list[str]:
     return [account for account, level in state.recovering.items() if not level.done]
 
 
+def _held_back(state: State) -> list[str]:
+    """Accounts with an exit that waits for the books, or for orders of nobody, since a journal was rebuilt."""
+    goals = (state.goals.get(name) for name, _ in state.open_goals.sorted_items())
+    return [goal.account for goal in goals if goal and (goal.waits_machine_ns or goal.elsewhere)]
+
+
 def on_timer(draft: Draft, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
     churn.lift(draft)
@@ -48,7 +54,7 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
         due[key.account] = (min(every, draft.limits.mismatch_gap), True)
     for _, account in draft.state.open_flattens.sorted_items():
         due[account] = (draft.limits.chase_reads, True)
-    for account in _recovering(draft.state):
+    for account in (*_recovering(draft.state), *_held_back(draft.state)):
         due[account] = (draft.limits.chase_reads, True)
     for account, (every, positions) in sorted(due.items()):
         last = draft.state.reads.get(account)
