@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
@@ -141,7 +143,10 @@ class RiskMachine:
 
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
-        return self.state.snapshot(day)
+        carried = self.state.snapshot(day)
+        names = sorted({thing.instrument for things in (carried.positions, carried.orders) for thing in things})
+        sizes = {name: self._scene.sizes(name) for name in names}
+        return replace(carried, sizes={name: (each.lot, each.freeze) for name, each in sizes.items() if each.lot})
 
     # wishes
 
