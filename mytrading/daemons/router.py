@@ -138,6 +138,9 @@ class TradeManager(MachineDaemon):
         self.on_wake(self._take_outcomes)
         for order in self.orders.orders():
             self._settle_alerts(order)
+        for alert in self.alerts.standing:
+            if self.orders.over(alert.code, alert.subject):
+                self.alerts.clear(alert.code, alert.subject)
         begun = self._accounts.begun.never_began
         self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared(), begun))
         self.follow("control")

@@ -1,7 +1,7 @@
 """Alerts of one daemon: one per (code, subject) until it clears, with a count of repeats.
 
-Published on `status` when it rises, clears, or every ten seconds while it stands, so that a gateway that was away
-learns of it. The one rule: an alert says what a person should do.
+Published on `status` when it rises or clears, every ten seconds while it stands, and a few times more when it has
+ended, so that a gateway that was away learns of it. The one rule: an alert says what a person should do.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from mytrading.messages.enums import Severity
 from mytrading.runtime.logging import get_logger
 
 REPEAT_NS = 10_000_000_000
+END_REPEATS = 3
+"""Times that an end is said again: what hears it may just be joining, and would keep the alert for good."""
 
 
 class Alerts:
@@ -25,6 +27,7 @@ class Alerts:
         self._now = now
         self._send = send
         self._standing: dict[tuple[str, str], Alert] = {}
+        self._ended: dict[tuple[str, str], tuple[Alert, int]] = {}
         self._log = get_logger("alerts")
 
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
@@ -45,6 +48,7 @@ class Alerts:
             last_ns=now,
         )
         self._standing[code, subject] = alert
+        self._ended.pop((code, subject), None)
         level = "error" if severity is Severity.CRITICAL else "warning"
         getattr(self._log, level)("alert.raised", code=code, subject=subject, problem=message)
         self._send(alert)
@@ -58,12 +62,19 @@ class Alerts:
         known = self._standing.pop((code, subject), None)
         if known is not None:
             self._log.info("alert.cleared", code=code, subject=subject, count=known.count)
-            self._send(msgspec.structs.replace(known, cleared=True, last_ns=self._now()))
+            ended = msgspec.structs.replace(known, cleared=True, last_ns=self._now())
+            self._ended[code, subject] = (ended, END_REPEATS)
+            self._send(ended)
 
     def repeat(self, _machine_ns: int = 0) -> None:
-        """Send every standing alert again."""
+        """Send every standing alert again, and for a while those that ended."""
         for alert in self._standing.values():
             self._send(alert)
+        for key, (alert, left) in list(self._ended.items()):
+            self._send(alert)
+            self._ended[key] = (alert, left - 1)
+            if left <= 1:
+                del self._ended[key]
 
     @property
     def standing(self) -> tuple[Alert, ...]:

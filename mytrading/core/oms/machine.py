@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mytrading.core.oms import (
+    alarms,
     books,
     claims,
     entries,
@@ -191,6 +192,10 @@ class OrderMachine:
     def flattens(self) -> list[Flatten]:
         """All flattens of the day and those carried into it, by id."""
         return [level for _, level in self._state.flattens.sorted_items()]
+
+    def over(self, code: str, subject: str) -> bool:
+        """True if an alert of this machine is about something that has ended since."""
+        return alarms.over(self._state, code, subject)
 
     def unsettled(self) -> str:
         """What is under way without the market's doing, in words; empty if nothing is."""

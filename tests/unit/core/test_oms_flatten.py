@@ -273,3 +273,20 @@ def test_flatten_of_what_was_carried_into_the_day_is_not_proven_by_an_empty_book
         bench.tick(SECOND)
         bench.read()
     assert level(bench).state == "done"
+
+
+def test_alert_of_a_flatten_is_over_when_it_is_done(bench: OrderBench) -> None:
+    """A router that starts again has every alert of the day from its journal, those that ended as well."""
+    held(bench)
+    flatten(bench)
+    for _ in range(40):
+        bench.tick(1 * SECOND)
+    assert not bench.machine.over("FLATTEN_LATE", "f1")
+    bench.read()
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    bench.crash()
+    assert level(bench).state == "done"
+    assert bench.machine.over("FLATTEN_LATE", "f1")
+    assert not bench.machine.over("ORDER_GHOST", "e1")

@@ -63,3 +63,22 @@ def test_restored_alert_stands_and_is_not_said_again() -> None:
     after.raise_at(9)
     assert after.sent == []
     assert after.alerts.standing[0].count == 2
+
+
+def test_end_is_said_a_few_times_more_and_then_no_more() -> None:
+    """A gateway that had not joined the new router's stream yet kept the alert of the old one for good."""
+    said = Said()
+    said.raise_at(1)
+    said.alerts.clear("FEED_MUTE", "NSE:SBIN")
+    for _ in range(5):
+        said.alerts.repeat()
+    assert [alert.cleared for alert in said.sent] == [False, True, True, True, True]
+
+
+def test_end_is_not_repeated_once_it_rose_again() -> None:
+    said = Said()
+    said.raise_at(1)
+    said.alerts.clear("FEED_MUTE", "NSE:SBIN")
+    said.raise_at(2)
+    said.alerts.repeat()
+    assert [alert.cleared for alert in said.sent] == [False, True, False, False]
