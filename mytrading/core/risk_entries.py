@@ -146,6 +146,7 @@ class Entries:
         )  # fmt: skip
         if holder is not StopPlan.ENGINE:
             return [entry]
+        entry = replace(entry, held_stop=levels.trigger)
         return [entry, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:

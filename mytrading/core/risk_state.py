@@ -425,6 +425,7 @@ def _coming(entry: PlaceEntry) -> Order:
         state=OrderState.INITIALIZED,
         created_ns=0,
         updated_ns=0,
+        held_stop=entry.held_stop,
     )
 
 

@@ -232,12 +232,16 @@ class RiskManager(MachineDaemon):
         return foundation(records)
 
     def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """That the day's loss limit was reached stood in the lost journal, and as an alert in the gateway's."""
+        """What only the lost journal held: that the day's loss limit was reached, and the levels of stops.
+
+        The first stands as an alert in the gateway's journal, the others with the positions that the router told.
+        """
         now = self.clock.now()
         day = ist_day(now)
         told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
         stopped = any(row.code == "DAILY_LOSS" and ist_day(row.first_ns) == day for row in told)
-        return tuple(self.risk.stop_for_the_day(now)) if stopped else ()
+        levels = risk_stops.restore(self.risk.state, now)
+        return (*levels, *(self.risk.stop_for_the_day(now) if stopped else ()))
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Standing wishes and positions, at the head of a new day."""

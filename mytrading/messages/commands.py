@@ -13,6 +13,7 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`. With a
     `stop_trigger` (rupees) its fills are guarded by a stop-limit order at the broker, with `stop_limit` as its price.
     Above `freeze` units (0: no limit known) it goes as several orders, in lots of `lot` units, `id` being their parent.
+    `held_stop` is the level (rupees) that risk holds by itself: carried, so that it outlives risk's journal.
     """
 
     id: str
@@ -36,6 +37,7 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     stop_limit: float = 0.0
     lot: int = 0
     freeze: int = 0
+    held_stop: float = 0.0
 
 
 class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):

@@ -29,7 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `modify_doubt_ns` is when one was given up that may still take effect.
     `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
     `request` is the last wish of a person that was taken up. What the stream told up to `stream_void` units was
-    withdrawn: the books never showed it.
+    withdrawn: the books never showed it. `held_stop` is the price at which risk itself closes what an entry opened.
     """
 
     client_order_id: str
@@ -94,6 +94,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replaced: int = 0
     request: str = ""
     stream_void: int = 0
+    held_stop: float = 0.0
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -108,6 +109,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day.
 
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
+    `held_stop` is the price (rupees) at which risk itself closes it, as its first entry said; 0 if it does not.
     """
 
     account: str
@@ -127,6 +129,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trip_quantity: int = 0
     trip_value: float = 0.0
     trip_exit_value: float = 0.0
+    held_stop: float = 0.0
 
 
 class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position"):

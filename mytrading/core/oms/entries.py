@@ -63,6 +63,7 @@ def order_of(draft: Draft, command: PlaceEntry) -> Order:
         trace_ns=command.trace_ns,
         stop_trigger=command.stop_trigger,
         stop_limit=command.stop_limit,
+        held_stop=command.held_stop,
     )
 
 
