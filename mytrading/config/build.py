@@ -191,6 +191,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         accounts=() if settings.simulator.embedded else strategy.accounts,
         orphan_legs=strategy.orphan_legs,
         orphan_tries=strategy.orphan_tries,
+        square_off=strategy.square_off,
         parameters=dict(strategy.parameters),
     )
 

@@ -70,6 +70,7 @@ class StrategyConfig(BaseModel):
 
     `accounts` are those it trades in, each the same lots; none means the primary one. `orphan_legs` says what follows
     when a leg of several cannot be had: retry (`orphan_tries` times, then unwind), unwind or report.
+    By `square_off` (HH:MM in India) all that it holds is closed, of every product; empty: MIS by the venue's time only.
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
     """
 
@@ -95,6 +96,7 @@ class StrategyConfig(BaseModel):
     accounts: Names = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = Field(default=2, ge=0, le=10)
+    square_off: str = Field(default="", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$")
     parameters: dict[str, int | float | str | bool] = {}
 
     @field_validator("trade_long", "trade_short")

@@ -24,7 +24,7 @@ from mytrading.core.sizing import reference_price, side_of, target_units
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Product, Purpose, Severity
+from mytrading.messages.enums import Purpose, Severity
 from mytrading.messages.runconfig import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
 
@@ -239,7 +239,7 @@ class Entries:
             confidence=state.confidence(account, leg.instrument),
             session=session,
             holiday=scene.calendar.holiday_name(exchange, day) or "" if known else "",
-            square_off_ns=scene.square_off.begins(exchange, now) if signal.product is Product.MIS else 0,
+            square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, signal.product, now),
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
             adds_position=leg.instrument not in state.busy_instruments(account),

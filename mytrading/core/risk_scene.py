@@ -7,12 +7,14 @@ here learns from messages.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import time
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.master import refusal_for
 from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff
+from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
 
@@ -82,7 +84,12 @@ class Scene:
         run = self.strategies.get(strategy)
         return run is None or run.stop is StopPlan.BROKER
 
-    def square_off_begun(self, instrument: str, now: int) -> bool:
-        """True from the time on at which MIS positions of the instrument's exchange are closed."""
-        begins = self.square_off.begins(instrument.split(":")[0], now)
-        return bool(begins) and now >= begins
+    def square_off_begins(self, strategy: str, instrument: str, product: Product, now: int) -> int:
+        """Market time at which what a strategy holds there is closed today; 0 if the clock closes nothing of it.
+
+        MIS is always closed, other products where the strategy names a time.
+        """
+        run = self.strategies.get(strategy)
+        own = time.fromisoformat(run.square_off) if run is not None and run.square_off else None
+        exchange = instrument.split(":")[0]
+        return self.square_off.begins(exchange, now, own, intraday=product is Product.MIS)

@@ -1,6 +1,7 @@
-"""When closing of intraday positions begins: a lead before the earliest of all the times that end a day for MIS.
+"""When closing of intraday positions begins, and from when on the venue closes them itself.
 
-Pure. Used by risk. The one rule: done before the venue does it.
+Pure. Used by risk, which closes, and by the router, which then keeps still. The one rule: done before the venue does
+it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ SECOND = 1_000_000_000
 LEAD_NS = 180 * SECOND
 MACHINE_LEAD_NS = 10 * SECOND
 BEFORE_CLOSE_NS = 300 * SECOND
+SILENCE_NS = 30 * SECOND
+"""Market time before the venue's own square-off from which nothing is sent: what crosses it would open anew."""
+LATE_NS = 180 * SECOND
+"""Market time after it by which the books should show it flat."""
 
 
 class SquareOff:
@@ -34,12 +39,28 @@ class SquareOff:
         if key not in self._known:
             session = self._calendar.session(exchange, day)
             times = [session.close_ns - BEFORE_CLOSE_NS] if session else []
-            if session and exchange in self._venue:
-                times.append(to_ns(day, self._venue[exchange]))
+            if venue := self.venue_ns(exchange, now):
+                times.append(venue)
             self._known[key] = min(times, default=0)
         return self._known[key]
 
-    def begins(self, exchange: str, now: int) -> int:
-        """Market time at which closing begins; 0 on a day without a session."""
-        deadline = self.deadline(exchange, now)
+    def begins(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
+        """Market time at which closing begins; 0 on a day without a session.
+
+        `own` is the strategy's own time, which counts for every product; the others only for what is `intraday` (MIS).
+        """
+        deadlines = [self.deadline(exchange, now)] if intraday else []
+        if own is not None and self._session(exchange, now):
+            deadlines.append(to_ns(self._calendar.trading_day(now), own))
+        deadline = min((each for each in deadlines if each), default=0)
         return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
+
+    def venue_ns(self, exchange: str, now: int) -> int:
+        """Market time at which the venue itself closes MIS today; 0 if it does not."""
+        if exchange not in self._venue or not self._session(exchange, now):
+            return 0
+        return to_ns(self._calendar.trading_day(now), self._venue[exchange])
+
+    def _session(self, exchange: str, now: int) -> bool:
+        known = exchange in self._calendar.exchanges
+        return known and self._calendar.session(exchange, self._calendar.trading_day(now)) is not None

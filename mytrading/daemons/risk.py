@@ -17,7 +17,7 @@ from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.pnl import profit
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk import RiskMachine, square_off_subject
 from mytrading.core.risk_state import foundation
 from mytrading.core.square_off import SquareOff
 from mytrading.core.wants import digest
@@ -143,6 +143,11 @@ class RiskManager(MachineDaemon):
         for alert in self.alerts.standing:
             if alert.code == "POSITION_BARE" and alert.subject not in bare:
                 self.alerts.clear(alert.code, alert.subject)
+            if alert.code == "SQUARE_OFF_LATE" and alert.subject not in self._held_subjects():
+                self.alerts.clear(alert.code, alert.subject)
+
+    def _held_subjects(self) -> set[str]:
+        return {square_off_subject(position) for position in self.risk.state.open_positions()}
 
     def _note_flag(self, name: str, present: bool, known: bool, machine_ns: int) -> None:
         if present == known:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine, rebuild
@@ -24,6 +25,7 @@ from mytrading.core.oms.books import subject_of as disputed_subject
 from mytrading.core.oms.churn import subject_of as stopped_subject
 from mytrading.core.oms.state import Key
 from mytrading.core.order import ModifyRules, as_wanted
+from mytrading.core.square_off import SquareOff
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets
 from mytrading.messages.codec import Frame
@@ -103,8 +105,12 @@ def order_machine(config: RunConfig) -> OrderMachine:
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+    facts_path = config.calendar_path.with_name("instruments.toml")
+    facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
     return OrderMachine(
-        limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
+        limits,
+        lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now),
+        SquareOff(calendar, facts.square_off).venue_ns,
     )
 
 

@@ -157,7 +157,7 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     direction. `lots` per entry, `stop_loss` a fraction of the entry price (0: the default of the risk limits),
     `cooldown` in seconds of market time, `max_position_size` in rupees (0: the limit of the risk section alone),
     `accounts` those it trades in, each the same lots (empty: the first), `orphan_tries` how often a leg of several that
-    failed is ordered again where `orphan_legs` is retry.
+    failed is ordered again where `orphan_legs` is retry, `square_off` its own time (HH:MM in India; empty: none).
     """
 
     name: str
@@ -181,6 +181,7 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[str, ...] = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = 2
+    square_off: str = ""
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):

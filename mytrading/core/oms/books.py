@@ -7,7 +7,7 @@ already certain is evidence of what it shows but never of what it lacks.
 from __future__ import annotations
 
 from mytrading.core import positions
-from mytrading.core.oms import claims, flatten, reality, rebuild, recovery, unknown
+from mytrading.core.oms import claims, flatten, reality, rebuild, recovery, unknown, venue
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
@@ -190,7 +190,10 @@ def _correct(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
         cut = min(excess, abs(position.quantity))
         if cut:
             excess -= cut
-            _reduce(draft, position, cut)
+            if draft.hushed(key):
+                venue.closed(draft, position, cut, read)
+            else:
+                _reduce(draft, position, cut)
     claims.leave_unmanaged(draft, key, net - covered, 0.0 if covered else _average(key, read))
 
 

@@ -74,6 +74,8 @@ def _advance(draft: Draft, goal: Goal) -> None:
     if goal.waits_machine_ns:
         _overdue(draft, goal)
         return
+    if draft.hushed(goal):
+        return
     for order in out.exits:
         goal = _hurry(draft, goal, order)
     goal = _overdue(draft, goal)

@@ -63,7 +63,7 @@ def _advance(draft: Draft, level: Protection) -> None:
     if entries.taking_over(draft, key_of(level), level.strategy):
         _withdraw(draft, stops, f"{_OURS}: an exit takes over")
         return
-    if not draft.trades(level.instrument):
+    if not draft.trades(level.instrument) or draft.hushed(level):
         _rest(draft, level)
         return
     if level.state == "handed":

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import churn, modify, outcomes, recovery
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import State
+from mytrading.core.oms.state import Key, State
 from mytrading.core.order import ABSENT, UNRESOLVED, live
-from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.orders import Order, TimerFired
 from mytrading.messages.records import DayOpened
 
@@ -24,7 +24,12 @@ KEPT_DAYS = 5
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
     busy = (state.waiting, state.restless, state.open_goals, state.mismatches, state.guarding, state.open_flattens)
-    return not (any(busy) or state.stopped or _recovering(state))
+    return not (any(busy) or state.stopped or _recovering(state) or _intraday(state))
+
+
+def _intraday(state: State) -> list[Key]:
+    """What the venue closes by the clock, if we do not."""
+    return [key for key, _ in state.owners.items() if key.product is Product.MIS]
 
 
 def _recovering(state: State) -> list[str]:
@@ -56,6 +61,12 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
         due[account] = (draft.limits.chase_reads, True)
     for account in (*_recovering(draft.state), *_held_back(draft.state)):
         due[account] = (draft.limits.chase_reads, True)
+    for key in _intraday(draft.state):
+        if draft.hushed(key):
+            due[key.account] = (
+                min(due.get(key.account, (draft.limits.mismatch_gap, True))[0], draft.limits.mismatch_gap),
+                True,
+            )
     for account, (every, positions) in sorted(due.items()):
         last = draft.state.reads.get(account)
         if last is None or draft.machine - last >= every:
