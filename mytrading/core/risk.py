@@ -181,7 +181,7 @@ class RiskMachine:
         target = wish.target(order.instrument, order.account) * self._scene.lot_of(order.instrument)
         there = self.state.units_of(order.strategy, watch, order.instrument, order.account)
         after = there + self.state.coming_units(order.strategy, order.instrument, order.account)
-        return order.side.sign * target > 0 and abs(after) <= abs(target)
+        return order.side.sign * target > 0 and abs(after) <= abs(target) and wish.accepts(order)
 
     def _closes(self, wish: Wish) -> list[Any]:
         signal = wish.signal

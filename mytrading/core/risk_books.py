@@ -15,7 +15,7 @@ from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.pnl import profit
 from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
-from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
+from mytrading.messages.enums import Confidence, OrderState, OrderType, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, Position, Protection
 from mytrading.messages.reports import AccountHealth
@@ -50,7 +50,8 @@ class Wish(msgspec.Struct, kw_only=True):
 
     `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
     nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
-    which it was held since then, and something else than this wish closed it.
+    which it was held since then, and something else than this wish closed it. `kin`: earlier wishes of the same
+    value and terms, whose entries are this one's.
     """
 
     signal: Signal
@@ -59,6 +60,16 @@ class Wish(msgspec.Struct, kw_only=True):
     given_up: set[str] = msgspec.field(default_factory=set)
     spent: set[str] = msgspec.field(default_factory=set)
     since_ns: int = 0
+    kin: set[str] = msgspec.field(default_factory=set)
+
+    @property
+    def terms(self) -> tuple[tuple[str, str, float, float], ...]:
+        """How each leg is to be entered."""
+        return tuple((leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price) for leg in self.legs)
+
+    def accepts(self, order: Order) -> bool:
+        """True unless an entry rests at terms that an older wish asked for, and this one asks for others."""
+        return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
     @property
     def legs(self) -> tuple[Leg, ...]:

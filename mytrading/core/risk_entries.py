@@ -20,11 +20,11 @@ from mytrading.core.risk_closing import Closing
 from mytrading.core.risk_rules import judge
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
-from mytrading.core.sizing import reference_price, side_of, target_units
+from mytrading.core.sizing import entry_price, side_of, target_units
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Purpose, Severity
+from mytrading.messages.enums import OrderType, Purpose, Severity
 from mytrading.messages.runconfig import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
 
@@ -122,6 +122,7 @@ class Entries:
         at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
         sizes = self._scene.sizes(leg.instrument)
         grace = BASKET_NS if case.begun else 0
+        rests = leg.order_type is not OrderType.MARKET
         entry = PlaceEntry(
             id=client_order_id(
                 account, signal.id, Purpose.ENTRY, leg.instrument, 0,
@@ -143,6 +144,10 @@ class Entries:
             freeze=sizes.freeze,
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
+            order_type=leg.order_type,
+            price=leg.limit_price if rests else 0.0,
+            trigger_price=leg.trigger_price if leg.order_type is OrderType.SL else 0.0,
+            rests_until_ns=case.now + round(leg.valid_seconds * 1e9) if rests and leg.valid_seconds else 0,
         )  # fmt: skip
         if holder is not StopPlan.ENGINE:
             return [entry]
@@ -227,7 +232,7 @@ class Entries:
             instrument=instrument,
             strategy=scene.strategies.get(signal.strategy),
             units=units,
-            price=reference_price(quote, side_of(units)) if quote else 0.0,
+            price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=state.not_ready(account),
             refused=scene.refusal(leg.instrument, now),

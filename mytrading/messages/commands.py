@@ -14,6 +14,7 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     `stop_trigger` (rupees) its fills are guarded by a stop-limit order at the broker, with `stop_limit` as its price.
     Above `freeze` units (0: no limit known) it goes as several orders, in lots of `lot` units, `id` being their parent.
     `held_stop` is the level (rupees) that risk holds by itself: carried, so that it outlives risk's journal.
+    What of it rests at the broker at `rests_until_ns` (market time; 0: with the day) is withdrawn.
     """
 
     id: str
@@ -38,6 +39,7 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     lot: int = 0
     freeze: int = 0
     held_stop: float = 0.0
+    rests_until_ns: int = 0
 
 
 class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):

@@ -29,7 +29,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `modify_doubt_ns` is when one was given up that may still take effect.
     `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
     `request` is the last wish of a person that was taken up. What the stream told up to `stream_void` units was
-    withdrawn: the books never showed it. `held_stop` is the price at which risk itself closes what an entry opened.
+    withdrawn: the books never showed it. `held_stop` is the price at which risk itself closes what an entry opened,
+    `rests_until_ns` the market time at which what rests of an entry is withdrawn.
     """
 
     client_order_id: str
@@ -95,6 +96,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: str = ""
     stream_void: int = 0
     held_stop: float = 0.0
+    rests_until_ns: int = 0
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):

@@ -8,7 +8,11 @@ from mytrading.messages.enums import Action, OrderType, Product
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target."""
+    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target.
+
+    A LIMIT entry rests at `limit_price`, an SL entry becomes one when the price comes to `trigger_price` (rupees, on
+    the tick). Either ends after `valid_seconds` of market time (0: with the day), and is replaced when the wish changes.
+    """
 
     instrument: str
     lots: int
@@ -16,6 +20,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_price: float = 0.0
     trigger_price: float = 0.0
     stop_price: float = 0.0
+    valid_seconds: float = 0.0
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):

@@ -15,7 +15,7 @@ from mytrading.core.order import LIVE, live
 from mytrading.core.slicing import Unsliceable
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import StrategySwitch, TradingState, WithdrawRequested
-from mytrading.messages.enums import OrderState, Purpose, TradingLevel
+from mytrading.messages.enums import OrderState, OrderType, Purpose, TradingLevel
 from mytrading.messages.orders import AccountModeChanged, Goal, InstrumentHalted, Order, OrderChanged
 
 Wanted = Callable[[Order], bool]
@@ -28,6 +28,8 @@ def place(draft: Draft, command: PlaceEntry) -> None:
     order, what = order_of(draft, command), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
+    elif what := _priceless(command):
+        pass
     else:
         try:
             parts.begin_entry(draft, order)
@@ -36,6 +38,21 @@ def place(draft: Draft, command: PlaceEntry) -> None:
     if what:
         draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
         draft.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
+
+
+def _priceless(command: PlaceEntry) -> str:
+    """Which price a command lacks that its type needs; empty if none."""
+    if command.order_type in (OrderType.LIMIT, OrderType.SL) and command.price <= 0:
+        return f"expected a price above 0 for {command.order_type.value}, found {command.price:g}"
+    if command.order_type in (OrderType.SL, OrderType.SL_M) and command.trigger_price <= 0:
+        return f"expected a trigger above 0 for {command.order_type.value}, found {command.trigger_price:g}"
+    return ""
+
+
+def outlive(draft: Draft, order: Order) -> None:
+    """Withdraw an entry that rests beyond its validity."""
+    if order.rests_until_ns and draft.now >= order.rests_until_ns and not order.pending_cancel:
+        withdraw_one(draft, order, "withdrawn: its validity is over")
 
 
 def order_of(draft: Draft, command: PlaceEntry) -> Order:
@@ -64,6 +81,7 @@ def order_of(draft: Draft, command: PlaceEntry) -> Order:
         stop_trigger=command.stop_trigger,
         stop_limit=command.stop_limit,
         held_stop=command.held_stop,
+        rests_until_ns=command.rests_until_ns,
     )
 
 

@@ -297,6 +297,11 @@ def calls(order: Order) -> bool:
 
 
 def _restless(order: Order) -> bool:
+    return uneasy(order) or bool(order.rests_until_ns and live(order))
+
+
+def uneasy(order: Order) -> bool:
+    """True while reads are wanted for an order, or a call of it is to be made or answered."""
     if order.filled_seen > order.filled or ((order.pending_cancel or order.modify_asked) and live(order)):
         return True
     if order.state in RESTING:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import churn, modify, outcomes, recovery
+from mytrading.core.oms import churn, entries, modify, outcomes, recovery
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, State
+from mytrading.core.oms.state import Key, State, uneasy
 from mytrading.core.order import ABSENT, UNRESOLVED, live
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.orders import Order, TimerFired
@@ -48,11 +48,12 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
     churn.lift(draft)
     due: dict[str, tuple[int, bool]] = {}
     for name, _ in draft.state.restless.sorted_items():
+        entries.outlive(draft, draft.order(name))
         order = draft.order(name)
         if order.state is OrderState.SUBMITTED:
             if draft.machine - order.began_machine_ns >= draft.limits.call_patience:
                 outcomes.unknown(draft, order, draft.machine, "the call never answered")
-        elif order.state is not OrderState.INITIALIZED:
+        elif order.state is not OrderState.INITIALIZED and uneasy(order):
             _want(due, order, draft)
     for key, _ in draft.state.mismatches.sorted_items():
         every = due.get(key.account, (draft.limits.mismatch_gap, True))[0]
