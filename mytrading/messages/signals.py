@@ -11,7 +11,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target.
 
     A LIMIT entry rests at `limit_price`, an SL entry becomes one when the price comes to `trigger_price` (rupees, on
-    the tick). Either ends after `valid_seconds` of market time (0: with the day), and is replaced when the wish changes.
+    the tick). Either ends after `valid_seconds` of market time (0: with the day); a wish for other terms replaces it.
     """
 
     instrument: str
