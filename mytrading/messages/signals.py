@@ -29,6 +29,9 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     `legs` is the whole position wished for: an instrument the strategy holds for `watch` and does not name is to be
     flat, so an EXIT has no legs. `id` is derived from content and market time, so the same wish made twice has the
     same id. `trace_ns` is the machine time at which the quote behind it was received.
+
+    `otherwise` are legs to be wished for one after the other, each in place of a single leg whose entry the broker
+    rejected; `instead_of` are the legs that such a wish stands for.
     """
 
     id: str
@@ -46,6 +49,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     price: float = 0.0
     bar_ns: int = 0
     trace_ns: int = 0
+    otherwise: tuple[Leg, ...] = ()
+    instead_of: tuple[Leg, ...] = ()
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):
