@@ -164,3 +164,15 @@ def test_trade_that_appears_after_the_withdrawal_is_booked(bench: OrderBench) ->
     bench.broker.trade(placed, 50, 100.0)
     read_on(bench)
     assert (bench.order("e1").state, bench.position().quantity) == (OrderState.FILLED, 50)
+
+
+def test_stop_that_only_the_stream_told_filled_is_placed_anew(bench: OrderBench) -> None:
+    bench.hold("e1", 50, **PLAN)
+    stop = bench.accept()
+    bench.read()
+    bench.report(stop, status=BrokerStatus.COMPLETE, average_price=90.0)
+    bench.broker.drop(stop)
+    read_on(bench, 5)
+    assert (bench.position().quantity, bench.position().quantity_seen) == (50, 50)
+    assert [call.order.quantity for call in bench.calls] == [50]
+    assert "GOAL_STUCK" not in bench.codes()
