@@ -322,7 +322,8 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An account, or a part of it, on its way to flat by the wish of a person, until two reads of the books show it.
 
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
-    it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat.
+    it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
+    through a lost journal: each of its exits waits for two reads, since it may have been sent already.
     """
 
     id: str
@@ -339,6 +340,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     proofs: int = 0
     proof_machine_ns: int = 0
     goals: int = 0
+    wary: bool = False
 
 
 class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten"):

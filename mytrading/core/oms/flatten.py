@@ -97,6 +97,7 @@ def _close(draft: Draft, level: Flatten, position: Position) -> Flatten:
         cause=level.id,
         reason=level.reason,
         purpose=Purpose.EXIT,
+        waits_machine_ns=max(draft.machine, 1) if level.wary else 0,
     )
     goals.start(draft, goal)
     return level

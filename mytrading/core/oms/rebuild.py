@@ -12,10 +12,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.calendar import day_of
-from mytrading.core.oms import entries, goals, outcomes, parts
+from mytrading.core.oms import entries, flatten, goals, outcomes, parts
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import (
     Goal,
@@ -62,6 +63,8 @@ def relearn(draft: Draft, missed: Sequence[Any]) -> None:
             goals.open_goal(draft, message)
         elif isinstance(message, WithdrawEntries):
             entries.on_withdraw(draft, message)
+        elif isinstance(message, FlattenRequested):
+            flatten.on_request(draft, message)
     _hold_back(draft)
     _show(draft)
 
@@ -78,11 +81,18 @@ def _doubt_entry(draft: Draft, command: PlaceEntry) -> None:
 
 
 def _hold_back(draft: Draft) -> None:
-    """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice."""
+    """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice.
+
+    So do those that an open flatten begins from here on.
+    """
     for name in sorted(draft.state.open_goals.keys()):
         goal = draft.state.goals.get(name)
         if goal is not None:
             draft.goal(goal, waits_machine_ns=max(draft.machine, 1), proofs=0, elsewhere=0)
+    for name in sorted(draft.state.open_flattens.keys()):
+        level = draft.state.flattens.get(name)
+        if level is not None:
+            draft.flatten(level, wary=True)
 
 
 def on_books(draft: Draft, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:

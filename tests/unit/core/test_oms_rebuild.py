@@ -6,6 +6,7 @@ import pytest
 
 from mytrading.core.oms import rebuild
 from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Call, OrderState, Product, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.records import RiskOpened
@@ -159,3 +160,31 @@ def _fields(order: Order) -> dict[str, object]:
 def test_lost_journal_knows_the_sizes_that_risk_carried() -> None:
     (opened,) = rebuild.foundation([RiskOpened(day="2026-11-23", sizes={"NFO:A": (50, 200)})])
     assert opened.sizes == {"NFO:A": (50, 200)}
+
+
+def test_flatten_of_a_lost_journal_goes_on_and_waits_with_its_exits(held: OrderBench) -> None:
+    asked = FlattenRequested(
+        id="f1", account=ACCOUNT, at_ns=held.now, deadline_machine_ns=held.time + 60 * SECOND, reason="flatten"
+    )
+    learn(held, asked)
+    held.tick(SECOND)
+    held.read()
+    held.tick(SECOND)
+    held.read()
+    assert not held.calls and [g.waits_machine_ns > 0 for g in held.machine.goals()] == [True]
+    go_on(held, 12)
+    assert exits(held) == [50]
+
+
+def test_flatten_whose_exit_had_filled_in_the_lost_part_sends_none(held: OrderBench) -> None:
+    gone = held.machine.order("e1")
+    assert gone is not None
+    asked = FlattenRequested(
+        id="f1", account=ACCOUNT, at_ns=held.now, deadline_machine_ns=held.time + 60 * SECOND, reason="flatten"
+    )
+    held.step(asked)
+    sold = held.broker.place(Order(**{**_fields(gone), "side": Side.SELL}), held.time, held.time)
+    held.broker.trade(sold, 50, 99.0)
+    learn(held)
+    go_on(held)
+    assert not exits(held) and [f.state for f in held.machine.flattens()] == ["done"]
