@@ -218,7 +218,8 @@ class OrderBench:
     def __init__(self, limits: OmsLimits | None = None, *, names_filled: bool = True, tags: bool = False) -> None:
         self.limits = limits or OmsLimits()
         self.session_open = True
-        self.machine = OrderMachine(self.limits, self._is_open)
+        self.squares_off_ns = 0
+        self.machine = OrderMachine(self.limits, self._is_open, self._squares_off)
         self.broker = FakeBroker(names_filled=names_filled, tags=tags)
         self.journal: list[Any] = []
         self.calls: list[OpenCall] = []
@@ -236,6 +237,9 @@ class OrderBench:
 
     def _is_open(self, _exchange: str, _now: int) -> bool:
         return self.session_open
+
+    def _squares_off(self, _exchange: str, _now: int) -> int:
+        return self.squares_off_ns
 
     def step(self, message: Any) -> list[Any]:
         """One turn of the harness."""
@@ -392,7 +396,7 @@ class OrderBench:
 
     def replayed(self) -> OrderMachine:
         """A machine built from the journal alone."""
-        machine = OrderMachine(self.limits, self._is_open)
+        machine = OrderMachine(self.limits, self._is_open, self._squares_off)
         for row in self.journal:
             machine.apply(row)
         return machine

@@ -73,7 +73,13 @@ def bounds_of(ground: Ground) -> Bounds:
     """What this run is held to."""
     config = ground.config
     guarded = frozenset(run.name for run in config.strategies if run.stop is StopPlan.BROKER)
-    return Bounds(poll=config.windows.orders_every, most_positions=ground.most_positions, guarded=guarded)
+    return Bounds(
+        poll=config.windows.orders_every,
+        most_positions=config.risk.max_total_positions,
+        guarded=guarded,
+        order_value=config.risk.max_order_size,
+        position_value=config.risk.max_position_size,
+    )
 
 
 def _settle(ground: Ground, breaker: Breaker, progress: Progress) -> list[str]:

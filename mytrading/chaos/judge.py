@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 from mytrading.bench.figures import percentile
 from mytrading.chaos import fates
 from mytrading.chaos.bare import Stretch, stretches
+from mytrading.chaos.limits import Most, limit_breaches
 from mytrading.chaos.records import Beat, Broken, Broker, Held, Moved, Ours
 from mytrading.core.order import UNRESOLVED
-from mytrading.messages.enums import Purpose, TradingLevel
-from mytrading.simulator.chronicle import CALL, FAULT, ORDER, STARTED
+from mytrading.simulator.chronicle import CALL, FAULT, STARTED
 
 _S = 1_000_000_000
-_NEW_LEVEL_S = 3.0
-"""An entry on its way when the level changed may still arrive."""
 _GATHERED_S = 1.5
 """After the simulator was stopped, what had gathered at its door comes in at once, whenever it was sent."""
 _KILLS = frozenset({"kill", "leave"})
@@ -45,6 +43,9 @@ class Bounds(NamedTuple):
     most_positions: int = 1_000_000
     guarded: frozenset[str] = frozenset()
     """Strategies whose stops rest at the broker."""
+    order_value: float = 0.0
+    position_value: float = 0.0
+    """Rupees that one entry, and what is held of one instrument, may be worth; 0: not judged."""
 
 
 class Evidence(NamedTuple):
@@ -80,7 +81,7 @@ def judge(evidence: Evidence, bounds: Bounds) -> Verdict:
     bare = stretches(broker.events, ours.orders, bounds.guarded, evidence.end_ns)
     beyond = [(stretch, over) for stretch in bare if (over := beyond_allowance(stretch, evidence.broken, bounds))]
     breaches, gathered = rate_breaches(evidence, bounds.calls)
-    limits = limit_breaches(evidence, bounds)
+    limits = breaches_of_limits(evidence, bounds)
     findings = [*doubled, *lost, *differing, *(_bare_line(*each) for each in beyond), *breaches, *limits]
     return Verdict(
         {
@@ -95,6 +96,12 @@ def judge(evidence: Evidence, bounds: Bounds) -> Verdict:
         {**_figures(evidence, bare), "calls_gathered": gathered},
         (*findings, *evidence.verify),
     )
+
+
+def breaches_of_limits(evidence: Evidence, bounds: Bounds) -> list[str]:
+    """Entries that the broker got after a limit was reached."""
+    most = Most(bounds.most_positions, bounds.order_value, bounds.position_value)
+    return limit_breaches(evidence.broker.events, evidence.ours, most)
 
 
 def differences(broker: dict[Held, int], ours: dict[Held, int], unmanaged: dict[Held, int]) -> list[str]:
@@ -148,36 +155,6 @@ def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
         if max(rolling, calendar) > most:
             found.append(f"order call at {at}: {rolling} in a rolling, {calendar} in a calendar second, {most} allowed")
     return found, len(times) - len(plain)
-
-
-def limit_breaches(evidence: Evidence, bounds: Bounds) -> list[str]:
-    """Entries that the broker got after trading was halted or all positions that may be were taken."""
-    found: list[str] = []
-    seen: set[str] = set()
-    net: dict[Held, dict[str, int]] = {}
-    for event in evidence.broker.events:
-        if event.kind != ORDER:
-            continue
-        placed, ours = event.body, evidence.ours.orders.get(event.body.request.strategy)
-        held = (placed.request.instrument, placed.request.product)
-        if ours is not None and ours.purpose is Purpose.ENTRY and placed.order_id not in seen:
-            if (level := _level_at(evidence, event.machine_ns)) is not TradingLevel.NORMAL:
-                found.append(f"entry {ours.client_order_id} was placed at {event.machine_ns}, at level {level}")
-            taken = sum(1 for fills in net.values() if sum(fills.values()))
-            if taken >= bounds.most_positions and not sum(net.get(held, {}).values()):
-                found.append(f"entry {ours.client_order_id} opened one more than {bounds.most_positions} positions")
-        seen.add(placed.order_id)
-        net.setdefault(held, {})[placed.order_id] = placed.filled * placed.request.side.sign
-    return found
-
-
-def _level_at(evidence: Evidence, at_ns: int) -> TradingLevel:
-    """The level that had held for a moment already."""
-    level = TradingLevel.NORMAL
-    for since, state in evidence.ours.levels:
-        if since + round(_NEW_LEVEL_S * _S) <= at_ns or (state.level is TradingLevel.NORMAL and since <= at_ns):
-            level = state.level
-    return level
 
 
 # figures

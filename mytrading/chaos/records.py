@@ -29,7 +29,7 @@ from mytrading.messages.orders import (
     PositionChanged,
     UnmanagedChanged,
 )
-from mytrading.messages.records import DayOpened
+from mytrading.messages.records import DayOpened, LevelMoved
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import unions
 from mytrading.runtime.journal import OUTPUT, JournalDamaged, Row, read_segment, segments
@@ -66,6 +66,8 @@ class Ours(NamedTuple):
     net: dict[Held, int]
     unmanaged: dict[Held, int]
     levels: tuple[tuple[int, TradingState], ...]
+    losses: tuple[tuple[int, int], ...] = ()
+    """When risk noted that the day's loss limit was reached: machine and market ns."""
 
 
 class Broken(NamedTuple):
@@ -105,7 +107,11 @@ def _rows(db: sqlite3.Connection, query: str, kind: Any) -> list[Any]:
 def read_ours(config: RunConfig) -> Ours:
     """Our side from the journals of the run's state folder."""
     fold = _Fold()
-    for daemon, streams in (("router", ("orders", "records")), ("risk", ("commands",)), ("gateway", ("control",))):
+    for daemon, streams in (
+        ("router", ("orders", "records")),
+        ("risk", ("commands", "records")),
+        ("gateway", ("control",)),
+    ):
         decoders = {name: StreamDecoder(name) for name in streams if name in unions()}
         for row in _all_rows(config.journal_dir(daemon)):
             if row.stream in decoders and (row.kind == OUTPUT or row.stream == "records"):
@@ -133,6 +139,7 @@ class _Fold:
         self._positions: dict[tuple[Held, str], int] = {}
         self._unmanaged: dict[Held, int] = {}
         self._levels: list[tuple[int, TradingState]] = []
+        self._losses: list[tuple[int, int]] = []
 
     def take(self, row: Row, message: Any) -> None:
         """Learn one row."""
@@ -152,6 +159,8 @@ class _Fold:
             self._commands.append(message)
         elif isinstance(message, TradingState):
             self._levels.append((row.machine_ns, message))
+        elif isinstance(message, LevelMoved) and message.name.startswith("daily_loss:"):
+            self._losses.append((row.machine_ns, message.at_ns))
         elif isinstance(message, DayOpened):
             self._orders |= {order.client_order_id: order for order in message.orders}
 
@@ -169,6 +178,7 @@ class _Fold:
             {held: units for held, units in net.items() if units},
             {held: units for held, units in self._unmanaged.items() if units},
             tuple(self._levels),
+            tuple(self._losses),
         )
 
 

@@ -204,6 +204,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         daily_stop_r=strategy.daily_stop_r,
         daily_target_r=strategy.daily_target_r,
         limit_action=strategy.limit_action,
+        square_off=strategy.square_off,
         parameters=dict(strategy.parameters),
         rules=rules_of(strategy, symbols[0]),
     )

@@ -112,7 +112,8 @@ def weigh(order: Order, reported_price: float) -> Fills:
     `seen` is the largest, `confirmed` the second largest and never less than before. Without any price nothing new is
     confirmed, since a fill that cannot be priced cannot be counted.
     """
-    levels = sorted((order.stream_filled, order.book_filled, order.trade_filled))
+    stream = order.stream_filled if order.stream_filled > order.stream_void else 0
+    levels = sorted((stream, order.book_filled, order.trade_filled))
     confirmed = max(order.filled, levels[1])
     price = order.average_price
     if order.trade_filled and order.trade_filled >= confirmed and order.trade_value > 0:

@@ -33,7 +33,15 @@ def book(position: Position, units: int, price: float, at_ns: int, run: str = ""
     if reduced.quantity:
         return Booked(reduced, None)
     trade = _trade(reduced, held, at_ns)
-    flat = replace(reduced, average_price=0.0, trip_quantity=0, trip_value=0.0, trip_exit_value=0.0, opened_ns=0)
+    flat = replace(
+        reduced,
+        average_price=0.0,
+        trip_quantity=0,
+        trip_value=0.0,
+        trip_exit_value=0.0,
+        opened_ns=0,
+        held_stop=0.0,
+    )
     rest = (abs(units) - closing) * (1 if units > 0 else -1)
     return Booked(_added(flat, rest, price, at_ns, run) if rest else flat, trade)
 
@@ -112,6 +120,7 @@ def correct(position: Position, quantity: int, at_ns: int) -> Position:
             trip_exit_value=0.0,
             opened_ns=0,
             updated_ns=at_ns,
+            held_stop=0.0,
         )
     size = abs(quantity)
     return replace(

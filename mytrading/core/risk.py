@@ -28,10 +28,10 @@ from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
 from mytrading.core.rollover import Rollover
 from mytrading.core.run_books import OPTION_PATIENCE
-from mytrading.core.square_off import SquareOff
+from mytrading.core.square_off import LATE_NS, SquareOff
 from mytrading.core.strategy_risk import StrategyRisk
-from mytrading.messages.control import StrategySwitch, TradingState
-from mytrading.messages.enums import Product, TradingLevel
+from mytrading.messages.control import Alert, StrategySwitch, TradingState
+from mytrading.messages.enums import Product, Severity, TradingLevel
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
@@ -191,9 +191,15 @@ class RiskMachine:
 
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
-        opened = self.state.snapshot(day)
-        levels = {**opened.levels, **self.margins.carried(), **self.runs.books.carried()}
-        return replace(opened, levels=levels, bars=self.runs.bars())
+        carried = self.state.snapshot(day)
+        names = sorted({thing.instrument for things in (carried.positions, carried.orders) for thing in things})
+        sizes = {name: self._scene.sizes(name) for name in names}
+        return replace(
+            carried,
+            sizes={name: (each.lot, each.freeze) for name, each in sizes.items() if each.lot},
+            levels={**carried.levels, **self.margins.carried(), **self.runs.books.carried()},
+            bars=self.runs.bars(),
+        )
 
     # wishes
 
@@ -239,7 +245,7 @@ class RiskMachine:
         target = wish.target(order.instrument, order.account) * self._scene.lot_of(order.instrument)
         there = self.state.units_of(order.strategy, watch, order.instrument, order.account)
         after = there + self.state.coming_units(order.strategy, order.instrument, order.account)
-        return order.side.sign * target > 0 and abs(after) <= abs(target)
+        return order.side.sign * target > 0 and abs(after) <= abs(target) and wish.accepts(order)
 
     def _closes(self, wish: Wish) -> list[Any]:
         signal = wish.signal
@@ -258,13 +264,42 @@ class RiskMachine:
         return [
             *self._closing.withdraw(entries, cause),
             *self._closing.close_all(due, cause, "square-off", 0, patient=patient),
+            *self._left_after(now),
         ]
 
+    def _left_after(self, now: int) -> list[Any]:
+        """MIS that is still held well after the venue should have closed it: told once a day for each position."""
+        rows: list[Any] = []
+        for position in self.state.open_positions():
+            venue = self._scene.square_off.venue_ns(position.instrument.split(":")[0], now)
+            if position.product is Product.MIS and venue and now >= venue + LATE_NS:
+                rows += self._alarm_left(position, now)
+        return rows
+
+    def _alarm_left(self, position: Position, now: int) -> list[Any]:
+        subject = square_off_subject(position)
+        name = f"square_off_late {subject}:{self._scene.today(now)}"
+        if name in self.state.levels:
+            return []
+        held = f"{position.strategy} still holds {units(position)} of {position.instrument} {position.product}"
+        text = f"{held} three minutes after the venue's own square-off; look at the broker and close it there"
+        alert = Alert(
+            code="SQUARE_OFF_LATE",
+            severity=Severity.CRITICAL,
+            subject=subject,
+            message=text,
+            daemon="risk",
+            first_ns=now,
+            last_ns=now,
+        )
+        return [LevelMoved(name=name, value=float(units(position)), at_ns=now), alert]
+
     def _is_due(self, thing: Order | Position, now: int) -> bool:
-        return thing.product is Product.MIS and self._scene.square_off_begun(thing.instrument, now)
+        begins = self._scene.square_off_begins(thing.strategy, thing.instrument, thing.product, now)
+        return bool(begins) and now >= begins
 
     def _is_early(self, position: Position, now: int) -> bool:
-        begins = self._scene.square_off.begins(position.instrument.split(":")[0], now)
+        begins = self._scene.square_off_begins(position.strategy, position.instrument, position.product, now)
         return now - begins < HEDGE_PATIENCE_NS
 
     def _unpriced(self, now: int) -> list[Any]:
@@ -294,3 +329,8 @@ class RiskMachine:
     def level(self) -> TradingLevel:
         """The trading level in effect."""
         return self.state.level(self.account)[0]
+
+
+def square_off_subject(position: Position) -> str:
+    """How the alert about a position names it that the square-off left."""
+    return f"{position.account} {position.instrument} {position.product} {position.strategy}"

@@ -18,7 +18,7 @@ from mytrading.core.margin import MarginTracker
 from mytrading.core.risk_memory import Memory
 from mytrading.core.risk_tally import Tally
 from mytrading.messages.control import KILL, Heartbeat, StrategySwitch, TradingState
-from mytrading.messages.enums import Confidence, OrderState, Product, Purpose, TradingLevel
+from mytrading.messages.enums import Confidence, OrderState, OrderType, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, Position, Protection
 from mytrading.messages.records import Rolled
@@ -57,7 +57,7 @@ class Wish(msgspec.Struct, kw_only=True):
     which it was held since then, and something else than this wish closed it. `lost`: sold legs that were stopped out
     while others of the basket stayed, by account, instrument and when they were opened. `sized`: the lots of each leg
     in the accounts where they are not those of the signal. `moved`: by account, contracts that were rolled over to
-    others.
+    others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
     """
 
     signal: Signal
@@ -69,6 +69,7 @@ class Wish(msgspec.Struct, kw_only=True):
     since_ns: int = 0
     sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     moved: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    kin: set[str] = msgspec.field(default_factory=set)
 
     def in_account(self, account: str) -> Wish:
         """The wish as it counts in an account, where contracts it names were rolled over to later ones."""
@@ -83,6 +84,15 @@ class Wish(msgspec.Struct, kw_only=True):
             sized={**self.sized, account: sized} if sized else self.sized,
             moved={},
         )
+
+    @property
+    def terms(self) -> tuple[tuple[str, str, float, float], ...]:
+        """How each leg is to be entered."""
+        return tuple((leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price) for leg in self.legs)
+
+    def accepts(self, order: Order) -> bool:
+        """True unless an entry rests at terms that an older wish asked for, and this one asks for others."""
+        return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
     @property
     def legs(self) -> tuple[Leg, ...]:

@@ -23,11 +23,11 @@ from mytrading.core.risk_rules import judge
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_sizing import Sized, Sizer
 from mytrading.core.risk_state import RiskState
-from mytrading.core.sizing import reference_price, side_of, target_units
+from mytrading.core.sizing import entry_price, side_of, target_units
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Purpose, Severity
+from mytrading.messages.enums import OrderType, Purpose, Severity
 from mytrading.messages.runconfig import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
 
@@ -188,6 +188,7 @@ class Entries:
         at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
         sizes = self._scene.sizes(leg.instrument)
         grace = BASKET_NS if case.begun else 0
+        rests = leg.order_type is not OrderType.MARKET
         entry = PlaceEntry(
             id=client_order_id(
                 account, signal.id, Purpose.ENTRY, leg.instrument, 0,
@@ -210,9 +211,14 @@ class Entries:
             margin=round(case.reserves, 2),
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
+            order_type=leg.order_type,
+            price=leg.limit_price if rests else 0.0,
+            trigger_price=leg.trigger_price if leg.order_type is OrderType.SL else 0.0,
+            rests_until_ns=case.now + round(leg.valid_seconds * 1e9) if rests and leg.valid_seconds else 0,
         )  # fmt: skip
         if holder is not StopPlan.ENGINE:
             return [entry]
+        entry = replace(entry, held_stop=levels.trigger)
         return [entry, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:
@@ -295,7 +301,7 @@ class Entries:
             instrument=instrument,
             strategy=scene.strategies.get(signal.strategy),
             units=units,
-            price=reference_price(quote, side_of(units)) if quote else 0.0,
+            price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=state.not_ready(account),
             session_lost=state.session_lost(account),
@@ -308,7 +314,7 @@ class Entries:
             confidence=state.confidence(account, leg.instrument),
             session=session,
             holiday=scene.calendar.holiday_name(exchange, day) or "" if known else "",
-            square_off_ns=scene.square_off.begins(exchange, now) if scene.is_intraday(signal) else 0,
+            square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, signal.product, now),
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
             adds_position=leg.instrument not in state.busy_instruments(account),

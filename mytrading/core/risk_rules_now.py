@@ -6,9 +6,9 @@ Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numb
 from __future__ import annotations
 
 from mytrading.core.risk_case import MINUTE, SECOND, Case, Rule, clock_time, expired
-from mytrading.messages.enums import Confidence, Product, TradingLevel
+from mytrading.messages.enums import Confidence, TradingLevel
 
-_HALT, _REDUCE, _CONFIRMED, _MIS = TradingLevel.HALT, TradingLevel.REDUCE, Confidence.CONFIRMED, Product.MIS
+_HALT, _REDUCE, _CONFIRMED = TradingLevel.HALT, TradingLevel.REDUCE, Confidence.CONFIRMED
 """Members of enums, looked up once: that costs as much as a rule."""
 
 
@@ -118,10 +118,11 @@ def _last_minutes(case: Case) -> str:
 
 
 def _square_off(case: Case) -> str:
-    if case.signal.product is not _MIS or not case.square_off_ns or case.now < case.square_off_ns:
+    if not case.square_off_ns or case.now < case.square_off_ns:
         return ""
     since = clock_time(case.square_off_ns)
-    return f"MIS positions are closed from {since}, it is {clock_time(case.now)}; wish again in the next session"
+    what = f"{case.signal.product} positions of {case.signal.strategy} are closed from {since}"
+    return f"{what}, it is {clock_time(case.now)}; wish again in the next session"
 
 
 HOURS: tuple[Rule, ...] = (
@@ -129,5 +130,6 @@ HOURS: tuple[Rule, ...] = (
          _market_closed),
     Rule("FIRST_MINUTES", "Too soon after the open.", "AVOID_FIRST_MINUTES", _first_minutes),
     Rule("LAST_MINUTES", "Too close to the close.", "AVOID_LAST_MINUTES", _last_minutes),
-    Rule("SQUARE_OFF", "An MIS entry after the square-off has begun.", "", _square_off),
+    Rule("SQUARE_OFF", "An MIS entry after the square-off has begun, or any after the strategy's own.", "",
+         _square_off),
 )  # fmt: skip

@@ -6,6 +6,8 @@ same sentences. The one rule: numbers stand in every reason.
 
 from __future__ import annotations
 
+import math
+
 from mytrading.core.risk_case import SECOND, Case, Rule, stale
 from mytrading.core.slicing import Sizes, Unsliceable, slices
 from mytrading.core.stop_plan import stop_problem
@@ -14,6 +16,7 @@ from mytrading.messages.instruments import InstrumentKind
 
 _MIS, _MARKET, _INDEX = Product.MIS, OrderType.MARKET, InstrumentKind.INDEX
 """Members of enums, looked up once: that costs as much as a rule."""
+_EPSILON = 1e-6
 
 
 def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool) -> str:
@@ -73,9 +76,43 @@ def _product(case: Case) -> str:
 
 
 def _order_type(case: Case) -> str:
-    if case.leg.order_type is _MARKET:
+    kind = case.leg.order_type
+    if kind is _MARKET:
         return ""
-    return f"entries are MARKET orders, the wish asks for {case.leg.order_type.value}; leave order_type out"
+    if kind is OrderType.SL_M:
+        return "entries are MARKET, LIMIT or SL orders, found SL-M; use SL, whose limit_price bounds what is paid"
+    return _off_tick(case) or (_trigger(case) if kind is OrderType.SL else "")
+
+
+def _off_tick(case: Case) -> str:
+    """A price of the entry that the exchange would refuse for its form."""
+    tick = case.instrument.tick_size if case.instrument is not None else 0.0
+    wanted = {"limit_price": case.leg.limit_price}
+    if case.leg.order_type is OrderType.SL:
+        wanted["trigger_price"] = case.leg.trigger_price
+    for name, price in wanted.items():
+        if not price > 0 or not math.isfinite(price):
+            return f"a {case.leg.order_type.value} entry needs a {name} above 0, found {price:g}"
+        if tick > 0 and abs(price / tick - round(price / tick)) > _EPSILON:
+            return f"{name} must lie on the tick of {tick:g} ({case.leg.instrument}): found {price:g}"
+    if not 0 <= case.leg.valid_seconds < math.inf:
+        return f"valid_seconds must be 0 (the day) or more, found {case.leg.valid_seconds:g}"
+    return ""
+
+
+def _trigger(case: Case) -> str:
+    """A stop-limit entry buys above, or sells below, the present price; its limit is no better than its trigger."""
+    sign, leg = (1 if case.units > 0 else -1), case.leg
+    where, word = ("above", "BUY") if sign > 0 else ("below", "SELL")
+    if (leg.limit_price - leg.trigger_price) * sign < 0:
+        return (
+            f"the limit of a stop-limit {word} must not be {'below' if sign > 0 else 'above'} its trigger: found "
+            f"trigger {leg.trigger_price:g}, limit {leg.limit_price:g}"
+        )
+    last = case.quote.ltp if case.quote is not None else 0.0
+    if last > 0 and (leg.trigger_price - last) * sign <= 0:
+        return f"the trigger of a stop-limit {word} must lie {where} the price: found {leg.trigger_price:g} at {last:g}"
+    return ""
 
 
 def _whole_lots(case: Case) -> str:
@@ -129,7 +166,7 @@ ORDER: tuple[Rule, ...] = (
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
     Rule("PRODUCT_NOT_ALLOWED", "CNC for derivatives or short shares, NRML for shares.", "", _product),
-    Rule("ORDER_TYPE", "An entry that is not a MARKET order.", "", _order_type),
+    Rule("ORDER_TYPE", "An SL-M entry, or a LIMIT or SL one with prices that no exchange takes.", "", _order_type),
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
     Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wished; only whole closes are made.", "",
          _partial_reduction),

@@ -34,14 +34,16 @@ def _collar(case: Case) -> str:
         return ""
     option = case.instrument.kind.is_option
     share = case.limits.price_collar_options if option else case.limits.price_collar
-    reach = max(share * case.quote.ltp, COLLAR_TICKS * case.instrument.tick_size)
+    base = case.leg.trigger_price or case.quote.ltp  # a stop-limit entry trades when its trigger is the last price
+    reach = max(share * base, COLLAR_TICKS * case.instrument.tick_size)
     price = case.leg.limit_price or case.price
-    if price <= 0 or abs(price - case.quote.ltp) <= reach + _EPSILON:
+    if price <= 0 or abs(price - base) <= reach + _EPSILON:
         return ""
     name = "PRICE_COLLAR_OPTIONS" if option else "PRICE_COLLAR"
+    what = "its trigger" if case.leg.trigger_price else "the last price"
     return (
-        f"the entry would trade at {price:,.2f}, {abs(price / case.quote.ltp - 1):.1%} from the last price "
-        f"{case.quote.ltp:,.2f} of {case.leg.instrument}; {name} allows {share:.1%}"
+        f"the entry would trade at {price:,.2f}, {abs(price / base - 1):.1%} from {what} "
+        f"{base:,.2f} of {case.leg.instrument}; {name} allows {share:.1%}"
     )
 
 
@@ -74,7 +76,7 @@ def _tick(case: Case) -> str:
 
 PRICES: tuple[Rule, ...] = (
     Rule("IMPLAUSIBLE_QUOTE", "The last price is no number, or the bid lies above the ask.", "", _implausible),
-    Rule("PRICE_COLLAR", "The entry would trade too far from the last price, ten ticks always being near enough.",
+    Rule("PRICE_COLLAR", "The entry would trade too far from the last price, or its trigger; ten ticks are always near enough.",
          "PRICE_COLLAR, PRICE_COLLAR_OPTIONS", _collar),
     Rule("PRICE_BAND", "The entry's price lies outside the band in which the exchange takes orders.", "", _band),
     Rule("TICK", "A price of the wish is not a multiple of the tick.", "", _tick),

@@ -7,6 +7,7 @@ here learns from messages.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import time
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
@@ -17,7 +18,6 @@ from mytrading.core.square_off import SquareOff
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
-from mytrading.messages.signals import Signal
 
 
 class Scene:
@@ -87,12 +87,17 @@ class Scene:
         run = self.strategies.get(strategy)
         return run is None or run.stop is StopPlan.BROKER
 
-    def is_intraday(self, signal: Signal) -> bool:
-        """True if what a wish enters is closed by the clock: MIS, and what an intraday strategy holds."""
-        run = self.strategies.get(signal.strategy)
-        return signal.product is Product.MIS or (run is not None and run.intraday)
-
     def square_off_begun(self, instrument: str, now: int) -> bool:
         """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""
         begins = self.square_off.begins(instrument.split(":")[0], now)
         return bool(begins) and now >= begins
+
+    def square_off_begins(self, strategy: str, instrument: str, product: Product, now: int) -> int:
+        """Market time at which what a strategy holds there is closed today; 0 if the clock closes nothing of it.
+
+        MIS and what an intraday strategy holds is always closed, the rest where the strategy names a time.
+        """
+        run = self.strategies.get(strategy)
+        own = time.fromisoformat(run.square_off) if run is not None and run.square_off else None
+        intraday = product is Product.MIS or (run is not None and run.intraday)
+        return self.square_off.begins(instrument.split(":")[0], now, own, intraday=intraday)

@@ -84,6 +84,8 @@ class RiskState(RiskBooks):
         if known is not None and known.value == wish.value and day_of(known.since_ns) == day_of(signal.created_ns):
             wish.since_ns, wish.spent = known.since_ns, known.spent
             risk_orphans.carry(self, wish, known)
+        if known is not None and (known.value, known.terms) == (wish.value, wish.terms):
+            wish.kin = known.kin | {known.signal.id} - {signal.id}
         self._settle_if_met(wish)
         self._await()
 
@@ -442,6 +444,12 @@ class RiskState(RiskBooks):
             return True
         if self.is_withdrawing(signal.strategy, leg.instrument):
             return False
+        if any(
+            not wish.accepts(order)
+            for order in self.live_entries(signal.strategy, signal.watch)
+            if (order.instrument, order.account) == (leg.instrument, account)
+        ):
+            return False
         return there + self.coming_units(signal.strategy, leg.instrument, account) == target
 
     def _await(self) -> None:
@@ -547,6 +555,7 @@ def _coming(entry: PlaceEntry) -> Order:
         state=OrderState.INITIALIZED,
         created_ns=0,
         updated_ns=0,
+        held_stop=entry.held_stop,
     )
 
 

@@ -38,6 +38,21 @@ def hold(books: RiskBooks, entry: PlaceEntry, level: float, now: int) -> tuple[L
     return (LevelMoved(name=name_of(key), value=level, at_ns=now),)
 
 
+def restore(books: RiskBooks, now: int) -> list[LevelMoved]:
+    """Rows that fix anew the levels that a lost journal held: those that positions and coming entries carry."""
+    found: dict[Key, float] = {}
+    for order in books.orders.values():
+        if order.held_stop and books.remaining(order):
+            found[order.account, order.instrument, order.product.value, order.strategy] = order.held_stop
+    found |= {
+        (p.account, p.instrument, p.product.value, p.strategy): p.held_stop
+        for p in books.open_positions()
+        if p.held_stop and p.quantity
+    }
+    missing = sorted((key, level) for key, level in found.items() if key not in books.stop_levels)
+    return [LevelMoved(name=name_of(key), value=level, at_ns=now) for key, level in missing]
+
+
 def release(books: RiskBooks, now: int) -> list[LevelMoved]:
     """Rows that end the levels of positions that are flat, with nothing on the way."""
     ended = [key for key in books.stop_levels if not _in_use(books, key)]

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from mytrading.core.margin import MarginLeg, alone, per_lot
 from mytrading.core.margin_table import RiskTables, TradeType
-from mytrading.messages.enums import Side
+from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
+from mytrading.messages.signals import Leg
 
 
 def target_units(lots: int, instrument: Instrument) -> int:
@@ -41,6 +42,20 @@ def reference_price(quote: Quote, side: Side) -> float:
     best = quote.ask if side is Side.BUY else quote.bid
     price = best if best is not None and best > 0 else quote.ltp
     return price if price > 0 else 0.0
+
+
+def entry_price(leg: Leg, quote: Quote, side: Side) -> float:
+    """Rupees an entry of this leg is valued at: what it should trade at, and for one that rests no more than it may.
+
+    A stop-limit buys at its limit at worst, and sells at its trigger at best.
+    """
+    market = reference_price(quote, side)
+    if leg.order_type is OrderType.LIMIT and leg.limit_price > 0:
+        best = min if side is Side.BUY else max
+        return best(leg.limit_price, market) if market else leg.limit_price
+    if leg.order_type is OrderType.SL and leg.limit_price > 0:
+        return leg.limit_price if side is Side.BUY else leg.trigger_price
+    return market
 
 
 def order_value(units: int, price: float) -> float:

@@ -10,7 +10,7 @@ import math
 from typing import NamedTuple
 
 from mytrading.core.risk_case import Case
-from mytrading.messages.enums import Side
+from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.runconfig import RiskLimits, StopPlan
 
@@ -87,7 +87,12 @@ def _band(case: Case, instrument: Instrument) -> Band:
 
 
 def _nearest(case: Case, entry: Side) -> float:
-    """The price that comes first to a stop: what the entry is valued at, or the last price, which triggers it."""
+    """The price that comes first to a stop: what the entry is valued at, or the last price, which triggers it.
+
+    A stop-limit entry is not filled before the price has come to its own trigger.
+    """
+    if case.leg.order_type is OrderType.SL and case.leg.trigger_price > 0:
+        return case.leg.trigger_price
     last = case.quote.ltp if case.quote is not None and case.quote.ltp > 0 else case.price
     return min(case.price, last) if entry is _BUY else max(case.price, last)
 

@@ -6,14 +6,16 @@ journaled; whether it may be done the router judges, and says so in a row of its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
 import msgspec
 
+from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.control import ControlMachine
+from mytrading.core.slicing import Sizes
 from mytrading.core.view import StackView
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested
@@ -94,6 +96,7 @@ class PersonVerbs:
         if strategy != MANUAL and self._config.strategy(strategy) is None:
             known = ", ".join([*(run.name for run in self._config.strategies), MANUAL])
             raise UsageError(f"expected a strategy that runs ({known}); found {strategy!r}")
+        sizes = self._sizes((found.instrument,)).get(found.instrument, Sizes(0, 0))
         message = ClaimRequested(
             id=f"claim-{machine_now()}",
             account=found.account,
@@ -106,6 +109,8 @@ class PersonVerbs:
             stop=_number(arguments, "stop"),
             stop_limit=_number(arguments, "stop_limit"),
             reason=arguments.get("reason", ""),
+            lot=sizes.lot,
+            freeze=sizes.freeze,
         )
         self._order((message,))
         return {"request": message.id, "account": found.account, "product": found.product.value}
@@ -193,6 +198,7 @@ class PersonVerbs:
         product: Product | None = None,
     ) -> FlattenRequested:
         seconds = _number(arguments, "deadline") or DEADLINE_S
+        held = sorted({found.instrument for found in self._view.open_positions() if found.account == account})
         return FlattenRequested(
             id=f"flatten-{machine_now()}-{account}",
             account=account,
@@ -203,7 +209,14 @@ class PersonVerbs:
             instrument=instrument,
             product=product,
             by=arguments.get("by", ""),
+            sizes={name: (sizes.lot, sizes.freeze) for name, sizes in self._sizes(held).items()},
         )
+
+    def _sizes(self, names: Iterable[str]) -> dict[str, Sizes]:
+        """Today's lot and freeze quantity of these instruments, as far as they are listed: exits are sliced by them."""
+        book = InstrumentFile(self._config.state).book()
+        found = {name: book.get(name) for name in names}
+        return {name: Sizes(each.lot_size, each.freeze_qty) for name, each in found.items() if each is not None}
 
     def _accounts(self) -> list[str]:
         return [account.id for account in self._config.served]

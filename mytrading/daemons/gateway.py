@@ -15,6 +15,7 @@ import zmq
 from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers import Answers, UsageError
+from mytrading.daemons.gateway_alerts import Silences
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
 from mytrading.messages.records import ControlOpened, RiskOpened
@@ -23,6 +24,7 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic
 from mytrading.runtime.alert_command import AlertCommand
+from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import main
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.run_info import run_started_machine_ns
@@ -30,6 +32,7 @@ from mytrading.runtime.tail import JournalTail
 
 EXIT_USAGE = 2
 SHOW_S = 0.25
+SILENCE_S = 5.0
 STATUS_S = 0.1
 LOOK_S = 1.0
 """Machine seconds between looks: screens are drawn four times a second, so nothing here is in a hurry."""
@@ -61,7 +64,9 @@ class Gateway(MachineDaemon):
         ]
         for tail in self._tails:
             tail.start(self.view.since_machine_ns)
+        self._silences = Silences(machine_now())
         self.every(SHOW_S, lambda _: self._poll_tails(), "view")
+        self.every(SILENCE_S, self._end_silent, "silences")
         self.subscribe("status", self._on_status, topics=ALL, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
@@ -111,9 +116,14 @@ class Gateway(MachineDaemon):
             self.totals.add(message)
             self.view.apply(message)
         elif isinstance(message, Alert):
+            self._silences.heard(message, machine_now())
             self._keep(message)
         elif isinstance(message, CallBudget | RiskPicture):
             self.view.apply(message)
+
+    def _end_silent(self, machine_ns: int) -> None:
+        for alert in self._silences.over(list(self.control.alerts.values()), self.view.beats, machine_ns):
+            self._keep(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
 
     def on_alert(self, alert: Alert) -> None:
         """Its own alerts stand beside those of others."""

@@ -19,7 +19,7 @@ from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk import RiskMachine, square_off_subject
 from mytrading.core.risk_closing import once_each
 from mytrading.core.risk_guard import BARE, DOUBT
 from mytrading.core.risk_look import picture
@@ -189,6 +189,11 @@ class RiskManager(MachineDaemon):
         for alert in self.alerts.standing:
             if alert.code in (BARE, DOUBT, *LIMIT_CODES) and (alert.code, alert.subject) not in stands:
                 self.alerts.clear(alert.code, alert.subject)
+            if alert.code == "SQUARE_OFF_LATE" and alert.subject not in self._held_subjects():
+                self.alerts.clear(alert.code, alert.subject)
+
+    def _held_subjects(self) -> set[str]:
+        return {square_off_subject(position) for position in self.risk.state.open_positions()}
 
     def _note_kill(self) -> None:
         """The file KILL appeared, changed or went: that is journaled like a person's word."""
@@ -315,13 +320,17 @@ class RiskManager(MachineDaemon):
         return foundation(records)
 
     def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """That a limit of the day was reached stood in the lost journal, and as an alert in the gateway's."""
+        """What only the lost journal held: limits of the day that were reached, and the levels of stops.
+
+        The first stand as alerts in the gateway's journal, the others with the positions that the router told.
+        """
         now = self.clock.now()
         day = ist_day(now)
         told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
         said = {(row.code, row.subject) for row in told if ist_day(row.first_ns) == day}
         reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in said]
-        return once_each(row for limit in reached for row in self.risk.limits.fire(limit, now))
+        levels = risk_stops.restore(self.risk.state, now)
+        return (*levels, *once_each(row for limit in reached for row in self.risk.limits.fire(limit, now)))
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Standing wishes and positions, at the head of a new day."""

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import OmsLimits, OrderMachine, rebuild
@@ -24,6 +25,7 @@ from mytrading.core.oms.books import subject_of as disputed_subject
 from mytrading.core.oms.churn import subject_of as stopped_subject
 from mytrading.core.oms.state import Key
 from mytrading.core.order import ModifyRules, as_wanted
+from mytrading.core.square_off import SquareOff
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.daemons.router_kill import KillWatch
@@ -110,8 +112,12 @@ def order_machine(config: RunConfig, calendar: Calendar | None = None) -> OrderM
     )
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
+    facts_path = config.calendar_path.with_name("instruments.toml")
+    facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
     return OrderMachine(
-        limits, lambda exchange, now: exchange not in sessions.exchanges or sessions.is_open(exchange, now)
+        limits,
+        lambda exchange, now: exchange not in sessions.exchanges or sessions.is_open(exchange, now),
+        SquareOff(sessions, facts.square_off).venue_ns,
     )
 
 
@@ -147,6 +153,9 @@ class TradeManager(MachineDaemon):
         self.on_wake(self._take_outcomes)
         for order in self.orders.orders():
             self._settle_alerts(order)
+        for alert in self.alerts.standing:
+            if self.orders.over(alert.code, alert.subject):
+                self.alerts.clear(alert.code, alert.subject)
         begun = self._accounts.begun.never_began
         self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared(), begun))
         self.follow("control")

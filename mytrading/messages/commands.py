@@ -15,6 +15,8 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     `stop_trigger` (rupees) its fills are guarded by a stop-limit order at the broker, with `stop_limit` as its price.
     Above `freeze` units (0: no limit known) it goes as several orders, in lots of `lot` units, `id` being their parent.
     `margin` rupees of its account are reserved for it until the broker's own report shows what it takes.
+    `held_stop` is the level (rupees) that risk holds by itself: carried, so that it outlives risk's journal.
+    What of it rests at the broker at `rests_until_ns` (market time; 0: with the day) is withdrawn.
     """
 
     id: str
@@ -39,6 +41,8 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     lot: int = 0
     freeze: int = 0
     margin: float = 0.0
+    held_stop: float = 0.0
+    rests_until_ns: int = 0
 
 
 class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):

@@ -104,6 +104,7 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """A person gives unmanaged units to a strategy; quantity 0 is all of them, price 0 the broker's average.
 
     With a `stop` (trigger, rupees) they are guarded by a stop-limit order with `stop_limit` as its price.
+    `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them.
     """
 
     id: str
@@ -117,10 +118,15 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     stop: float = 0.0
     stop_limit: float = 0.0
     reason: str = ""
+    lot: int = 0
+    freeze: int = 0
 
 
 class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_requested"):
-    """A person wants an account flat by a machine time; strategy, instrument and product narrow it, empty is all."""
+    """A person wants an account flat by a machine time; strategy, instrument and product narrow it, empty is all.
+
+    `sizes` holds today's lot and freeze quantity (units) of what was held, by instrument.
+    """
 
     id: str
     account: str
@@ -131,6 +137,7 @@ class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     instrument: str = ""
     product: Product | None = None
     by: str = ""
+    sizes: dict[str, tuple[int, int]] = {}
 
 
 ControlMessage = (

@@ -28,7 +28,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts reads since `modify_machine_ns` that showed the old values. No modify call before `modify_wait_ns`;
     `modify_doubt_ns` is when one was given up that may still take effect.
     `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
-    `request` is the last wish of a person that was taken up.
+    `request` is the last wish of a person that was taken up. What the stream told up to `stream_void` units was
+    withdrawn: the books never showed it. `held_stop` is the price at which risk itself closes what an entry opened,
+    `rests_until_ns` the market time at which what rests of an entry is withdrawn.
     """
 
     client_order_id: str
@@ -92,6 +94,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replaces: str = ""
     replaced: int = 0
     request: str = ""
+    stream_void: int = 0
+    held_stop: float = 0.0
+    rests_until_ns: int = 0
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -106,6 +111,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day.
 
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
+    `held_stop` is the price (rupees) at which risk itself closes it, as its first entry said; 0 if it does not.
     """
 
     account: str
@@ -125,6 +131,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trip_quantity: int = 0
     trip_value: float = 0.0
     trip_exit_value: float = 0.0
+    held_stop: float = 0.0
 
 
 class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position"):
@@ -172,6 +179,10 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     With a `price` its orders are LIMIT, moved by `price_step` (rupees, towards the market) each time one rests too
     long; `reprices` counts that. Without a price they are MARKET.
+
+    After a lost journal an order of the goal may be out that nobody here knows: nothing is sent before two reads of the
+    books, `proofs`, that begin after `waits_machine_ns` (0: it does not wait), and never for the `elsewhere` units that
+    orders of nobody may still close.
     """
 
     id: str
@@ -195,6 +206,9 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     price: float = 0.0
     price_step: float = 0.0
     reprices: int = 0
+    waits_machine_ns: int = 0
+    proofs: int = 0
+    elsewhere: int = 0
 
 
 class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -311,7 +325,8 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An account, or a part of it, on its way to flat by the wish of a person, until two reads of the books show it.
 
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
-    it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat.
+    it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
+    through a lost journal: each of its exits waits for two reads, since it may have been sent already.
     """
 
     id: str
@@ -328,6 +343,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     proofs: int = 0
     proof_machine_ns: int = 0
     goals: int = 0
+    wary: bool = False
 
 
 class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten"):

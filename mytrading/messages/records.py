@@ -112,7 +112,10 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
-    """First row of a day's journal of risk: standing wishes, what they led to, and what the router told."""
+    """First row of a day's journal of risk: standing wishes, what they led to, and what the router told.
+
+    `sizes` holds lot and freeze quantity by instrument, for a router whose own journal is lost.
+    """
 
     day: str
     wishes: tuple[Signal, ...] = ()
@@ -138,6 +141,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     sized: tuple[WishSized, ...] = ()
     rolls: tuple[Rolled, ...] = ()
     bars: tuple[Bar, ...] = ()
+    sizes: dict[str, tuple[int, int]] = {}
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):

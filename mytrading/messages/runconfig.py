@@ -201,7 +201,7 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     failed is ordered again where `orphan_legs` is retry, `sizing` how many times the lots are taken, `roll`
     when futures move on. What is `intraday` is closed by the clock, whatever its product; `rules` are what ends its
     runs. Its limits of a day (rupees, a fraction of the equity of its accounts, R; 0: none) count over all its accounts
-    and lead to `limit_action`.
+    and lead to `limit_action`; `square_off` is its own time (HH:MM in India; empty: none).
     """
 
     name: str
@@ -233,6 +233,7 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     daily_stop_r: float = 0.0
     daily_target_r: float = 0.0
     limit_action: LimitAction = LimitAction.NO_ENTRIES
+    square_off: str = ""
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):

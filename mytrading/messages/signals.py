@@ -8,7 +8,11 @@ from mytrading.messages.enums import Action, OrderType, Product
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target."""
+    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target.
+
+    A LIMIT entry rests at `limit_price`, an SL entry becomes one when the price comes to `trigger_price` (rupees, on
+    the tick). Either ends after `valid_seconds` of market time (0: with the day); a wish for other terms replaces it.
+    """
 
     instrument: str
     lots: int
@@ -16,6 +20,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_price: float = 0.0
     trigger_price: float = 0.0
     stop_price: float = 0.0
+    valid_seconds: float = 0.0
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
@@ -24,6 +29,9 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     `legs` is the whole position wished for: an instrument the strategy holds for `watch` and does not name is to be
     flat, so an EXIT has no legs. `id` is derived from content and market time, so the same wish made twice has the
     same id. `trace_ns` is the machine time at which the quote behind it was received.
+
+    `otherwise` are legs to be wished for one after the other, each in place of a single leg whose entry the broker
+    rejected; `instead_of` are the legs that such a wish stands for.
     """
 
     id: str
@@ -41,6 +49,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     price: float = 0.0
     bar_ns: int = 0
     trace_ns: int = 0
+    otherwise: tuple[Leg, ...] = ()
+    instead_of: tuple[Leg, ...] = ()
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):

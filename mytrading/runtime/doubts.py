@@ -59,17 +59,22 @@ class Doubts:
 
     def say(self, doubt: Doubted) -> None:
         """Alert, also after a restart."""
-        subject = self._name if doubt.whom == OWN else doubt.whom
+        subject = self._subject(doubt)
         rest = "nothing more is read from it; " if doubt.code == "UPSTREAM_UNREADABLE" else ""
         text = f"{doubt.problem}; {rest}entries halt; check orders and positions, then `mytrading resume`"
         self._alerts.raise_(doubt.code, Severity.CRITICAL, subject, text)
 
-    def end(self) -> None:
-        """A person looked and said `resume`."""
-        ended = [replace(doubt, cleared=True, at_ns=self._now()) for doubt in self.standing]
+    def end(self, before: int | None = None) -> None:
+        """A person looked and said `resume`: all doubts end, or those from before a market time."""
+        over = [doubt for doubt in self.standing if before is None or doubt.at_ns < before]
+        ended = [replace(doubt, cleared=True, at_ns=self._now()) for doubt in over]
         for doubt in ended:
             self.keep(doubt)
         self._record(ended)
+        left = {(doubt.code, self._subject(doubt)) for doubt in self.standing}
         for alert in self._alerts.standing:
-            if alert.code in CODES:
+            if alert.code in CODES and (alert.code, alert.subject) not in left:
                 self._alerts.clear(alert.code, alert.subject)
+
+    def _subject(self, doubt: Doubted) -> str:
+        return self._name if doubt.whom == OWN else doubt.whom

@@ -312,14 +312,14 @@ class MachineDaemon(Daemon):
         self._cursors[key] = Cursor(last.epoch, last.stream_seq, last.hash) if last else Cursor()
 
     def _heed(self, message: Any) -> None:
-        """A `resume` that came after the quarantine ends it; one that is read while starting is older."""
+        """A `resume` ends the quarantine; one that is read while starting, the doubts that are older than it."""
         normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL
-        if normal and self.state is DaemonState.RUNNING:
-            self.release_quarantine()
+        if normal:
+            self.release_quarantine(None if self.state is DaemonState.RUNNING else message.at_ns)
 
-    def release_quarantine(self) -> None:
-        """A person looked and said `resume`: follow everybody again."""
-        self._doubts.end()
+    def release_quarantine(self, before: int | None = None) -> None:
+        """A person looked and said `resume`: follow everybody again, or those whom we doubted before a market time."""
+        self._doubts.end(before)
 
     # deciding
 

@@ -132,11 +132,14 @@ class BaseStrategy:
         instrument: str = "",
         stop_price: float = 0.0,
         legs: Iterable[Leg] = (),
+        otherwise: Iterable[Leg] = (),
     ) -> Wish:
         """Build a wish: BUY for long, SELL for short, EXIT for flat, HOLD for nothing. Returning it makes it act.
 
         `confidence` is 0 to 1. `stop_price` is the level of the protective stop in the price of the watched instrument,
         where that or its future is traded; else the configured stop holds. Legs carry stops of their own.
+        `otherwise` are the next candidates of a single leg: when the broker rejects its entry, the first of them is
+        wished for in its place, and so on (not where the strategy trades in several accounts).
         """
         watched = instrument or self._desk.current
         if watched not in self._desk.instruments:
@@ -150,6 +153,7 @@ class BaseStrategy:
             price=price,
             stop_price=check_stop(word, stop_price, price),
             legs=tuple(legs),
+            otherwise=tuple(otherwise),
         )
 
 

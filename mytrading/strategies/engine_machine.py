@@ -13,10 +13,11 @@ from typing import Any
 
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.messages.control import StrategySwitch
-from mytrading.messages.enums import Action
+from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import (
     GoalChanged,
+    Order,
     OrderChanged,
     PositionAdjusted,
     PositionChanged,
@@ -234,6 +235,8 @@ class EngineMachine:
         if isinstance(message, TimerFired) and message.name == STARTED:
             started = tuple(self._started(hosted, now) for hosted in self.hosted if hosted.fault is None)
             return started + self._new_faults(now)
+        if isinstance(message, OrderChanged):
+            return (*self._next_choice(message.order, now), *self._new_faults(now))
         if not isinstance(message, Bar | Quote):
             return self._new_faults(now)
         signals: dict[Key, Signal] = {}
@@ -279,6 +282,15 @@ class EngineMachine:
             for name, hosted in self._hosted.items()
             if hosted.fault is not None and name not in self._told
         )
+
+    def _next_choice(self, order: Order, now: int) -> tuple[Signal, ...]:
+        """In several accounts one may have what another was refused: nothing is tried in its place."""
+        hosted = self._hosted.get(order.strategy)
+        if order.state is not OrderState.REJECTED or hosted is None or len(hosted.run.accounts) > 1:
+            return ()
+        switch = self._switches.get(order.strategy)
+        signal = self._standing.next_choice(order, now)
+        return (signal,) if signal is not None and (switch is None or switch.enabled) else ()
 
     def _judge(self, hosted: Hosted, wish: Wish, data: Bar | Quote, now: int) -> Signal | None:
         """The signal to send for a wish, or None if it says nothing new or nothing that is allowed."""
@@ -356,6 +368,7 @@ class EngineMachine:
             price=wish.price,
             bar_ns=end,
             trace_ns=data.received_ns,
+            otherwise=wish.otherwise,
         )
 
 

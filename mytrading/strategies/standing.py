@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 
+from msgspec.structs import replace
+
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.orders import Goal, Order
 from mytrading.messages.signals import Leg, Signal
@@ -40,6 +42,7 @@ class Standing:
     def __init__(self) -> None:
         self._last: dict[Key, Signal] = {}
         self._over: set[Key] = set()
+        self._filled: set[Key] = set()
         self._entered: dict[Key, int] = {}
         self._cause: dict[str, Key] = {}
         self._live: dict[Key, set[str]] = {}
@@ -55,6 +58,7 @@ class Standing:
         self._cause[signal.id] = key
         self._live.pop(key, None)
         self._over.discard(key)
+        self._filled.discard(key)
         if signal.action is not Action.EXIT:
             self._entered[key] = signal.created_ns
 
@@ -64,12 +68,36 @@ class Standing:
         if key is None or order.purpose.reduces:
             return
         live = self._live.setdefault(key, set())
+        if order.filled or order.filled_seen:
+            self._filled.add(key)
         if order.state not in _ENDED:
             live.add(order.client_order_id)
             return
         live.discard(order.client_order_id)
         if not (order.filled or order.filled_seen):
             self._over.add(key)
+
+    def next_choice(self, order: Order, now: int) -> Signal | None:
+        """The wish for the next candidate, if the broker just rejected the only entry of a wish that names one.
+
+        Its time is that of the first one: what took too long is not tried any more.
+        """
+        key = self._cause.get(order.cause)
+        last = self._last.get(key) if key is not None else None
+        if key is None or last is None or not last.otherwise or len(last.legs) != 1:
+            return None
+        if order.state is not OrderState.REJECTED or self._live.get(key) or key in self._filled:
+            return None
+        legs = (last.otherwise[0],)
+        return replace(
+            last,
+            id=signal_id(last.strategy, last.watch, last.action, legs, last.bar_ns),
+            created_ns=now,
+            legs=legs,
+            otherwise=last.otherwise[1:],
+            instead_of=last.instead_of or last.legs,
+            reason=f"{last.legs[0].instrument} was rejected: {order.message}".rstrip(": "),
+        )
 
     def goal_changed(self, goal: Goal) -> None:
         """An exit goal opened or ended."""
@@ -114,7 +142,7 @@ class Standing:
         return self._stands(key, last, now, machine_ns)
 
     def _differs(self, last: Signal | None, wish: Signal, chosen: bool) -> bool:
-        return chosen and (last is None or last.legs != wish.legs)
+        return chosen and (last is None or wish.legs not in (last.legs, last.instead_of))
 
     def _stands(self, key: Key, last: Signal, now: int, machine_ns: int) -> bool:
         if self._live.get(key):

@@ -20,7 +20,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """BUY wishes long, SELL short, EXIT flat, HOLD nothing; `legs` only where the strategy chooses them itself.
 
     `instrument` is the watched instrument it is about. `stop_price` is the level of a protective stop, 0 for the
-    configured one. `price` is the last price the strategy saw.
+    configured one. `price` is the last price the strategy saw. `otherwise` are tried after a rejection.
     """
 
     action: str
@@ -30,6 +30,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     price: float = 0.0
     stop_price: float = 0.0
     legs: tuple[Leg, ...] = ()
+    otherwise: tuple[Leg, ...] = ()
 
 
 def check_action(action: str) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.chaos.judge import Bounds, Evidence, judge, recoveries
 from mytrading.chaos.mischief import Trouble
@@ -234,6 +235,39 @@ def test_entry_beyond_the_most_positions_is_a_breach() -> None:
     events = [Event(20 * S, ORDER, placed("a"))]
     given = evidence([placed("a")], [order("a")], events)
     assert zeros(given, Bounds(most_positions=0)) == {"limit_breaches": 1}
+
+
+def test_entry_placed_after_the_days_loss_limit_is_a_breach() -> None:
+    events = [Event(20 * S, ORDER, placed("a"))]
+    given = evidence([placed("a")], [order("a")], events)
+    reached = given._replace(ours=given.ours._replace(losses=((10 * S, 0),)))
+    assert zeros(reached, Bounds()) == {"limit_breaches": 1}
+    on_its_way = given._replace(ours=given.ours._replace(losses=((18 * S, 0),)))
+    assert zeros(on_its_way, Bounds()) == {}
+    another_day = given._replace(ours=given.ours._replace(losses=((10 * S, 90_000 * S),)))
+    assert zeros(another_day, Bounds()) == {}
+
+
+def worth(name: str, price: float, quantity: int = 10) -> BookOrder:
+    return replace(placed(name, quantity=quantity), average_price=price)
+
+
+def test_entry_beyond_its_worth_is_a_breach_by_all_its_slices() -> None:
+    rows = [worth("a1", 100.0), worth("a2", 100.0)]
+    here = [order(name, parent="a", slice=number) for number, name in enumerate(("a1", "a2"), 1)]
+    given = evidence(rows, here, [Event((20 + n) * S, ORDER, row) for n, row in enumerate(rows)])
+    assert zeros(given, Bounds(order_value=1_500.0)) == {"limit_breaches": 1}
+    assert zeros(given, Bounds(order_value=2_000.0)) == {}
+
+
+def test_entry_that_makes_a_position_worth_too_much_is_a_breach_and_its_exit_is_none() -> None:
+    rows = [worth("a", 100.0), worth("b", 100.0)]
+    sold = replace(placed("c", side=Side.SELL), average_price=100.0)
+    here = [order("a"), order("b"), order("c", purpose=Purpose.EXIT, side=Side.SELL)]
+    events = [Event((20 + n) * S, ORDER, row) for n, row in enumerate([*rows, sold])]
+    given = evidence([*rows, sold], here, events)
+    assert zeros(given, Bounds(position_value=1_500.0)) == {"limit_breaches": 1}
+    assert zeros(given, Bounds(position_value=2_000.0)) == {}
 
 
 def test_exit_after_a_halt_is_none() -> None:

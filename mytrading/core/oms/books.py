@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.core import positions
-from mytrading.core.oms import claims, flatten, reality, recovery, unknown
+from mytrading.core.oms import claims, flatten, reality, rebuild, recovery, unknown, venue
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
@@ -29,6 +29,7 @@ def on_books(draft: Draft, read: BooksRead) -> None:
         _remember_foreign(draft, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(draft, read)
+        rebuild.on_books(draft, read, evidence.unclaimed)
     if draft.state.open_flattens and not evidence.behind:
         flatten.on_books(draft, read)
     recovery.conclude(draft, read, behind=evidence.behind)
@@ -210,7 +211,10 @@ def _correct(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
         cut = min(excess, abs(position.quantity))
         if cut:
             excess -= cut
-            _reduce(draft, position, cut)
+            if draft.hushed(key):
+                venue.closed(draft, position, cut, read)
+            else:
+                _reduce(draft, position, cut)
     claims.leave_unmanaged(draft, key, net - covered, 0.0 if covered else _average(key, read))
 
 

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Key, Owned, State, key_of
 from mytrading.core.order import legal
+from mytrading.core.square_off import SILENCE_NS
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Confidence, OrderState, Severity
+from mytrading.messages.enums import Confidence, OrderState, Product, Severity
 from mytrading.messages.orders import (
     Flatten,
     FlattenChanged,
@@ -37,6 +38,15 @@ IsOpen = Callable[[str, int], bool]
 """Whether an exchange trades continuously at a market time."""
 
 
+SquaresOff = Callable[[str, int], int]
+"""Market time at which the venue itself closes MIS of an exchange, on the day of a market time; 0 if it does not."""
+
+
+def never_squares_off(_exchange: str, _now: int) -> int:
+    """Of a venue that leaves intraday positions alone."""
+    return 0
+
+
 def always_open(_exchange: str, _now: int) -> bool:
     """Of an exchange without hours."""
     return True
@@ -45,10 +55,18 @@ def always_open(_exchange: str, _now: int) -> bool:
 class Draft:
     """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns."""
 
-    def __init__(self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = always_open) -> None:
+    def __init__(
+        self,
+        state: State,
+        limits: OmsLimits,
+        now: int,
+        is_open: IsOpen = always_open,
+        squares_off: SquaresOff = never_squares_off,
+    ) -> None:
         self.state = state.fork()
         self.limits = limits
         self._is_open = is_open
+        self._squares_off = squares_off
         self.now = now
         self.machine = state.machine_ns
         self.rows: list[Any] = []
@@ -68,6 +86,13 @@ class Draft:
     def trades(self, instrument: str) -> bool:
         """True while the instrument's exchange trades continuously."""
         return self._is_open(instrument.partition(":")[0], self.now)
+
+    def hushed(self, thing: Order | Goal | Protection | Position | Key) -> bool:
+        """True from shortly before the venue's own square-off on: it closes MIS itself, and nothing is sent there."""
+        if thing.product is not Product.MIS:
+            return False
+        venue = self._squares_off(thing.instrument.partition(":")[0], self.now)
+        return bool(venue) and self.now >= venue - SILENCE_NS
 
     def change(self, order: Order, event: str, **fields: Any) -> Order:
         """Record an order's new level. A move that is not legal is recorded as such and changes no state."""

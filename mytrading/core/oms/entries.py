@@ -6,7 +6,7 @@ be sent ends with a record that says why; nothing is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mytrading.core.oms import churn, parts
 from mytrading.core.oms.draft import Draft
@@ -15,8 +15,8 @@ from mytrading.core.order import LIVE, live
 from mytrading.core.slicing import Unsliceable
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, StrategySwitch, TradingState, WithdrawRequested
-from mytrading.messages.enums import OrderState, Purpose, TradingLevel
-from mytrading.messages.orders import AccountModeChanged, InstrumentHalted, Order, OrderChanged
+from mytrading.messages.enums import OrderState, OrderType, Purpose, TradingLevel
+from mytrading.messages.orders import AccountModeChanged, Goal, InstrumentHalted, Order, OrderChanged
 
 Wanted = Callable[[Order], bool]
 
@@ -28,6 +28,8 @@ def place(draft: Draft, command: PlaceEntry) -> None:
     order, what = order_of(draft, command), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
+    elif what := _priceless(command):
+        pass
     else:
         try:
             parts.begin_entry(draft, order)
@@ -36,6 +38,21 @@ def place(draft: Draft, command: PlaceEntry) -> None:
     if what:
         draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
         draft.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
+
+
+def _priceless(command: PlaceEntry) -> str:
+    """Which price a command lacks that its type needs; empty if none."""
+    if command.order_type in (OrderType.LIMIT, OrderType.SL) and command.price <= 0:
+        return f"expected a price above 0 for {command.order_type.value}, found {command.price:g}"
+    if command.order_type in (OrderType.SL, OrderType.SL_M) and command.trigger_price <= 0:
+        return f"expected a trigger above 0 for {command.order_type.value}, found {command.trigger_price:g}"
+    return ""
+
+
+def outlive(draft: Draft, order: Order) -> None:
+    """Withdraw an entry that rests beyond its validity."""
+    if order.rests_until_ns and draft.now >= order.rests_until_ns and not order.pending_cancel:
+        withdraw_one(draft, order, "withdrawn: its validity is over")
 
 
 def order_of(draft: Draft, command: PlaceEntry) -> Order:
@@ -63,6 +80,8 @@ def order_of(draft: Draft, command: PlaceEntry) -> Order:
         trace_ns=command.trace_ns,
         stop_trigger=command.stop_trigger,
         stop_limit=command.stop_limit,
+        held_stop=command.held_stop,
+        rests_until_ns=command.rests_until_ns,
     )
 
 
@@ -133,8 +152,17 @@ def _closing(draft: Draft, order: Order) -> bool:
 
 def closing(draft: Draft, key: Key, strategy: str) -> bool:
     """True while an exit goal of this owner is open: its entries wait for the end of it."""
+    return any(True for _ in _goals(draft, key, strategy))
+
+
+def taking_over(draft: Draft, key: Key, strategy: str) -> bool:
+    """True once an exit goal of this owner may send: its stops make way. One that waits for the books leaves them."""
+    return any(not goal.waits_machine_ns for goal in _goals(draft, key, strategy))
+
+
+def _goals(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:
     goals = (draft.state.goals.get(name) for name, account in draft.state.open_goals.items() if account == key.account)
-    return any(goal and key_of(goal) == key and goal.strategy == strategy for goal in goals)
+    return (goal for goal in goals if goal and key_of(goal) == key and goal.strategy == strategy)
 
 
 def withdraw(draft: Draft, wanted: Wanted, reason: str) -> None:

@@ -97,6 +97,7 @@ def _close(draft: Draft, level: Flatten, position: Position) -> Flatten:
         cause=level.id,
         reason=level.reason,
         purpose=Purpose.EXIT,
+        waits_machine_ns=max(draft.machine, 1) if level.wary else 0,
     )
     goals.start(draft, goal)
     return level
@@ -147,13 +148,35 @@ def _prove(draft: Draft, level: Flatten, read: BooksRead) -> None:
     keys = _keys(draft, level)
     if any((draft.state.touched.get(key) or 0) >= read.began_machine_ns for key in keys):
         return
-    if keys and not read.positions:
+    if keys and not read.positions and not _traded_flat(draft, keys, read):
         return
     shown = all(_net(read, key) == _ours(draft, key) for key in keys)
     if shown:
         draft.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
         draft.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
+
+
+def _traded_flat(draft: Draft, keys: list[Key], read: BooksRead) -> bool:
+    """True if an empty position book can be what it seems: many brokers list no flat rows, and faults list nothing.
+
+    The two other books of the read must hold every filled order of ours in these keys, with as many trades as we
+    counted, and all trades in their instruments, whoever's, must add up to nothing. What was carried into the day has
+    no trades to show for it, so that such a position is never proven flat by a book that lacks it.
+    """
+    shown = {row.broker_order_id for row in read.orders or () if row.status.ended}
+    traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
+    if not shown or not traded:
+        return False
+    filled = [order for _, order in draft.state.orders.items() if order.filled and key_of(order) in keys]
+    if any(o.broker_order_id not in shown or traded.get(o.broker_order_id) != o.filled for o in filled):
+        return False
+    touched = {key.instrument for key in keys if any(key_of(order) == key for order in filled)}
+    untouched = [key for key in keys if key.instrument not in touched]
+    net: dict[str, int] = {}
+    for row in read.trades or ():
+        net[row.instrument] = net.get(row.instrument, 0) + row.quantity * row.side.sign
+    return not untouched and not any(net.get(instrument) for instrument in touched)
 
 
 def _keys(draft: Draft, level: Flatten) -> list[Key]:

@@ -71,6 +71,11 @@ def _advance(draft: Draft, goal: Goal) -> None:
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         draft.goal(goal, state="done")
         return
+    if goal.waits_machine_ns:
+        _overdue(draft, goal)
+        return
+    if draft.hushed(goal):
+        return
     for order in out.exits:
         goal = _hurry(draft, goal, order)
     goal = _overdue(draft, goal)
@@ -175,7 +180,10 @@ def _overdue(draft: Draft, goal: Goal) -> Goal:
     limits = draft.limits
     late = draft.machine - goal.opened_machine_ns >= limits.exit_deadline
     if goal.state == "open" and (late or goal.attempts >= limits.exit_attempts):
-        return stuck(draft, goal, f"not flat after {goal.attempts} attempts; it is still being tried")
+        why = f"not flat after {goal.attempts} attempts; it is still being tried"
+        if goal.elsewhere:
+            why = f"orders of nobody may close {goal.elsewhere} of it; cancel them at the broker if they are not wanted"
+        return stuck(draft, goal, why)
     return goal
 
 

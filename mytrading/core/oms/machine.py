@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mytrading.core.oms import (
+    alarms,
     books,
     claims,
     entries,
@@ -26,7 +27,7 @@ from mytrading.core.oms import (
     settling,
     upkeep,
 )
-from mytrading.core.oms.draft import Draft, IsOpen, always_open
+from mytrading.core.oms.draft import Draft, IsOpen, SquaresOff, always_open, never_squares_off
 from mytrading.core.oms.limits import SECOND, OmsLimits
 from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -52,8 +53,14 @@ from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 class OrderMachine:
     """Orders, positions and goals of all accounts of a host."""
 
-    def __init__(self, limits: OmsLimits | None = None, is_open: IsOpen = always_open) -> None:
+    def __init__(
+        self,
+        limits: OmsLimits | None = None,
+        is_open: IsOpen = always_open,
+        squares_off: SquaresOff = never_squares_off,
+    ) -> None:
         self.limits = limits or OmsLimits()
+        self._squares_off = squares_off
         self._is_open = is_open
         self._state = State()
 
@@ -66,7 +73,7 @@ class OrderMachine:
         handler = _HANDLERS.get(type(message))
         if handler is None or self._indifferent(message):
             return ()
-        draft = Draft(self._state, self.limits, now, self._is_open)
+        draft = Draft(self._state, self.limits, now, self._is_open, self._squares_off)
         handler(draft, message)
         if draft.rows or isinstance(message, TimerFired):
             self._go_on(draft)
@@ -195,6 +202,10 @@ class OrderMachine:
     def flattens(self) -> list[Flatten]:
         """All flattens of the day and those carried into it, by id."""
         return [level for _, level in self._state.flattens.sorted_items()]
+
+    def over(self, code: str, subject: str) -> bool:
+        """True if an alert of this machine is about something that has ended since."""
+        return alarms.over(self._state, code, subject)
 
     def unsettled(self) -> str:
         """What is under way without the market's doing, in words; empty if nothing is."""

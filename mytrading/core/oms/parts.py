@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mytrading.core.identity import client_order_id
 from mytrading.core.oms.draft import Draft
 from mytrading.core.order import LIVE
-from mytrading.core.slicing import Sizes, closing_slices, slices
+from mytrading.core.slicing import Sizes, Unsliceable, closing_slices, slices
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order, OrderChanged
 
@@ -29,15 +29,27 @@ def begin_closing(draft: Draft, order: Order, fits: int) -> None:
     _begin(draft, order, quantities)
 
 
+def expected(draft: Draft, entry: Order) -> list[Order]:
+    """The order, or the slices, that an entry would become now; none is made."""
+    try:
+        quantities = slices(entry.quantity, _sizes(draft, entry))
+    except Unsliceable:
+        quantities = (entry.quantity,)
+    return _pieces(entry, quantities)
+
+
 def _sizes(draft: Draft, order: Order) -> Sizes:
     return draft.state.sizes.get(order.instrument) or Sizes()
 
 
 def _begin(draft: Draft, order: Order, quantities: tuple[int, ...]) -> None:
-    """One order as it is, or a slice for each quantity; the first alone carries the trace of the quote behind it."""
-    made = [order] if quantities == (order.quantity,) else _cut(order, quantities)
-    for each in made:
+    for each in _pieces(order, quantities):
         draft.emit(OrderChanged(event="initialized", order=each, machine_ns=draft.machine))
+
+
+def _pieces(order: Order, quantities: tuple[int, ...]) -> list[Order]:
+    """One order as it is, or a slice for each quantity; the first alone carries the trace of the quote behind it."""
+    return [order] if quantities == (order.quantity,) else _cut(order, quantities)
 
 
 def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:

@@ -61,10 +61,10 @@ def _advance(draft: Draft, level: Protection) -> None:
     if seen == sure == 0 or seen * level.side.sign > 0:
         _stand_down(draft, level, stops, flat=seen == sure == 0)
         return
-    if entries.closing(draft, key_of(level), level.strategy):
+    if entries.taking_over(draft, key_of(level), level.strategy):
         _withdraw(draft, stops, f"{_OURS}: an exit takes over")
         return
-    if not draft.trades(level.instrument):
+    if not draft.trades(level.instrument) or draft.hushed(level):
         _rest(draft, level)
         return
     if level.state == "handed":

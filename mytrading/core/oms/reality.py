@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mytrading.core import positions
 from mytrading.core.identity import content_id
-from mytrading.core.oms import goals, modify, parts, protection, recovery
+from mytrading.core.oms import goals, modify, parts, phantom, protection, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.core.order import ABSENT, RESTING, TERMINAL, Fills, weigh
@@ -28,6 +28,7 @@ _ENDS = {
 _ALIVE = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 MISSING, ALIVE, CONTRADICTED = "missing", "alive", "contradicted"
 _STREAM = "stream"
+_ENDINGS = ("", *(status.value for status in _ENDS))
 
 
 def bind(draft: Draft, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
@@ -62,6 +63,8 @@ def on_report(draft: Draft, report: OrderReport) -> None:
         return
     told = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
     fields: dict[str, Any] = {"stream_filled": max(order.stream_filled, told)}
+    if told > max(order.filled_seen, order.stream_void) and order.ending in _ENDINGS:
+        fields |= phantom.sighting(report.received_machine_ns)
     if row.status in _ENDS and order.state not in TERMINAL and order.ending != row.status:
         fields |= _first_sign(row.status, report.received_machine_ns, _STREAM)
     _learn(draft, order, row, fields, proven=False)
@@ -95,9 +98,13 @@ def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | 
             return True
         if order.ending in (ALIVE, MISSING) and not contradicts:
             fields |= {"ending": "", "evidence": 0}
+        elif row.status in _ENDS and phantom.weighs(order, fields, read):
+            order, fields = phantom.judge(draft, order, row, read, fields)
         _learn(draft, order, row, fields, proven=False)
         return behind or _backward(order, row)
     proven = _ending(order, row, read, fields)
+    if row.status in _ENDS and phantom.weighs(order, fields, read):
+        order, fields = phantom.judge(draft, order, row, read, fields)
     _learn(draft, order, row, fields, proven)
     return _backward(order, row)
 
@@ -243,7 +250,9 @@ def _book(draft: Draft, before: Order, after: Order) -> None:
         paid = after.average_price * after.filled - before.average_price * before.filled
         price = paid / abs(units) if paid > 0 else after.average_price
         booked = positions.book(position, units, price, draft.now, after.run)
-        held = draft.moved(booked.position, after, units, price)
+        opens = position.quantity == 0 and after.purpose is Purpose.ENTRY
+        moved = replace(booked.position, held_stop=after.held_stop) if opens else booked.position
+        held = draft.moved(moved, after, units, price)
         if booked.trade:
             draft.emit(booked.trade)
         if after.purpose.reduces and held.quantity * after.side.sign > 0:

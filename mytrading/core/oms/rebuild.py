@@ -12,17 +12,25 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.calendar import day_of
-from mytrading.core.oms import entries, goals, outcomes
+from mytrading.core.oms import entries, flatten, goals, outcomes, parts
 from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import key_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import (
+    Goal,
     GoalChanged,
     OrderChanged,
+    Position,
     PositionChanged,
     ProtectionChanged,
 )
 from mytrading.messages.records import ControlOpened, DayOpened, RiskOpened
+from mytrading.messages.reports import BooksRead, BrokerOrder
+
+PROOFS = 2
+"""Whole reads before an exit that may have been sent already is begun."""
 
 
 def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
@@ -39,6 +47,7 @@ def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
             positions=opened.positions,
             halted=opened.halted,
             wrong_mode=opened.wrong_mode,
+            sizes=risk.sizes if risk else {},
             trading=control.trading if control else opened.trading,
             switches=control.switches if control else opened.switches,
         ),
@@ -54,15 +63,73 @@ def relearn(draft: Draft, missed: Sequence[Any]) -> None:
             goals.open_goal(draft, message)
         elif isinstance(message, WithdrawEntries):
             entries.on_withdraw(draft, message)
+        elif isinstance(message, FlattenRequested):
+            flatten.on_request(draft, message)
+    _hold_back(draft)
     _show(draft)
 
 
 def _doubt_entry(draft: Draft, command: PlaceEntry) -> None:
-    if draft.state.known(command.id):
+    """Look for what the command became: one order, or those of its slices that no reader of ours remembers."""
+    if draft.state.known(command.id) and command.id not in draft.state.parts:
         return
-    order = replace(entries.order_of(draft, command), state=OrderState.SUBMITTED)
-    draft.emit(OrderChanged(event="rebuilt", order=order, machine_ns=draft.machine))
-    outcomes.unknown(draft, order, draft.machine, "the journal that would tell whether it was sent was lost")
+    for order in parts.expected(draft, entries.order_of(draft, command)):
+        if order.client_order_id not in draft.state.orders:
+            sent = replace(order, state=OrderState.SUBMITTED)
+            draft.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=draft.machine))
+            outcomes.unknown(draft, sent, draft.machine, "the journal that would tell whether it was sent was lost")
+
+
+def _hold_back(draft: Draft) -> None:
+    """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice.
+
+    So do those that an open flatten begins from here on.
+    """
+    for name in sorted(draft.state.open_goals.keys()):
+        goal = draft.state.goals.get(name)
+        if goal is not None:
+            draft.goal(goal, waits_machine_ns=max(draft.machine, 1), proofs=0, elsewhere=0)
+    for name in sorted(draft.state.open_flattens.keys()):
+        level = draft.state.flattens.get(name)
+        if level is not None:
+            draft.flatten(level, wary=True)
+
+
+def on_books(draft: Draft, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
+    """Let go of exits that were held back, at the second whole read, and note what orders of nobody may close."""
+    for name, account in list(draft.state.open_goals.items()):
+        goal = draft.state.goals.get(name) if account == read.account else None
+        if goal is not None and (goal.waits_machine_ns or goal.proofs):
+            _look(draft, goal, read, unclaimed)
+
+
+def _look(draft: Draft, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
+    if read.orders is None or read.trades is None or read.positions is None:
+        return
+    position = draft.position(goal)
+    elsewhere = _elsewhere(position, read, unclaimed)
+    if elsewhere != goal.elsewhere:
+        goal = draft.goal(goal, elsewhere=elsewhere)
+    apart = draft.limits.mismatch_gap if goal.proofs else 1
+    if not goal.waits_machine_ns or read.began_machine_ns - goal.waits_machine_ns < apart:
+        return
+    if goal.proofs + 1 < PROOFS:
+        draft.goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
+    elif key_of(goal) not in draft.state.mismatches and elsewhere < max(1, abs(position.quantity)):
+        draft.goal(goal, proofs=PROOFS, waits_machine_ns=0)
+
+
+def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
+    """Units that live orders of nobody may still take off what is held."""
+    traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
+    return sum(
+        row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0))
+        for row in unclaimed
+        if row.instrument == held.instrument
+        and row.product in (None, held.product)
+        and row.side.sign * held.quantity < 0
+        and not row.status.ended
+    )
 
 
 def _show(draft: Draft) -> None:

@@ -28,10 +28,20 @@ def dispatch(draft: Draft) -> None:
     budget: dict[str, int] = {}
     for rank, order in sorted(((rank_of(draft, order), order) for order in waiting), key=_turn):
         account = order.account
+        if draft.hushed(order):
+            _keep_still(draft, order)
+            continue
         if account not in budget:
             budget[account] = _budget(draft, account)
         room = budget[account] - (draft.limits.calls_kept if rank else 0)
         budget[account] -= _call_of(order)(draft, order, room)
+
+
+def _keep_still(draft: Draft, order: Order) -> None:
+    """The venue is about to close, or has closed, all of this product: an entry ends, everything else waits for it."""
+    if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY and not entries.expire(draft, order):
+        what = "SQUARE_OFF: the venue closes MIS positions now, nothing is sent; wish again in the next session"
+        draft.unsent(order, OrderState.DENIED, "denied", what)
 
 
 def _call_of(order: Order) -> Callable[[Draft, Order, int], int]:
@@ -143,7 +153,8 @@ def closable(draft: Draft, order: Order) -> int:
         and other.client_order_id != order.client_order_id
         and not _after(order, other)
     )
-    return max(0, abs(held) - taken)
+    goal = draft.state.goals.get(order.goal)
+    return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
 
 
 def _after(order: Order, other: Order) -> bool:

@@ -16,7 +16,7 @@ from mytrading.core.oms.table import Table
 from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.core.slicing import Sizes
 from mytrading.messages.commands import CloseGoal, PlaceEntry
-from mytrading.messages.control import KILL, StrategySwitch, TradingState
+from mytrading.messages.control import KILL, ClaimRequested, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.orders import (
     AccountModeChanged,
@@ -297,6 +297,11 @@ def calls(order: Order) -> bool:
 
 
 def _restless(order: Order) -> bool:
+    return uneasy(order) or bool(order.rests_until_ns and live(order))
+
+
+def uneasy(order: Order) -> bool:
+    """True while reads are wanted for an order, or a call of it is to be made or answered."""
     if order.filled_seen > order.filled or ((order.pending_cancel or order.modify_asked) and live(order)):
         return True
     if order.state in RESTING:
@@ -470,14 +475,21 @@ def _day(state: State, row: DayOpened) -> None:
         state.sent.set(account, stamps)
 
 
-def _sizes(state: State, row: PlaceEntry | CloseGoal) -> None:
+def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
     if row.lot:
         state.sizes.set(row.instrument, Sizes(row.lot, row.freeze))
+
+
+def _many_sizes(state: State, row: FlattenRequested) -> None:
+    for instrument, sizes in row.sizes.items():
+        state.sizes.set(instrument, Sizes(*sizes))
 
 
 _FOLDS: dict[type, Any] = {
     PlaceEntry: _sizes,
     CloseGoal: _sizes,
+    ClaimRequested: _sizes,
+    FlattenRequested: _many_sizes,
     OrderChanged: _order,
     PositionChanged: lambda state, row: state.put_position(row.position),
     PositionAdjusted: lambda state, row: state.put_position(row.position),

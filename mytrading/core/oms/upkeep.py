@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import churn, modify, outcomes, recovery
+from mytrading.core.oms import churn, entries, modify, outcomes, recovery
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import State
+from mytrading.core.oms.state import Key, State, uneasy
 from mytrading.core.order import ABSENT, UNRESOLVED, live
-from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.orders import Order, TimerFired
 from mytrading.messages.records import DayOpened
 
@@ -24,7 +24,12 @@ KEPT_DAYS = 5
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
     busy = (state.waiting, state.restless, state.open_goals, state.mismatches, state.guarding, state.open_flattens)
-    return not (any(busy) or state.stopped or _recovering(state))
+    return not (any(busy) or state.stopped or _recovering(state) or _intraday(state))
+
+
+def _intraday(state: State) -> list[Key]:
+    """What the venue closes by the clock, if we do not."""
+    return [key for key, _ in state.owners.items() if key.product is Product.MIS]
 
 
 def _recovering(state: State) -> list[str]:
@@ -32,24 +37,37 @@ def _recovering(state: State) -> list[str]:
     return [account for account, level in state.recovering.items() if not level.done]
 
 
+def _held_back(state: State) -> list[str]:
+    """Accounts with an exit that waits for the books, or for orders of nobody, since a journal was rebuilt."""
+    goals = (state.goals.get(name) for name, _ in state.open_goals.sorted_items())
+    return [goal.account for goal in goals if goal and (goal.waits_machine_ns or goal.elsewhere)]
+
+
 def on_timer(draft: Draft, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
     churn.lift(draft)
     due: dict[str, tuple[int, bool]] = {}
     for name, _ in draft.state.restless.sorted_items():
+        entries.outlive(draft, draft.order(name))
         order = draft.order(name)
         if order.state is OrderState.SUBMITTED:
             if draft.machine - order.began_machine_ns >= draft.limits.call_patience:
                 outcomes.unknown(draft, order, draft.machine, "the call never answered")
-        elif order.state is not OrderState.INITIALIZED:
+        elif order.state is not OrderState.INITIALIZED and uneasy(order):
             _want(due, order, draft)
     for key, _ in draft.state.mismatches.sorted_items():
         every = due.get(key.account, (draft.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, draft.limits.mismatch_gap), True)
     for _, account in draft.state.open_flattens.sorted_items():
         due[account] = (draft.limits.chase_reads, True)
-    for account in _recovering(draft.state):
+    for account in (*_recovering(draft.state), *_held_back(draft.state)):
         due[account] = (draft.limits.chase_reads, True)
+    for key in _intraday(draft.state):
+        if draft.hushed(key):
+            due[key.account] = (
+                min(due.get(key.account, (draft.limits.mismatch_gap, True))[0], draft.limits.mismatch_gap),
+                True,
+            )
     for account, (every, positions) in sorted(due.items()):
         last = draft.state.reads.get(account)
         if last is None or draft.machine - last >= every:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.control import ModeCleared, StrategySwitch, TradingState, WithdrawRequested
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Side, TradingLevel
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Side, TradingLevel
 from mytrading.messages.orders import AccountModeChanged, CallOutcome, InstrumentHalted, OrderChanged
 from mytrading.messages.records import RunStarted
 from mytrading.messages.reports import ModeSeen, ReadRequest
@@ -338,3 +340,49 @@ def test_illegal_return_to_life_halts_the_instrument_until_resumed(bench: OrderB
     level(bench, TradingLevel.NORMAL, 9)
     bench.enter("e3")
     assert bench.order("e3").state is OrderState.SUBMITTED
+
+
+def test_entry_that_rests_beyond_its_validity_is_withdrawn(bench: OrderBench) -> None:
+    bench.read()
+    bench.enter("e1", order_type=OrderType.LIMIT, price=90.0, rests_until_ns=bench.now + 30 * SECOND)
+    bench.accept()
+    bench.read()
+    asked = bench.reads_wanted
+    for _ in range(25):
+        bench.tick(SECOND)
+    assert not bench.calls and bench.reads_wanted == asked, "what rests as it should is not read for"
+    bench.tick(10 * SECOND)
+    bench.cancel()
+    bench.read()
+    assert (bench.order("e1").state, bench.order("e1").filled) == (OrderState.CANCELLED, 0)
+    assert "validity" in bench.order("e1").message
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"order_type": OrderType.LIMIT}, "a price above 0"),
+        ({"order_type": OrderType.SL, "price": 90.0}, "a trigger above 0"),
+    ],
+)
+def test_entry_without_the_price_of_its_type_is_denied(bench: OrderBench, fields: dict[str, Any], words: str) -> None:
+    bench.read()
+    bench.enter("e1", **fields)
+    assert bench.order("e1").state is OrderState.DENIED and words in bench.order("e1").message
+
+
+def test_stop_limit_entry_triggers_fills_and_is_guarded(bench: OrderBench) -> None:
+    bench.read()
+    plan = {"stop_trigger": 90.0, "stop_limit": 87.0}
+    bench.enter("e1", order_type=OrderType.SL, price=104.0, trigger_price=101.0, **plan)
+    placed = bench.accept()
+    assert (placed.order_type, placed.trigger_price, placed.price) == (OrderType.SL, 101.0, 104.0)
+    bench.read()
+    bench.broker.trigger(placed)
+    bench.read()
+    assert bench.order("e1").state is OrderState.TRIGGERED
+    bench.broker.trade(placed, 50, 103.0)
+    bench.report(placed)
+    bench.read()
+    assert bench.position().quantity == 50
+    assert [call.order.trigger_price for call in bench.calls] == [90.0]

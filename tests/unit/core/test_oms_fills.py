@@ -226,3 +226,18 @@ def test_repeated_book_without_news_says_nothing(bench: OrderBench) -> None:
     bench.tick(10 * SECOND)
     bench.read()
     assert [row for row in bench.read() if isinstance(row, OrderChanged)] == []
+
+
+def test_level_that_risk_holds_stands_on_the_position_from_its_first_entry_to_flat(bench: OrderBench) -> None:
+    bench.hold("e1", held_stop=90.0)
+    bench.hold("e2", held_stop=95.0)
+    assert (bench.position().quantity, bench.position().held_stop) == (100, 90.0)
+    bench.close("g1")
+    bench.tick(SECOND)
+    placed = bench.accept()
+    bench.broker.trade(placed, 100, 99.0)
+    bench.report(placed)
+    bench.read()
+    bench.read()
+    bench.hold("e3")
+    assert bench.position().held_stop == 0.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from mytrading.messages.control import FlattenRequested, TradingState
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Purpose, Side, TradingLevel
+from mytrading.messages.control import ClaimRequested, FlattenRequested, TradingState
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Product, Purpose, Side, TradingLevel
 from mytrading.messages.orders import Flatten
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
@@ -174,3 +174,119 @@ def test_flatten_waits_no_longer_for_a_sold_one_that_does_not_close(bench: Order
     bench.tick(1 * SECOND)
     bench.tick(10 * SECOND)
     assert {call.order.instrument for call in bench.calls} == {"NFO:A", "NFO:B"}
+
+
+def test_flatten_is_sliced_by_the_sizes_that_it_brings(bench: OrderBench) -> None:
+    """What a person claimed was never ordered here, so that no command of the day had told its freeze quantity."""
+    bench.broker.net["NFO:A", Product.MIS] = 450
+    bench.read()
+    bench.tick(6 * SECOND)
+    bench.read()
+    bench.step(
+        ClaimRequested(
+            id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", at_ns=bench.now, price=9.0
+        )
+    )
+    flatten(bench, sizes={"NFO:A": (50, 200)})
+    bench.tick(SECOND)
+    bench.read()
+    bench.tick(SECOND)
+    assert sorted(call.order.quantity for call in bench.calls) == [100, 150, 200]
+
+
+def test_claim_that_brings_its_sizes_is_guarded_in_slices(bench: OrderBench) -> None:
+    bench.broker.net["NFO:A", Product.MIS] = 450
+    bench.read()
+    bench.tick(6 * SECOND)
+    bench.read()
+    bench.step(
+        ClaimRequested(
+            id="c1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", at_ns=bench.now,
+            price=99.0, stop=90.0, stop_limit=87.0, lot=50, freeze=200,
+        )
+    )  # fmt: skip
+    bench.tick(SECOND)
+    assert sorted(call.order.quantity for call in bench.calls) == [100, 150, 200]
+
+
+def sold_out(bench: OrderBench) -> None:
+    """50 were held and are sold, by a flatten; the next reads are to prove it."""
+    bench.hold("e1")
+    flatten(bench)
+    bench.read()
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 99.0)
+    bench.report(placed)
+    bench.read(positions=None)
+
+
+def test_flatten_is_proven_by_books_that_list_no_flat_rows(bench: OrderBench) -> None:
+    sold_out(bench)
+    for _ in range(2):
+        bench.tick(SECOND)
+        bench.read(positions=())
+    assert level(bench).state == "done"
+
+
+@pytest.mark.parametrize("book", ["orders", "trades"])
+@pytest.mark.parametrize("shown", [(), None])
+def test_flatten_is_not_proven_by_empty_positions_beside_another_empty_book(
+    bench: OrderBench, book: str, shown: tuple[()] | None
+) -> None:
+    sold_out(bench)
+    for _ in range(4):
+        bench.tick(SECOND)
+        bench.read(positions=(), **{book: shown})
+    assert level(bench).proofs == 0
+
+
+def test_flatten_is_not_proven_by_empty_positions_where_trades_do_not_add_up_to_nothing(bench: OrderBench) -> None:
+    """Somebody bought the same contract at the terminal: the position book cannot rightly be empty."""
+    sold_out(bench)
+    foreign = bench.broker.place(bench.order("e1"), bench.time)
+    bench.broker.trade(foreign, 50, 100.0)
+    for _ in range(4):
+        bench.tick(SECOND)
+        bench.read(positions=())
+    assert level(bench).proofs == 0
+
+
+def test_flatten_of_what_was_carried_into_the_day_is_not_proven_by_an_empty_book(bench: OrderBench) -> None:
+    """It has no purchase in the books of today, so that its sale alone stands there."""
+    bench.hold("e1")
+    carried = bench.machine.snapshot("2026-11-24")
+    bench.broker.orders.clear()
+    bench.journal.append(carried)
+    bench.machine.apply(carried)
+    bench.see_mode()
+    flatten(bench)
+    bench.read()
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 99.0)
+    bench.report(placed)
+    bench.read(positions=None)
+    for _ in range(4):
+        bench.tick(SECOND)
+        bench.read(positions=())
+    assert bench.position().quantity == 0 and level(bench).proofs == 0
+    for _ in range(2):
+        bench.tick(SECOND)
+        bench.read()
+    assert level(bench).state == "done"
+
+
+def test_alert_of_a_flatten_is_over_when_it_is_done(bench: OrderBench) -> None:
+    """A router that starts again has every alert of the day from its journal, those that ended as well."""
+    held(bench)
+    flatten(bench)
+    for _ in range(40):
+        bench.tick(1 * SECOND)
+    assert not bench.machine.over("FLATTEN_LATE", "f1")
+    bench.read()
+    fill_exits(bench)
+    bench.read()
+    bench.read()
+    bench.crash()
+    assert level(bench).state == "done"
+    assert bench.machine.over("FLATTEN_LATE", "f1")
+    assert not bench.machine.over("ORDER_GHOST", "e1")

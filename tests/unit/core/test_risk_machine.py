@@ -15,7 +15,7 @@ from mytrading.core.risk import RiskMachine
 from mytrading.core.risk_rules import RULES, denials_page
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.control import Alert, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Action, Confidence, DaemonState, OrderState, Product, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
 from mytrading.messages.market import Quote
@@ -457,6 +457,51 @@ def test_square_off_closes_intraday_positions_once() -> None:
     assert goal.reason == "square-off: to be flat by 15:15"
     desk.give(GoalChanged(goal=_goal(goal, "open"), at_ns=desk.now))
     assert desk.pass_time(5) == ()
+
+
+def own_time(desk: Desk, at: str = "11:30") -> None:
+    run = desk.machine.strategies["S"]
+    desk.machine.strategies["S"] = msgspec.structs.replace(run, square_off=at)
+
+
+@pytest.mark.parametrize("product", [Product.MIS, Product.NRML])
+def test_square_off_at_the_strategys_own_time_closes_every_product(product: Product) -> None:
+    desk = Desk()
+    own_time(desk)
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1), product=product)
+    desk.hold(CALL, 65, order=entry.id)
+    position = msgspec.structs.replace(next(iter(desk.machine.state.positions.values())), product=product)
+    desk.machine.state.positions.clear()
+    desk.give(PositionChanged(position=position, client_order_id="x", fill_quantity=0, fill_price=0.0, at_ns=desk.now))
+    desk.now = to_ns(DAY, time(11, 26, 58))
+    assert not [row for row in desk.pass_time(1) if isinstance(row, CloseGoal)]
+    assert [row.product for row in desk.pass_time(2) if isinstance(row, CloseGoal)] == [product]
+
+
+def test_entry_after_the_strategys_own_time_is_denied() -> None:
+    desk = Desk()
+    own_time(desk)
+    desk.now = to_ns(DAY, time(11, 28))
+    desk.beat()
+    desk.quote()
+    assert codes(desk.wish("a", Leg(instrument=CALL, lots=1), product=Product.NRML)) == ["SQUARE_OFF"]
+
+
+def test_nrml_without_a_time_of_its_strategy_is_not_squared_off() -> None:
+    desk = Desk()
+    run = desk.machine.strategies["S"]
+    assert desk.machine._scene.square_off_begins(run.name, CALL, Product.NRML, desk.now) == 0
+
+
+def test_intraday_position_three_minutes_after_the_venues_time_is_alarmed_once() -> None:
+    desk = Desk()
+    desk.hold(CALL, 65)
+    desk.now = to_ns(DAY, time(15, 17, 58))
+    assert not [row for row in desk.pass_time(1) if isinstance(row, Alert)]
+    late = [row for row in desk.pass_time(2) if isinstance(row, Alert)]
+    assert [alert.code for alert in late] == ["SQUARE_OFF_LATE"] and CALL in late[0].subject
+    assert not [row for row in desk.pass_time(60) if isinstance(row, Alert)]
 
 
 def test_square_off_leaves_ten_machine_seconds_at_high_speed() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core import risk_stops
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Goal, GoalChanged, Protection, ProtectionChanged
+from mytrading.messages.orders import Goal, GoalChanged, Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.records import LevelMoved
 from mytrading.messages.runconfig import StopPlan
-from mytrading.messages.signals import Leg
+from mytrading.messages.signals import Leg, Signal
 from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE, WATCH, Desk
 
 NAME = f"stop main {SHARE} MIS S"
@@ -137,3 +138,39 @@ def test_price_beyond_a_stop_at_the_broker_is_left_to_the_stop() -> None:
 def test_watched_index_has_no_level_of_its_own() -> None:
     desk = held()
     assert desk.machine.exits.at_price(WATCH, desk.now) == ()
+
+
+def carried(stop: float, quantity: int = 10) -> PositionChanged:
+    position = Position(
+        account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", quantity=quantity,
+        quantity_seen=quantity, average_price=800.0, opened_ns=1, updated_ns=1, held_stop=stop,
+    )  # fmt: skip
+    return PositionChanged(position=position, client_order_id="x", fill_quantity=10, fill_price=800.0, at_ns=1)
+
+
+def test_level_held_by_risk_outlives_its_journal_with_the_position() -> None:
+    """A journal that is learnt again from its readers holds no levels: they were rows of risk alone."""
+    desk = desk_of(StopPlan.ENGINE)
+    desk.give(carried(784.0))
+    for row in risk_stops.restore(desk.machine.state, desk.now):
+        desk.machine.apply(row)
+    assert desk.machine.state.stop_levels == {("main", SHARE, "MIS", "S"): 784.0}
+    assert risk_stops.restore(desk.machine.state, desk.now) == []
+    assert len(goals(desk.quote(SHARE, 784.0))) == 1
+
+
+def test_level_of_an_entry_on_its_way_outlives_the_journal() -> None:
+    before = held()
+    entry = next(row for row in before.rows if isinstance(row, PlaceEntry))
+    assert entry.held_stop == before.machine.state.stop_levels["main", SHARE, "MIS", "S"]
+    desk = desk_of(StopPlan.ENGINE)
+    signal = next(row for row in before.rows if isinstance(row, Signal))
+    desk.machine.apply(signal)
+    desk.machine.apply(entry)
+    assert levels(risk_stops.restore(desk.machine.state, desk.now)) == [(NAME, entry.held_stop)]
+
+
+def test_flat_position_brings_no_level_back() -> None:
+    desk = desk_of(StopPlan.ENGINE)
+    desk.give(carried(784.0, quantity=0))
+    assert risk_stops.restore(desk.machine.state, desk.now) == []

@@ -12,7 +12,7 @@ from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, TradeClosed
 from mytrading.messages.runconfig import Direction, ExpiryRule, TradeKind, TradeRule
-from mytrading.messages.signals import Signal, StrategyFaulted
+from mytrading.messages.signals import Leg, Signal, StrategyFaulted
 from mytrading.strategies import BaseStrategy
 from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.standing import signal_id
@@ -110,6 +110,55 @@ def test_repeat_is_held_back_while_the_position_shows_it():
     step(machine, make_bar(0, UP))
     step(machine, moved("Sample", SBIN, 1))
     assert all(step(machine, make_bar(k, UP)) == () for k in range(1, 6))
+
+
+INFY, TCS = Leg(instrument="NSE:INFY", lots=1), Leg(instrument="NSE:TCS", lots=1)
+
+
+class Ranked(BaseStrategy):
+    """Wants SBIN above 105, else INFY, else TCS."""
+
+    def on_data(self, data):
+        if data.close > 105:
+            return self.create_signal("BUY", legs=[Leg(instrument=SBIN, lots=1)], otherwise=[INFY, TCS])
+        return None
+
+
+def names(rows):
+    return [leg.instrument for signal in signals(rows) for leg in signal.legs]
+
+
+def test_next_candidate_is_wished_for_when_the_broker_rejects_the_first():
+    machine = make_machine(Ranked)
+    (first,) = step(machine, make_bar(0, UP))
+    (second,) = step(machine, order_event(first, OrderState.REJECTED))
+    assert names([second]) == [INFY.instrument] and second.id != first.id
+    assert (second.expires_ns, second.instead_of) == (first.expires_ns, first.legs)
+    assert step(machine, order_event(first, OrderState.REJECTED)) == ()
+    (third,) = step(machine, order_event(second, OrderState.REJECTED))
+    assert names([third]) == [TCS.instrument]
+    assert step(machine, order_event(third, OrderState.REJECTED)) == ()
+
+
+def test_strategy_that_wishes_the_same_again_keeps_the_candidate_it_got():
+    machine = make_machine(Ranked)
+    (first,) = step(machine, make_bar(0, UP))
+    (second,) = step(machine, order_event(first, OrderState.REJECTED))
+    step(machine, order_event(second, OrderState.ACCEPTED))
+    assert step(machine, make_bar(1, UP)) == ()
+
+
+@pytest.mark.parametrize("state", [OrderState.DENIED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.LOST])
+def test_no_candidate_is_tried_after_another_end(state):
+    machine = make_machine(Ranked)
+    (first,) = step(machine, make_bar(0, UP))
+    assert step(machine, order_event(first, state)) == ()
+
+
+def test_no_candidate_is_tried_where_a_strategy_trades_in_several_accounts():
+    machine = make_machine(Ranked, make_run(accounts=("a", "b")))
+    (first,) = step(machine, make_bar(0, UP))
+    assert step(machine, order_event(first, OrderState.REJECTED)) == ()
 
 
 @pytest.mark.parametrize("state", [OrderState.DENIED, OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED])

@@ -1,0 +1,117 @@
+"""Entries that the broker got although a limit had been reached, by the simulator's own record.
+
+Used by `judge`. The one rule: what was on its way when a limit was reached may still arrive, for a moment; what an
+order was worth is told by the simulator, not by us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mytrading.chaos.records import Held, Ours
+from mytrading.core.calendar import day_of
+from mytrading.core.matching import BookOrder
+from mytrading.messages.enums import Purpose, TradingLevel
+from mytrading.messages.orders import Order
+from mytrading.simulator.chronicle import ORDER, Event
+
+_S = 1_000_000_000
+_ON_ITS_WAY_S = 3.0
+"""Machine time in which an entry that left before a limit was reached still arrives."""
+_MOVED = 1.02
+"""A price may have moved so much between the quote that risk went by and the fill."""
+
+
+class Most(NamedTuple):
+    """The limits: positions at a time, rupees of one entry and of one position (0: not judged)."""
+
+    positions: int
+    order_value: float = 0.0
+    position_value: float = 0.0
+
+
+class _Books:
+    """What the simulator's record amounts to, up to a moment: net units and worth of the entries."""
+
+    def __init__(self) -> None:
+        self._filled: dict[Held, dict[str, int]] = {}
+        self._entries: dict[str, dict[str, float]] = {}
+
+    def net(self, held: Held) -> int:
+        return sum(self._filled.get(held, {}).values())
+
+    def taken(self) -> int:
+        return sum(1 for held in self._filled if self.net(held))
+
+    def worth(self, entry: str) -> float:
+        """Rupees of an entry with all its slices."""
+        return sum(self._entries.get(entry, {}).values())
+
+    def take(self, placed: BookOrder, entry: str) -> None:
+        held = (placed.request.instrument, placed.request.product)
+        self._filled.setdefault(held, {})[placed.order_id] = placed.filled * placed.request.side.sign
+        if entry:
+            price = placed.average_price or placed.reference_price
+            units = placed.request.quantity if placed.live else placed.filled
+            self._entries.setdefault(entry, {})[placed.order_id] = units * price
+
+
+def limit_breaches(events: Iterable[Event], ours: Ours, most: Most) -> list[str]:
+    """A line for each entry that the broker got after trading was halted, the day's loss or a size was reached."""
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    books = _Books()
+    for event in events:
+        if event.kind != ORDER:
+            continue
+        placed, order = event.body, ours.orders.get(event.body.request.strategy)
+        entry = order if order is not None and order.purpose is Purpose.ENTRY else None
+        held = (placed.request.instrument, placed.request.product)
+        if entry is not None and placed.order_id not in seen:
+            for line in _when_placed(entry, event.machine_ns, ours):
+                found.setdefault(f"{entry.client_order_id} {line[:12]}", line)
+            if books.taken() >= most.positions and not books.net(held):
+                name = f"{entry.client_order_id} positions"
+                found[name] = f"entry {entry.client_order_id} opened one more than {most.positions} positions"
+        seen.add(placed.order_id)
+        name = (entry.parent or entry.client_order_id) if entry is not None else ""
+        books.take(placed, name)
+        if entry is not None:
+            found |= _too_much(name, placed, books, most)
+    return list(found.values())
+
+
+def _when_placed(entry: Order, at_ns: int, ours: Ours) -> list[str]:
+    lines = []
+    if (level := _level_at(ours, at_ns)) is not TradingLevel.NORMAL:
+        lines.append(f"entry {entry.client_order_id} was placed at {at_ns}, at level {level}")
+    for machine_ns, market_ns in ours.losses:
+        same_day = day_of(entry.created_ns) == day_of(market_ns)
+        if same_day and at_ns > machine_ns + round(_ON_ITS_WAY_S * _S):
+            lines.append(
+                f"the day's loss limit was reached at {machine_ns}, entry {entry.client_order_id} came {at_ns}"
+            )
+            break
+    return lines
+
+
+def _too_much(entry: str, placed: BookOrder, books: _Books, most: Most) -> dict[str, str]:
+    found = {}
+    if most.order_value and (worth := books.worth(entry)) > most.order_value * _MOVED:
+        found[f"{entry} worth"] = f"entry {entry} is worth {worth:.2f}, {most.order_value:g} is the most"
+    net = books.net((placed.request.instrument, placed.request.product))
+    held = abs(net) * (placed.average_price or placed.reference_price)
+    if most.position_value and held > most.position_value * _MOVED and net * placed.request.side.sign > 0:
+        what = f"entry {entry} made {placed.request.instrument} worth {held:.2f}"
+        found[f"{entry} held"] = f"{what}, {most.position_value:g} is the most"
+    return found
+
+
+def _level_at(ours: Ours, at_ns: int) -> TradingLevel:
+    """The level that had held for a moment already."""
+    level = TradingLevel.NORMAL
+    for since, state in ours.levels:
+        if since + round(_ON_ITS_WAY_S * _S) <= at_ns or (state.level is TradingLevel.NORMAL and since <= at_ns):
+            level = state.level
+    return level

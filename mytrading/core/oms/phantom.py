@@ -1,0 +1,64 @@
+"""Fills that nobody made: the stream told them, and the books show the order ended without them.
+
+Used by `reality`. One sighting of a fill is believed at once, since a position must be guarded; this is the way back.
+The one rule: a sighting is withdrawn only by two whole reads, begun after it and apart, that show the end of the order
+and no trade of it; what two sources confirmed is never touched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mytrading.core.oms.draft import Draft
+from mytrading.core.order import TERMINAL
+from mytrading.messages.enums import Severity
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import BooksRead, BrokerOrder
+
+_STREAM = "stream"
+
+
+def sighting(received_machine_ns: int) -> dict[str, Any]:
+    """What a first sighting does to an order: evidence of an end from before it counts no more."""
+    return {"ending": "", "evidence": 0, "evidence_machine_ns": received_machine_ns, "candidate": ""}
+
+
+def weighs(order: Order, fields: dict[str, Any], read: BooksRead) -> bool:
+    """True if the read speaks against what the stream alone has told: it holds both books, and neither shows it."""
+    told = max(fields.get("book_filled", order.book_filled), fields.get("trade_filled", order.trade_filled))
+    alone = order.filled_seen > order.filled and told <= order.filled and order.stream_filled > order.stream_void
+    return alone and read.trades is not None
+
+
+def judge(
+    draft: Draft, order: Order, row: BrokerOrder, read: BooksRead, fields: dict[str, Any]
+) -> tuple[Order, dict[str, Any]]:
+    """The order and what is learnt of it: a first sign of the end, or, at the second, the sighting withdrawn."""
+    if read.began_machine_ns <= order.evidence_machine_ns:
+        return order, fields
+    if order.ending != row.status or order.candidate == _STREAM:
+        sign = {"ending": row.status.value, "evidence": 1, "evidence_machine_ns": read.ended_machine_ns}
+        return order, {**fields, **sign, "candidate": ""}
+    if read.began_machine_ns - order.evidence_machine_ns < draft.limits.mismatch_gap:
+        return order, fields
+    return _withdraw(draft, order, row), fields
+
+
+def _withdraw(draft: Draft, order: Order, row: BrokerOrder) -> Order:
+    gone = order.filled_seen - order.filled
+    told = f"the stream told {order.filled_seen} of {order.quantity} {order.instrument} filled"
+    what = f"{told}; two reads show it {row.status} with {order.filled}"
+    ended = {"ending": "", "evidence": 0} if order.state in TERMINAL else {}
+    changed = draft.change(
+        order,
+        "sighting_withdrawn",
+        stream_void=order.stream_filled,
+        book_filled=min(order.book_filled, order.filled),
+        filled_seen=order.filled,
+        message=what,
+        **ended,
+    )
+    draft.sight(changed)
+    text = f"{what}: {gone} units are taken back, and the stop that was placed for them"
+    draft.alert("FILL_WITHDRAWN", Severity.WARNING, order.client_order_id, text)
+    return changed
