@@ -196,6 +196,11 @@ class OrderMachine:
         """What is under way without the market's doing, in words; empty if nothing is."""
         return settling.unsettled(self._state)
 
+    @property
+    def waits_for_time(self) -> bool:
+        """True while time alone may lead to something; what rests as it should waits for prices only."""
+        return upkeep.busy(self._state) or protection.uncovered(self._state)
+
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""
         return account in self._state.wrong_mode

@@ -1,0 +1,74 @@
+"""Money over time, worked out after a run from its fills and the closes.
+
+Used by the result, the metrics and the report. The one rule: equity is capital plus what the fills moved plus what is
+held at the close of the bar, never an estimate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.columns import Columns
+from mytrading.backtest.ledger import Fill
+from mytrading.core.indicators import FloatArray
+
+_DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
+
+
+@dataclass(frozen=True)
+class Curve:
+    """`end_ns`, `equity` (rupees after costs) and `exposure` (rupees of what is held), one a bar time."""
+
+    end_ns: NDArray[np.int64]
+    equity: FloatArray
+    exposure: FloatArray
+
+    def daily(self) -> tuple[NDArray[np.int64], FloatArray]:
+        """Days (since 1970, Indian dates) and the equity at the end of each."""
+        if not len(self.end_ns):
+            return np.empty(0, dtype=np.int64), np.empty(0)
+        days = (self.end_ns - 1 + _IST) // _DAY
+        lasts = np.concatenate((np.flatnonzero(days[1:] != days[:-1]), [len(days) - 1]))
+        return days[lasts], self.equity[lasts]
+
+
+def curve_of(capital: float, data: Sequence[Columns], fills: Sequence[Fill]) -> Curve:
+    """The equity curve over the bar times of all instruments together."""
+    if not data:
+        return Curve(np.empty(0, dtype=np.int64), np.array([capital]), np.empty(0))
+    times = data[0].start_ns + data[0].span_ns
+    if len(data) > 1:
+        times = np.unique(np.concatenate([columns.start_ns + columns.span_ns for columns in data]))
+    equity = np.full(len(times), capital)
+    exposure = np.zeros(len(times))
+    for columns in data:
+        mine = [fill for fill in fills if fill.instrument == columns.instrument]
+        if mine:
+            _add(columns, mine, times, equity, exposure)
+    return Curve(times, equity, exposure)
+
+
+def _add(
+    columns: Columns, fills: list[Fill], times: NDArray[np.int64], equity: FloatArray, exposure: FloatArray
+) -> None:
+    at = np.searchsorted(times, np.array([fill.at_ns for fill in fills]) + 1)
+    at = np.minimum(at, len(times) - 1)
+    moved = np.array([-fill.units * fill.price - fill.cost for fill in fills])
+    change = np.zeros(len(times))
+    np.add.at(change, at, moved)
+    equity += np.cumsum(change, out=change)
+    change[:] = 0.0
+    np.add.at(change, at, np.array([float(fill.units) for fill in fills]))
+    units = np.cumsum(change, out=change)
+    if len(times) == len(columns):
+        units *= columns.close
+    else:
+        row = np.searchsorted(columns.start_ns + columns.span_ns, times, side="right") - 1
+        units *= np.where(row >= 0, columns.close[np.maximum(row, 0)], 0.0)
+    equity += units
+    exposure += np.abs(units, out=units)
