@@ -32,6 +32,8 @@ _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requ
 _COMMANDS = (PlaceEntry, CloseGoal, WithdrawEntries)
 _FOR_ENGINE = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged, TradeClosed)
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
+_QUIET = frozenset({"submitted", "accepted", "cancel_requested", "modify_requested", "filled"})
+"""Events that are followed by another row where anything follows at all."""
 _ROUNDS = 10_000
 _ALWAYS = 1 << 62
 """A machine time that never comes: who is heard then is never silent."""
@@ -53,13 +55,13 @@ class Machines:
         self.orders = orders
         self.venue = venue
         self._heard = heard
-        self._every_row = self._opened = False
+        self._plain = self._opened = False
         risk.lock_step = True
         self._assure(account)
 
     def plainly(self) -> None:
         """Let risk decide after every single row, as its daemon does."""
-        self._every_row = True
+        self._plain = True
 
     def _assure(self, account: str) -> None:
         """Those whom risk needs are this loop: never silent, and their books never old."""
@@ -81,7 +83,10 @@ class Machines:
     def open_day(self, day: str, now: int) -> None:
         """A trading day begins, as the daemons turn it: each carries over what stands."""
         if self._opened:
-            self._orders_rows(self.orders.expire_day(now), now)
+            rows = self.orders.expire_day(now)
+            for row in rows:
+                self.orders.apply(row)
+            self._heed(rows, now)
             self.orders.apply(self.orders.snapshot(day))
             self.risk.apply(self.risk.snapshot(day))
             for row in self.engine.snapshot(day):
@@ -121,8 +126,7 @@ class Machines:
     def tick(self, now: int) -> None:
         """Time has passed for risk and for the order machine."""
         timer = TimerFired(name="backtest", machine_ns=self.venue.clock())
-        self.orders.apply(timer)
-        self._orders_rows(self.orders.decide(timer, now), now)
+        self._orders_step(timer, now)
         self._risk_step(timer, now)
         self.settle(now)
 
@@ -134,8 +138,7 @@ class Machines:
                 return
             answers, venue.answers = venue.answers, []
             for answer in answers:
-                self.orders.apply(answer)
-                self._orders_rows(self.orders.decide(answer, now), now)
+                self._orders_step(answer, now)
         raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
 
     # between
@@ -151,39 +154,61 @@ class Machines:
             self._heard(row)
             if isinstance(row, _COMMANDS):
                 self.orders.notice(self.venue.clock())
-                self.orders.apply(row)
-                self._orders_rows(self.orders.decide(row, now), now)
+                self._orders_step(row, now)
 
-    def _orders_rows(self, rows: Sequence[Any], now: int) -> None:
-        """The order machine's rows: learnt by itself, done at the venue, and read by risk and the engine."""
-        if not rows:
-            return
-        orders, risk, engine, heard = self.orders, self.risk, self.engine, self._heard
-        for row in rows:
-            orders.apply(row)
+    def _orders_step(self, message: Any, now: int) -> None:
+        """Let the order machine decide, as its daemon does or in one go."""
+        orders = self.orders
+        if self._plain:
+            orders.apply(message)
+            rows = orders.decide(message, now)
+            for row in rows:
+                orders.apply(row)
+        else:
+            rows = orders.step(message, now)
+        if rows:
+            self._heed(rows, now)
+
+    def _heed(self, rows: Sequence[Any], now: int) -> None:
+        """The order machine's rows: done at the venue, and read by risk and the engine."""
         for row in rows:
             if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
                 self.venue.call(row.order, call)
-        follow: list[Any] = []
-        for row in rows:
-            heard(row)
+        for row in rows if self._plain else newest(rows):
+            self._heard(row)
             if isinstance(row, _FOR_ENGINE):
-                engine.apply(row)
-            if self._every_row:
-                self._risk_step(row, now)
-                continue
-            risk.apply(row)
-            if isinstance(row, _MOVES):
-                follow.append(row)
-        for row in _telling(follow):
-            self._commands(risk.decide(row, now), now)
+                self.engine.apply(row)
+            self.risk.apply(row)
+            if self._plain or _stirs(row):
+                self._commands(self.risk.decide(row, now), now)
 
 
-def _telling(rows: list[Any]) -> list[Any]:
-    """Of rows that came at once, those that risk has to decide on: fills, and the last for all others."""
-    if not rows:
+def newest(rows: Sequence[Any]) -> Sequence[Any]:
+    """Without the levels of an order or goal that a later row of the same decision replaces."""
+    if len(rows) == 1:
         return rows
-    return [row for row in rows[:-1] if type(row) is PositionChanged and row.fill_quantity] + rows[-1:]
+    kept: list[Any] = []
+    seen: set[str] = set()
+    for row in reversed(rows):
+        name = _subject(row)
+        if name not in seen:
+            kept.append(row)
+            if name:
+                seen.add(name)
+    return kept[::-1]
+
+
+def _subject(row: Any) -> str:
+    if type(row) is OrderChanged:
+        return row.order.client_order_id
+    return row.goal.id if type(row) is GoalChanged else ""
+
+
+def _stirs(row: Any) -> bool:
+    """True if risk may have to act on a row: not where an order only went on its way."""
+    if type(row) is OrderChanged:
+        return row.event not in _QUIET
+    return isinstance(row, _MOVES)
 
 
 def is_denial(row: Any) -> bool:

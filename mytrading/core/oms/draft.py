@@ -43,10 +43,15 @@ def always_open(_exchange: str, _now: int) -> bool:
 
 
 class Draft:
-    """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns."""
+    """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns.
 
-    def __init__(self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = always_open) -> None:
-        self.state = state.fork()
+    With `learns` there is no fork: the rows are learnt as they are decided, by who journals nothing.
+    """
+
+    def __init__(
+        self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = always_open, *, learns: bool = False
+    ) -> None:
+        self.state = state if learns else state.fork()
         self.limits = limits
         self._is_open = is_open
         self.now = now

@@ -63,10 +63,18 @@ class OrderMachine:
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
+        return self._decide(message, now, learns=False)
+
+    def step(self, message: Any, now: int) -> tuple[Any, ...]:
+        """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
+        self._state.fold(message)
+        return self._decide(message, now, learns=True)
+
+    def _decide(self, message: Any, now: int, *, learns: bool) -> tuple[Any, ...]:
         handler = _HANDLERS.get(type(message))
         if handler is None or self._indifferent(message):
             return ()
-        draft = Draft(self._state, self.limits, now, self._is_open)
+        draft = Draft(self._state, self.limits, now, self._is_open, learns=learns)
         handler(draft, message)
         if draft.rows or isinstance(message, TimerFired):
             self._go_on(draft)
