@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns, DataError, checked, timeframe_of
+from mytrading.backtest.columns import Columns, DataError, checked
 from mytrading.core.calendar import day_of, to_ns
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
     start = np.array([bar.start_ns for bar in bars], dtype=np.int64)
     rows = [(bar.open, bar.high, bar.low, bar.close, float(bar.volume)) for bar in bars]
     table = np.array(rows, dtype=np.float64).reshape(len(bars), 5).T.copy()
-    return checked(instrument, timeframe_of(start, source), start, table, source)
+    return checked(instrument, start, table, source)
 
 
 def _cut(columns: Columns, first: date | None, last: date | None, source: str) -> Columns:
@@ -111,7 +111,7 @@ def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrume
     table = np.empty((5, len(start)))
     for number in range(5):
         table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
-    return checked(instrument, timeframe_of(start, str(path)), start, table, str(path))
+    return checked(instrument, start, table, str(path))
 
 
 def _where(

@@ -88,9 +88,12 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
     run = _run(settings, strategy, asked, notes)
     data = tuple(_data(asked, settings, run, fetch))
     run = _fitted(run, data, asked)
-    calendar = Calendar.from_dict(_toml(home, "calendar.toml"))
-    facts = ContractFacts.from_dict(_toml(home, "instruments.toml"))
-    fees = FeeSchedule.from_dict(_toml(home, "fees.toml")) if asked.costs == "india" else None
+    try:
+        calendar = Calendar.from_dict(_toml(home, "calendar.toml"))
+        facts = ContractFacts.from_dict(_toml(home, "instruments.toml"))
+        fees = FeeSchedule.from_dict(_toml(home, "fees.toml")) if asked.costs == "india" else None
+    except ValueError as error:
+        raise AskedWrongly(str(error)) from error
     limits = risk_limits(settings)
     if asked.risk == "capital":
         limits = unlimited(limits)
@@ -262,7 +265,10 @@ def _toml(home: Path, name: str) -> dict[str, Any]:
     path = home / "config" / name
     if not path.exists():
         raise AskedWrongly(f"{path}: expected this file of the project; restore it from the release")
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise AskedWrongly(f"config/{name}: expected TOML, found {error}; mend the file") from error
 
 
 def _outside(spec: Spec) -> list[str]:
