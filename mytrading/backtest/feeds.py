@@ -27,10 +27,10 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Frame(NamedTuple):
-    """Bars of one timeframe, and when each is complete."""
+    """Bars of one timeframe, and the row of the feed's own bars that completes each; None if they are those bars."""
 
     columns: Columns
-    end_ns: NDArray[np.int64]
+    lasts: NDArray[np.int64] | None
 
 
 class Feed:
@@ -42,24 +42,35 @@ class Feed:
         self.last = 0.0
         self.last_ns = 0
         self.present: Row = (0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        self.frames = self._frames(calendar) if columns.instrument in hosted.desk.instruments else []
+        self._calendar = calendar
+        self._ends: dict[int, NDArray[np.int64]] = {}
+        self.frames = self._frames() if columns.instrument in hosted.desk.instruments else []
 
-    def _frames(self, calendar: Calendar) -> list[Frame]:
-        opens, closes = sessions(self.columns, calendar)
+    def _frames(self) -> list[Frame]:
         found = []
         for timeframe in self.hosted.desk.timeframes:
-            if timeframe == self.columns.timeframe:
-                bars, first = self.columns, np.arange(len(self.columns))
-            else:
-                bars, lasts = resampled(self.columns, timeframe, opens)
-                first = lasts
-            end = np.minimum(bars.start_ns + bars.span_ns, closes[first])
-            end = np.maximum(end, self.columns.start_ns[first] + self.columns.span_ns)
-            found.append(Frame(bars, end))
+            frame = self._frame(timeframe)
+            found.append(frame)
             series = self.hosted.desk.series(self.columns.instrument, timeframe)
-            if len(bars):
-                series.adopt(bars.start_ns, bars.table, bars.span_ns)
+            if len(frame.columns):
+                series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
         return found
+
+    def _frame(self, timeframe: str) -> Frame:
+        if timeframe == self.columns.timeframe:
+            return Frame(self.columns, None)
+        return Frame(*resampled(self.columns, timeframe, sessions(self.columns, self._calendar)[0]))
+
+    def ends(self, index: int) -> NDArray[np.int64]:
+        """When each bar of a frame is complete: at its end or the session's, never before its last bar's."""
+        if index not in self._ends:
+            bars, lasts = self.frames[index]
+            _, closes = sessions(self.columns, self._calendar)
+            base = self.columns.start_ns + self.columns.span_ns
+            if lasts is not None:
+                closes, base = closes[lasts], base[lasts]
+            self._ends[index] = np.maximum(np.minimum(bars.start_ns + bars.span_ns, closes), base)
+        return self._ends[index]
 
     @property
     def series(self) -> BarSeries:
@@ -91,8 +102,7 @@ class Feed:
 
     def shown_bar(self, frame: int, row: int) -> Bar:
         """A bar as the strategy gets it."""
-        columns, end_ns = self.frames[frame]
-        return columns.bar_until(row, int(end_ns[row]))
+        return self.frames[frame].columns.bar_until(row, int(self.ends(frame)[row]))
 
 
 class Step(NamedTuple):
@@ -112,8 +122,8 @@ def merged(feeds: Sequence[Feed]) -> Iterator[Step]:
         base = feed.columns
         parts.append((base.start_ns, OPENED, 0, number, -1))
         parts.append((base.start_ns + base.span_ns, MOVED, 0, number, -1))
-        for index, (bars, end_ns) in enumerate(feed.frames):
-            parts.append((end_ns, SHOWN, -bars.span_ns, number, index))
+        for index, frame_bars in enumerate(feed.frames):
+            parts.append((feed.ends(index), SHOWN, -frame_bars.columns.span_ns, number, index))
     at = np.concatenate([part[0] for part in parts])
     sizes = [len(part[0]) for part in parts]
     phase, rank, source, frame = (np.repeat([part[n] for part in parts], sizes) for n in range(1, 5))

@@ -58,7 +58,7 @@ class Loop:
         self._begins = 0
         self._next_clock = 0
         self._restless = False
-        self._holding = False
+        self._holding = self._loses = False
         self._listens: set[str] = set()
         self._last_ns = 0
         self._at_close = venue.fills_at_close
@@ -89,7 +89,7 @@ class Loop:
             index += 1
             series.cursor = index
             feed.last, feed.last_ns = close, end
-            if self._restless or self._holding:
+            if self._restless or self._loses:
                 self._moment(end)
             if not warm[index - 1] or hosted.fault is not None:
                 continue
@@ -139,7 +139,7 @@ class Loop:
             self._venue.now = end
             self._machines.tick(end)
             self._note()
-        elif self._restless or self._holding:
+        elif self._restless or self._loses:
             self._moment(end)
 
     def _waits(self, name: str) -> bool:
@@ -242,7 +242,7 @@ class Loop:
     def _moment(self, now: int) -> None:
         """A bar has passed: time is told where it matters, to whom it matters."""
         if not self._restless:
-            if self._most_loss >= _ENDLESS or self._profit() > -self._most_loss or self._stopped(now):
+            if self._profit() > -self._most_loss or self._stopped(now):
                 return
             self._tell_prices()
         self._venue.now = now
@@ -270,6 +270,7 @@ class Loop:
         """Look once, after something happened, at what may follow by itself."""
         state = self._risk.state
         self._holding = bool(state.open_positions())
+        self._loses = self._holding and self._most_loss < _ENDLESS
         self._restless = self._machines.orders.waits_for_time or any(True for _ in state.open_wishes())
         self._listens = state.stop_instruments if self._holding else set()
 

@@ -95,26 +95,31 @@ def run(spec: Spec, progress: Progress = lambda _done: None) -> Result:
     world = World(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
     world.open_day(day_of(min(int(columns.start_ns[0]) for columns in spec.data)))
     ledger = Ledger(_charges(spec, world))
-    venue = Venue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain)
+    seconds, fault = _walk(spec, world, ledger, progress)
+    bars = sum(len(columns) for columns in spec.data) if seconds else 0
+    curve = curve_of(spec.capital, spec.data, ledger.fills)
+    return Result(spec, bars, seconds, ledger, curve, tuple(sorted(world.stand_ins)), fault)
+
+
+def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple[float, Fault | None]:
+    """The loop: its seconds, 0 if the strategy could not begin, and the strategy's fault. Indicators end with it."""
     strategy_run = replace(spec.run, accounts=())
     engine = EngineMachine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
     hosted = engine.hosted[0]
     if hosted.fault is not None:
-        return Result(spec, 0, 0.0, ledger, curve_of(spec.capital, (), ledger.fills), (), hosted.fault)
+        return 0.0, hosted.fault
+    venue = Venue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain)
     machines = Machines(engine, _risk(spec, strategy_run, world), _orders(spec), venue, ACCOUNT, ledger.hear)
     feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
     engine.run_at(0)
     engine.open(())
     loop = Loop(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, progress)
-    loop.plain = spec.plain
     if spec.plain:
+        loop.plain = True
         machines.plainly()
     started = time.perf_counter()
     loop.run()
-    seconds = time.perf_counter() - started
-    bars = sum(len(columns) for columns in spec.data)
-    curve = curve_of(spec.capital, spec.data, ledger.fills)
-    return Result(spec, bars, seconds, ledger, curve, tuple(sorted(world.stand_ins)), hosted.fault)
+    return time.perf_counter() - started, hosted.fault
 
 
 def _check(spec: Spec) -> None:

@@ -82,7 +82,7 @@ class FeeSchedule:
     """Charges by segment and day."""
 
     def __init__(self, file: FeeFile) -> None:
-        self._file = file
+        self.file = file
         self._rates = lru_cache(maxsize=256)(self._find)
 
     @classmethod
@@ -101,7 +101,7 @@ class FeeSchedule:
         return self._rates(segment, bse, day)
 
     def _find(self, segment: str, bse: bool, day: int) -> DayRates:
-        found, on = self._file.segments[segment], date.fromordinal(day)
+        found, on = self.file.segments[segment], date.fromordinal(day)
         exchange = found.exchange_bse if bse and found.exchange_bse else found.exchange
         return DayRates(
             found.brokerage,
@@ -110,8 +110,8 @@ class FeeSchedule:
             _on(found.stt_sell, on),
             _on(found.stt_exercise, on),
             _on(exchange, on),
-            _on(self._file.sebi, on),
-            _on(self._file.gst, on),
+            _on(self.file.sebi, on),
+            _on(self.file.gst, on),
             _on(found.stamp_buy, on),
         )
 
