@@ -108,10 +108,10 @@ class Ledger:
             )
         )
 
-    def settled(self, row: PositionAdjusted, held: Position, price: float) -> None:
-        """What was held ended without an order: its contract expired at this price, or the venue closed it."""
+    def settled(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
+        """What was held ended without an order: its contract expired at this price, which cost so much."""
         name, units = held.instrument, held.quantity
-        self.fills.append(Fill(row.at_ns, name, held.strategy, -units, price, 0.0))
+        self.fills.append(Fill(row.at_ns, name, held.strategy, -units, price, cost))
         self.trades.append(
             Trade(
                 held.opened_ns,
@@ -123,7 +123,7 @@ class Ledger:
                 held.average_price,
                 price,
                 units * (price - held.average_price),
-                self._open_costs.pop((held.strategy, name), 0.0),
+                self._open_costs.pop((held.strategy, name), 0.0) + cost,
             )
         )
 

@@ -30,6 +30,8 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _TOLD_EVERY = 16_383
 _ENDLESS = 1e15
 Progress = Callable[[int], None]
+Exercise = Callable[[Instrument, int, float, int], float]
+"""Rupees that a contract's end costs: the contract, signed units, its settlement price, market ns."""
 
 
 class Loop:
@@ -43,6 +45,7 @@ class Loop:
         ledger: Ledger,
         feeds: list[Feed],
         most_loss: float,
+        exercise: Exercise,
         progress: Progress,
     ) -> None:
         self._machines = machines
@@ -51,6 +54,7 @@ class Loop:
         self._world = world
         self._ledger = ledger
         self._feeds = {feed.columns.instrument: feed for feed in feeds}
+        self._exercise = exercise
         self._progress = progress
         self._square_off = machines.risk.square_off
         self._most_loss = most_loss
@@ -291,7 +295,7 @@ class Loop:
 
     def _turn_day(self, start: int) -> None:
         if self._day >= 0:
-            self._end_day()
+            self._end_day(start)
         self._day = ist_day(start)
         day = day_of(start)
         machines = self._machines
@@ -306,13 +310,16 @@ class Loop:
         if self._holding:
             self._restless = True
 
-    def _end_day(self) -> None:
-        """After the last bar of a day: what waited is refused, intraday positions end, contracts expire."""
+    def _end_day(self, start: int) -> None:
+        """After the last bar of a day: what waited is refused, intraday positions end, contracts expire.
+
+        Where the next day's trading begins as this one's ends, what waited waits on.
+        """
         venue, machines = self._venue, self._machines
         last = max(feed.last_ns for feed in self._feeds.values())
         for feed in self._feeds.values():
             venue.mark(feed.columns.instrument, feed.last)
-        if venue.waiting:
+        if venue.waiting and start > last:
             venue.now = last
             venue.refuse_waiting("the session is over before the order reached the exchange")
             machines.settle(last)
@@ -345,7 +352,7 @@ class Loop:
             price = self._settlement(instrument)
             row = PositionAdjusted(position=flat, cause="expiry", quantity=-position.quantity, price=price, at_ns=now)
             self._machines.adjust(row)
-            self._ledger.settled(row, position, price)
+            self._ledger.settled(row, position, price, self._exercise(instrument, position.quantity, price, now))
 
     def _settlement(self, instrument: Instrument) -> float:
         """What a contract is worth at the end of its last day: its own last price."""

@@ -15,7 +15,7 @@ from mytrading.backtest.columns import Columns, DataError
 from mytrading.backtest.equity import Curve, curve_of
 from mytrading.backtest.feeds import Feed
 from mytrading.backtest.ledger import ChargeOf, Ledger
-from mytrading.backtest.loop import Loop, Progress
+from mytrading.backtest.loop import Exercise, Loop, Progress
 from mytrading.backtest.machines import Machines
 from mytrading.backtest.models import Models
 from mytrading.backtest.venue import Venue
@@ -27,6 +27,7 @@ from mytrading.core.instruments import InstrumentBook
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.risk import RiskMachine
 from mytrading.messages.enums import Product
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.engine_machine import EngineMachine
@@ -113,7 +114,7 @@ def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple
     feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
     engine.run_at(0)
     engine.open(())
-    loop = Loop(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, progress)
+    loop = Loop(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, _exercise(spec), progress)
     if spec.plain:
         loop.plain = True
         machines.plainly()
@@ -149,6 +150,17 @@ def _orders(spec: Spec) -> OrderMachine:
     return OrderMachine(
         limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
     )
+
+
+def _exercise(spec: Spec) -> Exercise:
+    """What the end of a bought option that is worth something costs."""
+
+    def cost(instrument: Instrument, units: int, price: float, at_ns: int) -> float:
+        if spec.fees is None or units <= 0 or not instrument.kind.is_option:
+            return 0.0
+        return spec.fees.exercise(units * price, at_ns)
+
+    return cost
 
 
 def _charges(spec: Spec, world: World) -> ChargeOf:

@@ -6,10 +6,11 @@ and what differs is said in `notes`.
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from msgspec.structs import replace
 
 from mytrading.backtest.columns import Columns, DataError
 from mytrading.backtest.data import load
+from mytrading.backtest.feeds import sessions
 from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction, SlippageTicks, VolumeCap
 from mytrading.backtest.runner import Spec, unlimited
+from mytrading.backtest.world import EveryDay
 from mytrading.config.build import risk_limits, strategy_run
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.resolve import load_settings
@@ -27,14 +30,16 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.fees import FeeSchedule
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.runconfig import RateLimits, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.runconfig import RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.loader import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import hint, plain
 from mytrading.strategies.parameters import resolve_parameters
 
 COSTS = ("none", "india")
+SESSIONS = ("auto", "exchange", "data")
 OPENALGO = "openalgo"
+_DAY = 86_400_000_000_000
 Fetch = Callable[[str, str, date | None, date | None], Columns]
 """Bars of an instrument and timeframe from the server."""
 
@@ -66,6 +71,8 @@ class Asked:
     risk: str = "capital"
     parameters: Mapping[str, str] = field(default_factory=dict)
     plain: bool = False
+    session: str = "auto"
+    stop: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +118,7 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
         fees=fees,
         plain=asked.plain,
     )
-    return Prepared(spec, (*notes, *_outside(spec)))
+    return _in_session(spec, asked.session, notes)
 
 
 def _settings(home: Path, name: str) -> TradingSettings:
@@ -176,6 +183,8 @@ def _run(settings: TradingSettings, strategy: type[BaseStrategy], asked: Asked, 
         )
     parameters = {**run.parameters, **_parameters(strategy, asked.parameters)}
     run = replace(run, parameters=parameters, lots=asked.lots or run.lots)
+    if asked.stop:
+        run = replace(run, stop=StopPlan(asked.stop))
     if asked.product:
         run = replace(run, product=_product(asked.product))
     return run
@@ -271,17 +280,29 @@ def _toml(home: Path, name: str) -> dict[str, Any]:
         raise AskedWrongly(f"config/{name}: expected TOML, found {error}; mend the file") from error
 
 
-def _outside(spec: Spec) -> list[str]:
-    """What is worth knowing of the data before it is believed."""
-    from mytrading.backtest.feeds import sessions
+def _in_session(spec: Spec, asked: str, notes: list[str]) -> Prepared:
+    """The run in the hours of the exchanges, or of the data where most of it lies outside of them."""
+    outside = {columns.instrument: _outside(columns, spec.calendar) for columns in spec.data}
+    bars = sum(len(columns) for columns in spec.data)
+    if asked == "data" or (asked == "auto" and 2 * sum(outside.values()) > bars):
+        notes.append("every day counts as a session from midnight to midnight (--session exchange keeps to the hours)")
+        open_always = EveryDay.from_dict(_plainly(spec))
+        return Prepared(dataclasses.replace(spec, calendar=open_always), tuple(notes))
+    for name, count in outside.items():
+        if count:
+            notes.append(f"{count} bars of {name} lie outside trading hours; no order is made there")
+    return Prepared(spec, tuple(notes))
 
-    notes = []
-    for columns in spec.data:
-        opens, closes = sessions(columns, spec.calendar)
-        outside = int(((columns.start_ns < opens) | (columns.start_ns >= closes) | (closes - opens > 86_000e9)).sum())
-        if outside:
-            notes.append(
-                f"{outside} of {len(columns)} bars of {columns.instrument} lie outside trading hours; "
-                "no order is made there"
-            )
-    return notes
+
+def _plainly(spec: Spec) -> dict[str, Any]:
+    """A calendar's file with the exchanges that the run needs; the hours are those of `EveryDay`."""
+    needed = {*spec.calendar.exchanges, *(columns.instrument.partition(":")[0] for columns in spec.data)}
+    hours = [{"from": date(1970, 1, 1), "open": time(0), "close": time(23, 59)}]
+    return {"exchanges": {name: {"sessions": hours, "holidays": []} for name in sorted(needed)}}
+
+
+def _outside(columns: Columns, calendar: Calendar) -> int:
+    """Bars that start when the exchange does not trade."""
+    opens, closes = sessions(columns, calendar)
+    start = columns.start_ns
+    return int(((start < opens) | (start >= closes) | (closes - opens >= _DAY)).sum())

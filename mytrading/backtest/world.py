@@ -10,14 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from mytrading.core.calendar import Calendar
+from mytrading.core.calendar import Calendar, Session
 from mytrading.core.contracts import ContractFacts, Underlying, dated
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.square_off import SquareOff
 from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
+_DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
 _NO_FACTS = Underlying(exchange="NSE", reference_price=0.0)
+
+
+class EveryDay(Calendar):
+    """For data of no exchange's hours: every day is a session from midnight to midnight, in India."""
+
+    def _session(self, exchange: str, number: int) -> Session | None:  # noqa: ARG002
+        begins = number * _DAY - _IST
+        return Session(begins, begins + _DAY, begins + _DAY, "")
 
 
 class World:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mytrading.backtest.setup import Asked, Prepared
 
 _COSTS = ("none", "india")
+_SESSIONS = ("auto", "exchange", "data")
 _RISKS = ("capital", "config")
 
 
@@ -44,6 +45,8 @@ def backtest(
     limits_through: int = typer.Option(0, "--limits-through", min=0, help="Ticks beyond a limit before it fills."),
     at_close: bool = typer.Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
     product: str = typer.Option("", help="MIS, NRML or CNC; default: as the strategy trades."),
+    stop: str = typer.Option("", help="Who holds stops: broker, engine or none; default: as the strategy trades."),
+    session: str = typer.Option("auto", help="exchange: its hours; data: all; auto: all if most bars lie outside."),
     risk: str = typer.Option("capital", help="capital: no limits in rupees but the capital; config: as they trade."),
     param: list[str] = typer.Option([], "--param", "-p", metavar="K=V", help="A parameter of the strategy; often."),  # noqa: B008
     report: Path | None = typer.Option(None, help="Write report.html, trades.csv and metrics.json here."),  # noqa: B008
@@ -54,12 +57,14 @@ def backtest(
     """Walk a strategy through history with the live machines, and say what became of it. Exit 1 if it faulted."""
     _expect("--costs", costs, _COSTS)
     _expect("--risk", risk, _RISKS)
+    _expect("--session", session, _SESSIONS)
+    _expect("--stop", stop or "none", ("broker", "engine", "none"))
     from mytrading.backtest.setup import Asked
 
     asked = Asked(
         name, tuple(data), _day("--from", first), _day("--to", last), instrument, timeframe, capital, lots, costs,
         slippage_ticks, slippage, latency_ms, volume_share, limits_through, at_close, product, risk,
-        _parameters(param), plain,
+        _parameters(param), plain, session, stop,
     )  # fmt: skip
     prepared = _prepare(asked, profile)
     result = _run(prepared, as_json)

@@ -100,3 +100,24 @@ def test_strategy_that_faults_ends_with_exit_1_and_its_place(tmp_path: Path) -> 
     assert isinstance(done.exception, Failure)
     assert done.exception.code == 1
     assert "bad.py:6" in str(done.exception)
+
+
+def test_data_of_all_hours_is_traded_in_all_hours_and_said_so(tmp_path: Path) -> None:
+    lines = ["timestamp,open,high,low,close"]
+    for minute in range(3000):
+        price = 100.0 + 0.5 * ((minute // 40) % 2)
+        lines.append(f"{1_700_000_000 // 60 * 60 + 60 * minute},{price},{price},{price},{price}")
+    path = tmp_path / "all.csv"
+    path.write_text("\n".join(lines) + "\n")
+    run = ["backtest", "SMA_Crossover", "--data", str(path), "-i", "NSE:SBIN", "-t", "1m", "--product", "CNC", "--json"]
+
+    def found(*more: str) -> dict[str, Any]:
+        done = CliRunner().invoke(app, [*run, *more])
+        assert done.exit_code == 0, done.output
+        body: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        return body
+
+    whole, hours = found(), found("--session", "exchange")
+    assert whole["trades"] > 2 * hours["trades"]
+    assert any("midnight" in note for note in whole["notes"])
+    assert whole["events"] == {}
