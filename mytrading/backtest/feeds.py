@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns, Row, resampled
+from mytrading.backtest.columns import CHUNK, Columns, Row, resampled
 from mytrading.core.calendar import Calendar
 from mytrading.messages.market import Bar
 from mytrading.strategies.hosted import Hosted
@@ -41,7 +41,7 @@ class Feed:
         self.hosted = hosted
         self.last = 0.0
         self.last_ns = 0
-        self.present: Row = (0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        self.row = 0
         self._calendar = calendar
         self._ends: dict[int, NDArray[np.int64]] = {}
         self.frames = self._frames() if columns.instrument in hosted.desk.instruments else []
@@ -88,17 +88,11 @@ class Feed:
         only = self.hosted.desk.timeframes == (self.columns.timeframe,)
         return only and self.hosted.calls_per_bar_only and self.hosted.desk.instruments == (self.columns.instrument,)
 
-    def open_row(self, row: int) -> None:
-        """The bar at this row begins."""
-        table = self.columns.table
-        self.present = (
-            int(self.columns.start_ns[row]),
-            float(table[0, row]),
-            float(table[1, row]),
-            float(table[2, row]),
-            float(table[3, row]),
-            float(table[4, row]),
-        )
+    @property
+    def present(self) -> Row:
+        """The bar at hand."""
+        opens, high, low, close, volume = self.columns.table[:, self.row].tolist()
+        return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
 
     def shown_bar(self, frame: int, row: int) -> Bar:
         """A bar as the strategy gets it."""
@@ -128,8 +122,12 @@ def merged(feeds: Sequence[Feed]) -> Iterator[Step]:
     sizes = [len(part[0]) for part in parts]
     phase, rank, source, frame = (np.repeat([part[n] for part in parts], sizes) for n in range(1, 5))
     row = np.concatenate([np.arange(size) for size in sizes])
-    for place in np.lexsort((source, rank, phase, at)):
-        yield Step(int(phase[place]), feeds[source[place]], int(frame[place]), int(row[place]), int(at[place]))
+    order = np.lexsort((source, rank, phase, at))
+    for begin in range(0, len(order), CHUNK):
+        part = order[begin : begin + CHUNK]
+        columns = (column[part].tolist() for column in (phase, source, frame, row, at))
+        for what, number, which, place, moment in zip(*columns, strict=True):
+            yield Step(what, feeds[number], which, place, moment)
 
 
 def sessions(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

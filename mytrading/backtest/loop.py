@@ -124,18 +124,19 @@ class Loop:
             else:
                 if at_ns >= self._next_clock:
                     self._clock(at_ns)
-                feed.open_row(row)
+                feed.row = row
                 self._opened(feed, at_ns)
 
     def _opened(self, feed: Feed, start: int) -> None:
-        name, opens, close = feed.columns.instrument, feed.present[1], feed.present[4]
-        if self._waits(name):
-            self._open(name, start, start + feed.columns.span_ns, opens, close, feed.present[5])
-
-    def _moved(self, feed: Feed, end: int) -> None:
-        start, opens, high, low, close, _ = feed.present
         name = feed.columns.instrument
         if self._waits(name):
+            _, opens, _, _, close, volume = feed.present
+            self._open(name, start, start + feed.columns.span_ns, opens, close, volume)
+
+    def _moved(self, feed: Feed, end: int) -> None:
+        name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
+        if self._waits(name):
+            start, opens, high, low, _, _ = feed.present
             self._path(name, start, end, opens, high, low, close)
         feed.last, feed.last_ns = close, end
         if self.plain:
