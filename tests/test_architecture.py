@@ -25,6 +25,7 @@ ALLOWED = {
     "utils": {"runtime"},
     "daemons": {"messages", "core", "strategies", "runtime", "adapters", "daemons"},
     "simulator": {"messages", "core", "runtime", "simulator"},
+    "backtest": {"messages", "core", "strategies", "runtime", "adapters", "config", "backtest"},
 }
 """What each package of ours may import of ours. All other packages may import everything."""
 

@@ -18,6 +18,7 @@ from mytrading.bench.figures import Figure
 
 def run_bench(names: list[str], as_json: bool) -> int:
     """Measure the named groups (all without a name) and print their figures; 2 if a name is unknown, else 0."""
+    from mytrading.bench.backtest import measure_backtest
     from mytrading.bench.bare import measure_hop
     from mytrading.bench.client import measure_client
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
@@ -35,6 +36,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "subscribe_3000": measure_subscribe,
         "subscribe_simulator": measure_subscribe_simulator,
         "feed_burst": measure_burst,
+        "backtest": measure_backtest,
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,
     }

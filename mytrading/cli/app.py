@@ -9,6 +9,7 @@ import typer
 
 from mytrading.cli import (
     accounts,
+    backtest,
     books,
     broker_books,
     calendar,
@@ -44,6 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 running.add_to(app)
+backtest.add_to(app)
 logs.add_to(app)
 books.add_to(app)
 broker_books.add_to(app)

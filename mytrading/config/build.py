@@ -69,8 +69,8 @@ def build_run_config(
             log_dir=str(home / settings.logging.directory / settings.profile),
             venue=venue,
             data=_data(settings),
-            strategies=tuple(_strategy(settings, strategy) for strategy in settings.running),
-            risk=_risk(settings),
+            strategies=tuple(strategy_run(settings, strategy) for strategy in settings.running),
+            risk=risk_limits(settings),
             rates=RateLimits(**settings.rates.model_dump()),
             messaging=_messaging(settings.messaging),
             logging=_logging(settings),
@@ -173,7 +173,8 @@ def _data(settings: TradingSettings) -> DataRules:
     )
 
 
-def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
+def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
+    """One strategy as these settings run it."""
     symbols = tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols)
     product = product_of(settings, strategy)
     return StrategyRun(
@@ -210,7 +211,8 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
     )
 
 
-def _risk(settings: TradingSettings) -> RiskLimits:
+def risk_limits(settings: TradingSettings) -> RiskLimits:
+    """What risk judges by under these settings."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
     limits = settings.risk.model_dump()
     limits["stale_quote_seconds"] = max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed)

@@ -76,7 +76,7 @@ def _tick(case: Case) -> str:
 
 PRICES: tuple[Rule, ...] = (
     Rule("IMPLAUSIBLE_QUOTE", "The last price is no number, or the bid lies above the ask.", "", _implausible),
-    Rule("PRICE_COLLAR", "The entry would trade too far from the last price, or its trigger; ten ticks are always near enough.",
+    Rule("PRICE_COLLAR", "The entry would trade too far from the last price, or from its trigger (ten ticks are near).",
          "PRICE_COLLAR, PRICE_COLLAR_OPTIONS", _collar),
     Rule("PRICE_BAND", "The entry's price lies outside the band in which the exchange takes orders.", "", _band),
     Rule("TICK", "A price of the wish is not a multiple of the tick.", "", _tick),

@@ -61,6 +61,8 @@ class OrderReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="books_read"):
     """One reading of the books. A book that was not asked for, failed or made no sense is None, never empty.
 
+    A `single` reading asked for some orders by their ids: it says nothing of the orders it does not show.
+
     `began_machine_ns` is before the first byte was sent: a fact that must be newer than an event is newer only if the
     read began after it. `unread` are instruments that a row could not be read of: nothing that the books do not show
     of them is proven, flat least of all.
@@ -75,6 +77,7 @@ class BooksRead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
     positions: tuple[BrokerPosition, ...] | None = None
     asked_by: str = ""
     unread: tuple[str, ...] = ()
+    single: bool = False
 
 
 class ModeSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_seen"):

@@ -11,6 +11,9 @@ from collections import ChainMap
 from collections.abc import Iterable
 from typing import NamedTuple, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mytrading.core.indicators import BUILT_IN, Indicator
 from mytrading.messages.market import Bar, Quote
 from mytrading.strategies.errors import StrategyError, hint, plain
@@ -76,6 +79,7 @@ class Desk:
         self._found: dict[str, IndicatorHandle] = {}
         self._series: dict[tuple[str, str], BarSeries] = {}
         self._lines: dict[tuple[IndicatorHandle, str], Line] = {}
+        self._sources: dict[tuple[str | IndicatorHandle, str], tuple[Line, BarSeries]] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
 
     @property
@@ -90,6 +94,7 @@ class Desk:
 
     def open_series(self, days: int) -> None:
         """Make the empty series, keeping `days` trading days before the newest; called once `initialize` is done."""
+        self._sources.clear()
         for instrument in self.instruments:
             for timeframe in self.timeframes:
                 self._series[instrument, timeframe] = BarSeries(days)
@@ -196,9 +201,21 @@ class Desk:
 
     def value(self, wanted: str | IndicatorHandle, back: int, instrument: str) -> float:
         """An indicator's value at the newest bar of an instrument, or `back` bars before."""
-        handle = self.find(wanted)
-        series = self.series(instrument, handle.timeframe)
-        return self._lines[handle, instrument or self.current].value(series, back)
+        key = (wanted, instrument or self.current)
+        found = self._sources.get(key)
+        if found is None:
+            handle = self.find(wanted)
+            series = self.series(key[1], handle.timeframe)
+            found = self._sources[key] = (self._lines[handle, key[1]], series)
+        return found[0].value(found[1], back)
+
+    def warm_rows(self, instrument: str) -> NDArray[np.bool_]:
+        """For each filled bar of the driving timeframe, whether every indicator has a value; all must be of it."""
+        warm = np.ones(self.series(instrument, "").filled, dtype=bool)
+        for handle in self._handles:
+            values = self._lines[handle, instrument].whole(self.series(instrument, handle.timeframe))
+            warm &= ~np.isnan(values)
+        return warm
 
     def is_warm(self, instrument: str) -> bool:
         """True once every indicator has a value for this instrument."""

@@ -163,6 +163,11 @@ class EngineMachine:
         if handler is not None:
             handler(self, row)
 
+    def wished(self, data: Bar | Quote, wishes: Sequence[tuple[Hosted, Wish]]) -> None:
+        """A loop that calls the strategies itself has called them with this data, and this is what they wish."""
+        self.note_price(data)
+        self._source, self._wishes = data, list(wishes)
+
     def note_price(self, data: Bar | Quote) -> None:
         """Remember the newest price, by which strikes are chosen."""
         self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp

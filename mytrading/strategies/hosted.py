@@ -80,6 +80,11 @@ class Hosted:
         return self.run.timeframes[0]
 
     @property
+    def calls_per_bar_only(self) -> bool:
+        """True if `on_data` for completed bars is all that the author wrote to be called with the market."""
+        return type(self.strategy).generate_signals is BaseStrategy.generate_signals and not self.wants_quotes
+
+    @property
     def days(self) -> int:
         """Trading days of history before the newest one that the indicators are computed from; 1 after a fault."""
         if self.fault is not None:
@@ -119,6 +124,18 @@ class Hosted:
         """Show loaded history to the strategy bar by bar, in the order given; its wishes are dropped."""
         for bar in bars:
             self._walled(None, self._take, bar, True)
+
+    def show(self, bar: Bar) -> list[Wish]:
+        """Show the next loaded bar to the strategy as a live one; returns what it wishes now."""
+        return self._walled([], self._take, bar, True)
+
+    def answered(self, result: Any) -> list[Wish]:
+        """What `on_data` returned, for who called it: the wish in it, or a fault."""
+        return self._wishes([result], "on_data")
+
+    def raised(self, error: BaseException) -> None:
+        """`on_data` raised, for who called it: the strategy stands still from now on."""
+        self.fault = Fault(_describe(error), self._where(error.__traceback__))
 
     def feed(self, bar: Bar) -> list[Wish]:
         """Give the strategy a completed bar; returns what it wishes now. Older bars than the newest do nothing."""

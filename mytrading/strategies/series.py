@@ -22,6 +22,7 @@ _COLUMNS = ("open", "high", "low", "close", "volume")
 _FIRST_CAPACITY = 512
 _DAY = 86_400_000_000_000
 _IST = 19_800_000_000_000
+_NAN = float("nan")
 
 
 def ist_day(ns: int) -> int:
@@ -65,6 +66,13 @@ class BarSeries:
         self.filled += 1
         self.last_end_ns = bar.end_ns
         return True
+
+    def adopt(self, start_ns: NDArray[np.int64], table: FloatArray, span_ns: int) -> None:
+        """Take whole columns as the filled bars, not shown yet and not copied; only for a series that is empty."""
+        self._start, self._table = start_ns, table
+        self.filled, self.cursor = len(start_ns), 0
+        self.generation += 1
+        self.last_end_ns = int(start_ns[-1]) + span_ns
 
     @property
     def next_start_ns(self) -> int:
@@ -120,12 +128,19 @@ class Line:
         self._inputs = inputs
         self._parameters = parameters
         self._values = np.empty(0)
-        self._of = (-1, -1)
+        self._view: memoryview[float] = memoryview(self._values)  # type: ignore[arg-type]
+        self._filled = self._generation = -1
 
     def value(self, series: BarSeries, back: int = 0) -> float:
         """The value at the newest shown bar, or `back` bars before; NaN where there is none."""
+        if series.filled != self._filled or series.generation != self._generation:
+            self._computed(series)
         index = series.cursor - 1 - back
-        return float(self._computed(series)[index]) if index >= 0 else float("nan")
+        return self._view[index] if index >= 0 else _NAN
+
+    def whole(self, series: BarSeries) -> FloatArray:
+        """The values at all filled bars, shown or not: for who walks a strategy through history."""
+        return self._computed(series)
 
     def values(self, series: BarSeries, n: int) -> FloatArray:
         """The values at the newest `n` shown bars, oldest first."""
@@ -134,8 +149,7 @@ class Line:
         return view
 
     def _computed(self, series: BarSeries) -> FloatArray:
-        of = (series.generation, series.filled)
-        if of != self._of:
+        if series.filled != self._filled or series.generation != self._generation:
             columns = [series.column(name) for name in self._inputs]
             values = self._indicator.kernel(*columns, **self._parameters)
             if len(values) != series.filled:
@@ -143,5 +157,7 @@ class Line:
                     f"indicator {self._indicator.name}: a kernel returns one value per bar, NaN where it has none; "
                     f"expected {series.filled}, found {len(values)}"
                 )
-            self._values, self._of = values, of
+            self._values = values
+            self._view = memoryview(np.ascontiguousarray(values, np.float64))  # type: ignore[arg-type]
+            self._filled, self._generation = series.filled, series.generation
         return self._values

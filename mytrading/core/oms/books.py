@@ -24,7 +24,7 @@ def on_books(draft: Draft, read: BooksRead) -> None:
         return
     read = _readable(draft, read)
     evidence = _sort(draft, read)
-    if read.orders is not None:
+    if read.orders is not None and not read.single:
         unknown.resolve(draft, evidence)
         _remember_foreign(draft, evidence)
     if read.positions is not None and not evidence.behind:
@@ -65,7 +65,10 @@ def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
             continue
         shown.add(order.client_order_id)
         behind |= reality.on_row(draft, order, row, trades.get(row.broker_order_id), read)
-    behind |= _missing(draft, read, shown) if read.orders is not None else True
+    if read.single:
+        behind = True
+    else:
+        behind |= _missing(draft, read, shown) if read.orders is not None else True
     loose = _loose_trades(draft, read, trades, shown)
     return unknown.Evidence(read, unclaimed, loose, behind)
 

@@ -53,7 +53,10 @@ def always_open(_exchange: str, _now: int) -> bool:
 
 
 class Draft:
-    """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns."""
+    """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns.
+
+    With `learns` there is no fork: the rows are learnt as they are decided, by who journals nothing.
+    """
 
     def __init__(
         self,
@@ -62,8 +65,10 @@ class Draft:
         now: int,
         is_open: IsOpen = always_open,
         squares_off: SquaresOff = never_squares_off,
+        *,
+        learns: bool = False,
     ) -> None:
-        self.state = state.fork()
+        self.state = state if learns else state.fork()
         self.limits = limits
         self._is_open = is_open
         self._squares_off = squares_off

@@ -70,10 +70,18 @@ class OrderMachine:
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
+        return self._decide(message, now, learns=False)
+
+    def step(self, message: Any, now: int) -> tuple[Any, ...]:
+        """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
+        self._state.fold(message)
+        return self._decide(message, now, learns=True)
+
+    def _decide(self, message: Any, now: int, *, learns: bool) -> tuple[Any, ...]:
         handler = _HANDLERS.get(type(message))
         if handler is None or self._indifferent(message):
             return ()
-        draft = Draft(self._state, self.limits, now, self._is_open, self._squares_off)
+        draft = Draft(self._state, self.limits, now, self._is_open, self._squares_off, learns=learns)
         handler(draft, message)
         if draft.rows or isinstance(message, TimerFired):
             self._go_on(draft)
@@ -210,6 +218,11 @@ class OrderMachine:
     def unsettled(self) -> str:
         """What is under way without the market's doing, in words; empty if nothing is."""
         return settling.unsettled(self._state)
+
+    @property
+    def waits_for_time(self) -> bool:
+        """True while time alone may lead to something; what rests as it should waits for prices only."""
+        return upkeep.busy(self._state) or protection.uncovered(self._state)
 
     def wrong_mode(self, account: str) -> bool:
         """True while nothing may be sent on the account."""

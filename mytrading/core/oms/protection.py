@@ -10,8 +10,8 @@ from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.oms import entries, goals, modify, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
-from mytrading.core.oms.state import Owned, key_of
-from mytrading.core.order import LIVE, UNRESOLVED
+from mytrading.core.oms.state import Key, Owned, State, key_of
+from mytrading.core.order import LIVE, UNRESOLVED, waits_for_its_trigger
 from mytrading.core.slicing import Sizes, closing_slices
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Protection
@@ -73,6 +73,21 @@ def _advance(draft: Draft, level: Protection) -> None:
     if level.state == "open":
         _level(draft, level, stops)
         _cover(draft, level, _stops(draft, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
+
+
+def uncovered(state: State) -> bool:
+    """True while some owner's resting stops are not exactly for what it holds."""
+    for owned in state.guarding.keys():  # noqa: SIM118  (a table is no dict)
+        position = state.positions.get(owned)
+        seen = abs(position.quantity_seen) if position is not None else 0
+        resting = sum(
+            order.quantity - order.filled_seen
+            for order in state.open_orders(Key(owned.account, owned.instrument, owned.product))
+            if order.strategy == owned.strategy and waits_for_its_trigger(order)
+        )
+        if resting != seen:
+            return True
+    return False
 
 
 def _stops(draft: Draft, level: Protection) -> list[Order]:

@@ -23,13 +23,18 @@ KEPT_DAYS = 5
 
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
-    busy = (state.waiting, state.restless, state.open_goals, state.mismatches, state.guarding, state.open_flattens)
-    return not (any(busy) or state.stopped or _recovering(state) or _intraday(state))
+    return not (busy(state) or state.guarding or _intraday(state))
 
 
 def _intraday(state: State) -> list[Key]:
     """What the venue closes by the clock, if we do not."""
     return [key for key, _ in state.owners.items() if key.product is Product.MIS]
+
+
+def busy(state: State) -> bool:
+    """True if something is under way that time moves on, stops that guard a position apart."""
+    tables = (state.waiting, state.restless, state.open_goals, state.mismatches, state.open_flattens, state.stopped)
+    return any(tables) or bool(_recovering(state))
 
 
 def _recovering(state: State) -> list[str]:

@@ -1,0 +1,138 @@
+"""Bars of one instrument as columns, checked once.
+
+Made by `data`, read by the loop and the report. The one rule: what is in a `Columns` is sorted, has no holes inside a
+bar and never changes; whatever is wrong with a file is said before a run begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.core.indicators import FloatArray
+from mytrading.messages.market import Bar
+
+MINUTE_NS = 60_000_000_000
+SPANS = {
+    "1m": MINUTE_NS,
+    "3m": 3 * MINUTE_NS,
+    "5m": 5 * MINUTE_NS,
+    "10m": 10 * MINUTE_NS,
+    "15m": 15 * MINUTE_NS,
+    "30m": 30 * MINUTE_NS,
+    "1h": 60 * MINUTE_NS,
+    "1d": 1440 * MINUTE_NS,
+}
+CHUNK = 16_384
+Row = tuple[int, float, float, float, float, float]
+"""Start (ns UTC), open, high, low, close, volume."""
+
+
+class DataError(ValueError):
+    """History that cannot be used; the message says what was found where, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """`start_ns` is int64 of shape (n,), ascending; `table` float64 of shape (5, n): open, high, low, close, volume."""
+
+    instrument: str
+    timeframe: str
+    start_ns: NDArray[np.int64]
+    table: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    @property
+    def span_ns(self) -> int:
+        """Nanoseconds of one bar."""
+        return SPANS[self.timeframe]
+
+    @property
+    def close(self) -> FloatArray:
+        """Closing prices."""
+        close: FloatArray = self.table[3]
+        return close
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all columns."""
+        return self.start_ns.nbytes + self.table.nbytes
+
+    def rows(self, first: int = 0) -> Iterator[Row]:
+        """The bars as Python numbers from row `first` on; a chunk at a time, so that memory stays flat."""
+        for begin in range(first, len(self), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            yield from zip(self.start_ns[part].tolist(), *(column[part].tolist() for column in self.table), strict=True)
+
+    def bar(self, index: int) -> Bar:
+        """One bar as a message."""
+        return self.bar_until(index, int(self.start_ns[index]) + self.span_ns)
+
+    def bar_until(self, index: int, end_ns: int) -> Bar:
+        """One bar as a message, complete at `end_ns`."""
+        opens, high, low, close, volume = self.table[:, index].tolist()
+        start = int(self.start_ns[index])
+        name, timeframe = self.instrument, self.timeframe
+        return Bar(name, timeframe, start, end_ns, opens, high, low, close, int(volume), 0, end_ns)
+
+    def between(self, first_ns: int, last_ns: int) -> Columns:
+        """The bars that start at or after `first_ns` and before `last_ns`."""
+        low, high = np.searchsorted(self.start_ns, [first_ns, last_ns])
+        return Columns(self.instrument, self.timeframe, self.start_ns[low:high], self.table[:, low:high])
+
+
+def checked(instrument: str, start_ns: NDArray[np.int64], table: FloatArray, source: str) -> Columns:
+    """Columns of data that is in order, in the timeframe it is in; `DataError` names the first bar that is not."""
+    if len(start_ns) == 0:
+        raise DataError(f"{source}: no bars in it; check the file, --instrument, --from and --to")
+    if not np.all(start_ns[1:] > start_ns[:-1]):
+        at = int(np.argmax(start_ns[1:] <= start_ns[:-1])) + 1
+        raise DataError(
+            f"{source}: bar {at + 1} starts at or before the one in front of it; sort by time, drop repeats"
+        )
+    prices = table[:4]
+    if not np.all(np.isfinite(prices)) or not np.all(prices > 0):
+        at = int(np.argmax(~np.all(np.isfinite(prices) & (prices > 0), axis=0)))
+        raise DataError(f"{source}: bar {at + 1} has a price that is missing or not above 0; mend or drop the row")
+    low, high = table[2], table[1]
+    tolerance = 1e-9 * high
+    wrong = (low > np.minimum(table[0], table[3]) + tolerance) | (high < np.maximum(table[0], table[3]) - tolerance)
+    if np.any(wrong):
+        at = int(np.argmax(wrong))
+        raise DataError(f"{source}: bar {at + 1} opens or closes outside its low and high; mend or drop the row")
+    return Columns(instrument, timeframe_of(start_ns, source), start_ns, table)
+
+
+def timeframe_of(start_ns: NDArray[np.int64], source: str) -> str:
+    """The timeframe whose span most bars are apart; `DataError` if it is none of ours."""
+    if len(start_ns) < 2:
+        return "1m"
+    steps, counts = np.unique(np.diff(start_ns), return_counts=True)
+    step = int(steps[np.argmax(counts)])
+    for name, span in SPANS.items():
+        if span == step:
+            return name
+    known = ", ".join(SPANS)
+    raise DataError(f"{source}: most bars are {step / 1e9:g} s apart; expected one of {known}")
+
+
+def resampled(columns: Columns, timeframe: str, open_ns: NDArray[np.int64]) -> tuple[Columns, NDArray[np.int64]]:
+    """Longer bars, anchored to the open of each bar's session (`open_ns`, one a bar), and the last row of each."""
+    span = SPANS[timeframe]
+    if span % columns.span_ns:
+        raise DataError(f"{timeframe} bars cannot be made of {columns.timeframe} bars; give finer data")
+    bucket = open_ns + (columns.start_ns - open_ns) // span * span
+    firsts = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
+    lasts = np.concatenate((firsts[1:], [len(columns)])) - 1
+    table = np.empty((5, len(firsts)))
+    table[0] = columns.table[0, firsts]
+    table[1] = np.maximum.reduceat(columns.table[1], firsts)
+    table[2] = np.minimum.reduceat(columns.table[2], firsts)
+    table[3] = columns.table[3, lasts]
+    table[4] = np.add.reduceat(columns.table[4], firsts)
+    return Columns(columns.instrument, timeframe, bucket[firsts], table), lasts

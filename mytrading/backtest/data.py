@@ -1,0 +1,149 @@
+"""History from where it lies: CSV, Parquet, DuckDB files, or the server's history endpoint.
+
+Used by `mytrading backtest` and sweeps. Times without a zone are Indian ones; whole numbers are seconds, milliseconds,
+microseconds or nanoseconds since 1970, by their size. The one rule: a file is read as it is or refused with what was
+expected, found and to be done; nothing is guessed into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.columns import Columns, DataError, checked
+from mytrading.core.calendar import day_of, to_ns
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TIMES = ("timestamp", "datetime", "start_ns", "time", "date", "ts")
+_NAMES = ("instrument", "symbol")
+_PRICES = ("open", "high", "low", "close")
+_SUFFIXES = ".csv, .csv.gz, .parquet, .duckdb or .db"
+_IST_NS = 19_800_000_000_000
+_UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, 1_000_000_000))
+
+
+def load(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
+    """The bars of `instrument` in a file, from `first` to `last` (days in India, both included).
+
+    Of a file with a column `instrument` or `symbol` those rows are taken; any other file is of this instrument.
+    """
+    import duckdb
+
+    if not path.exists():
+        raise DataError(f"{path}: no such file; name a {_SUFFIXES} file, or `openalgo`")
+    with duckdb.connect() as database:
+        try:
+            source = _source(database, path)
+            columns = _read(database, source, path, instrument)
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            raise DataError(f"{path}: cannot be read as bars: {said}; expected {_expected()}") from error
+    return _cut(columns, first, last, str(path))
+
+
+def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
+    """Columns of bar messages."""
+    start = np.array([bar.start_ns for bar in bars], dtype=np.int64)
+    rows = [(bar.open, bar.high, bar.low, bar.close, float(bar.volume)) for bar in bars]
+    table = np.array(rows, dtype=np.float64).reshape(len(bars), 5).T.copy()
+    return checked(instrument, start, table, source)
+
+
+def _cut(columns: Columns, first: date | None, last: date | None, source: str) -> Columns:
+    low = to_ns(first, time.min) if first is not None else -(1 << 62)
+    high = to_ns(date.fromordinal(last.toordinal() + 1), time.min) if last is not None else 1 << 62
+    found = columns.between(low, high)
+    if not len(found):
+        begin, end = (day_of(int(columns.start_ns[place])) for place in (0, -1))
+        raise DataError(f"{source}: no bars from {first or begin} to {last or end}; it holds {begin} to {end}")
+    return found
+
+
+def _expected() -> str:
+    return f"a time ({', '.join(_TIMES)}), {', '.join(_PRICES)}, and if there is one volume"
+
+
+def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
+    """What stands behind FROM."""
+    name = path.name.lower()
+    text = str(path).replace("'", "''")
+    if name.endswith((".csv", ".csv.gz", ".txt")):
+        return f"read_csv('{text}')"
+    if name.endswith((".parquet", ".pq")):
+        return f"read_parquet('{text}')"
+    if name.endswith((".duckdb", ".db")):
+        database.execute(f"ATTACH '{text}' AS given (READ_ONLY)")
+        tables = [row[0] for row in database.execute(
+            "SELECT table_name FROM duckdb_columns() WHERE database_name = 'given' "
+            "GROUP BY table_name HAVING count(*) FILTER (column_name IN ('open', 'high', 'low', 'close')) = 4 "
+            "ORDER BY table_name"
+        ).fetchall()]  # fmt: skip
+        if not tables:
+            raise DataError(f"{path}: no table with {', '.join(_PRICES)} in it; expected {_expected()}")
+        return f'given."{"bars" if "bars" in tables else tables[0]}"'
+    raise DataError(f"{path}: expected a {_SUFFIXES} file")
+
+
+def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrument: str) -> Columns:
+    described = database.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    found = {row[0].lower(): (row[0], row[1]) for row in described}
+    missing = [name for name in _PRICES if name not in found]
+    stamp = next((name for name in _TIMES if name in found), "")
+    if missing or not stamp:
+        lacking = ", ".join(missing) or "a time"
+        raise DataError(f"{path}: found columns {', '.join(found)}; {lacking} is missing; expected {_expected()}")
+    where = _where(database, source, path, found, instrument)
+    chosen = [_time(*found[stamp]), *(f'"{found[name][0]}"::DOUBLE' for name in _PRICES)]
+    chosen.append(f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE")
+    picked = ", ".join(f"{text} AS c{number}" for number, text in enumerate(chosen))
+    got = database.execute(f"SELECT {picked} FROM {source} {where}").fetchnumpy()
+    times: Any = got["c0"]
+    start = _ns(np.ma.getdata(times).astype(np.int64, copy=False), found[stamp][1], np.ma.getmaskarray(times))
+    if start is None:
+        raise DataError(f"{path}: a row has no time in {stamp}; mend or drop it")
+    table = np.empty((5, len(start)))
+    for number in range(5):
+        table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
+    return checked(instrument, start, table, str(path))
+
+
+def _where(
+    database: duckdb.DuckDBPyConnection, source: str, path: Path, found: dict[str, tuple[str, str]], instrument: str
+) -> str:
+    column = next((found[name][0] for name in _NAMES if name in found), "")
+    if not column:
+        return ""
+    names = [str(row[0]) for row in database.execute(f'SELECT DISTINCT "{column}" FROM {source} LIMIT 200').fetchall()]
+    symbol = instrument.partition(":")[2]
+    chosen = next((name for name in (instrument, symbol) if name in names), "")
+    if not chosen:
+        raise DataError(f"{path}: no rows of {instrument}; it holds {', '.join(sorted(names)[:8])}; use --instrument")
+    quoted = chosen.replace("'", "''")
+    return f"WHERE \"{column}\" = '{quoted}'"
+
+
+def _time(column: str, kind: str) -> str:
+    if kind.startswith(("TIMESTAMP", "DATE")):
+        return f'epoch_ns("{column}"::{"TIMESTAMPTZ" if "ZONE" in kind else "TIMESTAMP"})'
+    if kind == "VARCHAR":
+        return f'epoch_ns("{column}"::TIMESTAMP)'
+    return f'"{column}"::BIGINT'
+
+
+def _ns(values: NDArray[np.int64], kind: str, missing: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """Times as ns UTC; None if one is missing."""
+    if np.any(missing):
+        return None
+    if "ZONE" in kind or not len(values):
+        return values
+    if kind.startswith(("TIMESTAMP", "DATE", "VARCHAR")):
+        return values - _IST_NS
+    unit = next(scale for least, scale in _UNITS if float(values[0]) > least or not least)
+    return values * unit

@@ -1,0 +1,144 @@
+"""What a strategy sees of an instrument's bars: its own timeframes, in the order of time.
+
+Used by the loop. Indicators are computed once over whole columns, which the strategy's series take over uncopied. The
+one rule: a longer bar is shown when it is complete, never before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.columns import CHUNK, Columns, Row, resampled
+from mytrading.core.calendar import Calendar
+from mytrading.messages.market import Bar
+from mytrading.strategies.hosted import Hosted
+from mytrading.strategies.series import BarSeries
+
+MOVED, SHOWN, OPENED = 0, 1, 2
+"""Phases of one moment, in their order: bars that end, what is shown then, bars that begin."""
+_DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+class Frame(NamedTuple):
+    """Bars of one timeframe, and the row of the feed's own bars that completes each; None if they are those bars."""
+
+    columns: Columns
+    lasts: NDArray[np.int64] | None
+
+
+class Feed:
+    """The bars of one instrument, and the strategy that watches it."""
+
+    def __init__(self, columns: Columns, hosted: Hosted, calendar: Calendar) -> None:
+        self.columns = columns
+        self.hosted = hosted
+        self.last = 0.0
+        self.last_ns = 0
+        self.row = 0
+        self._calendar = calendar
+        self._ends: dict[int, NDArray[np.int64]] = {}
+        self.frames = self._frames() if columns.instrument in hosted.desk.instruments else []
+
+    def _frames(self) -> list[Frame]:
+        found = []
+        for timeframe in self.hosted.desk.timeframes:
+            frame = self._frame(timeframe)
+            found.append(frame)
+            series = self.hosted.desk.series(self.columns.instrument, timeframe)
+            if len(frame.columns):
+                series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
+        return found
+
+    def _frame(self, timeframe: str) -> Frame:
+        if timeframe == self.columns.timeframe:
+            return Frame(self.columns, None)
+        return Frame(*resampled(self.columns, timeframe, sessions(self.columns, self._calendar)[0]))
+
+    def ends(self, index: int) -> NDArray[np.int64]:
+        """When each bar of a frame is complete: at its end or the session's, never before its last bar's."""
+        if index not in self._ends:
+            bars, lasts = self.frames[index]
+            _, closes = sessions(self.columns, self._calendar)
+            base = self.columns.start_ns + self.columns.span_ns
+            if lasts is not None:
+                closes, base = closes[lasts], base[lasts]
+            self._ends[index] = np.maximum(np.minimum(bars.start_ns + bars.span_ns, closes), base)
+        return self._ends[index]
+
+    @property
+    def series(self) -> BarSeries:
+        """What the strategy sees in its driving timeframe."""
+        return self.hosted.desk.series(self.columns.instrument, "")
+
+    @property
+    def warm(self) -> bytes:
+        """A byte for each bar of the driving timeframe: 1 where every indicator has a value."""
+        return self.hosted.desk.warm_rows(self.columns.instrument).tobytes()
+
+    @property
+    def drives_alone(self) -> bool:
+        """True if the strategy sees these very bars and nothing else."""
+        only = self.hosted.desk.timeframes == (self.columns.timeframe,)
+        return only and self.hosted.calls_per_bar_only and self.hosted.desk.instruments == (self.columns.instrument,)
+
+    @property
+    def present(self) -> Row:
+        """The bar at hand."""
+        opens, high, low, close, volume = self.columns.table[:, self.row].tolist()
+        return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
+
+    def shown_bar(self, frame: int, row: int) -> Bar:
+        """A bar as the strategy gets it."""
+        return self.frames[frame].columns.bar_until(row, int(self.ends(frame)[row]))
+
+
+class Step(NamedTuple):
+    """Something happens: to row `row` of a feed's bars, or of its `frame`-th timeframe."""
+
+    phase: int
+    feed: Feed
+    frame: int
+    row: int
+    at_ns: int
+
+
+def merged(feeds: Sequence[Feed]) -> Iterator[Step]:
+    """All that happens, by time; at one moment bars end, then longer bars are shown before shorter ones, then open."""
+    parts: list[tuple[NDArray[np.int64], int, int, int, int]] = []
+    for number, feed in enumerate(feeds):
+        base = feed.columns
+        parts.append((base.start_ns, OPENED, 0, number, -1))
+        parts.append((base.start_ns + base.span_ns, MOVED, 0, number, -1))
+        for index, frame_bars in enumerate(feed.frames):
+            parts.append((feed.ends(index), SHOWN, -frame_bars.columns.span_ns, number, index))
+    at = np.concatenate([part[0] for part in parts])
+    sizes = [len(part[0]) for part in parts]
+    phase, rank, source, frame = (np.repeat([part[n] for part in parts], sizes) for n in range(1, 5))
+    row = np.concatenate([np.arange(size) for size in sizes])
+    order = np.lexsort((source, rank, phase, at))
+    for begin in range(0, len(order), CHUNK):
+        part = order[begin : begin + CHUNK]
+        columns = (column[part].tolist() for column in (phase, source, frame, row, at))
+        for what, number, which, place, moment in zip(*columns, strict=True):
+            yield Step(what, feeds[number], which, place, moment)
+
+
+def sessions(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The open and the close of each bar's session; midnight to midnight on days without one."""
+    exchange = columns.instrument.partition(":")[0]
+    days = (columns.start_ns + _IST) // _DAY
+    unique, inverse = np.unique(days, return_inverse=True)
+    opens, closes = unique * _DAY - _IST, (unique + 1) * _DAY - _IST
+    for index, number in enumerate(unique.tolist()):
+        known = exchange in calendar.exchanges
+        session = calendar.session(exchange, date.fromordinal(_EPOCH + number)) if known else None
+        if session is not None:
+            opens[index], closes[index] = session.open_ns, session.close_ns
+    return opens[inverse], closes[inverse]

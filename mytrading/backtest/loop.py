@@ -1,0 +1,381 @@
+"""The for-loop: bars in order, prices to the venue, completed bars to the strategy, wishes to the machines.
+
+Used by `runner`. At a bar the market moves first (what waited for its open, then what its path touches), then the
+strategy hears the completed bar, and what it wishes waits for the next one. The one rule: a machine is left alone only
+where nothing could follow; `plain` calls them all at every bar, and must lead to the same trades.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import date
+
+from mytrading.backtest.feeds import MOVED, SHOWN, Feed, merged
+from mytrading.backtest.ledger import Ledger
+from mytrading.backtest.machines import Machines
+from mytrading.backtest.venue import Venue
+from mytrading.backtest.world import World
+from mytrading.core import positions
+from mytrading.core.calendar import Session, day_of
+from mytrading.core.risk import RiskMachine
+from mytrading.messages.enums import LimitKind, Product
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.market import Bar
+from mytrading.messages.orders import PositionAdjusted
+from mytrading.messages.strategy_rules import StrategyRules
+from mytrading.strategies.series import ist_day
+from mytrading.strategies.wishes import Wish
+
+_DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
+_TOLD_EVERY = 16_383
+_ENDLESS = 1e15
+Progress = Callable[[int], None]
+Exercise = Callable[[Instrument, int, float, int], float]
+"""Rupees that a contract's end costs: the contract, signed units, its settlement price, market ns."""
+
+
+class Loop:
+    """One run. `feeds` hold the bars and what the strategy sees of them."""
+
+    def __init__(
+        self,
+        machines: Machines,
+        venue: Venue,
+        world: World,
+        ledger: Ledger,
+        feeds: list[Feed],
+        most_loss: float,
+        exercise: Exercise,
+        progress: Progress,
+    ) -> None:
+        self._machines = machines
+        self._risk = machines.risk
+        self._venue = venue
+        self._world = world
+        self._ledger = ledger
+        self._feeds = {feed.columns.instrument: feed for feed in feeds}
+        self._exercise = exercise
+        self._progress = progress
+        self._square_off = machines.risk.square_off
+        self._most_loss = most_loss
+        self._day = -1
+        self._begins = 0
+        self._next_clock = 0
+        self._restless = False
+        self._holding = self._loses = False
+        self._listens: Collection[str] = frozenset()
+        self._ruled = _has_rules(self._risk)
+        self._last_ns = 0
+        self._at_close = venue.fills_at_close
+        self.plain = False
+
+    def run(self) -> None:
+        """All bars; what is held at the end stays open."""
+        feeds = list(self._feeds.values())
+        if len(feeds) == 1 and feeds[0].drives_alone and not self.plain:
+            self._alone(feeds[0])
+        else:
+            self._together(feeds)
+        self._machines.engine.stop()
+
+    def _alone(self, feed: Feed) -> None:
+        """One instrument whose own bars are what the strategy sees: the short way."""
+        venue, name, span = self._venue, feed.columns.instrument, feed.columns.span_ns
+        hosted, desk, series, warm = feed.hosted, feed.hosted.desk, feed.series, feed.warm
+        desk.current, timeframe, data = name, feed.columns.timeframe, desk.data
+        on_data, touch, index = hosted.strategy.on_data, venue.touch, 0
+        for start, opens, high, low, close, volume in feed.columns.rows():
+            if start >= self._next_clock:
+                self._clock(start)
+            end = start + span
+            if venue.waiting or name in touch or name in self._listens:
+                self._open(name, start, end, opens, close, volume)
+                self._path(name, start, end, opens, high, low, close)
+            index += 1
+            series.cursor = index
+            feed.last, feed.last_ns = close, end
+            if self._restless or self._loses:
+                self._moment(end)
+            if not warm[index - 1] or hosted.fault is not None:
+                continue
+            desk.now = end
+            data[name] = bar = Bar(name, timeframe, start, end, opens, high, low, close, int(volume), 0, end)
+            try:
+                result = on_data(bar)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
+                hosted.raised(error)
+                self._wish(feed, bar, [], end)
+                continue
+            if result is not None:
+                self._wish(feed, bar, hosted.answered(result), end)
+            if not index & _TOLD_EVERY:
+                self._progress(index)
+
+    def _together(self, feeds: list[Feed]) -> None:
+        """Several instruments or timeframes, merged by time: at one moment opens come last and wishes before them."""
+        done = 0
+        for phase, feed, frame, row, at_ns in merged(feeds):
+            if phase == SHOWN:
+                self._show(feed, frame, row, at_ns)
+            elif phase == MOVED:
+                done += 1
+                if not done & _TOLD_EVERY:
+                    self._progress(done)
+                self._moved(feed, at_ns)
+            else:
+                if at_ns >= self._next_clock:
+                    self._clock(at_ns)
+                feed.row = row
+                self._opened(feed, at_ns)
+
+    def _opened(self, feed: Feed, start: int) -> None:
+        name = feed.columns.instrument
+        if self._waits(name):
+            _, opens, _, _, close, volume = feed.present
+            self._open(name, start, start + feed.columns.span_ns, opens, close, volume)
+
+    def _moved(self, feed: Feed, end: int) -> None:
+        name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
+        if self._waits(name):
+            start, opens, high, low, _, _ = feed.present
+            self._path(name, start, end, opens, high, low, close)
+        feed.last, feed.last_ns = close, end
+        if self.plain:
+            self._machines.learn_price(name, close, end)
+            self._venue.now = end
+            self._machines.tick(end)
+            self._note()
+        elif self._restless or self._loses:
+            self._moment(end)
+
+    def _waits(self, name: str) -> bool:
+        return self.plain or bool(self._venue.waiting) or name in self._venue.touch or name in self._listens
+
+    def _show(self, feed: Feed, frame: int, row: int, end: int) -> None:
+        """A bar of some timeframe is complete: the strategy sees it."""
+        bar = feed.shown_bar(frame, row)
+        wishes = feed.hosted.show(bar)
+        if wishes or feed.hosted.fault is not None or self.plain:
+            self._wish(feed, bar, wishes, end)
+
+    # the market
+
+    def _open(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
+        """A bar begins: what waited for it arrives, and what rests meets its first price."""
+        venue, machines = self._venue, self._machines
+        venue.now, venue.moving = start, True
+        venue.set_volume(name, volume)
+        if venue.waiting:
+
+            def price_at(instrument: str, due_ns: int) -> float | None:
+                if instrument != name:
+                    return None
+                return opens + (close - opens) * max(0, due_ns - start) / (end - start)
+
+            if venue.deliver(end, price_at):
+                machines.settle(start)
+        touch = venue.touch.get(name)
+        if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.trade(name, opens):
+            machines.settle(start)
+        if self._risk_listens(name):
+            venue.mark(name, opens)
+            machines.quote(name, opens, start)
+        venue.moving = False
+        self._note()
+
+    def _path(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> None:
+        """From the open to the extreme that hurts what is held, to the other one, to the close."""
+        venue = self._venue
+        touch = venue.touch.get(name)
+        touched = touch is not None and (low <= touch[0] or high >= touch[1])
+        if not (touched or self._risk_listens(name)):
+            return
+        held, third = venue.held(name), (end - start) // 3
+        falls_first = held > 0 or (held == 0 and close >= opens)
+        first, second = (low, high) if falls_first else (high, low)
+        at, venue.moving = opens, True
+        for target, now in ((first, start + third), (second, start + 2 * third), (close, end - 1)):
+            venue.now = now
+            self._leg(name, at, target, now)
+            at = target
+        venue.moving, venue.now = False, end
+        self._note()
+
+    def _leg(self, name: str, begin: float, target: float, now: int) -> None:
+        venue, machines, at = self._venue, self._machines, begin
+        while levels := sorted(
+            [*venue.crossed(name, at, target), *self._held_levels(name, at, target)], reverse=target < begin
+        ):
+            at, slips = levels[0]
+            if venue.trade(name, at, slips=slips):
+                machines.settle(now)
+            if self._risk_listens(name):
+                machines.quote(name, at, now)
+        if self._risk_listens(name):
+            venue.mark(name, target)
+            machines.quote(name, target, now)
+
+    def _held_levels(self, name: str, begin: float, end: float) -> list[tuple[float, bool]]:
+        """Levels that risk holds for positions in an instrument, on the way between two prices."""
+        low, high = min(begin, end), max(begin, end)
+        return [
+            (level, True)
+            for key, level in self._risk.state.stop_levels.items()
+            if key[1] == name and low <= level <= high and level != begin
+        ]
+
+    def _risk_listens(self, name: str) -> bool:
+        """True while risk itself ends what is held there when a price comes."""
+        return self.plain or name in self._risk.state.stop_instruments or name in self._listens
+
+    # the strategy
+
+    def _wish(self, feed: Feed, bar: Bar, wishes: list[Wish], end: int) -> None:
+        """What the strategy wishes at a bar's end goes the way of all wishes."""
+        machines, venue = self._machines, self._venue
+        venue.now = end
+        machines.engine.wished(bar, [(feed.hosted, wish) for wish in wishes])
+        for other in self._feeds.values():
+            if other.last_ns:
+                machines.learn_price(other.columns.instrument, other.last, other.last_ns)
+                if self._at_close:
+                    venue.mark(other.columns.instrument, other.last)
+        machines.wish(bar, end)
+        self._note()
+
+    # the clock
+
+    def _moment(self, now: int) -> None:
+        """A bar has passed: time is told where it matters, to whom it matters."""
+        if not self._restless:
+            if self._profit() > -self._most_loss or self._stopped():
+                return
+            self._tell_prices()
+        self._venue.now = now
+        self._machines.tick(now)
+        self._note()
+
+    def _profit(self) -> float:
+        feeds = self._feeds
+        total = 0.0
+        for position in self._risk.state.positions.values():
+            total += position.realised
+            if position.quantity and (feed := feeds.get(position.instrument)) is not None:
+                total += position.quantity * (feed.last - position.average_price)
+        return total
+
+    def _stopped(self) -> bool:
+        return any(self._risk.limits.is_reached(limit) for limit in self._risk.limits.all)
+
+    def _tell_prices(self) -> None:
+        for feed in self._feeds.values():
+            if feed.last_ns:
+                self._machines.learn_price(feed.columns.instrument, feed.last, feed.last_ns)
+
+    def _note(self) -> None:
+        """Look once, after something happened, at what may follow by itself."""
+        state = self._risk.state
+        self._holding = bool(state.open_positions())
+        self._loses = self._holding and self._most_loss < _ENDLESS
+        self._restless = self._machines.orders.waits_for_time or any(True for _ in state.open_wishes())
+        self._listens = self._heard() if self._holding else frozenset()
+
+    def _heard(self) -> Collection[str]:
+        """Instruments whose every price risk has to see: those whose stop it holds, or all where runs have rules."""
+        return self._feeds if self._ruled else self._risk.state.stop_instruments
+
+    def _clock(self, start: int) -> None:
+        """A bar begins at which a day turns, or at or after the time from which intraday positions are closed."""
+        if ist_day(start) != self._day:
+            self._turn_day(start)
+        midnight = (self._day + 1) * _DAY - _IST
+        if not self._begins or start < self._begins:
+            self._next_clock = min(self._begins or midnight, midnight)
+            return
+        self._venue.now = start
+        self._tell_prices()
+        self._machines.tick(start)
+        self._note()
+        intraday = any(p.product is Product.MIS for p in self._risk.state.open_positions())
+        self._next_clock = start + 1 if intraday or self._risk.state.all_live_entries() else midnight
+
+    def _turn_day(self, start: int) -> None:
+        if self._day >= 0:
+            self._end_day(start)
+        self._day = ist_day(start)
+        day = day_of(start)
+        machines = self._machines
+        book = self._world.open_day(day)
+        machines.engine.book = machines.risk.instruments = book
+        machines.open_day(day.isoformat(), start)
+        exchanges = {name.partition(":")[0] for name in self._feeds}
+        begins = [at for exchange in exchanges if (at := self._square_off.begins(exchange, start))]
+        self._begins = min(begins, default=0)
+        self._venue.now = start
+        self._venue.exchange.advance(start, self._venue.marks.get, self._settlement)
+        if self._holding:
+            self._restless = True
+
+    def _end_day(self, start: int) -> None:
+        """After the last bar of a day: what waited is refused, intraday positions end, contracts expire.
+
+        Where the next day's trading begins as this one's ends, what waited waits on.
+        """
+        venue, machines = self._venue, self._machines
+        last = max(feed.last_ns for feed in self._feeds.values())
+        for feed in self._feeds.values():
+            venue.mark(feed.columns.instrument, feed.last)
+        if venue.waiting and start > last:
+            venue.now = last
+            venue.refuse_waiting("the session is over before the order reached the exchange")
+            machines.settle(last)
+        if any(p.product is Product.MIS for p in self._risk.state.open_positions()) and self._begins:
+            self._close_late(max(last - 1, self._begins))
+        closes = [s.close_ns for name in self._feeds if (s := self._session(name)) is not None]
+        venue.now = max([last, *closes])
+        venue.end_day(self._settlement)
+        machines.settle(venue.now)
+        machines.tick(venue.now)
+        self._expire()
+        self._note()
+
+    def _close_late(self, now: int) -> None:
+        """No bar came between the time of the square-off and the close: the last price has to do."""
+        self._venue.now, self._venue.moving = now, True
+        self._tell_prices()
+        self._machines.tick(now)
+        self._venue.moving = False
+
+    def _expire(self) -> None:
+        """Positions in contracts whose last day this was end at the settlement price."""
+        today = day_of(self._venue.now).isoformat()
+        for position in self._risk.state.open_positions():
+            instrument = self._world.instrument(position.instrument)
+            if instrument is None or not instrument.expiry or instrument.expiry > today:
+                continue
+            now = self._venue.now
+            flat = positions.correct(position, 0, now)
+            price = self._settlement(instrument)
+            row = PositionAdjusted(position=flat, cause="expiry", quantity=-position.quantity, price=price, at_ns=now)
+            self._machines.adjust(row)
+            self._ledger.settled(row, position, price, self._exercise(instrument, position.quantity, price, now))
+
+    def _settlement(self, instrument: Instrument) -> float:
+        """What a contract is worth at the end of its last day: its own last price."""
+        feed = self._feeds.get(instrument.id)
+        return feed.last if feed is not None else 0.0
+
+    def _session(self, name: str) -> Session | None:
+        exchange = name.partition(":")[0]
+        calendar = self._world.calendar
+        known = exchange in calendar.exchanges
+        return calendar.session(exchange, date.fromordinal(_EPOCH + self._day)) if known else None
+
+
+def _has_rules(risk: RiskMachine) -> bool:
+    """True if anything beside stops may end what is held at a price: rules of a run, or a limit that is one."""
+    endless = {LimitKind.DAILY_LOSS: _ENDLESS, LimitKind.DRAWDOWN: 1.0}
+    limited = any(limit.most < endless.get(limit.kind, float("inf")) for limit in risk.limits.all)
+    return limited or any(run.rules != StrategyRules() for run in risk.strategies.values())

@@ -1,0 +1,216 @@
+"""The live machines wired to each other and to the venue: what streams and journals do between processes.
+
+Used by the loop. A row that one machine decides is applied there first, then read by who follows it, in the order in
+which it was decided. The one rule: a machine learns nothing here that its daemon would not have told it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mytrading.backtest.venue import Venue
+from mytrading.core.oms import OrderMachine
+from mytrading.core.risk import RiskMachine
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import Call, DaemonState
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import (
+    GoalChanged,
+    OrderChanged,
+    PositionAdjusted,
+    PositionChanged,
+    TimerFired,
+    TradeClosed,
+)
+from mytrading.messages.reports import AccountHealth
+from mytrading.messages.signals import Signal
+from mytrading.strategies.engine_machine import EngineMachine
+
+_CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
+_COMMANDS = (PlaceEntry, CloseGoal, WithdrawEntries)
+_FOR_ENGINE = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged, TradeClosed)
+_MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
+_QUIET = frozenset({"submitted", "accepted", "cancel_requested", "modify_requested", "filled"})
+"""Events that are followed by another row where anything follows at all."""
+_ROUNDS = 10_000
+_ALWAYS = 1 << 62
+"""A machine time that never comes: who is heard then is never silent."""
+Heard = Callable[[Any], None]
+
+
+class Unsettled(RuntimeError):
+    """The machines kept answering each other: a bug, said instead of looping for ever."""
+
+
+class Machines:
+    """Engine, risk, orders and venue of one run. `heard` gets every row of risk and of the order machine."""
+
+    def __init__(
+        self, engine: EngineMachine, risk: RiskMachine, orders: OrderMachine, venue: Venue, account: str, heard: Heard
+    ) -> None:
+        self.engine = engine
+        self.risk = risk
+        self.orders = orders
+        self.venue = venue
+        self._heard = heard
+        self._plain = self._opened = False
+        risk.lock_step = True
+        self._assure(account)
+
+    def plainly(self) -> None:
+        """Let risk decide after every single row, as its daemon does."""
+        self._plain = True
+
+    def _assure(self, account: str) -> None:
+        """Those whom risk needs are this loop: never silent, and their books never old."""
+        for name in ("feed", "router", "reconciler"):
+            self.risk.state.beats[name] = Heartbeat(
+                daemon=name,
+                pid=0,
+                state=DaemonState.RUNNING,
+                ready=True,
+                machine_ns=_ALWAYS,
+                market_ns=0,
+                started_machine_ns=0,
+            )
+        health = AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
+        self.risk.apply(health)
+
+    # in
+
+    def open_day(self, day: str, now: int) -> None:
+        """A trading day begins, as the daemons turn it: each carries over what stands."""
+        if self._opened:
+            rows = self.orders.expire_day(now)
+            for row in rows:
+                self.orders.apply(row)
+            self._heed(rows, now)
+            self.orders.apply(self.orders.snapshot(day))
+            self.risk.apply(self.risk.snapshot(day))
+            for row in self.engine.snapshot(day):
+                self.engine.apply(row)
+        self._opened = True
+
+    def adjust(self, row: PositionAdjusted) -> None:
+        """A position moved without an order: everybody learns it."""
+        for machine in (self.orders, self.risk, self.engine):
+            machine.apply(row)
+
+    def wish(self, bar: Bar, now: int) -> None:
+        """Judge what the engine was given with this bar."""
+        rows = self.engine.decide(bar, now)
+        if not rows:
+            return
+        for row in rows:
+            self.engine.apply(row)
+            self._heard(row)
+            if isinstance(row, Signal):
+                self._risk_step(row, now)
+        self.settle(now)
+
+    def quote(self, instrument: str, price: float, now: int) -> None:
+        """Risk hears a price, and closes what it comes to the stop of."""
+        message = Quote(instrument, now, now, price)
+        self.risk.apply(message)
+        commands = self.risk.decide(message, now)
+        if commands:
+            self._commands(commands, now)
+            self.settle(now)
+
+    def learn_price(self, instrument: str, price: float, now: int) -> None:
+        """Risk knows a price, and nothing can follow from it yet."""
+        self.risk.apply(Quote(instrument, now, now, price))
+
+    def tick(self, now: int) -> None:
+        """Time has passed for risk and for the order machine."""
+        timer = TimerFired(name="backtest", machine_ns=self.venue.clock())
+        self._orders_step(timer, now)
+        self._risk_step(timer, now)
+        self.settle(now)
+
+    def settle(self, now: int) -> None:
+        """Tell the order machine what the venue answered, until nobody has anything to say."""
+        venue = self.venue
+        for _ in range(_ROUNDS):
+            if not venue.answers:
+                return
+            answers, venue.answers = venue.answers, []
+            for answer in answers:
+                self._orders_step(answer, now)
+        raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
+
+    # between
+
+    def _risk_step(self, message: Any, now: int) -> None:
+        self.risk.apply(message)
+        self._commands(self.risk.decide(message, now), now)
+
+    def _commands(self, rows: Sequence[Any], now: int) -> None:
+        for row in rows:
+            self.risk.apply(row)
+        for row in rows:
+            self._heard(row)
+            if isinstance(row, _COMMANDS):
+                self.orders.notice(self.venue.clock())
+                self._orders_step(row, now)
+
+    def _orders_step(self, message: Any, now: int) -> None:
+        """Let the order machine decide, as its daemon does or in one go."""
+        orders = self.orders
+        if self._plain:
+            orders.apply(message)
+            rows = orders.decide(message, now)
+            for row in rows:
+                orders.apply(row)
+        else:
+            rows = orders.step(message, now)
+        if rows:
+            self._heed(rows, now)
+
+    def _heed(self, rows: Sequence[Any], now: int) -> None:
+        """The order machine's rows: done at the venue, and read by risk and the engine."""
+        for row in rows:
+            if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
+                self.venue.call(row.order, call)
+        for row in rows if self._plain else newest(rows):
+            self._heard(row)
+            if isinstance(row, _FOR_ENGINE):
+                self.engine.apply(row)
+            self.risk.apply(row)
+            if self._plain or _stirs(row):
+                self._commands(self.risk.decide(row, now), now)
+
+
+def newest(rows: Sequence[Any]) -> Sequence[Any]:
+    """Without the levels of an order or goal that a later row of the same decision replaces."""
+    if len(rows) == 1:
+        return rows
+    kept: list[Any] = []
+    seen: set[str] = set()
+    for row in reversed(rows):
+        name = _subject(row)
+        if name not in seen:
+            kept.append(row)
+            if name:
+                seen.add(name)
+    return kept[::-1]
+
+
+def _subject(row: Any) -> str:
+    if type(row) is OrderChanged:
+        return row.order.client_order_id
+    return row.goal.id if type(row) is GoalChanged else ""
+
+
+def _stirs(row: Any) -> bool:
+    """True if risk may have to act on a row: not where an order only went on its way."""
+    if type(row) is OrderChanged:
+        return row.event not in _QUIET
+    return isinstance(row, _MOVES)
+
+
+def is_denial(row: Any) -> bool:
+    """True of a row that says why a wish led to nothing."""
+    return isinstance(row, SignalDenied | SignalExpired)

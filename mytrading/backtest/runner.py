@@ -1,0 +1,174 @@
+"""One backtest: what goes in, and what comes out.
+
+Used by `mytrading backtest`, by sweeps and by tests. The one rule: a run depends on its `Spec` alone, so the same spec
+gives the same trades.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from mytrading.backtest.columns import Columns, DataError
+from mytrading.backtest.equity import Curve, curve_of
+from mytrading.backtest.feeds import Feed
+from mytrading.backtest.ledger import ChargeOf, Ledger
+from mytrading.backtest.loop import Exercise, Loop, Progress
+from mytrading.backtest.machines import Machines
+from mytrading.backtest.models import Models
+from mytrading.backtest.venue import Venue
+from mytrading.backtest.world import World
+from mytrading.core.calendar import Calendar, day_of
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.fees import FeeSchedule
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.risk import RiskMachine
+from mytrading.messages.enums import Product
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.engine_machine import EngineMachine
+from mytrading.strategies.hosted import Fault
+
+ACCOUNT = "backtest"
+_MANY = 1_000_000
+_ENDLESS = 1e15
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A run. `data` are the bars of each watched instrument; rupees of `capital`; `fees` None for none.
+
+    With `plain` every machine is called at every bar: slower, for the proof that the short way leads to the same.
+    """
+
+    run: StrategyRun
+    strategy: type[BaseStrategy]
+    data: tuple[Columns, ...]
+    calendar: Calendar
+    facts: ContractFacts
+    limits: RiskLimits
+    rates: RateLimits = field(default_factory=RateLimits)
+    capital: float = 1_000_000.0
+    models: Models = field(default_factory=Models)
+    fees: FeeSchedule | None = None
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run led to. `seconds` are those of the loop; `bars` those walked through, of all instruments."""
+
+    spec: Spec
+    bars: int
+    seconds: float
+    ledger: Ledger
+    curve: Curve
+    stand_ins: tuple[str, ...]
+    fault: Fault | None = None
+
+    @property
+    def gross(self) -> float:
+        """Rupees before costs, open positions at the last price."""
+        return float(self.curve.equity[-1]) - self.spec.capital + self.ledger.costs
+
+
+def unlimited(limits: RiskLimits) -> RiskLimits:
+    """The same rules without limits in rupees: a backtest's size is what its capital can carry."""
+    return replace(
+        limits,
+        max_position_size=_ENDLESS,
+        max_order_size=_ENDLESS,
+        min_order_size=0.0,
+        max_daily_loss=_ENDLESS,
+        max_drawdown=1.0,
+        enabled_exchanges=(),
+        enabled_kinds=(),
+    )
+
+
+def run(spec: Spec, progress: Progress = lambda _done: None) -> Result:
+    """Walk a strategy through history; raises `DataError` for data that does not fit it."""
+    _check(spec)
+    world = World(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
+    world.open_day(day_of(min(int(columns.start_ns[0]) for columns in spec.data)))
+    ledger = Ledger(_charges(spec, world))
+    seconds, fault = _walk(spec, world, ledger, progress)
+    bars = sum(len(columns) for columns in spec.data) if seconds else 0
+    curve = curve_of(spec.capital, spec.data, ledger.fills)
+    return Result(spec, bars, seconds, ledger, curve, tuple(sorted(world.stand_ins)), fault)
+
+
+def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple[float, Fault | None]:
+    """The loop: its seconds, 0 if the strategy could not begin, and the strategy's fault. Indicators end with it."""
+    strategy_run = replace(spec.run, accounts=())
+    engine = EngineMachine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
+    hosted = engine.hosted[0]
+    if hosted.fault is not None:
+        return 0.0, hosted.fault
+    venue = Venue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain)
+    machines = Machines(engine, _risk(spec, strategy_run, world), _orders(spec), venue, ACCOUNT, ledger.hear)
+    feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
+    engine.run_at(0)
+    engine.open(())
+    loop = Loop(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, _exercise(spec), progress)
+    if spec.plain:
+        loop.plain = True
+        machines.plainly()
+    started = time.perf_counter()
+    loop.run()
+    return time.perf_counter() - started, hosted.fault
+
+
+def _check(spec: Spec) -> None:
+    given = {columns.instrument for columns in spec.data}
+    for name in spec.run.symbols:
+        if name not in given:
+            raise DataError(f"{spec.run.name} watches {name}, but there are no bars of it; give them with --data")
+    if len({columns.timeframe for columns in spec.data}) > 1:
+        found = ", ".join(f"{columns.instrument} {columns.timeframe}" for columns in spec.data)
+        raise DataError(f"expected bars of one timeframe, found {found}; resample them to the finest common one")
+
+
+def _risk(spec: Spec, run: StrategyRun, world: World) -> RiskMachine:
+    return RiskMachine(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
+
+
+def _orders(spec: Spec) -> OrderMachine:
+    limits = OmsLimits(
+        calls_per_second=_MANY,
+        calls_at_once=_MANY,
+        mode_first=False,
+        book_first=False,
+        churn_instrument=spec.rates.churn_per_instrument,
+        churn_account=spec.rates.churn_per_account,
+    )
+    calendar = spec.calendar
+    return OrderMachine(
+        limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
+    )
+
+
+def _exercise(spec: Spec) -> Exercise:
+    """What the end of a bought option that is worth something costs."""
+
+    def cost(instrument: Instrument, units: int, price: float, at_ns: int) -> float:
+        if spec.fees is None or units <= 0 or not instrument.kind.is_option:
+            return 0.0
+        return spec.fees.exercise(units * price, at_ns)
+
+    return cost
+
+
+def _charges(spec: Spec, world: World) -> ChargeOf:
+    def charge(name: str, product: Product, units: int, price: float, at_ns: int) -> float:
+        instrument = world.instrument(name)
+        if spec.fees is None or instrument is None:
+            return 0.0
+        as_future = name in world.stand_ins
+        return spec.fees.of(instrument, product, units, price, at_ns, as_future=as_future).total
+
+    return charge

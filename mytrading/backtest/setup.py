@@ -1,0 +1,308 @@
+"""From what a person asks for to a `Spec`: the project's settings, the strategy's file, the data, the models.
+
+Used by `mytrading backtest` and by sweeps. The one rule: a strategy runs here with the settings it would trade with,
+and what differs is said in `notes`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, time
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.backtest.columns import Columns, DataError
+from mytrading.backtest.data import load
+from mytrading.backtest.feeds import sessions
+from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction, SlippageTicks, VolumeCap
+from mytrading.backtest.runner import Spec, unlimited
+from mytrading.backtest.world import EveryDay
+from mytrading.config.build import risk_limits, strategy_run
+from mytrading.config.problems import ConfigurationError
+from mytrading.config.resolve import load_settings
+from mytrading.config.settings import TradingSettings
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.fees import FeeSchedule
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.runconfig import RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.runtime.loader import load_file
+from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
+from mytrading.strategies.errors import hint, plain
+from mytrading.strategies.parameters import resolve_parameters
+
+COSTS = ("none", "india")
+SESSIONS = ("auto", "exchange", "data")
+OPENALGO = "openalgo"
+_DAY = 86_400_000_000_000
+Fetch = Callable[[str, str, date | None, date | None], Columns]
+"""Bars of an instrument and timeframe from the server."""
+
+
+class AskedWrongly(ValueError):
+    """An option that cannot be met; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of the command. `data` are files or `openalgo`, each may be INSTRUMENT=FILE; fractions of 1."""
+
+    name: str
+    data: tuple[str, ...]
+    first: date | None = None
+    last: date | None = None
+    instrument: str = ""
+    timeframe: str = ""
+    capital: float = 1_000_000.0
+    lots: int = 0
+    costs: str = "india"
+    slippage_ticks: float = 0.0
+    slippage: float = 0.0
+    latency_ms: float = 0.0
+    volume_share: float = 0.0
+    limits_through: int = 0
+    at_close: bool = False
+    product: str = ""
+    risk: str = "capital"
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    plain: bool = False
+    session: str = "auto"
+    stop: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What to run, and what a reader of its results has to know."""
+
+    spec: Spec
+    notes: tuple[str, ...]
+
+
+def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
+    """The run that is asked for; `AskedWrongly`, `DataError` and `ConfigurationError` say what cannot be met."""
+    file, name = _file_and_name(home, asked.name)
+    settings = _settings(home, name)
+    found = load_file(file, BaseStrategy)
+    if found.fault is not None:
+        raise AskedWrongly(f"{found.fault.where}: {found.fault.message}")
+    strategy = _class_of(found.classes, name, file)
+    notes: list[str] = []
+    run = _run(settings, strategy, asked, notes)
+    data = tuple(_data(asked, settings, run, fetch))
+    run = _fitted(run, data, asked)
+    try:
+        calendar = Calendar.from_dict(_toml(home, "calendar.toml"))
+        facts = ContractFacts.from_dict(_toml(home, "instruments.toml"))
+        fees = FeeSchedule.from_dict(_toml(home, "fees.toml")) if asked.costs == "india" else None
+    except ValueError as error:
+        raise AskedWrongly(str(error)) from error
+    limits = risk_limits(settings)
+    if asked.risk == "capital":
+        limits = unlimited(limits)
+        notes.append("limits in rupees are not applied, the capital alone is the limit (--risk config applies them)")
+    spec = Spec(
+        run=run,
+        strategy=strategy,
+        data=data,
+        calendar=calendar,
+        facts=facts,
+        limits=limits,
+        rates=RateLimits(**settings.rates.model_dump()),
+        capital=asked.capital,
+        models=_models(asked),
+        fees=fees,
+        plain=asked.plain,
+    )
+    return _in_session(spec, asked.session, notes)
+
+
+def _settings(home: Path, name: str) -> TradingSettings:
+    """The project's, with this strategy enabled if the project knows it."""
+    try:
+        return load_settings(home, "default", overrides={"ENABLED_STRATEGIES": name})
+    except ConfigurationError:
+        if (home / "strategies" / f"{plain(name)}.py").exists() or _is_known(home, name):
+            raise
+        return load_settings(home, "default", overrides={"ENABLED_STRATEGIES": ""})
+
+
+def _is_known(home: Path, name: str) -> bool:
+    from mytrading.config.discover import discover
+
+    return any(plain(item.name) == plain(name) for item in discover(home / "strategies"))
+
+
+def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
+    """The file of a strategy and its name, given by name or by file."""
+    from mytrading.config.discover import discover
+
+    if asked.endswith(".py"):
+        path = Path(asked)
+        if not path.exists():
+            raise AskedWrongly(f"{asked}: no such file; name a strategy of `strategies/`, or a file of one")
+        loaded = load_file(path, BaseStrategy)
+        if loaded.fault is not None:
+            raise AskedWrongly(f"{loaded.fault.where}: {loaded.fault.message}")
+        return path, strategy_name(loaded.classes[0])
+    known = discover(home / "strategies")
+    for item in known:
+        if plain(item.name) == plain(asked):
+            return home / "strategies" / Path(item.file).name, item.name
+    names = [item.name for item in known]
+    raise AskedWrongly(f"no strategy is called {asked}{hint(asked, names)}")
+
+
+def _class_of(classes: tuple[type, ...], name: str, file: Path) -> type[BaseStrategy]:
+    for item in classes:
+        if plain(strategy_name(item)) == plain(name):
+            return item
+    raise AskedWrongly(f"{file.name} holds no strategy called {name}")
+
+
+def _run(settings: TradingSettings, strategy: type[BaseStrategy], asked: Asked, notes: list[str]) -> StrategyRun:
+    wanted = plain(strategy_name(strategy))
+    config = next((item for item in settings.running if plain(item.name) == wanted), None)
+    if config is not None:
+        run = strategy_run(settings, config)
+    else:
+        run = StrategyRun(name=strategy_name(strategy), file="", symbols=(), long=None, short=None)
+        run = replace(run, long=_same(Side.BUY), short=_same(Side.SELL))
+    if any(rule is not None and rule.kind is not TradeKind.SAME for rule in (run.long, run.short)):
+        notes.append(
+            "the watched instrument itself is traded: there are no prices of the contracts that its rules name"
+        )
+        run = replace(
+            run,
+            long=_same(Side.BUY) if run.long is not None else None,
+            short=_same(Side.SELL) if run.short is not None else None,
+        )
+    parameters = {**run.parameters, **_parameters(strategy, asked.parameters)}
+    run = replace(run, parameters=parameters, lots=asked.lots or run.lots)
+    if asked.stop:
+        run = replace(run, stop=StopPlan(asked.stop))
+    if asked.product:
+        run = replace(run, product=_product(asked.product))
+    return run
+
+
+def _same(side: Side) -> TradeRule:
+    return TradeRule(kind=TradeKind.SAME, side=side)
+
+
+def _product(text: str) -> Product:
+    try:
+        return Product(text.upper())
+    except ValueError:
+        raise AskedWrongly(f"--product: expected MIS, NRML or CNC, found {text!r}") from None
+
+
+def _parameters(strategy: type[BaseStrategy], given: Mapping[str, str]) -> dict[str, Any]:
+    """The given parameters, of their types; `ParameterError` says what is wrong with one."""
+    resolved = resolve_parameters(strategy, BaseStrategy, dict(given))
+    return {name: resolved[name] for name in given}
+
+
+def _data(asked: Asked, settings: TradingSettings, run: StrategyRun, fetch: Fetch | None) -> list[Columns]:
+    names = [settings.symbols.resolve(asked.instrument)] if asked.instrument else list(run.symbols)
+    found = []
+    for text in asked.data:
+        before, equals, after = text.partition("=")
+        name, source = (settings.symbols.resolve(before), after) if equals else ("", text)
+        wanted = [name] if name else names or [_guess(source)]
+        found += [_one(asked, source, one, run, fetch) for one in wanted]
+    if not found:
+        raise AskedWrongly("--data: expected a file or `openalgo`, found nothing")
+    return found
+
+
+def _guess(source: str) -> str:
+    """What a file is of that nobody named: a share called like the file."""
+    stem = Path(source).name.partition(".")[0].upper()
+    return f"NSE:{stem}"
+
+
+def _one(asked: Asked, source: str, name: str, run: StrategyRun, fetch: Fetch | None) -> Columns:
+    if source != OPENALGO:
+        return load(Path(source), name, asked.first, asked.last)
+    if fetch is None:
+        raise AskedWrongly("--data openalgo: expected a server; start the stack, or name a file")
+    return fetch(name, asked.timeframe or run.timeframes[0], asked.first, asked.last)
+
+
+def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: Asked) -> StrategyRun:
+    """The run over the instruments that there is data of, in a timeframe that they can give."""
+    base = data[0]
+    frames = (asked.timeframe,) if asked.timeframe else run.timeframes
+    for frame in frames:
+        _check_frame(frame, base)
+    given = tuple(dict.fromkeys(columns.instrument for columns in data))
+    symbols = given if asked.instrument or not set(run.symbols) <= set(given) else run.symbols
+    return replace(run, symbols=symbols, timeframes=frames)
+
+
+def _check_frame(frame: str, base: Columns) -> None:
+    from mytrading.backtest.columns import SPANS
+
+    if frame not in SPANS:
+        raise AskedWrongly(f"--timeframe: expected one of {', '.join(SPANS)}, found {frame!r}")
+    if SPANS[frame] % base.span_ns:
+        raise DataError(
+            f"the strategy runs on {frame} bars, but {base.instrument} comes in {base.timeframe} bars; "
+            f"give finer data, or --timeframe {base.timeframe}"
+        )
+
+
+def _models(asked: Asked) -> Models:
+    if asked.slippage and asked.slippage_ticks:
+        raise AskedWrongly("--slippage and --slippage-ticks: expected one of them, found both")
+    slippage: Slippage = SlippageFraction(asked.slippage) if asked.slippage else SlippageTicks(asked.slippage_ticks)
+    return Models(
+        at_close=asked.at_close,
+        latency_ns=round(asked.latency_ms * 1e6),
+        slippage=slippage,
+        volume=VolumeCap(asked.volume_share),
+        limits=Limits(asked.limits_through),
+    )
+
+
+def _toml(home: Path, name: str) -> dict[str, Any]:
+    path = home / "config" / name
+    if not path.exists():
+        raise AskedWrongly(f"{path}: expected this file of the project; restore it from the release")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise AskedWrongly(f"config/{name}: expected TOML, found {error}; mend the file") from error
+
+
+def _in_session(spec: Spec, asked: str, notes: list[str]) -> Prepared:
+    """The run in the hours of the exchanges, or of the data where most of it lies outside of them."""
+    outside = {columns.instrument: _outside(columns, spec.calendar) for columns in spec.data}
+    bars = sum(len(columns) for columns in spec.data)
+    if asked == "data" or (asked == "auto" and 2 * sum(outside.values()) > bars):
+        notes.append("every day counts as a session from midnight to midnight (--session exchange keeps to the hours)")
+        open_always = EveryDay.from_dict(_plainly(spec))
+        return Prepared(dataclasses.replace(spec, calendar=open_always), tuple(notes))
+    for name, count in outside.items():
+        if count:
+            notes.append(f"{count} bars of {name} lie outside trading hours; no order is made there")
+    return Prepared(spec, tuple(notes))
+
+
+def _plainly(spec: Spec) -> dict[str, Any]:
+    """A calendar's file with the exchanges that the run needs; the hours are those of `EveryDay`."""
+    needed = {*spec.calendar.exchanges, *(columns.instrument.partition(":")[0] for columns in spec.data)}
+    hours = [{"from": date(1970, 1, 1), "open": time(0), "close": time(23, 59)}]
+    return {"exchanges": {name: {"sessions": hours, "holidays": []} for name in sorted(needed)}}
+
+
+def _outside(columns: Columns, calendar: Calendar) -> int:
+    """Bars that start when the exchange does not trade."""
+    opens, closes = sessions(columns, calendar)
+    start = columns.start_ns
+    return int(((start < opens) | (start >= closes) | (closes - opens >= _DAY)).sum())

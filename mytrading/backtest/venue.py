@@ -1,0 +1,317 @@
+"""The broker of a backtest: calls of the order machine in, answers and reads of single orders out.
+
+Used by `machines`. `core/matching` keeps the books; this says which prices a bar shows them, and in which order: the
+open, the extreme that hurts what is held, the other extreme, the close. The one rule: a call reaches the exchange at a
+price that was there after the call was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mytrading.backtest.models import Models
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.matching import Account, BookOrder, Books, Exchange, Mark, OrderRequest, Refusal
+from mytrading.core.matching.fill_rules import FillRules, exchange_price
+from mytrading.core.order import as_wanted
+from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.orders import CallOutcome, Order
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+
+_FAR = float("inf")
+_STOPS = (OrderType.SL, OrderType.SL_M)
+
+
+class Waiting(NamedTuple):
+    """A call on its way, and when it is there."""
+
+    due_ns: int
+    order: Order
+    call: Call
+
+
+class Venue:
+    """One account at one exchange. `answers` fills up with what the order machine is to be told.
+
+    With `plain` every answer is told as a live server would, one by one and in whole books; else in as few words as
+    the order machine needs.
+    """
+
+    def __init__(
+        self,
+        calendar: Calendar,
+        facts: ContractFacts,
+        instrument_of: Callable[[str], Instrument | None],
+        capital: float,
+        models: Models,
+        account: str,
+        *,
+        plain: bool = False,
+    ) -> None:
+        self._models = models
+        self._instrument_of = instrument_of
+        self._account = account
+        self._plain = plain
+        self._room: dict[str, int | None] = {}
+        self.waiting: list[Waiting] = []
+        self._names: dict[str, str] = {}
+        self.marks: dict[str, Mark] = {}
+        self.touch: dict[str, tuple[float, float]] = {}
+        """By instrument, at or below which price and at or above which price some order acts."""
+        self.moving = False
+        """True while a bar's prices are walked through: calls then meet the present price."""
+        self.now = 0
+        self.machine_ns = 0
+        self.answers: list[Any] = []
+        self.exchange = Exchange(
+            calendar,
+            facts,
+            instrument_of,
+            Books(account=Account(capital=capital)),
+            part_of=self._part_of,
+            rules=FillRules(self._price, strict=True),
+        )
+
+    # models
+
+    def _price(self, request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
+        return None if self._room.get(request.instrument) == 0 else exchange_price(request, mark, fresh)
+
+    def _part_of(self, order: BookOrder) -> int:
+        room = self._room.get(order.request.instrument)
+        if room is None:
+            return 0
+        part = min(room, order.pending)
+        self._room[order.request.instrument] = room - part
+        return part
+
+    def set_volume(self, instrument: str, volume: float) -> None:
+        """A bar of this volume begins."""
+        found = self._instrument_of(instrument)
+        self._room[instrument] = self._models.volume.units(volume, found.lot_size if found is not None else 1)
+
+    def mark(self, instrument: str, price: float, *, slips: bool = True) -> Mark:
+        """The instrument trades at this price now; market orders slip from it."""
+        found = self._instrument_of(instrument)
+        slip = self._models.slippage.of(price, found.tick_size) if slips and found is not None else 0.0
+        made = Mark(price, price - slip, price + slip) if slip else Mark(price)
+        self.marks[instrument] = made
+        return made
+
+    # calls
+
+    @property
+    def fills_at_close(self) -> bool:
+        """True if what a close leads to is filled at that close."""
+        return self._models.at_close and not self._models.latency_ns
+
+    def call(self, order: Order, call: Call) -> None:
+        """The order machine makes a call."""
+        if self.moving or self.fills_at_close:
+            self._do(order, call)
+        else:
+            self.waiting.append(Waiting(self.now + self._models.latency_ns, order, call))
+
+    def deliver(self, until_ns: int, price_at: Callable[[str, int], float | None]) -> bool:
+        """Make the calls that are there before `until_ns`, each at the price of its moment; true if there was one.
+
+        A call whose instrument has no price then waits on.
+        """
+        due, self.waiting = self.waiting, []
+        done = False
+        for item in due:
+            price = price_at(item.order.instrument, item.due_ns) if item.due_ns < until_ns else None
+            if price is None:
+                self.waiting.append(item)
+                continue
+            self.mark(item.order.instrument, price)
+            self._do(item.order, item.call)
+            done = True
+        return done
+
+    def end_day(self, settlement_of: Callable[[Instrument], float]) -> None:
+        """The exchange closes: what rests ends, and so do expired contracts."""
+        changes = self.exchange.advance(self.now, self.marks.get, settlement_of)
+        newest = {order.order_id: order for order in changes.orders} if changes is not None else {}
+        for order in newest.values():
+            if order.order_id in self._names:
+                self._show(order)
+                self._show(order)  # an end is believed when it is read twice
+        self.touch.clear()
+
+    def refuse_waiting(self, why: str) -> None:
+        """The session is over: calls that did not get there are refused."""
+        due, self.waiting = self.waiting, []
+        for item in due:
+            self._answer(item.order, item.call, Outcome.REFUSED, message=why)
+
+    def _do(self, order: Order, call: Call) -> None:
+        if call is Call.PLACE:
+            self._place(order)
+        elif call is Call.CANCEL:
+            self._cancel(order)
+        else:
+            self._modify(as_wanted(order))
+        self._note_touch(order.instrument)
+
+    def _place(self, order: Order) -> None:
+        request = OrderRequest(
+            instrument=order.instrument,
+            side=order.side,
+            quantity=order.quantity,
+            order_type=order.order_type,
+            product=order.product,
+            price=order.price,
+            trigger_price=order.trigger_price,
+            strategy=order.strategy,
+        )
+        found, _ = self.exchange.place(request, self.marks.get(order.instrument), self.now)
+        if isinstance(found, Refusal):
+            self._answer(order, Call.PLACE, Outcome.REFUSED, found.order_id, found.reason)
+            return
+        self._names[found.order_id] = order.client_order_id
+        if self._plain or not found.filled:
+            self._answer(order, Call.PLACE, Outcome.ACCEPTED, found.order_id)
+        if found.filled or not found.live or found.triggered:
+            self._show(found)
+
+    def _cancel(self, order: Order) -> None:
+        found, _ = self.exchange.cancel(order.broker_order_id, self.now)
+        if isinstance(found, Refusal):
+            self._answer(order, Call.CANCEL, Outcome.REFUSED, message=found.reason)
+            found = self.exchange.desk.orders[order.broker_order_id]
+        else:
+            self._answer(order, Call.CANCEL, Outcome.ACCEPTED)
+        self._show(found)
+
+    def _modify(self, order: Order) -> None:
+        mark = self.marks.get(order.instrument)
+        found, _ = self.exchange.modify(
+            order.broker_order_id, order.quantity, order.price, order.trigger_price, mark, self.now
+        )
+        if isinstance(found, Refusal):
+            self._answer(order, Call.MODIFY, Outcome.REFUSED, message=found.reason)
+            found = self.exchange.desk.orders[order.broker_order_id]
+        else:
+            self._answer(order, Call.MODIFY, Outcome.ACCEPTED, order.broker_order_id)
+        self._show(found)
+
+    # answers
+
+    def clock(self) -> int:
+        """Machine time: market time, and never the same twice."""
+        self.machine_ns = max(self.machine_ns + 1, self.now)
+        return self.machine_ns
+
+    def _answer(self, order: Order, call: Call, outcome: Outcome, broker_id: str = "", message: str = "") -> None:
+        self.answers.append(
+            CallOutcome(
+                client_order_id=order.client_order_id,
+                account=self._account,
+                call=call,
+                outcome=outcome,
+                began_machine_ns=max(order.began_machine_ns, self.clock()),
+                ended_machine_ns=self.clock(),
+                broker_order_id=broker_id,
+                message=message,
+            )
+        )
+
+    def _show(self, order: BookOrder) -> None:
+        """Tell what became of an order; `plain`: the whole order book."""
+        shown = tuple(self.exchange.desk.orders.values()) if self._plain else (order,)
+        self.answers.append(
+            BooksRead(
+                account=self._account,
+                id="backtest",
+                began_machine_ns=self.clock(),
+                ended_machine_ns=self.clock(),
+                orders=tuple(self._row(one) for one in shown),
+                trades=tuple(_trades(one) for one in shown if one.filled),
+                single=not self._plain,
+            )
+        )
+
+    def _row(self, order: BookOrder) -> BrokerOrder:
+        request = order.request
+        return BrokerOrder(
+            broker_order_id=order.order_id,
+            instrument=request.instrument,
+            side=request.side,
+            quantity=request.quantity,
+            status=order.status,
+            product=request.product,
+            filled=order.filled,
+            average_price=order.average_price or None,
+            order_type=request.order_type,
+            price=request.price,
+            trigger_price=request.trigger_price,
+            message=order.reason,
+            tag=self._names[order.order_id],
+        )
+
+    # prices
+
+    def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
+        """The price is here now: work what rests; true if an order moved."""
+        mark = self.mark(instrument, price, slips=slips)
+        changes = self.exchange.on_mark(instrument, mark, self.now)
+        if changes is None or changes.empty:
+            return False
+        newest = {order.order_id: order for order in changes.orders}
+        for order in newest.values():
+            self._show(order)
+        self._note_touch(instrument)
+        return bool(newest)
+
+    def _note_touch(self, instrument: str) -> None:
+        """Keep between which prices nothing happens."""
+        low, high = -_FAR, _FAR
+        for name in self.exchange.desk.resting.get(instrument, ()):
+            price, falls = self.level(self.exchange.desk.orders[name])
+            low, high = (max(low, price), high) if falls else (low, min(high, price))
+        if low == -_FAR and high == _FAR:
+            self.touch.pop(instrument, None)
+        else:
+            self.touch[instrument] = (low, high)
+
+    def level(self, order: BookOrder) -> tuple[float, bool]:
+        """The price at which a resting order acts, and whether the market has to fall to it (else it has to rise)."""
+        request = order.request
+        buys = request.side is Side.BUY
+        if order.status is BrokerStatus.TRIGGER_PENDING:
+            return request.trigger_price, not buys
+        if request.order_type in (OrderType.MARKET, OrderType.SL_M):
+            return _FAR, True
+        found = self._instrument_of(request.instrument)
+        through = self._models.limits.through_ticks * (found.tick_size if found is not None else 0.0)
+        return (request.price - through, True) if buys else (request.price + through, False)
+
+    def crossed(self, instrument: str, begin: float, end: float) -> list[tuple[float, bool]]:
+        """Levels on the way from one price to another, nearest first, and whether market prices slip there."""
+        falls = end < begin
+        found: dict[float, bool] = {}
+        for name in self.exchange.desk.resting.get(instrument, ()):
+            order = self.exchange.desk.orders[name]
+            price, down = self.level(order)
+            if down == falls and (end <= price < begin if falls else begin < price <= end):
+                found[price] = found.get(price, False) or order.request.order_type in _STOPS
+        return sorted(found.items(), reverse=falls)
+
+    def held(self, instrument: str) -> int:
+        """Net signed units of an instrument."""
+        return sum(p.quantity for p in self.exchange.desk.open_positions() if p.instrument == instrument)
+
+
+def _trades(order: BookOrder) -> BrokerTrades:
+    request = order.request
+    return BrokerTrades(
+        broker_order_id=order.order_id,
+        instrument=request.instrument,
+        side=request.side,
+        quantity=order.filled,
+        value=order.filled * order.average_price,
+    )

@@ -1,0 +1,261 @@
+"""The event backtest beside a bare Python event loop on the same bars: bars a second, cost of a fill, memory.
+
+The bare loop makes a bar object, keeps two running sums, fills at the next open and charges a rate: no risk, no orders,
+no books. `python -m mytrading.bench.backtest FOLDER` is the process whose memory is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import deque
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from mytrading.backtest.columns import MINUTE_NS, Columns, checked
+from mytrading.backtest.runner import Result, Spec, run, unlimited
+from mytrading.bench.figures import Figure
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.fees import FeeSchedule
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.market import Bar
+from mytrading.messages.runconfig import RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.strategies import BaseStrategy, Signal
+
+BARS = 1_000_000
+SHARE = 0.3
+"""Of the bare loop's bars a second."""
+FLAT = 1.25
+"""How much dearer the last tenth of all fills may be than the first."""
+MEMORY = 2.0
+"""Times the columns."""
+_NAME = "NSE:SBIN"
+_CONFIG = Path(__file__).resolve().parents[2] / "config"
+
+
+class Crossing(BaseStrategy):
+    """Long while the average of 20 closes is above that of 50."""
+
+    def initialize(self) -> None:
+        """Two averages."""
+        self.add_indicator("SMA", period=20, name="fast")
+        self.add_indicator("SMA", period=50, name="slow")
+
+    def on_data(self, data: Bar) -> Signal | None:  # noqa: ARG002
+        """A wish where the position is not what the averages say."""
+        fast, slow = self.get_indicator_value("fast"), self.get_indicator_value("slow")
+        if fast > slow and not self.position.is_long:
+            return self.create_signal("BUY")
+        if fast < slow and self.position.is_long:
+            return self.create_signal("EXIT")
+        return None
+
+
+class BareLoop:
+    """The same rule with nothing around it."""
+
+    def __init__(self) -> None:
+        self._fast: deque[float] = deque()
+        self._slow: deque[float] = deque()
+        self._sums = [0.0, 0.0]
+        self._pending = self._held = 0
+        self.cash = 0.0
+        self.fills = 0
+
+    def on_bar(self, bar: Bar) -> None:
+        """One bar."""
+        if self._pending:
+            self.cash -= self._pending * bar.open + abs(self._pending) * bar.open * 0.0003
+            self._held += self._pending
+            self._pending, self.fills = 0, self.fills + 1
+        close = bar.close
+        self._fast.append(close)
+        self._slow.append(close)
+        self._sums[0] += close
+        self._sums[1] += close
+        if len(self._fast) > 20:
+            self._sums[0] -= self._fast.popleft()
+        if len(self._slow) > 50:
+            self._sums[1] -= self._slow.popleft()
+        if len(self._slow) < 50:
+            return
+        fast, slow = self._sums[0] / 20, self._sums[1] / 50
+        if fast > slow and not self._held:
+            self._pending = 1
+        elif fast < slow and self._held:
+            self._pending = -1
+
+
+def measure_backtest(progress: Callable[[str], None]) -> list[Figure]:
+    """All figures of the event backtest."""
+    progress(f"making {BARS:,} bars")
+    columns = made(BARS)
+    progress("the bare loop")
+    bare = bare_speed(columns)
+    progress("the event backtest")
+    marks: list[tuple[float, int]] = []
+    spec = spec_of(columns)
+    result = _marked(spec, marks)
+    speed = result.bars / result.seconds
+    found = [
+        Figure(
+            name="backtest_event", value=round(speed), unit="bars/s", goal=f"≥ {SHARE:g}× a bare event loop",
+            met=speed >= SHARE * bare, n=result.bars, limit=round(bare), ratio=round(speed / bare, 3),
+        )
+    ]  # fmt: skip
+    first, last = _ends(marks)
+    found.append(
+        Figure(
+            name="backtest_fill_cost", value=round(last, 1), unit="µs", goal=f"≤ {FLAT:g}× that of the first tenth",
+            met=last <= FLAT * first, n=len(result.ledger.fills), limit=round(first, 1), ratio=round(last / first, 3),
+        )
+    )  # fmt: skip
+    progress("memory")
+    used = memory_share(columns)
+    megabytes = columns.nbytes / 1e6
+    found.append(
+        Figure(
+            name="backtest_memory", value=round(used * megabytes, 1), unit="MB", goal=f"≤ {MEMORY:g}× the columns",
+            met=used <= MEMORY, n=result.bars, limit=round(megabytes, 1), ratio=round(used, 3),
+        )
+    )  # fmt: skip
+    return found
+
+
+def _marked(spec: Spec, marks: list[tuple[float, int]]) -> Result:
+    """Run, and note time and rows charged now and again."""
+    counted = _Counting(spec.fees)
+    spec = Spec(**{**{name: getattr(spec, name) for name in spec.__dataclass_fields__}, "fees": counted})
+    return run(spec, lambda _done: marks.append((time.perf_counter(), counted.fills)))
+
+
+class _Counting(FeeSchedule):
+    """Counts what it charges."""
+
+    def __init__(self, inner: FeeSchedule | None) -> None:
+        assert inner is not None
+        super().__init__(inner.file)
+        self.fills = 0
+
+    def of(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+        """As it is, counted."""
+        self.fills += 1
+        return super().of(*args, **kwargs)  # type: ignore[arg-type]
+
+
+def _ends(marks: list[tuple[float, int]]) -> tuple[float, float]:
+    """Microseconds a fill, bars between them included, in the first and in the last tenth of the run."""
+    size = max(2, len(marks) // 10)
+
+    def cost(part: list[tuple[float, int]]) -> float:
+        return (part[-1][0] - part[0][0]) / max(1, part[-1][1] - part[0][1]) * 1e6
+
+    return cost(marks[:size]), cost(marks[-size:])
+
+
+def bare_speed(columns: Columns) -> float:
+    """Bars a second of the bare loop."""
+    loop, name, span = BareLoop(), columns.instrument, columns.span_ns
+    started = time.perf_counter()
+    for start, opens, high, low, close, volume in columns.rows():
+        loop.on_bar(Bar(name, "1m", start, start + span, opens, high, low, close, int(volume)))
+    return len(columns) / (time.perf_counter() - started)
+
+
+def made(count: int, seed: int = 1) -> Columns:
+    """So many one-minute bars of a random walk, in trading hours from 2012 on."""
+    random = np.random.default_rng(seed)
+    calendar = _calendar()
+    parts: list[np.ndarray[tuple[int], np.dtype[np.int64]]] = []
+    day, size = date(2012, 1, 2), 0
+    while size < count:
+        session = calendar.session("NSE", day)
+        if session is not None:
+            parts.append(np.arange(session.open_ns, session.close_ns, MINUTE_NS))
+            size += len(parts[-1])
+        day += timedelta(days=1)
+    close = np.round(1000.0 * np.exp(np.cumsum(random.normal(0.0, 0.0004, count))) / 0.05) * 0.05
+    table = np.empty((5, count))
+    table[0] = np.concatenate((close[:1], close[:-1]))
+    table[1] = np.maximum(table[0], close) + 0.1
+    table[2] = np.minimum(table[0], close) - 0.1
+    table[3], table[4] = close, 1000.0
+    return checked(_NAME, np.concatenate(parts)[:count], table, "made")
+
+
+def _calendar() -> Calendar:
+    return Calendar.from_dict(_toml("calendar.toml"))
+
+
+def _toml(name: str) -> dict[str, object]:
+    return tomllib.loads((_CONFIG / name).read_text(encoding="utf-8"))
+
+
+def spec_of(columns: Columns) -> Spec:
+    """The run that is measured: delivery, real rules, costs on, no stop, as the peers have it."""
+    strategy_run = StrategyRun(
+        name="Crossing",
+        file="",
+        symbols=(columns.instrument,),
+        long=TradeRule(kind=TradeKind.SAME, side=Side.BUY),
+        short=None,
+        product=Product.CNC,
+        stop=StopPlan.NONE,
+    )
+    limits = RiskLimits(
+        max_position_size=1.0, max_order_size=1.0, min_order_size=0.0, max_positions_per_symbol=10,
+        max_total_positions=10, max_daily_loss=1.0, max_drawdown=1.0, default_stop_loss=0.02,
+        default_stop_loss_options=0.3, trailing_stop_enabled=False, trailing_stop_distance=0.01,
+        avoid_first_minutes=0, avoid_last_minutes=0, stale_quote_seconds=60.0, signal_validity_seconds=60.0,
+    )  # fmt: skip
+    return Spec(
+        run=strategy_run,
+        strategy=Crossing,
+        data=(columns,),
+        calendar=_calendar(),
+        facts=ContractFacts.from_dict(_toml("instruments.toml")),
+        limits=unlimited(limits),
+        fees=FeeSchedule.from_dict(_toml("fees.toml")),
+    )
+
+
+def memory_share(columns: Columns) -> float:
+    """Peak memory of a process that runs the backtest, above its imports, in times the columns."""
+    with tempfile.TemporaryDirectory(prefix="mtb") as folder:
+        np.save(Path(folder) / "start.npy", columns.start_ns)
+        np.save(Path(folder) / "table.npy", columns.table)
+        command = [sys.executable, "-m", "mytrading.bench.backtest", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: float = json.loads(done.stdout)
+    return found
+
+
+def _measured(folder: Path) -> float:
+    run(spec_of(made(2000)))
+    before = _peak_bytes()
+    columns = Columns(_NAME, "1m", np.load(folder / "start.npy"), np.load(folder / "table.npy"))
+    run(spec_of(columns))
+    return (_peak_bytes() - before) / columns.nbytes
+
+
+def _peak_bytes() -> int:
+    """The most memory this process ever held; the figure of `getrusage` would be the parent's as well."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(_measured(Path(sys.argv[1]))))

@@ -1,0 +1,207 @@
+"""`mytrading backtest`: a strategy walked through history by the live machines.
+
+The one rule: what a run prints last is the same for a person and, with `--json`, for a program.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+
+if TYPE_CHECKING:
+    from mytrading.backtest.columns import Columns
+    from mytrading.backtest.runner import Result
+    from mytrading.backtest.setup import Asked, Prepared
+
+_COSTS = ("none", "india")
+_SESSIONS = ("auto", "exchange", "data")
+_RISKS = ("capital", "config")
+
+
+def backtest(
+    name: str = typer.Argument(..., help="A strategy of `strategies/`, or a file that holds one."),
+    data: list[str] = typer.Option(  # noqa: B008
+        ..., "--data", "-d", help="A .csv, .csv.gz, .parquet or .duckdb file, or `openalgo`; or INSTRUMENT=FILE, often."
+    ),
+    first: str = typer.Option("", "--from", metavar="DAY", help="The first day, say 2024-01-01."),
+    last: str = typer.Option("", "--to", metavar="DAY", help="The last day, included."),
+    instrument: str = typer.Option("", "--instrument", "-i", help="What the data is of, and what is watched."),
+    timeframe: str = typer.Option("", "--timeframe", "-t", help="Of the bars it sees; default: as it trades."),
+    capital: float = typer.Option(1_000_000.0, min=1.0, help="Rupees at the start."),
+    lots: int = typer.Option(0, min=0, help="Lots an entry; default: as the strategy trades."),
+    costs: str = typer.Option("india", help="none, or india: brokerage, taxes and charges of the day."),
+    slippage_ticks: float = typer.Option(0.0, "--slippage-ticks", min=0.0, help="Ticks that a market order pays."),
+    slippage: float = typer.Option(0.0, min=0.0, max=0.5, help="Or a fraction of the price, say 0.0005."),
+    latency_ms: float = typer.Option(0.0, "--latency-ms", min=0.0, help="The way of an order to the exchange."),
+    volume_share: float = typer.Option(0.0, "--volume-share", min=0.0, max=1.0, help="Of a bar's volume; 0: all."),
+    limits_through: int = typer.Option(0, "--limits-through", min=0, help="Ticks beyond a limit before it fills."),
+    at_close: bool = typer.Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
+    product: str = typer.Option("", help="MIS, NRML or CNC; default: as the strategy trades."),
+    stop: str = typer.Option("", help="Who holds stops: broker, engine or none; default: as the strategy trades."),
+    session: str = typer.Option("auto", help="exchange: its hours; data: all; auto: all if most bars lie outside."),
+    risk: str = typer.Option("capital", help="capital: no limits in rupees but the capital; config: as they trade."),
+    param: list[str] = typer.Option([], "--param", "-p", metavar="K=V", help="A parameter of the strategy; often."),  # noqa: B008
+    report: Path | None = typer.Option(None, help="Write report.html, trades.csv and metrics.json here."),  # noqa: B008
+    plain: bool = typer.Option(False, "--plain", help="Call every machine at every bar: slow, for comparison."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Walk a strategy through history with the live machines, and say what became of it. Exit 1 if it faulted."""
+    _expect("--costs", costs, _COSTS)
+    _expect("--risk", risk, _RISKS)
+    _expect("--session", session, _SESSIONS)
+    _expect("--stop", stop or "none", ("broker", "engine", "none"))
+    from mytrading.backtest.setup import Asked
+
+    asked = Asked(
+        name, tuple(data), _day("--from", first), _day("--to", last), instrument, timeframe, capital, lots, costs,
+        slippage_ticks, slippage, latency_ms, volume_share, limits_through, at_close, product, risk,
+        _parameters(param), plain, session, stop,
+    )  # fmt: skip
+    prepared = _prepare(asked, profile)
+    result = _run(prepared, as_json)
+    if report is not None:
+        _write(result, prepared, report)
+    _show(result, prepared, report, as_json)
+    if result.fault is not None:
+        fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
+
+
+def _expect(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        fail(USAGE, f"{option}: expected {' or '.join(known)}, found {value!r}")
+
+
+def _day(option: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        fail(USAGE, f"{option}: expected a day like 2024-01-31, found {text!r}")
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            fail(USAGE, f"--param: expected NAME=VALUE, say fast_period=10; found {text!r}")
+        found[key] = value
+    return found
+
+
+def _prepare(asked: Asked, profile: str) -> Prepared:
+    from mytrading.backtest.columns import DataError
+    from mytrading.backtest.setup import AskedWrongly, prepare
+    from mytrading.config.symbols import UnknownSymbol
+    from mytrading.runtime.places import project_home
+    from mytrading.strategies.errors import StrategyError
+
+    with failures():
+        try:
+            return prepare(project_home(), asked, lambda *what: _fetch(profile, *what))
+        except (AskedWrongly, DataError, StrategyError, UnknownSymbol) as error:
+            fail(USAGE, str(error))
+
+
+def _fetch(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
+    """Bars from the server of a stack."""
+    import time
+    from datetime import timedelta
+
+    from mytrading.adapters.openalgo.history import Gate, fetch_range
+    from mytrading.backtest.columns import DataError
+    from mytrading.backtest.data import from_bars
+    from mytrading.cli.server import client_of, stack_of
+    from mytrading.core.calendar import day_of
+    from mytrading.runtime.clock import MarketClock, machine_now
+
+    config = stack_of(profile).config
+    now = MarketClock.load(config.clock_path).now()
+    end = last or day_of(now)
+    gate = Gate(machine_now, lambda ns: time.sleep(ns / 1e9))
+    start = first or end - timedelta(days=30)
+    found = fetch_range(client_of(config), instrument, timeframe, start, end, now, gate, lambda _done, _all: None)
+    if found.failed:
+        raise DataError(f"openalgo: {instrument} {found.failed[0].first}: {found.failed[0].problem}")
+    return from_bars(found.bars, instrument, f"openalgo {instrument}")
+
+
+def _run(prepared: Prepared, as_json: bool) -> Result:
+    from mytrading.backtest.columns import DataError
+    from mytrading.backtest.runner import run
+
+    try:
+        with _progress(sum(len(columns) for columns in prepared.spec.data), as_json) as progress:
+            return run(prepared.spec, progress)
+    except DataError as error:
+        fail(USAGE, str(error))
+
+
+@contextmanager
+def _progress(bars: int, as_json: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal, if there is one to look at."""
+    if as_json or not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("bars", total=bars)
+        yield lambda done: shown.update(task, completed=done)
+
+
+def _write(result: Result, prepared: Prepared, folder: Path) -> None:
+    from mytrading.backtest.output import write_files
+    from mytrading.backtest.report import write_report
+
+    try:
+        write_files(result, folder)
+        write_report(result, prepared.notes, folder / "report.html")
+    except OSError as error:
+        fail(ERROR, f"--report {folder}: cannot be written: {error.strerror}")
+
+
+def _show(result: Result, prepared: Prepared, report: Path | None, as_json: bool) -> None:
+    from mytrading.backtest.output import summary
+
+    body = summary(result)
+    notes = [*prepared.notes, *(f"{name} stands in for its future, at the index's price" for name in result.stand_ins)]
+    if as_json:
+        print_json({**body, "notes": notes, "report": str(report / "report.html") if report is not None else None})
+        return
+    for line in _lines(body):
+        print(line)
+    for note in notes:
+        say(f"note: {note}")
+    if report is not None:
+        say(f"written to {report}: report.html, trades.csv, metrics.json")
+
+
+def _lines(body: dict[str, Any]) -> Iterator[str]:
+    found, money = body["metrics"], body["pnl"]
+    yield f"{body['strategy']} on {', '.join(body['instruments'])} {body['timeframe']}, {body['from']} to {body['to']}"
+    yield f"bars        {body['bars']:,} in {body['seconds']:.2f} s ({body['bars_per_second']:,} a second)"
+    yield f"trades      {body['trades']:,} (hash {body['trade_hash']})"
+    yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}"
+    shares = ("total_return", "annual_return", "max_drawdown", "win_rate", "exposure")
+    for name, value in found.items():
+        if value is not None:
+            yield f"{name.replace('_', ' '):<30}{f'{value:.2%}' if name in shares else f'{value:,.4f}'}"
+    for code, count in body["events"].items():
+        yield f"{code:<30}{count}"
+    for instrument, units in body["open"].items():
+        yield f"still open: {units:+d} {instrument}, valued at the last close"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(backtest)

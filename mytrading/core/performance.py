@@ -1,0 +1,139 @@
+"""What a series of returns says of a strategy: return, risk and their ratios, as empyrical defines them.
+
+Used by backtests and their reports. Returns are simple returns of equal periods (0.01 is 1 %). The one rule: a figure
+that the returns cannot give is NaN, never 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+DAYS_A_YEAR = 252
+_NAN = float("nan")
+
+
+def total_return(returns: Array) -> float:
+    """The whole change, compounded."""
+    return float(np.prod(1.0 + returns) - 1.0) if len(returns) else _NAN
+
+
+def annual_return(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+    """The compound growth of a year."""
+    if not len(returns):
+        return _NAN
+    end = 1.0 + total_return(returns)
+    return float(end ** (periods / len(returns)) - 1.0) if end > 0 else _NAN
+
+
+def annual_volatility(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+    """The standard deviation of a year (sample)."""
+    return float(np.std(returns, ddof=1) * np.sqrt(periods)) if len(returns) > 1 else _NAN
+
+
+def sharpe(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+    """Mean over standard deviation, of a year; the risk-free rate is 0."""
+    deviation = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
+    return float(np.mean(returns) / deviation * np.sqrt(periods)) if deviation else _NAN
+
+
+def downside_risk(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+    """The root of the mean square of losses, of a year."""
+    if len(returns) < 2:
+        return _NAN
+    return float(np.sqrt(np.mean(np.square(np.minimum(returns, 0.0)))) * np.sqrt(periods))
+
+
+def sortino(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+    """Mean over downside risk, of a year."""
+    risk = downside_risk(returns, periods)
+    return float(np.mean(returns) * periods / risk) if risk > 0 else _NAN
+
+
+def drawdowns(returns: Array) -> Array:
+    """How far equity lies below its highest so far, after each period (0 to −1)."""
+    equity = np.concatenate(([1.0], np.cumprod(1.0 + returns)))
+    return np.asarray(equity / np.maximum.accumulate(equity) - 1.0)[1:]
+
+
+def max_drawdown(returns: Array) -> float:
+    """The deepest drawdown (negative)."""
+    return float(np.min(drawdowns(returns))) if len(returns) else _NAN
+
+
+def calmar(returns: Array, periods: int = DAYS_A_YEAR) -> float:
+    """Annual return over the deepest drawdown."""
+    deepest = max_drawdown(returns)
+    return annual_return(returns, periods) / abs(deepest) if deepest < 0 else _NAN
+
+
+def omega(returns: Array) -> float:
+    """The sum of gains over the sum of losses."""
+    losses = -float(np.sum(returns[returns < 0]))
+    return float(np.sum(returns[returns > 0])) / losses if len(returns) > 1 and losses else _NAN
+
+
+def tail_ratio(returns: Array) -> float:
+    """The 95th percentile over the 5th, both as sizes."""
+    if not len(returns):
+        return _NAN
+    low = abs(float(np.percentile(returns, 5)))
+    return abs(float(np.percentile(returns, 95))) / low if low else _NAN
+
+
+def value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
+    """The return that the worst share `cutoff` of periods does not exceed."""
+    return float(np.percentile(returns, 100 * cutoff)) if len(returns) else _NAN
+
+
+def conditional_value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
+    """The mean of the worst share `cutoff` of periods."""
+    if not len(returns):
+        return _NAN
+    index = int((len(returns) - 1) * cutoff)
+    return float(np.mean(np.partition(returns, index)[: index + 1]))
+
+
+def stability(returns: Array) -> float:
+    """How straight the logarithm of equity rises: R² of a line through it."""
+    if len(returns) < 2:
+        return _NAN
+    path = np.cumsum(np.log1p(returns))
+    deviation = float(np.std(path))
+    return float(np.corrcoef(np.arange(len(path)), path)[0, 1] ** 2) if deviation else _NAN
+
+
+def of_returns(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
+    """All of them by name."""
+    return {
+        "total_return": total_return(returns),
+        "annual_return": annual_return(returns, periods),
+        "annual_volatility": annual_volatility(returns, periods),
+        "sharpe": sharpe(returns, periods),
+        "sortino": sortino(returns, periods),
+        "max_drawdown": max_drawdown(returns),
+        "calmar": calmar(returns, periods),
+        "omega": omega(returns),
+        "tail_ratio": tail_ratio(returns),
+        "value_at_risk": value_at_risk(returns),
+        "conditional_value_at_risk": conditional_value_at_risk(returns),
+        "downside_risk": downside_risk(returns, periods),
+        "stability": stability(returns),
+    }
+
+
+def of_trades(net: Array) -> dict[str, float]:
+    """What the round trips say, from their rupees after costs."""
+    wins, losses = net[net > 0], net[net < 0]
+    lost = -float(np.sum(losses))
+    return {
+        "win_rate": len(wins) / len(net) if len(net) else _NAN,
+        "profit_factor": float(np.sum(wins)) / lost if lost else _NAN,
+        "average_trade": float(np.mean(net)) if len(net) else _NAN,
+        "average_win": float(np.mean(wins)) if len(wins) else _NAN,
+        "average_loss": float(np.mean(losses)) if len(losses) else _NAN,
+        "best_trade": float(np.max(net)) if len(net) else _NAN,
+        "worst_trade": float(np.min(net)) if len(net) else _NAN,
+    }

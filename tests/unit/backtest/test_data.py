@@ -1,0 +1,112 @@
+"""Files of bars as they are found, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from mytrading.backtest.columns import DataError, resampled
+from mytrading.backtest.data import from_bars, load
+from mytrading.backtest.feeds import sessions
+from mytrading.core.calendar import to_ns
+from tests.backtest_support import DAY, bars, calendar
+
+FIRST = to_ns(DAY, time(9, 15))
+ROWS = ["100,101,99,100.5,7", "100.5,102,100,101,8", "101,101.5,100,100.2,9"]
+
+
+def csv_of(folder: Path, times: list[str], head: str = "timestamp,open,high,low,close,volume") -> Path:
+    path = folder / "x.csv"
+    path.write_text("\n".join([head, *(f"{at},{row}" for at, row in zip(times, ROWS, strict=True))]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2024-03-13 09:15:00+05:30", "2024-03-13 09:16:00+05:30", "2024-03-13 09:17:00+05:30"],
+        ["2024-03-13 09:15:00", "2024-03-13 09:16:00", "2024-03-13 09:17:00"],
+        ["2024-03-13T09:15:00", "2024-03-13T09:16:00", "2024-03-13T09:17:00"],
+        [str(FIRST // 10**9 + n * 60) for n in range(3)],
+        [str(FIRST // 10**6 + n * 60_000) for n in range(3)],
+        [str(FIRST + n * 60 * 10**9) for n in range(3)],
+    ],
+)
+def test_csv_with_any_common_time_gives_the_same_bars(times: list[str], tmp_path: Path) -> None:
+    found = load(csv_of(tmp_path, times), "NSE:X")
+    assert found.start_ns.tolist() == [FIRST + n * 60 * 10**9 for n in range(3)]
+    assert found.table[3].tolist() == [100.5, 101.0, 100.2]
+    assert found.timeframe == "1m"
+    assert found.table[4].tolist() == [7.0, 8.0, 9.0]
+
+
+def test_parquet_and_duckdb_give_what_csv_gives(tmp_path: Path) -> None:
+    source = csv_of(tmp_path, [f"2024-03-13 09:1{n}:00" for n in (5, 6, 7)])
+    parquet, database = tmp_path / "x.parquet", tmp_path / "x.duckdb"
+    duckdb.connect().execute(f"COPY (SELECT * FROM '{source}') TO '{parquet}'")
+    with duckdb.connect(str(database)) as opened:
+        opened.execute(f"CREATE TABLE bars AS SELECT *, 'NSE:X' AS instrument FROM '{source}'")
+        opened.execute("INSERT INTO bars SELECT * REPLACE ('NSE:Y' AS instrument) FROM bars")
+    wanted = load(source, "NSE:X")
+    for path in (parquet, database):
+        found = load(path, "NSE:X")
+        assert found.start_ns.tolist() == wanted.start_ns.tolist()
+        assert found.table.tolist() == wanted.table.tolist()
+    with pytest.raises(DataError, match="no rows of NSE:Z; it holds NSE:X, NSE:Y"):
+        load(database, "NSE:Z")
+
+
+def test_days_are_cut_with_both_ends_included(tmp_path: Path) -> None:
+    path = csv_of(tmp_path, ["2024-03-12 15:29:00", "2024-03-13 09:15:00", "2024-03-13 09:16:00"])
+    assert len(load(path, "NSE:X", date(2024, 3, 13), date(2024, 3, 13))) == 2
+    with pytest.raises(DataError, match="it holds 2024-03-12 to 2024-03-13"):
+        load(path, "NSE:X", date(2025, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("timestamp,open,high,low\n2024-03-13 09:15:00,1,2,0.5\n", "close is missing"),
+        ("open,high,low,close\n1,2,0.5,1\n", "a time is missing"),
+        ("timestamp,open,high,low,close\n", "no bars in it"),
+        ("timestamp,open,high,low,close\n2024-03-13 09:16,1,2,1,1\n2024-03-13 09:15,1,2,1,1\n", "bar 2 starts at or"),
+        ("timestamp,open,high,low,close\n2024-03-13 09:15,1,2,1,1\n2024-03-13 09:16,1,2,,1\n", "bar 2 has a price"),
+        (
+            "timestamp,open,high,low,close\n2024-03-13 09:15,1,2,1,1\n2024-03-13 09:16,3,2,1,1\n",
+            "bar 2 opens or closes",
+        ),
+        ("timestamp,open,high,low,close\n2024-03-13 09:15,1,2,1,one\n", "cannot be read as bars"),
+    ],
+)
+def test_file_that_cannot_be_used_says_what_is_wrong_where(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=said) as caught:
+        load(path, "NSE:X")
+    assert str(path) in str(caught.value)
+
+
+def test_file_of_another_kind_or_none_says_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.doc").write_text("?")
+    for name in ("x.doc", "y.csv"):
+        with pytest.raises(DataError, match=r"\.parquet"):
+            load(tmp_path / name, "NSE:X")
+
+
+def test_longer_bars_are_anchored_to_the_open_and_know_their_last_row() -> None:
+    rows = [(100 + n, 101 + n, 99 + n, 100.5 + n, 10) for n in range(12)]
+    columns = bars(rows, at=time(9, 15))
+    opens, _ = sessions(columns, calendar())
+    found, lasts = resampled(columns, "5m", opens)
+    assert found.start_ns.tolist() == [FIRST, FIRST + 300 * 10**9, FIRST + 600 * 10**9]
+    assert found.table[:, 0].tolist() == [100, 105, 99, 104.5, 50]
+    assert lasts.tolist() == [4, 9, 11]
+
+
+def test_bars_as_messages_become_the_same_columns() -> None:
+    columns = bars([(100, 101, 99, 100.5, 10), (100.5, 102, 100, 101, 20)])
+    again = from_bars([columns.bar(0), columns.bar(1)], columns.instrument, "test")
+    assert again.table.tolist() == columns.table.tolist()
