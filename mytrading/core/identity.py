@@ -26,4 +26,4 @@ def client_order_id(
     `leg` names the instrument within a basket, `slice_number` the part of a sliced order, `attempt` counts journaled
     terminal or ghost attempts before this one.
     """
-    return content_id(account, cause, purpose.value, leg, slice_number, attempt)
+    return content_id(account, cause, purpose, leg, slice_number, attempt)

@@ -229,6 +229,8 @@ def refusal_for(snapshot: Snapshot, instrument: str, today: str) -> str:
     if snapshot.day != today:
         found = f"those at hand are of {snapshot.day}" if snapshot.day else "there are none"
         return f"the instruments of {today} are not here yet, {found}"
+    if not snapshot.refusals:
+        return ""
     name = parse_symbol(instrument.partition(":")[2]).underlying
     return "; ".join(refusal.reason for refusal in snapshot.refusals if refusal.subject in ("", name))
 

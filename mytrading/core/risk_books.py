@@ -70,6 +70,8 @@ class Wish(msgspec.Struct, kw_only=True):
     sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     moved: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     kin: set[str] = msgspec.field(default_factory=set)
+    legs: tuple[Leg, ...] = ()
+    """The legs that want a position, which follow from the signal."""
 
     def in_account(self, account: str) -> Wish:
         """The wish as it counts in an account, where contracts it names were rolled over to later ones."""
@@ -94,10 +96,9 @@ class Wish(msgspec.Struct, kw_only=True):
         """True unless an entry rests at terms that an older wish asked for, and this one asks for others."""
         return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
-    @property
-    def legs(self) -> tuple[Leg, ...]:
-        """The legs that want a position."""
-        return tuple(leg for leg in self.signal.legs if leg.lots)
+    def __post_init__(self) -> None:
+        """Once here, since every rule of a wish goes through its legs."""
+        self.legs = tuple([leg for leg in self.signal.legs if leg.lots])
 
     def target(self, instrument: str, account: str) -> int:
         """Lots (signed) that are to be held in an account."""
@@ -113,7 +114,7 @@ class Wish(msgspec.Struct, kw_only=True):
     @property
     def value(self) -> tuple[Product, tuple[tuple[str, int], ...]]:
         """What is wished for; two wishes of the same value wish for the same position."""
-        return self.signal.product, tuple(sorted((leg.instrument, leg.lots) for leg in self.legs))
+        return self.signal.product, tuple(sorted([(leg.instrument, leg.lots) for leg in self.legs]))
 
 
 class RiskBooks:
@@ -220,8 +221,10 @@ class RiskBooks:
 
     def units_of(self, strategy: str, watch: str, instrument: str, account: str) -> int:
         """Signed units held in an account."""
-        held = self.held(strategy, watch)
-        return sum(p.quantity for p in held if p.instrument == instrument and p.account == account)
+        if self.bound.get((strategy, instrument), watch) != watch:
+            return 0
+        owner, found = (strategy, instrument, account), self.positions.values()
+        return sum([p.quantity for p in found if (p.strategy, p.instrument, p.account) == owner])
 
     def coming_units(self, strategy: str, instrument: str, account: str) -> int:
         """Signed units that live entries of a strategy may still bring in an account."""

@@ -7,7 +7,7 @@ here learns from messages.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import time
+from datetime import date, time
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
@@ -44,6 +44,7 @@ class Scene:
         self.asks_broker = False
         self.lock_step = False
         self.patient_until = 0
+        self._today: tuple[date, str] = (date.min, "")
 
     def accounts_of(self, strategy: str) -> tuple[str, ...]:
         """The accounts in which a strategy trades: those it names, else the first."""
@@ -76,7 +77,10 @@ class Scene:
 
     def today(self, now: int) -> str:
         """The trading day (ISO date)."""
-        return self.calendar.trading_day(now).isoformat()
+        day = self.calendar.trading_day(now)
+        if day != self._today[0]:
+            self._today = (day, day.isoformat())
+        return self._today[1]
 
     def is_open(self, exchange: str, now: int) -> bool:
         """True in continuous session."""

@@ -93,7 +93,7 @@ class StrategyEngine(MachineDaemon):
         self.follow("orders", downstream=True)
         self.subscribe("status", self._on_status, topics=("feed",), writers=("feed",))
         topics = (*self._watched, STEP_TOPIC) if self.lock_step else self._watched
-        self.subscribe("market", self._on_market, topics=topics)
+        self.subscribe("market", self._on_market, topics=topics, first=True)
         self.every(LOOK_S, lambda _: self._look(), "look")
         self.every(1.0, lambda _: self._say_wants(), "wants")
         edits = EditedFiles(self.alerts, self.log)

@@ -56,6 +56,8 @@ CLOCK_TOPIC = "clock"
 """Ticks have a topic of their own, so that who waits for heartbeats is not woken ten times a second."""
 ASKERS = ("engine", "risk", "gateway")
 STAMP_TOLERANCE_S = 2.0
+FEW = 4
+"""Frames at a time; more is a burst, in which nothing waits for this process to leave a core."""
 
 
 class DataManager(Daemon):
@@ -149,10 +151,18 @@ class DataManager(Daemon):
                 self._on_connection(line, event)
         if line is self.lines.active:
             self._flush()
-            self.tape.record(events)
+            self._record(events)
             if self.steps.marked:
                 self.bars.on_clock(self.clock.now(), self._now)
                 self._look_at_instruments(self._now)
+
+    def _record(self, events: Sequence[SocketEvent]) -> None:
+        """Onto the tape: a few when those who wait for the quote have had this core, a burst at once; in order."""
+        if len(events) <= FEW:
+            self.later(lambda: self.tape.record(events))
+            return
+        self._run_later()
+        self.tape.record(events)
 
     def _on_frame(self, line: Line, frame: RawFrame) -> None:
         market_ns = self.clock.at(frame.received_ns)

@@ -133,6 +133,8 @@ def _rules_of(account: AccountRun, most: int) -> ModifyRules:
 class TradeManager(MachineDaemon):
     """The router process: commands and reports in, orders and positions out, a pool of workers for each account."""
 
+    syncs = True
+
     def __init__(self, config: RunConfig) -> None:
         if problem := live_problem(config):
             raise RunConfigError(problem)

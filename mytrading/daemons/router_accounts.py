@@ -57,7 +57,7 @@ class AccountPools:
 
     def _begin(self, venue: Venue, job: Job) -> Job:
         self._note(job)
-        return job._replace(begun=venue.begin(job.call, job.order))
+        return Job(job.call, job.order, venue.begin(job.call, job.order))
 
     def _finish(self, venue: Venue, job: Job) -> CallOutcome:
         if job.begun is None:

@@ -194,15 +194,18 @@ class Daemon:
         topics: Iterable[str] = ("",),
         writers: Iterable[str] | None = None,
         every_s: float = 0.0,
+        *,
+        first: bool = False,
     ) -> ZMQSubscriber:
         """Receive a fan-out stream from its writers (all, unless named), whether they run yet or not.
 
         With `every_s` not at once but that often: for who only shows or watches, and would take a core from those
-        whose turn it is.
+        whose turn it is. With `first` before all others who are to be woken at once.
         """
         names = writers if writers is not None else STREAMS[stream].writers
         endpoints = sorted({self.endpoint(stream, writer) for writer in names if writer != self.name})
-        subscriber = ZMQSubscriber(stream, endpoints, topics, self.config.messaging.high_water_mark, self.context)
+        most = self.config.messaging.high_water_mark
+        subscriber = ZMQSubscriber(stream, endpoints, topics, most, self.context, first=first)
         if every_s:
             self._unpolled.append(subscriber)
             self.every(every_s, lambda _: self._drain(subscriber, handler, timely=False), f"read {stream}")

@@ -142,10 +142,17 @@ class Journal:
             )  # fmt: skip
         return rows
 
-    def _commit(self, rows: list[Row], durable: bool, sealed_for: str = "") -> None:
+    def sync_next(self) -> None:
+        """A durable commit may come next: get ready for it while nothing waits. Any other one is as it always is."""
+        self._sync(True)
+
+    def _sync(self, durable: bool) -> None:
         if durable is not self._durable:
-            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._db.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
             self._durable = durable
+
+    def _commit(self, rows: list[Row], durable: bool, sealed_for: str = "") -> None:
+        self._sync(durable)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.executemany(INSERT, rows)

@@ -47,6 +47,7 @@ WRITE_S = 0.1
 MOST_UNWRITTEN = 256
 IST_OFFSET_NS = 19_800_000_000_000
 DAY_NS = 86_400_000_000_000
+_START = Cursor()
 
 
 class Machine(Protocol):
@@ -91,6 +92,9 @@ def _members(union: Any) -> tuple[type, ...]:
 class MachineDaemon(Daemon):
     """A daemon whose decisions are journaled. Subclasses call `super().setup()` first, then `follow` and wire."""
 
+    syncs = False
+    """True where decisions may have to be on the disk before they are sent: the journal is kept ready for it."""
+
     def __init__(self, name: str, config: RunConfig, machine: Machine) -> None:
         super().__init__(name, config)
         self.machine = machine
@@ -102,6 +106,7 @@ class MachineDaemon(Daemon):
         self._unwritten: list[Entry] = []
         self._rebuilt: JournalRebuilt | None = None
         self._types = row_streams(name)
+        self._kinds = {row: self._kind_of(stream) for row, stream in self._types.items()}
         self._decoders = {stream: StreamDecoder(stream) for stream in unions()}
         self._outlets: dict[str, ZMQPublisher | PushSocket] = {"status": self.status}
 
@@ -244,7 +249,7 @@ class MachineDaemon(Daemon):
         if followed is None:
             self.log.warning("frame.unexpected", stream=stream, writer=frame.topic)
             return
-        cursor = self._cursors.get((frame.topic, stream), Cursor())
+        cursor = self._cursors.get((frame.topic, stream), _START)
         header = frame.header
         if self.quarantined:
             self._heed(frame.message)  # also from a writer whose journal is not read: a person may mean that very one
@@ -375,10 +380,13 @@ class MachineDaemon(Daemon):
         return [self._entry(row) for row in rows]
 
     def _entry(self, row: Any) -> Entry:
-        stream = self._types[type(row)]
+        kind = type(row)
+        return Entry(self._kinds[kind], self._types[kind], encode_body(row))
+
+    def _kind_of(self, stream: str) -> int:
         table = STREAMS.get(stream)
         written = table is not None and table.journaled and self.name in table.writers
-        return Entry(OUTPUT if written else RECORD, stream, encode_body(row))
+        return OUTPUT if written else RECORD
 
     def _write(self) -> None:
         """Journal what was read and led to nothing."""
@@ -400,6 +408,8 @@ class MachineDaemon(Daemon):
             self.machine.apply(row)
         if rows:
             self.later(lambda: self.effects(rows))
+        if self.syncs and not durable:
+            self.later(self.journal.sync_next)
 
     def _send(self, journaled: Row, row: Any) -> None:
         if isinstance(row, Alert):

@@ -107,7 +107,11 @@ class ZMQPublisher:
 
 
 class ZMQSubscriber:
-    """The SUB end: connects to any number of writers, whether they run yet or not; `gaps` counts lost messages."""
+    """The SUB end: connects to any number of writers, whether they run yet or not; `gaps` counts lost messages.
+
+    A publisher serves shorter subscriptions first: with `first` ours lack the NUL, so that this reader is woken before
+    others of the same topics, and topics that only begin like them are dropped here.
+    """
 
     def __init__(
         self,
@@ -116,8 +120,12 @@ class ZMQSubscriber:
         topics: Iterable[str] = ("",),
         high_water_mark: int = HIGH_WATER_MARK,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        *,
+        first: bool = False,
     ) -> None:
         self.socket = (context or zmq.Context.instance()).socket(zmq.SUB)
+        self._first = first
+        self._wanted: set[str] = set()
         self.socket.set(zmq.RCVHWM, high_water_mark)
         _limit(self.socket)
         self._seen: dict[str, tuple[int, int]] = {}
@@ -133,11 +141,16 @@ class ZMQSubscriber:
     def subscribe(self, topic: str) -> None:
         """From now on also receive exactly this topic; an empty one is all. What went by before is no gap."""
         self._seen.pop(topic, None)
-        self.socket.setsockopt(zmq.SUBSCRIBE, topic_prefix(topic))
+        self._wanted.add(topic)
+        self.socket.setsockopt(zmq.SUBSCRIBE, self._prefix(topic))
 
     def unsubscribe(self, topic: str) -> None:
         """Stop receiving this topic."""
-        self.socket.setsockopt(zmq.UNSUBSCRIBE, topic_prefix(topic))
+        self._wanted.discard(topic)
+        self.socket.setsockopt(zmq.UNSUBSCRIBE, self._prefix(topic))
+
+    def _prefix(self, topic: str) -> bytes:
+        return topic.encode() if self._first else topic_prefix(topic)
 
     def receive(self) -> Frame | None:
         """The next frame that decodes, or None when nothing waits."""
@@ -147,6 +160,8 @@ class ZMQSubscriber:
                 frame = self.decoder.frame(data)
             except FrameError as error:
                 self.bad.add(error, data)
+                continue
+            if self._first and frame.topic not in self._wanted and "" not in self._wanted:
                 continue
             self._count_gap(frame)
             return frame

@@ -48,10 +48,10 @@ async def push(call: Call) -> Reply:
     )
     if fields["depth"] > 0:
         venue.depths[instrument.id] = (fields["depth"], fields["depth"])
-    sent_ns = machine_now()
+    began_ns = machine_now()
     venue.push(quote, hold=fields["hold"])
     await asyncio.sleep(0)  # the frame goes out before the answer
-    return success(data={"at_ns": quote.at_ns, "sent_ns": sent_ns})
+    return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})
 
 
 async def pause(call: Call) -> Reply:

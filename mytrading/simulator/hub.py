@@ -14,6 +14,7 @@ from collections.abc import Callable, KeysView
 import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
+from mytrading.runtime.clock import machine_now
 from mytrading.simulator.frames import BROKER, market_frame
 from mytrading.simulator.market.day import Quote
 
@@ -106,6 +107,8 @@ class Hub:
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
         self.frames_sent = 0
+        self.published_ns = 0
+        """Machine time at which the last quote's frame was about to be encoded and written."""
         self.sent = 0
         self.on_send: Callable[[], None] = _nobody
 
@@ -163,8 +166,11 @@ class Hub:
     def publish(self, quote: Quote) -> None:
         """Queue a quote for everybody who listens to its instrument."""
         instrument = quote.instrument.id
-        for mode, clients in self._listeners.get(instrument, {}).items():
-            frame = _encode(market_frame(quote, mode, self._broker))
+        listeners = self._listeners.get(instrument, {})
+        bodies = [(mode, clients, market_frame(quote, mode, self._broker)) for mode, clients in listeners.items()]
+        self.published_ns = machine_now()
+        for mode, clients, body in bodies:
+            frame = _encode(body)
             self.frames_sent += len(clients)
             for client in clients:
                 client.put((instrument, mode), frame)

@@ -90,7 +90,7 @@ class EngineMachine:
     @property
     def faulted(self) -> int:
         """How many strategies stand still."""
-        return sum(hosted.fault is not None for hosted in self._hosted.values())
+        return len([hosted for hosted in self._hosted.values() if hosted.fault is not None])
 
     def tradable(self, now: int) -> tuple[str, ...]:
         """What the strategies would trade at present prices, and what they hold."""

@@ -119,18 +119,15 @@ class State:
     )
 
     def __init__(self, under: State | None = None) -> None:
+        self.machine_ns: int = 0
+        self.__dict__.update(under.__dict__ if under is not None else {name: Table() for name in self.NAMES})
         self._under = under
-        if under is None:
-            self.__dict__.update({name: Table() for name in self.NAMES})
-        self.machine_ns: int = under.machine_ns if under is not None else 0
 
-    def __getattr__(self, name: str) -> Table[Any, Any]:
-        """A fork lays a table over one of the original when it is first asked for: few decisions need many."""
-        under = self.__dict__.get("_under")
-        if under is None or name not in under.__dict__:
-            raise AttributeError(f"{type(self).__name__} has no {name}")
-        table: Table[Any, Any] = Table(under.__dict__[name])
-        self.__dict__[name] = table
+    def own(self, name: str) -> Table[Any, Any]:
+        """The table to write to: a fork reads the original's, and lays one over it before its first change."""
+        table: Table[Any, Any] = self.__dict__[name]
+        if self._under is not None and table is self._under.__dict__[name]:
+            table = self.__dict__[name] = Table(table)
         return table
 
     orders: Table[str, Order]
@@ -208,7 +205,7 @@ class State:
 
     def known(self, identity: str) -> bool:
         """True if a command or goal of this id was ever seen."""
-        return any(identity in table for table in (self.orders, self.parts, self.goals, self.used))
+        return identity in self.orders or identity in self.parts or identity in self.goals or identity in self.used
 
     def open_orders(self, key: Key) -> list[Order]:
         """Orders of the key that are not settled, by id."""
@@ -245,40 +242,40 @@ class State:
     def put_order(self, order: Order) -> None:
         """Keep an order's new level and move it between the indices."""
         name = order.client_order_id
-        self.orders.set(name, order)
-        _place(self.open_by_key, key_of(order), name, not settled(order))
-        _place(self.resting, order.account, name, order.state in RESTING)
+        self.own("orders").set(name, order)
+        _place(self, "open_by_key", key_of(order), name, not settled(order))
+        _place(self, "resting", order.account, name, order.state in RESTING)
         if order.parent:
-            _place(self.parts, order.parent, name, True)
-        _flag(self.waiting, name, order.account, _wants_call(order))
-        _flag(self.restless, name, order.account, _restless(order))
-        _flag(self.seeking, name, order.account, order.state in UNRESOLVED or order.state in ABSENT)
+            _place(self, "parts", order.parent, name, True)
+        _flag(self, "waiting", name, order.account, _wants_call(order))
+        _flag(self, "restless", name, order.account, _restless(order))
+        _flag(self, "seeking", name, order.account, order.state in UNRESOLVED or order.state in ABSENT)
         if order.broker_order_id:
-            self.by_broker.set((order.account, order.broker_order_id), name)
+            self.own("by_broker").set((order.account, order.broker_order_id), name)
 
     def put_position(self, position: Position) -> None:
         """Keep a position's new level."""
         owned = Owned(position.account, position.instrument, position.product, position.strategy)
-        self.positions.set(owned, position)
-        _place(self.owners, key_of(position), position.strategy, bool(position.quantity or position.quantity_seen))
+        self.own("positions").set(owned, position)
+        _place(self, "owners", key_of(position), position.strategy, bool(position.quantity or position.quantity_seen))
 
 
-def _place(index: Table[Any, frozenset[str]], key: Any, name: str, member: bool) -> None:
-    present = index.get(key) or _NONE
+def _place(state: State, index: str, key: Any, name: str, member: bool) -> None:
+    present = getattr(state, index).get(key) or _NONE
     if member == (name in present):
         return
     changed = present | {name} if member else present - {name}
     if changed:
-        index.set(key, changed)
+        state.own(index).set(key, changed)
     else:
-        index.drop(key)
+        state.own(index).drop(key)
 
 
-def _flag(index: Table[str, str], name: str, account: str, wanted: bool) -> None:
+def _flag(state: State, index: str, name: str, account: str, wanted: bool) -> None:
     if wanted:
-        index.set(name, account)
-    elif name in index:
-        index.drop(name)
+        state.own(index).set(name, account)
+    elif name in getattr(state, index):
+        state.own(index).drop(name)
 
 
 def _wants_call(order: Order) -> bool:
@@ -320,12 +317,12 @@ def _order(state: State, row: OrderChanged) -> None:
     state.notice(row.machine_ns)
     before = state.orders.get(order.client_order_id)
     state.put_order(order)
-    state.touched.set(key_of(order), row.machine_ns)
+    state.own("touched").set(key_of(order), row.machine_ns)
     _count_call(state, before, row)
     if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.cancel_calls:
-        state.withdrawn.set((order.account, order.instrument), order.updated_ns)
+        state.own("withdrawn").set((order.account, order.instrument), order.updated_ns)
     elif row.event == "rate_limited":
-        state.paused.set(order.account, _pause_of(order))
+        state.own("paused").set(order.account, _pause_of(order))
 
 
 def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
@@ -333,11 +330,11 @@ def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
     order, called = row.order, before is not None and calls(before)
     place = (order.account, order.client_order_id)
     if calls(order) and not called:
-        state.calling.set(place, row.machine_ns)
+        state.own("calling").set(place, row.machine_ns)
     elif called and not calls(order):
-        state.calling.drop(place)
+        state.own("calling").drop(place)
         stamps = state.sent.get(order.account) or ()
-        state.sent.set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
+        state.own("sent").set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
 
 
 def _pause_of(order: Order) -> int:
@@ -345,115 +342,115 @@ def _pause_of(order: Order) -> int:
 
 
 def _goal(state: State, row: GoalChanged) -> None:
-    state.goals.set(row.goal.id, row.goal)
-    _flag(state.open_goals, row.goal.id, row.goal.account, row.goal.state != "done")
+    state.own("goals").set(row.goal.id, row.goal)
+    _flag(state, "open_goals", row.goal.id, row.goal.account, row.goal.state != "done")
 
 
 def _protection(state: State, row: ProtectionChanged) -> None:
     level = row.protection
     owned = Owned(level.account, level.instrument, level.product, level.strategy)
-    state.protections.set(owned, level)
+    state.own("protections").set(owned, level)
     if level.state != "done":
-        state.guarding.set(owned, level.id)
+        state.own("guarding").set(owned, level.id)
     elif owned in state.guarding:
-        state.guarding.drop(owned)
+        state.own("guarding").drop(owned)
 
 
 def _unmanaged(state: State, row: UnmanagedChanged) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.quantity:
-        state.unmanaged.set(key, row)
+        state.own("unmanaged").set(key, row)
     else:
-        state.unmanaged.drop(key)
+        state.own("unmanaged").drop(key)
 
 
 def _halted(state: State, row: InstrumentHalted) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.halted:
-        state.halted.set(key, row)
+        state.own("halted").set(key, row)
     else:
-        state.halted.drop(key)
+        state.own("halted").drop(key)
 
 
 def _mode(state: State, row: AccountModeChanged) -> None:
     if row.mode:
-        state.modes.set(row.account, row.mode)
+        state.own("modes").set(row.account, row.mode)
         return
-    state.modes.drop(row.account)
+    state.own("modes").drop(row.account)
     if row.wrong_mode:
-        state.wrong_mode.set(row.account, row)
+        state.own("wrong_mode").set(row.account, row)
     else:
-        state.wrong_mode.drop(row.account)
+        state.own("wrong_mode").drop(row.account)
 
 
 def _timer(state: State, row: TimerFired) -> None:
     state.notice(row.machine_ns)
     if row.name == "disk_low":
-        state.flags.set("disk_low", 1)
+        state.own("flags").set("disk_low", 1)
     elif row.name == "disk_ok" and "disk_low" in state.flags:
-        state.flags.drop("disk_low")
+        state.own("flags").drop("disk_low")
 
 
 def _mismatch(state: State, row: MismatchSeen) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.cleared:
-        state.mismatches.drop(key)
+        state.own("mismatches").drop(key)
     else:
-        state.mismatches.set(key, row)
+        state.own("mismatches").set(key, row)
 
 
 def _foreign(state: State, row: ForeignSeen) -> None:
-    state.books.set(row.account, 1)
+    state.own("books").set(row.account, 1)
     for name in row.ids:
-        state.foreign.set((row.account, name), row.machine_ns)
+        state.own("foreign").set((row.account, name), row.machine_ns)
     for stranger in row.rows:
-        state.strangers.set((row.account, stranger.broker_order_id), stranger)
+        state.own("strangers").set((row.account, stranger.broker_order_id), stranger)
 
 
 def _flatten(state: State, row: FlattenChanged) -> None:
     level = row.flatten
-    state.flattens.set(level.id, level)
-    _flag(state.open_flattens, level.id, level.account, level.state != "done")
+    state.own("flattens").set(level.id, level)
+    _flag(state, "open_flattens", level.id, level.account, level.state != "done")
 
 
 def _churned(state: State, row: EntryChurned) -> None:
     known = state.churned.get(row.account) or ()
-    state.churned.set(row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
+    state.own("churned").set(row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
 
 
 def _stopped(state: State, row: EntriesStopped) -> None:
     """What a stop was made of counts no more when it ends."""
     if row.stopped:
-        state.stopped.set((row.account, row.instrument), row)
+        state.own("stopped").set((row.account, row.instrument), row)
         return
-    state.stopped.drop((row.account, row.instrument))
+    state.own("stopped").drop((row.account, row.instrument))
     marks = state.churned.get(row.account) or ()
-    state.churned.set(row.account, tuple(mark for mark in marks if row.instrument not in ("", mark[0])))
+    state.own("churned").set(row.account, tuple(mark for mark in marks if row.instrument not in ("", mark[0])))
 
 
 def _trading(state: State, row: TradingState) -> None:
     known = state.trading.get(row.account)
     if known is None or row.generation >= known.generation:
-        state.trading.set(row.account, row)
+        state.own("trading").set(row.account, row)
 
 
 def _switch(state: State, row: StrategySwitch) -> None:
     known = state.switches.get(row.strategy)
     if known is None or row.generation >= known.generation:
-        state.switches.set(row.strategy, row)
+        state.own("switches").set(row.strategy, row)
 
 
 def _day(state: State, row: DayOpened) -> None:
     recovering = state.recovering.sorted_items()
     for name in State.NAMES:
-        getattr(state, name).clear()
+        state.own(name).clear()
     for account, recovery in recovering:
-        state.recovering.set(account, recovery)
+        state.own("recovering").set(account, recovery)
     for order in row.orders:
         state.put_order(order)
         if calls(order):
-            state.calling.set((order.account, order.client_order_id), order.began_machine_ns)
-        state.carried.set(order.client_order_id, row.day)
+            state.own("calling").set((order.account, order.client_order_id), order.began_machine_ns)
+        state.own("carried").set(order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
     for protection in row.protections:
@@ -468,21 +465,21 @@ def _day(state: State, row: DayOpened) -> None:
             state.fold(level)
     for text in row.used_ids:
         day, _, name = text.partition(" ")
-        state.used.set(name, day)
+        state.own("used").set(name, day)
     for instrument, sizes in row.sizes.items():
-        state.sizes.set(instrument, Sizes(*sizes))
+        state.own("sizes").set(instrument, Sizes(*sizes))
     for account, stamps in row.calls.items():
-        state.sent.set(account, stamps)
+        state.own("sent").set(account, stamps)
 
 
 def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
     if row.lot:
-        state.sizes.set(row.instrument, Sizes(row.lot, row.freeze))
+        state.own("sizes").set(row.instrument, Sizes(row.lot, row.freeze))
 
 
 def _many_sizes(state: State, row: FlattenRequested) -> None:
     for instrument, sizes in row.sizes.items():
-        state.sizes.set(instrument, Sizes(*sizes))
+        state.own("sizes").set(instrument, Sizes(*sizes))
 
 
 _FOLDS: dict[type, Any] = {
@@ -499,7 +496,7 @@ _FOLDS: dict[type, Any] = {
     InstrumentHalted: _halted,
     AccountModeChanged: _mode,
     MismatchSeen: _mismatch,
-    RecoveryChanged: lambda state, row: state.recovering.set(row.account, row),
+    RecoveryChanged: lambda state, row: state.own("recovering").set(row.account, row),
     ForeignSeen: _foreign,
     EntryChurned: _churned,
     EntriesStopped: _stopped,
@@ -507,8 +504,8 @@ _FOLDS: dict[type, Any] = {
     TradingState: _trading,
     StrategySwitch: _switch,
     DayOpened: _day,
-    RunStarted: lambda state, _: state.modes.clear(),
-    ReadRequest: lambda state, row: state.reads.set(row.account, row.machine_ns),
+    RunStarted: lambda state, _: state.own("modes").clear(),
+    ReadRequest: lambda state, row: state.own("reads").set(row.account, row.machine_ns),
     TimerFired: _timer,
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
     BooksRead: lambda state, row: state.notice(row.ended_machine_ns),

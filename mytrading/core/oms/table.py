@@ -62,18 +62,25 @@ class Table(Generic[K, V]):
         return found is not _GONE
 
     def __bool__(self) -> bool:
-        if not self._own:
-            return bool(self._under)
+        if self._under is None or not self._own:
+            return bool(self._own or self._under)
         return next(iter(self.items()), None) is not None
 
     def items(self) -> Iterator[tuple[K, V]]:
         """All pairs, in no order that a decision may depend on."""
+        under, own = self._under, self._own
+        if under is None:
+            return iter(own.items())
+        return self._both(under) if own else iter(under.items())
+
+    def _both(self, under: dict[K, Any]) -> Iterator[tuple[K, V]]:
         own = self._own
         for key, value in own.items():
             if value is not _GONE:
                 yield key, value
-        if self._under is not None:
-            yield from (pair for pair in self._under.items() if pair[0] not in own)
+        for key, value in under.items():
+            if key not in own:
+                yield key, value
 
     def keys(self) -> Iterator[K]:
         """All keys, in no order that a decision may depend on."""

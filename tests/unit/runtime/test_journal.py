@@ -35,6 +35,24 @@ def test_append_numbers_rows_and_streams_apart(tmp_path: Path) -> None:
     assert rows[0].source_seq == 7
 
 
+def test_durable_commit_waits_for_the_disk_and_others_do_not_whatever_was_got_ready(tmp_path: Path) -> None:
+    normal, full = 1, 2
+    journal = Journal(tmp_path, "router", "2026-11-23")
+
+    def synchronous() -> int:
+        return int(journal._db.execute("PRAGMA synchronous").fetchone()[0])
+
+    journal.sync_next()
+    assert synchronous() == full
+    journal.append([out(b"a")], 1, 1)
+    assert synchronous() == normal
+    journal.append([out(b"b")], 1, 1, durable=True)
+    assert synchronous() == full
+    journal.sync_next()
+    journal.append([out(b"c")], 1, 1, durable=True)
+    assert synchronous() == full
+
+
 def test_reopen_goes_on_where_it_stopped(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", "2026-11-23")
     journal.append([out(b"a")], 1, 1)

@@ -57,6 +57,23 @@ def test_topic_does_not_match_a_longer_one(pair: Pair) -> None:
     assert {frame.topic for frame in last} == {"NSE:NIFTY"}
 
 
+def test_reader_that_is_served_first_gets_its_own_topics_only() -> None:
+    with runtime_folder() as folder:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        publisher = ZMQPublisher(f"ipc://{folder}/market", context=context)
+        subscriber = ZMQSubscriber("market", [publisher.endpoint], ("NSE:NIFTY",), context=context, first=True)
+        reach((publisher, subscriber), "NSE:NIFTY")
+        publisher.send("NSE:NIFTYNXT50", quote("NSE:NIFTYNXT50"))
+        publisher.send("NSE:NIFTY", quote("NSE:NIFTY", 7))
+        found: list[Frame] = []
+        eventually(lambda: found.extend(drain(subscriber)) or any(frame.message.market_ns == 7 for frame in found))
+        assert {frame.topic for frame in found} == {"NSE:NIFTY"}
+        subscriber.unsubscribe("NSE:NIFTY")
+        subscriber.subscribe("NSE:NIFTYNXT50")
+        assert reach((publisher, subscriber), "NSE:NIFTYNXT50").topic == "NSE:NIFTYNXT50"
+        context.destroy(linger=0)
+
+
 def test_messages_that_were_lost_are_counted(pair: Pair) -> None:
     publisher, subscriber = pair
     reach(pair, "NSE:SBIN")
