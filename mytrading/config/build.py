@@ -193,6 +193,7 @@ def _strategy(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRu
         orphan_legs=strategy.orphan_legs,
         orphan_tries=strategy.orphan_tries,
         parameters=dict(strategy.parameters),
+        plan=settings.plan_of(strategy.name),
     )
 
 

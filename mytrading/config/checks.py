@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mytrading.config.leg_checks import leg_problems
 from mytrading.config.ports import port_problems
 from mytrading.config.problems import ConfigurationError, hint
 from mytrading.config.settings import TradingSettings
@@ -128,6 +129,8 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
         yield from _judge_symbol(settings, label, symbol)
         yield from _trade_problems(settings, strategy, symbol)
     yield from _account_problems(settings, strategy)
+    if (plan := settings.plan_of(strategy.name)) is not None:
+        yield from leg_problems(settings, strategy.name, plan, product_of(settings, strategy))
     for frame in strategy.timeframes:
         if frame not in settings.data.timeframes:
             yield (

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from mytrading.messages.enums import Mode, Product, Side
+from mytrading.messages.leg_plan import LegPlan
 
 Parameter = int | float | str | bool
 
@@ -183,6 +184,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[str, ...] = ()
     orphan_legs: OrphanLegs = OrphanLegs.UNWIND
     orphan_tries: int = 2
+    plan: LegPlan | None = None
+    """What a strategy without code trades, and when; `file` then holds no class but these legs."""
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
