@@ -21,12 +21,14 @@ from mytrading.cli import (
     indicators,
     instruments,
     journal,
+    legs,
     logs,
     order_commands,
     orders_resolve,
     positions_commands,
     running,
     state,
+    strategies,
     tools,
     why,
 )
@@ -58,4 +60,6 @@ app.add_typer(day.app, name="day")
 app.add_typer(state.app, name="state")
 app.add_typer(instruments.app, name="instruments")
 app.add_typer(history.app, name="history")
+app.add_typer(legs.app, name="legs")
+app.add_typer(strategies.app, name="strategies")
 tools.add_to(app)
