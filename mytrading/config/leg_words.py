@@ -39,7 +39,7 @@ def stop_of(text: str) -> LegStop:
         return LegStop()
     found = _STOP.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"expected a stop such as '30%', '20 points' or 'price 150', found {text!r}")
+        raise ValueError(f"expected '30%', '20 points' or 'price 150', found {text!r}")
     if found[3]:
         return LegStop(kind=StopKind.PRICE, value=float(found[3]))
     points = found[2].lower().startswith("point")

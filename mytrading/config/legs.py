@@ -79,6 +79,9 @@ class LegConfig(BaseModel):
     stop: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
         default="", description="The leg's own stop: '30%', '20 points' or 'price 150'."
     )
+    target: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
+        default="", description="Where the leg is closed with its profit: '50%', '40 points' or 'price 60'."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> LegConfig:
@@ -102,6 +105,7 @@ class LegConfig(BaseModel):
             expiry=self.expiry.value,
             watch=watch,
             stop=stop_of(self.stop),
+            target=stop_of(self.target),
             order_type=OrderType(self.order_type),
         )
 
@@ -133,6 +137,17 @@ class LegPlanConfig(BaseModel):
         for (earlier, first), (name, second) in pairwise(given):
             if second <= first:
                 raise ValueError(f"{name}: expected a time after {earlier} {first}, found {second}")
+        return self
+
+    @model_validator(mode="after")
+    def _hedged(self) -> LegPlanConfig:
+        if any(leg.action == "SELL" for leg in self.legs):
+            for number, leg in enumerate(self.legs, 1):
+                if leg.action == "BUY" and (leg.stop or leg.target):
+                    raise ValueError(
+                        f"legs[{number}]: stop, target: expected none for a bought leg beside sold ones; it is their "
+                        "hedge, and closing it would leave them bare"
+                    )
         return self
 
     def plan(self, symbols: SymbolConfig) -> LegPlan:

@@ -100,26 +100,31 @@ def resolve_legs(
     for number, rule in enumerate(rules, 1):
         try:
             contract = contract_of(rule, watch, prices, book, now, chain)
-            stop = stop_level(rule.stop, rule.lots, prices.get(contract.id, 0.0))
+            price = prices.get(contract.id, 0.0)
+            stop, target = (level_of(rule.stop, -rule.lots, price), level_of(rule.target, rule.lots, price))
         except NoSuchContract as error:
             raise NoSuchContract(f"leg {number}: {error}") from None
         same = [place for place, leg in enumerate(legs, 1) if leg.instrument == contract.id]
         if same:
             raise NoSuchContract(f"legs {same[0]} and {number} both choose {contract.id}; give them different strikes")
-        legs.append(Leg(instrument=contract.id, lots=rule.lots, order_type=rule.order_type, stop_price=stop))
+        legs.append(
+            Leg(
+                instrument=contract.id, lots=rule.lots, order_type=rule.order_type, stop_price=stop, target_price=target
+            )
+        )
     return tuple(legs)
 
 
-def stop_level(stop: LegStop, lots: int, price: float) -> float:
-    """The price at which a leg bought or sold at `price` is to be closed; 0 without a stop of its own."""
-    if not stop.value:
+def level_of(at: LegStop, way: int, price: float) -> float:
+    """The level so far from `price`, above it with a `way` above 0, else below; 0 where none is asked for."""
+    if not at.value:
         return 0.0
-    if stop.kind is StopKind.PRICE:
-        return stop.value
+    if at.kind is StopKind.PRICE:
+        return at.value
     if not price:
-        raise NoSuchContract("its stop is counted from its price, and there is no quote of it yet")
-    away = price * stop.value / 100 if stop.kind is StopKind.PERCENT else stop.value
-    return round(price - away if lots > 0 else price + away, 4)
+        raise NoSuchContract("its stop or target is counted from its price, and there is no quote of it yet")
+    away = price * at.value / 100 if at.kind is StopKind.PERCENT else at.value
+    return round(max(price + away if way > 0 else price - away, 0.0), 4)
 
 
 def candidates(

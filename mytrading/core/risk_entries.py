@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import risk_stops
+from mytrading.core import leg_targets, risk_stops
 from mytrading.core.baskets import LegStanding, next_move
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
@@ -144,9 +144,10 @@ class Entries:
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
         )  # fmt: skip
+        target = leg_targets.hold(self._state, entry, case)
         if holder is not StopPlan.ENGINE:
-            return [entry]
-        return [entry, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
+            return [entry, *target]
+        return [entry, *target, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:
         """Machine time that an entry lives at least; none in lock-step."""

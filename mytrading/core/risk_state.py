@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import risk_stops
+from mytrading.core import leg_targets, risk_stops
 from mytrading.core.pnl import newer
 from mytrading.core.risk_books import Key, RiskBooks, Wish, day_of
 from mytrading.core.risk_guard import Guard, IsOpen
@@ -188,6 +188,11 @@ class RiskState(RiskBooks):
             self.closing.add(key)
 
     def _level(self, row: LevelMoved) -> None:
+        if (owner := leg_targets.key_in(row.name)) is not None:
+            self.target_levels[owner] = row.value
+            if not row.value:
+                del self.target_levels[owner]
+            return
         owner = risk_stops.key_in(row.name)
         if owner is None:
             self.levels[row.name] = row.value
@@ -291,6 +296,7 @@ class RiskState(RiskBooks):
         self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
         self.runs = dict(row.runs)
         self.levels, self.stop_levels, self.stop_instruments = {}, {}, set()
+        self.target_levels = {}
         for name, value in row.levels.items():
             self._level(LevelMoved(name=name, value=value, at_ns=0))
         self.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
@@ -365,6 +371,7 @@ class RiskState(RiskBooks):
             levels={
                 **{name: value for name, value in self.levels.items() if name.endswith(day)},
                 **{risk_stops.name_of(key): level for key, level in self.stop_levels.items()},
+                **{leg_targets.name_of(key): level for key, level in self.target_levels.items()},
             },
             protections=tuple(level for level in self.protections.values() if level.state != "done"),
             trading=tuple(self.trading.values()),

@@ -38,7 +38,7 @@ class DayKind(StrEnum):
 
 
 class LegStop(msgspec.Struct, frozen=True, kw_only=True):
-    """The stop of one leg; without a value the strategy's own holds."""
+    """The stop or the target of one leg; a value of 0 is none of its own."""
 
     kind: StopKind = StopKind.PERCENT
     value: float = 0.0
@@ -59,6 +59,7 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     expiry: str = "nearest"
     watch: str = ""
     stop: LegStop = LegStop()
+    target: LegStop = LegStop()
     order_type: OrderType = OrderType.MARKET
 
 

@@ -8,7 +8,10 @@ from mytrading.messages.enums import Action, OrderType, Product
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target."""
+    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target.
+
+    `target_price` is where risk closes the leg with its profit, 0 for nowhere.
+    """
 
     instrument: str
     lots: int
@@ -16,6 +19,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_price: float = 0.0
     trigger_price: float = 0.0
     stop_price: float = 0.0
+    target_price: float = 0.0
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):

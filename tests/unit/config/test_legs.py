@@ -37,6 +37,7 @@ right = "CE"
 expiry = "next monthly"
 lots = 2
 stop = "30%"
+target = "20 points"
 
 [[legs]]
 kind = "future"
@@ -76,7 +77,7 @@ def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_
     assert (run.plan.entry_time, run.plan.exit_time, run.plan.days) == (33_600, 54_600, DayKind.NON_EXPIRY)
     assert run.plan.legs[1] == LegRule(
         lots=-2, strike="DELTA 0.3", right="CE", expiry="next_monthly", watch="NSE_INDEX:NIFTY",
-        stop=LegStop(kind=StopKind.PERCENT, value=30),
+        stop=LegStop(kind=StopKind.PERCENT, value=30), target=LegStop(kind=StopKind.POINTS, value=20),
     )  # fmt: skip
     assert [(leg.kind, leg.lots) for leg in run.plan.legs[2:]] == [(LegKind.FUTURE, -1), (LegKind.EQUITY, 500)]
     assert [side.right.word or side.right.number for side in run.plan.when] == ["SMA", 70.0]
@@ -95,13 +96,14 @@ def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_
         ('"non-expiry"', '"expiries"', "6: days = 'expiries': expected any, expiry, non_expiry; did you mean expiry?"),
         ('SMA(20)', 'SMAA(20)', "RSI(14) < 70': no indicator 'SMAA'; did you mean SMA?"),
         ('RSI(14) < 70', 'RSI(14) over 70', "expected 'always', or comparisons"),
-        ('"30%"', '"30 rupees"', "condor.toml:21: legs[2].stop: expected a stop such as"),
+        ('"30%"', '"30 rupees"', "condor.toml:21: legs[2].stop: expected '30%'"),
         ('"next monthly"', '"nxt"', "19: legs[2].expiry = 'nxt': expected nearest, next, monthly, next_monthly"),
         ('product = "MIS"', 'direction = "long"', "condor.toml:3: direction: a file of [[legs]] has none"),
         ('product = "MIS"', 'product = "NRM"', "product"),
         ('"BANKNIFTY"', '"BANKNFTY"', "did you mean BANKNIFTY?"),
         ('name = "Condor"', 'name = "SMA_Crossover"', "sma_crossover.py has a strategy SMA_Crossover already"),
         ('right = "ce"\n', '', "condor.toml:9: legs[1]: right: expected CE or PE for an option"),
+        ('right = "ce"\n', 'right = "ce"\ntarget = "9%"\n', "legs[1]: stop, target: expected none for a bought leg"),
         ('quantity = 500', 'lots = 5', "legs[4]: quantity: expected shares for an equity leg"),
         ('entry_time = "09:20"\n', '', "entry_time is missing: From then on the legs are entered"),
     ],

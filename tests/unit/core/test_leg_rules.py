@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mytrading.core.instruments import NoSuchContract
-from mytrading.core.leg_rules import candidates, contract_of, is_its_day, resolve_legs, stop_level
+from mytrading.core.leg_rules import candidates, contract_of, is_its_day, level_of, resolve_legs
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
 from mytrading.strategies.chains import Chains
@@ -95,11 +95,17 @@ def test_leg_that_cannot_be_had_is_named() -> None:
     ],
 )
 def test_stop_lies_against_the_leg(stop: LegStop, lots: int, expected: float) -> None:
-    assert stop_level(stop, lots, 100.0) == expected
+    assert level_of(stop, -lots, 100.0) == expected
+
+
+def test_target_lies_with_the_leg_and_never_below_nothing() -> None:
+    assert level_of(LegStop(value=40), 1, 100.0) == 140.0
+    assert level_of(LegStop(value=40), -1, 100.0) == 60.0
+    assert level_of(LegStop(kind=StopKind.POINTS, value=140), -1, 100.0) == 0.0
 
 
 def test_stop_in_per_cent_waits_for_a_price() -> None:
-    with pytest.raises(NoSuchContract, match="leg 1: its stop is counted from its price"):
+    with pytest.raises(NoSuchContract, match="leg 1: its stop or target is counted from its price"):
         resolve_legs([rule(stop=LegStop(value=30))], NIFTY, PRICES, BOOK, OPEN, lambda _a, _b: None)
 
 
