@@ -64,6 +64,7 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float]) -> dict[str, 
         "price": round(price, 2),
         "value": round(units * price, 2),
         "stop": leg.stop_price or None,
+        "target": leg.target_price or None,
     }
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
 SCHEMA_FILE = "docs/legs.schema.json"
-_COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "units", "price", "value", "stop")
+_COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "units", "price", "value", "stop", "target")
 
 
 def template_names(incomplete: str) -> list[str]:
@@ -139,10 +139,14 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
     path = _file_of(home, name)
     own, label = str(path.relative_to(home)), _name_in(path)
     try:
-        return load_settings(home, profile or "default", overrides={"ENABLED_STRATEGIES": label})
+        found = load_settings(home, profile or "default", overrides={"ENABLED_STRATEGIES": label})
     except ConfigurationError as error:
         mine = [said for said in error.problems if own in said or said.startswith(f"{label}.")]
-        fail(CONFIGURATION, "\n".join(mine or error.problems))
+        other = [f"nothing is wrong with {own} itself, but other settings are:", *error.problems]
+        fail(CONFIGURATION, "\n".join(mine or other))
+    if not found.strategies:
+        fail(CONFIGURATION, f"{own}: enabled = false, so it never runs; take the line out to check it")
+    return found
 
 
 @app.command()
@@ -223,7 +227,7 @@ def _print(body: dict[str, Any]) -> None:
 
 
 def _bound(value: float | None) -> str:
-    return "without bound" if value is None else f"₹{value:,.2f}"
+    return "without bound" if value is None else f"{'−' if value < 0 else ''}₹{abs(value):,.2f}"
 
 
 @app.command()

@@ -82,6 +82,21 @@ def test_check_tells_every_mistake_of_the_file_and_no_other(home: Path) -> None:
     assert len(lines) == 3 and all(line.startswith("config/strategies/Mine.toml:") for line in lines)
 
 
+def test_check_of_a_file_that_is_switched_off_says_so(home: Path) -> None:
+    run("legs", "new", "Mine")
+    path = home / "config" / "strategies" / "Mine.toml"
+    path.write_text(path.read_text().replace("days =", "enabled = false\ndays ="))
+    with pytest.raises(Failure, match="enabled = false, so it never runs"):
+        run("legs", "check", "Mine")
+
+
+def test_check_tells_apart_what_is_wrong_elsewhere(home: Path) -> None:
+    run("legs", "new", "Mine")
+    (home / "config" / "strategies" / "other.toml").write_text('name = "Nobody"\n')
+    with pytest.raises(Failure, match=r"nothing is wrong with config/strategies/Mine.toml itself"):
+        run("legs", "check", "Mine")
+
+
 def test_check_of_a_product_that_legs_cannot_have_says_so(home: Path) -> None:
     run("legs", "new", "Mine")
     path = home / "config" / "strategies" / "Mine.toml"

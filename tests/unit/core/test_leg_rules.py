@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.instruments import NoSuchContract
+from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.leg_rules import candidates, contract_of, is_its_day, level_of, resolve_legs
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
 from mytrading.strategies.chains import Chains
@@ -128,3 +129,29 @@ def test_candidates_are_the_contract_or_the_chain_around_the_money() -> None:
 )
 def test_days_are_those_on_which_the_first_dated_leg_expires(days: DayKind, now: int, expected: bool) -> None:
     assert is_its_day(days, [rule()], NIFTY, BOOK, now) is expected
+
+
+def listed(exchange: str, symbol: str, kind: InstrumentKind, name: str, strike: float = 0.0) -> Instrument:
+    expiry = "2025-12-30" if kind.is_derivative else ""
+    return Instrument(
+        id=f"{exchange}:{symbol}", exchange=exchange, symbol=symbol, kind=kind, underlying=name, expiry=expiry,
+        strike=strike,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "venue"), [("BANKNIFTY", "NSE_INDEX", "NFO"), ("SENSEX", "BSE_INDEX", "BFO")]
+)
+def test_legs_of_other_indices_are_found_on_their_exchange(name: str, index: str, venue: str) -> None:
+    book = InstrumentBook(
+        [
+            listed(index, name, InstrumentKind.INDEX, name),
+            listed(venue, f"{name}30DEC25FUT", InstrumentKind.FUT, name),
+            listed(venue, f"{name}30DEC2559000CE", InstrumentKind.CE, name, 59_000.0),
+            listed(venue, f"{name}30DEC2559100CE", InstrumentKind.CE, name, 59_100.0),
+        ]
+    )
+    watch = f"{index}:{name}"
+    rules = [rule("OTM 1", watch=watch), LegRule(lots=1, kind=LegKind.FUTURE, watch=watch)]
+    legs = resolve_legs(rules, NIFTY, {watch: 59_020.0}, book, OPEN, lambda _a, _b: None)
+    assert [leg.instrument for leg in legs] == [f"{venue}:{name}30DEC2559100CE", f"{venue}:{name}30DEC25FUT"]
