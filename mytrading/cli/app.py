@@ -23,6 +23,7 @@ from mytrading.cli import (
     indicators,
     instruments,
     journal,
+    legs,
     logs,
     margin,
     new_strategy,
@@ -33,6 +34,7 @@ from mytrading.cli import (
     risk_events,
     running,
     state,
+    strategies,
     tools,
     why,
 )
@@ -70,4 +72,6 @@ app.add_typer(instruments.app, name="instruments")
 app.add_typer(history.app, name="history")
 app.add_typer(calendar.app, name="calendar")
 margin.add_to(app)
+app.add_typer(legs.app, name="legs")
+app.add_typer(strategies.app, name="strategies")
 tools.add_to(app)

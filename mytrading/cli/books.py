@@ -1,4 +1,4 @@
-"""What the stack has done and holds: orders, positions, trades, signals, alerts, strategies. All ask the gateway."""
+"""What the stack has done and holds: orders, positions, trades, signals, alerts. All ask the gateway."""
 
 from __future__ import annotations
 
@@ -79,13 +79,7 @@ def alerts(
     print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
 
 
-def strategies(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
-    """The strategies that run, with their state and result."""
-    columns = ("name", "state", "enabled", "watches", "positions", "realised", "unrealised", "problem")
-    print_rows(_ask(profile, "strategies"), columns, as_json, "no strategies")
-
-
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (trades, signals, alerts, strategies):
+    for command in (trades, signals, alerts):
         app.command()(command)

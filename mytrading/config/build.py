@@ -208,6 +208,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> Strateg
         square_off=strategy.square_off,
         parameters=dict(strategy.parameters),
         rules=rules_of(strategy, symbols[0]),
+        plan=settings.plan_of(strategy.name),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from mytrading.config.leg_checks import leg_problems
 from mytrading.config.market_files import risk_tables
 from mytrading.config.ports import port_problems
 from mytrading.config.problems import ConfigurationError, hint
@@ -161,6 +162,8 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
             f"{strategy.name}.product ({origin}): {product} is not in ENABLED_PRODUCTS "
             f"({settings.origin('risk.enabled_products')}: {','.join(settings.risk.enabled_products)}); add it there"
         )
+    if (plan := settings.plan_of(strategy.name)) is not None:
+        yield from leg_problems(settings, strategy.name, plan, product_of(settings, strategy))
     for frame in strategy.timeframes:
         if frame not in settings.data.timeframes:
             yield (

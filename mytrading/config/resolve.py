@@ -17,11 +17,12 @@ from pydantic_core import ErrorDetails
 from mytrading.config import checks
 from mytrading.config.accounts import AccountConfig, read_accounts
 from mytrading.config.discover import KnownStrategy, discover
+from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, read_plan
 from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
 from mytrading.config.settings import SECTIONS, OpenAlgoSettings, TradingSettings
-from mytrading.config.sources import Value, read_env_file, read_environment, read_toml
+from mytrading.config.sources import Value, parse_toml, read_env_file, read_environment, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
 from mytrading.config.symbols import SymbolConfig
 from mytrading.config.variables import (
@@ -83,6 +84,7 @@ class _Loader:
         self._symbols: dict[str, Value] = {}
         self._accounts: tuple[AccountConfig, ...] = ()
         self._hidden: list[tuple[Value, Value]] = []
+        self._plans: dict[str, LegPlanConfig] = {}
 
     # sources
 
@@ -104,6 +106,8 @@ class _Loader:
         values = read_toml(file, self.home, self.problems)
         named = values.pop("name", None)
         name = str(named.raw) if named else file.stem
+        if "legs" in values:
+            values = self._take_legs(file, name, values)
         if plain(name) not in self._known:
             where = named.where if named else str(file.relative_to(self.home))
             names = [item.name for item in self._known.values()]
@@ -113,6 +117,26 @@ class _Loader:
             word = _WORDS.get(key, key.removeprefix("parameters.").replace("risk.", "risk_", 1))
             for target in ("trade_long", "trade_short") if key == "trade" else (word,):
                 self._set_strategy(plain(name), target, value)
+
+    def _take_legs(self, file: Path, name: str, values: dict[str, Value]) -> dict[str, Value]:
+        """Note a strategy of legs; what is left are the settings that every strategy has."""
+        place = str(file.relative_to(self.home))
+        if (other := self._known.get(plain(name))) is not None:
+            self.problems.append(f"{place}: {other.file} has a strategy {other.name} already; give one another name")
+            return {}
+        text, parsed = parse_toml(file, self.home, []) or ("", {})
+        found = read_plan(parsed, text, place, self.problems)
+        self._known[plain(name)] = KnownStrategy(name=name, file=place)
+        self._strategies[plain(name)] = {}
+        if found is None:
+            return {}
+        self._plans[name] = found
+        for word, raw in (("symbols", list(found.symbols())), ("trade_long", "none"), ("trade_short", "none")):
+            self._set_strategy(plain(name), word, Value(raw, word, place))
+        for word in ("exit_time", "square_off_time"):  # risk closes by them too, should the engine be away
+            if told := getattr(found, word):
+                self._set_strategy(plain(name), f"risk_{word}", Value(told, word, place))
+        return {key: value for key, value in values.items() if key not in OWN_KEYS}
 
     def read_profile(self) -> None:
         origin = f"profile {self.profile.name}"
@@ -227,6 +251,8 @@ class _Loader:
         symbols = self._build_symbols()
         sections = self._build_sections()
         strategies = self._build_strategies(sections)
+        for name, plan in self._plans.items():
+            self.problems += check_symbols(plan, symbols, self._known[plain(name)].file)
         self.problems += market_file_problems(self.home, sections["data"].exchanges)
         self._note_hidden([plain(strategy.name) for strategy in strategies])
         if self.problems:
@@ -236,6 +262,7 @@ class _Loader:
         )
         settings._origins.update(self._all_origins(strategies))
         settings._files.update({item.name: item.file for item in self._known.values()})
+        settings._plans.update({name: plan.plan(symbols) for name, plan in self._plans.items()})
         settings._home = self.home
         settings._warnings = tuple(self.warnings)
         settings._faults = tuple(self._faults)

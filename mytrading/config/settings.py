@@ -20,6 +20,7 @@ from mytrading.config.problems import hint, nearest
 from mytrading.config.strategies import TIMEFRAMES, Names, StrategyConfig
 from mytrading.config.symbols import EXCHANGES, SymbolConfig
 from mytrading.messages.enums import LimitAction, Mode, Product
+from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.runconfig import STARTING_CASH, AccountRole, UnknownExit
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
@@ -337,6 +338,7 @@ class TradingSettings(Section):
     _faults: tuple[str, ...] = PrivateAttr(default=())
     _files: dict[str, str] = PrivateAttr(default_factory=dict)
     _home: Path = PrivateAttr(default=Path())
+    _plans: dict[str, LegPlan] = PrivateAttr(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -380,6 +382,15 @@ class TradingSettings(Section):
     def file_of(self, strategy: str) -> str:
         """The file that holds a strategy's class, below the project folder."""
         return self._files.get(strategy, "")
+
+    def plan_of(self, strategy: str) -> LegPlan | None:
+        """The legs of a strategy without code, None of any other."""
+        return self._plans.get(strategy)
+
+    @property
+    def leg_strategies(self) -> tuple[str, ...]:
+        """The names of all files of legs, running or not."""
+        return tuple(self._plans)
 
     def effective_rows(self) -> list[tuple[str, str, str]]:
         """(dotted name, value, origin) of every setting and every running strategy's."""

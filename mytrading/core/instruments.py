@@ -80,6 +80,10 @@ class InstrumentBook:
         except NoSuchExpiry as error:
             raise NoSuchContract(f"{kind.value} of {underlying}: {error}") from None
 
+    def ends_at(self, exchange: str, expiry: str) -> int:
+        """The moment (market ns) from which a contract of this expiry (ISO date) is past."""
+        return self._ends(exchange, expiry)
+
     def _venue(self, underlying: str, kind: InstrumentKind) -> str:
         """The exchange of an underlying's contracts."""
         if kind is InstrumentKind.FUT:

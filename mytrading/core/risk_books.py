@@ -145,6 +145,7 @@ class RiskBooks:
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[Key, float] = {}
         self.stop_instruments: dict[str, list[Key]] = {}
+        self.target_levels: dict[Key, float] = {}
         self.protections: dict[Key, Protection] = {}
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""

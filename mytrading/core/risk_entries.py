@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import risk_orphans, risk_stops
+from mytrading.core import leg_targets, risk_orphans, risk_stops
 from mytrading.core.baskets import LegStanding, next_move
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
@@ -216,10 +216,11 @@ class Entries:
             trigger_price=leg.trigger_price if leg.order_type is OrderType.SL else 0.0,
             rests_until_ns=case.now + round(leg.valid_seconds * 1e9) if rests and leg.valid_seconds else 0,
         )  # fmt: skip
+        target = leg_targets.hold(self._state, entry, case)
         if holder is not StopPlan.ENGINE:
-            return [entry]
+            return [entry, *target]
         entry = replace(entry, held_stop=levels.trigger)
-        return [entry, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
+        return [entry, *target, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:
         """Machine time that an entry lives at least; none in lock-step."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core import risk_stops
+from mytrading.core import leg_targets, risk_stops
+from mytrading.core.identity import content_id
 from mytrading.core.risk_guard import BARE, DOUBT, SECOND, Bare, IsOpen
 from mytrading.core.risk_orphans import guard_cause
 from mytrading.core.risk_state import RiskState
@@ -35,12 +36,26 @@ class RiskExits:
     def at_price(self, instrument: str, now: int) -> tuple[Any, ...]:
         """A quote came: close those whose level it is at or beyond, where that is held here or the stop in doubt."""
         state, guard = self._state, self._state.guard
-        if instrument not in state.stop_instruments and instrument not in guard.doubtful:
-            return ()
+        targets = self._targets(instrument, now) if state.target_levels else ()
+        if targets or (instrument not in state.stop_instruments and instrument not in guard.doubtful):
+            return targets
         doubted = (key for key in guard.in_doubt() if key[1] == instrument)
         keys = dict.fromkeys((*state.stop_instruments.get(instrument, ()), *doubted))
         found = [position for key in keys if (position := self._state.positions.get(key)) is not None]
         return tuple(row for position in found for row in self._stop(position, now))
+
+    def _targets(self, instrument: str, now: int) -> tuple[Any, ...]:
+        """Close the legs whose target, held here, the price has reached."""
+        rows: list[Any] = []
+        for key, level in self._state.target_levels.items():
+            position = self._state.positions.get(key) if key[1] == instrument else None
+            if position is None:
+                continue
+            quote = leg_targets.reached(self._state, position, level, now, self.limits.stale_quote_seconds)
+            if quote is not None:
+                cause = content_id("target", position.strategy, instrument, f"{level:g}")
+                rows += self._close(position, cause, f"target: {quote.ltp:g} has reached {level:g}", quote.received_ns)
+        return tuple(rows)
 
     def on_fill(self, message: Any, now: int) -> tuple[Any, ...]:
         """Close at once what an entry filled while the price was beyond its stop: the exchange would refuse that."""
@@ -58,7 +73,7 @@ class RiskExits:
 
     def on_time(self, now: int) -> tuple[Any, ...]:
         """Levels that have ended, books that are due, and positions that the books show without their stop."""
-        rows: list[Any] = list(risk_stops.release(self._state, now))
+        rows: list[Any] = [*risk_stops.release(self._state, now), *leg_targets.release(self._state, now)]
         guarded = self._state.guarded_positions()
         held = [found for found in guarded.values() if self._is_open(found.instrument.partition(":")[0], now)]
         for account in sorted({position.account for position in held}):

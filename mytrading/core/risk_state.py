@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import risk_orphans, risk_stops
+from mytrading.core import leg_targets, risk_orphans, risk_stops
 from mytrading.core.pnl import newer
 from mytrading.core.risk_books import Key, RiskBooks, Wish, day_of
 from mytrading.core.risk_day import ACCOUNT, STRATEGY
@@ -279,6 +279,11 @@ class RiskState(RiskBooks):
     def _level(self, row: LevelMoved) -> None:
         if self.memory.learn(row):
             return
+        if (owner := leg_targets.key_in(row.name)) is not None:
+            self.target_levels[owner] = row.value
+            if not row.value:
+                del self.target_levels[owner]
+            return
         owner = risk_stops.key_in(row.name)
         if owner is None:
             self.levels[row.name] = row.value
@@ -396,6 +401,7 @@ class RiskState(RiskBooks):
         self.tally.open_day()
         self.memory.open_day(date.fromisoformat(row.day).toordinal() - _EPOCH)
         self.levels, self.stop_levels, self.stop_instruments = {}, {}, {}
+        self.target_levels = {}
         for name, value in row.levels.items():
             self._level(LevelMoved(name=name, value=value, at_ns=0))
         for position in row.positions:
@@ -489,6 +495,7 @@ class RiskState(RiskBooks):
                 **{name: value for name, value in self.levels.items() if name.endswith(day)},
                 **{risk_stops.name_of(key): level for key, level in self.stop_levels.items()},
                 **self.memory.carried_into(date.fromisoformat(day).toordinal() - _EPOCH),
+                **{leg_targets.name_of(key): level for key, level in self.target_levels.items()},
             },
             protections=tuple(level for level in self.protections.values() if level.state != "done"),
             trading=tuple(self.trading.values()),

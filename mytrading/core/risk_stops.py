@@ -33,7 +33,7 @@ def key_in(name: str) -> Key | None:
 def hold(books: RiskBooks, entry: PlaceEntry, level: float, now: int) -> tuple[LevelMoved, ...]:
     """The row that fixes the level of an entry's position; nothing if it adds to one that has its level."""
     key = (entry.account, entry.instrument, entry.product.value, entry.strategy)
-    if key in books.stop_levels and _in_use(books, key):
+    if key in books.stop_levels and is_in_use(books, key):
         return ()
     return (LevelMoved(name=name_of(key), value=level, at_ns=now),)
 
@@ -55,11 +55,12 @@ def restore(books: RiskBooks, now: int) -> list[LevelMoved]:
 
 def release(books: RiskBooks, now: int) -> list[LevelMoved]:
     """Rows that end the levels of positions that are flat, with nothing on the way."""
-    ended = [key for key in books.stop_levels if not _in_use(books, key)]
+    ended = [key for key in books.stop_levels if not is_in_use(books, key)]
     return [LevelMoved(name=name_of(key), value=0.0, at_ns=now) for key in ended]
 
 
-def _in_use(books: RiskBooks, key: Key) -> bool:
+def is_in_use(books: RiskBooks, key: Key) -> bool:
+    """True while an owner holds something, or may still come to: its levels stand."""
     position = books.positions.get(key)
     if position is not None and (position.quantity or position.quantity_seen):
         return True

@@ -22,6 +22,7 @@ from mytrading.daemons.answers_money import checked_profits
 from mytrading.daemons.answers_orders import OrderVerbs
 from mytrading.daemons.answers_person import PersonVerbs
 from mytrading.daemons.answers_risk import RiskVerbs
+from mytrading.daemons.answers_strategies import StrategyVerbs
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import Confidence, OrderState, TradingLevel
@@ -43,7 +44,7 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
-class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs):
+class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
     """Reads the view, writes through `order`."""
 
     def __init__(
@@ -209,27 +210,6 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs):
         if arguments.get("all") != "true":
             alerts = [alert for alert in alerts if not alert.cleared]
         return [msgspec.to_builtins(alert) for alert in _last(alerts, arguments)]
-
-    def _verb_strategies(self, _: dict[str, str]) -> Any:
-        rows = []
-        for run in self._config.strategies:
-            started, fault = self._view.strategies.get(run.name), self._view.faults.get(run.name)
-            switch = self._control.switches.get(run.name)
-            mine = [position for position in self._view.positions.values() if position.strategy == run.name]
-            rows.append(
-                {
-                    "name": run.name,
-                    "state": "FAULTED" if fault else ("RUNNING" if started else "LOADING"),
-                    "problem": f"{fault.where}: {fault.error}" if fault else "",
-                    "enabled": switch.enabled if switch else True,
-                    "watches": list(run.symbols),
-                    "parameters": started.parameters if started else run.parameters,
-                    "realised": round(sum(position.realised for position in mine), 2),
-                    "unrealised": round(sum(self._view.unrealised_of(position) or 0.0 for position in mine), 2),
-                    "positions": sum(1 for position in mine if position.quantity),
-                }
-            )
-        return rows
 
     def _verb_summary(self, _: dict[str, str]) -> Any:
         totals, view = self._totals, self._view

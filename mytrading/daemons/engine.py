@@ -41,6 +41,7 @@ from mytrading.strategies.catalogue import Catalogue
 from mytrading.strategies.engine_machine import STARTED, EngineMachine
 from mytrading.strategies.errors import StrategyError
 from mytrading.strategies.hosted import Fault
+from mytrading.strategies.leg_strategy import leg_strategy
 from mytrading.strategies.ruling import LoadedRule, enabled_rules
 from mytrading.strategies.wish_rules import WishRule
 
@@ -83,6 +84,7 @@ class StrategyEngine(MachineDaemon):
         self._bars = self._signals = 0
         self._market = MarketPlace()
         self._wanted: tuple[str, ...] = ()
+        self._topics: frozenset[str] = frozenset(self._watched)
 
     def setup(self) -> None:
         """Recover, learn what became of the orders while away, then wait for the feed and open."""
@@ -93,7 +95,8 @@ class StrategyEngine(MachineDaemon):
         self.follow("orders", downstream=True)
         self.subscribe("status", self._on_status, topics=("feed",), writers=("feed",))
         topics = (*self._watched, STEP_TOPIC) if self.lock_step else self._watched
-        self.subscribe("market", self._on_market, topics=topics, first=True)
+        heard = ("",) if self._hears_all() else topics
+        self._quotes = self.subscribe("market", self._on_market, topics=heard, first=True)
         self.every(LOOK_S, lambda _: self._look(), "look")
         self.every(1.0, lambda _: self._say_wants(), "wants")
         edits = EditedFiles(self.alerts, self.log)
@@ -293,6 +296,22 @@ class StrategyEngine(MachineDaemon):
             self.engine.book = self._instruments.book()
         self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))
         self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._wanted))
+        self._follow_wanted()
+
+    def _hears_all(self) -> bool:
+        """In lock-step a topic subscribed to late could miss the quotes of a step."""
+        return self.lock_step and any(run.plan is not None for run in self.config.strategies)
+
+    def _follow_wanted(self) -> None:
+        """Hear the quotes of contracts that legs may be chosen from; bars come of watched instruments alone."""
+        if self._hears_all():
+            return
+        wanted = frozenset(self._wanted) | frozenset(self._watched)
+        for instrument in wanted - self._topics:
+            self._quotes.subscribe(instrument)
+        for instrument in self._topics - wanted:
+            self._quotes.unsubscribe(instrument)
+        self._topics = wanted
 
     def _say_problems(self) -> None:
         """Contracts that a trade rule names and nobody lists."""
@@ -307,13 +326,15 @@ class StrategyEngine(MachineDaemon):
 def find_strategies(config: RunConfig, overran: Sequence[str] = ()) -> Mapping[str, type[BaseStrategy] | Fault]:
     """The class of every enabled strategy, or why it cannot run; each author file is loaded once."""
     home = Path(config.home)
-    paths = list(dict.fromkeys(home / run.file for run in config.strategies))
+    plans = {run.name: leg_strategy(run.plan) for run in config.strategies if run.plan is not None}
+    coded = [run for run in config.strategies if run.plan is None]
+    paths = list(dict.fromkeys(home / run.file for run in coded))
     loaded = dict(zip(paths, load_files(paths, BaseStrategy), strict=True))
     log = get_logger("engine")
     for item in loaded.values():
         if item.fault is not None:
             log.error("strategy_file.faulty", where=item.fault.where, problem=item.fault.message)
-    return {run.name: _class_of(run, loaded[home / run.file], run.name in overran) for run in config.strategies}
+    return plans | {run.name: _class_of(run, loaded[home / run.file], run.name in overran) for run in coded}
 
 
 def find_rules(config: RunConfig) -> list[LoadedRule]:

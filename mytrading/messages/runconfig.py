@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from mytrading.messages.enums import LimitAction, Mode, Product, Side
+from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.strategy_rules import StrategyRules
 
 Parameter = int | float | str | bool
@@ -234,6 +235,8 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     daily_target_r: float = 0.0
     limit_action: LimitAction = LimitAction.NO_ENTRIES
     square_off: str = ""
+    plan: LegPlan | None = None
+    """What a strategy without code trades, and when; `file` then holds no class but these legs."""
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     A LIMIT entry rests at `limit_price`, an SL entry becomes one when the price comes to `trigger_price` (rupees, on
     the tick). Either ends after `valid_seconds` of market time (0: with the day); a wish for other terms replaces it.
+    `target_price` is where risk closes the leg with its profit, 0 for nowhere.
     """
 
     instrument: str
@@ -21,6 +22,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trigger_price: float = 0.0
     stop_price: float = 0.0
     valid_seconds: float = 0.0
+    target_price: float = 0.0
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):

@@ -8,6 +8,7 @@ from mytrading.messages.signals import Leg
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.desk import IndicatorHandle, PositionView
 from mytrading.strategies.errors import ParameterError, StrategyError
+from mytrading.strategies.leg_words import future, option
 from mytrading.strategies.technical_indicators import Indicator
 from mytrading.strategies.wish_rules import Outgoing, WishRule
 from mytrading.strategies.wishes import Wish
@@ -29,4 +30,6 @@ __all__ = [
     "StrategyError",
     "Wish",
     "WishRule",
+    "future",
+    "option",
 ]

@@ -24,7 +24,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from mytrading.core.calendar import day_of
 from mytrading.core.indicators import Indicator
+from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import PositionChanged, TradeClosed
 from mytrading.messages.signals import Leg
@@ -33,6 +35,8 @@ from mytrading.strategies.errors import StrategyError, hint
 from mytrading.strategies.parameters import Parameter, resolve_parameters
 from mytrading.strategies.series import BarColumns
 from mytrading.strategies.wishes import Wish, check_action, check_confidence, check_stop
+
+_IST_SECONDS = 19_800
 
 
 class BaseStrategy:
@@ -100,6 +104,18 @@ class BaseStrategy:
         """The strategy's own position for the instrument at hand."""
         return self.position_of(self._desk.current)
 
+    @property
+    def time_of_day(self) -> str:
+        """The time in India of the data at hand, as 09:20; such texts compare as times do."""
+        second = self._desk.now // 1_000_000_000 + _IST_SECONDS
+        return f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}"
+
+    @property
+    def traded_today(self) -> bool:
+        """True if a fill has moved the strategy's position on the day of the data at hand; restarts keep it."""
+        filled = self._desk.last_fill_ns
+        return bool(filled) and day_of(filled) == day_of(self._desk.now)
+
     def position_of(self, instrument: str) -> PositionView:
         """The strategy's own position for a watched instrument."""
         if instrument not in self._desk.instruments:
@@ -131,13 +147,14 @@ class BaseStrategy:
         *,
         instrument: str = "",
         stop_price: float = 0.0,
-        legs: Iterable[Leg] = (),
+        legs: Iterable[Leg | LegRule] = (),
         otherwise: Iterable[Leg] = (),
     ) -> Wish:
         """Build a wish: BUY for long, SELL for short, EXIT for flat, HOLD for nothing. Returning it makes it act.
 
         `confidence` is 0 to 1. `stop_price` is the level of the protective stop in the price of the watched instrument,
-        where that or its future is traded; else the configured stop holds. Legs carry stops of their own.
+        where that or its future is traded; else the configured stop holds. Legs carry stops of their own;
+        a leg by rule (`option("ATM CE", lots=-1)`) gets its contract when the wish is made and keeps it.
         `otherwise` are the next candidates of a single leg: when the broker rejects its entry, the first of them is
         wished for in its place, and so on (not where the strategy trades in several accounts).
         """

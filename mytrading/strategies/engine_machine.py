@@ -28,6 +28,7 @@ from mytrading.messages.records import DayOpened, RunStarted
 from mytrading.messages.runconfig import Direction, StrategyRun
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted, StrategyStarted, WishDenied
 from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.chosen import Chosen, is_ruled
 from mytrading.strategies.desk import FLAT, PositionView
 from mytrading.strategies.holdings import Holdings
 from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
@@ -74,6 +75,8 @@ class EngineMachine:
         self._hosted: dict[str, Hosted] = {}
         self._holdings = Holdings()
         self._switches: dict[str, StrategySwitch] = {}
+        self._filled: dict[str, int] = {}
+        self._chosen = Chosen()
         self._standing = Standing()
         self._told: set[str] = set()
         self._wishes: list[tuple[Hosted, Wish]] = []
@@ -96,7 +99,8 @@ class EngineMachine:
         """What the strategies would trade at present prices, and what they hold."""
         found = [item for hosted in self.hosted for item in tradable(hosted.run, self.book, self.prices, now)]
         held = [position.instrument for position in self._holdings.held()]
-        return tuple(dict.fromkeys(found + held))
+        ruled = self._chosen.wanted(self._runs, self.prices, self.book, now)
+        return tuple(dict.fromkeys(found + held + ruled))
 
     def wants_quotes(self, instrument: str) -> bool:
         """True if a strategy asked for the quotes of this instrument."""
@@ -171,6 +175,8 @@ class EngineMachine:
     def note_price(self, data: Bar | Quote) -> None:
         """Remember the newest price, by which strikes are chosen."""
         self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
+        if isinstance(data, Quote):
+            self._chosen.chains.apply(data)
 
     def _run_strategies(self, data: Bar | Quote) -> None:
         for hosted in self._hosted.values():
@@ -215,6 +221,8 @@ class EngineMachine:
         if hosted is None:
             return
         self._holdings.changed(position)
+        if isinstance(changed, PositionChanged) and changed.fill_quantity:
+            self._filled[position.strategy] = changed.at_ns
         if self._live:
             self._show_positions(position.strategy)
             if isinstance(changed, PositionChanged) and changed.fill_quantity:
@@ -228,6 +236,7 @@ class EngineMachine:
     def _show_positions(self, strategy: str) -> None:
         """Tell a strategy what it holds."""
         hosted = self._hosted[strategy]
+        hosted.desk.last_fill_ns = self._filled.get(strategy, 0)
         for watch, view in self._holdings.views(hosted.run, self.book).items():
             if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
                 self._standing.went_flat((strategy, watch))
@@ -301,7 +310,7 @@ class EngineMachine:
         """The signal to send for a wish, or None if it says nothing new or nothing that is allowed."""
         run = hosted.run
         key = (run.name, wish.instrument)
-        action = _within(run, Action(wish.action.upper()))
+        action = _within(run, Action(wish.action.upper()), bool(wish.legs))
         if self._standing.last_time(key) >= _end(data):
             return None
         view = hosted.desk.positions.get(wish.instrument, FLAT)
@@ -309,11 +318,13 @@ class EngineMachine:
             return self._judge_exit(hosted, wish, data, now, view)
         if not self._may_enter(run, wish, key, now):
             return None
-        legs = wish.legs or self._legs(run, wish, action, now)
+        legs = self._legs(run, wish, action, now)
         if not legs:
             return None
         signal = self._signal(run, wish, action, legs, data, now)
-        if self._standing.repeats(key, signal, bool(wish.legs), now, data.received_ns, view):
+        if self._standing.repeats(
+            key, signal, bool(wish.legs) and not is_ruled(wish.legs), now, data.received_ns, view
+        ):
             return None
         return signal
 
@@ -344,14 +355,17 @@ class EngineMachine:
     def _legs(self, run: StrategyRun, wish: Wish, action: Action, now: int) -> tuple[Leg, ...]:
         rule = run.long if action is Action.BUY else run.short
         key = (run.name, wish.instrument)
-        assert rule is not None
         try:
-            leg = resolve_leg(run, rule, wish.instrument, wish.price, wish.stop_price, self.book, now)
+            if wish.legs:
+                legs = self._chosen.legs(run, wish, self.prices, self.book, now)
+            else:
+                assert rule is not None
+                legs = (resolve_leg(run, rule, wish.instrument, wish.price, wish.stop_price, self.book, now),)
         except NoSuchContract as error:
             self.problems[key] = str(error)
             return ()
         self.problems.pop(key, None)
-        return (leg,)
+        return legs
 
     def _signal(
         self, run: StrategyRun, wish: Wish, action: Action, legs: tuple[Leg, ...], data: Bar | Quote, now: int
@@ -399,11 +413,14 @@ def _telling(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:
         yield bar
 
 
-def _within(run: StrategyRun, action: Action) -> Action:
-    """The action that the strategy's direction leaves of a wish: an excluded one wishes flat."""
-    if action is Action.BUY and (run.direction is Direction.SHORT or run.long is None):
+def _within(run: StrategyRun, action: Action, chosen: bool) -> Action:
+    """The action that the strategy's direction leaves of a wish: an excluded one wishes flat.
+
+    Where the strategy has chosen its legs itself, there need be no rule for what to trade.
+    """
+    if action is Action.BUY and (run.direction is Direction.SHORT or (run.long is None and not chosen)):
         return Action.EXIT
-    if action is Action.SELL and (run.direction is Direction.LONG or run.short is None):
+    if action is Action.SELL and (run.direction is Direction.LONG or (run.short is None and not chosen)):
         return Action.EXIT
     return action
 

@@ -33,6 +33,7 @@ def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], 
     """The id of a wish: the same content at the same market time has the same id in every process and every run."""
     content = [strategy, watch, action.value, str(at_ns)]
     content += [f"{leg.instrument}*{leg.lots}@{leg.limit_price}/{leg.trigger_price}/{leg.stop_price}" for leg in legs]
+    content += [f"{leg.instrument}>{leg.target_price}" for leg in legs if leg.target_price]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
 
 

@@ -10,6 +10,7 @@ import math
 
 import msgspec
 
+from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.signals import Leg
 from mytrading.strategies.errors import StrategyError, hint
 
@@ -17,7 +18,8 @@ ACTIONS = ("BUY", "SELL", "EXIT", "HOLD")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """BUY wishes long, SELL short, EXIT flat, HOLD nothing; `legs` only where the strategy chooses them itself.
+    """BUY wishes long, SELL short, EXIT flat, HOLD nothing; `legs` only where the strategy chooses them itself:
+    contracts, or rules by which contracts are chosen once, when the wish is made.
 
     `instrument` is the watched instrument it is about. `stop_price` is the level of a protective stop, 0 for the
     configured one. `price` is the last price the strategy saw. `otherwise` are tried after a rejection.
@@ -29,7 +31,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     price: float = 0.0
     stop_price: float = 0.0
-    legs: tuple[Leg, ...] = ()
+    legs: tuple[Leg | LegRule, ...] = ()
     otherwise: tuple[Leg, ...] = ()
 
 

@@ -1,0 +1,113 @@
+"""What `mytrading legs show` says: the contracts of the legs at present, what they cost, and their payoff.
+
+The one rule: everything shown is made from one look at the market.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mytrading.cli.leg_quotes import LegQuotes
+from mytrading.cli.payoff_chart import GAIN, LOSS, chart, spots
+from mytrading.core.instruments import NoSuchContract
+from mytrading.core.leg_rules import candidates, resolve_legs
+from mytrading.core.option_chain import YEAR_NS
+from mytrading.core.payoff import PayoffLeg, payoff, profit
+from mytrading.core.volatility import implied_one
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.leg_plan import LegPlan
+from mytrading.messages.signals import Leg
+from mytrading.strategies.chains import RATE
+
+WIDTH = 72
+
+
+def picture_of(plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float) -> dict[str, Any]:
+    """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen."""
+    watch = watches[0]
+    if missing := quotes.fill(watches, wait):
+        raise NoSuchContract(
+            f"no quote of {', '.join(missing)} came within {wait:g} s; `mytrading status` shows the feed"
+        )
+    quotes.fill(candidates(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait)
+    legs = resolve_legs(plan.legs, watch, quotes.prices, quotes.book, quotes.now, quotes.chain)
+    if missing := quotes.fill([leg.instrument for leg in legs], wait):
+        raise NoSuchContract(f"no quote of {', '.join(missing)} came within {wait:g} s; is it traded?")
+    contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
+    spot = quotes.prices[watch]
+    priced = payoff_legs(legs, contracts, quotes, spot)
+    found = payoff(priced, spot, RATE)
+    return {
+        "underlying": watch,
+        "spot": spot,
+        "legs": [_row(leg, contract, quotes.prices) for leg, contract in zip(legs, contracts, strict=True)],
+        "net_premium": round(found.net, 2),
+        "breakevens": list(found.breakevens),
+        "max_profit": None if found.most is None else round(found.most, 2),
+        "max_loss": None if found.least is None else round(found.least, 2),
+        "payoff": curve(priced, spot, found.breakevens),
+    }
+
+
+def _row(leg: Leg, contract: Instrument, prices: dict[str, float]) -> dict[str, Any]:
+    units = leg.lots * contract.lot_size
+    price = prices[contract.id]
+    return {
+        "action": "BUY" if leg.lots > 0 else "SELL",
+        "instrument": contract.id,
+        "expiry": contract.expiry,
+        "strike": contract.strike or None,
+        "lots": abs(leg.lots),
+        "units": abs(units),
+        "price": round(price, 2),
+        "value": round(units * price, 2),
+        "stop": leg.stop_price or None,
+        "target": leg.target_price or None,
+    }
+
+
+def payoff_legs(
+    legs: Sequence[Leg], contracts: Sequence[Instrument], quotes: LegQuotes, spot: float
+) -> list[PayoffLeg]:
+    """The legs at the first expiry among them; later options keep the volatility that their price has now."""
+    ends = {c.id: quotes.book.ends_at(c.exchange, c.expiry) for c in contracts if c.expiry}
+    horizon = min(ends.values(), default=quotes.now)
+    found = []
+    for leg, contract in zip(legs, contracts, strict=True):
+        price, option = quotes.prices[contract.id], contract.kind.is_option
+        years = max(ends.get(contract.id, horizon) - horizon, 0) / YEAR_NS if option else 0.0
+        volatility = 0.0
+        if years:
+            total = (ends[contract.id] - quotes.now) / YEAR_NS
+            forward = spot * math.exp(RATE * total)
+            volatility, _ = implied_one(price, forward, contract.strike, total, RATE, contract.kind.value == "CE")
+        found.append(
+            PayoffLeg(contract.kind.value, leg.lots * contract.lot_size, price, contract.strike, years, volatility)
+        )
+    return found
+
+
+def curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[float]) -> list[tuple[float, float]]:
+    """(price of the underlying, rupees earned) across what matters: strikes, breakevens and the spot."""
+    marks = [spot, *breakevens, *(leg.strike for leg in legs if leg.strike)]
+    low, high = min(marks), max(marks)
+    room = max((high - low) * 0.25, spot * 0.01)
+    points = spots(max(low - room, 0.0), high + room, WIDTH)
+    return [(round(point, 2), round(profit(legs, point, RATE), 2)) for point in points]
+
+
+def draw(body: dict[str, Any]) -> None:
+    """Print the payoff, the spot marked under the axis."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console, points = Console(), body["payoff"]
+    for kind, line in chart([value for _, value in points]):
+        style = {GAIN: "green", LOSS: "red"}.get(kind, "dim")
+        console.print(Text(line.rstrip() or " ", style=style))
+    low, high = points[0][0], points[-1][0]
+    place = min(max(round((body["spot"] - low) / (high - low) * (WIDTH - 1)), 0), WIDTH - 1)
+    console.print(Text(" " * place + "▲ " + f"{body['spot']:,.2f}", style="bold"))
+    console.print(Text(f"{low:,.0f}".ljust(WIDTH - len(f"{high:,.0f}")) + f"{high:,.0f}", style="dim"))

@@ -1,0 +1,246 @@
+"""`mytrading legs`: strategies of legs, without code: made from templates, checked, shown at present prices.
+
+The one rule: nothing that is there is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mytrading.cli.output import (
+    CONFIGURATION,
+    ERROR,
+    JSON_OPTION,
+    NOT_RUNNING,
+    PROFILE_OPTION,
+    USAGE,
+    fail,
+    failures,
+    print_json,
+    print_rows,
+    stack,
+)
+
+if TYPE_CHECKING:
+    from mytrading.config.settings import TradingSettings
+    from mytrading.messages.leg_plan import LegPlan
+
+app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
+SCHEMA_FILE = "docs/legs.schema.json"
+_COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "units", "price", "value", "stop", "target")
+
+
+def template_names(incomplete: str) -> list[str]:
+    """Templates for completion."""
+    from mytrading.cli.leg_templates import TEMPLATES
+
+    return [name for name in TEMPLATES if name.startswith(incomplete)]
+
+
+def leg_names(incomplete: str) -> list[str]:
+    """Files of legs for completion."""
+    from mytrading.config.problems import ConfigurationError
+    from mytrading.runtime.places import NoProject, project_home
+
+    try:
+        folder = project_home() / "config" / "strategies"
+    except (NoProject, ConfigurationError):
+        return []
+    files = sorted(path for path in folder.glob("*.toml") if "[[legs]]" in path.read_text(errors="replace"))
+    return [path.stem for path in files if path.stem.startswith(incomplete)]
+
+
+@app.command()
+def new(
+    name: str = typer.Argument(..., help="What it is called; also its file's name."),
+    template: str = typer.Option("short-straddle", "--template", "-t", autocompletion=template_names,
+                                 help="short-straddle, strangle, iron-condor, bull-call-spread …"),
+    underlying: str = typer.Option("NIFTY", "--underlying", "-u", help="NIFTY, BANKNIFTY, SENSEX or EXCHANGE:SYMBOL."),
+    source: str = typer.Option("", "--from", help="Copy this strategy of legs instead of a template.",
+                               autocompletion=leg_names),
+    as_json: bool = JSON_OPTION,
+) -> None:  # fmt: skip
+    """Write config/strategies/NAME.toml from a template, or a copy of another file of legs."""
+    from mytrading.cli.leg_templates import TEMPLATES, text_of
+    from mytrading.config.problems import hint
+
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")
+    if template not in TEMPLATES:
+        fail(USAGE, f"no template {template!r}{hint(template, TEMPLATES)}; there are {', '.join(TEMPLATES)}")
+    home = _home()
+    _refuse_taken(home, name)
+    text = _copy(home, source, name) if source else text_of(name, TEMPLATES[template], underlying.upper())
+    path = home / "config" / "strategies" / f"{name}.toml"
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        fail(ERROR, f"{path.relative_to(home)} is there already; choose another name, or remove it first")
+    where = str(path.relative_to(home))
+    if as_json:
+        print_json({"name": name, "file": where, "template": "" if source else template, "from": source})
+    else:
+        print(f"{where} written\n  mytrading legs check {name}\n  ENABLED_STRATEGIES={name} mytrading up --simulator")
+
+
+def _refuse_taken(home: Path, name: str) -> None:
+    """A name that another strategy answers to is refused, whatever its file is called."""
+    from mytrading.config.discover import discover
+    from mytrading.config.problems import plain
+
+    taken = {plain(item.name): item.file for item in discover(home / "strategies")}
+    for path in sorted((home / "config" / "strategies").glob("*.toml")):
+        taken.setdefault(plain(_name_in(path)), str(path.relative_to(home)))
+    if (file := taken.get(plain(name))) is not None:
+        fail(ERROR, f"{file} has a strategy of the name {name} already; choose another, or remove it first")
+
+
+def _name_in(path: Path) -> str:
+    found = re.search(r'^\s*name\s*=\s*"([^"]+)"', path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+    return found[1] if found else path.stem
+
+
+def _copy(home: Path, source: str, name: str) -> str:
+    """The text of another file of legs under a new name."""
+    path = _file_of(home, source)
+    text = path.read_text(encoding="utf-8")
+    pattern = re.compile(r'^\s*name\s*=\s*"[^"]*"', re.MULTILINE)
+    return pattern.sub(f'name = "{name}"', text, count=1) if pattern.search(text) else f'name = "{name}"\n{text}'
+
+
+def _file_of(home: Path, name: str) -> Path:
+    from mytrading.config.problems import hint, plain
+
+    found = {plain(_name_in(path)): path for path in sorted((home / "config" / "strategies").glob("*.toml"))
+             if "[[legs]]" in path.read_text(encoding="utf-8", errors="replace")}  # fmt: skip
+    if plain(name) not in found:
+        names = [_name_in(path) for path in found.values()]
+        fail(USAGE, f"no file of legs in config/strategies is called {name!r}{hint(name, names)}")
+    return found[plain(name)]
+
+
+def _home() -> Path:
+    from mytrading.runtime.places import project_home
+
+    with failures():
+        return project_home()
+
+
+def _settings(home: Path, name: str, profile: str = "default") -> TradingSettings:
+    """The settings with this strategy as the one that runs, so that everything about it is checked."""
+    from mytrading.config import ConfigurationError, load_settings
+
+    path = _file_of(home, name)
+    own, label = str(path.relative_to(home)), _name_in(path)
+    try:
+        found = load_settings(home, profile or "default", overrides={"ENABLED_STRATEGIES": label})
+    except ConfigurationError as error:
+        mine = [said for said in error.problems if own in said or said.startswith(f"{label}.")]
+        other = [f"nothing is wrong with {own} itself, but other settings are:", *error.problems]
+        fail(CONFIGURATION, "\n".join(mine or other))
+    if not found.strategies:
+        fail(CONFIGURATION, f"{own}: enabled = false, so it never runs; take the line out to check it")
+    return found
+
+
+@app.command()
+def check(
+    name: str = typer.Argument(..., help="A file of legs in config/strategies.", autocompletion=leg_names),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Whether a file of legs can run: every mistake with line, key, value and what may stand there."""
+    home = _home()
+    settings = _settings(home, name, profile)
+    (config,) = settings.strategies
+    plan = settings.plan_of(config.name)
+    assert plan is not None
+    notes = notes_on(plan)
+    body = {"name": config.name, "file": settings.file_of(config.name), "legs": len(plan.legs), "notes": notes}
+    if as_json:
+        print_json(body)
+        return
+    print(f"{body['file']}: {len(plan.legs)} legs, in order")
+    for note in notes:
+        print(f"  {note}")
+
+
+def notes_on(plan: LegPlan) -> list[str]:
+    """What is allowed and still worth a word."""
+    notes = []
+    calls, puts = (sum(leg.lots for leg in plan.legs if leg.right == right) for right in ("CE", "PE"))
+    others = sum(leg.lots for leg in plan.legs if not leg.right)
+    if calls + others < 0:
+        notes.append("more is sold above the market than bought: the loss has no bound there")
+    if puts - others < 0:
+        notes.append("more is sold below the market than bought: the loss grows with every fall")
+    if not (plan.exit_time or plan.square_off_time):
+        notes.append("no exit_time and no square_off_time: only the product's square-off and stops close it")
+    return notes
+
+
+@app.command()
+def show(
+    name: str = typer.Argument(..., help="A file of legs in config/strategies.", autocompletion=leg_names),
+    wait: float = typer.Option(10.0, "--wait", min=0.0, help="Longest wait for quotes."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """The contracts it would trade now, what they cost, breakevens, and the payoff as a picture."""
+    home = _home()
+    with stack(profile) as found:
+        if not found.is_running():
+            fail(NOT_RUNNING, "legs are chosen by quotes, and no stack is running; `mytrading up` starts it")
+        from mytrading.cli.leg_quotes import LegQuotes
+        from mytrading.cli.leg_show import picture_of
+        from mytrading.core.instruments import NoSuchContract
+
+        settings = _settings(home, name, found.config.profile)
+        (config,) = settings.strategies
+        plan = settings.plan_of(config.name)
+        assert plan is not None
+        watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
+        try:
+            with LegQuotes(found.config) as quotes:
+                body = {"name": config.name, **picture_of(plan, watches, quotes, wait)}
+        except NoSuchContract as error:
+            fail(ERROR, str(error))
+    print_json(body) if as_json else _print(body)
+
+
+def _print(body: dict[str, Any]) -> None:
+    from mytrading.cli.leg_show import draw
+
+    print_rows(body["legs"], _COLUMNS, False, "no legs")
+    net = body["net_premium"]
+    most, least = (_bound(body[key]) for key in ("max_profit", "max_loss"))
+    evens = ", ".join(f"{price:,.2f}" for price in body["breakevens"]) or "none"
+    premium = f"premium {'paid' if net > 0 else 'received'} ₹{abs(net):,.2f}"
+    print(f"\nspot {body['spot']:,.2f}   {premium}   most {most}   least {least}   breakevens {evens}\n")
+    draw(body)
+
+
+def _bound(value: float | None) -> str:
+    return "without bound" if value is None else f"{'−' if value < 0 else ''}₹{abs(value):,.2f}"
+
+
+@app.command()
+def schema(
+    write: bool = typer.Option(False, "--write", help=f"Write {SCHEMA_FILE} instead of printing it."),
+) -> None:
+    """The JSON schema of files of legs, for completion in an editor (`#:schema` line, taplo)."""
+    from mytrading.config.legs import schema as made
+
+    text = json.dumps(made(), indent=2, ensure_ascii=False)
+    if not write:
+        print(text)
+        return
+    path = _home() / SCHEMA_FILE
+    path.write_text(text + "\n", encoding="utf-8")
+    print(f"{SCHEMA_FILE} written")

@@ -1,0 +1,43 @@
+"""Whether the legs of a plan fit the rest of the settings: enabled exchanges and types, and the product.
+
+Used by `checks`. The one rule: what risk would deny at every entry is refused before the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mytrading.config.settings import TradingSettings
+from mytrading.config.symbols import exchange_of, kind_of
+from mytrading.core.risk_rules_order import product_refusal
+from mytrading.messages.enums import Product
+from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
+
+DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
+
+
+def leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: Product) -> Iterator[str]:
+    """What stands against each leg of a strategy."""
+    for number, leg in enumerate(plan.legs, 1):
+        label = f"{settings.file_of(name)}: legs[{number}]"
+        exchange, kind = _traded(leg)
+        if kind == "INDEX":
+            yield f"{label}: {leg.watch} is an index, which cannot be bought; expected kind option or future"
+            continue
+        for word, given in (("exchanges", exchange), ("instrument_types", kind)):
+            allowed = getattr(settings.data, word)
+            if given not in allowed:
+                yield (
+                    f"{label} trades {given}, which is not in ENABLED_{word.upper()} "
+                    f"({settings.origin(f'data.{word}')}: {','.join(allowed)}); add it there"
+                )
+        if why := product_refusal(leg.watch, product, leg.kind is not LegKind.EQUITY, sold=leg.lots < 0):
+            yield f"{label}: {why}"
+
+
+def _traded(leg: LegRule) -> tuple[str, str]:
+    """Exchange and type of what a leg trades."""
+    exchange = exchange_of(leg.watch)
+    if leg.kind is LegKind.EQUITY:
+        return exchange, kind_of(leg.watch)
+    return DERIVATIVES_OF.get(exchange, exchange), leg.right or "FUT"

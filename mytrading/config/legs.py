@@ -1,0 +1,275 @@
+"""Files of legs: `config/strategies/NAME.toml` with `[[legs]]`, a strategy without code.
+
+Used by `resolve`, `mytrading legs` and the published schema. Other keys of such a file are those of every strategy. The
+one rule: whatever is wrong is told with file, line, key, value and what may stand there; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from mytrading.config.leg_words import comparisons_of, seconds_of, stop_of
+from mytrading.config.problems import hint
+from mytrading.config.strategies import FIELDS, StrategyConfig
+from mytrading.config.symbols import SymbolConfig, UnknownSymbol
+from mytrading.core.strikes import parse_strike
+from mytrading.messages.enums import OrderType
+from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
+from mytrading.messages.runconfig import ExpiryRule
+
+MOST_LEGS = 20
+NOT_OF_LEGS = ("symbols", "trade", "trade_long", "trade_short", "direction", "lots")
+"""Keys of other strategies that mean nothing here, since each leg says for itself what it trades."""
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _word(value: Any) -> Any:
+    return value.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(value, str) else value
+
+
+def _time(value: Any) -> Any:
+    seconds = seconds_of(value)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}" if seconds else ""
+
+
+def _readable(read: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """A check that a text can be read, which keeps the text."""
+
+    def check(value: Any) -> Any:
+        read(str(value))
+        return str(value)
+
+    return check
+
+
+DayTime = Annotated[str, BeforeValidator(_time)]
+
+
+class LegConfig(BaseModel):
+    """One `[[legs]]` table. An equity leg has a `quantity` of shares, the others `lots`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Annotated[LegKind, BeforeValidator(_word)] = Field(default=LegKind.OPTION, description="What is traded.")
+    action: Annotated[Literal["BUY", "SELL"], BeforeValidator(_upper)] = Field(description="Bought or sold.")
+    instrument: str = Field(default="", description="NIFTY, NSE:RELIANCE …; the file's underlying if left out.")
+    expiry: Annotated[ExpiryRule, BeforeValidator(_word)] = Field(
+        default=ExpiryRule.NEAREST, description="nearest, next, monthly or next_monthly."
+    )
+    strike: Annotated[str, BeforeValidator(_readable(parse_strike))] = Field(
+        default="ATM", description="ATM, ITM n, OTM n, STRIKE n, PREMIUM n (rupees) or DELTA n (0.3)."
+    )
+    right: Annotated[Literal["CE", "PE", ""], BeforeValidator(_upper)] = Field(
+        default="", description="Call or put; of options alone."
+    )
+    lots: int = Field(default=1, ge=1, le=100, description="Lots; the strategy's `sizing` may multiply them.")
+    quantity: int = Field(default=0, ge=0, description="Shares, of an equity leg alone.")
+    order_type: Annotated[Literal["MARKET"], BeforeValidator(_upper)] = Field(
+        default="MARKET", description="Entries are MARKET orders."
+    )
+    stop: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
+        default="", description="The leg's own stop: '30%', '20 points' or 'price 150'."
+    )
+    target: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
+        default="", description="Where the leg is closed with its profit: '50%', '40 points' or 'price 60'."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> LegConfig:
+        given = self.model_fields_set
+        if self.kind is LegKind.OPTION and not self.right:
+            raise ValueError("right: expected CE or PE for an option, found none")
+        if self.kind is not LegKind.OPTION and given & {"right", "strike"}:
+            raise ValueError(f"strike, right: expected none for kind {self.kind.value}; leave them out")
+        if (self.kind is LegKind.EQUITY) != bool(self.quantity):
+            raise ValueError("quantity: expected shares for an equity leg and none for the others, which have lots")
+        return self
+
+    def rule(self, watch: str) -> LegRule:
+        """The leg as the run file has it; `watch` is the id of what it is about."""
+        option = self.kind is LegKind.OPTION
+        return LegRule(
+            lots=(self.quantity or self.lots) * (1 if self.action == "BUY" else -1),
+            kind=self.kind,
+            strike=parse_strike(self.strike) if option else "",
+            right=self.right,
+            expiry=self.expiry.value,
+            watch=watch,
+            stop=stop_of(self.stop),
+            target=stop_of(self.target),
+            order_type=OrderType(self.order_type),
+        )
+
+
+class LegPlanConfig(BaseModel):
+    """The keys of a file of legs that other strategies do not have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    underlying: str = Field(default="NIFTY", description="What strikes are counted from, and whose bars tell the time.")
+    entry_time: DayTime = Field(description="From then on the legs are entered, once a day: 09:20.")
+    entry_minutes: int = Field(default=15, ge=1, le=375, description="So long after entry_time it may still enter.")
+    exit_time: DayTime = Field(default="", description="Closing begins then.")
+    square_off_time: DayTime = Field(default="", description="To be flat by then: closing begins 3 minutes before.")
+    days: Annotated[DayKind, BeforeValidator(_word)] = Field(
+        default=DayKind.ANY, description="any, expiry or non_expiry: of the first leg that expires."
+    )
+    when: Annotated[str, BeforeValidator(_readable(comparisons_of))] = Field(
+        default="always", description="always, or 'close above SMA(20) and RSI(14) below 70'."
+    )
+    legs: tuple[LegConfig, ...] = Field(min_length=1, max_length=MOST_LEGS)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LegPlanConfig:
+        if not self.entry_time:
+            raise ValueError("entry_time: expected a time of day in India, say 09:20; found none")
+        times = [(name, getattr(self, name)) for name in ("entry_time", "exit_time", "square_off_time")]
+        given = [(name, text) for name, text in times if text]
+        for (earlier, first), (name, second) in pairwise(given):
+            if second <= first:
+                raise ValueError(f"{name}: expected a time after {earlier} {first}, found {second}")
+        return self
+
+    @model_validator(mode="after")
+    def _hedged(self) -> LegPlanConfig:
+        if any(leg.action == "SELL" for leg in self.legs):
+            for number, leg in enumerate(self.legs, 1):
+                if leg.action == "BUY" and (leg.stop or leg.target):
+                    raise ValueError(
+                        f"legs[{number}]: stop, target: expected none for a bought leg beside sold ones; it is their "
+                        "hedge, and closing it would leave them bare"
+                    )
+        return self
+
+    def plan(self, symbols: SymbolConfig) -> LegPlan:
+        """The plan as the run file has it; `UnknownSymbol` names an instrument that nothing stands for."""
+        return LegPlan(
+            legs=tuple(leg.rule(symbols.resolve(leg.instrument or self.underlying)) for leg in self.legs),
+            entry_time=seconds_of(self.entry_time),
+            entry_minutes=self.entry_minutes,
+            exit_time=seconds_of(self.exit_time),
+            square_off_time=seconds_of(self.square_off_time),
+            days=self.days,
+            when=comparisons_of(self.when),
+        )
+
+    def symbols(self) -> tuple[str, ...]:
+        """What the strategy watches, as written: the underlying first."""
+        return tuple(dict.fromkeys((self.underlying, *(leg.instrument for leg in self.legs if leg.instrument))))
+
+
+OWN_KEYS = tuple(LegPlanConfig.model_fields)
+
+
+def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> LegPlanConfig | None:
+    """The plan among a file's top-level values; None with problems told. Keys of every strategy are left alone."""
+    before = len(problems)
+    lines = key_lines(text)
+    problems += [
+        f"{_place(file, lines, (key,))}: {key}: a file of [[legs]] has none; each leg says what it trades"
+        for key in NOT_OF_LEGS
+        if key in values
+    ]
+    known = (*OWN_KEYS, *FIELDS, "name", "risk", "parameters", *NOT_OF_LEGS)
+    for key in values:
+        if key not in known:
+            allowed = [name for name in known if name not in NOT_OF_LEGS]
+            problems.append(f"{_place(file, lines, (key,))}: {key}: no such key{hint(key, allowed)}")
+    try:
+        found = LegPlanConfig.model_validate({key: values[key] for key in OWN_KEYS if key in values})
+    except ValidationError as error:
+        told = [detail for detail in error.errors() if detail["type"] != "too_short" or not values.get("legs")]
+        problems += [_said(detail, file, lines) for detail in told]
+        return None
+    return found if len(problems) == before else None
+
+
+def check_symbols(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
+    """What is wrong with the instruments a plan names."""
+    try:
+        plan.plan(symbols)
+    except UnknownSymbol as error:
+        return [f"{file}: {error}"]
+    return []
+
+
+def _said(detail: ErrorDetails, file: str, lines: Mapping[tuple[str | int, ...], int]) -> str:
+    """One finding: place, key, value, and what was expected."""
+    where = tuple(detail["loc"])
+    message = detail["msg"].removeprefix("Value error, ")
+    value = detail["input"]
+    label = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
+    place = _place(file, lines, where)
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: {label}: no such key{hint(str(where[-1]), LegConfig.model_fields)}"
+    if detail["type"] == "missing":
+        return f"{place}: {label} is missing: {_about(where)}"
+    if detail["type"] in ("literal_error", "enum"):
+        allowed = [word.strip("'") for word in re.split(r", | or ", str(detail.get("ctx", {}).get("expected", "")))]
+        words = [word for word in allowed if word]
+        return f"{place}: {label} = {value!r}: expected {', '.join(words)}{_near(value, words)}"
+    if isinstance(value, Mapping):
+        return f"{place}: {label + ': ' if label else ''}{message}"
+    shown = "" if "; found " in message or ", found " in message else f" = {value!r}"
+    return f"{place}: {label}{shown}: {message.replace('Input should be', 'expected')}"
+
+
+def _near(value: Any, words: list[str]) -> str:
+    found = hint(str(value), words)
+    return found if found.startswith("; did you mean") else ""
+
+
+def _about(where: tuple[str | int, ...]) -> str:
+    model = LegConfig if len(where) > 1 else LegPlanConfig
+    return str(model.model_fields[str(where[-1])].description or "expected a value")
+
+
+def _place(file: str, lines: Mapping[tuple[str | int, ...], int], where: tuple[str | int, ...]) -> str:
+    """file:line of a key, or of the table it is missing from."""
+    for end in range(len(where), 0, -1):
+        if (line := lines.get(where[:end])) is not None:
+            return f"{file}:{line}"
+    return file
+
+
+def key_lines(text: str) -> dict[tuple[str | int, ...], int]:
+    """Line numbers of top-level keys, of the legs by number, and of their keys."""
+    found: dict[tuple[str | int, ...], int] = {}
+    section: tuple[str | int, ...] = ()
+    legs = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*\[\[\s*legs\s*\]\]", line):
+            section = ("legs", legs)
+            legs += 1
+            found.setdefault(("legs",), number)
+            found[section] = number
+        elif header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            section = (header[1].strip(),)
+            found.setdefault(section, number)
+        elif key := re.match(r'\s*"?([\w-]+)"?\s*=', line):
+            found.setdefault((*section, key[1]), number)
+    return found
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a file of legs, for completion in an editor."""
+    body = LegPlanConfig.model_json_schema()
+    of_all = StrategyConfig.model_json_schema()
+    shared = {key: value for key, value in of_all["properties"].items() if key not in (*NOT_OF_LEGS, "parameters")}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A strategy of legs",
+        "description": "config/strategies/NAME.toml with [[legs]]; see docs/leg-strategies.md.",
+        **{key: value for key, value in body.items() if key in ("type", "required", "additionalProperties")},
+        "properties": {**shared, **body["properties"], "risk": {"type": "object"}},
+        "$defs": {**of_all.get("$defs", {}), **body.get("$defs", {})},
+    }

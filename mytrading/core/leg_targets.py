@@ -1,0 +1,55 @@
+"""Prices at which a leg is closed with its profit: levels of single legs, held by risk.
+
+Used by `core/risk` beside the stops. The one rule: a level is fixed when the entry of its leg is admitted, like a stop,
+and a hedge has none: closing it would leave what it covers bare.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.risk_books import Key, RiskBooks
+from mytrading.core.risk_case import Case, stale
+from mytrading.core.risk_stops import is_in_use
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Position
+from mytrading.messages.records import LevelMoved
+
+PREFIX = "target "
+
+
+def name_of(key: Key) -> str:
+    """The name under which the level of an owner is journaled."""
+    return PREFIX + " ".join(key)
+
+
+def key_in(name: str) -> Key | None:
+    """The owner whose level has this name; None if it is no target's."""
+    if not name.startswith(PREFIX):
+        return None
+    account, instrument, product, strategy = name[len(PREFIX) :].split(" ", 3)
+    return account, instrument, product, strategy
+
+
+def hold(books: RiskBooks, entry: PlaceEntry, case: Case) -> tuple[LevelMoved, ...]:
+    """The row that fixes the target of an entry's leg; nothing if the leg has none or its level stands."""
+    level, covers = case.leg.target_price, case.leg.lots > 0 and any(leg.lots < 0 for leg in case.signal.legs)
+    key = (entry.account, entry.instrument, entry.product.value, entry.strategy)
+    if not level or covers or (key in books.target_levels and is_in_use(books, key)):
+        return ()
+    return (LevelMoved(name=name_of(key), value=level, at_ns=case.now),)
+
+
+def release(books: RiskBooks, now: int) -> list[LevelMoved]:
+    """Rows that end the levels of positions that are flat, with nothing on the way."""
+    ended = [key for key in books.target_levels if not is_in_use(books, key)]
+    return [LevelMoved(name=name_of(key), value=0.0, at_ns=now) for key in ended]
+
+
+def reached(books: RiskBooks, position: Position, level: float, now: int, limit_seconds: float) -> Quote | None:
+    """The fresh quote that is at a position's target or beyond it, None if there is none."""
+    quote = books.quotes.get(position.instrument)
+    held = position.quantity or position.quantity_seen
+    if quote is None or not held or quote.ltp <= 0:
+        return None
+    there = quote.ltp >= level if held > 0 else quote.ltp <= level
+    return quote if there and not stale(quote, now, books.machine_ns, limit_seconds) else None

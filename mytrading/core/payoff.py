@@ -1,0 +1,120 @@
+"""What a set of legs earns at an expiry, price by price: curve, breakevens, most and least.
+
+Used by `mytrading legs show`. The horizon is the first expiry among the legs; options that live longer are valued
+there by Black-76 at the volatility they have now. The one rule: costs and margin are not in it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mytrading.core.volatility import price_one
+
+_NEAR = 1e-9
+
+
+class PayoffLeg(NamedTuple):
+    """A leg: `kind` CE, PE, FUT or EQ, signed `units` had at `price` rupees each.
+
+    `years` and `volatility` only of an option that outlives the horizon: what it has left then, as a fraction a year.
+    """
+
+    kind: str
+    units: int
+    price: float
+    strike: float = 0.0
+    years: float = 0.0
+    volatility: float = 0.0
+
+    @property
+    def is_bent(self) -> bool:
+        """True where the payoff is a curve, not made of straight lines."""
+        return self.kind in ("CE", "PE") and self.years > 0.0
+
+    def worth(self, spot: float, rate: float) -> float:
+        """Rupees a unit is worth at the horizon."""
+        if self.kind not in ("CE", "PE"):
+            return spot
+        if self.is_bent:
+            forward = spot * math.exp(rate * self.years)
+            return float(price_one(forward, self.strike, self.years, self.volatility, rate, self.kind == "CE"))
+        return max(spot - self.strike if self.kind == "CE" else self.strike - spot, 0.0)
+
+
+class Payoff(NamedTuple):
+    """Rupees. `most` and `least` are None where there is no bound; `net` is paid (above 0) or received for the legs."""
+
+    net: float
+    breakevens: tuple[float, ...]
+    most: float | None
+    least: float | None
+
+
+def profit(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> float:
+    """Rupees earned by all legs with the underlying at `spot` at the horizon."""
+    return sum(leg.units * (leg.worth(spot, rate) - leg.price) for leg in legs)
+
+
+def premium(legs: Sequence[PayoffLeg]) -> float:
+    """Rupees paid for options and shares, less those received; a future costs nothing to enter."""
+    return sum(leg.units * leg.price for leg in legs if leg.kind != "FUT")
+
+
+def payoff(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> Payoff:
+    """Breakevens and bounds: exact for legs that end together, searched up to four times `spot` with longer ones."""
+    points = _corners(legs, spot)
+    values = [profit(legs, point, rate) for point in points]
+    slope = _slope(legs)
+    return Payoff(
+        premium(legs),
+        _crossings(legs, points, values, slope, rate),
+        None if slope > 0 else max(values),
+        None if slope < 0 else min(values),
+    )
+
+
+def _slope(legs: Sequence[PayoffLeg]) -> int:
+    """Rupees earned a rupee of the underlying, far above every strike."""
+    return sum(leg.units for leg in legs if leg.kind != "PE")
+
+
+def _corners(legs: Sequence[PayoffLeg], spot: float) -> list[float]:
+    """Prices between which the payoff is straight, or nearly so."""
+    strikes = {leg.strike for leg in legs if leg.strike}
+    top = max([spot, *strikes])
+    points = {0.0, top, *strikes}
+    if any(leg.is_bent for leg in legs):
+        points |= {top * 4.0, *(spot * k / 400 for k in range(1601))}
+    return sorted(points)
+
+
+def _crossings(
+    legs: Sequence[PayoffLeg], points: Sequence[float], values: Sequence[float], slope: int, rate: float
+) -> tuple[float, ...]:
+    found: list[float] = []
+    for k in range(len(points) - 1):
+        low, high = values[k], values[k + 1]
+        if (low < -_NEAR and high > _NEAR) or (low > _NEAR and high < -_NEAR):
+            found.append(_zero(legs, points[k], points[k + 1], rate))
+        elif abs(low) <= _NEAR < abs(high) or (abs(low) <= _NEAR and k and abs(values[k - 1]) > _NEAR):
+            found.append(points[k])
+    last, value = points[-1], values[-1]
+    if value * slope < 0:
+        found.append(last - value / slope)
+    elif abs(value) <= _NEAR and (slope or (len(values) > 1 and abs(values[-2]) > _NEAR)):
+        found.append(last)
+    return tuple(round(price, 2) for price in dict.fromkeys(found) if price > 0)
+
+
+def _zero(legs: Sequence[PayoffLeg], low: float, high: float, rate: float) -> float:
+    """Where the payoff is zero between two prices at which its signs differ."""
+    at_low, at_high = profit(legs, low, rate), profit(legs, high, rate)
+    if not any(leg.is_bent for leg in legs):
+        return low - at_low * (high - low) / (at_high - at_low)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        value = profit(legs, middle, rate)
+        low, high, at_low = (middle, high, value) if value * at_low > 0 else (low, middle, at_low)
+    return 0.5 * (low + high)

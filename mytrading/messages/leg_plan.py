@@ -1,0 +1,94 @@
+"""A strategy made of legs, as the run file holds it: what is traded by rule, when it is entered, and when it ends.
+
+Made from `config/strategies/NAME.toml` with `[[legs]]`, read by the engine; authors' code wishes single `LegRule`s too.
+The one rule: a rule names no contract; contracts are chosen from the listed ones at the moment of the wish.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from mytrading.messages.enums import OrderType
+
+
+class LegKind(StrEnum):
+    """What a leg trades."""
+
+    OPTION = "option"
+    FUTURE = "future"
+    EQUITY = "equity"
+
+
+class StopKind(StrEnum):
+    """Where a leg's stop lies: per cent or points from the price at its entry, or at this very price."""
+
+    PERCENT = "percent"
+    POINTS = "points"
+    PRICE = "price"
+
+
+class DayKind(StrEnum):
+    """On which trading days a plan is entered: all, those on which its first dated leg expires, or the others."""
+
+    ANY = "any"
+    EXPIRY = "expiry"
+    NON_EXPIRY = "non_expiry"
+
+
+class LegStop(msgspec.Struct, frozen=True, kw_only=True):
+    """The stop or the target of one leg; a value of 0 is none of its own."""
+
+    kind: StopKind = StopKind.PERCENT
+    value: float = 0.0
+
+
+class LegRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One leg before its contract is known. `lots` are signed: below 0 is sold; of a share they are shares.
+
+    `strike` is ATM, ITM n, OTM n, STRIKE n, PREMIUM n (rupees) or DELTA n (0.3 is a 30-delta call or put). `expiry` is
+    the word of an `ExpiryRule`. `watch` is the instrument whose price strikes are counted from, empty for the one that
+    the wish is about.
+    """
+
+    lots: int
+    kind: LegKind = LegKind.OPTION
+    strike: str = ""
+    right: str = ""
+    expiry: str = "nearest"
+    watch: str = ""
+    stop: LegStop = LegStop()
+    target: LegStop = LegStop()
+    order_type: OrderType = OrderType.MARKET
+
+
+class Operand(msgspec.Struct, frozen=True, kw_only=True):
+    """A side of a comparison: a number, or an indicator with its parameters, or a column such as close."""
+
+    number: float = 0.0
+    word: str = ""
+    parameters: dict[str, float] = {}
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """True while `left` is above `right`, or with `above` false below it."""
+
+    left: Operand
+    above: bool
+    right: Operand
+
+
+class LegPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The legs and their times, in seconds after midnight in India (0: none).
+
+    It is entered once a day, from `entry_time` on for `entry_minutes`, while all comparisons of `when` hold.
+    """
+
+    legs: tuple[LegRule, ...]
+    entry_time: int
+    entry_minutes: int = 15
+    exit_time: int = 0
+    square_off_time: int = 0
+    days: DayKind = DayKind.ANY
+    when: tuple[Comparison, ...] = ()

@@ -1,0 +1,72 @@
+"""A strategy of legs on the paper stack: shown, entered at its time, closed at its exit time, its books, its switch."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT, eventually
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+FILE = """name = "Strangle"
+entry_time = "09:20"
+entry_minutes = 60
+exit_time = "10:05"
+stop = "none"
+
+[[legs]]
+action = "BUY"
+strike = "OTM 2"
+right = "CE"
+expiry = "next"
+
+[[legs]]
+action = "BUY"
+strike = "DELTA 0.3"
+right = "PE"
+expiry = "next"
+"""
+
+
+def make_home(folder: Path) -> Path:
+    for name in ("config", "strategies"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "supervisord.conf", folder)
+    (folder / "config" / "strategies" / "strangle.toml").write_text(FILE, encoding="utf-8")
+    return folder
+
+
+def test_strangle_is_entered_at_its_time_and_closed_at_its_exit_time(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with Stack(tmp_path, MYTRADING_HOME=str(home), ENABLED_STRATEGIES="Strangle") as stack:
+        stack.up("--simulator")
+        shown = stack.ask("legs", "show", "Strangle", "--wait", "30")
+        assert [leg["action"] for leg in shown["legs"]] == ["BUY", "BUY"]
+        assert shown["net_premium"] > 0 and len(shown["breakevens"]) == 2 and shown["max_profit"] is None
+        body = eventually(lambda: held_by(stack), 120)
+        assert {row["purpose"] for row in body["orders"]} == {"entry"}
+        refused = stack.run("strategies", "remove", "Strangle")
+        assert refused.returncode == 1
+        assert "Strangle holds" in refused.stderr and "CE in paper" in refused.stderr
+        done = stack.run("strategies", "disable", "Strangle")
+        assert done.returncode == 0, done.stderr
+        closed = eventually(lambda: closed_by(stack), 150)
+        assert len(closed["trades"]) == 2 and not closed["enabled"]
+        assert sum(row["realised"] for row in closed["accounts"]) == pytest.approx(closed["realised"], abs=0.02)
+        removed = stack.ask("strategies", "remove", "Strangle")
+        assert removed["moved"] == ["config/strategies/removed/strangle.toml"]
+        assert len(stack.ask("strategies", "show", "Strangle")["trades"]) == 2
+
+
+def held_by(stack: Stack) -> dict[str, object] | None:
+    body = stack.ask("strategies", "show", "Strangle")
+    return body if sum(1 for row in body["positions"] if row["quantity"]) == 2 else None
+
+
+def closed_by(stack: Stack) -> dict[str, object] | None:
+    body = stack.ask("strategies", "show", "Strangle")
+    return body if body["trades"] and not body["open"] and len(body["trades"]) == 2 else None

@@ -1,0 +1,139 @@
+"""Files of legs: what they make, and what is said of every mistake."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mytrading.config import ConfigurationError, build_run_config, load_settings
+from mytrading.config.leg_words import comparisons_of, stop_of
+from mytrading.config.legs import schema
+from mytrading.messages.enums import Product
+from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
+from mytrading.messages.runconfig import decode_run_config, write_run_config
+from tests.support import ROOT
+
+FILE = """name = "Condor"
+underlying = "NIFTY"
+product = "MIS"
+entry_time = "09:20"
+exit_time = 15:10:00
+days = "non-expiry"
+when = "close above SMA(20) and RSI(14) < 70"
+
+[[legs]]
+action = "buy"
+strike = "otm 5"
+right = "ce"
+lots = 2
+
+[[legs]]
+action = "SELL"
+strike = "DELTA 0.3"
+right = "CE"
+expiry = "next monthly"
+lots = 2
+stop = "30%"
+target = "20 points"
+
+[[legs]]
+kind = "future"
+action = "SELL"
+instrument = "BANKNIFTY"
+
+[[legs]]
+kind = "equity"
+action = "BUY"
+instrument = "NSE:SBIN"
+quantity = 500
+"""
+
+
+def home(folder: Path, text: str = FILE) -> Path:
+    for name in ("config", "strategies"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "supervisord.conf", folder)
+    (folder / "config" / "strategies" / "condor.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def problems(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(home(folder, text), environ={})
+    return str(caught.value)
+
+
+def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_path: Path) -> None:
+    settings = load_settings(home(tmp_path), "paper", environ={"ENABLED_STRATEGIES": "condor"})
+    config = build_run_config(settings, tmp_path / "state", tmp_path / "run", tmp_path / "logs")
+    write_run_config(tmp_path / "run.msgpack", config)
+    (run,) = decode_run_config(tmp_path / "run.msgpack").strategies
+    assert (run.name, run.file, run.product) == ("Condor", "config/strategies/condor.toml", Product.MIS)
+    assert run.symbols == ("NSE_INDEX:NIFTY", "NSE_INDEX:BANKNIFTY", "NSE:SBIN")
+    assert run.plan is not None
+    assert (run.plan.entry_time, run.plan.exit_time, run.plan.days) == (33_600, 54_600, DayKind.NON_EXPIRY)
+    assert (run.rules.exit_time, run.rules.square_off_time) == (54_600, 0), "risk closes by it too"
+    assert run.plan.legs[1] == LegRule(
+        lots=-2, strike="DELTA 0.3", right="CE", expiry="next_monthly", watch="NSE_INDEX:NIFTY",
+        stop=LegStop(kind=StopKind.PERCENT, value=30), target=LegStop(kind=StopKind.POINTS, value=20),
+    )  # fmt: skip
+    assert [(leg.kind, leg.lots) for leg in run.plan.legs[2:]] == [(LegKind.FUTURE, -1), (LegKind.EQUITY, 500)]
+    assert [side.right.word or side.right.number for side in run.plan.when] == ["SMA", 70.0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('action = "SELL"\nstrike', 'action = "SEL"\nstrike', "16: legs[2].action = 'SEL': expected BUY, SELL; did"),
+        ('"otm 5"', '"OTM 25"', "condor.toml:11: legs[1].strike: expected ATM, ITM n"),
+        ('lots = 2\n\n', 'lots = 0\n\n', "condor.toml:13: legs[1].lots = 0: expected greater than or equal to 1"),
+        ('lots = 2\n\n', 'lot = 2\n\n', "condor.toml:13: legs[1].lot: no such key; did you mean lots?"),
+        ('exit_time =', 'exit_tme =', "condor.toml:5: exit_tme: no such key; did you mean exit_time?"),
+        ('15:10:00', '"09:00"', "exit_time: expected a time after entry_time 09:20:00, found 09:00:00"),
+        ('"09:20"', '"9.20"', "condor.toml:4: entry_time: expected a time of day in India"),
+        ('"non-expiry"', '"expiries"', "6: days = 'expiries': expected any, expiry, non_expiry; did you mean expiry?"),
+        ('SMA(20)', 'SMAA(20)', "RSI(14) < 70': no indicator 'SMAA'; did you mean SMA?"),
+        ('RSI(14) < 70', 'RSI(14) over 70', "expected 'always', or comparisons"),
+        ('"30%"', '"30 rupees"', "condor.toml:21: legs[2].stop: expected '30%'"),
+        ('"next monthly"', '"nxt"', "19: legs[2].expiry = 'nxt': expected nearest, next, monthly, next_monthly"),
+        ('product = "MIS"', 'direction = "long"', "condor.toml:3: direction: a file of [[legs]] has none"),
+        ('product = "MIS"', 'product = "NRM"', "product"),
+        ('"BANKNIFTY"', '"BANKNFTY"', "did you mean BANKNIFTY?"),
+        ('name = "Condor"', 'name = "SMA_Crossover"', "sma_crossover.py has a strategy SMA_Crossover already"),
+        ('right = "ce"\n', '', "condor.toml:9: legs[1]: right: expected CE or PE for an option"),
+        ('right = "ce"\n', 'right = "ce"\ntarget = "9%"\n', "legs[1]: stop, target: expected none for a bought leg"),
+        ('quantity = 500', 'lots = 5', "legs[4]: quantity: expected shares for an equity leg"),
+        ('entry_time = "09:20"\n', '', "entry_time is missing: From then on the legs are entered"),
+    ],
+)  # fmt: skip
+def test_mistake_is_told_with_line_key_value_and_what_may_stand_there(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in FILE
+    assert said in problems(tmp_path, FILE.replace(old, new, 1))
+
+
+def test_more_than_twenty_legs_are_refused(tmp_path: Path) -> None:
+    leg = '\n[[legs]]\naction = "BUY"\nstrike = "ATM"\nright = "CE"\n'
+    assert "at most 20" in problems(tmp_path, FILE.split("[[legs]]")[0] + leg * 21)
+
+
+def test_parameters_of_an_indicator_may_be_named_or_in_order() -> None:
+    by_order = comparisons_of("MACD.macd(12, 26) above 0")[0].left
+    by_name = comparisons_of("macd.macd(fastperiod=12, slowperiod = 26) > 0")[0].left
+    assert by_order == by_name
+    with pytest.raises(ValueError, match="RSI has no parameter 'length=3'"):
+        comparisons_of("RSI(length=3) above 50")
+
+
+def test_stop_words() -> None:
+    assert stop_of("price 150.5") == LegStop(kind=StopKind.PRICE, value=150.5)
+    assert stop_of("20 points") == LegStop(kind=StopKind.POINTS, value=20)
+    assert stop_of("") == LegStop()
+
+
+def test_schema_in_docs_is_the_one_that_is_checked_by() -> None:
+    assert json.loads((ROOT / "docs" / "legs.schema.json").read_text()) == schema()

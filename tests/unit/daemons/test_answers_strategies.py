@@ -1,0 +1,95 @@
+"""What the gateway says of one strategy: its own books, which add up over its accounts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mytrading.core.control import ControlMachine
+from mytrading.core.view import StackView
+from mytrading.daemons.answers import Answers, UsageError
+from mytrading.daemons.gateway import Totals
+from mytrading.messages.control import OpsRequest, StrategySwitch
+from mytrading.messages.enums import OrderState, Product, Side
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import OrderChanged, Position, PositionChanged, TradeClosed
+from mytrading.runtime.clock import MarketClock
+from tests.unit.cli.stacks import run_config
+from tests.unit.core.test_parents import order
+
+NAME = "SMA_Crossover"
+CALL = "NFO:NIFTY30DEC2526000CE"
+
+
+def ask(view: StackView, folder: Path, verb: str, *switches: StrategySwitch, **arguments: str) -> Any:
+    config = run_config(folder)
+    control = ControlMachine()
+    for switch in switches:
+        control.apply(switch)
+    answers = Answers(config, view, control, MarketClock.load(config.clock_path), Totals(), lambda _rows: None)
+    return answers.answer(OpsRequest(verb=verb, arguments=arguments))
+
+
+def hold(view: StackView, account: str, quantity: int, realised: float, strategy: str = NAME) -> None:
+    position = Position(
+        account=account, instrument=CALL, product=Product.MIS, strategy=strategy, run="r", quantity=quantity,
+        quantity_seen=quantity, average_price=100.0, realised=realised,
+    )  # fmt: skip
+    view.apply(PositionChanged(position=position, client_order_id="c", fill_quantity=1, fill_price=100.0, at_ns=1))
+
+
+def close(view: StackView, strategy: str, realised: float) -> None:
+    view.apply(
+        TradeClosed(
+            account="main", instrument=CALL, product=Product.MIS, strategy=strategy, run="r", side=Side.BUY,
+            quantity=75, entry_price=100.0, exit_price=101.0, realised=realised, opened_ns=1, closed_ns=2,
+        )
+    )  # fmt: skip
+
+
+def told() -> StackView:
+    view = StackView()
+    view.apply(Quote(CALL, 1, 1, 110.0, bid=109.0, ask=111.0))
+    hold(view, "main", 75, 500.0)
+    hold(view, "second", 150, -200.0)
+    hold(view, "main", 75, 9_999.0, "Another")
+    for number, state in ((1, OrderState.FILLED), (2, OrderState.ACCEPTED)):
+        mine = msgspec.structs.replace(order(number, state), strategy=NAME, account="main")
+        view.apply(OrderChanged(event="x", order=mine, machine_ns=1))
+    other = msgspec.structs.replace(order(3, OrderState.ACCEPTED), strategy="Another")
+    view.apply(OrderChanged(event="x", order=other, machine_ns=1))
+    close(view, NAME, 75.0)
+    close(view, "Another", 1.0)
+    return view
+
+
+def test_books_of_a_strategy_are_its_own_and_add_up_over_accounts(tmp_path: Path) -> None:
+    body = ask(told(), tmp_path, "strategy", strategy=NAME)
+    assert (body["realised"], body["unrealised"], body["open"]) == (300.0, 2_025.0, 2)
+    assert sum(row["realised"] for row in body["accounts"]) == body["realised"]
+    assert sum(row["unrealised"] for row in body["accounts"]) == body["unrealised"]
+    assert sum(row["quantity"] for row in body["positions"]) == 225
+    assert sum(row["units"] for row in body["accounts"]) == 225
+    assert len(body["orders"]) == sum(row["orders"] for row in body["accounts"]) == 2
+    assert [row["state"] for row in body["live"]] == ["ACCEPTED"]
+    assert [row["realised"] for row in body["trades"]] == [75.0]
+
+
+def test_strategy_that_is_gone_still_has_its_books(tmp_path: Path) -> None:
+    body = ask(told(), tmp_path, "strategy", strategy="Another", limit="0")
+    assert (body["state"], body["enabled"], body["realised"]) == ("GONE", False, 9_999.0)
+    assert len(body["orders"]) == 1
+
+
+def test_name_that_never_traded_is_refused_with_those_that_did(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"\\({NAME}, Another\\); found 'Nobody'"):
+        ask(told(), tmp_path, "strategy", strategy="Nobody")
+
+
+def test_list_shows_kind_and_switch(tmp_path: Path) -> None:
+    off = StrategySwitch(strategy=NAME, enabled=False, generation=1, at_ns=1)
+    (row,) = ask(told(), tmp_path, "strategies", off)
+    assert (row["name"], row["kind"], row["enabled"], row["positions"]) == (NAME, "code", False, 2)
