@@ -14,7 +14,7 @@ ARGS ?=
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
-	@echo 'make test        lint, types, all tests with coverage'
+	@echo 'make test        lint, types, all tests; coverage by the unit tests'
 	@echo 'make test-fast   unit, property and contract tests'
 	@echo 'make test-stacks the tests that start the real processes'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
@@ -41,7 +41,8 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered $(FAST) $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered tests/unit $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/property tests/contract $(ARGS)
 	@$(MAKE) --no-print-directory test-stacks
 
 # Three stacks at once on two cores miss a deadline now and then: waits are longer, and what failed beside others has to
