@@ -41,6 +41,8 @@ class Feed:
         self.hosted = hosted
         self.last = 0.0
         self.last_ns = 0
+        self.quiet_ns = 0
+        """The end of the newest bar on which the strategy wished nothing."""
         self.row = 0
         self._calendar = calendar
         self._ends: dict[int, NDArray[np.int64]] = {}

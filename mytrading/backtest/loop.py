@@ -110,6 +110,8 @@ class Loop:
                 continue
             if result is not None:
                 self._wish(feed, bar, hosted.answered(result), end)
+            else:
+                feed.quiet_ns = end
             if not index & _TOLD_EVERY:
                 self._progress(index)
 
@@ -157,6 +159,8 @@ class Loop:
         """A bar of some timeframe is complete: the strategy sees it."""
         bar = feed.shown_bar(frame, row)
         wishes = feed.hosted.show(bar)
+        if not wishes:
+            feed.quiet_ns = end
         if wishes or feed.hosted.fault is not None or self.plain:
             self._wish(feed, bar, wishes, end)
 
@@ -236,6 +240,8 @@ class Loop:
         """What the strategy wishes at a bar's end goes the way of all wishes."""
         machines, venue = self._machines, self._venue
         venue.now = end
+        if wishes and feed.quiet_ns:
+            machines.engine.passed(feed.hosted, bar.instrument, feed.quiet_ns)
         machines.engine.wished(bar, [(feed.hosted, wish) for wish in wishes])
         for other in self._feeds.values():
             if other.last_ns:

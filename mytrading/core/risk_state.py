@@ -81,7 +81,8 @@ class RiskState(RiskBooks):
             wish.sized = known.sized
         if known is not None and known.signal.id == signal.id:
             wish.ended, wish.given_up = known.ended, known.given_up
-        if known is not None and known.value == wish.value and day_of(known.since_ns) == day_of(signal.created_ns):
+        again = known is not None and known.value == wish.value and not signal.rearmed
+        if known is not None and again and day_of(known.since_ns) == day_of(signal.created_ns):
             wish.since_ns, wish.spent = known.since_ns, known.spent
             risk_orphans.carry(self, wish, known)
         if known is not None and (known.value, known.terms) == (wish.value, wish.terms):

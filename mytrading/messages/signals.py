@@ -33,7 +33,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     same id. `trace_ns` is the machine time at which the quote behind it was received.
 
     `otherwise` are legs to be wished for one after the other, each in place of a single leg whose entry the broker
-    rejected; `instead_of` are the legs that such a wish stands for.
+    rejected; `instead_of` are the legs that such a wish stands for. `rearmed`: since the position behind the same wish
+    was closed, a completed bar has passed without it.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     trace_ns: int = 0
     otherwise: tuple[Leg, ...] = ()
     instead_of: tuple[Leg, ...] = ()
+    rearmed: bool = False
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):

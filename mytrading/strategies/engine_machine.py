@@ -171,6 +171,18 @@ class EngineMachine:
         """A loop that calls the strategies itself has called them with this data, and this is what they wish."""
         self.note_price(data)
         self._source, self._wishes = data, list(wishes)
+        for hosted in dict.fromkeys(hosted for hosted, _ in wishes):
+            self.passed(hosted, data.instrument, _end(data))
+        self._note_wishes(data)
+
+    def passed(self, hosted: Hosted, instrument: str, end_ns: int) -> None:
+        """A completed bar of an instrument was shown to a strategy."""
+        self._standing.bar_shown((hosted.run.name, instrument), end_ns)
+
+    def _note_wishes(self, data: Bar | Quote) -> None:
+        for hosted, wish in self._wishes:
+            action = _within(hosted.run, Action(wish.action.upper()), bool(wish.legs))
+            self._standing.wished((hosted.run.name, wish.instrument), action, _end(data))
 
     def note_price(self, data: Bar | Quote) -> None:
         """Remember the newest price, by which strikes are chosen."""
@@ -182,6 +194,9 @@ class EngineMachine:
         for hosted in self._hosted.values():
             wishes = hosted.feed(data) if isinstance(data, Bar) else hosted.quote(data)
             self._wishes += [(hosted, wish) for wish in wishes]
+            if isinstance(data, Bar) and data.timeframe == hosted.timeframe:
+                self.passed(hosted, data.instrument, data.end_ns)
+        self._note_wishes(data)
 
     def _on_signal(self, signal: Signal) -> None:
         self._ruling.sent(signal)
@@ -224,7 +239,7 @@ class EngineMachine:
         if isinstance(changed, PositionChanged) and changed.fill_quantity:
             self._filled[position.strategy] = changed.at_ns
         if self._live:
-            self._show_positions(position.strategy)
+            self._show_positions(position.strategy, changed.at_ns)
             if isinstance(changed, PositionChanged) and changed.fill_quantity:
                 hosted.filled(changed)
 
@@ -233,13 +248,13 @@ class EngineMachine:
         if hosted is not None and self._live:
             hosted.traded(trade)
 
-    def _show_positions(self, strategy: str) -> None:
+    def _show_positions(self, strategy: str, at_ns: int = 0) -> None:
         """Tell a strategy what it holds."""
         hosted = self._hosted[strategy]
         hosted.desk.last_fill_ns = self._filled.get(strategy, 0)
         for watch, view in self._holdings.views(hosted.run, self.book).items():
             if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
-                self._standing.went_flat((strategy, watch))
+                self._standing.went_flat((strategy, watch), at_ns)
             hosted.move_position(watch, view)
 
     # deciding
@@ -388,6 +403,7 @@ class EngineMachine:
             bar_ns=end,
             trace_ns=data.received_ns,
             otherwise=wish.otherwise,
+            rearmed=action is not Action.EXIT and self._standing.is_rearmed((run.name, wish.instrument), end),
         )
 
 

@@ -27,6 +27,8 @@ _ENDED = (
     OrderState.RECORDED,
 )
 Key = tuple[str, str]
+_BARS_NOTED = 4
+"""Bars since a position went that are remembered: the oldest without a wish decides."""
 
 
 def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], at_ns: int) -> str:
@@ -48,6 +50,8 @@ class Standing:
         self._cause: dict[str, Key] = {}
         self._live: dict[Key, set[str]] = {}
         self._goals: dict[tuple[str, str], set[str]] = {}
+        self._quiet: dict[Key, set[int]] = {}
+        self._gone_ns: dict[Key, int] = {}
 
     def made(self, signal: Signal) -> None:
         """A wish was sent."""
@@ -60,6 +64,7 @@ class Standing:
         self._live.pop(key, None)
         self._over.discard(key)
         self._filled.discard(key)
+        self._quiet.pop(key, None)
         if signal.action is not Action.EXIT:
             self._entered[key] = signal.created_ns
 
@@ -108,11 +113,29 @@ class Standing:
         else:
             goals.discard(goal.id)
 
-    def went_flat(self, key: Key) -> None:
-        """The position behind a wish is gone: the wish is used up."""
+    def went_flat(self, key: Key, at_ns: int) -> None:
+        """The position behind a wish is gone (market time): the wish is used up."""
         last = self._last.get(key)
         if last is not None and last.action is not Action.EXIT:
             self._over.add(key)
+            self._quiet.setdefault(key, set())
+            self._gone_ns[key] = at_ns
+
+    def bar_shown(self, key: Key, end_ns: int) -> None:
+        """A completed bar was shown to a strategy; that it wished the same again on it is told afterwards."""
+        quiet = self._quiet.get(key)
+        if quiet is not None and end_ns > self._gone_ns[key] and len(quiet) < _BARS_NOTED:
+            quiet.add(end_ns)
+
+    def wished(self, key: Key, action: Action, end_ns: int) -> None:
+        """On the bar that ends then the strategy wished this: what it wished before does not count as let go of."""
+        quiet, last = self._quiet.get(key), self._last.get(key)
+        if quiet is not None and last is not None and last.action is action:
+            quiet.discard(end_ns)
+
+    def is_rearmed(self, key: Key, end_ns: int) -> bool:
+        """True if a bar has passed, since the position behind the last wish is gone, without that same wish."""
+        return any(bar < end_ns for bar in self._quiet.get(key, ()))
 
     def last_time(self, key: Key) -> int:
         """Market time of the bar or quote of the last wish sent, 0 if there was none."""

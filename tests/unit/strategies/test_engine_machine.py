@@ -192,6 +192,21 @@ def test_position_gone_uses_the_wish_up():
     assert len(signals(step(machine, make_bar(1, UP)))) == 1
 
 
+@pytest.mark.parametrize(
+    ("between", "rearmed"), [((), False), ((UP,), False), ((OUT,), True), ((DOWN,), True), ((NOTHING,), True), ((UP, NOTHING), True)]
+)
+def test_wish_whose_position_was_stopped_counts_again_after_a_bar_without_it(between, rearmed):
+    """Between the stop and the next wish of the same: nothing, the same on each bar, or a bar with another or none."""
+    machine = make_machine(Level, make_run(direction=Direction.LONG))
+    step(machine, make_bar(0, UP))
+    step(machine, moved("Sample", SBIN, 1))
+    step(machine, moved("Sample", SBIN, 0))
+    for k, close in enumerate(between, 1):
+        machine.apply(make_bar(k, close))
+    (again,) = signals(step(machine, make_bar(len(between) + 1, UP)))
+    assert again.rearmed is rearmed
+
+
 def test_exit_when_flat_says_nothing():
     assert step(make_machine(Level), make_bar(0, OUT)) == ()
 
