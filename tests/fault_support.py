@@ -63,7 +63,7 @@ class Bench:
         """A limit far from the market, so that it rests."""
         self.placed += 1
         fields: dict[str, Any] = {
-            "client_order_id": f"order-{self.placed}", "account": "main", "instrument": SBIN, "product": Product.MIS,
+            "client_order_id": f"order-{self.placed}", "account": "main", "instrument": SBIN, "product": Product.CNC,
             "strategy": "s", "run": "r", "cause": "x", "purpose": Purpose.ENTRY, "side": Side.BUY,
             "quantity": 1000 + self.placed, "order_type": OrderType.LIMIT, "price": 900.0,
             "state": OrderState.INITIALIZED, "created_ns": 1, "updated_ns": 1,

@@ -38,7 +38,7 @@ def fill(folder: Path) -> None:
 
 def market_entry(name: str) -> PlaceEntry:
     return PlaceEntry(
-        id=name, account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause=name,
+        id=name, account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="T", run="r1", cause=name,
         purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.MARKET, price=0.0,
         expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
     )  # fmt: skip
@@ -46,7 +46,7 @@ def market_entry(name: str) -> PlaceEntry:
 
 def exit_goal(name: str) -> CloseGoal:
     return CloseGoal(
-        id=name, account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause=name,
+        id=name, account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="T", run="r1", cause=name,
         reason="target",
     )  # fmt: skip
 

@@ -40,10 +40,12 @@ class Bench:
         self._stack.callback(process.kill)
         return process
 
-    def command_a_resting_entry(self, name: str = "e1", account: str = "main", instrument: str = "NSE:SBIN") -> None:
-        """A limit far below the market, in risk's journal, where the router finds it."""
+    def command_a_resting_entry(
+        self, name: str = "e1", account: str = "main", instrument: str = "NSE:SBIN", product: Product = Product.CNC
+    ) -> None:
+        """A limit far below the market, in risk's journal, where the router finds it; no clock closes what CNC buys."""
         entry = PlaceEntry(
-            id=name, account=account, instrument=instrument, product=Product.MIS, strategy="T", run="r1", cause=name,
+            id=name, account=account, instrument=instrument, product=product, strategy="T", run="r1", cause=name,
             purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, price=900.0,
             expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
         )  # fmt: skip

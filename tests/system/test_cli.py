@@ -98,7 +98,9 @@ def test_logs_of_a_process_and_of_trades_have_lines(running: Stack) -> None:
 
 def test_halt_and_resume_show_in_status(running: Stack) -> None:
     running.ask("halt", "lunch")
-    assert running.ask("status")["trading"] == {"level": "halt", "reason": "lunch"}
+    trading = running.ask("status")["trading"]
+    assert (trading["level"], trading["reason"]) == ("halt", "lunch")
+    assert trading["by"], "who said it is kept"
     running.ask("resume")
     assert running.ask("status")["trading"]["level"] == "normal"
 

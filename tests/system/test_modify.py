@@ -139,7 +139,7 @@ def test_stop_is_moved_in_place_by_a_call_that_answers_500_and_kept_without_forc
     stack, simulator = bench
     simulator.push("SBIN", 988.0)
     entry = PlaceEntry(
-        id="e1", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause="e1",
+        id="e1", account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="T", run="r1", cause="e1",
         side=Side.BUY, quantity=10, expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0,
         stop_trigger=960.0, stop_limit=955.0,
     )  # fmt: skip

@@ -86,6 +86,7 @@ def test_unsent_entry_of_yesterday_ends_with_a_record_before_the_new_day_opens(t
         router = bench.start("router")
         folder = config.journal_dir("router")
         eventually(lambda: len(states_in(folder)) == 2, 20)
+        eventually((folder / "2026-11-21.sqlite").exists, 20)
         router.send_signal(signal.SIGTERM)
         router.wait(6)
         states = states_in(folder)

@@ -193,7 +193,8 @@ def test_position_gone_uses_the_wish_up():
 
 
 @pytest.mark.parametrize(
-    ("between", "rearmed"), [((), False), ((UP,), False), ((OUT,), True), ((DOWN,), True), ((NOTHING,), True), ((UP, NOTHING), True)]
+    ("between", "rearmed"),
+    [((), False), ((UP,), False), ((OUT,), True), ((DOWN,), True), ((NOTHING,), True), ((UP, NOTHING), True)],
 )
 def test_wish_whose_position_was_stopped_counts_again_after_a_bar_without_it(between, rearmed):
     """Between the stop and the next wish of the same: nothing, the same on each bar, or a bar with another or none."""
