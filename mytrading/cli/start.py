@@ -35,6 +35,10 @@ LEFT = "left.msgpack"
 """The run file of a replay that was moved aside: by it the folder is known to be ours, and no stack is found there."""
 
 
+_OWN_STATE = {Mode.DRY_RUN: "dry-run", Mode.LIVE: "live"}
+"""Modes whose state is a folder apart: what paper money held must never be protected, or closed, with real money."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """The options of `up` that decide what is started."""
@@ -56,8 +60,8 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
     settings = load_settings(home, profile, overrides=_overrides(wanted))
     for note in (*settings.warnings, *settings.faults):
         say(f"note: {note}")
-    if settings.system.mode is Mode.DRY_RUN:
-        settings = settings.model_copy(update={"profile": f"{profile}-dry-run"})
+    if (own := _OWN_STATE.get(settings.system.mode)) is not None:
+        settings = settings.model_copy(update={"profile": f"{profile}-{own}"})
     if wanted.fresh and not settings.simulator.embedded:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
     if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:

@@ -67,8 +67,8 @@ def test_order_above_the_freeze_quantity_enters_and_leaves_in_whole_lots(
     assert "lotsize" in option, option
     lot, freeze, quantity = int(option["lotsize"]), int(option["freeze_qty"]), LOTS * int(option["lotsize"])
     common: dict[str, Any] = {
-        "account": "main", "instrument": f"NFO:{option['symbol']}", "product": Product.NRML, "strategy": "T", "run": "r",
-        "lot": lot, "freeze": freeze,
+        "account": "main", "instrument": f"NFO:{option['symbol']}", "product": Product.NRML, "strategy": "T",
+        "run": "r", "lot": lot, "freeze": freeze,
     }  # fmt: skip
     simulator.push(option["symbol"], 150.0, "NFO", bid=149.95, ask=150.05, depth=100_000)
     bench.start("reconciler")
