@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mytrading.core.risk_case import Case, Rule
 from mytrading.core.run_events import RUN_ENDING
-from mytrading.core.run_times import clock, lead_seconds, second_of_day
+from mytrading.core.run_times import DAY, clock, lead_seconds, second_of_day
 from mytrading.messages.enums import Product
 
 
@@ -29,9 +29,10 @@ def _exit_time(case: Case) -> str:
     if case.strategy is None:
         return ""
     rules, at = case.strategy.rules, second_of_day(case.now)
+    opens = second_of_day(case.session.open_ns) if case.session is not None else DAY  # times before it mean nothing
     begins = rules.square_off_time - lead_seconds(1.0) if rules.square_off_time else 0
     for name, ends in (("exit_time", rules.exit_time), ("square-off", begins)):
-        if ends and at >= ends:
+        if opens < ends <= at:
             return f"{name} of {case.signal.strategy} began at {clock(ends)}, it is {clock(at)}; wish again tomorrow"
     intraday = case.strategy.intraday and case.signal.product is not Product.MIS
     if intraday and case.square_off_ns and case.now >= case.square_off_ns:

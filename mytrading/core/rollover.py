@@ -187,6 +187,8 @@ class Rollover:
         near = self._state.positions.get((roll.account, roll.near, roll.product, roll.strategy))
         held = units(near) if near is not None else 0
         ours = roll.goal in self._state.issued
+        if self._ends(roll) or (_near(roll) in self._state.closing and not ours and held):
+            return [*self._take_back(roll, now), *self._give_up(roll, f"{roll.near} is being closed", now)]
         if self._unwanted(roll):
             return self._give_up(roll, "the wish behind it wants something else", now, quiet=True)
         if not held and not ours:
@@ -255,6 +257,10 @@ class Rollover:
         close = self._closing.close(far, cause, "roll over given up", 0) if far is not None and units(far) else []
         return [*self._closing.withdraw(live, cause), *(close if not roll.base else [])]
 
+    def _ends(self, roll: Rolled) -> bool:
+        """True while a rule closes the run: what it brought anew would be new risk."""
+        return roll.strategy in self._state.leaving
+
     def _unwanted(self, roll: Rolled) -> bool:
         wish = self._state.wishes.get((roll.strategy, roll.watch))
         return wish is not None and wish.target(roll.far, roll.account) * roll.quantity <= 0
@@ -294,6 +300,10 @@ class Rollover:
 
 def _key(position: Position) -> Key:
     return (position.account, position.instrument, position.product, position.strategy)
+
+
+def _near(roll: Rolled) -> Key:
+    return (roll.account, roll.near, roll.product, roll.strategy)
 
 
 def subject_of(roll: Rolled) -> str:

@@ -44,11 +44,11 @@ def due(run: Run, scene: Scene, now: int) -> Iterator[tuple[Breach, list[Leg]]]:
     if not legs:
         return
     at, rules = second_of_day(now), run.rules
-    if _exits(rules, at):
-        yield Breach(RiskKind.EXIT_TIME, rules.exit_time, at, f"exit_time {clock(rules.exit_time)} has come"), legs
-    elif _squares_off(rules, at, scene):
-        deadline = rules.square_off_time
-        yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {clock(deadline)}"), legs
+    exit_time, deadline = rules.exit_time, rules.square_off_time
+    if _exits(rules, at) and (timed := [leg for leg in legs if counts(exit_time, leg.instrument, scene, now)]):
+        yield Breach(RiskKind.EXIT_TIME, exit_time, at, f"exit_time {clock(exit_time)} has come"), timed
+    elif _squares_off(rules, at, scene) and (timed := [x for x in legs if counts(deadline, x.instrument, scene, now)]):
+        yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {clock(deadline)}"), timed
     else:
         yield from _forced(run, legs, scene, now)
 
@@ -71,10 +71,24 @@ def _forced(run: Run, legs: list[Leg], scene: Scene, now: int) -> Iterator[tuple
 
 def is_over(strategy: StrategyRun, instrument: str, product: Product, scene: Scene, now: int) -> bool:
     """True once nothing more of an instrument may be entered today: by the strategy's times, or as it is intraday."""
-    at = second_of_day(now)
-    if _exits(strategy.rules, at) or _squares_off(strategy.rules, at, scene):
+    at, rules = second_of_day(now), strategy.rules
+    if _exits(rules, at) and counts(rules.exit_time, instrument, scene, now):
+        return True
+    if _squares_off(rules, at, scene) and counts(rules.square_off_time, instrument, scene, now):
         return True
     return strategy.intraday and product is not Product.MIS and scene.square_off_begun(instrument, now)
+
+
+def counts(time_of_day: int, instrument: str, scene: Scene, now: int) -> bool:
+    """True if a time of day (seconds) lies in today's session of the instrument's exchange, or after it.
+
+    On a holiday none does; in an evening session those of an ordinary day lie before its open, and mean nothing.
+    """
+    calendar, exchange = scene.calendar, instrument.partition(":")[0]
+    if exchange not in calendar.exchanges:
+        return True
+    session = calendar.session(exchange, calendar.trading_day(now))
+    return session is not None and second_of_day(session.open_ns) < time_of_day
 
 
 def _exits(rules: StrategyRules, at: int) -> bool:

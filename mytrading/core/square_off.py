@@ -48,10 +48,13 @@ class SquareOff:
         """Market time at which closing begins; 0 on a day without a session.
 
         `own` is the strategy's own time, which counts for every product; the others only for what is `intraday` (MIS).
+        One before the session's open means nothing: an evening session begins after it.
         """
         deadlines = [self.deadline(exchange, now)] if intraday else []
-        if own is not None and self._session(exchange, now):
-            deadlines.append(to_ns(self._calendar.trading_day(now), own))
+        session = self._session(exchange, now)
+        if own is not None and session is not None:
+            named = to_ns(self._calendar.trading_day(now), own)
+            deadlines += [named] if named > session.open_ns else []
         deadline = min((each for each in deadlines if each), default=0)
         return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
 

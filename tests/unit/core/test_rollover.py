@@ -22,6 +22,7 @@ from mytrading.messages.records import Rolled
 from mytrading.messages.reports import Funds
 from mytrading.messages.runconfig import Direction, RateLimits, RollRule, StopPlan, StrategyRun
 from mytrading.messages.signals import Leg
+from mytrading.messages.strategy_rules import StrategyRules
 from tests.unit.core.test_margin import TABLES
 from tests.unit.core.test_risk_machine import WATCH, Desk
 from tests.unit.core.test_risk_margin import NONE_OF_IT
@@ -322,3 +323,26 @@ def test_wish_in_the_days_before_an_expiry_goes_to_the_next_contract_at_once() -
     desk.fill_order(kinds(rows, PlaceEntry)[0])
     assert orders(desk.wish("d", Leg(instrument=NEAR, lots=1), product=Product.NRML)) == []
     assert orders(desk.wish("e", action=Action.EXIT, product=Product.NRML)) == [("close", FAR, 0)]
+
+
+def test_run_that_its_rule_closes_is_not_rolled_on() -> None:
+    """The far order was cancelled by the rule that closes the near leg: it must not be sent once more."""
+    desk = RollDesk("far")
+    run = replace(desk.run, rules=StrategyRules(max_loss=1000.0))
+    desk.parts = (*desk.parts[:2], (run,), *desk.parts[3:])
+    desk.turn(DUE)
+    desk.tick()
+    (entry,) = kinds(desk.tick(), PlaceEntry)
+    rows = desk.quote(NEAR, 22_900.0)
+    assert orders(rows) == [("close", NEAR, 0)]
+    rows = desk.end_order(entry, OrderState.CANCELLED)
+    for _ in range(3):
+        desk.machine_ns += 1_000_000_000
+        desk.beat()
+        rows = (*rows, *desk.quote(NEAR, 22_900.0), *desk.quote(FAR, 23_000.0), *desk.pass_time(0.25))
+    assert not kinds(rows, PlaceEntry)
+    assert [row.phase for row in kinds(rows, Rolled)] == ["given_up"]
+    rows = desk.close_position(NEAR)
+    for _ in range(3):
+        rows = (*rows, *desk.tick())
+    assert not kinds(rows, PlaceEntry)

@@ -6,6 +6,7 @@ from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.calendar import to_ns
 from mytrading.core.run_times import clock
@@ -14,7 +15,7 @@ from mytrading.messages.enums import Product
 from mytrading.messages.signals import Leg
 from mytrading.messages.strategy_rules import StrategyRules
 from tests.unit.core.run_desks import RunDesk, events, goals
-from tests.unit.core.test_risk_machine import CALL, DAY, codes
+from tests.unit.core.test_risk_machine import CALL, DAY, SHARE, codes
 
 HOUR = 3600
 
@@ -100,3 +101,32 @@ def test_run_of_the_next_day_has_its_times_again() -> None:
 
 def test_clock_shows_seconds_only_where_there_are_some() -> None:
     assert (clock(54_600), clock(54_605)) == ("15:10", "15:10:05")
+
+
+HOLIDAY, MUHURAT = date(2026, 11, 24), date(2026, 11, 8)
+
+
+@pytest.mark.parametrize("rules", [StrategyRules(exit_time=14 * HOUR), StrategyRules(square_off_time=14 * HOUR)])
+def test_times_of_day_mean_nothing_on_a_holiday(rules: StrategyRules) -> None:
+    desk = RunDesk(rules, product=Product.CNC)
+    at(desk, 11, 0, day=date(2026, 11, 23))
+    desk.take(SHARE, 100, 1000.0)
+    assert at(desk, 14, 5, day=HOLIDAY) == ()
+    rows = at(desk, 14, 5, day=date(2026, 11, 25))
+    assert [event.kind for event in events(rows)] != []
+    assert len(goals(rows)) == 1
+
+
+@pytest.mark.parametrize("setting", ["exit_time", "square_off_time", "square_off"])
+def test_times_of_the_afternoon_do_not_end_an_evening_session(setting: str) -> None:
+    rules = StrategyRules() if setting == "square_off" else StrategyRules(**{setting: 15 * HOUR})
+    desk = RunDesk(rules, product=Product.CNC)
+    if setting == "square_off":
+        (run,) = desk.parts[2]
+        desk.parts = (*desk.parts[:2], (replace(run, square_off="15:00"),), *desk.parts[3:])
+        desk._restart()
+    desk.now = to_ns(MUHURAT, time(18, 20))
+    desk.beat()
+    desk.at(SHARE, 1000.0, 1000.5, seconds=0)
+    rows = desk.wish("w", Leg(instrument=SHARE, lots=5), product=Product.CNC)
+    assert [type(row) for row in rows if isinstance(row, PlaceEntry)] == [PlaceEntry], codes(rows)
