@@ -94,9 +94,19 @@ class DayMoney:
         money = self._owner(key)
         before = money.total
         self._moved_by.pop(position.instrument, None)
+        if position.quantity and not money.units:
+            self._forget_old_price(position.instrument, position.updated_ns)
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
         self._value(key, money)
         self._add(key, money.total - before)
+
+    def _forget_old_price(self, instrument: str, now: int) -> None:
+        """What begins is worth what it cost until a price comes; one of long ago is none, if nobody else needs it."""
+        quote = self._quotes.get(instrument)
+        old = quote is not None and max(self._newest_ns, now) - quote.market_ns > self._stale_ns
+        if old and not any(self._owners[key].units for key in self._keys.get(instrument, ())):
+            del self._quotes[instrument]
+            self.marks.pop(instrument, None)
 
     def carry(self, key: Key, unrealised: float) -> None:
         """So much of an owner's unrealised profit is of earlier days."""

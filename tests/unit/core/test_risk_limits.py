@@ -88,6 +88,17 @@ def test_old_or_zero_price_moves_no_profit_and_reaches_nothing() -> None:
     assert desk.machine.state.memory.money.profit(("account", "main")) == pytest.approx(0.0)
 
 
+def test_position_that_begins_at_a_price_of_an_hour_ago_is_worth_what_it_cost() -> None:
+    desk = Desk(replace(LARGE, max_daily_loss=6_500))
+    price(desk, 50.0)
+    desk.now += 3600 * SECOND
+    desk.beat()
+    rows = desk.hold(CALL, 650, 100.0)
+    assert events(rows) == []
+    assert desk.machine.state.memory.money.profit(("account", "main")) == 0.0
+    assert [event.kind for event in events(price(desk, 89.0))] == ["daily_loss"]
+
+
 @pytest.mark.parametrize(
     ("action", "closes", "flattens", "denies"),
     [
