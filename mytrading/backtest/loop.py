@@ -241,7 +241,7 @@ class Loop:
         machines, venue = self._machines, self._venue
         venue.now = end
         if wishes and feed.quiet_ns:
-            machines.engine.passed(feed.hosted, bar.instrument, feed.quiet_ns)
+            machines.engine.passed(feed.hosted, bar.instrument, feed.quiet_ns - 1, feed.quiet_ns)
         machines.engine.wished(bar, [(feed.hosted, wish) for wish in wishes])
         for other in self._feeds.values():
             if other.last_ns:

@@ -30,6 +30,7 @@ from mytrading.core.rollover import Rollover
 from mytrading.core.run_books import OPTION_PATIENCE
 from mytrading.core.square_off import LATE_NS, SquareOff
 from mytrading.core.strategy_risk import StrategyRisk
+from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product, Severity, TradingLevel
 from mytrading.messages.instruments import Snapshot
@@ -77,7 +78,7 @@ class RiskMachine:
         self.margins = Margins(self.state, scene)
         self.limits = Limits(self.state, scene, self._closing)
         self._entries = Entries(self.state, scene, self._closing, self.margins, self.limits)
-        self.rollover = Rollover(self.state, scene, self._closing, self._entries)
+        self.rollover = Rollover(self.state, scene, self._closing, self._entries, self.limits)
         self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
         self.runs = StrategyRisk(self.state, scene, self._closing)
 
@@ -162,15 +163,17 @@ class RiskMachine:
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
         if isinstance(message, _MOVES):
-            changed = self._then_advance(tuple(self.runs.on_change(message, now)), now, settled_too=True)
-            return once_each((*changed, *self.exits.on_fill(message, now), *self.limits.on_move(message, now),
-                              *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))  # fmt: skip
+            found = (*self.runs.on_change(message, now), *self.exits.on_fill(message, now),
+                     *self.limits.on_move(message, now))  # fmt: skip
+            changed = self._then_advance(found, now, settled_too=True)
+            return once_each((*changed, *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))
         if isinstance(message, MarginAnswer):
             return self._advance_all(now)
         if isinstance(message, TimerFired):
-            timed = self._then_advance(tuple(self.runs.on_time(now)), now, settled_too=True)
-            return once_each((*timed, *self._square_off(now), *self._unpriced(now), *self.limits.on_time(now),
-                              *self.exits.on_time(now), *self.rollover.on_time(now)))  # fmt: skip
+            found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
+                     *self.exits.on_time(now))  # fmt: skip
+            timed = self._then_advance(found, now, settled_too=True)
+            return once_each((*timed, *self._unpriced(now), *self.rollover.on_time(now)))
         if isinstance(message, TradingState | StrategySwitch):
             return tuple(self.limits.on_word(message, now))
         return ()
@@ -204,8 +207,9 @@ class RiskMachine:
     # wishes
 
     def _then_advance(self, rows: tuple[Any, ...], now: int, settled_too: bool = False) -> tuple[Any, ...]:
-        """These rows, and what wishes need; if they end a run, wishes are judged with the next message, knowing it."""
-        if any(isinstance(row, RiskEventRecorded) and row.action is RiskAction.CLOSE_ALL for row in rows):
+        """These rows, and what wishes need; where they close something, wishes are judged with the next message."""
+        ends = any(isinstance(row, RiskEventRecorded) and row.action is RiskAction.CLOSE_ALL for row in rows)
+        if ends or any(isinstance(row, CloseGoal) for row in rows):
             return rows
         return (*rows, *self._advance_all(now, settled_too))
 

@@ -54,10 +54,10 @@ class Wish(msgspec.Struct, kw_only=True):
 
     `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
     nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
-    which it was held since then, and something else than this wish closed it. `lost`: sold legs that were stopped out
-    while others of the basket stayed, by account, instrument and when they were opened. `sized`: the lots of each leg
-    in the accounts where they are not those of the signal. `moved`: by account, contracts that were rolled over to
-    others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
+    which it was held since then, and something else than this wish closed it, last at `spent_ns`. `lost`: sold legs
+    that were stopped out while others of the basket stayed, by account, instrument and when they were opened. `sized`:
+    the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
+    were rolled over to others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
     """
 
     signal: Signal
@@ -65,6 +65,7 @@ class Wish(msgspec.Struct, kw_only=True):
     ended: set[str] = msgspec.field(default_factory=set)
     given_up: set[str] = msgspec.field(default_factory=set)
     spent: set[str] = msgspec.field(default_factory=set)
+    spent_ns: int = 0
     lost: set[tuple[str, str, int]] = msgspec.field(default_factory=set)
     since_ns: int = 0
     sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)

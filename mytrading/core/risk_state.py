@@ -82,8 +82,8 @@ class RiskState(RiskBooks):
         if known is not None and known.signal.id == signal.id:
             wish.ended, wish.given_up = known.ended, known.given_up
         again = known is not None and known.value == wish.value and not signal.rearmed
-        if known is not None and again and day_of(known.since_ns) == day_of(signal.created_ns):
-            wish.since_ns, wish.spent = known.since_ns, known.spent
+        if known is not None and again and day_of(max(known.since_ns, known.spent_ns)) == day_of(signal.created_ns):
+            wish.since_ns, wish.spent, wish.spent_ns = known.since_ns, known.spent, known.spent_ns
             risk_orphans.carry(self, wish, known)
         if known is not None and (known.value, known.terms) == (wish.value, wish.terms):
             wish.kin = known.kin | {known.signal.id} - {signal.id}
@@ -232,7 +232,7 @@ class RiskState(RiskBooks):
         if not (position.quantity or position.quantity_seen):
             self.claimed.discard(key)
         if before is not None and before.quantity and not position.quantity:
-            self._spend(before, protected=risk_orphans.is_protective(self, closer))
+            self._spend(before, row.at_ns, protected=risk_orphans.is_protective(self, closer))
             self.margin.closed(position.account, position.strategy, position.instrument)
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
@@ -247,7 +247,7 @@ class RiskState(RiskBooks):
     def _trade(self, row: TradeClosed) -> None:
         self.tally.trade(row)
 
-    def _spend(self, closed: Position, *, protected: bool) -> None:
+    def _spend(self, closed: Position, at_ns: int, *, protected: bool) -> None:
         """A position that a standing wish had opened, and still wants, was closed: by the clock, a person, the venue.
 
         Or (`protected`) by its stop.
@@ -265,6 +265,7 @@ class RiskState(RiskBooks):
                 and closed.opened_ns >= wish.since_ns
             ):
                 wish.spent.add(closed.account)
+                wish.spent_ns = at_ns
                 wish.ended.add(closed.account)
                 if protected:
                     risk_orphans.note(self, wish, closed)

@@ -20,6 +20,7 @@ from mytrading.core.risk_books import SECOND, Key, Wish
 from mytrading.core.risk_case import MINUTE, Denial
 from mytrading.core.risk_closing import Closing, units
 from mytrading.core.risk_entries import Entries
+from mytrading.core.risk_limits import Limits
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
 from mytrading.messages.commands import PlaceEntry
@@ -60,11 +61,12 @@ def days_left(calendar: Calendar, exchange: str, today: date, expiry: str, most:
 class Rollover:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, scene: Scene, closing: Closing, entries: Entries) -> None:
+    def __init__(self, state: RiskState, scene: Scene, closing: Closing, entries: Entries, limits: Limits) -> None:
         self._state = state
         self._scene = scene
         self._closing = closing
         self._entries = entries
+        self._limits = limits
 
     def holds(self, wish: Wish) -> bool:
         """True while a roll moves what this wish still wants."""
@@ -155,6 +157,8 @@ class Rollover:
             return False
         if _key(position) in self._state.closing or not self._may_open(position.account, near.exchange, now):
             return False
+        if self._ends(position.account, position.strategy):
+            return False
         if self._state.coming_units(position.strategy, near.id, position.account):
             return False
         calendar = self._scene.calendar
@@ -187,7 +191,7 @@ class Rollover:
         near = self._state.positions.get((roll.account, roll.near, roll.product, roll.strategy))
         held = units(near) if near is not None else 0
         ours = roll.goal in self._state.issued
-        if self._ends(roll) or (_near(roll) in self._state.closing and not ours and held):
+        if self._ends(roll.account, roll.strategy) or (_near(roll) in self._state.closing and not ours and held):
             return [*self._take_back(roll, now), *self._give_up(roll, f"{roll.near} is being closed", now)]
         if self._unwanted(roll):
             return self._give_up(roll, "the wish behind it wants something else", now, quiet=True)
@@ -257,9 +261,9 @@ class Rollover:
         close = self._closing.close(far, cause, "roll over given up", 0) if far is not None and units(far) else []
         return [*self._closing.withdraw(live, cause), *(close if not roll.base else [])]
 
-    def _ends(self, roll: Rolled) -> bool:
-        """True while a rule closes the run: what it brought anew would be new risk."""
-        return roll.strategy in self._state.leaving
+    def _ends(self, account: str, strategy: str) -> bool:
+        """True while a rule closes the run, and after a limit of the day: what is brought anew would be new risk."""
+        return strategy in self._state.leaving or bool(self._limits.reached(account, strategy))
 
     def _unwanted(self, roll: Rolled) -> bool:
         wish = self._state.wishes.get((roll.strategy, roll.watch))

@@ -172,12 +172,12 @@ class EngineMachine:
         self.note_price(data)
         self._source, self._wishes = data, list(wishes)
         for hosted in dict.fromkeys(hosted for hosted, _ in wishes):
-            self.passed(hosted, data.instrument, _end(data))
+            self.passed(hosted, data.instrument, _start(data), _end(data))
         self._note_wishes(data)
 
-    def passed(self, hosted: Hosted, instrument: str, end_ns: int) -> None:
+    def passed(self, hosted: Hosted, instrument: str, start_ns: int, end_ns: int) -> None:
         """A completed bar of an instrument was shown to a strategy."""
-        self._standing.bar_shown((hosted.run.name, instrument), end_ns)
+        self._standing.bar_shown((hosted.run.name, instrument), start_ns, end_ns)
 
     def _note_wishes(self, data: Bar | Quote) -> None:
         for hosted, wish in self._wishes:
@@ -195,7 +195,7 @@ class EngineMachine:
             wishes = hosted.feed(data) if isinstance(data, Bar) else hosted.quote(data)
             self._wishes += [(hosted, wish) for wish in wishes]
             if isinstance(data, Bar) and data.timeframe == hosted.timeframe:
-                self.passed(hosted, data.instrument, data.end_ns)
+                self.passed(hosted, data.instrument, data.start_ns, data.end_ns)
         self._note_wishes(data)
 
     def _on_signal(self, signal: Signal) -> None:
@@ -439,6 +439,10 @@ def _within(run: StrategyRun, action: Action, chosen: bool) -> Action:
     if action is Action.SELL and (run.direction is Direction.LONG or (run.short is None and not chosen)):
         return Action.EXIT
     return action
+
+
+def _start(data: Bar | Quote) -> int:
+    return data.start_ns if isinstance(data, Bar) else data.market_ns
 
 
 def _end(data: Bar | Quote) -> int:

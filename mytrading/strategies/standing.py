@@ -52,6 +52,7 @@ class Standing:
         self._goals: dict[tuple[str, str], set[str]] = {}
         self._quiet: dict[Key, set[int]] = {}
         self._gone_ns: dict[Key, int] = {}
+        self._same_ns: dict[Key, int] = {}
 
     def made(self, signal: Signal) -> None:
         """A wish was sent."""
@@ -121,10 +122,15 @@ class Standing:
             self._quiet.setdefault(key, set())
             self._gone_ns[key] = at_ns
 
-    def bar_shown(self, key: Key, end_ns: int) -> None:
-        """A completed bar was shown to a strategy; that it wished the same again on it is told afterwards."""
+    def bar_shown(self, key: Key, start_ns: int, end_ns: int) -> None:
+        """A completed bar was shown to a strategy; that it wished the same again on it is told afterwards.
+
+        One within which it wished the same on a quote is none without that wish.
+        """
         quiet = self._quiet.get(key)
-        if quiet is not None and end_ns > self._gone_ns[key] and len(quiet) < _BARS_NOTED:
+        if quiet is None or self._same_ns.get(key, 0) > start_ns:
+            return
+        if end_ns > self._gone_ns[key] and len(quiet) < _BARS_NOTED:
             quiet.add(end_ns)
 
     def wished(self, key: Key, action: Action, end_ns: int) -> None:
@@ -132,6 +138,7 @@ class Standing:
         quiet, last = self._quiet.get(key), self._last.get(key)
         if quiet is not None and last is not None and last.action is action:
             quiet.discard(end_ns)
+            self._same_ns[key] = end_ns
 
     def is_rearmed(self, key: Key, end_ns: int) -> bool:
         """True if a bar has passed, since the position behind the last wish is gone, without that same wish."""

@@ -197,28 +197,22 @@ def on_withdraw(draft: Draft, message: WithdrawEntries | WithdrawRequested) -> N
 
 
 def on_trading(draft: Draft, message: TradingState) -> None:
-    """A new level: under halt and reduce unsent entries end; normal again also lifts the halts of instruments."""
+    """A new level: under halt and reduce entries are withdrawn, resting ones too; normal lifts halts of instruments."""
     if message.level is TradingLevel.NORMAL:
         for key, _ in draft.state.halted.sorted_items():
             if message.account in ("", key.account):
                 draft.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=draft.now))
         churn.lift(draft, message.account, resumed=True)
         return
-    for order in _unsent_entries(draft):
-        if message.account in ("", KILL, order.account):
-            draft.unsent(order, OrderState.CANCELLED, "withdrawn", f"withdrawn: trading level is {message.level}")
+    everywhere = message.account in ("", KILL)
+    reason = f"withdrawn: trading level is {message.level}"
+    withdraw(draft, lambda order: everywhere or order.account == message.account, reason)
 
 
 def on_switch(draft: Draft, message: StrategySwitch) -> None:
-    """A strategy switched off: its unsent entries end."""
-    for order in _unsent_entries(draft):
-        if not message.enabled and order.strategy == message.strategy:
-            draft.unsent(order, OrderState.CANCELLED, "withdrawn", "withdrawn: strategy is switched off")
-
-
-def _unsent_entries(draft: Draft) -> list[Order]:
-    orders = (draft.order(name) for name, _ in draft.state.waiting.sorted_items())
-    return [order for order in orders if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY]
+    """A strategy switched off: its entries are withdrawn, resting ones too."""
+    if not message.enabled:
+        withdraw(draft, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
 
 
 def saw_mode(draft: Draft, account: str, mode: str) -> None:

@@ -145,6 +145,8 @@ def succeed(draft: Draft, gone: Order) -> None:
         expires_machine_ns=draft.machine + REPLACEMENT_VALID,
         stop_trigger=gone.stop_trigger,
         stop_limit=gone.stop_limit,
+        held_stop=gone.held_stop,
+        rests_until_ns=gone.rests_until_ns,
         parent=gone.parent,
         slice=gone.slice,
         replaces=gone.client_order_id,

@@ -7,7 +7,7 @@ import pytest
 from mytrading.core.oms import OmsLimits
 from mytrading.core.order import ModifyRules
 from mytrading.messages.commands import CloseGoal
-from mytrading.messages.control import TradingState
+from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, TradingLevel
 from mytrading.messages.orders import Order
 from tests.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
@@ -225,7 +225,20 @@ def test_halt_during_a_replacement_places_nothing_new() -> None:
     bench.ask_modify("e1", price=101.0)
     bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
     settle(bench, 4)
-    assert [order.state for order in successors(bench)] == [OrderState.DENIED]
+    assert successors(bench) == []
+    assert bench.order("e1").state is OrderState.CANCELLED
+
+
+@pytest.mark.parametrize("word", ["halt", "switch"])
+def test_halt_and_switch_off_withdraw_entries_that_rest(bench: OrderBench, word: str) -> None:
+    bench.read()
+    bench.enter("e1", **LIMIT)
+    bench.accept()
+    if word == "halt":
+        bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
+    else:
+        bench.step(StrategySwitch(strategy="s1", enabled=False, generation=1, at_ns=bench.now))
+    assert bench.order("e1").pending_cancel
 
 
 def test_modifications_are_counted_and_the_order_replaced_before_they_run_out() -> None:
@@ -430,7 +443,7 @@ def test_request_for_an_exit_is_refused_and_for_an_entry_in_a_halt_too(bench: Or
     bench.accept()
     bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
     bench.ask_modify("e2", price=90.0)
-    assert "HALTED: trading level is halt" in bench.order("e2").message
+    assert "it is being cancelled" in bench.order("e2").message
 
 
 def test_unsent_order_is_changed_at_once(bench: OrderBench) -> None:
