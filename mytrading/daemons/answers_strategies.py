@@ -5,7 +5,7 @@ Used by `Answers`. The one rule: a strategy's figures are sums of its rows, whic
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,8 +23,10 @@ class StrategyVerbs:
     _view: StackView
     _control: ControlMachine
 
-    def _position(self, position: Position) -> dict[str, Any]:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def _position(self, position: Position) -> dict[str, Any]:
+            """A position as `positions` shows it, by `Answers`."""
 
     def _verb_strategies(self, _: dict[str, str]) -> Any:
         return [self._strategy_row(run.name, run) for run in self._config.strategies]

@@ -1,0 +1,76 @@
+"""Quotes off a running stack for a command that looks: subscribed while it shows, let go when it ends.
+
+Used by `mytrading chain` and `mytrading legs show`. The one rule: the gateway is told every few seconds what is looked
+at, and at the end that nothing is.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import tomllib
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.core.calendar import Calendar
+from mytrading.core.expiries import session_ends
+from mytrading.messages.market import Quote
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.endpoints import endpoint_of
+from mytrading.runtime.ops import Ops
+from mytrading.runtime.streams import ZMQSubscriber
+
+LOOK_AGAIN_S = 3.0
+
+
+class Looking:
+    """The stack's instruments (`book`), its market time (`now`) and quotes; use it in a `with` block."""
+
+    def __init__(self, config: RunConfig, what: str) -> None:
+        calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self.ends = session_ends(calendar)
+        self.book = InstrumentFile(config.state, self.ends).book()
+        self._ops = Ops(config)
+        self.now = int(self._ops.ask("status", None)["market_ns"])
+        self._market = ZMQSubscriber("market", [endpoint_of(config, "market", "feed")], topics=())
+        self._looked_at: set[str] = set()
+        self._asked_at = 0.0
+        self._who = f"{what}-{os.getpid()}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._ops.ask("look", None, who=self._who, instruments="")
+        finally:
+            self._ops.__exit__(None, None, None)
+            self._market.close()
+
+    def look(self, wanted: set[str]) -> None:
+        """Quotes of these from now on, and of no others; to be called again and again."""
+        for name in wanted - self._looked_at:
+            self._market.subscribe(name)
+        for name in self._looked_at - wanted:
+            self._market.unsubscribe(name)
+        if wanted != self._looked_at or time.monotonic() - self._asked_at > LOOK_AGAIN_S:
+            self._ops.ask("look", None, who=self._who, instruments=",".join(sorted(wanted)))
+            self._asked_at = time.monotonic()
+        self._looked_at = set(wanted)
+
+    def quotes(self, seconds: float) -> Iterator[Quote]:
+        """What comes within `seconds`, `now` moving with it; at least what is there already."""
+        until = time.monotonic() + seconds
+        while True:
+            while (frame := self._market.receive()) is not None:
+                if isinstance(quote := frame.message, Quote):
+                    self.now = max(self.now, quote.market_ns)
+                    yield quote
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            self._market.socket.poll(int(left * 1000) + 1)
