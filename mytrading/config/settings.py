@@ -201,7 +201,7 @@ class DataSettings(Section):
 
 
 class RiskSettings(Section):
-    """Limits: rupees of premium for bought options and of value for shares; fractions of 1."""
+    """Limits: rupees of premium for bought options, of value for shares, of margin for the rest; fractions of 1."""
 
     max_position_size: float = Field(default=100_000.0, gt=0)
     max_order_size: float = Field(default=10_000.0, gt=0)

@@ -36,10 +36,12 @@ class Variable(NamedTuple):
 
 
 _H, _R, _P, _N = State.HONOURED, State.RESERVED, State.REPLACED, State.NOT_APPLICABLE
-_RISK = "protection and loss limits come with the risk release"
 _DATABASE = "there is no database: journals and bar store are files in MYTRADING_STATE_DIR"
-_NOTIFY = "notifications come with the alerts release; until then set ALERT_COMMAND"
-_BACKTEST = "backtests come with their own command"
+_NOTIFY = "messages are not built in yet: set ALERT_COMMAND, which is run for each alert"
+_BACKTEST = "`mytrading backtest STRATEGY` says it: --from, --to, --costs"
+_FEES = "config/fees.toml holds the costs that backtests count; the simulator books none"
+_STRIKES = "`mytrading chain --strikes N` says how many to show; strategies choose by their trade rules"
+_MONEY = "rupees: premium of bought options, value of shares, margin of futures and sold options"
 _AGAIN = "seconds between tries of one read; until all history or contracts are asked for anew it doubles, to a minute"
 _VALID = "seconds of market time after its bar or quote; later entries expire"
 _CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
@@ -131,17 +133,17 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("FEED_DOWN_SECONDS", _H, "data.down_seconds", "without a connection, until a backup takes over", ""),
     ("FEED_FAILBACK_SECONDS", _H, "data.failback_seconds", "health of the primary until it gets the feed back", ""),
     ("FEED_FALLBACK_SECONDS", _H, "data.fallback_seconds", "silence until what is held is asked for; 0: never", ""),
-    ("NIFTY_ATM_RANGE", _R, "", "the option chain's width comes with the option chain", "20"),
-    ("BANKNIFTY_ATM_RANGE", _R, "", "the option chain's width comes with the option chain", "15"),
+    ("NIFTY_ATM_RANGE", _P, "", _STRIKES, "20"),
+    ("BANKNIFTY_ATM_RANGE", _P, "", _STRIKES, "15"),
     ("NIFTY_STRIKE_STEP", _N, "", _FOUND, "50"),
     ("BANKNIFTY_STRIKE_STEP", _N, "", _FOUND, "100"),
     ("NIFTY_EXPIRY", _P, "", "a strategy's trade rule names the expiry: nearest, next, monthly", "04NOV25"),
     ("OPTIONS_AUTO_DISCOVER_STRIKES", _N, "", _FOUND, "true"),
     ("OPTIONS_AUTO_DISCOVER_EXPIRIES", _N, "", _FOUND, "true"),
     ("# Risk", _H, "", "", ""),
-    ("MAX_POSITION_SIZE", _H, "risk.max_position_size", "rupees: premium of bought options, value of shares", ""),
-    ("MAX_ORDER_SIZE", _H, "risk.max_order_size", "rupees, as above", ""),
-    ("MIN_ORDER_SIZE", _H, "risk.min_order_size", "rupees", ""),
+    ("MAX_POSITION_SIZE", _H, "risk.max_position_size", f"{_MONEY}; held, coming and new", ""),
+    ("MAX_ORDER_SIZE", _H, "risk.max_order_size", _MONEY, ""),
+    ("MIN_ORDER_SIZE", _H, "risk.min_order_size", "rupees, counted so; not for legs that cover a sold one", ""),
     ("MAX_POSITIONS_PER_SYMBOL", _H, "risk.max_positions_per_symbol", "", ""),
     ("MAX_TOTAL_POSITIONS", _H, "risk.max_total_positions", "", ""),
     ("AVOID_FIRST_MINUTES", _H, "risk.avoid_first_minutes", "no entries in the first minutes", ""),
@@ -222,10 +224,10 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("ZMQ_MESSAGE_TIMEOUT", _H, "messaging.message_timeout", "ms, of questions to the gateway", ""),
     ("# Simulator and backtests", _H, "", "", ""),
     ("PAPER_TRADING_INITIAL_CAPITAL", _H, "simulator.capital", "cash of a fresh simulator", ""),
-    ("PAPER_TRADING_COMMISSION", _R, "simulator.commission", "fees come with the performance reports", ""),
-    ("ENABLE_BACKTESTING", _R, "", _BACKTEST, "false"),
-    ("BACKTEST_START_DATE", _R, "", _BACKTEST, "2024-01-01"),
-    ("BACKTEST_END_DATE", _R, "", _BACKTEST, "2024-12-31"),
+    ("PAPER_TRADING_COMMISSION", _P, "simulator.commission", _FEES, ""),
+    ("ENABLE_BACKTESTING", _P, "", _BACKTEST, "false"),
+    ("BACKTEST_START_DATE", _P, "", _BACKTEST, "2024-01-01"),
+    ("BACKTEST_END_DATE", _P, "", _BACKTEST, "2024-12-31"),
     ("# Alerts", _H, "", "", ""),
     ("ALERT_COMMAND", _H, "alerts.command", "run for each alert", ""),
     ("TELEGRAM_BOT_TOKEN", _R, "", _NOTIFY, ""),

@@ -134,6 +134,15 @@ class RiskMachine:
         self._scene.asks_broker = on
 
     @property
+    def needs_funds(self) -> bool:
+        """What an account has free must be known before anything is entered there; not where nobody tells it."""
+        return self._scene.needs_funds
+
+    @needs_funds.setter
+    def needs_funds(self, on: bool) -> None:
+        self._scene.needs_funds = on
+
+    @property
     def lock_step(self) -> bool:
         """Market time alone makes wishes expire and quotes stale."""
         return self._scene.lock_step

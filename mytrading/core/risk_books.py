@@ -151,6 +151,8 @@ class RiskBooks:
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
         self.margin = MarginTracker()
+        self.baskets: dict[tuple[str, str, str], float] = {}
+        """Rupees kept for legs still to be ordered, by strategy, watched instrument and account."""
         self.margin_asked: dict[str, int] = {}
         """Machine time of each question to a broker."""
         self.margin_told: dict[str, float] = {}
@@ -306,6 +308,15 @@ class RiskBooks:
             if there and order.strategy != strategy and order.side.sign * units < 0:
                 return order.strategy
         return ""
+
+    def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
+        """Rupees kept in an account for baskets under way, without that of one wish."""
+        total = 0.0
+        for (strategy, watch, where), rupees in self.baskets.items():
+            wish = self.wishes.get((strategy, watch)) if where == account and (strategy, watch) != but else None
+            if wish is not None and not wish.settled and account not in wish.ended:
+                total += rupees
+        return total
 
     def run_of(self, strategy: str) -> str:
         """The run a strategy is in; empty when it is flat with nothing on the way."""

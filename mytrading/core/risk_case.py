@@ -41,10 +41,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     and `positions_total` count open and coming positions of the account without this one. `not_ready`,
     `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all
     is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday begins (market
-    time), `leaving` the rule that closes the strategy's run. `begun` is true once another leg of the same basket was
-    ordered. `margin` (rupees) is what this order needs by itself, `margin_needed` what it needs with the other legs
-    ordered now and the buffer, `margin_free` what its account has, None if that is not known, `reserves` its share of
-    what they need together. `coverage` is the share of instruments that have data. Of the account: `active_orders`,
+    time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun` is true once
+    another leg of the same basket was ordered. `margin` (rupees) is what this order needs by itself, `margin_needed`
+    what it needs with the other legs ordered now and the buffer, `margin_free` what its account has, None if that is
+    not known (which denies all that `needs_funds`), `reserves` its share of what they need together. `coverage`
+    is the share of instruments that have data. Of the account: `active_orders`,
     `cancels_today`, and `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of
     the day that were reached, in words, by their codes.
     """
@@ -71,6 +72,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     session: Session | None = None
     holiday: str = ""
     square_off_ns: int = 0
+    speed: float = 1.0
     reduces: bool = False
     units_there: int = 0
     adds_position: bool = True
@@ -88,6 +90,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     reserves: float = 0.0
     margin_needed: float = 0.0
     margin_free: float | None = None
+    needs_funds: bool = False
     leaving: str = ""
     coverage: float = 1.0
     session_entries: int = 0
@@ -101,6 +104,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def value(self) -> float:
         """Rupees of the order: of premium or shares, of margin where it is valued by that."""
         return self.value_of(self.units)
+
+    @property
+    def is_hedge(self) -> bool:
+        """True of a leg bought to cover what the same wish sells: it may cost next to nothing."""
+        return self.leg.lots > 0 and any(leg.lots < 0 for leg in self.signal.legs)
 
     def value_of(self, units: int) -> float:
         """Rupees of so many units, valued as the order's are."""

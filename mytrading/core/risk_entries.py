@@ -19,9 +19,9 @@ from mytrading.core.risk_case import Case, Denial, expired, stale
 from mytrading.core.risk_closing import Closing
 from mytrading.core.risk_limits import Limits
 from mytrading.core.risk_margin import Margins
-from mytrading.core.risk_rules import judge
+from mytrading.core.risk_rules import judge, with_denial
 from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_sizing import Sized, Sizer
+from mytrading.core.risk_sizing import SHORT_OF_MARGIN, Sized, Sizer
 from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import entry_price, side_of, target_units
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
@@ -66,7 +66,7 @@ class Entries:
             return []
         sized = self._sizer.size(wish, account, now) if move.enter else Sized()
         if sized.denial is not None:
-            return [self._denied(wish, wish.legs[0].instrument, account, (sized.denial,), now)]
+            return self._unsized(wish, account, sized.denial, now)
         if sized.row is not None:
             return self._enter(replace(wish, sized={**wish.sized, account: sized.row.lots}), account, now, [sized.row])
         return self._enter(wish, account, now, [])
@@ -90,9 +90,9 @@ class Entries:
             return self._deny(wish, account, denied, now, begun=begun)
         if not begun and (asking := self._question(cases, wish, account)) is not None:
             return asking
-        entries = [
-            row for leg, case in cases if leg.instrument in move.enter for row in self._entry(wish, leg, account, case)
-        ]
+        chosen = [(leg, case) for leg, case in cases if leg.instrument in move.enter]
+        kept = self._kept(wish, account, cases, chosen, begun=begun)
+        entries = [row for leg, case in chosen for row in self._entry(wish, leg, account, case, kept)]
         return [*rows, *entries] if entries else []
 
     def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
@@ -102,13 +102,29 @@ class Entries:
         legs = [leg for leg in made if leg is not None]
         if not legs:
             return cases
-        need, free = margins.needed(legs, wish.signal, account, now), margins.free(account, legs)
+        need = margins.needed(legs, wish.signal, account, now)
+        free = margins.free(account, legs, wish.signal)
         alone = [margins.alone(one, now) if one is not None else 0.0 for one in made]
         share = need.joint / (sum(alone) or 1.0)
         return [
             (leg, replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free))
             for (leg, case), own in zip(cases, alone, strict=True)
         ]
+
+    def _kept(
+        self,
+        wish: Wish,
+        account: str,
+        cases: list[tuple[Leg, Case]],
+        chosen: list[tuple[Leg, Case]],
+        *,
+        begun: bool,
+    ) -> float:
+        """Rupees that stay reserved for the legs still to come, once those chosen are ordered."""
+        signal = wish.signal
+        before = self._state.baskets.get((signal.strategy, signal.watch, account), 0.0)
+        whole = before if begun else sum(case.reserves for _, case in cases)
+        return round(max(whole - sum(case.reserves for _, case in chosen), 0.0), 2)
 
     def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
         """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
@@ -124,7 +140,7 @@ class Entries:
         wish, leg = Wish(signal=signal), signal.legs[0]
         ((_, case),) = self._with_margin([(leg, self._case(wish, leg, account, now))], wish, account, now)
         denied = tuple(denial for denial in judge(case) if denial.code in rules)
-        return denied or self._entry(wish, leg, account, case)
+        return denied or self._entry(wish, leg, account, case, 0.0)
 
     def _standings(self, wish: Wish, account: str) -> tuple[LegStanding, ...]:
         return tuple(self._standing(wish, leg, account) for leg in wish.legs)
@@ -166,7 +182,8 @@ class Entries:
         start the account's funds. What is refused today waits for nothing.
         """
         signal = wish.signal
-        if self._scene.instruments.get(instrument) is None or expired(signal, now, self.machine_ns):
+        scene = self._scene
+        if scene.instruments.get(instrument) is None or expired(signal, now, self.machine_ns):
             return False
         patient = self._scene.lock_step or self._state.machine_ns < self._scene.patient_until
         if patient and self._state.not_ready(account):
@@ -177,12 +194,12 @@ class Entries:
             return False
         if self._state.is_withdrawing(signal.strategy, instrument):
             return True
-        if self._sizer.waits(wish, account):
+        if self._sizer.waits(wish, account) or (scene.needs_funds and self._margins.cash(account) is None):
             return True
         quote = self._state.quotes.get(instrument)
         return quote is None or stale(quote, now, self.machine_ns, self._scene.limits.stale_quote_seconds)
 
-    def _entry(self, wish: Wish, leg: Leg, account: str, case: Case) -> list[Any]:
+    def _entry(self, wish: Wish, leg: Leg, account: str, case: Case, kept: float) -> list[Any]:
         signal, holder, stop = wish.signal, who_holds(case), stop_of(case)
         levels = stop if isinstance(stop, Levels) else Levels(0.0, 0.0)
         at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
@@ -209,6 +226,7 @@ class Entries:
             lot=sizes.lot,
             freeze=sizes.freeze,
             margin=round(case.reserves, 2),
+            basket_margin=kept,
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
             order_type=leg.order_type,
@@ -229,6 +247,16 @@ class Entries:
         return max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS)
 
     # refusals
+
+    def _unsized(self, wish: Wish, account: str, denial: Denial, now: int) -> list[Any]:
+        """No lots can be had: said in its place beside what all other rules say, of the least that could be had."""
+        least = self._sizer.least(wish, account) if denial.code == SHORT_OF_MARGIN else wish
+        cases = [(leg, self._case(least, leg, account, now)) for leg in wish.legs]
+        cases = self._with_margin([(leg, case) for leg, case in cases if case.units], least, account, now)
+        rows: list[Any] = [
+            self._denied(wish, leg.instrument, account, with_denial(judge(case), denial), now) for leg, case in cases
+        ]
+        return rows or [self._denied(wish, wish.legs[0].instrument, account, (denial,), now)]
 
     def _deny(
         self, wish: Wish, account: str, denied: list[tuple[Leg, tuple[Denial, ...]]], now: int, *, begun: bool
@@ -316,6 +344,8 @@ class Entries:
             session=session,
             holiday=scene.calendar.holiday_name(exchange, day) or "" if known else "",
             square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, signal.product, now),
+            speed=scene.square_off.speed,
+            needs_funds=scene.needs_funds,
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
             adds_position=leg.instrument not in state.busy_instruments(account),

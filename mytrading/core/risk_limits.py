@@ -14,7 +14,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.risk_case import rupees
 from mytrading.core.risk_closing import Closing
 from mytrading.core.risk_day import ACCOUNT, SECOND, STRATEGY, Scope
-from mytrading.core.risk_memory import Line, base_name, fired_name, halt_name, mark_name, peak_name
+from mytrading.core.risk_memory import Line, base_name, fired_name, halt_name, mark_name, peak_name, times_name
 from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_state import RiskState
 from mytrading.messages.control import KILL, Alert, FlattenRequested, StrategySwitch, TradingState
@@ -47,6 +47,8 @@ _AFTERWARDS = {
     LimitAction.FLATTEN: "it is made flat, no more entries today",
     LimitAction.HALT: "trading is halted until `mytrading resume`",
 }
+
+_RESUMED = "the halt was resumed, but no more entries today"
 
 
 class Limit(NamedTuple):
@@ -158,8 +160,14 @@ class Limits:
         before = f", after {limit.said(then)}" if limit.said(then) != limit.said(value) else ""
         return (
             f"{limit.whom} stands at {limit.said(value)}{before}, {limit.setting} is {limit.said(most)}: "
-            f"{_AFTERWARDS[limit.action]}"
+            f"{self._afterwards(limit)}"
         )
+
+    def _afterwards(self, limit: Limit) -> str:
+        """What follows; once a person has ended a halt, the day stays without entries for what was reached."""
+        memory = self._state.memory
+        resumed = limit.action is LimitAction.HALT and limit.line in memory.fired and limit.line not in memory.halts
+        return _RESUMED if resumed else _AFTERWARDS[limit.action]
 
     # what follows
 
@@ -206,6 +214,7 @@ class Limits:
                 fallen: Line = (LimitKind.DRAWDOWN, *scope)
                 rows.append(LevelMoved(name=peak_name(scope), value=memory.height(scope) or 0.0, at_ns=now))
                 rows.append(LevelMoved(name=fired_name(fallen), value=0.0, at_ns=now))
+                rows.append(LevelMoved(name=times_name(fallen), value=memory.times.get(fallen, 0) + 1.0, at_ns=now))
         return rows
 
     def _look(self, touched: Iterable[Scope], now: int) -> list[Any]:
@@ -292,7 +301,8 @@ class Limits:
         return (limit.scope[1],) if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
 
     def _cause(self, limit: Limit, now: int) -> str:
-        return content_id("limit", *limit.line, self._scene.today(now))
+        again = self._state.memory.times.get(limit.line, 0)
+        return content_id("limit", *limit.line, self._scene.today(now), *((again,) if again else ()))
 
     # levels
 

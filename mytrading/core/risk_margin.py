@@ -106,19 +106,22 @@ class Margins:
         legs = (self.leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         return [leg for leg in legs if leg is not None]
 
-    def free(self, account: str, legs: Sequence[MarginLeg]) -> float | None:
-        """Rupees free for legs: cash for what only buys options, cash and collateral for all else."""
-        if is_bought_only(legs):
-            return self._state.margin.cash(account)
-        return self._state.margin.free(account, self._scene.tables.collateral_share)
+    def free(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
+        """Rupees free for legs of a wish: cash for what only buys options, cash and collateral for all else."""
+        share = 0.0 if is_bought_only(legs) else self._scene.tables.collateral_share
+        return self._free(account, share, (signal.strategy, signal.watch))
+
+    def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
+        free = self._state.margin.free(account, collateral)
+        return None if free is None else free - self._state.kept_for_baskets(account, but)
 
     def cash(self, account: str) -> float | None:
         """Rupees of cash that are free."""
-        return self._state.margin.cash(account)
+        return self._free(account, 0.0)
 
     def available(self, account: str) -> float | None:
         """Rupees of cash and collateral that are free."""
-        return self._state.margin.free(account, self._scene.tables.collateral_share)
+        return self._free(account, self._scene.tables.collateral_share)
 
     def buffer(self, account: str) -> float:
         """What is kept free beyond a requirement, as a fraction of it."""
@@ -140,7 +143,9 @@ class Margins:
         for account in self._state.margin.funds:
             found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
             found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
-            found[f"margin_reserved:{account}"] = round(self._state.margin.allocated(account), 2)
+            found[f"margin_reserved:{account}"] = round(
+                self._state.margin.allocated(account) + self._state.kept_for_baskets(account), 2
+            )
             found[f"{BUFFER}{account}"] = self.buffer(account)
         return found
 

@@ -13,7 +13,7 @@ from mytrading.messages.enums import LimitKind
 from mytrading.messages.records import LevelMoved
 
 PREFIX = "limit "
-_BASE, _PEAK, _FIRED, _HALT, _MARK, _CARRIED = "base", "peak", "fired", "halt", "mark", "carried"
+_BASE, _PEAK, _FIRED, _HALT, _MARK, _CARRIED, _TIMES = "base", "peak", "fired", "halt", "mark", "carried", "times"
 IST_NS = 19_800 * SECOND
 DAY_NS = 86_400 * SECOND
 
@@ -34,6 +34,8 @@ class Memory:
         """The highest equity of an account; the highest profit of a strategy today."""
         self.fired: dict[Line, tuple[float, int]] = {}
         self.halts: dict[Line, float] = {}
+        self.times: dict[Line, int] = {}
+        """How often today a limit was reached and lifted again by a person."""
         self.journaled: dict[Scope, tuple[float, int]] = {}
         """Peaks as they were journaled, and when."""
         self.marked_ns = 0
@@ -90,7 +92,7 @@ class Memory:
             account, instrument, product, strategy = rest.split(" ", 3)
             self._carried[account, instrument, product, strategy] = row.value
             self.money.carry((account, instrument, product, strategy), row.value)
-        elif what in (_FIRED, _HALT):
+        elif what in (_FIRED, _HALT, _TIMES):
             self._line(what, rest, row)
         return True
 
@@ -106,6 +108,8 @@ class Memory:
             self.fired[line] = (row.value, row.at_ns)
         elif what == _FIRED:
             self.fired.pop(line, None)
+        elif what == _TIMES:
+            self.times[line] = int(row.value)
         elif row.value:
             self.halts[line] = row.value
         else:
@@ -125,7 +129,7 @@ class Memory:
     def open_day(self, day: int) -> None:
         """A day begins: its levels and positions follow."""
         self.money.open_day()
-        for table in (self.bases, self.peaks, self.fired, self.halts, self.journaled, self._carried):
+        for table in (self.bases, self.peaks, self.fired, self.halts, self.times, self.journaled, self._carried):
             table.clear()
         self._began = day
 
@@ -138,6 +142,7 @@ class Memory:
             levels |= {base_name(account): value for account, value in self.bases.items()}
             levels |= {peak_name(scope): value for scope, (value, _) in self.journaled.items()}
             levels |= {_carried_name(key): value for key, value in self._carried.items()}
+            levels |= {times_name(line): float(count) for line, count in self.times.items()}
             return levels | {fired_name(line): value for line, (value, _) in self.fired.items()}
         levels |= {base_name(account): equity for account in self.bases if (equity := self.equity(account)) is not None}
         levels |= {peak_name(scope): value for scope, value in self.peaks.items() if scope[0] == ACCOUNT}
@@ -181,6 +186,11 @@ def fired_name(line: Line) -> str:
 def halt_name(line: Line) -> str:
     """The level that says that a limit has halted trading."""
     return f"{PREFIX}{_HALT} {line[0].value} {line[1]} {line[2]}"
+
+
+def times_name(line: Line) -> str:
+    """The level that counts how often a limit was lifted today, so that the next time is another event."""
+    return f"{PREFIX}{_TIMES} {line[0].value} {line[1]} {line[2]}"
 
 
 def _carried_name(key: Key) -> str:

@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     *STANDING, *ENABLED, *ORDER, *PRICES, *HOURS, *TIMES, *SIZES, *MARGIN, *OWNER, *DAY,
 )  # fmt: skip
 _CHECKS = tuple((rule.code, rule.check) for rule in RULES)
+_RANK = {rule.code: place for place, rule in enumerate(RULES)}
 LOTS_PER_LEG = Rule(
     "LOTS_PER_LEG", "A leg of more lots than one may have.", "config/risk.toml, STRATEGY_<NAME>_MAX_LOTS", lambda _: ""
 )
@@ -29,6 +30,12 @@ LEG_DENIED = Rule("LEG_DENIED", "Another leg of the same wish is denied, so none
 def judge(case: Case) -> tuple[Denial, ...]:
     """All denials of a case, in the order of the table; empty if it is admitted. Budget: 20 µs."""
     return tuple([Denial(code, text) for code, check in _CHECKS if (text := check(case))])
+
+
+def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]:
+    """Denials of a case with one that was found before the rules, in its place of the table."""
+    others = [one for one in found if one.code != denial.code]
+    return tuple(sorted([*others, denial], key=lambda one: _RANK.get(one.code, len(_RANK))))
 
 
 def denials_page() -> str:

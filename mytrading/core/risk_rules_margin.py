@@ -10,11 +10,12 @@ from mytrading.core.risk_case import Case, Rule, rupees
 
 
 def _unknown(case: Case) -> str:
-    if case.instrument is None or not by_margin(case.instrument, case.units):
+    if case.instrument is None:
         return ""
-    if case.margin <= 0:
+    valued = by_margin(case.instrument, case.units)
+    if valued and case.margin <= 0:
         return f"the margin of {case.leg.instrument} is not known; add its underlying to config/risk.toml"
-    if case.margin_free is None:
+    if case.margin_free is None and (valued or case.needs_funds):
         return "what is free of margin is not known: the broker has not reported its funds; see the reconciler"
     return ""
 
@@ -30,7 +31,7 @@ def _short(case: Case) -> str:
 
 
 MARGIN: tuple[Rule, ...] = (
-    Rule("MARGIN_UNKNOWN", "A future or sold option whose margin, or whose account's free margin, is not known.",
+    Rule("MARGIN_UNKNOWN", "What a future or sold option needs, or what the account has free, is not known.",
          "config/risk.toml", _unknown),
     Rule("INSUFFICIENT_MARGIN", "The order, or the wish with all its legs, needs more than is free in the account.",
          "config/risk.toml", _short),

@@ -20,7 +20,7 @@ def _max_order(case: Case) -> str:
 
 def _min_order(case: Case) -> str:
     limit = case.limits.min_order_size
-    if case.value >= limit or case.price <= 0:
+    if case.value >= limit or case.price <= 0 or case.is_hedge:
         return ""
     return (
         f"order of {rupees(case.value)} is below MIN_ORDER_SIZE {rupees(limit)} "
@@ -58,7 +58,8 @@ def _total_positions(case: Case) -> str:
 
 SIZES: tuple[Rule, ...] = (
     Rule("MAX_ORDER_SIZE", "The order's value is above the limit.", "MAX_ORDER_SIZE", _max_order),
-    Rule("MIN_ORDER_SIZE", "The order's value is below the limit.", "MIN_ORDER_SIZE", _min_order),
+    Rule("MIN_ORDER_SIZE", "The order's value is below the limit, and it covers no sold leg of the same wish.",
+         "MIN_ORDER_SIZE", _min_order),
     Rule("MAX_POSITION_SIZE", "Held, coming and new units together are worth more than the limit.",
          "MAX_POSITION_SIZE, STRATEGY_<NAME>_MAX_POSITION_SIZE", _max_position),
     Rule("MAX_POSITIONS_PER_SYMBOL", "Too many positions of one underlying.", "MAX_POSITIONS_PER_SYMBOL",
@@ -84,7 +85,10 @@ def _duplicate(case: Case) -> str:
 def _spent(case: Case) -> str:
     if not case.spent:
         return ""
-    return f"this wish was fulfilled and closed today ({case.leg.instrument}); wish flat or another size first"
+    return (
+        f"this wish was fulfilled and closed today ({case.leg.instrument}); it counts again once a bar has passed "
+        "without it, or after another wish"
+    )
 
 
 def _confidence(case: Case) -> str:
@@ -112,7 +116,8 @@ OWNER: tuple[Rule, ...] = (
     Rule("OPPOSED", "Another strategy holds the other side of the instrument, or has an entry out for it.", "",
          _opposed),
     Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "", _duplicate),
-    Rule("WISH_SPENT", "The wish was fulfilled today and its position closed since.", "", _spent),
+    Rule("WISH_SPENT", "The wish was fulfilled today, its position closed, and no bar has passed without it since.",
+         "", _spent),
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
     Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown),
     Rule("ENTRIES_PER_MINUTE", "Too many entries of the strategy within a minute of market time.", "", _rate),

@@ -30,7 +30,7 @@ def _exit_time(case: Case) -> str:
         return ""
     rules, at = case.strategy.rules, second_of_day(case.now)
     opens = second_of_day(case.session.open_ns) if case.session is not None else DAY  # times before it mean nothing
-    begins = rules.square_off_time - lead_seconds(1.0) if rules.square_off_time else 0
+    begins = rules.square_off_time - lead_seconds(case.speed) if rules.square_off_time else 0
     for name, ends in (("exit_time", rules.exit_time), ("square-off", begins)):
         if opens < ends <= at:
             return f"{name} of {case.signal.strategy} began at {clock(ends)}, it is {clock(at)}; wish again tomorrow"

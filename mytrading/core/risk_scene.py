@@ -42,6 +42,7 @@ class Scene:
         self.square_off = square_off
         self.tables = RiskTables()
         self.asks_broker = False
+        self.needs_funds = False
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")

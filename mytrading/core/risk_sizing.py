@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from mytrading.core.margin import MarginLeg
 from mytrading.core.margin_table import BY_RISK, FIXED, Share, Source
 from mytrading.core.risk_books import Wish
@@ -74,6 +76,12 @@ class Sizer:
             return Sized(denial=Denial(SHORT_OF_MARGIN, plan.why))
         lots = {leg.instrument: unit * plan.times for leg, unit in zip(wish.legs, units, strict=True)}
         return Sized(WishSized(signal=wish.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
+
+    def least(self, wish: Wish, account: str) -> Wish:
+        """The wish with the least that keeps the ratio of its legs, one lot for one alone."""
+        units = unit_lots([leg.lots for leg in wish.legs])
+        lots = {leg.instrument: unit for leg, unit in zip(wish.legs, units, strict=True)}
+        return replace(wish, sized={**wish.sized, account: lots})
 
     def _plan(self, wish: Wish, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> Plan:
         plan = self._times(wish, units, rule, account, now)

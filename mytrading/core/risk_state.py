@@ -77,6 +77,8 @@ class RiskState(RiskBooks):
         if known is not None and known.signal.id == signal.id and known.settled:
             return
         wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns, moved=self._moved(signal.strategy))
+        if known is None or known.value != wish.value:
+            self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
         if known is not None and known.value == wish.value and self._keeps_size(known, signal):
             wish.sized = known.sized
         if known is not None and known.signal.id == signal.id:
@@ -148,6 +150,9 @@ class RiskState(RiskBooks):
                 self.orders.setdefault(entry.id, _coming(entry))
             return
         self.bound[entry.strategy, entry.instrument] = key[1]
+        self.baskets.pop((*key, entry.account), None)
+        if entry.basket_margin:
+            self.baskets[*key, entry.account] = entry.basket_margin
         wish = self.wishes.get(key)
         if wish is None or wish.signal.id != entry.cause:
             return

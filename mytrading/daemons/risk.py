@@ -96,7 +96,8 @@ class RiskManager(MachineDaemon):
         self._held_up = ""
         self._said: tuple[str, ...] = ()
         self.risk.lock_step = self.lock_step
-        self.risk.asks_broker = config.venue.kind is VenueKind.OPENALGO and not self.lock_step
+        told = config.venue.kind is VenueKind.OPENALGO and not self.lock_step
+        self.risk.asks_broker = self.risk.needs_funds = told
 
     def setup(self) -> None:
         """Recover, learn what the router did meanwhile, then judge what was wished."""

@@ -55,7 +55,7 @@ def start_refusal(home: Path, settings: TradingSettings) -> str:
 def test_value_of_later_source_wins_and_names_its_origin(home: Path) -> None:
     assert load(home).origin("risk.max_drawdown") == "default"
     shipped = load(home)
-    assert shipped.risk.max_order_size == 50_000
+    assert shipped.risk.max_order_size == 300_000
     assert shipped.origin("risk.max_order_size").startswith("risk.max_order_size (config/settings.toml:")
     from_file = load(home, file="# mine\nMAX_ORDER_SIZE=20000\n")
     assert from_file.risk.max_order_size == 20_000
@@ -191,7 +191,7 @@ def test_names_of_one_setting_with_different_values_are_refused(home: Path) -> N
 def test_variables_without_effect_are_accepted_with_a_warning(home: Path) -> None:
     settings = load(home, file="DATABASE_URL=sqlite:///x.db\nPAPER_TRADING_COMMISSION=0.03\n")
     assert any("DATABASE_URL (.env:1) has no effect (replaced)" in text for text in settings.warnings)
-    assert any("PAPER_TRADING_COMMISSION (.env:2) has no effect (reserved)" in text for text in settings.warnings)
+    assert any("PAPER_TRADING_COMMISSION (.env:2) has no effect (replaced)" in text for text in settings.warnings)
     assert settings.simulator.commission == 0.03
 
 

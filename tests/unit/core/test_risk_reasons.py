@@ -1,0 +1,180 @@
+"""All rules are evaluated: a size that cannot be had is one reason among the others; hedges, funds and baskets."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.config.resolve import load_settings
+from mytrading.core.calendar import to_ns
+from mytrading.messages.commands import PlaceEntry, SignalDenied
+from mytrading.messages.control import TradingState
+from mytrading.messages.enums import Action, LimitAction, Product, TradingLevel
+from mytrading.messages.runconfig import RiskLimits, SizingRule, StrategyRun
+from mytrading.messages.signals import Leg
+from mytrading.messages.strategy_rules import StrategyRules
+from tests.support import ROOT
+from tests.unit.core.test_risk_limits import LARGE, events, holding, price, restarted
+from tests.unit.core.test_risk_machine import CALL, DAY, LIMITS, PUT, Desk
+from tests.unit.core.test_risk_margin import LOT, SHORT_CALL, MarginDesk, entries
+
+HALT = TradingState(level=TradingLevel.HALT, generation=1, reason="by hand", at_ns=1)
+HEDGED = (SHORT_CALL, Leg(instrument=PUT, lots=1))
+
+
+def denials(rows: tuple[Any, ...]) -> list[SignalDenied]:
+    return [row for row in rows if isinstance(row, SignalDenied)]
+
+
+def test_too_many_lots_are_told_beside_every_other_reason() -> None:
+    desk = MarginDesk()
+    desk.fund(1_000.0)
+    desk.give(HALT)
+    (denied,) = denials(desk.wish("a", Leg(instrument=CALL, lots=101)))
+    assert denied.code == "HALTED"
+    assert set(denied.codes) == {"HALTED", "INSUFFICIENT_MARGIN", "LOTS_PER_LEG"}
+    assert "at most 100 a leg" in denied.message
+
+
+def test_account_that_cannot_pay_for_a_lot_hears_every_other_reason_too() -> None:
+    desk = MarginDesk(SizingRule(by="balanced"))
+    desk.fund(1_000.0)
+    desk.give(HALT)
+    (denied,) = denials(desk.sell("a"))
+    assert denied.codes == ("HALTED", "INSUFFICIENT_MARGIN")
+    assert "one lot needs ₹250,000" in denied.message
+
+
+def test_cheap_hedge_is_below_no_least_size_but_the_same_leg_alone_is() -> None:
+    desk = MarginDesk()
+    desk.fund(1_000_000.0)
+    desk.quote(PUT, 1.0)
+    (hedge,) = entries(desk.sell("a", *HEDGED))
+    assert (hedge.instrument, hedge.quantity) == (PUT, LOT)
+    desk = MarginDesk()
+    desk.fund(1_000_000.0)
+    desk.quote(PUT, 1.0)
+    (denied,) = denials(desk.wish("b", Leg(instrument=PUT, lots=1)))
+    assert denied.code == "MIN_ORDER_SIZE"
+
+
+def test_bought_option_waits_for_funds_and_is_denied_when_none_are_told() -> None:
+    desk = MarginDesk()
+    desk.machine.needs_funds = True
+    assert desk.wish("a", Leg(instrument=CALL, lots=1)) == ()
+    desk.fund(1_000_000.0)
+    assert entries(desk.quote())
+    silent = MarginDesk()
+    silent.machine.needs_funds = True
+    silent.wish("a", Leg(instrument=CALL, lots=1))
+    silent.quote()
+    silent.pass_time(61)
+    assert "MARGIN_UNKNOWN" in denials(tuple(silent.rows))[-1].codes
+
+
+def test_venue_without_funds_lets_bought_options_pass() -> None:
+    desk = MarginDesk()
+    assert entries(desk.wish("a", Leg(instrument=CALL, lots=1)))
+
+
+def basket(free: float = 600_000.0) -> tuple[MarginDesk, PlaceEntry]:
+    """A desk whose hedge is ordered and whose sold leg is still to come."""
+    desk = MarginDesk()
+    desk.fund(free)
+    (hedge,) = entries(desk.sell("a", *HEDGED))
+    return desk, hedge
+
+
+def test_first_leg_of_a_basket_reserves_what_all_its_legs_need() -> None:
+    desk, hedge = basket()
+    assert (hedge.margin, hedge.basket_margin) == (pytest.approx(100.05 * LOT), pytest.approx(250_000))
+    assert desk.machine.margins.available("main") == pytest.approx(350_000 - 100.05 * LOT)
+    again = MarginDesk()
+    for row in desk.rows:
+        again.machine.apply(row)
+    again.fund(600_000)
+    assert again.machine.margins.available("main") == pytest.approx(350_000 - 100.05 * LOT), "a restart forgets it not"
+
+
+def test_margin_kept_for_a_basket_is_its_own_and_goes_over_to_its_last_leg() -> None:
+    desk, hedge = basket(290_000.0)
+    desk.fill_in(hedge)
+    desk.fund(290_000.0 - 100.05 * LOT)
+    desk.quote()
+    desk.pass_time(0.25)
+    sold = entries(tuple(desk.rows))[-1]
+    assert (sold.instrument, sold.margin, sold.basket_margin) == (CALL, pytest.approx(250_000), 0.0)
+    assert desk.machine.state.kept_for_baskets("main") == 0.0
+
+
+def test_basket_that_is_replaced_by_another_wish_keeps_nothing() -> None:
+    desk, _ = basket()
+    desk.wish("x", action=Action.EXIT, product=Product.NRML)
+    assert desk.machine.state.kept_for_baskets("main") == 0.0
+
+
+def test_second_drawdown_of_a_day_is_an_event_of_its_own_and_the_same_after_a_restart() -> None:
+    limits = replace(LARGE, max_daily_loss=1e9, max_drawdown=0.01)
+    desk = holding(limits)
+    (first,) = events(price(desk, 80.0))
+    desk.give(TradingState(level=TradingLevel.NORMAL, generation=2, reason="go on", at_ns=desk.now))
+    again = restarted(desk, limits)
+    found = []
+    for one in (desk, again):
+        price(one, 79.9)
+        found += events(price(one, 60.0))
+    assert len(found) == 2 and found[0].id == found[1].id != first.id
+
+
+def test_halt_of_a_daily_loss_that_was_resumed_says_so() -> None:
+    desk = holding(replace(LARGE, max_daily_loss=6_500, max_daily_loss_action=LimitAction.HALT))
+    price(desk, 80.0)
+    assert "trading is halted until `mytrading resume`" in desk.machine.limits.reached("main", "S")["DAILY_LOSS"]
+    desk.give(TradingState(level=TradingLevel.NORMAL, generation=2, reason="go on", at_ns=desk.now))
+    said = desk.machine.limits.reached("main", "S")["DAILY_LOSS"]
+    assert "resumed, but no more entries today" in said and "until `mytrading resume`" not in said
+
+
+def test_strategys_square_off_begins_earlier_in_a_fast_replay() -> None:
+    desk = Desk()
+    run = StrategyRun(
+        name="S", file="s.py", symbols=("NSE_INDEX:NIFTY",), long=None, short=None,
+        rules=StrategyRules(square_off_time=14 * 3600),
+    )  # fmt: skip
+    desk.machine = type(desk.machine)(*desk.parts[:2], (run,), *desk.parts[3:])
+    desk.machine.square_off.speed = 60.0
+    desk.now = to_ns(DAY, time(13, 51))
+    desk.beat()
+    desk.quote()
+    (denied,) = denials(desk.wish("a", Leg(instrument=CALL, lots=1)))
+    assert "AFTER_EXIT_TIME" in denied.codes, "ten seconds of machine time are ten minutes there"
+
+
+def test_shipped_limits_let_one_lot_of_a_sold_nifty_option_through_and_no_second() -> None:
+    found = load_settings(ROOT, "paper", {}).risk
+    shipped = replace(
+        LIMITS, max_order_size=found.max_order_size, max_position_size=found.max_position_size, min_order_size=0.0
+    )
+    for lots, admitted in ((1, True), (2, False)):
+        desk = ShippedDesk(shipped)
+        desk.fund(10_000_000.0)
+        rows = desk.sell("a", Leg(instrument=CALL, lots=-lots))
+        assert bool(entries(rows)) == admitted
+    assert denials(rows)[0].code == "MAX_ORDER_SIZE"
+
+
+class ShippedDesk(MarginDesk):
+    """With limits of its own."""
+
+    def __init__(self, limits: RiskLimits) -> None:
+        super().__init__()
+        self.machine = type(self.machine)(
+            limits, self.parts[1], self.machine.strategies.values(), "main", *self.parts[4:]
+        )
+        self.machine.tables = MarginDesk().machine.tables
+        self.beat()
+        for instrument in (CALL, PUT):
+            self.quote(instrument)
