@@ -77,7 +77,7 @@ def _budget(draft: Draft, account: str) -> int:
 
 def out(state: State, account: str) -> list[int]:
     """When the calls of an account left that are on their way."""
-    return [began for (of, _), began in state.calling.items() if of == account]
+    return [began for (of, _, _), began in state.calling.items() if of == account]
 
 
 def free(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:

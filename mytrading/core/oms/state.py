@@ -17,7 +17,7 @@ from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settle
 from mytrading.core.slicing import Sizes
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import KILL, ClaimRequested, FlattenRequested, StrategySwitch, TradingState
-from mytrading.messages.enums import OrderState, Product, Purpose, TradingLevel
+from mytrading.messages.enums import Call, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.orders import (
     AccountModeChanged,
     CallOutcome,
@@ -174,8 +174,8 @@ class State:
     flags: Table[str, int]
     """Conditions of this process that journaled timers tell of: `disk_low`."""
 
-    calling: Table[tuple[str, str], int]
-    """When the call left that is on its way, by account and order."""
+    calling: Table[tuple[str, str, Call], int]
+    """When the call left that is on its way, by account, order and kind."""
     sizes: Table[str, Sizes]
     """Lot and freeze quantity by instrument, as the last command told them."""
     parts: Table[str, frozenset[str]]
@@ -288,9 +288,12 @@ def _wants_call(order: Order) -> bool:
     return order.pending_modify and not order.modify_asked
 
 
-def calls(order: Order) -> bool:
-    """True while a call for the order is on its way."""
-    return order.state is OrderState.SUBMITTED or order.cancelling or order.modifying
+def _kinds_out(order: Order) -> tuple[Call, ...]:
+    """The calls of the order that are on their way: a cancel may leave while a change has no answer yet."""
+    if order.state is not OrderState.SUBMITTED and not order.cancelling and not order.modifying:
+        return ()
+    out = (order.state is OrderState.SUBMITTED, order.cancelling, order.modifying)
+    return tuple(kind for kind, is_out in zip((Call.PLACE, Call.CANCEL, Call.MODIFY), out, strict=True) if is_out)
 
 
 def _restless(order: Order) -> bool:
@@ -327,14 +330,18 @@ def _order(state: State, row: OrderChanged) -> None:
 
 def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
     """Note when a call left, and when it ended."""
-    order, called = row.order, before is not None and calls(before)
-    place = (order.account, order.client_order_id)
-    if calls(order) and not called:
-        state.own("calling").set(place, row.machine_ns)
-    elif called and not calls(order):
-        state.own("calling").drop(place)
-        stamps = state.sent.get(order.account) or ()
-        state.own("sent").set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
+    order, earlier = row.order, _kinds_out(before) if before is not None else ()
+    present = _kinds_out(order)
+    if present == earlier:
+        return
+    for kind in present:
+        if kind not in earlier:
+            state.own("calling").set((order.account, order.client_order_id, kind), row.machine_ns)
+    for kind in earlier:
+        if kind not in present:
+            state.own("calling").drop((order.account, order.client_order_id, kind))
+            stamps = state.sent.get(order.account) or ()
+            state.own("sent").set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
 
 
 def _pause_of(order: Order) -> int:
@@ -448,8 +455,8 @@ def _day(state: State, row: DayOpened) -> None:
         state.own("recovering").set(account, recovery)
     for order in row.orders:
         state.put_order(order)
-        if calls(order):
-            state.own("calling").set((order.account, order.client_order_id), order.began_machine_ns)
+        for kind in _kinds_out(order):
+            state.own("calling").set((order.account, order.client_order_id, kind), order.began_machine_ns)
         state.own("carried").set(order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)

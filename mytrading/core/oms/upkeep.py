@@ -96,7 +96,7 @@ def recover(draft: Draft, served: Iterable[str], never_began: Callable[[str, int
     accounts = set(served)
     recovery.begin(draft, sorted(accounts))
     recovery.drop_expired(draft)
-    calling = {name for (_, name), _ in draft.state.calling.items()}
+    calling = {name for (_, name, _), _ in draft.state.calling.items()}
     for name in sorted({*draft.state.restless.keys(), *calling}):
         order = draft.order(name)
         accounts.add(order.account)

@@ -462,3 +462,19 @@ def test_book_that_shows_another_status_word_proves_no_change(bench: OrderBench)
     placed.status = BrokerStatus.OTHER
     bench.read()
     assert bench.order("e1").pending_modify
+
+
+def test_cancel_beside_a_change_that_is_out_counts_as_a_call_of_its_own() -> None:
+    bench = OrderBench(OmsLimits(calls_per_second=2))
+    bench.check_purity = True
+    resting(bench)
+    later(bench, 10)
+    bench.ask_modify("e1", price=101.0)
+    bench.ask_cancel("e1")
+    assert [call.call for call in bench.calls] == [Call.MODIFY, Call.CANCEL]
+    bench.modify()
+    bench.cancel()
+    bench.enter("e2", instrument="NFO:B")
+    assert [call.order.client_order_id for call in bench.calls] == [], "both have used up this second"
+    bench.tick(2 * SECOND)
+    assert "e2" in [call.order.client_order_id for call in bench.calls]

