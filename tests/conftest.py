@@ -4,10 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.feed_support import runtime_folder
 from tests.leftovers import pytest_configure, pytest_sessionfinish
 from tests.support import RunningSimulator, start_simulator
+
+# A busy machine is no defect of what is tested, and a change must not fail on examples of another day: seeds that
+# differ belong to `make soak`.
+settings.register_profile("mytrading", deadline=None, derandomize=True)
+settings.load_profile("mytrading")
 
 __all__ = ["pytest_configure", "pytest_sessionfinish"]
 

@@ -105,7 +105,7 @@ def trapped_home(home: Path) -> dict[str, str]:
     return environment
 
 
-@pytest.fixture(scope="module", params=["sandbox", "live"])
+@pytest.fixture(scope="module", params=["sandbox", pytest.param("live", marks=pytest.mark.long)])
 def matrix(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
     folder = tmp_path_factory.mktemp(request.param)
     traps = folder / "traps"

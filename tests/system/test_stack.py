@@ -38,7 +38,14 @@ def test_replayed_day_ends_with_round_trips_and_equal_books(tmp_path: Path, tick
         assert stack.run("journal", "verify").returncode == 0
 
 
-@pytest.mark.parametrize("victim", [*ALL, "simulator", "supervisord"])
+SELDOM = ("engine", "reconciler", "gateway", "simulator")
+"""Killed here by `make test-all` only: chaos and the kill matrix kill them in `make test`."""
+VICTIMS = [
+    pytest.param(name, marks=pytest.mark.long if name in SELDOM else ()) for name in (*ALL, "simulator", "supervisord")
+]
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
 def test_killed_process_comes_back_and_books_stay_equal(tmp_path: Path, victim: str) -> None:
     with Stack(tmp_path) as stack:
         stack.up("--simulator")
