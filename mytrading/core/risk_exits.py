@@ -39,7 +39,7 @@ class RiskExits:
         targets = self._targets(instrument, now) if state.target_levels else ()
         if targets or (instrument not in state.stop_instruments and instrument not in guard.doubtful):
             return targets
-        doubted = (key for key in guard.in_doubt() if key[1] == instrument)
+        doubted = (key for key in guard.missed() if key[1] == instrument)
         keys = dict.fromkeys((*state.stop_instruments.get(instrument, ()), *doubted))
         found = [position for key in keys if (position := self._state.positions.get(key)) is not None]
         return tuple(row for position in found for row in self._stop(position, now))

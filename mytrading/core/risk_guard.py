@@ -60,6 +60,8 @@ class _Sighting(msgspec.Struct):
     since_ns: int = 0
     alarmed: bool = False
     again: bool = False
+    began_ns: int = 0
+    """When the newest reading of a doubt began."""
 
 
 class Guard:
@@ -68,10 +70,12 @@ class Guard:
     def __init__(self, is_open: IsOpen) -> None:
         self._is_open = is_open
         self._events: dict[tuple[str, str], int] = {}
+        self._rested: dict[Key, int] = {}
+        """When a stop or exit of an owner was last told to rest at the broker."""
         self._sightings: dict[Key, _Sighting] = {}
         self._doubts: dict[Key, _Sighting] = {}
         self.doubtful: frozenset[str] = frozenset()
-        """Instruments in which two readings, one after the other, missed a stop."""
+        """Instruments with a position of which `missed` speaks."""
         self._asked: dict[str, int] = {}
 
     def moved(self, order: Order, machine_ns: int) -> None:
@@ -79,6 +83,18 @@ class Guard:
         self._events[order.account, order.instrument] = machine_ns
         for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:
             del self._sightings[key]
+        if order.purpose.reduces and order.state in _RESTS:
+            self._rested[order.account, order.instrument, order.product, order.strategy] = machine_ns
+            self._look_again()
+
+    def flat(self, key: Key) -> None:
+        """Nothing is held any more: what readings missed of it is nothing to the position that comes next."""
+        self._rested.pop(key, None)
+        if self._doubts.pop(key, None) is not None:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self.doubtful = frozenset(key[1] for key in self.missed())
 
     def asked(self, account: str, machine_ns: int) -> None:
         """The books of an account were asked for."""
@@ -101,7 +117,7 @@ class Guard:
             if position.account == held.account:
                 here = [o for o in mine if (o.strategy, o.instrument) == (position.strategy, position.instrument)]
                 self._judge(key, position, held, here)
-        self.doubtful = frozenset(key[1] for key in self.in_doubt())
+        self._look_again()
 
     def _judge(self, key: Key, position: Position, held: BrokerHeld, here: list[Order]) -> None:
         owned = position.quantity_seen or position.quantity
@@ -126,9 +142,10 @@ class Guard:
         if not missing or not self._is_open(key[1].partition(":")[0], held.at_ns):
             self._doubts.pop(key, None)
         elif known is None:
-            self._doubts[key] = _Sighting(owned, covered, held.ended_machine_ns)
+            self._doubts[key] = _Sighting(owned, covered, held.ended_machine_ns, began_ns=held.began_machine_ns)
         else:
             known.owned, known.covered, known.again = owned, covered, True
+            known.began_ns = max(known.began_ns, held.began_machine_ns)
 
     def _tells(self, position: Position, held: BrokerHeld) -> bool:
         exchange = position.instrument.partition(":")[0]
@@ -148,6 +165,14 @@ class Guard:
         """Positions of which two readings in a row missed the stop, or part of it."""
         return [key for key, seen in self._doubts.items() if seen.again]
 
+    def missed(self) -> list[Key]:
+        """Those of them whose newest reading began after the last word of a stop that rests: it is not there.
+
+        A reading from before says nothing of that stop: the next one tells, and until then prices are the stop's to
+        watch.
+        """
+        return [key for key in self.in_doubt() if self._doubts[key].began_ns > self._rested.get(key, -1)]
+
     def doubts(self) -> list[Bare]:
         """These, and since when; without those that are known to be bare."""
         bare = {key for key, seen in self._sightings.items() if seen.since_ns}
@@ -157,9 +182,8 @@ class Guard:
     def wants_read(self, account: str, positions: Iterable[Position], orders: Iterable[Order], machine_ns: int) -> bool:
         """True if the books of an account are due: sooner while one of these positions seems to lack its stop."""
         live = list(orders)
-        doubtful = any(key[0] == account for key in self._sightings) or any(
-            _resting(position, live) < abs(position.quantity_seen) for position in positions
-        )
+        seeming = any(key[0] == account for kept in (self._sightings, self._doubts) for key in kept)
+        doubtful = seeming or any(_resting(position, live) < abs(position.quantity_seen) for position in positions)
         last = self._asked.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
 

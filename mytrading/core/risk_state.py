@@ -236,6 +236,7 @@ class RiskState(RiskBooks):
             self.claimed.add(key)
         if not (position.quantity or position.quantity_seen):
             self.claimed.discard(key)
+            self.guard.flat(key)
         if before is not None and before.quantity and not position.quantity:
             self._spend(before, row.at_ns, protected=risk_orphans.is_protective(self, closer))
             self.margin.closed(position.account, position.strategy, position.instrument)

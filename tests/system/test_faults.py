@@ -16,6 +16,7 @@ from mytrading.messages.enums import BrokerStatus, OrderType, Outcome, Severity
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.reports import AccountHealth, BooksRead, OrderReport, ReadRequest
 from mytrading.messages.runconfig import ServerMode
+from mytrading.runtime.clock import machine_now
 from mytrading.simulator.faults import FAULTS
 from tests.fault_support import SBIN, Bench, start_bench
 from tests.support import ROOT, eventually
@@ -191,6 +192,7 @@ def test_token_rollover_stops_calls_and_quotes_until_a_login(bench: Bench) -> No
 def test_book_500_is_unknown_never_flat_and_alerted(bench: Bench) -> None:
     order = bench.rested()
     bench.fault("book_500", count=-1)
+    faulty_ns = machine_now()
     visit = bench.visit()
     books = visit.books
     assert (books.orders, books.trades, books.positions, visit.funds) == (None, None, None, None)
@@ -203,9 +205,11 @@ def test_book_500_is_unknown_never_flat_and_alerted(bench: Bench) -> None:
 
     bench.reconciler.reads.send("router", ReadRequest(id=order.client_order_id, account="main", positions=True))
     eventually(lambda: unread(False), 15)
+    well_ns = machine_now()
     bench.clear()
     eventually(lambda: unread(True), 15)
-    found = [read for read in bench.reconciler.all(BooksRead) if read.asked_by == order.client_order_id]
+    reads = bench.reconciler.all(BooksRead)
+    found = [read for read in reads if faulty_ns < read.began_machine_ns and read.ended_machine_ns < well_ns]
     assert all(read.orders is None and read.positions is None for read in found)
 
 

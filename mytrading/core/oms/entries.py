@@ -152,15 +152,16 @@ def _closing(draft: Draft, order: Order) -> bool:
 
 def closing(draft: Draft, key: Key, strategy: str) -> bool:
     """True while an exit goal of this owner is open: its entries wait for the end of it."""
-    return any(True for _ in _goals(draft, key, strategy))
+    return any(True for _ in goals_of(draft, key, strategy))
 
 
 def taking_over(draft: Draft, key: Key, strategy: str) -> bool:
     """True once an exit goal of this owner may send: its stops make way. One that waits for the books leaves them."""
-    return any(not goal.waits_machine_ns for goal in _goals(draft, key, strategy))
+    return any(not goal.waits_machine_ns for goal in goals_of(draft, key, strategy))
 
 
-def _goals(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:
+def goals_of(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:
+    """The open exit goals of an owner."""
     goals = (draft.state.goals.get(name) for name, account in draft.state.open_goals.items() if account == key.account)
     return (goal for goal in goals if goal and key_of(goal) == key and goal.strategy == strategy)
 

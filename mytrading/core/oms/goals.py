@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from mytrading.core.identity import client_order_id
 from mytrading.core.oms import entries, modify, parts, sending
 from mytrading.core.oms.draft import Draft
@@ -52,11 +54,27 @@ def start(draft: Draft, goal: Goal) -> None:
     """Begin a goal, unless one of this id was begun before."""
     if draft.state.known(goal.id):
         return
-    draft.goal(goal, created_ns=draft.now, opened_machine_ns=draft.machine)
+    draft.goal(_beside_others(draft, goal), created_ns=draft.now, opened_machine_ns=draft.machine)
     key = key_of(goal)
     for order in draft.state.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
             entries.withdraw_one(draft, order, f"withdrawn: {goal.reason}")
+
+
+def _beside_others(draft: Draft, goal: Goal) -> Goal:
+    """The goal, waiting for the books as long as others of its owner do: they would close the same units.
+
+    What orders of nobody may close is not to be closed by this one either.
+    """
+    others = list(entries.goals_of(draft, key_of(goal), goal.strategy))
+    wary = max((other for other in others if other.waits_machine_ns or other.proofs), key=_wariness, default=None)
+    if wary is None or goal.waits_machine_ns:
+        return goal
+    return replace(goal, waits_machine_ns=wary.waits_machine_ns, proofs=wary.proofs, elsewhere=wary.elsewhere)
+
+
+def _wariness(goal: Goal) -> tuple[bool, int, int]:
+    return goal.waits_machine_ns > 0, -goal.proofs, goal.elsewhere
 
 
 def advance_all(draft: Draft) -> None:

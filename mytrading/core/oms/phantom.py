@@ -1,8 +1,9 @@
-"""Fills that nobody made: the stream told them, and the books show the order ended without them.
+"""Fills that nobody made: the stream told them, and the books show the order without them, ended or still open.
 
 Used by `reality`. One sighting of a fill is believed at once, since a position must be guarded; this is the way back.
-The one rule: a sighting is withdrawn only by two whole reads, begun after it and apart, that show the end of the order
-and no trade of it; what two sources confirmed is never touched.
+The one rule: a sighting is withdrawn only by two whole reads, begun after it and apart, that show the order and no
+trade of it; what two sources confirmed is never touched. Of an order that goes on the reads must lie further apart, and
+the position book must lack the units as well, since a book that lags shows it open too.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import key_of
 from mytrading.core.order import TERMINAL
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
+ALIVE = "alive"
+"""What stands for an end where the books show an order open, against what is known of it."""
 _STREAM = "stream"
 
 
@@ -42,6 +46,32 @@ def judge(
     if read.began_machine_ns - order.evidence_machine_ns < draft.limits.mismatch_gap:
         return order, fields
     return _withdraw(draft, order, row), fields
+
+
+def judge_open(
+    draft: Draft, order: Order, row: BrokerOrder, read: BooksRead, fields: dict[str, Any]
+) -> tuple[Order, dict[str, Any]]:
+    """The same of an order that the read shows open."""
+    sign = {name: getattr(order, name) for name in ("ending", "evidence", "evidence_machine_ns")}
+    if read.began_machine_ns <= order.evidence_machine_ns or not _net_lacks_it(draft, order, read):
+        return order, {**fields, **sign}
+    if order.ending != ALIVE:
+        sign = {"ending": ALIVE, "evidence": 1, "evidence_machine_ns": read.ended_machine_ns}
+        return order, {**fields, **sign, "candidate": ""}
+    if read.began_machine_ns - order.evidence_machine_ns < draft.limits.ghost_gap:
+        return order, {**fields, **sign}
+    return _withdraw(draft, order, row), {**fields, "ending": "", "evidence": 0}
+
+
+def _net_lacks_it(draft: Draft, order: Order, read: BooksRead) -> bool:
+    """True if the position book shows nothing of the order's side beyond what is known without the sighting."""
+    if read.positions is None:
+        return False
+    key = key_of(order)
+    net = sum(row.quantity for row in read.positions if (row.instrument, row.product) == (key.instrument, key.product))
+    unmanaged = draft.state.unmanaged.get(key)
+    known = sum(position.quantity for position in draft.state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
+    return (net - known) * order.side.sign <= 0
 
 
 def _withdraw(draft: Draft, order: Order, row: BrokerOrder) -> Order:

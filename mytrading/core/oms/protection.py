@@ -68,6 +68,8 @@ def _advance(draft: Draft, level: Protection) -> None:
         _rest(draft, level)
         return
     if level.state == "handed":
+        if entries.closing(draft, key_of(level), level.strategy):
+            return  # the exit waits for the books: what stops there are stay, and none is placed beside it
         level = draft.protection(level, state="open", failures=0, triggered_machine_ns=0)
     level = _watch(draft, level, stops)
     if level.state == "open":
@@ -158,7 +160,8 @@ def _hand_over(draft: Draft, level: Protection, why: str) -> Protection:
             purpose=Purpose.EXIT,
         ),
     )
-    _withdraw(draft, _stops(draft, level), f"{_OURS}: an exit takes over")
+    if entries.taking_over(draft, key_of(level), level.strategy):
+        _withdraw(draft, _stops(draft, level), f"{_OURS}: an exit takes over")
     return handed
 
 

@@ -26,7 +26,7 @@ _ENDS = {
     BrokerStatus.EXPIRED: OrderState.EXPIRED,
 }
 _ALIVE = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
-MISSING, ALIVE, CONTRADICTED = "missing", "alive", "contradicted"
+MISSING, ALIVE, CONTRADICTED = "missing", phantom.ALIVE, "contradicted"
 _STREAM = "stream"
 _ENDINGS = ("", *(status.value for status in _ENDS))
 
@@ -63,8 +63,11 @@ def on_report(draft: Draft, report: OrderReport) -> None:
         return
     told = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
     fields: dict[str, Any] = {"stream_filled": max(order.stream_filled, told)}
-    if told > max(order.filled_seen, order.stream_void) and order.ending in _ENDINGS:
+    doubted = order.ending in _ENDINGS or (order.ending == ALIVE and order.state not in TERMINAL)
+    if told > max(order.filled_seen, order.stream_void) and doubted:
         fields |= phantom.sighting(report.received_machine_ns)
+    elif order.filled_seen < told <= order.stream_void:
+        draft.read(order.account, "told again", positions=True)  # no sighting any more, but the books may show it now
     if row.status in _ENDS and order.state not in TERMINAL and order.ending != row.status:
         fields |= _first_sign(row.status, report.received_machine_ns, _STREAM)
     _learn(draft, order, row, fields, proven=False)
@@ -105,6 +108,8 @@ def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | 
     proven = _ending(order, row, read, fields)
     if row.status in _ENDS and phantom.weighs(order, fields, read):
         order, fields = phantom.judge(draft, order, row, read, fields)
+    elif row.status in _ALIVE and phantom.weighs(order, fields, read):
+        order, fields = phantom.judge_open(draft, order, row, read, fields)
     _learn(draft, order, row, fields, proven)
     return _backward(order, row)
 
@@ -216,7 +221,7 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
             modify.succeed(draft, changed)
         order = changed
     if order.filled_seen > order.filled or (order.ending and order.state in RESTING):
-        draft.read(order.account, "unproven")
+        draft.read(order.account, "unproven", positions=order.ending == ALIVE)
 
 
 def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool) -> OrderState:

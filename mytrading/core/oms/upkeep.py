@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import churn, entries, modify, outcomes, recovery
+from mytrading.core.oms import churn, entries, modify, outcomes, phantom, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, State, uneasy
-from mytrading.core.order import ABSENT, UNRESOLVED, live
+from mytrading.core.order import ABSENT, RESTING, UNRESOLVED, live
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.orders import Order, TimerFired
 from mytrading.messages.records import DayOpened
@@ -85,7 +85,8 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
     every, positions = due.get(order.account, (limits.slow, False))
     wanted = limits.entry_reads if slow else limits.chase_reads
     protects = order.state in UNRESOLVED and order.purpose.reduces
-    due[order.account] = (min(every, wanted), positions or protects)
+    doubted = order.ending == phantom.ALIVE and order.state in RESTING
+    due[order.account] = (min(every, wanted), positions or protects or doubted)
 
 
 def recover(draft: Draft, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Purpose
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Purpose
 from mytrading.messages.orders import OrderChanged
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 
@@ -176,3 +176,91 @@ def test_stop_that_only_the_stream_told_filled_is_placed_anew(bench: OrderBench)
     assert (bench.position().quantity, bench.position().quantity_seen) == (50, 50)
     assert [call.order.quantity for call in bench.calls] == [50]
     assert "GOAL_STUCK" not in bench.codes()
+
+
+# of an order that rests and goes on
+
+
+LIMIT = {"order_type": OrderType.LIMIT, "price": 95.0, "stop_trigger": 90.0, "stop_limit": 88.0}
+SL = {"order_type": OrderType.SL, "price": 106.0, "trigger_price": 105.0, "stop_trigger": 99.0, "stop_limit": 97.0}
+
+
+def resting(bench: OrderBench, told: int = 50, **terms: object) -> Placed:
+    """The stream tells so much of an entry filled that in fact rests; a stop is out for it."""
+    bench.enter("e1", 50, **terms)
+    placed = bench.accept()
+    bench.read()
+    bench.report(placed, filled=told, status=BrokerStatus.COMPLETE if told == 50 else BrokerStatus.OPEN)
+    assert bench.position().quantity_seen == told
+    bench.accept()
+    return placed
+
+
+def go_on(bench: OrderBench, seconds: int = 40, **books: object) -> None:
+    for _ in range(seconds):
+        bench.tick(SECOND)
+        for call in list(bench.calls):
+            if call.call is Call.CANCEL:
+                bench.cancel(call)
+        bench.read(**books)
+
+
+@pytest.mark.parametrize("names_filled", [True, False])
+@pytest.mark.parametrize(("told", "terms"), [(50, LIMIT), (20, LIMIT), (50, SL)])
+def test_sighting_on_an_entry_that_goes_on_resting_is_withdrawn_with_its_stop(
+    told: int, terms: dict[str, object], names_filled: bool
+) -> None:
+    bench = OrderBench(names_filled=names_filled)
+    bench.read()
+    resting(bench, told, **terms)
+    go_on(bench)
+    entry = bench.order("e1")
+    assert (entry.state, entry.filled_seen, entry.ending) == (OrderState.ACCEPTED, 0, "")
+    assert (bench.position().quantity, bench.position().quantity_seen) == (0, 0)
+    assert stops(bench) == [OrderState.CANCELLED]
+    assert "FILL_WITHDRAWN" in bench.codes()
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+
+def test_entry_that_fills_after_its_sighting_was_withdrawn_is_guarded_and_booked(bench: OrderBench) -> None:
+    placed = resting(bench, **LIMIT)
+    go_on(bench)
+    bench.broker.trade(placed, 50, 95.0)
+    asked = bench.reads_wanted
+    bench.tick(SECOND)
+    bench.report(placed)
+    assert bench.reads_wanted > asked, "what was withdrawn is told again: the books are asked"
+    bench.read()
+    assert (bench.order("e1").state, bench.position().quantity) == (OrderState.FILLED, 50)
+    assert [call.order.quantity for call in bench.calls] == [50]
+
+
+def test_resting_entry_keeps_its_sighting_for_fifteen_seconds_of_reads(bench: OrderBench) -> None:
+    resting(bench, **LIMIT)
+    go_on(bench, 15)
+    assert bench.position().quantity_seen == 50
+
+
+def test_resting_entry_keeps_its_sighting_while_a_book_is_missing(bench: OrderBench) -> None:
+    resting(bench, **LIMIT)
+    go_on(bench, positions=None)
+    go_on(bench, trades=None)
+    assert bench.position().quantity_seen == 50
+
+
+def test_resting_entry_keeps_its_sighting_while_the_net_holds_the_units(bench: OrderBench) -> None:
+    """Order and trade book lag, the position book does not: the fill is real."""
+    placed = resting(bench, **LIMIT)
+    bench.broker.net[placed.instrument, placed.product] = 50
+    go_on(bench)
+    assert bench.position().quantity_seen == 50 and stops(bench) == [OrderState.ACCEPTED]
+
+
+def test_larger_sighting_begins_the_proof_against_it_anew(bench: OrderBench) -> None:
+    placed = resting(bench, 20, **LIMIT)
+    go_on(bench, 12)
+    bench.report(placed, filled=40)
+    go_on(bench, 10)
+    assert bench.position().quantity_seen == 40
+    go_on(bench, 10)
+    assert bench.position().quantity_seen == 0

@@ -7,7 +7,7 @@ import pytest
 from mytrading.core.oms import rebuild
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import Call, OrderState, Product, Purpose, Side
+from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.records import RiskOpened
 from tests.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench
@@ -188,3 +188,39 @@ def test_flatten_whose_exit_had_filled_in_the_lost_part_sends_none(held: OrderBe
     learn(held)
     go_on(held)
     assert not exits(held) and [f.state for f in held.machine.flattens()] == ["done"]
+
+
+def refuse_stops(bench: OrderBench, seconds: int) -> None:
+    """The stop that rests is dropped, and every further one refused."""
+    for _ in range(seconds):
+        bench.tick(SECOND)
+        for placed in bench.broker.orders.values():
+            if placed.order_type is OrderType.SL:
+                bench.broker.drop(placed)
+        for call in list(bench.calls):
+            if call.call is Call.PLACE and call.order.purpose is Purpose.STOP:
+                bench.end(call, Outcome.REFUSED, message="no")
+        bench.read()
+
+
+def test_stop_that_fails_while_an_exit_waits_begins_no_second_exit(held: OrderBench) -> None:
+    """The exit was sent in the lost part and rests at a limit; what takes over for the stop waits with it."""
+    gone = held.machine.order("e1")
+    assert gone is not None
+    other = {**_fields(gone), "side": Side.SELL, "order_type": OrderType.LIMIT, "price": 99.0}
+    held.broker.place(Order(**other), held.time, held.time)
+    learn(held, goal())
+    refuse_stops(held, 40)
+    assert exits(held) == [], "an exit went out beside one that nobody here knows"
+    assert "STOP_FAILED" in held.codes()
+    assert {(g.elsewhere, g.waits_machine_ns > 0) for g in held.machine.goals()} == {(50, True)}
+    assert len(held.machine.goals()) == 2, "one goal for the failed stop, however long it waits"
+
+
+def test_exit_that_is_commanded_while_another_waits_for_the_books_waits_too(held: OrderBench) -> None:
+    learn(held, goal())
+    held.step(goal("g2"))
+    held.tick(SECOND)
+    assert not exits(held) and all(g.waits_machine_ns for g in held.machine.goals())
+    go_on(held, 12)
+    assert exits(held) == [50]

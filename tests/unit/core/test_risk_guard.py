@@ -211,13 +211,49 @@ def test_price_at_the_level_of_a_stop_in_doubt_closes_at_once() -> None:
     assert made.found() == ["stop: 784 is at or beyond 784"]
 
 
-def test_price_at_the_level_of_a_stop_that_rests_is_the_exchanges_to_judge() -> None:
+def levelled() -> Guarded:
+    """With a stop of the router's at 784."""
     made = Guarded()
     level = Protection(
         id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="c",
         side=Side.SELL, trigger=784.0, limit=776.0,
     )  # fmt: skip
     made.desk.give(ProtectionChanged(protection=level, at_ns=made.desk.now))
+    return made
+
+
+def test_readings_from_before_a_stop_came_to_rest_do_not_take_the_price_away_from_it() -> None:
+    made = levelled()
+    made.stop(OrderState.SUBMITTED)
+    made.read(covered=0)
+    made.read(covered=0)
+    made.stop(OrderState.ACCEPTED)
+    made.desk.quote(SHARE, 784.0)
+    made.read(began=1.5, covered=0)
+    made.desk.quote(SHARE, 784.0)
+    assert made.found() == []
+    made.read(began=0.5, covered=0)
+    made.desk.quote(SHARE, 784.0)
+    assert made.found() == ["stop: 784 is at or beyond 784"], "a reading begun since misses it still"
+
+
+def test_doubt_about_a_position_says_nothing_of_the_next_one() -> None:
+    made = levelled()
+    made.stop(OrderState.SUBMITTED)
+    made.read(covered=0)
+    made.read(covered=0)
+    assert made.desk.machine.state.guard.in_doubt()
+    (held,) = made.desk.machine.state.open_positions()
+    for quantity in (0, 10):
+        position = replace(held, quantity=quantity, quantity_seen=quantity)
+        made.desk.give(PositionAdjusted(position=position, cause="correction", quantity=0, price=0.0, at_ns=0))
+    assert made.desk.machine.state.guard.in_doubt() == []
+    made.desk.quote(SHARE, 784.0)
+    assert made.found() == []
+
+
+def test_price_at_the_level_of_a_stop_that_rests_is_the_exchanges_to_judge() -> None:
+    made = levelled()
     made.stop()
     for _ in range(3):
         made.read()
