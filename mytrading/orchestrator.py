@@ -181,7 +181,7 @@ class TradingOrchestrator:
         """The gateway's status, with what supervisor says of each process, and the pids of those without heartbeat."""
         body: dict[str, Any] = self.ask("status")
         programs, spawned = supervision.programs(self.config), supervision.spawns(self.config)
-        simulated = [{"daemon": "simulator"}] if self.config.simulator.embedded else []
+        simulated = [{"daemon": "simulator"}] if self.config.simulator.runs else []
         for row in (*simulated, *body["daemons"]):
             self._add_process(row, programs, spawned)
         body["daemons"] = [*simulated, *body["daemons"]]
@@ -278,9 +278,9 @@ def _run_config(settings: TradingSettings) -> RunConfig:
 
 
 def with_ports(config: RunConfig) -> RunConfig:
-    """The same with ports chosen for the embedded simulator, so that it comes back where it was when it restarts."""
+    """The same with ports chosen for the stack's own simulator, so that it comes back where it was when it restarts."""
     rules = config.simulator
-    if not rules.embedded:
+    if not rules.runs:
         return config
     rest, stream = rules.rest_port or free_port(), rules.ws_port or free_port()
     venue = msgspec.structs.replace(

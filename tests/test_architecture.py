@@ -24,7 +24,7 @@ ALLOWED = {
     "config": {"messages", "core", "config"},
     "utils": {"runtime"},
     "daemons": {"messages", "core", "strategies", "runtime", "adapters", "daemons"},
-    "simulator": {"messages", "core", "runtime", "simulator"},
+    "simulator": {"messages", "core", "runtime", "simulator", "adapters.instrument_store"},
     "backtest": {"messages", "core", "strategies", "runtime", "adapters", "config", "backtest"},
 }
 """What each package of ours may import of ours. All other packages may import everything."""

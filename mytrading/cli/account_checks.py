@@ -70,7 +70,7 @@ def _started(account: str) -> list[RunConfig]:
             config = decode_run_config(folder / RUN_FILE)
         except RunConfigError:
             continue
-        used = {config.venue.account, *(one.id for one in config.accounts)}
+        used = {config.venue.account, *(one.id for one in (*config.sources, *config.accounts))}
         if account in used and not config.simulator.embedded:
             found.append(config)
     return found

@@ -62,9 +62,13 @@ def doctor(
 def _look(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
     from mytrading.cli.doctor_case import examine, examine_others
 
-    checks = quick_checks() if quick else all_checks()
+    source = patient.of_source()
+    if source is None:
+        looks = [examine(patient, quick_checks() if quick else all_checks())]
+    else:
+        looks = [examine(patient, simulator_checks(quick)), examine(source, source_checks(quick))]
     rows: list[Finding] = []
-    for row in chain(examine(patient, checks), examine_others(patient, account_checks(quick))):
+    for row in chain(*looks, examine_others(patient, account_checks(quick))):
         if not as_json:
             if row.account and row.account != rows[-1].account:
                 print_account(patient.config, row.account)
@@ -75,8 +79,9 @@ def _look(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
 
 def print_account(config: RunConfig, name: str) -> None:
     """The line above the rows of a further account."""
-    account = next(one for one in config.accounts if one.id == name)
-    print(f"\naccount {name}, {account.role.value}, {account.rest_url}", flush=True)
+    account = next(one for one in (*config.sources, *config.accounts) if one.id == name)
+    role = "source of quotes" if account == config.source else account.role.value
+    print(f"\naccount {name}, {role}, {account.rest_url}", flush=True)
 
 
 def print_finding(row: Finding) -> None:
@@ -128,6 +133,36 @@ def all_checks() -> Checks:
     )
 
 
+def simulator_checks(quick: bool) -> Checks:
+    """What is asked of the stack's own simulator, where its quotes are those of another server."""
+    from mytrading.cli import doctor_server as there
+    from mytrading.cli import doctor_stack as stack
+    from mytrading.cli import doctor_trial as trial
+
+    first: Checks = (
+        *local_checks(),
+        ("server", (), there.server),
+        ("key", ("server",), there.key),
+        ("mode", ("key",), there.mode),
+    )
+    if quick:
+        return first
+    return (
+        *first,
+        ("order stream", ("mode",), stack.order_stream),
+        ("funds", ("mode",), there.funds),
+        ("margin", ("mode",), trial.margin),
+        ("paper order", ("mode",), trial.paper_order),
+    )
+
+
+def source_checks(quick: bool) -> Checks:
+    """What is asked of the server that a simulator has its quotes from; its mode is nobody's business."""
+    wanted = ("server", "clock skew", "key", "broker session")
+    more = () if quick else ("WebSocket", "instruments", "history")
+    return tuple(row for row in all_checks() if row[0] in (*wanted, *more))
+
+
 def start_checks() -> Checks:
     """What `up` looks at besides, side by side: what brings no order, and no more than the feed fetches anyway."""
     wanted = ("WebSocket", "order stream", "funds", "margin", "egress address")
@@ -151,10 +186,15 @@ def before_start(stack: TradingOrchestrator) -> None:
     from mytrading.cli.doctor_case import Patient, Verdict, examine, examine_at_once, examine_others
 
     patient = Patient(stack, hurried=True)
-    embedded = stack.config.simulator.embedded
-    looks = [examine(patient, local_checks() if embedded else quick_checks())]
-    if not embedded:
-        looks.append(examine_at_once(patient, start_checks()))
+    source = patient.of_source()
+    if source is not None:
+        at_once = tuple(row for row in source_checks(quick=False) if row[0] == "WebSocket")
+        looks = [examine(patient, local_checks()), examine(source, source_checks(quick=True))]
+        looks.append(examine_at_once(source, at_once))
+    elif stack.config.simulator.embedded:
+        looks = [examine(patient, local_checks())]
+    else:
+        looks = [examine(patient, quick_checks()), examine_at_once(patient, start_checks())]
     for row in chain(*looks, examine_others(patient, account_checks(quick=True))):
         if row.verdict in (Verdict.FAILED, Verdict.WARNING):
             say(f"doctor: {row.title}: {row.found} → {row.cure}")

@@ -98,12 +98,19 @@ class Patient:
 
     def others(self) -> tuple[Patient, ...]:
         """The same stack once for each further account."""
-        config = self.config
-        return tuple(
-            Patient(TradingOrchestrator(_at(config, account)), account=account)
-            for account in config.accounts
-            if account.id != config.venue.account
-        )
+        return tuple(self._beside(one) for one in self.config.accounts if one.id != self.config.venue.account)
+
+    def of_source(self) -> Patient | None:
+        """The same stack at the server of its quotes, where that is not its venue."""
+        return self._beside(self.config.source) if self.config.source is not None else None
+
+    def _beside(self, account: AccountRun) -> Patient:
+        return Patient(TradingOrchestrator(_at(self.config, account)), account=account, hurried=self.hurried)
+
+    @property
+    def is_source(self) -> bool:
+        """True for the account that gives a simulator its quotes."""
+        return self.account is not None and self.account == self.config.source
 
     @property
     def takes_orders(self) -> bool:

@@ -51,7 +51,7 @@ def ports(patient: Patient) -> Finding:
         return failed("ports", f"{config.runtime_dir} is too long for sockets ({LONGEST_PATH} bytes)", cure)
     address = config.messaging.address
     wanted = dict(config.messaging.ports) if config.messaging.transport == "tcp" else {}
-    if config.simulator.embedded:
+    if config.simulator.runs:
         wanted |= {"simulator REST": config.simulator.rest_port, "simulator WebSocket": config.simulator.ws_port}
     taken = [f"{name} {port}" for name, port in wanted.items() if port and not _is_free(address, port)]
     if taken:

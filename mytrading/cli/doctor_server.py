@@ -51,15 +51,17 @@ def server(patient: Patient) -> Finding:
 
 def _host(patient: Patient) -> str:
     account = patient.account
-    return "OPENALGO_API_HOST" if account is None else f"it, `mytrading account edit {account.id} --host URL`"
+    if account is None or patient.is_source:
+        return "OPENALGO_API_HOST, or the address of the primary account"
+    return f"it, `mytrading account edit {account.id} --host URL`"
 
 
 def _right_key(patient: Patient) -> str:
     page = "copy the key of the server's API Key page"
     account = patient.account
     return (
-        f"{page} into OPENALGO_API_KEY"
-        if account is None
+        f"{page} into OPENALGO_API_KEY, or into the primary account"
+        if account is None or patient.is_source
         else f"{page}, `mytrading account edit {account.id} --new-key`"
     )
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -25,6 +26,7 @@ from mytrading.adapters.openalgo.instruments import instrument_of
 from mytrading.adapters.openalgo.refusals import NotSupported, OpenAlgoError
 from mytrading.adapters.openalgo.venue import OpenAlgoVenue
 from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.looking import Looking
 from mytrading.core.instruments import NoSuchContract
 from mytrading.core.symbology import split_id
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Product, Purpose, Side
@@ -51,10 +53,11 @@ def margin(patient: Patient) -> Finding:
         chosen = _instrument(patient)
         if isinstance(chosen, str):
             return skipped("margin", chosen)
-        row = {"symbol": chosen.symbol, "exchange": chosen.exchange, "action": Side.BUY.value,
-               "quantity": chosen.lot_size, "product": Product.MIS.value, "pricetype": OrderType.LIMIT.value,
-               "price": f"{_price(patient, chosen):.2f}", "trigger_price": 0}  # fmt: skip
-        total = endpoint.margin(patient.client, [row]).total_margin_required
+        with _quoted(patient, chosen):
+            row = {"symbol": chosen.symbol, "exchange": chosen.exchange, "action": Side.BUY.value,
+                   "quantity": chosen.lot_size, "product": Product.MIS.value, "pricetype": OrderType.LIMIT.value,
+                   "price": f"{_price(patient, chosen):.2f}", "trigger_price": 0}  # fmt: skip
+            total = endpoint.margin(patient.client, [row]).total_margin_required
     except NotSupported as error:
         return warning("margin", f"the broker tells none: {error.message}", "entries are judged by funds and limits")
     except (OpenAlgoError, TransportFailed) as error:
@@ -77,11 +80,29 @@ def paper_order(patient: Patient) -> Finding:
             return skipped(check, chosen)
         if not patient.is_open(chosen.exchange):
             return skipped(check, f"{chosen.exchange} is closed", "repeat it in the session")
-        return _trial(patient, chosen) if patient.runs else _direct(patient, chosen)
+        if not patient.runs:
+            return _direct(patient, chosen)
+        with _quoted(patient, chosen):
+            return _trial(patient, chosen)
     except (OpenAlgoError, ReadFailed, TransportFailed) as error:
         return failed(check, str(error), "see the broker session above, and look at the server's order book")
     except (NotRunning, OpsTimedOut, OpsRefused) as error:
         return failed(check, str(error), "see `mytrading status` and `mytrading logs gateway`")
+
+
+@contextmanager
+def _quoted(patient: Patient, chosen: Instrument) -> Iterator[None]:
+    """Have the feed give quotes of the instrument meanwhile, where the venue has none but those."""
+    if patient.config.source is None or not patient.runs:
+        yield
+        return
+    with Looking(patient.config, "doctor") as looking:
+        deadline = time.monotonic() + ORDER_S
+        while _last(patient, chosen.id) <= 0 and time.monotonic() < deadline:
+            looking.look({chosen.id})
+            for _ in looking.quotes(0.2):
+                continue
+        yield
 
 
 def _trial(patient: Patient, chosen: Instrument) -> Finding:

@@ -40,11 +40,15 @@ def _with_own_keys(config: RunConfig) -> RunConfig:
     from mytrading.config import load_settings
 
     own = TradingOrchestrator(load_settings(Path(config.home), config.profile)).config
-    keys = {account.rest_url: account.api_key for account in (*own.served, *own.standby)}
-    if config.venue.rest_url not in keys:
-        fail(ERROR, f"the settings no longer name {config.venue.rest_url}, where the running stack trades; restart it")
+    keys = {account.rest_url: account.api_key for account in (*own.served, *own.sources)}
+    needed = config.data_server.rest_url
+    if needed not in keys:
+        what = "trades" if config.source is None else "has its quotes from"
+        fail(ERROR, f"the settings no longer name {needed}, where the running stack {what}; restart it")
     accounts = tuple(replace(account, api_key=keys.get(account.rest_url, "")) for account in config.accounts)
-    return replace(config, venue=replace(config.venue, api_key=keys[config.venue.rest_url]), accounts=accounts)
+    if config.source is not None:
+        return replace(config, source=replace(config.source, api_key=keys[needed]), accounts=accounts)
+    return replace(config, venue=replace(config.venue, api_key=keys[needed]), accounts=accounts)
 
 
 def started_config(profile: str) -> RunConfig:
@@ -53,7 +57,8 @@ def started_config(profile: str) -> RunConfig:
 
 
 def client_of(config: RunConfig) -> OpenAlgoClient:
-    """A connection to the server of a run; a simulated stack has one only while it runs."""
-    if not config.venue.rest_url:
+    """A connection to the server that gives quotes and history; a simulated market has one only while it runs."""
+    server = config.data_server
+    if not server.rest_url:
         fail(NOT_RUNNING, f"the server of the {config.profile} stack is its simulator: start it with `mytrading up`")
-    return OpenAlgoClient(config.venue.rest_url, config.venue.api_key, machine_now)
+    return OpenAlgoClient(server.rest_url, server.api_key, machine_now)

@@ -38,6 +38,9 @@ LEFT = "left.msgpack"
 _OWN_STATE = {Mode.DRY_RUN: "dry-run", Mode.LIVE: "live"}
 """Modes whose state is a folder apart: what paper money held must never be protected, or closed, with real money."""
 
+_ON_LIVE_QUOTES = "simulator"
+"""Paper money at the stack's own simulator is apart from that at a server's sandbox, which knows nothing of it."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -60,9 +63,10 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
     settings = load_settings(home, profile, overrides=_overrides(wanted))
     for note in (*settings.warnings, *settings.faults):
         say(f"note: {note}")
-    if (own := _OWN_STATE.get(settings.system.mode)) is not None:
+    own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
+    if own is not None:
         settings = settings.model_copy(update={"profile": f"{profile}-{own}"})
-    if wanted.fresh and not settings.simulator.embedded:
+    if wanted.fresh and not settings.at_simulator:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
     if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:
         fail(USAGE, "--speed 0 waits for what becomes of each order, and a dry run sends none: use one of the two")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from mytrading.config.accounts import AccountConfig
 from mytrading.config.checks import product_of, start_problems, watched
 from mytrading.config.ports import stream_ports
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.settings import MessagingSettings, OpenAlgoSettings, TradingSettings
+from mytrading.config.settings import SIMULATOR_ACCOUNT, MessagingSettings, OpenAlgoSettings, TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.strategy_risk import rules_of
 from mytrading.config.vault import Vault, key_environment, open_vault
@@ -53,11 +55,11 @@ def build_run_config(
 ) -> RunConfig:
     """The run these settings describe; `ConfigurationError` when they may not be started.
 
-    The URLs and the key are those of the embedded simulator once it serves; without a key one is made up for it.
+    The URLs and the key are those of the stack's own simulator once it serves; without a key one is made up for it.
     """
     if problems := start_problems(settings):
         raise ConfigurationError(problems)
-    venue, accounts = _servers(settings, rest_url, ws_url, api_key)
+    venue, source, accounts = _servers(settings, rest_url, ws_url, api_key)
     return seal(
         RunConfig(
             profile=settings.profile,
@@ -74,10 +76,11 @@ def build_run_config(
             rates=RateLimits(**settings.rates.model_dump()),
             messaging=_messaging(settings.messaging),
             logging=_logging(settings),
-            simulator=SimulatorRules(**settings.simulator.model_dump()),
+            simulator=_simulator(settings),
             process=ProcessRules(**settings.process.model_dump()),
             alert_command=settings.alerts.command,
             accounts=accounts,
+            source=source,
             trade_execution=settings.system.enable_trade_execution,
             live_confirm=settings.system.live_confirm,
             rules=settings.system.enabled_rules,
@@ -85,27 +88,46 @@ def build_run_config(
     )
 
 
+def _simulator(settings: TradingSettings) -> SimulatorRules:
+    """On live quotes time is real, and nothing is replayed."""
+    rules = SimulatorRules(**settings.simulator.model_dump())
+    return replace(rules, followed=True, speed=1.0, replay="") if settings.on_live_quotes else rules
+
+
 def _servers(
     settings: TradingSettings, rest_url: str, ws_url: str, api_key: str
-) -> tuple[Venue, tuple[AccountRun, ...]]:
-    """The venue, which is the primary account, and all accounts; an embedded simulator is a venue without any."""
-    server = settings.openalgo
-    if settings.simulator.embedded:
-        return _venue(settings, server.account, rest_url, ws_url, api_key or secrets.token_hex(16)), ()
-    if settings.primary is not None:
-        vault = open_vault(key_environment(settings.home))
-        accounts = tuple(sorted((_account(account, vault) for account in settings.accounts), key=_primary_first))
-    else:
-        own = AccountRun(
-            id=server.account,
-            rest_url=server.host,
-            ws_url=_stream_url(server),
-            api_key=server.api_key.get_secret_value(),
-        )
-        accounts = (own,)
+) -> tuple[Venue, AccountRun | None, tuple[AccountRun, ...]]:
+    """The venue, the account that gives it quotes if it has none of its own, and all accounts.
+
+    The venue is the primary account. An embedded simulator is a venue without any; one on live quotes has the primary
+    as its source, and of the others those that stand by for it: to none of them an order may go.
+    """
+    if settings.at_simulator:
+        name = settings.openalgo.account if settings.simulator.embedded else SIMULATOR_ACCOUNT
+        venue = _venue(settings, name, rest_url, ws_url, api_key or secrets.token_hex(16))
+        if settings.simulator.embedded:
+            return venue, None, ()
+        source, *others = _accounts(settings)
+        return venue, source, tuple(one for one in others if one.role is AccountRole.BACKUP)
+    accounts = _accounts(settings)
     first = accounts[0]
     url, stream = rest_url or first.rest_url, ws_url or first.ws_url
-    return _venue(settings, first.id, url, stream, api_key or first.api_key), accounts
+    return _venue(settings, first.id, url, stream, api_key or first.api_key), None, accounts
+
+
+def _accounts(settings: TradingSettings) -> tuple[AccountRun, ...]:
+    """The accounts at real servers, the primary first."""
+    server = settings.openalgo
+    if settings.primary is not None:
+        vault = open_vault(key_environment(settings.home))
+        return tuple(sorted((_account(account, vault) for account in settings.accounts), key=_primary_first))
+    own = AccountRun(
+        id=server.account,
+        rest_url=server.host,
+        ws_url=_stream_url(server),
+        api_key=server.api_key.get_secret_value(),
+    )
+    return (own,)
 
 
 def _stream_url(server: OpenAlgoSettings) -> str:
@@ -195,7 +217,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> Strateg
         max_position_size=strategy.max_position_size,
         intraday=strategy.intraday if strategy.intraday is not None else product is Product.MIS,
         group=strategy.group,
-        accounts=() if settings.simulator.embedded else strategy.accounts,
+        accounts=() if settings.at_simulator else strategy.accounts,
         orphan_legs=strategy.orphan_legs,
         orphan_tries=strategy.orphan_tries,
         sizing=strategy.sizing_rule,

@@ -13,7 +13,7 @@ from mytrading.config.leg_checks import leg_problems
 from mytrading.config.market_files import risk_tables
 from mytrading.config.ports import port_problems
 from mytrading.config.problems import ConfigurationError, hint
-from mytrading.config.settings import TradingSettings
+from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.strategy_risk import risk_problems
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
@@ -84,11 +84,24 @@ def _server_problems(settings: TradingSettings) -> Iterator[str]:
             "server's API key page), add an encrypted one with `mytrading account add`, or start with --simulator, "
             "which needs none"
         )
-    if system.mode is Mode.PAPER and system.paper_venue == "simulator":
+    venue = f"PAPER_VENUE = simulator ({settings.origin('system.paper_venue')})"
+    if system.mode is Mode.LIVE and system.paper_venue == "simulator":
         yield (
-            f"PAPER_VENUE = simulator ({settings.origin('system.paper_venue')}): the simulator on live quotes comes "
-            "with a later release; use openalgo, or start with --simulator for its own market"
+            f"{venue}: no order is to leave this machine, but TRADING_MODE = live "
+            f"({settings.origin('system.mode')}) sends them; set PAPER_VENUE to openalgo, or TRADING_MODE to paper"
         )
+    if settings.on_live_quotes and SIMULATOR_ACCOUNT in _names_of_sources(settings):
+        yield (
+            f"{venue}: an account is called {SIMULATOR_ACCOUNT}, as the one at the simulator is; expected another "
+            "name in OPENALGO_ACCOUNT and config/accounts.toml (`mytrading account add` it anew)"
+        )
+
+
+def _names_of_sources(settings: TradingSettings) -> tuple[str, ...]:
+    """The accounts whose servers may give quotes."""
+    if settings.primary is None:
+        return (settings.openalgo.account,)
+    return tuple(account.id for account in settings.accounts)
 
 
 def _key_problems(settings: TradingSettings) -> Iterator[str]:

@@ -288,6 +288,10 @@ class AlertSettings(Section):
         return value
 
 
+SIMULATOR_ACCOUNT = "simulator"
+"""How the account of the stack's own simulator is called where quotes are those of an account."""
+
+
 class SimulatorSettings(Section):
     """The embedded simulator; `speed` in market seconds a second, 0 for lock-step."""
 
@@ -361,6 +365,17 @@ class TradingSettings(Section):
         return self.strategies if self.system.enable_strategy_engine else ()
 
     @property
+    def on_live_quotes(self) -> bool:
+        """True where paper money trades at the stack's own simulator, priced by a real server's quotes."""
+        wanted = self.system.mode is Mode.PAPER and self.system.paper_venue == "simulator"
+        return wanted and not self.simulator.embedded
+
+    @property
+    def at_simulator(self) -> bool:
+        """True where orders go to a simulator of the stack's own, which has one account."""
+        return self.simulator.embedded or self.on_live_quotes
+
+    @property
     def primary(self) -> AccountConfig | None:
         """The account of config/accounts.toml that is traded; None if OPENALGO_API_KEY names one, or there is none."""
         if self.simulator.embedded or self.openalgo.api_key.get_secret_value():
@@ -370,6 +385,8 @@ class TradingSettings(Section):
     @property
     def traded(self) -> tuple[str, ...]:
         """The names of the accounts that orders may go to, the primary first."""
+        if self.on_live_quotes:
+            return (SIMULATOR_ACCOUNT,)
         if self.primary is None:
             return (self.openalgo.account,)
         others = (account.id for account in self.accounts if account.role is AccountRole.TRADING)

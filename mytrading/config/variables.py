@@ -47,6 +47,7 @@ _VALID = "seconds of market time after its bar or quote; later entries expire"
 _CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
 _COLLAR = "of the last price: how far from it an entry may trade"
 _ACTIONS = "alert, no_entries, close_legs, flatten or halt"
+_VENUES = "openalgo: the server's sandbox, in analyze mode; simulator: our own exchange, at the server's quotes"
 _OUTSIDE = "only in the environment"
 _FOUND = "strikes and expiries are always taken from the instruments"
 
@@ -82,7 +83,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MYTRADING_RUN_KEY", _H, "", "set by the orchestrator: opens the API keys of the run file", ""),
     ("# System", _H, "", "", ""),
     ("TRADING_MODE", _H, "system.mode", "paper, dry_run, or live behind the two settings below", ""),
-    ("PAPER_VENUE", _H, "system.paper_venue", "openalgo: the server's sandbox, in analyze mode", ""),
+    ("PAPER_VENUE", _H, "system.paper_venue", _VENUES, ""),
     ("ENABLE_TRADE_EXECUTION", _H, "system.enable_trade_execution", "live trading needs true; paper needs nothing", ""),
     (
         "LIVE_CONFIRM",

@@ -98,16 +98,17 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
 
     def _accounts_shown(self) -> list[dict[str, Any]]:
         """Each account with what it is for, and its health once the reconciler has said something of it."""
+        source = self._config.source
         rows: dict[str, dict[str, Any]] = {
             account.id: {
                 "account": account.id,
-                "role": account.role.value,
+                "role": account.role.value if account is not source else "quotes",
                 "broker": account.broker,
                 "product": account.product.value,
                 "host": account.rest_url,
                 "ws_url": account.ws_url,
             }
-            for account in self._config.accounts
+            for account in (*([source] if source is not None else []), *self._config.accounts)
         }
         for health in self._view.health.values():
             row = rows.setdefault(health.account, {"broker": ""})

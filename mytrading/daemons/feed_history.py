@@ -88,8 +88,8 @@ class HistoryWorker:
         return [self._results.get_nowait() for _ in range(self._results.qsize())]
 
     def _run(self) -> None:
-        venue = self._config.venue
-        client = OpenAlgoClient(venue.rest_url, venue.api_key, machine_now)
+        server = self._config.data_server
+        client = OpenAlgoClient(server.rest_url, server.api_key, machine_now)
         store: BarStore | None = None
         while (fetch := self._asked.get()) is not None:
             try:

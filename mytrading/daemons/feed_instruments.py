@@ -139,7 +139,8 @@ class InstrumentLoader:
     # the thread
 
     def _connect(self) -> OpenAlgoClient:
-        return OpenAlgoClient(self._config.venue.rest_url, self._config.venue.api_key, machine_now)
+        server = self._config.data_server
+        return OpenAlgoClient(server.rest_url, server.api_key, machine_now)
 
     def _fetch(self, client: OpenAlgoClient, job: _Job) -> Fetched:
         day = job.day.isoformat()

@@ -36,11 +36,8 @@ class FeedSource(NamedTuple):
 
 
 def sources_of(config: RunConfig) -> tuple[FeedSource, ...]:
-    """Where market data come from: the venue, which is the primary, then the accounts that stand by."""
-    venue = config.venue
-    primary = FeedSource(venue.account, venue.rest_url, venue.ws_url, venue.api_key)
-    backups = (FeedSource(one.id, one.rest_url, one.ws_url, one.api_key) for one in config.standby)
-    return (primary, *backups)
+    """Where market data come from: the primary, which is the venue unless that is a simulator, then who stands by."""
+    return tuple(FeedSource(one.id, one.rest_url, one.ws_url, one.api_key) for one in config.sources)
 
 
 class Line:

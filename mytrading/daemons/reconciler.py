@@ -58,7 +58,7 @@ class Reconciler(Daemon):
             self._pings = {one.id: AccountPings(one, self.config, self.alerts, self.wake) for one in served}
         self._listeners = {account.id: self._listener(account) for account in self.config.served}
         self._margins = {account.id: self._margin_desk(account) for account in self.config.served}
-        standby = (self._standing_by(account) for account in self.config.standby)
+        standby = (self._standing_by(one) for one in self.config.sources if one.id != self._account)
         self._attended = (*self._listeners.values(), *self._pings.values(), *standby)
         self.on_wake(self._take)
         self.subscribe("orders", self._on_order)

@@ -1,5 +1,7 @@
 """Pinging accounts: those that only stand by, so that a takeover does not find out first that they are down, and those
-that are served, so that the feed leaves a primary whose server answers no ping although it still sends quotes.
+that are served, so that the feed leaves a primary whose server answers no ping although it still sends quotes. Where
+the stack trades at its own simulator on another server's quotes, that server is pinged like a primary, and its mode,
+which concerns orders, is nobody's business.
 
 Used by the reconciler. The one rule: nothing but `ping` and `analyzer` is asked of a backup account's server, and a
 ping waits for no read of the books, so that a server that hangs is noticed in time.
@@ -44,6 +46,7 @@ class AccountPings:
         self.name = account.id
         self._run = account
         self._stands_by = account.role is AccountRole.BACKUP
+        self._mode_counts = self._stands_by and config.source is None
         self._expected = venue.expected_mode.value
         self._alerts, self._state = alerts, Path(config.state_dir)
         self._every_s = venue.ping_seconds
@@ -58,7 +61,7 @@ class AccountPings:
     def _ping(self, client: OpenAlgoClient, _job: str) -> _Pong:
         try:
             pong = endpoint.ping(client)
-            right = not self._stands_by or endpoint.analyzer(client).mode == self._expected
+            right = not self._mode_counts or endpoint.analyzer(client).mode == self._expected
             return _Pong("", pong.broker or "unnamed", right)
         except (TransportFailed, OpenAlgoError) as error:
             return _Pong(str(error))
@@ -121,7 +124,7 @@ class AccountPings:
 
 
 class StandbyAccount(AccountPings):
-    """One backup account, whose pings are all that is known of it; `tell` publishes its health."""
+    """An account that only gives quotes, or could: pings are all that is known of it; `tell` publishes its health."""
 
     def __init__(
         self,

@@ -106,8 +106,8 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     seconds of machine time. `max_retries` and `retry_delay` concern reading calls only: how often one is tried in all,
     and the pause between; a placing call is never repeated. The primary and the accounts that stand by are pinged every
     `ping_seconds` and are down after `ping_failures` in a row. In the run file
-    `api_key` is encrypted (`runtime.run_key`); only the key of an embedded simulator, made up for the run, stands there
-    as it is.
+    `api_key` is encrypted (`runtime.run_key`); only the key of the stack's own simulator, made up for the run, stands
+    there as it is.
     """
 
     kind: VenueKind
@@ -381,8 +381,10 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
-    """The embedded simulator: whether `up` starts it, and with what. `speed` is market seconds a machine second.
+    """The stack's own simulator: whether `up` starts it, and with what. `speed` is market seconds a machine second.
 
+    An `embedded` one is the whole world of the stack: its market, its clock, its instruments. One that is `followed`
+    takes orders alone, at the quotes that the feed has from the server of `RunConfig.source`, in real time.
     `personality` and `broker` say whom it plays, `record` whether it keeps a record of all that happens there.
     """
 
@@ -397,6 +399,12 @@ class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
     personality: str = "paper"
     broker: str = ""
     record: bool = False
+    followed: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """True if the venue is a process of this stack, whosever its quotes are."""
+        return self.embedded or self.followed
 
 
 class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -437,6 +445,18 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     live_confirm: str = ""
     windows: Windows = Windows()
     rules: tuple[str, ...] = ()
+    source: AccountRun | None = None
+    """The account whose server gives quotes, history and instruments, where the venue does not; it takes no orders."""
+
+    @property
+    def data_server(self) -> AccountRun:
+        """The account whose server is asked for quotes, history and instruments first."""
+        return self.source or self.served[0]
+
+    @property
+    def sources(self) -> tuple[AccountRun, ...]:
+        """The accounts whose servers can give quotes, in the order of preference."""
+        return (self.data_server, *self.standby)
 
     @property
     def served(self) -> tuple[AccountRun, ...]:
@@ -502,11 +522,13 @@ def seal(config: RunConfig) -> RunConfig:
     venue = msgspec.structs.replace(config.venue, **blank)
     accounts = tuple(msgspec.structs.replace(account, **blank) for account in config.accounts)
     simulator = msgspec.structs.replace(config.simulator, rest_port=0, ws_port=0)
+    source = msgspec.structs.replace(config.source, **blank) if config.source is not None else None
     content = msgspec.structs.replace(
         config,
         venue=venue,
         accounts=accounts,
         simulator=simulator,
+        source=source,
         home="",
         state_dir="",
         runtime_dir="",

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mytrading.messages.runconfig import RunConfig, RunConfigError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 VARIABLE = "MYTRADING_RUN_KEY"
 _SEALED = "sealed:"
@@ -35,15 +38,19 @@ def needs_sealing(config: RunConfig) -> bool:
 
 def is_sealed(config: RunConfig) -> bool:
     """True if the API keys are those of a run file: encrypted."""
-    return config.venue.api_key.startswith(_SEALED)
+    return config.data_server.api_key.startswith(_SEALED)
 
 
 def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
-    """The configuration as it may lie on a disk: every API key encrypted with the run's key."""
+    """The configuration as it may lie on a disk: every API key encrypted with the run's key.
+
+    That of the stack's own simulator stays: the simulator and every command need it, and it opens nothing else.
+    """
     from cryptography.fernet import Fernet
 
     fernet = Fernet(run_key)
-    return _with_keys(config, lambda secret: _SEALED + fernet.encrypt(secret.encode()).decode())
+    sealed = _with_keys(config, lambda secret: _SEALED + fernet.encrypt(secret.encode()).decode())
+    return msgspec.structs.replace(sealed, venue=config.venue) if config.simulator.runs else sealed
 
 
 def open_keys(config: RunConfig, run_key: str) -> RunConfig:
@@ -54,12 +61,16 @@ def open_keys(config: RunConfig, run_key: str) -> RunConfig:
 
     try:
         fernet = Fernet(run_key)
-        return _with_keys(config, lambda token: fernet.decrypt(token.removeprefix(_SEALED).encode()).decode())
+        return _with_keys(config, lambda key: _opened(fernet, key))
     except (ValueError, InvalidToken):
         raise RunConfigError(
             f"expected in {VARIABLE} the key of this run, found {'another' if run_key else 'none'}: daemons are "
             "started by `mytrading up`, which hands it down; `mytrading down`, then `mytrading up`"
         ) from None
+
+
+def _opened(fernet: Fernet, key: str) -> str:
+    return fernet.decrypt(key.removeprefix(_SEALED).encode()).decode() if key.startswith(_SEALED) else key
 
 
 def _with_keys(config: RunConfig, change: Callable[[str], str]) -> RunConfig:

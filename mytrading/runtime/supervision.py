@@ -101,7 +101,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
         "MYTRADING_STACK_DIR": config.state_dir,
         "MYTRADING_RUNTIME": config.runtime_dir,
         "MYTRADING_LOG_DIR": config.log_dir,
-        "MYTRADING_SIMULATOR": "true" if config.simulator.embedded else "false",
+        "MYTRADING_SIMULATOR": "true" if config.simulator.runs else "false",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",

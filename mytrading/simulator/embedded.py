@@ -1,7 +1,7 @@
 """The simulator as a program of the stack: options from the run file, one instance, gone when its parent is.
 
-Started by supervisord.conf for `up --simulator` and `up --replay`. The one rule: an orphan ends itself within a second,
-so that the port is free for the simulator that a new supervisor starts.
+Started by supervisord.conf for `up --simulator` and `up --replay`, and with PAPER_VENUE=simulator. The one rule: an
+orphan ends itself within a second, so that the port is free for the simulator that a new supervisor starts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_c
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.run_info import supervisor_of_this
+from mytrading.runtime.run_key import take_run_key
 from mytrading.simulator.lockstep import DAEMONS
 from mytrading.simulator.main import run
 from mytrading.simulator.options import BadOption, Options
@@ -29,6 +30,8 @@ _LOOK_SECONDS = 0.5
 def options_of(config: RunConfig) -> Options:
     """What the run file says of the simulator."""
     rules = config.simulator
+    if rules.followed:
+        return _following(config)
     return Options(
         api_key=config.venue.api_key,
         rest_port=rules.rest_port,
@@ -47,6 +50,26 @@ def options_of(config: RunConfig) -> Options:
     )
 
 
+def _following(config: RunConfig) -> Options:
+    """A venue at the quotes of this very stack, in real time."""
+    rules = config.simulator
+    return Options(
+        api_key=config.venue.api_key,
+        rest_port=rules.rest_port,
+        ws_port=rules.ws_port,
+        seed=rules.seed,
+        follow=endpoint_of(config, "market"),
+        clock=config.clock_path,
+        master=config.state,
+        state_dir=config.state,
+        config_dir=Path(config.home) / "config",
+        capital=rules.capital,
+        personality=rules.personality,
+        broker=rules.broker,
+        record=rules.record,
+    )
+
+
 def _end_when_orphaned(parent: int) -> None:
     wait = threading.Event()
     while os.getppid() == parent:
@@ -57,6 +80,7 @@ def _end_when_orphaned(parent: int) -> None:
 def main() -> int:
     """Serve until stopped; 78 for options that cannot work."""
     parent = supervisor_of_this()
+    take_run_key("simulator")  # it opens keys of servers that are no business of an exchange
     os.nice(5)  # an exchange elsewhere would take no core from the stack
     try:
         config = decode_run_config(Path(os.environ["MYTRADING_RUN"]))

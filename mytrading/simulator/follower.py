@@ -1,7 +1,8 @@
 """Live paper: the quotes of a running stack's `market` stream become the market of this exchange.
 
-Used by the simulator's start with `--follow`. Only quotes count, each once; instruments that are new are listed. The
-one rule: a stream that has fallen silent leaves no price behind that an order could fill at.
+Used by the simulator's start with `--follow`, and in a stack on live quotes. Only quotes count, each once; instruments
+that are new are listed. The one rule: a stream that has fallen silent leaves no price behind that an order could fill
+at.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from mytrading.core.calendar import day_of
 from mytrading.messages import market
 from mytrading.runtime.streams import ZMQSubscriber, drain
 from mytrading.simulator.market.day import Quote
-from mytrading.simulator.market.followed import named
 from mytrading.simulator.options import BadOption
 from mytrading.simulator.venue import Venue
 
@@ -61,6 +61,9 @@ class Follower:
 
     def step(self) -> int:
         """Take what waits, at most a few hundred messages; how many there were."""
+        if self._venue.world.has_news:
+            self._venue.list_anew()
+            self._unknown.clear()
         count = 0
         for frame in drain(self._stream.receive, _AT_ONCE):
             count += 1
@@ -75,7 +78,7 @@ class Follower:
         if instrument is None:
             if told.instrument in self._unknown:
                 return
-            instrument = named(venue.world.facts, told.instrument, day_of(venue.clock.now()))
+            instrument = venue.world.named(told.instrument, day_of(venue.clock.now()))
             if instrument is None:
                 self._unknown.add(told.instrument)
                 return

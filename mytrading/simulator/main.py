@@ -101,8 +101,7 @@ def build(options: Options) -> tuple[Venue, Driver]:
     store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None, record=options.record)
     origin = _origin(options, store, clock, calendar, ticks)
     facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
-    kind = FollowedWorld if options.follow else World
-    world = kind(calendar, facts, origin.seed, date.fromisoformat(origin.anchor), files, options.underlying)
+    world = _world(options, calendar, facts, origin, files)
     if not clock.segments and not options.follow:
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
     venue = Venue(clock, world, store, options.capital, personality(options.personality, options.broker))
@@ -117,6 +116,15 @@ def build(options: Options) -> tuple[Venue, Driver]:
     return venue, Driver(venue, clock, jumps=jumps)
 
 
+def _world(
+    options: Options, calendar: Calendar, facts: ContractFacts, origin: Origin, files: tuple[TickFile, ...]
+) -> World:
+    anchor = date.fromisoformat(origin.anchor)
+    if not options.follow:
+        return World(calendar, facts, origin.seed, anchor, files, options.underlying)
+    return FollowedWorld(calendar, facts, origin.seed, anchor, options.master)
+
+
 def followed(options: Options) -> Options:
     """The options with the state folder of a stack put as its endpoint and clock; `BadOption` if none ran there."""
     if not options.follow or "://" in options.follow:
@@ -128,7 +136,7 @@ def followed(options: Options) -> Options:
     except RunConfigError as error:
         raise BadOption(f"--follow: {error}, or give its endpoint, ipc://FOLDER/market or tcp://HOST:PORT") from error
     clock = options.clock or (config.clock_path if config.simulator.embedded else None)
-    return replace(options, follow=endpoint_of(config, "market"), clock=clock)
+    return replace(options, follow=endpoint_of(config, "market"), clock=clock, master=config.state)
 
 
 def follower(venue: Venue, options: Options) -> Follower:

@@ -37,7 +37,8 @@ def capital_from_environment() -> float:
 class Options:
     """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept.
 
-    With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time.
+    With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time; its
+    master contract, in the state folder `master`, tells what is listed.
     With `record` the books file also keeps what happened, when (`simulator/chronicle.py`).
     Generated shares fill the market up to `instruments`, if it lists fewer. Speed 0 is lock-step with the daemons
     whose `status` streams are named by `daemons`.
@@ -54,6 +55,7 @@ class Options:
     replay: Path | None = None
     underlying: str = "NIFTY"
     follow: str = ""
+    master: Path | None = None
     instruments: int = 0
     state_dir: Path | None = None
     clock: Path | None = None

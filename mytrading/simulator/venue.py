@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, deque
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal, Trigger
 from mytrading.core.matching.triggers import TriggerBook, TriggerStatus
 from mytrading.messages.enums import Side
@@ -25,7 +26,6 @@ from mytrading.simulator.hub import Hub
 from mytrading.simulator.live_rows import LiveRows
 from mytrading.simulator.market.day import MarketDay, Quote
 from mytrading.simulator.market.depth import price_band, standing
-from mytrading.simulator.market.followed import named
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.order_updates import OrderUpdates
@@ -111,21 +111,31 @@ class Venue:
 
     def open_day(self, day: date) -> None:
         """List a day's instruments, those still held included, and make its market the present one."""
-        listed = list(self.world.listing(day))
-        known = {instrument.id for instrument in listed}
-        held = {position.instrument for position in self.exchange.desk.open_positions()}
-        listed += [self._relist(instrument, day) for instrument in sorted(held - known)]
-        self.listing = InstrumentBook(listed)
+        self._list(day)
         self.market = self.world.day(day)
         self.index = self.market.index_at(self.clock.now())
         self.held.clear()
+
+    def _list(self, day: date, besides: Iterable[str] = ()) -> None:
+        listed = list(self.world.listing(day))
+        known = {instrument.id for instrument in listed}
+        held = {position.instrument for position in self.exchange.desk.open_positions()}
+        listed += [self._relist(instrument, day) for instrument in sorted({*held, *besides} - known)]
+        self.listing = InstrumentBook(listed)
+
+    def list_anew(self) -> None:
+        """The day's listing is another than it was: what has a price or rests stays listed besides."""
+        if self.market is None:
+            return
+        self._list(self.market.day, (*self.held, *self.exchange.instruments_at_work()))
+        self.held = {name: replace(quote, instrument=self.listing.get(name)) for name, quote in self.held.items()}
 
     def list_also(self, instrument: Instrument) -> None:
         """List one more instrument for the rest of the day."""
         self.listing = InstrumentBook((*self.listing, instrument))
 
     def _relist(self, instrument: str, day: date) -> Instrument:
-        found = named(self.world.facts, instrument, day)
+        found = self.world.named(instrument, day)
         if found is None or not (found.kind.is_derivative or self.world.silent):
             raise ValueError(
                 f"{instrument} is held: expected it in config/instruments.toml or among --instruments, found it in "
@@ -156,8 +166,15 @@ class Venue:
         """The day's price band of an instrument, 0 and 0 without one."""
         spot = None
         if quote.instrument.kind.is_derivative:
-            spot = self.quote(self.listing.spot(quote.instrument.underlying))
+            spot = self._spot(quote.instrument)
         return price_band(quote.instrument, quote.prev_close, spot.prev_close if spot is not None else 0.0)
+
+    def _spot(self, contract: Instrument) -> Quote | None:
+        """The present market of what a contract is written on; None where that is not listed, as with goods."""
+        try:
+            return self.quote(self.listing.spot(contract.underlying))
+        except NoSuchContract:
+            return None
 
     def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | Refusal:
         """Place an order; with `late_rejection` it is accepted, then rejected in the book.
@@ -297,10 +314,9 @@ class Venue:
 
     def _settlement(self, instrument: Instrument) -> float:
         if self.world.silent:
-            spot, own = self.quote(self.listing.spot(instrument.underlying)), self.quote(instrument)
-            assert spot is not None
+            spot, own = self._spot(instrument), self.quote(instrument)
             assert own is not None
-            return worth(instrument, spot.ltp) if spot.ltp else own.ltp
+            return worth(instrument, spot.ltp) if spot is not None and spot.ltp else own.ltp
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
 
     def checkpoint(self) -> None:

@@ -1,21 +1,27 @@
 """A market that has no prices of its own: what is followed arrives quote by quote, the rest has none.
 
-Used by the simulator with `--follow`. The one rule: an instrument nobody told us of is never given a price.
+Used by the simulator with `--follow`, and by that of a stack on live quotes. What is listed, with lots, ticks and
+freeze quantities, is what the feed of the followed stack fetched and checked; where it has fetched nothing, the dated
+contract facts. The one rule: an instrument nobody told us of is never given a price.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from mytrading.core.contracts import ContractFacts, make_derivative, make_spot
-from mytrading.core.symbology import parse_symbol, split_id
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts
+from mytrading.core.instruments import InstrumentBook
+from mytrading.messages.instruments import Instrument
 from mytrading.simulator.market.day import MarketDay, Prices, Quote
+from mytrading.simulator.market.naming import TICK
 from mytrading.simulator.market.world import World
-
-_TICK = 0.05
 
 
 class SilentDay(MarketDay):
@@ -27,9 +33,38 @@ class SilentDay(MarketDay):
 
 
 class FollowedWorld(World):
-    """Lists what the facts say; its days have no ticks and no past."""
+    """Lists what the master contract in the state folder `master` says, else the facts; its days have no ticks."""
 
     silent = True
+
+    def __init__(
+        self, calendar: Calendar, facts: ContractFacts, seed: int, anchor: date, master: Path | None = None
+    ) -> None:
+        super().__init__(calendar, facts, seed, anchor)
+        self._master = InstrumentFile(master) if master is not None else None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the master contract was replaced since it was last listed. Costs a look at the file's time."""
+        return self._master is not None and self._master.changed()
+
+    def listing(self, day: date) -> InstrumentBook:
+        """The master contract, and the facts' indices and shares beside it; their contracts only without it."""
+        own = super().listing(day)
+        told = self._master.snapshot().instruments if self._master is not None else ()
+        if not told:
+            return own
+        return InstrumentBook((*(item for item in own if not item.kind.is_derivative), *map(_with_tick, told)))
+
+    def named(self, instrument: str, day: date) -> Instrument | None:
+        """An instrument by its id: from the newest master contract that has it, else as the facts have it."""
+        for kept in reversed(self._master.days()) if self._master is not None else ():
+            with suppress(ValueError):
+                snapshot = self._master.of(kept) if self._master is not None else None
+                found = (item for item in snapshot.instruments if item.id == instrument) if snapshot else iter(())
+                if (item := next(found, None)) is not None:
+                    return _with_tick(item)
+        return super().named(instrument, day)
 
     def day(self, day: date) -> MarketDay:
         """A silent day; `ValueError` on a day without trading."""
@@ -39,22 +74,10 @@ class FollowedWorld(World):
         return SilentDay(day, np.empty(0, dtype=np.int64), sessions, _nothing, replayed=False)
 
 
+def _with_tick(instrument: Instrument) -> Instrument:
+    """A list may not tell the tick; prices are checked against one all the same."""
+    return instrument if instrument.tick_size > 0 else msgspec.structs.replace(instrument, tick_size=TICK)
+
+
 def _nothing(instrument: Instrument) -> Prices:
     raise LookupError(f"{instrument.id} has no prices but those that are followed")
-
-
-def named(facts: ContractFacts, instrument: str, day: date) -> Instrument | None:
-    """An instrument by its id, as it is listed on a day; None for a contract whose lot the facts do not tell."""
-    exchange, symbol = split_id(instrument)
-    parsed = parse_symbol(symbol, exchange)
-    underlying = facts.underlyings.get(parsed.underlying)
-    if parsed.expiry is not None:
-        if underlying is None or not underlying.lot:
-            return None
-        return make_derivative(parsed.underlying, underlying, parsed.kind, parsed.expiry, parsed.strike, day)
-    if underlying is not None and underlying.exchange == exchange:
-        return make_spot(symbol, underlying)
-    kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
-    return Instrument(
-        id=instrument, exchange=exchange, symbol=symbol, kind=kind, underlying=symbol, tick_size=_TICK, name=symbol
-    )

@@ -20,6 +20,7 @@ from mytrading.core.symbology import DERIVATIVE_EXCHANGES
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.crowd import family
 from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
+from mytrading.simulator.market.naming import named
 from mytrading.simulator.market.replay import TickFile
 from mytrading.simulator.market.shapes import Shapes
 from mytrading.simulator.market.surface import Expiry, expiry_of, theoretical, years_to
@@ -77,6 +78,15 @@ class World:
         session = self.calendar.session(self.facts.underlyings[name].exchange, day)
         first = 0 if session is None else int(np.searchsorted(file.times, session.open_ns))
         return float(file.ltp[min(first, len(file.ltp) - 1)])
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the listing of the present day is another than it was."""
+        return False
+
+    def named(self, instrument: str, day: date) -> Instrument | None:
+        """An instrument by its id, as it would be listed on a day; None for a contract whose lot nobody tells."""
+        return named(self.facts, instrument, day)
 
     @property
     def recorded(self) -> bool:

@@ -95,7 +95,7 @@ OTHER = {
 }
 """A value other than the default for variables that do not simply take the number 7."""
 
-STOPS = ("PAPER_VENUE", "ENABLE_WEBSOCKET", "ENABLED_TIMEFRAMES")
+STOPS = ("ENABLE_WEBSOCKET", "ENABLED_TIMEFRAMES")
 """Whose other value is a reason not to start."""
 
 BESIDES = {

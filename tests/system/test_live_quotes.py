@@ -1,0 +1,162 @@
+"""Paper money on live quotes: one server gives prices, contracts and history, the stack's own exchange takes orders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mytrading.cli.start import Wanted, prepare
+from mytrading.messages.runconfig import RunConfig
+from mytrading.orchestrator import TradingOrchestrator
+from mytrading.runtime.clock import ClockFile, read_clock_file, write_clock_file
+from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+STRATEGY = '''
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class Holder(BaseStrategy):
+    """Wishes to be long at each bar."""
+
+    name = "Holder"
+
+    def on_data(self, data: Bar) -> Signal | None:
+        return self.create_signal("BUY", confidence=1.0)
+'''
+SETTINGS = """
+name = "Holder"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "long"
+product = "NRML"
+lots = 1
+signal_cooldown = 0
+
+[trade]
+long = "NIFTY ATM CE nearest"
+"""
+LOT = 75
+"""Of the server; the stack's own table of contracts has another."""
+
+SPEED = 10.0
+READS = {"history", "instruments", "quotes", "multiquotes", "ping", "symbol", "search", "expiry", "/api/v1"}
+"""All that may be asked of the server (the last tells its clock): no order, no book, no mode."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the server."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def clock(place: Path, server: RunningSimulator) -> Path:
+    """The server's clock."""
+    return place / "clock.json"
+
+
+@pytest.fixture(scope="module")
+def server(place: Path) -> Iterator[RunningSimulator]:
+    """What stands for the real server: live, at ten in the morning, with lots of its own."""
+    shutil.copytree(ROOT / "config", place / "config")
+    facts = place / "config" / "instruments.toml"
+    told = facts.read_text(encoding="utf-8")
+    changed = told.replace("value = 65 }", f"value = {LOT} }}")
+    assert changed != told
+    facts.write_text(changed, encoding="utf-8")
+    with start_simulator(place, config_dir=place / "config", personality="live", speed=SPEED) as running:
+        yield running
+
+
+@pytest.fixture
+def stack(tmp_path: Path, server: RunningSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    """A stack that is described and not started; this process sees its environment too."""
+    home = tmp_path / "home"
+    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
+    (home / "config" / "strategies").mkdir()
+    (home / "config" / "strategies" / "holder.toml").write_text(SETTINGS, encoding="utf-8")
+    (home / "strategies").mkdir()
+    (home / "strategies" / "holder.py").write_text(STRATEGY, encoding="utf-8")
+    shutil.copy(ROOT / "supervisord.conf", home)
+    host, port = server.ws.rsplit("/", 1)[1].split(":")
+    where = {"OPENALGO_API_HOST": server.rest, "OPENALGO_WS_HOST": host, "OPENALGO_WS_PORT": port}
+    chosen = {"PAPER_VENUE": "simulator", "ENABLED_STRATEGIES": "Holder", "ENABLED_SYMBOLS": "NIFTY"}
+    patience = {"STALE_QUOTE_SECONDS": "120", "AVOID_FIRST_MINUTES": "0", "AVOID_LAST_MINUTES": "0"}
+    environment = {"MYTRADING_HOME": str(home), "OPENALGO_API_KEY": API_KEY, **where, **chosen, **patience}
+    with Stack(tmp_path, **environment) as made:
+        for name in ("MYTRADING_HOME", "MYTRADING_STATE_DIR", "MYTRADING_LOG_DIR", *environment):
+            monkeypatch.setenv(name, made.environment[name])
+        yield made
+
+
+def begin(clock: Path) -> TradingOrchestrator:
+    """Start as `up` does, on the clock of the server instead of the wall's, which may be outside of a session."""
+
+    def same_time(config: RunConfig) -> None:
+        segments = read_clock_file(clock).segments
+        write_clock_file(config.clock_path, ClockFile(segments=segments, last_seen_machine_ns=0))
+
+    started = prepare(Wanted())
+    started.start(same_time)
+    started.wait_ready(90)
+    return started
+
+
+def held(stack: Stack) -> dict[str, int]:
+    """What our books show."""
+    return {row["instrument"]: row["quantity"] for row in stack.ask("positions") if row["quantity"]}
+
+
+def asked_of(server: RunningSimulator) -> set[str]:
+    """The routes of the server that were called, tests' own left out."""
+    requests = server.get("/sim/state")[1]["data"]["requests"]
+    return {key.split()[0] for key in requests if not key.startswith(("sim", "/sim"))}
+
+
+def test_stack_on_live_quotes_trades_at_its_own_exchange_and_sends_the_server_no_order(
+    stack: Stack, server: RunningSimulator, clock: Path
+) -> None:
+    running = begin(clock)
+    assert stack.state.name == "default-simulator"
+    assert API_KEY.encode() not in (stack.state / "run.msgpack").read_bytes()
+    ours = eventually(lambda: held(stack), 90)
+    ((instrument, quantity),) = ours.items()
+    assert quantity == LOT, "the lot is that of the server's list"
+    assert stack.broker_net() == ours
+    follows_a_price(stack, server, instrument)
+    findings = json.loads(stack.run("doctor", "--json").stdout)["findings"]
+    assert [row for row in findings if row["verdict"] == "failed"] == []
+    assert {row["check"]: row["verdict"] for row in findings}["paper order"] == "ok"
+    running.stop()
+
+    begin(clock)
+    assert held(stack) == ours
+    assert stack.broker_net() == ours
+    assert asked_of(server) >= {"history", "instruments", "quotes"}
+    assert asked_of(server) <= READS
+    assert server.get("/sim/state")[1]["data"]["orders"] == {}
+
+
+def follows_a_price(stack: Stack, server: RunningSimulator, instrument: str) -> None:
+    """What the server says of a price is what the stack's exchange says a moment later."""
+    exchange, symbol = instrument.split(":")
+    asked = {"symbol": symbol, "exchange": exchange}
+    price = round(float(server.call("quotes", **asked)[1]["data"]["ltp"]) * 1.02 * 20) / 20
+    server.push(symbol, price, exchange)
+    eventually(lambda: stack.rest("quotes", **asked)["ltp"] == price, 20)
+
+
+def test_wrong_key_of_the_source_of_quotes_is_named(stack: Stack) -> None:
+    stack.environment["OPENALGO_API_KEY"] = "another"
+    done = stack.run("doctor", "--quick", "--json")
+    found = {row["check"]: row for row in json.loads(done.stdout)["findings"] if row["account"] == "main"}
+    assert done.returncode == 1
+    assert (found["server"]["verdict"], found["key"]["verdict"]) == ("ok", "failed")
+    assert "OPENALGO_API_KEY" in found["key"]["cure"]
