@@ -227,7 +227,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> Strateg
         daily_stop_r=strategy.daily_stop_r,
         daily_target_r=strategy.daily_target_r,
         limit_action=strategy.limit_action,
-        square_off=strategy.square_off,
+        square_off=strategy.square_off_named,
         parameters=dict(strategy.parameters),
         rules=rules_of(strategy, symbols[0]),
         plan=settings.plan_of(strategy.name),

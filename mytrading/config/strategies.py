@@ -96,7 +96,8 @@ class StrategyConfig(StrategyRiskFields):
     `sizing` is fixed (the lots as they are), risk (`risk_per_trade` rupees at the stop), or a profile or grade of
     config/risk.toml; `allocation` spreads lots over accounts, custom by `allocation_factors` such as second=0.5.
     Futures held overnight move to the next contract `roll_days` trading days before expiry, the far or near leg first.
-    By `square_off` (HH:MM in India) all that it holds is closed, of every product; empty: MIS by the venue's time only.
+    By `square_off`, which is `square_off_time` under [risk], all that it holds is closed, of every product;
+    empty: MIS by the venue's time only.
     Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
     What is `intraday` is closed by the venue's square-off whatever its product; not given, that is MIS alone.
     """
@@ -136,7 +137,6 @@ class StrategyConfig(StrategyRiskFields):
     daily_stop_r: float = Field(default=0.0, ge=0)
     daily_target_r: float = Field(default=0.0, ge=0)
     limit_action: LimitAction = LimitAction.NO_ENTRIES
-    square_off: str = Field(default="", pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d$")
     parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
 
     @field_validator("trade_long", "trade_short")

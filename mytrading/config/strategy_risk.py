@@ -51,7 +51,8 @@ class StrategyRiskFields(BaseModel):
 
     `risk_trailing` is per cent of the peak, points per unit, or rupees, as its type says; so are the legs' levels, from
     the entry price, `premium` being a price itself. `risk_leg_trailing_enabled` without a value takes
-    TRAILING_STOP_DISTANCE. Times are those of India.
+    TRAILING_STOP_DISTANCE. Times are those of India. `square_off` at the top of the file is
+    `risk_square_off_time` by its older name.
     """
 
     risk_max_loss: float = Field(default=0.0, ge=0)
@@ -79,6 +80,12 @@ class StrategyRiskFields(BaseModel):
     risk_entry_time: DayTime = ""
     risk_exit_time: DayTime = ""
     risk_square_off_time: DayTime = ""
+    square_off: DayTime = ""
+
+    @property
+    def square_off_named(self) -> str:
+        """The time by which all is flat, under whichever of its two names it was given; empty: none."""
+        return self.risk_square_off_time or self.square_off
 
 
 def rules_of(given: StrategyRiskFields, underlying: str) -> StrategyRules:
@@ -102,7 +109,7 @@ def rules_of(given: StrategyRiskFields, underlying: str) -> StrategyRules:
         trend=_trend_of(given, underlying),
         entry_time=_seconds(given.risk_entry_time),
         exit_time=_seconds(given.risk_exit_time),
-        square_off_time=_seconds(given.risk_square_off_time),
+        square_off_time=_seconds(given.square_off_named),
     )
 
 
@@ -163,7 +170,12 @@ def _share_problems(given: StrategyRiskFields) -> Iterator[tuple[str, str]]:
 
 
 def _time_problems(given: StrategyRiskFields) -> Iterator[tuple[str, str]]:
-    times = [(name, getattr(given, name)) for name in ("risk_entry_time", "risk_exit_time", "risk_square_off_time")]
+    own, other = given.risk_square_off_time, given.square_off
+    if own and other and _seconds(own) != _seconds(other):
+        text = f"expected the same time as risk.square_off_time {own}, or one of the two alone; found {other}"
+        yield "square_off", text
+    last = "risk_square_off_time" if own or not other else "square_off"
+    times = [(name, getattr(given, name)) for name in ("risk_entry_time", "risk_exit_time", last)]
     found = [(name, _seconds(text), text) for name, text in times if text]
     for (earlier, first, text), (name, second, later) in pairwise(found):
         if second <= first:

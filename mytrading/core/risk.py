@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
+from mytrading.core.exit_events import without_lost
 from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
@@ -175,14 +176,14 @@ class RiskMachine:
             found = (*self.runs.on_change(message, now), *self.exits.on_fill(message, now),
                      *self.limits.on_move(message, now))  # fmt: skip
             changed = self._then_advance(found, now, settled_too=True)
-            return once_each((*changed, *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))
+            return _whole((*changed, *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))
         if isinstance(message, MarginAnswer):
             return self._advance_all(now)
         if isinstance(message, TimerFired):
             found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
                      *self.exits.on_time(now))  # fmt: skip
             timed = self._then_advance(found, now, settled_too=True)
-            return once_each((*timed, *self._unpriced(now), *self.rollover.on_time(now)))
+            return _whole((*timed, *self._unpriced(now), *self.rollover.on_time(now)))
         if isinstance(message, TradingState | StrategySwitch):
             return tuple(self.limits.on_word(message, now))
         return ()
@@ -195,7 +196,7 @@ class RiskMachine:
         acted = any(not isinstance(row, LevelMoved) for row in limited)
         if name in self.state.awaited and not acted:
             found = self._then_advance(found, now)
-        return once_each(found) if found else found
+        return _whole(found) if found else found
 
     def notice(self, machine_ns: int) -> None:
         """Machine time moves on to this; it never goes back."""
@@ -342,6 +343,11 @@ class RiskMachine:
     def level(self) -> TradingLevel:
         """The trading level in effect."""
         return self.state.level(self.account)[0]
+
+
+def _whole(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A decision with one goal for each position, and no event of a position whose goal is another's."""
+    return without_lost(once_each(rows))
 
 
 def square_off_subject(position: Position) -> str:

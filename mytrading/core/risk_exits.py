@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mytrading.core import leg_targets, risk_stops
+from mytrading.core.exit_events import with_event
 from mytrading.core.identity import content_id
 from mytrading.core.risk_guard import BARE, DOUBT, SECOND, Bare, IsOpen
 from mytrading.core.risk_orphans import guard_cause
@@ -18,6 +19,7 @@ from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.reports import ReadRequest
+from mytrading.messages.risk_events import RiskKind
 from mytrading.messages.runconfig import RiskLimits
 
 Close = Callable[[Position, str, str, int], list[Any]]
@@ -54,7 +56,9 @@ class RiskExits:
             quote = leg_targets.reached(self._state, position, level, now, self.limits.stale_quote_seconds)
             if quote is not None:
                 cause = content_id("target", position.strategy, instrument, f"{level:g}")
-                rows += self._close(position, cause, f"target: {quote.ltp:g} has reached {level:g}", quote.received_ns)
+                text = f"target: {quote.ltp:g} has reached {level:g}"
+                closed = self._close(position, cause, text, quote.received_ns)
+                rows += with_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
         return tuple(rows)
 
     def on_fill(self, message: Any, now: int) -> tuple[Any, ...]:
@@ -69,7 +73,8 @@ class RiskExits:
         if quote is None:
             return []
         cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
-        return self._close(position, cause, f"stop: {quote.ltp:g} is at or beyond {level:g}", quote.received_ns)
+        closed = self._close(position, cause, f"stop: {quote.ltp:g} is at or beyond {level:g}", quote.received_ns)
+        return with_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
 
     def on_time(self, now: int) -> tuple[Any, ...]:
         """Levels that have ended, books that are due, and positions that the books show without their stop."""
@@ -106,7 +111,8 @@ class RiskExits:
             return []
         cause = guard_cause("bare" if kind == BARE else "doubt", bare.subject, bare.since_ns)
         reason = "its stop is not at the broker" if kind == BARE else "its stop was on its way or in doubt for too long"
-        return self._close(position, cause, reason, 0)
+        closed = self._close(position, cause, reason, 0)
+        return with_event(RiskKind.BARE, position, closed, float(bare.owned), float(bare.covered), now)
 
     def _alarm(self, kind: str, bare: Bare, seconds: float, now: int) -> Alert:
         text = f"{bare.subject}: {bare.owned} units held, {bare.covered} covered by stops at the broker since "

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, time
 
+from msgspec.structs import replace
+
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
@@ -34,7 +36,7 @@ class Scene:
         square_off: SquareOff,
     ) -> None:
         self.limits, self.rates = limits, rates
-        self.strategies = {run.name: run for run in strategies}
+        self.strategies = {run.name: _with_one_square_off(run) for run in strategies}
         self.account = account
         self.calendar = calendar
         self.instruments = instruments
@@ -106,3 +108,12 @@ class Scene:
         own = time.fromisoformat(run.square_off) if run is not None and run.square_off else None
         intraday = product is Product.MIS or (run is not None and run.intraday)
         return self.square_off.begins(instrument.split(":")[0], now, own, intraday=intraday)
+
+
+def _with_one_square_off(run: StrategyRun) -> StrategyRun:
+    """`square_off` of a strategy is another name of its run's `square_off_time`: both close it, with one event."""
+    if not run.square_off or run.rules.square_off_time:
+        return run
+    at = time.fromisoformat(run.square_off)
+    seconds = at.hour * 3600 + at.minute * 60 + at.second
+    return replace(run, rules=replace(run.rules, square_off_time=seconds))

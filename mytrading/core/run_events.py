@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from mytrading.core.exit_events import at_broker
 from mytrading.core.identity import content_id
 from mytrading.core.risk_books import SECOND
 from mytrading.core.risk_closing import Closing
 from mytrading.core.risk_state import RiskState
 from mytrading.core.runs import Leg, Run, fired_name
 from mytrading.messages.commands import CloseGoal, SignalDenied
-from mytrading.messages.control import Alert
+from mytrading.messages.control import Alert, FlattenRequested
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
@@ -46,6 +47,7 @@ class RunEvents:
         self._closing = closing
         self._causes: dict[str, RiskEventRecorded] = {}
         self._goals: dict[str, RiskEventRecorded] = {}
+        self._flattens: dict[str, RiskEventRecorded] = {}
         self._orders: set[str] = set()
 
     def apply(self, row: Any) -> None:
@@ -54,12 +56,17 @@ class RunEvents:
             self._orders.update(row.exit_orders)
             if not row.follows:
                 self._causes[row.cause] = row
-                while len(self._causes) > REMEMBERED:
-                    del self._causes[next(iter(self._causes))]
+                self._forget(self._causes)
         elif isinstance(row, CloseGoal) and (event := self._causes.get(row.cause)) is not None:
             self._goals[row.id] = event
-            while len(self._goals) > REMEMBERED:
-                del self._goals[next(iter(self._goals))]
+            self._forget(self._goals)
+        elif isinstance(row, FlattenRequested) and (event := self._causes.get(row.id.rpartition("-")[0])) is not None:
+            self._flattens[row.id] = event
+            self._forget(self._flattens)
+
+    def _forget(self, table: dict[str, RiskEventRecorded]) -> None:
+        while len(table) > REMEMBERED:
+            del table[next(iter(table))]
 
     def trip(self, leg: Leg) -> str:
         """The name of a leg's present round trip."""
@@ -125,9 +132,14 @@ class RunEvents:
 
     def ordered(self, order: Order, now: int) -> list[RiskEventRecorded]:
         """The second record of an event, once an exit order that it led to is known."""
-        event = self._goals.get(order.goal) if order.goal else None
-        if event is None or order.client_order_id in self._orders:
+        if order.client_order_id in self._orders:
             return []
+        event = self._goals.get(order.goal) or self._flattens.get(order.cause) if order.goal else None
+        if event is None:
+            stopped = at_broker(self._state, order, now)
+            if stopped is None or stopped.id not in self._causes:
+                return [stopped] if stopped is not None else []
+            event = stopped
         return [
             RiskEventRecorded(
                 id=content_id(event.id, order.client_order_id),

@@ -12,7 +12,10 @@ import msgspec
 
 
 class RiskKind(StrEnum):
-    """Which rule spoke."""
+    """Which rule spoke.
+
+    Of a single position: its stop or target held by risk, that it stood bare of its stop, and its stop at the broker.
+    """
 
     MAX_LOSS = "max_loss"
     MAX_PROFIT = "max_profit"
@@ -27,6 +30,10 @@ class RiskKind(StrEnum):
     DRAWDOWN = "drawdown"
     DAILY_STOP_R = "daily_stop_r"
     DAILY_TARGET_R = "daily_target_r"
+    STOP = "stop"
+    TARGET = "target"
+    BARE = "bare"
+    BROKER_STOP = "broker_stop"
 
 
 class RiskAction(StrEnum):

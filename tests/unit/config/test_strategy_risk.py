@@ -138,3 +138,22 @@ def test_trailing_beside_a_switch_that_turns_it_off_is_refused(home: Path) -> No
 def test_product_of_a_strategy_without_a_word_on_intraday_decides(home: Path) -> None:
     found = run_of(home, "", top="intraday = true", STRATEGY_SMA_CROSSOVER_PRODUCT="NRML")
     assert (found.product, found.intraday) == (Product.NRML, True)
+
+
+def test_square_off_at_the_top_of_the_file_is_the_one_under_risk_by_another_name(home: Path) -> None:
+    for lines, top in (("", 'square_off = "14:30"'), ('square_off_time = "14:30"', ""),
+                       ('square_off_time = "14:30:00"', 'square_off = "14:30"')):  # fmt: skip
+        found = run_of(home, lines, top)
+        assert found.rules.square_off_time == 14 * 3600 + 1800
+
+
+def test_two_square_off_times_that_differ_are_refused_with_both(home: Path) -> None:
+    said = refusal(home, 'square_off_time = "14:30"', 'square_off = "14:45"')
+    assert "SMA_Crossover.square_off (square_off (config/strategies/sma_crossover.toml:" in said
+    assert "expected the same time as risk.square_off_time 14:30, or one of the two alone; found 14:45" in said
+
+
+def test_square_off_before_the_exit_time_is_refused_by_either_name(home: Path) -> None:
+    assert "expected a time after risk.exit_time 15:00, found 14:45" in refusal(
+        home, 'exit_time = "15:00"', 'square_off = "14:45"'
+    )
