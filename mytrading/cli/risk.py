@@ -26,7 +26,9 @@ from mytrading.cli.output import (
     stack,
 )
 
-app = typer.Typer(help="Limits and their use, money of the day, stops; live with --watch.", invoke_without_command=True)
+app = typer.Typer(
+    help="Limits and their use, money of the day, runs and stops; live with --watch.", invoke_without_command=True
+)
 WATCH_OPTION = typer.Option(False, "--watch", "-w", help="Again every second, until interrupted.")
 EVERY_S = 1.0
 _CLEAR = "\x1b[H\x1b[J"
@@ -74,8 +76,29 @@ def _show(body: dict[str, Any], as_json: bool) -> None:
     print()
     print_rows(body["money"], ("scope", "name", "profit", "equity", "peak"), False, "nothing traded today")
     print()
+    _show_runs(body.get("runs", []))
     held = ("strategy", "account", "instrument", "quantity", "average_price", "ltp", "unrealised", "stop", "holder")
     print_rows(body["stops"], (*held, "distance", "at_risk"), False, "no open positions")
+
+
+def _show_runs(runs: list[dict[str, Any]]) -> None:
+    """Each run with what ends it, and the levels of its legs where they have any."""
+    if not runs:
+        return
+    rows = [{**row, "since": clock_time(row["opened_ns"]), "closes_from": _time_of(row["closes_ns"])} for row in runs]
+    ends = ("max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "closes_from", "leaving")
+    print_rows(rows, ("strategy", "since", "profit", "realised", *ends), False, "")
+    print()
+    levels = ("stop_loss", "take_profit", "trailing")
+    legs = [{**leg, "strategy": row["strategy"]} for row in runs for leg in row["legs"]]
+    if any(leg[name] is not None for leg in legs for name in levels):
+        what = ("strategy", "account", "instrument", "quantity", "average_price", "ltp", "profit")
+        print_rows(legs, (*what, *levels), False, "")
+        print()
+
+
+def _time_of(ns: int) -> str:
+    return clock_time(ns) if ns else ""
 
 
 def _held_back(body: dict[str, Any]) -> list[str]:

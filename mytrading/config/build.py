@@ -22,6 +22,7 @@ from mytrading.messages.enums import Mode, Product
 from mytrading.messages.runconfig import (
     AccountRole,
     AccountRun,
+    AlertRules,
     DataRules,
     LogRules,
     Messaging,
@@ -84,6 +85,7 @@ def build_run_config(
             trade_execution=settings.system.enable_trade_execution,
             live_confirm=settings.system.live_confirm,
             rules=settings.system.enabled_rules,
+            alert_rules=AlertRules(**settings.alerts.model_dump(exclude={"command"})),
         )
     )
 

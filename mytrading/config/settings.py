@@ -272,9 +272,14 @@ class LoggingSettings(Section):
 
 
 class AlertSettings(Section):
-    """What is told of an alert besides screen and log."""
+    """What is told of an alert besides screen and log, and from when on latency and refusals are alerts; 0: never."""
 
     command: str = ""
+    quote_latency_ms: float = Field(default=1000.0, ge=0)
+    order_latency_ms: float = Field(default=5000.0, ge=0)
+    rejections: int = Field(default=5, ge=0)
+    rejection_minutes: float = Field(default=5.0, gt=0)
+    cooldown_seconds: float = Field(default=60.0, gt=0)
 
     @field_validator("command")
     @classmethod

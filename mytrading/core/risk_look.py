@@ -10,10 +10,11 @@ from mytrading.core.pnl import unrealised
 from mytrading.core.risk import RiskMachine
 from mytrading.core.risk_day import ACCOUNT
 from mytrading.core.risk_limits import Limit
+from mytrading.core.runs import Leg, Run
 from mytrading.core.sizing import side_of
 from mytrading.messages.enums import LimitKind
 from mytrading.messages.orders import Position
-from mytrading.messages.risk_picture import HeldStop, LimitUse, Money, RiskPicture
+from mytrading.messages.risk_picture import HeldStop, LegUse, LimitUse, Money, RiskPicture, RunUse
 
 
 def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:
@@ -29,6 +30,7 @@ def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> R
         entries=entries,
         denied=denied,
         waits=risk.state.not_ready(risk.account),
+        runs=tuple(_run(risk, run, now) for run in risk.runs.books.runs.values() if run.legs),
     )
 
 
@@ -79,4 +81,38 @@ def _stop(risk: RiskMachine, position: Position) -> HeldStop:
         holder="engine" if key in risk.state.stop_levels else "broker" if level else "none",
         distance=distance,
         at_risk=None if distance is None else distance * abs(units),
+    )
+
+
+def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:
+    rules, trend = run.rules, run.rules.trend
+    trails = run.trail.stop is not None
+    return RunUse(
+        strategy=run.strategy,
+        run=run.id,
+        opened_ns=run.opened_ns,
+        profit=run.profit,
+        realised=run.realised,
+        max_loss=-rules.max_loss if rules.max_loss else None,
+        max_profit=rules.max_profit or None,
+        peak=run.trail.peak if trails else None,
+        trailing_stop=run.trail.stop,
+        supertrend=f"{trend.exit} {trend.period}, {trend.multiplier:g}, {trend.minutes} min" if trend.exit else "",
+        closes_ns=risk.runs.closes_ns(run, now),
+        leaving=risk.state.leaving.get(run.strategy, ""),
+        legs=tuple(_leg(risk, leg) for leg in run.legs.values()),
+    )
+
+
+def _leg(risk: RiskMachine, leg: Leg) -> LegUse:
+    quote = risk.state.quotes.get(leg.instrument)
+    return LegUse(
+        account=leg.key[0],
+        instrument=leg.instrument,
+        product=leg.key[2],
+        quantity=leg.held,
+        average_price=leg.average_price,
+        ltp=quote.ltp if quote is not None else None,
+        profit=unrealised(leg.held, leg.average_price, quote) if quote is not None else None,
+        **risk.runs.levels_of(leg.key),
     )

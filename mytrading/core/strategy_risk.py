@@ -18,7 +18,7 @@ from mytrading.core.risk_state import RiskState
 from mytrading.core.run_books import RunBooks
 from mytrading.core.run_events import Breach, RunEvents
 from mytrading.core.run_series import RunSeries
-from mytrading.core.run_times import due, is_over
+from mytrading.core.run_times import due, is_over, lead_seconds, second_of_day
 from mytrading.core.runs import BEST, PEAK, PREFIX, STOP, Leg, Run
 from mytrading.core.trailing import EXACT, ahead, behind, reached
 from mytrading.messages.market import Bar, Quote
@@ -253,6 +253,19 @@ class StrategyRisk:
                 found[f"run_peak {run.strategy}"] = round(run.trail.peak, 2)
                 found[f"run_stop {run.strategy}"] = round(run.trail.stop, 2)
         return found
+
+    def closes_ns(self, run: Run, now: int) -> int:
+        """Market time at which the clock begins to close something of a run today; 0 if it does not."""
+        midnight = now - second_of_day(now) * SECOND - now % SECOND
+        times = [
+            begins
+            for leg in run.legs.values()
+            if (begins := self._scene.square_off_begins(run.strategy, leg.instrument, leg.position.product, now))
+        ]
+        lead = lead_seconds(self._scene.square_off.speed)
+        named = [run.rules.exit_time, max(run.rules.square_off_time - lead, 0)]
+        times += [midnight + at * SECOND for at in named if at]
+        return min(times, default=0)
 
     def levels_of(self, key: Key) -> dict[str, float]:
         """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has."""

@@ -41,6 +41,10 @@ class RiskVerbs:
             "limits": [msgspec.structs.asdict(row) for row in picture.limits],
             "money": [msgspec.structs.asdict(row) for row in picture.money],
             "stops": [msgspec.structs.asdict(row) for row in picture.stops],
+            "runs": [
+                {**msgspec.structs.asdict(row), "legs": [msgspec.structs.asdict(leg) for leg in row.legs]}
+                for row in picture.runs
+            ],
             "levels": self._levels(),
             "kill": self._kill(),
         }

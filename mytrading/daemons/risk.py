@@ -28,13 +28,15 @@ from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.rollover import subject_of
 from mytrading.core.run_events import ALERT_CODE
 from mytrading.core.square_off import SquareOff
+from mytrading.core.thresholds import CODES as THRESHOLD_CODES
+from mytrading.core.thresholds import Thresholds
 from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, Heartbeat, WantInstruments
 from mytrading.messages.enums import LimitKind, Severity, TradingLevel
 from mytrading.messages.market import MarketStep, Quote
-from mytrading.messages.orders import TimerFired
+from mytrading.messages.orders import OrderChanged, TimerFired
 from mytrading.messages.records import RiskOpened, Rolled
 from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.risk_events import RiskEventRecorded
@@ -94,6 +96,7 @@ class RiskManager(MachineDaemon):
         self._kill = KillFile(config.state)
         self._looked_ns = 0
         self._held_up = ""
+        self._thresholds = Thresholds(config.alert_rules)
         self._said: tuple[str, ...] = ()
         self.risk.lock_step = self.lock_step
         told = config.venue.kind is VenueKind.OPENALGO and not self.lock_step
@@ -148,6 +151,8 @@ class RiskManager(MachineDaemon):
             self.risk.apply(TimerFired(name="doubt_on" if self.quarantined else "doubt_off", machine_ns=machine_now()))
         if isinstance(message, Signal):
             self._look_at_instruments()
+        elif isinstance(message, OrderChanged):
+            self._thresholds.order(message.order, machine_now())
         return super().step(stream, message, *args, **kwargs)
 
     def _look_at_instruments(self) -> None:
@@ -165,6 +170,8 @@ class RiskManager(MachineDaemon):
                 self._decide_on_time(machine_now())
                 self._each_moment(0)
         elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
+            if isinstance(message, Quote) and not self.lock_step:
+                self._thresholds.quote(message.received_ns, machine_now())
             self.step("market", message, source="feed")
 
     def _look(self, machine_ns: int) -> None:
@@ -180,6 +187,7 @@ class RiskManager(MachineDaemon):
         self.risk.square_off.speed = self.clock.speed
         self.tick("risk", machine_ns)
         self._settle_alerts()
+        self._settle_thresholds()
         self._follow_instruments()
 
     def _settle_alerts(self) -> None:
@@ -191,6 +199,15 @@ class RiskManager(MachineDaemon):
             if alert.code in (BARE, DOUBT, *LIMIT_CODES) and (alert.code, alert.subject) not in stands:
                 self.alerts.clear(alert.code, alert.subject)
             if alert.code == "SQUARE_OFF_LATE" and alert.subject not in self._held_subjects():
+                self.alerts.clear(alert.code, alert.subject)
+
+    def _settle_thresholds(self) -> None:
+        """Latency and refusals beyond what the operator set are alerts until they have been well for a while."""
+        standing = self._thresholds.standing(machine_now())
+        for (code, subject), text in standing.items():
+            self.alerts.raise_(code, Severity.WARNING, subject, text)
+        for alert in self.alerts.standing:
+            if alert.code in THRESHOLD_CODES and (alert.code, alert.subject) not in standing:
                 self.alerts.clear(alert.code, alert.subject)
 
     def _held_subjects(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""How risk stands, once a second on `status`: limits and their use, money, stops. A level: the next one repeats it.
+"""How risk stands, once a second on `status`: limits, money, stops, runs. A level: the next one repeats it.
 
 Written by risk, read by the gateway for `mytrading risk`. The one rule: nothing that trades reads it.
 """
@@ -58,6 +58,43 @@ class HeldStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_risk: float | None = None
 
 
+class LegUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A position of a run and the prices at which its own rules close it, None where it has none."""
+
+    account: str
+    instrument: str
+    product: str
+    quantity: int
+    average_price: float
+    ltp: float | None = None
+    profit: float | None = None
+    stop_loss: float | None = None
+    take_profit: float | None = None
+    trailing: float | None = None
+
+
+class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run of a strategy and what ends it: rupees of its profit, and when it is closed by the clock.
+
+    `profit` is None while a leg has no fresh price; `peak` and `trailing_stop` until its stop trails. `closes_ns` is
+    the market time at which closing begins, 0 if the clock closes nothing of it; `leaving` the rule that closes it now.
+    """
+
+    strategy: str
+    run: str
+    opened_ns: int
+    profit: float | None = None
+    realised: float = 0.0
+    max_loss: float | None = None
+    max_profit: float | None = None
+    peak: float | None = None
+    trailing_stop: float | None = None
+    supertrend: str = ""
+    closes_ns: int = 0
+    leaving: str = ""
+    legs: tuple[LegUse, ...] = ()
+
+
 class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_picture"):
     """All of it at one moment; `entries` counts admitted ones since the start, `denied` refused wishes."""
 
@@ -69,3 +106,4 @@ class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     entries: int = 0
     denied: int = 0
     waits: str = ""
+    runs: tuple[RunUse, ...] = ()

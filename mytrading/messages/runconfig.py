@@ -419,6 +419,16 @@ class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
     journal_keep_days: int = 30
 
 
+class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
+    """From when on latency and refusals are alarmed; 0: never. It ends `cooldown_seconds` after the last excess."""
+
+    quote_latency_ms: float = 1000.0
+    order_latency_ms: float = 5000.0
+    rejections: int = 5
+    rejection_minutes: float = 5.0
+    cooldown_seconds: float = 60.0
+
+
 class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a daemon needs to know of this run. Paths are absolute; nothing here says where a value came from."""
 
@@ -447,6 +457,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[str, ...] = ()
     source: AccountRun | None = None
     """The account whose server gives quotes, history and instruments, where the venue does not; it takes no orders."""
+    alert_rules: AlertRules = AlertRules()
 
     @property
     def data_server(self) -> AccountRun:

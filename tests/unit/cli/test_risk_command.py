@@ -13,6 +13,8 @@ from mytrading.cli.app import app
 from mytrading.core.risk_look import picture
 from mytrading.messages.market import Quote
 from mytrading.messages.reports import Funds
+from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
+from tests.unit.core.run_desks import RunDesk
 from tests.unit.core.test_risk_limits import LARGE, holding, price
 from tests.unit.core.test_risk_machine import CALL, SECOND
 
@@ -32,6 +34,10 @@ def body() -> dict[str, object]:
         "limits": [msgspec.structs.asdict(row) for row in shown.limits],
         "money": [msgspec.structs.asdict(row) for row in shown.money],
         "stops": [msgspec.structs.asdict(row) for row in shown.stops],
+        "runs": [
+            {**msgspec.structs.asdict(row), "legs": [msgspec.structs.asdict(leg) for leg in row.legs]}
+            for row in shown.runs
+        ],
         "levels": [{"account": "all", "level": "halt", "reason": "lunch", "by": "asha", "at_ns": desk.now}],
         "kill": {"word": "reduce", "by": "asha", "why": "expiry", "written_ns": desk.now},
     }
@@ -70,3 +76,28 @@ def test_kill_writes_and_removes_the_file_though_nothing_runs(tmp_path: Path, mo
     assert "is gone" in done.output
     assert not (tmp_path / "default" / "KILL").exists()
     assert run.invoke(app, ["kill", "flaten"]).exit_code != 0
+
+
+def test_run_is_shown_with_what_ends_it_and_its_legs_with_their_levels(capsys: pytest.CaptureFixture[str]) -> None:
+    rules = StrategyRules(
+        max_loss=5_000.0,
+        max_profit=9_000.0,
+        trailing=TrailRule(kind=TrailKind.AMOUNT, value=300.0),
+        leg_stop_loss=LevelRule(kind=LevelKind.PERCENTAGE, value=10.0),
+        leg_take_profit=LevelRule(kind=LevelKind.POINTS, value=50.0),
+        exit_time=15 * 3600,
+    )
+    desk = RunDesk(rules)
+    desk.take(CALL, 65, 100.0)
+    desk.at(CALL, 110.0)
+    (run,) = picture(desk.machine, desk.now).runs
+    assert (run.strategy, run.profit, run.max_loss, run.max_profit) == ("S", 650.0, -5_000.0, 9_000.0)
+    assert (run.peak, run.trailing_stop, run.leaving) == (650.0, 350.0, "")
+    (leg,) = run.legs
+    assert (leg.quantity, leg.stop_loss, leg.take_profit, leg.trailing) == (65, 90.0, 150.0, None)
+    row = {**msgspec.structs.asdict(run), "legs": [msgspec.structs.asdict(leg)]}
+    command._show({**body(), "runs": [row]}, as_json=False)
+    text = capsys.readouterr().out
+    assert "trailing_stop" in text and "350.00" in text
+    assert "2026-03-18 15:00:00" in text, "when the clock begins to close it"
+    assert "take_profit" in text and "150.00" in text

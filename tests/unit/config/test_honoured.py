@@ -132,6 +132,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
     "SimulatorRules": ("simulator", "rules"),
     "Windows": ("windows",),
     "ProcessRules": ("process",),
+    "AlertRules": ("rules", "_rules"),
     "RunConfig": ("config", "_config", "found", "self"),
 }
 """Under which names each part of the run file goes in the code."""
