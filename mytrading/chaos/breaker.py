@@ -23,11 +23,11 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 from mytrading.chaos.fates import BY_HAND
+from mytrading.chaos.ground import Ground
+from mytrading.chaos.person import Person
 from mytrading.chaos.schedule import SUPERVISOR, Act, Kind
-from mytrading.orchestrator import NotRunning, StackFailed, TradingOrchestrator
 from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision import SupervisorFailed
 
 _STEP_S = 0.02
@@ -35,14 +35,17 @@ _ADMIN_S = 1.0
 _CALMS_S = 7.0
 _MENDS_S = 20.0
 _HOGS = 2
+NOTHING = Act(0.0, Kind.CALM)
 _SPIN = "import time\nuntil = time.monotonic() + {seconds}\nwhile time.monotonic() < until:\n    pass\n"
 
 
 class Breaker:
     """One run of a schedule; `log` is a JSONL file of what was done when, by machine time."""
 
-    def __init__(self, stack: TradingOrchestrator, log: Path, progress: Callable[[str], None]) -> None:
-        self._stack = stack
+    def __init__(self, ground: Ground, log: Path, progress: Callable[[str], None]) -> None:
+        self._stack = ground.stack
+        self._ground = ground
+        self._person = Person(ground.stack, self._note)
         self._progress = progress
         self._file = log.open("a", encoding="utf-8")
         self._lock = threading.Lock()
@@ -105,18 +108,20 @@ class Breaker:
         if act.kind is Kind.FAULT:
             self._fault(act)
         elif act.kind is Kind.CALM:
-            self._calm()
+            self._calm(act)
         elif act.kind is Kind.BY_HAND:
-            self._by_hand(act.target)
+            self._by_hand(act)
+        elif act.kind is Kind.PERSON:
+            self._beside(self._person.act, act.target, act.pick)
         elif act.kind is Kind.STARVE:
             self._starve(act)
-        elif pid := self._pid(act.target):
+        elif pid := self._pid(act):
             self._to_process(act, pid)
         else:
             self._note("missed", act.target, wanted=act.kind.value)
 
     def _to_process(self, act: Act, pid: int) -> None:
-        self._note(act.kind.value, act.target, pid=pid, seconds=round(act.seconds, 2))
+        self._note(act.kind.value, act.target, pid=pid, seconds=round(act.seconds, 2), account=act.account)
         if act.kind is Kind.KILL:
             _signal(pid, signal.SIGKILL)
             self._stopped.discard(pid)
@@ -126,10 +131,16 @@ class Breaker:
             self._stutter(pid, act.seconds)
         elif act.kind is Kind.NICE:
             self._slow(pid, act.seconds)
+        elif act.account in self._ground.servers:
+            _signal(pid, signal.SIGTERM)
         else:
-            helper = threading.Thread(target=self._restart, args=(act.target,), daemon=True)
-            helper.start()
-            self._helpers.append(helper)
+            self._beside(self._restart, act.target, act.account)
+
+    def _beside(self, do: Callable[..., None], *arguments: Any) -> None:
+        """Carry out what waits for an answer without holding up the schedule."""
+        helper = threading.Thread(target=do, args=arguments, daemon=True)
+        helper.start()
+        self._helpers = [*(known for known in self._helpers if known.is_alive()), helper]
 
     def _stop_for(self, pid: int, seconds: float) -> None:
         if _signal(pid, signal.SIGSTOP):
@@ -158,11 +169,11 @@ class Breaker:
         self._hogs += [subprocess.Popen(command) for _ in range(_HOGS)]
         self._hogs = [hog for hog in self._hogs if hog.poll() is None]
 
-    def _restart(self, name: str) -> None:
+    def _restart(self, name: str, account: str) -> None:
         with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
             supervision.connect(self._stack.config).supervisor.stopProcess(name)
         self._begin(name)
-        self._note("restarted", name)
+        self._note("restarted", name, account=account)
 
     def _begin(self, name: str) -> None:
         """Have supervisor start a program; one that already runs is as good."""
@@ -179,40 +190,42 @@ class Breaker:
             time.sleep(0.2)
 
     def _fault(self, act: Act) -> None:
-        told = self._admin("fault", act.fault)
-        self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=told)
+        told = self._admin("fault", act.fault, act.account)
+        self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=told, account=act.account)
 
-    def _by_hand(self, instrument: str) -> None:
+    def _by_hand(self, act: Act) -> None:
         """Somebody buys a little of what we trade too."""
-        exchange, _, symbol = instrument.partition(":")
+        exchange, _, symbol = act.target.partition(":")
         order = {"strategy": BY_HAND, "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": "7"}
         began = machine_now()
-        told = self._call("/api/v1/placeorder", {**order, "pricetype": "MARKET", "product": "MIS"})
-        self._note(Kind.BY_HAND.value, instrument, began_ns=began, told=told)
+        told = self._call("/api/v1/placeorder", {**order, "pricetype": "MARKET", "product": "MIS"}, act.account)
+        self._note(Kind.BY_HAND.value, act.target, began_ns=began, told=told, account=act.account)
 
-    def _calm(self) -> None:
-        """All faults end, the broker is logged in to, and a person resumes what was halted for a look."""
-        helper = threading.Thread(target=self._calm_down, daemon=True)
-        helper.start()
-        self._helpers = [*(known for known in self._helpers if known.is_alive()), helper]
+    def _calm(self, act: Act = NOTHING) -> None:
+        """All faults end but those of `act`, the brokers are logged in to, and a person resumes what was halted."""
+        for account in self._ground.books:
+            rows = act.rows if account == act.account else ()
+            self._beside(self._calm_down, account, rows)
+        self._beside(self._person.look)
 
-    def _calm_down(self) -> None:
+    def _calm_down(self, account: str, rows: tuple[dict[str, Any], ...]) -> None:
         until = time.monotonic() + _CALMS_S
         told = False
         while not told and time.monotonic() < until:
-            told = self._admin("fault", {"kind": "clear"}) and self._admin("login", {})
+            told = self._admin("fault", {"kind": "clear"}, account) and self._admin("login", {}, account)
             time.sleep(_STEP_S)
-        self._note(Kind.CALM.value, "", told=told)
-        with suppress(OpsTimedOut, OpsRefused, NotRunning, StackFailed):
-            self._stack.ask("resume", reason="chaos: looked at")
+        self._note(Kind.CALM.value, "", told=told, account=account)
+        for row in rows:
+            self._fault(Act(0.0, Kind.FAULT, fault=row, account=account))
 
-    def _admin(self, route: str, fields: dict[str, Any]) -> bool:
-        return self._call(f"/sim/{route}", fields)
+    def _admin(self, route: str, fields: dict[str, Any], account: str) -> bool:
+        return self._call(f"/sim/{route}", fields, account)
 
-    def _call(self, path: str, fields: dict[str, Any]) -> bool:
-        venue = self._stack.config.venue
-        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
-        request = Request(f"{venue.rest_url}{path}", body, {"Content-Type": "application/json"})
+    def _call(self, path: str, fields: dict[str, Any], account: str) -> bool:
+        served = self._stack.config.served
+        server = next((one for one in served if one.id == account), served[0])
+        body = json.dumps({"apikey": server.api_key, **fields}).encode()
+        request = Request(f"{server.rest_url}{path}", body, {"Content-Type": "application/json"})
         try:
             with urlopen(request, timeout=_ADMIN_S) as answer:
                 answer.read()
@@ -222,8 +235,10 @@ class Breaker:
 
     # means
 
-    def _pid(self, name: str) -> int:
-        config = self._stack.config
+    def _pid(self, act: Act) -> int:
+        config, name = self._stack.config, act.target
+        if act.account in self._ground.servers:
+            return self._ground.servers[act.account].pid
         if name == SUPERVISOR:
             return supervision.supervisor_pid(config)
         return supervision.holders(config).get(name, 0)

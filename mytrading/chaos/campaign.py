@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from typing import Any, NamedTuple
 from mytrading.chaos import records
 from mytrading.chaos.beats import Beats
 from mytrading.chaos.breaker import Breaker
+from mytrading.chaos.evidence import Evidence, concerning
 from mytrading.chaos.ground import Ground, Wanted, prepare
-from mytrading.chaos.judge import Bounds, Evidence, Verdict, judge
+from mytrading.chaos.judge import Bounds, Verdict, judge
 from mytrading.chaos.schedule import plan
 from mytrading.chaos.settling import unsettled
 from mytrading.cli.journal_files import verify
@@ -28,6 +30,7 @@ from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
 from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+from mytrading.runtime.places import project_home
 from mytrading.runtime.supervision import SupervisorFailed
 
 Progress = Callable[[str], None]
@@ -52,7 +55,7 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
     ground = prepare(wanted)
     acts = plan(wanted.seed, minutes * 60.0, ground.trouble)
     progress(f"seed {wanted.seed}: {len(acts)} acts in {minutes:g} min, {wanted.personality}, in {wanted.folder}")
-    breaker = Breaker(ground.stack, wanted.folder / "broken.jsonl", progress)
+    breaker = Breaker(ground, wanted.folder / "broken.jsonl", progress)
     problems: list[str] = []
     try:
         ground.start()
@@ -65,6 +68,7 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
     finally:
         end_ns = machine_now()
         _stop(ground, breaker, progress)
+        ground.end()
     verdict = judge(_evidence(ground, wanted.folder, end_ns), bounds_of(ground))
     return _report(wanted, minutes, verdict, problems, keep)
 
@@ -112,15 +116,17 @@ def _stop(ground: Ground, breaker: Breaker, progress: Progress) -> None:
         supervision.end(ground.config, supervision.PROGRAMS)
 
 
-def _evidence(ground: Ground, folder: Path, end_ns: int) -> Evidence:
-    return Evidence(
-        records.read_broker(ground.books),
-        records.read_ours(ground.config),
-        records.read_broken(folder / "broken.jsonl"),
-        records.read_beats(folder / "beats.jsonl"),
-        _verified(ground.config),
-        end_ns,
-    )
+def _evidence(ground: Ground, folder: Path, end_ns: int) -> dict[str, Evidence]:
+    """By account; the journals are verified once."""
+    broken = records.read_broken(folder / "broken.jsonl")
+    beats = records.read_beats(folder / "beats.jsonl")
+    verified = _verified(ground.config)
+    return {
+        account: Evidence(
+            records.read_broker(ground.books[account]), ours, concerning(account, broken), beats, verified, end_ns
+        )
+        for account, ours in records.read_ours(ground.config).items()
+    }
 
 
 def _verified(config: RunConfig) -> tuple[str, ...]:
@@ -136,6 +142,8 @@ def _report(wanted: Wanted, minutes: float, verdict: Verdict, problems: list[str
         "minutes": minutes,
         "personality": wanted.personality,
         "real_windows": wanted.real_windows,
+        "stop": wanted.stop,
+        "commit": _commit(),
         "must_be_zero": verdict.must_be_zero,
         **verdict.figures,
         "problems": problems,
@@ -148,6 +156,14 @@ def _report(wanted: Wanted, minutes: float, verdict: Verdict, problems: list[str
     else:
         shutil.rmtree(wanted.folder, ignore_errors=True)
     return Report(body, good, kept, findings)
+
+
+def _commit() -> str:
+    """The commit that ran, as far as git tells."""
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["git", "-C", str(project_home()), "describe", "--always", "--dirty"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10.0, check=False).stdout.strip()
+    return ""
 
 
 def new_folder(seed: int, under: Path | None) -> Path:

@@ -7,7 +7,7 @@ it shows. The one rule: an order of ours that one side believes in and the other
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from mytrading.chaos.records import Ours
 from mytrading.core.matching import BookOrder
@@ -49,22 +49,31 @@ def duplicated(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
 def lost(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
     """A line for each command or order whose fate is not known, or not what it is at the broker."""
     by_tag = {order.request.strategy: order for order in placed}
-    found = [line for command in ours.commands if (line := _unheard(command, ours))]
+    taken_up = {*ours.orders, *(order.parent for order in ours.orders.values())}
+    found = [line for command in ours.commands if (line := _unheard(command, ours, taken_up))]
     found += [
         f"exit {goal.id} of {goal.strategy} in {goal.instrument} is {goal.state} after {goal.attempts} attempts"
         for goal in ours.goals.values()
         if goal.state != "done"
     ]
+    found += [line for asked in ours.asked if (line := _unflattened(asked.id, ours))]
     found += [line for order in ours.orders.values() if (line := _astray(order, by_tag.get(order.client_order_id)))]
     return found
 
 
-def _unheard(command: object, ours: Ours) -> str:
-    if isinstance(command, PlaceEntry) and command.id not in ours.orders:
+def _unheard(command: object, ours: Ours, taken_up: Set[str]) -> str:
+    if isinstance(command, PlaceEntry) and command.id not in taken_up:
         return f"entry {command.id} was commanded and the router has no record of it"
     if isinstance(command, CloseGoal) and command.id not in ours.goals:
         return f"exit {command.id} was commanded and the router has no record of it"
     return ""
+
+
+def _unflattened(name: str, ours: Ours) -> str:
+    row = ours.flattens.get(name)
+    if row is None:
+        return f"flatten {name} was asked for and the router has no record of it"
+    return "" if row.state == "done" else f"flatten {name} is {row.state}"
 
 
 def _astray(order: Order, there: BookOrder | None) -> str:

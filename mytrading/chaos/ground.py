@@ -6,6 +6,7 @@ rule: windows, polls and the simulator's longest delay are made small together, 
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tomllib
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mytrading.chaos.cast import Cast, write_cast
 from mytrading.chaos.mischief import Trouble
+from mytrading.chaos.server import Place, SecondServer
 from mytrading.core.calendar import Calendar
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import RunConfig, ServerMode, Windows
-from mytrading.orchestrator import TradingOrchestrator
+from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig, ServerMode, Windows
+from mytrading.orchestrator import TradingOrchestrator, free_port
 from mytrading.runtime.clock import SECOND, ClockFile, Segment, machine_now, write_clock_file
 from mytrading.runtime.endpoints import runtime_dir
 from mytrading.runtime.places import project_home
@@ -44,50 +47,12 @@ _CAPITAL = 100_000_000.0
 _HOLD_NS = 2 * SECOND
 _AFTER_OPEN_NS = 30 * 60 * SECOND
 
-_STRATEGY = '''"""Trades much: in and out of every instrument in turn. By market time: a restart changes nothing."""
-
-from typing import Any
-
-from mytrading.strategies import Bar, BaseStrategy, Signal
-
-
-class {name}(BaseStrategy):
-    """Holds each instrument for part of every round; each begins its rounds at a moment of its own."""
-
-    subscribe_quotes = True
-    round_seconds: int = {round_seconds}
-    both: bool = {both}
-    stride: int = {stride}
-
-    def on_data(self, data: Any) -> Signal | None:
-        if isinstance(data, Bar):
-            return None
-        second = self.now_ns // 1_000_000_000 + sum(self.instrument.encode()) * self.stride
-        number, phase = divmod(second, self.round_seconds)
-        if phase > self.round_seconds * 0.55:
-            return None if self.position.is_flat else self.create_signal("EXIT")
-        if self.both and number % 2:
-            return None if self.position.is_short else self.create_signal("SELL")
-        return None if self.position.is_long else self.create_signal("BUY")
-'''
-_CONFIG = """
-name = "{name}"
-symbols = [{symbols}]
-timeframes = ["1m"]
-lots = {lots}
-direction = "{direction}"
-stop = "{stop}"
-
-[trade]
-long = "same"
-short = "same"
-"""
 _SETTINGS = """
 [risk]
 max_order_size = 1_000_000
 max_position_size = 10_000_000
 min_order_size = 1
-max_daily_loss = 10_000_000
+max_daily_loss = {loss}
 max_drawdown_action = "alert"
 max_cancels_per_day = 1_000_000
 max_active_orders = 10_000
@@ -99,21 +64,22 @@ avoid_last_minutes = 0
 
 [rates]
 entries_per_minute = 100_000
+churn_per_instrument = 1_000
+churn_per_account = 1_000
 """
-_SHARE = """
-[underlyings.{name}]
-name = "{name}"
-exchange = "NSE"
-reference_price = {price}
-volatility = 0.4
-tick = 0.05
-"""
+
+SECOND_ACCOUNT = "second"
+"""The account beside the stack's first."""
+_PARTNERS = {"paper": "sandbox", "sandbox": "paper", "live": "live"}
+_BROKERS = (("zerodha", "upstox"), ("dhan", "zerodha"), ("fyers", "angel"), ("5paisa", "kotak"))
 
 
 class Wanted(NamedTuple):
     """What a run is to be like. `stop` is the plan of all strategies: broker, engine or none.
 
-    With every third seed all instruments are traded at two moments of a round, else spread over it.
+    With every third seed all instruments are traded at two moments of a round, else spread over it. Every fourth seed
+    has a low limit of positions, every third a low limit of what one strategy may lose, every fifth of what an account
+    may. With `accounts` 1 there is no second account.
     """
 
     folder: Path
@@ -121,77 +87,105 @@ class Wanted(NamedTuple):
     personality: str = "paper"
     real_windows: bool = False
     stop: str = "broker"
-    instruments: int = 24
-    round_seconds: int = 16
+    accounts: int = 2
+
+    @property
+    def cast(self) -> Cast:
+        """Who trades."""
+        stride = 8 if self.seed % 3 == 0 else 5
+        return Cast(stride=stride, stop=self.stop, loss=300.0 if self.seed % 3 == 1 else 0.0)
+
+    @property
+    def most_positions(self) -> int:
+        """Positions that an account may have at a time."""
+        return 12 if self.seed % 4 == 2 else 60
+
+    @property
+    def account_loss(self) -> float:
+        """Rupees that an account may lose in a day."""
+        return 15_000.0 if self.seed % 5 == 0 else 10_000_000.0
+
+    @property
+    def brokers(self) -> tuple[str, str]:
+        """Whom the servers of the accounts speak for, if they are live."""
+        return _BROKERS[self.seed % len(_BROKERS)] if self.personality == "live" else ("", "")
 
 
 class Ground(NamedTuple):
-    """A stack that can be started, and what may be done to it."""
+    """A stack that can be started, and what may be done to it. `books` are the simulators' files by account."""
 
     stack: TradingOrchestrator
     trouble: Trouble
-    most_positions: int
+    books: dict[str, Path]
+    servers: dict[str, SecondServer]
 
     @property
     def config(self) -> RunConfig:
         """What the stack is started with."""
         return self.stack.config
 
-    @property
-    def books(self) -> Path:
-        """The simulator's books and record."""
-        return self.config.state / "simulator" / "books.sqlite"
-
     def start(self) -> None:
         """Begin, and wait until everything is ready."""
-        self.stack.start(_set_clock)
+        self.stack.start(self._begin_market)
         self.stack.wait_ready(90.0)
+
+    def end(self) -> None:
+        """End the servers beside the stack."""
+        for server in self.servers.values():
+            server.end()
+
+    def _begin_market(self, config: RunConfig) -> None:
+        _set_clock(config)
+        for server in self.servers.values():
+            server.start(config.clock_path)
 
 
 def prepare(wanted: Wanted) -> Ground:
     """Write the home and work out the run; nothing is started."""
     home = wanted.folder / "home"
-    _write_home(home, wanted)
-    config = _config(home, wanted)
-    trouble = _REAL if wanted.real_windows else Trouble()
-    return Ground(TradingOrchestrator(config), trouble._replace(parkable=_symbols(wanted)[0]), wanted.instruments)
-
-
-def _symbols(wanted: Wanted) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The instruments that are only bought, and those that are bought and sold short."""
-    names = tuple(f"NSE:CHAOS{number:02d}" for number in range(1, wanted.instruments + 1))
-    long_only = wanted.instruments * 2 // 3
-    return names[:long_only], names[long_only:]
-
-
-def _write_home(home: Path, wanted: Wanted) -> None:
     shutil.copytree(project_home() / "config", home / "config")
     shutil.copy(project_home() / "supervisord.conf", home / "supervisord.conf")
-    (home / "strategies").mkdir()
-    for path in (home / "config" / "strategies").glob("*.toml"):
-        path.unlink()
-    with (home / "config" / "instruments.toml").open("a", encoding="utf-8") as file:
-        for number in range(1, wanted.instruments + 1):
-            file.write(_SHARE.format(name=f"CHAOS{number:02d}", price=100.0 + 35.0 * (number % 20)))
-    (home / "config" / "settings.toml").write_text(_SETTINGS.format(most=wanted.instruments), encoding="utf-8")
-    long_only, both = _symbols(wanted)
-    _write_strategy(home, wanted, "ChaosLong", long_only, lots=60)
-    _write_strategy(home, wanted, "ChaosBoth", both, lots=25)
-
-
-def _write_strategy(home: Path, wanted: Wanted, name: str, symbols: tuple[str, ...], lots: int) -> None:
-    both = name == "ChaosBoth"
-    stride = wanted.round_seconds // 2 if wanted.seed % 3 == 0 else 5
-    code = _STRATEGY.format(name=name, round_seconds=wanted.round_seconds, both=both, stride=stride)
-    (home / "strategies" / f"{name.lower()}.py").write_text(code, encoding="utf-8")
-    told = _CONFIG.format(
-        name=name,
-        symbols=", ".join(f'"{symbol}"' for symbol in symbols),
-        lots=lots,
-        direction="both" if both else "long",
-        stop=wanted.stop,
+    most, loss = wanted.most_positions, wanted.account_loss
+    (home / "config" / "settings.toml").write_text(_SETTINGS.format(most=most, loss=loss), encoding="utf-8")
+    write_cast(home, wanted.cast)
+    config = _config(home, wanted)
+    servers = {}
+    if wanted.accounts > 1:
+        place = _second(home, wanted)
+        servers[SECOND_ACCOUNT] = SecondServer(place)
+        config = _with_second(config, place)
+    first = config.venue.account
+    books = {first: config.state / "simulator" / "books.sqlite"}
+    books |= {name: server.place.books for name, server in servers.items()}
+    trouble = (_REAL if wanted.real_windows else Trouble())._replace(
+        parkable=wanted.cast.parkable, accounts=tuple(books)
     )
-    (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(told, encoding="utf-8")
+    return Ground(TradingOrchestrator(config), trouble, books, servers)
+
+
+def _second(home: Path, wanted: Wanted) -> Place:
+    return Place(
+        folder=wanted.folder / "state" / "second",
+        rest_port=free_port(),
+        ws_port=free_port(),
+        api_key=secrets.token_hex(16),
+        seed=wanted.seed,
+        capital=_CAPITAL,
+        personality=_PARTNERS[wanted.personality],
+        broker=wanted.brokers[1],
+        config_dir=home / "config",
+    )
+
+
+def _with_second(config: RunConfig, place: Place) -> RunConfig:
+    """The same with one more account, in which all strategies trade too."""
+    second = AccountRun(
+        id=SECOND_ACCOUNT, rest_url=place.rest_url, ws_url=place.ws_url, api_key=place.api_key, role=AccountRole.TRADING
+    )
+    names = (config.venue.account, SECOND_ACCOUNT)
+    strategies = tuple(msgspec.structs.replace(run, accounts=names) for run in config.strategies)
+    confirm = ",".join(names) if config.mode is Mode.LIVE else ""
+    return msgspec.structs.replace(config, accounts=(second,), strategies=strategies, live_confirm=confirm)
 
 
 def _config(home: Path, wanted: Wanted) -> RunConfig:
@@ -202,24 +196,24 @@ def _config(home: Path, wanted: Wanted) -> RunConfig:
     settings = load_settings(
         home,
         "paper",
-        {"ENABLED_STRATEGIES": "ChaosLong,ChaosBoth", "ENABLED_SYMBOLS": ",".join(sum(_symbols(wanted), ()))},
+        {
+            "ENABLED_STRATEGIES": ",".join(part.name for part in wanted.cast.parts),
+            "ENABLED_SYMBOLS": ",".join(wanted.cast.symbols),
+        },
         {"simulator.speed": 1.0, "simulator.seed": wanted.seed, "simulator.capital": _CAPITAL},
     )
     config = build_run_config(settings, home, state, runtime_dir(state))
     changes: dict[str, Any] = {
         "log_dir": str(wanted.folder / "logs"),
+        "data": msgspec.structs.replace(config.data, history_days=1),  # a simulator makes up each day anew when asked
         "simulator": msgspec.structs.replace(
-            config.simulator, personality=wanted.personality, broker=_broker(wanted.personality), record=True
+            config.simulator, personality=wanted.personality, broker=wanted.brokers[0], record=True
         ),
     }
     if not wanted.real_windows:
         changes |= {"windows": SHORT_WINDOWS, "venue": msgspec.structs.replace(config.venue, timeout=_SHORT_CALL_S)}
     config = msgspec.structs.replace(config, **changes)
     return _live(config) if wanted.personality == "live" else config
-
-
-def _broker(personality: str) -> str:
-    return "zerodha" if personality == "live" else ""
 
 
 def _live(config: RunConfig) -> RunConfig:

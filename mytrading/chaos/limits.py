@@ -6,12 +6,13 @@ order was worth is told by the simulator, not by us.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from mytrading.chaos.records import Held, Ours
+from mytrading.chaos.records import Broken, Held, Ours
 from mytrading.core.calendar import day_of
 from mytrading.core.matching import BookOrder
+from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Purpose, TradingLevel
 from mytrading.messages.orders import Order
 from mytrading.simulator.chronicle import ORDER, Event
@@ -19,6 +20,10 @@ from mytrading.simulator.chronicle import ORDER, Event
 _S = 1_000_000_000
 _ON_ITS_WAY_S = 3.0
 """Machine time in which an entry that left before a limit was reached still arrives."""
+_BEFORE_S = 10.0
+"""What was broken so long before is over, recovery included."""
+_ITS_WAY = frozenset({"", "gateway", "risk", "router", "simulator", "supervisord"})
+"""Whose trouble keeps an order, or a limit, from its destination."""
 _MOVED = 1.02
 """A price may have moved so much between the quote that risk went by and the fill."""
 
@@ -57,7 +62,7 @@ class _Books:
             self._entries.setdefault(entry, {})[placed.order_id] = units * price
 
 
-def limit_breaches(events: Iterable[Event], ours: Ours, most: Most) -> list[str]:
+def limit_breaches(events: Iterable[Event], ours: Ours, most: Most, broken: Sequence[Broken] = ()) -> list[str]:
     """A line for each entry that the broker got after trading was halted, the day's loss or a size was reached."""
     found: dict[str, str] = {}
     seen: set[str] = set()
@@ -69,31 +74,50 @@ def limit_breaches(events: Iterable[Event], ours: Ours, most: Most) -> list[str]
         entry = order if order is not None and order.purpose is Purpose.ENTRY else None
         held = (placed.request.instrument, placed.request.product)
         if entry is not None and placed.order_id not in seen:
-            for line in _when_placed(entry, event.machine_ns, ours):
+            for line in _when_placed(entry, event.machine_ns, ours, broken):
                 found.setdefault(f"{entry.client_order_id} {line[:12]}", line)
             if books.taken() >= most.positions and not books.net(held):
                 name = f"{entry.client_order_id} positions"
                 found[name] = f"entry {entry.client_order_id} opened one more than {most.positions} positions"
         seen.add(placed.order_id)
         name = (entry.parent or entry.client_order_id) if entry is not None else ""
-        books.take(placed, name)
+        if order is not None:
+            books.take(placed, name)
         if entry is not None:
             found |= _too_much(name, placed, books, most)
     return list(found.values())
 
 
-def _when_placed(entry: Order, at_ns: int, ours: Ours) -> list[str]:
+def _when_placed(entry: Order, at_ns: int, ours: Ours, broken: Sequence[Broken]) -> list[str]:
     lines = []
-    if (level := _level_at(ours, at_ns)) is not TradingLevel.NORMAL:
-        lines.append(f"entry {entry.client_order_id} was placed at {at_ns}, at level {level}")
-    for machine_ns, market_ns in ours.losses:
-        same_day = day_of(entry.created_ns) == day_of(market_ns)
-        if same_day and at_ns > machine_ns + round(_ON_ITS_WAY_S * _S):
-            lines.append(
-                f"the day's loss limit was reached at {machine_ns}, entry {entry.client_order_id} came {at_ns}"
-            )
-            break
-    return lines
+    reached = [(since, False, f"trading was at level {state.level}") for since, state in _levels_at(ours, at_ns)]
+    reached += [
+        (loss.machine_ns, True, f"the day's loss limit of {loss.strategy or 'the account'} was reached")
+        for loss in ours.losses
+        if loss.machine_ns <= at_ns
+        and loss.strategy in ("", entry.strategy)
+        and day_of(entry.created_ns) == day_of(loss.market_ns)
+    ]
+    for since, by_risk, what in reached:
+        late = by_risk and ours.commanded.get(entry.parent or entry.client_order_id, since) > since
+        if late or not _was_on_its_way(entry, since, at_ns, ours, broken):
+            lines.append(f"{what} at {since}, entry {entry.client_order_id} came at {at_ns}")
+    return lines[:1]
+
+
+def _was_on_its_way(entry: Order, since: int, at_ns: int, ours: Ours, broken: Sequence[Broken]) -> bool:
+    """Whether an entry had left risk when a limit was reached, and nothing that was broken kept it from arriving.
+
+    A level has to come to risk, and a withdrawal to the router, before either can follow it; what risk itself found
+    holds for the next thing that it decides.
+    """
+    trouble = [
+        thing.end_ns for thing in broken
+        if thing.target in _ITS_WAY and thing.begin_ns <= at_ns and thing.end_ns >= since - round(_BEFORE_S * _S)
+    ]  # fmt: skip
+    until = max([since, *trouble]) + round(_ON_ITS_WAY_S * _S)
+    commanded = ours.commanded.get(entry.parent or entry.client_order_id, since)
+    return at_ns <= until and commanded <= until
 
 
 def _too_much(entry: str, placed: BookOrder, books: _Books, most: Most) -> dict[str, str]:
@@ -108,10 +132,8 @@ def _too_much(entry: str, placed: BookOrder, books: _Books, most: Most) -> dict[
     return found
 
 
-def _level_at(ours: Ours, at_ns: int) -> TradingLevel:
-    """The level that had held for a moment already."""
-    level = TradingLevel.NORMAL
-    for since, state in ours.levels:
-        if since + round(_ON_ITS_WAY_S * _S) <= at_ns or (state.level is TradingLevel.NORMAL and since <= at_ns):
-            level = state.level
-    return level
+def _levels_at(ours: Ours, at_ns: int) -> list[tuple[int, TradingState]]:
+    """The level that held at a time, if it allowed no entries; empty otherwise."""
+    told = [(since, state) for since, state in ours.levels if since <= at_ns]
+    latest = {state.account: (since, state) for since, state in told}
+    return [each for each in latest.values() if each[1].level is not TradingLevel.NORMAL]

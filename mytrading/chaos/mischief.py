@@ -25,6 +25,8 @@ class Trouble(NamedTuple):
     longest_delay: float = 3.0
     longest_hang: float = 4.0
     parkable: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ("",)
+    """Those with a server of their own; the first one's gives the quotes."""
 
 
 Draw = Callable[[Random, Trouble], Row]
@@ -85,12 +87,18 @@ _DRAWS: Mapping[str, Draw] = MappingProxyType(
         "ws_stall": lambda r, _: {**_chance(r, 0.1, 0.6), "restamp": r.random() < 0.5},
         "price_wrong": lambda r, _: {**_count(r, 20), "factor": r.choice((0.1, 10.0, 1.3))},
         "price_zero": lambda r, _: _count(r, 20),
+        "ws_corrupted": lambda r, _: _chance(r, 0.1, 0.5),
+        "ws_reordered": lambda r, _: _chance(r, 0.1, 0.5),
+        "ws_duplicated": lambda r, _: {**_chance(r, 0.2, 0.8), "times": r.randint(1, 3)},
+        "update_corrupted": lambda r, _: _chance(r, 0.1, 0.5),
         "ws_drop": lambda r, _: _count(r, 2),
     }
 )
 _NOISE = ("status_word", "status_leak", "delay_ms", "order_updates_off", "update_duplicated", "update_delayed",
-          "update_reordered", "ws_mute", "ws_stall")  # fmt: skip
+          "update_reordered", "update_corrupted", "status_flap", "ws_mute", "ws_stall", "ws_corrupted", "ws_reordered",
+          "ws_duplicated")  # fmt: skip
 """Faults that act by chance for as long as they are on."""
+_AT_EACH = 5
 _RARE = frozenset({"token_rollover", "semi_auto", "place_lost", "place_no_id"})
 """Drawn a third as often: the first silences everything, the others leave an instrument out of play for the day."""
 
@@ -105,4 +113,16 @@ def fault_row(random: Random, trouble: Trouble, *, parking: bool) -> Row:
 
 def noise_rows(random: Random, trouble: Trouble) -> list[Row]:
     """The bodies of a few faults that last for a storm: what goes wrong all the time, beside what goes wrong once."""
-    return [{"kind": name, **_DRAWS[name](random, trouble)} for name in random.sample(_NOISE, 3)]
+    return [{"kind": name, **_DRAWS[name](random, trouble)} for name in random.sample(_NOISE, _AT_EACH)]
+
+
+def hiss_rows(random: Random) -> list[Row]:
+    """The bodies of what goes on between storms too: frames of quotes that come torn, late or twice, as some always do.
+
+    Nothing of it keeps an order from its place.
+    """
+    return [
+        {"kind": "ws_duplicated", **_chance(random, 0.4, 0.8), "times": random.randint(1, 2)},
+        {"kind": "ws_reordered", **_chance(random, 0.1, 0.3)},
+        {"kind": "ws_corrupted", **_chance(random, 0.1, 0.25)},
+    ]

@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mytrading.core.matching import BookOrder, BookPosition
+from mytrading.core.risk_day import STRATEGY
+from mytrading.core.risk_memory import fired_name
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal, CommandMessage, PlaceEntry, WithdrawEntries
-from mytrading.messages.control import TradingState
-from mytrading.messages.enums import Product
+from mytrading.messages.control import FlattenRequested, TradingState
+from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.orders import (
+    Flatten,
+    FlattenChanged,
     Goal,
     GoalChanged,
     Order,
@@ -55,6 +59,14 @@ class Moved(NamedTuple):
     order: Order
 
 
+class Loss(NamedTuple):
+    """Risk noted that a loss limit of the day was reached, of one strategy or (empty) of the account."""
+
+    machine_ns: int
+    market_ns: int
+    strategy: str = ""
+
+
 class Ours(NamedTuple):
     """Our side, folded from journals: `submitted` counts the journaled intents to place by client order id."""
 
@@ -66,8 +78,12 @@ class Ours(NamedTuple):
     net: dict[Held, int]
     unmanaged: dict[Held, int]
     levels: tuple[tuple[int, TradingState], ...]
-    losses: tuple[tuple[int, int], ...] = ()
-    """When risk noted that the day's loss limit was reached: machine and market ns."""
+    losses: tuple[Loss, ...] = ()
+    commanded: dict[str, int] = {}  # noqa: RUF012  (never changed)
+    """When risk decided each entry and exit: machine ns by id."""
+    asked: tuple[FlattenRequested, ...] = ()
+    """What a person wanted to be flat."""
+    flattens: dict[str, Flatten] = {}  # noqa: RUF012  (never changed)
 
 
 class Broken(NamedTuple):
@@ -77,6 +93,8 @@ class Broken(NamedTuple):
     end_ns: int
     what: str
     target: str
+    account: str = ""
+    """Whose server it was done to, empty for what is not done to a server."""
 
 
 class Beat(NamedTuple):
@@ -104,9 +122,9 @@ def _rows(db: sqlite3.Connection, query: str, kind: Any) -> list[Any]:
     return [msgspec.msgpack.decode(body, type=kind) for (body,) in db.execute(query)]
 
 
-def read_ours(config: RunConfig) -> Ours:
-    """Our side from the journals of the run's state folder."""
-    fold = _Fold()
+def read_ours(config: RunConfig) -> dict[str, Ours]:
+    """Our side by account, from the journals of the run's state folder."""
+    folds = {account.id: Fold(account.id) for account in config.served}
     for daemon, streams in (
         ("router", ("orders", "records")),
         ("risk", ("commands", "records")),
@@ -115,8 +133,21 @@ def read_ours(config: RunConfig) -> Ours:
         decoders = {name: StreamDecoder(name) for name in streams if name in unions()}
         for row in _all_rows(config.journal_dir(daemon)):
             if row.stream in decoders and (row.kind == OUTPUT or row.stream == "records"):
-                fold.take(row, decoders[row.stream].body(row.body))
-    return fold.result()
+                _hand_out(row, decoders[row.stream].body(row.body), folds)
+    return {name: fold.result() for name, fold in folds.items()}
+
+
+def _hand_out(row: Row, message: Any, folds: dict[str, Fold]) -> None:
+    """Give a message to its account; what names none concerns all."""
+    if isinstance(message, DayOpened):
+        for name, fold in folds.items():
+            fold.begin(order for order in message.orders if order.account == name)
+        return
+    inner = next((getattr(message, name) for name in _INNER if hasattr(message, name)), message)
+    account = getattr(inner, "account", "")
+    for name, fold in folds.items():
+        if account in ("", name):
+            fold.take(row, message)
 
 
 def _all_rows(folder: Path) -> Iterator[Row]:
@@ -127,10 +158,16 @@ def _all_rows(folder: Path) -> Iterator[Row]:
             return
 
 
-class _Fold:
-    """Levels from rows."""
+_INNER = ("order", "position", "goal", "flatten")
+"""The fields in which messages carry a level."""
+_LOSS_FIRED = fired_name((LimitKind.DAILY_LOSS, "", "")).strip() + " "
 
-    def __init__(self) -> None:
+
+class Fold:
+    """The levels of one account, from rows."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
         self._commands: list[Any] = []
         self._orders: dict[str, Order] = {}
         self._goals: dict[str, Goal] = {}
@@ -139,7 +176,14 @@ class _Fold:
         self._positions: dict[tuple[Held, str], int] = {}
         self._unmanaged: dict[Held, int] = {}
         self._levels: list[tuple[int, TradingState]] = []
-        self._losses: list[tuple[int, int]] = []
+        self._losses: list[Loss] = []
+        self._commanded: dict[str, int] = {}
+        self._asked: list[FlattenRequested] = []
+        self._flattens: dict[str, Flatten] = {}
+
+    def begin(self, orders: Iterable[Order]) -> None:
+        """Learn what the day began with."""
+        self._orders |= {order.client_order_id: order for order in orders}
 
     def take(self, row: Row, message: Any) -> None:
         """Learn one row."""
@@ -157,12 +201,22 @@ class _Fold:
             self._goals[message.goal.id] = message.goal
         elif isinstance(message, PlaceEntry | CloseGoal | WithdrawEntries):
             self._commands.append(message)
+            self._commanded[message.id] = row.machine_ns
+        elif isinstance(message, FlattenRequested):
+            self._asked.append(message)
+        elif isinstance(message, FlattenChanged):
+            self._flattens[message.flatten.id] = message.flatten
         elif isinstance(message, TradingState):
             self._levels.append((row.machine_ns, message))
-        elif isinstance(message, LevelMoved) and message.name.startswith("daily_loss:"):
-            self._losses.append((row.machine_ns, message.at_ns))
-        elif isinstance(message, DayOpened):
-            self._orders |= {order.client_order_id: order for order in message.orders}
+        elif isinstance(message, LevelMoved) and message.name.startswith(_LOSS_FIRED) and message.value:
+            self._lost(row.machine_ns, message)
+
+    def _lost(self, machine_ns: int, message: LevelMoved) -> None:
+        scope, _, name = message.name.removeprefix(_LOSS_FIRED).partition(" ")
+        if scope == STRATEGY:
+            self._losses.append(Loss(machine_ns, message.at_ns, name))
+        elif name == self._account:
+            self._losses.append(Loss(machine_ns, message.at_ns))
 
     def result(self) -> Ours:
         """All that was learnt."""
@@ -179,6 +233,9 @@ class _Fold:
             {held: units for held, units in self._unmanaged.items() if units},
             tuple(self._levels),
             tuple(self._losses),
+            self._commanded,
+            tuple(self._asked),
+            self._flattens,
         )
 
 
@@ -188,22 +245,23 @@ _NANO = 1_000_000_000
 def read_broken(log: Path) -> tuple[Broken, ...]:
     """What was done to the stack, from the breaker's log. A fault lasts until the next calm."""
     found: list[Broken] = []
-    faults: list[tuple[int, str]] = []
+    faults: list[tuple[int, str, str]] = []
     last = 0
     for row in _lines(log):
         at, act, target = int(row["at_ns"]), str(row["act"]), str(row["target"])
+        account = str(row.get("account", ""))
         last = at
         if act == "fault":
-            faults += [(at, target)] if row.get("told") else []
+            faults += [(at, target, account)] if row.get("told") else []
         elif act == "calm":
             if row.get("told"):
-                found += [Broken(begin, at, name, "simulator") for begin, name in faults]
-                faults = []
+                found += [Broken(begin, at, what, "simulator", of) for begin, what, of in faults if of == account]
+                faults = [fault for fault in faults if fault[2] != account]
         elif act == "by_hand":
-            found.append(Broken(int(row["began_ns"]), at, act, target))
+            found.append(Broken(int(row["began_ns"]), at, act, target, account))
         elif act != "missed":
-            found.append(Broken(at, at + round(float(row.get("seconds", 0.0)) * _NANO), act, target))
-    found += [Broken(begin, last, name, "simulator") for begin, name in faults]
+            found.append(Broken(at, at + round(float(row.get("seconds", 0.0)) * _NANO), act, target, account))
+    found += [Broken(begin, last, what, "simulator", of) for begin, what, of in faults]
     return tuple(sorted(found))
 
 

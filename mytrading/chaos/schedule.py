@@ -12,7 +12,8 @@ from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from mytrading.chaos.mischief import Trouble, fault_row, noise_rows
+from mytrading.chaos.mischief import Trouble, fault_row, hiss_rows, noise_rows
+from mytrading.chaos.person import VERBS
 
 WATCHED = ("feed", "engine", "risk", "router", "reconciler", "gateway")
 """Daemons that the watchdog kills when they hang."""
@@ -41,26 +42,34 @@ class Kind(StrEnum):
     FAULT = "fault"
     BY_HAND = "by_hand"
     """An order that somebody else places on the account."""
+    PERSON = "person"
+    """Somebody at the command line; `target` is the verb."""
     CALM = "calm"
-    """All faults end, and a person resumes."""
+    """All faults end but those of `rows`, and a person resumes."""
 
 
 class Act(NamedTuple):
-    """At `at` seconds after the beginning; `seconds` is how long it lasts, `fault` the body of a fault's setting."""
+    """At `at` seconds after the beginning; `seconds` is how long it lasts, `fault` the body of a fault's setting.
+
+    `account` is whose server is meant, `pick` (0 to 1) chooses among what there is at that moment.
+    """
 
     at: float
     kind: Kind
     target: str = ""
     seconds: float = 0.0
     fault: dict[str, Any] = {}  # noqa: RUF012  (never changed)
+    account: str = ""
+    pick: float = 0.0
+    rows: tuple[dict[str, Any], ...] = ()
 
 
 _WEIGHTS = {
-    Kind.KILL: 9, Kind.HANG: 3, Kind.LEAVE: 1, Kind.RESTART: 1, Kind.STARVE: 1, Kind.STUTTER: 2, Kind.NICE: 1,
-    Kind.FAULT: 12, Kind.BY_HAND: 1,
+    Kind.KILL: 10, Kind.HANG: 3, Kind.LEAVE: 1, Kind.RESTART: 1, Kind.STARVE: 1, Kind.STUTTER: 2, Kind.NICE: 1,
+    Kind.FAULT: 12, Kind.BY_HAND: 1, Kind.PERSON: 2,
 }  # fmt: skip
 _TARGETS = {
-    "router": 6, "risk": 4, "reconciler": 4, "engine": 3, "feed": 2, "gateway": 2, WATCHDOG: 1, SIMULATOR: 3,
+    "router": 6, "risk": 4, "reconciler": 4, "engine": 3, "feed": 2, "gateway": 2, WATCHDOG: 1, SIMULATOR: 4,
     SUPERVISOR: 1,
 }  # fmt: skip
 
@@ -85,18 +94,21 @@ class _Planner:
     def plan(self) -> tuple[Act, ...]:
         """All acts."""
         at = min(_QUIET_AT_START_S, self._until)
+        first = self._trouble.accounts[0]
+        self._acts += [Act(1.0, Kind.FAULT, fault=row, account=first) for row in hiss_rows(self._random)]
         while at < self._until:
             end = min(at + self._random.uniform(7.0, 16.0), self._until)
             self._acts += self._storm(at, end)
-            self._acts.append(Act(end, Kind.CALM))
+            self._acts.append(Act(end, Kind.CALM, account=first, rows=tuple(hiss_rows(self._random))))
             at = end + self._random.uniform(8.0, 15.0)
         return tuple(sorted(self._acts, key=lambda act: act.at))
 
     def _storm(self, at: float, end: float) -> Iterator[Act]:
         kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
         burst = self._random.random() < 0.5
-        for row in noise_rows(self._random, self._trouble):
-            yield Act(at, Kind.FAULT, fault=row)
+        for account in self._trouble.accounts:
+            for row in noise_rows(self._random, self._trouble):
+                yield Act(at, Kind.FAULT, fault=row, account=account)
         while at < end:
             kind = self._random.choices(kinds, weights)[0]
             act = self._of_kind(at, kind)
@@ -109,29 +121,36 @@ class _Planner:
             return self._fault(at)
         if kind is Kind.BY_HAND:
             bought = self._trouble.parkable
-            return Act(at, kind, self._random.choice(bought)) if bought else None
+            return Act(at, kind, self._random.choice(bought), account=self._account()) if bought else None
+        if kind is Kind.PERSON:
+            verb = self._random.choices(list(VERBS), list(VERBS.values()))[0]
+            return Act(at, kind, verb, pick=self._random.random())
         return self._process(at, kind)
 
     def _fault(self, at: float) -> Act:
         row = fault_row(self._random, self._trouble, parking=not self._parked)
         self._parked = self._parked or row["kind"] == "semi_auto"
-        return Act(at, Kind.FAULT, fault=row)
+        return Act(at, Kind.FAULT, fault=row, account=self._account())
+
+    def _account(self) -> str:
+        return self._random.choice(self._trouble.accounts)
 
     def _process(self, at: float, kind: Kind) -> Act | None:
         if kind is Kind.STARVE:
             return Act(at, kind, seconds=self._random.uniform(1.0, 4.0))
         target = self._random.choices(list(_TARGETS), list(_TARGETS.values()))[0]
-        if not self._allowed(at, kind, target):
+        account = self._account() if target == SIMULATOR else ""
+        if not self._allowed(at, kind, target, account):
             return None
         if target == WATCHDOG:
             self._watchdog_at = at
         if kind in (Kind.KILL, Kind.LEAVE, Kind.RESTART) and target != SUPERVISOR:
-            self._ends.setdefault(target, []).append(at)
+            self._ends.setdefault(target + account, []).append(at)
         if kind is Kind.KILL and target == SUPERVISOR:
             self._supervisor_at = at
-        return Act(at, kind, target, self._length(kind, target))
+        return Act(at, kind, target, self._length(kind, target), account=account)
 
-    def _allowed(self, at: float, kind: Kind, target: str) -> bool:
+    def _allowed(self, at: float, kind: Kind, target: str, account: str) -> bool:
         if target == SUPERVISOR:
             apart = at - self._watchdog_at > _APART_S and at - self._supervisor_at > _SUPERVISOR_EVERY_S
             return kind is Kind.KILL and apart
@@ -139,7 +158,7 @@ class _Planner:
             return False
         if kind is Kind.LEAVE and target not in WATCHED:
             return False
-        recent = [moment for moment in self._ends.get(target, ()) if at - moment < _WINDOW_S]
+        recent = [moment for moment in self._ends.get(target + account, ()) if at - moment < _WINDOW_S]
         return len(recent) < _ENDS or kind not in (Kind.KILL, Kind.LEAVE, Kind.RESTART, Kind.HANG)
 
     def _length(self, kind: Kind, target: str) -> float:

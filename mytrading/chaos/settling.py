@@ -19,14 +19,19 @@ _ON_THEIR_WAY = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED, OrderSt
 
 def unsettled(ground: Ground) -> list[str]:
     """What is still going on, in words; nothing when the stack has come to rest."""
-    ours = records.read_ours(ground.config)
-    left = [f"{order.purpose} {name} is {order.state}" for name, order in ours.orders.items() if _moves(order)]
-    left += [f"exit {name} of {goal.instrument} is {goal.state}" for name, goal in _open(ours)]
-    try:
-        broker = records.read_broker(ground.books)
-    except sqlite3.Error as error:
-        return [*left, f"the simulator's books cannot be read: {error}"]
-    return left + differences(broker.net, ours.net, ours.unmanaged)
+    left: list[str] = []
+    for account, ours in records.read_ours(ground.config).items():
+        lines = [f"{order.purpose} {name} is {order.state}" for name, order in ours.orders.items() if _moves(order)]
+        lines += [f"exit {name} of {goal.instrument} is {goal.state}" for name, goal in _open(ours)]
+        lines += [f"flatten {name} is {row.state}" for name, row in ours.flattens.items() if row.state != "done"]
+        try:
+            broker = records.read_broker(ground.books[account])
+        except sqlite3.Error as error:
+            lines.append(f"the simulator's books cannot be read: {error}")
+        else:
+            lines += differences(broker.net, ours.net, ours.unmanaged)
+        left += [f"{account}: {line}" for line in lines]
+    return left
 
 
 def _open(ours: records.Ours) -> list[tuple[str, Goal]]:

@@ -35,6 +35,7 @@ def _parse() -> Options:
     parser.add_argument("--json", action="store_true", help="announce as one JSON object")
     parser.add_argument("--personality", default="paper", help="paper, sandbox or live; see docs/simulator.md")
     parser.add_argument("--broker", default="", help="whose status words and habits a live one has")
+    parser.add_argument("--record", action="store_true", help="keep beside the books what happened, when")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="faults to begin with, TOML or JSON")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME[:probability|xCOUNT|key=value,...]")
     parser.add_argument("--list-faults", action="store_true", help="show what faults there are, and end")

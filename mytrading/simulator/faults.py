@@ -132,6 +132,7 @@ _ALL = (
         "sends the update after the one that follows it, or after `seconds` if none does",
         seconds=1.0,
     ),
+    _update("update_corrupted", "sends half of the update's frame, which is no JSON"),
     _quote("ws_mute", "does not send the quote", instrument=""),
     _quote(
         "ws_stall",
@@ -141,6 +142,9 @@ _ALL = (
     ),
     _quote("price_wrong", "multiplies last price, bid and ask by `factor`", 1, instrument="", factor=10.0),
     _quote("price_zero", "sends last price, bid and ask as 0", 1, instrument=""),
+    _quote("ws_corrupted", "sends half of the frame, which is no JSON", instrument=""),
+    _quote("ws_reordered", "sends the quote after the next one of its instrument", instrument=""),
+    _quote("ws_duplicated", "sends the quote `times` more", instrument="", times=1),
     _quote("ws_drop", "closes all WebSocket connections: at once, then with each next quote", 1),
 )
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})

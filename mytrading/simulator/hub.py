@@ -31,6 +31,10 @@ def _nobody() -> None:
     return
 
 
+def _torn(frame: bytes, torn: bool) -> bytes:
+    return frame[: len(frame) // 2] if torn else frame
+
+
 class Client:
     """One connection: its subscriptions and what still has to be sent."""
 
@@ -163,14 +167,14 @@ class Hub:
             for mode in list(modes):
                 self.unsubscribe(client, instrument, mode)
 
-    def publish(self, quote: Quote) -> None:
-        """Queue a quote for everybody who listens to its instrument."""
+    def publish(self, quote: Quote, *, torn: bool = False) -> None:
+        """Queue a quote for everybody who listens to its instrument; half of its frame if it is `torn`."""
         instrument = quote.instrument.id
         listeners = self._listeners.get(instrument, {})
         bodies = [(mode, clients, market_frame(quote, mode, self._broker)) for mode, clients in listeners.items()]
         self.published_ns = machine_now()
         for mode, clients, body in bodies:
-            frame = _encode(body)
+            frame = _torn(_encode(body), torn)
             self.frames_sent += len(clients)
             for client in clients:
                 client.put((instrument, mode), frame)
@@ -179,9 +183,9 @@ class Hub:
         """Queue the present quote for a client that has just subscribed."""
         client.put((quote.instrument.id, mode), _encode(market_frame(quote, mode, self._broker)))
 
-    def publish_order(self, body: object) -> None:
-        """Queue an order update for everybody who asked for them."""
-        frame = _encode(body)
+    def publish_order(self, body: object, *, torn: bool = False) -> None:
+        """Queue an order update for everybody who asked for them; half of its frame if it is `torn`."""
+        frame = _torn(_encode(body), torn)
         for client in self.clients:
             if client.wants_orders:
                 client.put(None, frame)

@@ -26,6 +26,9 @@ class OrderUpdates:
         status = str(update["order_status"])
         if self._faults.take("order_updates_off", status=status) is not None:
             return
+        if self._faults.take("update_corrupted", status=status) is not None:
+            self._hub.publish_order(update, torn=True)
+            return
         twice = self._faults.take("update_duplicated", status=status)
         updates = [update] * (1 + (int(twice.number("times")) if twice is not None else 0))
         late = self._faults.take("update_delayed", status=status)

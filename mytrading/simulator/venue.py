@@ -31,6 +31,7 @@ from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.order_updates import OrderUpdates
 from mytrading.simulator.personality import Personality, protected, trigger_problem
 from mytrading.simulator.quote_faults import QuoteFaults
+from mytrading.simulator.quote_frames import QuoteFrames
 from mytrading.simulator.rates import CallRates
 from mytrading.simulator.rows import AnalyzerRows, Rows
 from mytrading.simulator.session import BrokerSession
@@ -61,6 +62,7 @@ class Venue:
         self.session = BrokerSession(self.faults, clock.now)
         self.updates = OrderUpdates(self.hub, self.faults)
         self.feed = QuoteFaults(self.faults)
+        self.frames = QuoteFrames(self.hub, self.faults)
         self.analyze = personality.broker is None
         self._analyzer_rows = AnalyzerRows()
         self._live_rows = LiveRows(personality.broker) if personality.broker is not None else None
@@ -252,7 +254,7 @@ class Venue:
             return
         shown = self.feed.shown(quote)
         if shown is not None:
-            self.hub.publish(shown)
+            self.frames.send(shown)
         self.drop_if_asked()
 
     def drop_if_asked(self) -> None:

@@ -8,15 +8,29 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.chaos.judge import Bounds, Evidence, judge, recoveries
+from mytrading.chaos.evidence import Evidence, concerning
+from mytrading.chaos.figures import recoveries
+from mytrading.chaos.judge import Bounds, judge
 from mytrading.chaos.mischief import Trouble
-from mytrading.chaos.records import Beat, Broken, Broker, Moved, Ours
+from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours
 from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
 from mytrading.core.matching import BookOrder, OrderRequest
+from mytrading.core.risk_memory import fired_name
 from mytrading.messages.commands import CloseGoal, PlaceEntry
-from mytrading.messages.control import TradingState
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side, TradingLevel
-from mytrading.messages.orders import Order
+from mytrading.messages.control import FlattenRequested, TradingState
+from mytrading.messages.enums import (
+    BrokerStatus,
+    LimitKind,
+    OrderState,
+    OrderType,
+    Product,
+    Purpose,
+    Side,
+    TradingLevel,
+)
+from mytrading.messages.orders import Flatten, Order
+from mytrading.messages.records import LevelMoved
+from mytrading.runtime.journal import OUTPUT, Row
 from mytrading.simulator.chronicle import CALL, ORDER, Event
 from mytrading.simulator.faults import FAULTS
 
@@ -240,12 +254,43 @@ def test_entry_beyond_the_most_positions_is_a_breach() -> None:
 def test_entry_placed_after_the_days_loss_limit_is_a_breach() -> None:
     events = [Event(20 * S, ORDER, placed("a"))]
     given = evidence([placed("a")], [order("a")], events)
-    reached = given._replace(ours=given.ours._replace(losses=((10 * S, 0),)))
+    reached = given._replace(ours=given.ours._replace(losses=(Loss(10 * S, 0),)))
     assert zeros(reached, Bounds()) == {"limit_breaches": 1}
-    on_its_way = given._replace(ours=given.ours._replace(losses=((18 * S, 0),)))
+    on_its_way = given._replace(ours=given.ours._replace(losses=(Loss(18 * S, 0),)))
     assert zeros(on_its_way, Bounds()) == {}
-    another_day = given._replace(ours=given.ours._replace(losses=((10 * S, 90_000 * S),)))
+    another_day = given._replace(ours=given.ours._replace(losses=(Loss(10 * S, 90_000 * S),)))
     assert zeros(another_day, Bounds()) == {}
+    another_strategy = given._replace(ours=given.ours._replace(losses=(Loss(10 * S, 0, "T"),)))
+    assert zeros(another_strategy, Bounds()) == {}
+
+
+def test_entry_decided_after_a_limit_is_a_breach_however_soon_it_comes() -> None:
+    given = evidence([placed("a")], [order("a")], [Event(11 * S, ORDER, placed("a"))])
+    ours = given.ours._replace(losses=(Loss(10 * S, 0),))
+    soon = given._replace(ours=ours._replace(commanded={"a": round(10.5 * S)}))
+    assert zeros(soon, Bounds()) == {"limit_breaches": 1}
+    before = given._replace(ours=ours._replace(commanded={"a": round(9.5 * S)}))
+    assert zeros(before, Bounds()) == {}
+
+
+def test_entry_that_a_hung_router_held_back_was_on_its_way() -> None:
+    given = evidence([placed("a")], [order("a")], [Event(15 * S, ORDER, placed("a"))])
+    ours = given.ours._replace(losses=(Loss(10 * S, 0),), commanded={"a": 9 * S})
+    assert zeros(given._replace(ours=ours), Bounds()) == {"limit_breaches": 1}
+    hung = Broken(9 * S, 13 * S, "hang", "router")
+    assert zeros(given._replace(ours=ours, broken=(hung,)), Bounds()) == {}
+
+
+def test_loss_limit_in_risks_journal_is_found_for_its_account_or_strategy() -> None:
+    folds = {name: Fold(name) for name in ("main", "second")}
+    lines = [(LimitKind.DAILY_LOSS, "account", "second"), (LimitKind.DAILY_LOSS, "strategy", "S"),
+             (LimitKind.DRAWDOWN, "account", "main")]  # fmt: skip
+    for number, line in enumerate(lines):
+        for fold in folds.values():
+            fold.take(Row(number, 1, OUTPUT, "records", number, "", 0, 0, b"", 3, 7, b"", b""),
+                      LevelMoved(name=fired_name(line), value=-5.0, at_ns=3))  # fmt: skip
+    assert folds["main"].result().losses == (Loss(7, 3, "S"),)
+    assert folds["second"].result().losses == (Loss(7, 3), Loss(7, 3, "S"))
 
 
 def worth(name: str, price: float, quantity: int = 10) -> BookOrder:
@@ -283,9 +328,37 @@ def test_exit_after_a_halt_is_none() -> None:
 def test_recovery_lasts_until_the_next_readiness_and_not_over_a_second_kill() -> None:
     broken = [Broken(10 * S, 10 * S, "kill", "risk"), Broken(20 * S, 20 * S, "kill", "risk")]
     beats = [Beat(12 * S, "risk", 2, False), Beat(21 * S, "risk", 3, False), Beat(23 * S, "risk", 3, True)]
-    assert recoveries(broken, beats) == ([3.0], [])
+    assert recoveries(broken, beats) == ([3.0], [], [])
     starved = Broken(21 * S, 22 * S, "starve", "")
-    assert recoveries([*broken, starved], beats) == ([], [3.0])
+    assert recoveries([*broken, starved], beats) == ([], [], [3.0])
+    burst = Broken(18 * S, 18 * S, "kill", "feed")
+    assert recoveries([*broken, burst], beats) == ([], [3.0], [])
+
+
+def test_trouble_of_another_accounts_server_excuses_nothing() -> None:
+    broken = (Broken(12 * S, 30 * S, "hang", "simulator", "second"), Broken(1, 2, "kill", "router"))
+    assert concerning("main", broken) == broken[1:]
+    assert concerning("second", broken) == broken
+
+
+def test_accounts_are_judged_together_and_findings_name_theirs() -> None:
+    fine = evidence([placed("a")], [order("a")])
+    doubled = evidence([placed("b"), placed("b", number=2)], [order("b", filled=10)], net=10)
+    verdict = judge({"main": fine, "second": doubled}, BOUNDS)
+    assert verdict.must_be_zero["duplicated"] == 1
+    assert verdict.findings[0].startswith("second: ")
+    assert (verdict.figures["orders"], verdict.figures["accounts"]) == (3, 2)
+
+
+def test_flatten_that_nobody_took_up_is_lost() -> None:
+    asked = FlattenRequested(id="f", account="paper", at_ns=0, deadline_machine_ns=0, reason="r")
+    given = evidence([], [])
+    given = given._replace(ours=given.ours._replace(asked=(asked,)))
+    assert zeros(given) == {"lost": 1}
+    done = given.ours._replace(
+        flattens={"f": Flatten(id="f", account="paper", reason="r", deadline_machine_ns=0, state="done")}
+    )
+    assert zeros(given._replace(ours=done)) == {}
 
 
 def test_unknowns_are_told_with_how_they_ended() -> None:

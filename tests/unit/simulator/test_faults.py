@@ -20,6 +20,7 @@ from mytrading.simulator.market.day import Quote
 from mytrading.simulator.options import BadOption
 from mytrading.simulator.order_updates import OrderUpdates
 from mytrading.simulator.quote_faults import QuoteFaults
+from mytrading.simulator.quote_frames import QuoteFrames
 from mytrading.simulator.session import BrokerSession
 from tests.support import ROOT
 
@@ -238,6 +239,33 @@ def test_wrong_and_zero_prices_hit_the_instrument_named() -> None:
     zero = QuoteFaults(switched("price_zero")).shown(quote(100.0, 4))
     assert zero is not None
     assert (zero.ltp, zero.bid, zero.ask) == (0.0, 0.0, 0.0)
+
+
+class _Hub(Hub):
+    """Keeps what was published: prices, torn ones below zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[float] = []
+
+    def publish(self, quote: Quote, *, torn: bool = False) -> None:
+        self.got.append(-quote.ltp if torn else quote.ltp)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "sent"),
+    [
+        ("ws_duplicated", 1, [1.0, 1.0, 2.0, 3.0]),
+        ("ws_reordered", 1, [2.0, 1.0, 3.0]),
+        ("ws_corrupted", 2, [-1.0, -2.0, 3.0]),
+    ],
+)
+def test_quote_frames_come_twice_late_or_torn(kind: str, count: int, sent: list[float]) -> None:
+    hub = _Hub()
+    frames = QuoteFrames(hub, switched(kind, count=count))
+    for number in (1, 2, 3):
+        frames.send(quote(float(number), number))
+    assert hub.got == sent
 
 
 def test_muted_feed_shows_nothing() -> None:

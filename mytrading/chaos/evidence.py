@@ -1,0 +1,36 @@
+"""What a verdict is made from: the records of both sides of one account, and what was broken meanwhile.
+
+Used by `judge`, `figures` and `campaign`. The one rule: an account is judged by what was done to its own server and to
+the stack, never excused by the trouble of another account's server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mytrading.chaos.records import Beat, Broken, Broker, Ours
+
+HARMLESS = frozenset(
+    {
+        "ws_mute", "ws_stall", "ws_drop", "ws_corrupted", "ws_reordered", "ws_duplicated", "price_wrong", "price_zero",
+        "update_duplicated", "by_hand", "person",
+    }
+)  # fmt: skip
+"""What does not touch the way from a fill to its stop, and so excuses nothing."""
+
+
+class Evidence(NamedTuple):
+    """Everything that is judged. `end_ns` is when the stack had settled; `verify` are the findings of the journals."""
+
+    broker: Broker
+    ours: Ours
+    broken: tuple[Broken, ...]
+    beats: tuple[Beat, ...]
+    verify: tuple[str, ...]
+    end_ns: int
+
+
+def concerning(account: str, broken: Iterable[Broken]) -> tuple[Broken, ...]:
+    """What was done to the stack, and to the server of this account."""
+    return tuple(thing for thing in broken if thing.account in ("", account))

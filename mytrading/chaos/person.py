@@ -1,0 +1,106 @@
+"""Plays a person at the command line in the middle of a storm: reduces, flattens, closes, cancels, changes prices.
+
+Used by `breaker`. What there is to act on is asked of the stack at that moment, so only the choice among it follows
+from the seed. The one rule: it asks through the gateway like every command, and takes no for an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from mytrading.orchestrator import NotRunning, StackFailed, TradingOrchestrator
+from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+
+FAILURES = (OpsTimedOut, OpsRefused, NotRunning, StackFailed)
+VERBS = {"reduce": 1, "flatten": 1, "close": 3, "cancel": 3, "modify": 4}
+"""What a person may do, and how often in comparison."""
+_REDUCED_S = 2.0
+_TICK = 0.05
+_RESTING = frozenset({"ACCEPTED", "PARTIALLY_FILLED"})
+
+Row = dict[str, Any]
+
+
+class Person:
+    """One who acts on a stack; `note` writes down what was asked and whether it was taken."""
+
+    def __init__(self, stack: TradingOrchestrator, note: Callable[..., None]) -> None:
+        self._stack = stack
+        self._note = note
+        self._flattened: set[str] = set()
+
+    def act(self, verb: str, pick: float) -> None:
+        """Do one thing; `pick`, 0 to 1, chooses among what there is. Blocks until the stack has answered."""
+        try:
+            what, told = getattr(self, f"_{verb}")(pick), True
+        except FAILURES as error:
+            what, told = str(error).splitlines()[0], False
+        if what:
+            self._note("person", verb, what=what, told=told)
+
+    def look(self) -> None:
+        """After a storm: trading goes on, for everybody."""
+        with suppress(*FAILURES):
+            self._stack.ask("resume", reason="chaos: looked at")
+            for strategy in sorted(self._flattened):
+                self._stack.ask("switch", strategy=strategy, enabled="true")
+                self._flattened.discard(strategy)
+
+    def _reduce(self, _: float) -> str:
+        self._stack.ask("halt", reason="chaos: a person reduces", level="reduce")
+        time.sleep(_REDUCED_S)
+        self._stack.ask("resume", reason="chaos: a person goes on")
+        return f"reduced for {_REDUCED_S:g} s"
+
+    def _flatten(self, pick: float) -> str:
+        if pick < 0.3:
+            accounts = [account.id for account in self._stack.config.served]
+            account: str = _choice(accounts, pick / 0.3)
+            self._stack.ask("flatten", account=account, reason="chaos: a person flattens")
+            return f"account {account}"
+        names = [run.name for run in self._stack.config.strategies]
+        strategy: str = _choice(names, (pick - 0.3) / 0.7)
+        self._flattened.add(strategy)
+        self._stack.ask("flatten", strategy=strategy, reason="chaos: a person flattens")
+        return strategy
+
+    def _close(self, pick: float) -> str:
+        held = [row for row in self._stack.ask("positions") if row["quantity"] and row["strategy"][0] != "("]
+        if not held:
+            return ""
+        row = _choice(held, pick)
+        where = {name: row[name] for name in ("instrument", "account", "strategy", "product")}
+        self._stack.ask("close", **where, reason="chaos: a person closes")
+        return f"{row['instrument']} of {row['strategy']} in {row['account']}"
+
+    def _cancel(self, pick: float) -> str:
+        found = self._resting("entry")
+        if not found:
+            return ""
+        name: str = _choice(found, pick)["client_order_id"]
+        self._stack.ask("order_cancel", order=name, reason="chaos: a person cancels")
+        return name
+
+    def _modify(self, pick: float) -> str:
+        found = self._resting("entry") or self._resting("stop")
+        if not found:
+            return ""
+        row = _choice(found, pick)
+        moved = {
+            name: f"{row[field] - _TICK:.2f}"
+            for name, field in (("price", "price"), ("trigger", "trigger_price"))
+            if row.get(field)
+        }
+        self._stack.ask("order_modify", order=row["client_order_id"], reason="chaos: a person changes it", **moved)
+        return f"{row['client_order_id']} {moved}"
+
+    def _resting(self, purpose: str) -> list[Row]:
+        rows: list[Row] = self._stack.ask("orders", limit="0", live="true")
+        return [row for row in rows if row["state"] in _RESTING and row["purpose"] == purpose and row.get("price")]
+
+
+def _choice(rows: list[Any], pick: float) -> Any:
+    return rows[min(int(pick * len(rows)), len(rows) - 1)]
