@@ -31,7 +31,7 @@ def run_chaos(asked: Asked) -> int:
     """Run as often as asked, seed after seed; the last line is one object with `--json`. 1 if any run failed."""
     from mytrading.chaos.campaign import new_folder, run
     from mytrading.chaos.ground import PERSONALITIES, Wanted
-    from mytrading.chaos.summary import summed, table, write_reports
+    from mytrading.chaos.summary import summed, table, write_report
 
     roles = PERSONALITIES[1:] if asked.personality == "all" else (asked.personality,)
     reports = []
@@ -41,14 +41,28 @@ def run_chaos(asked: Asked) -> int:
         wanted = Wanted(folder, seed, roles[number % len(roles)], asked.real_windows, asked.stop)
         report = run(wanted, asked.minutes / asked.runs, asked.keep is not None, _progress)
         reports.append(report.body)
+        if asked.report is not None:
+            write_report(report.body, asked.report)
         if not report.good:
             _progress(f"seed {seed} FAILED, kept in {report.kept}; the first of {len(report.findings)} findings:")
             for line in report.findings[:10]:
                 _progress(f"  {line}")
-    if asked.report is not None:
-        write_reports(reports, asked.report)
     body = summed(reports)
+    body.pop("samples", None)
     print(json.dumps(body) if asked.as_json else table(reports), flush=True)
+    return 0 if body["good"] else 1
+
+
+def show_summary(folder: Path, as_json: bool) -> int:
+    """Bring the page of a folder of reports up to date and print the totals; 1 if a run failed or there is none."""
+    from mytrading.chaos.summary import summed, table, write_page
+
+    reports = write_page(folder)
+    if not reports:
+        _progress(f"{folder}: expected reports of mytrading chaos, found none; run it with --report {folder}")
+        return 1
+    body = summed(reports)
+    print(json.dumps(body) if as_json else table(reports), flush=True)
     return 0 if body["good"] else 1
 
 

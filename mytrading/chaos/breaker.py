@@ -17,6 +17,7 @@ import time
 import xmlrpc.client
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -25,16 +26,17 @@ from urllib.request import Request, urlopen
 from mytrading.chaos.fates import BY_HAND
 from mytrading.chaos.ground import Ground
 from mytrading.chaos.person import Person
-from mytrading.chaos.schedule import SUPERVISOR, Act, Kind
+from mytrading.chaos.schedule import SIMULATOR, SUPERVISOR, Act, Kind
 from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.supervision import SupervisorFailed
 
 _STEP_S = 0.02
-_ADMIN_S = 1.0
+_ADMIN_S = 2.0
 _CALMS_S = 7.0
 _MENDS_S = 20.0
 _HOGS = 2
+_UP_AGAIN_S = (3.0, 8.0)
 NOTHING = Act(0.0, Kind.CALM)
 _SPIN = "import time\nuntil = time.monotonic() + {seconds}\nwhile time.monotonic() < until:\n    pass\n"
 
@@ -51,6 +53,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._due: list[tuple[float, Callable[[], None]]] = []
         self._stopped: set[int] = set()
+        self._hiss: dict[str, tuple[dict[str, Any], ...]] = {}
         self._hogs: list[subprocess.Popen[bytes]] = []
         self._helpers: list[threading.Thread] = []
         self.done = 0
@@ -106,11 +109,11 @@ class Breaker:
     def _carry_out(self, act: Act) -> None:
         self.done += 1
         if act.kind is Kind.FAULT:
-            self._fault(act)
+            self._beside(self._fault, act)
         elif act.kind is Kind.CALM:
             self._calm(act)
         elif act.kind is Kind.BY_HAND:
-            self._by_hand(act)
+            self._beside(self._by_hand, act)
         elif act.kind is Kind.PERSON:
             self._beside(self._person.act, act.target, act.pick)
         elif act.kind is Kind.STARVE:
@@ -125,6 +128,8 @@ class Breaker:
         if act.kind is Kind.KILL:
             _signal(pid, signal.SIGKILL)
             self._stopped.discard(pid)
+            if act.target == SIMULATOR:
+                self._hiss_again(act.account)
         elif act.kind in (Kind.HANG, Kind.LEAVE):
             self._stop_for(pid, act.seconds + (5.0 if act.kind is Kind.LEAVE else 0.0))
         elif act.kind is Kind.STUTTER:
@@ -141,6 +146,13 @@ class Breaker:
         helper = threading.Thread(target=do, args=arguments, daemon=True)
         helper.start()
         self._helpers = [*(known for known in self._helpers if known.is_alive()), helper]
+
+    def _hiss_again(self, account: str) -> None:
+        """A simulator that comes up again has no faults: what goes on between storms too is switched on again."""
+        for seconds in _UP_AGAIN_S:
+            for row in self._hiss.get(account, ()):
+                act = Act(0.0, Kind.FAULT, fault=row, account=account)
+                self._later(seconds, partial(self._beside, self._fault, act))
 
     def _stop_for(self, pid: int, seconds: float) -> None:
         if _signal(pid, signal.SIGSTOP):
@@ -215,6 +227,7 @@ class Breaker:
             told = self._admin("fault", {"kind": "clear"}, account) and self._admin("login", {}, account)
             time.sleep(_STEP_S)
         self._note(Kind.CALM.value, "", told=told, account=account)
+        self._hiss[account] = rows
         for row in rows:
             self._fault(Act(0.0, Kind.FAULT, fault=row, account=account))
 

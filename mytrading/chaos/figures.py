@@ -32,6 +32,13 @@ def figures(sides: Sequence[tuple[Evidence, Sequence[Stretch]]]) -> dict[str, An
     faults = Counter(str(event.body) for event in events if event.kind == FAULT)
     spans = [_fill_to_stop(evidence, bare) for evidence, bare in sides]
     alone, burst, disturbed = recoveries(broken, sides[0][0].beats)
+    times = {
+        "recovery_s": alone,
+        "recovery_burst_s": burst,
+        "recovery_disturbed_s": disturbed,
+        "fill_to_stop_s": [seconds for clean, _ in spans for seconds in clean],
+        "fill_to_stop_disturbed_s": [seconds for _, rest in spans for seconds in rest],
+    }
     unknown = [name_state for evidence, _ in sides for name_state in _unknowns(evidence.ours.moves, evidence.ours)]
     return {
         "kills": sum(acts[kind] for kind in _KILLS),
@@ -51,11 +58,8 @@ def figures(sides: Sequence[tuple[Evidence, Sequence[Stretch]]]) -> dict[str, An
         ),
         "starts_of_the_simulator": sum(event.kind == STARTED for event in events),
         "protection_in_doubt_s": round(sum(in_doubt(side.ours.moves, side.end_ns) for side, _ in sides), 1),
-        "recovery_s": spread(alone),
-        "recovery_burst_s": spread(burst),
-        "recovery_disturbed_s": spread(disturbed),
-        "fill_to_stop_s": spread([seconds for clean, _ in spans for seconds in clean]),
-        "fill_to_stop_disturbed_s": spread([seconds for _, rest in spans for seconds in rest]),
+        **{name: spread(values) for name, values in times.items()},
+        "samples": {name: " ".join(f"{value:.3f}" for value in values) for name, values in times.items()},
     }
 
 

@@ -23,7 +23,7 @@ _ENDS, _WINDOW_S = 3, 62.0
 """Ends of one program within a minute: one fewer than what it may do by itself besides before it is given up."""
 _APART_S = 14.0
 """Between an act on the watchdog and the end of supervisor, which only the watchdog notices."""
-_SUPERVISOR_EVERY_S = 45.0
+_SUPERVISOR_EVERY_S = 90.0
 _WATCHDOG_LEAVES_S = 7.0
 _QUIET_AT_START_S, _QUIET_AT_END_S = 8.0, 4.0
 

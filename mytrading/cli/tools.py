@@ -100,7 +100,8 @@ def chaos(
     real_windows: bool = typer.Option(False, "--real-windows", help="Windows and polls as in trading, not shortened."),
     personality: str = typer.Option("paper", help="Whom the simulator plays: paper, sandbox, live, or all in turn."),
     stop: str = typer.Option("broker", help="The stop plan of its strategies: broker, engine or none."),
-    report: Path = typer.Option(None, help="Write reports and their table into this folder."),  # noqa: B008
+    report: Path = typer.Option(None, help="Write reports and their page into this folder."),  # noqa: B008
+    summary: Path = typer.Option(None, help="Break nothing: add up the reports in this folder."),  # noqa: B008
 ) -> None:
     """Break a stack of its own, with kills and faults, and judge what became of its orders and positions."""
     expected = {"personality": (personality, ("paper", "sandbox", "live", "all")), "stop": (stop, tuple(StopPlan))}
@@ -108,7 +109,10 @@ def chaos(
         if value not in known:
             fail(USAGE, f"--{name}: expected {', '.join(known)}, found {value!r}")
     with failures():
-        from mytrading.chaos import Asked, run_chaos
+        from mytrading.chaos import Asked, run_chaos, show_summary
+
+        if summary is not None:
+            raise typer.Exit(show_summary(summary, as_json))
 
         raise typer.Exit(run_chaos(Asked(minutes, seed, runs, as_json, keep, real_windows, personality, stop, report)))
 

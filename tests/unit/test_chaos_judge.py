@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from mytrading.chaos.judge import Bounds, judge
 from mytrading.chaos.mischief import Trouble
 from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours
 from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
+from mytrading.chaos.summary import summed, write_page, write_report
 from mytrading.core.matching import BookOrder, OrderRequest
 from mytrading.core.risk_memory import fired_name
 from mytrading.messages.commands import CloseGoal, PlaceEntry
@@ -397,3 +399,25 @@ def test_schedule_draws_every_fault_of_the_registry_and_calms_after_each_storm()
     for seed in range(5):
         own = plan(seed, 300, Trouble(parkable=(SBIN,)))
         assert own[-1].kind is Kind.CALM
+
+
+# several runs
+
+
+def test_reports_of_a_folder_are_added_up_on_its_page(tmp_path: Path) -> None:
+    folder = tmp_path / "chaos"
+    for seed, doubled in ((1, 0), (2, 1)):
+        there = [placed("a")] + [placed("a", number=2)] * doubled
+        verdict = judge(evidence(there, [order("a")], net=10), BOUNDS)
+        body = {
+            "seed": seed, "minutes": 30.0, "personality": "live", "real_windows": False, "problems": [],
+            "must_be_zero": verdict.must_be_zero, **verdict.figures,
+            "samples": {"recovery_s": f"{seed} 3"},
+        }  # fmt: skip
+        write_report(body, folder)
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert "2 runs, 1.00 hours broken" in page
+    assert "Runs that failed: 2." in page
+    total = summed(write_page(folder))
+    assert (total["good"], total["orders"], total["must_be_zero"]["duplicated"]) == (False, 3, 1)
+    assert total["recovery_s"]["count"] == 4
