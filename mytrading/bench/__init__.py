@@ -22,6 +22,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from mytrading.bench.bare import measure_hop
     from mytrading.bench.client import measure_client
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
+    from mytrading.bench.isolation import measure_isolation
     from mytrading.bench.risk import measure_risk
     from mytrading.bench.risk_quote import measure_risk_quote
     from mytrading.bench.stack import measure_latency, measure_start
@@ -37,6 +38,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "subscribe_simulator": measure_subscribe_simulator,
         "feed_burst": measure_burst,
         "backtest": measure_backtest,
+        "isolation": measure_isolation,
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,
     }

@@ -1,0 +1,212 @@
+"""What a bad strategy does to the exits of the others: the way of an exit that risk decides, beside a quiet stack's.
+
+Forty positions are held whose stops risk watches. A quote beyond one of them leads to one exit, timed from before the
+simulator writes the quote's frame to the arrival of the order request, while another strategy of the same engine does
+nothing, spins at full CPU, or has leaked a gigabyte. The one rule: all three stacks are alike but for that strategy.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mytrading.bench.figures import Figure, against_limit, percentile
+from mytrading.bench.stack import Lab
+from mytrading.messages.runconfig import RUN_FILE
+
+EXITS = 40
+MOST = 1.5
+"""How many times the quiet stack's p99 an exit's may be: less is within what two quiet runs differ by."""
+_TURN_S = 0.6
+_BELOW = 0.94
+_PRICE = 500.0
+_LEAK_MB = 1024
+
+_HOLDS = '''
+from typing import Any
+
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class BenchHolds(BaseStrategy):
+    """Buys each instrument once, and leaves the rest to its stop."""
+
+    subscribe_quotes = True
+
+    def initialize(self) -> None:
+        self.bought: set[str] = set()
+
+    def on_data(self, data: Any) -> Signal | None:
+        if isinstance(data, Bar) or self.instrument in self.bought:
+            return None
+        if self.position.is_long:
+            self.bought.add(self.instrument)
+            return None
+        return self.create_signal("BUY")
+'''
+_NOISE = '''
+import time
+from typing import Any
+
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class BenchNoise(BaseStrategy):
+    """Answers a quote by what it was made for."""
+
+    subscribe_quotes = True
+
+    def initialize(self) -> None:
+        self.kept: list[bytearray] = []
+
+    def on_data(self, data: Any) -> Signal | None:
+        if not isinstance(data, Bar):
+            self.{what}()
+        return None
+
+    def quiet(self) -> None:
+        return
+
+    def spin(self) -> None:
+        until = time.monotonic() + 0.55
+        while time.monotonic() < until:
+            pass
+
+    def leak(self) -> None:
+        if len(self.kept) < {chunks}:
+            self.kept.append(bytearray(b"x") * (64 << 20))
+'''
+_HOLDS_FILE = """
+name = "BenchHolds"
+symbols = [{symbols}]
+timeframes = ["1m"]
+lots = 10
+stop = "engine"
+stop_loss_pct = 0.03
+
+[trade]
+long = "same"
+"""
+_NOISE_FILE = """
+name = "BenchNoise"
+symbols = ["NSE:INFY"]
+timeframes = ["1m"]
+
+[trade]
+long = "same"
+"""
+_SETTINGS = """
+[risk]
+max_order_size = 1_000_000
+max_position_size = 1_000_000
+min_order_size = 1
+max_total_positions = 100
+max_daily_loss = 10_000_000
+max_drawdown = 0.9
+min_data_coverage = 0.0
+avoid_first_minutes = 0
+
+[rates]
+entries_per_minute = 100_000
+"""
+_SHARE = """
+[underlyings.{name}]
+name = "{name}"
+exchange = "NSE"
+reference_price = {price}
+volatility = 0.1
+tick = 0.05
+"""
+
+
+def measure_isolation(progress: Callable[[str], None]) -> list[Figure]:
+    """p99 of an exit's way beside a spinning and a leaking strategy, each against that of a quiet stack."""
+    took = {}
+    for what in ("quiet", "spin", "leak"):
+        progress(f"{EXITS} exits that risk decides, beside a strategy that is to {what}")
+        with _lab(what) as stack:
+            took[what] = _exits(stack, progress)
+    quiet = took["quiet"]
+    figures = []
+    for what in ("spin", "leak"):
+        for name, share in (("p50", 0.5), ("p99", 0.99)):
+            value, limit = percentile(took[what], share), percentile(quiet, share)
+            figures.append(against_limit(f"isolation_{what}_{name}", value, limit, MOST, len(took[what])))
+    return figures
+
+
+@contextmanager
+def _lab(what: str) -> Iterator[Lab]:
+    """A stack that holds positions beside a strategy that is to do something bad."""
+    with tempfile.TemporaryDirectory(prefix="mtb") as folder:
+        stack = Lab(Path(folder))
+        _furnish(stack, what)
+        try:
+            yield stack
+        finally:
+            if (stack.state / RUN_FILE).exists():
+                stack.run("down")
+
+
+def _furnish(stack: Lab, what: str) -> None:
+    for path in ((stack.home / "strategies").glob("*.py"), (stack.home / "config" / "strategies").glob("*.toml")):
+        for file in path:
+            file.unlink()
+    with (stack.home / "config" / "instruments.toml").open("a", encoding="utf-8") as facts:
+        facts.writelines(_SHARE.format(name=name, price=_PRICE) for name in _names())
+    chunks = _LEAK_MB // 64
+    strategies, files = stack.home / "strategies", stack.home / "config" / "strategies"
+    (strategies / "bench_holds.py").write_text(_HOLDS, encoding="utf-8")
+    (strategies / "bench_noise.py").write_text(_NOISE.format(what=what, chunks=chunks), encoding="utf-8")
+    symbols = ", ".join(f'"NSE:{name}"' for name in _names())
+    (files / "bench_holds.toml").write_text(_HOLDS_FILE.format(symbols=symbols), encoding="utf-8")
+    (files / "bench_noise.toml").write_text(_NOISE_FILE, encoding="utf-8")
+    (stack.home / "config" / "settings.toml").write_text(_SETTINGS, encoding="utf-8")
+    stack.environment["ENABLED_STRATEGIES"] = "BenchHolds,BenchNoise"
+    stack.environment["ENABLED_SYMBOLS"] = ",".join(["NSE:INFY", *(f"NSE:{name}" for name in _names())])
+    stack.environment["HISTORICAL_DAYS"] = "1"
+
+
+def _names() -> list[str]:
+    return [f"BENCH{number:02d}" for number in range(1, EXITS + 1)]
+
+
+def _exits(stack: Lab, progress: Callable[[str], None]) -> list[float]:
+    """Milliseconds of the way of each exit."""
+    stack.run("up", "--detach", "--simulator", "--speed", "1")
+    prices = _when_held(stack)
+    stack.rest("POST", "/sim/pause", paused=True)
+    time.sleep(1.0)
+    values: list[float] = []
+    silent, known = 0, len(stack.rest("GET", "/sim/orders"))
+    for name, price in prices.items():
+        stack.rest("POST", "/sim/market", symbol="INFY", exchange="NSE", ltp=1500.0)
+        time.sleep(0.05)
+        crossed = round(round(price * _BELOW / 0.05) * 0.05, 2)
+        sent = stack.rest("POST", "/sim/market", symbol=name, exchange="NSE", ltp=crossed)["sent_ns"]
+        time.sleep(_TURN_S)
+        orders = stack.rest("GET", "/sim/orders")
+        if len(orders) > known:
+            values.append((int(orders[known]["received_ns"]) - sent) / 1e6)
+            known = len(orders)
+        else:
+            silent += 1
+    if silent:
+        progress(f"{silent} quotes led to no exit within {_TURN_S:g} s")
+        values += [_TURN_S * 1000] * silent
+    return values
+
+
+def _when_held(stack: Lab) -> dict[str, float]:
+    """The price of each position once all are held, by name; `RuntimeError` if they do not come about in a minute."""
+    until = time.monotonic() + 60.0
+    while time.monotonic() < until:
+        rows = [row for row in json.loads(stack.run("positions", "--json")) if row["quantity"]]
+        if len(rows) >= EXITS:
+            return {row["instrument"].partition(":")[2]: float(row["average_price"]) for row in rows}
+        time.sleep(1.0)
+    raise RuntimeError(f"expected {EXITS} positions within a minute, found {len(rows)}; see `mytrading bench latency`")
