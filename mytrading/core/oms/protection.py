@@ -23,7 +23,7 @@ _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
 def arm(draft: Draft, order: Order) -> None:
-    """The first sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's."""
+    """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's."""
     if order.purpose is not Purpose.ENTRY or not order.stop_trigger or not order.filled_seen:
         return
     known = draft.state.protections.get(Owned(*key_of(order), order.strategy))
@@ -254,10 +254,11 @@ def _place(draft: Draft, level: Protection, quantity: int) -> None:
     if failures >= draft.limits.stop_failures:
         _hand_over(draft, draft.protection(level, failures=failures), f"{failures} stops did not stay at the broker")
         return
-    order = _order(draft, level, quantity)
+    attempt = _unused(draft, level)
+    order = _order(draft, level, quantity, attempt)
     if sending.closable(draft, order) < quantity:
         return
-    draft.protection(level, attempts=level.attempts + 1, failures=failures, order=order.client_order_id)
+    draft.protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
     parts.begin_closing(draft, order, quantity)
 
 
@@ -271,10 +272,21 @@ def _pause(draft: Draft, failures: int) -> int:
     return growing(draft.limits.exit_retry_first, draft.limits.slow, failures + 1)
 
 
-def _order(draft: Draft, level: Protection, quantity: int) -> Order:
+def _unused(draft: Draft, level: Protection) -> int:
+    """The next attempt whose id no order has: a sighting that was withdrawn and comes again has its protection's id."""
     attempt = level.attempts + 1
+    while draft.state.known(_name(level, attempt)):
+        attempt += 1
+    return attempt
+
+
+def _name(level: Protection, attempt: int) -> str:
+    return client_order_id(level.account, level.id, Purpose.STOP, level.instrument, 0, attempt)
+
+
+def _order(draft: Draft, level: Protection, quantity: int, attempt: int) -> Order:
     return Order(
-        client_order_id=client_order_id(level.account, level.id, Purpose.STOP, level.instrument, 0, attempt),
+        client_order_id=_name(level, attempt),
         account=level.account,
         instrument=level.instrument,
         product=level.product,

@@ -212,7 +212,8 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
     if state is not order.state or fields:
         changed = draft.change(order, _event(order, state, fills), state=state, **fields)
-        protection.arm(draft, changed)
+        if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
+            protection.arm(draft, changed)
         _book(draft, order, changed)
         _overfilled(draft, order, changed)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:

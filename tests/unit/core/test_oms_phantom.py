@@ -235,6 +235,18 @@ def test_entry_that_fills_after_its_sighting_was_withdrawn_is_guarded_and_booked
     assert [call.order.quantity for call in bench.calls] == [50]
 
 
+def test_stop_of_a_sighting_that_comes_again_has_an_id_of_its_own(bench: OrderBench) -> None:
+    placed = resting(bench, **LIMIT)
+    go_on(bench)
+    bench.broker.trade(placed, 50, 95.0)
+    bench.tick(SECOND)
+    bench.report(placed)
+    bench.read()
+    bench.accept()
+    tags = [other.client_order_id for other in bench.broker.orders.values()]
+    assert len(tags) == len(set(tags)) == 3
+
+
 def test_resting_entry_keeps_its_sighting_for_fifteen_seconds_of_reads(bench: OrderBench) -> None:
     resting(bench, **LIMIT)
     go_on(bench, 15)

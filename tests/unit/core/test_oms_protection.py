@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
-from mytrading.messages.orders import TRIGGER_CROSSED, Order
+from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged, ProtectionChanged
 from tests.fake_broker import SECOND, OrderBench, Placed
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
@@ -119,6 +119,23 @@ def test_exit_takes_the_stop_away_first_and_never_sells_twice(bench: OrderBench)
     settle(bench)
     assert bench.position().quantity == 0
     assert bench.broker.net["NFO:A", bench.order("e1").product] == 0
+
+
+def test_book_that_shows_an_old_entry_open_for_a_while_guards_nothing_anew(bench: OrderBench) -> None:
+    guarded(bench)
+    bench.close("g1")
+    settle(bench, 3)
+    (leaving,) = [placed for placed in bench.broker.orders.values() if placed.open]
+    bench.broker.trade(leaving, 50, 99.0)
+    settle(bench)
+    rows = [row for row in bench.rows if isinstance(row, ProtectionChanged)]
+    entry = next(placed for placed in bench.broker.orders.values() if placed.client_order_id == "e1")
+    for status, filled in ((BrokerStatus.OPEN, 0), (BrokerStatus.COMPLETE, 50)):
+        entry.status, entry.filled = status, filled
+        bench.tick(2 * SECOND)
+        bench.read()
+    assert "contradicted" in [row.event for row in bench.rows if isinstance(row, OrderChanged)]
+    assert [row for row in bench.rows if isinstance(row, ProtectionChanged)] == rows
 
 
 def test_stop_that_fills_while_it_is_cancelled_is_the_exit(bench: OrderBench) -> None:
