@@ -27,6 +27,7 @@ SPANS = {
     "1d": 1440 * MINUTE_NS,
 }
 CHUNK = 16_384
+_FIRST_CHUNK = 256
 Row = tuple[int, float, float, float, float, float]
 """Start (ns UTC), open, high, low, close, volume."""
 
@@ -63,11 +64,17 @@ class Columns:
         """Bytes of all columns."""
         return self.start_ns.nbytes + self.table.nbytes
 
-    def rows(self, first: int = 0) -> Iterator[Row]:
-        """The bars as Python numbers from row `first` on; a chunk at a time, so that memory stays flat."""
-        for begin in range(first, len(self), CHUNK):
-            part = slice(begin, begin + CHUNK)
+    def rows(self, first: int = 0, last: int | None = None) -> Iterator[Row]:
+        """The bars as Python numbers from row `first` to before `last`; a chunk at a time, so that memory stays flat.
+
+        Chunks grow, so that a few rows cost no more than themselves.
+        """
+        begin, size = first, _FIRST_CHUNK
+        end = len(self) if last is None else last
+        while begin < end:
+            part = slice(begin, min(begin + size, end))
             yield from zip(self.start_ns[part].tolist(), *(column[part].tolist() for column in self.table), strict=True)
+            begin, size = begin + size, min(2 * size, CHUNK)
 
     def bar(self, index: int) -> Bar:
         """One bar as a message."""

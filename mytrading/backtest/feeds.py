@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +80,7 @@ class Feed:
         """What the strategy sees in its driving timeframe."""
         return self.hosted.desk.series(self.columns.instrument, "")
 
-    @property
+    @cached_property
     def warm(self) -> bytes:
         """A byte for each bar of the driving timeframe: 1 where every indicator has a value."""
         return self.hosted.desk.warm_rows(self.columns.instrument).tobytes()

@@ -85,28 +85,34 @@ class Ledger:
     def _filled(self, row: PositionChanged) -> None:
         if not row.fill_quantity:
             return
-        position = row.position
-        cost = self._charge(position.instrument, position.product, row.fill_quantity, row.fill_price, row.at_ns)
-        key = (position.strategy, position.instrument)
+        held = row.position
+        self.filled(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
+
+    def filled(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
+        """Signed units were filled at a price."""
+        cost = self._charge(name, product, units, price, at_ns)
+        key = (strategy, name)
         self._open_costs[key] = self._open_costs.get(key, 0.0) + cost
-        fill = Fill(row.at_ns, position.instrument, position.strategy, row.fill_quantity, row.fill_price, cost)
-        self.fills.append(fill)
+        self.fills.append(Fill(at_ns, name, strategy, units, price, cost))
 
     def _closed(self, row: TradeClosed) -> None:
-        self.trades.append(
-            Trade(
-                row.opened_ns,
-                row.closed_ns,
-                row.instrument,
-                row.strategy,
-                row.side.value,
-                row.quantity,
-                row.entry_price,
-                row.exit_price,
-                row.realised,
-                self._open_costs.pop((row.strategy, row.instrument), 0.0),
-            )
+        trade = Trade(
+            row.opened_ns,
+            row.closed_ns,
+            row.instrument,
+            row.strategy,
+            row.side.value,
+            row.quantity,
+            row.entry_price,
+            row.exit_price,
+            row.realised,
+            0.0,
         )
+        self.closed(trade)
+
+    def closed(self, trade: Trade) -> None:
+        """A round trip ended; what it cost is what its fills did."""
+        self.trades.append(trade._replace(costs=self._open_costs.pop((trade.strategy, trade.instrument), 0.0)))
 
     def settled(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
         """What was held ended without an order: its contract expired at this price, which cost so much."""

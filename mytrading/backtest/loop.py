@@ -29,9 +29,11 @@ from mytrading.strategies.wishes import Wish
 _DAY = 86_400_000_000_000
 _IST = 19_800_000_000_000
 _EPOCH = date(1970, 1, 1).toordinal()
-_TOLD_EVERY = 16_383
+TOLD_EVERY = 16_383
 _ENDLESS = 1e15
 Progress = Callable[[int], None]
+Told = Callable[[Bar], Wish | None]
+Rests = Callable[[], bool]
 Exercise = Callable[[Instrument, int, float, int], float]
 """Rupees that a contract's end costs: the contract, signed units, its settlement price, market ns."""
 
@@ -60,35 +62,43 @@ class Loop:
         self._progress = progress
         self._square_off = machines.risk.square_off
         self._most_loss = most_loss
-        self._day = -1
+        self.day = -1
         self._begins = 0
         self._next_clock = 0
-        self._restless = False
+        self.restless = False
         self._holding = self._loses = False
         self._listens: Collection[str] = frozenset()
         self._ruled = _has_rules(self._risk)
         self._last_ns = 0
         self._at_close = venue.fills_at_close
         self.plain = False
+        self.quick: Callable[[], None] | None = None
+        """Walks through all bars in the place of the loop, which it calls where the machines are needed."""
 
     def run(self) -> None:
         """All bars; what is held at the end stays open."""
         feeds = list(self._feeds.values())
-        if len(feeds) == 1 and feeds[0].drives_alone and not self.plain:
-            self._alone(feeds[0])
+        if self.quick is not None:
+            self.quick()
+        elif len(feeds) == 1 and feeds[0].drives_alone and not self.plain:
+            self.alone(feeds[0], 0, len(feeds[0].columns))
         else:
             self._together(feeds)
         self._machines.engine.stop()
 
-    def _alone(self, feed: Feed) -> None:
-        """One instrument whose own bars are what the strategy sees: the short way."""
+    def alone(self, feed: Feed, first: int, last: int, told: Told | None = None, rests: Rests | None = None) -> int:
+        """The short way of one instrument whose own bars are what the strategy sees: rows `first` to before `last`.
+
+        `told` answers in the place of the strategy; after a bar on which `rests` is true, no more is walked. Returns
+        the row that was reached.
+        """
         venue, name, span = self._venue, feed.columns.instrument, feed.columns.span_ns
         hosted, desk, series, warm = feed.hosted, feed.hosted.desk, feed.series, feed.warm
         desk.current, timeframe, data = name, feed.columns.timeframe, desk.data
-        on_data, touch, index = hosted.strategy.on_data, venue.touch, 0
-        for start, opens, high, low, close, volume in feed.columns.rows():
+        on_data, touch, index = told or hosted.strategy.on_data, venue.touch, first
+        for start, opens, high, low, close, volume in feed.columns.rows(first, last):
             if start >= self._next_clock:
-                self._clock(start)
+                self.clock(start)
             end = start + span
             if venue.waiting or name in touch or name in self._listens:
                 self._open(name, start, end, opens, close, volume)
@@ -96,24 +106,31 @@ class Loop:
             index += 1
             series.cursor = index
             feed.last, feed.last_ns = close, end
-            if self._restless or self._loses:
+            if self.restless or self._loses:
                 self._moment(end)
-            if not warm[index - 1] or hosted.fault is not None:
-                continue
-            desk.now = end
-            data[name] = bar = Bar(name, timeframe, start, end, opens, high, low, close, int(volume), 0, end)
-            try:
-                result = on_data(bar)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
-                hosted.raised(error)
-                self._wish(feed, bar, [], end)
-                continue
-            if result is not None:
-                self._wish(feed, bar, hosted.answered(result), end)
-            else:
-                feed.quiet_ns = end
-            if not index & _TOLD_EVERY:
+            if warm[index - 1] and hosted.fault is None:
+                desk.now = end
+                data[name] = bar = Bar(name, timeframe, start, end, opens, high, low, close, int(volume), 0, end)
+                try:
+                    result = on_data(bar)
+                except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
+                    hosted.raised(error)
+                    self.wish(feed, bar, [], end)
+                else:
+                    if result is not None:
+                        self.wish(feed, bar, hosted.answered(result), end)
+                    else:
+                        feed.quiet_ns = end
+            if not index & TOLD_EVERY:
                 self._progress(index)
+            if rests is not None and rests():
+                break
+        return index
+
+    @property
+    def is_still(self) -> bool:
+        """True while neither a price nor time can move anything by itself."""
+        return not (self._venue.waiting or self._venue.touch or self.restless or self._listens or self._loses)
 
     def _together(self, feeds: list[Feed]) -> None:
         """Several instruments or timeframes, merged by time: at one moment opens come last and wishes before them."""
@@ -123,12 +140,12 @@ class Loop:
                 self._show(feed, frame, row, at_ns)
             elif phase == MOVED:
                 done += 1
-                if not done & _TOLD_EVERY:
+                if not done & TOLD_EVERY:
                     self._progress(done)
                 self._moved(feed, at_ns)
             else:
                 if at_ns >= self._next_clock:
-                    self._clock(at_ns)
+                    self.clock(at_ns)
                 feed.row = row
                 self._opened(feed, at_ns)
 
@@ -149,7 +166,7 @@ class Loop:
             self._venue.now = end
             self._machines.tick(end)
             self._note()
-        elif self._restless or self._loses:
+        elif self.restless or self._loses:
             self._moment(end)
 
     def _waits(self, name: str) -> bool:
@@ -162,7 +179,7 @@ class Loop:
         if not wishes:
             feed.quiet_ns = end
         if wishes or feed.hosted.fault is not None or self.plain:
-            self._wish(feed, bar, wishes, end)
+            self.wish(feed, bar, wishes, end)
 
     # the market
 
@@ -236,7 +253,7 @@ class Loop:
 
     # the strategy
 
-    def _wish(self, feed: Feed, bar: Bar, wishes: list[Wish], end: int) -> None:
+    def wish(self, feed: Feed, bar: Bar, wishes: list[Wish], end: int) -> None:
         """What the strategy wishes at a bar's end goes the way of all wishes."""
         machines, venue = self._machines, self._venue
         venue.now = end
@@ -255,7 +272,7 @@ class Loop:
 
     def _moment(self, now: int) -> None:
         """A bar has passed: time is told where it matters, to whom it matters."""
-        if not self._restless:
+        if not self.restless:
             if self._profit() > -self._most_loss or self._stopped():
                 return
             self._tell_prices()
@@ -285,18 +302,18 @@ class Loop:
         state = self._risk.state
         self._holding = bool(state.open_positions())
         self._loses = self._holding and self._most_loss < _ENDLESS
-        self._restless = self._machines.orders.waits_for_time or any(True for _ in state.open_wishes())
+        self.restless = self._machines.orders.waits_for_time or any(True for _ in state.open_wishes())
         self._listens = self._heard() if self._holding else frozenset()
 
     def _heard(self) -> Collection[str]:
         """Instruments whose every price risk has to see: those whose stop it holds, or all where runs have rules."""
         return self._feeds if self._ruled else self._risk.state.stop_instruments
 
-    def _clock(self, start: int) -> None:
+    def clock(self, start: int) -> None:
         """A bar begins at which a day turns, or at or after the time from which intraday positions are closed."""
-        if ist_day(start) != self._day:
+        if ist_day(start) != self.day:
             self._turn_day(start)
-        midnight = (self._day + 1) * _DAY - _IST
+        midnight = (self.day + 1) * _DAY - _IST
         if not self._begins or start < self._begins:
             self._next_clock = min(self._begins or midnight, midnight)
             return
@@ -308,9 +325,9 @@ class Loop:
         self._next_clock = start + 1 if intraday or self._risk.state.all_live_entries() else midnight
 
     def _turn_day(self, start: int) -> None:
-        if self._day >= 0:
+        if self.day >= 0:
             self._end_day(start)
-        self._day = ist_day(start)
+        self.day = ist_day(start)
         day = day_of(start)
         machines = self._machines
         book = self._world.open_day(day)
@@ -322,7 +339,7 @@ class Loop:
         self._venue.now = start
         self._venue.exchange.advance(start, self._venue.marks.get, self._settlement)
         if self._holding:
-            self._restless = True
+            self.restless = True
 
     def _end_day(self, start: int) -> None:
         """After the last bar of a day: what waited is refused, intraday positions end, contracts expire.
@@ -377,7 +394,7 @@ class Loop:
         exchange = name.partition(":")[0]
         calendar = self._world.calendar
         known = exchange in calendar.exchanges
-        return calendar.session(exchange, date.fromordinal(_EPOCH + self._day)) if known else None
+        return calendar.session(exchange, date.fromordinal(_EPOCH + self.day)) if known else None
 
 
 def _has_rules(risk: RiskMachine) -> bool:

@@ -54,7 +54,7 @@ class Machines:
         self.risk = risk
         self.orders = orders
         self.venue = venue
-        self._heard = heard
+        self.heard = heard
         self._plain = self._opened = False
         risk.lock_step = True
         self._assure(account)
@@ -105,7 +105,7 @@ class Machines:
             return
         for row in rows:
             self.engine.apply(row)
-            self._heard(row)
+            self.heard(row)
             if isinstance(row, Signal):
                 self._risk_step(row, now)
         self.settle(now)
@@ -141,6 +141,13 @@ class Machines:
                 self._orders_step(answer, now)
         raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
 
+    def are_idle(self, strategy: str, watch: str) -> bool:
+        """True if nothing is held, on its way or held against entries, and a wish would be judged like a first one."""
+        orders = self.orders
+        if orders.waits_for_time or orders.unsettled() or any(self.venue.exchange.instruments_at_work()):
+            return False
+        return self.risk.state.is_idle(self.venue.now) and self.engine.is_idle(strategy, watch)
+
     # between
 
     def _risk_step(self, message: Any, now: int) -> None:
@@ -151,7 +158,7 @@ class Machines:
         for row in rows:
             self.risk.apply(row)
         for row in rows:
-            self._heard(row)
+            self.heard(row)
             if isinstance(row, _COMMANDS):
                 self.orders.notice(self.venue.clock())
                 self._orders_step(row, now)
@@ -175,7 +182,7 @@ class Machines:
             if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
                 self.venue.call(row.order, call)
         for row in rows if self._plain else newest(rows):
-            self._heard(row)
+            self.heard(row)
             if isinstance(row, _FOR_ENGINE):
                 self.engine.apply(row)
             self.risk.apply(row)

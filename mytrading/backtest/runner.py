@@ -18,6 +18,8 @@ from mytrading.backtest.ledger import ChargeOf, Ledger
 from mytrading.backtest.loop import Exercise, Loop, Progress
 from mytrading.backtest.machines import Machines
 from mytrading.backtest.models import Models
+from mytrading.backtest.plain import Terms, terms_of
+from mytrading.backtest.trips import Trips
 from mytrading.backtest.venue import Venue
 from mytrading.backtest.world import World
 from mytrading.core.calendar import Calendar, day_of
@@ -43,6 +45,7 @@ class Spec:
     """A run. `data` are the bars of each watched instrument; rupees of `capital`; `fees` None for none.
 
     With `plain` every machine is called at every bar: slower, for the proof that the short way leads to the same.
+    Without `quick` the machines make every trip, also those that can only come out in one way (`trips`).
     """
 
     run: StrategyRun
@@ -56,6 +59,7 @@ class Spec:
     models: Models = field(default_factory=Models)
     fees: FeeSchedule | None = None
     plain: bool = False
+    quick: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Result:
     curve: Curve
     stand_ins: tuple[str, ...]
     fault: Fault | None = None
+    quick: int = 0
+    """Round trips that needed no machine (`trips`)."""
 
     @property
     def gross(self) -> float:
@@ -96,19 +102,22 @@ def run(spec: Spec, progress: Progress = lambda _done: None) -> Result:
     world = World(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
     world.open_day(day_of(min(int(columns.start_ns[0]) for columns in spec.data)))
     ledger = Ledger(_charges(spec, world))
-    seconds, fault = _walk(spec, world, ledger, progress)
+    seconds, fault, quick = _walk(spec, world, ledger, progress)
     bars = sum(len(columns) for columns in spec.data) if seconds else 0
     curve = curve_of(spec.capital, spec.data, ledger.fills)
-    return Result(spec, bars, seconds, ledger, curve, tuple(sorted(world.stand_ins)), fault)
+    return Result(spec, bars, seconds, ledger, curve, tuple(sorted(world.stand_ins)), fault, quick)
 
 
-def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple[float, Fault | None]:
-    """The loop: its seconds, 0 if the strategy could not begin, and the strategy's fault. Indicators end with it."""
+def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple[float, Fault | None, int]:
+    """The loop: its seconds, 0 if the strategy could not begin, the strategy's fault, trips that needed no machine.
+
+    Indicators end with it.
+    """
     strategy_run = replace(spec.run, accounts=())
     engine = EngineMachine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
     hosted = engine.hosted[0]
     if hosted.fault is not None:
-        return 0.0, hosted.fault
+        return 0.0, hosted.fault, 0
     venue = Venue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain)
     machines = Machines(engine, _risk(spec, strategy_run, world), _orders(spec), venue, ACCOUNT, ledger.hear)
     feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
@@ -118,9 +127,23 @@ def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple
     if spec.plain:
         loop.plain = True
         machines.plainly()
+    terms = _terms(spec, strategy_run, world) if feeds[0].drives_alone and len(feeds) == 1 else None
+    trips = Trips(terms, loop, feeds[0], machines, venue, ledger, progress) if terms is not None else None
+    loop.quick = trips.walk if trips is not None else None
     started = time.perf_counter()
     loop.run()
-    return time.perf_counter() - started, hosted.fault
+    return time.perf_counter() - started, hosted.fault, trips.quick if trips is not None else 0
+
+
+def _terms(spec: Spec, run: StrategyRun, world: World) -> Terms | None:
+    """The terms of trips that need no machine, if the run is one of those that can have them."""
+    name = spec.data[0].instrument
+    if spec.plain or not spec.quick or name in world.stand_ins:
+        return None
+    return terms_of(
+        run, spec.strategy, world.instrument(name), spec.limits, spec.rates, spec.models, spec.capital,
+        spec.calendar, world.square_off(),
+    )  # fmt: skip
 
 
 def _check(spec: Spec) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from mytrading.backtest.models import Models
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
@@ -182,10 +184,10 @@ class Venue:
         found, _ = self.exchange.cancel(order.broker_order_id, self.now)
         if isinstance(found, Refusal):
             self._answer(order, Call.CANCEL, Outcome.REFUSED, message=found.reason)
-            found = self.exchange.desk.orders[order.broker_order_id]
+            self._show_again(order.broker_order_id)
         else:
             self._answer(order, Call.CANCEL, Outcome.ACCEPTED)
-        self._show(found)
+            self._show(found)
 
     def _modify(self, order: Order) -> None:
         mark = self.marks.get(order.instrument)
@@ -194,10 +196,21 @@ class Venue:
         )
         if isinstance(found, Refusal):
             self._answer(order, Call.MODIFY, Outcome.REFUSED, message=found.reason)
-            found = self.exchange.desk.orders[order.broker_order_id]
+            self._show_again(order.broker_order_id)
         else:
             self._answer(order, Call.MODIFY, Outcome.ACCEPTED, order.broker_order_id)
-        self._show(found)
+            self._show(found)
+
+    def _show_again(self, order_id: str) -> None:
+        """Tell what an order is that a call came too late for; one of a day before is in no book, its end was told."""
+        found = self.exchange.desk.orders.get(order_id)
+        if found is not None:
+            self._show(found)
+
+    def earn(self, rupees: float) -> None:
+        """Cash came in by trips that did not pass through here."""
+        desk = self.exchange.desk
+        desk.account = replace(desk.account, realised=desk.account.realised + rupees)
 
     # answers
 
@@ -302,8 +315,10 @@ class Venue:
         return sorted(found.items(), reverse=falls)
 
     def held(self, instrument: str) -> int:
-        """Net signed units of an instrument."""
-        return sum(p.quantity for p in self.exchange.desk.open_positions() if p.instrument == instrument)
+        """Net signed units of an instrument, those delivered on an earlier day included."""
+        desk = self.exchange.desk
+        today = sum(p.quantity for p in desk.open_positions() if p.instrument == instrument)
+        return today + desk.held_shares(instrument)
 
 
 def _trades(order: BookOrder) -> BrokerTrades:

@@ -174,6 +174,21 @@ class RiskBooks:
         """Positions that are not flat, seen ones included."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
+    def is_idle(self, now: int) -> bool:
+        """True if nothing is held, coming or kept from entering, and no wish of today was fulfilled and closed."""
+        things = (
+            self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
+            self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
+        )  # fmt: skip
+        if any(things) or self.doubted or self.disk_low or self.open_positions():
+            return False
+        return all(
+            wish.settled
+            and not (wish.given_up or wish.lost)
+            and (not wish.spent or day_of(max(wish.since_ns, wish.spent_ns)) != day_of(now))
+            for wish in self.wishes.values()
+        )
+
     def held(self, strategy: str, watch: str) -> list[Position]:
         """What a strategy holds for a watched instrument."""
         return [

@@ -37,6 +37,7 @@ from mytrading.strategies.series import BarColumns
 from mytrading.strategies.wishes import Wish, check_action, check_confidence, check_stop
 
 _IST_SECONDS = 19_800
+_NAN = float("nan")
 
 
 class BaseStrategy:
@@ -102,7 +103,8 @@ class BaseStrategy:
     @property
     def position(self) -> PositionView:
         """The strategy's own position for the instrument at hand."""
-        return self.position_of(self._desk.current)
+        desk = self._desk
+        return desk.positions.get(desk.current, FLAT)
 
     @property
     def time_of_day(self) -> str:
@@ -133,7 +135,15 @@ class BaseStrategy:
 
     def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
         """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
-        return self._desk.value(indicator, back, instrument)
+        desk = self._desk
+        found = desk.sources.get((indicator, instrument or desk.current))
+        if found is None:
+            return desk.value(indicator, back, instrument)
+        line, series = found
+        if line.version != series.version:
+            return line.value(series, back)
+        index = series.cursor - 1 - back
+        return line.view[index] if index >= 0 else _NAN
 
     def bars(self, n: int, instrument: str = "", timeframe: str = "") -> BarColumns:
         """The newest `n` completed bars as columns, oldest first: `self.bars(3).close[-1]`."""

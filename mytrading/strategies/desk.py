@@ -80,7 +80,7 @@ class Desk:
         self._found: dict[str, IndicatorHandle] = {}
         self._series: dict[tuple[str, str], BarSeries] = {}
         self._lines: dict[tuple[IndicatorHandle, str], Line] = {}
-        self._sources: dict[tuple[str | IndicatorHandle, str], tuple[Line, BarSeries]] = {}
+        self.sources: dict[tuple[str | IndicatorHandle, str], tuple[Line, BarSeries]] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
 
     @property
@@ -95,7 +95,7 @@ class Desk:
 
     def open_series(self, days: int) -> None:
         """Make the empty series, keeping `days` trading days before the newest; called once `initialize` is done."""
-        self._sources.clear()
+        self.sources.clear()
         for instrument in self.instruments:
             for timeframe in self.timeframes:
                 self._series[instrument, timeframe] = BarSeries(days)
@@ -203,11 +203,11 @@ class Desk:
     def value(self, wanted: str | IndicatorHandle, back: int, instrument: str) -> float:
         """An indicator's value at the newest bar of an instrument, or `back` bars before."""
         key = (wanted, instrument or self.current)
-        found = self._sources.get(key)
+        found = self.sources.get(key)
         if found is None:
             handle = self.find(wanted)
             series = self.series(key[1], handle.timeframe)
-            found = self._sources[key] = (self._lines[handle, key[1]], series)
+            found = self.sources[key] = (self._lines[handle, key[1]], series)
         return found[0].value(found[1], back)
 
     def warm_rows(self, instrument: str) -> NDArray[np.bool_]:

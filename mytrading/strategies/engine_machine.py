@@ -106,6 +106,11 @@ class EngineMachine:
         """True if a strategy asked for the quotes of this instrument."""
         return any(item.wants_quotes and instrument in item.run.symbols for item in self._hosted.values())
 
+    def is_idle(self, strategy: str, watch: str) -> bool:
+        """True if a strategy holds nothing for what it watches, and nothing that it wished for is under way."""
+        flat = not any(position.strategy == strategy for position in self._holdings.held())
+        return flat and self._standing.is_idle((strategy, watch))
+
     def is_late(self, data: Bar | Quote, now: int) -> bool:
         """True from the time on from which wishes about this data are dropped: their validity, or the floor."""
         end = _end(data)

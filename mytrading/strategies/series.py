@@ -51,7 +51,8 @@ class BarSeries:
         self._day_firsts: list[tuple[int, int]] = []
         self.filled = 0
         self.cursor = 0
-        self.generation = 0
+        self.version = 0
+        """Counts changes of what is filled: values that were computed at another version are computed anew."""
         self.last_end_ns = 0
 
     def fill(self, bar: Bar) -> bool:
@@ -64,6 +65,7 @@ class BarSeries:
         self._table[:, self.filled] = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         self._start[self.filled] = bar.start_ns
         self.filled += 1
+        self.version += 1
         self.last_end_ns = bar.end_ns
         return True
 
@@ -71,7 +73,7 @@ class BarSeries:
         """Take whole columns as the filled bars, not shown yet and not copied; only for a series that is empty."""
         self._start, self._table = start_ns, table
         self.filled, self.cursor = len(start_ns), 0
-        self.generation += 1
+        self.version += 1
         self.last_end_ns = int(start_ns[-1]) + span_ns
 
     @property
@@ -113,7 +115,7 @@ class BarSeries:
         self._start[:keep] = self._start[count : self.filled].copy()
         self._day_firsts = [(day, first - count) for day, first in self._day_firsts if first >= count]
         self.filled, self.cursor = keep, max(0, self.cursor - count)
-        self.generation += 1
+        self.version += 1
 
     def _grow(self) -> None:
         self._table = np.concatenate([self._table, np.empty_like(self._table)], axis=1)
@@ -128,15 +130,16 @@ class Line:
         self._inputs = inputs
         self._parameters = parameters
         self._values = np.empty(0)
-        self._view: memoryview[float] = memoryview(self._values)  # type: ignore[arg-type]
-        self._filled = self._generation = -1
+        self.view: memoryview[float] = memoryview(self._values)  # type: ignore[arg-type]
+        """The values as Python numbers, computed at `version` of the series."""
+        self.version = -1
 
     def value(self, series: BarSeries, back: int = 0) -> float:
         """The value at the newest shown bar, or `back` bars before; NaN where there is none."""
-        if series.filled != self._filled or series.generation != self._generation:
+        if series.version != self.version:
             self._computed(series)
         index = series.cursor - 1 - back
-        return self._view[index] if index >= 0 else _NAN
+        return self.view[index] if index >= 0 else _NAN
 
     def whole(self, series: BarSeries) -> FloatArray:
         """The values at all filled bars, shown or not: for who walks a strategy through history."""
@@ -149,7 +152,7 @@ class Line:
         return view
 
     def _computed(self, series: BarSeries) -> FloatArray:
-        if series.filled != self._filled or series.generation != self._generation:
+        if series.version != self.version:
             columns = [series.column(name) for name in self._inputs]
             values = self._indicator.kernel(*columns, **self._parameters)
             if len(values) != series.filled:
@@ -158,6 +161,6 @@ class Line:
                     f"expected {series.filled}, found {len(values)}"
                 )
             self._values = values
-            self._view = memoryview(np.ascontiguousarray(values, np.float64))  # type: ignore[arg-type]
-            self._filled, self._generation = series.filled, series.generation
+            self.view = memoryview(np.ascontiguousarray(values, np.float64))  # type: ignore[arg-type]
+            self.version = series.version
         return self._values

@@ -157,6 +157,10 @@ class Standing:
         """True while an exit goal works on what the strategy holds of this instrument."""
         return bool(self._goals.get((strategy, instrument)))
 
+    def is_idle(self, key: Key) -> bool:
+        """True if neither an order nor an exit goal of a wish is at work."""
+        return not self._live.get(key) and not any(self._goals.values())
+
     def entry_pending(self, key: Key, now: int, machine_ns: int) -> bool:
         """True while a long or short wish may still lead to a position that does not show yet."""
         last = self._last.get(key)

@@ -1,0 +1,213 @@
+"""Plain round trips on the quick way: bought at the open after the wish, sold at the open after the next.
+
+Used by the loop, for a strategy that sees the bars of one share and trades it long. Of most wishes no rule of risk can
+say anything and no order can go wrong: what comes of them stands in the bars. The one rule: whatever is not plain goes
+to the machines, which are first brought to where they would stand; and no trip is walked this way before the machines
+themselves have made one that came out exactly as this module says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mytrading.backtest.feeds import Feed
+from mytrading.backtest.ledger import Fill, Ledger, Trade
+from mytrading.backtest.loop import TOLD_EVERY, Loop, Progress
+from mytrading.backtest.machines import Machines
+from mytrading.backtest.plain import Hours, Terms, hours_of
+from mytrading.backtest.venue import Venue
+from mytrading.messages.enums import Side
+from mytrading.messages.market import Bar
+from mytrading.strategies.desk import FLAT, PositionView
+from mytrading.strategies.series import ist_day
+from mytrading.strategies.wishes import Wish
+
+_NOWHERE = -float("inf")
+_WAYS = {"BUY": 1, "SELL": -1, "EXIT": -1, "HOLD": 0}
+_DEAR = 3.0
+"""Entries are quick while the capital would pay for three of them: the venue then refuses none for want of cash."""
+
+
+class Trips:
+    """The walk of one run through its bars. `quick` counts the round trips that needed no machine."""
+
+    def __init__(
+        self, terms: Terms, loop: Loop, feed: Feed, machines: Machines, venue: Venue, ledger: Ledger, progress: Progress
+    ) -> None:
+        self._terms = terms
+        self._loop = loop
+        self._feed = feed
+        self._machines = machines
+        self._venue = venue
+        self._ledger = ledger
+        self._progress = progress
+        self._desk = feed.hosted.desk
+        self._name, self._strategy = feed.columns.instrument, feed.hosted.run.name
+        self._hours: Hours = hours_of(feed.columns, terms)
+        self._fill: Fill | None = None
+        self._cash = 0.0
+        self._gross = 0.0
+        self._over = False
+        self.quick = 0
+
+    def walk(self) -> None:
+        """All bars."""
+        loop, feed, count = self._loop, self._feed, len(self._feed.columns)
+        at = loop.alone(feed, 0, count, rests=self._is_proven)
+        while at < count:
+            at = self._walk(at)
+            at = loop.alone(feed, at, count, rests=self._is_at_rest)
+
+    # quick
+
+    def _walk(self, first: int) -> int:
+        """Plain trips from row `first` on, flat before it; the row from which on the machines walk."""
+        feed, hosted, desk, hours = self._feed, self._feed.hosted, self._desk, self._hours
+        name, timeframe, span = self._name, feed.columns.timeframe, feed.columns.span_ns
+        series, warm, data, on_data = feed.series, feed.warm, desk.data, hosted.strategy.on_data
+        row, begin, last_row, way, level, wish = first, first, hours.never, 0, _NOWHERE, None
+        for start, opens, high, low, close, volume in feed.columns.rows(first):
+            if way or low <= level or row >= last_row:
+                if way > 0:
+                    level, last_row = self._terms.level(float(feed.columns.table[3, begin])), hours.last_row(row)
+                if way >= 0 and (low <= level or row >= last_row):
+                    self._hand_over(begin, row, wish)
+                    return row
+                if way > 0:
+                    self._enter(start, opens)
+                else:
+                    self._leave(start, opens)
+                    level, last_row, wish = _NOWHERE, hours.never, None
+                way = 0
+            row += 1
+            series.cursor = row
+            if warm[row - 1]:
+                desk.now = end = start + span
+                data[name] = bar = Bar(name, timeframe, start, end, opens, high, low, close, int(volume), 0, end)
+                try:
+                    result = on_data(bar)
+                except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
+                    self._hand_over(row - 1 if wish is None else begin, row, wish)
+                    hosted.raised(error)
+                    self._loop.wish(feed, bar, [], end)
+                    return row
+                if result is not None:
+                    way = self._way(result, wish is not None)
+                    if way and not (self._is_plain(result, close) and hours.plain[row - 1]):
+                        self._hand_over(row - 1 if wish is None else begin, row, wish)
+                        feed.quiet_ns = start
+                        self._loop.wish(feed, bar, hosted.answered(result), end)
+                        return row
+                    if way > 0:
+                        begin, wish = row - 1, result
+            if not row & TOLD_EVERY:
+                self._progress(row)
+        return row
+
+    def _way(self, result: Any, holding: bool) -> int:
+        """1 where a result asks to enter, −1 where to leave, 0 where it changes nothing; 1 of what is no wish."""
+        if type(result) is not Wish or result.instrument != self._name or result.legs:
+            return 1
+        way = _WAYS.get(result.action)
+        if way is None:
+            return 1
+        return 0 if way == (1 if holding else -1) else way
+
+    def _is_plain(self, wish: Any, close: float) -> bool:
+        """True of a wish whose order, if any, is at the market, without a stop of its own, and can be paid."""
+        if type(wish) is not Wish or wish.legs or wish.otherwise or wish.stop_price or wish.instrument != self._name:
+            return False
+        if wish.action not in _WAYS or type(wish.confidence) is not float or not 0.0 <= wish.confidence <= 1.0:
+            return False
+        terms = self._terms
+        if wish.action == "BUY" and _DEAR * terms.units * close > terms.capital + min(0.0, self._gross):
+            self._over = True
+            return False
+        return wish.action != "BUY" or terms.has_room(close)
+
+    def _enter(self, start: int, opens: float) -> None:
+        units = self._terms.units
+        price = self._price(opens, Side.BUY)
+        self._ledger.filled(start, self._name, self._strategy, self._terms.product, units, price)
+        self._fill = self._ledger.fills[-1]
+        self._desk.positions[self._name] = PositionView(units, price * units / units, 1)
+        self._desk.last_fill_ns = start
+
+    def _leave(self, start: int, opens: float) -> None:
+        assert self._fill is not None
+        units = self._terms.units
+        price = self._price(opens, Side.SELL)
+        self._ledger.filled(start, self._name, self._strategy, self._terms.product, -units, price)
+        trade = self._trade(self._fill, start, price)
+        self._ledger.closed(trade)
+        self._cash += trade.gross
+        self._gross += trade.gross
+        self._desk.positions[self._name] = FLAT
+        self._desk.last_fill_ns = start
+        self.quick += 1
+
+    def _price(self, opens: float, side: Side) -> float:
+        """What a whole fill at an open is booked at: the venue tells its value, the order machine divides again."""
+        units = self._terms.units
+        average = units * self._venue.mark(self._name, opens).opposite(side) / units
+        return average * units / units
+
+    def _trade(self, entry: Fill, exit_ns: int, price: float) -> Trade:
+        units = self._terms.units
+        paid, got = entry.price * units, price * units
+        name, strategy = self._name, self._strategy
+        return Trade(
+            entry.at_ns, exit_ns, name, strategy, "BUY", units, paid / units, got / units, got - paid, 0.0
+        )  # fmt: skip
+
+    # to the machines and back
+
+    def _hand_over(self, begin: int, row: int, wish: Wish | None) -> None:
+        """Bring the machines to the end of the bar before `row`, from the bar at whose close `wish` was made.
+
+        Trips that ended before are over: of them only the cash counts. What the ledger has heard is not told again.
+        """
+        loop, feed, machines, columns = self._loop, self._feed, self._machines, self._feed.columns
+        self._venue.earn(self._cash)
+        self._cash = 0.0
+        self._desk.positions[self._name] = FLAT
+        first = self._hours.first_row(begin)
+        if first and ist_day(int(columns.start_ns[first])) != loop.day:
+            feed.last, feed.last_ns = (
+                float(columns.table[3, first - 1]),
+                int(columns.start_ns[first - 1]) + columns.span_ns,
+            )
+            loop.clock(int(columns.start_ns[first]))
+        wished_ns = int(columns.start_ns[begin]) + columns.span_ns
+        heard, machines.heard = machines.heard, _deaf
+        try:
+            loop.alone(feed, begin, row, told=lambda bar: wish if bar.end_ns == wished_ns else None)
+        finally:
+            machines.heard = heard
+
+    def _is_at_rest(self) -> bool:
+        """True where nothing that the machines know can have a say in the trips to come."""
+        if self._over or not self._desk.positions.get(self._name, FLAT).is_flat or self._feed.hosted.fault is not None:
+            return False
+        return self._loop.is_still and self._machines.are_idle(self._strategy, self._name)
+
+    def _is_proven(self) -> bool:
+        """True once the machines have made a trip that came out as it would have here."""
+        fills, trades = self._ledger.fills, self._ledger.trades
+        if not trades or not self._is_at_rest():
+            return False
+        bought, sold = fills[-2:]
+        wanted = self._trade(bought, sold.at_ns, sold.price)._replace(costs=bought.cost + sold.cost)
+        good = all(self._is_ours(fill, side) for fill, side in ((bought, Side.BUY), (sold, Side.SELL)))
+        return good and trades[-1] == wanted
+
+    def _is_ours(self, fill: Fill, side: Side) -> bool:
+        start = self._feed.columns.start_ns
+        row = int(start.searchsorted(fill.at_ns))
+        if row >= len(start) or int(start[row]) != fill.at_ns or fill.units != side.sign * self._terms.units:
+            return False
+        return fill.price == self._price(float(self._feed.columns.table[0, row]), side)
+
+
+def _deaf(_row: Any) -> None:
+    """Hears nothing."""

@@ -1,0 +1,92 @@
+"""Which runs have trips that need no machine, and that those runs do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from mytrading.backtest.models import Models, VolumeCap
+from mytrading.backtest.runner import run
+from mytrading.messages.enums import Product
+from mytrading.messages.runconfig import Direction, StopPlan
+from mytrading.messages.strategy_rules import StrategyRules
+from mytrading.strategies import Bar, Signal
+from tests.backtest_support import LIMITS, Cross, bars, bars_of, begin_of, fees, flat, spec_of
+
+LONG: dict[str, Any] = {"direction": Direction.LONG, "product": Product.CNC, "short": None}
+
+
+class Listener(Cross):
+    """Hears of its fills."""
+
+    def on_fill(self, fill: Any) -> None:
+        self.heard = fill
+
+
+class Breaks(Cross):
+    """Raises while it holds something."""
+
+    def on_data(self, data: Bar) -> Signal | None:
+        if self.position.is_long and self._desk.last_fill_ns and data.close > 0 and data.start_ns % 7 == 0:
+            raise ValueError("seven")
+        return super().on_data(data)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        LONG,
+        {**LONG, "stop": StopPlan.BROKER, "stop_loss": 0.03},
+        {**LONG, "product": Product.MIS},
+        {**LONG, "product": Product.MIS, "stop": StopPlan.BROKER, "stop_loss": 0.03, "lots": 3},
+    ],
+)
+def test_long_trips_need_no_machine_after_the_first_and_come_out_as_theirs(given: dict[str, Any]) -> None:
+    spec = spec_of(Cross, begin_of(bars_of("wild"), 900), fees=fees(), **given)
+    quickly, slowly = run(spec), run(replace(spec, quick=False))
+    assert (quickly.ledger.fills, quickly.ledger.trades) == (slowly.ledger.fills, slowly.ledger.trades)
+    assert (quickly.ledger.events, quickly.ledger.counts) == (slowly.ledger.events, slowly.ledger.counts)
+    assert slowly.quick == 0
+    assert len(quickly.ledger.trades) // 2 < quickly.quick < len(quickly.ledger.trades)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "given"),
+    [
+        (Cross, {**LONG, "direction": Direction.BOTH, "product": Product.MIS, "short": spec_of(
+            Cross, bars(flat(100.0, 3))).run.short}),
+        (Cross, {**LONG, "stop": StopPlan.ENGINE}),
+        (Cross, {**LONG, "stop": StopPlan.BROKER, "stop_loss": 0.3}),
+        (Cross, {**LONG, "cooldown": 60.0}),
+        (Cross, {**LONG, "intraday": True}),
+        (Cross, {**LONG, "rules": StrategyRules(max_loss=100.0)}),
+        (Cross, {**LONG, "models": Models(at_close=True)}),
+        (Cross, {**LONG, "models": Models(latency_ns=1)}),
+        (Cross, {**LONG, "models": Models(volume=VolumeCap(0.5))}),
+        (Cross, {**LONG, "limits": LIMITS}),
+        (Cross, {**LONG, "timeframes": ("5m",)}),
+        (Listener, LONG),
+    ],
+)  # fmt: skip
+def test_machines_make_every_trip_where_more_can_follow(strategy: Any, given: dict[str, Any]) -> None:
+    assert run(spec_of(strategy, begin_of(bars_of("wild"), 400), **given)).quick == 0
+
+
+def test_index_and_a_run_with_counted_entries_have_no_quick_trips() -> None:
+    index = begin_of(bars_of("wild", "NSE_INDEX:NIFTY"), 300)
+    assert run(spec_of(Cross, index, **{**LONG, "product": Product.MIS})).quick == 0
+    spec = spec_of(Cross, begin_of(bars_of("wild"), 300), **LONG)
+    counted = msgspec.structs.replace(spec.limits, max_entries_per_session=3)
+    assert run(replace(spec, limits=counted)).quick == 0 < run(spec).quick
+
+
+def test_fault_in_the_middle_of_a_trip_is_told_once_and_leaves_it_open() -> None:
+    spec = spec_of(Breaks, begin_of(bars_of("wild"), 600), **LONG)
+    quickly, slowly = run(spec), run(replace(spec, quick=False))
+    assert quickly.fault is not None
+    assert quickly.fault == slowly.fault
+    assert quickly.ledger.fills == slowly.ledger.fills
+    assert quickly.ledger.events == slowly.ledger.events
