@@ -30,6 +30,7 @@ class InstrumentFile:
 
     def __init__(self, state: Path, ends: Ends = end_of_day) -> None:
         self.path = state / FILE
+        self._name = str(self.path)  # risk looks before each wish, and a path makes its name anew each time
         self.folder = state / FOLDER
         self._ends = ends
         self._read_at = 0
@@ -94,7 +95,7 @@ class InstrumentFile:
 
     def _written(self) -> int:
         try:
-            return self.path.stat().st_mtime_ns
+            return os.stat(self._name).st_mtime_ns  # noqa: PTH116
         except FileNotFoundError:
             return 0
 

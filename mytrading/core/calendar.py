@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mytrading.core.calendar_file import CalendarError, CalendarSpec, ExchangeSpec, read_calendar
 
-__all__ = ["IST", "Calendar", "CalendarError", "Session", "UnknownExchange", "day_of", "to_ns"]
+__all__ = ["IST", "Calendar", "CalendarError", "Session", "UnknownExchange", "day_number", "day_of", "to_ns"]
 
 # India has had one zone and no summer time since 1945.
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
@@ -45,9 +45,14 @@ class Session(NamedTuple):
     name: str = ""
 
 
+def day_number(ns: int) -> int:
+    """The IST date of a moment as days since 1970-01-01: a key that costs little to make."""
+    return (ns + _IST_OFFSET) // _DAY
+
+
 def day_of(ns: int) -> date:
     """The IST date of a moment."""
-    return date.fromordinal(_EPOCH_ORDINAL + (ns + _IST_OFFSET) // _DAY)
+    return date.fromordinal(_EPOCH_ORDINAL + day_number(ns))
 
 
 def to_ns(day: date, at: time) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core import leg_targets, risk_orphans, risk_stops
-from mytrading.core.baskets import LegStanding, next_move
+from mytrading.core.baskets import LegStanding, Move, next_move
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
 from mytrading.core.risk_case import Case, Denial, expired, stale
@@ -68,15 +68,17 @@ class Entries:
         if sized.denial is not None:
             return self._unsized(wish, account, sized.denial, now)
         if sized.row is not None:
-            return self._enter(replace(wish, sized={**wish.sized, account: sized.row.lots}), account, now, [sized.row])
-        return self._enter(wish, account, now, [])
+            wish = replace(wish, sized={**wish.sized, account: sized.row.lots})
+            legs = self._standings(wish, account)
+            move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
+            return self._enter(wish, account, now, (legs, move), [sized.row])
+        return self._enter(wish, account, now, (legs, move), [])
 
-    def _enter(self, wish: Wish, account: str, now: int, rows: list[Any]) -> list[Any]:
+    def _enter(
+        self, wish: Wish, account: str, now: int, plan: tuple[tuple[LegStanding, ...], Move], rows: list[Any]
+    ) -> list[Any]:
         """Order what may be ordered now, after `rows`; every leg that is still wanted is judged."""
-        run = self._scene.strategies.get(wish.signal.strategy)
-        orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
-        legs = self._standings(wish, account)
-        move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
+        legs, move = plan
         wanted = {leg.instrument for leg in legs if leg.open}
         begun = self._begun(wish, account)
         cases = [
@@ -320,7 +322,8 @@ class Entries:
         session = scene.calendar.session(exchange, day) if known else None
         entries = state.entries_of(signal.strategy, now)
         underlying = instrument.underlying if instrument else ""
-        others = state.busy_instruments(account) - {leg.instrument}
+        busy, (level, level_reason) = state.busy_instruments(account), state.level(account)
+        others = busy - {leg.instrument}
         return Case(
             signal=signal,
             leg=leg,
@@ -336,8 +339,8 @@ class Entries:
             session_lost=state.session_lost(account),
             refused=scene.refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
-            level=state.level(account)[0],
-            level_reason=state.level(account)[1],
+            level=level,
+            level_reason=level_reason,
             enabled=state.enabled(signal.strategy),
             halted=state.halted.get((account, leg.instrument, signal.product), ""),
             confidence=state.confidence(account, leg.instrument),
@@ -348,7 +351,7 @@ class Entries:
             needs_funds=scene.needs_funds,
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
-            adds_position=leg.instrument not in state.busy_instruments(account),
+            adds_position=leg.instrument not in busy,
             positions_symbol=sum(scene.underlying(name) == underlying for name in others),
             positions_total=len(others),
             entries_per_minute=scene.rates.entries_per_minute,

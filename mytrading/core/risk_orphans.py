@@ -47,7 +47,7 @@ def _hedges_alone(books: RiskBooks, wish: Wish, account: str) -> bool:
 
 def losses(books: RiskBooks, wish: Wish, account: str, instrument: str) -> int:
     """How often this leg was stopped out of what is left of the basket; 0 once nothing of it is held."""
-    if not _hedges_alone(books, wish, account):
+    if not wish.lost or not _hedges_alone(books, wish, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in wish.lost)
 

@@ -77,17 +77,18 @@ class RiskState(RiskBooks):
         if known is not None and known.signal.id == signal.id and known.settled:
             return
         wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns, moved=self._moved(signal.strategy))
-        if known is None or known.value != wish.value:
+        same = known is not None and known.value == wish.value
+        if not same:
             self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
-        if known is not None and known.value == wish.value and self._keeps_size(known, signal):
+        if known is not None and same and self._keeps_size(known, signal):
             wish.sized = known.sized
         if known is not None and known.signal.id == signal.id:
             wish.ended, wish.given_up = known.ended, known.given_up
-        again = known is not None and known.value == wish.value and not signal.rearmed
+        again = same and not signal.rearmed
         if known is not None and again and day_of(max(known.since_ns, known.spent_ns)) == day_of(signal.created_ns):
             wish.since_ns, wish.spent, wish.spent_ns = known.since_ns, known.spent, known.spent_ns
             risk_orphans.carry(self, wish, known)
-        if known is not None and (known.value, known.terms) == (wish.value, wish.terms):
+        if known is not None and same and known.terms == wish.terms:
             wish.kin = known.kin | {known.signal.id} - {signal.id}
         self._settle_if_met(wish)
         self._await()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import time
+from typing import NamedTuple
 
-from mytrading.core.calendar import Calendar, Session, to_ns
+from mytrading.core.calendar import Calendar, Session, day_number, to_ns
 
 SECOND = 1_000_000_000
 LEAD_NS = 180 * SECOND
@@ -21,6 +22,13 @@ LATE_NS = 180 * SECOND
 """Market time after it by which the books should show it flat."""
 
 
+class _Times(NamedTuple):
+    """Of one exchange and day, 0 where there is none: the venue's own closing, and by when MIS must be flat."""
+
+    venue_ns: int
+    deadline_ns: int
+
+
 class SquareOff:
     """`venue` holds the venue's own times by exchange. At a market speed above 1 the lead has a machine-time floor."""
 
@@ -28,21 +36,11 @@ class SquareOff:
         self._calendar = calendar
         self._venue = dict(venue)
         self.speed = speed
-        self._known: dict[tuple[str, str, int], int] = {}
+        self._known: dict[tuple[str, int, int], _Times] = {}
 
     def deadline(self, exchange: str, now: int) -> int:
         """Market time by which MIS must be flat today; 0 on a day without a session."""
-        if exchange not in self._calendar.exchanges:
-            return 0
-        day = self._calendar.trading_day(now)
-        key = (exchange, day.isoformat(), self._calendar.edition)
-        if key not in self._known:
-            session = self._calendar.session(exchange, day)
-            times = [session.close_ns - BEFORE_CLOSE_NS] if session else []
-            if venue := self.venue_ns(exchange, now):
-                times.append(venue)
-            self._known[key] = min(times, default=0)
-        return self._known[key]
+        return self._times(exchange, now).deadline_ns
 
     def begins(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
         """Market time at which closing begins; 0 on a day without a session.
@@ -60,11 +58,26 @@ class SquareOff:
 
     def venue_ns(self, exchange: str, now: int) -> int:
         """Market time at which the venue itself closes MIS today; 0 if it does not: an evening session begins after."""
+        return self._times(exchange, now).venue_ns
+
+    def _times(self, exchange: str, now: int) -> _Times:
+        """The times of a day: they are asked for with every call to the broker, and so worked out once."""
+        key = (exchange, day_number(now), self._calendar.edition)
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._known[key] = self._find_times(exchange, now)
+            return found
+
+    def _find_times(self, exchange: str, now: int) -> _Times:
         session = self._session(exchange, now)
-        if session is None or exchange not in self._venue:
-            return 0
-        venue = to_ns(self._calendar.trading_day(now), self._venue[exchange])
-        return venue if venue > session.open_ns else 0
+        if session is None:
+            return _Times(0, 0)
+        named = self._venue.get(exchange)
+        venue = to_ns(self._calendar.trading_day(now), named) if named is not None else 0
+        venue = venue if venue > session.open_ns else 0
+        ends = session.close_ns - BEFORE_CLOSE_NS
+        return _Times(venue, min(ends, venue) if venue else ends)
 
     def _session(self, exchange: str, now: int) -> Session | None:
         known = exchange in self._calendar.exchanges

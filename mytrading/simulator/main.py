@@ -59,8 +59,11 @@ async def _serve(options: Options, report: PerformanceReport | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     driver.begin()
-    rest = await _listen(Dispatcher(venue, options.api_key).application(), options.host, options.rest_port)
-    feed = await _listen(FeedServer(venue, options.api_key).application(), options.host, options.ws_port)
+    orders = web.ServerRunner(Dispatcher(venue, options.api_key).server(), handle_signals=False, shutdown_timeout=0.5)
+    rest = await _listen(orders, options.host, options.rest_port)
+    quotes = FeedServer(venue, options.api_key).application()
+    sockets = web.AppRunner(quotes, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    feed = await _listen(sockets, options.host, options.ws_port)
     beside = [follower(venue, options).run()] if options.follow else []
     beside += [report.run()] if report is not None else []
     driving = asyncio.gather(driver.run(), *beside)
@@ -219,12 +222,11 @@ def _asked_start(text: str) -> int:
 
 @dataclass(frozen=True)
 class _Listener:
-    runner: web.AppRunner
+    runner: web.BaseRunner
     port: int
 
 
-async def _listen(application: web.Application, host: str, port: int) -> _Listener:
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
+async def _listen(runner: web.BaseRunner, host: str, port: int) -> _Listener:
     await runner.setup()
     site = web.TCPSite(runner, host, port, reuse_address=True, backlog=512)
     try:

@@ -179,13 +179,11 @@ class Dispatcher:
         self._connections: WeakSet[asyncio.Transport] = WeakSet()
         self._monitor = get_performance_monitor()
 
-    def application(self) -> web.Application:
-        """The aiohttp application."""
-        application = web.Application(client_max_size=1 << 20)
-        application.router.add_route("*", "/{path:.*}", self.serve)
-        return application
+    def server(self) -> web.Server:
+        """For aiohttp to serve, without its routes: there is one handler, and an order should not wait for a search."""
+        return web.Server(self.serve, access_log=None)
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         received_ns = machine_now()
         path = _path(request)
@@ -213,7 +211,7 @@ class Dispatcher:
         body = reply.text.encode() if reply.text else _encode(reply.body)
         return web.Response(status=reply.status, body=body, content_type=reply.content_type)
 
-    async def _reply(self, request: web.Request, path: str, received_ns: int) -> Reply:
+    async def _reply(self, request: web.BaseRequest, path: str, received_ns: int) -> Reply:
         path, subject = _parted(path)
         route = ROUTES.get(path)
         if route is None or route.method != request.method:
@@ -256,7 +254,7 @@ class Dispatcher:
             raise Refused(Reply(429, {"message": f"{route.limit} per 1 {unit}"}))
         calls.append(now)
 
-    async def _json(self, request: web.Request, route: Route) -> dict[str, Any]:
+    async def _json(self, request: web.BaseRequest, route: Route) -> dict[str, Any]:
         if request.content_type != "application/json":
             where = " in the API endpoint" if route.text_errors else ""
             raise Refused(error(500, f"An unexpected error occurred{where}"))
@@ -295,7 +293,7 @@ def _parse(raw: bytes) -> Any:
         return json.loads(raw)
 
 
-def _path(request: web.Request) -> str:
+def _path(request: web.BaseRequest) -> str:
     """The path, with the method behind it where the same path serves several."""
     path = request.path.rstrip("/")
     other = f"{path} {request.method}"

@@ -1,0 +1,38 @@
+"""When the venue closes intraday positions itself: kept for a day, and never beyond an edit of the calendar."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date, time
+
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.square_off import BEFORE_CLOSE_NS, SquareOff
+from tests.support import ROOT
+
+TEXT = (ROOT / "config" / "calendar.toml").read_text(encoding="utf-8")
+MONDAY, SUNDAY = date(2026, 11, 23), date(2026, 11, 22)
+
+
+def calendar(text: str = TEXT) -> Calendar:
+    return Calendar.from_dict(tomllib.loads(text))
+
+
+def test_venues_time_is_of_the_day_that_is_asked_about() -> None:
+    times = SquareOff(calendar(), {"NFO": time(15, 20)})
+    assert times.venue_ns("NFO", to_ns(MONDAY, time(10))) == to_ns(MONDAY, time(15, 20))
+    assert times.venue_ns("NFO", to_ns(SUNDAY, time(10))) == 0
+    assert times.venue_ns("NFO", to_ns(MONDAY, time(11))) == to_ns(MONDAY, time(15, 20))
+    assert times.venue_ns("NSE", to_ns(MONDAY, time(10))) == 0
+    assert times.venue_ns("NOWHERE", to_ns(MONDAY, time(10))) == times.deadline("NOWHERE", to_ns(MONDAY, time(10))) == 0
+
+
+def test_edited_calendar_moves_the_times_of_a_day_that_was_asked_about() -> None:
+    held = calendar()
+    times, now = SquareOff(held, {"NFO": time(15, 20)}), to_ns(MONDAY, time(10))
+    before = held.session("NFO", MONDAY)
+    assert before is not None
+    assert times.deadline("NFO", now) == min(before.close_ns - BEFORE_CLOSE_NS, to_ns(MONDAY, time(15, 20)))
+    held.take(calendar(TEXT.replace("close = 15:40:00", "close = 15:05:00")))
+    after = held.session("NFO", MONDAY)
+    assert after is not None and after.close_ns != before.close_ns
+    assert times.deadline("NFO", now) == after.close_ns - BEFORE_CLOSE_NS
