@@ -20,6 +20,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     """Measure the named groups (all without a name) and print their figures; 2 if a name is unknown, else 0."""
     from mytrading.bench.backtest import measure_backtest
     from mytrading.bench.bare import measure_hop
+    from mytrading.bench.breach import measure_breach
     from mytrading.bench.client import measure_client
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
     from mytrading.bench.isolation import measure_isolation
@@ -30,6 +31,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
         "latency": measure_latency,
+        "breach": measure_breach,
         "hop": measure_hop,
         "client": measure_client,
         "start": measure_start,

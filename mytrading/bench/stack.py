@@ -111,10 +111,10 @@ class Lab:
 
 
 @contextmanager
-def lab() -> Iterator[Lab]:
+def lab(kind: type[Lab] = Lab) -> Iterator[Lab]:
     """A stack's home; whatever was started there is stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
-        found = Lab(Path(folder))
+        found = kind(Path(folder))
         try:
             yield found
         finally:

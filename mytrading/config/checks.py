@@ -22,7 +22,7 @@ from mytrading.core.live_gate import confirmed
 from mytrading.core.margin_table import BY_RISK, FIXED
 from mytrading.core.risk_rules_order import product_refusal
 from mytrading.messages.enums import Mode, Product, Side
-from mytrading.messages.runconfig import AccountRole, TradeKind, TradeRule
+from mytrading.messages.runconfig import AccountRole, StopPlan, TradeKind, TradeRule
 
 DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
@@ -34,12 +34,19 @@ def problems_of(settings: TradingSettings) -> list[str]:
 
 
 def _r_problems(settings: TradingSettings) -> Iterator[str]:
-    """A limit in R without the rupees of an R would never be reached."""
-    owners = [("risk", settings.risk), *((strategy.name, strategy) for strategy in settings.strategies)]
-    for owner, holder in owners:
-        for name in ("daily_stop_r", "daily_target_r"):
-            if getattr(holder, name) and not settings.risk.r_value:
-                yield f"{owner}.{name} = {getattr(holder, name):g}: R_VALUE is 0; set R_VALUE to the rupees of 1 R"
+    """A limit in R counts by what entries risk at their stops; without these it needs the rupees of an R."""
+    if settings.risk.r_value:
+        return
+    for strategy in settings.strategies:
+        if strategy.stop is not StopPlan.NONE:
+            continue
+        for owner, holder in (("risk", settings.risk), (strategy.name, strategy)):
+            for name in ("daily_stop_r", "daily_target_r"):
+                if value := getattr(holder, name):
+                    yield (
+                        f'{owner}.{name} = {value:g}: {strategy.name} has stop = "none" and R_VALUE is 0, so nothing '
+                        "says what it risks; set R_VALUE to the rupees of 1 R, or give it a stop"
+                    )
 
 
 def start_problems(settings: TradingSettings) -> list[str]:

@@ -170,7 +170,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MAX_DAILY_LOSS_ACTION", _H, "risk.max_daily_loss_action", _ACTIONS, ""),
     ("MAX_DRAWDOWN", _H, "risk.max_drawdown", "fall of an account's equity below its peak, as a fraction of it", ""),
     ("MAX_DRAWDOWN_ACTION", _H, "risk.max_drawdown_action", _ACTIONS, ""),
-    ("R_VALUE", _H, "risk.r_value", "rupees of 1 R; with 0 nothing is counted in R", ""),
+    ("R_VALUE", _H, "risk.r_value", "rupees of 1 R where an entry has no stop; else R is what it loses there", ""),
     ("DAILY_STOP_R", _H, "risk.daily_stop_r", "R an account may lose in a day; 0: no such limit", ""),
     ("DAILY_TARGET_R", _H, "risk.daily_target_r", "R after which an account has won enough; 0: no such limit", ""),
     ("DAILY_R_ACTION", _H, "risk.daily_r_action", _ACTIONS, ""),

@@ -12,15 +12,14 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.calendar import IST, Session
-from mytrading.core.margin import by_margin
-from mytrading.core.sizing import order_value
 from mytrading.messages.enums import Confidence, TradingLevel
-from mytrading.messages.instruments import Instrument
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import RiskLimits, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 
 SECOND = 1_000_000_000
+_FUT = InstrumentKind.FUT
 MINUTE = 60 * SECOND
 QUOTE_FLOOR_NS = 2 * SECOND
 """Machine time within which a quote is never stale: at a high market speed its market age says nothing."""
@@ -111,19 +110,26 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return self.leg.lots > 0 and any(leg.lots < 0 for leg in self.signal.legs)
 
     def value_of(self, units: int) -> float:
-        """Rupees of so many units, valued as the order's are."""
-        if self.instrument is not None and self.units and by_margin(self.instrument, self.units):
-            return self.margin * abs(units) / abs(self.units)
-        return order_value(units, self.price)
+        """Rupees of so many units, valued as the order's are: by margin what is a future or a sold option."""
+        mine = self.units
+        if mine and self.instrument is not None:
+            kind = self.instrument.kind
+            if kind is _FUT or (mine < 0 and kind.is_option):
+                return self.margin * abs(units) / abs(mine)
+        return abs(units) * self.price
 
 
 class Rule(NamedTuple):
-    """One row of the table. `check` gives the reason of a denial, or an empty string."""
+    """One row of the table. `check` gives the reason of a denial, or an empty string.
+
+    It is not asked while the case's `field` is empty or false: it could only say nothing then.
+    """
 
     code: str
     when: str
     settings: str
     check: Callable[[Case], str]
+    field: str = ""
 
 
 def rupees(amount: float) -> str:

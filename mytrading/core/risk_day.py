@@ -1,4 +1,4 @@
-"""What a day has brought, in rupees, by owner, account and strategy: kept up by fills and quotes, never added up anew.
+"""What a day has brought, in rupees and in R, by owner, account and strategy: kept up, never added up anew.
 
 Used by risk for the limits of the day. The one rule: a price that is old or not positive moves nothing; what was last
 known stays.
@@ -25,13 +25,22 @@ FLOOR_NS = 2 * SECOND
 
 
 class _Money(msgspec.Struct):
-    """`carried` is what was unrealised when the day began."""
+    """`carried` is what was unrealised when the day began.
+
+    `risk` is what the present round trip loses at its entry's stop (rupees, 0: not known), `began` what was realised
+    before it, `brought` what of it is of earlier days. `past_r` sums the trips that ended, `r` is all of the day in R.
+    """
 
     units: int = 0
     average: float = 0.0
     realised: float = 0.0
     carried: float = 0.0
     unrealised: float = 0.0
+    risk: float = 0.0
+    began: float = 0.0
+    brought: float = 0.0
+    past_r: float = 0.0
+    r: float = 0.0
 
     @property
     def total(self) -> float:
@@ -46,6 +55,12 @@ class DayMoney:
         self._owners: dict[Key, _Money] = {}
         self._keys: dict[str, list[Key]] = {}
         self._totals: dict[Scope, float] = {}
+        self._in_r: dict[Scope, float] = {}
+        self._stops: dict[Key, float] = {}
+        self.counts_r = False
+        """Limits in R are set, so that R is kept up."""
+        self.r_value = 0.0
+        """Rupees of 1 R where the stop of an entry is not known; 0: none."""
         self._quotes: dict[str, Quote] = {}
         self._moved_by: dict[str, tuple[Scope, ...]] = {}
         self._newest_ns = 0
@@ -55,6 +70,10 @@ class DayMoney:
     def profit(self, scope: Scope) -> float:
         """Rupees of the day of an account or a strategy."""
         return self._totals.get(scope, 0.0)
+
+    def r(self, scope: Scope) -> float:
+        """R of the day of an account or a strategy: each round trip's profit by what it was to lose at its stop."""
+        return self._in_r.get(scope, 0.0)
 
     def scopes_of(self, instrument: str) -> tuple[Scope, ...]:
         """Whose profit a price of this instrument moves, in a fixed order."""
@@ -87,6 +106,14 @@ class DayMoney:
         self._keys.clear()
         self._moved_by.clear()
         self._totals.clear()
+        self._in_r.clear()
+        self._stops.clear()
+
+    def stop(self, key: Key, level: float) -> None:
+        """The stop of an entry (rupees, 0: none): the first one of a round trip says what it risks."""
+        money = self._owners.get(key)
+        if money is None or not money.units:
+            self._stops[key] = level
 
     def position(self, position: Position) -> None:
         """A position stands so."""
@@ -99,6 +126,30 @@ class DayMoney:
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
         self._value(key, money)
         self._add(key, money.total - before)
+        if self.counts_r:
+            self._note_risk(key, money, position)
+            self._count_r(key, money)
+            if not money.units:
+                money.past_r, money.began, money.brought, money.risk = money.r, money.realised, 0.0, 0.0
+
+    def _note_risk(self, key: Key, money: _Money, position: Position) -> None:
+        """What is entered until now loses at the stop of its first entry; a leg without one has that of its owner."""
+        if not position.quantity:
+            return
+        level, units = self._stops.get(key, 0.0), max(position.trip_quantity, abs(position.quantity))
+        money.risk = abs(position.average_price - level) * units if level else 0.0
+        if not money.risk and not self.r_value:
+            owners = (other for name, other in self._owners.items() if (name[0], name[3]) == (key[0], key[3]))
+            money.risk = max((other.risk for other in owners), default=0.0)
+
+    def _count_r(self, key: Key, money: _Money) -> None:
+        base = money.risk or self.r_value
+        now = money.past_r
+        if base:
+            now += (money.realised - money.began + money.unrealised - money.brought) / base
+        moved, money.r = now - money.r, now
+        for scope in scopes(key):
+            self._in_r[scope] = self._in_r.get(scope, 0.0) + moved
 
     def _forget_old_price(self, instrument: str, now: int) -> None:
         """What begins is worth what it cost until a price comes; one of long ago is none, if nobody else needs it."""
@@ -112,7 +163,9 @@ class DayMoney:
         """So much of an owner's unrealised profit is of earlier days."""
         money = self._owner(key)
         self._add(key, money.carried - unrealised)
-        money.carried = unrealised
+        money.carried = money.brought = unrealised
+        if self.counts_r:
+            self._count_r(key, money)
 
     def quote(self, quote: Quote, machine_ns: int) -> bool:
         """A price came; false if it is too old to move anything."""
@@ -137,6 +190,8 @@ class DayMoney:
                 before = money.unrealised
                 self._value(key, money)
                 self._add(key, money.unrealised - before)
+                if self.counts_r:
+                    self._count_r(key, money)
 
     def _value(self, key: Key, money: _Money) -> None:
         quote = self._quotes.get(key[1])

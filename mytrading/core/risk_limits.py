@@ -31,6 +31,7 @@ PATIENCE_NS = 60 * SECOND
 FLATTEN_NS = 60 * SECOND
 _CENT = 1e-6
 _LOSS, _DRAWDOWN, _STOP_R = LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R
+_IN_R = (LimitKind.DAILY_STOP_R, LimitKind.DAILY_TARGET_R)
 _CLOSING = (LimitAction.CLOSE_LEGS, LimitAction.FLATTEN)
 _RECORDED = {
     LimitAction.ALERT: RiskAction.ALERT_ONLY,
@@ -87,11 +88,13 @@ class Limits:
     def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
         self._state, self._scene, self._closing = state, scene, closing
         self._money = state.memory.money
+        self._money.r_value = scene.limits.r_value
         self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
         for account in scene.accounts():
             self._by_scope[ACCOUNT, account] = tuple(_of_account(scene, account))
         for name in scene.strategies:
             self._by_scope[STRATEGY, name] = tuple(_of_strategy(scene, name))
+        self._money.counts_r = any(limit.kind in _IN_R for limit in self.all)
 
     @property
     def all(self) -> Iterator[Limit]:
@@ -114,8 +117,7 @@ class Limits:
         if limit.kind is _DRAWDOWN:
             accounts = () if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
             return memory.fall(limit.scope, accounts)
-        profit = memory.money.profit(limit.scope)
-        return profit if limit.kind is LimitKind.DAILY_LOSS else profit / self._scene.limits.r_value
+        return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.r(limit.scope)
 
     def used(self, limit: Limit) -> float:
         """The share of a limit that is used up; 1 and above when it is reached."""
@@ -340,9 +342,9 @@ def _of_account(scene: Scene, account: str) -> Iterator[Limit]:
     limits, scope = scene.limits, (ACCOUNT, account)
     yield Limit(LimitKind.DAILY_LOSS, scope, limits.max_daily_loss, limits.max_daily_loss_action)
     yield Limit(LimitKind.DRAWDOWN, scope, limits.max_drawdown, limits.max_drawdown_action)
-    if limits.r_value and limits.daily_stop_r:
+    if limits.daily_stop_r:
         yield Limit(LimitKind.DAILY_STOP_R, scope, limits.daily_stop_r, limits.daily_r_action)
-    if limits.r_value and limits.daily_target_r:
+    if limits.daily_target_r:
         yield Limit(LimitKind.DAILY_TARGET_R, scope, limits.daily_target_r, limits.daily_r_action)
 
 
@@ -352,9 +354,9 @@ def _of_strategy(scene: Scene, name: str) -> Iterator[Limit]:
         yield Limit(LimitKind.DAILY_LOSS, scope, strategy.max_daily_loss, strategy.limit_action)
     if strategy.max_drawdown:
         yield Limit(LimitKind.DRAWDOWN, scope, strategy.max_drawdown, strategy.limit_action)
-    if scene.limits.r_value and strategy.daily_stop_r:
+    if strategy.daily_stop_r:
         yield Limit(LimitKind.DAILY_STOP_R, scope, strategy.daily_stop_r, strategy.limit_action)
-    if scene.limits.r_value and strategy.daily_target_r:
+    if strategy.daily_target_r:
         yield Limit(LimitKind.DAILY_TARGET_R, scope, strategy.daily_target_r, strategy.limit_action)
 
 

@@ -6,6 +6,8 @@ denial, numbers included, or with nothing. The one rule: exits never come here.
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from mytrading.core.risk_case import Case, Denial, Rule
 from mytrading.core.risk_rules_day import DAY
 from mytrading.core.risk_rules_enabled import ENABLED
@@ -19,7 +21,9 @@ from mytrading.core.risk_rules_times import TIMES
 RULES: tuple[Rule, ...] = (
     *STANDING, *ENABLED, *ORDER, *PRICES, *HOURS, *TIMES, *SIZES, *MARGIN, *OWNER, *DAY,
 )  # fmt: skip
-_CHECKS = tuple((rule.code, rule.check) for rule in RULES)
+_ALWAYS = tuple((rule.code, rule.check) for rule in RULES if not rule.field)
+_ASKED = tuple((rule.code, rule.check) for rule in RULES if rule.field)
+_FIELDS = attrgetter(*sorted({rule.field for rule in RULES if rule.field}))
 _RANK = {rule.code: place for place, rule in enumerate(RULES)}
 LOTS_PER_LEG = Rule(
     "LOTS_PER_LEG", "A leg of more lots than one may have.", "config/risk.toml, STRATEGY_<NAME>_MAX_LOTS", lambda _: ""
@@ -28,14 +32,26 @@ LEG_DENIED = Rule("LEG_DENIED", "Another leg of the same wish is denied, so none
 
 
 def judge(case: Case) -> tuple[Denial, ...]:
-    """All denials of a case, in the order of the table; empty if it is admitted. Budget: 20 µs."""
-    return tuple([Denial(code, text) for code, check in _CHECKS if (text := check(case))])
+    """All denials of a case, in the order of the table; empty if it is admitted. Budget: 20 µs.
+
+    Most reasons of others (halts, doubts, limits) are absent together: one look at all of their fields tells that.
+    """
+    found = [Denial(code, text) for code, check in _ALWAYS if (text := check(case))]
+    if any(_FIELDS(case)):
+        found += [Denial(code, text) for code, check in _ASKED if (text := check(case))]
+        found.sort(key=_rank)
+    return tuple(found)
+
+
+def _rank(denial: Denial) -> int:
+    """Its place in the table; what is no rule of it comes last."""
+    return _RANK.get(denial.code, len(_RANK))
 
 
 def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]:
     """Denials of a case with one that was found before the rules, in its place of the table."""
     others = [one for one in found if one.code != denial.code]
-    return tuple(sorted([*others, denial], key=lambda one: _RANK.get(one.code, len(_RANK))))
+    return tuple(sorted([*others, denial], key=_rank))
 
 
 def denials_page() -> str:

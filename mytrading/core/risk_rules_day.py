@@ -49,7 +49,7 @@ def _losses(case: Case) -> str:
 
 def _reached(kind: LimitKind) -> Callable[[Case], str]:
     name = kind.value
-    return lambda case: case.reached.get(name, "") if case.reached else ""
+    return lambda case: case.reached.get(name, "")
 
 
 DAY: tuple[Rule, ...] = (
@@ -60,11 +60,11 @@ DAY: tuple[Rule, ...] = (
     Rule("LOSS_PAUSE", "The strategy lost several times in a row in the account, and pauses.",
          "MAX_CONSECUTIVE_LOSSES, LOSS_PAUSE_MINUTES", _losses),
     Rule("DAILY_LOSS", "The day's loss of the account or the strategy, realised and unrealised, reached the limit.",
-         "MAX_DAILY_LOSS, STRATEGY_<NAME>_MAX_DAILY_LOSS", _reached(LimitKind.DAILY_LOSS)),
+         "MAX_DAILY_LOSS, STRATEGY_<NAME>_MAX_DAILY_LOSS", _reached(LimitKind.DAILY_LOSS), "reached"),
     Rule("DRAWDOWN", "Equity fell too far below its peak.", "MAX_DRAWDOWN, STRATEGY_<NAME>_MAX_DRAWDOWN",
-         _reached(LimitKind.DRAWDOWN)),
+         _reached(LimitKind.DRAWDOWN), "reached"),
     Rule("DAILY_STOP_R", "The day lost as many R as the limit allows.",
-         "DAILY_STOP_R, R_VALUE, STRATEGY_<NAME>_DAILY_STOP_R", _reached(LimitKind.DAILY_STOP_R)),
+         "DAILY_STOP_R, R_VALUE, STRATEGY_<NAME>_DAILY_STOP_R", _reached(LimitKind.DAILY_STOP_R), "reached"),
     Rule("DAILY_TARGET_R", "The day won as many R as were wanted.",
-         "DAILY_TARGET_R, R_VALUE, STRATEGY_<NAME>_DAILY_TARGET_R", _reached(LimitKind.DAILY_TARGET_R)),
+         "DAILY_TARGET_R, R_VALUE, STRATEGY_<NAME>_DAILY_TARGET_R", _reached(LimitKind.DAILY_TARGET_R), "reached"),
 )  # fmt: skip

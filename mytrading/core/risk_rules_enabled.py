@@ -18,7 +18,12 @@ def _product(case: Case) -> str:
 
 def _timeframe(case: Case) -> str:
     allowed = case.limits.enabled_timeframes
-    if not allowed or case.strategy is None or not set(case.strategy.timeframes).difference(allowed):
+    if not allowed or case.strategy is None:
+        return ""
+    for frame in case.strategy.timeframes:
+        if frame not in allowed:
+            break
+    else:
         return ""
     wrong = [frame for frame in case.strategy.timeframes if frame not in allowed]
     return (

@@ -76,15 +76,16 @@ def _doubtful(case: Case) -> str:
 STANDING: tuple[Rule, ...] = (
     Rule("EXPIRED", "The wish arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
     Rule("BROKER_DISCONNECTED", "The server refuses to read books: it has no broker session, or the key is wrong.", "",
-         _session_lost),
+         _session_lost, "session_lost"),
     Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
-         _not_ready),
-    Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "", _wrong_mode),
+         _not_ready, "not_ready"),
+    Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
+         _wrong_mode, "wrong_mode"),
     Rule("HALTED", "Trading is halted: by a person, or by the file `KILL` in the state directory.", "", _halted),
     Rule("REDUCING", "Trading is reduced to closing.", "", _reducing),
     Rule("STRATEGY_DISABLED", "Entries of the strategy are switched off.", "", _strategy_disabled),
-    Rule("DISK_LOW", "Less disk is free than the setting asks for.", "MYTRADING_MIN_FREE_BYTES", _disk_low),
-    Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "", _instrument_halted),
+    Rule("DISK_LOW", "Less disk is free than the setting asks for.", "MYTRADING_MIN_FREE_BYTES", _disk_low, "disk_low"),
+    Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "", _instrument_halted, "halted"),
     Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful),
 )  # fmt: skip
 

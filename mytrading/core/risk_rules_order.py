@@ -161,7 +161,7 @@ def _stale_quote(case: Case) -> str:
 ORDER: tuple[Rule, ...] = (
     Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "", _unknown_instrument),
     Rule("INSTRUMENTS_REFUSED", "Today's contracts are not here, or those of the underlying are not in order.", "",
-         _refused),
+         _refused, "refused"),
     Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "", _index),
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
@@ -169,7 +169,7 @@ ORDER: tuple[Rule, ...] = (
     Rule("ORDER_TYPE", "An SL-M entry, or a LIMIT or SL one with prices that no exchange takes.", "", _order_type),
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
     Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wished; only whole closes are made.", "",
-         _partial_reduction),
+         _partial_reduction, "reduces"),
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
     Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),

@@ -10,7 +10,7 @@ from mytrading.core.risk_case import SECOND, Case, Rule, rupees
 
 def _max_order(case: Case) -> str:
     limit = case.limits.max_order_size
-    if case.value <= limit:
+    if case.value_of(case.units) <= limit:
         return ""
     return (
         f"order of {rupees(case.value)} exceeds MAX_ORDER_SIZE {rupees(limit)} "
@@ -20,7 +20,7 @@ def _max_order(case: Case) -> str:
 
 def _min_order(case: Case) -> str:
     limit = case.limits.min_order_size
-    if case.value >= limit or case.price <= 0 or case.is_hedge:
+    if case.value_of(case.units) >= limit or case.price <= 0 or case.is_hedge:
         return ""
     return (
         f"order of {rupees(case.value)} is below MIN_ORDER_SIZE {rupees(limit)} "
@@ -114,10 +114,11 @@ def _rate(case: Case) -> str:
 
 OWNER: tuple[Rule, ...] = (
     Rule("OPPOSED", "Another strategy holds the other side of the instrument, or has an entry out for it.", "",
-         _opposed),
-    Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "", _duplicate),
+         _opposed, "opposed"),
+    Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "",
+         _duplicate, "other_watch"),
     Rule("WISH_SPENT", "The wish was fulfilled today, its position closed, and no bar has passed without it since.",
-         "", _spent),
+         "", _spent, "spent"),
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
     Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown),
     Rule("ENTRIES_PER_MINUTE", "Too many entries of the strategy within a minute of market time.", "", _rate),

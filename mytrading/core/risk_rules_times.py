@@ -10,6 +10,8 @@ from mytrading.core.run_events import RUN_ENDING
 from mytrading.core.run_times import DAY, clock, lead_seconds, second_of_day
 from mytrading.messages.enums import Product
 
+_MIS = Product.MIS
+
 
 def _run_ending(case: Case) -> str:
     if not case.leaving:
@@ -19,8 +21,7 @@ def _run_ending(case: Case) -> str:
 
 def _entry_time(case: Case) -> str:
     begins = case.strategy.rules.entry_time if case.strategy is not None else 0
-    at = second_of_day(case.now)
-    if at >= begins:
+    if not begins or (at := second_of_day(case.now)) >= begins:
         return ""
     return f"entry_time of {case.signal.strategy} is {clock(begins)}, it is {clock(at)}; wish again from then on"
 
@@ -28,13 +29,15 @@ def _entry_time(case: Case) -> str:
 def _exit_time(case: Case) -> str:
     if case.strategy is None:
         return ""
-    rules, at = case.strategy.rules, second_of_day(case.now)
+    rules, intraday = case.strategy.rules, case.strategy.intraday and case.signal.product is not _MIS
+    if not (rules.exit_time or rules.square_off_time or intraday):
+        return ""
+    at = second_of_day(case.now)
     opens = second_of_day(case.session.open_ns) if case.session is not None else DAY  # times before it mean nothing
     begins = rules.square_off_time - lead_seconds(case.speed) if rules.square_off_time else 0
     for name, ends in (("exit_time", rules.exit_time), ("square-off", begins)):
         if opens < ends <= at:
             return f"{name} of {case.signal.strategy} began at {clock(ends)}, it is {clock(at)}; wish again tomorrow"
-    intraday = case.strategy.intraday and case.signal.product is not Product.MIS
     if intraday and case.square_off_ns and case.now >= case.square_off_ns:
         since = clock(second_of_day(case.square_off_ns))
         return f"{case.signal.strategy} is intraday, and closed from {since}; it is {clock(at)}; wish again tomorrow"
@@ -42,7 +45,7 @@ def _exit_time(case: Case) -> str:
 
 
 TIMES: tuple[Rule, ...] = (
-    Rule(RUN_ENDING, "A rule of the strategy's run is closing it.", "config/strategies", _run_ending),
+    Rule(RUN_ENDING, "A rule of the strategy's run is closing it.", "config/strategies", _run_ending, "leaving"),
     Rule("BEFORE_ENTRY_TIME", "Before the strategy's own time of entry.", "risk.entry_time",
          _entry_time),
     Rule("AFTER_EXIT_TIME", "After the strategy's own time of exit or square-off has begun.",

@@ -145,6 +145,8 @@ class RiskState(RiskBooks):
         self._remember(self.issued, entry.id, None)
         self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
         self.runs[entry.strategy] = entry.run
+        owner = (entry.account, entry.instrument, entry.product.value, entry.strategy)
+        self.memory.money.stop(owner, entry.stop_trigger or entry.held_stop)
         key = self.watch_of_signal.get(entry.cause)
         if key is None:
             if any(roll.cause == entry.cause for roll in self.rolls.values()):
@@ -413,7 +415,11 @@ class RiskState(RiskBooks):
         self.target_levels = {}
         for name, value in row.levels.items():
             self._level(LevelMoved(name=name, value=value, at_ns=0))
+        guards = {(p.account, p.instrument, p.product.value, p.strategy): p.trigger for p in row.protections}
         for position in row.positions:
+            owner = (position.account, position.instrument, position.product.value, position.strategy)
+            level = position.held_stop or self.stop_levels.get(owner, 0.0) or guards.get(owner, 0.0)
+            self.memory.money.stop(owner, level)
             self.memory.money.position(position)
         self.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
         self.trading = {state.account: state for state in row.trading}

@@ -58,11 +58,6 @@ def entry_price(leg: Leg, quote: Quote, side: Side) -> float:
     return market
 
 
-def order_value(units: int, price: float) -> float:
-    """Rupees of premium (bought options) or of value (shares) of so many units."""
-    return abs(units) * price
-
-
 class Plan(NamedTuple):
     """How many times the lots of a wish are taken, and why, in words with the numbers; 0 times means not at all."""
 

@@ -76,7 +76,9 @@ def stop_problem(case: Case) -> str:
     entry = _BUY if case.units > 0 else _SELL
     level = case.leg.stop_price or _default_level(case, entry)
     tick, nearest = case.instrument.tick_size, _nearest(case, entry)
-    trigger = max(_on_tick(level, tick, -1 if entry is _BUY else 1), tick)
+    trigger = _on_tick(level, tick, -1 if entry is _BUY else 1)
+    if tick > trigger:
+        trigger = tick
     if trigger >= nearest if entry is _BUY else trigger <= nearest:
         return _wrong_side(case, level, nearest, entry)
     return _outside(case, level, _band(case, case.instrument)) if holder is _BROKER else ""

@@ -24,16 +24,16 @@ class InstrumentKind(StrEnum):
     @property
     def is_option(self) -> bool:
         """True for calls and puts."""
-        return self in _OPTIONS
+        return self is _CE or self is _PE
 
     @property
     def is_derivative(self) -> bool:
         """True for what expires: futures and options."""
-        return self in _DERIVATIVES
+        return self is _CE or self is _PE or self is _FUT
 
 
-_OPTIONS = frozenset((InstrumentKind.CE, InstrumentKind.PE))
-_DERIVATIVES = frozenset((InstrumentKind.FUT, InstrumentKind.CE, InstrumentKind.PE))
+_FUT, _CE, _PE = InstrumentKind.FUT, InstrumentKind.CE, InstrumentKind.PE
+"""Looked up once: every rule asks, and identity is the shortest answer."""
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

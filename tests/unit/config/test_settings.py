@@ -317,9 +317,11 @@ def test_product_that_is_not_enabled_is_refused_at_the_start(home: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["DAILY_STOP_R", "STRATEGY_SMA_CROSSOVER_DAILY_TARGET_R"])
-def test_limit_in_r_needs_the_rupees_of_one(home: Path, name: str) -> None:
-    assert "set R_VALUE to the rupees of 1 R" in refusal(home, {name: "5"})
-    assert load(home, {name: "5", "R_VALUE": "6500"}).risk.r_value == 6500
+def test_limit_in_r_needs_the_rupees_of_one_where_an_entry_has_no_stop(home: Path, name: str) -> None:
+    none = {"STRATEGY_SMA_CROSSOVER_STOP": "none"}
+    assert "set R_VALUE to the rupees of 1 R, or give it a stop" in refusal(home, {name: "5", **none})
+    assert load(home, {name: "5", "R_VALUE": "6500", **none}).risk.r_value == 6500
+    assert load(home, {name: "5"}).risk.r_value == 0
 
 
 # starting

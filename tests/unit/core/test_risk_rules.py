@@ -134,3 +134,26 @@ def test_coverage_counts_only_once_it_has_lasted() -> None:
     beat(1.0, 7)
     beat(0.5, 8)
     assert tally.coverage(9 * SECOND) == 1.0
+
+
+def test_rule_that_asks_a_field_first_says_nothing_while_it_is_empty() -> None:
+    gated = [rule for rule in RULES if rule.field]
+    assert len(gated) >= 12
+    for rule in gated:
+        assert rule.check(a_case()) == "", rule.code
+
+
+def test_reasons_that_are_asked_together_stand_in_the_order_of_the_table() -> None:
+    told = judge(
+        a_case(
+            not_ready="the feed is silent", wrong_mode="live", halted="disputed", leaving="max_loss", opposed="T",
+            spent=True, reached={"DAILY_LOSS": "lost", "DRAWDOWN": "fell"}, coverage=0.5, active_orders=100,
+            units=10_000,
+        )
+    )  # fmt: skip
+    naive = [rule.code for rule in RULES if rule.check(a_case(
+        not_ready="the feed is silent", wrong_mode="live", halted="disputed", leaving="max_loss", opposed="T",
+        spent=True, reached={"DAILY_LOSS": "lost", "DRAWDOWN": "fell"}, coverage=0.5, active_orders=100, units=10_000,
+    ))]  # fmt: skip
+    assert [denial.code for denial in told] == naive
+    assert naive[0] == "NOT_READY" and naive[-1] == "DRAWDOWN"

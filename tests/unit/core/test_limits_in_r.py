@@ -1,0 +1,113 @@
+"""R of a day: each round trip by what it was to lose at the stop of its entry, `R_VALUE` where there was none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.risk import RiskMachine
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.market import Quote
+from mytrading.messages.risk_events import RiskEventRecorded, RiskKind
+from mytrading.messages.runconfig import RiskLimits, StopPlan
+from mytrading.messages.signals import Leg
+from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, Desk
+
+LARGE = replace(
+    LIMITS, max_position_size=1e9, max_order_size=1e9, min_order_size=0, max_daily_loss=1e9, daily_stop_r=1.0
+)
+MAIN, OF_S = ("account", "main"), ("strategy", "S")
+
+
+def entered(limits: RiskLimits = LARGE, stop: float = 80.05, plan: StopPlan = StopPlan.BROKER) -> Desk:
+    """A lot of calls bought at 100.05, with a stop: 1 R is ₹1,300."""
+    desk = Desk(limits)
+    (run,) = desk.parts[2]
+    desk.parts = (*desk.parts[:2], (replace(run, stop=plan),), *desk.parts[3:])
+    desk.machine = RiskMachine(*desk.parts)
+    desk.beat()
+    desk.quote()
+    rows = desk.wish("a", Leg(instrument=CALL, lots=1, stop_price=stop))
+    entry = next(row for row in rows if isinstance(row, PlaceEntry))
+    desk.hold(CALL, 65, 100.05, order=entry.id)
+    return desk
+
+
+def at(desk: Desk, price: float) -> list[RiskEventRecorded]:
+    desk.now += SECOND
+    desk.machine_ns += SECOND
+    desk.beat()
+    rows = desk.give(Quote(CALL, desk.now, desk.machine_ns, price, price, price))
+    return [row for row in rows if isinstance(row, RiskEventRecorded) and row.kind is RiskKind.DAILY_STOP_R]
+
+
+def r(desk: Desk, scope: tuple[str, str] = MAIN) -> float:
+    return desk.machine.state.memory.money.r(scope)
+
+
+def test_trip_counts_by_what_it_loses_at_the_stop_of_its_entry_without_r_value() -> None:
+    desk = entered()
+    assert at(desk, 80.06) == []
+    assert r(desk) == pytest.approx(-(100.05 - 80.06) * 65 / 1300)
+    (event,) = at(desk, 80.05)
+    assert event.value == pytest.approx(-1.0)
+    assert r(desk, OF_S) == r(desk)
+
+
+def test_stop_of_an_entry_goes_before_r_value_which_stands_for_entries_without_one() -> None:
+    large = replace(LARGE, r_value=2_600.0, daily_stop_r=9.0)
+    stopped, bare = entered(large), entered(large, stop=0.0, plan=StopPlan.NONE)
+    for desk in (stopped, bare):
+        at(desk, 90.05)
+    assert r(stopped) == pytest.approx(-0.5)
+    assert r(bare) == pytest.approx(-0.25)
+
+
+def test_trips_add_up_each_by_its_own_risk_and_a_moved_price_counts_once() -> None:
+    desk = entered(replace(LARGE, daily_stop_r=9.0))
+    at(desk, 90.05)
+    desk.hold(CALL, 0, 0.0, realised=-650.0, order="x")
+    assert r(desk) == pytest.approx(-0.5)
+    desk.machine.state.memory.money.stop(("main", CALL, "MIS", "S"), 90.0)
+    desk.hold(CALL, 65, 100.0, realised=-650.0, order="y")
+    at(desk, 95.0)
+    assert r(desk) == pytest.approx(-0.5 - 0.5)
+    desk.hold(CALL, 0, 0.0, realised=-650.0 - 325.0, order="z")
+    at(desk, 20.0)
+    assert r(desk) == pytest.approx(-1.0)
+
+
+def test_hedge_without_a_stop_is_counted_by_what_its_owner_risks() -> None:
+    desk = entered(replace(LARGE, daily_stop_r=9.0))
+    desk.hold(PUT, 65, 10.0, order="hedge")
+    desk.give(Quote(PUT, desk.now, desk.machine_ns, 5.0, 5.0, 5.0))
+    assert r(desk) == pytest.approx((-5.0 * 65 - 0.05 * 65 - 0.05 * 65) / 1300, abs=0.01)
+
+
+@pytest.mark.parametrize("plan", [StopPlan.BROKER, StopPlan.ENGINE])
+def test_risk_of_a_trip_survives_a_restart(plan: StopPlan) -> None:
+    desk = entered(plan=plan)
+    again = Desk(LARGE)
+    again.machine = RiskMachine(*desk.parts)
+    again.now, again.machine_ns = desk.now, desk.machine_ns
+    again.beat()
+    for row in desk.rows:
+        again.machine.apply(row)
+    assert at(again, 80.06) == []
+    assert r(again) == pytest.approx(-(100.05 - 80.06) * 65 / 1300)
+    assert len(at(again, 80.05)) == 1
+
+
+def test_risk_of_a_trip_is_carried_into_the_next_day() -> None:
+    desk = entered(plan=StopPlan.ENGINE)
+    at(desk, 90.05)
+    carried: Any = desk.machine.snapshot("2026-03-19")
+    again = Desk(LARGE)
+    again.machine = RiskMachine(*desk.parts)
+    again.now = desk.now + 86_400 * SECOND
+    again.machine.apply(carried)
+    assert r(again) == pytest.approx(0.0)
+    at(again, 85.05)
+    assert r(again) == pytest.approx(-5 * 65 / 1300)
