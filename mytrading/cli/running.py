@@ -144,7 +144,8 @@ def headline(body: dict[str, Any]) -> str:
     kill = f" · KILL says {body['kill']['word']}" if body.get("kill") else ""
     limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
     moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
-    where = f"{body['system']} · {body['profile']} · {body['mode']}"
+    quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""
+    where = f"{body['system']} · {body['profile']} · {body['mode']}{quotes}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
     return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}{kill}{limits}"
 

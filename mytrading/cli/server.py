@@ -27,10 +27,11 @@ def stack_of(profile: str) -> TradingOrchestrator:
             return found
     except NotRunning:
         pass
+    from mytrading.cli.start import with_own_state
     from mytrading.config import load_settings
     from mytrading.runtime.places import project_home
 
-    return TradingOrchestrator(load_settings(project_home(), profile or "default"))
+    return TradingOrchestrator(with_own_state(load_settings(project_home(), profile or "default")))
 
 
 def _with_own_keys(config: RunConfig) -> RunConfig:

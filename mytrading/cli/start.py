@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mytrading.cli.output import ERROR, USAGE, clock_time, fail, say
-from mytrading.config import load_settings
+from mytrading.config import TradingSettings, load_settings
 from mytrading.core.calendar import IST, Calendar, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
@@ -63,9 +63,7 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
     settings = load_settings(home, profile, overrides=_overrides(wanted))
     for note in (*settings.warnings, *settings.faults):
         say(f"note: {note}")
-    own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
-    if own is not None:
-        settings = settings.model_copy(update={"profile": f"{profile}-{own}"})
+    settings = with_own_state(settings)
     if wanted.fresh and not settings.at_simulator:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
     if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:
@@ -74,6 +72,14 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
     if wanted.replay is not None:
         first_moment(stack.config)  # a file that cannot be replayed must not cost what the last replay left
     return stack
+
+
+def with_own_state(settings: TradingSettings) -> TradingSettings:
+    """The settings with the profile whose state folder they run in; what is its name already stays."""
+    own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
+    if own is None or settings.profile.endswith(f"-{own}"):
+        return settings
+    return settings.model_copy(update={"profile": f"{settings.profile}-{own}"})
 
 
 def _check(wanted: Wanted) -> None:

@@ -390,8 +390,6 @@ class TradingSettings(Section):
     @property
     def traded(self) -> tuple[str, ...]:
         """The names of the accounts that orders may go to, the primary first."""
-        if self.on_live_quotes:
-            return (SIMULATOR_ACCOUNT,)
         if self.primary is None:
             return (self.openalgo.account,)
         others = (account.id for account in self.accounts if account.role is AccountRole.TRADING)

@@ -80,6 +80,7 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         return {
             "profile": self._config.profile,
             "mode": self._config.mode.value,
+            "quotes_of": self._config.source.id if self._config.source is not None else "",
             "market_ns": self._clock.now(),
             "speed": self._clock.speed,
             "trading": {"level": trading.level.value, "reason": trading.reason, "by": trading.by},
@@ -99,16 +100,17 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
     def _accounts_shown(self) -> list[dict[str, Any]]:
         """Each account with what it is for, and its health once the reconciler has said something of it."""
         source = self._config.source
+        apart = [("orders", self._config.served[0]), ("quotes", source)] if source is not None else []
         rows: dict[str, dict[str, Any]] = {
             account.id: {
                 "account": account.id,
-                "role": account.role.value if account is not source else "quotes",
+                "role": role,
                 "broker": account.broker,
                 "product": account.product.value,
                 "host": account.rest_url,
                 "ws_url": account.ws_url,
             }
-            for account in (*([source] if source is not None else []), *self._config.accounts)
+            for role, account in (*apart, *((one.role.value, one) for one in self._config.accounts))
         }
         for health in self._view.health.values():
             row = rows.setdefault(health.account, {"broker": ""})

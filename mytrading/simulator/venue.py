@@ -137,7 +137,7 @@ class Venue:
         self.listing = InstrumentBook((*self.listing, instrument))
 
     def _relist(self, instrument: str, day: date) -> Instrument:
-        found = self.world.named(instrument, day)
+        found = self.world.named(instrument, day) or self.listing.get(instrument)
         if found is None or not (found.kind.is_derivative or self.world.silent):
             raise ValueError(
                 f"{instrument} is held: expected it in config/instruments.toml or among --instruments, found it in "

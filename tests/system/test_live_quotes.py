@@ -131,6 +131,9 @@ def test_stack_on_live_quotes_trades_at_its_own_exchange_and_sends_the_server_no
     assert quantity == LOT, "the lot is that of the server's list"
     assert stack.broker_net() == ours
     follows_a_price(stack, server, instrument)
+    shown = stack.ask("status")
+    assert shown["quotes_of"] == "main"
+    assert {row["account"]: row["role"] for row in shown["accounts"]} == {"simulator": "orders", "main": "quotes"}
     findings = json.loads(stack.run("doctor", "--json").stdout)["findings"]
     assert [row for row in findings if row["verdict"] == "failed"] == []
     assert {row["check"]: row["verdict"] for row in findings}["paper order"] == "ok"

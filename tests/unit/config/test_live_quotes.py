@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from mytrading.cli.output import Failure
+from mytrading.cli.server import client_of, stack_of
 from mytrading.cli.start import Wanted, prepare, set_clock
 from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.accounts import AccountConfig, write_accounts
@@ -145,6 +146,18 @@ def test_server_of_the_quotes_decides_and_its_address_does_not(home: Path) -> No
     assert seal(msgspec.structs.replace(config, source=None)).config_hash != config.config_hash
 
 
+def test_commands_that_look_ask_the_server_of_the_quotes_though_no_stack_runs(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(home / "states"))
+    monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
+    for name, value in CHOSEN.items():
+        monkeypatch.setenv(name, value)
+    config = stack_of("").config
+    assert (config.venue.rest_url, config.data_server.rest_url) == ("", SERVER)
+    client_of(config).close()
+
+
 def test_state_is_a_folder_of_its_own_which_may_be_forgotten(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYTRADING_STATE_DIR", str(home / "states"))
     monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
@@ -152,6 +165,8 @@ def test_state_is_a_folder_of_its_own_which_may_be_forgotten(home: Path, monkeyp
         monkeypatch.setenv(name, value)
     assert prepare(Wanted(fresh=True)).config.state.name == "default-simulator"
     assert prepare(Wanted(profile="mine")).config.state.name == "mine-simulator"
+    assert prepare(Wanted(profile="mine-simulator")).config.state.name == "mine-simulator"
+    assert stack_of("").config.state.name == "default-simulator"
     monkeypatch.setenv("PAPER_VENUE", "openalgo")
     assert prepare(Wanted()).config.state.name == "default"
     with pytest.raises(Failure, match="--fresh"):

@@ -107,3 +107,15 @@ def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: Venue, 
     venue.heard_ns = venue.clock.now()
     mark = venue.mark(listed.id)
     assert mark is not None and (mark.ltp, mark.lower, mark.upper) == (150.0, 0.0, 0.0)
+
+
+def test_contract_with_a_price_stays_listed_when_the_server_lists_it_no_more(venue: Venue, tmp_path: Path) -> None:
+    told(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"))
+    venue.open_day(DAY)
+    listed = venue.instrument("NFO:GOLDX23NOV26100CE")
+    assert listed is not None
+    venue.push(Quote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
+    told(tmp_path, option("NIFTY23NOV2626100CE", 75))
+    venue.list_anew()
+    assert venue.instrument(listed.id) == listed
+    assert venue.instrument("NFO:NIFTY23NOV2626100CE") is not None
