@@ -21,8 +21,9 @@ from mytrading.core.risk import RiskMachine
 from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar
-from mytrading.messages.orders import PositionAdjusted
+from mytrading.messages.orders import PositionAdjusted, TimerFired
 from mytrading.messages.strategy_rules import StrategyRules
+from mytrading.strategies.engine_machine import TIME
 from mytrading.strategies.series import ist_day
 from mytrading.strategies.wishes import Wish
 
@@ -144,10 +145,23 @@ class Loop:
                     self._progress(done)
                 self._moved(feed, at_ns)
             else:
+                while 0 < (due := feed.hosted.waits_until()) <= at_ns:
+                    self._pass_time(feed, due)
                 if at_ns >= self._next_clock:
                     self.clock(at_ns)
                 feed.row = row
                 self._opened(feed, at_ns)
+
+    def _pass_time(self, feed: Feed, now: int) -> None:
+        """A timer of the strategy is due, or a slice ends in which some instrument did not trade."""
+        wishes = feed.hosted.pass_time(now, now)
+        if wishes or feed.hosted.fault is not None:
+            row = TimerFired(name=TIME, machine_ns=now, market_ns=now)
+            self._venue.now = now
+            self._tell_prices()
+            self._machines.engine.timed(row, [(feed.hosted, wish) for wish in wishes])
+            self._machines.wish(row, now)
+            self._note()
 
     def _opened(self, feed: Feed, start: int) -> None:
         name = feed.columns.instrument

@@ -98,9 +98,9 @@ class Machines:
         for machine in (self.orders, self.risk, self.engine):
             machine.apply(row)
 
-    def wish(self, bar: Bar, now: int) -> None:
-        """Judge what the engine was given with this bar."""
-        rows = self.engine.decide(bar, now)
+    def wish(self, source: Bar | TimerFired, now: int) -> None:
+        """Judge what the engine was given with this bar, or at this time."""
+        rows = self.engine.decide(source, now)
         if not rows:
             return
         for row in rows:

@@ -18,8 +18,9 @@ from mytrading.backtest.plain import Hours, Terms, hours_of
 from mytrading.backtest.venue import Venue
 from mytrading.messages.enums import Side
 from mytrading.messages.market import Bar
-from mytrading.strategies.desk import FLAT, PositionView
+from mytrading.strategies.hints import NO_HINTS
 from mytrading.strategies.series import ist_day
+from mytrading.strategies.views import FLAT, PositionView
 from mytrading.strategies.wishes import Wish
 
 _NOWHERE = -float("inf")
@@ -117,7 +118,12 @@ class Trips:
         """True of a wish whose order, if any, is at the market, without a stop of its own, and can be paid."""
         if type(wish) is not Wish or wish.legs or wish.otherwise or wish.stop_price or wish.instrument != self._name:
             return False
-        if wish.action not in _WAYS or type(wish.confidence) is not float or not 0.0 <= wish.confidence <= 1.0:
+        if (
+            wish.hints != NO_HINTS
+            or wish.action not in _WAYS
+            or type(wish.confidence) is not float
+            or not 0.0 <= wish.confidence <= 1.0
+        ):
             return False
         terms = self._terms
         if wish.action == "BUY" and _DEAR * terms.units * close > terms.capital + min(0.0, self._gross):

@@ -264,7 +264,7 @@ class RiskMachine:
     def _closes(self, wish: Wish) -> list[Any]:
         signal = wish.signal
         held = self.state.held(signal.strategy, signal.watch)
-        unwanted = (one for one in held if wish.target(one.instrument, one.account) * units(one) <= 0)
+        unwanted = (one for one in held if wish.unwanted(one, units(one)))
         return self._closing.close_all(unwanted, signal.id, signal.reason or signal.action.value, signal.trace_ns)
 
     # the clock

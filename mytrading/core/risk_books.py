@@ -89,9 +89,16 @@ class Wish(msgspec.Struct, kw_only=True):
         )
 
     @property
-    def terms(self) -> tuple[tuple[str, str, float, float], ...]:
-        """How each leg is to be entered."""
-        return tuple((leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price) for leg in self.legs)
+    def terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
+        """How each leg is to be entered, and the stop that its entry brings along."""
+        return tuple(
+            (leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price, leg.stop_price, leg.stop_buffer)
+            for leg in self.legs
+        )
+
+    def unwanted(self, position: Position, units: int) -> bool:
+        """True if a position of so many signed units is to be closed; a wish that keeps closes nothing."""
+        return not self.signal.keeps and self.target(position.instrument, position.account) * units <= 0
 
     def accepts(self, order: Order) -> bool:
         """True unless an entry rests at terms that an older wish asked for, and this one asks for others."""

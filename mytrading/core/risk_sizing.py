@@ -20,6 +20,7 @@ from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import (
     Plan,
     basket_cost,
+    entry_price,
     is_bought_only,
     lots_at_risk,
     plan_by_margin,
@@ -133,7 +134,7 @@ class Sizer:
     def _distance(self, wish: Wish, leg: Leg) -> float:
         """Rupees from the price of an entry to its stop; 0 without a price."""
         quote = self._state.quotes.get(leg.instrument)
-        price = reference_price(quote, side_of(leg.lots)) if quote else 0.0
+        price = entry_price(leg, quote, side_of(leg.lots)) if quote else 0.0
         if leg.stop_price and price:
             return abs(price - leg.stop_price)
         run = self._scene.strategies.get(wish.signal.strategy)

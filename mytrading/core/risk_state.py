@@ -438,7 +438,8 @@ class RiskState(RiskBooks):
         signal = wish.signal
         accounts = self._accounts(signal.strategy)
         wanted = {leg.instrument for account in accounts for leg in wish.in_account(account).legs}
-        held = {position.instrument for position in self.held(signal.strategy, signal.watch)}
+        kept = signal.keeps
+        held = set() if kept else {position.instrument for position in self.held(signal.strategy, signal.watch)}
         coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
         if wish.settled or (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
             return

@@ -267,7 +267,9 @@ class Rollover:
 
     def _unwanted(self, roll: Rolled) -> bool:
         wish = self._state.wishes.get((roll.strategy, roll.watch))
-        return wish is not None and wish.target(roll.far, roll.account) * roll.quantity <= 0
+        if wish is None or wish.signal.keeps:
+            return False
+        return wish.target(roll.far, roll.account) * roll.quantity <= 0
 
     def _tries(self, roll: Rolled) -> int:
         count = 0

@@ -63,7 +63,8 @@ def stop_of(case: Case) -> Levels | str:
         return problem
     entry = _BUY if case.units > 0 else _SELL
     level = case.leg.stop_price or _default_level(case, entry)
-    return place(case.instrument, entry, level, _band(case, case.instrument), case.limits)
+    band = _band(case, case.instrument)
+    return place(case.instrument, entry, level, band, case.limits, case.leg.stop_buffer)
 
 
 def stop_problem(case: Case) -> str:
@@ -107,12 +108,14 @@ def _default_level(case: Case, entry: Side) -> float:
     return case.price * (1 - share if entry is _BUY else 1 + share)
 
 
-def place(instrument: Instrument, entry: Side, level: float, band: Band, limits: RiskLimits) -> Levels:
-    """The prices of the stop at `level` (rupees) of an entry of this side."""
+def place(
+    instrument: Instrument, entry: Side, level: float, band: Band, limits: RiskLimits, buffer: float = 0.0
+) -> Levels:
+    """The prices of the stop at `level` (rupees) of an entry of this side; its limit lies `buffer` beyond if given."""
     tick, away = instrument.tick_size, -1 if entry is _BUY else 1
     trigger = max(_on_tick(level, tick, away), tick)
-    reach = max(trigger * limits.stop_limit_buffer, LEAST_TICKS * tick)
-    if instrument.kind.is_option:
+    reach = max(buffer or trigger * limits.stop_limit_buffer, LEAST_TICKS * tick)
+    if instrument.kind.is_option and not buffer:
         reach = max(reach, min(limits.stop_limit_buffer_options, trigger / 2))
     limit = _on_tick(trigger + away * reach, tick, away)
     if away < 0:

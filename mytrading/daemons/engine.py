@@ -38,7 +38,7 @@ from mytrading.runtime.metrics import get_performance_monitor
 from mytrading.runtime.overrun import OverrunGuard
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.catalogue import Catalogue
-from mytrading.strategies.engine_machine import STARTED, EngineMachine
+from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
 from mytrading.strategies.errors import StrategyError
 from mytrading.strategies.hosted import Fault
 from mytrading.strategies.leg_strategy import leg_strategy
@@ -168,7 +168,14 @@ class StrategyEngine(MachineDaemon):
         now = self.clock.now()
         for bar in self._aggregator.advance(now, int(GRACE_NS * self.clock.speed), machine_now()):
             self._give(bar)
+        self._tell_time(now)
         self._say_problems()
+
+    def _tell_time(self, now: int) -> None:
+        """Timers of strategies, and slices that lack the bar of an instrument."""
+        waits = self.engine.waits_until()
+        if waits and now >= waits:
+            self.tick(TIME, machine_now(), now)
 
     def _may_open(self) -> bool:
         """With the feed's history in the store and contracts to choose from; without them after a while."""

@@ -423,10 +423,11 @@ class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="timer"):
-    """Machine time passed. Journaled only when it led to a decision."""
+    """Machine time passed, with `market_ns` market time up to there. Journaled only when it led to a decision."""
 
     name: str
     machine_ns: int
+    market_ns: int = 0
 
 
 OrderMessage = (

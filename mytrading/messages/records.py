@@ -68,6 +68,14 @@ class LevelMoved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
 
 
+class StrategyMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_memory"):
+    """What a strategy wants to know after a restart, as JSON: whole, each time that it changed."""
+
+    strategy: str
+    text: str
+    at_ns: int
+
+
 class WishSized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wish_sized"):
     """Signed lots of each leg (by instrument) that a wish gets in an account, and how they came about, in words."""
 
@@ -198,4 +206,5 @@ RecordMessage = (
     | JournalRebuilt
     | JournalRelearned
     | RiskEventRecorded
+    | StrategyMemory
 )

@@ -12,7 +12,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     A LIMIT entry rests at `limit_price`, an SL entry becomes one when the price comes to `trigger_price` (rupees, on
     the tick). Either ends after `valid_seconds` of market time (0: with the day); a wish for other terms replaces it.
-    `target_price` is where risk closes the leg with its profit, 0 for nowhere.
+    `target_price` is where risk closes the leg with its profit, 0 for nowhere. The limit of its stop lies `stop_buffer`
+    rupees beyond the stop's level, 0 for as far as the risk limits say.
     """
 
     instrument: str
@@ -23,6 +24,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop_price: float = 0.0
     valid_seconds: float = 0.0
     target_price: float = 0.0
+    stop_buffer: float = 0.0
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
@@ -34,7 +36,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
     `otherwise` are legs to be wished for one after the other, each in place of a single leg whose entry the broker
     rejected; `instead_of` are the legs that such a wish stands for. `rearmed`: since the position behind the same wish
-    was closed, a completed bar has passed without it.
+    was closed, a completed bar has passed without it. An EXIT that `keeps` withdraws what is not filled, and leaves
+    alone what is held.
     """
 
     id: str
@@ -55,6 +58,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     otherwise: tuple[Leg, ...] = ()
     instead_of: tuple[Leg, ...] = ()
     rearmed: bool = False
+    keeps: bool = False
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):

@@ -372,9 +372,9 @@ class MachineDaemon(Daemon):
         for row in rows if self.quarantined else ():
             self._heed(row)
 
-    def tick(self, name: str, machine_ns: int) -> tuple[Any, ...]:
-        """Let the machine decide on the passing of machine time."""
-        return self.step("internal", TimerFired(name=name, machine_ns=machine_ns))
+    def tick(self, name: str, machine_ns: int, market_ns: int = 0) -> tuple[Any, ...]:
+        """Let the machine decide on the passing of machine time, or of market time up to `market_ns`."""
+        return self.step("internal", TimerFired(name=name, machine_ns=machine_ns, market_ns=market_ns))
 
     def _entries(self, rows: Sequence[Any]) -> list[Entry]:
         return [self._entry(row) for row in rows]

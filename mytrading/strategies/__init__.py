@@ -6,10 +6,11 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.signals import Leg
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.desk import IndicatorHandle, PositionView
+from mytrading.strategies.desk import IndicatorHandle
 from mytrading.strategies.errors import ParameterError, StrategyError
 from mytrading.strategies.leg_words import future, option
 from mytrading.strategies.technical_indicators import Indicator
+from mytrading.strategies.views import EntryView, PositionView
 from mytrading.strategies.wish_rules import Outgoing, WishRule
 from mytrading.strategies.wishes import Wish
 
@@ -19,6 +20,7 @@ Signal = Wish
 __all__ = [
     "Bar",
     "BaseStrategy",
+    "EntryView",
     "Indicator",
     "IndicatorHandle",
     "Leg",

@@ -22,18 +22,23 @@ files and no network; what it knows comes through `on_data` and the methods here
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any, ClassVar
 
 from mytrading.core.calendar import day_of
 from mytrading.core.indicators import Indicator
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import PositionChanged, TradeClosed
 from mytrading.messages.signals import Leg
-from mytrading.strategies.desk import FLAT, Desk, IndicatorHandle, PositionView
+from mytrading.strategies.desk import Desk, IndicatorHandle
 from mytrading.strategies.errors import StrategyError, hint
+from mytrading.strategies.hints import NO_HINTS, entry_level, read_hints
 from mytrading.strategies.parameters import Parameter, resolve_parameters
 from mytrading.strategies.series import BarColumns
+from mytrading.strategies.timers import due_ns
+from mytrading.strategies.views import FLAT, EntryView, PositionView
 from mytrading.strategies.wishes import Wish, check_action, check_confidence, check_stop
 
 _IST_SECONDS = 19_800
@@ -69,6 +74,10 @@ class BaseStrategy:
 
     def generate_signals(self) -> Wish | Iterable[Wish | None] | None:
         """Called once per bar time after every instrument's `on_data`: ranking, pairs, several legs."""
+        return None
+
+    def on_timer(self, name: str) -> Wish | None:  # noqa: ARG002  (the author's signature)
+        """Called when the time of `set_timer(name, …)` has come, whether indicators have values or not."""
         return None
 
     def on_start(self) -> None:
@@ -113,6 +122,11 @@ class BaseStrategy:
         return f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}"
 
     @property
+    def today(self) -> date:
+        """The day in India of the data at hand."""
+        return day_of(self._desk.now)
+
+    @property
     def traded_today(self) -> bool:
         """True if a fill has moved the strategy's position on the day of the data at hand; restarts keep it."""
         filled = self._desk.last_fill_ns
@@ -124,14 +138,59 @@ class BaseStrategy:
             raise StrategyError(f"position_of: {instrument} is not watched{hint(instrument, self._desk.instruments)}")
         return self._desk.positions.get(instrument, FLAT)
 
-    def add_indicator(
-        self, kind: str, /, *, name: str = "", timeframe: str = "", source: str = "", **parameters: float
-    ) -> IndicatorHandle:
-        """Declare an indicator for every watched instrument: `add_indicator("SMA", period=20, name="fast")`.
+    @property
+    def pending(self) -> EntryView | None:
+        """The strategy's entry on its way for the instrument at hand: wished for, resting or in part filled."""
+        return self.pending_of(self._desk.current)
 
-        Without `name` it is called by its kind, and by kind and period (`SMA_20`) where the kind alone is ambiguous.
+    def pending_of(self, instrument: str) -> EntryView | None:
+        """The strategy's entry on its way for a watched instrument; it stays until its order has ended."""
+        if instrument not in self._desk.instruments:
+            raise StrategyError(f"pending_of: {instrument} is not watched{hint(instrument, self._desk.instruments)}")
+        return self._desk.around.entry(self._desk.owner, instrument, self._desk.now)
+
+    def contract(self, instrument: str = "") -> Instrument | None:
+        """Lot size, tick, strike, right and expiry of an instrument; None if it is not in the day's list."""
+        return self._desk.around.contract(instrument or self._desk.current)
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What the strategy wants to know after a restart: numbers, texts, lists and dicts by name, kept as JSON.
+
+        Whatever can be worked out of bars need not stand here: a restart walks the strategy through them again, and
+        what it writes here meanwhile is dropped.
         """
-        return self._desk.add(kind, name, timeframe, source, parameters)
+        return self._desk.memory
+
+    def set_timer(self, name: str, seconds: float = 0.0, at: str = "") -> None:
+        """Have `on_timer(name)` called once: in so many seconds of market time, or `at` a time in India (15:10).
+
+        A time that is over today means tomorrow's. A timer that was set under this name before is replaced.
+        """
+        self._desk.timers[name] = due_ns(self._desk.now, name, seconds, at)
+
+    def cancel_timer(self, name: str) -> None:
+        """Forget a timer; one that is not set is no error."""
+        self._desk.timers.pop(name, None)
+
+    def add_indicator(
+        self,
+        kind: str,
+        /,
+        *,
+        name: str = "",
+        timeframe: str = "",
+        source: str = "",
+        instrument: str = "",
+        **parameters: float,
+    ) -> IndicatorHandle:
+        """Declare an indicator: `add_indicator("SMA", period=20, name="fast")`.
+
+        It is computed for every watched instrument, or for `instrument` alone, on bars of the driving timeframe or of
+        `timeframe`. Without `name` it is called by its kind, and by kind and period (`SMA_20`) where the kind alone is
+        ambiguous.
+        """
+        return self._desk.add(kind, name, timeframe, source, parameters, instrument)
 
     def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
         """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
@@ -159,28 +218,39 @@ class BaseStrategy:
         stop_price: float = 0.0,
         legs: Iterable[Leg | LegRule] = (),
         otherwise: Iterable[Leg] = (),
+        **hints: Any,
     ) -> Wish:
-        """Build a wish: BUY for long, SELL for short, EXIT for flat, HOLD for nothing. Returning it makes it act.
+        """Build a wish: BUY for long, SELL for short, EXIT for flat, WITHDRAW to take back what is not filled, HOLD.
 
-        `confidence` is 0 to 1. `stop_price` is the level of the protective stop in the price of the watched instrument,
-        where that or its future is traded; else the configured stop holds. Legs carry stops of their own;
-        a leg by rule (`option("ATM CE", lots=-1)`) gets its contract when the wish is made and keeps it.
-        `otherwise` are the next candidates of a single leg: when the broker rejects its entry, the first of them is
-        wished for in its place, and so on (not where the strategy trades in several accounts).
+        Returning it makes it act. `confidence` is 0 to 1. `stop_price` is the level of the protective stop in the price
+        of the watched instrument, where that or its future is traded; else the configured stop holds.
+
+        Hints say how the entry is made: `limit_price`, or `trigger_price` with `buffer` (or `limit_price`) for a
+        stop-limit order, either resting for `valid_seconds`; `lots`, `target_price`, `product`, `stop_buffer` (rupees
+        from the stop's level to its limit). A wish with other terms replaces the entry that rests.
+
+        Legs carry terms of their own; a leg by rule (`option("ATM CE", lots=-1)`) gets its contract when the wish is
+        made and keeps it. `otherwise` are the next candidates of a single leg: when the broker rejects its entry, the
+        first of them is wished for in its place, and so on (not where the strategy trades in several accounts).
         """
         watched = instrument or self._desk.current
         if watched not in self._desk.instruments:
             raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, self._desk.instruments)}")
         word, price = check_action(action), _price(self._desk.data.get(watched))
+        chosen = tuple(legs)
+        read = read_hints(word, price, stop_price, hints)
+        if chosen and read != NO_HINTS:
+            raise StrategyError(f"create_signal: legs have terms of their own; write {', '.join(hints)} in each Leg")
         return Wish(
             action=word,
             instrument=watched,
             confidence=check_confidence(confidence),
             reason=str(reason),
             price=price,
-            stop_price=check_stop(word, stop_price, price),
-            legs=tuple(legs),
+            stop_price=check_stop(word, stop_price, entry_level(read, price)),
+            legs=chosen,
             otherwise=tuple(otherwise),
+            hints=read,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Iterable
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,40 +17,20 @@ from numpy.typing import NDArray
 from mytrading.core.indicators import BUILT_IN, Indicator
 from mytrading.messages.market import Bar, Quote
 from mytrading.strategies.errors import StrategyError, hint, plain
+from mytrading.strategies.lines import line_key
 from mytrading.strategies.series import BarSeries, Line
+from mytrading.strategies.surroundings import Surroundings
+from mytrading.strategies.views import PositionView
 
-_FLAT, _LONG, _SHORT = 0, 1, -1
-
-
-class PositionView(NamedTuple):
-    """A strategy's own position for one watched instrument.
-
-    `quantity` is signed units of what is traded, `average_price` its entry price in rupees. `side` is +1 while the
-    strategy is in its long position, which may be a bought call or a sold put, −1 in its short one.
-    """
-
-    quantity: int = 0
-    average_price: float = 0.0
-    side: int = _FLAT
-
-    @property
-    def is_long(self) -> bool:
-        """In the position that BUY wishes."""
-        return self.side == _LONG
-
-    @property
-    def is_short(self) -> bool:
-        """In the position that SELL wishes."""
-        return self.side == _SHORT
-
-    @property
-    def is_flat(self) -> bool:
-        """In neither."""
-        return self.side == _FLAT
+SOURCES = ("open", "high", "low", "close", "volume", "start_s", "day")
+"""Columns of bars that an indicator may be computed from."""
 
 
 class IndicatorHandle(NamedTuple):
-    """What `add_indicator` returns; `get_indicator_value` takes it in place of a name."""
+    """What `add_indicator` returns; `get_indicator_value` takes it in place of a name.
+
+    `instruments` are those it is computed for, empty for all that are watched.
+    """
 
     name: str
     kind: str
@@ -59,17 +39,26 @@ class IndicatorHandle(NamedTuple):
     source: str
     lookback: int
     named: bool
-
-
-FLAT = PositionView()
+    instruments: tuple[str, ...] = ()
 
 
 class Desk:
     """The data of one strategy. `instruments` are watched, `timeframes` kept, the first one drives `on_data`."""
 
-    def __init__(self, instruments: tuple[str, ...], timeframes: tuple[str, ...], custom: Iterable[Indicator]) -> None:
+    def __init__(
+        self,
+        instruments: tuple[str, ...],
+        timeframes: tuple[str, ...],
+        custom: Iterable[Indicator],
+        owner: str = "",
+        around: Surroundings | None = None,
+    ) -> None:
         self.instruments = instruments
         self.timeframes = timeframes
+        self.owner = owner
+        self.around = around or Surroundings()
+        self.memory: dict[str, Any] = {}
+        self.timers: dict[str, int] = {}
         self.current = instruments[0] if instruments else ""
         self.now = 0
         self.last_fill_ns = 0
@@ -100,7 +89,10 @@ class Desk:
             for timeframe in self.timeframes:
                 self._series[instrument, timeframe] = BarSeries(days)
             for handle, (indicator, inputs, parameters) in self._specs.items():
-                self._lines[handle, instrument] = Line(indicator, inputs, parameters)
+                if handle.instruments and instrument not in handle.instruments:
+                    continue
+                key = line_key(indicator.kernel, inputs, parameters, instrument, handle.timeframe, days)
+                self._lines[handle, instrument] = Line(indicator, inputs, parameters, self.around.lines, key)
 
     def series(self, instrument: str, timeframe: str) -> BarSeries:
         """The bars of one watched instrument; empty fields mean the current one and the driving timeframe."""
@@ -126,8 +118,10 @@ class Desk:
             raise StrategyError(f"add_indicator: expected one output of {kind!r}, which are {names}")
         raise StrategyError(f"add_indicator: no indicator {kind!r}{hint(kind, self._known)}")
 
-    def add(self, kind: str, name: str, timeframe: str, source: str, parameters: dict[str, float]) -> IndicatorHandle:
-        """Declare an indicator for every watched instrument; `StrategyError` says what is wrong with it."""
+    def add(
+        self, kind: str, name: str, timeframe: str, source: str, parameters: dict[str, float], instrument: str = ""
+    ) -> IndicatorHandle:
+        """Declare an indicator for every watched instrument or for one; `StrategyError` says what is wrong with it."""
         function, dot, output = kind.partition(".")
         indicator = self._known.get(kind) or self._known.get(function.upper() + dot + output)
         if indicator is None:
@@ -141,7 +135,12 @@ class Desk:
                 )
         if timeframe and timeframe not in self.timeframes:
             self._refuse_unknown_timeframe(timeframe)
-        return self._declare(indicator, name, timeframe, source, {**indicator.parameters, **parameters})
+        if instrument and instrument not in self.instruments:
+            raise StrategyError(f"add_indicator: {instrument} is not watched{hint(instrument, self.instruments)}")
+        if source and source not in SOURCES:
+            raise StrategyError(f"add_indicator: no column {source!r}{hint(source, SOURCES)}")
+        of = (instrument,) if instrument else ()
+        return self._declare(indicator, name, timeframe, source, {**indicator.parameters, **parameters}, of)
 
     def _refuse_unknown_timeframe(self, timeframe: str) -> None:
         raise StrategyError(
@@ -150,7 +149,13 @@ class Desk:
         )
 
     def _declare(
-        self, indicator: Indicator, name: str, timeframe: str, source: str, parameters: dict[str, float]
+        self,
+        indicator: Indicator,
+        name: str,
+        timeframe: str,
+        source: str,
+        parameters: dict[str, float],
+        instruments: tuple[str, ...],
     ) -> IndicatorHandle:
         for label, value in parameters.items():
             if label == "period" and (isinstance(value, bool) or int(value) != value or value < 2):
@@ -167,9 +172,13 @@ class Desk:
             source=source,
             lookback=int(indicator.lookback(**parameters)),
             named=bool(name),
+            instruments=instruments,
         )
         self._found.clear()
-        if handle not in self._specs:
+        known = self._specs.get(handle)
+        if known is not None and known[2] != parameters:
+            raise StrategyError(f"add_indicator: there is another {handle.name}; give each of them a name=")
+        if known is None:
             self._handles.append(handle)
             inputs = (source,) if source else indicator.inputs
             self._specs[handle] = (indicator, inputs, parameters)
@@ -205,19 +214,40 @@ class Desk:
         key = (wanted, instrument or self.current)
         found = self.sources.get(key)
         if found is None:
-            handle = self.find(wanted)
-            series = self.series(key[1], handle.timeframe)
-            found = self.sources[key] = (self._lines[handle, key[1]], series)
+            found = self._source(wanted, instrument)
         return found[0].value(found[1], back)
+
+    def _source(self, wanted: str | IndicatorHandle, instrument: str) -> tuple[Line, BarSeries]:
+        """Where to read an indicator; one of one instrument is read there, whatever instrument is at hand."""
+        handle = self.find(wanted)
+        place = handle.instruments[0] if handle.instruments else instrument or self.current
+        if instrument and place != instrument:
+            raise StrategyError(f"indicator {handle.name} was added for {place} alone, not for {instrument}")
+        found = (self._lines[handle, place], self.series(place, handle.timeframe))
+        if not handle.instruments:
+            self.sources[wanted, place] = found
+        return found
 
     def warm_rows(self, instrument: str) -> NDArray[np.bool_]:
         """For each filled bar of the driving timeframe, whether every indicator has a value; all must be of it."""
         warm = np.ones(self.series(instrument, "").filled, dtype=bool)
-        for handle in self._handles:
+        for handle in self._needed(instrument):
             values = self._lines[handle, instrument].whole(self.series(instrument, handle.timeframe))
             warm &= ~np.isnan(values)
         return warm
 
     def is_warm(self, instrument: str) -> bool:
-        """True once every indicator has a value for this instrument."""
-        return not any(math.isnan(self.value(handle, 0, instrument)) for handle in self._handles)
+        """True once every indicator has a value for this instrument, and those of one instrument have theirs."""
+        return not any(
+            math.isnan(self.value(handle, 0, handle.instruments[0] if handle.instruments else instrument))
+            and handle.lookback
+            for handle in self._handles
+        )
+
+    def _needed(self, instrument: str) -> list[IndicatorHandle]:
+        """The indicators of an instrument that must have a value: those with a lookback of 0 may never have one."""
+        return [
+            handle
+            for handle in self._handles
+            if handle.lookback and (not handle.instruments or instrument in handle.instruments)
+        ]

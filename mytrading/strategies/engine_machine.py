@@ -24,23 +24,33 @@ from mytrading.messages.orders import (
     TimerFired,
     TradeClosed,
 )
-from mytrading.messages.records import DayOpened, RunStarted
+from mytrading.messages.records import DayOpened, RunStarted, StrategyMemory
 from mytrading.messages.runconfig import Direction, StrategyRun
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted, StrategyStarted, WishDenied
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.chosen import Chosen, is_ruled
-from mytrading.strategies.desk import FLAT, PositionView
 from mytrading.strategies.holdings import Holdings
 from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
 from mytrading.strategies.legs import resolve_leg, tradable
+from mytrading.strategies.lines import SharedLines
+from mytrading.strategies.pending import EntryBook
+from mytrading.strategies.remembered import EMPTY
 from mytrading.strategies.ruling import LoadedRule, Ruling
 from mytrading.strategies.standing import Key, Standing, signal_id
+from mytrading.strategies.surroundings import Surroundings
+from mytrading.strategies.views import FLAT, PositionView
 from mytrading.strategies.wishes import Wish
 
 FLOOR_NS = 2_000_000_000
 """Machine time that a wish lives at least, however fast market time runs; none in lock-step, which waits for it."""
 
 STARTED = "strategies_started"
+TIME = "strategies_time"
+"""The timer that tells strategies how late it is, in market time."""
+SLICE_GRACE_NS = 2_000_000_000
+"""Machine time for which `generate_signals` waits for the bars of instruments that may not have traded."""
+Data = Bar | Quote | TimerFired
+"""What a wish may follow from."""
 _BARS_A_SIGN = 128
 SECOND = 1_000_000_000
 
@@ -78,9 +88,13 @@ class EngineMachine:
         self._filled: dict[str, int] = {}
         self._chosen = Chosen()
         self._standing = Standing()
+        self._entries = EntryBook()
+        self._memories: dict[str, str] = {}
+        self.lines = SharedLines()
+        self._around = Surroundings(lambda name: self.book.get(name), self._entries.view, self.lines)
         self._told: set[str] = set()
         self._wishes: list[tuple[Hosted, Wish]] = []
-        self._source: Bar | Quote | None = None
+        self._source: Data | None = None
         self.rebuild()
 
     # what daemons and screens ask
@@ -111,7 +125,7 @@ class EngineMachine:
         flat = not any(position.strategy == strategy for position in self._holdings.held())
         return flat and self._standing.is_idle((strategy, watch))
 
-    def is_late(self, data: Bar | Quote, now: int) -> bool:
+    def is_late(self, data: Data, now: int) -> bool:
         """True from the time on from which wishes about this data are dropped: their validity, or the floor."""
         end = _end(data)
         return now >= end + max(self._validity_ns, int(FLOOR_NS * self._speed))
@@ -122,7 +136,7 @@ class EngineMachine:
         """Make the strategies anew, to be opened again; those that fault stay as they are."""
         faulted = {name: hosted for name, hosted in self._hosted.items() if hosted.fault is not None}
         self._hosted = {
-            run.name: faulted.get(run.name) or Hosted(run, self._strategies[run.name], self._guard)
+            run.name: faulted.get(run.name) or Hosted(run, self._strategies[run.name], self._guard, self._around)
             for run in self._runs
         }
         self._live = False
@@ -141,8 +155,11 @@ class EngineMachine:
         for hosted in self.hosted:
             if hosted.fault is None:
                 alive()
+                kept = self._memories.get(hosted.run.name, EMPTY)
+                hosted.remember(kept)
                 hosted.load(history)
                 hosted.walk(_telling(history, alive))
+                hosted.remember(kept)
                 hosted.start()
         self._live = True
         for strategy in self._hosted:
@@ -153,10 +170,11 @@ class EngineMachine:
         for hosted in self.hosted:
             hosted.stop()
 
-    def snapshot(self, day: str) -> tuple[DayOpened, ...]:
-        """What a new day's journal begins with: positions and switches; wishes end with the day."""
+    def snapshot(self, day: str) -> tuple[DayOpened | StrategyMemory, ...]:
+        """What a new day's journal begins with: positions, switches and memories; wishes end with the day."""
         switches = tuple(self._switches.values())
-        return (DayOpened(day=day, positions=self._holdings.held(), switches=switches),)
+        kept = (StrategyMemory(strategy=name, text=text, at_ns=0) for name, text in self._memories.items())
+        return (DayOpened(day=day, positions=self._holdings.held(), switches=switches), *kept)
 
     # learning
 
@@ -167,6 +185,10 @@ class EngineMachine:
             self.note_price(row)
             if self._live:
                 self._run_strategies(row)
+            return
+        if isinstance(row, TimerFired):
+            if row.name == TIME and self._live:
+                self._pass_time(row)
             return
         handler = _HANDLERS.get(type(row))
         if handler is not None:
@@ -184,9 +206,24 @@ class EngineMachine:
         """A completed bar of an instrument was shown to a strategy."""
         self._standing.bar_shown((hosted.run.name, instrument), start_ns, end_ns)
 
-    def _note_wishes(self, data: Bar | Quote) -> None:
+    def waits_until(self) -> int:
+        """Market time from which `TIME` is to be told: the first timer or unfinished slice; 0 if there is none."""
+        return min((at for hosted in self._hosted.values() if (at := hosted.waits_until())), default=0)
+
+    def timed(self, row: TimerFired, wishes: Sequence[tuple[Hosted, Wish]]) -> None:
+        """Time has passed for strategies, and this is what they wish."""
+        self._source, self._wishes = row, list(wishes)
+        self._note_wishes(row)
+
+    def _pass_time(self, row: TimerFired) -> None:
+        """Timers and slices that lack bars; machine time says how long those are waited for."""
+        grace, now = int(SLICE_GRACE_NS * self._speed), row.market_ns
+        found = [(hosted, wish) for hosted in self.hosted for wish in hosted.pass_time(now, now - grace)]
+        self.timed(row, found)
+
+    def _note_wishes(self, data: Data) -> None:
         for hosted, wish in self._wishes:
-            action = _within(hosted.run, Action(wish.action.upper()), bool(wish.legs))
+            action = _within(hosted.run, wish.side, bool(wish.legs))
             self._standing.wished((hosted.run.name, wish.instrument), action, _end(data))
 
     def note_price(self, data: Bar | Quote) -> None:
@@ -204,6 +241,7 @@ class EngineMachine:
         self._note_wishes(data)
 
     def _on_signal(self, signal: Signal) -> None:
+        self._entries.signalled(signal)
         self._ruling.sent(signal)
         self._standing.made(signal)
         self._holdings.signalled(signal)
@@ -224,12 +262,20 @@ class EngineMachine:
 
     def _on_day_opened(self, day: DayOpened) -> None:
         self._holdings.open_day(day.positions)
+        self._entries.open_day()
+        self._memories = {}
         self._switches = {switch.strategy: switch for switch in day.switches}
 
     def _on_switch(self, switch: StrategySwitch) -> None:
         self._switches[switch.strategy] = switch
 
+    def _on_memory(self, row: StrategyMemory) -> None:
+        self._memories[row.strategy] = row.text
+        if self._live and (hosted := self._hosted.get(row.strategy)) is not None:
+            hosted.kept = row.text
+
     def _on_order(self, changed: OrderChanged) -> None:
+        self._entries.order_changed(changed.order)
         self._standing.order_changed(changed.order)
 
     def _on_goal(self, changed: GoalChanged) -> None:
@@ -268,11 +314,11 @@ class EngineMachine:
         """Faults not yet told and, for the bar or quote just applied, the wishes that are new and in time."""
         if isinstance(message, TimerFired) and message.name == STARTED:
             started = tuple(self._started(hosted, now) for hosted in self.hosted if hosted.fault is None)
-            return started + self._new_faults(now)
+            return (*started, *self._ends(now))
         if isinstance(message, OrderChanged):
-            return (*self._next_choice(message.order, now), *self._new_faults(now))
-        if not isinstance(message, Bar | Quote):
-            return self._new_faults(now)
+            return (*self._next_choice(message.order, now), *self._ends(now))
+        if not isinstance(message, Data) or (isinstance(message, TimerFired) and message is not self._source):
+            return self._ends(now)
         signals: dict[Key, Signal] = {}
         denied: list[WishDenied] = []
         if message is self._source and not self.is_late(message, now):
@@ -283,10 +329,10 @@ class EngineMachine:
                     denied += [denial] if denial is not None and self._ruling.is_news(denial) else []
                 if signal is not None:
                     signals[signal.strategy, signal.watch] = signal
-        return (*signals.values(), *denied, *self._new_faults(now))
+        return (*signals.values(), *denied, *self._ends(now))
 
     def _rule_on(
-        self, hosted: Hosted, wish: Wish, signal: Signal, data: Bar | Quote, now: int
+        self, hosted: Hosted, wish: Wish, signal: Signal, data: Data, now: int
     ) -> tuple[Signal | None, WishDenied | None]:
         """A wish as the user's rules leave it: one that is denied still closes a position of the other side."""
         view = hosted.desk.positions.get(wish.instrument, FLAT)
@@ -308,6 +354,15 @@ class EngineMachine:
             at_ns=now,
         )
 
+    def _ends(self, now: int) -> tuple[Any, ...]:
+        """What every step ends with: memories that it changed, and faults not yet told."""
+        changed = tuple(
+            StrategyMemory(strategy=name, text=text, at_ns=now)
+            for name, hosted in self._hosted.items()
+            if self._live and (text := hosted.changed_memory()) is not None
+        )
+        return (*changed, *self._new_faults(now))
+
     def _new_faults(self, now: int) -> tuple[StrategyFaulted, ...]:
         if not self.faulted:
             return ()
@@ -326,14 +381,16 @@ class EngineMachine:
         signal = self._standing.next_choice(order, now)
         return (signal,) if signal is not None and (switch is None or switch.enabled) else ()
 
-    def _judge(self, hosted: Hosted, wish: Wish, data: Bar | Quote, now: int) -> Signal | None:
+    def _judge(self, hosted: Hosted, wish: Wish, data: Data, now: int) -> Signal | None:
         """The signal to send for a wish, or None if it says nothing new or nothing that is allowed."""
         run = hosted.run
         key = (run.name, wish.instrument)
-        action = _within(run, Action(wish.action.upper()), bool(wish.legs))
+        action = _within(run, wish.side, bool(wish.legs))
         if self._standing.last_time(key) >= _end(data):
             return None
         view = hosted.desk.positions.get(wish.instrument, FLAT)
+        if wish.keeps:
+            return self._judge_withdrawal(hosted, wish, data, now, view)
         if action is Action.EXIT:
             return self._judge_exit(hosted, wish, data, now, view)
         if not self._may_enter(run, wish, key, now):
@@ -342,19 +399,25 @@ class EngineMachine:
         if not legs:
             return None
         signal = self._signal(run, wish, action, legs, data, now)
-        if self._standing.repeats(
-            key, signal, bool(wish.legs) and not is_ruled(wish.legs), now, data.received_ns, view
-        ):
-            return None
-        return signal
+        chosen = (bool(wish.legs) and not is_ruled(wish.legs)) or (wish.hints.names_entry and view.is_flat)
+        return None if self._standing.repeats(key, signal, chosen, now, _received(data), view) else signal
 
-    def _judge_exit(self, hosted: Hosted, wish: Wish, data: Bar | Quote, now: int, view: PositionView) -> Signal | None:
+    def _judge_withdrawal(self, hosted: Hosted, wish: Wish, data: Data, now: int, view: PositionView) -> Signal | None:
+        """Nothing to say where nothing is on its way; what is held stays, and so does its stop."""
+        key = (hosted.run.name, wish.instrument)
+        asked = self._standing.entry_pending(key, now, _received(data))
+        if not (asked or self._entries.is_live(*key)):
+            return None
+        signal = self._signal(hosted.run, wish, Action.EXIT, (), data, now)
+        return None if self._standing.repeats(key, signal, False, now, _received(data), view) else signal
+
+    def _judge_exit(self, hosted: Hosted, wish: Wish, data: Data, now: int, view: PositionView) -> Signal | None:
         run = hosted.run
         key = (run.name, wish.instrument)
-        if view.is_flat and not self._standing.entry_pending(key, now, data.received_ns):
+        if view.is_flat and not self._standing.entry_pending(key, now, _received(data)):
             return None
         signal = self._signal(run, wish, Action.EXIT, (), data, now)
-        if self._standing.repeats(key, signal, False, now, data.received_ns, view):
+        if self._standing.repeats(key, signal, False, now, _received(data), view):
             return None
         return None if self._is_exiting(run, wish.instrument) else signal
 
@@ -380,7 +443,9 @@ class EngineMachine:
                 legs = self._chosen.legs(run, wish, self.prices, self.book, now)
             else:
                 assert rule is not None
-                legs = (resolve_leg(run, rule, wish.instrument, wish.price, wish.stop_price, self.book, now),)
+                legs = (
+                    resolve_leg(run, rule, wish.instrument, wish.price, wish.stop_price, self.book, now, wish.hints),
+                )
         except NoSuchContract as error:
             self.problems[key] = str(error)
             return ()
@@ -388,7 +453,7 @@ class EngineMachine:
         return legs
 
     def _signal(
-        self, run: StrategyRun, wish: Wish, action: Action, legs: tuple[Leg, ...], data: Bar | Quote, now: int
+        self, run: StrategyRun, wish: Wish, action: Action, legs: tuple[Leg, ...], data: Data, now: int
     ) -> Signal:
         end = _end(data)
         return Signal(
@@ -398,17 +463,18 @@ class EngineMachine:
             action=action,
             created_ns=now,
             expires_ns=end + self._validity_ns,
-            expires_machine_ns=data.received_ns + FLOOR_NS if self._speed else 0,
+            expires_machine_ns=_received(data) + FLOOR_NS if self._speed else 0,
             account=self._account,
-            product=run.product,
+            product=wish.hints.product or run.product,
             legs=legs,
             confidence=wish.confidence,
             reason=wish.reason,
             price=wish.price,
             bar_ns=end,
-            trace_ns=data.received_ns,
+            trace_ns=_received(data),
             otherwise=wish.otherwise,
             rearmed=action is not Action.EXIT and self._standing.is_rearmed((run.name, wish.instrument), end),
+            keeps=wish.keeps,
         )
 
 
@@ -419,6 +485,7 @@ _HANDLERS: Mapping[type, Any] = {
     RunStarted: EngineMachine._on_run_started,
     DayOpened: EngineMachine._on_day_opened,
     StrategySwitch: EngineMachine._on_switch,
+    StrategyMemory: EngineMachine._on_memory,
     OrderChanged: EngineMachine._on_order,
     GoalChanged: EngineMachine._on_goal,
     PositionChanged: EngineMachine._on_position,
@@ -450,6 +517,11 @@ def _start(data: Bar | Quote) -> int:
     return data.start_ns if isinstance(data, Bar) else data.market_ns
 
 
-def _end(data: Bar | Quote) -> int:
+def _end(data: Data) -> int:
     """When what a wish is about was complete."""
     return data.end_ns if isinstance(data, Bar) else data.market_ns
+
+
+def _received(data: Data) -> int:
+    """The machine time at which it was here."""
+    return data.machine_ns if isinstance(data, TimerFired) else data.received_ns

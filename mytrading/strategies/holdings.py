@@ -14,8 +14,8 @@ from mytrading.messages.enums import Action
 from mytrading.messages.orders import Position
 from mytrading.messages.runconfig import StrategyRun
 from mytrading.messages.signals import Signal
-from mytrading.strategies.desk import FLAT, PositionView
 from mytrading.strategies.legs import meaning_of
+from mytrading.strategies.views import FLAT, PositionView
 
 _SIDES = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}
 

@@ -16,8 +16,11 @@ from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import PositionChanged, TradeClosed
 from mytrading.messages.runconfig import StrategyRun
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.desk import Desk, PositionView
+from mytrading.strategies.desk import Desk
 from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.remembered import EMPTY, decode_memory, encode_memory
+from mytrading.strategies.surroundings import Surroundings
+from mytrading.strategies.views import PositionView
 from mytrading.strategies.wishes import Wish, check_action, check_confidence
 
 _Result = TypeVar("_Result")
@@ -60,8 +63,17 @@ class NoGuard:
 class Hosted:
     """A strategy of a run. `feed` and `quote` return wishes; after a fault they return nothing, for ever."""
 
-    def __init__(self, run: StrategyRun, strategy: type[BaseStrategy] | Fault, guard: Guard) -> None:
+    def __init__(
+        self,
+        run: StrategyRun,
+        strategy: type[BaseStrategy] | Fault,
+        guard: Guard,
+        around: Surroundings | None = None,
+    ) -> None:
         self.run = run
+        self._around = around
+        self.kept = EMPTY
+        """The memory that was journaled last."""
         self.fault: Fault | None = strategy if isinstance(strategy, Fault) else None
         self.wants_quotes = False
         self.warm_bars = 0
@@ -82,7 +94,9 @@ class Hosted:
     @property
     def calls_per_bar_only(self) -> bool:
         """True if `on_data` for completed bars is all that the author wrote to be called with the market."""
-        return type(self.strategy).generate_signals is BaseStrategy.generate_signals and not self.wants_quotes
+        kind = type(self.strategy)
+        plain = kind.generate_signals is BaseStrategy.generate_signals and kind.on_timer is BaseStrategy.on_timer
+        return plain and not self.wants_quotes
 
     @property
     def days(self) -> int:
@@ -99,7 +113,7 @@ class Hosted:
         return self.fault is not None or self._warm.issuperset(self.desk.instruments)
 
     def _open(self, strategy: type[BaseStrategy]) -> None:
-        self.desk = Desk(self.run.symbols, self.run.timeframes, strategy.indicators)
+        self.desk = Desk(self.run.symbols, self.run.timeframes, strategy.indicators, self.run.name, self._around)
         try:
             self.strategy = strategy(self.desk, self.run.parameters)
         except StrategyError as error:
@@ -149,11 +163,39 @@ class Hosted:
             return []
         if not loaded and not series.fill(bar):
             return []
+        early = self._fire(bar.end_ns) if self.desk.timers else []
         series.show_next()
         if bar.timeframe != self.timeframe:
-            return []
-        wishes = self._end_slice(bar.end_ns)
+            return early
+        wishes = early + self._end_slice(bar.end_ns)
         return wishes + self._on_data(bar, bar.end_ns) + self._note_in_slice(bar)
+
+    def waits_until(self) -> int:
+        """Market time of the first timer, or of a slice that lacks bars; 0 if nothing waits for time."""
+        ends = [self._slice_ns] if self._pending else []
+        return min([*self.desk.timers.values(), *ends], default=0) if self.fault is None else 0
+
+    def pass_time(self, now: int, slices_to: int) -> list[Wish]:
+        """Market time is `now`: timers that are due, and slices that ended by `slices_to` whatever bars they lack."""
+        return self._walled([], self._pass_time, now, slices_to)
+
+    def _pass_time(self, now: int, slices_to: int) -> list[Wish]:
+        wishes = self._fire(now) if self.desk.timers else []
+        return wishes + (self._end_slice(slices_to + 1) if self._pending else [])
+
+    def _fire(self, now: int) -> list[Wish]:
+        """Call what is due, in the order of time; a timer that sets itself again runs again if that is due too."""
+        wishes: list[Wish] = []
+        timers, desk = self.desk.timers, self.desk
+        while timers and self.fault is None:
+            due, name = min((due, name) for name, due in timers.items())
+            if due > now:
+                break
+            del timers[name]
+            desk.now, desk.current = max(desk.now, due), desk.instruments[0]
+            result = self._call(self.strategy.on_timer, name)
+            wishes += [] if result is None else self._wishes([result], "on_timer")
+        return wishes
 
     def quote(self, quote: Quote) -> list[Wish]:
         """Give a strategy that asked for quotes the newest one of a watched instrument."""
@@ -239,6 +281,20 @@ class Hosted:
     def traded(self, trade: TradeClosed) -> None:
         """A round trip ended."""
         self._call(self.strategy.on_trade, trade)
+
+    # what survives a restart
+
+    def remember(self, text: str) -> None:
+        """The strategy's memory is this: what was journaled last."""
+        self.kept = text
+        self.desk.memory = decode_memory(text)
+
+    def changed_memory(self) -> str | None:
+        """The memory as it is to be journaled, None if it is what it was; one that cannot be is a fault."""
+        if self.fault is not None or (not self.desk.memory and self.kept == EMPTY):
+            return None
+        text = self._walled(None, encode_memory, self.desk.memory)
+        return None if text == self.kept else text
 
     # the wall
 

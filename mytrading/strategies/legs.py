@@ -13,6 +13,7 @@ from mytrading.core.symbology import split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.runconfig import StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg
+from mytrading.strategies.hints import NO_HINTS, Hints
 
 
 class Meaning(NamedTuple):
@@ -23,19 +24,36 @@ class Meaning(NamedTuple):
 
 
 def resolve_leg(
-    run: StrategyRun, rule: TradeRule, watch: str, price: float, stop_price: float, book: InstrumentBook, now: int
+    run: StrategyRun,
+    rule: TradeRule,
+    watch: str,
+    price: float,
+    stop_price: float,
+    book: InstrumentBook,
+    now: int,
+    hints: Hints = NO_HINTS,
 ) -> Leg:
     """The contract that `rule` names while `watch` trades at `price`; `NoSuchContract` says what is listed.
 
     A stop is a level of the watched price: one that an option's price never has is refused, not guessed.
     """
-    if stop_price and rule.kind is TradeKind.OPTION:
+    if rule.kind is TradeKind.OPTION and (stop_price or hints.has_prices):
+        what = f"stop_price {stop_price:g} is a level" if stop_price else "the prices of the wish are levels"
         raise NoSuchContract(
-            f"stop_price {stop_price:g} is a level of {watch}, but an option is traded; set stop_loss_pct (of the "
-            "premium) in the strategy's config, or give legs with a stop_price each"
+            f"{what} of {watch}, but an option is traded; set stop_loss_pct (of the premium) in the strategy's config, "
+            "or give legs with prices of their own"
         )
-    contract = _contract(rule, watch, price, book, now)
-    return Leg(instrument=contract, lots=rule.side.sign * run.lots, stop_price=stop_price)
+    return Leg(
+        instrument=_contract(rule, watch, price, book, now),
+        lots=rule.side.sign * (hints.lots or run.lots),
+        order_type=hints.order_type,
+        limit_price=hints.limit_price,
+        trigger_price=hints.trigger_price,
+        stop_price=stop_price,
+        valid_seconds=hints.valid_seconds,
+        target_price=hints.target_price,
+        stop_buffer=hints.stop_buffer,
+    )
 
 
 def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:

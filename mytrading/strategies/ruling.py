@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from mytrading.messages.signals import Signal, WishDenied
-from mytrading.strategies.desk import PositionView
 from mytrading.strategies.errors import hint, plain
 from mytrading.strategies.hosted import Guard
+from mytrading.strategies.views import PositionView
 from mytrading.strategies.wish_rules import Outgoing, WishRule, outgoing, rule_name
 
 MINUTE_NS = 60_000_000_000

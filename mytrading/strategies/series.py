@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mytrading.core.indicators import FloatArray, Indicator
 from mytrading.messages.market import Bar
 from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.lines import Computed, LineKey, Mark, SharedLines, line_key
 
 _COLUMNS = ("open", "high", "low", "close", "volume")
 _FIRST_CAPACITY = 512
@@ -77,6 +78,16 @@ class BarSeries:
         self.last_end_ns = int(start_ns[-1]) + span_ns
 
     @property
+    def mark(self) -> Mark:
+        """Which bars these are: equal marks of the same instrument, timeframe and days are equal bars."""
+        return (int(self._start[0]) if self.filled else 0, self.filled, self.last_end_ns)
+
+    @property
+    def days(self) -> int:
+        """Whole trading days kept before the newest."""
+        return self._days
+
+    @property
     def next_start_ns(self) -> int:
         """Start of the bar that `show_next` would show, 0 if there is none."""
         return int(self._start[self.cursor]) if self.cursor < self.filled else 0
@@ -123,12 +134,24 @@ class BarSeries:
 
 
 class Line:
-    """One indicator over one series, recomputed from the first bar when the series has grown. Budget: 5 µs a day."""
+    """One indicator over one series, recomputed from the first bar when the series has grown. Budget: 5 µs a day.
 
-    def __init__(self, indicator: Indicator, inputs: tuple[str, ...], parameters: dict[str, float]) -> None:
+    What another strategy has computed of the same bars is taken from `shared`.
+    """
+
+    def __init__(
+        self,
+        indicator: Indicator,
+        inputs: tuple[str, ...],
+        parameters: dict[str, float],
+        shared: SharedLines | None = None,
+        key: LineKey | None = None,
+    ) -> None:
         self._indicator = indicator
         self._inputs = inputs
         self._parameters = parameters
+        self._shared = shared if shared is not None else SharedLines()
+        self._key = key if key is not None else line_key(indicator.kernel, inputs, parameters, "", "", 0)
         self._values = np.empty(0)
         self.view: memoryview[float] = memoryview(self._values)  # type: ignore[arg-type]
         """The values as Python numbers, computed at `version` of the series."""
@@ -153,14 +176,21 @@ class Line:
 
     def _computed(self, series: BarSeries) -> FloatArray:
         if series.version != self.version:
-            columns = [series.column(name) for name in self._inputs]
-            values = self._indicator.kernel(*columns, **self._parameters)
-            if len(values) != series.filled:
-                raise StrategyError(
-                    f"indicator {self._indicator.name}: a kernel returns one value per bar, NaN where it has none; "
-                    f"expected {series.filled}, found {len(values)}"
-                )
-            self._values = values
-            self.view = memoryview(np.ascontiguousarray(values, np.float64))  # type: ignore[arg-type]
+            mark = series.mark
+            found = self._shared.get(self._key, mark)
+            if found is None:
+                found = self._compute(series)
+                self._shared.put(self._key, mark, found)
+            self._values, self.view = found
             self.version = series.version
         return self._values
+
+    def _compute(self, series: BarSeries) -> Computed:
+        columns = [series.column(name) for name in self._inputs]
+        values = self._indicator.kernel(*columns, **self._parameters)
+        if len(values) != series.filled:
+            raise StrategyError(
+                f"indicator {self._indicator.name}: a kernel returns one value per bar, NaN where it has none; "
+                f"expected {series.filled}, found {len(values)}"
+            )
+        return Computed(values, memoryview(np.ascontiguousarray(values, np.float64)))  # type: ignore[arg-type]

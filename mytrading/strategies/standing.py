@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.orders import Goal, Order
 from mytrading.messages.signals import Leg, Signal
-from mytrading.strategies.desk import PositionView
+from mytrading.strategies.views import PositionView
 
-_ENDED = (
+ENDED = (
     OrderState.FILLED,
     OrderState.DENIED,
     OrderState.REJECTED,
@@ -36,6 +36,7 @@ def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], 
     content = [strategy, watch, action.value, str(at_ns)]
     content += [f"{leg.instrument}*{leg.lots}@{leg.limit_price}/{leg.trigger_price}/{leg.stop_price}" for leg in legs]
     content += [f"{leg.instrument}>{leg.target_price}" for leg in legs if leg.target_price]
+    content += [f"{leg.instrument}+{leg.stop_buffer}" for leg in legs if leg.stop_buffer]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
 
 
@@ -77,7 +78,7 @@ class Standing:
         live = self._live.setdefault(key, set())
         if order.filled or order.filled_seen:
             self._filled.add(key)
-        if order.state not in _ENDED:
+        if order.state not in ENDED:
             live.add(order.client_order_id)
             return
         live.discard(order.client_order_id)
@@ -172,7 +173,7 @@ class Standing:
         side = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}[wish.action]
         if wish.action is not Action.EXIT and view.side == side and not self._differs(last, wish, chosen):
             return True
-        if last is None or last.action is not wish.action or self._differs(last, wish, chosen):
+        if last is None or (last.action, last.keeps) != (wish.action, wish.keeps) or self._differs(last, wish, chosen):
             return False
         return self._stands(key, last, now, machine_ns)
 

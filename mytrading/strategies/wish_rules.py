@@ -17,7 +17,7 @@ import msgspec
 
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.signals import Leg, Signal
-from mytrading.strategies.desk import PositionView
+from mytrading.strategies.views import PositionView
 
 _IST = timedelta(hours=5, minutes=30)
 _SECOND = 1_000_000_000

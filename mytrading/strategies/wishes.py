@@ -10,19 +10,22 @@ import math
 
 import msgspec
 
+from mytrading.messages.enums import Action
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.signals import Leg
 from mytrading.strategies.errors import StrategyError, hint
+from mytrading.strategies.hints import NO_HINTS, Hints
 
-ACTIONS = ("BUY", "SELL", "EXIT", "HOLD")
+ACTIONS = ("BUY", "SELL", "EXIT", "WITHDRAW", "HOLD")
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """BUY wishes long, SELL short, EXIT flat, HOLD nothing; `legs` only where the strategy chooses them itself:
-    contracts, or rules by which contracts are chosen once, when the wish is made.
+    """BUY wishes long, SELL short, EXIT flat, WITHDRAW nothing beyond what is held, HOLD nothing.
 
-    `instrument` is the watched instrument it is about. `stop_price` is the level of a protective stop, 0 for the
-    configured one. `price` is the last price the strategy saw. `otherwise` are tried after a rejection.
+    `legs` only where the strategy chooses them itself: contracts, or rules by which contracts are chosen once, when the
+    wish is made; elsewhere `hints` say how the entry is made. `instrument` is the watched instrument it is about.
+    `stop_price` is the level of a protective stop, 0 for the configured one. `price` is the last price the strategy
+    saw. `otherwise` are tried after a rejection.
     """
 
     action: str
@@ -33,6 +36,18 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: float = 0.0
     legs: tuple[Leg | LegRule, ...] = ()
     otherwise: tuple[Leg, ...] = ()
+    hints: Hints = NO_HINTS
+
+    @property
+    def side(self) -> Action:
+        """The action as risk knows it: a withdrawal is an EXIT that keeps what is held."""
+        word = self.action.upper()
+        return Action.EXIT if word == "WITHDRAW" else Action(word)
+
+    @property
+    def keeps(self) -> bool:
+        """True of a withdrawal."""
+        return self.action.upper() == "WITHDRAW"
 
 
 def check_action(action: str) -> str:
@@ -40,7 +55,7 @@ def check_action(action: str) -> str:
     word = action.strip().upper() if isinstance(action, str) else ""
     if word not in ACTIONS:
         near = hint(word, ACTIONS) if word else ""
-        raise StrategyError(f"create_signal: expected BUY, SELL, EXIT or HOLD, found {action!r}{near}")
+        raise StrategyError(f"create_signal: expected BUY, SELL, EXIT, WITHDRAW or HOLD, found {action!r}{near}")
     return word
 
 

@@ -157,7 +157,7 @@ def two_averages(self):
         (
             lambda s: s.create_signal("BYE"),
             "on_data",
-            "expected BUY, SELL, EXIT or HOLD, found 'BYE'; did you mean BUY?",
+            "expected BUY, SELL, EXIT, WITHDRAW or HOLD, found 'BYE'; did you mean BUY?",
         ),
         (lambda s: s.create_signal("BUY", confidence=80), "on_data", "confidence must lie in 0 to 1, found 80"),
         (lambda s: s.create_signal("BUY", confidence="high"), "on_data", "must be a number from 0 to 1"),

@@ -17,9 +17,9 @@ from mytrading.messages.runconfig import Direction
 from mytrading.messages.signals import Signal, WishDenied
 from mytrading.runtime.loader import PACKAGE
 from mytrading.strategies import Outgoing, WishRule
-from mytrading.strategies.desk import FLAT
 from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.ruling import LoadedRule
+from mytrading.strategies.views import FLAT
 from tests.feed_support import feed_config
 from tests.support import ROOT
 from tests.unit.strategies.desks import SBIN, make_bar, make_machine, make_run, moved, step

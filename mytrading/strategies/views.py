@@ -1,0 +1,58 @@
+"""What a strategy sees of its own trading: what it holds, and what is on its way.
+
+Made by the host, read by authors. The one rule: a view is a value; nothing follows from changing one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mytrading.messages.enums import OrderType
+
+_FLAT, _LONG, _SHORT = 0, 1, -1
+
+
+class PositionView(NamedTuple):
+    """A strategy's own position for one watched instrument.
+
+    `quantity` is signed units of what is traded, `average_price` its entry price in rupees. `side` is +1 while the
+    strategy is in its long position, which may be a bought call or a sold put, −1 in its short one.
+    """
+
+    quantity: int = 0
+    average_price: float = 0.0
+    side: int = _FLAT
+
+    @property
+    def is_long(self) -> bool:
+        """In the position that BUY wishes."""
+        return self.side == _LONG
+
+    @property
+    def is_short(self) -> bool:
+        """In the position that SELL wishes."""
+        return self.side == _SHORT
+
+    @property
+    def is_flat(self) -> bool:
+        """In neither."""
+        return self.side == _FLAT
+
+
+FLAT = PositionView()
+
+
+class EntryView(NamedTuple):
+    """An entry that may still fill: signed `lots` as wished, signed `units` not yet filled (0 while only wished for).
+
+    Prices in rupees, 0 where it has none. It `rests` once the broker has it.
+    """
+
+    instrument: str
+    lots: int
+    units: int
+    order_type: OrderType
+    limit_price: float
+    trigger_price: float
+    stop_price: float
+    rests: bool
