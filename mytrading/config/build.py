@@ -36,6 +36,7 @@ from mytrading.messages.runconfig import (
     StrategyRun,
     Venue,
     VenueKind,
+    Windows,
     seal,
 )
 
@@ -86,6 +87,7 @@ def build_run_config(
             live_confirm=settings.system.live_confirm,
             rules=settings.system.enabled_rules,
             alert_rules=AlertRules(**settings.alerts.model_dump(exclude={"command"})),
+            windows=Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )
 

@@ -116,6 +116,7 @@ class OpenAlgoSettings(Section):
     egress_url: str = Field(default="https://api.ipify.org", pattern=r"^https?://\S+$")
     ping_seconds: float = Field(default=30.0, ge=1)
     ping_failures: int = Field(default=3, ge=1)
+    order_book_seconds: float = Field(default=10.0, ge=1, le=20)
 
     @field_validator("ws_host")
     @classmethod

@@ -43,6 +43,7 @@ _FEES = "config/fees.toml holds the costs that backtests count; the simulator bo
 _STRIKES = "`mytrading chain --strikes N` says how many to show; strategies choose by their trade rules"
 _MONEY = "rupees: premium of bought options, value of shares, margin of futures and sold options"
 _AGAIN = "seconds between tries of one read; until all history or contracts are asked for anew it doubles, to a minute"
+_POLL = "between reads of an account's order book while order updates come; every 2 s while they do not"
 _VALID = "seconds of market time after its bar or quote; later entries expire"
 _CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
 _COLLAR = "of the last price: how far from it an entry may trade"
@@ -72,6 +73,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
         "in a row, and an account counts as down: the feed leaves a primary",
         "",
     ),
+    ("ORDER_BOOK_SECONDS", _H, "openalgo.order_book_seconds", _POLL, ""),
     ("MYTRADING_KEY", _H, "", "secret: opens the keys of config/accounts.toml; NEW,OLD while rotating", ""),
     (
         "MYTRADING_KEY_FILE",

@@ -31,10 +31,12 @@ _LONG_AGO = -(1 << 62)
 class ReadRules(NamedTuple):
     """Machine ns. `spacing` is the least time between two reads, `stale` when health doubts its last one.
 
-    After failures the wait grows from `retry_first` to `retry_most`, or to `urgent_most` while somebody asks.
+    After failures the wait grows from `retry_first` to `retry_most`, or to `urgent_most` while somebody asks. While no
+    order updates come, orders are read every `unheard` if that is sooner.
     """
 
     orders_every: int = 10 * SECOND
+    unheard: int = 2 * SECOND
     positions_every: int = 60 * SECOND
     funds_every: int = 10 * SECOND
     spacing: int = SECOND // 10
@@ -68,6 +70,11 @@ class ReadPlan:
         self._failures = 0
         self._backoff = 0
         self._quiet_until = _LONG_AGO
+        self._heard = True
+
+    def hears(self, *, updates: bool) -> None:
+        """Whether order updates come: without them the order book is all that tells of a fill."""
+        self._heard = updates
 
     def ask(self, request: ReadRequest) -> None:
         """Remember a request for the next read."""
@@ -77,7 +84,8 @@ class ReadPlan:
         """The read to make now, if any."""
         if self._busy or machine_ns < self._quiet_until or machine_ns - self._last < self._wait():
             return None
-        orders = machine_ns - self._orders_at >= self._rules.orders_every
+        every = self._rules.orders_every if self._heard else min(self._rules.orders_every, self._rules.unheard)
+        orders = machine_ns - self._orders_at >= every
         positions = machine_ns - self._positions_at >= self._rules.positions_every
         funds = machine_ns - self._funds_at >= self._rules.funds_every
         if not (orders or positions or funds or self._wanted):

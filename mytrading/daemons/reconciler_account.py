@@ -109,6 +109,7 @@ class AccountListener:
         """What was updated while the stream was down never comes: read when it is back."""
         up = self._stream.connected
         self._health.stream(up)
+        self._plan.hears(updates=up)
         if up and not self._streaming:
             self._plan.hurry()
         self._streaming = up

@@ -361,8 +361,9 @@ class LogRules(msgspec.Struct, frozen=True, kw_only=True):
 class Windows(msgspec.Struct, frozen=True, kw_only=True):
     """How long the router waits before it concludes, and how often the reconciler reads; seconds of machine time.
 
-    No setting reaches these: they are what `mytrading chaos` makes small, all of them together with the longest delay
-    of its simulator, since a window shorter than the server may take would conclude what is not so.
+    `orders_every` is ORDER_BOOK_SECONDS. No setting reaches the others: they are what `mytrading chaos` makes small,
+    all of them together with the longest delay of its simulator, since a window shorter than the server may take
+    would conclude what is not so.
     """
 
     lost_after: float = 130.0

@@ -1,7 +1,8 @@
 """The bodies of WebSocket frames: market data in three modes, and order updates.
 
-Used by `Hub` and `Venue`; shapes as a running OpenAlgo 2.0.2 sends them, with `bid` and `ask` added to quotes. The
-one rule: times are market time in epoch milliseconds.
+Used by `Hub` and `Venue`; shapes as a running OpenAlgo 2.0.2 sends them, with `bid` and `ask` added to quotes and the
+day's prices to an index (`served_frames.py` has them as they are). The one rule: times are market time in epoch
+milliseconds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 from mytrading.core.matching import BookOrder
 from mytrading.messages.enums import BrokerStatus, OrderType
-from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.brokers import Broker
 from mytrading.simulator.market.day import Quote
 from mytrading.simulator.market.depth import draws, unit, units_at
@@ -25,27 +26,20 @@ Body = dict[str, Any]
 
 
 def market_frame(quote: Quote, mode: int, broker: str = BROKER) -> Body:
-    """One market data frame."""
+    """One market data frame of the `paper` personality."""
     instrument = quote.instrument
     at = quote.at_ns // 1_000_000
-    data: Body = {
-        "symbol": instrument.symbol,
-        "exchange": instrument.exchange,
-        "mode": _PAYLOAD_MODES[mode],
-        "ltp": quote.ltp,
-        "ltt": at,
-        "timestamp": at,
-    }
+    data: Body = {"ltp": quote.ltp, "ltt": at, "timestamp": at}
     if mode != LTP:
         data.update(_index_fields(quote) if instrument.kind is InstrumentKind.INDEX else _quote_fields(quote, mode))
-    return {
-        "type": "market_data",
-        "symbol": instrument.symbol,
-        "exchange": instrument.exchange,
-        "mode": mode,
-        "data": data,
-        "broker": broker,
-    }
+    return enveloped(instrument, mode, data, broker)
+
+
+def enveloped(instrument: Instrument, mode: int, data: Body, broker: str) -> Body:
+    """A frame of an instrument in a mode, around its data."""
+    named = {"symbol": instrument.symbol, "exchange": instrument.exchange}
+    data = {**named, "mode": _PAYLOAD_MODES[mode], **data}
+    return {"type": "market_data", **named, "mode": mode, "data": data, "broker": broker}
 
 
 def _index_fields(quote: Quote) -> Body:
@@ -64,9 +58,10 @@ def _index_fields(quote: Quote) -> Body:
     return fields
 
 
-def _quote_fields(quote: Quote, mode: int) -> Body:
+def day_fields(quote: Quote) -> Body:
+    """What every quote of something that is traded tells of its day."""
     buy, sell = levels(quote)
-    fields: Body = {
+    return {
         "volume": quote.volume,
         "last_quantity": quote.instrument.lot_size,
         "average_price": average_price(quote),
@@ -76,13 +71,15 @@ def _quote_fields(quote: Quote, mode: int) -> Body:
         "high": quote.high,
         "low": quote.low,
         "close": quote.prev_close,
-        "bid": quote.bid,
-        "ask": quote.ask,
     }
+
+
+def _quote_fields(quote: Quote, mode: int) -> Body:
+    fields = {**day_fields(quote), "bid": quote.bid, "ask": quote.ask}
     if quote.instrument.kind.is_derivative:
         fields["oi"] = fields["open_interest"] = quote.oi
     if mode == DEPTH:
-        fields["depth"] = {"buy": buy, "sell": sell}
+        fields["depth"] = dict(zip(("buy", "sell"), levels(quote), strict=True))
     return fields
 
 

@@ -15,8 +15,9 @@ import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from mytrading.runtime.clock import machine_now
-from mytrading.simulator.frames import BROKER, market_frame
+from mytrading.simulator.frames import BROKER, DEPTH, Body, market_frame
 from mytrading.simulator.market.day import Quote
+from mytrading.simulator.served_frames import served_frame
 
 _encode = msgspec.json.Encoder().encode
 
@@ -104,10 +105,14 @@ class Client:
 
 
 class Hub:
-    """All connections, by what they listen to. `sent` counts frames; `on_send` is called after each."""
+    """All connections, by what they listen to. `sent` counts frames; `on_send` is called after each.
 
-    def __init__(self, broker: str = BROKER) -> None:
+    `as_served`: quotes tell no more than those of a running server do.
+    """
+
+    def __init__(self, broker: str = BROKER, *, as_served: bool = False) -> None:
         self._broker = broker
+        self._as_served = as_served
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
         self.frames_sent = 0
@@ -171,7 +176,7 @@ class Hub:
         """Queue a quote for everybody who listens to its instrument; half of its frame if it is `torn`."""
         instrument = quote.instrument.id
         listeners = self._listeners.get(instrument, {})
-        bodies = [(mode, clients, market_frame(quote, mode, self._broker)) for mode, clients in listeners.items()]
+        bodies = [(mode, clients, self._frame(quote, mode)) for mode, clients in listeners.items()]
         self.published_ns = machine_now()
         for mode, clients, body in bodies:
             frame = _torn(_encode(body), torn)
@@ -181,7 +186,13 @@ class Hub:
 
     def greet(self, client: Client, quote: Quote, mode: int) -> None:
         """Queue the present quote for a client that has just subscribed."""
-        client.put((quote.instrument.id, mode), _encode(market_frame(quote, mode, self._broker)))
+        client.put((quote.instrument.id, mode), _encode(self._frame(quote, mode)))
+
+    def _frame(self, quote: Quote, mode: int) -> Body:
+        if not self._as_served:
+            return market_frame(quote, mode, self._broker)
+        full = DEPTH in self._listeners.get(quote.instrument.id, ())
+        return served_frame(quote, mode, self._broker, full=full)
 
     def publish_order(self, body: object, *, torn: bool = False) -> None:
         """Queue an order update for everybody who asked for them; half of its frame if it is `torn`."""

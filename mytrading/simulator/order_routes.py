@@ -11,7 +11,6 @@ from mytrading.core.matching import OrderRequest, Refusal
 from mytrading.core.matching.funds import blocked_for
 from mytrading.core.symbology import instrument_id
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
-from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
 from mytrading.simulator.personality import Role
 from mytrading.simulator.reply import Reply, error, success, with_mode
@@ -29,12 +28,9 @@ async def placeorder(call: Call) -> Reply:
     faults = venue.faults
     if not fields["symbol"]:
         return with_mode(error(400, "Missing required field: symbol"), analyze=venue.analyze)
-    asked = instrument_id(fields["exchange"], fields["symbol"])
     if (fault := faults.take("place_lost")) is not None:
         await asyncio.sleep(fault.number("seconds"))
         raise DropConnection
-    if faults.take("semi_auto", side=fields["action"].upper(), instrument=asked) is not None:
-        return success(mode="semi_auto", message="Order queued for approval", pending_order_id=machine_now() // 1000)
     if (fault := faults.take("place_no_id")) is not None:
         if fault.flag("placed"):
             _place(venue, fields, call.received_ns)

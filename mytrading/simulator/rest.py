@@ -31,6 +31,7 @@ from mytrading.simulator import (
     order_routes,
     schema,
 )
+from mytrading.simulator.action_center import PARKED_ROUTES, parked
 from mytrading.simulator.call import Call
 from mytrading.simulator.fault_settings import FAULT, FAULT_NAME
 from mytrading.simulator.faults import ORDER_ROUTES
@@ -46,6 +47,7 @@ _ORDER_LIMIT, _DATA_LIMIT = 10, 50
 _GREEKS_LIMIT = _NOTICE_LIMIT = 30
 _MINUTE = 60
 _TICKER = "/api/v1/ticker"
+_ANSWERS_ON = (0, "")
 _NOT_UNDERSTOOD = {"message": "The browser (or proxy) sent a request that this server could not understand."}
 _encode = msgspec.json.Encoder().encode
 
@@ -53,9 +55,10 @@ _encode = msgspec.json.Encoder().encode
 class Route(NamedTuple):
     """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object.
 
-    `key_error` names fields in braces, and is None where any key will do; with a text for `validation` field errors
-    stand under `errors`; `window` is the seconds the limit counts over, and `drops_unknown` lets fields pass
-    that are not in the schema.
+    `key_error` names fields in braces, and is None where any key will do; `session_error` is what is said instead once
+    the broker session is lost, `_ANSWERS_ON` if nothing is. With a text for `validation` field errors stand under
+    `errors`; `window` is the seconds the limit counts over, and `drops_unknown` lets fields pass that are not in the
+    schema.
     """
 
     handler: Handler
@@ -68,6 +71,7 @@ class Route(NamedTuple):
     validation: str = ""
     window: int = 1
     drops_unknown: bool = False
+    session_error: tuple[int, str] | None = None
 
 
 def _order(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, *, mode: bool = True) -> Route:
@@ -85,7 +89,9 @@ def _option(handler: Handler, fields: Schema, limit: int = _DATA_LIMIT, key_text
 
 def _greeks(handler: Handler, fields: Schema, limit: int, window: int) -> Route:
     bad_key = (401, "Invalid openalgo apikey")
-    return Route(handler, fields, limit, key_error=bad_key, validation="Validation failed", window=window)
+    lost = (403, "Failed to fetch underlying price: Invalid openalgo apikey")
+    text = "Validation failed"
+    return Route(handler, fields, limit, key_error=bad_key, validation=text, window=window, session_error=lost)
 
 
 def _notice(handler: Handler, fields: Schema) -> Route:
@@ -136,7 +142,7 @@ _API: dict[str, Route] = {
     "history": Route(data_routes.history, schema.HISTORY),
     "intervals": Route(data_routes.intervals, schema.ACCOUNT),
     "symbol": Route(data_routes.symbol, schema.SYMBOL),
-    "search": Route(data_routes.search, schema.SEARCH),
+    "search": Route(data_routes.search, schema.SEARCH, session_error=_ANSWERS_ON),
     "expiry": Route(data_routes.expiry, schema.EXPIRY),
     "market/holidays": Route(calendar_routes.holidays, schema.HOLIDAYS, key_error=None),
     "market/timings": Route(calendar_routes.timings, schema.TIMINGS, key_error=None),
@@ -219,10 +225,22 @@ class Dispatcher:
         self._limit(route, path, request.remote or "", received_ns)
         body = {**request.query, **subject} if route.method == "GET" else await self._json(request, route)
         fields = self._fields(route, body)
-        if route.key_error and (fields["apikey"] != self._api_key or self._session_lost(path)):
+        self._admit(route, path, fields)
+        call = Call(self._venue, fields, received_ns)
+        held = parked(call) if _name(path) in PARKED_ROUTES else None
+        return held or await route.handler(call)
+
+    def _admit(self, route: Route, path: str, fields: Fields) -> None:
+        """Refuse a wrong key, and a right one behind which there is no broker session."""
+        if route.key_error is None:
+            return
+        if fields["apikey"] != self._api_key:
             status, text = route.key_error
-            raise Refused(error(status, text.format_map(fields)))
-        return await route.handler(Call(self._venue, fields, received_ns))
+        elif route.session_error != _ANSWERS_ON and self._session_lost(path):
+            status, text = route.session_error or route.key_error
+        else:
+            return
+        raise Refused(error(status, text.format_map(fields)))
 
     def _count(self, path: str, now: int) -> None:
         route = ROUTES.get(path)

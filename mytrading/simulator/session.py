@@ -27,6 +27,11 @@ class BrokerSession:
         return self.rolled_over and self._faults.take("token_rollover") is not None
 
     @property
+    def refuses_sockets(self) -> bool:
+        """Whether a socket that presents its key now is told that there is no broker; those admitted before stay."""
+        return self._faults.take("session_lost", route="websocket") is not None
+
+    @property
     def rolled_over(self) -> bool:
         """Whether the token's end has come since the last login: then the feed is mute too."""
         rollover = self._faults.get("token_rollover")

@@ -110,6 +110,8 @@ class FeedServer:
             raise Refused("AUTHENTICATION_ERROR", "API key is required")
         if key != self._api_key:
             raise Refused("AUTHENTICATION_ERROR", "Invalid API key")
+        if self._venue.session.refuses_sockets:
+            raise Refused("BROKER_ERROR", "No broker configuration found for user")
         client.authenticated = True
         client.admitted_ns = machine_now()
         client.send(

@@ -29,7 +29,7 @@ from mytrading.simulator.market.depth import price_band, standing
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.order_updates import OrderUpdates
-from mytrading.simulator.personality import Personality, protected, trigger_problem
+from mytrading.simulator.personality import Personality, Role, protected, trigger_problem
 from mytrading.simulator.quote_faults import QuoteFaults
 from mytrading.simulator.quote_frames import QuoteFrames
 from mytrading.simulator.rates import CallRates
@@ -57,7 +57,7 @@ class Venue:
         self.world = world
         self.history = History(world)
         self.personality = personality
-        self.hub = Hub(self.broker)
+        self.hub = Hub(self.broker, as_served=personality.role is not Role.PAPER)
         self.faults = Faults()
         self.session = BrokerSession(self.faults, clock.now)
         self.updates = OrderUpdates(self.hub, self.faults)

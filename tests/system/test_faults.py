@@ -19,6 +19,7 @@ from mytrading.messages.runconfig import ServerMode
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.faults import FAULTS
 from tests.fault_support import SBIN, Bench, start_bench
+from tests.feed_support import NIFTY
 from tests.support import ROOT, eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
@@ -367,6 +368,17 @@ def flowing(bench: Bench) -> float:
 
 def reconnects(bench: Bench) -> float:
     return bench.feed.beats[-1].figures["reconnects"]
+
+
+@BOTH
+def test_quotes_of_a_running_server_get_bid_and_ask_from_the_book(bench: Bench) -> None:
+    quote = bench.feed.wait(
+        lambda feed: next((one for one in reversed(feed.quotes) if one.instrument == SBIN and one.bid), None)
+    )
+    assert 0 < quote.bid < quote.ask < quote.bid * 1.01
+    assert min(quote.bid_quantity, quote.ask_quantity, quote.volume) > 0
+    index = bench.feed.wait(lambda feed: [one for one in feed.quotes if one.instrument == NIFTY])
+    assert {(one.bid, one.ask, one.open, one.previous_close) for one in index} == {(None, None, None, None)}
 
 
 @SANDBOX

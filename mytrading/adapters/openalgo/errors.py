@@ -44,6 +44,8 @@ class ReadFailed(Exception):
 class _ErrorBody(msgspec.Struct):
     message: Any = ""
     errors: Any = None
+    error: Any = None
+    code: Any = None
 
 
 _decoder = msgspec.json.Decoder(_ErrorBody)
@@ -53,13 +55,15 @@ def error_text(body: bytes, status: int) -> str:
     """What an error answer says, as one line of at most 300 characters.
 
     `message` may be text, the Python form of a dictionary as text, or an object; some endpoints put the reasons in
-    `errors`; bans and proxies answer in plain text.
+    `errors`; bans and proxies answer in plain text. `error` with a `code` in words is what some front ends make of it.
     """
     try:
         parsed = _decoder.decode(body)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return _line(body.decode(errors="replace")) or f"HTTP {status} without a text"
-    text = _flat(parsed.message)
+    text = _flat(parsed.message) or _flat(parsed.error)
+    if isinstance(parsed.code, str) and parsed.code:
+        text = f"{text} ({parsed.code})" if text else parsed.code
     if parsed.errors:
         text = f"{text}: {_flat(parsed.errors)}" if text else _flat(parsed.errors)
     return _line(text) or f"HTTP {status} without a message"

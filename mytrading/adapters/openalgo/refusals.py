@@ -135,17 +135,21 @@ class EmptyAnswer(OpenAlgoError):
 
 MEANINGS: tuple[tuple[str, type[OpenAlgoError]], ...] = (
     (r"whitelist|static ip|ip (address )?(is )?not (registered|allowed)|access denied.*banned", NotWhitelisted),
+    (r"broker (is |was )?(disconnected|not connected)", BrokerDisconnected),
     (r"semi.?auto", ApprovalRequired),
     (
         r"invalid openalgo api ?key|session (has )?expired|token (is )?(invalid|expired)|not logged in",
         BrokerDisconnected,
     ),
-    (r"(invalid|incorrect) `?(api_key|access_token|session)", BrokerDisconnected),
-    (r"insufficient (funds|margin|balance)|margin (shortfall|exceeds)|rms:.*margin|shortage:", InsufficientMargin),
+    (r"(invalid|incorrect) `?(api key|access token|session)", BrokerDisconnected),
+    (
+        r"insufficient (funds|margin|balance)|margin (error|shortfall|exceeds)|rms:.*margin|shortage:",
+        InsufficientMargin,
+    ),
     (r"duplicate", DuplicateOrder),
     (r"square.?off time|market (is )?(closed|not open)|outside (market|trading) hours|after market", MarketClosed),
     (r"multiples? of (the )?lot|lot size|freeze (quantity|qty)|invalid quantity|'?quantity'?: ", InvalidQuantity),
-    (r"price band|circuit|tick size|price (is )?out of|execution range|require(s)? (trigger_)?price", PriceOutOfRange),
+    (r"price band|circuit|tick size|price (is )?out of|execution range|require(s)? (trigger )?price", PriceOutOfRange),
     (r"cannot (cancel|modify) order in|already (been )?(cancelled|complete|filled|rejected)", OrderClosed),
     (r"(order|gtt|trigger)\s?\S* not found|no such order", OrderNotFound),
     (r"symbol .*not found|invalid symbol|no (valid )?symbols?|not found (on|in) |unknown symbol", SymbolNotFound),
@@ -156,7 +160,10 @@ MEANINGS: tuple[tuple[str, type[OpenAlgoError]], ...] = (
         InvalidRequest,
     ),
 )
-"""Expression (ignoring case) to type; the first that is found decides. Sandbox texts first seen in version 2.0.2.1."""
+"""Expression (ignoring case, `_` being a space) to type; the first that is found decides.
+
+Sandbox texts first seen in version 2.0.2.1. Codes such as MARKET_CLOSED read as the words they are made of.
+"""
 
 _BY_STATUS: dict[int, type[OpenAlgoError]] = {
     400: InvalidRequest,
@@ -181,8 +188,9 @@ def error_of(answer: Answer, *, placing: bool = False) -> OpenAlgoError:
 
 def meaning_of(text: str, status: int = 0) -> OpenAlgoError:
     """The error a text means: an answer's, or the rejection reason of an order."""
+    words = text.replace("_", " ")
     for expression, kind in _TABLE:
-        if expression.search(text):
+        if expression.search(words):
             return kind(text, status)
     if "<html" in text.lower() or "<!doctype" in text.lower():
         return Malformed(text, status)

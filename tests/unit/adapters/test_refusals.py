@@ -9,7 +9,7 @@ from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.endpoints.account import _Margin
 from mytrading.adapters.openalgo.endpoints.ask import parsed
 from mytrading.adapters.openalgo.endpoints.market import _Quote
-from mytrading.adapters.openalgo.endpoints.orders import OpenQuantity, Placed, _named
+from mytrading.adapters.openalgo.endpoints.orders import Legs, OpenQuantity, Placed, _listed, _named
 from mytrading.adapters.openalgo.refusals import OpenAlgoError, error_of
 
 
@@ -51,6 +51,27 @@ def test_error_of_each_known_answer_gives_its_type(status: int, body: str, kind:
     assert str(status) in str(found)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "fix"),
+    [
+        ("BROKER_DISCONNECTED", refusals.BrokerDisconnected, "log in to the broker"),
+        ("SYMBOL_NOT_FOUND", refusals.SymbolNotFound, "check symbol and exchange"),
+        ("INSUFFICIENT_MARGIN", refusals.InsufficientMargin, "lower the quantity or add funds"),
+        ("INVALID_QUANTITY", refusals.InvalidQuantity, "use whole lots"),
+        ("PRICE_OUT_OF_RANGE", refusals.PriceOutOfRange, "inside today's price band"),
+        ("DUPLICATE_ORDER", refusals.DuplicateOrder, "read the order book"),
+        ("MARKET_CLOSED", refusals.MarketClosed, "in the exchange's session"),
+    ],
+)
+def test_error_of_each_named_rejection_gives_its_type_and_a_fix(name: str, kind: type[OpenAlgoError], fix: str) -> None:
+    answers = (said(name), f'{{"error":"it was refused","code":"{name}"}}', said(name.replace("_", " ").capitalize()))
+    for body in answers:
+        found = error_of(answer(400, body), placing=True)
+        assert type(found) is kind
+        assert fix in str(found)
+    assert type(refusals.meaning_of(f"RMS: {name}")) is kind
+
+
 @pytest.mark.parametrize("status", [200, 201, 500, 502, 504])
 def test_error_of_placing_without_a_definitive_status_leaves_the_fate_open(status: int) -> None:
     found = error_of(answer(status, said("Insufficient funds")), placing=True)
@@ -87,6 +108,13 @@ def test_placed_success_without_an_order_id_leaves_the_fate_open(body: str) -> N
 def test_placed_in_semi_auto_is_parked() -> None:
     body = '{"status":"success","mode":"semi_auto","pending_order_id":7}'
     assert _named(parsed(answer(200, body), Placed, placing=True)).parked
+
+
+def test_listed_in_semi_auto_is_parked_and_without_results_of_unknown_fate() -> None:
+    body = '{"status":"success","mode":"semi_auto","pending_order_id":7}'
+    assert _listed(parsed(answer(200, body), Legs, placing=True)).parked
+    with pytest.raises(refusals.FateUnknown):
+        _listed(parsed(answer(200, '{"status":"success"}'), Legs, placing=True))
 
 
 def test_placed_smart_order_at_its_target_needs_no_id() -> None:

@@ -90,6 +90,18 @@ def test_order_books_follow_each_ten_seconds_positions_each_minute() -> None:
     assert [positions for *_, positions in seen] == [False] * 5 + [True]
 
 
+def test_order_book_follows_at_its_interval_and_more_often_while_no_updates_come() -> None:
+    plan = ReadPlan("main", ReadRules(orders_every=5 * SECOND, positions_every=600 * SECOND, funds_every=600 * SECOND))
+    seen = []
+    for second in range(31):
+        plan.hears(updates=second < 11 or second > 20)
+        job = plan.next_job(T0 + second * SECOND)
+        if job is not None:
+            seen.append(second)
+            plan.done(job, T0 + second * SECOND, ok=True)
+    assert seen == [0, 5, 10, 12, 14, 16, 18, 20, 25, 30]
+
+
 def test_request_is_read_at_once_but_not_within_the_spacing() -> None:
     plan = started()
     plan.ask(request())

@@ -52,14 +52,23 @@ class Leg(msgspec.Struct, frozen=True):
 
 
 class Legs(msgspec.Struct, frozen=True):
-    """Results in the order they completed: match them by content. Success says nothing about any leg."""
+    """Results in the order they completed: match them by content. Success says nothing about any leg.
 
-    results: list[Leg]
+    With `pending_order_id` the whole request waits for a person, and there are no results.
+    """
+
+    results: list[Leg] = []
     mode: str = ""
     underlying: str = ""
     underlying_ltp: float = 0.0
     total_quantity: float = 0.0
     split_size: float = 0.0
+    pending_order_id: str | int | None = None
+
+    @property
+    def parked(self) -> bool:
+        """True if the server holds all of it for approval."""
+        return self.mode == "semi_auto" or self.pending_order_id is not None
 
 
 class Cancelled(msgspec.Struct, frozen=True):
@@ -123,12 +132,12 @@ def close_all(client: OpenAlgoClient, strategy: str) -> Closed:
 
 def basket(client: OpenAlgoClient, strategy: str, orders: Sequence[Mapping[str, Any]]) -> Legs:
     """`basketorder`: buys before sells, ten at a time in parallel on live servers."""
-    return order(client, "basketorder", {"strategy": strategy, "orders": list(orders)}, Legs)
+    return _listed(order(client, "basketorder", {"strategy": strategy, "orders": list(orders)}, Legs))
 
 
 def split(client: OpenAlgoClient, **fields: Any) -> Legs:
     """`splitorder`: as `place`, with `splitsize` units per order, at most 100 orders."""
-    return order(client, "splitorder", fields, Legs)
+    return _listed(order(client, "splitorder", fields, Legs))
 
 
 def options_order(client: OpenAlgoClient, **fields: Any) -> Placed | Legs:
@@ -137,13 +146,13 @@ def options_order(client: OpenAlgoClient, **fields: Any) -> Placed | Legs:
     With `splitsize` the answer is `Legs`.
     """
     if fields.get("splitsize"):
-        return order(client, "optionsorder", fields, Legs)
+        return _listed(order(client, "optionsorder", fields, Legs))
     return _named(order(client, "optionsorder", fields, Placed))
 
 
 def options_multi_order(client: OpenAlgoClient, **fields: Any) -> Legs:
     """`optionsmultiorder`: strategy, underlying, exchange, expiry_date and `legs`, buys first, no roll-back."""
-    return order(client, "optionsmultiorder", fields, Legs)
+    return _listed(order(client, "optionsmultiorder", fields, Legs))
 
 
 def order_status(client: OpenAlgoClient, orderid: str, strategy: str) -> Row:
@@ -161,3 +170,9 @@ def _named(placed: Placed) -> Placed:
     if not placed.parked and not placed.nothing_to_do and not str(placed.orderid or "").strip():
         raise FateUnknown("success without an order id", 200)
     return placed
+
+
+def _listed(legs: Legs) -> Legs:
+    if not legs.parked and not legs.results:
+        raise FateUnknown("success without results", 200)
+    return legs
