@@ -1,13 +1,14 @@
 """What is kept for years, in one DuckDB file of the state folder: each day's instruments.
 
-Used by the command line alone: no daemon loads DuckDB. The one rule: a day is replaced as a whole, so that importing it
-twice changes nothing.
+Used by the command line and by `instrument_keeper`: no daemon loads DuckDB. The one rule: a day is replaced as a whole,
+so that importing it twice changes nothing.
 """
 
 from __future__ import annotations
 
 import csv
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -38,27 +39,21 @@ class WarehouseBusy(Exception):
 
 
 class Warehouse:
-    """The file in a state folder; it is made by the first write."""
+    """The file in a state folder, made by the first write. One process at a time has it, others wait a moment."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, patience_s: float = 3.0) -> None:
         self.path = state / FILE
+        self._patience_s = patience_s
 
-    def add_instruments(self, snapshot: Snapshot) -> int:
-        """Keep a day's instruments; returns how many."""
+    def add_instruments(self, *snapshots: Snapshot) -> None:
+        """Keep the instruments of days."""
         with self._open() as database, tempfile.TemporaryDirectory() as folder:
-            table = Path(folder) / "rows.csv"
-            with table.open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows([getattr(item, name) for name in _COLUMNS] for item in snapshot.instruments)
-            database.execute("BEGIN")
-            database.execute("DELETE FROM instruments WHERE day = ?", [snapshot.day])
-            if snapshot.instruments:
-                database.execute(
-                    f"INSERT INTO instruments SELECT ?::DATE, {', '.join(_COLUMNS)} FROM read_csv(?, header=false, "
-                    f"columns={_TYPES}, quote='\"', escape='\"', delim=',', nullstr='\\N')",
-                    [snapshot.day, str(table)],
-                )
-            database.execute("COMMIT")
-        return len(snapshot.instruments)
+            for snapshot in snapshots:
+                table = Path(folder) / f"{snapshot.day}.csv"
+                with table.open("w", encoding="utf-8", newline="") as file:
+                    rows = ([getattr(item, name) for name in _COLUMNS] for item in snapshot.instruments)
+                    csv.writer(file).writerows(rows)
+                _replace(database, snapshot, table)
 
     def instrument_days(self) -> list[str]:
         """The days (ISO) whose instruments are kept, oldest first."""
@@ -80,12 +75,37 @@ class Warehouse:
 
     @contextmanager
     def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        try:
-            database = duckdb.connect(str(self.path))
-        except (duckdb.IOException, duckdb.InvalidInputException) as error:
-            raise WarehouseBusy(f"{self.path}: {error}; close what uses it, or move the file aside") from error
+        database = self._connected()
         try:
             database.execute(_SCHEMA)
             yield database
         finally:
             database.close()
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        until = time.monotonic() + self._patience_s
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.IOException as error:
+                if time.monotonic() >= until or "lock" not in str(error).lower():
+                    raise self._busy(error) from error
+                time.sleep(0.05)
+            except duckdb.InvalidInputException as error:
+                raise self._busy(error) from error
+
+    def _busy(self, error: Exception) -> WarehouseBusy:
+        return WarehouseBusy(f"{self.path}: {error}; close what uses it, or move the file aside")
+
+
+def _replace(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Path) -> None:
+    """A day as a whole, from a file with its rows."""
+    database.execute("BEGIN")
+    database.execute("DELETE FROM instruments WHERE day = ?", [snapshot.day])
+    if snapshot.instruments:
+        database.execute(
+            f"INSERT INTO instruments SELECT ?::DATE, {', '.join(_COLUMNS)} FROM read_csv(?, header=false, "
+            f"columns={_TYPES}, quote='\"', escape='\"', delim=',', nullstr='\\N')",
+            [snapshot.day, str(table)],
+        )
+    database.execute("COMMIT")

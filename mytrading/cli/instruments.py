@@ -153,20 +153,15 @@ def diff(
 
 @app.command()
 def save(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
-    """Put the instruments of all days into the warehouse, and remove copies older than the newest ten."""
-    from mytrading.adapters.instrument_store import KEPT
+    """Put the instruments of all days into the warehouse now, as the feed does by itself after each fetch."""
+    from mytrading.adapters.instrument_keeper import keep
     from mytrading.adapters.warehouse import WarehouseBusy
 
-    store, warehouse = _store(profile), _warehouse(profile)
-    saved = {}
+    warehouse = _warehouse(profile)
     try:
-        for day in store.days():
-            kept = store.of(day)
-            saved[day] = warehouse.add_instruments(kept) if kept is not None else 0
+        saved = keep(warehouse.path.parent, everything=True)
     except (WarehouseBusy, ValueError) as error:
         fail(ERROR, str(error))
-    for day in store.days()[:-KEPT]:
-        store.drop(day)
     if as_json:
         print_json({"saved": saved, "warehouse": str(warehouse.path)})
     else:

@@ -21,6 +21,7 @@ from mytrading.core.calendar import to_ns
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.master import Changes, need_of
 from mytrading.daemons.feed_history import retry_ns
+from mytrading.daemons.feed_keeper import InstrumentKeeper
 from mytrading.messages.enums import Severity
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.runconfig import RunConfig
@@ -65,6 +66,7 @@ class InstrumentLoader:
         self._pool: WorkerPool[_Job, OpenAlgoClient, Fetched] = WorkerPool(
             "feed.instruments", 1, self._connect, self._fetch, self._failed, wake
         )
+        self._keeper = InstrumentKeeper(config.state)
         self.loaded = ""
         self._whole = False
         self._fetched_ns = 0
@@ -74,6 +76,7 @@ class InstrumentLoader:
 
     def look(self, day: date, market_ns: int, machine_ns: int) -> None:
         """Ask for the instruments of `day` unless they are in order, on their way, or were asked for a moment ago."""
+        self._keeper.tend(machine_ns)
         if self._asked == day.isoformat() or machine_ns < self._due:
             return
         if self._whole and self.loaded == day.isoformat() and not self._is_early(day, market_ns):
@@ -111,6 +114,7 @@ class InstrumentLoader:
     def stop(self) -> None:
         """End the thread; a fetch that takes longer than a second is left behind."""
         self._pool.stop(1.0)
+        self._keeper.stop()
 
     def _tell(self, fetched: Fetched) -> None:
         snapshot = fetched.snapshot
@@ -125,6 +129,7 @@ class InstrumentLoader:
             self._alerts.raise_("INSTRUMENTS_REFUSED", Severity.CRITICAL, "feed", f"{text}, it is tried again")
             return
         self._alerts.clear("INSTRUMENTS_REFUSED", "feed")
+        self._keeper.due(machine_now())
         self._log.info("instruments.loaded", day=snapshot.day, kept=len(snapshot.instruments), notes=snapshot.notes)
         self._tell_changes(fetched)
 

@@ -86,7 +86,12 @@ _ALL = (
         late=False,
         reason="Rejected by the risk desk",
     ),
-    _order("semi_auto", "parks a new order: success with pending_order_id and mode semi_auto", side="", instrument=""),
+    _order(
+        "semi_auto",
+        "parks a new order, a basket or split as a whole: success with pending_order_id and mode semi_auto",
+        side="",
+        instrument="",
+    ),
     Fault(
         "partial_fill",
         Target.FILLS,

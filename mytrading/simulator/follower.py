@@ -1,8 +1,8 @@
 """Live paper: the quotes of a running stack's `market` stream become the market of this exchange.
 
 Used by the simulator's start with `--follow`, and in a stack on live quotes. Only quotes count, each once; instruments
-that are new are listed. The one rule: a stream that has fallen silent leaves no price behind that an order could fill
-at.
+that are new are listed. The one rule: a stream that has fallen silent, or tells an instrument no more, leaves no price
+behind that an order could fill at.
 """
 
 from __future__ import annotations
@@ -97,5 +97,5 @@ class Follower:
             told.previous_close or 0.0,
         )
         venue.depths[instrument.id] = (told.bid_quantity or 0, told.ask_quantity or 0)
-        venue.heard_ns = venue.clock.now()
+        venue.heard.note(instrument.id, venue.clock.now())
         venue.push(quote, hold=True)

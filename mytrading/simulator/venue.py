@@ -26,6 +26,7 @@ from mytrading.simulator.hub import Hub
 from mytrading.simulator.live_rows import LiveRows
 from mytrading.simulator.market.day import MarketDay, Quote
 from mytrading.simulator.market.depth import price_band, standing
+from mytrading.simulator.market.heard import Heard
 from mytrading.simulator.market.history import History
 from mytrading.simulator.market.world import World, worth
 from mytrading.simulator.order_updates import OrderUpdates
@@ -38,8 +39,6 @@ from mytrading.simulator.session import BrokerSession
 from mytrading.simulator.store import BookStore
 
 _RECEIVED_KEPT = 100_000
-# Market time after which a followed market that told nothing has no prices.
-_SILENT_NS = 30_000_000_000
 
 
 class Venue:
@@ -78,7 +77,7 @@ class Venue:
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}
         self.depths: dict[str, tuple[int, int]] = {}
-        self.heard_ns = 0
+        self.heard = Heard()
         self.listing = InstrumentBook(())
         self.market: MarketDay | None = None
         self.index = -1
@@ -157,8 +156,8 @@ class Venue:
         return self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
-        """The present prices of an instrument, as matching wants them; none while a followed market is silent."""
-        if self.world.silent and self.clock.now() - self.heard_ns > _SILENT_NS:
+        """The present prices of an instrument, as matching wants them; none if a followed market tells them no more."""
+        if self.world.silent and not self.heard.is_fresh(instrument, self.clock.now()):
             return None
         listed = self.instrument(instrument)
         quote = self.quote(listed) if listed is not None else None

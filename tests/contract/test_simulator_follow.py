@@ -128,6 +128,32 @@ def test_follow_of_a_stream_fallen_silent_refuses_orders(simulator: RunningSimul
     assert not refused()
 
 
+def test_follow_refuses_what_the_stream_tells_no_more_while_it_tells_the_rest(
+    simulator: RunningSimulator, stream: Stream
+) -> None:
+    def passes(seconds: int) -> None:
+        stream.set_clock(TEN + seconds * 1_000_000_000)
+        eventually(lambda: simulator.get("/sim/state")[1]["data"]["market_ns"] > TEN + (seconds - 1) * 10**9, 10)
+
+    def taken(instrument: str, quantity: int) -> bool:
+        exchange, _, symbol = instrument.partition(":")
+        status, body = simulator.place(symbol, exchange, quantity=quantity, product="MIS")
+        assert status == 200 or "unable to fetch current price" in body["message"]
+        return status == 200
+
+    passes(100)
+    heard(simulator, stream, "NSE:SBIN", 812.0)
+    heard(simulator, stream, OPTION, 31.5)
+    passes(145)
+    heard(simulator, stream, "NSE:RELIANCE", 1500.0)
+    assert [taken("NSE:SBIN", 10), taken(OPTION, 65), taken("NSE:RELIANCE", 10)] == [False, True, True]
+    passes(170)
+    heard(simulator, stream, "NSE:RELIANCE", 1501.0)
+    assert [taken(OPTION, 65), taken("NSE:RELIANCE", 10)] == [False, True]
+    heard(simulator, stream, OPTION, 31.6)
+    assert taken(OPTION, 65)
+
+
 def test_follow_with_a_replay_is_refused(tmp_path: Path) -> None:
     process = launch_simulator(tmp_path, follow="ipc:///nowhere", start="2026-11-20 10:00")
     _, problem = process.communicate(timeout=20)

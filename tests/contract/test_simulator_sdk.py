@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import API_KEY, start_simulator
+from mytrading.messages.runconfig import STARTING_CASH
+from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
 
 NEEDS_2X = pytest.mark.skipif(sys.version_info < (3, 12), reason="SDK 2.x needs Python 3.12")
 
@@ -25,6 +26,7 @@ out = {"version": importlib.metadata.version("openalgo")}
 SHARE = {"symbol": "SBIN", "exchange": "NSE"}
 ORDER = {**SHARE, "strategy": "SDK", "action": "BUY", "product": "MIS"}
 NIFTY = {"underlying": "NIFTY", "exchange": "NSE_INDEX", "expiry_date": "23NOV26"}
+BARS = ["open", "high", "low", "close", "volume"]
 LEG = {"option_type": "CE", "action": "BUY", "quantity": 65, "product": "NRML"}
 
 
@@ -79,11 +81,14 @@ called("analyzertoggle", mode=False)
 client.analyzertoggle(mode=True)
 frame = client.history(symbol="NIFTY", exchange="NSE_INDEX", interval="5m", start_date="2026-11-18",
                        end_date="2026-11-20")
-out["history"] = {"rows": len(frame), "zone": str(frame.index.tz), "columns": sorted(frame.columns)}
+out["history"] = {"rows": len(frame), "zone": str(frame.index.tz), "columns": sorted(frame.columns),
+                  "bars": [[int(at.timestamp()), *row] for at, row in zip(frame.index, frame[BARS].values.tolist())]}
 daily = client.history(symbol="SBIN", exchange="NSE", interval="D", start_date="2026-11-16", end_date="2026-11-19")
 out["daily"] = [str(day) for day in daily.index]
+out["daily_bars"] = daily[BARS].values.tolist()
 table = client.instruments(exchange="BFO")
-out["instruments"] = {"rows": len(table), "columns": sorted(table.columns)}
+out["instruments"] = {"rows": len(table), "columns": sorted(table.columns),
+                      "lots": dict(zip(table["symbol"], table["lotsize"].tolist()))}
 
 watched = [{"exchange": "NSE_INDEX", "symbol": "NIFTY"}, {"exchange": "NSE", "symbol": "SBIN"}]
 out["connect"] = client.connect()
@@ -118,12 +123,56 @@ print(json.dumps({"answers": out, "methods": public}, default=str))
 """
 
 
+SHARE = {"symbol": "SBIN", "exchange": "NSE"}
+NIFTY = {"underlying": "NIFTY", "exchange": "NSE_INDEX", "expiry_date": "23NOV26"}
+INDEX = {"symbol": "NIFTY", "exchange": "NSE_INDEX"}
+DAYS = {"start_date": "2026-11-18", "end_date": "2026-11-20"}
+MARGIN = [{**SHARE, "action": "BUY", "product": "MIS", "pricetype": "MARKET", "quantity": "10"}]
+OPTION = {"symbol": "NIFTY23NOV2626000CE", "exchange": "NFO", "interest_rate": 0.0}
+DIRECT: dict[str, tuple[str, dict[str, Any]]] = {
+    "orderbook": ("orderbook", {}),
+    "tradebook": ("tradebook", {}),
+    "holdings": ("holdings", {}),
+    "analyzerstatus": ("analyzer", {}),
+    "intervals": ("intervals", {}),
+    "margin": ("margin", {"positions": MARGIN}),
+    "quotes": ("quotes", SHARE),
+    "index": ("quotes", INDEX),
+    "depth": ("depth", SHARE),
+    "symbol": ("symbol", SHARE),
+    "multiquotes": ("multiquotes", {"symbols": [SHARE]}),
+    "search": ("search", {"query": "RELIANCE", "exchange": "NSE"}),
+    "expiry": ("expiry", {"symbol": "NIFTY", "exchange": "NFO", "instrumenttype": "options"}),
+    "optionsymbol": ("optionsymbol", {**NIFTY, "offset": "OTM2", "option_type": "CE"}),
+    "optionchain": ("optionchain", {**NIFTY, "strike_count": 2}),
+    "optiongreeks": ("optiongreeks", {**OPTION, "underlying_symbol": "NIFTY", "underlying_exchange": "NSE_INDEX"}),
+    "syntheticfuture": ("syntheticfuture", NIFTY),
+    "holidays": ("market/holidays", {"year": 2026}),
+    "timings": ("market/timings", {"date": "2026-11-20"}),
+    "history": ("history", {**INDEX, **DAYS, "interval": "5m"}),
+    "daily": ("history", {**SHARE, "start_date": "2026-11-16", "end_date": "2026-11-19", "interval": "D"}),
+}
+"""The same questions to the simulator itself, by the method of the SDK that asks them."""
+READS = (
+    "holdings", "analyzerstatus", "intervals", "margin", "quotes", "depth", "symbol", "multiquotes", "search", "expiry",
+    "optionsymbol", "syntheticfuture", "holidays", "timings",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     folder = tmp_path_factory.mktemp("sdk")
     with start_simulator(folder, speed=10) as running:
+        running.call("/sim/pause", paused=True)
         done = _run(folder, running.rest, running.ws)
-    yield done
+        yield {**done, "direct": {name: _asked(running, *call) for name, call in DIRECT.items()}}
+
+
+def _asked(running: RunningSimulator, route: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The simulator's own answer, the market standing still."""
+    replies: list[dict[str, Any]] = []
+    eventually(lambda: replies.append(running.call(route, **fields)[1]) or replies[-1].get("status") == "success")
+    return replies[-1]
 
 
 def _run(folder: Path, rest: str, ws: str) -> dict[str, Any]:
@@ -175,37 +224,110 @@ def test_sdk_gets_a_success_from_every_method(answers: dict[str, Any]) -> None:
     assert len(replies) > 35
 
 
+def steady(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without the count of calls that the analyzer has seen."""
+    data = answer.get("data")
+    if not isinstance(data, dict):
+        return answer
+    return {**answer, "data": {name: value for name, value in data.items() if name != "total_logs"}}
+
+
+@pytest.mark.parametrize("method", READS)
+def test_sdk_gives_what_the_simulator_answers(answers: dict[str, Any], method: str) -> None:
+    assert steady(answers["answers"][method]) == steady(answers["direct"][method])
+
+
 def test_sdk_places_changes_and_reads_orders(answers: dict[str, Any]) -> None:
-    found = answers["answers"]
-    assert found["orderstatus"]["data"]["order_status"] == "complete"
-    assert found["openposition"]["quantity"] == 14
-    assert [row["quantity"] for row in found["splitorder"]["results"]] == [2, 2, 1]
-    assert found["basketorder"]["results"][0]["status"] == "success"
+    found, direct = answers["answers"], answers["direct"]
+    rows = {row["orderid"]: row for row in direct["orderbook"]["data"]["orders"]}
+    book = found["orderbook"]["data"]["orders"]
+    assert [rows[row["orderid"]] for row in book] == book and len(book) == 7
+    first = rows[found["placeorder"]["orderid"]]
+    status = found["orderstatus"]["data"]
+    assert (status["order_status"], status["average_price"]) == ("complete", first["average_price"])
+    assert (status["quantity"], first["quantity"], first["action"], first["symbol"]) == (5, 5, "BUY", "SBIN")
+    changed = rows[found["modifyorder"]["orderid"]]
+    assert (changed["quantity"], changed["price"], changed["order_status"]) == (6, 901.0, "cancelled")
+    assert found["cancelorder"]["orderid"] == found["modifyorder"]["orderid"]
+    assert rows[found["placesmartorder"]["orderid"]]["quantity"] == 3
+    (leg,) = found["basketorder"]["results"]
+    assert (leg["symbol"], rows[leg["orderid"]]["quantity"]) == ("SBIN", 1)
+    slices = found["splitorder"]["results"]
+    assert [rows[row["orderid"]]["quantity"] for row in slices] == [row["quantity"] for row in slices] == [2, 2, 1]
     assert found["cancelallorder"]["message"] == "No open orders to cancel"
-    assert len(found["tradebook"]["data"]) == 6
-    assert [row["quantity"] for row in found["positionbook"]["data"]] == [14]
-    assert found["closeposition"]["failed_closures"] == 0
+    assert (found["closeposition"]["closed_positions"], found["closeposition"]["failed_closures"]) == (3, 0)
 
 
-def test_sdk_reads_data_and_options(answers: dict[str, Any]) -> None:
-    found = answers["answers"]
-    assert found["history"]["rows"] > 140
-    assert found["history"]["zone"] == "Asia/Kolkata"
-    assert {"open", "high", "low", "close", "volume"} <= set(found["history"]["columns"])
+def test_sdk_reads_trades_positions_and_money_that_agree(answers: dict[str, Any]) -> None:
+    found, direct = answers["answers"], answers["direct"]
+    trades = found["tradebook"]["data"]
+    rows = {row["orderid"]: row for row in direct["tradebook"]["data"]}
+    assert [rows[row["orderid"]] for row in trades] == trades and len(trades) == 6
+    spent = sum(row["quantity"] * row["average_price"] for row in trades)
+    (held,) = found["positionbook"]["data"]
+    assert (held["symbol"], held["quantity"], found["openposition"]["quantity"]) == ("SBIN", 14, 14)
+    assert held["average_price"] == pytest.approx(spent / 14, abs=0.01)
+    assert held["ltp"] == direct["quotes"]["data"]["ltp"]
+    money = found["funds"]["data"]
+    assert money["utiliseddebits"] == pytest.approx(spent / 5, rel=0.01), "five times leverage within the day"
+    assert money["availablecash"] == pytest.approx(STARTING_CASH - money["utiliseddebits"], abs=50)
+    assert money["m2munrealized"] == pytest.approx(14 * held["ltp"] - spent, abs=0.05)
+
+
+def test_sdk_orders_options_that_the_chain_has(answers: dict[str, Any]) -> None:
+    found, direct = answers["answers"], answers["direct"]
+    chain = found["optionchain"]
+    assert chain["chain"] == direct["optionchain"]["chain"] and len(chain["chain"]) == 5
+    atm = next(row for row in chain["chain"] if row["strike"] == chain["atm_strike"])
+    ordered = found["optionsorder"]
+    assert (ordered["symbol"], ordered["underlying_ltp"]) == (atm["ce"]["symbol"], chain["underlying_ltp"])
+    assert chain["underlying_ltp"] == direct["index"]["data"]["ltp"]
+    rows = {row["orderid"]: row for row in direct["orderbook"]["data"]["orders"]}
+    assert (rows[ordered["orderid"]]["symbol"], rows[ordered["orderid"]]["quantity"]) == (ordered["symbol"], 65)
+    far, none = found["optionsmultiorder"]["results"]
+    assert (far["status"], far["symbol"], none["status"]) == ("success", found["optionsymbol"]["symbol"], "error")
+    greeks, expected = found["optiongreeks"], direct["optiongreeks"]
+    same = ("symbol", "underlying", "strike", "option_type", "expiry_date", "option_price", "spot_price")
+    assert [greeks[name] for name in same] == [expected[name] for name in same]
+    assert greeks["greeks"] == pytest.approx(expected["greeks"], rel=0.01)
+
+
+def test_sdk_reads_history_and_instruments(answers: dict[str, Any]) -> None:
+    found, direct = answers["answers"], answers["direct"]
+    names = ("open", "high", "low", "close", "volume")
+    assert (found["history"]["zone"], found["history"]["rows"] > 140) == ("Asia/Kolkata", True)
+    ended = {row["timestamp"]: [row[name] for name in names] for row in direct["history"]["data"]}
+    *bars, _forming = found["history"]["bars"]
+    assert [[at, *ended[at]] for at, *_ in bars] == bars
     assert [day[:10] for day in found["daily"]] == ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"]
-    assert found["instruments"]["rows"] == 3 * 82 + 3
-    assert len(found["optionchain"]["chain"]) == 5
-    assert found["optionsymbol"]["symbol"].startswith("NIFTY23NOV26")
-    assert [row["status"] for row in found["optionsmultiorder"]["results"]] == ["success", "error"]
-    assert 0 < found["optiongreeks"]["greeks"]["delta"] < 1
-    assert len(found["depth"]["data"]["bids"]) == 5
+    assert found["daily_bars"] == [[row[name] for name in names] for row in direct["daily"]["data"]]
+    listed = found["instruments"]
+    assert listed["rows"] == len(listed["lots"]) == 3 * 82 + 3
+    assert set(listed["lots"].values()) == {20}
+
+
+def test_sdk_switches_the_analyzer_and_sends_a_notice(answers: dict[str, Any]) -> None:
+    found = answers["answers"]
+    toggled = found["analyzertoggle"]["data"]
+    assert (toggled["mode"], toggled["analyze_mode"]) == ("live", False)
+    assert found["analyzerstatus"]["data"]["mode"] == "analyze"
+    assert found["interval"] == found["intervals"]
+    assert found["telegram"]["status"] == "success"
 
 
 def test_sdk_hears_the_market_in_each_mode(answers: dict[str, Any]) -> None:
-    found = answers["answers"]
+    found, direct = answers["answers"], answers["direct"]
+    share, index, depth = (direct[name]["data"] for name in ("quotes", "index", "depth"))
     assert found["connect"] is True
     assert [found[f"subscribe_{kind}"] for kind in ("ltp", "quote")] == [["NIFTY", "SBIN"]] * 2
     assert found["subscribe_depth"] == ["SBIN"]
-    assert found["get_ltp"]["ltp"]["NSE"]["SBIN"]["ltp"] > 0
-    assert found["get_quotes"]["quote"]["NSE"]["SBIN"]["open"] > 0
-    assert len(found["get_depth"]["depth"]["NSE"]["SBIN"]["buyBook"]) == 5
+    last = found["get_ltp"]["ltp"]
+    assert (last["NSE"]["SBIN"]["ltp"], last["NSE_INDEX"]["NIFTY"]["ltp"]) == (share["ltp"], index["ltp"])
+    quote = found["get_quotes"]["quote"]["NSE"]["SBIN"]
+    names = ("open", "high", "low", "ltp", "volume")
+    assert [quote[name] for name in names] == [share[name] for name in names]
+    assert quote["close"] == share["prev_close"]
+    book = found["get_depth"]["depth"]["NSE"]["SBIN"]
+    for side, levels in (("buyBook", depth["bids"]), ("sellBook", depth["asks"])):
+        shown = [(float(level["price"]), int(level["qty"])) for level in book[side].values()]
+        assert shown == [(level["price"], level["quantity"]) for level in levels]

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.warehouse import Warehouse
 from tests.support import ROOT, eventually
 from tests.system.stack import COMMAND, Stack
 
@@ -103,6 +105,13 @@ def test_halt_and_resume_show_in_status(running: Stack) -> None:
     assert trading["by"], "who said it is kept"
     running.ask("resume")
     assert running.ask("status")["trading"]["level"] == "normal"
+
+
+def test_instruments_of_the_day_come_into_the_warehouse_by_themselves(running: Stack) -> None:
+    snapshot = InstrumentFile(running.state).snapshot()
+    warehouse = Warehouse(running.state)
+    assert eventually(warehouse.instrument_days, 40) == [snapshot.day]
+    assert {item.id for item in warehouse.instruments(snapshot.day)} == {item.id for item in snapshot.instruments}
 
 
 def test_second_up_and_fresh_are_refused_with_the_pid(running: Stack) -> None:

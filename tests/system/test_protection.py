@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 T = TypeVar("T")
 
-SBIN, RELIANCE, INFY = "NSE:SBIN", "NSE:RELIANCE", "NSE:INFY"
+SBIN, RELIANCE, INFY, NIFTY = "NSE:SBIN", "NSE:RELIANCE", "NSE:INFY", "NSE_INDEX:NIFTY"
 STRATEGY = """
 import json
 import pathlib
@@ -60,6 +60,16 @@ class Limited(Obedient):
     '''The same, with a limit to the loss of a run.'''
 
     prefix: str = "limited "
+
+
+class Futures(Obedient):
+    '''Holds the nearest future of what it watches while the file says so.'''
+
+    def on_data(self, data: Any) -> Signal | None:
+        wanted = json.loads(ORDERS.read_text()).get(self.instrument)
+        if wanted is None or isinstance(data, Bar) or bool(wanted) != self.position.is_flat:
+            return None
+        return self.create_signal("BUY" if wanted else "EXIT")
 """
 CONFIG = """
 name = "{name}"
@@ -69,8 +79,8 @@ direction = "both"
 stop = "{stop}"
 
 [trade]
-long = "same"
-short = "same"
+long = "{trade}"
+short = "{trade}"
 
 [risk]
 max_loss = {max_loss}
@@ -102,19 +112,20 @@ class Holder:
         self.prices: dict[str, tuple[float, float]] = {}
         self.orders.write_text("{}")
         (home / "strategies" / "obedient.py").write_text(STRATEGY.format(path=str(self.orders)))
-        for name, stop, max_loss, symbols in (
-            ("Obedient", "broker", 0, (SBIN, RELIANCE)),
-            ("Held", "engine", 0, (INFY,)),
-            ("Limited", "engine", 500, (INFY,)),
+        for name, stop, max_loss, symbols, trade in (
+            ("Obedient", "broker", 0, (SBIN, RELIANCE), "same"),
+            ("Held", "engine", 0, (INFY,), "same"),
+            ("Limited", "engine", 500, (INFY,), "same"),
+            ("Futures", "broker", 0, (NIFTY,), "future"),
         ):
             watched = ", ".join(f'"{symbol}"' for symbol in symbols)
-            text = CONFIG.format(name=name, stop=stop, symbols=watched, max_loss=max_loss)
+            text = CONFIG.format(name=name, stop=stop, symbols=watched, max_loss=max_loss, trade=trade)
             (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
         (home / "config" / "settings.toml").write_text(SETTINGS)
         self.stack = Stack(
             folder,
             MYTRADING_HOME=str(home),
-            ENABLED_STRATEGIES="Obedient,Held,Limited",
+            ENABLED_STRATEGIES="Obedient,Held,Limited,Futures",
             ENABLED_SYMBOLS=SBIN,
             BARE_SECONDS="1",
         )
@@ -238,6 +249,22 @@ def test_short_position_is_bought_back_by_its_stop_and_the_trade_is_booked(holde
     holder.want(RELIANCE, 0)
     assert len(holder.rows(RELIANCE)) == 2, "the entry and its stop, no other exit"
     assert eventually(lambda: not holder.stack.disagreements() or None, 30), holder.stack.disagreements()
+
+
+def test_future_is_bought_guarded_and_sold_again(holder: Holder) -> None:
+    def net() -> dict[str, int]:
+        return {name: units for name, units in holder.stack.broker_net().items() if name.endswith("FUT")}
+
+    holder.want(NIFTY, 1)
+    ((future, units),) = eventually(net, 60).items()
+    assert (future.startswith("NFO:NIFTY"), units % 65, units > 0) == (True, 0, True)
+    eventually(lambda: holder.covered(future) == units, 30)
+    shown = eventually(lambda: (row := holder.shown(future)).get("stop_state") == "resting" and row, 20)
+    assert (shown["strategy"], shown["quantity"]) == ("Futures", units)
+    holder.want(NIFTY, 0)
+    eventually(lambda: not net() and not holder.stops(future), 60)
+    (trade,) = eventually(lambda: holder.trades(future), 30)
+    assert (trade["side"], trade["quantity"]) == ("BUY", units)
 
 
 def test_stop_whose_limit_is_jumped_is_chased_until_flat(holder: Holder) -> None:

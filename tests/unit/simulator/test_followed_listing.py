@@ -104,7 +104,7 @@ def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: Venue, 
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
     venue.push(Quote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 140.0), hold=True)
-    venue.heard_ns = venue.clock.now()
+    venue.heard.note(listed.id, venue.clock.now())
     mark = venue.mark(listed.id)
     assert mark is not None and (mark.ltp, mark.lower, mark.upper) == (150.0, 0.0, 0.0)
 
