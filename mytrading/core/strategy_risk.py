@@ -123,7 +123,7 @@ class StrategyRisk:
         return None
 
     def _judge_leg(self, run: Run, leg: Leg, quote: Quote, now: int) -> list[Any]:
-        if not leg.average_price or leg.key in self._state.closing:
+        if not leg.average_price or leg.key in self._state.closing or self._state.is_hedge(leg.position):
             return []
         if stale(quote, now, self.books.machine_ns, self._scene.limits.stale_quote_seconds):
             return []
@@ -268,10 +268,10 @@ class StrategyRisk:
         return min(times, default=0)
 
     def levels_of(self, key: Key) -> dict[str, float]:
-        """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has."""
+        """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has, a hedge none."""
         run = self.books.runs.get(key[3])
         leg = run.legs.get(key) if run is not None else None
-        if run is None or leg is None or not leg.average_price:
+        if run is None or leg is None or not leg.average_price or self._state.is_hedge(leg.position):
             return {}
         rules, found = run.rules, {}
         for name, rule, start, limit in (

@@ -249,13 +249,17 @@ def leg_desk(**rules: Any) -> RunDesk:
     desk = RunDesk(StrategyRules(**rules), accounts=("main", "second"))
     desk.take(SHARE, 100, 1000.0)
     desk.take(SHARE, 100, 1010.0, "second")
+    return desk
+
+
+def sold_desk(**rules: Any) -> RunDesk:
+    desk = leg_desk(**rules)
     desk.take(CALL, -65, 100.0)
     return desk
 
 
 def test_leg_at_its_level_is_closed_on_its_account_only() -> None:
     desk = leg_desk(leg_stop_loss=LevelRule(value=2))
-    desk.at(CALL, 100.0)
     assert desk.at(SHARE, 989.81) == ()
     rows = desk.at(SHARE, 989.8)
     (event,), (goal,) = events(rows), goals(rows)
@@ -270,11 +274,11 @@ def test_leg_at_its_level_is_closed_on_its_account_only() -> None:
     [(LevelKind.PERCENTAGE, 20, 120.0, 80.0), (LevelKind.POINTS, 15, 115.0, 85.0), (LevelKind.PREMIUM, 130, 130.0, 0)],
 )
 def test_levels_of_a_sold_leg_are_mirrored(kind: LevelKind, value: float, stop: float, target: float) -> None:
-    desk = leg_desk(leg_stop_loss=LevelRule(kind=kind, value=value))
+    desk = sold_desk(leg_stop_loss=LevelRule(kind=kind, value=value))
     assert desk.at(CALL, stop - 0.05) == ()
     assert [event.kind for event in events(desk.at(CALL, stop))] == ["leg_stop_loss"]
     if target:
-        desk = leg_desk(leg_take_profit=LevelRule(kind=kind, value=value))
+        desk = sold_desk(leg_take_profit=LevelRule(kind=kind, value=value))
         assert desk.at(CALL, target + 0.05) == ()
         assert [event.kind for event in events(desk.at(CALL, target))] == ["leg_take_profit"]
 
@@ -288,6 +292,25 @@ def test_leg_trailing_follows_the_best_price_and_survives_a_kill() -> None:
     rows = desk.at(SHARE, 1089.0)
     assert {event.kind for event in events(rows)} == {"leg_trailing"}
     assert {goal.account for goal in goals(rows)} == {"main", "second"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "prices"),
+    [("leg_stop_loss", [70.0]), ("leg_take_profit", [130.0]), ("leg_trailing", [120.0, 80.0])],
+)
+def test_level_of_a_leg_leaves_a_hedge_alone_until_what_it_covers_is_gone(rule: str, prices: list[float]) -> None:
+    desk = RunDesk(StrategyRules(**{rule: LevelRule(value=30)}), accounts=("main", "second"))
+    desk.take(PUT, 65, 100.0)
+    desk.take(CALL, -65, 100.0)
+    desk.take(PUT, 65, 100.0, "second")
+    last = prices[-1]
+    for price in prices:
+        rows = desk.at(PUT, price)
+    assert [(goal.instrument, goal.account) for goal in goals(rows)] == [(PUT, "second")], "it covers nothing there"
+    assert [event.accounts for event in events(rows)] == [("second",)]
+    assert desk.machine.runs.levels_of(("main", PUT, Product.NRML, "S")) == {}
+    desk.take(CALL, 0, 0.0)
+    assert [(goal.instrument, goal.account) for goal in goals(desk.at(PUT, last))] == [(PUT, "main")]
 
 
 def test_leg_entered_again_in_the_same_run_is_protected_again() -> None:
