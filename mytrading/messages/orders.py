@@ -219,6 +219,9 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first seen triggered and unfilled. `state` is open, done, handed (an exit goal took over), or released (a person
     took the stop away and answers for the position until it is flat). `ghosts` counts stops of unknown fate that were
     given up, the first of them at `ghost_machine_ns`: what is placed after that is not given up again.
+
+    After a lost journal a stop may rest that nobody here knows: none is placed before the order book was read, in a
+    read that began after `waits_machine_ns` (0: it does not wait).
     """
 
     id: str
@@ -238,6 +241,7 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     triggered_machine_ns: int = 0
     ghosts: int = 0
     ghost_machine_ns: int = 0
+    waits_machine_ns: int = 0
 
 
 class ProtectionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="protection"):

@@ -122,7 +122,8 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
     """First row of a day's journal of risk: standing wishes, what they led to, and what the router told.
 
-    `sizes` holds lot and freeze quantity by instrument, for a router whose own journal is lost.
+    `sizes` holds lot and freeze quantity by instrument, `goals` the exits that are open, for a router whose own journal
+    is lost.
     """
 
     day: str
@@ -150,6 +151,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     rolls: tuple[Rolled, ...] = ()
     bars: tuple[Bar, ...] = ()
     sizes: dict[str, tuple[int, int]] = {}
+    goals: tuple[Goal, ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):
@@ -191,6 +193,7 @@ class JournalRelearned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     copies: int
     read: int
     at_ns: int
+    machine_ns: int = 0
 
 
 RecordMessage = (

@@ -204,8 +204,9 @@ class MachineDaemon(Daemon):
         self._cursors.update(found.cursors)
         read = [entry for entry in found.entries if entry.kind == INPUT]
         missed = [self._decoders[entry.stream].body(entry.body) for entry in read]
-        done = JournalRelearned(copies=found.copies, read=len(read), at_ns=self.clock.now())
-        self.record([*self.relearned(missed), done])
+        rows = self.relearned(missed)
+        done = JournalRelearned(copies=found.copies, read=len(read), at_ns=self.clock.now(), machine_ns=machine_now())
+        self.record([*rows, done])
         self._rebuilt = None
         self.log.warning("journal.relearned", copies=found.copies, read=len(read), problem=rebuilt.problem)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.core import positions
-from mytrading.core.oms import claims, flatten, reality, rebuild, recovery, unknown, venue
+from mytrading.core.oms import adoption, claims, flatten, reality, rebuild, recovery, unknown, venue
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
@@ -26,6 +26,7 @@ def on_books(draft: Draft, read: BooksRead) -> None:
     evidence = _sort(draft, read)
     if read.orders is not None and not read.single:
         unknown.resolve(draft, evidence)
+        evidence = evidence._replace(unclaimed=adoption.adopt(draft, read, evidence.unclaimed))
         _remember_foreign(draft, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(draft, read)

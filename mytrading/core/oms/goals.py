@@ -166,9 +166,19 @@ def _price(draft: Draft, goal: Goal) -> float:
 
 
 def _exit(draft: Draft, goal: Goal, position: Position) -> None:
+    order = exit_order(draft, goal, position, abs(position.quantity))
+    fits = sending.closable(draft, order)
+    if fits == 0:
+        return
+    draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+    parts.begin_closing(draft, order, fits)
+
+
+def exit_order(draft: Draft, goal: Goal, position: Position, quantity: int) -> Order:
+    """The order that a goal's next attempt sends for so many units of a position; it is not made."""
     attempt = goal.attempts + 1
     price = _price(draft, goal)
-    order = Order(
+    return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account,
         instrument=goal.instrument,
@@ -178,7 +188,7 @@ def _exit(draft: Draft, goal: Goal, position: Position) -> None:
         cause=goal.cause,
         purpose=goal.purpose,
         side=Side.SELL if position.quantity > 0 else Side.BUY,
-        quantity=abs(position.quantity),
+        quantity=quantity,
         order_type=OrderType.LIMIT if price else OrderType.MARKET,
         price=price,
         state=OrderState.INITIALIZED,
@@ -187,11 +197,6 @@ def _exit(draft: Draft, goal: Goal, position: Position) -> None:
         goal=goal.id,
         trace_ns=goal.trace_ns if attempt == 1 else 0,
     )
-    fits = sending.closable(draft, order)
-    if fits == 0:
-        return
-    draft.goal(goal, attempts=attempt, order=order.client_order_id)
-    parts.begin_closing(draft, order, fits)
 
 
 def _overdue(draft: Draft, goal: Goal) -> Goal:

@@ -40,8 +40,14 @@ def arm(draft: Draft, order: Order) -> None:
         side=Side.SELL if order.side is Side.BUY else Side.BUY,
         trigger=order.stop_trigger,
         limit=order.stop_limit,
+        waits_machine_ns=max(draft.machine, 1) if _is_older_than_the_journal(draft, order) else 0,
     )
     draft.protection(level)
+
+
+def _is_older_than_the_journal(draft: Draft, order: Order) -> bool:
+    """True of an entry from before the journal was rebuilt: its stop may be at the broker, and nobody here knows."""
+    return order.created_ns <= (draft.state.rebuilt.get("market_ns") or -1)
 
 
 def advance_all(draft: Draft) -> None:
@@ -174,8 +180,19 @@ def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, 
     covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
         _shrink(draft, covering[-1], covered - most)
-    elif covered < wanted and len(covering) == len(stops):
+    elif covered < wanted and len(covering) == len(stops) and not _waits(draft, level):
         _extend(draft, level, stops, missing=wanted - covered, wanted=wanted)
+
+
+def _waits(draft: Draft, level: Protection) -> bool:
+    """True while a stop may rest that only the lost part of a journal knew; a book tells, or it is not waited for."""
+    return bool(level.waits_machine_ns) and draft.machine - level.waits_machine_ns < draft.limits.ghost_gap
+
+
+def missing(draft: Draft, level: Protection) -> int:
+    """Units that are sighted and that no live stop covers."""
+    covered = sum(order.quantity - order.filled_seen for order in _stops(draft, level))
+    return abs(draft.position(level).quantity_seen) - covered
 
 
 def _extend(draft: Draft, level: Protection, stops: list[Order], *, missing: int, wanted: int) -> None:
@@ -254,8 +271,8 @@ def _place(draft: Draft, level: Protection, quantity: int) -> None:
     if failures >= draft.limits.stop_failures:
         _hand_over(draft, draft.protection(level, failures=failures), f"{failures} stops did not stay at the broker")
         return
-    attempt = _unused(draft, level)
-    order = _order(draft, level, quantity, attempt)
+    attempt = unused(draft, level)
+    order = stop_order(draft, level, quantity, attempt)
     if sending.closable(draft, order) < quantity:
         return
     draft.protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
@@ -272,7 +289,7 @@ def _pause(draft: Draft, failures: int) -> int:
     return growing(draft.limits.exit_retry_first, draft.limits.slow, failures + 1)
 
 
-def _unused(draft: Draft, level: Protection) -> int:
+def unused(draft: Draft, level: Protection) -> int:
     """The next attempt whose id no order has: a sighting that was withdrawn and comes again has its protection's id."""
     attempt = level.attempts + 1
     while draft.state.known(_name(level, attempt)):
@@ -284,7 +301,8 @@ def _name(level: Protection, attempt: int) -> str:
     return client_order_id(level.account, level.id, Purpose.STOP, level.instrument, 0, attempt)
 
 
-def _order(draft: Draft, level: Protection, quantity: int, attempt: int) -> Order:
+def stop_order(draft: Draft, level: Protection, quantity: int, attempt: int) -> Order:
+    """The order that a protection's attempt of this number sends; it is not made."""
     return Order(
         client_order_id=_name(level, attempt),
         account=level.account,

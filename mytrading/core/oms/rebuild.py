@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.calendar import day_of
-from mytrading.core.oms import entries, flatten, goals, outcomes, parts
+from mytrading.core.oms import entries, flatten, goals, outcomes, parts, protection
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -47,6 +47,8 @@ def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
             positions=opened.positions,
             halted=opened.halted,
             wrong_mode=opened.wrong_mode,
+            goals=opened.goals,
+            protections=opened.protections,
             sizes=risk.sizes if risk else {},
             trading=control.trading if control else opened.trading,
             switches=control.switches if control else opened.switches,
@@ -65,6 +67,7 @@ def relearn(draft: Draft, missed: Sequence[Any]) -> None:
             entries.on_withdraw(draft, message)
         elif isinstance(message, FlattenRequested):
             flatten.on_request(draft, message)
+    _rearm(draft)
     _hold_back(draft)
     _show(draft)
 
@@ -80,15 +83,27 @@ def _doubt_entry(draft: Draft, command: PlaceEntry) -> None:
             outcomes.unknown(draft, sent, draft.machine, "the journal that would tell whether it was sent was lost")
 
 
+def _rearm(draft: Draft) -> None:
+    """Begin the protections whose rows were lost while those of the fills were not, as the newest entry wants them."""
+    for order in sorted((order for _, order in draft.state.orders.sorted_items()), key=lambda o: -o.created_ns):
+        position = draft.position(order)
+        if position.quantity_seen * order.side.sign > 0 and position.run == order.run:
+            protection.arm(draft, order)
+
+
 def _hold_back(draft: Draft) -> None:
     """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice.
 
-    So do those that an open flatten begins from here on.
+    So do those that an open flatten begins from here on. Stops that may have been placed there wait for one read.
     """
     for name in sorted(draft.state.open_goals.keys()):
         goal = draft.state.goals.get(name)
         if goal is not None:
             draft.goal(goal, waits_machine_ns=max(draft.machine, 1), proofs=0, elsewhere=0)
+    for owned, _ in draft.state.guarding.sorted_items():
+        guarding = draft.state.protections.get(owned)
+        if guarding is not None:
+            draft.protection(guarding, waits_machine_ns=max(draft.machine, 1))
     for name in sorted(draft.state.open_flattens.keys()):
         level = draft.state.flattens.get(name)
         if level is not None:
@@ -144,8 +159,8 @@ def _show(draft: Draft) -> None:
         )
     for _, goal in state.goals.sorted_items():
         draft.emit(GoalChanged(goal=goal, at_ns=draft.now))
-    for _, protection in state.protections.sorted_items():
-        draft.emit(ProtectionChanged(protection=protection, at_ns=draft.now))
+    for _, guarding in state.protections.sorted_items():
+        draft.emit(ProtectionChanged(protection=guarding, at_ns=draft.now))
     for table in (state.unmanaged, state.halted, state.wrong_mode):
         for _, row in table.sorted_items():
             draft.emit(row)

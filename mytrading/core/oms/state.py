@@ -41,7 +41,7 @@ from mytrading.messages.orders import (
     TimerFired,
     UnmanagedChanged,
 )
-from mytrading.messages.records import DayOpened, RunStarted
+from mytrading.messages.records import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.reports import BooksRead, BrokerOrder, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
@@ -116,6 +116,7 @@ class State:
         "open_flattens",
         "recovering",
         "flags",
+        "rebuilt",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -173,6 +174,9 @@ class State:
     """What the present start found in each account."""
     flags: Table[str, int]
     """Conditions of this process that journaled timers tell of: `disk_low`."""
+
+    rebuilt: Table[str, int]
+    """When the journal of this day was rebuilt, `machine_ns` and `market_ns`; empty if it never was."""
 
     calling: Table[tuple[str, str, Call], int]
     """When the call left that is on its way, by account, order and kind."""
@@ -398,6 +402,11 @@ def _timer(state: State, row: TimerFired) -> None:
         state.own("flags").drop("disk_low")
 
 
+def _relearned(state: State, row: JournalRelearned) -> None:
+    state.own("rebuilt").set("machine_ns", row.machine_ns)
+    state.own("rebuilt").set("market_ns", row.at_ns)
+
+
 def _mismatch(state: State, row: MismatchSeen) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.cleared:
@@ -514,6 +523,7 @@ _FOLDS: dict[type, Any] = {
     RunStarted: lambda state, _: state.own("modes").clear(),
     ReadRequest: lambda state, row: state.own("reads").set(row.account, row.machine_ns),
     TimerFired: _timer,
+    JournalRelearned: _relearned,
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
     BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
     OrderReport: lambda state, row: state.notice(row.received_machine_ns),

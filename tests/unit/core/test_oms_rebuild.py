@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.oms import rebuild
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
-from mytrading.messages.records import RiskOpened
+from mytrading.messages.records import JournalRelearned, RiskOpened
 from tests.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
@@ -33,7 +34,8 @@ def learn(bench: OrderBench, *missed: object) -> None:
     for message in missed:
         bench.machine.apply(message)
         bench.journal.append(message)
-    bench._commit(bench.machine.relearned_rows(missed, bench.time, bench.now))
+    rows = bench.machine.relearned_rows(missed, bench.time, bench.now)
+    bench._commit((*rows, JournalRelearned(copies=0, read=len(missed), at_ns=bench.now, machine_ns=bench.time)))
 
 
 def sent_slices() -> list[Order]:
@@ -131,10 +133,11 @@ def test_exit_that_had_filled_in_the_lost_part_is_not_sent_again(held: OrderBenc
 
 
 def test_exit_that_rests_unknown_at_the_broker_is_not_doubled(held: OrderBench) -> None:
-    """It was sent in the lost part and rests: nobody here knows it, and what it may close is left to it."""
+    """A person's, by its looks: nobody here knows it, and what it may close is left to it."""
     gone = held.machine.order("e1")
     assert gone is not None
-    sold = held.broker.place(Order(**{**_fields(gone), "side": Side.SELL}), held.time, held.time)
+    other = {**_fields(gone), "side": Side.SELL, "order_type": OrderType.LIMIT, "price": 120.0}
+    sold = held.broker.place(Order(**other), held.time, held.time)
     learn(held, goal())
     go_on(held, 70)
     assert not exits(held) and "GOAL_STUCK" in held.codes()
@@ -160,6 +163,28 @@ def _fields(order: Order) -> dict[str, object]:
 def test_lost_journal_knows_the_sizes_that_risk_carried() -> None:
     (opened,) = rebuild.foundation([RiskOpened(day="2026-11-23", sizes={"NFO:A": (50, 200)})])
     assert opened.sizes == {"NFO:A": (50, 200)}
+
+
+def test_lost_journal_begins_with_the_stops_and_exits_that_risk_carried(held: OrderBench) -> None:
+    held.step(goal())
+    (level,), (exit_goal,) = held.machine.protections(), held.machine.goals()
+    (opened,) = rebuild.foundation([RiskOpened(day="2026-11-23", protections=(level,), goals=(exit_goal,))])
+    assert (opened.protections, opened.goals) == ((level,), (exit_goal,))
+
+
+def test_carried_position_of_a_lost_journal_is_guarded_at_the_level_that_risk_carried(held: OrderBench) -> None:
+    made = OrderBench()
+    made.broker.net, made.time = dict(held.broker.net), held.time
+    (level,) = held.machine.protections()
+    carried = RiskOpened(day="2026-11-23", positions=(held.position(),), protections=(replace(level, order=""),))
+    for row in rebuild.foundation([carried]):
+        made.machine.apply(row)
+    made.see_mode()
+    learn(made)
+    made.tick(SECOND)
+    made.read()
+    made.tick(SECOND)
+    assert [(call.order.purpose, call.order.trigger_price) for call in made.calls] == [(Purpose.STOP, 90.0)]
 
 
 def test_flatten_of_a_lost_journal_goes_on_and_waits_with_its_exits(held: OrderBench) -> None:

@@ -1,0 +1,125 @@
+"""Stops and exits at the broker that only the lost part of a journal knew: taken over by their shape.
+
+Used by `books` for every whole order book after a journal was rebuilt. A stop of ours has exactly the trigger and the
+limit of its protection; an exit is MARKET, or at its goal's price, and for just what an attempt would close. The one
+rule: only what still rests is taken over, and nothing that was known to be nobody's before the journal was rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from mytrading.core.oms import goals, modify, protection, reality
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import Key, key_of
+from mytrading.core.order import ABSENT, LIVE, UNRESOLVED, remaining, same_fingerprint
+from mytrading.core.slicing import Sizes, closing_slices
+from mytrading.messages.enums import OrderState, OrderType, Purpose
+from mytrading.messages.orders import Goal, Order, OrderChanged, Protection
+from mytrading.messages.reports import BooksRead, BrokerOrder
+
+_NAMELESS = UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
+"""Orders whose row has no name of ours yet: theirs is found by `unknown`, or named by the answer to their call."""
+
+
+def adopt(draft: Draft, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
+    """Take over what is ours by its shape; returns the rows that are still nobody's."""
+    since = draft.state.rebuilt.get("machine_ns")
+    left = []
+    for row in unclaimed:
+        if (read.account, row.broker_order_id) in draft.state.by_broker:
+            continue  # it was found in this very read
+        candidate = since is not None and _may_be_of_the_lost_part(draft, read, row, since)
+        if not (candidate and (_as_stop(draft, read, row) or _as_exit(draft, read, row))):
+            left.append(row)
+    _let_go(draft, read)
+    return left
+
+
+def _may_be_of_the_lost_part(draft: Draft, read: BooksRead, row: BrokerOrder, since: int) -> bool:
+    if row.status.ended or read.began_machine_ns <= since:
+        return False
+    first_seen = draft.state.foreign.get((read.account, row.broker_order_id))
+    return first_seen is None or first_seen > since
+
+
+def _let_go(draft: Draft, read: BooksRead) -> None:
+    """Protections that waited for a look at the book go on: what it shows of theirs is known now."""
+    for owned, _ in draft.state.guarding.sorted_items():
+        level = draft.state.protections.get(owned)
+        if level is not None and level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
+            draft.protection(level, waits_machine_ns=0)
+
+
+def _as_stop(draft: Draft, read: BooksRead, row: BrokerOrder) -> bool:
+    if row.order_type is not OrderType.SL:
+        return False
+    levels = [level for name, _ in draft.state.guarding.sorted_items() if (level := draft.state.protections.get(name))]
+    alike = [level for level in levels if level.account == read.account and _is_stop_of(level, row)]
+    if not alike or _is_sought(draft, key_of(alike[0]), row):
+        return False
+    level = max(alike, key=lambda level: protection.missing(draft, level))
+    attempt = protection.unused(draft, level)
+    order = protection.stop_order(draft, level, row.quantity, attempt)
+    draft.protection(level, attempts=attempt, order=order.client_order_id)
+    _take_over(draft, read, order, row)
+    return True
+
+
+def _is_stop_of(level: Protection, row: BrokerOrder) -> bool:
+    same = (row.instrument, row.side) == (level.instrument, level.side) and row.product in (None, level.product)
+    apart = max(abs(row.trigger_price - level.trigger), abs(row.price - level.limit))
+    return same and apart < modify.SAME
+
+
+def _as_exit(draft: Draft, read: BooksRead, row: BrokerOrder) -> bool:
+    for name, account in draft.state.open_goals.sorted_items():
+        goal = draft.state.goals.get(name) if account == read.account else None
+        if goal is None or not (goal.waits_machine_ns or goal.proofs) or not _is_exit_of(draft, goal, row):
+            continue
+        if _is_sought(draft, key_of(goal), row):
+            return False
+        order = goals.exit_order(draft, goal, draft.position(goal), row.quantity)
+        draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+        _take_over(draft, read, order, row)
+        return True
+    return False
+
+
+def _is_exit_of(draft: Draft, goal: Goal, row: BrokerOrder) -> bool:
+    held = draft.position(goal).quantity
+    same = row.instrument == goal.instrument and row.product in (None, goal.product)
+    if not same or row.side.sign * held >= 0 or not _has_price_of(goal, row):
+        return False
+    out = sum(
+        remaining(order)
+        for order in draft.state.open_orders(key_of(goal))
+        if order.strategy == goal.strategy and order.purpose.reduces and order.state in LIVE
+        if order.purpose is not Purpose.STOP
+    )
+    sizes = draft.state.sizes.get(goal.instrument) or Sizes()
+    return row.quantity in closing_slices(abs(held), sizes) and out + row.quantity <= abs(held)
+
+
+def _has_price_of(goal: Goal, row: BrokerOrder) -> bool:
+    at_limit = row.order_type is OrderType.LIMIT and bool(goal.price) and abs(row.price - goal.price) < modify.SAME
+    return row.order_type is OrderType.MARKET or at_limit
+
+
+def _is_sought(draft: Draft, key: Key, row: BrokerOrder) -> bool:
+    """True if the row may be that of an order of ours whose name at the broker is not known yet."""
+    return any(
+        order.state in _NAMELESS and same_fingerprint(order, row.instrument, row.side, row.quantity)
+        for order in draft.state.open_orders(key)
+    )
+
+
+def _take_over(draft: Draft, read: BooksRead, order: Order, row: BrokerOrder) -> None:
+    sent = replace(order, state=OrderState.SUBMITTED, attempt=1)
+    draft.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=draft.machine))
+    bound = reality.bind(draft, sent, row.broker_order_id)
+    trades = {found.broker_order_id: found for found in read.trades or ()}
+    if bound is not None:
+        reality.on_row(draft, bound, row, trades.get(row.broker_order_id), read)
