@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core import risk_watches
 from mytrading.core.calendar import Calendar
 from mytrading.core.exit_events import without_lost
 from mytrading.core.identity import content_id
@@ -73,7 +74,12 @@ class RiskMachine:
     ) -> None:
         scene = self._scene = Scene(limits, rates, strategies, account, calendar, instruments, square_off)
         self.state = RiskState(
-            scene.lot_of, scene.is_open, scene.is_guarded, scene.accounts_of, limits.stale_quote_seconds
+            scene.lot_of,
+            scene.is_open,
+            scene.is_guarded,
+            scene.accounts_of,
+            limits.stale_quote_seconds,
+            scene.watch_for,
         )
         self._closing = Closing(self.state, scene)
         self.margins = Margins(self.state, scene)
@@ -183,7 +189,8 @@ class RiskMachine:
             found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
                      *self.exits.on_time(now))  # fmt: skip
             timed = self._then_advance(found, now, settled_too=True)
-            return _whole((*timed, *self._unpriced(now), *self.rollover.on_time(now)))
+            unbound = risk_watches.alarms(self.state, self._scene.today(now), now)
+            return _whole((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
         if isinstance(message, TradingState | StrategySwitch):
             return tuple(self.limits.on_word(message, now))
         return ()

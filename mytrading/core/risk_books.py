@@ -20,7 +20,7 @@ from mytrading.core.risk_tally import Tally
 from mytrading.messages.control import KILL, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, OrderType, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Order, Position, Protection
+from mytrading.messages.orders import Goal, Order, Position, Protection
 from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.signals import Leg, Signal
@@ -47,6 +47,8 @@ ENDED = frozenset(
 )
 
 Key = tuple[str, str, str, str]
+UNKNOWN_WATCH = ""
+"""To what a position is bound of which it is not known for which watched instrument it is held."""
 
 
 class Wish(msgspec.Struct, kw_only=True):
@@ -137,6 +139,8 @@ class RiskBooks:
         self.bound: dict[tuple[str, str], str] = {}
         self.issued: dict[str, None] = {}
         self.closing: set[Key] = set()
+        self.goals: dict[str, Goal] = {}
+        """Exits that the router told of and that are not done."""
         self.positions: dict[Key, Position] = {}
         self.orders: dict[str, Order] = {}
         self.booked: dict[str, int] = {}
@@ -310,7 +314,9 @@ class RiskBooks:
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
         """The other watched instrument for which the strategy holds or orders this one, if any."""
         bound = self.bound.get((strategy, instrument), watch)
-        return "" if bound == watch or not self._owns(strategy, instrument) else bound
+        if bound == watch or not self._owns(strategy, instrument):
+            return ""
+        return bound or "a watched instrument that is not known any more"
 
     def _owns(self, strategy: str, instrument: str) -> bool:
         return any((p.strategy, p.instrument) == (strategy, instrument) for p in self.open_positions()) or any(

@@ -15,6 +15,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.master import refusal_for
+from mytrading.core.risk_watches import watch_for
 from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.enums import Product
@@ -93,6 +94,10 @@ class Scene:
         """True if what the strategy holds is to have its stop at the broker."""
         run = self.strategies.get(strategy)
         return run is None or run.stop is StopPlan.BROKER
+
+    def watch_for(self, strategy: str, instrument: str) -> str | None:
+        """For which watched instrument a strategy holds another, by its trade rules (`risk_watches.watch_for`)."""
+        return watch_for(self.strategies.get(strategy), instrument)
 
     def square_off_begun(self, instrument: str, now: int) -> bool:
         """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mytrading.core import leg_targets, risk_orphans, risk_stops
 from mytrading.core.pnl import newer
-from mytrading.core.risk_books import Key, RiskBooks, Wish, day_of
+from mytrading.core.risk_books import UNKNOWN_WATCH, Key, RiskBooks, Wish, day_of
 from mytrading.core.risk_day import ACCOUNT, STRATEGY
 from mytrading.core.risk_guard import Guard, IsOpen
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
@@ -56,8 +56,10 @@ class RiskState(RiskBooks):
         guarded: Callable[[str], bool] = lambda _strategy: True,
         accounts: Callable[[str], tuple[str, ...]] = lambda _strategy: (),
         stale_seconds: float = 5.0,
+        watch_for: Callable[[str, str], str | None] = lambda _strategy, _instrument: None,
     ) -> None:
         super().__init__(lot_of, stale_seconds)
+        self._watch_for = watch_for
         self.guard = Guard(is_open)
         self._guarded = guarded
         self._accounts = accounts
@@ -73,6 +75,7 @@ class RiskState(RiskBooks):
     def _signal(self, signal: Signal) -> None:
         key = (signal.strategy, signal.watch)
         self._remember(self.watch_of_signal, signal.id, key)
+        self._take_up(signal)
         known = self.wishes.get(key)
         if known is not None and known.signal.id == signal.id and known.settled:
             return
@@ -92,6 +95,25 @@ class RiskState(RiskBooks):
             wish.kin = known.kin | {known.signal.id} - {signal.id}
         self._settle_if_met(wish)
         self._await()
+
+    def _take_up(self, signal: Signal) -> None:
+        """A wish that wants a position just as it is, of which nobody knows what it is held for, has it."""
+        for position in self.open_positions():
+            place = (signal.strategy, position.instrument)
+            if position.strategy != signal.strategy or self.bound.get(place) != UNKNOWN_WATCH:
+                continue
+            held = position.quantity or position.quantity_seen
+            if any(leg.instrument == position.instrument and leg.lots * held > 0 for leg in signal.legs):
+                self.bound[place] = signal.watch
+
+    def _bind(self, position: Position) -> None:
+        """Bind a position that no entry was bound with: to what its strategy's rules tell, or to nothing."""
+        place = (position.strategy, position.instrument)
+        if not (position.quantity or position.quantity_seen):
+            if self.bound.get(place) == UNKNOWN_WATCH and not self._owns(*place):
+                del self.bound[place]
+        elif place not in self.bound and (watch := self._watch_for(*place)) is not None:
+            self.bound[place] = watch
 
     def _keeps_size(self, known: Wish, signal: Signal) -> bool:
         """True if a repeated wish is not sized again: it is of the same day, or held."""
@@ -228,6 +250,7 @@ class RiskState(RiskBooks):
         key = (position.account, position.instrument, position.product, position.strategy)
         before = self.positions.get(key)
         self.positions[key] = position
+        self._bind(position)
         self._move_money(position)
         closer = self.orders.get(row.client_order_id) if isinstance(row, PositionChanged) else None
         if isinstance(row, PositionChanged) and row.fill_quantity:
@@ -281,9 +304,11 @@ class RiskState(RiskBooks):
 
     def _goal(self, row: GoalChanged) -> None:
         goal = row.goal
+        self.goals[goal.id] = goal
         key = (goal.account, goal.instrument, goal.product, goal.strategy)
         if goal.state == "done":
             self.closing.discard(key)
+            del self.goals[goal.id]
         else:
             self.closing.add(key)
 
@@ -405,8 +430,11 @@ class RiskState(RiskBooks):
         self.issued = dict.fromkeys(row.issued)
         self.positions = {(p.account, p.instrument, p.product, p.strategy): p for p in row.positions}
         self.orders = {order.client_order_id: order for order in row.orders}
+        for position in row.positions:
+            self._bind(position)
         self.booked = dict(row.booked)
         self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
+        self.goals = {goal.id: goal for goal in row.goals}
         self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
         self.runs = dict(row.runs)
         self.tally.open_day()
@@ -506,6 +534,7 @@ class RiskState(RiskBooks):
             orders=tuple(self.orders.values()),
             booked={name: units for name, units in self.booked.items() if name in self.orders},
             closing=tuple(sorted(self.closing)),
+            goals=tuple(self.goals.values()),
             runs=dict(self.runs),
             levels={
                 **{name: value for name, value in self.levels.items() if name.endswith(day)},
@@ -549,6 +578,9 @@ def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
             halted=opened.halted,
             wrong_mode=opened.wrong_mode,
             closing=tuple((g.account, g.instrument, g.product, g.strategy) for g in opened.goals),
+            goals=opened.goals,
+            protections=opened.protections,
+            runs={position.strategy: position.run for position in opened.positions},
             trading=control.trading if control else opened.trading,
             switches=control.switches if control else opened.switches,
         ),

@@ -12,7 +12,7 @@ from typing import Any
 
 from mytrading.adapters.bar_store import BarReader
 from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.core import risk_stops
+from mytrading.core import risk_stops, risk_watches
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
@@ -195,8 +195,11 @@ class RiskManager(MachineDaemon):
         guard, limits = self.risk.state.guard, self.risk.limits
         stands = {(BARE, bare.subject) for bare in guard.bare()} | {(DOUBT, bare.subject) for bare in guard.doubts()}
         stands |= {(limit.kind.value, limit.whom) for limit in limits.all if limits.is_reached(limit)}
+        unbound = {risk_watches.subject_of(position) for position in risk_watches.unbound(self.risk.state)}
         for alert in self.alerts.standing:
             if alert.code in (BARE, DOUBT, *LIMIT_CODES) and (alert.code, alert.subject) not in stands:
+                self.alerts.clear(alert.code, alert.subject)
+            if alert.code == risk_watches.CODE and alert.subject not in unbound:
                 self.alerts.clear(alert.code, alert.subject)
             if alert.code == "SQUARE_OFF_LATE" and alert.subject not in self._held_subjects():
                 self.alerts.clear(alert.code, alert.subject)
