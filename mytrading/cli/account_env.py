@@ -14,7 +14,7 @@ from typing import NamedTuple
 from dotenv.parser import parse_stream
 
 from mytrading.cli.output import USAGE, fail
-from mytrading.config.settings import OpenAlgoSettings
+from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.sources import read_env_file
 from mytrading.config.vault import write_private
 

@@ -14,7 +14,8 @@ from mytrading.config.accounts import AccountConfig
 from mytrading.config.checks import product_of, start_problems, watched
 from mytrading.config.ports import stream_ports
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.settings import SIMULATOR_ACCOUNT, MessagingSettings, OpenAlgoSettings, TradingSettings
+from mytrading.config.sections import MessagingSettings, OpenAlgoSettings
+from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.strategy_risk import rules_of
 from mytrading.config.vault import Vault, key_environment, open_vault

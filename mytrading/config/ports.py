@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mytrading.config.settings import MessagingSettings
+from mytrading.config.sections import MessagingSettings
 from mytrading.messages.streams import STREAMS, Pattern
 
 OPENALGO_PORT = 5555

@@ -21,7 +21,8 @@ from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, read_p
 from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
-from mytrading.config.settings import SECTIONS, OpenAlgoSettings, TradingSettings
+from mytrading.config.sections import OpenAlgoSettings
+from mytrading.config.settings import SECTIONS, TradingSettings
 from mytrading.config.sources import Value, parse_toml, read_env_file, read_environment, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
 from mytrading.config.symbols import SymbolConfig

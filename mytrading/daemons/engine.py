@@ -28,7 +28,6 @@ from mytrading.messages.runconfig import RUN_FILE, RunConfig, StrategyRun
 from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.daemon import main
 from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.loader import LoadedFile, load_files, load_folder
 from mytrading.runtime.lockstep import MarketPlace, Progress
@@ -36,6 +35,7 @@ from mytrading.runtime.logging import get_logger, trade_logger
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.metrics import get_performance_monitor
 from mytrading.runtime.overrun import OverrunGuard
+from mytrading.runtime.process import main
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.catalogue import Catalogue
 from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine

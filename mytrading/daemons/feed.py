@@ -45,9 +45,10 @@ from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.clock import SECOND, machine_now
-from mytrading.runtime.daemon import Daemon, main
+from mytrading.runtime.daemon import Daemon
 from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.lockstep import Progress
+from mytrading.runtime.process import main
 from mytrading.runtime.streams import BadFrames
 
 TICK_S = 0.1

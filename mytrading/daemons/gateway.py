@@ -25,8 +25,8 @@ from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.daemon import main
 from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.process import main
 from mytrading.runtime.run_info import run_started_machine_ns
 from mytrading.runtime.tail import JournalTail
 

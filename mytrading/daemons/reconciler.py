@@ -18,8 +18,9 @@ from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import AccountHealth, MarginRequest, ReadRequest
 from mytrading.messages.runconfig import AccountRun, RunConfig, VenueKind
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.daemon import Daemon, main
+from mytrading.runtime.daemon import Daemon
 from mytrading.runtime.lockstep import Progress
+from mytrading.runtime.process import main
 
 LOOK_S = 0.05
 REPEAT_S = 1.0

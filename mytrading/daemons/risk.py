@@ -44,12 +44,12 @@ from mytrading.messages.risk_picture import LimitUse
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.daemon import main
 from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.kill_file import KillFile
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon, ist_day
+from mytrading.runtime.process import main
 from mytrading.runtime.rebuild import rows_read
 
 LOOK_S = 0.25

@@ -47,11 +47,11 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.runconfig import AccountRun, RunConfig, RunConfigError, ServerMode, VenueKind
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.daemon import main
 from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.lockstep import Progress, place
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.process import main
 
 TICK_S = 0.1
 GUARD_S = 0.5

@@ -17,8 +17,9 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import ALL
 from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.daemon import Daemon, main
+from mytrading.runtime.daemon import Daemon
 from mytrading.runtime.lock import holder
+from mytrading.runtime.process import main
 
 SILENCE_NS = 5_000_000_000
 UNHEARD_NS = 30_000_000_000

@@ -10,12 +10,9 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,20 +21,18 @@ import zmq
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
-from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
+from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern, step_topic
 from mytrading.runtime import metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.doorbell import Doorbell
 from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+from mytrading.runtime.lock import InstanceLock
 from mytrading.runtime.lockstep import Acknowledger, Progress
-from mytrading.runtime.logging import configure_for_run, get_logger
+from mytrading.runtime.logging import get_logger
 from mytrading.runtime.performance_log import write_performance
-from mytrading.runtime.rebuild import JournalSetAside
 from mytrading.runtime.run_info import supervisor_of_this
-from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
 
@@ -47,43 +42,9 @@ PERFORMANCE_S = 60.0
 BEAT_NS = 1_000_000_000
 PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
-CLOCK_WAIT_NS = 30_000_000_000
-EXIT_CONFIG = 78
-EXIT_BROKEN = 70
-EXIT_RUNNING = 75
-NICENESS = {"gateway": 5}
-"""Who gives way to the way of a quote where cores are few; whoever hears fills or watches processes does not."""
 
 FrameHandler = Callable[[Frame], None]
 Receiver = ZMQSubscriber | PullSocket
-
-
-class Doorbell:
-    """Wakes the poll loop from another thread. Budget: 2 µs a ring."""
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
-
-    def fileno(self) -> int:
-        """The descriptor that becomes readable."""
-        return self._read
-
-    @property
-    def write_fd(self) -> int:
-        """Where `signal.set_wakeup_fd` writes."""
-        return self._write
-
-    def ring(self) -> None:
-        """Make the loop run its wake handlers; safe from any thread and when already rung."""
-        with suppress(BlockingIOError):
-            os.write(self._write, b"!")
-
-    def silence(self) -> None:
-        """Take back all rings so far."""
-        with suppress(BlockingIOError):
-            os.read(self._read, 4096)  # what is left of more rings only rings again
 
 
 class Daemon:
@@ -435,51 +396,3 @@ class Daemon:
         """True while too little space is left to journal in comfort."""
         status = os.statvfs(self.config.state_dir)
         return status.f_bavail * status.f_frsize < self.config.process.min_free_bytes
-
-
-def await_clock(config: RunConfig) -> None:
-    """Where a simulator drives the market, it must have said what time it is before a daemon looks at the clock."""
-    deadline = machine_now() + CLOCK_WAIT_NS
-    while config.simulator.embedded and not MarketClock.load(config.clock_path).segments:
-        if machine_now() > deadline:
-            raise TimeoutError(f"{config.clock_path}: expected the simulator's clock within 30 s; see its log")
-        time.sleep(0.01)
-
-
-def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
-    """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
-    sys.setswitchinterval(0.0005)
-    os.nice(NICENESS.get(name, 0))
-    run_key = take_run_key(name)
-    try:
-        config = decode_run_config(Path(os.environ.get("MYTRADING_RUN", "run.msgpack")))
-        config = open_keys(config, run_key) if name in OPENERS else config
-    except RunConfigError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return EXIT_CONFIG
-    configure_for_run(name, config)
-    log = get_logger(name)
-    try:
-        await_clock(config)
-        return daemon(config).run()
-    except AlreadyRunning as error:
-        log.error("daemon.refused", problem=str(error))
-        return EXIT_RUNNING
-    except RunConfigError as error:
-        log.critical("daemon.refused", problem=str(error))
-        return EXIT_CONFIG
-    except JournalDamaged as error:
-        log.critical("journal.damaged", problem=str(error))
-        return EXIT_BROKEN  # the next start moves the file aside and goes on
-    except JournalSetAside as error:
-        log.critical("journal.set_aside", problem=str(error))
-        return EXIT_BROKEN
-    except JournalOfAnotherVersion as error:
-        log.critical("journal.of_another_version", problem=str(error))
-        return EXIT_CONFIG
-    except JournalFull as error:
-        log.critical("journal.full", problem=str(error))
-        return EXIT_BROKEN
-    except Exception:
-        log.critical("daemon.crashed", exc_info=True)
-        return EXIT_BROKEN

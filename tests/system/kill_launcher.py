@@ -25,7 +25,7 @@ from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import OrderReport
 from mytrading.messages.runconfig import RunConfig, ServerMode
 from mytrading.messages.signals import Signal
-from mytrading.runtime import daemon as harness
+from mytrading.runtime import process as harness
 from mytrading.runtime.journal import Journal
 from mytrading.runtime.machine import MachineDaemon
 

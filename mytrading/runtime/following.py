@@ -1,0 +1,158 @@
+"""Following the journals of other daemons: frames as the fast path, the writers' files for what is missing.
+
+The lower half of a machine daemon: cursors, what they are compared with, and the doubts that a broken upstream leaves.
+The one rule: a row is handed on once and in its writer's order, or its writer is in quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from mytrading.messages.codec import Frame, FrameError, StreamDecoder
+from mytrading.messages.control import KILL, TradingState
+from mytrading.messages.enums import DaemonState, TradingLevel
+from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.streams import STREAMS, Pattern, unions
+from mytrading.runtime.daemon import Daemon
+from mytrading.runtime.doubts import Doubts
+from mytrading.runtime.journal import Cursor, Journal, JournalDamaged, JournalReader, Row, last_inputs
+
+CATCH_UP_S = 0.5
+_START = Cursor()
+
+
+class _Followed(NamedTuple):
+    writer: str
+    stream: str
+    reader: JournalReader
+    downstream: bool
+
+
+class FollowingDaemon(Daemon):
+    """A daemon that reads journaled streams without loss, and has a journal of its own in which it notes how far."""
+
+    def __init__(self, name: str, config: RunConfig) -> None:
+        super().__init__(name, config)
+        self.journal: Journal
+        self._doubts = Doubts(name, self.alerts, self.notes, self.record, self.clock.now)
+        self.quarantined = self._doubts.whom
+        self._followed: dict[tuple[str, str], _Followed] = {}
+        self._cursors: dict[tuple[str, str], Cursor] = {}
+        self._decoders = {stream: StreamDecoder(stream) for stream in unions()}
+
+    def record(self, rows: Sequence[Any]) -> None:
+        """Journal rows that no message led to."""
+        raise NotImplementedError
+
+    def step(
+        self,
+        stream: str,
+        message: Any,
+        source: str = "",
+        place: Cursor | None = None,
+        decide: bool = True,
+        keep: bool = False,
+        body: bytes = b"",
+    ) -> tuple[Any, ...]:
+        """Take one message in, and decide on it unless told not to."""
+        raise NotImplementedError
+
+    def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
+        """Read a journaled stream without loss: frames as the fast path, the writers' journals for what is missing.
+
+        What a `downstream` wrote while we were away is learnt before anything is decided.
+        """
+        names = tuple(writers) if writers is not None else STREAMS[stream].writers
+        for writer in names:
+            reader = JournalReader(self.config.journal_dir(writer), stream)
+            followed = self._followed[writer, stream] = _Followed(writer, stream, reader, downstream)
+            self._check_cursor(followed)
+        for writer in names:
+            self._catch_up_with(self._followed[writer, stream], decide=not downstream)
+        if STREAMS[stream].pattern is Pattern.PIPE:
+            self.pull(stream, lambda frame: self._on_followed(stream, frame))
+        else:
+            self.subscribe(stream, lambda frame: self._on_followed(stream, frame), writers=names)
+
+    def _on_followed(self, stream: str, frame: Frame) -> None:
+        followed = self._followed.get((frame.topic, stream))
+        if followed is None:
+            self.log.warning("frame.unexpected", stream=stream, writer=frame.topic)
+            return
+        cursor = self._cursors.get((frame.topic, stream), _START)
+        header = frame.header
+        if self.quarantined:
+            self._heed(frame.message)  # also from a writer whose journal is not read: a person may mean that very one
+        if header.sequence <= cursor.seq:
+            return
+        if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
+            self._catch_up_with(followed, decide=True)
+            return
+        place = Cursor(header.epoch, header.sequence, header.hash)
+        self.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
+
+    def catch_up(self) -> None:
+        """Read what frames did not bring, from the journals of all writers followed."""
+        for followed in self._followed.values():
+            self._catch_up_with(followed, decide=True)
+
+    def _catch_up_with(self, followed: _Followed, decide: bool) -> None:
+        key = (followed.writer, followed.stream)
+        if followed.writer in self.quarantined:
+            return
+        while rows := self._read(followed, self._cursors.get(key, Cursor()).seq):
+            if rows[0].epoch != self._cursors.get(key, Cursor()).epoch:
+                self._check_cursor(followed)
+            for row in rows:
+                try:
+                    message = self._decoders[row.stream].body(row.body)
+                except FrameError as error:
+                    problem = f"row {row.stream_seq} of {row.stream} is unreadable: {error}"
+                    self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", problem)
+                    return
+                place = Cursor(row.epoch, row.stream_seq, row.hash)
+                self.step(row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body)
+
+    def _read(self, followed: _Followed, after: int) -> list[Row]:
+        """The next rows of a writer; none, and the writer in doubt, when its file cannot be read."""
+        try:
+            return followed.reader.read(after)
+        except JournalDamaged as error:
+            self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+            return []
+
+    def _check_cursor(self, followed: _Followed) -> None:
+        """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after it."""
+        try:
+            self._compare_cursor(followed)
+        except JournalDamaged as error:
+            self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+
+    def _compare_cursor(self, followed: _Followed) -> None:
+        key = (followed.writer, followed.stream)
+        cursor = self._cursors.get(key, Cursor())
+        if followed.reader.last() == 0 or followed.reader.matches(cursor):
+            return
+        common = next(
+            (
+                seq
+                for seq, row_hash in last_inputs(self.journal.folder, followed.writer, followed.stream, 10_000)
+                if (row := followed.reader.row(seq)) is not None and row.hash == row_hash
+            ),
+            0,
+        )
+        problem = f"read up to {cursor.seq}, but the journal agrees only up to {common}: its tail was lost"
+        self._doubts.begin(f"{followed.writer}/{followed.stream}", "UPSTREAM_LOST_ROWS", problem)
+        last = followed.reader.row(common)
+        self._cursors[key] = Cursor(last.epoch, last.stream_seq, last.hash) if last else Cursor()
+
+    def _heed(self, message: Any) -> None:
+        """A `resume` ends the quarantine; one that is read while starting, the doubts that are older than it."""
+        normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL
+        if normal:
+            self.release_quarantine(None if self.state is DaemonState.RUNNING else message.at_ns)
+
+    def release_quarantine(self, before: int | None = None) -> None:
+        """A person looked and said `resume`: follow everybody again, or those whom we doubted before a market time."""
+        self._doubts.end(before)

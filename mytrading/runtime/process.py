@@ -1,0 +1,77 @@
+"""A daemon as a process: reads the run file, sets up its logs, runs, and says by its exit code how it ended.
+
+Used at the end of each daemon's module. The one rule: whatever ends a daemon is logged here once, with what to do, and
+an exit code by which the supervisor knows whether another start may help.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
+from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.daemon import Daemon
+from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
+from mytrading.runtime.lock import AlreadyRunning
+from mytrading.runtime.logging import configure_for_run, get_logger
+from mytrading.runtime.rebuild import JournalSetAside
+from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
+
+CLOCK_WAIT_NS = 30_000_000_000
+EXIT_CONFIG = 78
+EXIT_BROKEN = 70
+EXIT_RUNNING = 75
+NICENESS = {"gateway": 5}
+"""Who gives way to the way of a quote where cores are few; whoever hears fills or watches processes does not."""
+
+
+def await_clock(config: RunConfig) -> None:
+    """Where a simulator drives the market, it must have said what time it is before a daemon looks at the clock."""
+    deadline = machine_now() + CLOCK_WAIT_NS
+    while config.simulator.embedded and not MarketClock.load(config.clock_path).segments:
+        if machine_now() > deadline:
+            raise TimeoutError(f"{config.clock_path}: expected the simulator's clock within 30 s; see its log")
+        time.sleep(0.01)
+
+
+def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
+    """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
+    sys.setswitchinterval(0.0005)
+    os.nice(NICENESS.get(name, 0))
+    run_key = take_run_key(name)
+    try:
+        config = decode_run_config(Path(os.environ.get("MYTRADING_RUN", "run.msgpack")))
+        config = open_keys(config, run_key) if name in OPENERS else config
+    except RunConfigError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    configure_for_run(name, config)
+    log = get_logger(name)
+    try:
+        await_clock(config)
+        return daemon(config).run()
+    except AlreadyRunning as error:
+        log.error("daemon.refused", problem=str(error))
+        return EXIT_RUNNING
+    except RunConfigError as error:
+        log.critical("daemon.refused", problem=str(error))
+        return EXIT_CONFIG
+    except JournalDamaged as error:
+        log.critical("journal.damaged", problem=str(error))
+        return EXIT_BROKEN  # the next start moves the file aside and goes on
+    except JournalSetAside as error:
+        log.critical("journal.set_aside", problem=str(error))
+        return EXIT_BROKEN
+    except JournalOfAnotherVersion as error:
+        log.critical("journal.of_another_version", problem=str(error))
+        return EXIT_CONFIG
+    except JournalFull as error:
+        log.critical("journal.full", problem=str(error))
+        return EXIT_BROKEN
+    except Exception:
+        log.critical("daemon.crashed", exc_info=True)
+        return EXIT_BROKEN
