@@ -24,8 +24,8 @@ from mytrading.runtime.places import project_home, state_dir
 HOLD_NS = 2 * SECOND
 """A simulated market stands still for so long after the start, so that little of it passes unseen."""
 
-FAST_HOLD_NS = 5 * SECOND
-"""The same above speed 60, where a second is many minutes of market."""
+FAST_HOLD_NS = 60 * SECOND
+"""The same at most above speed 60, where a second is many minutes of market: the simulator begins when it is heard."""
 
 FAST = 60
 

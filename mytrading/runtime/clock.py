@@ -192,6 +192,20 @@ class MarketClock:
         assert self._hand is not None, "only a clock with a file, at speed 0, goes step by step"
         self._hand.move(market_ns)
 
+    @property
+    def waits_until(self) -> int:
+        """Machine time at which a market that stands begins to run, in the past where it runs; 0 for the wall clock."""
+        return self._last.machine_ns if self._last else 0
+
+    def run_from(self, machine_ns: int) -> None:
+        """A market that stands begins to run at this machine time instead; written to the file before it counts."""
+        assert self._last is not None
+        last = Segment(machine_ns, self._last.market_ns, self._last.speed)
+        segments = (*self._segments[:-1], last)
+        if self._path is not None:
+            write_clock_file(self._path, ClockFile(segments=segments, last_seen_machine_ns=machine_ns))
+        self._take(segments)
+
     def append_segment(self, market_ns: int, speed: float) -> None:
         """From this moment on it is `market_ns`, running at `speed`; written to the file before it counts."""
         segment = Segment(machine_now(), market_ns, speed)

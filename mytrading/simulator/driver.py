@@ -21,6 +21,8 @@ _BEFORE_OPEN_NS = 5 * _SECOND
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.004, 0.1
 _TICKS_A_STEP = 200
 _CHECKPOINT_SECONDS = 30.0
+# A market that stands is let go so long after its stack has come to listen: the others of the stack start meanwhile.
+_LET_GO_NS = 2 * _SECOND
 
 
 class Driver:
@@ -51,6 +53,7 @@ class Driver:
 
     def step(self) -> None:
         """Send the ticks that have become due, then do what the venue's clock says."""
+        self._let_go()
         now = self._clock.now()
         self._follow_day(now)
         market = self._venue.market
@@ -61,6 +64,12 @@ class Driver:
         self._venue.advance()
         if self._jumps or self._venue.world.recorded:
             self._jump_if_due(now)
+
+    def _let_go(self) -> None:
+        """A fast market that stands until its stack is there begins when somebody listens to quotes."""
+        soon = machine_now() + _LET_GO_NS
+        if self._clock.waits_until > soon and self._venue.hub.watched:
+            self._clock.run_from(soon)
 
     def _follow_day(self, now: int) -> None:
         today = self._venue.world.calendar.trading_day(now)
