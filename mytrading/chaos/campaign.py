@@ -36,6 +36,8 @@ from mytrading.runtime.supervision import SupervisorFailed
 Progress = Callable[[str], None]
 
 _LOOK_S = 1.0
+_TOLD = 10
+"""Findings that the report itself holds; all of them stand in findings.txt."""
 _CALM_S = 60.0
 """Beside twice the longest window: what recovery and the reads of a loaded machine take."""
 
@@ -148,6 +150,7 @@ def _report(wanted: Wanted, minutes: float, verdict: Verdict, problems: list[str
         **verdict.figures,
         "problems": problems,
         "findings": len(findings),
+        "found": list(findings[:_TOLD]),
         "kept": str(kept) if kept is not None else "",
     }
     if kept is not None:

@@ -6,6 +6,7 @@ Used by `run_chaos`. The one rule: figures are added up or spread over all runs,
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -87,7 +88,7 @@ def write_report(body: Body, folder: Path) -> None:
     """Add a run's JSON file to a folder of reports, and bring its page up to date."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**body, "kept": ""}, indent=2) + "\n"
-    (folder / f"{body['personality']}-{body['seed']}.json").write_text(text, encoding="utf-8")
+    _replace(folder / f"{body['personality']}-{body['seed']}.json", text)
     write_page(folder)
 
 
@@ -96,8 +97,15 @@ def write_page(folder: Path) -> list[Body]:
     known = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
     known.sort(key=lambda body: (body["seed"], body["personality"]))
     if known:
-        (folder / "README.md").write_text(_page(known), encoding="utf-8")
+        _replace(folder / "README.md", _page(known))
     return known
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write in one step: several commands may write into one folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _page(reports: list[Body]) -> str:
