@@ -1,6 +1,6 @@
 """What a bad strategy does to the exits of the others: the way of an exit that risk decides, beside a quiet stack's.
 
-Forty positions are held whose stops risk watches. A quote beyond one of them leads to one exit, timed from before the
+A hundred positions are held whose stops risk watches. A quote beyond one of them leads to one exit, timed from before the
 simulator writes the quote's frame to the arrival of the order request, while another strategy of the same engine does
 nothing, spins at full CPU, or has leaked a gigabyte. The one rule: all three stacks are alike but for that strategy.
 """
@@ -18,10 +18,10 @@ from mytrading.bench.figures import Figure, against_limit, percentile
 from mytrading.bench.stack import Lab
 from mytrading.messages.runconfig import RUN_FILE
 
-EXITS = 40
+EXITS = 100
 MOST = 1.5
 """How many times the quiet stack's p99 an exit's may be: less is within what two quiet runs differ by."""
-_TURN_S = 0.6
+_TURN_S = 0.45
 _BELOW = 0.94
 _PRICE = 500.0
 _LEAK_MB = 1024
@@ -72,7 +72,7 @@ class BenchNoise(BaseStrategy):
         return
 
     def spin(self) -> None:
-        until = time.monotonic() + 0.55
+        until = time.monotonic() + 0.45
         while time.monotonic() < until:
             pass
 
@@ -104,7 +104,7 @@ _SETTINGS = """
 max_order_size = 1_000_000
 max_position_size = 1_000_000
 min_order_size = 1
-max_total_positions = 100
+max_total_positions = 200
 max_daily_loss = 10_000_000
 max_drawdown = 0.9
 min_data_coverage = 0.0
@@ -172,7 +172,7 @@ def _furnish(stack: Lab, what: str) -> None:
 
 
 def _names() -> list[str]:
-    return [f"BENCH{number:02d}" for number in range(1, EXITS + 1)]
+    return [f"BENCH{number:03d}" for number in range(1, EXITS + 1)]
 
 
 def _exits(stack: Lab, progress: Callable[[str], None]) -> list[float]:
