@@ -1,8 +1,9 @@
-"""What a bad strategy does to the exits of the others: the way of an exit that risk decides, beside a quiet stack's.
+"""What a bad strategy does to the exits of the others: the way of an exit that risk decides, with and without it.
 
-A hundred positions are held whose stops risk watches. A quote beyond one of them leads to one exit, timed from before the
-simulator writes the quote's frame to the arrival of the order request, while another strategy of the same engine does
-nothing, spins at full CPU, or has leaked a gigabyte. The one rule: all three stacks are alike but for that strategy.
+Many positions are held whose stops risk watches. A quote beyond one of them leads to one exit, timed from before the
+simulator writes the quote's frame to the arrival of the order request. Another strategy of the same engine spins at
+full CPU, or holds a gigabyte, during every second of them. The one rule: good and bad moments take turns in one stack,
+so that both find the machine in the same state.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from mytrading.bench.figures import Figure, against_limit, percentile
 from mytrading.bench.stack import Lab
 from mytrading.messages.runconfig import RUN_FILE
 
-EXITS = 100
+EXITS = 120
+"""Half of them in a bad moment."""
 MOST = 1.5
-"""How many times the quiet stack's p99 an exit's may be: less is within what two quiet runs differ by."""
+"""How many times a good moment's p99 a bad one's may be: less is within what two quiet runs differ by."""
 _TURN_S = 0.45
 _BELOW = 0.94
 _PRICE = 500.0
+_ABOVE = 1500.0
 _LEAK_MB = 1024
 
 _HOLDS = '''
@@ -56,7 +59,7 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
 class BenchNoise(BaseStrategy):
-    """Answers a quote by what it was made for."""
+    """Is bad where the price is above {above}, and good again where it is not."""
 
     subscribe_quotes = True
 
@@ -65,20 +68,16 @@ class BenchNoise(BaseStrategy):
 
     def on_data(self, data: Any) -> Signal | None:
         if not isinstance(data, Bar):
-            self.{what}()
+            self.{what}(data.ltp > {above})
         return None
 
-    def quiet(self) -> None:
-        return
-
-    def spin(self) -> None:
-        until = time.monotonic() + 0.45
+    def spin(self, bad: bool) -> None:
+        until = time.monotonic() + (0.45 if bad else 0.0)
         while time.monotonic() < until:
             pass
 
-    def leak(self) -> None:
-        if len(self.kept) < {chunks}:
-            self.kept.append(bytearray(b"x") * (64 << 20))
+    def leak(self, bad: bool) -> None:
+        self.kept = [bytearray(b"x") * (64 << 20) for _ in range({chunks} if bad else 0)]
 '''
 _HOLDS_FILE = """
 name = "BenchHolds"
@@ -124,18 +123,15 @@ tick = 0.05
 
 
 def measure_isolation(progress: Callable[[str], None]) -> list[Figure]:
-    """p99 of an exit's way beside a spinning and a leaking strategy, each against that of a quiet stack."""
-    took = {}
-    for what in ("quiet", "spin", "leak"):
-        progress(f"{EXITS} exits that risk decides, beside a strategy that is to {what}")
-        with _lab(what) as stack:
-            took[what] = _exits(stack, progress)
-    quiet = took["quiet"]
+    """p50 and p99 of an exit's way while a strategy spins, and while one holds a gigabyte, against that in between."""
     figures = []
-    for what in ("spin", "leak"):
+    for what, settles in (("spin", 0.02), ("leak", 1.2)):
+        progress(f"{EXITS} exits that risk decides, in every second of which a strategy is to {what}")
+        with _lab(what) as stack:
+            good, bad = _exits(stack, settles, progress)
         for name, share in (("p50", 0.5), ("p99", 0.99)):
-            value, limit = percentile(took[what], share), percentile(quiet, share)
-            figures.append(against_limit(f"isolation_{what}_{name}", value, limit, MOST, len(took[what])))
+            value, limit = percentile(bad, share), percentile(good, share)
+            figures.append(against_limit(f"isolation_{what}_{name}", value, limit, MOST, len(bad)))
     return figures
 
 
@@ -161,7 +157,7 @@ def _furnish(stack: Lab, what: str) -> None:
     chunks = _LEAK_MB // 64
     strategies, files = stack.home / "strategies", stack.home / "config" / "strategies"
     (strategies / "bench_holds.py").write_text(_HOLDS, encoding="utf-8")
-    (strategies / "bench_noise.py").write_text(_NOISE.format(what=what, chunks=chunks), encoding="utf-8")
+    (strategies / "bench_noise.py").write_text(_NOISE.format(what=what, chunks=chunks, above=_ABOVE), encoding="utf-8")
     symbols = ", ".join(f'"NSE:{name}"' for name in _names())
     (files / "bench_holds.toml").write_text(_HOLDS_FILE.format(symbols=symbols), encoding="utf-8")
     (files / "bench_noise.toml").write_text(_NOISE_FILE, encoding="utf-8")
@@ -175,30 +171,33 @@ def _names() -> list[str]:
     return [f"BENCH{number:03d}" for number in range(1, EXITS + 1)]
 
 
-def _exits(stack: Lab, progress: Callable[[str], None]) -> list[float]:
-    """Milliseconds of the way of each exit."""
+def _exits(stack: Lab, settles: float, progress: Callable[[str], None]) -> tuple[list[float], list[float]]:
+    """Milliseconds of the way of each exit, in good moments and in bad ones, which begin `settles` s before."""
     stack.run("up", "--detach", "--simulator", "--speed", "1")
     prices = _when_held(stack)
     stack.rest("POST", "/sim/pause", paused=True)
     time.sleep(1.0)
-    values: list[float] = []
-    silent, known = 0, len(stack.rest("GET", "/sim/orders"))
-    for name, price in prices.items():
-        stack.rest("POST", "/sim/market", symbol="INFY", exchange="NSE", ltp=1500.0)
-        time.sleep(0.05)
-        crossed = round(round(price * _BELOW / 0.05) * 0.05, 2)
-        sent = stack.rest("POST", "/sim/market", symbol=name, exchange="NSE", ltp=crossed)["sent_ns"]
-        time.sleep(_TURN_S)
-        orders = stack.rest("GET", "/sim/orders")
-        if len(orders) > known:
-            values.append((int(orders[known]["received_ns"]) - sent) / 1e6)
-            known = len(orders)
-        else:
-            silent += 1
+    values: tuple[list[float], list[float]] = ([], [])
+    silent = 0
+    for number, (name, price) in enumerate(prices.items()):
+        bad = number % 2
+        stack.rest("POST", "/sim/market", symbol="INFY", exchange="NSE", ltp=_ABOVE + (1.0 if bad else -1.0))
+        time.sleep(settles)
+        took = _exit(stack, name, round(round(price * _BELOW / 0.05) * 0.05, 2))
+        silent += not took
+        values[bad].append(took or _TURN_S * 1000)
     if silent:
-        progress(f"{silent} quotes led to no exit within {_TURN_S:g} s")
-        values += [_TURN_S * 1000] * silent
+        progress(f"{silent} quotes led to no exit within {_TURN_S:g} s, and count as that long")
     return values
+
+
+def _exit(stack: Lab, name: str, crossed: float) -> float:
+    """Milliseconds from a quote beyond a stop to the exit's request; 0 if none came in its turn."""
+    known = len(stack.rest("GET", "/sim/orders"))
+    sent = stack.rest("POST", "/sim/market", symbol=name, exchange="NSE", ltp=crossed)["sent_ns"]
+    time.sleep(_TURN_S)  # nothing else runs meanwhile: asking would take a core from what is measured
+    orders = stack.rest("GET", "/sim/orders")
+    return (int(orders[known]["received_ns"]) - sent) / 1e6 if len(orders) > known else 0.0
 
 
 def _when_held(stack: Lab) -> dict[str, float]:
