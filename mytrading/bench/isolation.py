@@ -104,6 +104,7 @@ max_order_size = 1_000_000
 max_position_size = 1_000_000
 min_order_size = 1
 max_total_positions = 200
+max_active_orders = 1_000
 max_daily_loss = 10_000_000
 max_drawdown = 0.9
 min_data_coverage = 0.0

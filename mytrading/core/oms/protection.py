@@ -50,6 +50,23 @@ def _is_older_than_the_journal(draft: Draft, order: Order) -> bool:
     return order.created_ns <= (draft.state.rebuilt.get("market_ns") or -1)
 
 
+def returned(draft: Draft, order: Order) -> None:
+    """An order that we took for ended lives at the broker: a stop or exit that nothing needs any more ends at once.
+
+    A stop of a protection that goes on covers beside its successor, and what is too much ends by the usual way.
+    """
+    if not order.purpose.reduces or order.pending_cancel:
+        return
+    if order.purpose is Purpose.STOP:
+        level = draft.state.protections.get(Owned(*key_of(order), order.strategy))
+        needed = level is not None and level.state != "done"
+    else:
+        current = (goal.order for goal in entries.goals_of(draft, key_of(order), order.strategy))
+        needed = any(name in (order.client_order_id, order.parent) for name in current)
+    if not needed:
+        entries.withdraw_one(draft, order, f"{_OURS}: it was taken for ended, and nothing needs it any more")
+
+
 def advance_all(draft: Draft) -> None:
     """Bring the stops of every owner to what it holds."""
     for owned, _ in draft.state.guarding.sorted_items():

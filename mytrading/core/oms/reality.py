@@ -324,7 +324,7 @@ def _contradicted(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead)
     if order.state is OrderState.FILLED:
         draft.illegal(order, what, ending=CONTRADICTED)
     else:
-        draft.illegal(order, what, state=OrderState.ACCEPTED, ending="", evidence=0)
+        protection.returned(draft, draft.illegal(order, what, state=OrderState.ACCEPTED, ending="", evidence=0))
     return True
 
 

@@ -138,6 +138,27 @@ def test_book_that_shows_an_old_entry_open_for_a_while_guards_nothing_anew(bench
     assert [row for row in bench.rows if isinstance(row, ProtectionChanged)] == rows
 
 
+def test_stop_that_books_wrongly_called_cancelled_is_cancelled_when_it_shows_with_nothing_held(
+    bench: OrderBench,
+) -> None:
+    stop = guarded(bench)
+    stop.status = BrokerStatus.CANCELLED  # a lie of the book: it goes on resting
+    bench.tick(2 * SECOND)
+    bench.read()
+    bench.tick(2 * SECOND)
+    bench.read()
+    bench.close("g1")
+    settle(bench, 3)
+    leaving = next(placed for placed in bench.broker.orders.values() if placed.open)
+    bench.broker.trade(leaving, 50, 99.0)
+    settle(bench)
+    assert bench.position().quantity == 0
+    stop.status = BrokerStatus.TRIGGER_PENDING
+    settle(bench, 40)
+    assert "ORDER_ILLEGAL" in bench.codes()
+    assert (live(bench), stops(bench, OrderState.ACCEPTED)) == (0, [])
+
+
 def test_stop_that_fills_while_it_is_cancelled_is_the_exit(bench: OrderBench) -> None:
     stop = guarded(bench)
     bench.close("g1")
