@@ -14,9 +14,11 @@ PYTEST := PYTHONHASHSEED=0 MYTRADING_TEST_PATIENCE=3 $(BIN)/python -m pytest
 TWICE = status=$$?; if [ $$status -eq 1 ]; then \
 	echo; echo 'once more, each by itself: what failed beside others'; \
 	$(PYTEST) $(1) --last-failed --last-failed-no-failures none; else exit $$status; fi
+PEER_PYTHON ?= python3.12
+PEERS := .venv-bench
 ARGS ?=
 
-.PHONY: help setup paper test test-fast test-stacks test-all coverage soak flood chaos bench lint clean
+.PHONY: help setup paper test test-fast test-stacks test-all coverage soak flood chaos bench bench-peers lint clean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
@@ -30,6 +32,7 @@ help:
 	@echo 'make flood       10,000 wishes in 60 s: no limit exceeded, none lost; WISHES=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
+	@echo 'make bench-peers the event backtest beside other backtesters, in .venv-bench; PEER_PYTHON=python3.12'
 	@echo 'make lint        ruff and mypy'
 	@echo 'make clean       remove .venv, caches and logs (never the state of a stack)'
 
@@ -77,7 +80,15 @@ chaos: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/mytrading bench $(ARGS)
 
+bench-peers: $(STAMP) $(PEERS)/.installed
+	$(BIN)/python -m mytrading.bench.peers $(PEERS)/bin/python $(ARGS)
+
+$(PEERS)/.installed: requirements-bench.lock
+	@test -x $(PEERS)/bin/python || $(PEER_PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-bench.lock
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find logs -type f ! -name .gitkeep -delete

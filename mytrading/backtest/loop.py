@@ -73,14 +73,12 @@ class Loop:
         self._last_ns = 0
         self._at_close = venue.fills_at_close
         self.plain = False
-        self.quick: Callable[[], None] | None = None
-        """Walks through all bars in the place of the loop, which it calls where the machines are needed."""
 
-    def run(self) -> None:
-        """All bars; what is held at the end stays open."""
+    def run(self, quick: Callable[[], None] | None = None) -> None:
+        """All bars; what is held at the end stays open. `quick` walks in our place, and calls us where it must."""
         feeds = list(self._feeds.values())
-        if self.quick is not None:
-            self.quick()
+        if quick is not None:
+            quick()
         elif len(feeds) == 1 and feeds[0].drives_alone and not self.plain:
             self.alone(feeds[0], 0, len(feeds[0].columns))
         else:

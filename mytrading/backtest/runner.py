@@ -129,9 +129,8 @@ def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple
         machines.plainly()
     terms = _terms(spec, strategy_run, world) if feeds[0].drives_alone and len(feeds) == 1 else None
     trips = Trips(terms, loop, feeds[0], machines, venue, ledger, progress) if terms is not None else None
-    loop.quick = trips.walk if trips is not None else None
     started = time.perf_counter()
-    loop.run()
+    loop.run(trips.walk if trips is not None else None)
     return time.perf_counter() - started, hosted.fault, trips.quick if trips is not None else 0
 
 

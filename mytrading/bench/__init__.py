@@ -53,7 +53,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     machine = describe_machine()
     for name in names or list(groups):
         for figure in groups[name](_progress):
-            _print(figure, machine, as_json)
+            show_figure(figure, machine, as_json)
     return 0
 
 
@@ -70,7 +70,8 @@ def _progress(text: str) -> None:
     print(f"… {text}", file=sys.stderr, flush=True)
 
 
-def _print(figure: Figure, machine: str, as_json: bool) -> None:
+def show_figure(figure: Figure, machine: str, as_json: bool) -> None:
+    """Print one figure."""
     if as_json:
         print(json.dumps({**figure.as_dict(), "machine": machine}), flush=True)
         return

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import date
+from functools import lru_cache
 
 import msgspec
 from msgspec.structs import replace
@@ -28,6 +29,8 @@ from mytrading.messages.signals import Leg, Signal
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 IST_NS = 19_800 * SECOND
+DAY = 86_400 * SECOND
+_EPOCH = date(1970, 1, 1).toordinal()
 SILENT_NS = 3 * SECOND
 MACHINE_FLOOR_NS = 2 * SECOND
 NEEDED = ("feed", "router", "reconciler")
@@ -204,8 +207,10 @@ class RiskBooks:
         """What a strategy holds for a watched instrument."""
         return [
             position
-            for position in self.open_positions()
-            if position.strategy == strategy and self.bound.get((strategy, position.instrument), watch) == watch
+            for position in self.positions.values()
+            if (position.quantity or position.quantity_seen)
+            and position.strategy == strategy
+            and self.bound.get((strategy, position.instrument), watch) == watch
         ]
 
     def coming_entries(self, strategy: str, watch: str) -> list[Order]:
@@ -221,6 +226,8 @@ class RiskBooks:
 
     def live_entries(self, strategy: str, watch: str) -> list[Order]:
         """Those of them that may still fill."""
+        if not self.orders:
+            return []
         return [order for order in self.coming_entries(strategy, watch) if order.state not in ENDED]
 
     def all_live_entries(self) -> list[Order]:
@@ -233,7 +240,7 @@ class RiskBooks:
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
         """True while an entry that was withdrawn may still fill."""
-        return any(
+        return bool(self.orders) and any(
             order.strategy == strategy and order.instrument == instrument and self.is_withdrawn(order)
             for order in self.all_live_entries()
         )
@@ -435,4 +442,10 @@ def withdrawal_id(order: Order) -> str:
 
 def day_of(ns: int) -> str:
     """The Indian date of a market time."""
-    return datetime.fromtimestamp((ns + IST_NS) / SECOND, UTC).date().isoformat()
+    return _date_of((ns + IST_NS) // DAY)
+
+
+@lru_cache(maxsize=64)
+def _date_of(number: int) -> str:
+    """The date so many days after the first of 1970."""
+    return date.fromordinal(_EPOCH + number).isoformat()

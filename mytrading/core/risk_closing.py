@@ -43,7 +43,10 @@ class Closing:
         self, positions: Iterable[Position], cause: str, reason: str, trace_ns: int, patient: bool = True
     ) -> list[Any]:
         """Close these positions: what was sold first, and if `patient` what covers it once that is flat."""
-        chosen = sorted(positions, key=lambda position: units(position) > 0)
+        chosen = list(positions)
+        if not chosen:
+            return []
+        chosen.sort(key=lambda position: units(position) > 0)
         return [
             row
             for position in chosen

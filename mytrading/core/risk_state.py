@@ -463,13 +463,15 @@ class RiskState(RiskBooks):
 
     def _settle_if_met(self, wish: Wish) -> None:
         """A wish is settled when all its legs were ordered and nothing that it does not want is held or coming."""
+        if wish.settled:
+            return
         signal = wish.signal
         accounts = self._accounts(signal.strategy)
         wanted = {leg.instrument for account in accounts for leg in wish.in_account(account).legs}
         kept = signal.keeps
         held = set() if kept else {position.instrument for position in self.held(signal.strategy, signal.watch)}
         coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
-        if wish.settled or (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
+        if (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
             return
         wish.settled = all(account in wish.ended or self._met_in(wish, account) for account in accounts)
 
@@ -504,8 +506,9 @@ class RiskState(RiskBooks):
 
     def _await(self) -> None:
         waiting = [wish for wish in self.wishes.values() if not wish.settled]
-        self.awaited = {leg.instrument for wish in waiting for leg in wish.legs}
-        self.awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
+        self.awaited = {leg.instrument for wish in waiting for leg in wish.legs} if waiting else set()
+        if self.rolls:
+            self.awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
 
     def snapshot(self, day: str) -> RiskOpened:
         """All that must survive, as one row."""

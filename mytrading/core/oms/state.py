@@ -70,7 +70,7 @@ class Owned(NamedTuple):
 
 def key_of(thing: Order | Goal | Position | Protection) -> Key:
     """The key an order, goal, position or protection belongs to."""
-    return Key(thing.account, thing.instrument, thing.product)
+    return tuple.__new__(Key, (thing.account, thing.instrument, thing.product))
 
 
 class State:

@@ -1,0 +1,148 @@
+"""SMA 20/50 in another backtester: run by path in the peers' own environment, where nothing of ours is installed.
+
+`python peer_runs.py NAME BARS.npz` prints one JSON object: seconds of the run alone, bars, round trips, net profit
+where it is told, version. The one rule: this file imports nothing but the standard library before it knows its peer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+RATE = 0.0003
+"""Of the value of each fill."""
+CASH = 1_000_000.0
+
+
+def _frame(bars: Any, names: tuple[str, ...]) -> Any:
+    pandas = importlib.import_module("pandas")
+    index = pandas.to_datetime(bars["start"], utc=True)
+    return pandas.DataFrame(dict(zip(names, bars["table"], strict=True)), index=index)
+
+
+def backtesting(bars: Any) -> tuple[float, int, float]:
+    """backtesting.py: indicators as arrays, fills at the next open."""
+    library = importlib.import_module("backtesting")
+    frame = _frame(bars, ("Open", "High", "Low", "Close", "Volume")).tz_localize(None)
+
+    def average(period: int) -> Any:
+        return frame["Close"].rolling(period).mean()
+
+    class Crossing(library.Strategy):  # type: ignore[misc, name-defined]
+        def init(self) -> None:
+            self.fast = self.I(average, 20)
+            self.slow = self.I(average, 50)
+
+        def next(self) -> None:
+            if self.fast[-1] > self.slow[-1] and not self.position:
+                self.buy(size=1)
+            elif self.fast[-1] < self.slow[-1] and self.position:
+                self.position.close()
+
+    test = library.Backtest(frame, Crossing, cash=CASH, commission=RATE, trade_on_close=False, finalize_trades=False)
+    started = time.perf_counter()
+    stats = test.run()
+    seconds = time.perf_counter() - started
+    trades = stats["_trades"]
+    return seconds, len(trades), float(trades["PnL"].sum())
+
+
+def backtrader(bars: Any) -> tuple[float, int, float]:
+    """backtrader with precomputed indicators (`runonce`) and market orders."""
+    bt = importlib.import_module("backtrader")
+    closed: list[float] = []
+
+    class Crossing(bt.Strategy):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            self.fast = bt.indicators.SMA(self.data.close, period=20)
+            self.slow = bt.indicators.SMA(self.data.close, period=50)
+
+        def next(self) -> None:
+            if self.fast[0] > self.slow[0] and not self.position:
+                self.buy(size=1)
+            elif self.fast[0] < self.slow[0] and self.position:
+                self.close()
+
+        def notify_trade(self, trade: Any) -> None:
+            if trade.isclosed:
+                closed.append(trade.pnlcomm)
+
+    cerebro = bt.Cerebro(stdstats=False)
+    frame = _frame(bars, ("open", "high", "low", "close", "volume")).tz_localize(None)
+    cerebro.adddata(bt.feeds.PandasData(dataname=frame))
+    cerebro.addstrategy(Crossing)
+    cerebro.broker.setcash(CASH)
+    cerebro.broker.setcommission(RATE)
+    started = time.perf_counter()
+    cerebro.run()
+    return time.perf_counter() - started, len(closed), sum(closed)
+
+
+def nautilus_trader(bars: Any) -> tuple[float, int, float]:
+    """nautilus_trader with a strategy in Python and its own compiled averages; making its bars is not counted."""
+    load = importlib.import_module
+    engines, model = load("nautilus_trader.backtest.engine"), load("nautilus_trader.model.data")
+    config, trading = load("nautilus_trader.config"), load("nautilus_trader.trading.strategy")
+    enums, objects = load("nautilus_trader.model.enums"), load("nautilus_trader.model.objects")
+    currency = load("nautilus_trader.model.currencies").USD
+    instrument = load("nautilus_trader.test_kit.providers").TestInstrumentProvider.equity("SBIN", "XNSE")
+    average = load("nautilus_trader.indicators").SimpleMovingAverage
+    kind = model.BarType.from_str(f"{instrument.id}-1-MINUTE-LAST-EXTERNAL")
+
+    class Crossing(trading.Strategy):  # type: ignore[misc, name-defined]
+        def on_start(self) -> None:
+            self.fast, self.slow = average(20), average(50)
+            self.register_indicator_for_bars(kind, self.fast)
+            self.register_indicator_for_bars(kind, self.slow)
+            self.unit = objects.Quantity.from_int(1)
+            self.subscribe_bars(kind)
+
+        def on_bar(self, bar: Any) -> None:  # noqa: ARG002
+            if not self.slow.initialized:
+                return
+            flat = self.portfolio.is_flat(instrument.id)
+            if self.fast.value > self.slow.value and flat:
+                self.submit_order(self.order_factory.market(instrument.id, enums.OrderSide.BUY, self.unit))
+            elif self.fast.value < self.slow.value and not flat:
+                self.submit_order(self.order_factory.market(instrument.id, enums.OrderSide.SELL, self.unit))
+
+    quiet = config.LoggingConfig(bypass_logging=True)
+    engine = engines.BacktestEngine(engines.BacktestEngineConfig(logging=quiet))
+    engine.add_venue(
+        instrument.id.venue, enums.OmsType.NETTING, enums.AccountType.MARGIN,
+        [objects.Money(CASH, currency)], base_currency=currency,
+    )  # fmt: skip
+    engine.add_instrument(instrument)
+    frame = _frame(bars, ("open", "high", "low", "close", "volume"))
+    engine.add_data(load("nautilus_trader.persistence.wranglers").BarDataWrangler(kind, instrument).process(frame))
+    engine.add_strategy(Crossing())
+    started = time.perf_counter()
+    engine.run()
+    seconds = time.perf_counter() - started
+    closed = engine.cache.positions_closed() + list(engine.cache.position_snapshots())
+    return seconds, len(closed), float("nan")
+
+
+PEERS: dict[str, Callable[[Any], tuple[float, int, float]]] = {
+    "backtesting": backtesting,
+    "backtrader": backtrader,
+    "nautilus_trader": nautilus_trader,
+}
+
+
+def main(name: str, file: str) -> None:
+    """Run one peer and print what it did."""
+    numpy = importlib.import_module("numpy")
+    bars = numpy.load(file)
+    seconds, trades, profit = PEERS[name](bars)
+    told = {"peer": name, "version": version(name), "bars": len(bars["start"]), "seconds": seconds, "trades": trades}
+    print(json.dumps({**told, "net": None if profit != profit else round(profit, 2)}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
