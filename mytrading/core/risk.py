@@ -20,6 +20,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.risk_books import SECOND, Wish
+from mytrading.core.risk_carry import snapshot
 from mytrading.core.risk_case import expired
 from mytrading.core.risk_closing import Closing, once_each, units
 from mytrading.core.risk_entries import Entries
@@ -211,7 +212,7 @@ class RiskMachine:
 
     def snapshot(self, day: str) -> RiskOpened:
         """The first row of the journal of `day`: applied to a fresh machine, it carries everything over."""
-        carried = self.state.snapshot(day)
+        carried = snapshot(self.state, day)
         names = sorted({thing.instrument for things in (carried.positions, carried.orders) for thing in things})
         sizes = {name: self._scene.sizes(name) for name in names}
         return replace(

@@ -321,11 +321,12 @@ class RiskBooks:
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
         """The other watched instrument for which the strategy holds or orders this one, if any."""
         bound = self.bound.get((strategy, instrument), watch)
-        if bound == watch or not self._owns(strategy, instrument):
+        if bound == watch or not self.owns(strategy, instrument):
             return ""
         return bound or "a watched instrument that is not known any more"
 
-    def _owns(self, strategy: str, instrument: str) -> bool:
+    def owns(self, strategy: str, instrument: str) -> bool:
+        """True while a strategy holds something of an instrument, or an order of it may still fill."""
         return any((p.strategy, p.instrument) == (strategy, instrument) for p in self.open_positions()) or any(
             (order.strategy, order.instrument) == (strategy, instrument) and self.remaining(order)
             for order in self.orders.values()

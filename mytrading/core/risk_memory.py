@@ -7,6 +7,7 @@ a restart was journaled as a level; peaks seen since the last one are the only e
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 from mytrading.core.risk_day import ACCOUNT, SECOND, STRATEGY, DayMoney, Key, Scope
 from mytrading.messages.enums import LimitKind
@@ -16,6 +17,7 @@ PREFIX = "limit "
 _BASE, _PEAK, _FIRED, _HALT, _MARK, _CARRIED, _TIMES = "base", "peak", "fired", "halt", "mark", "carried", "times"
 IST_NS = 19_800 * SECOND
 DAY_NS = 86_400 * SECOND
+_EPOCH = date(1970, 1, 1).toordinal()
 
 Line = tuple[LimitKind, str, str]
 """A limit: its kind, and the scope it holds for."""
@@ -156,6 +158,11 @@ class Memory:
 def day_number(market_ns: int) -> int:
     """The Indian date of a moment, counted from 1970."""
     return (market_ns + IST_NS) // DAY_NS
+
+
+def day_number_of(day: str) -> int:
+    """An ISO date, counted from 1970."""
+    return date.fromisoformat(day).toordinal() - _EPOCH
 
 
 def _scope(text: str) -> Scope:

@@ -7,8 +7,7 @@ learnt anew. The one rule: `fold` is the only mutator.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,9 +17,11 @@ from mytrading.core.pnl import newer
 from mytrading.core.risk_books import UNKNOWN_WATCH, Key, RiskBooks, Wish, day_of
 from mytrading.core.risk_day import ACCOUNT, STRATEGY
 from mytrading.core.risk_guard import Guard, IsOpen
+from mytrading.core.risk_memory import day_number_of
+from mytrading.core.risk_met import is_met
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert, Heartbeat, ModeCleared, StrategySwitch, TradingState
-from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.enums import OrderState
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     AccountModeChanged,
@@ -36,14 +37,11 @@ from mytrading.messages.orders import (
     TimerFired,
     TradeClosed,
 )
-from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, Rolled, WishSized
+from mytrading.messages.records import LevelMoved, RiskOpened, Rolled, WishSized
 from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
-from mytrading.messages.signals import Leg, Signal
+from mytrading.messages.signals import Signal
 
 REMEMBERED = 4000
-ROLLS_REMEMBERED = 45
-"""Days."""
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 class RiskState(RiskBooks):
@@ -110,7 +108,7 @@ class RiskState(RiskBooks):
         """Bind a position that no entry was bound with: to what its strategy's rules tell, or to nothing."""
         place = (position.strategy, position.instrument)
         if not (position.quantity or position.quantity_seen):
-            if self.bound.get(place) == UNKNOWN_WATCH and not self._owns(*place):
+            if self.bound.get(place) == UNKNOWN_WATCH and not self.owns(*place):
                 del self.bound[place]
         elif place not in self.bound and (watch := self._watch_for(*place)) is not None:
             self.bound[place] = watch
@@ -438,7 +436,7 @@ class RiskState(RiskBooks):
         self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
         self.runs = dict(row.runs)
         self.tally.open_day()
-        self.memory.open_day(date.fromisoformat(row.day).toordinal() - _EPOCH)
+        self.memory.open_day(day_number_of(row.day))
         self.levels, self.stop_levels, self.stop_instruments = {}, {}, {}
         self.target_levels = {}
         for name, value in row.levels.items():
@@ -473,127 +471,13 @@ class RiskState(RiskBooks):
         coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
         if (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
             return
-        wish.settled = all(account in wish.ended or self._met_in(wish, account) for account in accounts)
-
-    def _met_in(self, wish: Wish, account: str) -> bool:
-        wish = wish.in_account(account)
-        return all(self._met(wish, leg, account) for leg in wish.legs)
-
-    def _met(self, wish: Wish, leg: Leg, account: str) -> bool:
-        """True if the leg was ordered for this wish, or what is held and coming is what it wants.
-
-        A leg of several must be held: until then it may have to be tried again, or the others be given up.
-        """
-        signal = wish.signal
-        target = wish.lots(leg, account) * self.lot_of(leg.instrument)
-        there = self.units_of(signal.strategy, signal.watch, leg.instrument, account)
-        if len(wish.legs) > 1:
-            return there == target
-        if any(
-            (order.cause, order.instrument, order.account) == (signal.id, leg.instrument, account)
-            for order in self.orders.values()
-        ):
-            return True
-        if self.is_withdrawing(signal.strategy, leg.instrument):
-            return False
-        if any(
-            not wish.accepts(order)
-            for order in self.live_entries(signal.strategy, signal.watch)
-            if (order.instrument, order.account) == (leg.instrument, account)
-        ):
-            return False
-        return there + self.coming_units(signal.strategy, leg.instrument, account) == target
+        wish.settled = all(account in wish.ended or is_met(self, wish, account) for account in accounts)
 
     def _await(self) -> None:
         waiting = [wish for wish in self.wishes.values() if not wish.settled]
         self.awaited = {leg.instrument for wish in waiting for leg in wish.legs} if waiting else set()
         if self.rolls:
             self.awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
-
-    def snapshot(self, day: str) -> RiskOpened:
-        """All that must survive, as one row."""
-        return RiskOpened(
-            day=day,
-            wishes=tuple(wish.signal for wish in self.wishes.values()),
-            settled=tuple(wish.signal.id for wish in self.wishes.values() if wish.settled),
-            spent=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.spent)),
-            ended=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.ended)),
-            given_up=tuple((w.signal.id, account) for w in self.wishes.values() for account in sorted(w.given_up)),
-            lost=tuple((w.signal.id, *place) for w in self.wishes.values() for place in sorted(w.lost)),
-            claimed=tuple(sorted(self.claimed)),
-            sized=tuple(
-                WishSized(signal=wish.signal.id, account=account, lots=lots, why="", at_ns=0)
-                for wish in self.wishes.values()
-                for account, lots in wish.sized.items()
-            ),
-            bound=tuple(
-                (strategy, instrument, watch)
-                for (strategy, instrument), watch in self.bound.items()
-                if self._owns(strategy, instrument)
-            ),
-            issued=tuple(self.issued),
-            rolls=tuple(roll for roll in self.rolls.values() if _still_counts(roll, day)),
-            positions=tuple(replace(p, realised=0.0, bought=0, sold=0) for p in self.open_positions()),
-            orders=tuple(self.orders.values()),
-            booked={name: units for name, units in self.booked.items() if name in self.orders},
-            closing=tuple(sorted(self.closing)),
-            goals=tuple(self.goals.values()),
-            runs=dict(self.runs),
-            levels={
-                **{name: value for name, value in self.levels.items() if name.endswith(day)},
-                **{risk_stops.name_of(key): level for key, level in self.stop_levels.items()},
-                **self.memory.carried_into(date.fromisoformat(day).toordinal() - _EPOCH),
-                **{leg_targets.name_of(key): level for key, level in self.target_levels.items()},
-            },
-            protections=tuple(level for level in self.protections.values() if level.state != "done"),
-            trading=tuple(self.trading.values()),
-            switches=tuple(self.switches.values()),
-            halted=tuple(
-                InstrumentHalted(
-                    account=account,
-                    instrument=instrument,
-                    product=Product(product),
-                    halted=True,
-                    reason=reason,
-                    at_ns=0,
-                )
-                for (account, instrument, product), reason in self.halted.items()
-            ),
-            wrong_mode=tuple(
-                AccountModeChanged(account=account, wrong_mode=True, message=message, at_ns=0)
-                for account, message in self.wrong_mode.items()
-            ),
-        )
-
-
-def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
-    """What risk's lost journal begins with: the opening of the day as the router and the gateway carried it over."""
-    router = next((row for row in records if isinstance(row, DayOpened)), None)
-    control = next((row for row in records if isinstance(row, ControlOpened)), None)
-    if router is None and control is None:
-        return ()
-    opened = router or DayOpened(day=control.day if control else "")
-    return (
-        RiskOpened(
-            day=opened.day,
-            positions=opened.positions,
-            orders=opened.orders,
-            halted=opened.halted,
-            wrong_mode=opened.wrong_mode,
-            closing=tuple((g.account, g.instrument, g.product, g.strategy) for g in opened.goals),
-            goals=opened.goals,
-            protections=opened.protections,
-            runs={position.strategy: position.run for position in opened.positions},
-            trading=control.trading if control else opened.trading,
-            switches=control.switches if control else opened.switches,
-        ),
-    )
-
-
-def _still_counts(roll: Rolled, day: str) -> bool:
-    """A roll that ended is forgotten once the contract it began in is long past."""
-    age = date.fromisoformat(day) - date.fromisoformat(day_of(roll.at_ns))
-    return roll.phase == "begun" or age.days <= ROLLS_REMEMBERED
 
 
 def _coming(entry: PlaceEntry) -> Order:

@@ -20,10 +20,10 @@ from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
 from mytrading.core.risk import RiskMachine, square_off_subject
+from mytrading.core.risk_carry import foundation
 from mytrading.core.risk_closing import once_each
 from mytrading.core.risk_guard import BARE, DOUBT
 from mytrading.core.risk_look import picture
-from mytrading.core.risk_state import foundation
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.rollover import subject_of
 from mytrading.core.run_events import ALERT_CODE

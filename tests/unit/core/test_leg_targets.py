@@ -59,4 +59,4 @@ def test_leg_without_a_target_has_no_level() -> None:
 
 
 def test_target_survives_the_turn_of_a_day() -> None:
-    assert held().machine.state.snapshot("2026-01-06").levels[NAME] == 840.0
+    assert held().machine.snapshot("2026-01-06").levels[NAME] == 840.0

@@ -386,3 +386,15 @@ def test_stop_limit_entry_triggers_fills_and_is_guarded(bench: OrderBench) -> No
     bench.read()
     assert bench.position().quantity == 50
     assert [call.order.trigger_price for call in bench.calls] == [90.0]
+
+
+def test_wish_in_ten_accounts_goes_out_at_once_in_each_whatever_the_others_wait_for() -> None:
+    bench = OrderBench()
+    accounts = [f"a{number}" for number in range(10)]
+    for account in accounts:
+        bench.step(ModeSeen(account=account, mode="analyze", expected=True, machine_ns=bench.time))
+        bench.read(account=account)
+    for account in accounts:
+        bench.enter(f"of-{account}", account=account)
+    assert [call.order.client_order_id for call in bench.calls] == [f"of-{account}" for account in accounts]
+    assert {bench.order(f"of-{account}").state for account in accounts} == {OrderState.SUBMITTED}

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.risk import RiskMachine
-from mytrading.core.risk_state import foundation
+from mytrading.core.risk_carry import foundation
 from mytrading.core.risk_watches import CODE, watch_for
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Alert
