@@ -104,6 +104,7 @@ MAKERS: dict[str, tuple[str, Callable[[list[Entry]], Any]]] = {
     "session": ("broker-session-revoked", calls),
     "semi-auto": ("semi-auto-order-mode", calls),
     "rates": ("ratelimit", bursts),
+    "live": ("live-mode-zerodha", calls),
     "square-off": ("squareoff-1515", square_off),
     "ws-forms": ("ws-request-forms-and-errors", lambda entries: list(conversation(entries))),
     "ws-docs-form": ("ws-docs-form-instruments", lambda entries: list(conversation(entries))),
