@@ -58,9 +58,8 @@ def _index_fields(quote: Quote) -> Body:
     return fields
 
 
-def day_fields(quote: Quote) -> Body:
-    """What every quote of something that is traded tells of its day."""
-    buy, sell = levels(quote)
+def day_fields(quote: Quote, buy: list[Body], sell: list[Body]) -> Body:
+    """What every quote of something that is traded tells of its day; `buy` and `sell` are its levels."""
     return {
         "volume": quote.volume,
         "last_quantity": quote.instrument.lot_size,
@@ -75,11 +74,13 @@ def day_fields(quote: Quote) -> Body:
 
 
 def _quote_fields(quote: Quote, mode: int) -> Body:
-    fields = {**day_fields(quote), "bid": quote.bid, "ask": quote.ask}
+    buy, sell = levels(quote)
+    fields = day_fields(quote, buy, sell)
+    fields["bid"], fields["ask"] = quote.bid, quote.ask
     if quote.instrument.kind.is_derivative:
         fields["oi"] = fields["open_interest"] = quote.oi
     if mode == DEPTH:
-        fields["depth"] = dict(zip(("buy", "sell"), levels(quote), strict=True))
+        fields["depth"] = {"buy": buy, "sell": sell}
     return fields
 
 

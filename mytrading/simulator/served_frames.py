@@ -44,10 +44,10 @@ def _index_fields(quote: Quote) -> Body:
 
 
 def _fields(quote: Quote, mode: int, broker: str, *, full: bool) -> Body:
-    fields = day_fields(quote)
+    buy, sell = levels(quote)
+    fields = day_fields(quote, buy, sell)
     if not full:
         return fields
-    buy, sell = levels(quote)
     read = sell[-1]["orders"] * _LAST_ORDERS if broker == "zerodha" else quote.oi
     fields["oi"] = fields["open_interest"] = read
     if mode == DEPTH:
