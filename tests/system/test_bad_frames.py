@@ -10,35 +10,15 @@ from pathlib import Path
 import pytest
 import zmq
 
-from mytrading.messages.codec import MAX_FRAME, NO_HASH, encode_body, encode_frame
-from mytrading.messages.market import Quote
 from mytrading.messages.streams import ALL, STREAMS, Pattern
-from mytrading.runtime.clock import machine_now
 from mytrading.runtime.endpoints import endpoint
+from tests.bad_frames import bad_frames
 from tests.support import eventually
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
 PIPES = {name: stream.readers[0] for name, stream in STREAMS.items() if stream.pattern is Pattern.PIPE}
-
-
-def bad_frames() -> Iterator[bytes]:
-    """Malformed, truncated, oversized, of another version, and of a type that does not belong there."""
-    quote = encode_body(Quote("NSE:SBIN", 1, 1, 800.0))
-    good = encode_frame("engine", 1, 1, NO_HASH, machine_now(), quote)
-    nul = good.index(b"\0")
-    yield b""
-    yield b"\0"
-    yield b"no header at all"
-    yield good[: nul + 10]
-    yield good[: nul + 1] + bytes([250]) + good[nul + 2 :]
-    yield encode_frame("engine", 1, 1, NO_HASH, machine_now(), b"\xc1\xff\x00 not msgpack")
-    yield encode_frame("engine", 1, 1, NO_HASH, machine_now(), quote[:-3])
-    yield good
-    yield os.urandom(4096)
-    yield b"\xff\xfe\0" + good[nul + 1 :]
-    yield good + bytes(MAX_FRAME + 1)
 
 
 @pytest.fixture(scope="module")
