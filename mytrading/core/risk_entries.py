@@ -7,7 +7,7 @@ has an id of its own, derived from the wish, so that it is ordered once whatever
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -24,6 +24,7 @@ from mytrading.core.risk_scene import Scene
 from mytrading.core.risk_sizing import SHORT_OF_MARGIN, Sized, Sizer
 from mytrading.core.risk_state import RiskState
 from mytrading.core.sizing import entry_price, side_of, target_units
+from mytrading.core.slicing import Unsliceable, slices
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
@@ -35,6 +36,13 @@ BASKET_NS = 30 * SECOND
 """How long after its wish has expired a basket that began may still order its other legs, in both times."""
 BROKEN = "BASKET_BROKEN"
 _NEVER = 1 << 62
+
+
+class _Kept(NamedTuple):
+    """What stays reserved for the legs of a basket that are still to come: rupees, and calls, also for those beside."""
+
+    margin: float = 0.0
+    calls: int = 0
 
 
 class Entries:
@@ -93,9 +101,12 @@ class Entries:
         if not begun and (asking := self._question(cases, wish, account)) is not None:
             return asking
         chosen = [(leg, case) for leg, case in cases if leg.instrument in move.enter]
-        kept = self._kept(wish, account, cases, chosen, begun=begun)
-        entries = [row for leg, case in chosen for row in self._entry(wish, leg, account, case, kept)]
-        return [*rows, *entries] if entries else []
+        margin = self._kept(wish, account, cases, chosen, begun=begun)
+        calls = {one.instrument: self._calls(one) for one in legs if one.open}
+        for leg, case in chosen:
+            del calls[leg.instrument]
+            rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values())))
+        return rows if chosen else []
 
     def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
         """The cases with what they need of their account's margin, alone and together, and what is free there."""
@@ -128,6 +139,14 @@ class Entries:
         whole = before if begun else sum(case.reserves for _, case in cases)
         return round(max(whole - sum(case.reserves for _, case in chosen), 0.0), 2)
 
+    def _calls(self, leg: LegStanding) -> int:
+        """Order calls that a leg still needs: one, or one for each slice."""
+        missing, sizes = abs(leg.target - leg.held - leg.coming), self._scene.sizes(leg.instrument)
+        try:
+            return len(slices(missing, sizes)) if missing else 0
+        except Unsliceable:
+            return 1
+
     def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
         """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
         signal = wish.signal
@@ -142,7 +161,7 @@ class Entries:
         wish, leg = Wish(signal=signal), signal.legs[0]
         ((_, case),) = self._with_margin([(leg, self._case(wish, leg, account, now))], wish, account, now)
         denied = tuple(denial for denial in judge(case) if denial.code in rules)
-        return denied or self._entry(wish, leg, account, case, 0.0)
+        return denied or self._entry(wish, leg, account, case, _Kept())
 
     def _standings(self, wish: Wish, account: str) -> tuple[LegStanding, ...]:
         return tuple(self._standing(wish, leg, account) for leg in wish.legs)
@@ -201,7 +220,7 @@ class Entries:
         quote = self._state.quotes.get(instrument)
         return quote is None or stale(quote, now, self.machine_ns, self._scene.limits.stale_quote_seconds)
 
-    def _entry(self, wish: Wish, leg: Leg, account: str, case: Case, kept: float) -> list[Any]:
+    def _entry(self, wish: Wish, leg: Leg, account: str, case: Case, kept: _Kept) -> list[Any]:
         signal, holder, stop = wish.signal, who_holds(case), stop_of(case)
         levels = stop if isinstance(stop, Levels) else Levels(0.0, 0.0)
         at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
@@ -228,7 +247,8 @@ class Entries:
             lot=sizes.lot,
             freeze=sizes.freeze,
             margin=round(case.reserves, 2),
-            basket_margin=kept,
+            basket_margin=kept.margin,
+            basket_calls=kept.calls,
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
             order_type=leg.order_type,

@@ -161,8 +161,7 @@ def _traded_flat(draft: Draft, keys: list[Key], read: BooksRead) -> bool:
     """True if an empty position book can be what it seems: many brokers list no flat rows, and faults list nothing.
 
     The two other books of the read must hold every filled order of ours in these keys, with as many trades as we
-    counted, and all trades in their instruments, whoever's, must add up to nothing. What was carried into the day has
-    no trades to show for it, so that such a position is never proven flat by a book that lacks it.
+    counted, and in each of their instruments all trades, whoever's, must undo what the day began with there.
     """
     shown = {row.broker_order_id for row in read.orders or () if row.status.ended}
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
@@ -171,12 +170,11 @@ def _traded_flat(draft: Draft, keys: list[Key], read: BooksRead) -> bool:
     filled = [order for _, order in draft.state.orders.items() if order.filled and key_of(order) in keys]
     if any(o.broker_order_id not in shown or traded.get(o.broker_order_id) != o.filled for o in filled):
         return False
-    touched = {key.instrument for key in keys if any(key_of(order) == key for order in filled)}
-    untouched = [key for key in keys if key.instrument not in touched]
-    net: dict[str, int] = {}
+    net = {key.instrument: draft.state.begun.get((key.account, key.instrument)) or 0 for key in keys}
     for row in read.trades or ():
-        net[row.instrument] = net.get(row.instrument, 0) + row.quantity * row.side.sign
-    return not untouched and not any(net.get(instrument) for instrument in touched)
+        if row.instrument in net:
+            net[row.instrument] += row.quantity * row.side.sign
+    return not any(net.values())
 
 
 def _keys(draft: Draft, level: Flatten) -> list[Key]:

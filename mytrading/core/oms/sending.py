@@ -34,6 +34,8 @@ def dispatch(draft: Draft) -> None:
         if account not in budget:
             budget[account] = _budget(draft, account)
         room = budget[account] - (draft.limits.calls_kept if rank else 0)
+        if rank == ENTRIES and draft.state.baskets:
+            room = min(room, _unreserved(draft, order, waiting))
         budget[account] -= _call_of(order)(draft, order, room)
 
 
@@ -50,9 +52,33 @@ def _call_of(order: Order) -> Callable[[Draft, Order, int], int]:
     return _cancel if order.pending_cancel else _modify
 
 
+def _unreserved(draft: Draft, order: Order, waiting: list[Order]) -> int:
+    """Calls that an entry may take: the rate's, without those that baskets under way keep for their other legs."""
+    limits, account = draft.limits, order.account
+    live = {
+        name: calls
+        for name, (calls, until) in draft.state.baskets.items()
+        if name[0] == account and until > draft.machine
+    }
+    kept = sum(live.values())
+    kept += sum(
+        other.client_order_id != order.client_order_id
+        and (account, other.strategy, other.cause) in live
+        and draft.order(other.client_order_id).state is OrderState.INITIALIZED
+        for other in waiting
+        if other.account == account
+    )
+    most = limits.calls_per_second - limits.calls_kept - 1
+    return free(draft.state, limits, account, draft.machine) - limits.calls_kept - min(kept, most)
+
+
 def _turn(ranked: tuple[int, Order]) -> tuple[int, int, str, int]:
     rank, order = ranked
     return rank, order.created_ns, order.parent or order.client_order_id, order.slice
+
+
+ENTRIES = 3
+"""The rank of entries that have not left."""
 
 
 def rank_of(draft: Draft, order: Order) -> int:
@@ -60,7 +86,7 @@ def rank_of(draft: Draft, order: Order) -> int:
     if order.purpose.reduces:
         return 0
     if order.state is OrderState.INITIALIZED:
-        return 3
+        return ENTRIES
     if not order.pending_cancel:
         return 2
     return 0 if entries.closing(draft, key_of(order), order.strategy) else 1

@@ -13,9 +13,9 @@ import msgspec
 
 from mytrading.core import throttle
 from mytrading.core.oms.table import Table
-from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled, waits_for_its_trigger
+from mytrading.core.order import ABSENT, LIVE, RESTING, TERMINAL, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.core.slicing import Sizes
-from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, ClaimRequested, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, Purpose, TradingLevel
 from mytrading.messages.orders import (
@@ -45,6 +45,8 @@ from mytrading.messages.records import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.reports import BooksRead, BrokerOrder, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
+BASKET_NS = 30_000_000_000
+"""How long after the first leg's time calls are kept for the others: as long as risk may still order them."""
 CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 """Events of an order that stand for a call at the broker."""
 _NONE: frozenset[str] = frozenset()
@@ -117,6 +119,8 @@ class State:
         "recovering",
         "flags",
         "rebuilt",
+        "begun",
+        "baskets",
     )
 
     def __init__(self, under: State | None = None) -> None:
@@ -174,6 +178,14 @@ class State:
     """What the present start found in each account."""
     flags: Table[str, int]
     """Conditions of this process that journaled timers tell of: `disk_low`."""
+
+    baskets: Table[tuple[str, str, str], tuple[int, int]]
+    """By account, strategy and cause: order calls that legs still to come need, and until when they are kept (machine).
+
+    A basket whose last legs were commanded stands here without any, so that these have room before others."""
+
+    begun: Table[tuple[str, str], int]
+    """Signed units of an account and instrument that the day began with, anybody's."""
 
     rebuilt: Table[str, int]
     """When the journal of this day was rebuilt, `machine_ns` and `market_ns`; empty if it never was."""
@@ -326,6 +338,9 @@ def _order(state: State, row: OrderChanged) -> None:
     state.put_order(order)
     state.own("touched").set(key_of(order), row.machine_ns)
     _count_call(state, before, row)
+    basket = (order.account, order.strategy, order.cause)
+    if basket in state.baskets and order.state in TERMINAL and not order.filled_seen:
+        state.own("baskets").drop(basket)  # a leg that nothing came of: whoever tries it again says what is to come
     if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.cancel_calls:
         state.own("withdrawn").set((order.account, order.instrument), order.updated_ns)
     elif row.event == "rate_limited":
@@ -469,6 +484,10 @@ def _day(state: State, row: DayOpened) -> None:
         state.own("carried").set(order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
+    held = [(position.account, position.instrument, position.quantity) for position in row.positions]
+    held += [(level.account, level.instrument, level.quantity) for level in row.unmanaged]
+    for account, instrument, units in held:
+        state.own("begun").set((account, instrument), (state.begun.get((account, instrument)) or 0) + units)
     for protection in row.protections:
         _protection(state, ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:
@@ -488,6 +507,25 @@ def _day(state: State, row: DayOpened) -> None:
         state.own("sent").set(account, stamps)
 
 
+def _entered(state: State, row: PlaceEntry) -> None:
+    _sizes(state, row)
+    basket = (row.account, row.strategy, row.cause)
+    if row.basket_calls or basket in state.baskets:
+        state.own("baskets").set(basket, (row.basket_calls, row.expires_machine_ns + BASKET_NS))
+
+
+def _closed(state: State, row: CloseGoal) -> None:
+    _sizes(state, row)
+    _end_baskets(state, row.account, row.strategy)
+
+
+def _end_baskets(state: State, account: str, strategy: str) -> None:
+    """What is closed or withdrawn waits for no more legs; an empty field means all."""
+    for basket, _ in state.baskets.sorted_items():
+        if account in ("", basket[0]) and strategy in ("", basket[1]):
+            state.own("baskets").drop(basket)
+
+
 def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
     if row.lot:
         state.own("sizes").set(row.instrument, Sizes(row.lot, row.freeze))
@@ -499,8 +537,9 @@ def _many_sizes(state: State, row: FlattenRequested) -> None:
 
 
 _FOLDS: dict[type, Any] = {
-    PlaceEntry: _sizes,
-    CloseGoal: _sizes,
+    PlaceEntry: _entered,
+    CloseGoal: _closed,
+    WithdrawEntries: lambda state, row: _end_baskets(state, row.account, row.strategy),
     ClaimRequested: _sizes,
     FlattenRequested: _many_sizes,
     OrderChanged: _order,

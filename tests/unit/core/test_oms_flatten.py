@@ -7,7 +7,7 @@ import pytest
 
 from mytrading.messages.control import ClaimRequested, FlattenRequested, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Product, Purpose, Side, TradingLevel
-from mytrading.messages.orders import Flatten
+from mytrading.messages.orders import Flatten, Order, PositionAdjusted
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
@@ -251,8 +251,8 @@ def test_flatten_is_not_proven_by_empty_positions_where_trades_do_not_add_up_to_
     assert level(bench).proofs == 0
 
 
-def test_flatten_of_what_was_carried_into_the_day_is_not_proven_by_an_empty_book(bench: OrderBench) -> None:
-    """It has no purchase in the books of today, so that its sale alone stands there."""
+def carried_and_sold(bench: OrderBench, sold: int = 50) -> None:
+    """50 were carried into the day, so many of them are sold by a flatten: their purchase is in no book of today."""
     bench.hold("e1")
     carried = bench.machine.snapshot("2026-11-24")
     bench.broker.orders.clear()
@@ -262,17 +262,53 @@ def test_flatten_of_what_was_carried_into_the_day_is_not_proven_by_an_empty_book
     flatten(bench)
     bench.read()
     placed = bench.accept()
-    bench.broker.trade(placed, 50, 99.0)
+    bench.broker.trade(placed, sold, 99.0)
     bench.report(placed)
     bench.read(positions=None)
+
+
+def test_flatten_of_what_was_carried_into_the_day_is_proven_by_the_sale_of_just_that(bench: OrderBench) -> None:
+    carried_and_sold(bench)
+    for _ in range(2):
+        bench.tick(SECOND)
+        bench.read(positions=())
+    assert bench.position().quantity == 0 and level(bench).state == "done"
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+
+def test_flatten_of_what_was_carried_is_not_proven_where_somebody_bought_more_today(bench: OrderBench) -> None:
+    carried_and_sold(bench)
+    foreign = bench.broker.place(bench.machine.orders()[0], bench.time)
+    foreign.side = Side.BUY
+    bench.broker.trade(foreign, 50, 100.0)
     for _ in range(4):
         bench.tick(SECOND)
         bench.read(positions=())
-    assert bench.position().quantity == 0 and level(bench).proofs == 0
-    for _ in range(2):
+    assert level(bench).proofs == 0
+
+
+def test_flatten_is_not_proven_by_empty_positions_of_what_was_carried_and_never_sold(bench: OrderBench) -> None:
+    """A correction took it off our books: no trade of today undoes it, so a book that lists nothing proves nothing."""
+    bench.hold("e1")
+    carried = bench.machine.snapshot("2026-11-24")
+    bench.broker.orders.clear()
+    bench.machine.apply(carried)
+    bench.see_mode()
+    flat = msgspec.structs.replace(bench.position(), quantity=0, quantity_seen=0)
+    bench.machine.apply(PositionAdjusted(position=flat, cause="correction", quantity=-50, price=0.0, at_ns=bench.now))
+    other = bench.broker.place(msgspec.structs.replace(carried_order(), instrument="NFO:Z"), bench.time)
+    bench.broker.trade(other, 50, 1.0)
+    flatten(bench)
+    for _ in range(6):
         bench.tick(SECOND)
-        bench.read()
-    assert level(bench).state == "done"
+        bench.read(positions=())
+    assert level(bench).proofs == 0
+
+
+def carried_order() -> Order:
+    made = OrderBench()
+    made.hold("e9")
+    return made.order("e9")
 
 
 def test_alert_of_a_flatten_is_over_when_it_is_done(bench: OrderBench) -> None:
