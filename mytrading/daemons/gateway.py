@@ -25,6 +25,7 @@ from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.clock import machine_now
+from mytrading.runtime.following import STILL_HERE_ROWS
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.process import main
 from mytrading.runtime.run_info import run_started_machine_ns
@@ -50,6 +51,7 @@ class Gateway(MachineDaemon):
         self._encoder = msgspec.msgpack.Encoder()
         self._watched: set[str] = set()
         self._wanted: tuple[str, ...] = ()
+        self._shown = 0
         self.totals = Totals()
 
     def setup(self) -> None:
@@ -91,6 +93,9 @@ class Gateway(MachineDaemon):
 
     def _show(self, row: object, message: object) -> None:
         self.view.apply(message, getattr(row, "machine_ns", 0))
+        self._shown += 1
+        if self._shown % STILL_HERE_ROWS == 0:
+            self.still_here()
         if isinstance(message, StrategyStarted):
             self._end_fault(message)
 

@@ -68,7 +68,8 @@ class Watchdog(Daemon):
         if beat.state is DaemonState.STOPPING:
             self._beats.pop(beat.daemon, None)
         else:
-            self._beats[beat.daemon] = (beat.pid, beat.machine_ns)
+            patience = UNHEARD_NS - SILENCE_NS if beat.state is DaemonState.STARTING else 0
+            self._beats[beat.daemon] = (beat.pid, beat.machine_ns + patience)
         self.alerts.clear("DAEMON_HUNG", beat.daemon)
 
     def _tell_given_up(self) -> None:

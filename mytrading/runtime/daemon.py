@@ -315,13 +315,24 @@ class Daemon:
     # the heartbeat
 
     def still_here(self) -> None:
-        """For a handler that works for seconds: beat if it is due, so that it is not taken for one that hangs.
+        """For a handler or a recovery that works for seconds: beat if due, so that it is not taken for one that hangs.
 
-        Nothing else is handled meanwhile.
+        Nothing else is handled meanwhile. One that is still starting says just that.
         """
         machine_ns = machine_now()
-        if machine_ns - self._beaten >= BEAT_NS:
+        if machine_ns - self._beaten < BEAT_NS:
+            return
+        if self.state is not DaemonState.STARTING:
             self._beat(machine_ns)
+            return
+        self._beaten = machine_ns
+        self.status.send(
+            self.name,
+            Heartbeat(
+                daemon=self.name, pid=os.getpid(), state=self.state, ready=False, machine_ns=machine_ns,
+                market_ns=self.clock.now(), started_machine_ns=self._started,
+            ),
+        )  # fmt: skip
 
     def _beat(self, machine_ns: int) -> None:
         self._beaten = machine_ns

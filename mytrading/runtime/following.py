@@ -19,6 +19,8 @@ from mytrading.runtime.doubts import Doubts
 from mytrading.runtime.journal import Cursor, Journal, JournalDamaged, JournalReader, Row, last_inputs
 
 CATCH_UP_S = 0.5
+STILL_HERE_ROWS = 100
+"""A recovery of thousands of rows looks so often whether a heartbeat is due."""
 _START = Cursor()
 
 
@@ -113,6 +115,8 @@ class FollowingDaemon(Daemon):
                     return
                 place = Cursor(row.epoch, row.stream_seq, row.hash)
                 self.step(row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body)
+                if place.seq % STILL_HERE_ROWS == 0:
+                    self.still_here()
 
     def _read(self, followed: _Followed, after: int) -> list[Row]:
         """The next rows of a writer; none, and the writer in doubt, when its file cannot be read."""

@@ -22,7 +22,7 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Pattern, unions
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.doubts import OWN
-from mytrading.runtime.following import CATCH_UP_S, FollowingDaemon
+from mytrading.runtime.following import CATCH_UP_S, STILL_HERE_ROWS, FollowingDaemon
 from mytrading.runtime.journal import (
     INPUT,
     OUTPUT,
@@ -88,6 +88,7 @@ class MachineDaemon(FollowingDaemon):
         super().__init__(name, config)
         self.machine = machine
         self._unwritten: list[Entry] = []
+        self._learnt = 0
         self._rebuilt: JournalRebuilt | None = None
         self._types = row_streams(name)
         self._kinds = {row: self._kind_of(stream) for row, stream in self._types.items()}
@@ -143,7 +144,7 @@ class MachineDaemon(FollowingDaemon):
         folder, day = self.config.journal_dir(self.name), ist_day(self.clock.now())
         try:
             self.journal = Journal(folder, self.name, day, self.config.process.journal_reserve_bytes)
-            found = replay(self.journal, self.decode, self.machine.apply)
+            found = replay(self.journal, self.decode, self._learn)
         except JournalUnavailable:
             raise
         except JournalDamaged as error:
@@ -155,6 +156,13 @@ class MachineDaemon(FollowingDaemon):
             self._doubts.keep(doubt)
         if self.journal.sealed_for:
             self._roll(self.journal.sealed_for)
+
+    def _learn(self, message: Any) -> None:
+        """One row of the replay; a long one says now and then that it goes on."""
+        self.machine.apply(message)
+        self._learnt += 1
+        if self._learnt % STILL_HERE_ROWS == 0:
+            self.still_here()
 
     def _note_lost_rows(self) -> None:
         """Record that the journal was set aside, or that a reader has read further than it reaches."""
