@@ -61,6 +61,7 @@ timeframes = ["1m"]
 lots = {lots}
 direction = "{direction}"
 stop = "{stop}"
+stop_loss_pct = {tight}
 max_daily_loss = {loss}
 
 [trade]
@@ -97,12 +98,17 @@ class Part(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """Everybody, with how they trade. `loss` is the most that `ChaosBoth` may lose a day, 0 for no limit."""
+    """Everybody, with how they trade. `loss` is the most that `ChaosBoth` may lose a day, 0 for no limit.
+
+    `tight` is how far off `ChaosLong` has its stops, a fraction of the price: 0.001 are a few ticks, so that many
+    trigger; 0 for the default, which the quarter of a minute that a position lasts hardly ever reaches.
+    """
 
     round_seconds: int = 16
     stride: int = 5
     stop: str = "broker"
     loss: float = 0.0
+    tight: float = 0.0
     long: int = 14
     both: int = 6
     rest: int = 4
@@ -166,5 +172,6 @@ def _write(home: Path, cast: Cast, part: Part) -> None:
         stop=cast.stop,
         trade=part.trade,
         loss=cast.loss if part.both else 0.0,
+        tight=cast.tight if part.name == LONG else 0.0,
     )
     (home / "config" / "strategies" / f"{part.name.lower()}.toml").write_text(told, encoding="utf-8")

@@ -79,7 +79,7 @@ class Wanted(NamedTuple):
 
     With every third seed all instruments are traded at two moments of a round, else spread over it. Every fourth seed
     has a low limit of positions, every third a low limit of what one strategy may lose, every fifth of what an account
-    may. With `accounts` 1 there is no second account.
+    may, and every second has stops that trigger often. With `accounts` 1 there is no second account.
     """
 
     folder: Path
@@ -93,7 +93,12 @@ class Wanted(NamedTuple):
     def cast(self) -> Cast:
         """Who trades."""
         stride = 8 if self.seed % 3 == 0 else 5
-        return Cast(stride=stride, stop=self.stop, loss=300.0 if self.seed % 3 == 1 else 0.0)
+        return Cast(
+            stride=stride,
+            stop=self.stop,
+            loss=100.0 if self.seed % 3 == 1 else 0.0,
+            tight=0.001 if self.seed % 2 == 0 else 0.0,
+        )
 
     @property
     def most_positions(self) -> int:
