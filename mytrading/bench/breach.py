@@ -21,9 +21,10 @@ from mytrading.runtime.journal import INPUT, read_segment, segments
 
 EXITS, WARM_UP = 40, 4
 WAIT_S = 20.0
-BUY_AT, SELL_AT = 800.0, 801.0
-"""The prices at which the strategy goes long and short; its stops lie one per cent away."""
-BREACHES = {BUY_AT: 780.0, SELL_AT: 821.0}
+BUY_AT, SELL_AT = 0.25, 0.75
+"""Rupees beyond the whole price at which the strategy goes long and short; its stops lie one per cent away."""
+BREACHES = {BUY_AT: 0.98, SELL_AT: 1.02}
+"""Of the price: beyond the stop, and no jump that the feed would doubt."""
 
 _STRATEGY = '''
 from typing import Any
@@ -39,7 +40,8 @@ class BenchBreach(BaseStrategy):
     def on_data(self, data: Any) -> Signal | None:
         if isinstance(data, Bar) or self.position.is_long or self.position.is_short:
             return None
-        return {800.0: self.create_signal("BUY"), 801.0: self.create_signal("SELL")}.get(data.ltp)
+        action = {25: "BUY", 75: "SELL"}.get(round(data.ltp * 100) % 100)
+        return self.create_signal(action) if action else None
 '''
 _CONFIG = """
 name = "BenchBreach"
@@ -80,9 +82,20 @@ class BreachLab(Lab):
     def push(self, price: float) -> int:
         """A quote of the instrument; the machine time at which the exchange began to write it."""
         said = self.rest(
-            "POST", "/sim/market", symbol="SBIN", exchange="NSE", ltp=price, bid=price - 0.05, ask=price + 0.05
+            "POST",
+            "/sim/market",
+            symbol="SBIN",
+            exchange="NSE",
+            ltp=price,
+            bid=price - 0.05,
+            ask=price + 0.05,
+            hold=True,
         )
         return int(said["sent_ns"])
+
+    def price(self) -> int:
+        """The instrument's price before anything is pushed, in whole rupees."""
+        return int(self.rest("POST", "/api/v1/quotes", symbol="SBIN", exchange="NSE")["ltp"])
 
     def arrivals(self) -> list[int]:
         """Machine times at which order requests came to the simulator."""
@@ -97,15 +110,17 @@ def measure_breach(progress: Callable[[str], None]) -> list[Figure]:
         stack.run("up", "--detach", "--simulator", "--speed", "1")
         stack.rest("POST", "/sim/pause", paused=True)
         time.sleep(1.0)
-        sent = [breach for number in range(EXITS + WARM_UP) if (breach := _breach(stack, number))]
+        base = stack.price()
+        sent = [breach for number in range(EXITS + WARM_UP) if (breach := _breach(stack, number, base))]
         arrivals, seen = sorted(stack.arrivals()), list(_breaches_seen(stack))
     ways = [arrival - began for began in seen if (arrival := _next(arrivals, began))]
     whole = [arrival - began for began in sent if (arrival := _next(arrivals, began))]
     if len(ways) <= WARM_UP:
         raise RuntimeError(f"{len(ways)} of {EXITS + WARM_UP} breaches led to an exit; see `mytrading bench latency`")
     kept = [way / 1e6 for way in ways[WARM_UP:]]
+    told = ", ".join(f"p{share} {percentile(kept, share / 100):.2f}" for share in (10, 25, 50, 90))
     progress(
-        f"from the exchange's frame to the exit order: {percentile(whole[WARM_UP:], 0.5) / 1e6:.2f} ms in the middle"
+        f"from the breach to the exit order {told} ms; from the exchange's frame on {_middle(whole[WARM_UP:]):.2f} ms"
     )
     return [
         below("breach_to_exit_p50", percentile(kept, 0.5), "ms", 2.0, len(kept)),
@@ -113,13 +128,13 @@ def measure_breach(progress: Callable[[str], None]) -> list[Figure]:
     ]
 
 
-def _breach(stack: BreachLab, number: int) -> int:
+def _breach(stack: BreachLab, number: int, base: int) -> int:
     """Open a position and push a price beyond its stop; when that was sent, 0 if nothing was opened."""
-    price = SELL_AT if number % 2 else BUY_AT
-    if not _order_follows(stack, price):
+    way = SELL_AT if number % 2 else BUY_AT
+    if not _order_follows(stack, base + way):
         return 0
     known = len(stack.arrivals())
-    sent = stack.push(BREACHES[price])
+    sent = stack.push(float(round(base * BREACHES[way])))
     time.sleep(TURN_S)  # nothing else runs meanwhile: asking would take a core from what is measured
     deadline = time.monotonic() + WAIT_S
     while len(stack.arrivals()) == known and time.monotonic() < deadline:
@@ -147,6 +162,11 @@ def _breaches_seen(stack: BreachLab) -> Iterator[int]:
                 quote_ns = row.machine_ns if row.stream == "market" else 0
             elif quote_ns and row.stream == "commands" and isinstance(decoder.body(row.body), CloseGoal):
                 yield quote_ns
+
+
+def _middle(ways: list[int]) -> float:
+    """Milliseconds in the middle of some ns; 0 of none."""
+    return percentile(ways, 0.5) / 1e6 if ways else 0.0
 
 
 def _next(arrivals: list[int], after: int) -> int:

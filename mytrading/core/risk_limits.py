@@ -125,7 +125,7 @@ class Limits:
         if value is None:
             return 0.0
         signed = -value if limit.kind in (LimitKind.DAILY_LOSS, LimitKind.DAILY_STOP_R) else value
-        return max(signed, 0.0) / limit.most
+        return max(0.0, signed) / limit.most
 
     def is_reached(self, limit: Limit) -> bool:
         """True now, or noted earlier today."""

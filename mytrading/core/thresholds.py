@@ -46,7 +46,7 @@ class Thresholds:
             late = (machine_ns - received_ns) / MILLISECOND
             self._stand(
                 (QUOTE_LATENCY, "quotes"),
-                f"quotes reach risk {late:.0f} ms after they were read, {self._late_quotes} in a row; "
+                f"quotes reach risk {late:,.1f} ms after they were read, {self._late_quotes} in a row; "
                 f"MAX_QUOTE_LATENCY is {self._rules.quote_latency_ms:g} ms; see `mytrading perf`, and what else runs",
                 machine_ns,
             )

@@ -31,7 +31,7 @@ def test_ten_late_quotes_in_a_row_alarm_once_and_the_alert_ends_after_the_cool_d
     for number in range(10):
         watched.quote(0, number + SECOND)
     (text,) = watched.standing(2 * SECOND).values()
-    assert "1000 ms after they were read" in text and "MAX_QUOTE_LATENCY is 500 ms" in text
+    assert "1,000.0 ms after they were read" in text and "MAX_QUOTE_LATENCY is 500 ms" in text
     assert list(watched.standing(61 * SECOND)) == [(QUOTE_LATENCY, "quotes")]
     assert watched.standing(62 * SECOND) == {}
 
