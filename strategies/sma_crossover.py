@@ -1,6 +1,15 @@
 """Long from the bar on which the fast average crosses above the slow one, short (or out) when it crosses below."""
 
-from mytrading.strategies import Bar, BaseStrategy, Signal, StrategyError
+from mytrading.strategies import (
+    Bar,
+    BaseStrategy,
+    Signal,
+    StrategyError,
+    WholeBars,
+    Wishes,
+    crosses_above,
+    crosses_below,
+)
 
 
 class SmaCrossover(BaseStrategy):
@@ -30,6 +39,13 @@ class SmaCrossover(BaseStrategy):
         if gap < 0 and (before >= 0 or self.joins(not self.position.is_short)):
             return self.create_signal("SELL", confidence=0.8, reason=f"fast average {-gap:.2f} below slow")
         return None
+
+    def positions(self, bars: WholeBars) -> Wishes:
+        """The same wishes for all bars at once, so that a search can screen many periods quickly."""
+        if self.join_trend:
+            raise StrategyError("join_trend depends on what is held, which a screening does not know; switch it off")
+        fast, slow = bars.indicator("SMA", period=self.fast_period), bars.indicator("SMA", period=self.slow_period)
+        return bars.wishes(long=crosses_above(fast - slow), short=crosses_below(fast - slow))
 
     def gap(self, back: int) -> float:
         return self.get_indicator_value("fast", back) - self.get_indicator_value("slow", back)

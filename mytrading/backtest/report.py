@@ -47,23 +47,27 @@ def page(result: Result, notes: Sequence[str]) -> str:
     parts = [_head(result, body, notes)]
     if result.ledger.fills:
         parts += [
-            _section("Equity and drawdown", _chart(equity_figure(result))),
-            _section("Trades on price", "".join(_chart(price_figure(result, one)) for one in result.spec.data)),
-            _section("Months", monthly_table(result)),
-            _section("Distribution", _chart(distribution_figure(result))),
-            _section("Exposure", _chart(exposure_figure(result))),
-            _section("By strategy and instrument", shares_table(result)),
-            _section("Costs", _chart(costs_figure(result))),
+            section("Equity and drawdown", chart(equity_figure(result))),
+            section("Trades on price", "".join(chart(price_figure(result, one)) for one in result.spec.data)),
+            section("Months", monthly_table(result)),
+            section("Distribution", chart(distribution_figure(result))),
+            section("Exposure", chart(exposure_figure(result))),
+            section("By strategy and instrument", shares_table(result)),
+            section("Costs", chart(costs_figure(result))),
         ]
     parts += [
-        _section("Metrics", _metrics_table(body["metrics"])),
-        _section("Risk events", events_table(result)),
-        _section("Round trips", trades_table(result)),
+        section("Metrics", _metrics_table(body["metrics"])),
+        section("Risk events", events_table(result)),
+        section("Round trips", trades_table(result)),
     ]
-    title = html.escape(f"{body['strategy']} {body['from']} to {body['to']}")
+    return page_of(f"{body['strategy']} {body['from']} to {body['to']}", parts)
+
+
+def page_of(title: str, parts: Sequence[str]) -> str:
+    """A file that opens without a network, of its parts."""
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title><style>{_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>"
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>"
     )
 
 
@@ -95,11 +99,11 @@ def _head(result: Result, body: dict[str, Any], notes: Sequence[str]) -> str:
     )
 
 
-def _section(title: str, content: str) -> str:
+def section(title: str, content: str) -> str:
     return f"<h2>{title}</h2>{content}"
 
 
-def _chart(figure: go.Figure) -> str:
+def chart(figure: go.Figure) -> str:
     figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 40}, hovermode="x unified")
     text: str = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
     return text
@@ -218,7 +222,7 @@ def costs_figure(result: Result) -> go.Figure:
 # tables
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
     lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<div class='scroll'><table><tr>{top}</tr>{lines}</table></div>"
@@ -244,7 +248,7 @@ def monthly_table(result: Result) -> str:
         shown = [_coloured(cell - 1, f"{cell - 1:.2%}") if cell is not None else "" for cell in cells]
         rows.append([str(year), *shown, _coloured(whole - 1, f"{whole - 1:.2%}")])
     names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    return _table(("Year", *names, "Year"), rows)
+    return table(("Year", *names, "Year"), rows)
 
 
 def shares_table(result: Result) -> str:
@@ -259,21 +263,21 @@ def shares_table(result: Result) -> str:
          _coloured(gross - costs, f"{gross - costs:,.2f}")]
         for (strategy, name), (count, won, gross, costs) in sorted(sums.items())
     ]  # fmt: skip
-    return _table(("Strategy · instrument", "Round trips", "Won", "Gross ₹", "Costs ₹", "Net ₹"), rows)
+    return table(("Strategy · instrument", "Round trips", "Won", "Gross ₹", "Costs ₹", "Net ₹"), rows)
 
 
 def _metrics_table(found: dict[str, float | None]) -> str:
-    return _table(("Metric", "Value"), [[name.replace("_", " "), _number(value)] for name, value in found.items()])
+    return table(("Metric", "Value"), [[name.replace("_", " "), _number(value)] for name, value in found.items()])
 
 
 def events_table(result: Result) -> str:
     """Denials, alerts and faults: how many of each, and the first of them in words."""
-    counts = _table(("Code", "Count"), [[html.escape(code), f"{n:,}"] for code, n in result.ledger.counts.items()])
+    counts = table(("Code", "Count"), [[html.escape(code), f"{n:,}"] for code, n in result.ledger.counts.items()])
     if not result.ledger.counts:
         return "<p class='note'>Nothing was denied, and nothing went wrong.</p>"
     shown = result.ledger.events[:_ROWS]
     rows = [[ist(one.at_ns), *(html.escape(text) for text in (one.code, one.subject, one.text))] for one in shown]
-    return counts + _table(("When", "Code", "Of", "Why"), rows)
+    return counts + table(("When", "Code", "Of", "Why"), rows)
 
 
 def trades_table(result: Result) -> str:
@@ -287,4 +291,4 @@ def trades_table(result: Result) -> str:
     more = len(result.ledger.trades) - len(newest)
     said = f"<p class='note'>The newest {len(newest)}; {more} more stand in trades.csv.</p>" if more else ""
     head = ("Entry", "Exit", "Instrument", "Side", "Quantity", "At", "Out at", "Net ₹")
-    return said + _table(head, rows)
+    return said + table(head, rows)

@@ -137,6 +137,11 @@ def _is_known(home: Path, name: str) -> bool:
     return any(plain(item.name) == plain(name) for item in discover(home / "strategies"))
 
 
+def strategy_file(home: Path, asked: str) -> Path:
+    """The file of a strategy given by name or by file; `AskedWrongly` if there is none."""
+    return _file_and_name(home, asked)[0]
+
+
 def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
     """The file of a strategy and its name, given by name or by file."""
     from mytrading.config.discover import discover

@@ -26,6 +26,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from mytrading.bench.isolation import measure_isolation
     from mytrading.bench.risk import measure_risk
     from mytrading.bench.risk_quote import measure_risk_quote
+    from mytrading.bench.screen import measure_screen
     from mytrading.bench.stack import measure_latency, measure_start
     from mytrading.bench.subscribe import measure_subscribe_simulator
 
@@ -40,6 +41,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "subscribe_simulator": measure_subscribe_simulator,
         "feed_burst": measure_burst,
         "backtest": measure_backtest,
+        "screen": measure_screen,
         "isolation": measure_isolation,
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,

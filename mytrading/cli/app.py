@@ -27,6 +27,7 @@ from mytrading.cli import (
     logs,
     margin,
     new_strategy,
+    optimize,
     order_commands,
     orders_resolve,
     positions_commands,
@@ -36,6 +37,7 @@ from mytrading.cli import (
     state,
     strategies,
     tools,
+    walk_forward,
     why,
 )
 
@@ -48,6 +50,8 @@ app = typer.Typer(
 )
 running.add_to(app)
 backtest.add_to(app)
+optimize.add_to(app)
+walk_forward.add_to(app)
 logs.add_to(app)
 books.add_to(app)
 broker_books.add_to(app)

@@ -55,14 +55,14 @@ def backtest(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Walk a strategy through history with the live machines, and say what became of it. Exit 1 if it faulted."""
-    _expect("--costs", costs, _COSTS)
-    _expect("--risk", risk, _RISKS)
-    _expect("--session", session, _SESSIONS)
-    _expect("--stop", stop or "none", ("broker", "engine", "none"))
+    expect("--costs", costs, _COSTS)
+    expect("--risk", risk, _RISKS)
+    expect("--session", session, _SESSIONS)
+    expect("--stop", stop or "none", ("broker", "engine", "none"))
     from mytrading.backtest.setup import Asked
 
     asked = Asked(
-        name, tuple(data), _day("--from", first), _day("--to", last), instrument, timeframe, capital, lots, costs,
+        name, tuple(data), day("--from", first), day("--to", last), instrument, timeframe, capital, lots, costs,
         slippage_ticks, slippage, latency_ms, volume_share, limits_through, at_close, product, risk,
         _parameters(param), plain, session, stop,
     )  # fmt: skip
@@ -75,12 +75,14 @@ def backtest(
         fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
 
 
-def _expect(option: str, value: str, known: tuple[str, ...]) -> None:
+def expect(option: str, value: str, known: tuple[str, ...]) -> None:
+    """End the command unless an option has one of its values."""
     if value not in known:
         fail(USAGE, f"{option}: expected {' or '.join(known)}, found {value!r}")
 
 
-def _day(option: str, text: str) -> date | None:
+def day(option: str, text: str) -> date | None:
+    """The day that an option names; None if it is empty."""
     try:
         return date.fromisoformat(text) if text else None
     except ValueError:
@@ -106,12 +108,12 @@ def _prepare(asked: Asked, profile: str) -> Prepared:
 
     with failures():
         try:
-            return prepare(project_home(), asked, lambda *what: _fetch(profile, *what))
+            return prepare(project_home(), asked, lambda *what: fetched(profile, *what))
         except (AskedWrongly, DataError, StrategyError, UnknownSymbol) as error:
             fail(USAGE, str(error))
 
 
-def _fetch(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
+def fetched(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
     """Bars from the server of a stack."""
     import time
     from datetime import timedelta

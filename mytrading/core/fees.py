@@ -85,6 +85,9 @@ class FeeSchedule:
         self.file = file
         self._rates = lru_cache(maxsize=256)(self._find)
 
+    def __reduce__(self) -> tuple[type[FeeSchedule], tuple[FeeFile]]:
+        return FeeSchedule, (self.file,)
+
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/fees.toml") -> FeeSchedule:
         """The schedule a parsed TOML file describes; `ValueError` names the file, the key and what was expected."""

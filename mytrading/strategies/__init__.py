@@ -11,6 +11,7 @@ from mytrading.strategies.errors import ParameterError, StrategyError
 from mytrading.strategies.leg_words import future, option
 from mytrading.strategies.technical_indicators import Indicator
 from mytrading.strategies.views import EntryView, PositionView
+from mytrading.strategies.whole_bars import WholeBars, Wishes, crosses_above, crosses_below
 from mytrading.strategies.wish_rules import Outgoing, WishRule
 from mytrading.strategies.wishes import Wish
 
@@ -30,8 +31,12 @@ __all__ = [
     "Quote",
     "Signal",
     "StrategyError",
+    "WholeBars",
     "Wish",
     "WishRule",
+    "Wishes",
+    "crosses_above",
+    "crosses_below",
     "future",
     "option",
 ]

@@ -1,0 +1,263 @@
+"""Screening: a strategy's wishes for all bars at once, walked by a compiled loop.
+
+Used by `mytrading optimize --screen` and `mytrading check`. A strategy takes part by `positions(self, bars)`. Costs are
+a fraction of turnover taken from the fee schedule at the middle price and first lot, slippage is in ticks. The one
+rule: a screening only chooses what the event engine then runs; its own figures are never the result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.columns import Columns
+from mytrading.backtest.feeds import sessions
+from mytrading.backtest.models import SlippageTicks
+from mytrading.backtest.runner import Spec
+from mytrading.backtest.search import kernel
+from mytrading.backtest.search.trials import NET, Trial
+from mytrading.backtest.world import World
+from mytrading.core import performance
+from mytrading.core.indicators import FloatArray
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.risk_rules_order import product_refusal
+from mytrading.core.risk_scene import Scene
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.runconfig import Direction
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.parameters import Parameter
+from mytrading.strategies.whole_bars import WholeBars
+
+_DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
+_MINUTE = 60_000_000_000
+SCREENED = ("sharpe", "sortino", "calmar", "omega", "total_return", "annual_return", "max_drawdown", "profit_factor",
+            "average_trade", "win_rate", "stability", "annual_volatility", "downside_risk", NET)  # fmt: skip
+
+
+class ScreenError(ValueError):
+    """A strategy or data that cannot be screened; the message says why."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all trials share: the bars, what may happen at each, and what a fill costs."""
+
+    bars: WholeBars
+    marks: NDArray[np.uint8]
+    days: NDArray[np.int64]
+    units: FloatArray
+    slip: float
+    buy_rate: float
+    sell_rate: float
+    fixed: float
+    capital: float
+    longs: bool
+    shorts: bool
+
+    @property
+    def day_count(self) -> int:
+        """How many days have bars."""
+        return len(self.units)
+
+
+def can_screen(strategy: type[BaseStrategy]) -> bool:
+    """True if a strategy says its wishes for all bars at once."""
+    return callable(getattr(strategy, "positions", None))
+
+
+def ground(spec: Spec) -> Ground:
+    """The ground of a spec; `ScreenError` if it cannot be screened."""
+    if not can_screen(spec.strategy):
+        raise ScreenError(
+            f"{spec.run.name} has no `positions(self, bars)`; write one that returns its wish for every bar, or leave "
+            "--screen out"
+        )
+    if len(spec.data) != 1 or spec.run.timeframes != (spec.data[0].timeframe,):
+        raise ScreenError("--screen: expected one instrument in the timeframe of the strategy; resample the data first")
+    columns = spec.data[0]
+    world = World(spec.calendar, spec.facts, (columns.instrument,))
+    days, number = np.unique((columns.start_ns + _IST) // _DAY, return_inverse=True)
+    units = np.array([_units(spec, world, columns.instrument, int(day)) for day in days])
+    slippage = spec.models.slippage
+    traded = world.instrument(columns.instrument)
+    per_unit = slippage.ticks * (traded.tick_size if traded else 0.0) if isinstance(slippage, SlippageTicks) else 0.0
+    buy, sell, fixed = _rates(spec, world, columns, float(units[0]))
+    return Ground(
+        bars=bars_of(columns),
+        marks=_marks(spec, world, columns),
+        days=number.astype(np.int64),
+        units=units,
+        slip=per_unit,
+        buy_rate=buy,
+        sell_rate=sell,
+        fixed=fixed,
+        capital=spec.capital,
+        longs=_may(spec, traded, sold=False),
+        shorts=_may(spec, traded, sold=True),
+    )
+
+
+def bars_of(columns: Columns) -> WholeBars:
+    """Columns as a strategy sees them; nothing is copied but the times."""
+    opens, high, low, close, volume = columns.table
+    return WholeBars(opens, high, low, close, volume, columns.start_ns / 1e9)
+
+
+def _units(spec: Spec, world: World, name: str, day: int) -> float:
+    world.open_day(date.fromordinal(date(1970, 1, 1).toordinal() + day))
+    instrument = world.instrument(name)
+    return float(spec.run.lots * (instrument.lot_size if instrument is not None else 1))
+
+
+def _rates(spec: Spec, world: World, columns: Columns, units: float) -> tuple[float, float, float]:
+    """What a buy and a sale cost as fractions of turnover, and rupees a fill (brokerage and its tax)."""
+    instrument = world.instrument(columns.instrument)
+    if spec.fees is None or instrument is None:
+        return 0.0, 0.0, 0.0
+    price, at_ns = float(np.median(columns.close)), int(columns.start_ns[len(columns) // 2])
+    stands_in = columns.instrument in world.stand_ins
+    found = [
+        spec.fees.of(instrument, spec.run.product, round(sign * units), price, at_ns, as_future=stands_in)
+        for sign in (1, -1)
+    ]
+    turnover = units * price
+    return found[0].total / turnover, found[1].total / turnover, 0.0
+
+
+def _marks(spec: Spec, world: World, columns: Columns) -> NDArray[np.uint8]:
+    opens, closes = sessions(columns, spec.calendar)
+    start, end = columns.start_ns, columns.start_ns + columns.span_ns
+    limits = spec.limits
+    entry = (start >= opens) & (end < closes)
+    known = columns.instrument.partition(":")[0] in spec.calendar.exchanges
+    if known:
+        entry &= end - opens >= limits.avoid_first_minutes * _MINUTE
+        entry &= closes - end > limits.avoid_last_minutes * _MINUTE
+    marks = np.zeros(len(start), dtype=np.uint8)
+    begins = np.concatenate(([True], opens[1:] != opens[:-1]))
+    patience = int(min(limits.signal_validity_seconds, limits.stale_quote_seconds) * 1e9)
+    stale = np.concatenate(([True], start[1:] - end[:-1] > patience))
+    square_off = _square_off(spec, world, columns, begins)
+    entry &= ~((square_off > 0) & (end >= square_off))
+    marks[(square_off > 0) & (start >= square_off)] |= kernel.SQUARE_OFF
+    marks[entry] |= kernel.ENTRY_OK
+    marks[begins] |= kernel.BEGINS
+    marks[stale] |= kernel.LATE
+    return marks
+
+
+def _square_off(spec: Spec, world: World, columns: Columns, begins: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """When closing begins on each bar's day; 0 where the clock closes nothing."""
+    run, name = spec.run, columns.instrument
+    scene = Scene(spec.limits, spec.rates, [run], "", spec.calendar, InstrumentBook(()), world.square_off())
+    firsts = np.flatnonzero(begins)
+    found = [scene.square_off_begins(run.name, name, run.product, int(columns.start_ns[place])) for place in firsts]
+    return np.repeat(np.array(found, dtype=np.int64), np.diff(np.append(firsts, len(columns))))
+
+
+def _may(spec: Spec, instrument: Instrument | None, sold: bool) -> bool:
+    """True if the strategy's wishes to be long, or short, lead to an entry."""
+    run = spec.run
+    if instrument is None or (run.short if sold else run.long) is None:
+        return False
+    if run.direction is (Direction.LONG if sold else Direction.SHORT):
+        return False
+    return not product_refusal(instrument.id, run.product, instrument.kind.is_derivative, sold=sold)
+
+
+def wishes(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: Ground) -> FloatArray:
+    """The strategy's wish for every bar; `ScreenError` if it is not one number a bar. Parameters by their own names."""
+    instance = strategy.__new__(strategy)
+    for name, value in parameters.items():
+        setattr(instance, name, value)
+    positions: Callable[[WholeBars], Any] = getattr(instance, "positions")  # noqa: B009  (optional by design)
+    found = np.asarray(positions(on.bars), dtype=np.float64)
+    if found.shape != (len(on.bars),):
+        raise ScreenError(
+            f"{strategy.__name__}.positions: expected {len(on.bars)} wishes, one a bar; found shape {found.shape}"
+        )
+    return found
+
+
+def walked(on: Ground, wished: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
+    """Figures, profit so far at each day's end (rupees), and up to so many round trips."""
+    equity, rows = np.zeros(on.day_count), np.empty((trips, 5))
+    figures = kernel.walk(
+        wished, on.bars.open, on.bars.close, on.marks, on.days, on.units, on.longs, on.shorts,
+        on.slip, on.buy_rate, on.sell_rate, on.fixed, equity, rows,
+    )  # fmt: skip
+    found = dict(zip(kernel.FIGURES, figures.tolist(), strict=True))
+    return found, equity, rows[: int(found["trades"])]
+
+
+def screened(
+    spec: Spec, on: Ground, number: int, parameters: Mapping[str, Parameter], objective: str, least: int
+) -> Trial:
+    """One set of parameters, screened. Its figures are estimates, for ranking only."""
+    try:
+        figures, profit, _ = walked(on, wishes(spec.strategy, {**spec.run.parameters, **parameters}, on))
+    except ScreenError:
+        raise
+    except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
+        said = f"{type(error).__name__}: {error}"
+        return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=said)
+    returns = _returns(profit, on.capital)
+    value, count = _objective(objective, figures, returns), int(figures["trades"])
+    problem = ""
+    if count < least:
+        value, problem = math.nan, f"{count} round trips, at least {least} are asked for"
+    elif not math.isfinite(value):
+        problem = f"its returns give no {objective}"
+    return Trial(
+        number=number,
+        parameters=dict(parameters),
+        objective=value,
+        net=figures["net"],
+        trades=count,
+        returns=tuple(returns.tolist()),
+        problem=problem,
+    )
+
+
+def _returns(profit: FloatArray, capital: float) -> FloatArray:
+    """Simple returns by day; none if the capital is lost."""
+    equity = np.concatenate(([capital], capital + profit))
+    return np.diff(equity) / equity[:-1] if np.all(equity > 0) else np.empty(0)
+
+
+def _objective(name: str, figures: Mapping[str, float], returns: FloatArray) -> float:
+    count = figures["trades"]
+    plain = {
+        NET: figures["net"],
+        "win_rate": figures["wins"] / count if count else math.nan,
+        "profit_factor": figures["gained"] / figures["lost"] if figures["lost"] else math.nan,
+        "average_trade": (figures["gained"] - figures["lost"]) / count if count else math.nan,
+    }
+    if name in plain:
+        return plain[name]
+    measure: Callable[[FloatArray], float] = getattr(performance, name)
+    return measure(returns)
+
+
+def sweep(
+    spec: Spec, points: Iterable[Mapping[str, Parameter]], objective: str, least: int, threads: int,
+    told: Callable[[int], None] = lambda _done: None,
+) -> list[Trial]:  # fmt: skip
+    """Every point screened, in order; the compiled loops of several threads run side by side."""
+    on = ground(spec)
+    walked(on, np.full(len(on.bars), np.nan))
+    found: list[Trial] = []
+    with ThreadPoolExecutor(threads) as pool:
+        numbered = enumerate(points)
+        for trial in pool.map(lambda item: screened(spec, on, item[0], item[1], objective, least), numbered):
+            found.append(trial)
+            told(len(found))
+    return found

@@ -1,0 +1,99 @@
+"""The space of a search: which parameters are tried, and with which values.
+
+Used by `mytrading optimize` and `mytrading walk-forward`. An axis is written `fast=5:50:5` (both ends included) or
+`side=long,short`. The one rule: every value is one that the strategy itself takes, and what is not is said before the
+first trial.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.errors import plain
+from mytrading.strategies.parameters import Parameter, resolve_parameters
+
+MOST_VALUES = 10_000
+Parameters = dict[str, Parameter]
+
+
+class SpaceError(ValueError):
+    """A space that cannot be searched; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One parameter and the values it takes, in ascending or in the given order."""
+
+    name: str
+    values: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The axes that are searched, and the parameters that stay as given."""
+
+    axes: tuple[Axis, ...]
+    fixed: Mapping[str, Parameter]
+
+    def __len__(self) -> int:
+        return math.prod(len(axis.values) for axis in self.axes)
+
+    def points(self) -> Iterator[Parameters]:
+        """Every combination, the last axis running fastest."""
+        names = [axis.name for axis in self.axes]
+        for values in itertools.product(*(axis.values for axis in self.axes)):
+            yield {**self.fixed, **dict(zip(names, values, strict=True))}
+
+    def index_of(self, point: Mapping[str, Parameter]) -> tuple[int, ...]:
+        """Where on its axes a point lies."""
+        return tuple(axis.values.index(point[axis.name]) for axis in self.axes)
+
+
+def parse(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
+    """The space of `NAME=VALUES` texts; `SpaceError` or `ParameterError` says what cannot be met."""
+    axes: list[Axis] = []
+    fixed: Parameters = {}
+    for text in texts:
+        given, equals, values = text.partition("=")
+        if not equals or not given or not values:
+            raise SpaceError(f"--param: expected NAME=LOW:HIGH:STEP, NAME=A,B,C or NAME=VALUE; found {text!r}")
+        found = [_resolved(strategy, given, value) for value in _expanded(values, text)]
+        name = found[0][0]
+        if name in fixed or any(axis.name == name for axis in axes):
+            raise SpaceError(f"--param {name}: given twice")
+        if len(found) == 1:
+            fixed[name] = found[0][1]
+        else:
+            axes.append(Axis(name, tuple(dict.fromkeys(value for _, value in found))))
+    if not axes:
+        raise SpaceError("--param: expected a range to search, say fast_period=5:50:5; found none")
+    return Space(tuple(axes), fixed)
+
+
+def _resolved(strategy: type[BaseStrategy], given: str, value: str) -> tuple[str, Parameter]:
+    """The parameter's own name, and the value as the strategy takes it."""
+    defaults = resolve_parameters(strategy, BaseStrategy, {})
+    taken = resolve_parameters(strategy, BaseStrategy, {given: value})
+    name = next(key for key in defaults if plain(key) == plain(given))
+    return name, taken[name]
+
+
+def _expanded(values: str, text: str) -> list[str]:
+    if ":" not in values:
+        return [value.strip() for value in values.split(",")]
+    parts = values.split(":")
+    try:
+        low, high = float(parts[0]), float(parts[1])
+        step = float(parts[2]) if len(parts) > 2 else 1.0
+    except (ValueError, IndexError):
+        raise SpaceError(f"--param: expected NAME=LOW:HIGH:STEP in numbers, found {text!r}") from None
+    if len(parts) > 3 or not step > 0 or not high >= low or not math.isfinite(high - low):
+        raise SpaceError(f"--param: expected LOW ≤ HIGH and a STEP above 0, found {text!r}")
+    count = math.floor((high - low) / step + 1e-9) + 1
+    if count > MOST_VALUES:
+        raise SpaceError(f"--param: {text} has {count:,} values, at most {MOST_VALUES:,} are tried; take a longer step")
+    return [f"{round(low + number * step, 10):g}" for number in range(count)]

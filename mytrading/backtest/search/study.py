@@ -1,0 +1,283 @@
+"""A search: which sets of parameters are tried next, until enough are, and what is kept of each.
+
+Used by `mytrading optimize` and, fold by fold, by `mytrading walk-forward`. Every finished trial is one line of a file,
+so a search that was stopped goes on where it was. The one rule: the file is only ever added to, and only by the search
+whose fingerprint its first line names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import optuna
+
+from mytrading.backtest.runner import Spec
+from mytrading.backtest.search.space import Axis, Parameters, Space
+from mytrading.backtest.search.trials import Trial, better
+from mytrading.backtest.search.workers import Workers, WorkersError
+from mytrading.strategies.parameters import Parameter
+
+METHODS = ("grid", "random", "tpe", "nsga")
+FILE = "trials.jsonl"
+Progress = Callable[[int, int, Trial], None]
+"""Told of each finished trial: how many there are now, how many there will be, and the trial."""
+
+
+class StudyError(ValueError):
+    """A search that cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to search. `trials` 0 means all points of a grid, or 100 of another method."""
+
+    space: Space
+    objective: str
+    method: str = "grid"
+    trials: int = 0
+    seed: int = 1
+
+    @property
+    def wanted(self) -> int:
+        """Trials in all."""
+        if self.method == "grid":
+            return min(self.trials or len(self.space), len(self.space))
+        return min(self.trials or 100, len(self.space))
+
+
+def fingerprint(spec: Spec, source: str, plan: Plan) -> str:
+    """Names what a trial depends on: the strategy's text, the bars, and how they are traded."""
+    sha = hashlib.sha256(source.encode())
+    for columns in spec.data:
+        sha.update(f"{columns.instrument} {columns.timeframe}".encode())
+        sha.update(columns.start_ns.tobytes())
+        sha.update(columns.table.tobytes())
+    run = spec.run
+    how = (spec.capital, spec.models, spec.fees is not None, run.name, run.symbols, run.timeframes, run.lots, run.stop,
+           run.product, sorted(run.parameters.items()), sorted(plan.space.fixed.items()), plan.objective,
+           type(spec.calendar).__name__)  # fmt: skip
+    sha.update(repr(how).encode())
+    return sha.hexdigest()[:16]
+
+
+class Record:
+    """The file of a search's trials."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / FILE
+        self._name = name
+        self._encoder = msgspec.json.Encoder()
+
+    def read(self, fresh: bool = False) -> list[Trial]:
+        """Trials of before; `StudyError` if the file is of another search, a torn last line is dropped."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if fresh or not self._path.exists():
+            self._path.write_bytes(self._encoder.encode({"search": self._name}) + b"\n")
+            return []
+        lines = self._path.read_bytes().split(b"\n")
+        try:
+            of = msgspec.json.decode(lines[0]).get("search")
+        except (msgspec.DecodeError, AttributeError):
+            of = None
+        if of != self._name:
+            raise StudyError(
+                f"{self._path} is of another search (strategy, data or options differ); name another folder with "
+                f"--report, or begin anew with --fresh"
+            )
+        found, good = [], [lines[0]]
+        for line in lines[1:]:
+            try:
+                found.append(_known(msgspec.json.decode(line, type=_Line)))
+                good.append(line)
+            except msgspec.DecodeError:
+                continue
+        self._path.write_bytes(b"\n".join(good) + b"\n")
+        return found
+
+    def add(self, trial: Trial) -> None:
+        """Write one trial down."""
+        with self._path.open("ab") as file:
+            file.write(self._encoder.encode(_line(trial)) + b"\n")
+
+
+class _Line(msgspec.Struct, kw_only=True):
+    """A trial as it is written: JSON has no NaN."""
+
+    number: int
+    parameters: dict[str, Parameter]
+    objective: float | None
+    net: float
+    trades: int
+    trade_hash: str
+    metrics: dict[str, float | None]
+    returns: tuple[float, ...]
+    seconds: float
+    problem: str
+
+
+def _line(trial: Trial) -> _Line:
+    body = msgspec.structs.asdict(trial)
+    body["objective"] = trial.objective if trial.counts else None
+    body["metrics"] = {name: value if math.isfinite(value) else None for name, value in trial.metrics.items()}
+    return _Line(**body)
+
+
+def _known(line: _Line) -> Trial:
+    body = msgspec.structs.asdict(line)
+    body["objective"] = math.nan if line.objective is None else line.objective
+    body["metrics"] = {name: math.nan if value is None else value for name, value in line.metrics.items()}
+    return Trial(**body)
+
+
+def search(
+    plan: Plan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], told: Progress,
+    points: Sequence[Parameters] | None = None,
+) -> list[Trial]:  # fmt: skip
+    """Run what is missing of a plan, or of the given `points`; returns all its trials, those of `before` included."""
+    asking = _Sampled(plan) if plan.method != "grid" and points is None else _Grid(plan, points)
+    trials = list(before)
+    for trial in trials:
+        asking.tell(trial)
+    running: dict[Future[Trial], Parameters] = {}
+    try:
+        while True:
+            while len(running) < 2 * workers.count and len(trials) + len(running) < plan.wanted:
+                point = asking.ask()
+                if point is None:
+                    break
+                running[workers.submit(len(trials) + len(running), point)] = point
+            if not running:
+                return trials
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                running.pop(future)
+            for trial in sorted((future.result() for future in done), key=lambda trial: trial.number):
+                keep(trial)
+                trials.append(trial)
+                asking.tell(trial)
+                told(len(trials), plan.wanted, trial)
+    except BrokenProcessPool as error:
+        raise WorkersError(
+            f"a worker died, perhaps for want of memory; {len(trials)} trials are kept: try again with fewer --workers"
+        ) from error
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _key(parameters: Parameters, space: Space) -> tuple[Parameter, ...]:
+    return tuple(parameters[axis.name] for axis in space.axes)
+
+
+class _Grid:
+    """Every point once; a part of them, where fewer trials are wanted, spread by a seeded shuffle."""
+
+    def __init__(self, plan: Plan, only: Sequence[Parameters] | None) -> None:
+        self._space = plan.space
+        self._seen: set[tuple[Parameter, ...]] = set()
+        self._left: Iterator[Parameters] = plan.space.points() if only is None else iter(only)
+        if only is None and plan.wanted < len(plan.space):
+            points = list(plan.space.points())
+            random.Random(plan.seed).shuffle(points)
+            self._left = iter(points)
+
+    def ask(self) -> Parameters | None:
+        for point in self._left:
+            key = _key(point, self._space)
+            if key not in self._seen:
+                self._seen.add(key)
+                return point
+        return None
+
+    def tell(self, trial: Trial) -> None:
+        self._seen.add(_key(trial.parameters, self._space))
+
+
+class _Sampled:
+    """Points that an optuna sampler thinks worth trying, none of them twice."""
+
+    def __init__(self, plan: Plan) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._plan = plan
+        self._seen: set[tuple[Parameter, ...]] = set()
+        direction = optuna.study.StudyDirection.MAXIMIZE
+        if better(plan.objective) < 0:
+            direction = optuna.study.StudyDirection.MINIMIZE
+        self._study = optuna.create_study(direction=direction, sampler=_sampler(plan))
+        self._of = {axis.name: _distribution(axis) for axis in plan.space.axes}
+        self._asked: dict[tuple[Parameter, ...], Any] = {}
+        self._random = random.Random(plan.seed)
+
+    def ask(self) -> Parameters | None:
+        space = self._plan.space
+        for _ in range(20):
+            asked = self._study.ask(self._of)
+            point = {**space.fixed, **{name: _value(space, name, raw) for name, raw in asked.params.items()}}
+            key = _key(point, space)
+            if key not in self._seen:
+                self._seen.add(key)
+                self._asked[key] = asked
+                return point
+            self._study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+        left = [point for point in space.points() if _key(point, space) not in self._seen]
+        if not left:
+            return None
+        point = self._random.choice(left)
+        self._seen.add(_key(point, space))
+        return point
+
+    def tell(self, trial: Trial) -> None:
+        key = _key(trial.parameters, self._plan.space)
+        self._seen.add(key)
+        asked = self._asked.pop(key, None)
+        if asked is not None:
+            state = None if trial.counts else optuna.trial.TrialState.FAIL
+            self._study.tell(asked, trial.objective if trial.counts else None, state=state)
+        elif trial.counts:
+            params = {name: _raw(self._plan.space, name, trial.parameters[name]) for name in self._of}
+            self._study.add_trial(
+                optuna.trial.create_trial(params=params, distributions=self._of, value=trial.objective)
+            )
+
+
+def _sampler(plan: Plan) -> Any:
+    samplers = optuna.samplers
+    if plan.method == "tpe":
+        return samplers.TPESampler(seed=plan.seed, multivariate=True, constant_liar=True)
+    if plan.method == "nsga":
+        return samplers.NSGAIISampler(seed=plan.seed)
+    return samplers.RandomSampler(seed=plan.seed)
+
+
+def _distribution(axis: Axis) -> Any:
+    """Numbers as places on their axis, so that any step is exact and near values are near; words as words."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values):
+        return optuna.distributions.IntDistribution(0, len(axis.values) - 1)
+    return optuna.distributions.CategoricalDistribution(axis.values)
+
+
+def _values(space: Space, name: str) -> tuple[Parameter, ...]:
+    return next(axis.values for axis in space.axes if axis.name == name)
+
+
+def _value(space: Space, name: str, raw: Any) -> Parameter:
+    values = _values(space, name)
+    return raw if raw in values and not _is_numeric(values) else values[int(raw)]
+
+
+def _raw(space: Space, name: str, value: Parameter) -> Any:
+    values = _values(space, name)
+    return values.index(value) if _is_numeric(values) else value
+
+
+def _is_numeric(values: Sequence[Parameter]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)

@@ -1,0 +1,103 @@
+"""Walk-forward: parameters are chosen on one stretch of days and judged on the days that follow, again and again.
+
+Used by `mytrading walk-forward`. The chosen parameters run over both stretches, so that indicators are warm and what is
+held is held; only the days after the choice are counted. The one rule: no day is judged with parameters that it helped
+to choose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.runner import Spec
+from mytrading.backtest.search.trials import Trial
+from mytrading.core import performance
+from mytrading.core.calendar import day_of
+
+_DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
+
+
+class WalkError(ValueError):
+    """Days that cannot be walked; the message says how many there are."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Days (since 1970, India) from `first` to before `chosen` are for choosing, from there to before `end` judged."""
+
+    first: int
+    chosen: int
+    end: int
+    chosen_days: int
+    judged_days: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One fold walked: what was chosen, what it showed then, and what it came to afterwards."""
+
+    fold: Fold
+    best: Trial | None
+    returns: tuple[float, ...]
+    """By day, of the judged days."""
+    net: float = 0.0
+    problem: str = ""
+
+
+def days_of(spec: Spec) -> NDArray[np.int64]:
+    """Every day with a bar."""
+    return np.unique(np.concatenate([(columns.start_ns + _IST) // _DAY for columns in spec.data]))
+
+
+def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> list[Fold]:
+    """Stretches of `train` days followed by `test` days; anchored ones all begin with the first day."""
+    if train < 1 or test < 1 or len(days) < train + 1:
+        raise WalkError(
+            f"expected more than {train} days, to choose on and to judge; found {len(days)} days in the data; "
+            "give more data, or a shorter --train"
+        )
+    found = []
+    for begin in range(0, len(days) - train, test):
+        split, stop = begin + train, min(begin + train + test, len(days))
+        first = 0 if anchored else begin
+        after = int(days[stop]) if stop < len(days) else int(days[-1]) + 1
+        found.append(Fold(int(days[first]), int(days[split]), after, split - first, stop - split))
+    return found
+
+
+def part(spec: Spec, first: int, end: int) -> Spec:
+    """The spec over the days from `first` to before `end`."""
+    low, high = first * _DAY - _IST, end * _DAY - _IST
+    return dataclasses.replace(spec, data=tuple(columns.between(low, high) for columns in spec.data))
+
+
+def efficiency(steps: Sequence[Step]) -> float:
+    """The mean return after the choice over that before it, of all folds; above 0.5 is usually called robust."""
+    walked = [step for step in steps if step.best is not None and len(step.returns) > 1]
+    before = [float(np.mean(step.best.returns)) for step in walked if step.best is not None and step.best.returns]
+    after = [float(np.mean(step.returns)) for step in walked]
+    if not before or not float(np.mean(before)) > 0:
+        return math.nan
+    return float(np.mean(after)) / float(np.mean(before))
+
+
+def stitched(steps: Sequence[Step]) -> NDArray[np.float64]:
+    """The returns of all judged days in order; a fold without a choice stays out of the market."""
+    return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.judged_days)])
+
+
+def summary(steps: Sequence[Step]) -> dict[str, float]:
+    """The metrics of the judged days together."""
+    return performance.of_returns(stitched(steps))
+
+
+def day_text(day: int) -> str:
+    """An Indian date."""
+    return day_of(day * _DAY).isoformat()

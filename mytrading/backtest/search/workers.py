@@ -1,0 +1,125 @@
+"""Who runs trials: processes of this machine, or the workers of a Dask cluster.
+
+Used by `study`. Both give futures of the standard library. The one rule: a worker opens its payload once and then only
+runs trials, so that a thousand of them read the bars once.
+"""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from mytrading.backtest.runner import Spec
+from mytrading.backtest.search.payload import Payload
+from mytrading.backtest.search.trials import Trial, evaluate
+from mytrading.strategies.parameters import Parameter
+
+LOCAL_CLUSTER = "local-cluster"
+MISSING = (
+    "--on needs Dask's scheduler, which is not installed: pip install 'mytrading[distributed]', or leave --on out to "
+    "use processes of this machine"
+)
+
+
+class WorkersError(RuntimeError):
+    """There are no workers to be had; the message says what to do."""
+
+
+class Workers(Protocol):
+    """Runs trials side by side."""
+
+    count: int
+    where: str
+
+    def submit(self, number: int, parameters: Mapping[str, Parameter]) -> Future[Trial]:
+        """Begin one trial."""
+        ...
+
+
+@functools.lru_cache(maxsize=2)
+def _spec_in(path: str) -> Spec:
+    payload: Payload = pickle.loads(Path(path).read_bytes())
+    return payload.open()
+
+
+@functools.lru_cache(maxsize=2)
+def _spec_of(payload: Payload) -> Spec:
+    return payload.open()
+
+
+def _local(path: str, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
+    return evaluate(_spec_in(path), number, parameters, objective, least)
+
+
+def _remote(payload: Payload, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
+    return evaluate(_spec_of(payload), number, parameters, objective, least)
+
+
+class _Submitting:
+    """Trials by an executor; `first` is what each call begins with: where the payload is, or the payload."""
+
+    def __init__(self, executor: Executor, call: Any, first: Any, count: int, where: str, how: tuple[str, int]) -> None:
+        self._executor, self._call, self._first = executor, call, first
+        self._objective, self._least = how
+        self.count = count
+        self.where = where
+
+    def submit(self, number: int, parameters: Mapping[str, Parameter]) -> Future[Trial]:
+        given: tuple[Any, ...] = (self._first, number, dict(parameters), self._objective, self._least)
+        return self._executor.submit(self._call, *given)
+
+
+@contextmanager
+def local(payload: Payload, objective: str, least: int, count: int = 0) -> Iterator[Workers]:
+    """Processes of this machine: so many, or one a core."""
+    most = count or os.cpu_count() or 1
+    with tempfile.TemporaryDirectory(prefix="mytrading-") as folder:
+        path = Path(folder) / "payload"
+        path.write_bytes(pickle.dumps(payload))
+        pool = ProcessPoolExecutor(most, mp_context=multiprocessing.get_context("spawn"))
+        try:
+            yield _Submitting(pool, _local, str(path), most, f"{most} processes", (objective, least))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _dask() -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise WorkersError(MISSING) from None
+    return distributed
+
+
+@contextmanager
+def on_cluster(payload: Payload, objective: str, least: int, address: str, count: int = 0) -> Iterator[Workers]:
+    """The workers of a Dask scheduler at `address`, or of a cluster made here for `local-cluster`."""
+    dask = _dask()
+    here = address == LOCAL_CLUSTER
+    try:
+        client = (
+            dask.Client(n_workers=count or os.cpu_count() or 1, threads_per_worker=1, dashboard_address=None)
+            if here
+            else dask.Client(address, timeout="10s")
+        )
+    except (OSError, TimeoutError, ValueError) as error:
+        raise WorkersError(
+            f"--on {address}: no Dask scheduler answers there ({error}); start one with `dask scheduler`"
+        ) from error
+    try:
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise WorkersError(f"--on {address}: the scheduler has no workers; start them with `dask worker {address}`")
+        given = client.scatter(payload, broadcast=True, hash=False)
+        executor = client.get_executor(pure=False)
+        yield _Submitting(executor, _remote, given, threads, f"{threads} Dask workers", (objective, least))
+    finally:
+        client.close()

@@ -1,0 +1,193 @@
+"""`mytrading walk-forward`: parameters chosen on one stretch of days, judged on the next, over all the data.
+
+The one rule: what is shown of the judged days was chosen without them.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mytrading.cli import search_options as given
+from mytrading.cli.backtest import expect
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, print_rows, say
+
+if TYPE_CHECKING:
+    from mytrading.backtest.search.study import Plan, Progress
+    from mytrading.backtest.search.trials import Trial
+    from mytrading.backtest.search.walk import Fold, Step
+    from mytrading.backtest.setup import Prepared
+
+
+def walk_forward(
+    name: given.Name,
+    data: given.Data,
+    param: given.Param,
+    train: int = typer.Option(60, min=1, help="Days to choose on."),
+    test: int = typer.Option(20, min=1, help="Days that the choice is then judged on."),
+    anchored: bool = typer.Option(False, "--anchored", help="Choose on all days so far, not on the last ones only."),
+    first: given.First = "",
+    last: given.Last = "",
+    instrument: given.InstrumentOption = "",
+    timeframe: given.Timeframe = "",
+    capital: given.Capital = 1_000_000.0,
+    lots: given.Lots = 0,
+    costs: given.Costs = "india",
+    slippage_ticks: given.Ticks = 0.0,
+    product: given.ProductOption = "",
+    stop: given.Stop = "",
+    session: given.SessionOption = "auto",
+    risk: given.Risk = "capital",
+    objective: given.Objective = "sharpe",
+    method: given.Method = "grid",
+    trials: given.Trials = 0,
+    workers: given.WorkersOption = 0,
+    on: given.On = "",
+    min_trades: given.MinTrades = 1,
+    seed: given.Seed = 1,
+    report: given.Report = None,
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Choose parameters on a stretch of days, judge them on the next, and again to the end of the data."""
+    from mytrading.backtest.search.study import METHODS, Plan
+    from mytrading.backtest.search.trials import OBJECTIVES
+    from mytrading.backtest.search.walk import WalkError, days_of, folds
+
+    expect("--objective", objective, OBJECTIVES)
+    expect("--method", method, METHODS)
+    asked = given.asked(
+        name,
+        data,
+        first,
+        last,
+        instrument,
+        timeframe,
+        capital,
+        lots,
+        costs,
+        slippage_ticks,
+        product,
+        stop,
+        session,
+        risk,
+    )
+    found, space, _ = given.prepared(asked, param, profile)
+    try:
+        stretches = folds(days_of(found.spec), train, test, anchored)
+    except WalkError as error:
+        fail(USAGE, str(error))
+    plan = Plan(space, objective, method, trials, seed)
+    steps = _walk(found, asked.name, plan, stretches, (min_trades, workers, on), as_json)
+    _end(found, plan, steps, given.folder_of(report, "walk-forward", name), as_json)
+
+
+def _walk(
+    found: Prepared, name: str, plan: Plan, stretches: list[Fold], how: tuple[int, int, str], as_json: bool
+) -> list[Step]:
+    from mytrading.backtest.search.trials import ranked
+    from mytrading.backtest.search.walk import Step
+
+    steps: list[Step] = []
+    with given.progress("trials", len(stretches) * plan.wanted, as_json) as shown:
+        for number, fold in enumerate(stretches):
+
+            def told(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
+                shown(before * plan.wanted + ran, f"fold {before + 1} of {len(stretches)}")
+
+            trials = _chosen(found, name, plan, fold, how, told)
+            best = ranked(trials, plan.objective)
+            steps.append(_judged(found, fold, best[0]) if best else Step(fold, None, (), problem=_why(trials)))
+    return steps
+
+
+def _chosen(
+    found: Prepared, name: str, plan: Plan, fold: Fold, how: tuple[int, int, str], told: Progress
+) -> list[Trial]:
+    """The trials of a fold, on its days for choosing."""
+    from mytrading.backtest.search.payload import packed
+    from mytrading.backtest.search.study import search
+    from mytrading.backtest.search.walk import part
+    from mytrading.backtest.setup import strategy_file
+    from mytrading.runtime.places import project_home
+
+    least, count, on = how
+    payload = packed(part(found.spec, fold.first, fold.chosen), strategy_file(project_home(), name))
+    with given.workers(payload, plan.objective, least, count, on) as crew:
+        return search(plan, crew, (), lambda _trial: None, told)
+
+
+def _why(trials: list[Trial]) -> str:
+    return trials[0].problem if trials else "no trial"
+
+
+def _judged(found: Prepared, fold: Fold, best: Trial) -> Step:
+    """The choice, run over both stretches; only the days after it count."""
+    import dataclasses
+
+    from msgspec.structs import replace
+
+    from mytrading.backtest.output import daily_returns
+    from mytrading.backtest.runner import run
+    from mytrading.backtest.search.walk import Step, part
+
+    spec = part(found.spec, fold.first, fold.end)
+    chosen = replace(spec.run, parameters={**spec.run.parameters, **best.parameters})
+    result = run(dataclasses.replace(spec, run=chosen))
+    days, equity = result.curve.daily()
+    after = days >= fold.chosen
+    returns = daily_returns(result)[after]
+    begin = float(equity[~after][-1]) if (~after).any() else spec.capital
+    net = float(equity[-1]) - begin if len(equity) else 0.0
+    problem = result.fault.error if result.fault is not None else ""
+    return Step(fold, best, tuple(returns.tolist()), round(net, 2), problem)
+
+
+def _end(found: Prepared, plan: Plan, steps: list[Step], folder: Path, as_json: bool) -> None:
+    from mytrading.backtest.search import walk
+    from mytrading.backtest.search.report import write_walk
+
+    title = f"{found.spec.run.name}: walk-forward by {plan.objective}, {len(steps)} folds"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_walk(folder / "report.html", title, found.notes, steps, plan.objective)
+    except OSError as error:
+        fail(ERROR, f"{folder}: cannot be written: {error.strerror}; name another folder with --report")
+    rows = [_row(step) for step in steps]
+    metrics = {name: value if math.isfinite(value) else None for name, value in walk.summary(steps).items()}
+    ratio = walk.efficiency(steps)
+    if as_json:
+        print_json(
+            {"strategy": found.spec.run.name, "objective": plan.objective, "folds": rows, "metrics": metrics,
+             "efficiency": ratio if math.isfinite(ratio) else None, "notes": list(found.notes),
+             "report": str(folder / "report.html")}
+        )  # fmt: skip
+        return
+    shown = [{**row, "parameters": ", ".join(f"{k}={v}" for k, v in row["parameters"].items())} for row in rows]
+    print_rows(shown, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
+    for key in ("total_return", "sharpe", "max_drawdown"):
+        if metrics.get(key) is not None:
+            print(f"{key.replace('_', ' '):<24}{metrics[key]:,.4f}")
+    print(f"{'efficiency':<24}{ratio:.3f}  (return after the choice over that before it)")
+    say(f"written to {folder}: report.html")
+
+
+def _row(step: Step) -> dict[str, Any]:
+    from mytrading.backtest.search.walk import day_text
+
+    fold, best = step.fold, step.best
+    return {
+        "chosen_from": day_text(fold.first), "chosen_to": day_text(fold.chosen - 1),
+        "judged_from": day_text(fold.chosen), "judged_to": day_text(fold.end - 1), "days": fold.judged_days,
+        "parameters": best.parameters if best is not None else {}, "objective": best.objective if best else None,
+        "return": round(math.prod(1.0 + value for value in step.returns) - 1.0, 8), "net": step.net,
+        "problem": step.problem,
+    }  # fmt: skip
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("walk-forward")(walk_forward)

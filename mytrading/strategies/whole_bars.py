@@ -1,0 +1,88 @@
+"""Whole columns of bars for a strategy that can say all its wishes at once, for a quick screening of parameters.
+
+Handed to `positions(self, bars)` by `mytrading optimize --screen` and `mytrading check`. The one rule: a strategy may
+read any column at any bar, and nothing here says whether it looks ahead; `mytrading check` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.core.indicators import BUILT_IN, FloatArray
+from mytrading.strategies.errors import StrategyError, hint
+
+Mask = NDArray[np.bool_]
+Wishes = FloatArray
+"""One wish a bar: 1 long, −1 short, 0 out, NaN for none (what is held stays)."""
+NO_WISH = float("nan")
+_DAY_S = 86_400
+_IST_S = 19_800
+
+
+@dataclass(frozen=True)
+class WholeBars:
+    """Bars of one instrument, float64 of shape (n,) each; `start_s` are seconds UTC at which they begin."""
+
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+    start_s: FloatArray
+    _known: dict[tuple[object, ...], FloatArray] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.close)
+
+    def indicator(self, name: str, **parameters: float) -> FloatArray:
+        """A built-in indicator over all bars, NaN where it has no value yet; equal ones are computed once."""
+        key = (name, *sorted(parameters.items()))
+        if key not in self._known:
+            self._known[key] = self._computed(name, parameters)
+        return self._known[key]
+
+    def _computed(self, name: str, parameters: dict[str, float]) -> FloatArray:
+        try:
+            found = BUILT_IN[name]
+        except KeyError:
+            raise StrategyError(f"no indicator is called {name}{hint(name, BUILT_IN)}") from None
+        unknown = parameters.keys() - found.parameters.keys()
+        if unknown:
+            raise StrategyError(
+                f"{name} has no parameter {sorted(unknown)[0]}{hint(sorted(unknown)[0], found.parameters)}"
+            )
+        values = found.kernel(*(self._column(column) for column in found.inputs), **{**found.parameters, **parameters})
+        values.setflags(write=False)
+        return values
+
+    def _column(self, name: str) -> FloatArray:
+        if name == "day":
+            days: FloatArray = np.floor((self.start_s + _IST_S) / _DAY_S)
+            return days
+        column: FloatArray = getattr(self, name)
+        return column
+
+    def wishes(self, long: Mask | None = None, short: Mask | None = None, out: Mask | None = None) -> Wishes:
+        """An array of wishes: 1 where `long`, −1 where `short`, 0 where `out`, NaN (what is held stays) elsewhere."""
+        found = np.full(len(self), NO_WISH)
+        for mask, value in ((out, 0.0), (short, -1.0), (long, 1.0)):
+            if mask is not None:
+                found[mask] = value
+        return found
+
+
+def crosses_above(values: FloatArray, level: FloatArray | float = 0.0) -> Mask:
+    """True at bars at which `values` come to lie above `level`, at or below which they lay one bar before."""
+    above = values > level
+    before = values <= level
+    found = np.zeros(len(values), dtype=np.bool_)
+    found[1:] = above[1:] & before[:-1]
+    return found
+
+
+def crosses_below(values: FloatArray, level: FloatArray | float = 0.0) -> Mask:
+    """True at bars at which `values` come to lie below `level`, at or above which they lay one bar before."""
+    return crosses_above(-values, -np.asarray(level) if not isinstance(level, float) else -level)

@@ -1,0 +1,303 @@
+"""Searches: the same trials whoever runs them, kept and gone on with, screened alike, and judged for luck."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from mytrading.backtest.runner import Spec, run
+from mytrading.backtest.search import overfit, screen, walk
+from mytrading.backtest.search.payload import packed
+from mytrading.backtest.search.space import Space, parse
+from mytrading.backtest.search.study import FILE, Plan, Record, StudyError, fingerprint, search
+from mytrading.backtest.search.trials import Trial, evaluate, ranked
+from mytrading.backtest.search.workers import local, on_cluster
+from mytrading.cli.app import app
+from mytrading.messages.enums import Product
+from mytrading.messages.runconfig import Direction, StopPlan
+from mytrading.runtime.loader import load_file
+from mytrading.strategies import BaseStrategy
+from mytrading.strategies.parameters import Parameter
+from tests.backtest_support import bars_of, begin_of, spec_of
+from tests.support import ROOT
+
+FILE_OF = ROOT / "strategies" / "sma_crossover.py"
+SMA: type[BaseStrategy] = load_file(FILE_OF, BaseStrategy).classes[0]
+
+
+def spec(temper: str = "trend", direction: Direction = Direction.BOTH, **fields: Any) -> Spec:
+    """The shipped strategy on all the bars, or on the first `bars` of them."""
+    count = fields.pop("bars", 0)
+    made = spec_of(SMA, begin_of(bars_of(temper), count) if count else bars_of(temper), **fields)
+    return dataclasses.replace(made, run=replace(made.run, direction=direction, stop=StopPlan.NONE), fees=None)
+
+
+class Here:
+    """Runs trials at once, in this process."""
+
+    count = 1
+    where = "here"
+
+    def __init__(self, of: Spec, objective: str = "net") -> None:
+        self.of, self.objective = of, objective
+        self.ran: list[dict[str, Parameter]] = []
+
+    def submit(self, number: int, parameters: Mapping[str, Parameter]) -> Future[Trial]:
+        self.ran.append(dict(parameters))
+        done: Future[Trial] = Future()
+        done.set_result(evaluate(self.of, number, parameters, self.objective, 1))
+        return done
+
+
+def space() -> Space:
+    return parse(SMA, ["fast_period=3:9:3", "slow_period=12:20:8"])
+
+
+def searched(
+    crew: Any, plan: Plan, before: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda _: None
+) -> Any:
+    return search(plan, crew, before, keep, lambda *_: None)
+
+
+def test_grid_tries_every_point_once_and_ranks_the_best_first() -> None:
+    crew = Here(spec(bars=400))
+    trials = searched(crew, Plan(space(), "net"))
+    assert [trial.parameters for trial in trials] == list(space().points())
+    best = ranked(trials, "net")[0]
+    assert best.net == max(trial.net for trial in trials)
+    alone = spec(bars=400)
+    result = run(dataclasses.replace(alone, run=replace(alone.run, parameters=best.parameters)))
+    assert result.ledger.hash() == best.trade_hash
+
+
+@pytest.mark.parametrize("method", ["random", "tpe", "nsga"])
+def test_sampler_tries_no_point_twice_and_the_same_ones_with_one_seed(method: str) -> None:
+    plan = Plan(space(), "net", method, trials=5, seed=3)
+    first, second = Here(spec(bars=400)), Here(spec(bars=400))
+    trials = searched(first, plan)
+    searched(second, plan)
+    assert len(trials) == 5
+    assert first.ran == second.ran
+    assert len({tuple(sorted(point.items())) for point in first.ran}) == 5
+
+
+def test_strategy_that_refuses_its_parameters_is_a_trial_with_a_problem() -> None:
+    trials = searched(Here(spec(bars=400)), Plan(parse(SMA, ["fast_period=5:25:20", "slow_period=20"]), "net"))
+    refused = trials[1]
+    assert not refused.counts
+    assert "must be below slow_period" in refused.problem
+    assert ranked(trials, "net") == [trials[0]]
+
+
+def test_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
+    plan, name = Plan(space(), "net"), fingerprint(spec(), "text", Plan(space(), "net"))
+    record = Record(tmp_path, name)
+    record.read()
+    whole = searched(Here(spec(bars=400)), plan, keep=record.add)
+    lines = (tmp_path / FILE).read_bytes().split(b"\n")
+    (tmp_path / FILE).write_bytes(b"\n".join([*lines[:3], lines[3][:40]]))
+    before = Record(tmp_path, name).read()
+    assert [trial.trade_hash for trial in before] == [trial.trade_hash for trial in whole[:2]], "a torn line is dropped"
+    crew = Here(spec(bars=400))
+    again = searched(crew, plan, before, record.add)
+    assert len(crew.ran) == len(whole) - 2
+    assert {trial.trade_hash for trial in again} == {trial.trade_hash for trial in whole}
+    assert len(Record(tmp_path, name).read()) == len(whole)
+
+
+def test_folder_of_another_search_is_refused_until_begun_anew(tmp_path: Path) -> None:
+    Record(tmp_path, "one").read()
+    with pytest.raises(StudyError, match="--fresh"):
+        Record(tmp_path, "other").read()
+    assert Record(tmp_path, "other").read(fresh=True) == []
+
+
+def test_fingerprint_changes_with_data_text_and_options() -> None:
+    plan = Plan(space(), "net")
+    same = fingerprint(spec(), "text", plan)
+    assert same == fingerprint(spec(), "text", plan)
+    assert same != fingerprint(spec(), "other", plan)
+    assert same != fingerprint(spec("wild"), "text", plan)
+    assert same != fingerprint(dataclasses.replace(spec(), capital=5.0), "text", plan)
+    assert same != fingerprint(spec(), "text", Plan(space(), "sharpe"))
+
+
+@contextmanager
+def crews(kind: str) -> Iterator[Any]:
+    payload = packed(spec(bars=400), FILE_OF)
+    with (
+        local(payload, "net", 1, 1)
+        if kind == "processes"
+        else on_cluster(payload, "net", 1, "local-cluster", 1) as crew
+    ):
+        yield crew
+
+
+@pytest.mark.parametrize("kind", ["processes", "dask"])
+def test_workers_give_what_this_process_gives(kind: str) -> None:
+    plan = Plan(parse(SMA, ["fast_period=3,6", "slow_period=12"]), "net")
+    with crews(kind) as crew:
+        found = searched(crew, plan)
+    expected = searched(Here(spec(bars=400)), plan)
+    by_point = {trial.parameters["fast_period"]: trial.trade_hash for trial in found}
+    assert by_point == {trial.parameters["fast_period"]: trial.trade_hash for trial in expected}
+
+
+# screening
+
+
+@pytest.mark.parametrize("temper", ["gaps", "range", "trend", "wild"])
+@pytest.mark.parametrize(
+    ("direction", "product"),
+    [(Direction.BOTH, Product.MIS), (Direction.SHORT, Product.MIS), (Direction.LONG, Product.CNC)],
+)
+def test_screening_trades_as_the_event_engine(temper: str, direction: Direction, product: Product) -> None:
+    made = spec(temper, direction)
+    chosen = replace(made.run, parameters={"fast_period": 3, "slow_period": 8}, product=product)
+    made = dataclasses.replace(made, run=chosen)
+    result = run(made)
+    on = screen.ground(made)
+    figures, _, trips = screen.walked(on, screen.wishes(SMA, chosen.parameters, on), 10_000)
+    starts = made.data[0].start_ns
+    rows = [(int(starts[int(a)]), int(starts[int(b)]), units, p, q) for a, b, units, p, q in trips.tolist()]
+    expected = [
+        (t.entry_ns, t.exit_ns, t.quantity * (1.0 if t.side == "BUY" else -1.0), t.entry_price, t.exit_price)
+        for t in result.ledger.trades
+    ]
+    assert rows == expected
+    assert len(rows) > 100
+    assert figures["net"] == pytest.approx(result.gross, abs=1e-6)
+
+
+def test_costs_of_a_screening_are_near_those_of_the_engine() -> None:
+    from tests.backtest_support import fees
+
+    made = dataclasses.replace(spec(), fees=fees())
+    made = dataclasses.replace(made, run=replace(made.run, parameters={"fast_period": 3, "slow_period": 8}))
+    result, on = run(made), screen.ground(made)
+    figures, _, _ = screen.walked(on, screen.wishes(SMA, made.run.parameters, on))
+    assert figures["costs"] == pytest.approx(result.ledger.costs, rel=0.1)
+
+
+def test_sweep_ranks_as_the_engine_does() -> None:
+    made = spec("wild")
+    plan = Plan(parse(SMA, ["fast_period=3:12:3", "slow_period=15:30:15"]), "net")
+    swept = screen.sweep(made, plan.space.points(), "net", 1, 2)
+    engine = searched(Here(made), plan)
+    assert [trial.parameters for trial in ranked(swept, "net")] == [trial.parameters for trial in ranked(engine, "net")]
+
+
+def test_strategy_without_positions_cannot_be_screened() -> None:
+    class Plain(BaseStrategy):
+        pass
+
+    with pytest.raises(screen.ScreenError, match="positions"):
+        screen.ground(spec_of(Plain, bars_of("trend")))
+
+
+# luck
+
+
+def trial(number: int, objective: float, returns: Sequence[float] = (), **parameters: Parameter) -> Trial:
+    return Trial(number=number, parameters=parameters, objective=objective, returns=tuple(returns))
+
+
+def test_expected_best_of_worthless_trials_is_what_simulation_shows() -> None:
+    drawn = np.random.default_rng(1).standard_normal((20_000, 50)).max(axis=1).mean()
+    assert overfit.best_of_luck(1.0, 50) == pytest.approx(drawn, rel=0.02)
+    assert overfit.best_of_luck(1.0, 1) == 0.0
+
+
+def test_deflated_sharpe_of_luck_is_low_and_of_merit_high() -> None:
+    random = np.random.default_rng(7)
+    noise = [trial(n, 0.0, random.normal(0, 0.01, 250)) for n in range(200)]
+    lucky = max(noise, key=lambda one: np.mean(one.returns) / np.std(one.returns))
+    assert overfit.deflated_sharpe(lucky, noise).probability < 0.9
+    good = trial(999, 0.0, random.normal(0.004, 0.01, 250))
+    assert overfit.deflated_sharpe(good, [*noise, good]).probability > 0.95
+    assert math.isnan(overfit.deflated_sharpe(trial(1, 1.0, (0.0, 0.0)), noise).probability)
+
+
+def test_probabilistic_sharpe_equals_the_published_example() -> None:
+    """Bailey and López de Prado (2012): 24 months, ratio 0.458, skew −2.448, kurtosis 10.164: 0.9130 above 0."""
+    assert overfit.above(0.458, 0.0, -2.448, 10.164, 24) == pytest.approx(0.913, abs=2e-3)
+
+
+def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:
+    grid = parse(SMA, ["fast_period=1:5", "slow_period=11:15"])
+    spike = [trial(n, 9.0 if p["fast_period"] == 3 and p["slow_period"] == 13 else -abs(p["fast_period"] - 5.0), **p)
+             for n, p in enumerate(grid.points())]  # fmt: skip
+    plateau = [trial(n, -abs(p["fast_period"] - 3.0) - abs(p["slow_period"] - 13.0), **p)
+               for n, p in enumerate(grid.points())]  # fmt: skip
+    best = {name: ranked(trials, "net")[0] for name, trials in (("spike", spike), ("plateau", plateau))}
+    low = overfit.stability(best["spike"], spike, grid, "net")
+    high = overfit.stability(best["plateau"], plateau, grid, "net")
+    assert (low.neighbours, high.neighbours) == (8, 8)
+    assert low.rank < 0.6 < high.rank
+
+
+# walking forward
+
+
+def test_folds_judge_every_later_day_once_and_never_on_days_of_the_choice() -> None:
+    days = np.array([1, 2, 3, 6, 7, 8, 9, 10, 13])
+    rolling, anchored = walk.folds(days, 4, 2, anchored=False), walk.folds(days, 4, 2, anchored=True)
+    assert [(fold.first, fold.chosen, fold.end) for fold in rolling] == [(1, 7, 9), (3, 9, 13), (7, 13, 14)]
+    assert [fold.first for fold in anchored] == [1, 1, 1]
+    judged = [int(day) for fold in rolling for day in days if fold.chosen <= day < fold.end]
+    assert judged == [7, 8, 9, 10, 13]
+    assert [fold.judged_days for fold in rolling] == [2, 2, 1]
+    with pytest.raises(walk.WalkError, match="found 9 days"):
+        walk.folds(days, 9, 1, anchored=False)
+
+
+# commands
+
+
+def told(*arguments: str) -> dict[str, Any]:
+    found = CliRunner().invoke(app, [*arguments, "--json"])
+    assert found.exit_code == 0, found.output
+    body: dict[str, Any] = json.loads(found.stdout)
+    return body
+
+
+COMMON = ("-d", str(ROOT / "tests" / "data" / "bars-trend.csv.gz"), "-i", "NSE:SBIN", "-t", "1m", "--stop", "none")
+
+
+def test_screened_search_runs_the_best_and_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    space_of = ("-p", "fast_period=3:12:3", "-p", "slow_period=15:30:5", "--objective", "net", "--workers", "1")
+    body = told("optimize", "SMA_Crossover", *COMMON, *space_of, "--screen", "--top", "2", "--report", str(tmp_path))
+    assert (body["trials"], body["screened"]) == (2, 16)
+    assert len(body["best"]) == 2
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "heatmap" in page
+    assert "Deflated Sharpe" in page
+    assert "http-equiv" not in page
+
+
+def test_walk_forward_names_choices_and_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    space_of = ("-p", "fast_period=3,6", "-p", "slow_period=15", "--objective", "net", "--workers", "1")
+    body = told(
+        "walk-forward", "SMA_Crossover", *COMMON, *space_of, "--train", "3", "--test", "2", "--report", str(tmp_path)
+    )
+    assert body["folds"]
+    assert all(fold["parameters"]["fast_period"] in (3, 6) for fold in body["folds"])
+    assert (tmp_path / "report.html").exists()
+
+
+def test_search_without_a_range_says_how_one_is_written() -> None:
+    found = CliRunner().invoke(app, ["optimize", "SMA_Crossover", *COMMON, "-p", "fast_period=3"])
+    assert "expected a range to search" in str(found.exception)
