@@ -131,7 +131,9 @@ def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple
     trips = Trips(terms, loop, feeds[0], machines, venue, ledger, progress) if terms is not None else None
     started = time.perf_counter()
     loop.run(trips.walk if trips is not None else None)
-    return time.perf_counter() - started, hosted.fault, trips.quick if trips is not None else 0
+    seconds = time.perf_counter() - started
+    hosted.desk.close()
+    return seconds, hosted.fault, trips.quick if trips is not None else 0
 
 
 def _terms(spec: Spec, run: StrategyRun, world: World) -> Terms | None:

@@ -1,6 +1,6 @@
 """SMA 20/50 in another backtester: run by path in the peers' own environment, where nothing of ours is installed.
 
-`python peer_runs.py NAME BARS.npz` prints one JSON object: seconds of the run alone, bars, round trips, net profit
+`python peer_runs.py NAME BARS.npz` prints one JSON object: processor seconds of the run, bars, round trips, net profit
 where it is told, version. The one rule: this file imports nothing but the standard library before it knows its peer.
 """
 
@@ -45,9 +45,9 @@ def backtesting(bars: Any) -> tuple[float, int, float]:
                 self.position.close()
 
     test = library.Backtest(frame, Crossing, cash=CASH, commission=RATE, trade_on_close=False, finalize_trades=False)
-    started = time.perf_counter()
+    started = time.process_time()
     stats = test.run()
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     trades = stats["_trades"]
     return seconds, len(trades), float(trades["PnL"].sum())
 
@@ -78,9 +78,9 @@ def backtrader(bars: Any) -> tuple[float, int, float]:
     cerebro.addstrategy(Crossing)
     cerebro.broker.setcash(CASH)
     cerebro.broker.setcommission(RATE)
-    started = time.perf_counter()
+    started = time.process_time()
     cerebro.run()
-    return time.perf_counter() - started, len(closed), sum(closed)
+    return time.process_time() - started, len(closed), sum(closed)
 
 
 def nautilus_trader(bars: Any) -> tuple[float, int, float]:
@@ -121,9 +121,9 @@ def nautilus_trader(bars: Any) -> tuple[float, int, float]:
     frame = _frame(bars, ("open", "high", "low", "close", "volume"))
     engine.add_data(load("nautilus_trader.persistence.wranglers").BarDataWrangler(kind, instrument).process(frame))
     engine.add_strategy(Crossing())
-    started = time.perf_counter()
+    started = time.process_time()
     engine.run()
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     closed = engine.cache.positions_closed() + list(engine.cache.position_snapshots())
     return seconds, len(closed), float("nan")
 

@@ -94,6 +94,12 @@ class Desk:
                 key = line_key(indicator.kernel, inputs, parameters, instrument, handle.timeframe, days)
                 self._lines[handle, instrument] = Line(indicator, inputs, parameters, self.around.lines, key)
 
+    def close(self) -> None:
+        """Let bars and values go: a run is over, and its engine may be held by itself for a while."""
+        for table in (self._series, self._lines, self.sources):
+            table.clear()
+        self.around.lines.clear()
+
     def series(self, instrument: str, timeframe: str) -> BarSeries:
         """The bars of one watched instrument; empty fields mean the current one and the driving timeframe."""
         key = (instrument or self.current, timeframe or self.timeframes[0])

@@ -49,6 +49,10 @@ class SharedLines:
         self.shared += 1
         return known[1]
 
+    def clear(self) -> None:
+        """Forget all values."""
+        self._found.clear()
+
     def put(self, key: LineKey, mark: Mark, computed: Computed) -> None:
         """Values were computed."""
         self.computed += 1
