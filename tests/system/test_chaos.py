@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,29 +14,50 @@ from tests.support import ROOT
 from tests.system.stack import COMMAND
 
 pytestmark = pytest.mark.timeout(400)
+SEEDS = {"sandbox": 11, "live": 12}
 
 
-def broken(folder: Path, seed: int, personality: str) -> tuple[int, dict[str, Any], str]:
-    """Exit code, report and findings of half a minute of chaos; the campaign of docs/chaos is the long one."""
-    command = [COMMAND, "chaos", "--minutes", "0.45", "--seed", str(seed), "--personality", personality, "--json"]
-    done = subprocess.run(
-        [*command, "--keep", str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=380,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    body: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return done.returncode, body, (Path(body["kept"]) / "findings.txt").read_text(encoding="utf-8")
+class Ended(NamedTuple):
+    """Exit code, report and findings of a run."""
+
+    code: int
+    body: dict[str, Any]
+    findings: str
 
 
-@pytest.mark.parametrize(("seed", "personality"), [(11, "sandbox"), (12, "live")])
-def test_short_chaos_leaves_nothing_doubled_lost_or_bare(tmp_path: Path, seed: int, personality: str) -> None:
-    code, body, findings = broken(tmp_path, seed, personality)
-    assert {name: value for name, value in body["must_be_zero"].items() if value} == {}, f"seed {seed}\n{findings}"
-    assert body["problems"] == [], f"seed {seed}\n{findings}"
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Half a minute of chaos for each personality, side by side; the campaign of docs/chaos is the long one."""
+    folder = tmp_path_factory.mktemp("chaos")
+    options = ("--minutes", "0.45", "--json", "--keep", str(folder))
+    started = {
+        name: subprocess.Popen(
+            [COMMAND, "chaos", "--seed", str(seed), "--personality", name, *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        )
+        for name, seed in SEEDS.items()
+    }  # fmt: skip
+    yield started
+    for process in started.values():
+        process.kill()
+        process.wait()
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    said, troubles = process.communicate(timeout=380)
+    assert said, troubles
+    body: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
+    return Ended(process.returncode, body, (Path(body["kept"]) / "findings.txt").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("personality", SEEDS)
+def test_short_chaos_leaves_nothing_doubled_lost_or_bare(
+    running: dict[str, subprocess.Popen[str]], personality: str
+) -> None:
+    code, body, findings = ended(running[personality])
+    told = f"seed {body['seed']}\n{findings}"
+    assert {name: value for name, value in body["must_be_zero"].items() if value} == {}, told
+    assert body["problems"] == [], told
     assert code == 0
     assert body["kills"] >= 1
     assert body["faults"] >= 20

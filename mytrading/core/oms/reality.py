@@ -27,6 +27,9 @@ _ENDS = {
 }
 _ALIVE = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 MISSING, ALIVE, CONTRADICTED = "missing", phantom.ALIVE, "contradicted"
+_FLAPPED = -1
+"""The evidence of an ended order that a book showed alive and then as it is: a book that does so again and again is not
+taken down each time."""
 _STREAM = "stream"
 _ENDINGS = ("", *(status.value for status in _ENDS))
 
@@ -100,7 +103,7 @@ def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | 
         if contradicts and _contradicted(draft, order, row, read):
             return True
         if order.ending in (ALIVE, MISSING) and not contradicts:
-            fields |= {"ending": "", "evidence": 0}
+            fields |= {"ending": "", "evidence": _FLAPPED if order.ending == ALIVE else 0}
         elif row.status in _ENDS and phantom.weighs(order, fields, read):
             order, fields = phantom.judge(draft, order, row, read, fields)
         _learn(draft, order, row, fields, proven=False)
@@ -310,12 +313,13 @@ def _contradicts(order: Order, row: BrokerOrder) -> bool:
 
 
 def _contradicted(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
-    """Two reads far apart that show an ended order otherwise are no old snapshot; true if this one was recorded."""
+    """Two reads far apart that show an ended order otherwise are no old snapshot; true if nothing is learnt from it."""
     if order.ending == CONTRADICTED:
         return False
-    apart = draft.limits.ghost_gap if order.ending == ALIVE else 1
+    flapped = order.ending != ALIVE and order.evidence == _FLAPPED
+    apart = draft.limits.ghost_gap if order.ending == ALIVE or flapped else 1
     if read.began_machine_ns - order.evidence_machine_ns < apart:
-        return False
+        return flapped
     if order.ending != ALIVE:
         draft.change(order, "contradicted", ending=ALIVE, evidence=1, evidence_machine_ns=read.ended_machine_ns)
         draft.read(order.account, "contradiction")

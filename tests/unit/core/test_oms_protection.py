@@ -138,6 +138,18 @@ def test_book_that_shows_an_old_entry_open_for_a_while_guards_nothing_anew(bench
     assert [row for row in bench.rows if isinstance(row, ProtectionChanged)] == rows
 
 
+def test_book_that_flaps_all_the_time_fills_no_journal(bench: OrderBench) -> None:
+    placed = bench.hold()
+    before = len(bench.rows)
+    for turn in range(120):
+        placed.status, placed.filled = (BrokerStatus.OPEN, 0) if turn % 2 else (BrokerStatus.COMPLETE, 50)
+        bench.tick(1 * SECOND)
+        bench.read()
+    taken = [row for row in bench.rows[before:] if isinstance(row, OrderChanged)]
+    assert 2 <= len(taken) <= 2 * (120 // 15 + 1)
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+
 def test_stop_that_books_wrongly_called_cancelled_is_cancelled_when_it_shows_with_nothing_held(
     bench: OrderBench,
 ) -> None:
