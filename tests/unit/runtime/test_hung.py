@@ -1,0 +1,63 @@
+"""A silent process is killed once, by the one that watches it, unless that one was asleep itself."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung
+
+SECOND = 1_000_000_000
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        path = tmp_path / "lock"
+        path.write_text(f"{process.pid}\n")
+        with path.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield process
+        process.kill()
+
+
+def look_until(hung: Hung, start: int, end: int) -> list[int]:
+    """What looks each second from `start` to `end` (machine ns) have killed."""
+    return [pid for at in range(start, end + 1, SECOND) if (pid := hung.look(at))]
+
+
+def test_silent_process_is_killed_once(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
+    hung = Hung(tmp_path / "lock", 0)
+    hung.heard(victim.pid, SECOND)
+    assert look_until(hung, SECOND, SECOND + SILENCE_NS) == []
+    assert look_until(hung, 2 * SECOND + SILENCE_NS, 20 * SECOND) == [victim.pid]
+    assert victim.wait(10) == -9
+
+
+def test_process_that_stops_or_was_never_heard_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
+    hung = Hung(tmp_path / "lock", 0)
+    assert look_until(hung, 0, 20 * SECOND) == []
+    hung.heard(victim.pid, 21 * SECOND)
+    hung.heard(0, 22 * SECOND)
+    assert look_until(hung, 22 * SECOND, 40 * SECOND) == []
+    assert victim.poll() is None
+
+
+def test_nobody_is_judged_after_a_stall_of_who_looks(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
+    hung = Hung(tmp_path / "lock", 0)
+    hung.heard(victim.pid, 0)
+    hung.look(SECOND)
+    assert hung.look(SECOND + STALL_NS + SILENCE_NS) == 0
+    assert victim.poll() is None
+
+
+def test_pid_that_no_longer_holds_the_lock_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
+    (tmp_path / "lock").write_text("1\n")
+    hung = Hung(tmp_path / "lock", 0)
+    hung.heard(victim.pid, 0)
+    assert look_until(hung, 0, 20 * SECOND) == []
+    assert victim.poll() is None
