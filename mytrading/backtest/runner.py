@@ -96,25 +96,30 @@ def unlimited(limits: RiskLimits) -> RiskLimits:
     )
 
 
-def run(spec: Spec, progress: Progress = lambda _done: None) -> Result:
-    """Walk a strategy through history; raises `DataError` for data that does not fit it."""
+def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[EngineMachine] = EngineMachine) -> Result:
+    """Walk a strategy through history; raises `DataError` for data that does not fit it.
+
+    `machine` hosts the strategy; a check gives one that writes down what it learns.
+    """
     _check(spec)
     world = World(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
     world.open_day(day_of(min(int(columns.start_ns[0]) for columns in spec.data)))
     ledger = Ledger(_charges(spec, world))
-    seconds, fault, quick = _walk(spec, world, ledger, progress)
+    seconds, fault, quick = _walk(spec, world, ledger, progress, machine)
     bars = sum(len(columns) for columns in spec.data) if seconds else 0
     curve = curve_of(spec.capital, spec.data, ledger.fills)
     return Result(spec, bars, seconds, ledger, curve, tuple(sorted(world.stand_ins)), fault, quick)
 
 
-def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress) -> tuple[float, Fault | None, int]:
+def _walk(
+    spec: Spec, world: World, ledger: Ledger, progress: Progress, machine: type[EngineMachine]
+) -> tuple[float, Fault | None, int]:
     """The loop: its seconds, 0 if the strategy could not begin, the strategy's fault, trips that needed no machine.
 
     Indicators end with it.
     """
     strategy_run = replace(spec.run, accounts=())
-    engine = EngineMachine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
+    engine = machine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
     hosted = engine.hosted[0]
     if hosted.fault is not None:
         return 0.0, hosted.fault, 0

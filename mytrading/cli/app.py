@@ -14,6 +14,7 @@ from mytrading.cli import (
     broker_books,
     calendar,
     chain,
+    check,
     configuration,
     control,
     day,
@@ -52,6 +53,7 @@ running.add_to(app)
 backtest.add_to(app)
 optimize.add_to(app)
 walk_forward.add_to(app)
+check.add_to(app)
 logs.add_to(app)
 books.add_to(app)
 broker_books.add_to(app)

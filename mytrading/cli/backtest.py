@@ -64,9 +64,9 @@ def backtest(
     asked = Asked(
         name, tuple(data), day("--from", first), day("--to", last), instrument, timeframe, capital, lots, costs,
         slippage_ticks, slippage, latency_ms, volume_share, limits_through, at_close, product, risk,
-        _parameters(param), plain, session, stop,
+        read_parameters(param), plain, session, stop,
     )  # fmt: skip
-    prepared = _prepare(asked, profile)
+    prepared = prepare_run(asked, profile)
     result = _run(prepared, as_json)
     if report is not None:
         _write(result, prepared, report)
@@ -89,7 +89,8 @@ def day(option: str, text: str) -> date | None:
         fail(USAGE, f"{option}: expected a day like 2024-01-31, found {text!r}")
 
 
-def _parameters(given: list[str]) -> dict[str, str]:
+def read_parameters(given: list[str]) -> dict[str, str]:
+    """`--param K=V`, often given, as a table; the last of a name counts."""
     found = {}
     for text in given:
         key, equals, value = text.partition("=")
@@ -99,7 +100,8 @@ def _parameters(given: list[str]) -> dict[str, str]:
     return found
 
 
-def _prepare(asked: Asked, profile: str) -> Prepared:
+def prepare_run(asked: Asked, profile: str) -> Prepared:
+    """The run that is asked for; ends the command where it cannot be had."""
     from mytrading.backtest.columns import DataError
     from mytrading.backtest.setup import AskedWrongly, prepare
     from mytrading.config.symbols import UnknownSymbol

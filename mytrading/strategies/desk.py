@@ -82,6 +82,10 @@ class Desk:
         """The indicators in the order in which they were added."""
         return tuple(self._handles)
 
+    def lines(self) -> list[tuple[IndicatorHandle, str, Line]]:
+        """Each indicator's line with the instrument it is of: for who looks at a strategy from outside."""
+        return [(handle, instrument, line) for (handle, instrument), line in self._lines.items()]
+
     def open_series(self, days: int) -> None:
         """Make the empty series, keeping `days` trading days before the newest; called once `initialize` is done."""
         self.sources.clear()

@@ -147,9 +147,9 @@ class Line:
         shared: SharedLines | None = None,
         key: LineKey | None = None,
     ) -> None:
-        self._indicator = indicator
-        self._inputs = inputs
-        self._parameters = parameters
+        self.indicator = indicator
+        self.inputs = inputs
+        self.parameters = parameters
         self._shared = shared if shared is not None else SharedLines()
         self._key = key if key is not None else line_key(indicator.kernel, inputs, parameters, "", "", 0)
         self._values = np.empty(0)
@@ -186,11 +186,11 @@ class Line:
         return self._values
 
     def _compute(self, series: BarSeries) -> Computed:
-        columns = [series.column(name) for name in self._inputs]
-        values = self._indicator.kernel(*columns, **self._parameters)
+        columns = [series.column(name) for name in self.inputs]
+        values = self.indicator.kernel(*columns, **self.parameters)
         if len(values) != series.filled:
             raise StrategyError(
-                f"indicator {self._indicator.name}: a kernel returns one value per bar, NaN where it has none; "
+                f"indicator {self.indicator.name}: a kernel returns one value per bar, NaN where it has none; "
                 f"expected {series.filled}, found {len(values)}"
             )
         return Computed(values, memoryview(np.ascontiguousarray(values, np.float64)))  # type: ignore[arg-type]

@@ -1,0 +1,202 @@
+"""Look-ahead: what was decided up to a bar may not change when the bars after it are taken away, or become others.
+
+Whole runs are compared with runs that end at a sampled bar, and with runs whose later bars are mirrored; indicators are
+compared value by value. The one rule: samples lie where the strategy decides, for that is where a peek shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.check.findings import Outcome
+from mytrading.backtest.check.observe import (
+    Decision,
+    Log,
+    Observer,
+    changed,
+    cut,
+    ends_of,
+    method_place,
+    short,
+)
+from mytrading.backtest.columns import Columns
+from mytrading.backtest.feeds import Feed
+from mytrading.backtest.output import ist
+from mytrading.backtest.runner import Spec
+from mytrading.core.indicators import FloatArray, Indicator
+from mytrading.strategies.hosted import Hosted, NoGuard
+from mytrading.strategies.series import Line
+
+NAME = "look-ahead"
+_SAMPLES = 8
+_TOLD = 4
+_CLOSE = 1e-9
+_TODO = (
+    "let nothing depend on bars that are not complete yet: no negative shifts, no centred windows, no figures of the "
+    "whole sample, no private data of the desk"
+)
+
+
+def look_ahead(spec: Spec, observer: Observer, whole: Log) -> Outcome:
+    """Compare decisions and indicators with and without the bars that follow."""
+    found = Outcome(NAME, "are decisions the same without the bars that come after them?")
+    _indicators(spec, found)
+    ends = sample_ends(spec, whole)
+    for number, end in enumerate(ends):
+        ways: list[tuple[str, Callable[[Columns, int], Columns]]] = [("without", without), ("with other", mirrored)]
+        for word, way in ways if number % 2 == 0 else ways[::-1]:
+            if _compare(spec, observer, whole, end, word, way, found):
+                break
+        if len(found.findings) >= _TOLD:
+            break
+    found.figures["samples"] = len(ends)
+    return found
+
+
+def _compare(
+    spec: Spec, observer: Observer, whole: Log, end: int, word: str, way: Callable[[Columns, int], Columns],
+    found: Outcome,
+) -> bool:  # fmt: skip
+    again = observer.again(changed(spec, (way(columns, end) for columns in spec.data)), whole, end)
+    if again.fault is not None and whole.fault is None and word == "without":
+        found.find(f"fails at {ist(end)} without the bars after it: {again.fault.error}", again.fault.where, _TODO)
+        return True
+    pair = first_difference(whole.until(end), again.until(end))
+    if pair is None:
+        return False
+    there, here = pair
+    at = min(one.at_ns for one in pair if one is not None)
+    place = next((one.where for one in pair if one is not None and one.where), "")
+    found.find(
+        f"at {ist(at)} it decides {told(there)} with the bars after {ist(end)}, {told(here)} {word} bars after that",
+        place or method_place(spec.strategy),
+        _TODO,
+    )
+    return True
+
+
+def first_difference(there: list[Decision], here: list[Decision]) -> tuple[Decision | None, Decision | None] | None:
+    """The first place at which two runs decided otherwise."""
+    for one, other in zip(there, here, strict=False):
+        if one.said != other.said:
+            if one.at_ns < other.at_ns:
+                return one, None
+            return (None, other) if other.at_ns < one.at_ns else (one, other)
+    if len(there) == len(here):
+        return None
+    rest = (there if len(there) > len(here) else here)[min(len(there), len(here))]
+    return (rest, None) if len(there) > len(here) else (None, rest)
+
+
+def told(decision: Decision | None) -> str:
+    """A decision in words."""
+    return "nothing" if decision is None else decision.action
+
+
+def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
+    """Ends of bars to cut at: at decisions spread over the run, and evenly where there are too few of them."""
+    ends = ends_of(spec)
+    decided = sorted({one.at_ns for one in whole.decisions if one.at_ns < int(ends[-1])})
+    picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(count, len(decided))).astype(int)}
+    rows = np.linspace(len(ends) // 3, len(ends) - 2, 2 if len(picked) > 2 else count).astype(int)
+    return sorted(picked | {int(ends[row]) for row in rows if row >= 0})
+
+
+def without(columns: Columns, end_ns: int) -> Columns:
+    """The bars up to a time."""
+    return cut(columns, end_ns=end_ns)
+
+
+def mirrored(columns: Columns, end_ns: int) -> Columns:
+    """The same bars up to a time; what rose after it falls, what fell rises, and twice as much is traded."""
+    found = cut(columns)
+    after = int(np.searchsorted(found.start_ns, end_ns - columns.span_ns, "right"))
+    if after == 0 or after == len(found):
+        return found
+    level = float(found.table[3, after - 1]) ** 2
+    opens, high, low, close = (found.table[row, after:].copy() for row in range(4))
+    found.table[0, after:], found.table[3, after:] = _on_tick(level / opens), _on_tick(level / close)
+    body = np.maximum(found.table[0, after:], found.table[3, after:])
+    found.table[1, after:] = np.maximum(_on_tick(level / low), body)
+    found.table[2, after:] = np.minimum(
+        _on_tick(level / high), np.minimum(found.table[0, after:], found.table[3, after:])
+    )
+    found.table[4, after:] *= 2
+    return found
+
+
+def _on_tick(prices: FloatArray) -> FloatArray:
+    rounded: FloatArray = np.maximum(np.round(prices / 0.05) * 0.05, 0.05)
+    return rounded
+
+
+# indicators
+
+
+def _indicators(spec: Spec, found: Outcome) -> None:
+    judged = 0
+    for indicator, name, columns, parameters in indicators_of(spec):
+        judged += 1
+        values = np.asarray(indicator.kernel(*columns, **parameters), dtype=np.float64)
+        for k in cuts_of(values):
+            part = [np.array(column[:k]) for column in columns]
+            try:
+                here = np.asarray(indicator.kernel(*part, **parameters), dtype=np.float64)
+            except Exception as error:  # noqa: BLE001  (an author's kernel may raise anything)
+                found.find(f"indicator {name} fails on the first {k} bars: {error}", kernel_place(indicator), _TODO)
+                break
+            row = _differs(values[:k], here)
+            if row is not None:
+                found.find(
+                    f"indicator {name} is {values[row]:g} at bar {row + 1} with the bars that follow, "
+                    f"{here[row]:g} without those after bar {k}",
+                    kernel_place(indicator),
+                    "make its kernel causal: f(x[:k + 1])[k] must equal f(x)[k]",
+                )
+                break
+    found.figures["indicators"] = judged
+
+
+def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any]], dict[str, float]]]:
+    """Each declared indicator with its name, the columns it is computed from, and its parameters."""
+    hosted = Hosted(spec.run, spec.strategy, NoGuard())
+    if hosted.fault is not None:
+        return
+    for columns in spec.data:
+        Feed(columns, hosted, spec.calendar)
+    desk = hosted.desk
+    for handle, instrument, line in desk.lines():
+        series = desk.series(instrument, handle.timeframe)
+        if series.filled > 2:
+            yield line.indicator, handle.name, inputs_of(line, series), line.parameters
+
+
+def inputs_of(line: Line, series: Any) -> list[NDArray[Any]]:
+    """The columns of a line."""
+    return [series.column(name) for name in line.inputs]
+
+
+def cuts_of(values: FloatArray) -> list[int]:
+    """Where to cut: spread, and where the values have begun."""
+    count = len(values)
+    return sorted({int(k) for k in np.linspace(max(2, count // 5), count - 1, 7)})
+
+
+def _differs(there: FloatArray, here: FloatArray) -> int | None:
+    """The last row at which two lines differ, None if at none."""
+    if len(there) != len(here):
+        return min(len(there), len(here)) - 1
+    scale = _CLOSE * np.maximum(1.0, np.abs(np.nan_to_num(there)))
+    same = (np.isnan(there) & np.isnan(here)) | (np.abs(there - here) <= scale)
+    rows = np.flatnonzero(~same)
+    return int(rows[-1]) if len(rows) else None
+
+
+def kernel_place(indicator: Indicator) -> str:
+    """Where an indicator's kernel stands, if it is the author's."""
+    code = getattr(indicator.kernel, "__code__", None)
+    return short(code.co_filename, code.co_firstlineno) if code is not None else ""

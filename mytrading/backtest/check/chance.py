@@ -1,0 +1,101 @@
+"""Could it have been luck: entries against random ones, and drawdowns of the same round trips in other orders.
+
+Figures for a report, nothing here fails a check. Both draw from a generator with a fixed seed. The one rule: random
+entries are as many, as long and on the same side as the strategy's own, and inside a day where those were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.columns import Columns
+from mytrading.backtest.ledger import Trade
+from mytrading.backtest.runner import Result
+from mytrading.core.indicators import FloatArray
+
+_SEED = 20_240_101
+_IST = 19_800_000_000_000
+_DAY = 86_400_000_000_000
+DRAWS = 1000
+MOST_TRIPS = 1000
+LEAST_TRIPS = 5
+
+
+@dataclass(frozen=True)
+class Entries:
+    """`own` is the mean return of a round trip (before costs), `random` those of the draws, both as shares of price.
+
+    `p` is the share of draws that did at least as well.
+    """
+
+    trips: int
+    own: float
+    random: FloatArray
+    p: float
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Rupees: the deepest drawdown of the round trips as they were, and in other orders."""
+
+    trips: int
+    own: float
+    shuffled: FloatArray
+
+
+def entries(result: Result, draws: int = DRAWS) -> Entries | None:
+    """The strategy's entries against random ones; None if there are too few round trips."""
+    trades = [trade for trade in result.ledger.trades if trade.entry_price > 0][:MOST_TRIPS]
+    if len(trades) < LEAST_TRIPS:
+        return None
+    draw = np.random.default_rng(_SEED)
+    total, own = np.zeros(draws), 0.0
+    data = {columns.instrument: columns for columns in result.spec.data}
+    for trade in trades:
+        columns = data.get(trade.instrument)
+        if columns is None:
+            continue
+        sign = 1.0 if trade.side == "BUY" else -1.0
+        own += sign * (trade.exit_price / trade.entry_price - 1.0)
+        total += sign * _drawn(columns, trade, draw, draws)
+    means = total / len(trades)
+    own /= len(trades)
+    return Entries(len(trades), own, means, float((np.sum(means >= own) + 1) / (draws + 1)))
+
+
+def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int) -> FloatArray:
+    """Returns of positions of the same length that begin at the open of random bars."""
+    start, opens = columns.start_ns, columns.table[0]
+    first, last = (int(np.searchsorted(start, at, "right")) - 1 for at in (trade.entry_ns, trade.exit_ns))
+    held = max(1, last - first)
+    room = len(start) - held
+    if room <= 0:
+        return np.zeros(draws)
+    rows: NDArray[np.int64] = np.arange(room)
+    days = (start + _IST) // _DAY
+    if days[first] == days[min(last, len(days) - 1)]:
+        inside = rows[days[:room] == days[held:]]
+        rows = inside if len(inside) else rows
+    begin = rows[draw.integers(0, len(rows), draws)]
+    found: FloatArray = opens[begin + held] / opens[begin] - 1.0
+    return found
+
+
+def orders(trades: Sequence[Trade], draws: int = DRAWS) -> Orders | None:
+    """Drawdowns of the same round trips in random orders; None if there are too few."""
+    net = np.array([trade.net for trade in trades])[-MOST_TRIPS:]
+    if len(net) < LEAST_TRIPS:
+        return None
+    draw = np.random.default_rng(_SEED)
+    shuffled = np.array([deepest(draw.permutation(net)) for _ in range(draws)])
+    return Orders(len(net), deepest(net), shuffled)
+
+
+def deepest(net: FloatArray) -> float:
+    """Rupees from the highest sum so far to the lowest after it."""
+    sums = np.concatenate(([0.0], np.cumsum(net)))
+    return float(np.max(np.maximum.accumulate(sums) - sums))

@@ -1,0 +1,255 @@
+"""Runs that are watched: what a strategy decides at every bar, from which line, how long a call takes.
+
+The strategy itself is not changed: a subclass of it passes every call on. One whole backtest is made; every run that is
+compared with it is a replay: other bars, parameters or beginnings, but the orders and fills of the whole run. Up to the
+first decision that differs those are the ones that it would have had, so a replay finds the same first difference as a
+backtest would, without its machines. The one rule: what is written down may not depend on anything but the calls.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from msgspec.structs import replace
+
+from mytrading.backtest.columns import Columns
+from mytrading.backtest.feeds import SHOWN, Feed, merged
+from mytrading.backtest.runner import ACCOUNT, Result, Spec, run
+from mytrading.backtest.world import World
+from mytrading.core.calendar import day_of
+from mytrading.messages.market import Bar
+from mytrading.messages.records import StrategyMemory
+from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
+from mytrading.strategies.engine_machine import EngineMachine
+from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.hosted import Fault, Hosted, NoGuard
+from mytrading.strategies.remembered import encode_memory
+from mytrading.strategies.wishes import Wish
+
+_PLACES = 6
+
+
+class Decision(NamedTuple):
+    """What a strategy wished at a market time (ns); `where` is the line that made the wish, no part of equality."""
+
+    at_ns: int
+    instrument: str
+    action: str
+    terms: tuple[Any, ...]
+    where: str = ""
+
+    @property
+    def said(self) -> tuple[Any, ...]:
+        """All of it that must be equal in another run."""
+        return self[:4]
+
+
+class Shown(NamedTuple):
+    """A bar was given to the strategy."""
+
+    instrument: str
+    end_ns: int
+
+
+class Kept(NamedTuple):
+    """The strategy's memory is this text now."""
+
+    text: str
+
+
+@dataclass
+class Log:
+    """Of one run: decisions in order, ns that each `on_data` took, and all that the engine learnt.
+
+    `events` holds `Shown`, `Kept` and rows of the engine; `story` the same with every bar that was shown in its place.
+    """
+
+    decisions: list[Decision] = field(default_factory=list)
+    took_ns: list[int] = field(default_factory=list)
+    calls_ns: list[int] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
+    story: list[Any] = field(default_factory=list)
+    memory: str = "{}"
+    place: tuple[Wish | None, str] = (None, "")
+    fault: Fault | None = None
+    result: Result | None = None
+
+    def until(self, end_ns: int) -> list[Decision]:
+        """Decisions at or before a time."""
+        return [decision for decision in self.decisions if decision.at_ns <= end_ns]
+
+
+class Observer:
+    """A strategy's class that writes every call into `log`; the class stays the same over runs, as in one process."""
+
+    def __init__(self, strategy: type[BaseStrategy]) -> None:
+        self.log = Log()
+        self.strategy = strategy
+        self.watched = _watching(strategy, self)
+
+    def whole(self, spec: Spec) -> Log:
+        """A backtest with this strategy, in which the machines make every trip, so that all rows are there."""
+        log = self.log = Log()
+        log.result = run(dataclasses.replace(spec, strategy=self.watched, quick=False), machine=_noting(log))
+        log.fault = log.result.fault
+        log.story = list(_story(spec, log))
+        return log
+
+    def again(self, spec: Spec, whole: Log, end_ns: int = 1 << 62) -> Log:
+        """Walk through a spec's bars up to a time, with the rows of a whole run."""
+        log = self.log = Log()
+        machine = machine_of(spec, self.watched)
+        hosted = machine.hosted[0]
+        if hosted.fault is None:
+            for columns in spec.data:
+                Feed(columns, hosted, spec.calendar)
+            machine.open(())
+            for event in whole.story:
+                if type(event) is Bar:
+                    if event.end_ns > end_ns:
+                        break
+                    hosted.show(event)
+                elif not isinstance(event, Kept | StrategyMemory):
+                    machine.apply(event)
+        log.fault = hosted.fault
+        return log
+
+
+def machine_of(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
+    """The engine of a spec with the contracts of its first day, not opened."""
+    world = World(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
+    book = world.open_day(day_of(int(spec.data[0].start_ns[0])))
+    machine = EngineMachine([replace(spec.run, accounts=())], {spec.run.name: strategy}, book, ACCOUNT)
+    machine.run_at(0)
+    return machine
+
+
+def _story(spec: Spec, log: Log) -> Iterator[Any]:
+    """What the engine learnt, in order, with every bar in its place."""
+    bars = iter(_bars(spec))
+    for event in log.events:
+        if not isinstance(event, Shown):
+            yield event
+            continue
+        for bar in bars:
+            yield bar
+            if (bar.instrument, bar.end_ns, bar.timeframe) == (event.instrument, event.end_ns, spec.run.timeframes[0]):
+                break
+    yield from bars
+
+
+def _bars(spec: Spec) -> Iterator[Bar]:
+    """All bars that the strategy sees, in the order in which it sees them."""
+    hosted = Hosted(spec.run, spec.strategy, NoGuard())
+    feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
+    for phase, feed, frame, row, _ in merged(feeds):
+        if phase == SHOWN:
+            yield feed.shown_bar(frame, row)
+
+
+def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStrategy]:
+    """The subclass: only what the author wrote is overridden, so the host treats it as it treats the original."""
+
+    def on_data(self: Any, data: Any) -> Any:
+        began = time.perf_counter_ns()
+        found = strategy.on_data(self, data)
+        log = observer.log
+        log.took_ns.append(time.perf_counter_ns() - began)
+        log.calls_ns.append(self.now_ns)
+        if type(data) is Bar:
+            log.events.append(Shown(data.instrument, data.end_ns))
+        _note(log, self, () if found is None else (found,))
+        return found
+
+    def on_timer(self: Any, name: str) -> Any:
+        found = strategy.on_timer(self, name)
+        _note(observer.log, self, () if found is None else (found,))
+        return found
+
+    def generate_signals(self: Any) -> Any:
+        found = strategy.generate_signals(self)
+        many = list(found) if isinstance(found, Iterable) and not isinstance(found, Wish) else [found]
+        _note(observer.log, self, many)
+        return many
+
+    def create_signal(self: Any, *given: Any, **named: Any) -> Wish:
+        made = strategy.create_signal(self, *given, **named)
+        frame = sys._getframe(1)
+        observer.log.place = (made, short(frame.f_code.co_filename, frame.f_lineno))
+        return made
+
+    body: dict[str, Any] = {"on_data": on_data, "create_signal": create_signal, "name": strategy_name(strategy)}
+    for method in (on_timer, generate_signals):
+        if getattr(strategy, method.__name__) is not getattr(BaseStrategy, method.__name__):
+            body[method.__name__] = method
+    return type(strategy.__name__, (strategy,), {"__module__": strategy.__module__, **body})
+
+
+def _note(log: Log, strategy: BaseStrategy, wishes: Iterable[Any]) -> None:
+    for wish in wishes:
+        if isinstance(wish, Wish) and wish.action != "HOLD":
+            where = log.place[1] if log.place[0] is wish else ""
+            log.decisions.append(Decision(strategy.now_ns, wish.instrument, wish.action, _terms(wish), where))
+    if strategy.memory or log.memory != "{}":
+        try:
+            text = encode_memory(strategy.memory)
+        except StrategyError:
+            return  # the host says so at the next wish
+        if text != log.memory:
+            log.memory = text
+            log.events.append(Kept(text))
+
+
+def _terms(wish: Wish) -> tuple[Any, ...]:
+    numbers = (round(wish.confidence, _PLACES), round(wish.stop_price, _PLACES))
+    return (*numbers, repr(wish.hints), repr(wish.legs), repr(wish.otherwise))
+
+
+def _noting(log: Log) -> type[EngineMachine]:
+    """An engine's machine that writes down every row it learns."""
+
+    class Noting(EngineMachine):
+        def apply(self, row: Any) -> None:
+            log.events.append(row)
+            super().apply(row)
+
+    return Noting
+
+
+def short(file: str, line: int) -> str:
+    """The folder, the file and the line."""
+    return f"{'/'.join(file.rsplit('/', 2)[-2:])}:{line}"
+
+
+def method_place(strategy: type[BaseStrategy], name: str = "on_data") -> str:
+    """Where a method of the author's begins."""
+    code = getattr(getattr(strategy, name, None), "__code__", None)
+    return short(code.co_filename, code.co_firstlineno) if code is not None else ""
+
+
+def changed(spec: Spec, data: Iterable[Columns]) -> Spec:
+    """The same run on other bars."""
+    return dataclasses.replace(spec, data=tuple(data))
+
+
+def parameterised(spec: Spec, **parameters: Any) -> Spec:
+    """The same run with other parameters."""
+    return dataclasses.replace(spec, run=replace(spec.run, parameters={**spec.run.parameters, **parameters}))
+
+
+def cut(columns: Columns, first_ns: int = -(1 << 62), end_ns: int = 1 << 62) -> Columns:
+    """A copy of the bars that begin at or after one time and end at or before another: nothing of the others is left
+    in memory behind it."""
+    part = columns.between(first_ns, end_ns - columns.span_ns + 1)
+    return Columns(part.instrument, part.timeframe, part.start_ns.copy(), np.array(part.table, order="C"))
+
+
+def ends_of(spec: Spec) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The ends of all bars of the first instrument."""
+    return spec.data[0].start_ns + spec.data[0].span_ns

@@ -1,0 +1,131 @@
+"""Restart equivalence: a strategy that is stopped in the middle of a day and recovered decides what it would have.
+
+The rows that the engine learnt up to the stop are applied to a machine made anew, as recovery does, which then walks
+through the stored bars of the days that the engine keeps; from there on it is fed the same bars and the same rows as
+the run that was not stopped. The one rule: a restart has nothing else than that: bars, positions, memory.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mytrading.backtest.check.ahead import first_difference, told
+from mytrading.backtest.check.findings import Outcome
+from mytrading.backtest.check.observe import Kept, Log, Observer, machine_of, method_place
+from mytrading.backtest.output import ist
+from mytrading.backtest.runner import Spec
+from mytrading.messages.market import Bar
+from mytrading.messages.orders import PositionChanged
+from mytrading.messages.records import StrategyMemory
+from mytrading.strategies.engine_machine import EngineMachine
+from mytrading.strategies.series import ist_day
+
+NAME = "restart"
+_STOPS = 3
+_GOES_ON = 200
+_TODO = (
+    "put what bars cannot tell (entry prices, counts of fills or trades, flags) into self.memory, or read it from "
+    "self.position and self.traded_today"
+)
+
+
+def restart(spec: Spec, observer: Observer, whole: Log) -> Outcome:
+    """Stop and recover at a few bars, in a position where there was one, and compare what is decided afterwards."""
+    found = Outcome(NAME, "does it decide the same after a restart in the middle of a day?")
+    stops = _stops(whole)
+    found.figures["restarts"] = len(stops)
+    if not stops:
+        found.skipped = "it was given no bars"
+    for stop in stops:
+        if _differs(spec, observer, whole, stop, found):
+            break
+    return found
+
+
+def _stops(whole: Log) -> list[int]:
+    """Places in the story right behind bars: just before decisions, some bars after fills, and one in the middle.
+
+    Just before a decision shows what the decision needs and a restart has not.
+    """
+    story = whole.story
+    bars = [place for place, event in enumerate(story) if isinstance(event, Bar)]
+    ends = [story[place].end_ns for place in bars]
+    decided = sorted({bisect_left(ends, one.at_ns) for one in whole.decisions})
+    filled = [place for place, event in enumerate(story) if isinstance(event, PositionChanged)]
+    stops = {bars[row - 1] + 1 for row in _spread(decided, 2 * _STOPS) if row > 0}
+    stops |= {_bar_after(story, place, 3) for place in [*_spread(filled, _STOPS), len(story) // 2]}
+    return sorted(stop for stop in stops if stop)
+
+
+def _spread(items: Sequence[int], count: int) -> list[int]:
+    """At most so many of them, evenly, the first and the last among them."""
+    return [items[row] for row in np.unique(np.linspace(0, len(items) - 1, count).astype(int))] if items else []
+
+
+def _bar_after(events: Sequence[Any], place: int, count: int) -> int:
+    """The place behind the `count`-th bar that follows, 0 if there are not so many."""
+    for later in range(place + 1, len(events)):
+        if isinstance(events[later], Bar):
+            count -= 1
+            if count == 0:
+                return later + 1
+    return 0
+
+
+def _differs(spec: Spec, observer: Observer, whole: Log, stop: int, found: Outcome) -> bool:
+    again = observer.log = Log()
+    machine = machine_of(spec, observer.watched)
+    stopped = _recovered(spec, machine, whole.story[:stop])
+    again.decisions.clear()
+    last = _go_on(spec, machine, whole.story[stop:])
+    fault = machine.hosted[0].fault
+    if fault is not None and whole.fault is None:
+        found.find(f"fails after a restart at {ist(stopped)}: {fault.error}", fault.where, _TODO)
+        return True
+    there = [one for one in whole.decisions if stopped < one.at_ns <= last]
+    pair = first_difference(there, again.decisions)
+    if pair is None:
+        return False
+    before, after = pair
+    one = next(item for item in pair if item is not None)
+    found.find(
+        f"restarted at {ist(stopped)} it decides {told(after)} at {ist(one.at_ns)}; not restarted, {told(before)}",
+        one.where or method_place(spec.strategy),
+        _TODO,
+    )
+    return True
+
+
+def _recovered(spec: Spec, machine: EngineMachine, events: Sequence[Any]) -> int:
+    """Apply what a restart finds: rows, the memory that was kept last, the stored bars. Returns the last bar's end."""
+    kept, bars = "", []
+    for event in events:
+        if isinstance(event, Bar):
+            bars.append(event)
+        elif isinstance(event, Kept):
+            kept = event.text
+        elif not isinstance(event, StrategyMemory):
+            machine.apply(event)
+    if kept:
+        machine.apply(StrategyMemory(strategy=spec.run.name, text=kept, at_ns=bars[-1].end_ns))
+    days = sorted({ist_day(bar.start_ns) for bar in bars})[-machine.hosted[0].days - 1 :]
+    machine.open([bar for bar in bars if ist_day(bar.start_ns) >= days[0]])
+    return bars[-1].end_ns
+
+
+def _go_on(spec: Spec, machine: EngineMachine, events: Sequence[Any]) -> int:
+    """Feed what came after; returns the end of the last bar that was."""
+    fed, last = 0, 0
+    for event in events:
+        if isinstance(event, Bar):
+            if fed == _GOES_ON:
+                break
+            fed += event.timeframe == spec.run.timeframes[0]
+            last = event.end_ns
+        if not isinstance(event, Kept | StrategyMemory):
+            machine.apply(event)
+    return last

@@ -1,0 +1,84 @@
+"""`mytrading check` as a person and a program use it, and the parts of checks that the corpus does not show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mytrading.backtest.check import chance
+from mytrading.backtest.check.ahead import mirrored
+from mytrading.backtest.check.source import source
+from mytrading.backtest.columns import checked
+from mytrading.cli.app import app
+from mytrading.cli.output import Failure
+from tests.backtest_support import bars_of, begin_of
+from tests.support import ROOT
+
+DATA = str(ROOT / "tests" / "data" / "bars-wild.csv.gz")
+WITH = ["--data", DATA, "--instrument", "NSE:SBIN", "--timeframe", "1m", "--to", "2024-03-12"]
+
+
+@pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
+
+
+def checked_with(name: str, *more: str) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(app, ["check", name, *WITH, "--json", *more])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def test_good_strategy_passes_with_a_report_that_opens_offline(tmp_path: Path) -> None:
+    only = [word for name in ("look-ahead", "speed", "chance") for word in ("--only", name)]
+    code, found = checked_with("SMA_Crossover", *only, "--budget-us", "50000", "--report", str(tmp_path))
+    assert (code, found["holds"], found["findings"]) == (0, True, [])
+    assert [one["check"] for one in found["checks"]] == ["runs", "look-ahead", "speed", "chance"]
+    page = (tmp_path / "report.html").read_text()
+    assert "Drawdown in other orders" in page
+    assert "<script src" not in page
+
+
+def test_bad_strategy_exits_with_one_and_says_where() -> None:
+    file = ROOT / "tests" / "corpus" / "bad_habits.py"
+    code, found = checked_with(str(file), "--only", "parameters")
+    assert (code, found["holds"]) == (1, False)
+    (finding,) = found["findings"]
+    assert finding["where"] == "corpus/bad_habits.py:14"
+    assert "thresold" in finding["what"]
+
+
+def test_unknown_check_is_refused_with_those_there_are() -> None:
+    done = CliRunner().invoke(app, ["check", "SMA_Crossover", *WITH, "--only", "everything"])
+    assert isinstance(done.exception, Failure)
+    assert "look-ahead or recursion" in str(done.exception)
+
+
+def test_mirrored_bars_keep_the_past_and_stay_bars() -> None:
+    columns = begin_of(bars_of("wild"), 300)
+    end = int(columns.start_ns[99]) + columns.span_ns
+    found = mirrored(columns, end)
+    assert np.array_equal(found.table[:, :100], columns.table[:, :100])
+    assert not np.array_equal(found.table[:, 100:], columns.table[:, 100:])
+    checked(found.instrument, found.start_ns, found.table, "mirrored")
+
+
+def test_deepest_drawdown_of_a_row_of_trades() -> None:
+    assert chance.deepest(np.array([5.0, -3.0, -4.0, 6.0, -2.0])) == 7.0
+    assert chance.deepest(np.array([1.0, 2.0])) == 0.0
+
+
+def test_seeded_generator_and_sorted_set_are_no_bad_habits(tmp_path: Path) -> None:
+    file = tmp_path / "fine.py"
+    file.write_text(
+        "import numpy as np\nfrom mytrading.strategies import BaseStrategy\n\n"
+        "class Fine(BaseStrategy):\n    def initialize(self):\n        self.draw = np.random.default_rng(7)\n"
+        "        self.names = {}\n\n    def on_data(self, data):\n        self.names[data.instrument] = 1\n"
+        "        for name in sorted({'a', 'b'}):\n            pass\n"
+    )
+    assert source(file).findings == []

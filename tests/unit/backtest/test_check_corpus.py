@@ -1,0 +1,68 @@
+"""The corpus of bad strategies: each is caught by the check that is meant for it; the shipped ones raise no alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mytrading.backtest.check.elsewhere import Elsewhere
+from mytrading.backtest.check.examine import Asked, examine
+from mytrading.runtime.loader import load_file
+from mytrading.strategies.base_strategy import BaseStrategy
+from tests.backtest_support import bars_of, begin_of, shipped, spec_of
+from tests.support import ROOT
+
+CORPUS = ROOT / "tests" / "corpus"
+FILES = sorted(CORPUS.glob("bad_*.py"))
+BARS = {"recursion": 1125, "restart": 500}
+"""Of the data, by check; as few as it needs."""
+FEWER = 400
+BUDGET_US = 500.0
+
+
+def _bad() -> list[tuple[Path, type[BaseStrategy]]]:
+    found = []
+    for file in FILES:
+        loaded = load_file(file, BaseStrategy)
+        assert loaded.fault is None, loaded.fault
+        found += [(file, item) for item in loaded.classes if item.__name__.startswith("Bad")]
+    return found
+
+
+BAD = _bad()
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Elsewhere]:
+    with Elsewhere() as process:
+        yield process
+
+
+def test_corpus_holds_enough_bad_strategies() -> None:
+    assert len(BAD) >= 40
+
+
+@pytest.mark.parametrize(("file", "strategy"), BAD, ids=[item.__name__ for _, item in BAD])
+def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStrategy], elsewhere: Elsewhere) -> None:
+    wanted: str = strategy.caught_by  # type: ignore[attr-defined]
+    spec = spec_of(strategy, begin_of(bars_of("wild"), getattr(strategy, "needs", BARS.get(wanted, FEWER))))
+    found = examine(spec, Asked(file, (wanted,), BUDGET_US), elsewhere)
+    caught = [one for one in found.findings if one.check == wanted and one.must]
+    assert caught, [outcome.body() for outcome in found.outcomes]
+    assert not found.holds
+    assert all(one.what and one.todo for one in caught)
+    assert any(one.where.startswith(f"corpus/{file.name}:") for one in caught)
+
+
+GOOD = ("sma_crossover", "rsi_mean_reversion", "macd_momentum", "bollinger_breakout", "scalping_quick",
+        "supertrend_trend", "options_straddle")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_shipped_strategy_raises_no_alarm(name: str, elsewhere: Elsewhere) -> None:
+    spec = spec_of(shipped(name), begin_of(bars_of("wild"), 1125))
+    found = examine(spec, Asked(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), elsewhere)
+    assert found.findings == []
+    assert found.holds
