@@ -1,4 +1,4 @@
-"""Strategies that are slow, fail, or have parameters that do nothing."""
+"""Strategies that are slow, fail, or have parameters that do nothing; where `fails` is off, advice is enough."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class BadNeverRead(BaseStrategy):
 
 class BadWithoutEffect(BaseStrategy):
     caught_by: ClassVar[str] = "parameters"
+    fails: ClassVar[bool] = False
 
     weight: float = 2.0
 
@@ -46,6 +47,7 @@ class BadOverwritten(BaseStrategy):
 
 class BadClamped(BaseStrategy):
     caught_by: ClassVar[str] = "parameters"
+    fails: ClassVar[bool] = False
 
     share: float = 5.0
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.check import again, ahead, chance, restart, source, warm
+from mytrading.backtest.check import again, agreement, ahead, chance, restart, source, warm
 from mytrading.backtest.check import parameters as used
 from mytrading.backtest.check.elsewhere import Elsewhere
 from mytrading.backtest.check.findings import Finding, Outcome
@@ -20,7 +20,7 @@ from mytrading.backtest.check.observe import Log, Observer, method_place
 from mytrading.backtest.runner import Spec
 
 RUNS, SPEED, CHANCE = "runs", "speed", "chance"
-CHECKS = (RUNS, source.NAME, again.NAME, ahead.NAME, warm.NAME, restart.NAME, SPEED, used.NAME, CHANCE)
+CHECKS = (RUNS, source.NAME, again.NAME, ahead.NAME, warm.NAME, restart.NAME, SPEED, used.NAME, agreement.NAME, CHANCE)
 BUDGET_US = 500.0
 """Microseconds that a call of `on_data` may take at the 99th percentile: fifty strategies on one bar take 25 ms."""
 Progress = Callable[[str], None]
@@ -93,6 +93,7 @@ def _checks(
         (SPEED, lambda: _speed(spec, whole, asked.budget_us)),
         (used.NAME, compared(used.NAME, "does every parameter change something?",
                              lambda: used.parameters(spec, asked.file, observer, whole))),
+        (agreement.NAME, compared(agreement.NAME, agreement.ASKS, lambda: agreement.agreement(spec))),
         (CHANCE, lambda: _chance(found)),
     ]  # fmt: skip
 

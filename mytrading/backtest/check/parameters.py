@@ -1,7 +1,8 @@
 """Parameters that do nothing: declared and never read, or read and without any effect.
 
-Every parameter is varied widely on its own; the first variation that changes a decision, or is refused, acquits it.
-The one rule: a parameter is only accused where the strategy decided something in the run.
+Every parameter is varied widely on its own; the first variation that changes a decision, or is refused, acquits it. One
+that is read and has no effect may have one on other data: that is advice, unless the strategy overwrites it. The one
+rule: a parameter is only accused where the strategy decided something in the run.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) ->
     names = list(declared_parameters(spec.strategy, BaseStrategy))
     text = _Text(file)
     effects: dict[str, str] = {}
-    read = _read(spec, whole, names)
+    read, written = _read(spec, whole, names)
     present = resolve_parameters(spec.strategy, BaseStrategy, dict(spec.run.parameters))
     for name in names:
         if name not in read and not text.reads(name):
@@ -43,6 +44,7 @@ def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) ->
                 f"parameter {name} changes nothing: {present[name]!r}, {_told(present[name])} decide the same",
                 text.place(name),
                 "use it, take it out, or check on data on which it has a say",
+                must=name in written,
             )
     found.figures["effects"] = effects
     if not names:
@@ -94,9 +96,10 @@ def _effect(spec: Spec, observer: Observer, whole: Log, name: str, value: Parame
     return ""
 
 
-def _read(spec: Spec, whole: Log, names: list[str]) -> set[str]:
-    """The parameters that are read in a run."""
+def _read(spec: Spec, whole: Log, names: list[str]) -> tuple[set[str], set[str]]:
+    """The parameters that are read in a run, and those that the strategy itself sets."""
     read: set[str] = set()
+    written: set[str] = set()
 
     def watched(name: str) -> property:
         def get(self: Any) -> Any:
@@ -104,6 +107,8 @@ def _read(spec: Spec, whole: Log, names: list[str]) -> set[str]:
             return self.__dict__[f"_{name}"]
 
         def put(self: Any, value: Any) -> None:
+            if f"_{name}" in self.__dict__:
+                written.add(name)
             self.__dict__[f"_{name}"] = value
 
         return property(get, put)
@@ -112,7 +117,7 @@ def _read(spec: Spec, whole: Log, names: list[str]) -> set[str]:
     strategy = spec.strategy
     watching = type(strategy.__name__, (strategy,), {"__module__": strategy.__module__, **body})
     Observer(watching).again(spec, whole)
-    return read
+    return read, written
 
 
 class _Text:

@@ -49,9 +49,10 @@ def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStra
     wanted: str = strategy.caught_by  # type: ignore[attr-defined]
     spec = spec_of(strategy, begin_of(bars_of("wild"), getattr(strategy, "needs", BARS.get(wanted, FEWER))))
     found = examine(spec, Asked(file, (wanted,), BUDGET_US), elsewhere)
-    caught = [one for one in found.findings if one.check == wanted and one.must]
+    fails: bool = getattr(strategy, "fails", True)
+    caught = [one for one in found.findings if one.check == wanted and one.must is fails]
     assert caught, [outcome.body() for outcome in found.outcomes]
-    assert not found.holds
+    assert found.holds is not fails
     assert all(one.what and one.todo for one in caught)
     assert any(one.where.startswith(f"corpus/{file.name}:") for one in caught)
 
@@ -66,3 +67,12 @@ def test_shipped_strategy_raises_no_alarm(name: str, elsewhere: Elsewhere) -> No
     found = examine(spec, Asked(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), elsewhere)
     assert found.findings == []
     assert found.holds
+
+
+def test_pair_that_agrees_trade_by_trade_raises_no_alarm() -> None:
+    file = CORPUS / "bad_pairs.py"
+    (fine,) = (item for item in load_file(file, BaseStrategy).classes if item.__name__ == "FinePair")
+    found = examine(spec_of(fine, begin_of(bars_of("wild"), 1125)), Asked(file, ("agreement",)), None)
+    (_, agreement) = found.outcomes
+    assert agreement.findings == []
+    assert agreement.figures["engine"] == agreement.figures["screening"] > 20
