@@ -10,6 +10,7 @@ import functools
 import multiprocessing
 import os
 import pickle
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -55,6 +56,11 @@ def _spec_of(payload: Payload) -> Spec:
     return payload.open()
 
 
+def _deaf() -> None:
+    """Ctrl-C is for the process that searches; it ends these."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _local(path: str, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
     return evaluate(_spec_in(path), number, parameters, objective, least)
 
@@ -84,7 +90,7 @@ def local(payload: Payload, objective: str, least: int, count: int = 0) -> Itera
     with tempfile.TemporaryDirectory(prefix="mytrading-") as folder:
         path = Path(folder) / "payload"
         path.write_bytes(pickle.dumps(payload))
-        pool = ProcessPoolExecutor(most, mp_context=multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(most, mp_context=multiprocessing.get_context("spawn"), initializer=_deaf)
         try:
             yield _Submitting(pool, _local, str(path), most, f"{most} processes", (objective, least))
         finally:
