@@ -23,7 +23,7 @@ from mytrading.chaos.evidence import Evidence, concerning
 from mytrading.chaos.ground import Ground, Wanted, prepare
 from mytrading.chaos.judge import Bounds, Verdict, judge
 from mytrading.chaos.schedule import plan
-from mytrading.chaos.settling import unsettled
+from mytrading.chaos.settling import holding, unsettled
 from mytrading.cli.journal_files import verify
 from mytrading.messages.runconfig import RunConfig, StopPlan
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
@@ -38,6 +38,8 @@ Progress = Callable[[str], None]
 _LOOK_S = 1.0
 _TOLD = 10
 """Findings that the report itself holds; all of them stand in findings.txt."""
+_EXITS_S = 30.0
+"""Once all is settled the strategies' own exits are waited for so long: one of them would be on its way at the end."""
 _CALM_S = 60.0
 """Beside twice the longest window: what recovery and the reads of a loaded machine take."""
 
@@ -96,7 +98,8 @@ def _settle(ground: Ground, breaker: Breaker, progress: Progress) -> list[str]:
     until = time.monotonic() + _CALM_S + 2 * windows.lost_after
     halted = False
     left = ["the stack did not answer"]
-    while left and time.monotonic() < until:
+    flat_by = until
+    while time.monotonic() < until:
         with suppress(OpsTimedOut, OpsRefused, NotRunning, StackFailed):
             if not halted:
                 ground.stack.ask("halt", reason="chaos is over", level="halt")
@@ -104,6 +107,9 @@ def _settle(ground: Ground, breaker: Breaker, progress: Progress) -> list[str]:
         time.sleep(_LOOK_S)
         given_up += breaker.mend()
         left = unsettled(ground) if halted else left
+        flat_by = min(flat_by, time.monotonic() + _EXITS_S) if not left else until
+        if not left and (not holding(ground) or time.monotonic() >= flat_by):
+            break
     return [*(f"gave up: {line}" for line in given_up), *(f"not settled: {line}" for line in left)]
 
 

@@ -34,6 +34,11 @@ def unsettled(ground: Ground) -> list[str]:
     return left
 
 
+def holding(ground: Ground) -> bool:
+    """Whether anybody owns a position still, and so may close it at any moment."""
+    return any(ours.net for ours in records.read_ours(ground.config).values())
+
+
 def _open(ours: records.Ours) -> list[tuple[str, Goal]]:
     return [(name, goal) for name, goal in ours.goals.items() if goal.state != "done"]
 

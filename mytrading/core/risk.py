@@ -33,7 +33,7 @@ from mytrading.core.rollover import Rollover
 from mytrading.core.run_books import OPTION_PATIENCE
 from mytrading.core.square_off import LATE_NS, SquareOff
 from mytrading.core.strategy_risk import StrategyRisk
-from mytrading.messages.commands import CloseGoal
+from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product, Severity, TradingLevel
 from mytrading.messages.instruments import Snapshot
@@ -232,10 +232,19 @@ class RiskMachine:
         return (*rows, *self._advance_all(now, settled_too))
 
     def _advance_all(self, now: int, settled_too: bool = False) -> tuple[Any, ...]:
-        """A settled wish has nothing to enter, but a fill that comes after a cancel may give it something to close."""
+        """A settled wish has nothing to enter, but a fill that comes after a cancel may give it something to close.
+
+        One wish enters at a time: what it takes of limits, rates and margin is known when the next is judged, with the
+        next message. What wishes withdraw and close waits for nobody.
+        """
         rows: list[Any] = []
+        entered = False
         for wish in self.state.wishes.values() if settled_too else self.state.open_wishes():
-            rows += self._advance(wish, now)
+            found = self._advance(wish, now)
+            enters = any(isinstance(row, PlaceEntry) for row in found)
+            if not (enters and entered):
+                rows += found
+            entered = entered or enters
         return tuple(rows)
 
     def _advance(self, wish: Wish, now: int) -> tuple[Any, ...]:

@@ -364,6 +364,22 @@ def test_wish_that_a_risk_just_started_reads_waits_for_the_others_instead_of_bei
     assert [type(row) for row in desk.pass_time(1)] == [PlaceEntry]
 
 
+def test_wishes_that_waited_together_do_not_pass_a_limit_together() -> None:
+    desk = Desk(msgspec.structs.replace(LIMITS, max_total_positions=1))
+    desk.machine.state.beats.clear()
+    desk.machine.patient_until = desk.machine_ns + 3 * SECOND
+    desk.quote()
+    desk.quote(SHARE, 800.0)
+    assert desk.wish("a", Leg(instrument=CALL, lots=1)) == ()
+    other = Signal(
+        id="o", strategy="T", watch=SHARE, action=Action.BUY, legs=(Leg(instrument=SHARE, lots=10),),
+        created_ns=desk.now, expires_ns=desk.now + 60 * SECOND, expires_machine_ns=desk.machine_ns + 60 * SECOND,
+    )  # fmt: skip
+    assert desk.give(other) == ()
+    assert [type(row) for row in desk.pass_time(1)] == [PlaceEntry]
+    assert codes(desk.give(TimerFired(name="risk", machine_ns=desk.machine_ns))) == ["MAX_TOTAL_POSITIONS"]
+
+
 def test_wish_is_denied_when_nobody_was_heard_in_time() -> None:
     desk = Desk()
     desk.machine.state.beats.clear()
