@@ -88,8 +88,13 @@ def write_report(body: Body, folder: Path) -> None:
     """Add a run's JSON file to a folder of reports, and bring its page up to date."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**body, "kept": ""}, indent=2) + "\n"
-    _replace(folder / f"{body['personality']}-{body['seed']}.json", text)
+    _replace(folder / f"{_name(body)}.json", text)
     write_page(folder)
+
+
+def _name(body: Body) -> str:
+    """A run of another commit is another run."""
+    return "-".join(str(part) for part in (body["personality"], body["seed"], body.get("commit", "")) if part)
 
 
 def write_page(folder: Path) -> list[Body]:
