@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mytrading.core.identity import content_id
 from mytrading.core.risk_books import RiskBooks, Wish
-from mytrading.messages.enums import Purpose
+from mytrading.messages.enums import Purpose, Side
 from mytrading.messages.orders import Order, Position
 
 GUARDS = "guard-"
@@ -27,6 +27,19 @@ def is_protective(books: RiskBooks, order: Order | None) -> bool:
     level = books.protections.get((order.account, order.instrument, order.product.value, order.strategy))
     handed_over = level is not None and order.cause == level.cause
     return order.purpose is Purpose.STOP or order.cause.startswith(GUARDS) or handed_over
+
+
+def covers(books: RiskBooks, hedge: Position) -> bool:
+    """True of a hedge while something sold is held beside it, or still to come."""
+    if not books.is_hedge(hedge):
+        return False
+    strategy, account, watch = hedge.strategy, hedge.account, books.watch_of(hedge)
+    if any(p.quantity_seen < 0 and p.account == account for p in books.held(strategy, watch)):
+        return True
+    if any(o.side is Side.SELL and o.account == account for o in books.live_entries(strategy, watch)):
+        return True
+    wish = books.wishes.get((strategy, watch))
+    return wish is not None and not wish.settled and account not in wish.ended
 
 
 def note(books: RiskBooks, wish: Wish, closed: Position) -> None:

@@ -14,7 +14,7 @@ from mytrading.messages.market import Quote
 from mytrading.messages.records import LevelMoved
 from mytrading.messages.signals import Leg
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
-from tests.unit.core.run_desks import RunDesk, events, goals
+from tests.unit.core.run_desks import TRAILING_ON, RunDesk, events, goals
 from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, SHARE, WATCH, codes
 
 MAX_LOSS = StrategyRules(max_loss=5000)
@@ -311,6 +311,26 @@ def test_level_of_a_leg_leaves_a_hedge_alone_until_what_it_covers_is_gone(rule: 
     assert desk.machine.runs.levels_of(("main", PUT, Product.NRML, "S")) == {}
     desk.take(CALL, 0, 0.0)
     assert [(goal.instrument, goal.account) for goal in goals(desk.at(PUT, last))] == [(PUT, "main")]
+
+
+def test_level_of_a_leg_closes_a_hedge_whose_sold_leg_was_closed_although_the_wish_stands() -> None:
+    roomy = replace(TRAILING_ON, max_order_size=1e8, max_position_size=1e8, min_order_size=0.0)
+    desk = RunDesk(StrategyRules(leg_stop_loss=LevelRule(value=30)), limits=roomy, product=Product.MIS)
+    desk.at(SHARE, 800.0)
+    desk.at(PUT, 100.0)
+    rows = desk.wish("w", Leg(instrument=PUT, lots=1), Leg(instrument=SHARE, lots=-10))
+    (hedge,) = [row for row in rows if isinstance(row, PlaceEntry)]
+    desk.order(hedge, OrderState.FILLED, 65)
+    rows = (*desk.hold(PUT, 65, 100.0, order=hedge.id), *desk.at(SHARE, 800.0))
+    assert goals(desk.at(PUT, 69.0)) == [], "what it covers is on its way"
+    (sold,) = [row for row in rows if isinstance(row, PlaceEntry)]
+    desk.order(sold, OrderState.FILLED, 10)
+    desk.hold(SHARE, -10, 800.0, order=sold.id)
+    assert goals(desk.at(PUT, 69.0)) == []
+    assert [goal.instrument for goal in goals(desk.at(SHARE, 1045.0))] == [SHARE]
+    desk.take(SHARE, 0, 0.0)
+    assert [goal.instrument for goal in goals(desk.at(PUT, 69.0))] == [PUT]
+    assert desk.machine.runs.levels_of(("main", PUT, Product.MIS, "S")) == {"stop_loss": 70.0}
 
 
 def test_leg_entered_again_in_the_same_run_is_protected_again() -> None:
