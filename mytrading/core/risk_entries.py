@@ -104,8 +104,8 @@ class Entries:
         margin = self._kept(wish, account, cases, chosen, begun=begun)
         calls = {one.instrument: self._calls(one) for one in legs if one.open}
         for leg, case in chosen:
-            del calls[leg.instrument]
-            rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values())))
+            if calls.pop(leg.instrument, None) is not None:  # None: a leg before it has named the instrument
+                rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values())))
         return rows if chosen else []
 
     def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:

@@ -434,6 +434,7 @@ class RiskState(RiskBooks):
         self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
         self.goals = {goal.id: goal for goal in row.goals}
         self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
+        self.baskets = {}
         self.runs = dict(row.runs)
         self.tally.open_day()
         self.memory.open_day(day_number_of(row.day))

@@ -390,3 +390,21 @@ def test_restart_at_any_row_goes_on_as_if_there_had_been_none(cut: int) -> None:
             current = current.again()
     assert msgspec.to_builtins(current.rows) == msgspec.to_builtins(whole.rows)
     assert len(entries(tuple(whole.rows))) == 5
+
+
+def test_wish_that_names_an_instrument_twice_orders_it_once() -> None:
+    """A roll-over can bring it about: the near leg of a calendar spread becomes the far one."""
+    desk = Basket()
+    (entry,) = entries(desk.wish("w", HEDGE, HEDGE))
+    assert (entry.instrument, entry.quantity, entry.basket_calls) == (CALL, 65, 0)
+
+
+def test_rupees_kept_for_a_basket_end_with_the_day_in_a_machine_that_goes_on_too() -> None:
+    desk = Basket()
+    (entry,) = entries(desk.wish("w", HEDGE, SOLD))
+    assert desk.machine.state.kept_for_baskets("main") == entry.basket_margin > 0
+    opened = desk.machine.snapshot("2026-03-19")
+    other = Basket()
+    for machine in (desk.machine, other.machine):
+        machine.apply(opened)
+        assert machine.state.kept_for_baskets("main") == 0
