@@ -53,8 +53,10 @@ def judge_open(
 ) -> tuple[Order, dict[str, Any]]:
     """The same of an order that the read shows open."""
     sign = {name: getattr(order, name) for name in ("ending", "evidence", "evidence_machine_ns")}
-    if read.began_machine_ns <= order.evidence_machine_ns or not _net_lacks_it(draft, order, read):
+    if read.began_machine_ns <= order.evidence_machine_ns or read.positions is None:
         return order, {**fields, **sign}
+    if not _net_lacks_it(draft, order, read):  # the books contradict one another: what spoke against it counts no more
+        return order, {**fields, **sign, **({"ending": "", "evidence": 0} if order.ending == ALIVE else {})}
     if order.ending != ALIVE:
         sign = {"ending": ALIVE, "evidence": 1, "evidence_machine_ns": read.ended_machine_ns}
         return order, {**fields, **sign, "candidate": ""}
@@ -65,10 +67,10 @@ def judge_open(
 
 def _net_lacks_it(draft: Draft, order: Order, read: BooksRead) -> bool:
     """True if the position book shows nothing of the order's side beyond what is known without the sighting."""
-    if read.positions is None:
-        return False
     key = key_of(order)
-    net = sum(row.quantity for row in read.positions if (row.instrument, row.product) == (key.instrument, key.product))
+    net = sum(
+        row.quantity for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)
+    )
     unmanaged = draft.state.unmanaged.get(key)
     known = sum(position.quantity for position in draft.state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
     return (net - known) * order.side.sign <= 0

@@ -418,7 +418,8 @@ def _timer(state: State, row: TimerFired) -> None:
 
 
 def _relearned(state: State, row: JournalRelearned) -> None:
-    state.own("rebuilt").set("machine_ns", row.machine_ns)
+    if row.machine_ns:  # rows of older versions do not say: nothing is taken over by its shape then
+        state.own("rebuilt").set("machine_ns", row.machine_ns)
     state.own("rebuilt").set("market_ns", row.at_ns)
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mytrading.messages.enums import Call, OrderState, OrderType, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged, ProtectionChanged
+from mytrading.messages.records import JournalRelearned
 from tests.fake_broker import SECOND, OrderBench, Placed
 from tests.unit.core.test_oms_rebuild import PLAN, entry, exits, goal, learn
 
@@ -143,6 +144,18 @@ def test_order_that_was_nobodys_before_the_journal_was_lost_stays_nobodys() -> N
     learn(bench)
     go_on(bench, 5)
     assert strange.id not in {order.broker_order_id for order in bench.machine.orders()}
+
+
+def test_journal_that_an_older_version_rebuilt_takes_nothing_over() -> None:
+    """Its row does not say when it was rebuilt, so that anybody's order would look like one of the lost part."""
+    bench = OrderBench()
+    bench.hold("e1", **PLAN)
+    bench.accept()
+    bench.read()
+    bench.machine.apply(JournalRelearned(copies=0, read=0, at_ns=bench.now))
+    strange = place(bench, **STOP)
+    go_on(bench, 5)
+    assert strange.open and strange.id not in {order.broker_order_id for order in bench.machine.orders()}
 
 
 def test_exit_of_the_lost_part_that_rests_is_taken_over_and_chased() -> None:

@@ -268,6 +268,18 @@ def test_resting_entry_keeps_its_sighting_while_the_net_holds_the_units(bench: O
     assert bench.position().quantity_seen == 50 and stops(bench) == [OrderState.ACCEPTED]
 
 
+def test_net_that_holds_the_units_once_begins_the_proof_against_a_sighting_anew(bench: OrderBench) -> None:
+    placed = resting(bench, **LIMIT)
+    go_on(bench, 12)
+    bench.broker.net[placed.instrument, placed.product] = 50
+    go_on(bench, 1)
+    bench.broker.net[placed.instrument, placed.product] = 0
+    go_on(bench, 12)
+    assert bench.position().quantity_seen == 50 and stops(bench) == [OrderState.ACCEPTED]
+    go_on(bench, 10)
+    assert bench.position().quantity_seen == 0
+
+
 def test_larger_sighting_begins_the_proof_against_it_anew(bench: OrderBench) -> None:
     placed = resting(bench, 20, **LIMIT)
     go_on(bench, 12)
