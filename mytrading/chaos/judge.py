@@ -6,7 +6,8 @@ are what is judged by it, and every figure that is not zero comes with a line th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from mytrading.chaos import fates
@@ -15,11 +16,13 @@ from mytrading.chaos.evidence import HARMLESS, Evidence
 from mytrading.chaos.figures import figures
 from mytrading.chaos.limits import Most, limit_breaches
 from mytrading.chaos.records import Broken, Held
-from mytrading.simulator.chronicle import CALL
+from mytrading.simulator.chronicle import CALL, STARTED, Event
 
 _S = 1_000_000_000
 _GATHERED_S = 1.5
 """After the simulator was stopped, what had gathered at its door comes in at once, whenever it was sent."""
+_UP_S = 30
+"""For so long after its start a simulator may still be making up its day."""
 _COUNTED = ("duplicated", "lost", "position_differs", "bare_seconds", "rate_breaches", "limit_breaches")
 _ON_THE_WAY = frozenset({"", "router", "reconciler", "simulator", "supervisord"})
 """Whose trouble keeps a stop from its place; an empty target is the whole machine's."""
@@ -136,6 +139,7 @@ def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
         for thing in evidence.broken
         if thing.what in ("hang", "stutter", "starve", "nice") and thing.target in ("", "simulator")
     ]
+    stopped += _after_starting(evidence.broker.events)
     times = sorted(event.machine_ns for event in evidence.broker.events if event.kind == CALL)
     for thing in evidence.broken:  # the calls of somebody else are not the router's
         if thing.what == "by_hand" and (at := next((t for t in times if thing.begin_ns <= t <= thing.end_ns), 0)):
@@ -148,3 +152,18 @@ def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
         if max(rolling, calendar) > most:
             found.append(f"order call at {at}: {rolling} in a rolling, {calendar} in a calendar second, {most} allowed")
     return found, len(times) - len(plain)
+
+
+def _after_starting(events: Sequence[Event]) -> list[tuple[int, int]]:
+    """When a simulator that had just come up began to answer, after it had done nothing for seconds.
+
+    It makes up its day first, and whoever calls meanwhile waits at its door.
+    """
+    found = []
+    started = -_UP_S * _S
+    for before, after in pairwise(events):
+        started = before.machine_ns if before.kind == STARTED else started
+        silent = after.machine_ns - before.machine_ns > _GATHERED_S * _S
+        if silent and after.machine_ns - started < _UP_S * _S:
+            found.append((after.machine_ns, after.machine_ns + round(_GATHERED_S * _S)))
+    return found

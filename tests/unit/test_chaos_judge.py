@@ -33,7 +33,7 @@ from mytrading.messages.enums import (
 from mytrading.messages.orders import Flatten, Order
 from mytrading.messages.records import LevelMoved
 from mytrading.runtime.journal import OUTPUT, Row
-from mytrading.simulator.chronicle import CALL, ORDER, Event
+from mytrading.simulator.chronicle import CALL, ORDER, STARTED, Event
 from mytrading.simulator.faults import FAULTS
 
 S = 1_000_000_000
@@ -228,6 +228,13 @@ def test_calls_that_a_stopped_simulator_gathered_are_not_the_routers_breach() ->
     hang = Broken(0, S, "hang", "simulator")
     verdict = judge(evidence([], [], calls(*[1001] * 12), broken=(hang,)), BOUNDS)
     assert (verdict.good, verdict.figures["calls_gathered"]) == (True, 12)
+
+
+@pytest.mark.parametrize(("began_ms", "good"), [(9_000, True), (9_900, False), (-50_000, False)])
+def test_calls_that_wait_for_a_simulator_that_is_coming_up_have_gathered(began_ms: int, good: bool) -> None:
+    events = [Event(began_ms * 1_000_000, STARTED, 1), Event((began_ms + 10) * 1_000_000, CALL, "cancelorder")]
+    later = calls(*[11_000 + n for n in range(12)]) if good else calls(*[10_500 + n for n in range(12)])
+    assert judge(evidence([], [], [*events, *later]), BOUNDS).good is good
 
 
 def test_call_of_somebody_else_is_not_the_routers() -> None:
