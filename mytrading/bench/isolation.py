@@ -24,6 +24,7 @@ EXITS = 120
 MOST = 1.5
 """How many times a good moment's p99 a bad one's may be: less is within what two quiet runs differ by."""
 _TURN_S = 0.45
+_HELD_S = 180.0
 _BELOW = 0.94
 _PRICE = 500.0
 _ABOVE = 1500.0
@@ -202,11 +203,13 @@ def _exit(stack: Lab, name: str, crossed: float) -> float:
 
 
 def _when_held(stack: Lab) -> dict[str, float]:
-    """The price of each position once all are held, by name; `RuntimeError` if they do not come about in a minute."""
-    until = time.monotonic() + 60.0
+    """The price of each position once all are held, by name; `RuntimeError` if they do not come about."""
+    until = time.monotonic() + _HELD_S
     while time.monotonic() < until:
         rows = [row for row in json.loads(stack.run("positions", "--json")) if row["quantity"]]
         if len(rows) >= EXITS:
             return {row["instrument"].partition(":")[2]: float(row["average_price"]) for row in rows}
         time.sleep(1.0)
-    raise RuntimeError(f"expected {EXITS} positions within a minute, found {len(rows)}; see `mytrading bench latency`")
+    raise RuntimeError(
+        f"expected {EXITS} positions within {_HELD_S:g} s, found {len(rows)}; see `mytrading bench latency`"
+    )
