@@ -166,6 +166,7 @@ class DataManager(Daemon):
         self.tape.record(events)
 
     def _on_frame(self, line: Line, frame: RawFrame) -> None:
+        line.taken_ns = frame.received_ns
         market_ns = self.clock.at(frame.received_ns)
         parsed = self.parser.parse(frame.data, frame.received_ns, market_ns)
         if type(parsed) is Tick:
@@ -348,7 +349,8 @@ class DataManager(Daemon):
         if self.lock_step:
             self.steps.remind(now, machine_ns)
         else:
-            self.bars.on_clock(now, machine_ns)
+            # A feed that lags must not close a bar before the quotes of it that still wait here.
+            self.bars.on_clock(min(now, self.clock.at(self.lines.active.caught_up(machine_ns))), machine_ns)
 
     def _on_second(self, machine_ns: int) -> None:
         self.tape.tend(self._today(), "disk" in self.notes)

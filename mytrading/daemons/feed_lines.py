@@ -50,6 +50,8 @@ class Line:
         self.subscriptions = Subscriptions(rules.max_subscriptions, rules.batch_size, rules.depth_data)
         self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
+        self.taken_ns = 0
+        """Machine time at which the last frame that was taken in had been read."""
         self._down_until = 0
         self._errors = 0
         self._news: dict[str, tuple[object, ...]] = {}
@@ -69,6 +71,10 @@ class Line:
     def is_down(self, machine_ns: int) -> bool:
         """True while its pings are said to fail."""
         return machine_ns < self._down_until
+
+    def caught_up(self, machine_ns: int) -> int:
+        """Machine time up to which its frames are all taken in: now, unless some that were read still wait."""
+        return machine_ns if self.socket.events.empty() else min(machine_ns, self.taken_ns)
 
     def serves(self, instrument: str) -> bool:
         """True if the server acknowledged the instrument on this connection."""

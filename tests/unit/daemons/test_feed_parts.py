@@ -8,6 +8,7 @@ from datetime import date, datetime, time
 import pytest
 
 from mytrading.adapters.openalgo.market_feed import Acknowledged
+from mytrading.adapters.openalgo.socket import Frame
 from mytrading.core.calendar import IST, Calendar
 from mytrading.core.feed_sources import Condition
 from mytrading.core.quotes import Coverage
@@ -174,6 +175,16 @@ def modes(line: Line, machine_ns: int) -> dict[str, str]:
             pairs = tuple((name, request["mode"]) for name in names)
             line.subscriptions.answered(Acknowledged(request["request_id"], pairs, ()), machine_ns)
     return asked
+
+
+def test_frames_that_were_read_and_wait_hold_the_clock_of_bars_back(lines: Lines) -> None:
+    line = lines.active
+    assert line.caught_up(50) == 50
+    line.taken_ns = 30
+    line.socket.events.put(Frame(b"{}", 40))
+    assert line.caught_up(50) == 30
+    line.socket.drain()
+    assert line.caught_up(50) == 50
 
 
 def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(lines: Lines) -> None:
