@@ -72,7 +72,6 @@ class SwingBreakSeller(BaseStrategy):
         if not 0 < self.min_stop_pct < self.max_stop_pct < 1:
             raise StrategyError("expected 0 < min_stop_pct < max_stop_pct < 1, as shares of the price: 2 % is 0.02")
         self.add_indicator("SWING.event", name="event")
-        self.add_indicator("SWING.low", name="low")
         self.add_indicator("SWING.age", name="age")
         self.add_indicator("VWAP")
         self.day = None
@@ -95,16 +94,18 @@ class SwingBreakSeller(BaseStrategy):
 
     def judge_swing(self, data: Bar, is_new: bool) -> None:
         """A swing low formed or moved: it takes the place of the one before, or is passed over."""
-        low, age = self.get_indicator_value("low"), int(self.get_indicator_value("age"))
+        age = int(self.get_indicator_value("age"))
+        bars = self.bars(age + 1)
+        low = float(bars.low[0])
         if is_new:
             vwap = self.get_indicator_value("VWAP", back=age)
-            self.vwaps[data.instrument] = vwap if vwap == vwap else self.bars(age + 1).close[0]
+            self.vwaps[data.instrument] = vwap if vwap == vwap else float(bars.close[0])
         if not self.min_price <= low <= self.max_price:
             self.swings.pop(data.instrument, None)
             return
         vwap = self.vwaps[data.instrument]
         if (low - vwap) / vwap >= self.min_vwap_premium:
-            own, *after = self.bars(age + 1).high.tolist()
+            own, *after = bars.high.tolist()
             self.swings[data.instrument] = Swing(low, own, max(after, default=0.0))
         elif data.instrument in self.swings:
             self.follow_swing(data)

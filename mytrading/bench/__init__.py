@@ -18,10 +18,12 @@ from mytrading.bench.figures import Figure
 
 def run_bench(names: list[str], as_json: bool) -> int:
     """Measure the named groups (all without a name) and print their figures; 2 if a name is unknown, else 0."""
+    from mytrading.bench.authors import measure_authors
     from mytrading.bench.backtest import measure_backtest
     from mytrading.bench.bare import measure_hop
     from mytrading.bench.breach import measure_breach
     from mytrading.bench.client import measure_client
+    from mytrading.bench.compiled import measure_compiled
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
     from mytrading.bench.isolation import measure_isolation
     from mytrading.bench.risk import measure_risk
@@ -42,6 +44,8 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "feed_burst": measure_burst,
         "backtest": measure_backtest,
         "screen": measure_screen,
+        "authors": measure_authors,
+        "compiled": measure_compiled,
         "isolation": measure_isolation,
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,

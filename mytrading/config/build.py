@@ -236,6 +236,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> Strateg
         parameters=dict(strategy.parameters),
         rules=rules_of(strategy, symbols[0]),
         plan=settings.plan_of(strategy.name),
+        options=strategy.option_range,
     )
 
 

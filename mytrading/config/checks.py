@@ -171,7 +171,9 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
     for symbol in strategy.symbols:
         label = f"{strategy.name}.symbols ({settings.origin(f'strategies.{strategy.name}.symbols')})"
         yield from _judge_symbol(settings, label, symbol)
-        yield from _trade_problems(settings, strategy, symbol)
+        if not strategy.options:
+            yield from _trade_problems(settings, strategy, symbol)
+    yield from _option_problems(settings, strategy)
     yield from _account_problems(settings, strategy)
     yield from _sizing_problems(settings, strategy)
     yield from _own_risk_problems(settings, strategy)
@@ -190,6 +192,25 @@ def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> I
                 f"{strategy.name}.timeframes: {frame} is not in ENABLED_TIMEFRAMES "
                 f"({settings.origin('data.timeframes')}: {','.join(settings.data.timeframes)}); add it there"
             )
+
+
+def _option_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    """Options watched by rule are traded themselves: of a listed underlying, on an exchange that is enabled."""
+    if not strategy.options:
+        return
+    label = f"{strategy.name}.options ({settings.origin(f'strategies.{strategy.name}.options')})"
+    try:
+        first = settings.symbols.resolve(strategy.symbols[0])
+    except UnknownSymbol:
+        return
+    exchange = DERIVATIVES_OF.get(exchange_of(first), "")
+    if not exchange:
+        yield f"{label}: the first of symbols says where the money is, an index or a share; found {first}"
+    elif exchange not in settings.data.exchanges:
+        yield f"{label}: options of {first} trade on {exchange}, {_not_in(settings, 'exchanges', exchange)}"
+    for kind in ("CE", "PE"):
+        if kind not in settings.data.instrument_types:
+            yield f"{label}: {_not_in(settings, 'instrument_types', kind)}"
 
 
 def _own_risk_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:

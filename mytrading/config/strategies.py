@@ -24,6 +24,7 @@ from mytrading.messages.runconfig import (
     TradeKind,
     TradeRule,
 )
+from mytrading.messages.strategy_run import OptionRange
 
 TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
 BAR_TIMEFRAMES = TIMEFRAMES[1:]
@@ -35,6 +36,9 @@ _OPTION = re.compile(
     r"(?P<strike>ATM|(?:ITM|OTM)\s+\d+|STRIKE\s+[\d.]+)\s+(?P<right>CE|PE)" + _EXPIRY
 )
 _FUTURE = re.compile("FUTURE" + _EXPIRY)
+_RANGE = re.compile(r"ATM\s+(?P<strikes>\d{1,3})" + _EXPIRY)
+MOST_STRIKES = 40
+"""Either side: 162 contracts, each with quotes, bars and history."""
 _EXPECTED = (
     "expected same, future [nearest|next|monthly|next monthly], none, or an option such as 'NIFTY ATM CE nearest', "
     "'OTM 2 PE next', 'SELL NIFTY ATM PE monthly'"
@@ -76,6 +80,19 @@ def _expiry(match: re.Match[str]) -> ExpiryRule:
     return ExpiryRule((match["expiry"] or "NEAREST").lower().replace(" ", "_"))
 
 
+def parse_options(text: str) -> OptionRange | None:
+    """The options that a text says are watched; None for an empty one. `ValueError` shows what may be written."""
+    if not text.strip():
+        return None
+    found = _RANGE.fullmatch(" ".join(text.upper().split()))
+    if found is None or not 0 <= int(found["strikes"]) <= MOST_STRIKES:
+        raise ValueError(
+            f"expected ATM, strikes either side up to {MOST_STRIKES}, and an expiry, say 'ATM 20 nearest'; "
+            f"found {text!r}"
+        )
+    return OptionRange(strikes=int(found["strikes"]), expiry=_expiry(found))
+
+
 def parse_factors(words: Iterable[str]) -> dict[str, float]:
     """Factors by account from `account=factor`. `ValueError` shows what may be written."""
     factors = {}
@@ -91,8 +108,10 @@ def parse_factors(words: Iterable[str]) -> dict[str, float]:
 class StrategyConfig(StrategyRiskFields):
     """How one strategy runs. `trade_long` and `trade_short` are rules in words, see `parse_trade`.
 
-    `accounts` are those it trades in, each the same lots; none means the primary one. `orphan_legs` says what follows
-    when a leg of several cannot be had: retry (`orphan_tries` times, then unwind), unwind or report.
+    `options` ("ATM 20 nearest") are watched besides `symbols`: calls and puts so many strikes about the first symbol's
+    last close before the day. `accounts` are those it trades in, each the same lots; none means the primary one.
+    `orphan_legs` says what follows when a leg of several cannot be had: retry (`orphan_tries` times, then unwind),
+    unwind or report.
     `sizing` is fixed (the lots as they are), risk (`risk_per_trade` rupees at the stop), or a profile or grade of
     config/risk.toml; `allocation` spreads lots over accounts, custom by `allocation_factors` such as second=0.5.
     Futures held overnight move to the next contract `roll_days` trading days before expiry, the far or near leg first.
@@ -107,6 +126,7 @@ class StrategyConfig(StrategyRiskFields):
     name: str
     enabled: bool = True
     symbols: Names = ("NIFTY",)
+    options: str = ""
     trade_long: str = "same"
     trade_short: str = "same"
     timeframes: Names = ("1m",)
@@ -145,6 +165,12 @@ class StrategyConfig(StrategyRiskFields):
         parse_trade(text, long=True)
         return text
 
+    @field_validator("options")
+    @classmethod
+    def _range(cls, text: str) -> str:
+        parse_options(text)
+        return text
+
     @field_validator("allocation_factors")
     @classmethod
     def _factors(cls, words: tuple[str, ...]) -> tuple[str, ...]:
@@ -177,6 +203,11 @@ class StrategyConfig(StrategyRiskFields):
             ticks = "; for every quote write `subscribe_quotes = True` in the class" if "tick" in frames else ""
             raise ValueError(f"expected some of {', '.join(BAR_TIMEFRAMES)}{ticks}")
         return frames
+
+    @property
+    def option_range(self) -> OptionRange | None:
+        """Options that are watched by rule."""
+        return parse_options(self.options)
 
     @property
     def long(self) -> TradeRule | None:

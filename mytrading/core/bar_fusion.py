@@ -19,10 +19,11 @@ PATIENCE_NS = 10_000_000_000
 
 
 class Fetch(NamedTuple):
-    """History of an instrument is wanted, of bars that end by `upto_ns` (market)."""
+    """History of an instrument is wanted, of bars that end by `upto_ns` (market), `days` of it (0: as configured)."""
 
     instrument: str
     upto_ns: int
+    days: int = 0
 
 
 class _Join:

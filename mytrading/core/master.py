@@ -65,6 +65,8 @@ def need_of(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> 
     options: set[str] = set()
     homes = {parse_symbol(symbol, exchange).underlying: exchange for exchange, symbol in map(split_id, watched)}
     for run in config.strategies:
+        if run.options is not None:
+            options.add(_underlying(run.symbols[0]))
         for rule in (run.long, run.short):
             if rule is None or rule.kind is TradeKind.SAME:
                 continue

@@ -19,6 +19,7 @@ from mytrading.core.bars import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.expiries import session_ends
 from mytrading.core.wants import digest
+from mytrading.daemons.engine_universe import Universe
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
@@ -48,6 +49,8 @@ from mytrading.strategies.wish_rules import WishRule
 BARS_PER_DAY = 900
 """At least as many minutes as any exchange is open; MCX has 870."""
 
+CLOSED = 4
+"""Days in a row on which an exchange may be closed: a weekend and two holidays."""
 OPEN_ANYWAY_NS = 20_000_000_000
 LOOK_S = 0.1
 MINUTE = "1m"
@@ -74,8 +77,10 @@ class StrategyEngine(MachineDaemon):
             config.risk.signal_validity_seconds,
             find_rules(config),
         )
+        self.engine.warm_up()
         super().__init__("engine", config, self.engine)
         self._watched = tuple(dict.fromkeys(symbol for run in config.strategies for symbol in run.symbols))
+        self._universe = Universe(config.strategies, self._calendar)
         self._aggregator = self._new_aggregator()
         self._seen: dict[str, int] = {}
         self._first: dict[str, int] = {}
@@ -149,6 +154,8 @@ class StrategyEngine(MachineDaemon):
 
     def _look(self) -> None:
         """Bars that no frame brought, longer bars that end by the clock, history that came late, new contracts."""
+        if self._universe.is_due(self.clock.now()):
+            self._choose()
         if not self._opened:
             if self._may_open():
                 self._open()
@@ -164,6 +171,7 @@ class StrategyEngine(MachineDaemon):
     def _look_at_bars(self) -> None:
         self.engine.run_at(self.clock.speed)
         for instrument in self._watched:
+            self.still_here()
             self._refill(instrument, until=None)
         now = self.clock.now()
         for bar in self._aggregator.advance(now, int(GRACE_NS * self.clock.speed), machine_now()):
@@ -177,11 +185,27 @@ class StrategyEngine(MachineDaemon):
         if waits and now >= waits:
             self.tick(TIME, machine_now(), now)
 
+    def _choose(self) -> None:
+        """Watch the options of the day; the strategies open again once they have bars, or have waited for them."""
+        if not (self._feed_ready and self._instruments.exists()):
+            return
+        found = self._universe.choose(self._instruments.book(), self._reader, self.clock.now())
+        self._say_trouble(self._universe.problems)
+        if found is None:
+            return
+        self.engine.watch(found)
+        self._watched = tuple(dict.fromkeys(symbol for item in self.engine.hosted for symbol in item.run.symbols))
+        self._opened, self._began = False, machine_now()
+        self.log.info("options.chosen", watched=len(self._watched), strategies=sorted(found))
+        self._say_wants()
+
     def _may_open(self) -> bool:
         """With the feed's history in the store and contracts to choose from; without them after a while."""
         if machine_now() - self._began > OPEN_ANYWAY_NS:
             return True
-        return self._feed_ready and self._instruments.exists()
+        if not (self._feed_ready and self._instruments.exists()) or self._universe.is_due(self.clock.now()):
+            return False
+        return all(self._reader.last_end(name) for name in self._watched) if self._universe.any else True
 
     def _open(self) -> None:
         """Walk the strategies through the stored history; bars still in time are given as live ones."""
@@ -197,6 +221,7 @@ class StrategyEngine(MachineDaemon):
         self._opened = True
         self.log.info("engine.opened", bars=len(bars), strategies=len(self.engine.hosted), faulted=self.engine.faulted)
         for bar in bars[len(late) :]:
+            self.still_here()
             self._give(bar)
 
     def _history(self) -> list[Bar]:
@@ -302,12 +327,15 @@ class StrategyEngine(MachineDaemon):
         if self._instruments.changed():
             self.engine.book = self._instruments.book()
         self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))
-        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._wanted))
+        bars = self._watched if self._universe.any else ()
+        days = max((item.days for item in self.engine.hosted), default=1)
+        wants = WantInstruments(daemon=self.name, instruments=self._wanted, bars=bars, bar_days=days * 7 // 5 + CLOSED)
+        self.status.send(self.name, wants)
         self._follow_wanted()
 
     def _hears_all(self) -> bool:
         """In lock-step a topic subscribed to late could miss the quotes of a step."""
-        return self.lock_step and any(run.plan is not None for run in self.config.strategies)
+        return self.lock_step and any(run.plan or run.options for run in self.config.strategies)
 
     def _follow_wanted(self) -> None:
         """Hear the quotes of contracts that legs may be chosen from; bars come of watched instruments alone."""
@@ -322,7 +350,9 @@ class StrategyEngine(MachineDaemon):
 
     def _say_problems(self) -> None:
         """Contracts that a trade rule names and nobody lists."""
-        subjects = {f"{strategy} {watch}": text for (strategy, watch), text in self.engine.problems.items()}
+        self._say_trouble({f"{strategy} {watch}": text for (strategy, watch), text in self.engine.problems.items()})
+
+    def _say_trouble(self, subjects: Mapping[str, str]) -> None:
         for subject, text in subjects.items():
             self.alerts.raise_("NO_CONTRACT", Severity.WARNING, subject, f"{text}; the wish was dropped")
         for alert in self.alerts.standing:

@@ -312,7 +312,13 @@ class DataManager(Daemon):
             self.steps.heard(frame.message, machine_now())
         elif isinstance(frame.message, WantInstruments):
             self.steps.wanted(frame.message)
-            for instrument in self.wants.asked(frame.message.instruments, machine_now()):
+            wanted = self.wants.asked(frame.message.instruments, machine_now())
+            kept = {
+                name for name in frame.message.bars if name in wanted and self.bars.keep(name, frame.message.bar_days)
+            }
+            for instrument in wanted:
+                if instrument in kept and self.lines.active.serves(instrument):
+                    self.bars.begin(instrument)
                 self._want(instrument)
 
     def _on_orders(self, frame: Frame) -> None:

@@ -58,6 +58,7 @@ class BarDesk:
         self._unstored: list[Bar] = []
         self._loaded: set[str] = set()
         self._due: dict[str, tuple[int, int]] = {}
+        self._days: dict[str, int] = {}
         self._published = 0
 
     def start(self, watched: Iterable[str]) -> None:
@@ -117,6 +118,15 @@ class BarDesk:
         else:
             self._fusion.resume(instrument, now)
 
+    def keep(self, instrument: str, days: int) -> bool:
+        """Somebody needs this instrument's bars and `days` of their history; true if that is news."""
+        if not self._keeps_history or instrument in self._fusion:
+            return False
+        self._days[instrument] = days
+        self._fusion.add(instrument)
+        self._ask(instrument, 0)
+        return True
+
     def interrupt(self) -> None:
         """The socket is lost: deliver what is whole, and trust no bar in the making."""
         self.flush()
@@ -172,7 +182,7 @@ class BarDesk:
 
     def _fetch(self, fetch: Fetch) -> None:
         self._fetching += 1
-        self._history.ask(fetch)
+        self._history.ask(fetch._replace(days=self._days.get(fetch.instrument, 0)))
 
     def _filled(self, filled: Filled) -> None:
         instrument = filled.fetch.instrument

@@ -104,7 +104,7 @@ class HistoryWorker:
         client.close()
 
     def _fill(self, fetch: Fetch, client: OpenAlgoClient, store: BarStore) -> Filled:
-        earliest = fetch.upto_ns - self._config.data.history_days * _DAY
+        earliest = fetch.upto_ns - (fetch.days or self._config.data.history_days) * _DAY
         start_ns = max(earliest, store.filled_until(fetch.instrument))
         start, end = day_of(min(start_ns, fetch.upto_ns)), day_of(fetch.upto_ns)
         now, retries = self._market_now(), self._retries

@@ -204,10 +204,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="want_instruments"):
-    """Which instruments a daemon needs quotes of: a level, repeated each second while it does."""
+    """Which instruments a daemon needs quotes of: a level, repeated each second while it does. Of `bars` it needs bars
+    as well, and `bar_days` calendar days of their history."""
 
     daemon: str
     instruments: tuple[str, ...]
+    bars: tuple[str, ...] = ()
+    bar_days: int = 0
 
 
 class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_budget"):

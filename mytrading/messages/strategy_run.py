@@ -112,6 +112,13 @@ class RollRule(msgspec.Struct, frozen=True, kw_only=True):
     first: str = "far"
 
 
+class OptionRange(msgspec.Struct, frozen=True, kw_only=True):
+    """Options watched by rule: calls and puts of `strikes` listed strikes either side of the money, of one expiry."""
+
+    strikes: int
+    expiry: ExpiryRule = ExpiryRule.NEAREST
+
+
 class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     """One strategy as it runs. `file` holds its class, `name` is how it is called everywhere.
 
@@ -157,3 +164,5 @@ class StrategyRun(msgspec.Struct, frozen=True, kw_only=True):
     square_off: str = ""
     plan: LegPlan | None = None
     """What a strategy without code trades, and when; `file` then holds no class but these legs."""
+    options: OptionRange | None = None
+    """Watched besides `symbols`, chosen anew each day about the last close of the first symbol before its open."""

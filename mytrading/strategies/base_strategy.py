@@ -165,13 +165,19 @@ class BaseStrategy:
     def set_timer(self, name: str, seconds: float = 0.0, at: str = "") -> None:
         """Have `on_timer(name)` called once: in so many seconds of market time, or `at` a time in India (15:10).
 
-        A time that is over today means tomorrow's. A timer that was set under this name before is replaced.
+        A time that is over today means tomorrow's. A timer that was set under this name before is replaced; one that
+        is set before there are any bars counts from the start of the first.
         """
-        self._desk.timers[name] = due_ns(self._desk.now, name, seconds, at)
+        due = due_ns(self._desk.now, name, seconds, at)
+        if self._desk.now:
+            self._desk.timers[name] = due
+        else:
+            self._desk.early_timers[name] = (seconds, at)
 
     def cancel_timer(self, name: str) -> None:
         """Forget a timer; one that is not set is no error."""
         self._desk.timers.pop(name, None)
+        self._desk.early_timers.pop(name, None)
 
     def add_indicator(
         self,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -59,6 +60,8 @@ class Desk:
         self.around = around or Surroundings()
         self.memory: dict[str, Any] = {}
         self.timers: dict[str, int] = {}
+        self.early_timers: dict[str, tuple[float, str]] = {}
+        """Those that were set before there was any time to count from."""
         self.current = instruments[0] if instruments else ""
         self.now = 0
         self.last_fill_ns = 0
@@ -70,6 +73,7 @@ class Desk:
         self._series: dict[tuple[str, str], BarSeries] = {}
         self._lines: dict[tuple[IndicatorHandle, str], Line] = {}
         self.sources: dict[tuple[str | IndicatorHandle, str], tuple[Line, BarSeries]] = {}
+        self._checks: dict[str, list[tuple[Line, BarSeries, bool]]] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
 
     @property
@@ -89,6 +93,7 @@ class Desk:
     def open_series(self, days: int) -> None:
         """Make the empty series, keeping `days` trading days before the newest; called once `initialize` is done."""
         self.sources.clear()
+        self._checks.clear()
         for instrument in self.instruments:
             for timeframe in self.timeframes:
                 self._series[instrument, timeframe] = BarSeries(days)
@@ -100,9 +105,17 @@ class Desk:
 
     def close(self) -> None:
         """Let bars and values go: a run is over, and its engine may be held by itself for a while."""
-        for table in (self._series, self._lines, self.sources):
+        for table in (self._series, self._lines, self.sources, self._checks):
             table.clear()
         self.around.lines.clear()
+
+    def kernels(self) -> list[Callable[[], object]]:
+        """Each indicator's kernel with its parameters, bound to made-up columns."""
+        column = np.linspace(100.0, 101.0, 8)
+        return [
+            partial(indicator.kernel, *[column] * len(inputs), **parameters)
+            for indicator, inputs, parameters in self._specs.values()
+        ]
 
     def series(self, instrument: str, timeframe: str) -> BarSeries:
         """The bars of one watched instrument; empty fields mean the current one and the driving timeframe."""
@@ -248,11 +261,23 @@ class Desk:
 
     def is_warm(self, instrument: str) -> bool:
         """True once every indicator has a value for this instrument, and those of one instrument have theirs."""
-        return not any(
-            math.isnan(self.value(handle, 0, handle.instruments[0] if handle.instruments else instrument))
-            and handle.lookback
-            for handle in self._handles
-        )
+        checks = self._checks.get(instrument)
+        if checks is None:
+            checks = self._checks[instrument] = self._checks_of(instrument)
+        warm = True
+        for line, series, needed in checks:
+            if math.isnan(line.value(series)) and needed:
+                warm = False
+        return warm
+
+    def _checks_of(self, instrument: str) -> list[tuple[Line, BarSeries, bool]]:
+        """Where the values stand that an instrument's bars wait for; those that may be missing are computed all the
+        same, so that a kernel's mistake shows at once."""
+        found = []
+        for handle in self._handles:
+            place = handle.instruments[0] if handle.instruments else instrument
+            found.append((self._lines[handle, place], self.series(place, handle.timeframe), bool(handle.lookback)))
+        return found
 
     def _needed(self, instrument: str) -> list[IndicatorHandle]:
         """The indicators of an instrument that must have a value: those with a lookback of 0 may never have one."""

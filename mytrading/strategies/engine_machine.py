@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, OrderState
@@ -140,6 +142,16 @@ class EngineMachine:
             for run in self._runs
         }
         self._live = False
+
+    def warm_up(self) -> None:
+        """Load what the strategies' indicators are compiled of, before the first bar has to wait for it."""
+        for hosted in self.hosted:
+            hosted.warm_up()
+
+    def watch(self, symbols: Mapping[str, tuple[str, ...]]) -> None:
+        """These strategies watch these instruments from now on: they are made anew, to be opened again."""
+        self._runs = tuple(replace(run, symbols=symbols.get(run.name, run.symbols)) for run in self._runs)
+        self.rebuild()
 
     def run_at(self, speed: float) -> None:
         """Market time runs this fast."""

@@ -20,6 +20,7 @@ from mytrading.strategies.desk import Desk
 from mytrading.strategies.errors import StrategyError
 from mytrading.strategies.remembered import EMPTY, decode_memory, encode_memory
 from mytrading.strategies.surroundings import Surroundings
+from mytrading.strategies.timers import due_ns
 from mytrading.strategies.views import PositionView
 from mytrading.strategies.wishes import Wish, check_action, check_confidence
 
@@ -125,6 +126,14 @@ class Hosted:
             self.warm_bars = WARM_FACTOR * self.desk.lookback
             self.desk.open_series(self.days)
 
+    def warm_up(self) -> None:
+        """Call each kernel on a few made-up bars; what one of them does there is no fault."""
+        for kernel in self.desk.kernels():
+            try:
+                kernel()
+            except Exception:  # noqa: BLE001  (an author's kernel may need more bars than these)
+                continue
+
     def load(self, bars: Iterable[Bar]) -> None:
         """Fill the series with history, not yet shown, so that indicators are computed once for all of it."""
         self._walled(None, self._load, bars)
@@ -163,12 +172,19 @@ class Hosted:
             return []
         if not loaded and not series.fill(bar):
             return []
+        if self.desk.early_timers:
+            self._set_early_timers(bar.start_ns)
         early = self._fire(bar.end_ns) if self.desk.timers else []
         series.show_next()
         if bar.timeframe != self.timeframe:
             return early
         wishes = early + self._end_slice(bar.end_ns)
         return wishes + self._on_data(bar, bar.end_ns) + self._note_in_slice(bar)
+
+    def _set_early_timers(self, now: int) -> None:
+        desk = self.desk
+        desk.timers |= {name: due_ns(now, name, seconds, at) for name, (seconds, at) in desk.early_timers.items()}
+        desk.early_timers.clear()
 
     def waits_until(self) -> int:
         """Market time of the first timer, or of a slice that lacks bars; 0 if nothing waits for time."""

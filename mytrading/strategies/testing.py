@@ -7,8 +7,9 @@
         tester.feed(10, 10, 10, 11, 12)
         assert tester.actions == [(3, "BUY")]
 
-The same host calls the strategy as in paper and live trading. Every wish is filled at the close of its bar unless
-`fills` is off. The one rule: a strategy that raises fails the test, with the author's file and line.
+The same host calls the strategy as in paper and live trading. A wish for the market is filled at the close of its bar,
+a resting one once a later bar touches its price, unless `fills` is off. The one rule: a strategy that raises fails the
+test, with the author's file and line.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from mytrading.core.instruments import InstrumentBook
-from mytrading.messages.enums import Product, Side
+from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar
-from mytrading.messages.orders import Position, PositionChanged, TimerFired
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.runconfig import Direction, StrategyRun, TradeKind, TradeRule
-from mytrading.messages.signals import Signal, StrategyFaulted
+from mytrading.messages.signals import Leg, Signal, StrategyFaulted
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.engine_machine import STARTED, EngineMachine
+from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
 from mytrading.strategies.errors import StrategyError
 
 OPEN_NS = 1_767_584_700_000_000_000
@@ -44,9 +47,11 @@ class Wished(NamedTuple):
 
 
 class StrategyTester:
-    """One strategy on instruments that it watches and trades itself, one lot of one share each.
+    """One strategy on instruments that it watches and trades itself: shares in lots of one, or `contracts` as given.
 
-    `parameters` are the strategy's own. Raises `StrategyError` for a wrong one, and whenever the strategy faults.
+    The first of `timeframes`, if there are any, is that of the bars that are fed without one; bars of the others are
+    fed as `Bar`. `parameters` are the strategy's own. Raises `StrategyError` for a wrong one, and whenever the strategy
+    faults.
     """
 
     def __init__(
@@ -57,25 +62,31 @@ class StrategyTester:
         direction: str = "both",
         start_ns: int = OPEN_NS,
         fills: bool = True,
+        timeframes: Sequence[str] = (),
+        contracts: Iterable[Instrument] = (),
         **parameters: Any,
     ) -> None:
+        timeframe = timeframes[0] if timeframes else timeframe
         self._run = StrategyRun(
             name=strategy.name or strategy.__name__,
             file=f"{strategy.__module__}.py",
             symbols=tuple(symbols),
-            timeframes=(timeframe,),
+            timeframes=tuple(timeframes) or (timeframe,),
             direction=Direction(direction),
             long=TradeRule(kind=TradeKind.SAME, side=Side.BUY),
             short=TradeRule(kind=TradeKind.SAME, side=Side.SELL),
             parameters={name: str(value) for name, value in parameters.items()},
         )
-        self._machine = EngineMachine([self._run], {self._run.name: strategy}, _book(symbols))
+        self._machine = EngineMachine([self._run], {self._run.name: strategy}, _book(symbols, contracts))
         self._span = int(timeframe[:-1]) * _UNITS[timeframe[-1]] * _MINUTE_NS
         self._next_ns = start_ns
         self._fills = fills
         self._fed = 0
         self.wished: list[Wished] = []
         self.positions: dict[str, int] = {}
+        self.resting: dict[str, Leg] = {}
+        """Entries that wait for their price, by instrument."""
+        self._orders: dict[str, Order] = {}
         self._machine.open([])
         self._step(TimerFired(name=STARTED, machine_ns=0), start_ns)
 
@@ -92,9 +103,22 @@ class StrategyTester:
         before = len(self.wished)
         for bar in bars:
             made = bar if isinstance(bar, Bar) else self._bar(bar, symbol or self._run.symbols[0])
+            self._meet(made)
             self._step(made, made.end_ns)
             self._fed += 1
         return self.wished[before:]
+
+    def pass_time(self, seconds: float) -> list[Wished]:
+        """Let market time pass since the newest bar: timers that are due then, and slices that lack a bar."""
+        before, now = len(self.wished), self._next_ns + round(seconds * 1e9)
+        self._step(TimerFired(name=TIME, machine_ns=now, market_ns=now), now)
+        return self.wished[before:]
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What the strategy would find after a restart."""
+        (hosted,) = self._machine.hosted
+        return hosted.strategy.memory
 
     def hold(self, quantity: int, symbol: str = "", price: float = 100.0) -> None:
         """Give the strategy a position, as if orders of its had been filled; 0 closes it."""
@@ -143,17 +167,53 @@ class StrategyTester:
         self.wished.append(Wished(self._fed, signal.action.value, signal.confidence, signal.reason, signal))
         if not self._fills:
             return
-        wanted = {leg.instrument: leg.lots for leg in signal.legs}
-        mine = {name for name, held in self.positions.items() if held and name in self._run.symbols}
+        mine = {name for name in (*self.positions, *self._orders) if name in self._run.symbols}
+        wanted = {leg.instrument: leg for leg in signal.legs}
         for instrument in sorted(mine | set(wanted)):
-            if self.positions.get(instrument, 0) != wanted.get(instrument, 0):
-                self.hold(wanted.get(instrument, 0), instrument, getattr(bar, "close", 100.0))
+            leg = wanted.get(instrument)
+            if leg is None and signal.watch != instrument:
+                continue
+            self._cancel(instrument)
+            if leg is not None and leg.order_type is not OrderType.MARKET:
+                self._rest(signal, leg)
+            elif not signal.keeps and self.positions.get(instrument, 0) != (leg.lots if leg else 0):
+                self.hold(leg.lots if leg else 0, instrument, getattr(bar, "close", 100.0))
+
+    def _rest(self, signal: Signal, leg: Leg) -> None:
+        self.resting[leg.instrument] = leg
+        made = Order(
+            client_order_id=signal.id, account="main", instrument=leg.instrument, product=signal.product,
+            strategy=signal.strategy, run="tested", cause=signal.id, purpose=Purpose.ENTRY,
+            side=Side.BUY if leg.lots > 0 else Side.SELL, quantity=abs(leg.lots), order_type=leg.order_type,
+            state=OrderState.ACCEPTED, created_ns=self._next_ns, updated_ns=self._next_ns, price=leg.limit_price,
+            trigger_price=leg.trigger_price,
+        )  # fmt: skip
+        self._orders[leg.instrument] = made
+        self._step(OrderChanged(event="accepted", order=made, machine_ns=0), self._next_ns)
+
+    def _cancel(self, instrument: str, state: OrderState = OrderState.CANCELLED) -> None:
+        self.resting.pop(instrument, None)
+        order = self._orders.pop(instrument, None)
+        if order is not None:
+            self._step(OrderChanged(event="ended", order=replace(order, state=state), machine_ns=0), self._next_ns)
+
+    def _meet(self, bar: Bar) -> None:
+        """A bar before the strategy sees it: a resting entry that it touches is filled at its price."""
+        leg = self.resting.get(bar.instrument)
+        if leg is None:
+            return
+        at, falls = leg.trigger_price or leg.limit_price, (leg.lots > 0) == (leg.order_type is OrderType.LIMIT)
+        if bar.low <= at if falls else bar.high >= at:
+            self._cancel(bar.instrument, OrderState.FILLED)
+            self.hold(leg.lots, bar.instrument, at)
 
 
-def _book(symbols: Iterable[str]) -> InstrumentBook:
-    """The watched instruments as shares of their exchange."""
-    return InstrumentBook(
-        Instrument(id=name, exchange=name.partition(":")[0], symbol=name.partition(":")[2], kind=InstrumentKind.EQ,
-                   underlying=name.partition(":")[2])
+def _book(symbols: Iterable[str], contracts: Iterable[Instrument]) -> InstrumentBook:
+    """The watched instruments as shares of their exchange, but for those that are given."""
+    given = {item.id: item for item in contracts}
+    shares = {
+        name: Instrument(id=name, exchange=name.partition(":")[0], symbol=name.partition(":")[2],
+                         kind=InstrumentKind.EQ, underlying=name.partition(":")[2])
         for name in symbols
-    )  # fmt: skip
+    }  # fmt: skip
+    return InstrumentBook({**shares, **given}.values())

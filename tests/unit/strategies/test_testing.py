@@ -71,3 +71,43 @@ def test_tester_fails_with_the_authors_file_and_line() -> None:
 def test_tester_refuses_a_misspelt_parameter() -> None:
     with pytest.raises(StrategyError, match="did you mean level"):
         StrategyTester(Follower, levle=50)
+
+
+class Resting(BaseStrategy):
+    """Sells a break of 99, and takes the entry back after three bars; counts what it has seen of it."""
+
+    def initialize(self) -> None:
+        self.seen: list[bool] = []
+        self.set_timer("late", 600)
+
+    def on_data(self, data: Bar) -> Signal | None:
+        self.seen.append(self.pending is not None)
+        self.memory["bars"] = len(self.seen)
+        if len(self.seen) == 1:
+            return self.create_signal("SELL", trigger_price=99.0, buffer=1.0, stop_price=103.0, lots=2)
+        return self.create_signal("WITHDRAW") if len(self.seen) == 4 else None
+
+    def on_timer(self, name: str) -> Signal:
+        return self.create_signal("EXIT", reason=name)
+
+
+def test_tester_fills_a_resting_entry_once_its_price_is_touched() -> None:
+    tester = StrategyTester(Resting)
+    tester.feed(100, 100)
+    assert list(tester.resting) == ["NSE:SBIN"]
+    tester.feed((100, 100, 98.5, 98.8))
+    assert (tester.positions, tester.resting) == ({"NSE:SBIN": -2}, {})
+    tester.feed(98, 98)
+    assert [action for _, action in tester.actions] == ["SELL"]
+    (left,) = tester.pass_time(600)
+    assert (left.action, left.reason, tester.positions["NSE:SBIN"]) == ("EXIT", "late", 0)
+    assert tester.memory == {"bars": 5}
+
+
+def test_tester_takes_a_withdrawn_entry_away() -> None:
+    tester = StrategyTester(Resting)
+    tester.feed(100, 100, 100, 100)
+    assert tester.resting == {}
+    tester.feed((100, 100, 90, 95), 95)
+    assert tester.positions.get("NSE:SBIN", 0) == 0
+    assert [action for _, action in tester.actions] == ["SELL", "EXIT"]

@@ -1,0 +1,201 @@
+"""Compiled kernels beside bare loops over the same columns: Supertrend, implied volatility with greeks, bars of ticks.
+
+The bare loops are written out here, without anything of ours around them. openalgo's Supertrend runs in a process of
+its own, since importing that library replaces numba's `jit`. The one rule: both sides read and write the same arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mytrading.bench.figures import Figure, against_limit
+
+Floats = NDArray[np.float64]
+BARS = 1_000_000
+TICKS = 10_000_000
+CONTRACTS = 400
+ROUNDS = 7
+_MINUTE = 60_000_000_000
+_CLOSE_TO = 1e-9
+_THEIRS = """
+import json, sys, time
+import numpy as np
+from openalgo import ta
+high, low, close = np.load(sys.argv[1])
+ta.supertrend(high[:100], low[:100], close[:100], period=10, multiplier=3.0)
+took = []
+for _ in range(3):
+    began = time.perf_counter()
+    line, _ = ta.supertrend(high, low, close, period=10, multiplier=3.0)
+    took.append(time.perf_counter() - began)
+np.save(sys.argv[2], np.asarray(line, float))
+print(json.dumps({"seconds": min(took)}))
+"""
+
+
+def measure_compiled(progress: Callable[[str], None]) -> list[Figure]:
+    """All three."""
+    return [*_supertrend(progress), _greeks(progress), _ticks(progress)]
+
+
+def turns(ours: Callable[[], Any], bare: Callable[[], Any], rounds: int = ROUNDS, each: int = 1) -> tuple[float, float]:
+    """The least milliseconds of a call of each, taken in turns so that both find the machine in the same state."""
+    ours(), bare()
+    best = [float("inf"), float("inf")]
+    for _ in range(rounds):
+        for side, call in enumerate((ours, bare)):
+            began = time.perf_counter()
+            for _ in range(each):
+                call()
+            best[side] = min(best[side], (time.perf_counter() - began) / each * 1e3)
+    return best[0], best[1]
+
+
+def _walk(count: int) -> tuple[Floats, Floats, Floats]:
+    random = np.random.default_rng(1)
+    close = 1000.0 * np.exp(np.cumsum(random.normal(0.0, 0.0005, count)))
+    high = close * (1.0 + np.abs(random.normal(0.0, 0.0004, count)))
+    low = close * (1.0 - np.abs(random.normal(0.0, 0.0004, count)))
+    return high, low, close
+
+
+def _supertrend(progress: Callable[[str], None]) -> list[Figure]:
+    from mytrading.core.indicators.supertrend import supertrend
+
+    progress(f"Supertrend over {BARS:,} bars, beside a bare loop and openalgo's")
+    high, low, close = _walk(BARS)
+    ours, bare = turns(lambda: supertrend(high, low, close, 10, 3.0), lambda: _bare_trend(high, low, close, 10, 3.0))
+    figures = [against_limit("supertrend", ours, bare, 1.2, ROUNDS)]
+    theirs, line = _of_openalgo(high, low, close)
+    if line is not None:
+        known = supertrend(high, low, close, 10, 3.0).line
+        both = ~np.isnan(known) & ~np.isnan(line)
+        apart = float(np.max(np.abs(known[both] - line[both]))) if both.any() else float("inf")
+        figures.append(_at_least("supertrend_openalgo", theirs / ours, 3.0, ROUNDS))
+        figures.append(_at_most("supertrend_difference", apart, _CLOSE_TO, int(both.sum())))
+    return figures
+
+
+def _of_openalgo(high: Floats, low: Floats, close: Floats) -> tuple[float, Floats | None]:
+    """Milliseconds and values of openalgo's own; (0, None) where it cannot be had."""
+    with tempfile.TemporaryDirectory(prefix="mtb") as folder:
+        given, found = Path(folder, "given.npy"), Path(folder, "found.npy")
+        np.save(given, np.array([high, low, close]))
+        command = [sys.executable, "-c", _THEIRS, str(given), str(found)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return 0.0, None
+        return json.loads(done.stdout.splitlines()[-1])["seconds"] * 1e3, np.load(found)
+
+
+def _greeks(progress: Callable[[str], None]) -> Figure:
+    from mytrading.core.volatility import greeks, implied, prices
+
+    progress(f"implied volatility and greeks of {CONTRACTS} contracts, beside a bare loop")
+    strikes = np.repeat(np.arange(CONTRACTS // 2) * 50.0 + 21_000.0, 2)
+    calls = np.tile([True, False], CONTRACTS // 2)
+    smile = 0.12 + 0.4 * np.log(strikes / 26_000.0) ** 2
+    years, rate, forward = 7 / 365, 0.065, 26_000.0
+    premiums = prices(forward, strikes, years, smile, rate, calls)
+
+    def ours() -> None:
+        volatilities, _ = implied(premiums, forward, strikes, years, rate, calls)
+        greeks(forward, strikes, years, volatilities, rate, calls)
+
+    out, values, reasons = np.empty((CONTRACTS, 5)), np.empty(CONTRACTS), np.empty(CONTRACTS, np.int8)
+    loop = _bare_chain()
+
+    def bare() -> None:
+        loop(premiums, forward, strikes, years, rate, calls, values, reasons, out)
+
+    took, limit = turns(ours, bare, each=50)
+    return against_limit("greeks_400", took, limit, 1.2, ROUNDS)
+
+
+def _bare_chain() -> Callable[..., None]:
+    from mytrading.core.volatility import _greeks_one, implied_one
+
+    @njit
+    def loop(
+        premiums: Floats, forward: float, strikes: Floats, years: float, rate: float, calls: NDArray[np.bool_],
+        values: Floats, reasons: NDArray[np.int8], out: Floats,
+    ) -> None:  # fmt: skip
+        for i in range(premiums.size):
+            values[i], reasons[i] = implied_one(premiums[i], forward, strikes[i], years, rate, calls[i])
+            _greeks_one(forward, strikes[i], years, values[i], rate, calls[i], out[i])
+
+    return cast("Callable[..., None]", loop)
+
+
+def _ticks(progress: Callable[[str], None]) -> Figure:
+    from mytrading.core.tick_bars import bars_of_ticks
+
+    progress(f"{TICKS:,} ticks into one-minute bars, beside a bare loop")
+    random = np.random.default_rng(2)
+    at = np.cumsum(random.integers(1_000_000, 4_000_000, TICKS)) + 1_767_584_700_000_000_000
+    prices = 1000.0 + np.cumsum(random.normal(0.0, 0.01, TICKS))
+    volumes = np.cumsum(random.integers(1, 5, TICKS)).astype(np.float64)
+    took, limit = turns(
+        lambda: bars_of_ticks(at, prices, volumes, _MINUTE), lambda: _bare_bars(at, prices, volumes, _MINUTE), rounds=5
+    )
+    return against_limit("ticks_to_bars", took, limit, 1.3, 5)
+
+
+def _at_least(name: str, value: float, least: float, n: int) -> Figure:
+    return Figure(name=name, value=round(value, 2), unit="×", goal=f"≥ {least:g}×", met=value >= least, n=n)
+
+
+def _at_most(name: str, value: float, most: float, n: int) -> Figure:
+    return Figure(name=name, value=value, unit="₹", goal=f"≤ {most:g}", met=value <= most, n=n)
+
+
+@njit
+def _bare_trend(high: Floats, low: Floats, close: Floats, period: int, multiplier: float) -> tuple[Floats, Any]:
+    size = close.size
+    line, direction = np.full(size, np.nan), np.zeros(size, np.int8)
+    average, upper, lower, up = 0.0, 0.0, 0.0, False
+    for i in range(size):
+        reach = high[i] - low[i]
+        if i > 0:
+            reach = max(reach, abs(high[i] - close[i - 1]), abs(low[i] - close[i - 1]))
+        average = average + (reach - average) / (i + 1) if i < period else (average * (period - 1) + reach) / period
+        if i >= period - 1:
+            middle, width = (high[i] + low[i]) / 2.0, multiplier * average
+            if i == period - 1 or middle - width > lower or close[i - 1] < lower:
+                lower = middle - width
+            if i == period - 1 or middle + width < upper or close[i - 1] > upper:
+                upper = middle + width
+            if i > period - 1:
+                up = close[i] >= lower if up else close[i] > upper
+            line[i] = lower if up else upper
+            direction[i] = 1 if up else -1
+    return line, direction
+
+
+@njit
+def _bare_bars(at: NDArray[np.int64], prices: Floats, volumes: Floats, span: int) -> tuple[Any, Floats]:
+    most = int((at[-1] - at[0]) // span) + 2
+    starts, table = np.empty(most, np.int64), np.empty((5, most))
+    bar, boundary = -1, np.int64(0)
+    for i in range(at.size):
+        if at[i] >= boundary:
+            bar += 1
+            starts[bar] = at[i] // span * span
+            boundary = starts[bar] + span
+            table[0, bar] = table[1, bar] = table[2, bar] = prices[i]
+        table[1, bar] = max(table[1, bar], prices[i])
+        table[2, bar] = min(table[2, bar], prices[i])
+        table[3, bar] = prices[i]
+        table[4, bar] = volumes[i]
+    return starts[: bar + 1], table[:, : bar + 1]

@@ -1,0 +1,40 @@
+"""Bars of recorded ticks, against the same worked out tick by tick."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mytrading.core.tick_bars import bars_of_ticks
+
+MINUTE = 60_000_000_000
+OPEN = 1_767_584_700_000_000_000
+
+
+def test_bars_of_ticks_equal_those_worked_out_one_by_one() -> None:
+    random = np.random.default_rng(5)
+    at = OPEN + np.cumsum(random.integers(0, 30_000_000_000, 400))
+    prices, volumes = 100 + random.normal(0, 1, 400), np.cumsum(random.integers(0, 9, 400)).astype(float)
+    starts, table = bars_of_ticks(at, prices, volumes, MINUTE)
+    minutes = at // MINUTE * MINUTE
+    assert starts.tolist() == sorted(set(minutes.tolist()))
+    told = 0.0
+    for bar, start in enumerate(starts):
+        mine = minutes == start
+        part = prices[mine]
+        assert table[:4, bar].tolist() == [part[0], part.max(), part.min(), part[-1]]
+        assert table[4, bar] == volumes[mine][-1] - told
+        told = volumes[mine][-1]
+
+
+def test_volume_that_begins_anew_counts_from_nothing() -> None:
+    at = OPEN + np.array([0, MINUTE, 2 * MINUTE])
+    _, table = bars_of_ticks(at, np.array([1.0, 2.0, 3.0]), np.array([50.0, 7.0, 9.0]), MINUTE)
+    assert table[4].tolist() == [50.0, 7.0, 2.0]
+
+
+def test_no_ticks_make_no_bars_and_ticks_out_of_order_are_refused() -> None:
+    none = np.empty(0)
+    assert bars_of_ticks(np.empty(0, np.int64), none, none, MINUTE)[1].shape == (5, 0)
+    with pytest.raises(ValueError, match="not in time order"):
+        bars_of_ticks(np.array([OPEN + 1, OPEN]), np.ones(2), np.ones(2), MINUTE)
