@@ -48,6 +48,7 @@ class Trips:
         self._fill: Fill | None = None
         self._cash = 0.0
         self._gross = 0.0
+        self._counted = 0
         self._over = False
         self.quick = 0
 
@@ -66,6 +67,7 @@ class Trips:
         feed, hosted, desk, hours = self._feed, self._feed.hosted, self._desk, self._hours
         name, timeframe, span = self._name, feed.columns.timeframe, feed.columns.span_ns
         series, warm, data, on_data = feed.series, feed.warm, desk.data, hosted.strategy.on_data
+        self._count_gross()
         row, begin, last_row, way, level, wish = first, first, hours.never, 0, _NOWHERE, None
         for start, opens, high, low, close, volume in feed.columns.rows(first):
             if way or low <= level or row >= last_row:
@@ -106,8 +108,13 @@ class Trips:
         return row
 
     def _way(self, result: Any, holding: bool) -> int:
-        """1 where a result asks to enter, −1 where to leave, 0 where it changes nothing; 1 of what is no wish."""
-        if type(result) is not Wish or result.instrument != self._name or result.legs:
+        """1 where a result asks to enter, −1 where to leave, 0 where it changes nothing.
+
+        1 also of what is no wish or none that can be met, and where there is memory: the engine looks at it then.
+        """
+        if type(result) is not Wish or result.instrument != self._name or result.legs or self._desk.memory:
+            return 1
+        if type(result.confidence) is not float or not 0.0 <= result.confidence <= 1.0:
             return 1
         way = _WAYS.get(result.action)
         if way is None:
@@ -118,12 +125,9 @@ class Trips:
         """True of a wish whose order, if any, is at the market, without a stop of its own, and can be paid."""
         if type(wish) is not Wish or wish.legs or wish.otherwise or wish.stop_price or wish.instrument != self._name:
             return False
-        if (
-            wish.hints != NO_HINTS
-            or wish.action not in _WAYS
-            or type(wish.confidence) is not float
-            or not 0.0 <= wish.confidence <= 1.0
-        ):
+        if wish.hints != NO_HINTS or wish.action not in _WAYS or self._desk.memory:
+            return False
+        if type(wish.confidence) is not float or not 0.0 <= wish.confidence <= 1.0:
             return False
         terms = self._terms
         if wish.action == "BUY" and _DEAR * terms.units * close > terms.capital + min(0.0, self._gross):
@@ -147,10 +151,16 @@ class Trips:
         trade = self._trade(self._fill, start, price)
         self._ledger.closed(trade)
         self._cash += trade.gross
-        self._gross += trade.gross
+        self._count_gross()
         self._desk.positions[self._name] = FLAT
         self._desk.last_fill_ns = start
         self.quick += 1
+
+    def _count_gross(self) -> None:
+        """What all trips until now came to, those of the machines too: the capital is theirs as well."""
+        trades = self._ledger.trades
+        self._gross += sum(trade.gross for trade in trades[self._counted :])
+        self._counted = len(trades)
 
     def _price(self, opens: float, side: Side) -> float:
         """What a whole fill at an open is booked at: the venue tells its value, the order machine divides again."""
@@ -186,14 +196,20 @@ class Trips:
             loop.clock(int(columns.start_ns[first]))
         wished_ns = int(columns.start_ns[begin]) + columns.span_ns
         heard, machines.heard = machines.heard, _deaf
+        memory, self._desk.memory = self._desk.memory, {}
         try:
             loop.alone(feed, begin, row, told=lambda bar: wish if bar.end_ns == wished_ns else None)
         finally:
-            machines.heard = heard
+            machines.heard, self._desk.memory = heard, memory
 
     def _is_at_rest(self) -> bool:
         """True where nothing that the machines know can have a say in the trips to come."""
-        if self._over or not self._desk.positions.get(self._name, FLAT).is_flat or self._feed.hosted.fault is not None:
+        if (
+            self._over
+            or self._desk.memory
+            or not self._desk.positions.get(self._name, FLAT).is_flat
+            or self._feed.hosted.fault is not None
+        ):
             return False
         return self._loop.is_still and self._machines.are_idle(self._strategy, self._name)
 

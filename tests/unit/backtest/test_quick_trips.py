@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
+from mytrading.backtest.columns import checked
 from mytrading.backtest.models import Models, VolumeCap
 from mytrading.backtest.runner import run
 from mytrading.messages.enums import Product
 from mytrading.messages.runconfig import Direction, StopPlan
 from mytrading.messages.strategy_rules import StrategyRules
-from mytrading.strategies import Bar, Signal
+from mytrading.strategies import Bar, BaseStrategy, Signal
 from tests.backtest_support import LIMITS, Cross, bars, bars_of, begin_of, fees, flat, spec_of
 
 LONG: dict[str, Any] = {"direction": Direction.LONG, "product": Product.CNC, "short": None}
@@ -33,6 +36,26 @@ class Breaks(Cross):
         if self.position.is_long and self._desk.last_fill_ns and data.close > 0 and data.start_ns % 7 == 0:
             raise ValueError("seven")
         return super().on_data(data)
+
+
+class InTurn(BaseStrategy):
+    """Buys on every `every`-th bar and leaves half-way to the next; on bar 81, while it is in, `odd` happens."""
+
+    every: int = 4
+    odd: str = ""
+
+    def initialize(self) -> None:
+        self.count = -1
+
+    def on_data(self, data: Bar) -> Signal | None:
+        self.count += 1
+        if self.count == 81 and self.odd == "memory":
+            self.memory["broken"] = object()
+        if self.count == 81 and self.odd == "confidence":
+            return msgspec.structs.replace(self.create_signal("BUY"), confidence=5.0)
+        if self.count % self.every == 0:
+            return self.create_signal("BUY")
+        return self.create_signal("EXIT") if self.count % self.every == self.every // 2 else None
 
 
 @pytest.mark.parametrize(
@@ -88,5 +111,44 @@ def test_fault_in_the_middle_of_a_trip_is_told_once_and_leaves_it_open() -> None
     quickly, slowly = run(spec), run(replace(spec, quick=False))
     assert quickly.fault is not None
     assert quickly.fault == slowly.fault
+    assert quickly.ledger.fills == slowly.ledger.fills
+    assert quickly.ledger.events == slowly.ledger.events
+
+
+@pytest.mark.parametrize("odd", ["memory", "confidence"])
+def test_fault_that_only_the_engine_finds_ends_a_quick_run_at_the_same_bar(odd: str) -> None:
+    spec = spec_of(InTurn, begin_of(bars_of("range"), 120), parameters={"odd": odd}, **LONG)
+    quickly, slowly = run(spec), run(replace(spec, quick=False))
+    assert quickly.quick > 10
+    assert quickly.fault is not None
+    assert quickly.fault == slowly.fault
+    assert quickly.ledger.fills == slowly.ledger.fills
+    assert quickly.ledger.events == slowly.ledger.events
+
+
+def test_strategy_with_a_memory_trades_the_same_by_the_machines() -> None:
+    class Remembers(InTurn):
+        def on_data(self, data: Bar) -> Signal | None:
+            if self.count > 40:
+                self.memory["count"] = self.count
+            return super().on_data(data)
+
+    spec = spec_of(Remembers, begin_of(bars_of("range"), 120), **LONG)
+    quickly, slowly = run(spec), run(replace(spec, quick=False))
+    assert 0 < quickly.quick < len(slowly.ledger.trades) // 2
+    assert quickly.ledger.trades == slowly.ledger.trades
+
+
+def test_capital_that_stops_have_eaten_refuses_entries_on_the_quick_way_too() -> None:
+    rows = [*flat(100.0, 8), (100.0, 100.0, 80.0, 100.0), *flat(100.0, 3)]
+    days = [bars(rows, day=day) for month in (1, 2) for day in (date(2024, month, 5 + n) for n in range(21))]
+    starts, table = np.concatenate([part.start_ns for part in days]), np.hstack([part.table for part in days])
+    spec = spec_of(
+        InTurn, checked(days[0].instrument, starts, table, "made"), parameters={"every": 6}, capital=3_500.0, lots=10,
+        stop=StopPlan.BROKER, stop_loss=0.14, **LONG,
+    )  # fmt: skip
+    quickly, slowly = run(spec), run(replace(spec, quick=False))
+    assert 0 < quickly.quick < len(slowly.ledger.trades)
+    assert slowly.ledger.trades[-1].exit_ns < int(spec.data[0].start_ns[-24]), "the capital is used up"
     assert quickly.ledger.fills == slowly.ledger.fills
     assert quickly.ledger.events == slowly.ledger.events
