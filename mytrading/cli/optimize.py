@@ -82,7 +82,8 @@ def optimize(
     screened = _screen(found, plan, min_trades, top, workers, as_json) if screen else None
     if screened is not None:
         plan = Plan(space, objective, "grid", len(screened[1]), seed)
-    done = _search(found, payload.source, plan, folder, fresh, screened[1] if screened is not None else None, as_json,
+    only = screened[1] if screened is not None else None
+    done = _search(found, payload.source, plan, min_trades, folder, fresh, only, as_json,
                    lambda: given.workers(payload, objective, min_trades, workers, on))  # fmt: skip
     _end(found, plan, done, screened[0] if screened is not None else None, folder, as_json)
 
@@ -114,25 +115,26 @@ def _search(
     found: Prepared,
     source: str,
     plan: Plan,
+    least: int,
     folder: Path,
     fresh: bool,
     only: list[Trial] | None,
     as_json: bool,
     opened: Any,
 ) -> list[Trial]:
-    from mytrading.backtest.search.study import Record, StudyError, fingerprint, search
+    from mytrading.backtest.search.study import Record, StudyError, fingerprint, fitting, search
     from mytrading.backtest.search.trials import better, ranked
 
+    points = [trial.parameters for trial in only] if only is not None else None
     try:
-        record = Record(folder, fingerprint(found.spec, source, plan))
-        before = record.read(fresh)
+        record = Record(folder, fingerprint(found.spec, source, plan, least))
+        before = fitting(plan, record.read(fresh), points)
     except StudyError as error:
         fail(USAGE, str(error))
     except OSError as error:
         fail(ERROR, f"{folder}: cannot be written: {error.strerror}; name another folder with --report")
     if before:
         say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
-    points = [trial.parameters for trial in only] if only is not None else None
     best = [trial.objective for trial in ranked(before, plan.objective)[:1]]
     sign = better(plan.objective)
     with given.progress("trials", plan.wanted, as_json) as shown, opened() as crew:

@@ -5,6 +5,7 @@ The one rule: an option that `mytrading backtest` has too is called the same and
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -94,19 +95,30 @@ def prepared(given: Asked, params: list[str], profile: str) -> tuple[Prepared, S
 @contextmanager
 def workers(payload: Payload, objective: str, least: int, count: int, on: str) -> Iterator[Workers]:
     """Those that were asked for."""
+    from mytrading.backtest.search.payload import PayloadError
     from mytrading.backtest.search.workers import WorkersError, local, on_cluster
 
     try:
         opened = on_cluster(payload, objective, least, on, count) if on else local(payload, objective, least, count)
         with opened as found:
             yield found
-    except WorkersError as error:
+    except (WorkersError, PayloadError) as error:
         fail(CONFIGURATION if on else ERROR, str(error))
 
 
 def folder_of(report: Path | None, what: str, name: str) -> Path:
     """Where a search is kept, so that the same command goes on with it."""
     return report if report is not None else Path("runs") / f"{what}-{Path(name).stem}"
+
+
+def writable(folder: Path) -> None:
+    """See that a folder takes files, before hours of work are done for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(ERROR, f"{folder}: cannot be written: {error.strerror}; name another folder with --report")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fail(ERROR, f"{folder}: cannot be written: no permission; name another folder with --report")
 
 
 @contextmanager

@@ -81,8 +81,10 @@ def walk_forward(
     except WalkError as error:
         fail(USAGE, str(error))
     plan = Plan(space, objective, method, trials, seed)
+    folder = given.folder_of(report, "walk-forward", name)
+    given.writable(folder)
     steps = _walk(found, asked.name, plan, stretches, (min_trades, workers, on), as_json)
-    _end(found, plan, steps, given.folder_of(report, "walk-forward", name), as_json)
+    _end(found, plan, steps, folder, as_json)
 
 
 def _walk(
@@ -152,7 +154,6 @@ def _end(found: Prepared, plan: Plan, steps: list[Step], folder: Path, as_json: 
 
     title = f"{found.spec.run.name}: walk-forward by {plan.objective}, {len(steps)} folds"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_walk(folder / "report.html", title, found.notes, steps, plan.objective)
     except OSError as error:
         fail(ERROR, f"{folder}: cannot be written: {error.strerror}; name another folder with --report")

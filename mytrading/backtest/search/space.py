@@ -48,6 +48,12 @@ class Space:
         for values in itertools.product(*(axis.values for axis in self.axes)):
             yield {**self.fixed, **dict(zip(names, values, strict=True))}
 
+    def holds(self, point: Mapping[str, Parameter]) -> bool:
+        """True of a point of this space: its parameters and no others, each with one of its values."""
+        axes = {axis.name: axis.values for axis in self.axes}
+        fixed = all(point.get(name) == value for name, value in self.fixed.items())
+        return fixed and set(point) == {*self.fixed, *axes} and all(point[name] in axes[name] for name in axes)
+
     def index_of(self, point: Mapping[str, Parameter]) -> tuple[int, ...]:
         """Where on its axes a point lies."""
         return tuple(axis.values.index(point[axis.name]) for axis in self.axes)

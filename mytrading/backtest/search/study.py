@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 import optuna
+from msgspec.structs import replace
 
 from mytrading.backtest.runner import Spec
 from mytrading.backtest.search.space import Axis, Parameters, Space
@@ -54,16 +55,16 @@ class Plan:
         return min(self.trials or 100, len(self.space))
 
 
-def fingerprint(spec: Spec, source: str, plan: Plan) -> str:
-    """Names what a trial depends on: the strategy's text, the bars, and how they are traded."""
+def fingerprint(spec: Spec, source: str, plan: Plan, least_trades: int = 1) -> str:
+    """Names what a trial depends on: the strategy's text, the bars, how they are traded, and what gives a figure."""
     sha = hashlib.sha256(source.encode())
     for columns in spec.data:
         sha.update(f"{columns.instrument} {columns.timeframe}".encode())
         sha.update(columns.start_ns.tobytes())
         sha.update(columns.table.tobytes())
-    run = spec.run
-    how = (spec.capital, spec.models, spec.fees is not None, run.name, run.symbols, run.timeframes, run.lots, run.stop,
-           run.product, sorted(run.parameters.items()), sorted(plan.space.fixed.items()), plan.objective,
+    run = replace(spec.run, file="", parameters={})
+    how = (spec.capital, spec.models, spec.fees is not None, run, spec.limits, spec.rates, least_trades,
+           sorted(spec.run.parameters.items()), sorted(plan.space.fixed.items()), plan.objective,
            type(spec.calendar).__name__)  # fmt: skip
     sha.update(repr(how).encode())
     return sha.hexdigest()[:16]
@@ -138,13 +139,22 @@ def _known(line: _Line) -> Trial:
     return Trial(**body)
 
 
+def fitting(plan: Plan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
+    """Those trials of before that are of the plan's space, or of the given `points`: its ranges may be others now."""
+    found = [trial for trial in before if plan.space.holds(trial.parameters)]
+    if points is None:
+        return found
+    wanted = {_key(point, plan.space) for point in points}
+    return [trial for trial in found if _key(trial.parameters, plan.space) in wanted]
+
+
 def search(
     plan: Plan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], told: Progress,
     points: Sequence[Parameters] | None = None,
 ) -> list[Trial]:  # fmt: skip
-    """Run what is missing of a plan, or of the given `points`; returns all its trials, those of `before` included."""
+    """Run what is missing of a plan, or of the given `points`; returns all, with those of `before` that fit."""
     asking = _Sampled(plan) if plan.method != "grid" and points is None else _Grid(plan, points)
-    trials = list(before)
+    trials = fitting(plan, before, points)
     for trial in trials:
         asking.tell(trial)
     running: dict[Future[Trial], Parameters] = {}

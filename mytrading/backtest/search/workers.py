@@ -13,7 +13,7 @@ import pickle
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,5 +127,10 @@ def on_cluster(payload: Payload, objective: str, least: int, address: str, count
         given = client.scatter(payload, broadcast=True, hash=False)
         executor = client.get_executor(pure=False)
         yield _Submitting(executor, _remote, given, threads, f"{threads} Dask workers", (objective, least))
+    except (dask.scheduler.KilledWorker, CancelledError) as error:
+        raise WorkersError(
+            f"--on {address}: its workers or the scheduler went away ({type(error).__name__}); what is done is kept: "
+            "look at their logs, and give the same command again"
+        ) from error
     finally:
         client.close()

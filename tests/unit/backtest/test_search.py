@@ -133,6 +133,39 @@ def test_fingerprint_changes_with_data_text_and_options() -> None:
     assert same != fingerprint(spec(), "text", Plan(space(), "sharpe"))
 
 
+def test_fingerprint_changes_with_limits_hours_and_the_fewest_trades() -> None:
+    plan, made = Plan(space(), "net"), spec()
+    same = fingerprint(made, "text", plan, 1)
+    assert same == fingerprint(spec(), "text", plan, 1)
+    assert same != fingerprint(made, "text", plan, 30)
+    assert same != fingerprint(dataclasses.replace(made, limits=replace(made.limits, max_order_size=5.0)), "text", plan)
+    assert same != fingerprint(dataclasses.replace(made, run=replace(made.run, intraday=True)), "text", plan)
+    assert same != fingerprint(spec(direction=Direction.LONG), "text", plan)
+
+
+@pytest.mark.parametrize("method", ["grid", "tpe"])
+@pytest.mark.parametrize(
+    "ranges", [["fast_period=3:6:3", "slow_period=20:28:8"], ["fast_period=3:9:2"]], ids=["moved", "fewer"]
+)
+def test_search_with_other_ranges_keeps_only_the_trials_that_lie_in_them(ranges: list[str], method: str) -> None:
+    of = spec(bars=400)
+    before = [trial(n, float(n), **point) for n, point in enumerate(space().points())]
+    plan, crew = Plan(parse(SMA, ranges), "net", method), Here(of)
+    found = searched(crew, plan, before)
+    assert len(found) == len(plan.space)
+    assert all(plan.space.holds(one.parameters) for one in found)
+    assert overfit.stability(ranked(found, "net")[0], found, plan.space, "net").neighbours > 0
+
+
+def test_screened_points_run_though_the_folder_holds_other_trials() -> None:
+    before = [trial(n, float(n), **point) for n, point in enumerate(space().points())]
+    *others, best = space().points()
+    plan, crew = Plan(space(), "net", "grid", 1), Here(spec(bars=400))
+    found = search(plan, crew, before[: len(others)], lambda _: None, lambda *_: None, [best])
+    assert crew.ran == [best]
+    assert [one.parameters for one in found] == [best]
+
+
 @contextmanager
 def crews(kind: str) -> Iterator[Any]:
     payload = packed(spec(bars=400), FILE_OF)
@@ -296,6 +329,16 @@ def test_walk_forward_names_choices_and_returns(tmp_path: Path, monkeypatch: pyt
     assert body["folds"]
     assert all(fold["parameters"]["fast_period"] in (3, 6) for fold in body["folds"])
     assert (tmp_path / "report.html").exists()
+
+
+def test_walk_forward_into_a_folder_that_cannot_be_made_says_so_before_any_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "taken").write_text("a file")
+    where = ("--train", "3", "--test", "2", "--on", "tcp://127.0.0.1:9", "--report", str(tmp_path / "taken" / "below"))
+    found = CliRunner().invoke(app, ["walk-forward", "SMA_Crossover", *COMMON, "-p", "fast_period=3,6", *where])
+    assert "name another folder with --report" in str(found.exception)
 
 
 def test_search_without_a_range_says_how_one_is_written() -> None:
