@@ -207,9 +207,10 @@ def _product(text: str) -> Product:
 
 
 def _parameters(strategy: type[BaseStrategy], given: Mapping[str, str]) -> dict[str, Any]:
-    """The given parameters, of their types; `ParameterError` says what is wrong with one."""
+    """The given parameters by their own names, of their types; `ParameterError` says what is wrong with one."""
     resolved = resolve_parameters(strategy, BaseStrategy, dict(given))
-    return {name: resolved[name] for name in given}
+    asked = {plain(name) for name in given}
+    return {name: value for name, value in resolved.items() if plain(name) in asked}
 
 
 def _data(asked: Asked, settings: TradingSettings, run: StrategyRun, fetch: Fetch | None) -> list[Columns]:

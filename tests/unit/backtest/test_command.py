@@ -121,3 +121,7 @@ def test_data_of_all_hours_is_traded_in_all_hours_and_said_so(tmp_path: Path) ->
     assert whole["trades"] > 2 * hours["trades"]
     assert any("midnight" in note for note in whole["notes"])
     assert set(whole["events"]) <= {"SQUARE_OFF"}, "MIS ends with the day, at midnight"
+
+
+def test_parameter_in_another_spelling_is_the_strategys_own() -> None:
+    assert json_of("--param", "FastPeriod=10")["trade_hash"] == json_of("--param", "fast_period=10")["trade_hash"]
