@@ -104,6 +104,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MYTRADING_JOURNAL_DAYS", _H, "process.journal_keep_days", "exported days stay as journals so long", ""),
     ("MYTRADING_RUN", _H, "", f"{_OUTSIDE}, set by the orchestrator: the run file a daemon starts from", ""),
     ("MYTRADING_TEST_DATA", _H, "", f"{_OUTSIDE}: a folder with real market files for the tests", ""),
+    ("MYTRADING_TEST_PATIENCE", _H, "", f"{_OUTSIDE}: how many times as long the tests wait; `make test` takes 3", ""),
     ("# Strategies", _H, "", "", ""),
     ("ENABLED_STRATEGIES", _H, "system.enabled_strategies", "names of classes in strategies/", ""),
     ("ENABLED_RULES", _H, "system.enabled_rules", "your own rules in strategies/rules/, which can only deny", ""),

@@ -13,7 +13,7 @@ import pytest
 
 from mytrading.simulator.fault_command import Server, fault_main
 from mytrading.simulator.faults import FAULTS
-from tests.support import RunningSimulator, eventually, launch_simulator, start_simulator
+from tests.support import PATIENCE, RunningSimulator, eventually, launch_simulator, start_simulator
 
 FILE = """
 [[fault]]
@@ -106,7 +106,7 @@ def test_route_that_the_server_lacks_is_refused(simulator: RunningSimulator) -> 
 )
 def test_unusable_fault_ends_the_start(tmp_path: Path, fault: str, words: str) -> None:
     process = launch_simulator(tmp_path, fault=fault)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20 * PATIENCE)
     assert process.returncode == 2
     assert words in err
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.golden.openalgo.live.make import SHAPES
 from tests.golden.openalgo.make import shape
-from tests.support import RunningSimulator, eventually, launch_simulator, start_simulator
+from tests.support import PATIENCE, RunningSimulator, eventually, launch_simulator, start_simulator
 
 RECORDED = json.loads(SHAPES.read_text())
 ELEVEN = {
@@ -136,7 +136,7 @@ def test_unknown_personality_is_refused_with_those_there_are(
     tmp_path: Path, given: dict[str, object], words: str
 ) -> None:
     process = launch_simulator(tmp_path, **given)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=20 * PATIENCE)
     assert process.returncode == 2
     assert words in err
 

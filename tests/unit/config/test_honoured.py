@@ -116,6 +116,7 @@ OUTSIDE = {
     "MYTRADING_KEY_FILE": "mytrading/config/vault.py",
     "MYTRADING_RUN_KEY": "mytrading/runtime/run_key.py",
     "MYTRADING_TEST_DATA": "tests/system/test_stack.py",
+    "MYTRADING_TEST_PATIENCE": "tests/support.py",
 }
 """Variables that are no settings, with a file that reads them from the environment."""
 
