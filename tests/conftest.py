@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 from hypothesis import settings
 
 from tests.feed_support import runtime_folder
@@ -16,6 +17,14 @@ settings.register_profile("mytrading", deadline=None, derandomize=True)
 settings.load_profile("mytrading")
 
 __all__ = ["pytest_configure", "pytest_sessionfinish"]
+
+
+@pytest.fixture
+def context() -> Iterator["zmq.Context[zmq.Socket[bytes]]"]:
+    """A context of the test's own; what a failed test left to send does not hold the whole run."""
+    made: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    yield made
+    made.destroy(linger=0)
 
 
 @pytest.fixture

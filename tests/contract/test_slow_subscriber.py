@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -64,9 +63,8 @@ def counts(process: subprocess.Popen[str]) -> tuple[int, int]:
 
 
 def test_stalled_reader_neither_blocks_the_publisher_nor_grows_it_and_learns_of_the_gap(
-    endpoint: str, reader: subprocess.Popen[str]
+    endpoint: str, reader: subprocess.Popen[str], context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     publisher = ZMQPublisher(endpoint, HIGH_WATER_MARK, context)
     lively = ZMQSubscriber("market", [endpoint], high_water_mark=BURST * 2, context=context)
     assert reader.stdout is not None and reader.stdout.readline() == "up\n"
@@ -104,7 +102,6 @@ def test_stalled_reader_neither_blocks_the_publisher_nor_grows_it_and_learns_of_
     eventually(gap_is_seen, 20)
     publisher.close()
     lively.close()
-    context.destroy(linger=0)
 
 
 def _drain(subscriber: ZMQSubscriber) -> int:
@@ -115,9 +112,8 @@ def _drain(subscriber: ZMQSubscriber) -> int:
 
 
 def test_reader_that_keeps_up_loses_nothing_while_another_is_stalled(
-    endpoint: str, reader: subprocess.Popen[str], tmp_path: Path
+    endpoint: str, reader: subprocess.Popen[str], context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     publisher = ZMQPublisher(endpoint, HIGH_WATER_MARK, context)
     lively = ZMQSubscriber("market", [endpoint], high_water_mark=HIGH_WATER_MARK, context=context)
     assert reader.stdout is not None and reader.stdout.readline() == "up\n"
@@ -141,4 +137,3 @@ def test_reader_that_keeps_up_loses_nothing_while_another_is_stalled(
     assert lively.gaps == 0
     publisher.close()
     lively.close()
-    context.destroy(linger=0)

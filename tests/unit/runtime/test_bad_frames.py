@@ -15,10 +15,11 @@ FAN_OUT = [name for name, stream in STREAMS.items() if stream.pattern is Pattern
 
 
 @pytest.mark.parametrize("stream", FAN_OUT)
-def test_bad_frames_of_a_fan_out_stream_are_counted_and_none_is_handed_on(stream: str) -> None:
+def test_bad_frames_of_a_fan_out_stream_are_counted_and_none_is_handed_on(
+    stream: str, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
     frames = list(bad_frames(stream))
     with runtime_folder() as folder:
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         publisher = context.socket(zmq.PUB)
         publisher.set(zmq.SNDHWM, 1000)
         publisher.bind(f"ipc://{folder}/{stream}")
@@ -35,4 +36,3 @@ def test_bad_frames_of_a_fan_out_stream_are_counted_and_none_is_handed_on(stream
             publisher.send(frame)
         eventually(lambda: subscriber.receive() is None and subscriber.bad.count >= before + len(frames))
         assert subscriber.bad.count == before + len(frames)
-        context.destroy(linger=0)
