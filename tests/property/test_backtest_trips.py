@@ -74,7 +74,7 @@ def both(spec: Spec) -> tuple[Result, Result, list[Any], list[Any]]:
     return quickly, slowly, seen, wanted
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     wild=st.sampled_from((0.0004, 0.003, 0.012)),

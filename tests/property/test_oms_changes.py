@@ -175,6 +175,6 @@ class TradingWithReplacements(TradingWithChanges):
 
 
 TestTradingWithChanges = TradingWithChanges.TestCase
-TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or 25)
+TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or 12)
 TestTradingWithReplacements = TradingWithReplacements.TestCase
-TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or 15)
+TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or 8)

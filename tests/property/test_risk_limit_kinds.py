@@ -97,7 +97,7 @@ class Ledger:
         self.reached = {name: self.reached[name] or now[name] for name in KINDS}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps=STEPS, action=st.sampled_from([LimitAction.NO_ENTRIES, LimitAction.HALT, LimitAction.CLOSE_LEGS]))
 def test_limit_of_any_kind_is_told_once_when_it_is_reached_and_kept_through_restarts(
     steps: list[tuple[str, float]], action: LimitAction

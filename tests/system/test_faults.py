@@ -452,4 +452,6 @@ def test_ws_mute_is_alerted_with_the_socket_up_and_cured(bench: Bench) -> None:
 def test_every_fault_has_a_test_of_its_name() -> None:
     text = (ROOT / "tests" / "system" / "test_faults.py").read_text(encoding="utf-8")
     renamed = {"delay_ms": "delay_within"}
-    assert [name for name in FAULTS if f"def test_{renamed.get(name, name)}" not in text] == []
+    untold = [name for name in FAULTS if f"def test_{renamed.get(name, name)}" not in text]
+    frames = (ROOT / "tests" / "unit" / "simulator" / "test_faults.py").read_text(encoding="utf-8")
+    assert [name for name in untold if f'"{name}"' not in frames] == [], "altered frames: see the simulator's tests"

@@ -25,7 +25,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
 
 
-@pytest.mark.parametrize("victim", ["risk", "feed", "engine", "router", "reconciler", "gateway", "watchdog"])
+OFTEN, SELDOM = ("risk", "feed", "watchdog"), ("engine", "router", "reconciler", "gateway")
+
+
+@pytest.mark.parametrize("victim", [*OFTEN, *(pytest.param(name, marks=pytest.mark.long) for name in SELDOM)])
 def test_hung_daemon_is_noticed_and_replaced(stack: Stack, victim: str) -> None:
     old = stack.kill(victim, signal.SIGSTOP)
     stopped = time.monotonic()

@@ -177,7 +177,7 @@ def crews(kind: str) -> Iterator[Any]:
         yield crew
 
 
-@pytest.mark.parametrize("kind", ["processes", "dask"])
+@pytest.mark.parametrize("kind", ["processes", pytest.param("dask", marks=pytest.mark.long)])
 def test_workers_give_what_this_process_gives(kind: str) -> None:
     plan = Plan(parse(SMA, ["fast_period=3,6", "slow_period=12"]), "net")
     with crews(kind) as crew:

@@ -177,8 +177,8 @@ class Heard(Hub):
         super().__init__()
         self.told: list[str] = []
 
-    def publish_order(self, body: Any) -> None:
-        self.told.append(body["order_status"])
+    def publish_order(self, body: Any, *, torn: bool = False) -> None:
+        self.told.append(f"torn {body['order_status']}" if torn else body["order_status"])
 
 
 def told(faults: Faults, *statuses: str, until: int) -> list[str]:
@@ -199,6 +199,7 @@ def test_updates_are_lost_doubled_late_and_overtaken_as_asked() -> None:
     both = ("open", "complete")
     assert told(Faults(), *both, until=2) == ["open", "complete"]
     assert told(switched("order_updates_off", status="open"), *both, until=1) == ["complete"]
+    assert told(switched("update_corrupted", status="open"), *both, until=2) == ["torn open", "complete"]
     doubled = switched("update_duplicated", status="complete", times=2)
     assert told(doubled, *both, until=4) == ["open", "complete", "complete", "complete"]
     late = switched("update_delayed", status="open", seconds=0.01)
