@@ -122,8 +122,8 @@ def _show(found: Examined, prepared: Prepared, report: Path | None, as_json: boo
         for finding in outcome.findings:
             where = f"{finding.where}: " if finding.where else ""
             print(f"  {'!' if finding.must else '·'} {where}{finding.what}")
-            if finding.todo:
-                print(f"    → {finding.todo}")
+            if finding.cure:
+                print(f"    → {finding.cure}")
     for note in prepared.notes:
         say(f"note: {note}")
     if report is not None:

@@ -36,7 +36,7 @@ def determinism(spec: Spec, file: Path | None, observer: Observer, whole: Log, e
     try:
         decisions, fault_there = elsewhere.run(spec, file)
     except ElsewhereFailed as error:
-        found.find(str(error), todo="run the check again; if it stays, something ends the process", must=True)
+        found.find(str(error), cure="run the check again; if it stays, something ends the process", must=True)
         return found
     found.figures["runs"] = 3
     if fault_there and whole.fault is None:
@@ -46,7 +46,7 @@ def determinism(spec: Spec, file: Path | None, observer: Observer, whole: Log, e
     return found
 
 
-def _tell(spec: Spec, found: Outcome, whole: Log, decisions: list[Decision], place: str, todo: str) -> None:
+def _tell(spec: Spec, found: Outcome, whole: Log, decisions: list[Decision], place: str, cure: str) -> None:
     pair = first_difference(whole.decisions, decisions)
     if pair is None:
         return
@@ -55,5 +55,5 @@ def _tell(spec: Spec, found: Outcome, whole: Log, decisions: list[Decision], pla
     found.find(
         f"at {ist(one.at_ns)} it decided {told(there)} in the first run, {told(here)} in {place}",
         one.where or method_place(spec.strategy),
-        todo,
+        cure,
     )

@@ -17,7 +17,7 @@ class Finding:
     check: str
     what: str
     where: str = ""
-    todo: str = ""
+    cure: str = ""
     must: bool = True
 
 
@@ -36,9 +36,9 @@ class Outcome:
         """True unless something that must hold does not."""
         return not any(finding.must for finding in self.findings)
 
-    def find(self, what: str, where: str = "", todo: str = "", must: bool = True) -> None:
+    def find(self, what: str, where: str = "", cure: str = "", must: bool = True) -> None:
         """Add a finding."""
-        self.findings.append(Finding(self.check, what, where, todo, must))
+        self.findings.append(Finding(self.check, what, where, cure, must))
 
     def body(self) -> dict[str, Any]:
         """For `--json`."""

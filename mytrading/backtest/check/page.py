@@ -87,7 +87,7 @@ def _plain(value: Any) -> str:
 def _findings(found: Examined) -> str:
     if not found.findings:
         return "<p class='note'>None.</p>"
-    rows = [[html.escape(text) for text in (one.check, one.what, one.where, one.todo)] for one in found.findings]
+    rows = [[html.escape(text) for text in (one.check, one.what, one.where, one.cure)] for one in found.findings]
     return table(("Check", "What", "Where", "What to do"), rows)
 
 

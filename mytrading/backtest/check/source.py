@@ -49,11 +49,11 @@ def source(file: Path | None) -> Outcome:
     names = _Names(tree)
     seen: set[tuple[int, str]] = set()
     for node in ast.walk(tree):
-        for what, todo in _habits(node, names):
+        for what, cure in _habits(node, names):
             line = getattr(node, "lineno", 0)
             if (line, what) not in seen:
                 seen.add((line, what))
-                found.find(what, short(str(file), line), todo)
+                found.find(what, short(str(file), line), cure)
     found.findings.sort(key=lambda one: int(one.where.rpartition(":")[2]))
     return found
 
@@ -126,10 +126,10 @@ def _habits(node: ast.AST, names: _Names) -> Iterator[tuple[str, str]]:
 
 def _call(node: ast.Call, names: _Names) -> Iterator[tuple[str, str]]:
     called = names.dotted(node.func)
-    for known, what, todo in _CALLS:
+    for known, what, cure in _CALLS:
         seeded = called in _SEEDED and bool(node.args or node.keywords)
         if not seeded and any(called == one or (one.endswith(".") and called.startswith(one)) for one in known):
-            yield f"{what}: {called}()", todo
+            yield f"{what}: {called}()", cure
     attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     if attribute in _FILE_METHODS:
         yield f"reads what is not the market's: {attribute}()", _OUTSIDE

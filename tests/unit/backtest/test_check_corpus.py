@@ -53,7 +53,7 @@ def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStra
     caught = [one for one in found.findings if one.check == wanted and one.must is fails]
     assert caught, [outcome.body() for outcome in found.outcomes]
     assert found.holds is not fails
-    assert all(one.what and one.todo for one in caught)
+    assert all(one.what and one.cure for one in caught)
     assert any(one.where.startswith(f"corpus/{file.name}:") for one in caught)
 
 
