@@ -17,7 +17,7 @@ from mytrading.backtest.venue import Venue
 from mytrading.backtest.world import World
 from mytrading.core import positions
 from mytrading.core.calendar import Session, day_of
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar

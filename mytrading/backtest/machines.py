@@ -11,7 +11,7 @@ from typing import Any
 
 from mytrading.backtest.venue import Venue
 from mytrading.core.oms import OrderMachine
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import Call, DaemonState

@@ -27,7 +27,7 @@ from mytrading.core.contracts import ContractFacts
 from mytrading.core.fees import FeeSchedule
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun

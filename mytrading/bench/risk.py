@@ -15,9 +15,9 @@ from mytrading.bench.figures import Figure, below, percentile
 from mytrading.config.resolve import load_settings
 from mytrading.core.calendar import Calendar, Session
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk import RiskMachine
-from mytrading.core.risk_case import Case
-from mytrading.core.risk_rules import judge
+from mytrading.core.risk.case import Case
+from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.rules.table import judge
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind

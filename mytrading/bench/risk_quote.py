@@ -14,7 +14,7 @@ from pathlib import Path
 from mytrading.bench.figures import Figure, below, percentile
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.core.matching import BookOrder, BookPosition
-from mytrading.core.risk_day import STRATEGY
-from mytrading.core.risk_memory import fired_name
+from mytrading.core.risk.day import STRATEGY
+from mytrading.core.risk.memory import fired_name
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal, CommandMessage, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested, TradingState

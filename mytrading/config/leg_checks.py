@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from mytrading.config.settings import TradingSettings
 from mytrading.config.symbols import exchange_of, kind_of
-from mytrading.core.risk_rules_order import product_refusal
+from mytrading.core.risk.rules.order import product_refusal
 from mytrading.messages.enums import Product
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 

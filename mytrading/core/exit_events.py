@@ -1,6 +1,6 @@
 """Events of exits that no rule of a run decided: stops and targets of single positions, wherever they rest.
 
-Used by `core/risk_exits` for what risk closes by itself, and by `core/run_events` for stops that filled at the broker.
+Used by `core/risk/exits` for what risk closes by itself, and by `core/run_events` for stops that filled at the broker.
 The one rule: an event names the position's round trip, so that each stop of it is told once, whatever is repeated.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.identity import content_id
-from mytrading.core.risk_orphans import GUARDS, is_protective
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk.orphans import GUARDS, is_protective
+from mytrading.core.risk.state import RiskState
 from mytrading.core.runs import run_id_of
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.orders import Order, Position

@@ -6,9 +6,9 @@ and a hedge has none: closing it would leave what it covers bare.
 
 from __future__ import annotations
 
-from mytrading.core.risk_books import Key, RiskBooks
-from mytrading.core.risk_case import Case, stale
-from mytrading.core.risk_stops import is_in_use
+from mytrading.core.risk.books import Key, RiskBooks
+from mytrading.core.risk.case import Case, stale
+from mytrading.core.risk.stops import is_in_use
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position

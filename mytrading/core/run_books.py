@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from mytrading.core.pnl import unrealised
-from mytrading.core.risk_books import SECOND, Key, day_of
-from mytrading.core.risk_case import QUOTE_FLOOR_NS
-from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk.books import SECOND, Key, day_of
+from mytrading.core.risk.case import QUOTE_FLOOR_NS
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.state import RiskState
 from mytrading.core.runs import (
     BEST,
     FIRED,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.identity import content_id
-from mytrading.core.risk_books import Key
+from mytrading.core.risk.books import Key
 from mytrading.core.trailing import EXACT, WAITING, Basis, Trail, ahead, behind
 from mytrading.messages.orders import Position
 from mytrading.messages.risk_events import RiskKind

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from mytrading.core.risk_case import Case
+from mytrading.core.risk.case import Case
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.runconfig import RiskLimits, StopPlan

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mytrading.core import risk_orphans
-from mytrading.core.risk_books import Key
-from mytrading.core.risk_case import SECOND, stale
-from mytrading.core.risk_closing import Closing
-from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk import orphans as risk_orphans
+from mytrading.core.risk.books import Key
+from mytrading.core.risk.case import SECOND, stale
+from mytrading.core.risk.closing import Closing
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.state import RiskState
 from mytrading.core.run_books import RunBooks
 from mytrading.core.run_events import Breach, RunEvents
 from mytrading.core.run_series import RunSeries

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from mytrading.core import risk_stops
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.lookers import Lookers
 from mytrading.core.parents import grouped
+from mytrading.core.risk import stops as risk_stops
 from mytrading.core.view import StackView
 from mytrading.daemons.answers_look import LookVerbs
 from mytrading.daemons.answers_money import checked_profits

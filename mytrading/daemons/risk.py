@@ -12,18 +12,19 @@ from typing import Any
 
 from mytrading.adapters.bar_store import BarReader
 from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.core import risk_stops, risk_watches
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
-from mytrading.core.risk import RiskMachine, square_off_subject
-from mytrading.core.risk_carry import foundation
-from mytrading.core.risk_closing import once_each
-from mytrading.core.risk_guard import BARE, DOUBT
-from mytrading.core.risk_look import picture
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk import watches as risk_watches
+from mytrading.core.risk.carry import foundation
+from mytrading.core.risk.closing import once_each
+from mytrading.core.risk.guard import BARE, DOUBT
+from mytrading.core.risk.look import picture
+from mytrading.core.risk.machine import RiskMachine, square_off_subject
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.rollover import subject_of
 from mytrading.core.run_events import ALERT_CODE

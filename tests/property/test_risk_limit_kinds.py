@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import LimitAction, LimitKind
 from mytrading.messages.market import Quote
 from mytrading.messages.reports import Funds

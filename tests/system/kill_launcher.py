@@ -130,7 +130,7 @@ def trap_engine(trap: Trap) -> None:
 
 
 def trap_risk(trap: Trap) -> None:
-    from mytrading.core.risk import RiskMachine
+    from mytrading.core.risk.machine import RiskMachine
 
     def of_interest(message: Any) -> bool:
         if isinstance(message, Signal):

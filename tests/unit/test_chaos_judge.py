@@ -17,7 +17,7 @@ from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Our
 from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
 from mytrading.chaos.summary import summed, write_page, write_report
 from mytrading.core.matching import BookOrder, OrderRequest
-from mytrading.core.risk_memory import fired_name
+from mytrading.core.risk.memory import fired_name
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import FlattenRequested, TradingState
 from mytrading.messages.enums import (

@@ -27,8 +27,8 @@ from mytrading.backtest.world import World
 from mytrading.core import performance
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk_rules_order import product_refusal
-from mytrading.core.risk_scene import Scene
+from mytrading.core.risk.rules.order import product_refusal
+from mytrading.core.risk.scene import Scene
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.runconfig import Direction
 from mytrading.strategies.base_strategy import BaseStrategy

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mytrading.cli import risk as command
 from mytrading.cli.app import app
-from mytrading.core.risk_look import picture
+from mytrading.core.risk.look import picture
 from mytrading.messages.market import Quote
 from mytrading.messages.reports import Funds
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule

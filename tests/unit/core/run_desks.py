@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.market import Quote

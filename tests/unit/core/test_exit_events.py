@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.calendar import to_ns
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Action, LimitAction, OrderState, OrderType, Product, Purpose, Side

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
 from mytrading.messages.risk_events import RiskEventRecorded, RiskKind

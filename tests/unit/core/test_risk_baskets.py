@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk_orphans import guard_cause
+from mytrading.core.risk.orphans import guard_cause
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side

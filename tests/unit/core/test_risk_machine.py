@@ -11,8 +11,8 @@ import pytest
 
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk import RiskMachine
-from mytrading.core.risk_rules import RULES, denials_page
+from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.rules.table import RULES, denials_page
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert, Heartbeat, StrategySwitch, TradingState
@@ -656,7 +656,7 @@ def test_wish_waits_for_the_instruments_of_its_day_and_is_denied_without_them() 
 
 def test_denials_page_is_that_of_the_table() -> None:
     page = (ROOT / "docs" / "denials.md").read_text(encoding="utf-8")
-    assert page == denials_page(), "make it anew: write core.risk_rules.denials_page() to docs/denials.md"
+    assert page == denials_page(), "make it anew: write core.risk.rules.table.denials_page() to docs/denials.md"
     assert len({rule.code for rule in RULES}) == len(RULES)
 
 

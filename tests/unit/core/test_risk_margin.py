@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.calendar import to_ns
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk import RiskMachine
-from mytrading.core.risk_carry import foundation
-from mytrading.core.risk_watches import CODE, watch_for
+from mytrading.core.risk.carry import foundation
+from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.watches import CODE, watch_for
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Product, Purpose, Side

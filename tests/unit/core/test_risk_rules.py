@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Session, to_ns
-from mytrading.core.risk_case import Case
-from mytrading.core.risk_rules import RULES, judge
-from mytrading.core.risk_tally import Tally
+from mytrading.core.risk.case import Case
+from mytrading.core.risk.rules.table import RULES, judge
+from mytrading.core.risk.tally import Tally
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import Action, DaemonState, OrderType, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core import risk_stops
+from mytrading.core.risk import stops as risk_stops
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import to_ns
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk import RiskMachine
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.rollover import TRIES, days_left
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert, TradingState

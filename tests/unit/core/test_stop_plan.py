@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mytrading.core.risk_case import Case
+from mytrading.core.risk.case import Case
 from mytrading.core.stop_plan import Band, Levels, band_of, place, stop_of
 from mytrading.messages.enums import Action, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind

@@ -1,6 +1,6 @@
 """How many lots each leg of a wish gets in an account: as wished, by risk, or by a share of the account's margin.
 
-Used by `core/risk_entries`, once for each wish and account. The one rule: an account that cannot pay for one lot is
+Used by `core/risk/entries`, once for each wish and account. The one rule: an account that cannot pay for one lot is
 left out with a reason, and no other account is touched by that.
 """
 
@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from mytrading.core.margin import MarginLeg
 from mytrading.core.margin_table import BY_RISK, FIXED, Share, Source
-from mytrading.core.risk_books import Wish
-from mytrading.core.risk_case import Denial, rupees
-from mytrading.core.risk_margin import Margins
-from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk.books import Wish
+from mytrading.core.risk.case import Denial, rupees
+from mytrading.core.risk.margin import Margins
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.state import RiskState
 from mytrading.core.sizing import (
     Plan,
     basket_cost,

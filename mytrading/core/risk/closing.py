@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from mytrading.core.identity import content_id
-from mytrading.core.risk_books import withdrawal_id
-from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk.books import withdrawal_id
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.state import RiskState
 from mytrading.messages.commands import CloseGoal, WithdrawEntries
 from mytrading.messages.orders import Order, Position
 

@@ -1,11 +1,11 @@
 """Whether a wish has what it wants: nothing more is then entered for it.
 
-Used by `core/risk_state` with every row that may settle one. The one rule: it asks the books and changes nothing.
+Used by `core/risk/state` with every row that may settle one. The one rule: it asks the books and changes nothing.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk_books import RiskBooks, Wish
+from mytrading.core.risk.books import RiskBooks, Wish
 from mytrading.messages.signals import Leg
 
 

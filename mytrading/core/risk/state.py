@@ -12,13 +12,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import leg_targets, risk_orphans, risk_stops
+from mytrading.core import leg_targets
 from mytrading.core.pnl import newer
-from mytrading.core.risk_books import UNKNOWN_WATCH, Key, RiskBooks, Wish, day_of
-from mytrading.core.risk_day import ACCOUNT, STRATEGY
-from mytrading.core.risk_guard import Guard, IsOpen
-from mytrading.core.risk_memory import day_number_of
-from mytrading.core.risk_met import is_met
+from mytrading.core.risk import orphans as risk_orphans
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, Wish, day_of
+from mytrading.core.risk.day import ACCOUNT, STRATEGY
+from mytrading.core.risk.guard import Guard, IsOpen
+from mytrading.core.risk.memory import day_number_of
+from mytrading.core.risk.met import is_met
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert, Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState

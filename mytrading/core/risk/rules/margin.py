@@ -1,12 +1,12 @@
 """Rules on margin: what an entry needs must be known, and free in its account.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
 """
 
 from __future__ import annotations
 
 from mytrading.core.margin import by_margin
-from mytrading.core.risk_case import Case, Rule, rupees
+from mytrading.core.risk.case import Case, Rule, rupees
 
 
 def _unknown(case: Case) -> str:

@@ -1,11 +1,11 @@
 """Rules on what the operator has enabled: products, timeframes, and how much data there must be.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk_case import Case, Rule
+from mytrading.core.risk.case import Case, Rule
 
 
 def _product(case: Case) -> str:

@@ -1,11 +1,11 @@
 """Rules on what is there already: sizes of orders and positions, other owners, the strategy's day.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk_case import SECOND, Case, Rule, rupees
+from mytrading.core.risk.case import SECOND, Case, Rule, rupees
 
 
 def _max_order(case: Case) -> str:

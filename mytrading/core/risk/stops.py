@@ -7,8 +7,8 @@ fills nor a restart move it.
 
 from __future__ import annotations
 
-from mytrading.core.risk_books import Key, RiskBooks
-from mytrading.core.risk_case import stale
+from mytrading.core.risk.books import Key, RiskBooks
+from mytrading.core.risk.case import stale
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position

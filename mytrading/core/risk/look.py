@@ -5,11 +5,11 @@ Used by the risk daemon once a second. The one rule: it asks the machine and cha
 
 from __future__ import annotations
 
-from mytrading.core import risk_stops
 from mytrading.core.pnl import unrealised
-from mytrading.core.risk import RiskMachine
-from mytrading.core.risk_day import ACCOUNT
-from mytrading.core.risk_limits import Limit
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.day import ACCOUNT
+from mytrading.core.risk.limits import Limit
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.runs import Leg, Run
 from mytrading.core.sizing import side_of
 from mytrading.messages.enums import LimitKind

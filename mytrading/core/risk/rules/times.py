@@ -1,11 +1,11 @@
 """Rules on a strategy's own times, and on a run of it that is being closed.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk_case import Case, Rule
+from mytrading.core.risk.case import Case, Rule
 from mytrading.core.run_events import RUN_ENDING
 from mytrading.core.run_times import DAY, clock, lead_seconds, second_of_day
 from mytrading.messages.enums import Product

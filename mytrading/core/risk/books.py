@@ -1,6 +1,6 @@
 """What risk holds, and the questions it asks of it: wishes, positions, orders, quotes, levels and health.
 
-Used by `core/risk` and `core/risk_state`. The one rule: nothing here changes anything.
+Used by `core/risk` and `core/risk/state`. The one rule: nothing here changes anything.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.margin import MarginTracker
-from mytrading.core.risk_memory import Memory
-from mytrading.core.risk_tally import Tally
+from mytrading.core.risk.memory import Memory
+from mytrading.core.risk.tally import Tally
 from mytrading.messages.control import KILL, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, OrderType, Product, Purpose, TradingLevel
 from mytrading.messages.market import Quote

@@ -1,6 +1,6 @@
 """Rules on the order itself: what may be traded, as which product, in which quantity, on which quote.
 
-Used by `core/risk_rules`, which fixes the order of all rows; settings that could only be denied are refused with the
+Used by `core/risk/rules`, which fixes the order of all rows; settings that could only be denied are refused with the
 same sentences. The one rule: numbers stand in every reason.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from mytrading.core.risk_case import SECOND, Case, Rule, stale
+from mytrading.core.risk.case import SECOND, Case, Rule, stale
 from mytrading.core.slicing import Sizes, Unsliceable, slices
 from mytrading.core.stop_plan import stop_problem
 from mytrading.messages.enums import OrderType, Product

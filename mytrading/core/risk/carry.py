@@ -11,9 +11,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import leg_targets, risk_stops
-from mytrading.core.risk_books import RiskBooks, day_of
-from mytrading.core.risk_memory import day_number_of
+from mytrading.core import leg_targets
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.books import RiskBooks, day_of
+from mytrading.core.risk.memory import day_number_of
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import AccountModeChanged, InstrumentHalted
 from mytrading.messages.records import ControlOpened, DayOpened, RiskOpened, Rolled, WishSized

@@ -1,6 +1,6 @@
 """Rules on the day so far: counts of a session, losses in a row, and the limits of the day that were reached.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: a limit that `core/risk_limits` found
+Used by `core/risk/rules`, which fixes the order of all rows. The one rule: a limit that `core/risk/limits` found
 reached denies in the words it was recorded with.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mytrading.core.risk_case import MINUTE, Case, Rule, clock_time
+from mytrading.core.risk.case import MINUTE, Case, Rule, clock_time
 from mytrading.messages.enums import LimitKind
 
 

@@ -1,11 +1,11 @@
 """Rules on the moment: whether anything may be opened now, and whether the exchange is open for it.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk_case import MINUTE, SECOND, Case, Rule, clock_time, expired
+from mytrading.core.risk.case import MINUTE, SECOND, Case, Rule, clock_time, expired
 from mytrading.messages.enums import Confidence, TradingLevel
 
 _HALT, _REDUCE, _CONFIRMED = TradingLevel.HALT, TradingLevel.REDUCE, Confidence.CONFIRMED

@@ -1,6 +1,6 @@
 """Counts that entries are judged by: how much data there is, cancels of the day, trades lost in a row.
 
-Used by `core/risk_state`, which hands it what it learns. The one rule: a count ends with its day.
+Used by `core/risk/state`, which hands it what it learns. The one rule: a count ends with its day.
 """
 
 from __future__ import annotations

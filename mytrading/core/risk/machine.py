@@ -13,22 +13,22 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import risk_watches
 from mytrading.core.calendar import Calendar
 from mytrading.core.exit_events import without_lost
 from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
-from mytrading.core.risk_books import SECOND, Wish
-from mytrading.core.risk_carry import snapshot
-from mytrading.core.risk_case import expired
-from mytrading.core.risk_closing import Closing, once_each, units
-from mytrading.core.risk_entries import Entries
-from mytrading.core.risk_exits import RiskExits
-from mytrading.core.risk_limits import Limits
-from mytrading.core.risk_margin import Margins
-from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk import watches as risk_watches
+from mytrading.core.risk.books import SECOND, Wish
+from mytrading.core.risk.carry import snapshot
+from mytrading.core.risk.case import expired
+from mytrading.core.risk.closing import Closing, once_each, units
+from mytrading.core.risk.entries import Entries
+from mytrading.core.risk.exits import RiskExits
+from mytrading.core.risk.limits import Limits
+from mytrading.core.risk.margin import Margins
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.state import RiskState
 from mytrading.core.rollover import Rollover
 from mytrading.core.run_books import OPTION_PATIENCE
 from mytrading.core.square_off import LATE_NS, SquareOff

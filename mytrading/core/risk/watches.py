@@ -1,6 +1,6 @@
 """For which watched instrument a position is held, where no wish of ours says so: after a lost journal, or a claim.
 
-Used by `core/risk_state`, which binds positions, and by `core/risk`, which tells a person. The one rule: a position of
+Used by `core/risk/state`, which binds positions, and by `core/risk`, which tells a person. The one rule: a position of
 which that is not known is no wish's to close; its stop, the clock and a person are what is left to it, until a wish
 wants just that.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.risk_books import UNKNOWN_WATCH, RiskBooks
+from mytrading.core.risk.books import UNKNOWN_WATCH, RiskBooks
 from mytrading.core.symbology import ParsedSymbol, parse_symbol, split_id
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity

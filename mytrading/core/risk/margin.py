@@ -1,6 +1,6 @@
 """Margin as risk asks for it: what a leg or a basket needs in an account, what is free there, and the learnt buffer.
 
-Used by `core/risk_entries` and `core/risk_sizing`. The one rule: a requirement is what the table says or, if that is
+Used by `core/risk/entries` and `core/risk/sizing`. The one rule: a requirement is what the table says or, if that is
 more, what the broker has answered for the same legs.
 """
 
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from mytrading.core import margin
 from mytrading.core.identity import content_id
 from mytrading.core.margin import MarginLeg, by_margin
-from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.state import RiskState
 from mytrading.core.sizing import is_bought_only, side_of
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.orders import OrderChanged

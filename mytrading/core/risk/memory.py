@@ -1,6 +1,6 @@
 """What the limits of the day must not forget: equity and its peak, what was reached, halts, the last prices of a day.
 
-Used by `core/risk_state`, which hands it every `LevelMoved` whose name begins with `limit`. The one rule: what survives
+Used by `core/risk/state`, which hands it every `LevelMoved` whose name begins with `limit`. The one rule: what survives
 a restart was journaled as a level; peaks seen since the last one are the only exception, a second's worth of them.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from mytrading.core.risk_day import ACCOUNT, SECOND, STRATEGY, DayMoney, Key, Scope
+from mytrading.core.risk.day import ACCOUNT, SECOND, STRATEGY, DayMoney, Key, Scope
 from mytrading.messages.enums import LimitKind
 from mytrading.messages.records import LevelMoved
 

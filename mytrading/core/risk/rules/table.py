@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from mytrading.core.risk_case import Case, Denial, Rule
-from mytrading.core.risk_rules_day import DAY
-from mytrading.core.risk_rules_enabled import ENABLED
-from mytrading.core.risk_rules_margin import MARGIN
-from mytrading.core.risk_rules_now import HOURS, STANDING
-from mytrading.core.risk_rules_order import ORDER
-from mytrading.core.risk_rules_owner import OWNER, SIZES
-from mytrading.core.risk_rules_price import PRICES
-from mytrading.core.risk_rules_times import TIMES
+from mytrading.core.risk.case import Case, Denial, Rule
+from mytrading.core.risk.rules.day import DAY
+from mytrading.core.risk.rules.enabled import ENABLED
+from mytrading.core.risk.rules.margin import MARGIN
+from mytrading.core.risk.rules.now import HOURS, STANDING
+from mytrading.core.risk.rules.order import ORDER
+from mytrading.core.risk.rules.owner import OWNER, SIZES
+from mytrading.core.risk.rules.price import PRICES
+from mytrading.core.risk.rules.times import TIMES
 
 RULES: tuple[Rule, ...] = (
     *STANDING, *ENABLED, *ORDER, *PRICES, *HOURS, *TIMES, *SIZES, *MARGIN, *OWNER, *DAY,
@@ -68,7 +68,7 @@ def _setting_cell(settings: str) -> str:
 _PAGE_HEAD = (
     "# Denials",
     "",
-    "Made from the table in `mytrading/core/risk_rules.py`; a test holds the two together.",
+    "Made from the table in `mytrading/core/risk/rules/table.py`; a test holds the two together.",
     "",
     "Risk judges every entry by all of these rules, in this order. A denied wish carries the code of the first rule",
     "that spoke and the reasons of all of them, with their numbers and further codes. `config/risk.toml` and the",

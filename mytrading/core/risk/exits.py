@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core import leg_targets, risk_stops
+from mytrading.core import leg_targets
 from mytrading.core.exit_events import with_event
 from mytrading.core.identity import content_id
-from mytrading.core.risk_guard import BARE, DOUBT, SECOND, Bare, IsOpen
-from mytrading.core.risk_orphans import guard_cause
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.guard import BARE, DOUBT, SECOND, Bare, IsOpen
+from mytrading.core.risk.orphans import guard_cause
+from mytrading.core.risk.state import RiskState
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Position, PositionChanged

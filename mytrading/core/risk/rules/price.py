@@ -1,13 +1,13 @@
 """Rules on prices: may the quote be believed, and would the order trade near it, on the tick and inside the band.
 
-Used by `core/risk_rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
 """
 
 from __future__ import annotations
 
 import math
 
-from mytrading.core.risk_case import Case, Rule
+from mytrading.core.risk.case import Case, Rule
 from mytrading.core.stop_plan import band_of
 
 COLLAR_TICKS = 10

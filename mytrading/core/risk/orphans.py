@@ -1,13 +1,13 @@
 """Hedges that cover nothing any more, because the stop of what they covered has fired.
 
-Used by `core/risk_state`, which notes it, and `core/risk_entries`, which goes on as `orphan_legs` says. The
+Used by `core/risk/state`, which notes it, and `core/risk/entries`, which goes on as `orphan_legs` says. The
 one rule: as long as anything sold is held beside them, hedges stay; only the end of the last makes orphans of them.
 """
 
 from __future__ import annotations
 
 from mytrading.core.identity import content_id
-from mytrading.core.risk_books import RiskBooks, Wish
+from mytrading.core.risk.books import RiskBooks, Wish
 from mytrading.messages.enums import Purpose, Side
 from mytrading.messages.orders import Order, Position
 

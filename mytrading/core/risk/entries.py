@@ -11,18 +11,20 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core import leg_targets, risk_orphans, risk_stops
+from mytrading.core import leg_targets
 from mytrading.core.baskets import LegStanding, Move, next_move
 from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.risk_books import MACHINE_FLOOR_NS, SECOND, Wish
-from mytrading.core.risk_case import Case, Denial, expired, stale
-from mytrading.core.risk_closing import Closing
-from mytrading.core.risk_limits import Limits
-from mytrading.core.risk_margin import Margins
-from mytrading.core.risk_rules import judge, with_denial
-from mytrading.core.risk_scene import Scene
-from mytrading.core.risk_sizing import SHORT_OF_MARGIN, Sized, Sizer
-from mytrading.core.risk_state import RiskState
+from mytrading.core.risk import orphans as risk_orphans
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.books import MACHINE_FLOOR_NS, SECOND, Wish
+from mytrading.core.risk.case import Case, Denial, expired, stale
+from mytrading.core.risk.closing import Closing
+from mytrading.core.risk.limits import Limits
+from mytrading.core.risk.margin import Margins
+from mytrading.core.risk.rules.table import judge, with_denial
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.sizing import SHORT_OF_MARGIN, Sized, Sizer
+from mytrading.core.risk.state import RiskState
 from mytrading.core.sizing import entry_price, side_of, target_units
 from mytrading.core.slicing import Unsliceable, slices
 from mytrading.core.stop_plan import Levels, stop_of, who_holds

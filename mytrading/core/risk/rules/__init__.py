@@ -1,0 +1,1 @@
+"""The pre-trade rules, one pure function each; `table` holds their order."""
