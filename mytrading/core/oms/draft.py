@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.oms.learning import fold
 from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Key, Owned, State, key_of
 from mytrading.core.order import legal
@@ -79,7 +80,7 @@ class Draft:
     def emit(self, row: Any) -> None:
         """Add a row and learn it for the rest of this decision."""
         self.rows.append(row)
-        self.state.fold(row)
+        fold(self.state, row)
 
     def order(self, name: str) -> Order:
         """The present level of an order that is known to exist."""

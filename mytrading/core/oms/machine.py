@@ -28,6 +28,7 @@ from mytrading.core.oms import (
     upkeep,
 )
 from mytrading.core.oms.draft import Draft, IsOpen, SquaresOff, always_open, never_squares_off
+from mytrading.core.oms.learning import fold
 from mytrading.core.oms.limits import SECOND, OmsLimits
 from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -66,7 +67,7 @@ class OrderMachine:
 
     def apply(self, row: Any) -> None:
         """Learn a row: an input message or one of our own decisions. The only way this object changes."""
-        self._state.fold(row)
+        fold(self._state, row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
@@ -74,7 +75,7 @@ class OrderMachine:
 
     def step(self, message: Any, now: int) -> tuple[Any, ...]:
         """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
-        self._state.fold(message)
+        fold(self._state, message)
         return self._decide(message, now, learns=True)
 
     def _decide(self, message: Any, now: int, *, learns: bool) -> tuple[Any, ...]:

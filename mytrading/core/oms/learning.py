@@ -1,0 +1,297 @@
+"""How the order machine learns: each kind of row, and what it changes in the state.
+
+Used by `core/oms/machine` and its drafts. The one rule: `fold` is the only place where a row becomes knowledge, and it
+decides nothing, so that the same rows always lead to the same state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mytrading.core import throttle
+from mytrading.core.oms.state import Key, Owned, State, key_of, mark
+from mytrading.core.order import TERMINAL
+from mytrading.core.slicing import Sizes
+from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
+from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState
+from mytrading.messages.enums import Call, OrderState, Purpose
+from mytrading.messages.orders import (
+    AccountModeChanged,
+    CallOutcome,
+    EntriesStopped,
+    EntryChurned,
+    FlattenChanged,
+    ForeignSeen,
+    GoalChanged,
+    InstrumentHalted,
+    MismatchSeen,
+    Order,
+    OrderChanged,
+    PositionAdjusted,
+    PositionChanged,
+    ProtectionChanged,
+    RecoveryChanged,
+    TimerFired,
+    UnmanagedChanged,
+)
+from mytrading.messages.records import DayOpened, JournalRelearned, RunStarted
+from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
+
+KEPT_STAMPS = 64
+BASKET_NS = 30_000_000_000
+"""How long after the first leg's time calls are kept for the others: as long as risk may still order them."""
+
+
+def fold(state: State, row: Any) -> None:
+    """Learn one row: an input message or a decision."""
+    handler = _FOLDS.get(type(row))
+    if handler is not None:
+        handler(state, row)
+
+
+def _kinds_out(order: Order) -> tuple[Call, ...]:
+    """The calls of the order that are on their way: a cancel may leave while a change has no answer yet."""
+    if order.state is not OrderState.SUBMITTED and not order.cancelling and not order.modifying:
+        return ()
+    out = (order.state is OrderState.SUBMITTED, order.cancelling, order.modifying)
+    return tuple(kind for kind, is_out in zip((Call.PLACE, Call.CANCEL, Call.MODIFY), out, strict=True) if is_out)
+
+
+def _order(state: State, row: OrderChanged) -> None:
+    order = row.order
+    state.notice(row.machine_ns)
+    before = state.orders.get(order.client_order_id)
+    state.put_order(order)
+    state.own("touched").set(key_of(order), row.machine_ns)
+    _count_call(state, before, row)
+    basket = (order.account, order.strategy, order.cause)
+    if basket in state.baskets and order.state in TERMINAL and not order.filled_seen:
+        state.own("baskets").drop(basket)  # a leg that nothing came of: whoever tries it again says what is to come
+    if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.cancel_calls:
+        state.own("withdrawn").set((order.account, order.instrument), order.updated_ns)
+    elif row.event == "rate_limited":
+        state.own("paused").set(order.account, _pause_of(order))
+
+
+def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
+    """Note when a call left, and when it ended."""
+    order, earlier = row.order, _kinds_out(before) if before is not None else ()
+    present = _kinds_out(order)
+    if present == earlier:
+        return
+    for kind in present:
+        if kind not in earlier:
+            state.own("calling").set((order.account, order.client_order_id, kind), row.machine_ns)
+    for kind in earlier:
+        if kind not in present:
+            state.own("calling").drop((order.account, order.client_order_id, kind))
+            stamps = state.sent.get(order.account) or ()
+            state.own("sent").set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
+
+
+def _pause_of(order: Order) -> int:
+    return max(order.not_before_machine_ns, order.cancel_machine_ns, order.modify_wait_ns)
+
+
+def _goal(state: State, row: GoalChanged) -> None:
+    state.own("goals").set(row.goal.id, row.goal)
+    mark(state, "open_goals", row.goal.id, row.goal.account, row.goal.state != "done")
+
+
+def _protection(state: State, row: ProtectionChanged) -> None:
+    level = row.protection
+    owned = Owned(level.account, level.instrument, level.product, level.strategy)
+    state.own("protections").set(owned, level)
+    if level.state != "done":
+        state.own("guarding").set(owned, level.id)
+    elif owned in state.guarding:
+        state.own("guarding").drop(owned)
+
+
+def _unmanaged(state: State, row: UnmanagedChanged) -> None:
+    key = Key(row.account, row.instrument, row.product)
+    if row.quantity:
+        state.own("unmanaged").set(key, row)
+    else:
+        state.own("unmanaged").drop(key)
+
+
+def _halted(state: State, row: InstrumentHalted) -> None:
+    key = Key(row.account, row.instrument, row.product)
+    if row.halted:
+        state.own("halted").set(key, row)
+    else:
+        state.own("halted").drop(key)
+
+
+def _mode(state: State, row: AccountModeChanged) -> None:
+    if row.mode:
+        state.own("modes").set(row.account, row.mode)
+        return
+    state.own("modes").drop(row.account)
+    if row.wrong_mode:
+        state.own("wrong_mode").set(row.account, row)
+    else:
+        state.own("wrong_mode").drop(row.account)
+
+
+def _timer(state: State, row: TimerFired) -> None:
+    state.notice(row.machine_ns)
+    if row.name == "disk_low":
+        state.own("flags").set("disk_low", 1)
+    elif row.name == "disk_ok" and "disk_low" in state.flags:
+        state.own("flags").drop("disk_low")
+
+
+def _relearned(state: State, row: JournalRelearned) -> None:
+    if row.machine_ns:  # rows of older versions do not say: nothing is taken over by its shape then
+        state.own("rebuilt").set("machine_ns", row.machine_ns)
+    state.own("rebuilt").set("market_ns", row.at_ns)
+
+
+def _mismatch(state: State, row: MismatchSeen) -> None:
+    key = Key(row.account, row.instrument, row.product)
+    if row.cleared:
+        state.own("mismatches").drop(key)
+    else:
+        state.own("mismatches").set(key, row)
+
+
+def _foreign(state: State, row: ForeignSeen) -> None:
+    state.own("books").set(row.account, 1)
+    for name in row.ids:
+        state.own("foreign").set((row.account, name), row.machine_ns)
+    for stranger in row.rows:
+        state.own("strangers").set((row.account, stranger.broker_order_id), stranger)
+
+
+def _flatten(state: State, row: FlattenChanged) -> None:
+    level = row.flatten
+    state.own("flattens").set(level.id, level)
+    mark(state, "open_flattens", level.id, level.account, level.state != "done")
+
+
+def _churned(state: State, row: EntryChurned) -> None:
+    known = state.churned.get(row.account) or ()
+    state.own("churned").set(row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
+
+
+def _stopped(state: State, row: EntriesStopped) -> None:
+    """What a stop was made of counts no more when it ends."""
+    if row.stopped:
+        state.own("stopped").set((row.account, row.instrument), row)
+        return
+    state.own("stopped").drop((row.account, row.instrument))
+    marks = state.churned.get(row.account) or ()
+    state.own("churned").set(row.account, tuple(mark for mark in marks if row.instrument not in ("", mark[0])))
+
+
+def _trading(state: State, row: TradingState) -> None:
+    known = state.trading.get(row.account)
+    if known is None or row.generation >= known.generation:
+        state.own("trading").set(row.account, row)
+
+
+def _switch(state: State, row: StrategySwitch) -> None:
+    known = state.switches.get(row.strategy)
+    if known is None or row.generation >= known.generation:
+        state.own("switches").set(row.strategy, row)
+
+
+def _day(state: State, row: DayOpened) -> None:
+    recovering = state.recovering.sorted_items()
+    for name in State.NAMES:
+        state.own(name).clear()
+    for account, recovery in recovering:
+        state.own("recovering").set(account, recovery)
+    for order in row.orders:
+        state.put_order(order)
+        for kind in _kinds_out(order):
+            state.own("calling").set((order.account, order.client_order_id, kind), order.began_machine_ns)
+        state.own("carried").set(order.client_order_id, row.day)
+    for position in row.positions:
+        state.put_position(position)
+    held = [(position.account, position.instrument, position.quantity) for position in row.positions]
+    held += [(level.account, level.instrument, level.quantity) for level in row.unmanaged]
+    for account, instrument, units in held:
+        state.own("begun").set((account, instrument), (state.begun.get((account, instrument)) or 0) + units)
+    for protection in row.protections:
+        _protection(state, ProtectionChanged(protection=protection, at_ns=0))
+    for goal in row.goals:
+        _goal(state, GoalChanged(goal=goal, at_ns=0))
+    for flatten in row.flattens:
+        _flatten(state, FlattenChanged(flatten=flatten, at_ns=0))
+    parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
+    for part in parts:
+        for level in part:
+            fold(state, level)
+    for text in row.used_ids:
+        day, _, name = text.partition(" ")
+        state.own("used").set(name, day)
+    for instrument, sizes in row.sizes.items():
+        state.own("sizes").set(instrument, Sizes(*sizes))
+    for account, stamps in row.calls.items():
+        state.own("sent").set(account, stamps)
+
+
+def _entered(state: State, row: PlaceEntry) -> None:
+    _sizes(state, row)
+    basket = (row.account, row.strategy, row.cause)
+    if row.basket_calls or basket in state.baskets:
+        state.own("baskets").set(basket, (row.basket_calls, row.expires_machine_ns + BASKET_NS))
+
+
+def _closed(state: State, row: CloseGoal) -> None:
+    _sizes(state, row)
+    _end_baskets(state, row.account, row.strategy)
+
+
+def _end_baskets(state: State, account: str, strategy: str) -> None:
+    """What is closed or withdrawn waits for no more legs; an empty field means all."""
+    for basket, _ in state.baskets.sorted_items():
+        if account in ("", basket[0]) and strategy in ("", basket[1]):
+            state.own("baskets").drop(basket)
+
+
+def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
+    if row.lot:
+        state.own("sizes").set(row.instrument, Sizes(row.lot, row.freeze))
+
+
+def _many_sizes(state: State, row: FlattenRequested) -> None:
+    for instrument, sizes in row.sizes.items():
+        state.own("sizes").set(instrument, Sizes(*sizes))
+
+
+_FOLDS: dict[type, Any] = {
+    PlaceEntry: _entered,
+    CloseGoal: _closed,
+    WithdrawEntries: lambda state, row: _end_baskets(state, row.account, row.strategy),
+    ClaimRequested: _sizes,
+    FlattenRequested: _many_sizes,
+    OrderChanged: _order,
+    PositionChanged: lambda state, row: state.put_position(row.position),
+    PositionAdjusted: lambda state, row: state.put_position(row.position),
+    GoalChanged: _goal,
+    ProtectionChanged: _protection,
+    UnmanagedChanged: _unmanaged,
+    InstrumentHalted: _halted,
+    AccountModeChanged: _mode,
+    MismatchSeen: _mismatch,
+    RecoveryChanged: lambda state, row: state.own("recovering").set(row.account, row),
+    ForeignSeen: _foreign,
+    EntryChurned: _churned,
+    EntriesStopped: _stopped,
+    FlattenChanged: _flatten,
+    TradingState: _trading,
+    StrategySwitch: _switch,
+    DayOpened: _day,
+    RunStarted: lambda state, _: state.own("modes").clear(),
+    ReadRequest: lambda state, row: state.own("reads").set(row.account, row.machine_ns),
+    TimerFired: _timer,
+    JournalRelearned: _relearned,
+    CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
+    BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
+    OrderReport: lambda state, row: state.notice(row.received_machine_ns),
+    ModeSeen: lambda state, row: state.notice(row.machine_ns),
+}
