@@ -10,21 +10,18 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from functools import lru_cache
 
-import msgspec
-from msgspec.structs import replace
-
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.margin import MarginTracker
 from mytrading.core.risk.memory import Memory
 from mytrading.core.risk.tally import Tally
+from mytrading.core.risk.wish import Wish
 from mytrading.messages.control import KILL, Heartbeat, StrategySwitch, TradingState
-from mytrading.messages.enums import Confidence, OrderState, OrderType, Product, Purpose, TradingLevel
+from mytrading.messages.enums import Confidence, OrderState, Purpose, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, Order, Position, Protection
 from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.signals import Leg, Signal
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -52,82 +49,6 @@ ENDED = frozenset(
 Key = tuple[str, str, str, str]
 UNKNOWN_WATCH = ""
 """To what a position is bound of which it is not known for which watched instrument it is held."""
-
-
-class Wish(msgspec.Struct, kw_only=True):
-    """The standing wish of a strategy for one watched instrument.
-
-    `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
-    nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
-    which it was held since then, and something else than this wish closed it, last at `spent_ns`. `lost`: sold legs
-    that were stopped out while others of the basket stayed, by account, instrument and when they were opened. `sized`:
-    the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
-    were rolled over to others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
-    """
-
-    signal: Signal
-    settled: bool = False
-    ended: set[str] = msgspec.field(default_factory=set)
-    given_up: set[str] = msgspec.field(default_factory=set)
-    spent: set[str] = msgspec.field(default_factory=set)
-    spent_ns: int = 0
-    lost: set[tuple[str, str, int]] = msgspec.field(default_factory=set)
-    since_ns: int = 0
-    sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
-    moved: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
-    kin: set[str] = msgspec.field(default_factory=set)
-    legs: tuple[Leg, ...] = ()
-    """The legs that want a position, which follow from the signal."""
-
-    def in_account(self, account: str) -> Wish:
-        """The wish as it counts in an account, where contracts it names were rolled over to later ones."""
-        names = self.moved.get(account)
-        if not names:
-            return self
-        legs = tuple(replace(leg, instrument=names.get(leg.instrument, leg.instrument)) for leg in self.signal.legs)
-        sized = {names.get(name, name): lots for name, lots in self.sized.get(account, {}).items()}
-        return replace(
-            self,
-            signal=replace(self.signal, legs=legs),
-            sized={**self.sized, account: sized} if sized else self.sized,
-            moved={},
-        )
-
-    @property
-    def terms(self) -> tuple[tuple[str, str, float, float, float, float], ...]:
-        """How each leg is to be entered, and the stop that its entry brings along."""
-        return tuple(
-            (leg.instrument, leg.order_type.value, leg.limit_price, leg.trigger_price, leg.stop_price, leg.stop_buffer)
-            for leg in self.legs
-        )
-
-    def unwanted(self, position: Position, units: int) -> bool:
-        """True if a position of so many signed units is to be closed; a wish that keeps closes nothing."""
-        return not self.signal.keeps and self.target(position.instrument, position.account) * units <= 0
-
-    def accepts(self, order: Order) -> bool:
-        """True unless an entry rests at terms that an older wish asked for, and this one asks for others."""
-        return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
-
-    def __post_init__(self) -> None:
-        """Once here, since every rule of a wish goes through its legs."""
-        self.legs = tuple([leg for leg in self.signal.legs if leg.lots])
-
-    def target(self, instrument: str, account: str) -> int:
-        """Lots (signed) that are to be held in an account."""
-        here = self.in_account(account)
-        wanted = (here.lots(leg, account) for leg in here.signal.legs if leg.instrument == instrument)
-        return 0 if account in self.given_up else next(wanted, 0)
-
-    def lots(self, leg: Leg, account: str) -> int:
-        """Lots (signed) of a leg in an account."""
-        sized = self.sized.get(account)
-        return leg.lots if sized is None else sized.get(leg.instrument, 0)
-
-    @property
-    def value(self) -> tuple[Product, tuple[tuple[str, int], ...]]:
-        """What is wished for; two wishes of the same value wish for the same position."""
-        return self.signal.product, tuple(sorted([(leg.instrument, leg.lots) for leg in self.legs]))
 
 
 class RiskBooks:

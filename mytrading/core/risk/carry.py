@@ -1,6 +1,7 @@
 """What risk carries into a day: all that must survive as one row, or as others' journals tell it.
 
-Used by `core/risk` at the turn of a day and by the risk daemon. The one rule: nothing here changes the books.
+Used by `core/risk` at the turn of a day and by the risk daemon. The one rule: what is told into the row is
+read out of it again, so that a day begins as if there had been no turn.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from mytrading.core import leg_targets
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import RiskBooks, day_of
 from mytrading.core.risk.memory import day_number_of
+from mytrading.core.risk.wish import Wish
+from mytrading.core.risk.world import learn_level
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import AccountModeChanged, InstrumentHalted
-from mytrading.messages.records import ControlOpened, DayOpened, RiskOpened, Rolled, WishSized
+from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, Rolled, WishSized
 
 ROLLS_REMEMBERED = 45
 """Days."""
@@ -77,6 +80,52 @@ def snapshot(books: RiskBooks, day: str) -> RiskOpened:
             for account, message in books.wrong_mode.items()
         ),
     )
+
+
+def reopen(books: RiskBooks, row: RiskOpened) -> None:
+    """The reverse: the books as the row tells them, with nothing of what they held before."""
+    books.wishes = {
+        (signal.strategy, signal.watch): Wish(
+            signal=signal,
+            settled=signal.id in row.settled,
+            spent={account for name, account in row.spent if name == signal.id},
+            since_ns=signal.created_ns,
+            ended={account for name, account in row.ended if name == signal.id},
+            given_up={account for name, account in row.given_up if name == signal.id},
+            lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
+            sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
+        )
+        for signal in row.wishes
+    }
+    books.watch_of_signal = {signal.id: (signal.strategy, signal.watch) for signal in row.wishes}
+    books.bound = {(strategy, instrument): watch for strategy, instrument, watch in row.bound}
+    books.rolls = {(roll.account, roll.near, roll.product, roll.strategy): roll for roll in row.rolls}
+    books.issued = dict.fromkeys(row.issued)
+    books.positions = {(p.account, p.instrument, p.product, p.strategy): p for p in row.positions}
+    books.orders = {order.client_order_id: order for order in row.orders}
+    books.booked = dict(row.booked)
+    books.closing = {(a, i, p, s) for a, i, p, s in row.closing}
+    books.goals = {goal.id: goal for goal in row.goals}
+    books.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
+    books.baskets = {}
+    books.runs = dict(row.runs)
+    books.tally.open_day()
+    books.memory.open_day(day_number_of(row.day))
+    books.levels, books.stop_levels, books.stop_instruments = {}, {}, {}
+    books.target_levels = {}
+    for name, value in row.levels.items():
+        learn_level(books, LevelMoved(name=name, value=value, at_ns=0))
+    guards = {(p.account, p.instrument, p.product.value, p.strategy): p.trigger for p in row.protections}
+    for position in row.positions:
+        owner = (position.account, position.instrument, position.product.value, position.strategy)
+        level = position.held_stop or books.stop_levels.get(owner, 0.0) or guards.get(owner, 0.0)
+        books.memory.money.stop(owner, level)
+        books.memory.money.position(position)
+    books.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
+    books.trading = {state.account: state for state in row.trading}
+    books.switches = {switch.strategy: switch for switch in row.switches}
+    books.halted = {(halt.account, halt.instrument, halt.product): halt.reason for halt in row.halted}
+    books.wrong_mode = {mode.account: mode.message for mode in row.wrong_mode}
 
 
 def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:

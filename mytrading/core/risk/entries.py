@@ -16,8 +16,9 @@ from mytrading.core.baskets import LegStanding, Move, next_move
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import MACHINE_FLOOR_NS, SECOND, Wish
+from mytrading.core.risk.books import MACHINE_FLOOR_NS, SECOND
 from mytrading.core.risk.case import Case, Denial, expired, stale
+from mytrading.core.risk.cases import Cases
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.margin import Margins
@@ -25,7 +26,8 @@ from mytrading.core.risk.rules.table import judge, with_denial
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.sizing import SHORT_OF_MARGIN, Sized, Sizer
 from mytrading.core.risk.state import RiskState
-from mytrading.core.sizing import entry_price, side_of, target_units
+from mytrading.core.risk.wish import Wish
+from mytrading.core.sizing import side_of
 from mytrading.core.slicing import Unsliceable, slices
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
@@ -37,7 +39,6 @@ from mytrading.messages.signals import Leg, Signal
 BASKET_NS = 30 * SECOND
 """How long after its wish has expired a basket that began may still order its other legs, in both times."""
 BROKEN = "BASKET_BROKEN"
-_NEVER = 1 << 62
 
 
 class _Kept(NamedTuple):
@@ -55,13 +56,13 @@ class Entries:
         self._scene = scene
         self._closing = closing
         self._margins = margins
-        self._limits = limits
+        self._cases = Cases(state, scene, limits)
         self._sizer = Sizer(state, scene, margins)
 
     @property
     def machine_ns(self) -> int:
-        """For what has a floor in machine time: in lock-step it has always passed."""
-        return _NEVER if self._scene.lock_step else self._state.machine_ns
+        """Machine time as the cases have it."""
+        return self._cases.machine_ns
 
     def enter(self, wish: Wish, account: str, now: int) -> list[Any]:
         """What follows for one account: entries, or a denial that says why there are none."""
@@ -90,9 +91,9 @@ class Entries:
         """Order what may be ordered now, after `rows`; every leg that is still wanted is judged."""
         legs, move = plan
         wanted = {leg.instrument for leg in legs if leg.open}
-        begun = self._begun(wish, account)
+        begun = self._cases.begun(wish, account)
         cases = [
-            (leg, self._case(wish, leg, account, now))
+            (leg, self._cases.case(wish, leg, account, now))
             for leg in wish.legs
             if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
         ]
@@ -161,7 +162,7 @@ class Entries:
     def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
         """The entry of a wish of one leg that some rules alone may deny, or why they do."""
         wish, leg = Wish(signal=signal), signal.legs[0]
-        ((_, case),) = self._with_margin([(leg, self._case(wish, leg, account, now))], wish, account, now)
+        ((_, case),) = self._with_margin([(leg, self._cases.case(wish, leg, account, now))], wish, account, now)
         denied = tuple(denial for denial in judge(case) if denial.code in rules)
         return denied or self._entry(wish, leg, account, case, _Kept())
 
@@ -183,17 +184,6 @@ class Entries:
             max(failed, stopped),
             stopped=stopped > 0,
         )
-
-    def _begun(self, wish: Wish, account: str) -> bool:
-        """True once a leg of several was ordered: the others are wanted all the more."""
-        if self._stopped_out(wish, account):
-            return True
-        attempts = (self._state.attempts(account, wish.signal.id, leg.instrument) for leg in wish.legs)
-        return len(wish.legs) > 1 and any(attempts)
-
-    def _stopped_out(self, wish: Wish, account: str) -> bool:
-        """True while hedges are held whose sold leg was stopped out."""
-        return any(risk_orphans.losses(self._state, wish, account, leg.instrument) for leg in wish.legs)
 
     def _basket_is_late(self, signal: Signal, now: int) -> bool:
         return now > signal.expires_ns + BASKET_NS and self.machine_ns > signal.expires_machine_ns + BASKET_NS
@@ -275,7 +265,7 @@ class Entries:
     def _unsized(self, wish: Wish, account: str, denial: Denial, now: int) -> list[Any]:
         """No lots can be had: said in its place beside what all other rules say, of the least that could be had."""
         least = self._sizer.least(wish, account) if denial.code == SHORT_OF_MARGIN else wish
-        cases = [(leg, self._case(least, leg, account, now)) for leg in wish.legs]
+        cases = [(leg, self._cases.case(least, leg, account, now)) for leg in wish.legs]
         cases = self._with_margin([(leg, case) for leg, case in cases if case.units], least, account, now)
         rows: list[Any] = [
             self._denied(wish, leg.instrument, account, with_denial(judge(case), denial), now) for leg, case in cases
@@ -329,70 +319,6 @@ class Entries:
         """The wish is over and was not judged."""
         signal = wish.signal
         return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)
-
-    def _case(self, wish: Wish, leg: Leg, account: str, now: int) -> Case:
-        state, scene, signal = self._state, self._scene, wish.signal
-        instrument = scene.instruments.get(leg.instrument)
-        there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
-        there += state.coming_units(signal.strategy, leg.instrument, account)
-        lots = wish.lots(leg, account)
-        units = target_units(lots, instrument) - there if instrument else lots
-        quote = state.quotes.get(leg.instrument)
-        exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
-        known = exchange in scene.calendar.exchanges
-        day = scene.calendar.trading_day(now)
-        session = scene.calendar.session(exchange, day) if known else None
-        entries = state.entries_of(signal.strategy, now)
-        underlying = instrument.underlying if instrument else ""
-        busy, (level, level_reason) = state.busy_instruments(account), state.level(account)
-        others = busy - {leg.instrument}
-        return Case(
-            signal=signal,
-            leg=leg,
-            now=now,
-            machine_ns=self.machine_ns,
-            limits=scene.limits,
-            instrument=instrument,
-            strategy=scene.strategies.get(signal.strategy),
-            units=units,
-            price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
-            quote=quote,
-            not_ready=state.not_ready(account),
-            session_lost=state.session_lost(account),
-            refused=scene.refusal(leg.instrument, now),
-            wrong_mode=state.wrong_mode.get(account, ""),
-            level=level,
-            level_reason=level_reason,
-            enabled=state.enabled(signal.strategy),
-            halted=state.halted.get((account, leg.instrument, signal.product), ""),
-            confidence=state.confidence(account, leg.instrument),
-            session=session,
-            holiday=scene.calendar.holiday_name(exchange, day) or "" if known else "",
-            square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, signal.product, now),
-            speed=scene.square_off.speed,
-            needs_funds=scene.needs_funds,
-            reduces=there != 0 and there * units < 0,
-            units_there=abs(state.units_everywhere(account, leg.instrument)),
-            adds_position=leg.instrument not in busy,
-            positions_symbol=sum(scene.underlying(name) == underlying for name in others),
-            positions_total=len(others),
-            entries_per_minute=scene.rates.entries_per_minute,
-            entries_last_minute=len(entries),
-            last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
-            disk_low=state.disk_low,
-            other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
-            opposed=state.opposed(account, leg.instrument, signal.product, signal.strategy, units),
-            spent=account in wish.spent and not self._stopped_out(wish, account),
-            begun=self._begun(wish, account),
-            leaving=state.leaving.get(signal.strategy, ""),
-            coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
-            session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,
-            active_orders=state.live_orders(account),
-            cancels_today=state.tally.cancels.get(account, 0),
-            losses=state.tally.losses.get((account, signal.strategy), (0, 0))[0],
-            loss_ns=state.tally.losses.get((account, signal.strategy), (0, 0))[1],
-            reached=self._limits.reached(account, signal.strategy),
-        )
 
 
 def _alarm(signal: Signal, account: str, what: str, now: int) -> Alert:

@@ -19,7 +19,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.risk import watches as risk_watches
-from mytrading.core.risk.books import SECOND, Wish
+from mytrading.core.risk.books import SECOND
 from mytrading.core.risk.carry import snapshot
 from mytrading.core.risk.case import expired
 from mytrading.core.risk.closing import Closing, once_each, units
@@ -29,6 +29,7 @@ from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.wish import Wish
 from mytrading.core.rollover import Rollover
 from mytrading.core.run_books import OPTION_PATIENCE
 from mytrading.core.square_off import LATE_NS, SquareOff

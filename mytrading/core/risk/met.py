@@ -5,7 +5,8 @@ Used by `core/risk/state` with every row that may settle one. The one rule: it a
 
 from __future__ import annotations
 
-from mytrading.core.risk.books import RiskBooks, Wish
+from mytrading.core.risk.books import RiskBooks
+from mytrading.core.risk.wish import Wish
 from mytrading.messages.signals import Leg
 
 

@@ -7,7 +7,8 @@ one rule: as long as anything sold is held beside them, hedges stay; only the en
 from __future__ import annotations
 
 from mytrading.core.identity import content_id
-from mytrading.core.risk.books import RiskBooks, Wish
+from mytrading.core.risk.books import RiskBooks
+from mytrading.core.risk.wish import Wish
 from mytrading.messages.enums import Purpose, Side
 from mytrading.messages.orders import Order, Position
 

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from mytrading.core.margin import MarginLeg
 from mytrading.core.margin_table import BY_RISK, FIXED, Share, Source
-from mytrading.core.risk.books import Wish
 from mytrading.core.risk.case import Denial, rupees
 from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.wish import Wish
 from mytrading.core.sizing import (
     Plan,
     basket_cost,

@@ -12,35 +12,27 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import leg_targets
-from mytrading.core.pnl import newer
+from mytrading.core.risk import carry as risk_carry
 from mytrading.core.risk import orphans as risk_orphans
-from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, Wish, day_of
+from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, day_of
 from mytrading.core.risk.day import ACCOUNT, STRATEGY
 from mytrading.core.risk.guard import Guard, IsOpen
-from mytrading.core.risk.memory import day_number_of
 from mytrading.core.risk.met import is_met
+from mytrading.core.risk.wish import Wish
+from mytrading.core.risk.world import WORLD
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.control import Alert
 from mytrading.messages.enums import OrderState
-from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
-    AccountModeChanged,
-    GoalChanged,
-    InstrumentHalted,
     Order,
     OrderChanged,
     Position,
     PositionAdjusted,
     PositionChanged,
-    ProtectionChanged,
-    RecoveryChanged,
-    TimerFired,
     TradeClosed,
 )
-from mytrading.messages.records import LevelMoved, RiskOpened, Rolled, WishSized
-from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
+from mytrading.messages.records import RiskOpened, Rolled, WishSized
+from mytrading.messages.reports import BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
 from mytrading.messages.signals import Signal
 
 REMEMBERED = 4000
@@ -302,40 +294,6 @@ class RiskState(RiskBooks):
                 if protected:
                     risk_orphans.note(self, wish, closed)
 
-    def _goal(self, row: GoalChanged) -> None:
-        goal = row.goal
-        self.goals[goal.id] = goal
-        key = (goal.account, goal.instrument, goal.product, goal.strategy)
-        if goal.state == "done":
-            self.closing.discard(key)
-            del self.goals[goal.id]
-        else:
-            self.closing.add(key)
-
-    def _level(self, row: LevelMoved) -> None:
-        if self.memory.learn(row):
-            return
-        if (owner := leg_targets.key_in(row.name)) is not None:
-            self.target_levels[owner] = row.value
-            if not row.value:
-                del self.target_levels[owner]
-            return
-        owner = risk_stops.key_in(row.name)
-        if owner is None:
-            self.levels[row.name] = row.value
-            return
-        if row.value:
-            self.stop_levels[owner] = row.value
-        else:
-            self.stop_levels.pop(owner, None)
-        self.stop_instruments = {}
-        for key in self.stop_levels:
-            self.stop_instruments.setdefault(key[1], []).append(key)
-
-    def _protection(self, row: ProtectionChanged) -> None:
-        level = row.protection
-        self.protections[level.account, level.instrument, level.product, level.strategy] = level
-
     def guarded_positions(self) -> dict[Key, Position]:
         """Positions that are not flat and whose stop is to rest at the broker.
 
@@ -357,104 +315,12 @@ class RiskState(RiskBooks):
     def _told(self, row: Alert) -> None:
         self.guard.alarmed(row.code, row.subject)
 
-    def _timer(self, row: TimerFired) -> None:
-        self.machine_ns = max(self.machine_ns, row.machine_ns)
-        if row.name in _FLAGS:
-            flag, value = _FLAGS[row.name]
-            setattr(self, flag, value)
-
-    def _beat(self, row: Heartbeat) -> None:
-        self.beats[row.daemon] = row
-        if row.daemon == "feed":
-            self.tally.beat(row)
-        self.machine_ns = max(self.machine_ns, row.machine_ns)
-
-    def _health(self, row: AccountHealth) -> None:
-        self.health[row.account] = row
-
-    def _quote(self, row: Quote) -> None:
-        if newer(self.quotes.get(row.instrument), row):
-            self.quotes[row.instrument] = row
-            self.machine_ns = max(self.machine_ns, row.received_ns)
-            self.memory.notice_day(row.market_ns)
-            if self.memory.money.quote(row, self.machine_ns):
-                self.memory.raise_peaks(self.memory.money.scopes_of(row.instrument))
-
-    def _trading(self, row: TradingState) -> None:
-        self.trading[row.account] = row
-
-    def _switch(self, row: StrategySwitch) -> None:
-        self.switches[row.strategy] = row
-
-    def _recovery(self, row: RecoveryChanged) -> None:
-        if row.done:
-            self.recovering.discard(row.account)
-        else:
-            self.recovering.add(row.account)
-
-    def _halt(self, row: InstrumentHalted) -> None:
-        key = (row.account, row.instrument, row.product)
-        if row.halted:
-            self.halted[key] = row.reason
-        else:
-            self.halted.pop(key, None)
-
-    def _mode(self, row: AccountModeChanged) -> None:
-        if row.wrong_mode:
-            self.wrong_mode[row.account] = row.message
-        else:
-            self.wrong_mode.pop(row.account, None)
-
-    def _cleared(self, row: ModeCleared) -> None:
-        self.wrong_mode.pop(row.account, None)
-
     def _opened(self, row: RiskOpened) -> None:
-        self.wishes = {
-            (signal.strategy, signal.watch): Wish(
-                signal=signal,
-                settled=signal.id in row.settled,
-                spent={account for name, account in row.spent if name == signal.id},
-                since_ns=signal.created_ns,
-                ended={account for name, account in row.ended if name == signal.id},
-                given_up={account for name, account in row.given_up if name == signal.id},
-                lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
-                sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
-            )
-            for signal in row.wishes
-        }
-        self.watch_of_signal = {signal.id: (signal.strategy, signal.watch) for signal in row.wishes}
-        self.bound = {(strategy, instrument): watch for strategy, instrument, watch in row.bound}
-        self.rolls = {(roll.account, roll.near, roll.product, roll.strategy): roll for roll in row.rolls}
+        risk_carry.reopen(self, row)
         for wish in self.wishes.values():
             wish.moved = self._moved(wish.signal.strategy)
-        self.issued = dict.fromkeys(row.issued)
-        self.positions = {(p.account, p.instrument, p.product, p.strategy): p for p in row.positions}
-        self.orders = {order.client_order_id: order for order in row.orders}
         for position in row.positions:
             self._bind(position)
-        self.booked = dict(row.booked)
-        self.closing = {(a, i, p, s) for a, i, p, s in row.closing}
-        self.goals = {goal.id: goal for goal in row.goals}
-        self.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
-        self.baskets = {}
-        self.runs = dict(row.runs)
-        self.tally.open_day()
-        self.memory.open_day(day_number_of(row.day))
-        self.levels, self.stop_levels, self.stop_instruments = {}, {}, {}
-        self.target_levels = {}
-        for name, value in row.levels.items():
-            self._level(LevelMoved(name=name, value=value, at_ns=0))
-        guards = {(p.account, p.instrument, p.product.value, p.strategy): p.trigger for p in row.protections}
-        for position in row.positions:
-            owner = (position.account, position.instrument, position.product.value, position.strategy)
-            level = position.held_stop or self.stop_levels.get(owner, 0.0) or guards.get(owner, 0.0)
-            self.memory.money.stop(owner, level)
-            self.memory.money.position(position)
-        self.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
-        self.trading = {state.account: state for state in row.trading}
-        self.switches = {switch.strategy: switch for switch in row.switches}
-        self.halted = {(halt.account, halt.instrument, halt.product): halt.reason for halt in row.halted}
-        self.wrong_mode = {mode.account: mode.message for mode in row.wrong_mode}
         self._await()
 
     def _remember(self, table: dict[str, Any], name: str, value: Any) -> None:
@@ -504,13 +370,6 @@ def _coming(entry: PlaceEntry) -> Order:
     )
 
 
-_FLAGS = {
-    "doubt_on": ("doubted", True),
-    "doubt_off": ("doubted", False),
-    "disk_low": ("disk_low", True),
-    "disk_ok": ("disk_low", False),
-}
-
 _LEARN: dict[type, Any] = {
     Signal: RiskState._signal,
     WishSized: RiskState._sized,
@@ -527,21 +386,9 @@ _LEARN: dict[type, Any] = {
     PositionChanged: RiskState._position,
     PositionAdjusted: RiskState._position,
     TradeClosed: RiskState._trade,
-    GoalChanged: RiskState._goal,
-    LevelMoved: RiskState._level,
-    TimerFired: RiskState._timer,
-    Heartbeat: RiskState._beat,
-    AccountHealth: RiskState._health,
-    ProtectionChanged: RiskState._protection,
     BrokerHeld: RiskState._held,
     ReadRequest: RiskState._asked,
     Alert: RiskState._told,
-    Quote: RiskState._quote,
-    TradingState: RiskState._trading,
-    StrategySwitch: RiskState._switch,
-    InstrumentHalted: RiskState._halt,
-    RecoveryChanged: RiskState._recovery,
-    AccountModeChanged: RiskState._mode,
-    ModeCleared: RiskState._cleared,
     RiskOpened: RiskState._opened,
+    **WORLD,
 }

@@ -1,0 +1,120 @@
+"""Cases: what the rules are to look at for one leg of a wish, gathered from all that risk knows.
+
+Used by `core/risk/entries` for every leg it judges. The one rule: whatever a rule may look at is looked up here and
+nowhere else, so that a denial can be told from the case alone.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.calendar import Session
+from mytrading.core.risk import orphans as risk_orphans
+from mytrading.core.risk.case import Case
+from mytrading.core.risk.limits import Limits
+from mytrading.core.risk.scene import Scene
+from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.wish import Wish
+from mytrading.core.sizing import entry_price, side_of, target_units
+from mytrading.messages.signals import Leg
+
+_NEVER = 1 << 62
+
+
+class Cases:
+    """Asks the state, changes nothing."""
+
+    def __init__(self, state: RiskState, scene: Scene, limits: Limits) -> None:
+        self._state = state
+        self._scene = scene
+        self._limits = limits
+
+    @property
+    def machine_ns(self) -> int:
+        """For what has a floor in machine time: in lock-step it has always passed."""
+        return _NEVER if self._scene.lock_step else self._state.machine_ns
+
+    def case(self, wish: Wish, leg: Leg, account: str, now: int) -> Case:
+        """A leg of a wish in an account as the rules see it, its margin left out."""
+        state, scene, signal = self._state, self._scene, wish.signal
+        instrument = scene.instruments.get(leg.instrument)
+        there, units = self._units(wish, leg, account)
+        quote = state.quotes.get(leg.instrument)
+        session, holiday = self._hours(leg, now)
+        underlying = instrument.underlying if instrument else ""
+        busy, (level, level_reason) = state.busy_instruments(account), state.level(account)
+        others = busy - {leg.instrument}
+        losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
+        return Case(
+            signal=signal,
+            leg=leg,
+            now=now,
+            machine_ns=self.machine_ns,
+            limits=scene.limits,
+            instrument=instrument,
+            strategy=scene.strategies.get(signal.strategy),
+            units=units,
+            price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
+            quote=quote,
+            not_ready=state.not_ready(account),
+            session_lost=state.session_lost(account),
+            refused=scene.refusal(leg.instrument, now),
+            wrong_mode=state.wrong_mode.get(account, ""),
+            level=level,
+            level_reason=level_reason,
+            enabled=state.enabled(signal.strategy),
+            halted=state.halted.get((account, leg.instrument, signal.product), ""),
+            confidence=state.confidence(account, leg.instrument),
+            session=session,
+            holiday=holiday,
+            square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, signal.product, now),
+            speed=scene.square_off.speed,
+            needs_funds=scene.needs_funds,
+            reduces=there != 0 and there * units < 0,
+            units_there=abs(state.units_everywhere(account, leg.instrument)),
+            adds_position=leg.instrument not in busy,
+            positions_symbol=sum(scene.underlying(name) == underlying for name in others),
+            positions_total=len(others),
+            entries_per_minute=scene.rates.entries_per_minute,
+            entries_last_minute=len(state.entries_of(signal.strategy, now)),
+            last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
+            disk_low=state.disk_low,
+            other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
+            opposed=state.opposed(account, leg.instrument, signal.product, signal.strategy, units),
+            spent=account in wish.spent and not self.stopped_out(wish, account),
+            begun=self.begun(wish, account),
+            leaving=state.leaving.get(signal.strategy, ""),
+            coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
+            session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,
+            active_orders=state.live_orders(account),
+            cancels_today=state.tally.cancels.get(account, 0),
+            losses=losses,
+            loss_ns=loss_ns,
+            reached=self._limits.reached(account, signal.strategy),
+        )
+
+    def _units(self, wish: Wish, leg: Leg, account: str) -> tuple[int, int]:
+        """Signed units held and coming for the wish's owner, and those that the leg wants beside them."""
+        state, signal = self._state, wish.signal
+        there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
+        there += state.coming_units(signal.strategy, leg.instrument, account)
+        instrument, lots = self._scene.instruments.get(leg.instrument), wish.lots(leg, account)
+        return there, target_units(lots, instrument) - there if instrument else lots
+
+    def _hours(self, leg: Leg, now: int) -> tuple[Session | None, str]:
+        """The session of the leg's exchange today, and the name of its holiday."""
+        instrument, calendar = self._scene.instruments.get(leg.instrument), self._scene.calendar
+        exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
+        if exchange not in calendar.exchanges:
+            return None, ""
+        day = calendar.trading_day(now)
+        return calendar.session(exchange, day), calendar.holiday_name(exchange, day) or ""
+
+    def begun(self, wish: Wish, account: str) -> bool:
+        """True once a leg of several was ordered: the others are wanted all the more."""
+        if self.stopped_out(wish, account):
+            return True
+        attempts = (self._state.attempts(account, wish.signal.id, leg.instrument) for leg in wish.legs)
+        return len(wish.legs) > 1 and any(attempts)
+
+    def stopped_out(self, wish: Wish, account: str) -> bool:
+        """True while hedges are held whose sold leg was stopped out."""
+        return any(risk_orphans.losses(self._state, wish, account, leg.instrument) for leg in wish.legs)

@@ -1,0 +1,151 @@
+"""What risk learns of the world around its wishes: prices, health, modes, levels, switches, halts, exits under way.
+
+Used by `core/risk/state`, which knows what each row is learnt by. The one rule: a row here says how one thing
+stands now; none of them ends or settles a wish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mytrading.core import leg_targets
+from mytrading.core.pnl import newer
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.books import RiskBooks
+from mytrading.messages.control import Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import (
+    AccountModeChanged,
+    GoalChanged,
+    InstrumentHalted,
+    ProtectionChanged,
+    RecoveryChanged,
+    TimerFired,
+)
+from mytrading.messages.records import LevelMoved
+from mytrading.messages.reports import AccountHealth
+
+_FLAGS = {
+    "doubt_on": ("doubted", True),
+    "doubt_off": ("doubted", False),
+    "disk_low": ("disk_low", True),
+    "disk_ok": ("disk_low", False),
+}
+
+
+def _goal(books: RiskBooks, row: GoalChanged) -> None:
+    goal = row.goal
+    books.goals[goal.id] = goal
+    key = (goal.account, goal.instrument, goal.product, goal.strategy)
+    if goal.state == "done":
+        books.closing.discard(key)
+        del books.goals[goal.id]
+    else:
+        books.closing.add(key)
+
+
+def learn_level(books: RiskBooks, row: LevelMoved) -> None:
+    """Keep a level under its name: of a limit, a target, a stop or, by any other name, as it is."""
+    if books.memory.learn(row):
+        return
+    if (owner := leg_targets.key_in(row.name)) is not None:
+        books.target_levels[owner] = row.value
+        if not row.value:
+            del books.target_levels[owner]
+        return
+    owner = risk_stops.key_in(row.name)
+    if owner is None:
+        books.levels[row.name] = row.value
+        return
+    if row.value:
+        books.stop_levels[owner] = row.value
+    else:
+        books.stop_levels.pop(owner, None)
+    books.stop_instruments = {}
+    for key in books.stop_levels:
+        books.stop_instruments.setdefault(key[1], []).append(key)
+
+
+def _protection(books: RiskBooks, row: ProtectionChanged) -> None:
+    level = row.protection
+    books.protections[level.account, level.instrument, level.product, level.strategy] = level
+
+
+def _timer(books: RiskBooks, row: TimerFired) -> None:
+    books.machine_ns = max(books.machine_ns, row.machine_ns)
+    if row.name in _FLAGS:
+        flag, value = _FLAGS[row.name]
+        setattr(books, flag, value)
+
+
+def _beat(books: RiskBooks, row: Heartbeat) -> None:
+    books.beats[row.daemon] = row
+    if row.daemon == "feed":
+        books.tally.beat(row)
+    books.machine_ns = max(books.machine_ns, row.machine_ns)
+
+
+def _health(books: RiskBooks, row: AccountHealth) -> None:
+    books.health[row.account] = row
+
+
+def _quote(books: RiskBooks, row: Quote) -> None:
+    if newer(books.quotes.get(row.instrument), row):
+        books.quotes[row.instrument] = row
+        books.machine_ns = max(books.machine_ns, row.received_ns)
+        books.memory.notice_day(row.market_ns)
+        if books.memory.money.quote(row, books.machine_ns):
+            books.memory.raise_peaks(books.memory.money.scopes_of(row.instrument))
+
+
+def _trading(books: RiskBooks, row: TradingState) -> None:
+    books.trading[row.account] = row
+
+
+def _switch(books: RiskBooks, row: StrategySwitch) -> None:
+    books.switches[row.strategy] = row
+
+
+def _recovery(books: RiskBooks, row: RecoveryChanged) -> None:
+    if row.done:
+        books.recovering.discard(row.account)
+    else:
+        books.recovering.add(row.account)
+
+
+def _halt(books: RiskBooks, row: InstrumentHalted) -> None:
+    key = (row.account, row.instrument, row.product)
+    if row.halted:
+        books.halted[key] = row.reason
+    else:
+        books.halted.pop(key, None)
+
+
+def _mode(books: RiskBooks, row: AccountModeChanged) -> None:
+    if row.wrong_mode:
+        books.wrong_mode[row.account] = row.message
+    else:
+        books.wrong_mode.pop(row.account, None)
+
+
+def _cleared(books: RiskBooks, row: ModeCleared) -> None:
+    books.wrong_mode.pop(row.account, None)
+
+
+WORLD: dict[type, Callable[[RiskBooks, Any], None]] = {
+    GoalChanged: _goal,
+    LevelMoved: learn_level,
+    TimerFired: _timer,
+    Heartbeat: _beat,
+    AccountHealth: _health,
+    ProtectionChanged: _protection,
+    Quote: _quote,
+    TradingState: _trading,
+    StrategySwitch: _switch,
+    InstrumentHalted: _halt,
+    RecoveryChanged: _recovery,
+    AccountModeChanged: _mode,
+    ModeCleared: _cleared,
+}
+"""Which function learns a row of which kind."""
