@@ -299,7 +299,7 @@ def _swallow(running: RunningSimulator) -> None:
 
 
 def test_square_off_closes_intraday_positions_and_keeps_carried_ones(tmp_path: Path) -> None:
-    with start_simulator(tmp_path, start="2026-11-20 15:14:30", speed=10) as running:
+    with start_simulator(tmp_path, start="2026-11-20 15:14:00", speed=10) as running:
         option = first_option(running)["symbol"]
         _, resting = running.place(pricetype="LIMIT", price=900)
         assert running.place()[0] == 200
@@ -315,7 +315,7 @@ def test_square_off_closes_intraday_positions_and_keeps_carried_ones(tmp_path: P
 
 
 def test_market_jumps_from_a_settled_expiry_to_the_next_open(tmp_path: Path) -> None:
-    with start_simulator(tmp_path, start="2026-11-23 15:38", speed=400) as running:
+    with start_simulator(tmp_path, start="2026-11-23 15:10", speed=400) as running:
         option = first_option(running)["symbol"]
         assert running.place(option, "NFO", quantity=65, product="NRML")[0] == 200
         eventually(lambda: running.get("/sim/state")[1]["data"]["day"] > "2026-11-23", 20)
