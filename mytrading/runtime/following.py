@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from mytrading.messages.codec import Frame, FrameError, StreamDecoder
+from mytrading.messages.codec import Frame, FrameError, Header, StreamDecoder
 from mytrading.messages.control import KILL, TradingState
 from mytrading.messages.enums import DaemonState, TradingLevel
 from mytrading.messages.runconfig import RunConfig
@@ -21,6 +21,8 @@ from mytrading.runtime.journal import Cursor, Journal, JournalDamaged, JournalRe
 CATCH_UP_S = 0.5
 STILL_HERE_ROWS = 100
 """A recovery of thousands of rows looks so often whether a heartbeat is due."""
+MOST_COMPARED = 1_000_000
+"""Rows looked back over for the last one that a reader and a writer who lost rows have in common."""
 _START = Cursor()
 
 
@@ -45,6 +47,10 @@ class FollowingDaemon(Daemon):
 
     def record(self, rows: Sequence[Any]) -> None:
         """Journal rows that no message led to."""
+        raise NotImplementedError
+
+    def write_down(self) -> None:
+        """Journal what was read and led to nothing, so that our journal holds all that we know."""
         raise NotImplementedError
 
     def step(
@@ -86,6 +92,10 @@ class FollowingDaemon(Daemon):
         header = frame.header
         if self.quarantined:
             self._heed(frame.message)  # also from a writer whose journal is not read: a person may mean that very one
+        if cursor.seq and _other_past(header, cursor):
+            self._check_cursor(followed)
+            self._catch_up_with(followed, decide=True)
+            return
         if header.sequence <= cursor.seq:
             return
         if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
@@ -104,8 +114,8 @@ class FollowingDaemon(Daemon):
         if followed.writer in self.quarantined:
             return
         while rows := self._read(followed, self._cursors.get(key, Cursor()).seq):
-            if rows[0].epoch != self._cursors.get(key, Cursor()).epoch:
-                self._check_cursor(followed)
+            if rows[0].epoch != self._cursors.get(key, Cursor()).epoch and self._check_cursor(followed):
+                continue
             for row in rows:
                 try:
                     message = self._decoders[row.stream].body(row.body)
@@ -126,30 +136,27 @@ class FollowingDaemon(Daemon):
             self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
             return []
 
-    def _check_cursor(self, followed: _Followed) -> None:
-        """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after it."""
+    def _check_cursor(self, followed: _Followed) -> bool:
+        """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after the last
+        common one: true if we stand elsewhere now."""
         try:
-            self._compare_cursor(followed)
+            return self._compare_cursor(followed)
         except JournalDamaged as error:
             self._doubts.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+            return False
 
-    def _compare_cursor(self, followed: _Followed) -> None:
+    def _compare_cursor(self, followed: _Followed) -> bool:
         key = (followed.writer, followed.stream)
         cursor = self._cursors.get(key, Cursor())
         if followed.reader.last() == 0 or followed.reader.matches(cursor):
-            return
-        common = next(
-            (
-                seq
-                for seq, row_hash in last_inputs(self.journal.folder, followed.writer, followed.stream, 10_000)
-                if (row := followed.reader.row(seq)) is not None and row.hash == row_hash
-            ),
-            0,
-        )
-        problem = f"read up to {cursor.seq}, but the journal agrees only up to {common}: its tail was lost"
+            return False
+        self.write_down()
+        read = dict(last_inputs(self.journal.folder, followed.writer, followed.stream, MOST_COMPARED))
+        common = followed.reader.newest_of(read)
+        problem = f"read up to {cursor.seq}, but the journal agrees only up to {common.seq}: its tail was lost"
         self._doubts.begin(f"{followed.writer}/{followed.stream}", "UPSTREAM_LOST_ROWS", problem)
-        last = followed.reader.row(common)
-        self._cursors[key] = Cursor(last.epoch, last.stream_seq, last.hash) if last else Cursor()
+        self._cursors[key] = common
+        return common != cursor
 
     def _heed(self, message: Any) -> None:
         """A `resume` ends the quarantine; one that is read while starting, the doubts that are older than it."""
@@ -160,3 +167,9 @@ class FollowingDaemon(Daemon):
     def release_quarantine(self, before: int | None = None) -> None:
         """A person looked and said `resume`: follow everybody again, or those whom we doubted before a market time."""
         self._doubts.end(before)
+
+
+def _other_past(header: Header, cursor: Cursor) -> bool:
+    """True for a frame of a writer whose journal is no longer the one we read: its sequences say nothing then."""
+    same_place = (header.epoch, header.sequence) == (cursor.epoch, cursor.seq)
+    return header.epoch > cursor.epoch or (same_place and header.hash != cursor.hash)

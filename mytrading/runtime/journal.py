@@ -45,6 +45,8 @@ __all__ = [
     "read_segment", "segments",
 ]  # fmt: skip
 
+EPOCH_GAP = 1_000_000
+"""So far above the last sequence known a new epoch begins: a reader may have had rows that no file names."""
 COMMITS_KEPT = 400
 """Commits in the write-ahead log, some 10 KB each, before it is moved into the file."""
 
@@ -69,6 +71,7 @@ class Journal:
         self._seq = 0
         self._hash = NO_HASH
         self._stream_seqs: dict[str, int] = {}
+        self._floors: dict[str, int] = {}
         self._carried: dict[tuple[str, str], Cursor] = {}
         self._sealed: tuple[int, str] = (-1, "")
         try:
@@ -133,7 +136,7 @@ class Journal:
             seq += 1
             stream_seq = 0
             if entry.kind == OUTPUT:
-                stream_seq = counts.get(entry.stream, self._stream_seqs.get(entry.stream, 0)) + 1
+                stream_seq = counts.get(entry.stream, self._last(entry.stream)) + 1
                 counts[entry.stream] = stream_seq
             previous = chain(previous, seq, entry.stream, entry.body)
             rows.append(
@@ -141,6 +144,10 @@ class Journal:
                     entry.market_ns or market_ns, entry.machine_ns or machine_ns, entry.body, previous)
             )  # fmt: skip
         return rows
+
+    def _last(self, stream: str) -> int:
+        """The sequence behind which the next row of a stream stands."""
+        return max(self._stream_seqs.get(stream, 0), self._floors.get(stream, 0))
 
     def sync_next(self) -> None:
         """A durable commit may come next: get ready for it while nothing waits. Any other one is as it always is."""
@@ -235,7 +242,7 @@ class Journal:
                 left.unlink(missing_ok=True)
             db = connect(made)
             try:
-                write_meta(db, seq, self.epoch, row_hash, self._stream_seqs | written, cursors)
+                write_meta(db, seq, self.epoch, row_hash, self._stream_seqs | written, cursors, self._floors)
                 db.execute("PRAGMA synchronous=FULL")
                 db.execute("BEGIN IMMEDIATE")
                 db.executemany(INSERT, begun)
@@ -248,11 +255,16 @@ class Journal:
         return made
 
     def begin_epoch(self, at_least: dict[str, int]) -> int:
-        """A reader is ahead of us: our tail was lost. Go on in a new epoch, above every sequence ever seen."""
+        """Our tail was lost: go on in a new epoch, above every sequence that any reader may have had.
+
+        `at_least` says how far each stream is known to have come. A reader had more where rows still lay in its socket
+        or were not in its own journal yet: a number that it had seen would be taken for a repetition.
+        """
         self.epoch += 1
         for stream, seq in at_least.items():
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
-        write_meta(self._db, self._seq, self.epoch, self._hash, self._stream_seqs, self._carried)
+            self._floors[stream] = self._last(stream) + EPOCH_GAP
+        write_meta(self._db, self._seq, self.epoch, self._hash, self._stream_seqs, self._carried, self._floors)
         return self.epoch
 
     def tend(self) -> None:
@@ -313,6 +325,8 @@ class Journal:
         for key, value in meta.items():
             if key.startswith("written:"):
                 self._stream_seqs[key[8:]] = int(value)
+            elif key.startswith("above:"):
+                self._floors[key[6:]] = int(value)
             elif key == "sealed":
                 at, _, following = value.partition(":")
                 self._sealed = (int(at), following)

@@ -184,12 +184,17 @@ def write_meta(
     row_hash: bytes,
     written: dict[str, int],
     cursors: dict[tuple[str, str], Cursor],
+    above: dict[str, int],
 ) -> None:
-    """Write what a file must know of what came before it; `seq` and `hash` only while it has no rows."""
+    """Write what a file must know of what came before it; `seq` and `hash` only while it has no rows.
+
+    `written` is the last sequence of each stream, `above` the one its next row must lie above.
+    """
     values = {"epoch": str(epoch)}
     if db.execute("SELECT count(*) FROM rows").fetchone()[0] == 0:
         values |= {"seq": str(seq), "hash": row_hash.hex()}
     values |= {f"written:{stream}": str(count) for stream, count in written.items()}
+    values |= {f"above:{stream}": str(count) for stream, count in above.items()}
     values |= {
         f"cursor:{writer}:{stream}": f"{cursor.epoch}:{cursor.seq}:{cursor.hash.hex()}"
         for (writer, stream), cursor in cursors.items()

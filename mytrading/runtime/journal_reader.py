@@ -7,6 +7,7 @@ not there yet is no error.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,6 +59,15 @@ class JournalReader:
             return True
         row = self.row(cursor.seq)
         return row is not None and row.hash == cursor.hash
+
+    def newest_of(self, known: Mapping[int, bytes]) -> Cursor:
+        """The newest row of the stream that is in `known`, hashes by sequence; the beginning if none is."""
+        sql = "SELECT epoch, stream_seq, hash FROM rows WHERE kind = 1 AND stream = ? ORDER BY seq DESC"
+        for path in reversed(segments(self.folder)):
+            for row in self._ask(path, sql, (self.stream,)):
+                if known.get(row[1]) == row[2]:
+                    return Cursor(*row)
+        return Cursor()
 
     def close(self) -> None:
         """Release the file."""

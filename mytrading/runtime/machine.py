@@ -137,7 +137,7 @@ class MachineDaemon(FollowingDaemon):
         for doubt in self._doubts.standing:
             self._doubts.say(doubt)
         self.every(CATCH_UP_S, lambda _: self.catch_up(), "catch_up")
-        self.every(WRITE_S, lambda _: self._write(), "write")
+        self.every(WRITE_S, lambda _: self.write_down(), "write")
         self.every(1.0, lambda _: self._each_second(), "journal")
 
     def _open_journal(self) -> None:
@@ -175,8 +175,10 @@ class MachineDaemon(FollowingDaemon):
             problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
             if self._rebuilt is None:
                 self._begin_rebuilding(problem, "", kept)
-            epoch = self.journal.begin_epoch(ahead)
+            epoch = self.journal.epoch + 1
             self._doubts.begin(OWN, "JOURNAL_TAIL_LOST", f"{problem}; epoch {epoch} begins")
+        if self._rebuilt is not None:
+            self.journal.begin_epoch(kept | ahead)  # also where no file says that somebody is: frames may be under way
 
     def _begin_rebuilding(self, problem: str, aside: str, kept: dict[str, int]) -> None:
         self._rebuilt = JournalRebuilt(problem=problem, aside=aside, kept=kept, at_ns=self.clock.now())
@@ -279,7 +281,7 @@ class MachineDaemon(FollowingDaemon):
         written = table is not None and table.journaled and self.name in table.writers
         return OUTPUT if written else RECORD
 
-    def _write(self) -> None:
+    def write_down(self) -> None:
         """Journal what was read and led to nothing."""
         if self._unwritten:
             self._commit([], (), self.clock.now(), machine_now())
@@ -346,7 +348,7 @@ class MachineDaemon(FollowingDaemon):
 
     def _roll(self, day: str) -> None:
         """Seal the day and open the next with what is carried over; on a full disk the day goes on."""
-        self._write()
+        self.write_down()
         carried = self.snapshot(day)
         if not carried:
             return
@@ -383,7 +385,7 @@ class MachineDaemon(FollowingDaemon):
     def teardown(self) -> None:
         """Write what is left and close journals."""
         self._run_later()
-        self._write()
+        self.write_down()
         for followed in self._followed.values():
             followed.reader.close()
         self.journal.close()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.messages.codec import NO_HASH
-from mytrading.runtime.journal import INPUT, OUTPUT, Cursor, Entry, Journal, JournalReader, segments
+from mytrading.runtime.journal import EPOCH_GAP, INPUT, OUTPUT, Cursor, Entry, Journal, JournalReader, segments
 
 bodies = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=5)
 steps = st.lists(st.tuples(st.sampled_from(["append", "reopen", "roll"]), bodies), min_size=1, max_size=12)
@@ -63,7 +63,7 @@ def test_lost_tail_is_seen_by_the_reader_and_never_renumbered(batches: list[list
         fresh = survivor.append([Entry(OUTPUT, "signals", b"after the loss")], 0, 0)[0]
         reader = JournalReader(Path(folder, "kept"), "signals")
         assert not reader.matches(cursor)
-        assert fresh.stream_seq == cursor.seq + 1
+        assert fresh.stream_seq == cursor.seq + EPOCH_GAP + 1
         assert fresh.epoch == 2
         assert fresh.hash not in (cursor.hash, NO_HASH)
         assert [row.body for row in reader.read(cursor.seq)] == [b"after the loss"]

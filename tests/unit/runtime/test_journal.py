@@ -9,6 +9,7 @@ import pytest
 
 from mytrading.messages.codec import NO_HASH
 from mytrading.runtime.journal import (
+    EPOCH_GAP,
     INPUT,
     OUTPUT,
     RECORD,
@@ -137,7 +138,7 @@ def test_new_epoch_never_reuses_a_sequence_a_reader_saw(tmp_path: Path) -> None:
     journal.close()
     again = Journal(tmp_path, "risk", "2026-11-23")
     assert again.epoch == 2
-    assert [(row.epoch, row.stream_seq) for row in again.rows()] == [(1, 1), (2, 7)]
+    assert [(row.epoch, row.stream_seq) for row in again.rows()] == [(1, 1), (2, 7 + EPOCH_GAP)]
 
 
 def test_last_inputs_lists_what_was_read_newest_first(tmp_path: Path) -> None:

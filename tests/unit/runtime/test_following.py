@@ -1,0 +1,156 @@
+"""A journal that lost rows and its reader, as a pair: nothing that is written afterwards is passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mytrading.messages.codec import Frame, Header, encode_body
+from mytrading.messages.commands import WithdrawEntries
+from mytrading.runtime.following import _Followed
+from mytrading.runtime.journal import EPOCH_GAP, OUTPUT, Entry, Journal, JournalReader, Row
+from mytrading.runtime.machine import MachineDaemon
+from tests.unit.cli.stacks import run_config
+
+DAY = "2026-11-23"
+COMMANDS = "commands"
+
+
+class _Learner:
+    """A machine that remembers which commands it learnt."""
+
+    def __init__(self) -> None:
+        self.learnt: list[str] = []
+
+    def notice(self, machine_ns: int) -> None:
+        return
+
+    def apply(self, row: Any) -> None:
+        if isinstance(row, WithdrawEntries):
+            self.learnt.append(row.id)
+
+    def decide(self, message: object, now: int) -> tuple[object, ...]:
+        return ()
+
+
+class Pair:
+    """A router that follows the commands of a risk which is nothing but its journal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.machine = _Learner()
+        self.router = MachineDaemon("router", run_config(folder), self.machine)
+        self.router._open_journal()
+        self.folder = self.router.config.journal_dir("risk")
+        self.risk = Journal(self.folder, "risk", DAY, 4096)
+        reader = JournalReader(self.folder, COMMANDS)
+        self.router._followed["risk", COMMANDS] = _Followed("risk", COMMANDS, reader, False)
+
+    def write(self, *names: str) -> list[Row]:
+        """Journal commands of these ids; nobody hears of them yet."""
+        bodies = [encode_body(WithdrawEntries(id=name, cause="test")) for name in names]
+        return self.risk.append([Entry(OUTPUT, COMMANDS, body) for body in bodies], 1, 1)
+
+    def hear(self, row: Row) -> None:
+        """The frame of a row comes to the router."""
+        message = self.router._decoders[COMMANDS].body(row.body)
+        header = Header(1, row.epoch, row.stream_seq, row.hash, 0)
+        self.router._on_followed(COMMANDS, Frame("risk", header, message, row.body))
+
+    def lose(self, rows: int) -> None:
+        """Risk's journal comes back without its newest rows; its own writer does not know of them."""
+        self.risk.close()
+        left = list(self.risk.rows())[: self.risk.size - rows]
+        for path in self.folder.glob("2026*"):
+            path.unlink()
+        self.risk = Journal(self.folder, "risk", DAY, 4096)
+        if left:
+            self.risk.append([Entry(row.kind, row.stream, row.body) for row in left], 1, 1)
+
+    def begin_epoch(self) -> None:
+        """What risk does at its start once it knows that it lost rows, the router's journal not naming them."""
+        self.risk.begin_epoch({COMMANDS: self.risk.written(COMMANDS)})
+
+    @property
+    def doubted(self) -> bool:
+        return "risk/commands" in self.router.quarantined
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    made = Pair(tmp_path)
+    yield made
+    made.risk.close()
+    made.router.journal.close()
+    made.router.context.destroy(linger=0)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3], ids=["the last row", "two rows", "the whole journal"])
+@pytest.mark.parametrize("way", ["frame", "journal"])
+def test_row_of_a_rebuilt_journal_is_read_by_whoever_had_read_further(pair: Pair, lost: int, way: str) -> None:
+    """Its sequence lay at or below the reader's cursor: an exit that risk gave after its recovery was never heard."""
+    for row in pair.write("a", "b", "c"):
+        pair.hear(row)
+    pair.lose(lost)
+    pair.begin_epoch()
+    fresh = pair.write("exit")[0]
+    if way == "frame":
+        pair.hear(fresh)
+    pair.router.catch_up()
+    assert pair.machine.learnt == ["a", "b", "c", "exit"]
+    assert pair.doubted
+    assert fresh.stream_seq > EPOCH_GAP
+
+
+def test_frame_with_another_hash_at_the_cursor_is_no_repetition(pair: Pair) -> None:
+    """A tail that was lost unnoticed is written anew under the same numbers: nothing of it is missed."""
+    for row in pair.write("a", "b"):
+        pair.hear(row)
+    pair.lose(1)
+    pair.hear(pair.write("exit")[0])
+    assert pair.machine.learnt == ["a", "b", "exit"]
+    assert pair.doubted
+
+
+def test_rows_below_the_first_one_seen_of_a_new_epoch_are_read_too(pair: Pair) -> None:
+    """The reader went back to the last common row, and then on with the rows it had fetched before it did."""
+    for row in pair.write("a", "b", "c"):
+        pair.hear(row)
+    pair.lose(2)
+    pair.write("exit 1", "exit 2")
+    pair.risk.begin_epoch({})
+    pair.hear(pair.write("exit 3")[0])
+    pair.router.catch_up()
+    assert pair.machine.learnt == ["a", "b", "c", "exit 1", "exit 2", "exit 3"]
+
+
+def test_frame_of_the_past_epoch_that_comes_late_takes_nothing_from_the_new_one(pair: Pair) -> None:
+    first, late = pair.write("a", "b")
+    pair.hear(first)
+    pair.lose(1)
+    pair.begin_epoch()
+    fresh = pair.write("exit")[0]
+    pair.hear(late)
+    pair.hear(fresh)
+    pair.router.catch_up()
+    assert pair.machine.learnt == ["a", "b", "exit"]
+
+
+def test_new_epoch_of_a_journal_that_lost_nothing_raises_no_doubt(pair: Pair) -> None:
+    for row in pair.write("a", "b"):
+        pair.hear(row)
+    pair.begin_epoch()
+    pair.hear(pair.write("c")[0])
+    assert pair.machine.learnt == ["a", "b", "c"]
+    assert not pair.doubted
+
+
+def test_next_day_begins_above_what_a_new_epoch_keeps_free(pair: Pair) -> None:
+    pair.write("a")
+    pair.begin_epoch()
+    pair.risk.roll("2026-11-24", {})
+    pair.risk.close()
+    pair.risk = Journal(pair.folder, "risk", DAY, 4096)
+    assert pair.write("b")[0].stream_seq == EPOCH_GAP + 2
