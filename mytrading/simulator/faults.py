@@ -88,7 +88,8 @@ _ALL = (
     ),
     _order(
         "semi_auto",
-        "parks a new order, a basket or split as a whole: success with pending_order_id and mode semi_auto",
+        "parks a new order, a basket or split as a whole: success with pending_order_id and mode semi_auto; on for "
+        "good, a live server also answers 403 to changes and cancels",
         side="",
         instrument="",
     ),

@@ -31,7 +31,7 @@ from mytrading.simulator import (
     order_routes,
     schema,
 )
-from mytrading.simulator.action_center import PARKED_ROUTES, parked
+from mytrading.simulator.action_center import held
 from mytrading.simulator.call import Call
 from mytrading.simulator.fault_settings import FAULT, FAULT_NAME
 from mytrading.simulator.faults import ORDER_ROUTES
@@ -227,8 +227,7 @@ class Dispatcher:
         fields = self._fields(route, body)
         self._admit(route, path, fields)
         call = Call(self._venue, fields, received_ns)
-        held = parked(call) if _name(path) in PARKED_ROUTES else None
-        return held or await route.handler(call)
+        return held(call, _name(path)) or await route.handler(call)
 
     def _admit(self, route: Route, path: str, fields: Fields) -> None:
         """Refuse a wrong key, and a right one behind which there is no broker session."""

@@ -153,3 +153,28 @@ def test_sandbox_fills_by_the_last_price_and_keeps_stops_on_cancelall(tmp_path: 
         assert body["canceled_orders"] == [resting]
         assert orders(sandbox)[stop]["order_status"] == "trigger pending"
         assert sandbox.call("cancelallorder", strategy="T")[1]["message"] == "No open orders to cancel"
+
+
+def test_live_in_semi_automatic_mode_changes_and_ends_nothing(dhan: RunningSimulator) -> None:
+    order = {"strategy": "T", "orderid": patient(dhan, pricetype="LIMIT", price=900.0)}
+    change = {
+        "symbol": "SBIN",
+        "exchange": "NSE",
+        "action": "BUY",
+        "product": "MIS",
+        "pricetype": "LIMIT",
+        "price": 901,
+    }
+    dhan.call("/sim/fault", kind="semi_auto", count=-1)
+    asked = {
+        "modifyorder": {**order, **change, "quantity": 1, "disclosed_quantity": 0, "trigger_price": 0},
+        "cancelorder": order,
+        "cancelallorder": {"strategy": "T"},
+        "closeposition": {"strategy": "T"},
+    }
+    answers = {route: dhan.call(route, **fields) for route, fields in asked.items()}
+    dhan.call("/sim/fault", kind="clear")
+    assert {status for status, _ in answers.values()} == {403}
+    assert all("not allowed in Semi-Auto mode" in body["message"] for _, body in answers.values())
+    assert orders(dhan)[order["orderid"]]["order_status"] == "open"
+    assert dhan.call("cancelorder", **order)[0] == 200

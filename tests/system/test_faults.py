@@ -9,7 +9,7 @@ import pytest
 
 from mytrading.adapters.openalgo.endpoints import account, market
 from mytrading.adapters.openalgo.errors import MaybeSent
-from mytrading.adapters.openalgo.refusals import BrokerDisconnected, RateLimited
+from mytrading.adapters.openalgo.refusals import ApprovalRequired, BrokerDisconnected, RateLimited, meaning_of
 from mytrading.core.reconcile import OrderLevels
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, OrderType, Outcome, Severity
@@ -120,6 +120,23 @@ def test_semi_auto_is_parked(bench: Bench) -> None:
     order, done = placed_under(bench, "semi_auto")
     assert (done.outcome, done.broker_order_id) == (Outcome.PARKED, "")
     assert bench.rows(order) == []
+
+
+@BOTH
+def test_semi_auto_for_good_refuses_cancels_and_changes_of_a_live_server_only(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("semi_auto", count=-1)
+    changed = bench.venue.modify(msgspec.structs.replace(order, price=901.0))
+    cancelled = bench.venue.cancel(order)
+    if bench.mode is ServerMode.ANALYZE:
+        assert (changed.outcome, cancelled.outcome) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
+        return
+    for done in (changed, cancelled):
+        assert done.outcome is Outcome.REFUSED
+        assert isinstance(meaning_of(done.message), ApprovalRequired)
+    assert [row.status for row in bench.rows(order)] == [BrokerStatus.OPEN]
+    bench.clear()
+    assert bench.venue.cancel(order).outcome is Outcome.ACCEPTED
 
 
 @BOTH
