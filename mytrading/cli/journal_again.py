@@ -41,7 +41,7 @@ class _Step(NamedTuple):
 
 def judge(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
     """Decide the router's day files again, oldest first; ends before a row that `read_segment` refuses."""
-    from mytrading.daemons.router import order_machine
+    from mytrading.daemons.router_setup import order_machine
 
     again = _Again(order_machine(config), config.config_hash)
     judged: dict[Path, Judged] = {}

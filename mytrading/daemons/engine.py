@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from mytrading.adapters.bar_store import BarReader
@@ -19,32 +18,25 @@ from mytrading.core.bars import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.expiries import session_ends
 from mytrading.core.wants import digest
+from mytrading.daemons.engine_files import find_rules, find_strategies
 from mytrading.daemons.engine_universe import Universe
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.records import DayOpened
-from mytrading.messages.runconfig import RUN_FILE, RunConfig, StrategyRun
+from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.edited import EditedFiles
-from mytrading.runtime.loader import LoadedFile, load_files, load_folder
 from mytrading.runtime.lockstep import MarketPlace, Progress
-from mytrading.runtime.logging import get_logger, trade_logger
+from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.metrics import get_performance_monitor
 from mytrading.runtime.overrun import OverrunGuard
 from mytrading.runtime.process import main
-from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.catalogue import Catalogue
 from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
-from mytrading.strategies.errors import StrategyError
-from mytrading.strategies.hosted import Fault
-from mytrading.strategies.leg_strategy import leg_strategy
-from mytrading.strategies.ruling import LoadedRule, enabled_rules
-from mytrading.strategies.wish_rules import WishRule
 
 BARS_PER_DAY = 900
 """At least as many minutes as any exchange is open; MCX has 870."""
@@ -54,7 +46,6 @@ CLOSED = 4
 OPEN_ANYWAY_NS = 20_000_000_000
 LOOK_S = 0.1
 MINUTE = "1m"
-RULES_FOLDER = "strategies/rules"
 GRACE_NS = 2_000_000_000
 """Machine time that a longer bar waits for its last minute, which may have had no trade and so no bar."""
 
@@ -358,43 +349,6 @@ class StrategyEngine(MachineDaemon):
         for alert in self.alerts.standing:
             if alert.code == "NO_CONTRACT" and alert.subject not in subjects:
                 self.alerts.clear(alert.code, alert.subject)
-
-
-def find_strategies(config: RunConfig, overran: Sequence[str] = ()) -> Mapping[str, type[BaseStrategy] | Fault]:
-    """The class of every enabled strategy, or why it cannot run; each author file is loaded once."""
-    home = Path(config.home)
-    plans = {run.name: leg_strategy(run.plan) for run in config.strategies if run.plan is not None}
-    coded = [run for run in config.strategies if run.plan is None]
-    paths = list(dict.fromkeys(home / run.file for run in coded))
-    loaded = dict(zip(paths, load_files(paths, BaseStrategy), strict=True))
-    log = get_logger("engine")
-    for item in loaded.values():
-        if item.fault is not None:
-            log.error("strategy_file.faulty", where=item.fault.where, problem=item.fault.message)
-    return plans | {run.name: _class_of(run, loaded[home / run.file], run.name in overran) for run in coded}
-
-
-def find_rules(config: RunConfig) -> list[LoadedRule]:
-    """The user's own rules that are enabled, from the files of `strategies/rules`."""
-    if not config.rules:
-        return []
-    loaded = load_folder(Path(config.home) / RULES_FOLDER, WishRule)
-    classes = [item for file in loaded for item in file.classes]
-    faults = [f"{file.fault.where}: {file.fault.message}" for file in loaded if file.fault is not None]
-    return enabled_rules(config.rules, classes, faults)
-
-
-def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseStrategy] | Fault:
-    if overran:
-        return Fault(
-            "it did not come back from a call, so the engine was killed: look for a loop without end", run.file
-        )
-    if loaded.fault is not None:
-        return Fault(loaded.fault.message, loaded.fault.where)
-    try:
-        return Catalogue(loaded.classes).find(run.name)
-    except StrategyError as error:
-        return Fault(str(error), run.file)
 
 
 def _fields(signal: Signal) -> dict[str, Any]:

@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import os
 import select
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import to_builtins
-from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
 from mytrading.core.guardians import WATCHED, Guardians
 from mytrading.core.live_gate import live_problem
-from mytrading.core.oms import OmsLimits, OrderMachine, rebuild
+from mytrading.core.oms import rebuild
 from mytrading.core.oms.books import subject_of as disputed_subject
 from mytrading.core.oms.churn import subject_of as stopped_subject
 from mytrading.core.oms.state import Key
-from mytrading.core.order import ModifyRules, as_wanted
-from mytrading.core.square_off import SquareOff
+from mytrading.core.order import as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.daemons.router_kill import KillWatch
+from mytrading.daemons.router_log import order_fields, position_fields
+from mytrading.daemons.router_setup import calendar_of, order_machine
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
@@ -45,7 +42,7 @@ from mytrading.messages.orders import (
     RecoveryChanged,
     TimerFired,
 )
-from mytrading.messages.runconfig import AccountRun, RunConfig, RunConfigError, ServerMode, VenueKind
+from mytrading.messages.runconfig import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.edited import EditedFiles
 from mytrading.runtime.lockstep import Progress, place
@@ -57,9 +54,6 @@ TICK_S = 0.1
 GUARD_S = 0.5
 LEAVE_NS = 3_500_000_000
 """Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
-
-LOCK_STEP_READS_NS = 200_000_000
-"""Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
 
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
 _RANKS = {Call.CANCEL: 0, Call.MODIFY: 1, Call.PLACE: 2}
@@ -77,57 +71,6 @@ LIVE = frozenset(
 
 
 DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
-
-
-def calendar_of(config: RunConfig) -> Calendar:
-    """The sessions that the configuration's file lists."""
-    return Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
-
-
-def order_machine(config: RunConfig, calendar: Calendar | None = None) -> OrderMachine:
-    """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
-    sessions = calendar or calendar_of(config)
-    most = config.rates.modifies_per_order
-    has_books = config.venue.kind is VenueKind.OPENALGO
-    windows = config.windows
-    limits = OmsLimits(
-        calls_per_second=config.rates.orders_per_second,
-        calls_at_once=config.venue.order_workers,
-        calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
-        lost_after=_ns(windows.lost_after),
-        ghost_gap=_ns(windows.ghost_gap),
-        call_patience=_ns(windows.call_patience),
-        entry_reads=_ns(windows.entry_reads),
-        mismatch_gap=_ns(windows.mismatch_gap),
-        exit_patience=_ns(windows.exit_patience),
-        slow=_ns(windows.slow),
-        unknown_exit=config.risk.unknown_exit,
-        mode_first=has_books,
-        book_first=has_books,
-        probes=config.venue.expected_mode is ServerMode.ANALYZE,
-        modify=ModifyRules(most=most),
-        modify_by_account={account.id: _rules_of(account, most) for account in config.accounts},
-        churn_instrument=config.rates.churn_per_instrument,
-        churn_account=config.rates.churn_per_account,
-    )
-    if config.simulator.embedded and not config.simulator.speed:
-        limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
-    facts_path = config.calendar_path.with_name("instruments.toml")
-    facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
-    return OrderMachine(
-        limits,
-        lambda exchange, now: exchange not in sessions.exchanges or sessions.is_open(exchange, now),
-        SquareOff(sessions, facts.square_off).venue_ns,
-    )
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1_000_000_000)
-
-
-def _rules_of(account: AccountRun, most: int) -> ModifyRules:
-    rules = modify_rules(account.broker)
-    return replace(rules, most=min(rules.most, most))
 
 
 class TradeManager(MachineDaemon):
@@ -247,9 +190,9 @@ class TradeManager(MachineDaemon):
         for row in rows:
             if isinstance(row, OrderChanged):
                 self._count(row)
-                self._log_order(row)
+                self._trades.info(f"order.{row.event}", **order_fields(row.order))
             elif isinstance(row, PositionChanged):
-                self._log_position(row)
+                self._trades.info("position.changed", **position_fields(row))
             elif isinstance(row, AccountModeChanged):
                 self._alert_mode(row)
             elif isinstance(row, RecoveryChanged) and row.done:
@@ -285,23 +228,6 @@ class TradeManager(MachineDaemon):
         if order.state not in LIVE:
             for code in DOUBTS:
                 self.alerts.clear(code, order.client_order_id)
-
-    def _log_order(self, row: OrderChanged) -> None:
-        self._trades.info(f"order.{row.event}", **order_fields(row.order))
-
-    def _log_position(self, row: PositionChanged) -> None:
-        position = row.position
-        self._trades.info(
-            "position.changed",
-            strategy=position.strategy,
-            instrument=position.instrument,
-            quantity=position.quantity,
-            seen=position.quantity_seen,
-            average=round(position.average_price, 4),
-            realised=round(position.realised, 2),
-            fill=row.fill_quantity,
-            at=round(row.fill_price, 4),
-        )
 
     def _alert_mode(self, row: AccountModeChanged) -> None:
         if row.wrong_mode:
@@ -388,31 +314,6 @@ class TradeManager(MachineDaemon):
             and order.pending_cancel
             and (order.cancelling or not order.cancel_calls)
         ]
-
-
-def order_fields(order: Order) -> dict[str, Any]:
-    """What the trade log says of an order: `filled` is confirmed, `seen` is sighted beyond it; nothing empty."""
-    fields = {
-        "id": order.client_order_id,
-        "broker": order.broker_order_id,
-        "state": order.state.value,
-        "strategy": order.strategy,
-        "purpose": order.purpose.value,
-        "side": order.side.value,
-        "quantity": order.quantity,
-        "instrument": order.instrument,
-        "filled": order.filled,
-        "seen": order.filled_seen if order.filled_seen != order.filled else 0,
-        "price": order.average_price or order.price,
-        "wanted": _wanted(order) if order.pending_modify else "",
-        "cause": order.cause,
-        "problem": order.message,
-    }
-    return {name: value for name, value in fields.items() if value}
-
-
-def _wanted(order: Order) -> str:
-    return f"{order.wanted_quantity} at {order.wanted_price:g} trigger {order.wanted_trigger:g}"
 
 
 if __name__ == "__main__":

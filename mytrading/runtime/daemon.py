@@ -20,10 +20,10 @@ import zmq
 
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
-from mytrading.messages.enums import DaemonState, Severity
+from mytrading.messages.enums import DaemonState
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern, step_topic
-from mytrading.runtime import metrics
+from mytrading.runtime import free_space, metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.doorbell import Doorbell
@@ -340,7 +340,7 @@ class Daemon:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
             self.orphaned()
             self.stop()
-        self._watch_disk()
+        free_space.tell(self.disk_low(), self.config, self.notes, self.alerts)
         memory = self._process.memory_info()
         times = self._process.cpu_times()
         percentiles = self._durations.percentiles((0.5, 0.99))
@@ -391,19 +391,6 @@ class Daemon:
         pushed = sum(sender.dropped for sender in self._senders if isinstance(sender, PushSocket))
         return pushed + sum(r.gaps for r in self._all_receivers() if isinstance(r, ZMQSubscriber))
 
-    def _watch_disk(self) -> None:
-        if self.disk_low():
-            self.notes["disk"] = f"less than {self.config.process.min_free_bytes >> 20} MiB free: no entries"
-            self.alerts.raise_(
-                "DISK_LOW",
-                Severity.CRITICAL,
-                self.config.state_dir,
-                "the disk is nearly full: free space; entries halt",
-            )
-        elif self.notes.pop("disk", None):
-            self.alerts.clear("DISK_LOW", self.config.state_dir)
-
     def disk_low(self) -> bool:
         """True while too little space is left to journal in comfort."""
-        status = os.statvfs(self.config.state_dir)
-        return status.f_bavail * status.f_frsize < self.config.process.min_free_bytes
+        return free_space.is_low(self.config)

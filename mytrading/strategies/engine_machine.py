@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
+from mytrading.core.instruments import InstrumentBook
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.market import Bar, Quote
@@ -27,37 +27,30 @@ from mytrading.messages.orders import (
     TradeClosed,
 )
 from mytrading.messages.records import DayOpened, RunStarted, StrategyMemory
-from mytrading.messages.runconfig import Direction, StrategyRun
-from mytrading.messages.signals import Leg, Signal, StrategyFaulted, StrategyStarted, WishDenied
+from mytrading.messages.runconfig import StrategyRun
+from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted, WishDenied
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.chosen import Chosen, is_ruled
-from mytrading.strategies.holdings import Holdings
+from mytrading.strategies.engine_books import EngineBooks
 from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
-from mytrading.strategies.legs import resolve_leg, tradable
+from mytrading.strategies.judging import FLOOR_NS, SECOND, Data, Judge, end_of, within
+from mytrading.strategies.legs import tradable
 from mytrading.strategies.lines import SharedLines
-from mytrading.strategies.pending import EntryBook
 from mytrading.strategies.remembered import EMPTY
 from mytrading.strategies.ruling import LoadedRule, Ruling
-from mytrading.strategies.standing import Key, Standing, signal_id
+from mytrading.strategies.standing import Key
 from mytrading.strategies.surroundings import Surroundings
-from mytrading.strategies.views import FLAT, PositionView
+from mytrading.strategies.views import FLAT
 from mytrading.strategies.wishes import Wish
-
-FLOOR_NS = 2_000_000_000
-"""Machine time that a wish lives at least, however fast market time runs; none in lock-step, which waits for it."""
 
 STARTED = "strategies_started"
 TIME = "strategies_time"
 """The timer that tells strategies how late it is, in market time."""
 SLICE_GRACE_NS = 2_000_000_000
 """Machine time for which `generate_signals` waits for the bars of instruments that may not have traded."""
-Data = Bar | Quote | TimerFired
-"""What a wish may follow from."""
 _BARS_A_SIGN = 128
-SECOND = 1_000_000_000
 
 
-class EngineMachine:
+class EngineMachine(EngineBooks):
     """Strategies of one engine process. `strategies` maps a run's name to its class, or to why there is none.
 
     A wish may become an entry until `validity_s` of market time after the bar or quote behind it.
@@ -73,27 +66,19 @@ class EngineMachine:
         validity_s: float = 60.0,
         rules: Sequence[LoadedRule] = (),
     ) -> None:
-        self.book = book
-        self.problems: dict[Key, str] = {}
-        self.prices: dict[str, float] = {}
-        self._account = account
+        super().__init__(book)
         self._validity_ns = int(validity_s * SECOND)
-        self._speed = 1.0
         self._live = False
         self._runs = tuple(runs)
         self._strategies = strategies
         self._guard = guard or NoGuard()
         self._ruling = Ruling(rules, self._guard)
+        self._judge = Judge(self, self._ruling, account, self._validity_ns)
         self._hosted: dict[str, Hosted] = {}
-        self._holdings = Holdings()
-        self._switches: dict[str, StrategySwitch] = {}
         self._filled: dict[str, int] = {}
-        self._chosen = Chosen()
-        self._standing = Standing()
-        self._entries = EntryBook()
         self._memories: dict[str, str] = {}
         self.lines = SharedLines()
-        self._around = Surroundings(lambda name: self.book.get(name), self._entries.view, self.lines)
+        self._around = Surroundings(lambda name: self.book.get(name), self.entries.view, self.lines)
         self._told: set[str] = set()
         self._wishes: list[tuple[Hosted, Wish]] = []
         self._source: Data | None = None
@@ -114,8 +99,8 @@ class EngineMachine:
     def tradable(self, now: int) -> tuple[str, ...]:
         """What the strategies would trade at present prices, and what they hold."""
         found = [item for hosted in self.hosted for item in tradable(hosted.run, self.book, self.prices, now)]
-        held = [position.instrument for position in self._holdings.held()]
-        ruled = self._chosen.wanted(self._runs, self.prices, self.book, now)
+        held = [position.instrument for position in self.holdings.held()]
+        ruled = self.chosen.wanted(self._runs, self.prices, self.book, now)
         return tuple(dict.fromkeys(found + held + ruled))
 
     def wants_quotes(self, instrument: str) -> bool:
@@ -124,13 +109,13 @@ class EngineMachine:
 
     def is_idle(self, strategy: str, watch: str) -> bool:
         """True if a strategy holds nothing for what it watches, and nothing that it wished for is under way."""
-        flat = not any(position.strategy == strategy for position in self._holdings.held())
-        return flat and self._standing.is_idle((strategy, watch))
+        flat = not any(position.strategy == strategy for position in self.holdings.held())
+        return flat and self.standing.is_idle((strategy, watch))
 
     def is_late(self, data: Data, now: int) -> bool:
         """True from the time on from which wishes about this data are dropped: their validity, or the floor."""
-        end = _end(data)
-        return now >= end + max(self._validity_ns, int(FLOOR_NS * self._speed))
+        end = end_of(data)
+        return now >= end + max(self._validity_ns, int(FLOOR_NS * self.speed))
 
     # start
 
@@ -155,7 +140,7 @@ class EngineMachine:
 
     def run_at(self, speed: float) -> None:
         """Market time runs this fast."""
-        self._speed = speed
+        self.speed = speed
 
     def open(self, history: Sequence[Bar], alive: Callable[[], None] = lambda: None) -> None:
         """Walk the strategies through stored bars, given in time order (longer bars before shorter ones), then live.
@@ -184,9 +169,9 @@ class EngineMachine:
 
     def snapshot(self, day: str) -> tuple[DayOpened | StrategyMemory, ...]:
         """What a new day's journal begins with: positions, switches and memories; wishes end with the day."""
-        switches = tuple(self._switches.values())
+        switches = tuple(self.switches.values())
         kept = (StrategyMemory(strategy=name, text=text, at_ns=0) for name, text in self._memories.items())
-        return (DayOpened(day=day, positions=self._holdings.held(), switches=switches), *kept)
+        return (DayOpened(day=day, positions=self.holdings.held(), switches=switches), *kept)
 
     # learning
 
@@ -211,12 +196,12 @@ class EngineMachine:
         self.note_price(data)
         self._source, self._wishes = data, list(wishes)
         for hosted in dict.fromkeys(hosted for hosted, _ in wishes):
-            self.passed(hosted, data.instrument, _start(data), _end(data))
+            self.passed(hosted, data.instrument, _start(data), end_of(data))
         self._note_wishes(data)
 
     def passed(self, hosted: Hosted, instrument: str, start_ns: int, end_ns: int) -> None:
         """A completed bar of an instrument was shown to a strategy."""
-        self._standing.bar_shown((hosted.run.name, instrument), start_ns, end_ns)
+        self.standing.bar_shown((hosted.run.name, instrument), start_ns, end_ns)
 
     def waits_until(self) -> int:
         """Market time from which `TIME` is to be told: the first timer or unfinished slice; 0 if there is none."""
@@ -229,20 +214,20 @@ class EngineMachine:
 
     def _pass_time(self, row: TimerFired) -> None:
         """Timers and slices that lack bars; machine time says how long those are waited for."""
-        grace, now = int(SLICE_GRACE_NS * self._speed), row.market_ns
+        grace, now = int(SLICE_GRACE_NS * self.speed), row.market_ns
         found = [(hosted, wish) for hosted in self.hosted for wish in hosted.pass_time(now, now - grace)]
         self.timed(row, found)
 
     def _note_wishes(self, data: Data) -> None:
         for hosted, wish in self._wishes:
-            action = _within(hosted.run, wish.side, bool(wish.legs))
-            self._standing.wished((hosted.run.name, wish.instrument), action, _end(data))
+            action = within(hosted.run, wish.side, bool(wish.legs))
+            self.standing.wished((hosted.run.name, wish.instrument), action, end_of(data))
 
     def note_price(self, data: Bar | Quote) -> None:
         """Remember the newest price, by which strikes are chosen."""
         self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
         if isinstance(data, Quote):
-            self._chosen.chains.apply(data)
+            self.chosen.chains.apply(data)
 
     def _run_strategies(self, data: Bar | Quote) -> None:
         for hosted in self._hosted.values():
@@ -253,10 +238,10 @@ class EngineMachine:
         self._note_wishes(data)
 
     def _on_signal(self, signal: Signal) -> None:
-        self._entries.signalled(signal)
+        self.entries.signalled(signal)
         self._ruling.sent(signal)
-        self._standing.made(signal)
-        self._holdings.signalled(signal)
+        self.standing.made(signal)
+        self.holdings.signalled(signal)
 
     def _on_denied(self, row: WishDenied) -> None:
         self._ruling.told(row)
@@ -268,18 +253,18 @@ class EngineMachine:
             hosted.fault = Fault(fault.error, fault.where)
 
     def _on_run_started(self, run: RunStarted) -> None:
-        self._speed = run.speed
+        self.speed = run.speed
         if not self._live:
             self._told.clear()
 
     def _on_day_opened(self, day: DayOpened) -> None:
-        self._holdings.open_day(day.positions)
-        self._entries.open_day()
+        self.holdings.open_day(day.positions)
+        self.entries.open_day()
         self._memories = {}
-        self._switches = {switch.strategy: switch for switch in day.switches}
+        self.switches = {switch.strategy: switch for switch in day.switches}
 
     def _on_switch(self, switch: StrategySwitch) -> None:
-        self._switches[switch.strategy] = switch
+        self.switches[switch.strategy] = switch
 
     def _on_memory(self, row: StrategyMemory) -> None:
         self._memories[row.strategy] = row.text
@@ -287,18 +272,18 @@ class EngineMachine:
             hosted.kept = row.text
 
     def _on_order(self, changed: OrderChanged) -> None:
-        self._entries.order_changed(changed.order)
-        self._standing.order_changed(changed.order)
+        self.entries.order_changed(changed.order)
+        self.standing.order_changed(changed.order)
 
     def _on_goal(self, changed: GoalChanged) -> None:
-        self._standing.goal_changed(changed.goal)
+        self.standing.goal_changed(changed.goal)
 
     def _on_position(self, changed: PositionChanged | PositionAdjusted) -> None:
         position = changed.position
         hosted = self._hosted.get(position.strategy)
         if hosted is None:
             return
-        self._holdings.changed(position)
+        self.holdings.changed(position)
         if isinstance(changed, PositionChanged) and changed.fill_quantity:
             self._filled[position.strategy] = changed.at_ns
         if self._live:
@@ -315,9 +300,9 @@ class EngineMachine:
         """Tell a strategy what it holds."""
         hosted = self._hosted[strategy]
         hosted.desk.last_fill_ns = self._filled.get(strategy, 0)
-        for watch, view in self._holdings.views(hosted.run, self.book).items():
+        for watch, view in self.holdings.views(hosted.run, self.book).items():
             if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
-                self._standing.went_flat((strategy, watch), at_ns)
+                self.standing.went_flat((strategy, watch), at_ns)
             hosted.move_position(watch, view)
 
     # deciding
@@ -335,24 +320,13 @@ class EngineMachine:
         denied: list[WishDenied] = []
         if message is self._source and not self.is_late(message, now):
             for hosted, wish in self._wishes:
-                signal = self._judge(hosted, wish, message, now)
+                signal = self._judge.judge(hosted, wish, message, now)
                 if signal is not None and signal.action is not Action.EXIT:
-                    signal, denial = self._rule_on(hosted, wish, signal, message, now)
+                    signal, denial = self._judge.rule_on(hosted, wish, signal, message, now)
                     denied += [denial] if denial is not None and self._ruling.is_news(denial) else []
                 if signal is not None:
                     signals[signal.strategy, signal.watch] = signal
         return (*signals.values(), *denied, *self._ends(now))
-
-    def _rule_on(
-        self, hosted: Hosted, wish: Wish, signal: Signal, data: Data, now: int
-    ) -> tuple[Signal | None, WishDenied | None]:
-        """A wish as the user's rules leave it: one that is denied still closes a position of the other side."""
-        view = hosted.desk.positions.get(wish.instrument, FLAT)
-        denial = self._ruling.judge(signal, view, now)
-        if denial is None:
-            return signal, None
-        turns = (view.is_long and signal.action is Action.SELL) or (view.is_short and signal.action is Action.BUY)
-        return (self._judge_exit(hosted, wish, data, now, view) if turns else None), denial
 
     def notice(self, machine_ns: int) -> None:
         """Nothing here waits for machine time: quotes bring their own."""
@@ -389,105 +363,9 @@ class EngineMachine:
         hosted = self._hosted.get(order.strategy)
         if order.state is not OrderState.REJECTED or hosted is None or len(hosted.run.accounts) > 1:
             return ()
-        switch = self._switches.get(order.strategy)
-        signal = self._standing.next_choice(order, now)
+        switch = self.switches.get(order.strategy)
+        signal = self.standing.next_choice(order, now)
         return (signal,) if signal is not None and (switch is None or switch.enabled) else ()
-
-    def _judge(self, hosted: Hosted, wish: Wish, data: Data, now: int) -> Signal | None:
-        """The signal to send for a wish, or None if it says nothing new or nothing that is allowed."""
-        run = hosted.run
-        key = (run.name, wish.instrument)
-        action = _within(run, wish.side, bool(wish.legs))
-        if self._standing.last_time(key) >= _end(data):
-            return None
-        view = hosted.desk.positions.get(wish.instrument, FLAT)
-        if wish.keeps:
-            return self._judge_withdrawal(hosted, wish, data, now, view)
-        if action is Action.EXIT:
-            return self._judge_exit(hosted, wish, data, now, view)
-        if not self._may_enter(run, wish, key, now):
-            return None
-        legs = self._legs(run, wish, action, now)
-        if not legs:
-            return None
-        signal = self._signal(run, wish, action, legs, data, now)
-        chosen = (bool(wish.legs) and not is_ruled(wish.legs)) or (wish.hints.names_entry and view.is_flat)
-        return None if self._standing.repeats(key, signal, chosen, now, _received(data), view) else signal
-
-    def _judge_withdrawal(self, hosted: Hosted, wish: Wish, data: Data, now: int, view: PositionView) -> Signal | None:
-        """Nothing to say where nothing is on its way; what is held stays, and so does its stop."""
-        key = (hosted.run.name, wish.instrument)
-        asked = self._standing.entry_pending(key, now, _received(data))
-        if not (asked or self._entries.is_live(*key)):
-            return None
-        signal = self._signal(hosted.run, wish, Action.EXIT, (), data, now)
-        return None if self._standing.repeats(key, signal, False, now, _received(data), view) else signal
-
-    def _judge_exit(self, hosted: Hosted, wish: Wish, data: Data, now: int, view: PositionView) -> Signal | None:
-        run = hosted.run
-        key = (run.name, wish.instrument)
-        if view.is_flat and not self._standing.entry_pending(key, now, _received(data)):
-            return None
-        signal = self._signal(run, wish, Action.EXIT, (), data, now)
-        if self._standing.repeats(key, signal, False, now, _received(data), view):
-            return None
-        return None if self._is_exiting(run, wish.instrument) else signal
-
-    def _is_exiting(self, run: StrategyRun, watch: str) -> bool:
-        """True if exit goals already work on all that the strategy holds for `watch`."""
-        held = self._holdings.held_for(run, watch, self.book)
-        return bool(held) and all(self._standing.is_exiting(run.name, instrument) for instrument in held)
-
-    def _may_enter(self, run: StrategyRun, wish: Wish, key: Key, now: int) -> bool:
-        switch = self._switches.get(run.name)
-        if switch is not None and not switch.enabled:
-            return False
-        if wish.confidence < run.min_confidence:
-            return False
-        last = self._standing.last_entry(key)
-        return not last or now >= last + int(run.cooldown * SECOND)
-
-    def _legs(self, run: StrategyRun, wish: Wish, action: Action, now: int) -> tuple[Leg, ...]:
-        rule = run.long if action is Action.BUY else run.short
-        key = (run.name, wish.instrument)
-        try:
-            if wish.legs:
-                legs = self._chosen.legs(run, wish, self.prices, self.book, now)
-            else:
-                assert rule is not None
-                legs = (
-                    resolve_leg(run, rule, wish.instrument, wish.price, wish.stop_price, self.book, now, wish.hints),
-                )
-        except NoSuchContract as error:
-            self.problems[key] = str(error)
-            return ()
-        self.problems.pop(key, None)
-        return legs
-
-    def _signal(
-        self, run: StrategyRun, wish: Wish, action: Action, legs: tuple[Leg, ...], data: Data, now: int
-    ) -> Signal:
-        end = _end(data)
-        return Signal(
-            id=signal_id(run.name, wish.instrument, action, legs, end),
-            strategy=run.name,
-            watch=wish.instrument,
-            action=action,
-            created_ns=now,
-            expires_ns=end + self._validity_ns,
-            expires_machine_ns=_received(data) + FLOOR_NS if self._speed else 0,
-            account=self._account,
-            product=wish.hints.product or run.product,
-            legs=legs,
-            confidence=wish.confidence,
-            reason=wish.reason,
-            price=wish.price,
-            bar_ns=end,
-            trace_ns=_received(data),
-            otherwise=wish.otherwise,
-            rearmed=action is not Action.EXIT and self._standing.is_rearmed((run.name, wish.instrument), end),
-            keeps=wish.keeps,
-        )
 
 
 _HANDLERS: Mapping[type, Any] = {
@@ -513,27 +391,5 @@ def _telling(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:
         yield bar
 
 
-def _within(run: StrategyRun, action: Action, chosen: bool) -> Action:
-    """The action that the strategy's direction leaves of a wish: an excluded one wishes flat.
-
-    Where the strategy has chosen its legs itself, there need be no rule for what to trade.
-    """
-    if action is Action.BUY and (run.direction is Direction.SHORT or (run.long is None and not chosen)):
-        return Action.EXIT
-    if action is Action.SELL and (run.direction is Direction.LONG or (run.short is None and not chosen)):
-        return Action.EXIT
-    return action
-
-
 def _start(data: Bar | Quote) -> int:
     return data.start_ns if isinstance(data, Bar) else data.market_ns
-
-
-def _end(data: Data) -> int:
-    """When what a wish is about was complete."""
-    return data.end_ns if isinstance(data, Bar) else data.market_ns
-
-
-def _received(data: Data) -> int:
-    """The machine time at which it was here."""
-    return data.machine_ns if isinstance(data, TimerFired) else data.received_ns

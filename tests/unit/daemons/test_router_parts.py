@@ -11,7 +11,8 @@ from mytrading.core.oms.limits import MS, SECOND, OmsLimits
 from mytrading.core.reconcile import ReadRules
 from mytrading.core.view import StackView
 from mytrading.daemons.reconciler_account import read_rules
-from mytrading.daemons.router import order_fields, order_machine
+from mytrading.daemons.router_log import order_fields
+from mytrading.daemons.router_setup import order_machine
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.runconfig import RateLimits, UnknownExit, Windows

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from mytrading.core.calendar import to_ns
-from mytrading.daemons.engine import find_rules
+from mytrading.daemons.engine_files import find_rules
 from mytrading.messages.enums import Action
 from mytrading.messages.runconfig import Direction
 from mytrading.messages.signals import Signal, WishDenied

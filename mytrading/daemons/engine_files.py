@@ -1,0 +1,60 @@
+"""The author files of an engine: the class of every enabled strategy, and the user's own rules.
+
+Used by the strategy engine as it starts. The one rule: a file that cannot be loaded is a fault of what needs it, never
+an end of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mytrading.messages.runconfig import RunConfig, StrategyRun
+from mytrading.runtime.loader import LoadedFile, load_files, load_folder
+from mytrading.runtime.logging import get_logger
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.catalogue import Catalogue
+from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.hosted import Fault
+from mytrading.strategies.leg_strategy import leg_strategy
+from mytrading.strategies.ruling import LoadedRule, enabled_rules
+from mytrading.strategies.wish_rules import WishRule
+
+RULES_FOLDER = "strategies/rules"
+
+
+def find_strategies(config: RunConfig, overran: Sequence[str] = ()) -> Mapping[str, type[BaseStrategy] | Fault]:
+    """The class of every enabled strategy, or why it cannot run; each author file is loaded once."""
+    home = Path(config.home)
+    plans = {run.name: leg_strategy(run.plan) for run in config.strategies if run.plan is not None}
+    coded = [run for run in config.strategies if run.plan is None]
+    paths = list(dict.fromkeys(home / run.file for run in coded))
+    loaded = dict(zip(paths, load_files(paths, BaseStrategy), strict=True))
+    log = get_logger("engine")
+    for item in loaded.values():
+        if item.fault is not None:
+            log.error("strategy_file.faulty", where=item.fault.where, problem=item.fault.message)
+    return plans | {run.name: _class_of(run, loaded[home / run.file], run.name in overran) for run in coded}
+
+
+def find_rules(config: RunConfig) -> list[LoadedRule]:
+    """The user's own rules that are enabled, from the files of `strategies/rules`."""
+    if not config.rules:
+        return []
+    loaded = load_folder(Path(config.home) / RULES_FOLDER, WishRule)
+    classes = [item for file in loaded for item in file.classes]
+    faults = [f"{file.fault.where}: {file.fault.message}" for file in loaded if file.fault is not None]
+    return enabled_rules(config.rules, classes, faults)
+
+
+def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseStrategy] | Fault:
+    if overran:
+        return Fault(
+            "it did not come back from a call, so the engine was killed: look for a loop without end", run.file
+        )
+    if loaded.fault is not None:
+        return Fault(loaded.fault.message, loaded.fault.where)
+    try:
+        return Catalogue(loaded.classes).find(run.name)
+    except StrategyError as error:
+        return Fault(str(error), run.file)
