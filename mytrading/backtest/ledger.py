@@ -74,7 +74,6 @@ class Ledger:
         self.trades: list[Trade] = []
         self.events: list[Event] = []
         self.counts: Counter[str] = Counter()
-        self.signals = 0
 
     def hear(self, row: Any) -> None:
         """A row of risk, of the engine or of the order machine."""

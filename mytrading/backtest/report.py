@@ -23,6 +23,8 @@ from mytrading.backtest.runner import Result
 _POINTS = 4000
 _ROWS = 500
 _IST_NS = 19_800_000_000_000
+_HOUR_NS = 3_600_000_000_000
+_DAY_NS = 24 * _HOUR_NS
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1200px; padding: 24px; color: #1b2733; }
 h1 { font-size: 24px; margin: 0; } h2 { font-size: 18px; margin: 32px 0 8px; border-bottom: 1px solid #d8dee6; }
@@ -46,12 +48,14 @@ def page(result: Result, notes: Sequence[str]) -> str:
     body = summary(result)
     parts = [_head(result, body, notes)]
     if result.ledger.fills:
+        closed = hours_without_bars(result.spec.data)
+        on_price = (chart(price_figure(result, one), closed) for one in result.spec.data)
         parts += [
-            section("Equity and drawdown", chart(equity_figure(result))),
-            section("Trades on price", "".join(chart(price_figure(result, one)) for one in result.spec.data)),
+            section("Equity and drawdown", chart(equity_figure(result), closed)),
+            section("Trades on price", "".join(on_price)),
             section("Months", monthly_table(result)),
             section("Distribution", chart(distribution_figure(result))),
-            section("Exposure", chart(exposure_figure(result))),
+            section("Exposure", chart(exposure_figure(result), closed)),
             section("By strategy and instrument", shares_table(result)),
             section("Costs", chart(costs_figure(result))),
         ]
@@ -103,7 +107,10 @@ def section(title: str, content: str) -> str:
     return f"<h2>{title}</h2>{content}"
 
 
-def chart(figure: go.Figure) -> str:
+def chart(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> str:
+    """A figure as a part of a page; spans in which the market was closed are cut out of its time axis."""
+    if closed:
+        figure.update_xaxes(rangebreaks=list(closed))
     figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 40}, hovermode="x unified")
     text: str = figure.to_html(full_html=False, include_plotlyjs=False, config={"displaylogo": False})
     return text
@@ -128,6 +135,22 @@ def _times(ns: NDArray[np.int64]) -> list[str]:
 def thinned(count: int, most: int = _POINTS) -> NDArray[np.int64]:
     """At most so many rows of `count`, evenly, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def hours_without_bars(data: Sequence[Columns]) -> list[dict[str, Any]]:
+    """Plotly's breaks of the time axis: the hours of a day, and the weekends, in which none of these bars lies."""
+    starts = np.concatenate([columns.start_ns for columns in data]) + _IST_NS
+    ends = np.concatenate([columns.start_ns + columns.span_ns for columns in data]) + _IST_NS
+    if ends.max() - starts.min() <= _DAY_NS or any(columns.span_ns >= _DAY_NS // 4 for columns in data):
+        return []
+    breaks: list[dict[str, Any]] = []
+    if (starts // _DAY_NS == (ends - 1) // _DAY_NS).all():
+        first, last = (starts % _DAY_NS).min(), ((ends - 1) % _DAY_NS).max() + 1
+        if first > 0 and last < _DAY_NS:
+            breaks.append({"bounds": [float(last / _HOUR_NS), float(first / _HOUR_NS)], "pattern": "hour"})
+    if not np.isin((starts // _DAY_NS + 3) % 7, (5, 6)).any():
+        breaks.append({"bounds": ["sat", "mon"]})
+    return breaks
 
 
 def equity_figure(result: Result) -> go.Figure:

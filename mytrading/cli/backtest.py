@@ -182,7 +182,7 @@ def _show(result: Result, prepared: Prepared, report: Path | None, as_json: bool
     if as_json:
         print_json({**body, "notes": notes, "report": str(report / "report.html") if report is not None else None})
         return
-    for line in _lines(body):
+    for line in (*_lines(body), *_denials(result)):
         print(line)
     for note in notes:
         say(f"note: {note}")
@@ -200,10 +200,20 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     for name, value in found.items():
         if value is not None:
             yield f"{name.replace('_', ' '):<30}{f'{value:.2%}' if name in shares else f'{value:,.4f}'}"
-    for code, count in body["events"].items():
-        yield f"{code:<30}{count}"
     for instrument, units in body["open"].items():
         yield f"still open: {units:+d} {instrument}, valued at the last close"
+
+
+def _denials(result: Result) -> Iterator[str]:
+    """How often something was denied or went wrong, and the first time of each kind in words."""
+    from mytrading.backtest.output import ist
+
+    first = {event.code: event for event in reversed(result.ledger.events)}
+    for code, count in sorted(result.ledger.counts.items()):
+        said = f", first at {ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
+        yield f"{code:<30}{count:,}{said}"
+    if not result.ledger.trades and not result.ledger.counts:
+        yield "no round trip: the strategy wished for none, and nothing was denied"
 
 
 def add_to(app: typer.Typer) -> None:
