@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.core.pnl import unrealised
+from mytrading.core.pnl import exit_price, unrealised
 from mytrading.core.risk.books import SECOND, Key, day_of
 from mytrading.core.risk.case import QUOTE_FLOOR_NS
 from mytrading.core.risk.scene import Scene
@@ -74,13 +74,15 @@ class RunBooks:
         """A price: profits, peaks and stops of all runs that hold the instrument."""
         held = self._holding.get(quote.instrument, ())
         self._newest_ns = max(self._newest_ns, quote.market_ns)
+        bid, ask = exit_price(1, quote), exit_price(-1, quote)
         for run, legs in held:
             if run.profit is None or self._newest_ns > run.fresh_until_ns:
                 self.value(run, self._newest_ns)
             else:
                 profit = run.profit
                 for leg in legs:
-                    mark = unrealised(leg.quantity, leg.average_price, quote)
+                    quantity = leg.quantity
+                    mark = quantity * ((bid if quantity > 0 else ask) - leg.average_price)
                     profit += mark - leg.mark
                     leg.mark = mark
                 run.profit = profit
@@ -91,9 +93,9 @@ class RunBooks:
 
     def _follow_best(self, run: Run, legs: list[Leg], price: float) -> None:
         for leg in legs:
-            best = better(leg.best, price, leg.held)
-            if best != leg.best:
-                leg.best = best
+            held = leg.quantity or leg.position.quantity_seen
+            if price > leg.best if held > 0 else price < leg.best:
+                leg.best = price
                 bound_leg(run, leg)
 
     def value(self, run: Run, now: int) -> None:

@@ -82,7 +82,10 @@ def stop_problem(case: Case) -> str:
         trigger = tick
     if trigger >= nearest if entry is _BUY else trigger <= nearest:
         return _wrong_side(case, level, nearest, entry)
-    return _outside(case, level, _band(case, case.instrument)) if holder is _BROKER else ""
+    if holder is not _BROKER:
+        return ""
+    band = _band(case, case.instrument)
+    return "" if band.lower <= level <= band.upper else _outside(case, level, band)
 
 
 def _band(case: Case, instrument: Instrument) -> Band:
@@ -154,9 +157,7 @@ def _wrong_side(case: Case, level: float, price: float, entry: Side) -> str:
 
 
 def _outside(case: Case, level: float, band: Band) -> str:
-    """Why the exchange would refuse a stop at this level, in words; empty if it would not."""
-    if band.lower <= level <= band.upper:
-        return ""
+    """That the exchange would refuse a stop at this level, in words."""
     return (
         f"the stop at {level:,.2f} lies outside the price band {band.lower:,.2f} to {band.upper:,.2f} of "
         f'{case.leg.instrument}, so the exchange would refuse it; bring it nearer, or set stop = "engine"'

@@ -93,7 +93,7 @@ class StrategyRisk:
                 rows += self._tell_trail(run, now, acts=True)
                 if breach.acts:
                     return
-        if run.trail is not run.told:
+        if run.trail != run.told:
             rows += self._tell_trail(run, now)
         for leg in legs:
             if not leg.floor < quote.ltp < leg.ceiling:

@@ -122,7 +122,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 class Rule(NamedTuple):
     """One row of the table. `check` gives the reason of a denial, or an empty string.
 
-    It is not asked while the case's `field` is empty or false: it could only say nothing then.
+    It is not asked while the case's `field` is as it is by default: it could only say nothing then.
     """
 
     code: str

@@ -24,11 +24,18 @@ FLOOR_NS = 2 * SECOND
 """Machine time within which a quote is never old."""
 
 
+class _Sum(msgspec.Struct):
+    """Rupees of the day of an account or a strategy; each of its owners adds to it what it moves."""
+
+    rupees: float = 0.0
+
+
 class _Money(msgspec.Struct):
     """`carried` is what was unrealised when the day began.
 
     `risk` is what the present round trip loses at its entry's stop (rupees, 0: not known), `began` what was realised
     before it, `brought` what of it is of earlier days. `past_r` sums the trips that ended, `r` is all of the day in R.
+    `sums` are those of its account and its strategy.
     """
 
     units: int = 0
@@ -41,6 +48,7 @@ class _Money(msgspec.Struct):
     brought: float = 0.0
     past_r: float = 0.0
     r: float = 0.0
+    sums: tuple[_Sum, ...] = ()
 
     @property
     def total(self) -> float:
@@ -54,7 +62,9 @@ class DayMoney:
         self._stale_ns = int(stale_seconds * SECOND)
         self._owners: dict[Key, _Money] = {}
         self._keys: dict[str, list[Key]] = {}
-        self._totals: dict[Scope, float] = {}
+        self._held: dict[str, tuple[tuple[Key, _Money], ...]] = {}
+        """By instrument those who hold units of it; noted when a price asks, forgotten when a position moves."""
+        self._sums: dict[Scope, _Sum] = {}
         self._in_r: dict[Scope, float] = {}
         self._stops: dict[Key, float] = {}
         self.counts_r = False
@@ -69,7 +79,8 @@ class DayMoney:
 
     def profit(self, scope: Scope) -> float:
         """Rupees of the day of an account or a strategy."""
-        return self._totals.get(scope, 0.0)
+        total = self._sums.get(scope)
+        return 0.0 if total is None else total.rupees
 
     def r(self, scope: Scope) -> float:
         """R of the day of an account or a strategy: each round trip's profit by what it was to lose at its stop."""
@@ -85,7 +96,7 @@ class DayMoney:
 
     def scopes(self) -> tuple[Scope, ...]:
         """All accounts and strategies that held anything today, in a fixed order."""
-        return tuple(sorted(self._totals))
+        return tuple(sorted(self._sums))
 
     def open_marks(self) -> Iterator[tuple[str, float]]:
         """Last prices of what is held."""
@@ -105,7 +116,8 @@ class DayMoney:
         self._owners.clear()
         self._keys.clear()
         self._moved_by.clear()
-        self._totals.clear()
+        self._held.clear()
+        self._sums.clear()
         self._in_r.clear()
         self._stops.clear()
 
@@ -121,11 +133,13 @@ class DayMoney:
         money = self._owner(key)
         before = money.total
         self._moved_by.pop(position.instrument, None)
+        self._held.pop(position.instrument, None)
         if position.quantity and not money.units:
             self._forget_old_price(position.instrument, position.updated_ns)
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
-        self._value(key, money)
-        self._add(key, money.total - before)
+        instrument = position.instrument
+        money.unrealised = self._open_profit(instrument, money)
+        self._add(money, money.total - before)
         if self.counts_r:
             self._note_risk(key, money, position)
             self._count_r(key, money)
@@ -162,7 +176,7 @@ class DayMoney:
     def carry(self, key: Key, unrealised: float) -> None:
         """So much of an owner's unrealised profit is of earlier days."""
         money = self._owner(key)
-        self._add(key, money.carried - unrealised)
+        self._add(money, money.carried - unrealised)
         money.carried = money.brought = unrealised
         if self.counts_r:
             self._count_r(key, money)
@@ -184,30 +198,43 @@ class DayMoney:
             self._reprice(instrument)
 
     def _reprice(self, instrument: str) -> None:
-        for key in self._keys.get(instrument, ()):
-            money = self._owners[key]
-            if money.units:
-                before = money.unrealised
-                self._value(key, money)
-                self._add(key, money.unrealised - before)
-                if self.counts_r:
-                    self._count_r(key, money)
+        quote, mark = self._quotes.get(instrument), self.marks.get(instrument)
+        long = mark if quote is None else exit_price(1, quote)
+        short = mark if quote is None else exit_price(-1, quote)
+        for key, money in self._holders(instrument):
+            units, before = money.units, money.unrealised
+            price = long if units > 0 else short
+            money.unrealised = 0.0 if price is None else units * (price - money.average)
+            moved = money.unrealised - before
+            for total in money.sums:
+                total.rupees += moved
+            if self.counts_r:
+                self._count_r(key, money)
 
-    def _value(self, key: Key, money: _Money) -> None:
-        quote = self._quotes.get(key[1])
-        price = exit_price(money.units, quote) if quote is not None else self.marks.get(key[1])
-        money.unrealised = 0.0 if price is None or not money.units else money.units * (price - money.average)
+    def _holders(self, instrument: str) -> tuple[tuple[Key, _Money], ...]:
+        known = self._held.get(instrument)
+        if known is None:
+            owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
+            known = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
+        return known
+
+    def _open_profit(self, instrument: str, money: _Money) -> float:
+        """Rupees of what is open at the last quote of the instrument, or at its last known price."""
+        quote = self._quotes.get(instrument)
+        price = exit_price(money.units, quote) if quote is not None else self.marks.get(instrument)
+        return 0.0 if price is None or not money.units else money.units * (price - money.average)
 
     def _owner(self, key: Key) -> _Money:
         money = self._owners.get(key)
         if money is None:
-            money = self._owners[key] = _Money()
+            sums = tuple(self._sums.setdefault(scope, _Sum()) for scope in scopes(key))
+            money = self._owners[key] = _Money(sums=sums)
             self._keys.setdefault(key[1], []).append(key)
         return money
 
-    def _add(self, key: Key, rupees: float) -> None:
-        for scope in scopes(key):
-            self._totals[scope] = self._totals.get(scope, 0.0) + rupees
+    def _add(self, money: _Money, rupees: float) -> None:
+        for total in money.sums:
+            total.rupees += rupees
 
 
 def scopes(key: Key) -> tuple[Scope, Scope]:

@@ -6,18 +6,20 @@ each reason, by a goal like every other exit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mytrading.core import leg_targets
 from mytrading.core.exit_events import with_event
 from mytrading.core.identity import content_id
 from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.books import Key
 from mytrading.core.risk.guard import BARE, DOUBT, SECOND, Bare, IsOpen
 from mytrading.core.risk.orphans import guard_cause
 from mytrading.core.risk.state import RiskState
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
+from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.reports import ReadRequest
 from mytrading.messages.risk_events import RiskKind
@@ -42,10 +44,17 @@ class RiskExits:
         targets = self._targets(instrument, now) if state.target_levels else ()
         if targets or (instrument not in state.stop_instruments and instrument not in guard.doubtful):
             return targets
-        doubted = (key for key in guard.missed() if key[1] == instrument)
-        keys = dict.fromkeys((*state.stop_instruments.get(instrument, ()), *doubted))
-        found = [position for key in keys if (position := self._state.positions.get(key)) is not None]
-        return tuple(row for position in found for row in self._stop(position, now))
+        keys: Iterable[Key] = state.stop_instruments.get(instrument, ())
+        if instrument in guard.doubtful:
+            keys = dict.fromkeys((*keys, *(key for key in guard.missed() if key[1] == instrument)))
+        rows: list[Any] = []
+        for key in keys:
+            position = state.positions.get(key)
+            if position is not None:
+                level = state.stop_levels.get(key) or risk_stops.level_at(state, key)
+                quote = risk_stops.crossed(state, position, level, now, self.limits.stale_quote_seconds)
+                rows += self._stop(position, level, quote, now) if quote is not None else ()
+        return tuple(rows)
 
     def _targets(self, instrument: str, now: int) -> tuple[Any, ...]:
         """Close the legs whose target, held here, the price has reached."""
@@ -66,13 +75,12 @@ class RiskExits:
         """Close at once what an entry filled while the price was beyond its stop: the exchange would refuse that."""
         if not isinstance(message, PositionChanged) or message.client_order_id not in self._state.issued:
             return ()
-        return tuple(self._stop(message.position, now))
+        state, position = self._state, message.position
+        level = risk_stops.level_of(state, position)
+        quote = risk_stops.crossed(state, position, level, now, self.limits.stale_quote_seconds)
+        return tuple(self._stop(position, level, quote, now)) if quote is not None else ()
 
-    def _stop(self, position: Position, now: int) -> list[Any]:
-        level = risk_stops.level_of(self._state, position)
-        quote = risk_stops.crossed(self._state, position, level, now, self.limits.stale_quote_seconds)
-        if quote is None:
-            return []
+    def _stop(self, position: Position, level: float, quote: Quote, now: int) -> list[Any]:
         cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
         closed = self._close(position, cause, f"stop: {quote.ltp:g} is at or beyond {level:g}", quote.received_ns)
         return with_event(RiskKind.STOP, position, closed, level, quote.ltp, now)

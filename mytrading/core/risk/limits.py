@@ -220,10 +220,14 @@ class Limits:
         return rows
 
     def _look(self, touched: Iterable[Scope], now: int) -> list[Any]:
+        """Every quote of what is held comes here: a loss, which most limits are, is looked at on the spot."""
         rows: list[Any] = []
+        known, profit = self._by_scope, self._money.profit
         for scope in touched:
-            for limit in self._limits(scope):
-                if self._is_beyond(limit) and not self._is_known(limit):
+            limits = known.get(scope)
+            for limit in self._limits(scope) if limits is None else limits:
+                beyond = profit(scope) <= _CENT - limit.most if limit.kind is _LOSS else self._is_beyond(limit)
+                if beyond and not self._is_known(limit):
                     rows += self.fire(limit, now)
         return rows
 

@@ -202,8 +202,7 @@ class RiskMachine:
         name = quote.instrument
         limited = tuple(self.limits.on_quote(name, now))
         found = (*self.exits.at_price(name, now), *limited, *self.runs.at_price(quote, now))
-        acted = any(not isinstance(row, LevelMoved) for row in limited)
-        if name in self.state.awaited and not acted:
+        if name in self.state.awaited and all(isinstance(row, LevelMoved) for row in limited):
             found = self._then_advance(found, now)
         return _whole(found) if found else found
 

@@ -64,9 +64,9 @@ class Memory:
 
     def raise_peaks(self, touched: Iterable[Scope]) -> None:
         """Notice new peaks of those whose profit moved."""
-        peaks = self.peaks
+        peaks, equity, profit = self.peaks, self.equity, self.money.profit
         for scope in touched:
-            height = self.height(scope)
+            height = equity(scope[1]) if scope[0] == ACCOUNT else profit(scope)
             if height is not None and height > peaks.get(scope, 0.0):
                 peaks[scope] = height
 

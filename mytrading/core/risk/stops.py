@@ -69,10 +69,16 @@ def is_in_use(books: RiskBooks, key: Key) -> bool:
 
 def level_of(books: RiskBooks, position: Position) -> float:
     """The price at which a position is to be closed, held by risk or at the broker; 0 if none is known."""
-    key = (position.account, position.instrument, position.product.value, position.strategy)
+    return level_at(books, (position.account, position.instrument, position.product.value, position.strategy))
+
+
+def level_at(books: RiskBooks, key: Key) -> float:
+    """`level_of` the position of an owner."""
     held = books.stop_levels.get(key, 0.0)
+    if held:
+        return held
     guarded = books.protections.get(key)
-    return held or (guarded.trigger if guarded is not None and guarded.state == "open" else 0.0)
+    return guarded.trigger if guarded is not None and guarded.state == "open" else 0.0
 
 
 def crossed(books: RiskBooks, position: Position, level: float, now: int, limit_seconds: float) -> Quote | None:

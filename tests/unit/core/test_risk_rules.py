@@ -13,7 +13,7 @@ from mytrading.core.risk.case import Case
 from mytrading.core.risk.rules.table import RULES, judge
 from mytrading.core.risk.tally import Tally
 from mytrading.messages.control import Heartbeat
-from mytrading.messages.enums import Action, DaemonState, OrderType, Product
+from mytrading.messages.enums import Action, Confidence, DaemonState, OrderType, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import StopPlan, StrategyRun
@@ -136,11 +136,40 @@ def test_coverage_counts_only_once_it_has_lasted() -> None:
     assert tally.coverage(9 * SECOND) == 1.0
 
 
-def test_rule_that_asks_a_field_first_says_nothing_while_it_is_empty() -> None:
+LOW = replace(
+    LIMITS, max_entries_per_session=1, max_active_orders=1, max_cancels_per_day=1, max_consecutive_losses=1,
+    min_data_coverage=1.0,
+)  # fmt: skip
+"""The least that the settings allow, at which counts deny soonest."""
+
+
+def test_rule_that_asks_a_field_first_says_nothing_while_it_is_as_by_default() -> None:
     gated = [rule for rule in RULES if rule.field]
-    assert len(gated) >= 12
-    for rule in gated:
-        assert rule.check(a_case()) == "", rule.code
+    assert len(gated) >= 24
+    hasty = replace(RUN, cooldown=1e9, min_confidence=1.0)
+    for case in (a_case(), a_case(limits=LOW, strategy=hasty, entries_per_minute=1, loss_ns=NOW)):
+        for rule in gated:
+            assert rule.check(case) == "", rule.code
+
+
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        ("HALTED", {"level": TradingLevel.HALT}),
+        ("REDUCING", {"level": TradingLevel.REDUCE}),
+        ("STRATEGY_DISABLED", {"enabled": False}),
+        ("POSITION_IN_DOUBT", {"confidence": Confidence.STALE}),
+        ("DATA_COVERAGE", {"coverage": 0.0}),
+        ("ENTRIES_PER_SESSION", {"session_entries": 1}),
+        ("ACTIVE_ORDERS", {"active_orders": 1}),
+        ("CANCELS_PER_DAY", {"cancels_today": 1}),
+        ("LOSS_PAUSE", {"losses": 1, "loss_ns": NOW}),
+        ("COOLDOWN", {"last_entry_ns": NOW - SECOND, "strategy": replace(RUN, cooldown=2.0)}),
+        ("ENTRIES_PER_MINUTE", {"entries_last_minute": 1, "entries_per_minute": 1}),
+    ],
+)
+def test_rule_that_asks_a_field_first_speaks_alone_once_it_differs(code: str, fields: dict[str, Any]) -> None:
+    assert [denial.code for denial in judge(a_case(limits=LOW, **fields))] == [code]
 
 
 def test_reasons_that_are_asked_together_stand_in_the_order_of_the_table() -> None:

@@ -54,11 +54,13 @@ def _reached(kind: LimitKind) -> Callable[[Case], str]:
 
 DAY: tuple[Rule, ...] = (
     Rule("ENTRIES_PER_SESSION", "Too many entries of the strategy in this session.", "MAX_ENTRIES_PER_SESSION",
-         _session_entries),
-    Rule("ACTIVE_ORDERS", "Too many orders of the account are live.", "MAX_ACTIVE_ORDERS", _active_orders),
-    Rule("CANCELS_PER_DAY", "Too many orders of the account were cancelled today.", "MAX_CANCELS_PER_DAY", _cancels),
+         _session_entries, "session_entries"),
+    Rule("ACTIVE_ORDERS", "Too many orders of the account are live.", "MAX_ACTIVE_ORDERS", _active_orders,
+         "active_orders"),
+    Rule("CANCELS_PER_DAY", "Too many orders of the account were cancelled today.", "MAX_CANCELS_PER_DAY", _cancels,
+         "cancels_today"),
     Rule("LOSS_PAUSE", "The strategy lost several times in a row in the account, and pauses.",
-         "MAX_CONSECUTIVE_LOSSES, LOSS_PAUSE_MINUTES", _losses),
+         "MAX_CONSECUTIVE_LOSSES, LOSS_PAUSE_MINUTES", _losses, "losses"),
     Rule("DAILY_LOSS", "The day's loss of the account or the strategy, realised and unrealised, reached the limit.",
          "MAX_DAILY_LOSS, STRATEGY_<NAME>_MAX_DAILY_LOSS", _reached(LimitKind.DAILY_LOSS), "reached"),
     Rule("DRAWDOWN", "Equity fell too far below its peak.", "MAX_DRAWDOWN, STRATEGY_<NAME>_MAX_DRAWDOWN",

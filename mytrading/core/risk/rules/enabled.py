@@ -47,5 +47,5 @@ ENABLED: tuple[Rule, ...] = (
     Rule("TIMEFRAME_DISABLED", "The strategy works on a timeframe that is not enabled.", "ENABLED_TIMEFRAMES",
          _timeframe),
     Rule("DATA_COVERAGE", "For 5 s too few of the instruments that should have data had any.", "MIN_DATA_COVERAGE",
-         _coverage),
+         _coverage, "coverage"),
 )  # fmt: skip

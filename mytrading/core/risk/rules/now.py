@@ -81,12 +81,14 @@ STANDING: tuple[Rule, ...] = (
          _not_ready, "not_ready"),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          _wrong_mode, "wrong_mode"),
-    Rule("HALTED", "Trading is halted: by a person, or by the file `KILL` in the state directory.", "", _halted),
-    Rule("REDUCING", "Trading is reduced to closing.", "", _reducing),
-    Rule("STRATEGY_DISABLED", "Entries of the strategy are switched off.", "", _strategy_disabled),
+    Rule("HALTED", "Trading is halted: by a person, or by the file `KILL` in the state directory.", "", _halted,
+         "level"),
+    Rule("REDUCING", "Trading is reduced to closing.", "", _reducing, "level"),
+    Rule("STRATEGY_DISABLED", "Entries of the strategy are switched off.", "", _strategy_disabled, "enabled"),
     Rule("DISK_LOW", "Less disk is free than the setting asks for.", "MYTRADING_MIN_FREE_BYTES", _disk_low, "disk_low"),
     Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "", _instrument_halted, "halted"),
-    Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful),
+    Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful,
+         "confidence"),
 )  # fmt: skip
 
 

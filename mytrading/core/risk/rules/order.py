@@ -68,7 +68,7 @@ def _kind(case: Case) -> str:
 
 
 def _product(case: Case) -> str:
-    if case.instrument is None:
+    if case.instrument is None or case.signal.product is _MIS:
         return ""
     return product_refusal(
         case.instrument.id, case.signal.product, case.instrument.kind.is_derivative, sold=case.units < 0

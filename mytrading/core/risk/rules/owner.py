@@ -120,6 +120,8 @@ OWNER: tuple[Rule, ...] = (
     Rule("WISH_SPENT", "The wish was fulfilled today, its position closed, and no bar has passed without it since.",
          "", _spent, "spent"),
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
-    Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown),
-    Rule("ENTRIES_PER_MINUTE", "Too many entries of the strategy within a minute of market time.", "", _rate),
+    Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown,
+         "last_entry_ns"),
+    Rule("ENTRIES_PER_MINUTE", "Too many entries of the strategy within a minute of market time.", "", _rate,
+         "entries_last_minute"),
 )  # fmt: skip

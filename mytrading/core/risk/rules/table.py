@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from operator import attrgetter
 
+import msgspec
+
 from mytrading.core.risk.case import Case, Denial, Rule
 from mytrading.core.risk.rules.day import DAY
 from mytrading.core.risk.rules.enabled import ENABLED
@@ -22,8 +24,14 @@ RULES: tuple[Rule, ...] = (
     *STANDING, *ENABLED, *ORDER, *PRICES, *HOURS, *TIMES, *SIZES, *MARGIN, *OWNER, *DAY,
 )  # fmt: skip
 _ALWAYS = tuple((rule.code, rule.check) for rule in RULES if not rule.field)
-_ASKED = tuple((rule.code, rule.check) for rule in RULES if rule.field)
-_FIELDS = attrgetter(*sorted({rule.field for rule in RULES if rule.field}))
+_ASKED = tuple(rule for rule in RULES if rule.field)
+_FIELDS = attrgetter(*(rule.field for rule in _ASKED))
+_DEFAULTS = {
+    field.name: field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    for field in msgspec.structs.fields(Case)
+    if not field.required
+}
+_SILENT = tuple(_DEFAULTS[rule.field] for rule in _ASKED)
 _RANK = {rule.code: place for place, rule in enumerate(RULES)}
 LOTS_PER_LEG = Rule(
     "LOTS_PER_LEG", "A leg of more lots than one may have.", "config/risk.toml, STRATEGY_<NAME>_MAX_LOTS", lambda _: ""
@@ -34,11 +42,14 @@ LEG_DENIED = Rule("LEG_DENIED", "Another leg of the same wish is denied, so none
 def judge(case: Case) -> tuple[Denial, ...]:
     """All denials of a case, in the order of the table; empty if it is admitted. Budget: 20 µs.
 
-    Most reasons of others (halts, doubts, limits) are absent together: one look at all of their fields tells that.
+    Most reasons of others (halts, doubts, counts, limits) are absent together: one comparison of all of their fields
+    with what they are by default tells that, and which of them are there otherwise.
     """
     found = [Denial(code, text) for code, check in _ALWAYS if (text := check(case))]
-    if any(_FIELDS(case)):
-        found += [Denial(code, text) for code, check in _ASKED if (text := check(case))]
+    values = _FIELDS(case)
+    if values != _SILENT:
+        spoken = (rule for rule, value, silent in zip(_ASKED, values, _SILENT, strict=True) if value != silent)
+        found += [Denial(rule.code, text) for rule in spoken if (text := rule.check(case))]
         found.sort(key=_rank)
     return tuple(found)
 
