@@ -167,12 +167,21 @@ def _end(found: Prepared, plan: Plan, steps: list[Step], folder: Path, as_json: 
              "report": str(folder / "report.html")}
         )  # fmt: skip
         return
-    shown = [{**row, "parameters": ", ".join(f"{k}={v}" for k, v in row["parameters"].items())} for row in rows]
+    shown = [
+        {
+            **row,
+            "parameters": ", ".join(f"{k}={v}" for k, v in row["parameters"].items()),
+            "return": f"{row['return']:.2%}",
+        }
+        for row in rows
+    ]
     print_rows(shown, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
     for key in ("total_return", "sharpe", "max_drawdown"):
         if metrics.get(key) is not None:
-            print(f"{key.replace('_', ' '):<24}{metrics[key]:,.4f}")
-    print(f"{'efficiency':<24}{ratio:.3f}  (return after the choice over that before it)")
+            said = f"{metrics[key]:,.4f}" if key == "sharpe" else f"{metrics[key]:.2%}"
+            print(f"{key.replace('_', ' '):<24}{said}")
+    said = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
+    print(f"{'efficiency':<24}{said}  (return after the choice over that before it)")
     say(f"written to {folder}: report.html")
 
 
