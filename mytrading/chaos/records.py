@@ -18,6 +18,7 @@ import msgspec
 from mytrading.core.matching import BookOrder, BookPosition
 from mytrading.core.risk.day import STRATEGY
 from mytrading.core.risk.memory import fired_name
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal, CommandMessage, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested, TradingState
@@ -31,7 +32,6 @@ from mytrading.messages.orders import (
     OrderChanged,
     PositionAdjusted,
     PositionChanged,
-    UnmanagedChanged,
 )
 from mytrading.messages.records import DayOpened, LevelMoved
 from mytrading.messages.runconfig import RunConfig

@@ -17,18 +17,10 @@ import msgspec
 from mytrading.cli.journal_files import decoded_file, export
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.order import live
+from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body
 from mytrading.messages.enums import Product
-from mytrading.messages.orders import (
-    MismatchSeen,
-    Order,
-    OrderChanged,
-    Position,
-    PositionAdjusted,
-    PositionChanged,
-    TradeClosed,
-    UnmanagedChanged,
-)
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
 from mytrading.messages.records import DayOpened, DaySealed
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import MarketClock, machine_now

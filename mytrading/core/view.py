@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any
 
+from mytrading.messages.account_events import (
+    EntriesStopped,
+    InstrumentHalted,
+    MismatchSeen,
+    RecoveryChanged,
+    UnmanagedChanged,
+)
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import CallBudget, Heartbeat
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
-    EntriesStopped,
     Flatten,
     FlattenChanged,
     Goal,
     GoalChanged,
-    InstrumentHalted,
-    MismatchSeen,
     Order,
     OrderChanged,
     Position,
@@ -27,10 +31,8 @@ from mytrading.messages.orders import (
     PositionChanged,
     Protection,
     ProtectionChanged,
-    RecoveryChanged,
     RequestAnswered,
     TradeClosed,
-    UnmanagedChanged,
 )
 from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.risk_picture import RiskPicture

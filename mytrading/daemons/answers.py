@@ -24,9 +24,10 @@ from mytrading.daemons.answers_person import PersonVerbs
 from mytrading.daemons.answers_risk import RiskVerbs
 from mytrading.daemons.answers_strategies import StrategyVerbs
 from mytrading.daemons.usage import UsageError
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import Confidence, OrderState, TradingLevel
-from mytrading.messages.orders import Order, Position, UnmanagedChanged
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
 from mytrading.messages.signals import WishDenied
 from mytrading.messages.streams import ALL

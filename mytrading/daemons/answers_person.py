@@ -18,9 +18,10 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.slicing import Sizes
 from mytrading.core.view import StackView
 from mytrading.daemons.usage import UsageError
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested
 from mytrading.messages.enums import OrderState, Product, TradingLevel
-from mytrading.messages.orders import Flatten, Order, Position, UnmanagedChanged
+from mytrading.messages.orders import Flatten, Order, Position
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import MarketClock, machine_now
 

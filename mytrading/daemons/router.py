@@ -26,20 +26,17 @@ from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.daemons.router_kill import KillWatch
 from mytrading.daemons.router_log import order_fields, position_fields
 from mytrading.daemons.router_setup import calendar_of, order_machine
+from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, MismatchSeen, RecoveryChanged
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
 from mytrading.messages.orders import (
-    AccountModeChanged,
-    EntriesStopped,
     FlattenChanged,
     GoalChanged,
-    MismatchSeen,
     Order,
     OrderChanged,
     PositionChanged,
     ProtectionChanged,
-    RecoveryChanged,
     TimerFired,
 )
 from mytrading.messages.runconfig import RunConfig, RunConfigError, VenueKind

@@ -7,8 +7,17 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.messages.account_events import (
+    AccountModeChanged,
+    EntriesStopped,
+    EntryChurned,
+    ForeignSeen,
+    InstrumentHalted,
+    MismatchSeen,
+    RecoveryChanged,
+    UnmanagedChanged,
+)
 from mytrading.messages.enums import Call, Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
-from mytrading.messages.reports import BrokerOrder
 
 TRIGGER_CROSSED = "TRIGGER_CROSSED: "
 """How the message of a stop begins that was refused because the price had passed its trigger already."""
@@ -258,73 +267,6 @@ class GoalChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     at_ns: int
 
 
-class UnmanagedChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
-    """What the broker holds beyond what anybody here owns: shown, never touched unless claimed.
-
-    `since_ns` is when there first was something, `average_price` what the broker's book says it cost (0: nothing).
-    """
-
-    account: str
-    instrument: str
-    product: Product
-    quantity: int
-    at_ns: int
-    since_ns: int = 0
-    average_price: float = 0.0
-
-
-class InstrumentHalted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
-    """Entries in one instrument are stopped, or allowed again.
-
-    Reasons: an illegal transition, a disputed book, an unknown fate.
-    """
-
-    account: str
-    instrument: str
-    product: Product
-    halted: bool
-    reason: str
-    at_ns: int
-
-
-class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_mode"):
-    """The account's server answered in the expected mode (or not): while wrong, no order of any purpose is sent.
-
-    `mode` is what it was seen in, as expected, for the first time since the router began or a person cleared it.
-    """
-
-    account: str
-    wrong_mode: bool
-    message: str
-    at_ns: int
-    mode: str = ""
-
-
-class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
-    """A read disagreed with our books once: `broker` is its net quantity. Acted on only if the next read agrees."""
-
-    account: str
-    instrument: str
-    product: Product
-    broker: int
-    read: str
-    machine_ns: int
-    cleared: bool = False
-
-
-class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
-    """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`.
-
-    A call that began later did not make them. Empty `ids` say that a book was read and held nothing new. `rows` are
-    the orders as they stood there.
-    """
-
-    account: str
-    ids: tuple[str, ...]
-    machine_ns: int
-    rows: tuple[BrokerOrder, ...] = ()
-
-
 class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An account, or a part of it, on its way to flat by the wish of a person, until two reads of the books show it.
 
@@ -364,52 +306,6 @@ class RequestAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     ok: bool
     message: str
     at_ns: int
-
-
-class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entry_churned"):
-    """An entry left soon after one of its instrument was cancelled: the churn breaker counts these."""
-
-    account: str
-    instrument: str
-    at_ns: int
-
-
-class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_stopped"):
-    """The churn breaker: no entries of an instrument, or (empty) of the account, or again some (`stopped` false).
-
-    `until_ns` is the market time at which it ends by itself; 0: when a person resumes.
-    """
-
-    account: str
-    instrument: str
-    stopped: bool
-    reason: str
-    at_ns: int
-    until_ns: int = 0
-
-
-class RecoveryChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="recovery"):
-    """What a start found in one account. Until `done`, entries there stay closed.
-
-    `done` means that a read of all books, begun at `began_machine_ns` or later, agreed with the journal or what
-    differed stands here: `orders` live and `positions` held as the journal had them, `adopted` orders bound to broker
-    orders, `ended` while away, `corrected` positions, `unmanaged` ones, `expired` instruments (in words), and how many
-    broker orders are `foreign`.
-    """
-
-    account: str
-    done: bool
-    began_machine_ns: int
-    at_ns: int
-    orders: int = 0
-    positions: int = 0
-    foreign: int = 0
-    adopted: tuple[str, ...] = ()
-    ended: tuple[str, ...] = ()
-    corrected: tuple[str, ...] = ()
-    unmanaged: tuple[str, ...] = ()
-    expired: tuple[str, ...] = ()
-    unresolved: tuple[str, ...] = ()
 
 
 class CallOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_outcome"):

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.messages.account_events import (
+    AccountModeChanged,
+    EntriesStopped,
+    InstrumentHalted,
+    MismatchSeen,
+    UnmanagedChanged,
+)
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product
 from mytrading.messages.market import Bar
-from mytrading.messages.orders import (
-    AccountModeChanged,
-    EntriesStopped,
-    Flatten,
-    Goal,
-    InstrumentHalted,
-    MismatchSeen,
-    Order,
-    Position,
-    Protection,
-    UnmanagedChanged,
-)
+from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Signal
 

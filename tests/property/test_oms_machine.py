@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.state import CALLS
 from mytrading.core.order import TERMINAL, waits_for_its_trigger
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, ResolveRequested, TradingState, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose, Side, TradingLevel
-from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, UnmanagedChanged
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted
 from tests.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench, Placed
 
 STALE = 8 * SECOND

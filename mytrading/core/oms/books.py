@@ -13,8 +13,9 @@ from mytrading.core.oms import adoption, claims, flatten, reality, rebuild, reco
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.order import TERMINAL, UNRESOLVED
+from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
-from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, Position
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 

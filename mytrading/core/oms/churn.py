@@ -7,8 +7,9 @@ as rows and goes by market time, so that a restart forgets nothing and a fast ma
 from __future__ import annotations
 
 from mytrading.core.oms.draft import Draft
+from mytrading.messages.account_events import EntriesStopped, EntryChurned
 from mytrading.messages.enums import Purpose, Severity
-from mytrading.messages.orders import EntriesStopped, EntryChurned, Order
+from mytrading.messages.orders import Order
 
 SECOND = 1_000_000_000
 

@@ -13,9 +13,10 @@ from mytrading.core.identity import content_id
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, Owned
 from mytrading.core.order import LIVE
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import Purpose, Side
-from mytrading.messages.orders import Position, Protection, UnmanagedChanged
+from mytrading.messages.orders import Position, Protection
 
 
 def leave_unmanaged(draft: Draft, key: Key, quantity: int, average_price: float) -> None:

@@ -16,6 +16,7 @@ from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Key, Owned, State, key_of
 from mytrading.core.order import legal
 from mytrading.core.square_off import SILENCE_NS
+from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Confidence, OrderState, Product, Severity
 from mytrading.messages.orders import (
@@ -23,7 +24,6 @@ from mytrading.messages.orders import (
     FlattenChanged,
     Goal,
     GoalChanged,
-    InstrumentHalted,
     Order,
     OrderChanged,
     Position,

@@ -13,10 +13,11 @@ from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import LIVE, live
 from mytrading.core.slicing import Unsliceable
+from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, OrderType, Purpose, TradingLevel
-from mytrading.messages.orders import AccountModeChanged, Goal, InstrumentHalted, Order, OrderChanged
+from mytrading.messages.orders import Goal, Order, OrderChanged
 
 Wanted = Callable[[Order], bool]
 

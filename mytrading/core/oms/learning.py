@@ -12,27 +12,29 @@ from mytrading.core import throttle
 from mytrading.core.oms.state import Key, Owned, State, key_of, mark
 from mytrading.core.order import TERMINAL
 from mytrading.core.slicing import Sizes
+from mytrading.messages.account_events import (
+    AccountModeChanged,
+    EntriesStopped,
+    EntryChurned,
+    ForeignSeen,
+    InstrumentHalted,
+    MismatchSeen,
+    RecoveryChanged,
+    UnmanagedChanged,
+)
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Purpose
 from mytrading.messages.orders import (
-    AccountModeChanged,
     CallOutcome,
-    EntriesStopped,
-    EntryChurned,
     FlattenChanged,
-    ForeignSeen,
     GoalChanged,
-    InstrumentHalted,
-    MismatchSeen,
     Order,
     OrderChanged,
     PositionAdjusted,
     PositionChanged,
     ProtectionChanged,
-    RecoveryChanged,
     TimerFired,
-    UnmanagedChanged,
 )
 from mytrading.messages.records import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest

@@ -16,8 +16,9 @@ from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import UNRESOLVED, live
 from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.enums import OrderState, Severity
-from mytrading.messages.orders import Order, Position, RecoveryChanged
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BooksRead
 
 SEVERAL = "several"

@@ -14,21 +14,17 @@ import msgspec
 from mytrading.core.oms.table import Table
 from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.core.slicing import Sizes
-from mytrading.messages.control import KILL, StrategySwitch, TradingState
-from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
-from mytrading.messages.orders import (
+from mytrading.messages.account_events import (
     AccountModeChanged,
     EntriesStopped,
-    Flatten,
-    Goal,
     InstrumentHalted,
     MismatchSeen,
-    Order,
-    Position,
-    Protection,
     RecoveryChanged,
     UnmanagedChanged,
 )
+from mytrading.messages.control import KILL, StrategySwitch, TradingState
+from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
+from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.reports import BrokerOrder
 
 CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))

@@ -18,8 +18,8 @@ from mytrading.core.risk.books import RiskBooks, day_of
 from mytrading.core.risk.memory import day_number_of
 from mytrading.core.risk.wish import Wish
 from mytrading.core.risk.world import learn_level
+from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.enums import Product
-from mytrading.messages.orders import AccountModeChanged, InstrumentHalted
 from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, Rolled, WishSized
 
 ROLLS_REMEMBERED = 45

@@ -13,16 +13,10 @@ from mytrading.core import leg_targets
 from mytrading.core.pnl import newer
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import RiskBooks
+from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
 from mytrading.messages.control import Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import (
-    AccountModeChanged,
-    GoalChanged,
-    InstrumentHalted,
-    ProtectionChanged,
-    RecoveryChanged,
-    TimerFired,
-)
+from mytrading.messages.orders import GoalChanged, ProtectionChanged, TimerFired
 from mytrading.messages.records import LevelMoved
 from mytrading.messages.reports import AccountHealth
 

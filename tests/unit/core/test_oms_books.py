@@ -7,8 +7,9 @@ import time
 import pytest
 
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.messages.account_events import ForeignSeen, MismatchSeen, UnmanagedChanged
 from mytrading.messages.enums import Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
-from mytrading.messages.orders import ForeignSeen, MismatchSeen, Order, OrderChanged, PositionAdjusted, UnmanagedChanged
+from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted
 from mytrading.messages.reports import BrokerPosition
 from tests.fake_broker import ACCOUNT, MS, NEVER, SECOND, OrderBench
 

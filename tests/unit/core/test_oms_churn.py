@@ -6,9 +6,9 @@ import pytest
 
 from mytrading.core.oms import OmsLimits
 from mytrading.core.order import ModifyRules
+from mytrading.messages.account_events import EntriesStopped
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Call, OrderState, OrderType, Purpose, TradingLevel
-from mytrading.messages.orders import EntriesStopped
 from tests.fake_broker import SECOND, OrderBench
 
 LIMIT = {"order_type": OrderType.LIMIT, "price": 100.0}

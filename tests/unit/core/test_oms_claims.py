@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import OrderState, Product, Side
-from mytrading.messages.orders import PositionAdjusted, RequestAnswered, UnmanagedChanged
+from mytrading.messages.orders import PositionAdjusted, RequestAnswered
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from mytrading.core.oms import OmsLimits
+from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.control import ModeCleared, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Side, TradingLevel
-from mytrading.messages.orders import AccountModeChanged, CallOutcome, InstrumentHalted, OrderChanged
+from mytrading.messages.orders import CallOutcome, OrderChanged
 from mytrading.messages.records import RunStarted
 from mytrading.messages.reports import ModeSeen, ReadRequest
 from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from mytrading.core.oms import OrderMachine, rebuild
+from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
-from mytrading.messages.orders import OrderChanged, PositionAdjusted, PositionChanged, RecoveryChanged
+from mytrading.messages.orders import OrderChanged, PositionAdjusted, PositionChanged
 from mytrading.messages.records import RiskOpened
 from mytrading.messages.reports import ReadRequest
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench

@@ -7,8 +7,9 @@ import pytest
 from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers_money import checked_profits
+from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Product, TradingLevel
-from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged, UnmanagedChanged
+from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged
 from mytrading.messages.reports import Funds
 
 SECOND = 1_000_000_000
