@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from mytrading.messages.runconfig import STARTING_CASH
+from tests.forked_simulator import ForkedSimulator
 
 ROOT = Path(__file__).resolve().parent.parent
 API_KEY = "simulator-test-key"
@@ -28,11 +29,7 @@ T = TypeVar("T")
 
 def eventually(condition: Callable[[], T], seconds: float = 10.0) -> T:
     """The first true value of `condition`, asked for `seconds` times PATIENCE; fails with the last value."""
-    return promptly(condition, seconds * PATIENCE)
-
-
-def promptly(condition: Callable[[], T], seconds: float) -> T:
-    """As `eventually`, for a promise that names a time: it holds on a busy machine too."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     pause = 0.005
     while not (value := condition()):
@@ -47,7 +44,7 @@ def promptly(condition: Callable[[], T], seconds: float) -> T:
 class RunningSimulator:
     """A simulator process that serves."""
 
-    process: subprocess.Popen[str]
+    process: ForkedSimulator | subprocess.Popen[str]
     rest: str
     ws: str
     api_key: str = API_KEY
@@ -92,22 +89,39 @@ def _exchange(request: Request) -> tuple[int, dict[str, Any]]:
 @contextmanager
 def start_simulator(folder: Path, **options: Any) -> Iterator[RunningSimulator]:
     """A simulator process with its books and clock in `folder`; `rest_port=5001` becomes `--rest-port 5001`."""
-    process = launch_simulator(folder, **options)
+    process = ForkedSimulator(*_asked(folder, **options))
     try:
-        assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            assert process.stderr is not None
             raise AssertionError(f"the simulator ended: {process.stderr.read()}")
         served = json.loads(line)
         yield RunningSimulator(process, served["rest"], served["ws"])
     finally:
-        process.kill()
-        process.communicate()
+        process.close()
 
 
-def launch_simulator(folder: Path, *, capital: float = STARTING_CASH, **options: object) -> subprocess.Popen[str]:
-    """The simulator process itself, which may still be starting or may fail to; `capital` in rupees."""
+def refused_simulator(folder: Path, **options: Any) -> tuple[int, str]:
+    """Exit code and words of a simulator that cannot start with such options."""
+    process = ForkedSimulator(*_asked(folder, **options))
+    try:
+        return process.wait(20 * PATIENCE), process.stderr.read()
+    finally:
+        process.close()
+
+
+def launch_simulator(folder: Path, **options: Any) -> subprocess.Popen[str]:
+    """The command itself, which may still be starting or may fail to."""
+    arguments, folder, environment = _asked(folder, **options)
+    command = [sys.executable, "-m", "mytrading.simulator", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
+    )
+
+
+def _asked(
+    folder: Path, *, capital: float = STARTING_CASH, **options: object
+) -> tuple[list[str], Path, dict[str, str]]:
+    """Arguments, folder and environment of a simulator; `capital` in rupees."""
     given: dict[str, object] = {
         "api_key": API_KEY,
         "seed": 7,
@@ -117,12 +131,10 @@ def launch_simulator(folder: Path, *, capital: float = STARTING_CASH, **options:
         "config_dir": ROOT / "config",
         **options,
     }
-    command = [sys.executable, "-m", "mytrading.simulator", "--json"]
+    arguments = ["--json"]
     for name, value in given.items():
         if value not in (None, ""):
-            command += [f"--{name.replace('_', '-')}", str(value)]
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PAPER_")}
     environment["PAPER_TRADING_INITIAL_CAPITAL"] = str(capital)
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
-    )
+    return arguments, folder, environment

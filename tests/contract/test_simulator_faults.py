@@ -13,7 +13,7 @@ import pytest
 
 from mytrading.simulator.fault_command import Server, fault_main
 from mytrading.simulator.faults import FAULTS
-from tests.support import PATIENCE, RunningSimulator, eventually, launch_simulator, start_simulator
+from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
 
 FILE = """
 [[fault]]
@@ -46,7 +46,7 @@ def delete(simulator: RunningSimulator, kind: str) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json"}
     request = Request(f"{simulator.rest}/sim/fault", data=body, headers=headers, method="DELETE")
     try:
-        with urlopen(request, timeout=5) as response:
+        with urlopen(request, timeout=20) as response:
             return response.status, json.loads(response.read())
     except HTTPError as error:
         return error.code, json.loads(error.read())
@@ -105,10 +105,9 @@ def test_route_that_the_server_lacks_is_refused(simulator: RunningSimulator) -> 
     ("fault", "words"), [("banana:x2", "--list-faults"), ("delay_ms:route=banana", "positionbook")]
 )
 def test_unusable_fault_ends_the_start(tmp_path: Path, fault: str, words: str) -> None:
-    process = launch_simulator(tmp_path, fault=fault)
-    _, err = process.communicate(timeout=20 * PATIENCE)
-    assert process.returncode == 2
-    assert words in err
+    code, problem = refused_simulator(tmp_path, fault=fault)
+    assert code == 2
+    assert words in problem
 
 
 def test_partial_fill_leaves_the_rest_for_the_next_tick(simulator: RunningSimulator) -> None:

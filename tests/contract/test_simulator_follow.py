@@ -13,7 +13,7 @@ from mytrading.core.calendar import to_ns
 from mytrading.messages.market import Bar, Quote
 from mytrading.runtime.clock import ClockFile, Segment, machine_now, read_clock_file, write_clock_file
 from mytrading.runtime.streams import ZMQPublisher
-from tests.support import RunningSimulator, eventually, launch_simulator, start_simulator
+from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
 
 TEN = to_ns(date(2026, 11, 20), time(10))
 OPTION = "NFO:NIFTY23NOV2622000PE"
@@ -155,6 +155,5 @@ def test_follow_refuses_what_the_stream_tells_no_more_while_it_tells_the_rest(
 
 
 def test_follow_with_a_replay_is_refused(tmp_path: Path) -> None:
-    process = launch_simulator(tmp_path, follow="ipc:///nowhere", start="2026-11-20 10:00")
-    _, problem = process.communicate(timeout=20)
-    assert (process.returncode, "--follow" in problem) == (2, True)
+    code, problem = refused_simulator(tmp_path, follow="ipc:///nowhere", start="2026-11-20 10:00")
+    assert (code, "--follow" in problem) == (2, True)

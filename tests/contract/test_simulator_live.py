@@ -12,7 +12,7 @@ import pytest
 
 from tests.golden.openalgo.live.make import SHAPES
 from tests.golden.openalgo.make import shape
-from tests.support import PATIENCE, RunningSimulator, eventually, launch_simulator, start_simulator
+from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
 
 RECORDED = json.loads(SHAPES.read_text())
 ELEVEN = {
@@ -135,10 +135,9 @@ def test_analyzer_switched_on_answers_in_its_own_shapes(dhan: RunningSimulator) 
 def test_unknown_personality_is_refused_with_those_there_are(
     tmp_path: Path, given: dict[str, object], words: str
 ) -> None:
-    process = launch_simulator(tmp_path, **given)
-    _, err = process.communicate(timeout=20 * PATIENCE)
-    assert process.returncode == 2
-    assert words in err
+    code, problem = refused_simulator(tmp_path, **given)
+    assert code == 2
+    assert words in problem
 
 
 def test_sandbox_fills_by_the_last_price_and_keeps_stops_on_cancelall(tmp_path: Path) -> None:

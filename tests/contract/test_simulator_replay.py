@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from tests.support import PATIENCE, RunningSimulator, eventually, launch_simulator, start_simulator
+from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
 
 BARS = """timestamp,open,high,low,close
 2024-03-13 09:15:00,22000,22010,21990,22005
@@ -50,6 +50,5 @@ def test_replay_of_parquet_begins_where_it_is_told(tmp_path: Path) -> None:
 def test_replay_of_a_day_without_trading_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "bars.csv"
     file.write_text(BARS.replace("2024-03-14", "2024-03-16"), encoding="utf-8")
-    process = launch_simulator(tmp_path, replay=file)
-    _, problem = process.communicate(timeout=20 * PATIENCE)
-    assert (process.returncode, "expected ticks of a trading day, found 2024-03-16" in problem) == (2, True)
+    code, problem = refused_simulator(tmp_path, replay=file)
+    assert (code, "expected ticks of a trading day, found 2024-03-16" in problem) == (2, True)

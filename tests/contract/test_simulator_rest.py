@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import RunningSimulator, eventually, launch_simulator, start_simulator
+from tests.support import PATIENCE, RunningSimulator, eventually, launch_simulator, refused_simulator, start_simulator
 
 OPTION_LOT = 65
 
@@ -276,10 +277,18 @@ def test_books_survive_kill_and_restart_on_the_same_ports(tmp_path: Path) -> Non
             assert fresh["orderid"] not in (filled["orderid"], resting["orderid"])
 
 
-def test_sigterm_ends_it_within_two_seconds(tmp_path: Path) -> None:
-    with start_simulator(tmp_path) as running:
-        running.process.terminate()
-        assert running.process.wait(2) == 0
+def test_command_announces_itself_serves_and_ends_within_two_seconds_of_sigterm(tmp_path: Path) -> None:
+    process = launch_simulator(tmp_path)
+    try:
+        assert process.stdout is not None
+        served = json.loads(process.stdout.readline())
+        status, body = RunningSimulator(process, served["rest"], served["ws"]).call("ping")
+        assert (status, body["status"]) == (200, "success")
+        process.terminate()
+        assert process.wait(2 * PATIENCE) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_slow_reply_does_not_delay_other_requests(tmp_path: Path) -> None:
@@ -338,8 +347,7 @@ def test_market_jumps_from_a_settled_expiry_to_the_next_open(tmp_path: Path) -> 
 def test_bad_replay_file_stops_the_start_and_says_where(tmp_path: Path, text: str, problem: str) -> None:
     file = tmp_path / "ticks.csv"
     file.write_text(text, encoding="utf-8")
-    process = launch_simulator(tmp_path, replay=file, start="")
-    _, error = process.communicate(timeout=20)
-    assert process.returncode == 2
+    code, error = refused_simulator(tmp_path, replay=file, start="")
+    assert code == 2
     assert problem in error
     assert "ticks.csv" in error
