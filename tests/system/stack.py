@@ -1,4 +1,4 @@
-"""A real stack for tests: its own state folder, the real command line, and the comparison of everybody's books."""
+"""A real stack for tests: its own state folder, the command line, and the comparison of everybody's books."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from mytrading.messages.runconfig import RunConfig, decode_run_config
 from mytrading.runtime.lock import holder
 from mytrading.runtime.tail import JournalTail
 from tests.support import ROOT, eventually
+from tests.system.in_process import asked
 
 COMMAND = str(Path(sys.executable).with_name("mytrading"))
+STARTING = ("up", "down")
+"""What starts and stops processes is a process itself."""
 ENDED = {"FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "RECORDED"}
 
 
@@ -44,7 +47,8 @@ class Stack:
 
     def ask(self, *arguments: str) -> Any:
         """The JSON that a command prints; fails with its errors."""
-        done = self.run(*arguments, "--json")
+        words = (*arguments, "--json")
+        done = self.run(*words) if words[0] in STARTING else asked(self.environment, *words)
         assert done.returncode == 0, f"{arguments}: exit {done.returncode}: {done.stderr}"
         return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -59,7 +63,7 @@ class Stack:
         started = subprocess.Popen(
             [COMMAND, "up", "--detach", *arguments], env=self.environment, cwd=ROOT, stdout=nowhere, stderr=nowhere
         )
-        eventually(lambda: self.run("status").returncode == 0, 30)
+        eventually(lambda: asked(self.environment, "status").returncode == 0, 30)
         return started
 
     def down(self) -> subprocess.CompletedProcess[str]:
@@ -112,7 +116,7 @@ class Stack:
 
     def is_ready(self) -> bool:
         """True when every daemon says so and none is silent."""
-        done = self.run("status", "--json")
+        done = asked(self.environment, "status", "--json")
         if done.returncode != 0:
             return False
         body = json.loads(done.stdout)
