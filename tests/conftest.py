@@ -13,7 +13,7 @@ from tests.support import RunningSimulator, start_simulator
 
 # A busy machine is no defect of what is tested, and a change must not fail on examples of another day: seeds that
 # differ belong to `make soak`.
-settings.register_profile("mytrading", deadline=None, derandomize=True)
+settings.register_profile("mytrading", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mytrading")
 
 __all__ = ["pytest_configure", "pytest_sessionfinish"]

@@ -94,7 +94,7 @@ def in_order(bars: list[Bar]) -> list[Bar]:
     return sorted(bars, key=lambda bar: (bar.instrument, bar.start_ns))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(feeds, tick_gaps)
 def test_bars_built_live_equal_an_offline_recomputation(
     feed: list[tuple[str, int, float, int | None, int]], gaps: list[int]
@@ -107,7 +107,7 @@ def test_bars_built_live_equal_an_offline_recomputation(
         assert starts == sorted(set(starts))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(feeds, tick_gaps, st.sampled_from([("5m", 5), ("15m", 15), ("1h", 60)]))
 def test_longer_bars_equal_bars_built_from_quotes_at_that_length(
     feed: list[tuple[str, int, float, int | None, int]], gaps: list[int], length: tuple[str, int]

@@ -16,7 +16,7 @@ bodies = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=5)
 steps = st.lists(st.tuples(st.sampled_from(["append", "reopen", "roll"]), bodies), min_size=1, max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(steps)
 def test_journal_reads_back_in_order_over_reopens_and_days(plan: list[tuple[str, list[bytes]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +40,7 @@ def test_journal_reads_back_in_order_over_reopens_and_days(plan: list[tuple[str,
         journal.close()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(bodies, min_size=2, max_size=8), st.data())
 def test_lost_tail_is_seen_by_the_reader_and_never_renumbered(batches: list[list[bytes]], data: st.DataObject) -> None:
     """A power cut takes the newest rows; the reader that had them finds the hash gone and the new ones above."""

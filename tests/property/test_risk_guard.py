@@ -95,7 +95,7 @@ class Watching(RuleBasedStateMachine):
 TestWatching = Watching.TestCase
 TestWatching.settings = settings(
     derandomize=True,
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -225,7 +225,7 @@ def _order(row: PlaceEntry) -> Order:
 TestWishing = Wishing.TestCase
 TestWishing.settings = settings(
     derandomize=True,
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

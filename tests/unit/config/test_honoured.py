@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -151,11 +152,36 @@ SETTING_OF = {"StrategyRun": "strategy", "RiskLimits": "risk", "RateLimits": "ra
 SETTINGS = [row for row in VARIABLES.values() if row.state is State.HONOURED and row.path]
 
 
+def copy_of_what_is_shipped(folder: Path) -> Path:
+    shutil.copytree(ROOT / "config", folder / "config")
+    shutil.copytree(ROOT / "strategies", folder / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+    """A project folder that a test may change."""
+    return copy_of_what_is_shipped(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder that no test changes."""
+    return copy_of_what_is_shipped(tmp_path_factory.mktemp("shipped"))
+
+
+@pytest.fixture(scope="module")
+def without(shipped: Path) -> Callable[[dict[str, str]], object]:
+    """The run without the variable in question; many variables share one."""
+    found: dict[tuple[tuple[str, str], ...], object] = {}
+
+    def run(besides: dict[str, str]) -> object:
+        key = tuple(sorted(besides.items()))
+        if key not in found:
+            found[key] = outcome(shipped, besides)
+        return found[key]
+
+    return run
 
 
 def outcome(home: Path, env: dict[str, str]) -> object:
@@ -170,9 +196,11 @@ def outcome(home: Path, env: dict[str, str]) -> object:
 
 
 @pytest.mark.parametrize("name", [row.name for row in SETTINGS])
-def test_honoured_variable_changes_the_run(home: Path, name: str) -> None:
+def test_honoured_variable_changes_the_run(
+    shipped: Path, without: Callable[[dict[str, str]], object], name: str
+) -> None:
     besides = BESIDES.get(name) or BESIDES.get(name.partition("_")[0] + "_", {})
-    before, after = outcome(home, besides), outcome(home, {**besides, name: OTHER.get(name, "7")})
+    before, after = without(besides), outcome(shipped, {**besides, name: OTHER.get(name, "7")})
     assert isinstance(before, dict), before
     assert isinstance(after, dict) != (name in STOPS), after
     assert before != after
