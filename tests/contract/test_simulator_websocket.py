@@ -207,6 +207,10 @@ def test_replay_sends_every_tick_of_the_file_in_order(tmp_path: Path) -> None:
 
 
 def test_connection_count_returns_to_zero_when_clients_leave(simulator: RunningSimulator) -> None:
+    def clients() -> int:
+        return int(simulator.get("/sim/state")[1]["data"]["clients"])
+
+    before = clients()
     with closing(Listener(simulator.ws)):
-        eventually(lambda: simulator.get("/sim/state")[1]["data"]["clients"] == 1)
-    eventually(lambda: simulator.get("/sim/state")[1]["data"]["clients"] == 0)
+        assert eventually(lambda: clients() == 1)
+    assert (before, eventually(lambda: clients() == 0)) == (0, True)

@@ -288,6 +288,7 @@ def test_engine_history_that_comes_late_warms_the_strategies(bench: Bench) -> No
     bench.set_clock(OPEN + 15 * MINUTE)
     bench.bar(live(14, 104.0))
     bench.until(lambda: bench.of(Signal))
+    assert [(row.action, row.bar_ns) for row in bench.of(Signal)] == [(Action.BUY, OPEN + 15 * MINUTE)]
 
 
 def test_engine_looping_strategy_starts_faulted_and_the_others_run(short_folder: Path) -> None:
@@ -320,7 +321,9 @@ def test_engine_run_with_a_timeframe_without_bars_faults_and_the_others_run(shor
     try:
         start_ready(bench, [100.0] * 10)
         bench.until(lambda: bench.beat is not None and bench.beat.figures.get("strategies") == 1)
-        bench.until(lambda: [row.strategy for row in bench.of(StrategyFaulted)] == ["RSI_MeanReversion"])
+        bench.until(lambda: bench.of(StrategyFaulted) and bench.of(StrategyStarted))
+        assert [row.strategy for row in bench.of(StrategyFaulted)] == ["RSI_MeanReversion"]
+        assert [row.strategy for row in bench.of(StrategyStarted)] == ["SMA_Crossover"]
     finally:
         bench.close()
 

@@ -447,6 +447,8 @@ def test_ws_drop_is_reconnected_and_quotes_and_orders_flow_again(bench: Bench) -
         return any(bench.told(order) for order in orders)
 
     eventually(heard, 20)
+    (report, *_) = next(rows for order in orders if (rows := bench.told(order)))
+    assert report.status is BrokerStatus.OPEN
 
 
 @SANDBOX

@@ -23,7 +23,7 @@ from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import ZMQPublisher
 from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
 from tests.reconciler_support import reconciler
-from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
+from tests.support import API_KEY, PATIENCE, RunningSimulator, eventually, start_simulator
 
 SIMULATOR = {"speed": 60}
 QUICK = {"mute_seconds": 1.0, "down_seconds": 0.5, "failback_seconds": 3.0, "history": False}
@@ -115,17 +115,15 @@ def test_backup_takes_over_from_a_mute_primary_which_gets_the_feed_back_when_it_
         feed.wait(lambda seen: figure(seen, "sources_well") == 2)
         assert [server.get("/sim/state")[1]["data"]["clients"] for server in (simulator, backup)] == [1, 1]
         mute(simulator, on=True)
-        muted = time.monotonic()
-        feed.wait(lambda seen: figure(seen, "source") == 1)
-        assert time.monotonic() - muted < 6
+        feed.wait(lambda seen: figure(seen, "source") == 1, 6)
         next_quote(feed, SBIN)
         next_quote(feed, NIFTY)
         feed.wait(lambda seen: seen.beats[-1].ready and figure(seen, "subscribed") == 2)
         alert = feed.alert("FEED_ON_BACKUP")
         assert alert is not None and "account1" in alert.message and not alert.cleared
         assert "feed.source_changed" in feed.log.read_text()
-        mute(simulator, on=False)
         began = time.monotonic()
+        mute(simulator, on=False)
         feed.wait(lambda seen: figure(seen, "source") == 0, 30)
         assert time.monotonic() - began > 2.5
         next_quote(feed, SBIN)
@@ -191,7 +189,7 @@ def test_wrong_price_of_one_tick_never_reaches_the_bus_and_one_that_persists_doe
 
         began = time.monotonic()
         feed.wait(persists)
-        assert 1.0 < time.monotonic() - began < 5.0
+        assert 1.0 < time.monotonic() - began < 5.0 * PATIENCE
 
 
 def test_stalled_source_that_repeats_its_quotes_is_found_and_left_for_the_backup(
@@ -210,9 +208,11 @@ def test_token_rollover_is_cured_by_a_fresh_connection_once_the_broker_is_logged
     with feeding(tmp_path, runtime, simulator) as feed:
         simulator.call("/sim/fault", kind="token_rollover", count=-1)
         feed.wait(lambda seen: seen.alert("FEED_MUTE") and figure(seen, "reconnects") >= 1)
+        before = figure(feed, "reconnects")
         simulator.call("/sim/login")
         feed.wait(lambda seen: seen.beats[-1].ready, 30)
-        next_quote(feed, SBIN)
+        assert figure(feed, "reconnects") > before
+        assert next_quote(feed, SBIN).ltp > 0
 
 
 def test_primary_that_answers_no_ping_loses_the_feed_although_it_ticks_and_gets_it_back(

@@ -20,7 +20,7 @@ from mytrading.messages.runconfig import RunConfig, write_run_config
 from mytrading.runtime.journal import Row, chain, read_segment, segments
 from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
-from tests.support import eventually, start_simulator
+from tests.support import PATIENCE, eventually, start_simulator
 from tests.system.test_router_daemon import statuses
 
 pytestmark = pytest.mark.timeout(120)
@@ -44,7 +44,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunConfig]:
         router = bench.start("router")
         eventually(lambda: len(runs(config)) == 2, 15)
         router.terminate()
-        assert router.wait(8) == 0
+        assert router.wait(8 * PATIENCE) == 0
         assert statuses(simulator) == ["cancelled"]
         yield config
 

@@ -19,7 +19,7 @@ import pytest
 
 from mytrading.core.fill_to_stop import FillToStop
 from mytrading.runtime.tail import JournalTail
-from tests.support import ROOT, eventually
+from tests.support import PATIENCE, ROOT, eventually
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -392,4 +392,4 @@ def test_fills_were_covered_within_two_seconds_by_the_routers_own_journal(holder
     tail.close()
     seconds = measured.seconds()
     assert len(seconds) >= 7
-    assert seconds[len(seconds) // 2] < 2.0, seconds
+    assert seconds[len(seconds) // 2] < 2.0 * PATIENCE, seconds

@@ -13,7 +13,7 @@ from mytrading.adapters.openalgo.reads import BookReader
 from mytrading.core.reconcile import ReadJob
 
 JOB = ReadJob("j", orders=True, trades=True, positions=True, funds=True)
-PATIENCE_S = 0.2
+PATIENCE_S = 0.4
 ANALYZE = b'{"status": "success", "data": {"mode": "analyze", "analyze_mode": true}}'
 
 

@@ -59,7 +59,8 @@ def test_edited_file_that_cannot_be_used_is_refused_with_its_name(
 
 
 def test_shipped_files_are_in_order(home: Path) -> None:
-    load_settings(home, "paper", {})
+    settings = load_settings(home, "paper", {})
+    assert settings.origin("risk.max_order_size").startswith("risk.max_order_size (config/settings.toml:")
 
 
 @pytest.mark.parametrize("file", ["calendar.toml", "instruments.toml", "risk.toml"])

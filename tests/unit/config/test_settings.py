@@ -144,7 +144,8 @@ def test_unknown_variable_of_ours_in_the_environment_is_refused_with_the_near_on
 
 
 def test_unknown_variable_of_others_in_the_environment_is_left_alone(home: Path) -> None:
-    load(home, {"PATH": "/bin", "MAX_JOBS": "4", "ENABLE_COLOURS": "1", "LOG_FILE": "x"})
+    others = {"PATH": "/bin", "MAX_JOBS": "4", "ENABLE_COLOURS": "1", "LOG_FILE": "x"}
+    assert load(home, others).risk == load(home).risk
 
 
 def test_unknown_variable_in_the_file_is_refused_with_its_line(home: Path) -> None:

@@ -60,7 +60,7 @@ def test_daemon_that_hangs_before_its_first_heartbeat_is_killed(dog: Watchdog, s
     look_for(dog, UNHEARD_NS)
     assert silent.poll() is None
     look_for(dog, UNHEARD_NS + 3 * S)
-    assert silent.wait(5) == -9
+    assert silent.wait(30) == -9
 
 
 def test_daemon_that_was_heard_by_an_earlier_process_has_time_to_start(
@@ -82,7 +82,7 @@ def test_daemon_that_recovers_for_long_is_not_killed_while_it_says_so(
     look_for(dog, SILENCE_NS + 10 * S)
     assert silent.poll() is None, "its next word may take as long as its first"
     look_for(dog, UNHEARD_NS + 3 * S)
-    assert silent.wait(5) == -9
+    assert silent.wait(30) == -9
 
 
 def test_daemon_that_works_for_long_beats_once_a_second_and_no_more(dog: Watchdog) -> None:

@@ -146,6 +146,11 @@ def test_unwritable_folder_does_not_stop_the_writer(tmp_path: Path) -> None:
     blocked.write_text("not a folder")
     configure_logging("feed", blocked / "logs", console=False)
     get_logger().error("still.running")
+    file = SharedLogFile(blocked / "logs" / "main.log", 20_000, 30, check_seconds=0.0)
+    file.write(b"lost\n")
+    blocked.unlink()
+    file.write(b"kept\n")
+    assert (file.lost, file.path.read_text()) == (1, "kept\n")
 
 
 WRITER = """

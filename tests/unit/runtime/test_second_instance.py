@@ -72,5 +72,5 @@ def test_second_instance_does_not_take_the_endpoint_of_the_first(
             first.send("watchdog", beat)
             return reader.receive() is not None
 
-        eventually(heard, 5)
+        assert eventually(heard, 5), "what is bound to the endpoint is the first one still"
         second.context.destroy(linger=0)
