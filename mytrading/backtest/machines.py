@@ -7,9 +7,8 @@ which it was decided. The one rule: a machine learns nothing here that its daemo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from mytrading.backtest.venue import Venue
 from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
@@ -18,6 +17,7 @@ from mytrading.messages.enums import Call, DaemonState
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import (
     GoalChanged,
+    Order,
     OrderChanged,
     PositionAdjusted,
     PositionChanged,
@@ -40,6 +40,33 @@ _ALWAYS = 1 << 62
 Heard = Callable[[Any], None]
 
 
+class Broker(Protocol):
+    """Whom the order machine calls. `answers` fills up with what it is to be told; `now` is market time."""
+
+    now: int
+
+    @property
+    def answers(self) -> list[Any]:
+        """What is to be told."""
+        ...
+
+    @answers.setter
+    def answers(self, given: list[Any]) -> None: ...
+
+    @property
+    def is_idle(self) -> bool:
+        """True while no order rests."""
+        ...
+
+    def clock(self) -> int:
+        """Machine time, never the same twice."""
+        ...
+
+    def call(self, order: Order, call: Call) -> None:
+        """The order machine makes a call."""
+        ...
+
+
 class Unsettled(RuntimeError):
     """The machines kept answering each other: a bug, said instead of looping for ever."""
 
@@ -48,7 +75,7 @@ class Machines:
     """Engine, risk, orders and venue of one run. `heard` gets every row of risk and of the order machine."""
 
     def __init__(
-        self, engine: EngineMachine, risk: RiskMachine, orders: OrderMachine, venue: Venue, account: str, heard: Heard
+        self, engine: EngineMachine, risk: RiskMachine, orders: OrderMachine, venue: Broker, account: str, heard: Heard
     ) -> None:
         self.engine = engine
         self.risk = risk
@@ -57,13 +84,14 @@ class Machines:
         self.heard = heard
         self._plain = self._opened = False
         risk.lock_step = True
-        self._assure(account)
+        self._assure()
+        self.trust(account)
 
     def plainly(self) -> None:
         """Let risk decide after every single row, as its daemon does."""
         self._plain = True
 
-    def _assure(self, account: str) -> None:
+    def _assure(self) -> None:
         """Those whom risk needs are this loop: never silent, and their books never old."""
         for name in ("feed", "router", "reconciler"):
             self.risk.state.beats[name] = Heartbeat(
@@ -75,6 +103,9 @@ class Machines:
                 market_ns=0,
                 started_machine_ns=0,
             )
+
+    def trust(self, account: str) -> None:
+        """The books of an account always agree: risk enters there."""
         health = AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
         self.risk.apply(health)
 
@@ -98,8 +129,8 @@ class Machines:
         for machine in (self.orders, self.risk, self.engine):
             machine.apply(row)
 
-    def wish(self, source: Bar | TimerFired, now: int) -> None:
-        """Judge what the engine was given with this bar, or at this time."""
+    def wish(self, source: Bar | Quote | TimerFired, now: int) -> None:
+        """Judge what the engine was given with this bar or quote, or at this time."""
         rows = self.engine.decide(source, now)
         if not rows:
             return
@@ -112,9 +143,12 @@ class Machines:
 
     def quote(self, instrument: str, price: float, now: int) -> None:
         """Risk hears a price, and closes what it comes to the stop of."""
-        message = Quote(instrument, now, now, price)
-        self.risk.apply(message)
-        commands = self.risk.decide(message, now)
+        self.hear(Quote(instrument, now, now, price), now)
+
+    def hear(self, quote: Quote, now: int) -> None:
+        """Risk hears a quote, and closes what it comes to the stop of."""
+        self.risk.apply(quote)
+        commands = self.risk.decide(quote, now)
         if commands:
             self._commands(commands, now)
             self.settle(now)
@@ -144,7 +178,7 @@ class Machines:
     def are_idle(self, strategy: str, watch: str) -> bool:
         """True if nothing is held, on its way or held against entries, and a wish would be judged like a first one."""
         orders = self.orders
-        if orders.waits_for_time or orders.unsettled() or any(self.venue.exchange.instruments_at_work()):
+        if orders.waits_for_time or orders.unsettled() or not self.venue.is_idle:
             return False
         return self.risk.state.is_idle(self.venue.now) and self.engine.is_idle(strategy, watch)
 

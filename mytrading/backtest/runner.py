@@ -124,7 +124,9 @@ def _walk(
     if hosted.fault is not None:
         return 0.0, hosted.fault, 0
     venue = Venue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain)
-    machines = Machines(engine, _risk(spec, strategy_run, world), _orders(spec), venue, ACCOUNT, ledger.hear)
+    machines = Machines(
+        engine, _risk(spec, strategy_run, world), order_machine(spec.rates, spec.calendar), venue, ACCOUNT, ledger.hear
+    )
     feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
     engine.run_at(0)
     engine.open(())
@@ -166,16 +168,16 @@ def _risk(spec: Spec, run: StrategyRun, world: World) -> RiskMachine:
     return RiskMachine(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
 
 
-def _orders(spec: Spec) -> OrderMachine:
+def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
+    """The order machine of a venue that answers at once, however often it is called."""
     limits = OmsLimits(
         calls_per_second=_MANY,
         calls_at_once=_MANY,
         mode_first=False,
         book_first=False,
-        churn_instrument=spec.rates.churn_per_instrument,
-        churn_account=spec.rates.churn_per_account,
+        churn_instrument=rates.churn_per_instrument,
+        churn_account=rates.churn_per_account,
     )
-    calendar = spec.calendar
     return OrderMachine(
         limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
     )

@@ -110,6 +110,11 @@ class Venue:
         """True if what a close leads to is filled at that close."""
         return self._models.at_close and not self._models.latency_ns
 
+    @property
+    def is_idle(self) -> bool:
+        """True while no order rests."""
+        return not any(self.exchange.instruments_at_work())
+
     def call(self, order: Order, call: Call) -> None:
         """The order machine makes a call."""
         if self.moving or self.fills_at_close:
@@ -270,7 +275,10 @@ class Venue:
 
     def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
         """The price is here now: work what rests; true if an order moved."""
-        mark = self.mark(instrument, price, slips=slips)
+        return self.meet(instrument, self.mark(instrument, price, slips=slips))
+
+    def meet(self, instrument: str, mark: Mark) -> bool:
+        """Work what rests at these prices; true if an order moved."""
         changes = self.exchange.on_mark(instrument, mark, self.now)
         if changes is None or changes.empty:
             return False

@@ -1,0 +1,141 @@
+"""What the market said on a day, moment after moment: quotes as they came, and the bars that were complete by then.
+
+Made from a tape, or from bars where there is none; walked through by `replay`. The one rule: nothing is shown before
+the moment in which the stack could have seen it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from mytrading.adapters.openalgo.market_feed import FrameParser, StepMark, Tick
+from mytrading.adapters.tape import TapeFrame
+from mytrading.core.quotes import PriceCheck, Verdict
+from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.messages.market import Bar, Quote
+
+SECOND = 1_000_000_000
+_STAMP_TOLERANCE_NS = 2 * SECOND
+
+
+class Heard(NamedTuple):
+    """A frame that counted: when it came (machine and market ns), and its quote, if it is one."""
+
+    received_ns: int
+    market_ns: int
+    quote: Quote | None
+
+
+class Moment(NamedTuple):
+    """One market time: quotes that came, one-minute bars that were complete, in this order."""
+
+    now: int
+    quotes: tuple[Quote, ...] = ()
+    bars: tuple[Bar, ...] = ()
+
+
+def heard(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[Heard]:
+    """The frames of a tape as the feed takes them: parsed, and without prices that it did not believe."""
+    parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
+    options: dict[str, bool] = {}
+    for frame in frames:
+        parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns)
+        if isinstance(parsed, StepMark):
+            yield Heard(frame.received_ns, frame.market_ns, None)
+        elif isinstance(parsed, Tick):
+            quote = parsed.quote
+            name = quote.instrument
+            if name not in options:
+                options[name] = _is_option(name)
+            verdict = check.judge(name, quote.ltp, options[name], quote.received_ns, quote.previous_close)
+            if verdict is Verdict.GOOD:
+                yield Heard(frame.received_ns, frame.market_ns, quote)
+
+
+def _is_option(instrument: str) -> bool:
+    exchange, symbol = split_id(instrument)
+    return parse_symbol(symbol, exchange).kind.is_option
+
+
+def of_tape(frames: Sequence[Heard], bars: Iterable[Bar], *, lock_step: bool) -> list[Moment]:
+    """Moments of a tape. In lock-step all that came at one market time is one moment, else each frame is its own.
+
+    A bar is complete with the frame that ended it, which its machine time names; one from the history, at its end.
+    """
+    places = _places(frames, lock_step)
+    given: dict[int, list[Bar]] = {}
+    received, market = [frame.received_ns for frame in frames], [frame.market_ns for frame in frames]
+    for bar in sorted(bars, key=lambda one: (one.end_ns, one.received_ns)):
+        index = _place_of(bar, received, market)
+        if index < len(frames):
+            given.setdefault(places[index], []).append(bar)
+    made: list[Moment] = []
+    for index, frame in enumerate(frames):
+        quotes = () if frame.quote is None else (frame.quote,)
+        if made and index and places[index] == places[index - 1]:
+            last = made[-1]
+            made[-1] = last._replace(quotes=(*last.quotes, *quotes))
+        else:
+            now = max(frame.market_ns, made[-1].now if made else 0)
+            made.append(Moment(now, quotes, tuple(given.get(places[index], ()))))
+    return made
+
+
+def _places(frames: Sequence[Heard], lock_step: bool) -> list[int]:
+    """For each frame the number of its moment."""
+    places: list[int] = []
+    for index, frame in enumerate(frames):
+        before = places[-1] if places else -1
+        same = lock_step and index > 0 and frames[index - 1].market_ns == frame.market_ns
+        places.append(before if same else before + 1)
+    return places
+
+
+def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> int:
+    """The frame with which a bar was complete."""
+    by_clock = _first_at(market, bar.end_ns)
+    if not bar.received_ns or not received or bar.received_ns < received[0]:
+        return by_clock
+    by_frame = bisect_right(received, bar.received_ns) - 1
+    return by_frame if market[by_frame] >= bar.start_ns else by_clock
+
+
+def _first_at(market: Sequence[int], at_ns: int) -> int:
+    """The first frame at or after a market time; the clock of a tape only goes forward, but for a new start."""
+    return next((index for index, ns in enumerate(market) if ns >= at_ns), len(market))
+
+
+def of_bars(bars: Iterable[Bar]) -> list[Moment]:
+    """Moments made of bars alone: the open, then low and high, the worse for nobody in particular, then the close."""
+    at: dict[int, tuple[list[Quote], list[Bar]]] = {}
+    for bar in sorted(bars, key=lambda one: (one.end_ns, one.instrument)):
+        third = (bar.end_ns - bar.start_ns) // 3
+        first, second = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+        times = (bar.start_ns, bar.start_ns + third, bar.start_ns + 2 * third, bar.end_ns - 1)
+        for ns, price in zip(times, (bar.open, first, second, bar.close), strict=True):
+            at.setdefault(ns, ([], []))[0].append(Quote(bar.instrument, ns, ns, price))
+        at.setdefault(bar.end_ns, ([], []))[1].append(bar)
+    return [Moment(ns, tuple(quotes), tuple(done)) for ns, (quotes, done) in sorted(at.items())]
+
+
+def with_pauses(moments: Sequence[Moment], begin: int, end: int, every_ns: int = SECOND) -> Iterator[Moment]:
+    """The same, with bare moments where nothing came for a while: time passes for who waits for it."""
+    now = begin
+    for moment in moments:
+        while moment.now - now > every_ns:
+            now += every_ns
+            yield Moment(now)
+        yield moment
+        now = max(now, moment.now)
+    while end - now > every_ns:
+        now += every_ns
+        yield Moment(now)
+
+
+def stamped(bar: Bar, now: int) -> Bar:
+    """A bar that came at this moment, where machine time is market time."""
+    return replace(bar, received_ns=now)

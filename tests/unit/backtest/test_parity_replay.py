@@ -1,0 +1,182 @@
+"""The machines walked through quotes: an order meets the quotes of its moment, and a perturbed day is explained."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from datetime import time
+from typing import Any
+
+from mytrading.adapters.tape import TapeFrame
+from mytrading.backtest.parity.causes import Explainer
+from mytrading.backtest.parity.facts import Facts, Quotes
+from mytrading.backtest.parity.moments import Moment, heard, of_bars, of_tape, with_pauses
+from mytrading.backtest.parity.replay import Opening, Replay, World
+from mytrading.backtest.parity.sides import DaySide
+from mytrading.backtest.runner import unlimited
+from mytrading.core.calendar import to_ns
+from mytrading.core.instruments import InstrumentBook
+from mytrading.core.margin_table import RiskTables
+from mytrading.core.quotes import PriceCheck
+from mytrading.messages.enums import Product, Purpose, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.runconfig import Direction, RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.strategies.engine_machine import EngineMachine
+from tests.backtest_support import DAY, LIMITS, SBIN, Script, calendar, facts
+from tests.support import ROOT
+
+MINUTE = 60_000_000_000
+SECOND = 1_000_000_000
+TEN = to_ns(DAY, time(10, 0))
+BOOK = InstrumentBook(
+    [Instrument(id=SBIN, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN", tick_size=0.05)]
+)
+
+
+def world(plan: str, **given: Any) -> World:
+    run = StrategyRun(
+        name="Script", file="", symbols=(SBIN,), long=TradeRule(kind=TradeKind.SAME, side=Side.BUY),
+        short=TradeRule(kind=TradeKind.SAME, side=Side.SELL), direction=Direction.BOTH, product=Product.MIS,
+        stop=given.pop("stop", StopPlan.NONE), lots=10, parameters={"plan": plan}, accounts=given.pop("accounts", ()),
+    )  # fmt: skip
+    tables = RiskTables.from_dict(tomllib.loads((ROOT / "config" / "risk.toml").read_text(encoding="utf-8")))
+    fields: dict[str, Any] = {
+        "engine": EngineMachine([run], {"Script": Script}, BOOK, "main"),
+        "strategies": [run],
+        "limits": unlimited(LIMITS),
+        "rates": RateLimits(),
+        "calendar": calendar(),
+        "facts": facts(),
+        "tables": tables,
+        "book": BOOK,
+        "capitals": {"main": 1e7},
+        "openings": [Opening(TEN, {"Script": (SBIN,)})],
+    }
+    return World(**{**fields, **given})
+
+
+def quote(at: int, price: float, spread: float = 0.10) -> Quote:
+    return Quote(SBIN, at, 0, price, round(price - spread / 2, 2), round(price + spread / 2, 2))
+
+
+def minute(number: int, price: float) -> Bar:
+    start = TEN + number * MINUTE
+    return Bar(SBIN, "1m", start, start + MINUTE, price, price, price, price, 100, 1, start + MINUTE)
+
+
+def day(prices: Sequence[float]) -> list[Moment]:
+    """A quote each half minute; the bar of a minute is complete with the first quote after it."""
+    moments = [Moment(TEN, (quote(TEN, prices[0]),))]
+    for number, price in enumerate(prices[1:], 1):
+        begins = TEN + number * MINUTE
+        before = prices[number - 1]
+        moments.append(Moment(begins - 30 * SECOND, (quote(begins - 30 * SECOND, before),)))
+        moments.append(Moment(begins, (quote(begins, price),), (minute(number - 1, before),)))
+    return moments
+
+
+PRICES = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0]
+
+
+def walked(plan: str, moments: Sequence[Moment], **given: Any) -> DaySide:
+    return Replay(world(plan, **given)).run(moments)
+
+
+def trades(side: DaySide) -> list[tuple[int, float, int]]:
+    return [(fill.units, fill.price, (fill.at_ns - TEN) // SECOND) for fill in side.fills.values()]
+
+
+def test_orders_meet_bid_and_ask_of_the_moment_in_which_they_are_made() -> None:
+    side = walked("0 BUY, 2 EXIT", day(PRICES))
+    assert trades(side) == [(10, 101.05, 60), (-10, 102.95, 180)]
+    assert [order.purpose for order in side.orders.values()] == [Purpose.ENTRY, Purpose.EXIT]
+
+
+def test_stop_at_the_venue_triggers_at_the_quote_that_comes_to_it() -> None:
+    side = walked("0 BUY", day([100.0, 100.0, 100.0, 98.5, 98.5]), stop=StopPlan.BROKER)
+    entry, stop = side.fills.values()
+    assert (entry.units, stop.units) == (10, -10)
+    assert (stop.at_ns - TEN) // SECOND == 180
+    assert [order.purpose for order in side.orders.values()] == [Purpose.ENTRY, Purpose.STOP]
+
+
+def test_two_walks_through_the_same_moments_are_equal() -> None:
+    explainer = Explainer(walked("0 BUY, 2 EXIT", day(PRICES)), walked("0 BUY, 2 EXIT", day(PRICES)), Facts())
+    assert explainer.run() == []
+    assert explainer.equal == {"signal": 2, "order": 2, "fill": 2}
+
+
+def test_walk_with_other_limits_differs_by_a_denial_and_what_follows_from_it() -> None:
+    tight = LIMITS.__class__(**{**{n: getattr(LIMITS, n) for n in LIMITS.__struct_fields__}, "max_order_size": 500.0})
+    stack = walked("0 BUY, 2 EXIT", day(PRICES), limits=tight)
+    found = Explainer(stack, walked("0 BUY, 2 EXIT", day(PRICES)), Facts()).run()
+    assert {one.cause.value for one in found} == {"denial"}
+    assert "MAX_POSITION_SIZE" in found[0].why or "MAX_ORDER_SIZE" in found[0].why
+
+
+def test_walk_a_moment_late_differs_by_latency() -> None:
+    moments = day(PRICES)
+    late = [Moment(one.now + SECOND, (quote(one.now + SECOND, one.quotes[0].ltp + 0.5),), one.bars) for one in moments]
+    quotes = Quotes(sorted((q for m in (*moments, *late) for q in m.quotes), key=lambda one: one.market_ns))
+    found = Explainer(walked("0 BUY, 2 EXIT", late), walked("0 BUY, 2 EXIT", day(PRICES)), Facts(quotes)).run()
+    assert [(one.kind, one.cause.value) for one in found] == [("fill", "latency"), ("fill", "latency")]
+
+
+def test_two_accounts_each_have_their_own_venue() -> None:
+    side = walked("0 BUY, 2 EXIT", day(PRICES), accounts=("main", "second"), capitals={"main": 1e7, "second": 1e7})
+    assert sorted((fill.account, fill.units) for fill in side.fills.values()) == [
+        ("main", -10), ("main", 10), ("second", -10), ("second", 10),
+    ]  # fmt: skip
+
+
+def test_strategies_that_open_later_see_earlier_bars_as_history() -> None:
+    side = walked("0 BUY", day(PRICES), openings=[Opening(TEN + 3 * MINUTE + 1, {"Script": (SBIN,)})])
+    assert side.signals == {}
+
+
+# moments
+
+
+def frame(at: int, received: int, ltp: float, kind: str = "market_data") -> TapeFrame:
+    data = {"ltp": ltp, "bid": ltp - 0.05, "ask": ltp + 0.05, "timestamp": at // 1_000_000}
+    body = {"type": kind, "symbol": "SBIN", "exchange": "NSE", "mode": 2, "data": data}
+    return TapeFrame(received, at, json.dumps(body).encode())
+
+
+def mark(at: int, received: int) -> TapeFrame:
+    return TapeFrame(received, at, b'{"type": "step", "mark": 1}')
+
+
+def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_frame_that_ended_it() -> None:
+    frames = [frame(TEN, 10, 100.0), mark(TEN, 11), frame(TEN + MINUTE, 20, 101.0), mark(TEN + MINUTE, 21)]
+    taken = list(heard(frames, PriceCheck(20.0), 0.0))
+    bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 20)
+    first, second = of_tape(taken, [bar], lock_step=True)
+    assert (first.now, len(first.quotes), first.bars) == (TEN, 1, ())
+    assert (second.now, second.quotes[0].ltp, second.bars) == (TEN + MINUTE, 101.0, (bar,))
+
+
+def test_tape_makes_a_moment_of_each_frame_and_gives_a_bar_of_the_history_at_its_end() -> None:
+    frames = [frame(TEN, 10, 100.0), frame(TEN, 11, 100.1), frame(TEN + MINUTE, 20, 101.0)]
+    bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0)
+    made = of_tape(list(heard(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
+    assert [one.now for one in made] == [TEN, TEN, TEN + MINUTE]
+    assert made[-1].bars == (bar,)
+
+
+def test_price_that_the_feed_did_not_believe_is_not_heard() -> None:
+    frames = [frame(TEN, 10, 100.0), frame(TEN + SECOND, 20, 900.0), frame(TEN + 2 * SECOND, 30, 100.1)]
+    assert [one.quote.ltp for one in heard(frames, PriceCheck(20.0), 1.0) if one.quote] == [100.0, 100.1]
+
+
+def test_bars_without_a_tape_fill_at_the_next_open() -> None:
+    bars = [minute(number, price) for number, price in enumerate(PRICES)]
+    side = walked("0 BUY, 2 EXIT", of_bars(bars))
+    assert trades(side) == [(10, 101.0, 60), (-10, 103.0, 180)]
+
+
+def test_time_passes_where_nothing_comes() -> None:
+    moments = list(with_pauses([Moment(TEN + 3 * SECOND)], TEN, TEN + 5 * SECOND + 1))
+    assert [(one.now - TEN) // SECOND for one in moments] == [1, 2, 3, 4, 5]
