@@ -14,7 +14,6 @@ from pathlib import Path
 
 from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
-    FeedMode,
     FrameParser,
     Malformed,
     ServerError,
@@ -25,12 +24,13 @@ from mytrading.adapters.openalgo.socket import Connected, SocketEvent
 from mytrading.adapters.openalgo.socket import Frame as RawFrame
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed_sources import Switch
-from mytrading.core.quotes import PriceCheck, Verdict
+from mytrading.core.quotes import PriceCheck
 from mytrading.daemons.feed_alerts import FeedAlerts
 from mytrading.daemons.feed_bars import BarDesk
-from mytrading.daemons.feed_fallback import Answer, QuoteFallback, quote_of
+from mytrading.daemons.feed_fallback import QuoteFallback
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_instruments import InstrumentLoader
+from mytrading.daemons.feed_intake import Intake
 from mytrading.daemons.feed_lines import Line, Lines, sources_of
 from mytrading.daemons.feed_outlet import Outlet
 from mytrading.daemons.feed_ready import Readiness
@@ -40,7 +40,6 @@ from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import ClockTick, StepDone, WantInstruments
 from mytrading.messages.enums import Severity
-from mytrading.messages.market import Quote
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import step_topic
@@ -78,7 +77,6 @@ class DataManager(Daemon):
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
-        self._quotes = self._asked_for = 0
         self._now = machine_now()
 
     def setup(self) -> None:
@@ -86,6 +84,7 @@ class DataManager(Daemon):
         latency = self.monitor.operation("data_manager", "quote_latency")
         self.outlet = Outlet(self.publish("market"), self.config.data, latency)
         self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake)
+        self.intake = Intake(self.lines, self.health, self.check, self.bars, self.outlet, self.lock_step)
         self.readiness = Readiness(self.bars)
         self.tape = TapeDesk(self.config, self.clock)
         self.tape.tend(self._today(), "disk" in self.notes)
@@ -140,7 +139,8 @@ class DataManager(Daemon):
         self.bars.take_history()
         self.contracts.take()
         for answer in self.fallback.answers():
-            self._on_answer(answer)
+            self.said.fallback(answer.asked, answer.problem)
+            self.intake.answered(answer, self.clock.at(answer.received_ns))
 
     def _on_events(self, line: Line, events: Sequence[SocketEvent]) -> None:
         # Not when they were read: a feed that lags would take its own backlog for a source that is mute.
@@ -151,7 +151,7 @@ class DataManager(Daemon):
             else:
                 self._on_connection(line, event)
         if line is self.lines.active:
-            self._flush()
+            self.intake.flush()
             self._record(events)
             if self.steps.marked:
                 self.bars.on_clock(self.clock.now(), self._now)
@@ -170,58 +170,17 @@ class DataManager(Daemon):
         market_ns = self.clock.at(frame.received_ns)
         parsed = self.parser.parse(frame.data, frame.received_ns, market_ns)
         if type(parsed) is Tick:
-            self._on_tick(line, parsed)
+            self.intake.tick(line, parsed, self._now)
         elif type(parsed) is Acknowledged:
             self._on_acknowledged(line, parsed)
         elif type(parsed) is ServerError:
             self._on_server_error(line, parsed)
         elif type(parsed) is StepMark:
-            self._flush()
+            self.intake.flush()
             line.pulse.ticked(self._now)
             self.steps.mark(parsed.mark)
         elif type(parsed) is Malformed:
             self._bad.add(FrameError("malformed", parsed.reason), frame.data)
-
-    def _on_tick(self, line: Line, tick: Tick) -> None:
-        quote = tick.quote
-        instrument = quote.instrument
-        line.ticked(quote, self._now)
-        facts = self.health.facts(instrument)
-        if not line.subscriptions.seen(instrument, tick.mode) or facts is None or line is not self.lines.active:
-            return
-        if tick.book is not None:
-            self.outlet.offer_book(tick)
-        elif tick.mode is FeedMode.QUOTE and quote.bid is None and quote.ask is None and not facts.is_index:
-            line.subscriptions.upgrade(instrument)
-        self._quotes += 1
-        self.health.ticked(instrument, quote.market_ns, quote.received_ns)
-        if self._is_good(quote, facts.is_option):
-            self.bars.add(quote)
-            self.outlet.offer(quote)
-            if self.lock_step:
-                self._flush()  # no quote is overtaken
-
-    def _is_good(self, quote: Quote, is_option: bool) -> bool:
-        verdict = self.check.judge(quote.instrument, quote.ltp, is_option, quote.received_ns, quote.previous_close)
-        return verdict is Verdict.GOOD
-
-    def _on_answer(self, answer: Answer) -> None:
-        """Prices asked for over REST: for what is held, and no part of bars, since they skip what was traded."""
-        self.said.fallback(answer.asked, answer.problem)
-        market_ns = self.clock.at(answer.received_ns)
-        for instrument, row in answer.rows.items():
-            quote = quote_of(instrument, row, market_ns, answer.received_ns)
-            facts = self.health.facts(instrument)
-            if facts is not None and self._is_good(quote, facts.is_option):
-                self._asked_for += 1
-                self.health.ticked(instrument, market_ns, answer.received_ns)
-                self.outlet.offer(quote)
-        self._flush()
-
-    def _flush(self) -> None:
-        """Bars first, committed before anybody sees them, then the newest quote of each instrument."""
-        self.bars.flush()
-        self.outlet.flush()
 
     def _show(self, _machine_ns: int) -> None:
         self.outlet.show(self.wants.held())
@@ -249,7 +208,7 @@ class DataManager(Daemon):
 
     def _interrupt(self) -> None:
         """What the serving line gave ends here."""
-        self._flush()
+        self.intake.flush()
         self.bars.interrupt()
 
     def _on_acknowledged(self, line: Line, answer: Acknowledged) -> None:
@@ -331,10 +290,7 @@ class DataManager(Daemon):
 
     def _drop(self, instrument: str) -> None:
         self.lines.drop(instrument)
-        self.bars.forget(instrument)
-        self.check.forget(instrument)
-        self.health.remove(instrument)
-        self.outlet.forget(instrument)
+        self.intake.forget(instrument)
         for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE"):
             self.alerts.clear(code, instrument)
 
@@ -422,13 +378,13 @@ class DataManager(Daemon):
         """Counts since the start, and coverage as a share."""
         coverage = self.health.coverage
         return {
-            "quotes_in": float(self._quotes),
+            "quotes_in": float(self.intake.quotes),
             **self.bars.figures(),
             "coverage": round(coverage.share, 4),
             "fresh": float(coverage.fresh),
             "expected": float(coverage.total),
             **self.lines.figures(machine_now()),
-            "asked_quotes": float(self._asked_for),
+            "asked_quotes": float(self.intake.asked),
             **self.outlet.figures(),
             "malformed": float(self._bad.count),
             "refused_prices": float(self.check.refused),

@@ -6,6 +6,7 @@ The one rule: a row is handed on once and in its writer's order, or its writer i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ class _Followed(NamedTuple):
     downstream: bool
 
 
-class FollowingDaemon(Daemon):
+class FollowingDaemon(Daemon, ABC):
     """A daemon that reads journaled streams without loss, and has a journal of its own in which it notes how far."""
 
     def __init__(self, name: str, config: RunConfig) -> None:
@@ -45,14 +46,15 @@ class FollowingDaemon(Daemon):
         self._cursors: dict[tuple[str, str], Cursor] = {}
         self._decoders = {stream: StreamDecoder(stream) for stream in unions()}
 
+    @abstractmethod
     def record(self, rows: Sequence[Any]) -> None:
         """Journal rows that no message led to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write_down(self) -> None:
         """Journal what was read and led to nothing, so that our journal holds all that we know."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(
         self,
         stream: str,
@@ -64,7 +66,6 @@ class FollowingDaemon(Daemon):
         body: bytes = b"",
     ) -> tuple[Any, ...]:
         """Take one message in, and decide on it unless told not to."""
-        raise NotImplementedError
 
     def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
         """Read a journaled stream without loss: frames as the fast path, the writers' journals for what is missing.

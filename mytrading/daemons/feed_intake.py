@@ -1,0 +1,87 @@
+"""The feed's way in: a price from the socket or asked for, judged, counted, and handed on to bars and bus.
+
+Part of the feed, and its hottest path. The one rule: only a good price of the line that serves goes on, to the bars
+before the bus.
+"""
+
+from __future__ import annotations
+
+from mytrading.adapters.openalgo.market_feed import (
+    FeedMode,
+    Tick,
+)
+from mytrading.core.quotes import PriceCheck, Verdict
+from mytrading.daemons.feed_bars import BarDesk
+from mytrading.daemons.feed_fallback import Answer, quote_of
+from mytrading.daemons.feed_health import FeedHealth
+from mytrading.daemons.feed_lines import Line, Lines
+from mytrading.daemons.feed_outlet import Outlet
+from mytrading.messages.market import Quote
+
+
+class Intake:
+    """Counts `quotes` of the stream and quotes `asked` for."""
+
+    def __init__(
+        self,
+        lines: Lines,
+        health: FeedHealth,
+        check: PriceCheck,
+        bars: BarDesk,
+        outlet: Outlet,
+        lock_step: bool,
+    ) -> None:
+        self._lines = lines
+        self._health = health
+        self._check = check
+        self._bars = bars
+        self._outlet = outlet
+        self._lock_step = lock_step
+        self.quotes = self.asked = 0
+
+    def tick(self, line: Line, tick: Tick, machine_ns: int) -> None:
+        """One frame with a price, at the machine time of its burst: on only if its line serves and asked for it."""
+        quote = tick.quote
+        instrument = quote.instrument
+        line.ticked(quote, machine_ns)
+        facts = self._health.facts(instrument)
+        if not line.subscriptions.seen(instrument, tick.mode) or facts is None or line is not self._lines.active:
+            return
+        if tick.book is not None:
+            self._outlet.offer_book(tick)
+        elif tick.mode is FeedMode.QUOTE and quote.bid is None and quote.ask is None and not facts.is_index:
+            line.subscriptions.upgrade(instrument)
+        self.quotes += 1
+        self._health.ticked(instrument, quote.market_ns, quote.received_ns)
+        if self._is_good(quote, facts.is_option):
+            self._bars.add(quote)
+            self._outlet.offer(quote)
+            if self._lock_step:
+                self.flush()  # no quote is overtaken
+
+    def answered(self, answer: Answer, market_ns: int) -> None:
+        """Prices asked for over REST: for what is held, and no part of bars, since they skip what was traded."""
+        for instrument, row in answer.rows.items():
+            quote = quote_of(instrument, row, market_ns, answer.received_ns)
+            facts = self._health.facts(instrument)
+            if facts is not None and self._is_good(quote, facts.is_option):
+                self.asked += 1
+                self._health.ticked(instrument, market_ns, answer.received_ns)
+                self._outlet.offer(quote)
+        self.flush()
+
+    def flush(self) -> None:
+        """Bars first, committed before anybody sees them, then the newest quote of each instrument."""
+        self._bars.flush()
+        self._outlet.flush()
+
+    def forget(self, instrument: str) -> None:
+        """The instrument is not subscribed any more."""
+        self._bars.forget(instrument)
+        self._check.forget(instrument)
+        self._health.remove(instrument)
+        self._outlet.forget(instrument)
+
+    def _is_good(self, quote: Quote, is_option: bool) -> bool:
+        verdict = self._check.judge(quote.instrument, quote.ltp, is_option, quote.received_ns, quote.previous_close)
+        return verdict is Verdict.GOOD
