@@ -14,90 +14,44 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mytrading.cli.bundles import spread
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+from mytrading.cli.run_options import Parameters, RunOptions, read_parameters
 
 if TYPE_CHECKING:
     from mytrading.backtest.columns import Columns
     from mytrading.backtest.runner import Result
     from mytrading.backtest.setup import Asked, Prepared
 
-_COSTS = ("none", "india")
-_SESSIONS = ("auto", "exchange", "data")
-_RISKS = ("capital", "config")
 
-
+@spread
 def backtest(
-    name: str = typer.Argument(..., help="A strategy of `strategies/`, or a file that holds one."),
-    data: list[str] = typer.Option(  # noqa: B008
-        ..., "--data", "-d", help="A .csv, .csv.gz, .parquet or .duckdb file, or `openalgo`; or INSTRUMENT=FILE, often."
+    asked: RunOptions,
+    slippage: float = typer.Option(
+        0.0, min=0.0, max=0.5, help="Instead of ticks: a fraction of the price, say 0.0005."
     ),
-    first: str = typer.Option("", "--from", metavar="DAY", help="The first day, say 2024-01-01."),
-    last: str = typer.Option("", "--to", metavar="DAY", help="The last day, included."),
-    instrument: str = typer.Option("", "--instrument", "-i", help="What the data is of, and what is watched."),
-    timeframe: str = typer.Option("", "--timeframe", "-t", help="Of the bars it sees; default: as it trades."),
-    capital: float = typer.Option(1_000_000.0, min=1.0, help="Rupees at the start."),
-    lots: int = typer.Option(0, min=0, help="Lots an entry; default: as the strategy trades."),
-    costs: str = typer.Option("india", help="none, or india: brokerage, taxes and charges of the day."),
-    slippage_ticks: float = typer.Option(0.0, "--slippage-ticks", min=0.0, help="Ticks that a market order pays."),
-    slippage: float = typer.Option(0.0, min=0.0, max=0.5, help="Or a fraction of the price, say 0.0005."),
     latency_ms: float = typer.Option(0.0, "--latency-ms", min=0.0, help="The way of an order to the exchange."),
     volume_share: float = typer.Option(0.0, "--volume-share", min=0.0, max=1.0, help="Of a bar's volume; 0: all."),
     limits_through: int = typer.Option(0, "--limits-through", min=0, help="Ticks beyond a limit before it fills."),
     at_close: bool = typer.Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
-    product: str = typer.Option("", help="MIS, NRML or CNC; default: as the strategy trades."),
-    stop: str = typer.Option("", help="Who holds stops: broker, engine or none; default: as the strategy trades."),
-    session: str = typer.Option("auto", help="exchange: its hours; data: all; auto: all if most bars lie outside."),
-    risk: str = typer.Option("capital", help="capital: no limits in rupees but the capital; config: as they trade."),
-    param: list[str] = typer.Option([], "--param", "-p", metavar="K=V", help="A parameter of the strategy; often."),  # noqa: B008
+    param: Parameters = [],  # noqa: B006
     report: Path | None = typer.Option(None, help="Write report.html, trades.csv and metrics.json here."),  # noqa: B008
     plain: bool = typer.Option(False, "--plain", help="Call every machine at every bar: slow, for comparison."),
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Walk a strategy through history with the live machines, and say what became of it. Exit 1 if it faulted."""
-    expect("--costs", costs, _COSTS)
-    expect("--risk", risk, _RISKS)
-    expect("--session", session, _SESSIONS)
-    expect("--stop", stop or "none", ("broker", "engine", "none"))
-    from mytrading.backtest.setup import Asked
-
-    asked = Asked(
-        name, tuple(data), day("--from", first), day("--to", last), instrument, timeframe, capital, lots, costs,
-        slippage_ticks, slippage, latency_ms, volume_share, limits_through, at_close, product, risk,
-        read_parameters(param), plain, session, stop,
+    run = asked.asked(
+        slippage=slippage, latency_ms=latency_ms, volume_share=volume_share, limits_through=limits_through,
+        at_close=at_close, parameters=read_parameters(param), plain=plain,
     )  # fmt: skip
-    prepared = prepare_run(asked, profile)
+    prepared = prepare_run(run, profile)
     result = _run(prepared, as_json)
     if report is not None:
         _write(result, prepared, report)
     _show(result, prepared, report, as_json)
     if result.fault is not None:
         fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
-
-
-def expect(option: str, value: str, known: tuple[str, ...]) -> None:
-    """End the command unless an option has one of its values."""
-    if value not in known:
-        fail(USAGE, f"{option}: expected {' or '.join(known)}, found {value!r}")
-
-
-def day(option: str, text: str) -> date | None:
-    """The day that an option names; None if it is empty."""
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        fail(USAGE, f"{option}: expected a day like 2024-01-31, found {text!r}")
-
-
-def read_parameters(given: list[str]) -> dict[str, str]:
-    """`--param K=V`, often given, as a table; the last of a name counts."""
-    found = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            fail(USAGE, f"--param: expected NAME=VALUE, say fast_period=10; found {text!r}")
-        found[key] = value
-    return found
 
 
 def prepare_run(asked: Asked, profile: str) -> Prepared:

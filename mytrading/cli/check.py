@@ -13,32 +13,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.backtest import day, expect, prepare_run, read_parameters
+from mytrading.cli.backtest import prepare_run
+from mytrading.cli.bundles import spread
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+from mytrading.cli.run_options import Parameters, RunOptions, expect, read_parameters
 
 if TYPE_CHECKING:
     from mytrading.backtest.check.examine import Examined
     from mytrading.backtest.setup import Prepared
 
 
+@spread
 def check(
-    name: str = typer.Argument(..., help="A strategy of `strategies/`, or a file that holds one."),
-    data: list[str] = typer.Option(  # noqa: B008
-        ..., "--data", "-d", help="A .csv, .csv.gz, .parquet or .duckdb file, or `openalgo`; or INSTRUMENT=FILE, often."
-    ),
-    first: str = typer.Option("", "--from", metavar="DAY", help="The first day, say 2024-01-01."),
-    last: str = typer.Option("", "--to", metavar="DAY", help="The last day, included."),
-    instrument: str = typer.Option("", "--instrument", "-i", help="What the data is of, and what is watched."),
-    timeframe: str = typer.Option("", "--timeframe", "-t", help="Of the bars it sees; default: as it trades."),
-    capital: float = typer.Option(1_000_000.0, min=1.0, help="Rupees at the start."),
-    lots: int = typer.Option(0, min=0, help="Lots an entry; default: as the strategy trades."),
-    costs: str = typer.Option("india", help="none, or india: brokerage, taxes and charges of the day."),
-    slippage_ticks: float = typer.Option(0.0, "--slippage-ticks", min=0.0, help="Ticks that a market order pays."),
-    product: str = typer.Option("", help="MIS, NRML or CNC; default: as the strategy trades."),
-    stop: str = typer.Option("", help="Who holds stops: broker, engine or none; default: as the strategy trades."),
-    session: str = typer.Option("auto", help="exchange: its hours; data: all; auto: all if most bars lie outside."),
-    risk: str = typer.Option("capital", help="capital: no limits in rupees but the capital; config: as they trade."),
-    param: list[str] = typer.Option([], "--param", "-p", metavar="K=V", help="A parameter of the strategy; often."),  # noqa: B008
+    asked: RunOptions,
+    param: Parameters = [],  # noqa: B006
     only: list[str] = typer.Option([], "--only", metavar="CHECK", help="Make this check alone; often."),  # noqa: B008
     budget_us: float = typer.Option(
         500.0, "--budget-us", min=1.0, envvar="CHECK_BUDGET_US", help="Microseconds a call of on_data may take (p99)."
@@ -49,20 +37,11 @@ def check(
 ) -> None:
     """Look for what a backtest hides: look-ahead, memory of the past, chance, restarts, slowness, idle parameters."""
     from mytrading.backtest.check.examine import CHECKS
-    from mytrading.backtest.setup import Asked
 
-    expect("--costs", costs, ("none", "india"))
-    expect("--risk", risk, ("capital", "config"))
-    expect("--session", session, ("auto", "exchange", "data"))
-    expect("--stop", stop or "none", ("broker", "engine", "none"))
     for one in only:
         expect("--only", one, CHECKS)
-    asked = Asked(
-        name, tuple(data), day("--from", first), day("--to", last), instrument, timeframe, capital, lots, costs,
-        slippage_ticks, product=product, risk=risk, parameters=read_parameters(param), session=session, stop=stop,
-    )  # fmt: skip
-    prepared = prepare_run(asked, profile)
-    found = _examine(prepared, name, tuple(only) or CHECKS, budget_us, as_json)
+    prepared = prepare_run(asked.asked(parameters=read_parameters(param)), profile)
+    found = _examine(prepared, asked.name, tuple(only) or CHECKS, budget_us, as_json)
     if report is not None:
         _write(found, prepared, report)
     _show(found, prepared, report, as_json)

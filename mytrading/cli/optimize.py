@@ -5,13 +5,14 @@ The one rule: a search that is stopped goes on where it was when the same comman
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mytrading.cli import search_options as given
-from mytrading.cli.backtest import expect
+from mytrading.cli.bundles import spread
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say
 
 if TYPE_CHECKING:
@@ -22,69 +23,28 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
+@spread
 def optimize(
-    name: given.Name,
-    data: given.Data,
-    param: given.Param,
-    first: given.First = "",
-    last: given.Last = "",
-    instrument: given.InstrumentOption = "",
-    timeframe: given.Timeframe = "",
-    capital: given.Capital = 1_000_000.0,
-    lots: given.Lots = 0,
-    costs: given.Costs = "india",
-    slippage_ticks: given.Ticks = 0.0,
-    product: given.ProductOption = "",
-    stop: given.Stop = "",
-    session: given.SessionOption = "auto",
-    risk: given.Risk = "capital",
-    objective: given.Objective = "sharpe",
-    method: given.Method = "grid",
-    trials: given.Trials = 0,
-    workers: given.WorkersOption = 0,
-    on: given.On = "",
-    min_trades: given.MinTrades = 1,
-    seed: given.Seed = 1,
+    asked: given.SearchOptions,
     screen: bool = typer.Option(
         False, "--screen", help="Sweep all points by the strategy's `positions`, then run the best."
     ),
     top: int = typer.Option(20, min=1, help="With --screen: so many of the best are run by the event engine."),
-    report: given.Report = None,
-    fresh: given.Fresh = False,
+    fresh: bool = typer.Option(False, "--fresh", help="Forget the trials that the folder holds."),
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Search a strategy's parameters; local processes, or the workers of a Dask cluster. Resumable."""
-    from mytrading.backtest.search.study import METHODS, Plan
-    from mytrading.backtest.search.trials import OBJECTIVES
-
-    expect("--objective", objective, OBJECTIVES)
-    expect("--method", method, METHODS)
-    asked = given.asked(
-        name,
-        data,
-        first,
-        last,
-        instrument,
-        timeframe,
-        capital,
-        lots,
-        costs,
-        slippage_ticks,
-        product,
-        stop,
-        session,
-        risk,
-    )
-    found, space, payload = given.prepared(asked, param, profile)
-    plan = Plan(space, objective, method, trials, seed)
-    folder = given.folder_of(report, "optimize", name)
-    screened = _screen(found, plan, min_trades, top, workers, as_json) if screen else None
+    asked.check()
+    found, space, payload = given.prepared(asked.asked(), asked.param, profile)
+    plan, least = asked.plan(space), asked.min_trades
+    folder = given.folder_of(asked.report, "optimize", asked.name)
+    screened = _screen(found, plan, least, top, asked.workers, as_json) if screen else None
     if screened is not None:
-        plan = Plan(space, objective, "grid", len(screened[1]), seed)
+        plan = replace(plan, method="grid", trials=len(screened[1]))
     only = screened[1] if screened is not None else None
-    done = _search(found, payload.source, plan, min_trades, folder, fresh, only, as_json,
-                   lambda: given.workers(payload, objective, min_trades, workers, on))  # fmt: skip
+    done = _search(found, payload.source, plan, least, folder, fresh, only, as_json,
+                   lambda: given.workers(payload, asked.objective, least, asked.workers, asked.on))  # fmt: skip
     _end(found, plan, done, screened[0] if screened is not None else None, folder, as_json)
 
 

@@ -1,6 +1,6 @@
 """What `mytrading optimize` and `mytrading walk-forward` ask alike, and how they get from there to trials.
 
-The one rule: an option that `mytrading backtest` has too is called the same and means the same.
+The one rule: what both ask is asked here once.
 """
 
 from __future__ import annotations
@@ -9,40 +9,27 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mytrading.cli.backtest import day, expect, fetched
+from mytrading.cli.backtest import fetched
 from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, fail, failures
+from mytrading.cli.run_options import RunOptions, expect
 
 if TYPE_CHECKING:
     from mytrading.backtest.search.payload import Payload
     from mytrading.backtest.search.space import Space
+    from mytrading.backtest.search.study import Plan
     from mytrading.backtest.search.workers import Workers
     from mytrading.backtest.setup import Asked, Prepared
 
-Name = Annotated[str, typer.Argument(help="A strategy of `strategies/`, or a file that holds one.")]
-Data = Annotated[
-    list[str], typer.Option("--data", "-d", help="A .csv, .parquet or .duckdb file, or `openalgo`; or INSTRUMENT=FILE.")
-]
 Param = Annotated[
     list[str],
     typer.Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Or K=A,B,C, or K=V to keep it fixed; often."),
 ]
-First = Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, say 2024-01-01.")]
-Last = Annotated[str, typer.Option("--to", metavar="DAY", help="The last day, included.")]
-InstrumentOption = Annotated[str, typer.Option("--instrument", "-i", help="What the data is of, and what is watched.")]
-Timeframe = Annotated[str, typer.Option("--timeframe", "-t", help="Of the bars it sees; default: as it trades.")]
-Capital = Annotated[float, typer.Option(min=1.0, help="Rupees at the start.")]
-Lots = Annotated[int, typer.Option(min=0, help="Lots an entry; default: as the strategy trades.")]
-Costs = Annotated[str, typer.Option(help="none, or india: brokerage, taxes and charges of the day.")]
-Ticks = Annotated[float, typer.Option("--slippage-ticks", min=0.0, help="Ticks that a market order pays.")]
-ProductOption = Annotated[str, typer.Option("--product", help="MIS, NRML or CNC; default: as the strategy trades.")]
-Stop = Annotated[str, typer.Option(help="Who holds stops: broker, engine or none; default: as the strategy trades.")]
-SessionOption = Annotated[str, typer.Option("--session", help="exchange: its hours; data: all; auto: by the data.")]
-Risk = Annotated[str, typer.Option(help="capital: no limits in rupees but the capital; config: as they trade.")]
 Objective = Annotated[str, typer.Option(help="A metric of the report, or net (rupees after costs).")]
 Method = Annotated[str, typer.Option(help="grid, random, tpe or nsga.")]
 Trials = Annotated[int, typer.Option(min=0, help="How many; default: the whole grid, or 100 of another method.")]
@@ -53,24 +40,35 @@ On = Annotated[
 MinTrades = Annotated[int, typer.Option("--min-trades", min=0, help="Fewer round trips give no figure.")]
 Seed = Annotated[int, typer.Option(help="Of the sampler.")]
 Report = Annotated[Path | None, typer.Option(help="Folder for report.html and trials.jsonl; default: runs/…")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Forget the trials that the folder holds.")]
 
 
-def asked(
-    name: str, data: list[str], first: str, last: str, instrument: str, timeframe: str, capital: float, lots: int,
-    costs: str, ticks: float, product: str, stop: str, session: str, risk: str,
-) -> Asked:  # fmt: skip
-    """The options as a backtest takes them."""
-    from mytrading.backtest.setup import Asked
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(RunOptions):
+    """A run over history, the sets of parameters to try on it, by what they are judged, and where."""
 
-    expect("--costs", costs, ("none", "india"))
-    expect("--risk", risk, ("capital", "config"))
-    expect("--session", session, ("auto", "exchange", "data"))
-    expect("--stop", stop or "none", ("broker", "engine", "none"))
-    return Asked(
-        name, tuple(data), day("--from", first), day("--to", last), instrument, timeframe, capital, lots, costs,
-        slippage_ticks=ticks, product=product, risk=risk, session=session, stop=stop,
-    )  # fmt: skip
+    param: Param
+    objective: Objective = "sharpe"
+    method: Method = "grid"
+    trials: Trials = 0
+    workers: WorkersOption = 0
+    on: On = ""
+    min_trades: MinTrades = 1
+    seed: Seed = 1
+    report: Report = None
+
+    def check(self) -> None:
+        """End the command unless objective and method are known."""
+        from mytrading.backtest.search.study import METHODS
+        from mytrading.backtest.search.trials import OBJECTIVES
+
+        expect("--objective", self.objective, OBJECTIVES)
+        expect("--method", self.method, METHODS)
+
+    def plan(self, space: Space) -> Plan:
+        """How to search a space."""
+        from mytrading.backtest.search.study import Plan
+
+        return Plan(space, self.objective, self.method, self.trials, self.seed)
 
 
 def prepared(given: Asked, params: list[str], profile: str) -> tuple[Prepared, Space, Payload]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mytrading.cli import search_options as given
-from mytrading.cli.backtest import expect
+from mytrading.cli.bundles import spread
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, print_rows, say
 
 if TYPE_CHECKING:
@@ -22,68 +22,28 @@ if TYPE_CHECKING:
     from mytrading.backtest.setup import Prepared
 
 
+@spread
 def walk_forward(
-    name: given.Name,
-    data: given.Data,
-    param: given.Param,
+    asked: given.SearchOptions,
     train: int = typer.Option(60, min=1, help="Days to choose on."),
     test: int = typer.Option(20, min=1, help="Days that the choice is then judged on."),
     anchored: bool = typer.Option(False, "--anchored", help="Choose on all days so far, not on the last ones only."),
-    first: given.First = "",
-    last: given.Last = "",
-    instrument: given.InstrumentOption = "",
-    timeframe: given.Timeframe = "",
-    capital: given.Capital = 1_000_000.0,
-    lots: given.Lots = 0,
-    costs: given.Costs = "india",
-    slippage_ticks: given.Ticks = 0.0,
-    product: given.ProductOption = "",
-    stop: given.Stop = "",
-    session: given.SessionOption = "auto",
-    risk: given.Risk = "capital",
-    objective: given.Objective = "sharpe",
-    method: given.Method = "grid",
-    trials: given.Trials = 0,
-    workers: given.WorkersOption = 0,
-    on: given.On = "",
-    min_trades: given.MinTrades = 1,
-    seed: given.Seed = 1,
-    report: given.Report = None,
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Choose parameters on a stretch of days, judge them on the next, and again to the end of the data."""
-    from mytrading.backtest.search.study import METHODS, Plan
-    from mytrading.backtest.search.trials import OBJECTIVES
     from mytrading.backtest.search.walk import WalkError, days_of, folds
 
-    expect("--objective", objective, OBJECTIVES)
-    expect("--method", method, METHODS)
-    asked = given.asked(
-        name,
-        data,
-        first,
-        last,
-        instrument,
-        timeframe,
-        capital,
-        lots,
-        costs,
-        slippage_ticks,
-        product,
-        stop,
-        session,
-        risk,
-    )
-    found, space, _ = given.prepared(asked, param, profile)
+    asked.check()
+    found, space, _ = given.prepared(asked.asked(), asked.param, profile)
     try:
         stretches = folds(days_of(found.spec), train, test, anchored)
     except WalkError as error:
         fail(USAGE, str(error))
-    plan = Plan(space, objective, method, trials, seed)
-    folder = given.folder_of(report, "walk-forward", name)
+    plan = asked.plan(space)
+    folder = given.folder_of(asked.report, "walk-forward", asked.name)
     given.writable(folder)
-    steps = _walk(found, asked.name, plan, stretches, (min_trades, workers, on), as_json)
+    steps = _walk(found, asked.name, plan, stretches, (asked.min_trades, asked.workers, asked.on), as_json)
     _end(found, plan, steps, folder, as_json)
 
 

@@ -1,0 +1,104 @@
+"""What every command that runs a strategy over history asks alike: which, on what, with what money and which rules.
+
+Used by `backtest`, `check`, `optimize` and `walk-forward`. The one rule: an option of the same name means the same in
+all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mytrading.cli.output import USAGE, fail
+
+if TYPE_CHECKING:
+    from mytrading.backtest.setup import Asked
+
+Name = Annotated[str, typer.Argument(help="A strategy of `strategies/`, or a file that holds one.")]
+Data = Annotated[
+    list[str],
+    typer.Option(
+        "--data", "-d", help="A .csv, .csv.gz, .parquet or .duckdb file, or `openalgo`; or INSTRUMENT=FILE, often."
+    ),
+]
+First = Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, say 2024-01-01.")]
+Last = Annotated[str, typer.Option("--to", metavar="DAY", help="The last day, included.")]
+InstrumentId = Annotated[str, typer.Option("--instrument", "-i", help="What the data is of, and what is watched.")]
+Timeframe = Annotated[str, typer.Option("--timeframe", "-t", help="Of the bars it sees; default: as it trades.")]
+Capital = Annotated[float, typer.Option(min=1.0, help="Rupees at the start.")]
+Lots = Annotated[int, typer.Option(min=0, help="Lots an entry; default: as the strategy trades.")]
+Costs = Annotated[str, typer.Option(help="none, or india: brokerage, taxes and charges of the day.")]
+Ticks = Annotated[float, typer.Option("--slippage-ticks", min=0.0, help="Ticks that a market order pays.")]
+ProductName = Annotated[str, typer.Option("--product", help="MIS, NRML or CNC; default: as the strategy trades.")]
+Stop = Annotated[str, typer.Option(help="Who holds stops: broker, engine or none; default: as the strategy trades.")]
+SessionOf = Annotated[
+    str, typer.Option("--session", help="exchange: its hours; data: all; auto: all if most bars lie outside.")
+]
+Risk = Annotated[str, typer.Option(help="capital: no limits in rupees but the capital; config: as they trade.")]
+
+Parameters = Annotated[
+    list[str], typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy; often.")
+]
+"""`--param` of the commands that run one set of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """A run over history as it was asked for; each field is an option."""
+
+    name: Name
+    data: Data
+    first: First = ""
+    last: Last = ""
+    instrument: InstrumentId = ""
+    timeframe: Timeframe = ""
+    capital: Capital = 1_000_000.0
+    lots: Lots = 0
+    costs: Costs = "india"
+    slippage_ticks: Ticks = 0.0
+    product: ProductName = ""
+    stop: Stop = ""
+    session: SessionOf = "auto"
+    risk: Risk = "capital"
+
+    def asked(self, **more: Any) -> Asked:
+        """The options as a backtest takes them, with those that only some commands have."""
+        from mytrading.backtest.setup import Asked
+
+        expect("--costs", self.costs, ("none", "india"))
+        expect("--risk", self.risk, ("capital", "config"))
+        expect("--session", self.session, ("auto", "exchange", "data"))
+        expect("--stop", self.stop or "none", ("broker", "engine", "none"))
+        return Asked(
+            self.name, tuple(self.data), day("--from", self.first), day("--to", self.last), self.instrument,
+            self.timeframe, self.capital, self.lots, self.costs, self.slippage_ticks, product=self.product,
+            risk=self.risk, session=self.session, stop=self.stop, **more,
+        )  # fmt: skip
+
+
+def expect(option: str, value: str, known: tuple[str, ...]) -> None:
+    """End the command unless an option has one of its values."""
+    if value not in known:
+        fail(USAGE, f"{option}: expected {' or '.join(known)}, found {value!r}")
+
+
+def day(option: str, text: str) -> date | None:
+    """The day that an option names; None if it is empty."""
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        fail(USAGE, f"{option}: expected a day like 2024-01-31, found {text!r}")
+
+
+def read_parameters(given: list[str]) -> dict[str, str]:
+    """`--param K=V`, often given, as a table; the last of a name counts."""
+    found = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            fail(USAGE, f"--param: expected NAME=VALUE, say fast_period=10; found {text!r}")
+        found[key] = value
+    return found
