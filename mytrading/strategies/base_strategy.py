@@ -39,7 +39,7 @@ from mytrading.strategies.parameters import Parameter, resolve_parameters
 from mytrading.strategies.series import BarColumns
 from mytrading.strategies.timers import due_ns
 from mytrading.strategies.views import FLAT, EntryView, PositionView
-from mytrading.strategies.wishes import Wish, check_action, check_confidence, check_stop
+from mytrading.strategies.wishes import Wish, check_action, check_confidence, check_stop, check_twins
 
 _IST_SECONDS = 19_800
 _NAN = float("nan")
@@ -244,6 +244,7 @@ class BaseStrategy:
             raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, self._desk.instruments)}")
         word, price = check_action(action), _price(self._desk.data.get(watched))
         chosen = tuple(legs)
+        check_twins(chosen)
         read = read_hints(word, price, stop_price, hints)
         if chosen and read != NO_HINTS:
             raise StrategyError(f"create_signal: legs have terms of their own; write {', '.join(hints)} in each Leg")

@@ -15,7 +15,7 @@ from mytrading.messages.runconfig import StrategyRun
 from mytrading.messages.signals import Leg
 from mytrading.strategies.chains import Chains
 from mytrading.strategies.leg_strategy import second_of_day
-from mytrading.strategies.wishes import Wish
+from mytrading.strategies.wishes import Wish, twins
 
 LOOK_AHEAD = 300
 """Seconds before the entry time from which the quotes of what may be traded are asked for."""
@@ -48,10 +48,13 @@ class Chosen:
             return ()
         self._follow(book)
         seen = {**prices, wish.instrument: wish.price or prices.get(wish.instrument, 0.0)}
-        return resolve_legs(
+        legs = resolve_legs(
             rules, wish.instrument, seen, book, now,
             lambda underlying, expiry: self.chains.view(book, underlying, expiry, now),
         )  # fmt: skip
+        if problem := twins(legs):
+            raise NoSuchContract(problem)
+        return legs
 
     def wanted(
         self, runs: Iterable[StrategyRun], prices: Mapping[str, float], book: InstrumentBook, now: int

@@ -7,6 +7,7 @@ nothing, returning it does.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import msgspec
 
@@ -57,6 +58,24 @@ def check_action(action: str) -> str:
         near = hint(word, ACTIONS) if word else ""
         raise StrategyError(f"create_signal: expected BUY, SELL, EXIT, WITHDRAW or HOLD, found {action!r}{near}")
     return word
+
+
+def twins(legs: Iterable[Leg | LegRule]) -> str:
+    """Why legs cannot stand side by side: two of one instrument; empty if none are. Rules have no contract yet."""
+    names: set[str] = set()
+    for leg in legs:
+        if isinstance(leg, LegRule):
+            continue
+        if leg.instrument in names:
+            return f"expected one leg for each instrument, found two of {leg.instrument}; add their lots up in one leg"
+        names.add(leg.instrument)
+    return ""
+
+
+def check_twins(legs: Iterable[Leg | LegRule]) -> None:
+    """`StrategyError` if two legs name one instrument: a leg says what is to be held of it, and cannot say it twice."""
+    if problem := twins(legs):
+        raise StrategyError(f"create_signal: {problem}")
 
 
 def check_confidence(confidence: float) -> float:

@@ -204,7 +204,7 @@ class RiskBooks:
         """True of what was bought to cover what its owner sells, or has sold, for the same watched instrument."""
         watch = self.watch_of(position)
         wish = self.wishes.get((position.strategy, watch))
-        sells = wish is not None and any(leg.lots < 0 for leg in wish.legs)
+        sells = wish is not None and (position.instrument in wish.covers or any(leg.lots < 0 for leg in wish.legs))
         return position.quantity_seen > 0 and (sells or self._has_sold(position, watch))
 
     def _has_sold(self, position: Position, watch: str) -> bool:

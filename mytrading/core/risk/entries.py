@@ -26,6 +26,7 @@ from mytrading.core.risk.rules.table import judge, with_denial
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.sizing import SHORT_OF_MARGIN, Sized, Sizer
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.together import together
 from mytrading.core.risk.wish import Wish
 from mytrading.core.sizing import side_of
 from mytrading.core.slicing import Unsliceable, slices
@@ -98,7 +99,7 @@ class Entries:
             if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
         ]
         cases = self._with_margin([(leg, case) for leg, case in cases if case.units], wish, account, now)
-        denied = [(leg, found) for leg, case in cases if (found := judge(case))]
+        denied = [(leg, found) for leg, case in together(cases) if (found := judge(case))]
         if denied:
             return self._deny(wish, account, denied, now, begun=begun)
         if not begun and (asking := self._question(cases, wish, account)) is not None:

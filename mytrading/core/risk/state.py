@@ -77,6 +77,8 @@ class RiskState(RiskBooks):
             self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
         if known is not None and same and self._keeps_size(known, signal):
             wish.sized = known.sized
+        if known is not None and signal.keeps:
+            wish.covers = known.hedges()
         if known is not None and known.signal.id == signal.id:
             wish.ended, wish.given_up = known.ended, known.given_up
         again = same and not signal.rearmed

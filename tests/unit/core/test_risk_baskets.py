@@ -23,7 +23,7 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import OrphanLegs
-from mytrading.messages.signals import Leg
+from mytrading.messages.signals import Leg, Signal
 from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, SHARE, WATCH, Desk
 
 ROOMY = replace(LIMITS, max_position_size=10_000_000, max_order_size=10_000_000)
@@ -408,3 +408,28 @@ def test_rupees_kept_for_a_basket_end_with_the_day_in_a_machine_that_goes_on_too
     for machine in (desk.machine, other.machine):
         machine.apply(opened)
         assert machine.state.kept_for_baskets("main") == 0
+
+
+def test_legs_of_one_basket_count_together_against_the_limit_of_positions() -> None:
+    """Each was judged alone: two legs passed a limit that had room for one."""
+    basket = Basket()
+    basket.machine._scene.limits = replace(ROOMY, max_total_positions=1)
+    (denied,) = basket.wish("a", HEDGE, SOLD)
+    assert isinstance(denied, SignalDenied)
+    assert (denied.instrument, denied.codes) == (SHARE, ("MAX_TOTAL_POSITIONS",))
+
+
+def test_hedge_of_a_basket_that_was_taken_back_half_entered_still_needs_no_stop() -> None:
+    """A WITHDRAW left the hedge among the guarded, who alarm and flatten what has no stop at the broker."""
+    basket = Basket()
+    (entry,) = basket.wish("a", HEDGE, SOLD)
+    basket.held("main", CALL, 65, entry.id, 65)
+    assert not basket.machine.state.guarded_positions()
+    for name in ("b", "c"):
+        signal = Signal(
+            id=name, strategy="S", watch=WATCH, action=Action.EXIT, keeps=True, created_ns=basket.now,
+            expires_ns=basket.now + SECOND, expires_machine_ns=basket.machine_ns + SECOND,
+        )  # fmt: skip
+        basket.give(signal)
+        assert not basket.machine.state.guarded_positions()
+        assert not basket.again().machine.state.guarded_positions()
