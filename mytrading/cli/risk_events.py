@@ -104,7 +104,7 @@ def _plain(event: RiskEventRecorded, orders: list[str]) -> dict[str, Any]:
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """A row for the table: seconds of the day as times."""
-    from mytrading.core.run_times import clock
+    from mytrading.core.runs.times import clock
 
     timed = row["kind"] in _TIMED
     limit, value = (clock(int(row[name])) if timed else row[name] for name in ("threshold", "value"))

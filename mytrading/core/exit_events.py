@@ -1,6 +1,6 @@
 """Events of exits that no rule of a run decided: stops and targets of single positions, wherever they rest.
 
-Used by `core/risk/exits` for what risk closes by itself, and by `core/run_events` for stops that filled at the broker.
+Used by `core/risk/exits` for what risk closes by itself, and by `core/runs/events` for stops that filled at the broker.
 The one rule: an event names the position's round trip, so that each stop of it is told once, whatever is repeated.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from mytrading.core.identity import content_id
 from mytrading.core.risk.orphans import GUARDS, is_protective
 from mytrading.core.risk.state import RiskState
-from mytrading.core.runs import run_id_of
+from mytrading.core.runs.run import run_id_of
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind

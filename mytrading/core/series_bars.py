@@ -1,6 +1,6 @@
 """Bars of one series of prices, anchored to the session's open: what an exit on a trend is judged by.
 
-Used by `core/run_series`. A bar is handed out by `due`, which changes nothing, and is history once `keep` learns it,
+Used by `core/runs/series`. A bar is handed out by `due`, which changes nothing, and is history once `keep` learns it,
 so that history is what is journaled. The one rule: a bar that was kept is final, and prices for it are passed over.
 """
 

@@ -27,7 +27,7 @@ from mytrading.core.risk.look import picture
 from mytrading.core.risk.machine import RiskMachine, square_off_subject
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.rollover import subject_of
-from mytrading.core.run_events import ALERT_CODE
+from mytrading.core.runs.events import ALERT_CODE
 from mytrading.core.square_off import SquareOff
 from mytrading.core.thresholds import CODES as THRESHOLD_CODES
 from mytrading.core.thresholds import Thresholds

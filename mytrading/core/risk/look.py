@@ -10,7 +10,7 @@ from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.day import ACCOUNT
 from mytrading.core.risk.limits import Limit
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.runs import Leg, Run
+from mytrading.core.runs.run import Leg, Run
 from mytrading.core.sizing import side_of
 from mytrading.messages.enums import LimitKind
 from mytrading.messages.orders import Position

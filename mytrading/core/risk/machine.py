@@ -31,9 +31,9 @@ from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.wish import Wish
 from mytrading.core.rollover import Rollover
-from mytrading.core.run_books import OPTION_PATIENCE
+from mytrading.core.runs.books import OPTION_PATIENCE
+from mytrading.core.runs.rules import StrategyRisk
 from mytrading.core.square_off import LATE_NS, SquareOff
-from mytrading.core.strategy_risk import StrategyRisk
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product, Severity, TradingLevel

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.calendar import to_ns
-from mytrading.core.run_times import clock
+from mytrading.core.runs.times import clock
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Product
 from mytrading.messages.signals import Leg

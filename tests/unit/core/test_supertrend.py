@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mytrading.core.indicators.supertrend import supertrend
-from mytrading.core.trend import turned
+from mytrading.core.runs.trend import turned
 from mytrading.messages.market import Bar
 from mytrading.messages.strategy_rules import TrendExit, TrendRule
 

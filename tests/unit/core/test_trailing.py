@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.trailing import WAITING, Basis, Trail, advance, ahead, behind, better, reached
+from mytrading.core.runs.trailing import WAITING, Basis, Trail, advance, ahead, behind, better, reached
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, TrailKind, TrailRule
 
 ONE_SET = Basis(units=75, premium=-20_250.0)

@@ -6,8 +6,8 @@ Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numb
 from __future__ import annotations
 
 from mytrading.core.risk.case import Case, Rule
-from mytrading.core.run_events import RUN_ENDING
-from mytrading.core.run_times import DAY, clock, lead_seconds, second_of_day
+from mytrading.core.runs.events import RUN_ENDING
+from mytrading.core.runs.times import DAY, clock, lead_seconds, second_of_day
 from mytrading.messages.enums import Product
 
 _MIS = Product.MIS

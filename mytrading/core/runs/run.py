@@ -1,6 +1,6 @@
 """What a run of a strategy is, and its arithmetic: its legs, between which prices no rule can speak, what survives.
 
-Used by `core/run_books`, which alone changes runs, and by all that ask of them. The one rule: nothing here knows the
+Used by `core/runs/books`, which alone changes runs, and by all that ask of them. The one rule: nothing here knows the
 books of risk or the time.
 """
 
@@ -14,7 +14,7 @@ import msgspec
 
 from mytrading.core.identity import content_id
 from mytrading.core.risk.books import Key
-from mytrading.core.trailing import EXACT, WAITING, Basis, Trail, ahead, behind
+from mytrading.core.runs.trailing import EXACT, WAITING, Basis, Trail, ahead, behind
 from mytrading.messages.orders import Position
 from mytrading.messages.risk_events import RiskKind
 from mytrading.messages.strategy_rules import StrategyRules

@@ -1,6 +1,6 @@
 """The bars behind Supertrend exits: of watched instruments, and of the combined premium of what a run holds.
 
-Used by `core/strategy_risk`. The premium is that of one complete set of the legs, credit or debit counted positive as
+Used by `core/runs/rules`. The premium is that of one complete set of the legs, credit or debit counted positive as
 it was at entry. The one rule: a price of the premium exists only while every leg has a fresh quote; when the legs
 change their proportions, its bars begin anew.
 """
@@ -12,8 +12,8 @@ from math import gcd
 
 from mytrading.core.bars import aggregate, timeframe_name
 from mytrading.core.calendar import Calendar
-from mytrading.core.run_books import RunBooks
-from mytrading.core.runs import Run
+from mytrading.core.runs.books import RunBooks
+from mytrading.core.runs.run import Run
 from mytrading.core.series_bars import SeriesBars
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import StrategyRun

@@ -1,6 +1,6 @@
 """Has the Supertrend turned against a run? Judged on confirmed bars alone.
 
-Used by `core/strategy_risk`, which imports it only if a strategy asks for it: numpy and numba come with it. The one
+Used by `core/runs/rules`, which imports it only if a strategy asks for it: numpy and numba come with it. The one
 rule: a bar that had ended before the entry ends nothing.
 """
 

@@ -1,6 +1,6 @@
 """Trailing stops: on a run's profit in rupees, and on one leg's price.
 
-Used by `core/run_books` and `core/strategy_risk`. A run's stop waits until the profit exceeds its activation, then
+Used by `core/runs/books` and `core/runs/rules`. A run's stop waits until the profit exceeds its activation, then
 follows the peak; with `from_entry` it begins at once, below what the entry cost. The one rule: a stop never loosens,
 whatever the profit, the size or the configuration does.
 """

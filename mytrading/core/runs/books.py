@@ -1,6 +1,6 @@
 """The runs of strategies: what each holds in all its accounts, its profit, its trailing stop, and what has spoken.
 
-Used by `core/strategy_risk` and `core/run_series`. A run lasts from a strategy's first entry after flat until flat.
+Used by `core/runs/rules` and `core/runs/series`. A run lasts from a strategy's first entry after flat until flat.
 Profits count confirmed quantities, at bid and ask where both are there. The one rule: an old price, or none, of one
 leg says nothing about the whole, so there is no profit then, and nothing that depends on it moves.
 """
@@ -17,7 +17,7 @@ from mytrading.core.risk.books import SECOND, Key, day_of
 from mytrading.core.risk.case import QUOTE_FLOOR_NS
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
-from mytrading.core.runs import (
+from mytrading.core.runs.run import (
     BEST,
     FIRED,
     LEAVING,
@@ -35,7 +35,7 @@ from mytrading.core.runs import (
     levels_of,
     run_id_of,
 )
-from mytrading.core.trailing import Trail, advance, better
+from mytrading.core.runs.trailing import Trail, advance, better
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged

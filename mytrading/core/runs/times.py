@@ -1,6 +1,6 @@
 """Times of day of a run: when a strategy may enter, and when what it holds is closed.
 
-Used by `core/strategy_risk` and `core/risk/rules/times`. What is MIS or intraday is flat by the venue's square-off in
+Used by `core/runs/rules` and `core/risk/rules/times`. What is MIS or intraday is flat by the venue's square-off in
 any case. The one rule: closing for a deadline begins a lead before it; an exit time is when closing begins.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mytrading.core.risk.scene import Scene
-from mytrading.core.run_events import Breach
-from mytrading.core.runs import Leg, Run
+from mytrading.core.runs.events import Breach
+from mytrading.core.runs.run import Leg, Run
 from mytrading.core.square_off import LEAD_NS, MACHINE_LEAD_NS
 from mytrading.messages.enums import Product
 from mytrading.messages.risk_events import RiskKind

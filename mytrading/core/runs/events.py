@@ -1,6 +1,6 @@
 """What follows when a rule of a run speaks: its event, an alert, and what is closed; and the exit orders, later.
 
-Used by `core/strategy_risk`. The one rule: the event and what it closes are decided together, so that neither is ever
+Used by `core/runs/rules`. The one rule: the event and what it closes are decided together, so that neither is ever
 there without the other.
 """
 
@@ -14,7 +14,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.risk.books import SECOND
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.state import RiskState
-from mytrading.core.runs import Leg, Run, fired_name
+from mytrading.core.runs.run import Leg, Run, fired_name
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.control import Alert, FlattenRequested
 from mytrading.messages.enums import Severity

@@ -16,12 +16,12 @@ from mytrading.core.risk.case import SECOND, stale
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
-from mytrading.core.run_books import RunBooks
-from mytrading.core.run_events import Breach, RunEvents
-from mytrading.core.run_series import RunSeries
-from mytrading.core.run_times import due, is_over, lead_seconds, second_of_day
-from mytrading.core.runs import BEST, PEAK, PREFIX, STOP, Leg, Run
-from mytrading.core.trailing import EXACT, ahead, behind, reached
+from mytrading.core.runs.books import RunBooks
+from mytrading.core.runs.events import Breach, RunEvents
+from mytrading.core.runs.run import BEST, PEAK, PREFIX, STOP, Leg, Run
+from mytrading.core.runs.series import RunSeries
+from mytrading.core.runs.times import due, is_over, lead_seconds, second_of_day
+from mytrading.core.runs.trailing import EXACT, ahead, behind, reached
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import LevelMoved, RiskOpened
@@ -287,7 +287,7 @@ class StrategyRisk:
 
 def _trend() -> Any:
     """The judge of trends, compiled; it loads numba, so only those who need it do."""
-    from mytrading.core import trend
+    from mytrading.core.runs import trend
 
     trend.warm()
     return trend.turned

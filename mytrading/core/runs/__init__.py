@@ -1,0 +1,1 @@
+"""Runs of strategies: what each holds, when it may enter, and what ends it or a leg of it."""
