@@ -40,20 +40,31 @@ class Bench:
         self._stack.callback(process.kill)
         return process
 
+    def resting_entry(
+        self,
+        name: str,
+        account: str = "main",
+        instrument: str = "NSE:SBIN",
+        product: Product = Product.CNC,
+        price: float = 900.0,
+    ) -> PlaceEntry:
+        """A limit far below the market; no clock closes what CNC buys."""
+        return PlaceEntry(
+            id=name, account=account, instrument=instrument, product=product, strategy="T", run="r1", cause=name,
+            purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, price=price,
+            expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
+        )  # fmt: skip
+
     def command_a_resting_entry(
         self, name: str = "e1", account: str = "main", instrument: str = "NSE:SBIN", product: Product = Product.CNC
     ) -> None:
-        """A limit far below the market, in risk's journal, where the router finds it; no clock closes what CNC buys."""
-        entry = PlaceEntry(
-            id=name, account=account, instrument=instrument, product=product, strategy="T", run="r1", cause=name,
-            purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, price=900.0,
-            expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
-        )  # fmt: skip
-        self.risk.append([Entry(OUTPUT, "commands", encode_body(entry))], machine_now(), machine_now())
+        """A resting entry in risk's journal, where the router finds it."""
+        self.command(self.resting_entry(name, account, instrument, product))
 
-    def command(self, message: object) -> None:
-        """A command of any kind, in risk's journal."""
-        self.risk.append([Entry(OUTPUT, "commands", encode_body(message))], machine_now(), machine_now())
+    def command(self, *messages: object) -> None:
+        """Commands of any kind, those of one decision, in risk's journal."""
+        rows = [Entry(OUTPUT, "commands", encode_body(message)) for message in messages]
+        self.risk.append(rows, machine_now(), machine_now())
 
     def clear_mode(self, account: str = "main") -> None:
         """What `mytrading resume` has the gateway journal for an account in the wrong mode."""
