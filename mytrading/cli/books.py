@@ -62,9 +62,21 @@ def trades(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str 
 
 
 def signals(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
-    """What strategies wished for, and what was denied."""
-    columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "denied")
-    print_rows(_ask(profile, "signals", limit=str(limit)), columns, as_json, "no signals yet")
+    """What strategies wished for, what it came to in each account, and what was denied."""
+    columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "result", "denied")
+    rows = _ask(profile, "signals", limit=str(limit))
+    if not as_json:
+        rows = [each for row in rows for each in (row, *_by_account(row))]
+    print_rows(rows, columns, as_json, "no signals yet")
+
+
+def _by_account(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a wish in several accounts came to in each, as rows of their own under it, which then have the reasons."""
+    told = row.get("accounts", [])
+    if len(told) < 2:
+        return []
+    row["denied"] = ""
+    return [{"strategy": f"· {one['account']}", "result": one["result"], "denied": one["reason"]} for one in told]
 
 
 def alerts(

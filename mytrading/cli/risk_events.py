@@ -44,11 +44,10 @@ def risk_events(config: RunConfig) -> list[dict[str, Any]]:
     found: dict[str, RiskEventRecorded] = {}
     orders: dict[str, list[str]] = {}
     for message in (*_archived(config), *_journaled(config)):
-        if message.follows:
-            orders.setdefault(message.follows, []).extend(message.exit_orders)
-        else:
+        orders.setdefault(message.follows or message.id, []).extend(message.exit_orders)
+        if not message.follows:
             found[message.id] = message
-    return [_plain(event, list(dict.fromkeys(orders.get(name, [])))) for name, event in found.items()]
+    return [_plain(event, list(dict.fromkeys(orders[name]))) for name, event in found.items()]
 
 
 def _journaled(config: RunConfig) -> Iterator[RiskEventRecorded]:

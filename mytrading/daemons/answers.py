@@ -17,6 +17,7 @@ from mytrading.core.lookers import Lookers
 from mytrading.core.parents import grouped
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.view import StackView
+from mytrading.core.wish_results import results_of, together, words_of
 from mytrading.daemons.answers_look import LookVerbs
 from mytrading.daemons.answers_money import checked_profits
 from mytrading.daemons.answers_orders import OrderVerbs
@@ -25,11 +26,12 @@ from mytrading.daemons.answers_risk import RiskVerbs
 from mytrading.daemons.answers_strategies import StrategyVerbs
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import Heartbeat, OpsRequest
 from mytrading.messages.enums import Confidence, OrderState, TradingLevel
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
-from mytrading.messages.signals import WishDenied
+from mytrading.messages.signals import Signal, WishDenied
 from mytrading.messages.streams import ALL
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.metrics import read_snapshots
@@ -200,14 +202,34 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         return [msgspec.to_builtins(trade) for trade in _last(list(self._view.trades), arguments)]
 
     def _verb_signals(self, arguments: dict[str, str]) -> Any:
-        denied: dict[str, list[str]] = {}
+        denied: dict[str, list[SignalDenied | SignalExpired]] = {}
         for denial in self._view.denials:
-            code = getattr(denial, "code", "EXPIRED")
-            codes = ", ".join(getattr(denial, "codes", ())) or code
-            denied.setdefault(denial.signal, []).append(f"{codes}: {getattr(denial, 'message', 'too late')}")
-        sent = [{**msgspec.to_builtins(signal), "denied": denied.get(signal.id, [])} for signal in self._view.signals]
-        kept = [_held_back(row) for row in self._view.held_back]
-        return _last(sorted([*sent, *kept], key=lambda row: int(row["created_ns"])), arguments)
+            denied.setdefault(denial.signal, []).append(denial)
+        rows: list[Signal | WishDenied] = [*self._view.signals, *self._view.held_back]
+        rows.sort(key=_since)
+        orders: dict[str, list[Order]] = {}
+        for order in self._view.orders.values():
+            orders.setdefault(order.cause, []).append(order)
+        return [
+            _held_back(row)
+            if isinstance(row, WishDenied)
+            else self._signal(row, orders.get(row.id, []), denied.get(row.id, []))
+            for row in _last(rows, arguments)
+        ]
+
+    def _signal(
+        self, signal: Signal, orders: list[Order], denials: list[SignalDenied | SignalExpired]
+    ) -> dict[str, Any]:
+        """A wish with what it came to, in all its accounts and in each."""
+        run = self._config.strategy(signal.strategy)
+        accounts = run.accounts if run is not None and run.accounts else (signal.account,)
+        results = results_of(signal, orders, denials, [name for name in accounts if name])
+        return {
+            **msgspec.to_builtins(signal),
+            "denied": [words_of(denial) for denial in denials],
+            "result": together(results),
+            "accounts": [row._asdict() for row in results],
+        }
 
     def _verb_alerts(self, arguments: dict[str, str]) -> Any:
         alerts = sorted(self._control.alerts.values(), key=lambda alert: alert.first_ns)
@@ -340,7 +362,13 @@ def _held_back(row: WishDenied) -> dict[str, Any]:
         "action": row.action.value,
         "created_ns": row.at_ns,
         "denied": [f"RULE {row.rule}: {row.message}"],
+        "result": "denied",
+        "accounts": [],
     }
+
+
+def _since(row: Signal | WishDenied) -> int:
+    return row.at_ns if isinstance(row, WishDenied) else row.created_ns
 
 
 def _last(rows: list[Any], arguments: dict[str, str]) -> list[Any]:

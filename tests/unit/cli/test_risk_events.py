@@ -68,6 +68,15 @@ def test_event_is_shown_once_with_its_exit_orders(config: RunConfig, capsys: pyt
     assert (first["run"], first["at_ns"], second["exit_orders"]) == ("r1", AT, [])
 
 
+def test_stop_that_filled_at_the_broker_is_the_exit_order_of_its_event(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stop = replace(LOSS, id="e4", kind=RiskKind.BROKER_STOP, action=RiskAction.CLOSE_LEG, exit_orders=("s1",))
+    journal(config, "2026-11-23", stop, replace(stop, id="e5", follows="e4", exit_orders=("s1", "s2")))
+    ask("risk", "events", "--json")
+    assert [row["exit_orders"] for row in json.loads(capsys.readouterr().out)] == [["s1", "s2"]]
+
+
 def test_one_strategy_is_chosen_whatever_its_case_and_times_are_shown_as_such(
     config: RunConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
