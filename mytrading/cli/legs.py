@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
 SCHEMA_FILE = "docs/legs.schema.json"
-_COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "units", "price", "value", "stop", "target")
+_COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "units", "price", "limit", "value", "stop", "target")
 
 
 def template_names(incomplete: str) -> list[str]:
@@ -173,6 +173,8 @@ def check(
 
 def notes_on(plan: LegPlan) -> list[str]:
     """What is allowed and still worth a word."""
+    from mytrading.messages.enums import OrderType
+
     notes = []
     calls, puts = (sum(leg.lots for leg in plan.legs if leg.right == right) for right in ("CE", "PE"))
     others = sum(leg.lots for leg in plan.legs if not leg.right)
@@ -180,6 +182,12 @@ def notes_on(plan: LegPlan) -> list[str]:
         notes.append("more is sold above the market than bought: the loss has no bound there")
     if puts - others < 0:
         notes.append("more is sold below the market than bought: the loss grows with every fall")
+    sold = any(leg.lots < 0 for leg in plan.legs)
+    if sold and any(leg.lots > 0 and leg.order_type is OrderType.LIMIT for leg in plan.legs):
+        notes.append(
+            "a bought leg rests at its limit, and nothing is sold before it is held: if it does not fill soon, "
+            "the whole entry is given up"
+        )
     if not (plan.exit_time or plan.square_off_time):
         notes.append("no exit_time and no square_off_time: only the product's square-off and stops close it")
     return notes

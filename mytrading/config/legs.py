@@ -73,8 +73,11 @@ class LegConfig(BaseModel):
     )
     lots: int = Field(default=1, ge=1, le=100, description="Lots; the strategy's `sizing` may multiply them.")
     quantity: int = Field(default=0, ge=0, description="Shares, of an equity leg alone.")
-    order_type: Annotated[Literal["MARKET"], BeforeValidator(_upper)] = Field(
-        default="MARKET", description="Entries are MARKET orders."
+    order_type: Annotated[Literal["MARKET", "LIMIT"], BeforeValidator(_upper)] = Field(
+        default="MARKET", description="MARKET, or LIMIT, which rests at `limit`."
+    )
+    limit: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
+        default="", description="Where a LIMIT leg rests: 'price 150', or '5%' or '3 points' better than its price."
     )
     stop: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
         default="", description="The leg's own stop: '30%', '20 points' or 'price 150'."
@@ -92,6 +95,10 @@ class LegConfig(BaseModel):
             raise ValueError(f"strike, right: expected none for kind {self.kind.value}; leave them out")
         if (self.kind is LegKind.EQUITY) != bool(self.quantity):
             raise ValueError("quantity: expected shares for an equity leg and none for the others, which have lots")
+        if (self.order_type == "LIMIT") != bool(self.limit):
+            raise ValueError(
+                "limit: expected 'price 150', '5%' or '3 points' for order_type LIMIT, and none for MARKET"
+            )
         return self
 
     def rule(self, watch: str) -> LegRule:
@@ -107,6 +114,7 @@ class LegConfig(BaseModel):
             stop=stop_of(self.stop),
             target=stop_of(self.target),
             order_type=OrderType(self.order_type),
+            limit=stop_of(self.limit),
         )
 
 

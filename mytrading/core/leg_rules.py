@@ -7,6 +7,7 @@ premium that nobody quotes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from mytrading.core.calendar import day_of
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.symbology import split_id
+from mytrading.messages.enums import OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.runconfig import ExpiryRule
@@ -100,7 +102,8 @@ def resolve_legs(
     for number, rule in enumerate(rules, 1):
         try:
             contract = contract_of(rule, watch, prices, book, now, chain)
-            price = prices.get(contract.id, 0.0)
+            limit = limit_of(rule, contract, prices.get(contract.id, 0.0))
+            price = limit or prices.get(contract.id, 0.0)
             stop, target = (level_of(rule.stop, -rule.lots, price), level_of(rule.target, rule.lots, price))
         except NoSuchContract as error:
             raise NoSuchContract(f"leg {number}: {error}") from None
@@ -109,10 +112,28 @@ def resolve_legs(
             raise NoSuchContract(f"legs {same[0]} and {number} both choose {contract.id}; give them different strikes")
         legs.append(
             Leg(
-                instrument=contract.id, lots=rule.lots, order_type=rule.order_type, stop_price=stop, target_price=target
+                instrument=contract.id,
+                lots=rule.lots,
+                order_type=rule.order_type,
+                limit_price=limit,
+                stop_price=stop,
+                target_price=target,
             )
         )
     return tuple(legs)
+
+
+def limit_of(rule: LegRule, contract: Instrument, price: float) -> float:
+    """Rupees at which a LIMIT leg rests, on the tick and never worse than the rule says; 0 for a MARKET leg."""
+    if rule.order_type is not OrderType.LIMIT:
+        return 0.0
+    level = level_of(rule.limit, -rule.lots, price)
+    tick = contract.tick_size or 0.05
+    ticks = level / tick
+    whole = math.floor(ticks + 1e-6) if rule.lots > 0 else math.ceil(ticks - 1e-6)
+    if whole < 1:
+        raise NoSuchContract(f"its limit would lie at {level:g} while {contract.id} trades at {price:g}; ask for less")
+    return round(whole * tick, 4)
 
 
 def level_of(at: LegStop, way: int, price: float) -> float:
@@ -122,7 +143,7 @@ def level_of(at: LegStop, way: int, price: float) -> float:
     if at.kind is StopKind.PRICE:
         return at.value
     if not price:
-        raise NoSuchContract("its stop or target is counted from its price, and there is no quote of it yet")
+        raise NoSuchContract("its limit, stop or target is counted from its price, and there is no quote of it yet")
     away = price * at.value / 100 if at.kind is StopKind.PERCENT else at.value
     return round(max(price + away if way > 0 else price - away, 0.0), 4)
 

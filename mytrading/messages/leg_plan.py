@@ -38,7 +38,7 @@ class DayKind(StrEnum):
 
 
 class LegStop(msgspec.Struct, frozen=True, kw_only=True):
-    """The stop or the target of one leg; a value of 0 is none of its own."""
+    """The stop, the target or the limit of one leg; a value of 0 is none of its own."""
 
     kind: StopKind = StopKind.PERCENT
     value: float = 0.0
@@ -49,7 +49,7 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
 
     `strike` is ATM, ITM n, OTM n, STRIKE n, PREMIUM n (rupees) or DELTA n (0.3 is a 30-delta call or put). `expiry` is
     the word of an `ExpiryRule`. `watch` is the instrument whose price strikes are counted from, empty for the one that
-    the wish is about.
+    the wish is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold.
     """
 
     lots: int
@@ -61,6 +61,7 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     stop: LegStop = LegStop()
     target: LegStop = LegStop()
     order_type: OrderType = OrderType.MARKET
+    limit: LegStop = LegStop()
 
 
 class Operand(msgspec.Struct, frozen=True, kw_only=True):

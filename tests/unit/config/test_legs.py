@@ -105,6 +105,8 @@ def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_
         ('name = "Condor"', 'name = "SMA_Crossover"', "sma_crossover.py has a strategy SMA_Crossover already"),
         ('right = "ce"\n', '', "condor.toml:9: legs[1]: right: expected CE or PE for an option"),
         ('right = "ce"\n', 'right = "ce"\ntarget = "9%"\n', "legs[1]: stop, target: expected none for a bought leg"),
+        ('stop = "30%"', 'order_type = "LIMIT"', "legs[2]: limit: expected 'price 150', '5%' or '3 points' for"),
+        ('stop = "30%"', 'limit = "2%"', "legs[2]: limit: expected 'price 150'"),
         ('quantity = 500', 'lots = 5', "legs[4]: quantity: expected shares for an equity leg"),
         ('entry_time = "09:20"\n', '', "entry_time is missing: From then on the legs are entered"),
     ],

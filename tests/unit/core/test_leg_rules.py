@@ -6,6 +6,7 @@ import pytest
 
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.leg_rules import candidates, contract_of, is_its_day, level_of, resolve_legs
+from mytrading.messages.enums import OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
@@ -51,6 +52,34 @@ def test_expiry_rules_and_futures_are_followed() -> None:
 def test_strike_that_is_not_listed_is_refused_with_its_neighbours() -> None:
     with pytest.raises(NoSuchContract, match=r"25825 .* nearest: 25800 and 25850"):
         chosen(rule("STRIKE 25825"))
+
+
+CALL = "NFO:NIFTY02DEC2526000CE"
+
+
+@pytest.mark.parametrize(
+    ("lots", "limit", "expected"),
+    [
+        (-1, LegStop(kind=StopKind.PRICE, value=110.0), 110.0),
+        (-1, LegStop(kind=StopKind.PERCENT, value=5), 105.15),
+        (1, LegStop(kind=StopKind.PERCENT, value=5), 95.1),
+        (1, LegStop(kind=StopKind.POINTS, value=3), 97.1),
+    ],
+)
+def test_limit_lies_on_the_better_side_of_the_price_and_on_the_tick(lots: int, limit: LegStop, expected: float) -> None:
+    prices = {**PRICES, CALL: 100.12}
+    made = rule(lots=lots, order_type=OrderType.LIMIT, limit=limit, stop=LegStop(value=10))
+    (leg,) = resolve_legs([made], NIFTY, prices, BOOK, OPEN, lambda _name, _day: None)
+    assert (leg.order_type, leg.limit_price) == (OrderType.LIMIT, expected)
+    assert leg.stop_price == pytest.approx(expected * (1.1 if lots < 0 else 0.9), abs=1e-3), "counted from the limit"
+
+
+def test_limit_counted_from_a_price_that_is_not_known_or_too_small_is_refused() -> None:
+    made = rule(lots=1, order_type=OrderType.LIMIT, limit=LegStop(kind=StopKind.POINTS, value=3))
+    with pytest.raises(NoSuchContract, match="leg 1: its limit, stop or target is counted from its price"):
+        resolve_legs([made], NIFTY, PRICES, BOOK, OPEN, lambda _name, _day: None)
+    with pytest.raises(NoSuchContract, match="ask for less"):
+        resolve_legs([made], NIFTY, {**PRICES, CALL: 2.0}, BOOK, OPEN, lambda _name, _day: None)
 
 
 def quoted(chains: Chains, symbol: str, price: float) -> None:
@@ -106,7 +135,7 @@ def test_target_lies_with_the_leg_and_never_below_nothing() -> None:
 
 
 def test_stop_in_per_cent_waits_for_a_price() -> None:
-    with pytest.raises(NoSuchContract, match="leg 1: its stop or target is counted from its price"):
+    with pytest.raises(NoSuchContract, match="leg 1: its limit, stop or target is counted from"):
         resolve_legs([rule(stop=LegStop(value=30))], NIFTY, PRICES, BOOK, OPEN, lambda _a, _b: None)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from mytrading.messages.control import StrategySwitch
-from mytrading.messages.enums import Action
-from mytrading.messages.leg_plan import Comparison, DayKind, LegPlan, LegRule, LegStop, Operand
+from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.leg_plan import Comparison, DayKind, LegPlan, LegRule, LegStop, Operand, StopKind
 from mytrading.messages.market import Quote
+from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.signals import Signal
 from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.leg_strategy import closes_at, leg_strategy
@@ -162,3 +163,26 @@ def test_premium_rule_waits_for_quotes_which_it_asks_for_before_the_entry_time()
     ((_, signal),) = run(machine, 5, 5)
     assert [(leg.instrument, leg.stop_price) for leg in signal.legs] == [(CALL, 72.8)]
     assert machine.problems == {}
+
+
+def test_limit_leg_is_wished_once_and_stays_where_it_was_put_while_its_order_lives() -> None:
+    legs = (
+        LegRule(
+            lots=-1, strike="ATM", right="CE", order_type=OrderType.LIMIT,
+            limit=LegStop(kind=StopKind.POINTS, value=5), stop=LegStop(value=30),
+        ),
+    )  # fmt: skip
+    machine = machine_of(plan(legs=legs, exit_time=34_200))
+    machine.note_price(quote("NFO:NIFTY02DEC2526000CE", 130.0))
+    ((minute, signal),) = run(machine, 0, 4)
+    (leg,) = signal.legs
+    assert (minute, leg.order_type, leg.limit_price, leg.stop_price) == (4, OrderType.LIMIT, 135.0, 175.5)
+    resting = Order(
+        client_order_id="o", account="main", instrument=leg.instrument, product=Product.MIS, strategy="Legs", run="r",
+        cause=signal.id, purpose=Purpose.ENTRY, side=Side.SELL, quantity=75, order_type=OrderType.LIMIT, price=135.0,
+        state=OrderState.ACCEPTED, created_ns=1, updated_ns=1,
+    )  # fmt: skip
+    step(machine, OrderChanged(event="accepted", order=resting, machine_ns=1))
+    machine.note_price(quote("NFO:NIFTY02DEC2526000CE", 120.0))
+    assert run(machine, 5, 8, 26_160.0) == []
+    assert [(k, row.action, row.keeps) for k, row in run(machine, 9, 14)] == [(14, Action.EXIT, False)]
