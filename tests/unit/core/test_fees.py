@@ -25,9 +25,9 @@ def test_sold_shares_within_the_day_pay_stt_and_no_stamp_duty() -> None:
     found = fees().of(listed(InstrumentKind.EQ), Product.MIS, -100, 1000.0, at(2025, 1, 6))
     assert found.brokerage == 20.0
     assert found.stt == pytest.approx(25.0)
-    assert found.exchange == pytest.approx(2.97)
+    assert found.exchange == pytest.approx(2.97 + 0.10), "with the contribution to NSE's investor protection fund"
     assert found.sebi == pytest.approx(0.1)
-    assert found.gst == pytest.approx(0.18 * (20.0 + 2.97 + 0.1))
+    assert found.gst == pytest.approx(0.18 * (20.0 + 3.07 + 0.1))
     assert found.stamp == 0.0
     assert found.total == pytest.approx(sum(found))
 
@@ -46,6 +46,31 @@ def test_stt_on_sold_premium_is_that_of_the_day(day: tuple[int, int, int], rate:
     found = fees().of(listed(InstrumentKind.CE, "NFO"), Product.NRML, -75, 200.0, at(*day))
     assert found.stt == pytest.approx(75 * 200.0 * rate)
     assert found.brokerage == 20.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "exchange", "rate"),
+    [
+        (InstrumentKind.EQ, "NSE", 0.0000307), (InstrumentKind.FUT, "NFO", 0.0000183),
+        (InstrumentKind.CE, "NFO", 0.0003553), (InstrumentKind.EQ, "BSE", 0.0000375),
+        (InstrumentKind.FUT, "BFO", 0.0), (InstrumentKind.PE, "BFO", 0.000325),
+    ],
+)  # fmt: skip
+def test_exchange_charges_of_2026_are_those_that_brokers_publish(
+    kind: InstrumentKind, exchange: str, rate: float
+) -> None:
+    found = fees().of(listed(kind, exchange), Product.MIS, -100, 1000.0, at(2026, 6, 1))
+    assert found.exchange == pytest.approx(100_000 * rate)
+
+
+@pytest.mark.parametrize(
+    ("day", "rate"),
+    [((2011, 6, 1), 0.103), ((2015, 5, 29), 0.1236), ((2015, 6, 1), 0.14), ((2016, 1, 4), 0.145),
+     ((2017, 6, 30), 0.15), ((2017, 7, 3), 0.18)],
+)  # fmt: skip
+def test_service_tax_and_gst_are_those_of_the_day(day: tuple[int, int, int], rate: float) -> None:
+    found = fees().of(listed(InstrumentKind.EQ), Product.MIS, 100, 1000.0, at(*day))
+    assert found.gst == pytest.approx(rate * (found.brokerage + found.exchange + found.sebi))
 
 
 def test_small_order_pays_a_share_and_not_the_flat_brokerage() -> None:
