@@ -85,6 +85,11 @@ class Calendar:
         self.edition += 1
 
     @property
+    def content(self) -> str:
+        """All sessions and holidays as one text: calendars of equal content decide alike."""
+        return repr(self._spec.exchanges)
+
+    @property
     def exchanges(self) -> tuple[str, ...]:
         """The exchanges this calendar knows, in the file's order."""
         return tuple(self._spec.exchanges)

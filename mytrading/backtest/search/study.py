@@ -56,15 +56,19 @@ class Plan:
 
 
 def fingerprint(spec: Spec, source: str, plan: Plan, least_trades: int = 1) -> str:
-    """Names what a trial depends on: the strategy's text, the bars, how they are traded, and what gives a figure."""
+    """Names what a trial depends on: the strategy's text, the bars, how they are traded, and what gives a figure.
+
+    How they are traded includes the content of calendar, contracts and fees: edited files make another search.
+    """
     sha = hashlib.sha256(source.encode())
     for columns in spec.data:
         sha.update(f"{columns.instrument} {columns.timeframe}".encode())
         sha.update(columns.start_ns.tobytes())
         sha.update(columns.table.tobytes())
     run = replace(spec.run, file="", parameters={})
-    how = (spec.capital, spec.models, spec.fees is not None, run, spec.limits, spec.rates, least_trades,
-           sorted(spec.run.parameters.items()), sorted(plan.space.fixed.items()), plan.objective,
+    fees = spec.fees.file if spec.fees is not None else None
+    how = (spec.capital, spec.models, fees, spec.facts, spec.calendar.content, run, spec.limits, spec.rates,
+           least_trades, sorted(spec.run.parameters.items()), sorted(plan.space.fixed.items()), plan.objective,
            type(spec.calendar).__name__)  # fmt: skip
     sha.update(repr(how).encode())
     return sha.hexdigest()[:16]

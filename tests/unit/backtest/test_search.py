@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -24,12 +25,14 @@ from mytrading.backtest.search.study import FILE, Plan, Record, StudyError, fing
 from mytrading.backtest.search.trials import Trial, evaluate, ranked
 from mytrading.backtest.search.workers import local, on_cluster
 from mytrading.cli.app import app
+from mytrading.core.calendar import Calendar
+from mytrading.core.fees import FeeSchedule
 from mytrading.messages.enums import Product
 from mytrading.messages.runconfig import Direction, StopPlan
 from mytrading.runtime.loader import load_file
 from mytrading.strategies import BaseStrategy
 from mytrading.strategies.parameters import Parameter
-from tests.backtest_support import bars_of, begin_of, spec_of
+from tests.backtest_support import bars_of, begin_of, fees, spec_of
 from tests.support import ROOT
 
 FILE_OF = ROOT / "strategies" / "sma_crossover.py"
@@ -141,6 +144,19 @@ def test_fingerprint_changes_with_limits_hours_and_the_fewest_trades() -> None:
     assert same != fingerprint(dataclasses.replace(made, limits=replace(made.limits, max_order_size=5.0)), "text", plan)
     assert same != fingerprint(dataclasses.replace(made, run=replace(made.run, intraday=True)), "text", plan)
     assert same != fingerprint(spec(direction=Direction.LONG), "text", plan)
+
+
+def test_fingerprint_changes_with_the_content_of_fees_calendar_and_contracts() -> None:
+    plan, made = Plan(space(), "net"), dataclasses.replace(spec(), fees=fees())
+    same = fingerprint(made, "text", plan)
+    assert same == fingerprint(dataclasses.replace(spec(), fees=fees()), "text", plan)
+    dearer = FeeSchedule(replace(fees().file, sebi=()))
+    assert same != fingerprint(dataclasses.replace(made, fees=dearer), "text", plan)
+    parsed = tomllib.loads((ROOT / "config" / "calendar.toml").read_text())
+    parsed["special"] = []
+    assert same != fingerprint(dataclasses.replace(made, calendar=Calendar.from_dict(parsed)), "text", plan)
+    moved = replace(made.facts, square_off={})
+    assert same != fingerprint(dataclasses.replace(made, facts=moved), "text", plan)
 
 
 @pytest.mark.parametrize("method", ["grid", "tpe"])
