@@ -113,6 +113,16 @@ def test_scalper_takes_a_burst_and_leaves_at_the_target_the_stop_or_after_its_ti
         assert tester.actions == [(25, "BUY"), (25 + bars, "EXIT")]
 
 
+def test_scalper_keeps_entry_and_rest_in_memory_for_a_restart() -> None:
+    tester = StrategyTester(load("scalping_quick"))
+    tester.feed(*[(100.0, 100.0, 100.0, 100.0, 100)] * 25, (100.0, 100.3, 100.0, 100.3, 300))
+    (kept,) = tester.memory.values()
+    assert kept["entry"] == 100.3 and kept["entered_ns"] > 0
+    tester.feed((99.0, 99.0, 99.0, 99.0, 100))
+    (after,) = tester.memory.values()
+    assert after["rests_until"] == kept["entered_ns"] + 120_000_000_000
+
+
 def test_scalper_passes_over_a_move_without_volume_and_rests_after_a_trade() -> None:
     calm = [(100.0, 100.0, 100.0, 100.0, 100)] * 25
     tester = StrategyTester(load("scalping_quick"), rest_seconds=120)
