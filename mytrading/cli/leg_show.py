@@ -6,16 +6,21 @@ The one rule: everything shown is made from one look at the market.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from mytrading.cli.leg_quotes import LegQuotes
 from mytrading.cli.payoff_chart import GAIN, LOSS, chart, spots
+from mytrading.core.calendar import day_of
 from mytrading.core.instruments import NoSuchContract
 from mytrading.core.leg_rules import candidates, resolve_legs
+from mytrading.core.margin import MarginLeg, Requirement, requirement
+from mytrading.core.margin_table import RiskTables
 from mytrading.core.option_chain import YEAR_NS
 from mytrading.core.payoff import PayoffLeg, payoff, profit
 from mytrading.core.volatility import implied_one
+from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.signals import Leg
@@ -24,7 +29,9 @@ from mytrading.strategies.chains import RATE
 WIDTH = 72
 
 
-def picture_of(plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float) -> dict[str, Any]:
+def picture_of(
+    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, product: Product
+) -> dict[str, Any]:
     """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen."""
     watch = watches[0]
     if missing := quotes.fill(watches, wait):
@@ -38,12 +45,15 @@ def picture_of(plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: f
     contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
+    needs = margin_of(legs, contracts, quotes.prices, tables, day_of(quotes.now), product)
     found = payoff(priced, spot, RATE)
     return {
         "underlying": watch,
         "spot": spot,
         "legs": [_row(leg, contract, quotes.prices) for leg, contract in zip(legs, contracts, strict=True)],
         "net_premium": round(found.net, 2),
+        "margin": round(needs.initial, 2),
+        "margin_gross": round(needs.gross, 2),
         "breakevens": list(found.breakevens),
         "max_profit": None if found.most is None else round(found.most, 2),
         "max_loss": None if found.least is None else round(found.least, 2),
@@ -67,6 +77,25 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float]) -> dict[str, 
         "stop": leg.stop_price or None,
         "target": leg.target_price or None,
     }
+
+
+def margin_of(
+    legs: Sequence[Leg],
+    contracts: Sequence[Instrument],
+    prices: Mapping[str, float],
+    tables: RiskTables,
+    day: date,
+    product: Product,
+) -> Requirement:
+    """Rupees that the legs need by the figures of config/risk.toml, as risk counts them before an entry."""
+    return requirement(
+        [
+            MarginLeg(contract, leg.lots * contract.lot_size, leg.limit_price or prices[contract.id], product)
+            for leg, contract in zip(legs, contracts, strict=True)
+        ],
+        tables,
+        day,
+    )
 
 
 def payoff_legs(

@@ -200,13 +200,14 @@ def show(
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
-    """The contracts it would trade now, what they cost, breakevens, and the payoff as a picture."""
+    """The contracts it would trade now, what they cost and need in margin, breakevens, and the payoff as a picture."""
     home = _home()
     with stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, "legs are chosen by quotes, and no stack is running; `mytrading up` starts it")
         from mytrading.cli.leg_quotes import LegQuotes
         from mytrading.cli.leg_show import picture_of
+        from mytrading.cli.margin import risk_tables
         from mytrading.core.instruments import NoSuchContract
 
         settings = _settings(home, name, found.config.profile)
@@ -214,9 +215,11 @@ def show(
         plan = settings.plan_of(config.name)
         assert plan is not None
         watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
+        with failures():
+            tables = risk_tables(home)
         try:
             with LegQuotes(found.config) as quotes:
-                body = {"name": config.name, **picture_of(plan, watches, quotes, wait)}
+                body = {"name": config.name, **picture_of(plan, watches, quotes, wait, tables, config.product)}
         except NoSuchContract as error:
             fail(ERROR, str(error))
     print_json(body) if as_json else _print(body)
@@ -230,7 +233,8 @@ def _print(body: dict[str, Any]) -> None:
     most, least = (_bound(body[key]) for key in ("max_profit", "max_loss"))
     evens = ", ".join(f"{price:,.2f}" for price in body["breakevens"]) or "none"
     premium = f"premium {'paid' if net > 0 else 'received'} ₹{abs(net):,.2f}"
-    print(f"\nspot {body['spot']:,.2f}   {premium}   most {most}   least {least}   breakevens {evens}\n")
+    print(f"\nspot {body['spot']:,.2f}   {premium}   most {most}   least {least}   breakevens {evens}")
+    print(f"margin ₹{body['margin']:,.2f}, each leg by itself ₹{body['margin_gross']:,.2f} (config/risk.toml)\n")
     draw(body)
 
 

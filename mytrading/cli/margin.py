@@ -50,7 +50,7 @@ def margin(
         return _accounts(as_json, profile)
     with failures():
         home = _home()
-        tables, when = _tables(home), _day(day)
+        tables, when = risk_tables(home), _day(day)
         lot = _lot(home, instrument or "NIFTY", when, tables, profile)
         from mytrading.core.calculator import lots_for_margin
         from mytrading.core.margin_table import TradeType
@@ -119,7 +119,7 @@ def size(
                     "--stop 110`")  # fmt: skip
     with failures():
         home = _home()
-        tables, when = _tables(home), _day(day)
+        tables, when = risk_tables(home), _day(day)
         lot = _lot(home, instrument, when, tables, profile)
         most = min(max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
         found, why = _counted(lots, risk, abs(entry - stop), lot, most)
@@ -212,7 +212,8 @@ def _today() -> date:
     return date.fromisoformat(time.strftime("%Y-%m-%d", time.gmtime(time.time() + IST_SECONDS)))
 
 
-def _tables(home: Path) -> RiskTables:
+def risk_tables(home: Path) -> RiskTables:
+    """The figures of config/risk.toml; `ConfigurationError` if they cannot be read."""
     import tomllib
 
     from mytrading.config.problems import ConfigurationError

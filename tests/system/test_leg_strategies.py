@@ -46,6 +46,7 @@ def test_strangle_is_entered_at_its_time_and_closed_at_its_exit_time(tmp_path: P
         stack.up("--simulator")
         shown = stack.ask("legs", "show", "Strangle", "--wait", "30")
         assert [leg["action"] for leg in shown["legs"]] == ["BUY", "BUY"]
+        assert shown["margin"] == shown["margin_gross"] == pytest.approx(shown["net_premium"], abs=0.05)
         assert shown["net_premium"] > 0 and len(shown["breakevens"]) == 2 and shown["max_profit"] is None
         body = eventually(lambda: held_by(stack), 120)
         assert {row["purpose"] for row in body["orders"]} == {"entry"}
