@@ -48,7 +48,7 @@ class Watchdog(Daemon):
     def setup(self) -> None:
         """Listen to everybody's status and look twice a second."""
         self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
-        self.every(LOOK_S, self._look, "look")
+        self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look), "look")
         self.every(EXPORT_S, self._export, "export")
 
     def _export(self, _machine_ns: int) -> None:

@@ -63,6 +63,11 @@ def test_status_lists_every_process_with_pid_and_restarts(running: Stack) -> Non
     assert all(row["restarts"] == 0 for row in rows.values())
 
 
+def test_perf_has_figures_of_every_process(running: Stack) -> None:
+    components = {"data_manager", "strategy_engine", "engine", "risk", "router", "reconciler", "gateway", "watchdog"}
+    eventually(lambda: {name.split(".")[0] for name in running.ask("perf")} >= components | {"simulator"}, 10)
+
+
 def test_trace_of_a_signal_reaches_engine_risk_and_router(running: Stack) -> None:
     order = running.ask("orders")[0]
     done = running.run("journal", "show", "--trace", order["cause"], "--json", "--limit", "0")
