@@ -55,6 +55,8 @@ class Daemon:
         self.config = config
         self.clock = MarketClock.load(config.clock_path)
         self.log = get_logger(name)
+        self.debugging = config.logging.level == "DEBUG"
+        """True where each decision is worth a line; asked before one is made up."""
         self.monitor = metrics.get_performance_monitor()
         self.state = DaemonState.STARTING
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -370,6 +372,7 @@ class Daemon:
             notes=tuple(f"{key}: {note}" for key, note in self.notes.items()),
         )
         self.status.send(self.name, beat)
+        self.log.debug("heartbeat.sent", ready=beat.ready, lag_ms=beat.lag_ms, queue=beat.queue_depth, **beat.figures)
         self._steps.repeat()
         self.on_beat(beat)
         self._lag_ms = 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from mytrading import __version__
@@ -254,9 +255,16 @@ class MachineDaemon(FollowingDaemon):
             self._commit(self._entries(rows), rows, now, machine_ns)
             self.monitor.record(self.name, "commit_and_send", time.perf_counter_ns() - decided)
         self.monitor.record(self.name, "decide", decided - started)
+        if self.debugging and rows:
+            self.later(partial(self._tell_decided, stream, source, message, rows, decided - started))
         if self.quarantined:
             self._heed(message)
         return rows
+
+    def _tell_decided(self, stream: str, source: str, message: Any, rows: Sequence[Any], took_ns: int) -> None:
+        made = ", ".join(type(row).__name__ for row in rows)
+        of = {"stream": stream, "writer": source, "message": type(message).__name__}
+        self.log.debug("input.decided", **of, decisions=made, us=took_ns // 1000)
 
     def record(self, rows: Sequence[Any]) -> None:
         """Commit, apply and send rows that no message led to (the start of a run, a recovery)."""
