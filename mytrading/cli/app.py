@@ -31,6 +31,7 @@ from mytrading.cli import (
     optimize,
     order_commands,
     orders_resolve,
+    parity,
     positions_commands,
     risk,
     risk_events,
@@ -54,6 +55,7 @@ backtest.add_to(app)
 optimize.add_to(app)
 walk_forward.add_to(app)
 check.add_to(app)
+parity.add_to(app)
 logs.add_to(app)
 books.add_to(app)
 broker_books.add_to(app)

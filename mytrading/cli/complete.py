@@ -51,6 +51,29 @@ def owner_names(incomplete: str) -> list[str]:
     return _names([row["name"] for row in _rows("strategies")], incomplete)
 
 
+def strategy_names(incomplete: str) -> list[str]:
+    """Strategies of the stack, whether it runs or not."""
+    from mytrading.cli.output import Failure, stack
+
+    try:
+        with stack() as found:
+            return _names([run.name for run in found.config.strategies], incomplete)
+    except Failure:
+        return []
+
+
+def journal_days(incomplete: str) -> list[str]:
+    """Days that the stack has a journal of."""
+    from mytrading.cli.output import Failure, stack
+    from mytrading.runtime.journal import segments
+
+    try:
+        with stack() as found:
+            return _names([path.stem for path in segments(found.config.journal_dir("engine"))], incomplete)
+    except Failure:
+        return []
+
+
 def account_names(incomplete: str) -> list[str]:
     """Accounts of the stack."""
     from mytrading.cli.output import Failure, stack

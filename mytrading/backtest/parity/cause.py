@@ -34,7 +34,10 @@ class Found(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """One thing (a signal, order, fill or adjustment) that is not the same on both sides; sides in words."""
+    """One thing (a signal, order, fill or adjustment) that is not the same on both sides; sides in words.
+
+    `cost` is what a fill cost the stack more than the backtest, in rupees; 0 where only one side has it.
+    """
 
     kind: str
     id: str
@@ -47,3 +50,16 @@ class Difference(NamedTuple):
     backtest: str
     why: str
     follows: str = ""
+    cost: float = 0.0
+
+
+class Agreement(NamedTuple):
+    """One thing that is the same on both sides, in words."""
+
+    kind: str
+    id: str
+    at_ns: int
+    account: str
+    strategy: str
+    instrument: str
+    what: str

@@ -8,7 +8,7 @@ what is left over is worth a look.
 from __future__ import annotations
 
 from mytrading.backtest.parity.align import Aligned, OrderPair, SignalPair, align
-from mytrading.backtest.parity.cause import Cause, Difference, Found
+from mytrading.backtest.parity.cause import Agreement, Cause, Difference, Found
 from mytrading.backtest.parity.facts import Facts
 from mytrading.backtest.parity.fills import fills_agree, judge_fills, judge_terms, same_price, terms_differ
 from mytrading.backtest.parity.sides import (
@@ -31,7 +31,7 @@ _NOT_THE_VENUES = ("claim", "correction", "conversion", "foreign_fill")
 
 
 class Explainer:
-    """Goes through a day's pairs in the order of time. `differences` grows; `equal` counts the pairs that agree."""
+    """Goes through a day's pairs in the order of time, and sorts them into `differences` and `agreed`."""
 
     def __init__(self, stack: DaySide, backtest: DaySide, facts: Facts, aligned: Aligned | None = None) -> None:
         self._stack = stack
@@ -40,7 +40,7 @@ class Explainer:
         self._pairs = aligned or align(stack, backtest)
         self._found: dict[str, Difference] = {}
         self.differences: list[Difference] = []
-        self.equal = {"signal": 0, "order": 0, "fill": 0}
+        self.agreed: list[Agreement] = []
 
     def run(self) -> list[Difference]:
         """All differences, in the order of time."""
@@ -63,7 +63,7 @@ class Explainer:
         if one is not None and other is not None:
             same = one.legs == other.legs and same_price(one.price, other.price)
             if same:
-                self.equal["signal"] += 1
+                self._agree("signal", one.id, one.at_ns, ("", one.strategy, one.watch), _signal_words(one))
             else:
                 self._tell_signal(pair, one, self._other_wish(one, other))
             return
@@ -136,14 +136,16 @@ class Explainer:
             found = self._follows_of(seen) or judge_terms(one, other, names, self._facts)
             self._tell_order(pair, one, found)
         else:
-            self.equal["order"] += 1
+            self._agree("order", one.id, one.at_ns, one.owner, _order_words(one))
         self._fill(pair, one, bool(names))
 
     def _fill(self, pair: OrderPair, order: OrderSeen, other_terms: bool) -> None:
         if not pair.has_fill:
             return
         if fills_agree(pair, self._facts):
-            self.equal["fill"] += 1
+            got = pair.stack_fill
+            assert got is not None
+            self._agree("fill", order.id, got.at_ns, got.owner, _fill_words(got))
             return
         found = judge_fills(pair, self._facts)
         if other_terms:
@@ -192,7 +194,7 @@ class Explainer:
         fills = [fill for fill in (pair.stack_fill, pair.backtest_fill) if fill is not None]
         at_ns = min(fill.at_ns for fill in fills)
         sides = (_fill_words(pair.stack_fill), _fill_words(pair.backtest_fill))
-        self._tell("fill", order.id, found, at_ns, order.owner, sides)
+        self._tell("fill", order.id, found, at_ns, order.owner, sides, _cost(pair))
 
     # what follows from what
 
@@ -231,8 +233,13 @@ class Explainer:
         name = f"{move.cause} {move.owner[2]} {move.at_ns}"
         self._tell("adjustment", name, Found(cause, why), move.at_ns, move.owner, sides)
 
-    def _tell(self, kind: str, name: str, found: Found, at_ns: int, owner: Owner, sides: tuple[str, str]) -> None:
-        difference = Difference(kind, name, found.cause, at_ns, *owner, *sides, found.why, found.follows)
+    def _agree(self, kind: str, name: str, at_ns: int, owner: Owner, what: str) -> None:
+        self.agreed.append(Agreement(kind, name, at_ns, *owner, what))
+
+    def _tell(
+        self, kind: str, name: str, found: Found, at_ns: int, owner: Owner, sides: tuple[str, str], cost: float = 0.0
+    ) -> None:
+        difference = Difference(kind, name, found.cause, at_ns, *owner, *sides, found.why, found.follows, cost)
         self.differences.append(difference)
         self._found.setdefault(name, difference)
 
@@ -243,6 +250,14 @@ def _place(pair: SignalPair | OrderPair) -> tuple[int, bool]:
     other = pair.backtest or pair.stack
     assert one is not None and other is not None
     return min(one.at_ns, other.at_ns), isinstance(pair, OrderPair)
+
+
+def _cost(pair: OrderPair) -> float:
+    """Rupees that the stack's fill cost more than the backtest's."""
+    there, here = pair.stack_fill, pair.backtest_fill
+    if there is None or here is None or there.units != here.units:
+        return 0.0
+    return round(there.units * (there.price - here.price), 2)
 
 
 def _denial_of(order: OrderSeen, other: DaySide) -> DenialSeen | None:

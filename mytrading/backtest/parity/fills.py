@@ -82,9 +82,25 @@ def _one_filled(
         return Found(Cause.MODEL, f"the venue refused {whose} order: {other.message or other.state.value}")
     if other.state in DOUBTED:
         return Found(Cause.MODEL, f"the venue's answer left the fate of {whose} order open ({other.state.value})")
+    if other.state is OrderState.RECORDED:
+        return Found(Cause.MODEL, "it was recorded and not sent: a dry run fills nothing")
+    act = _act_between(other, fill, facts)
+    if act:
+        return Found(Cause.PERSON, act)
     if other.order_type in RESTING:
         return _rested(other, fill, fill is there, facts)
     return Found(Cause.UNEXPLAINED, f"{whose} order is {other.state.value} and got nothing")
+
+
+def _act_between(order: OrderSeen, fill: FillSeen, facts: Facts) -> str:
+    """What a person did that ended an order before it could be filled."""
+    if order.state is not OrderState.CANCELLED:
+        return ""
+    for act in facts.persons:
+        begun = order.at_ns <= act.at_ns <= fill.at_ns
+        if begun and act.covers(act.at_ns, order.account, order.strategy):
+            return act.what
+    return ""
 
 
 def _rested(order: OrderSeen, fill: FillSeen, by_stack: bool, facts: Facts) -> Found:

@@ -122,6 +122,18 @@ def of_bars(bars: Iterable[Bar]) -> list[Moment]:
     return [Moment(ns, tuple(quotes), tuple(done)) for ns, (quotes, done) in sorted(at.items())]
 
 
+def joined(one: Iterable[Moment], other: Iterable[Moment]) -> list[Moment]:
+    """The moments of both, in the order of time; what is at one time is one moment."""
+    made: list[Moment] = []
+    for moment in sorted((*one, *other), key=lambda item: item.now):
+        if made and made[-1].now == moment.now:
+            last = made[-1]
+            made[-1] = Moment(moment.now, (*last.quotes, *moment.quotes), (*last.bars, *moment.bars))
+        else:
+            made.append(moment)
+    return made
+
+
 def with_pauses(moments: Sequence[Moment], begin: int, end: int, every_ns: int = SECOND) -> Iterator[Moment]:
     """The same, with bare moments where nothing came for a while: time passes for who waits for it."""
     now = begin

@@ -6,7 +6,7 @@ is worked out that a message did not say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from mytrading.messages.commands import SignalDenied, SignalExpired
@@ -123,6 +123,17 @@ class DaySide:
         handler = _HANDLERS.get(type(message))
         if handler is not None:
             handler(self, message)
+
+    def only(self, strategies: Collection[str]) -> DaySide:
+        """The same, of these strategies alone."""
+        part = DaySide()
+        part.signals = {name: one for name, one in self.signals.items() if one.strategy in strategies}
+        part.orders = {name: one for name, one in self.orders.items() if one.strategy in strategies}
+        part.fills = {name: one for name, one in self.fills.items() if one.strategy in strategies}
+        part.denials = [one for one in self.denials if one.strategy in strategies]
+        part.moves = [one for one in self.moves if one.owner[1] in strategies]
+        part.faults = [one for one in self.faults if one.strategy in strategies]
+        return part
 
     @property
     def adjustments(self) -> list[MoveSeen]:

@@ -1,0 +1,204 @@
+"""`mytrading parity`: a day of a stack against a backtest of the very quotes it saw; each difference with its cause.
+
+The one rule: the state folder is only read, whether the stack runs or not.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mytrading.cli.complete import journal_days, strategy_names
+from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, say, stack
+
+if TYPE_CHECKING:
+    from mytrading.backtest.columns import Columns
+    from mytrading.backtest.parity.cause import Agreement, Difference
+    from mytrading.backtest.parity.prepare import Case
+    from mytrading.backtest.parity.verdict import Verdict
+    from mytrading.messages.runconfig import RunConfig
+
+_SHOWN = 40
+_HEAD = ("time", "what", "cause", "strategy", "instrument", "stack", "backtest", "why")
+
+
+def parity(
+    names: list[str] = typer.Argument(  # noqa: B008
+        None, metavar="[NAME]...", help="Only these strategies.", autocompletion=strategy_names
+    ),
+    day: str = typer.Option("", "--date", metavar="DAY", help="Default: the newest.", autocompletion=journal_days),
+    data: list[str] = typer.Option(  # noqa: B008
+        [], "--data", "-d", help="Bars in place of what the stack saw: a file, `openalgo`, or INSTRUMENT=FILE; often."
+    ),
+    within_ms: float = typer.Option(
+        1000.0, "--within-ms", min=0.0, help="Fills at one price that are no further apart in time are equal."
+    ),
+    report: Path | None = typer.Option(None, help="Write parity.html here."),  # noqa: B008
+    every: bool = typer.Option(False, "--all", help="Show what is equal, too."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Compare a day of a stack with a backtest of the quotes it saw: signals, orders, fills. Exit 1 if a difference
+    is not explained by latency, the fill model, data, a denial or a person."""
+    wanted = _day(day)
+    with stack(profile) as found:
+        config = found.config
+        verdict = _compared(_prepared(config, wanted, data, within_ms, profile), _known(config, names or []), as_json)
+    written = _written(verdict, report)
+    if as_json:
+        _print_json(verdict, written)
+    else:
+        _show(verdict, every)
+        if written is not None:
+            say(f"written to {written}")
+    if verdict.unexplained:
+        fail(ERROR, "" if as_json else f"{verdict.unexplained} unexplained difference(s); `mytrading why ID` shows how "
+             "the stack came to an order, `journal show --trace ID` all rows")  # fmt: skip
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        fail(USAGE, f"--date: expected a day like 2026-11-20, found {text!r}")
+
+
+def _known(config: RunConfig, names: list[str]) -> tuple[str, ...]:
+    """Strategies by the names they run under; ends the command for one that does not run."""
+    from mytrading.strategies.errors import hint, plain
+
+    known = {plain(run.name): run.name for run in config.strategies}
+    for name in names:
+        if plain(name) not in known:
+            fail(USAGE, f"no strategy of {config.profile} is called {name}{hint(name, list(known.values()))}")
+    return tuple(known[plain(name)] for name in names)
+
+
+def _prepared(config: RunConfig, day: str, data: list[str], within_ms: float, profile: str) -> Case:
+    from mytrading.backtest.columns import DataError
+    from mytrading.backtest.parity.prepare import NothingThere, prepare
+    from mytrading.daemons.engine_files import find_rules, find_strategies
+
+    given = _given(config, data, profile) if data else None
+    try:
+        return prepare(config, day, find_strategies(config), find_rules(config), given, round(within_ms * 1e6))
+    except (NothingThere, DataError) as error:
+        fail(USAGE, str(error))
+
+
+def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], Columns]:
+    """Bars of an instrument from what `--data` names."""
+    sources: dict[str, str] = {}
+    for text in data:
+        name, equals, source = text.rpartition("=")
+        sources[_instrument(config, name) if equals else ""] = source
+
+    def load(instrument: str) -> Columns:
+        from mytrading.backtest.data import load as read
+        from mytrading.backtest.setup import OPENALGO
+        from mytrading.cli.backtest import fetched
+
+        source = sources.get(instrument, sources.get("", ""))
+        if not source:
+            fail(USAGE, f"--data: expected bars of {instrument}, which a strategy watched; add {instrument}=FILE")
+        return fetched(profile, instrument, "1m", None, None) if source == OPENALGO else read(Path(source), instrument)
+
+    return load
+
+
+def _instrument(config: RunConfig, name: str) -> str:
+    """An instrument by its id, or by the symbol of one that is watched."""
+    watched = [symbol for run in config.strategies for symbol in run.symbols]
+    return next((one for one in watched if name.upper() in (one, one.partition(":")[2])), name)
+
+
+def _compared(case: Case, names: tuple[str, ...], quiet: bool) -> Verdict:
+    from mytrading.backtest.parity.verdict import compare
+
+    with _progress(len(case.moments), quiet) as told:
+        return compare(case, names, told)
+
+
+@contextmanager
+def _progress(moments: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal, if there is one to look at."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("quotes", total=moments)
+        yield lambda done: shown.update(task, completed=done)
+
+
+def _written(verdict: Verdict, report: Path | None) -> Path | None:
+    if report is None:
+        return None
+    from mytrading.backtest.parity.picture import write_picture
+
+    try:
+        return write_picture(verdict, report)
+    except OSError as error:
+        fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
+
+
+def _print_json(verdict: Verdict, written: Path | None) -> None:
+    from mytrading.backtest.parity.verdict import summary
+
+    print_json({**summary(verdict), "report": str(written) if written is not None else None})
+
+
+def _show(verdict: Verdict, every: bool) -> None:
+    from mytrading.backtest.parity.verdict import counted
+
+    case = verdict.case
+    print(f"{case.config.profile}, {case.record.day}: {', '.join(verdict.strategies)}")
+    print(f"{case.source}: {case.quotes:,} quotes, {case.bars:,} bars")
+    print(f"{'':<10}{'stack':>8}{'backtest':>10}{'equal':>8}")
+    for kind, there, here, same in counted(verdict):
+        print(f"{kind:<10}{there:>8,}{here:>10,}{same:>8,}")
+    shown = verdict.differences if every else verdict.differences[:_SHOWN]
+    rows = [(one.at_ns, _cells(one)) for one in shown]
+    if every:
+        rows += [(one.at_ns, _equal_cells(one)) for one in verdict.agreed]
+    _print_table([cells for _, cells in sorted(rows, key=lambda row: row[0])])
+    left = len(verdict.differences) - len(shown)
+    if left > 0:
+        print(f"and {left:,} more; --all or --json shows them")
+    told = ", ".join(f"{count} {cause}" for cause, count in verdict.causes.items() if count)
+    print(f"differences: {told or 'none'}")
+    if verdict.cost:
+        print(f"fills cost ₹{verdict.cost:,.2f} more than in the backtest")
+    for note in case.notes:
+        say(f"note: {note}")
+
+
+def _cells(one: Difference) -> tuple[str, ...]:
+    at = clock_time(one.at_ns, "%H:%M:%S")
+    return at, one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest, one.why
+
+
+def _equal_cells(one: Agreement) -> tuple[str, ...]:
+    at = clock_time(one.at_ns, "%H:%M:%S")
+    return at, one.kind, "equal", one.strategy, one.instrument, one.what, one.what, "–"
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    if not rows:
+        return
+    widths = [max(len(name), *(len(row[number]) for row in rows)) for number, name in enumerate(_HEAD)]
+    for row in (_HEAD, *rows):
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(parity)

@@ -1,0 +1,80 @@
+"""A day in lock-step through a real stack, against the backtest of what it saw: the same strategy, the same trades."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.lockstep_home import LockStepped, make_home, make_ticks
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+CROSS = '''
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class QuickCross(BaseStrategy):
+    """In the market while the last close lies above the average of the last three."""
+
+    name = "QuickCross"
+    period: int = 3
+
+    def initialize(self) -> None:
+        self.add_indicator("SMA", period=self.period, name="mean")
+
+    def on_data(self, data: Bar) -> Signal | None:
+        mean = self.get_indicator_value("mean")
+        if data.close > mean and not self.position.is_long:
+            return self.create_signal("BUY", confidence=1.0, reason="above the mean")
+        if data.close < mean and self.position.is_long:
+            return self.create_signal("EXIT", reason="below the mean")
+        return None
+'''
+SETTINGS = """
+name = "QuickCross"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "long"
+product = "MIS"
+lots = 1
+signal_cooldown = 0
+
+[trade]
+long = "NIFTY OTM 1 CE nearest"
+"""
+
+
+def add_cross(home: Path) -> None:
+    """A second strategy, which trades by an indicator."""
+    (home / "config" / "strategies" / "quick_cross.toml").write_text(SETTINGS)
+    (home / "strategies" / "quick_cross.py").write_text(CROSS)
+
+
+def told(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = stack.run("parity", "--json", *arguments)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_day_in_lock_step_trades_as_its_backtest_does(tmp_path: Path) -> None:
+    environment = make_home(tmp_path / "home")
+    add_cross(tmp_path / "home")
+    environment["ENABLED_STRATEGIES"] = "EvenMinutes,QuickCross"
+    ticks = str(make_ticks(tmp_path / "ticks.csv"))
+    with Stack(tmp_path, **environment) as stack:
+        stack.up("--replay", ticks, "--speed", "0")
+        LockStepped(stack).run_to("09:32:30")
+        while_it_runs = told(stack, "--within-ms", "0")
+        assert stack.down().returncode == 0
+    code, found = told(stack, "--within-ms", "0", "--report", str(tmp_path / "report"))
+    assert while_it_runs[0] == code == 0
+    assert found["differences"] == []
+    assert found["trades_equal"]
+    assert found["equal"] == {kind: found["stack"][kind] for kind in found["equal"]}
+    assert found["stack"]["fills"] >= 10
+    assert set(found["strategies"]) == {"EvenMinutes", "QuickCross"}
+    assert (tmp_path / "report" / "parity.html").stat().st_size > 100_000
