@@ -6,18 +6,18 @@ it is made, since nothing here takes time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mytrading.backtest.models import Models
 from mytrading.backtest.venue import Venue
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.matching import BookOrder, Mark
+from mytrading.core.matching import BookOrder, BookPosition, Mark
 from mytrading.messages.enums import Call, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import Order, Position
 
 
 class QuotedVenue(Venue):
@@ -40,6 +40,16 @@ class QuotedVenue(Venue):
     def clock(self) -> int:
         """Machine time: market time, and never the same twice."""
         return self._tick()
+
+    def carry(self, position: Position) -> None:
+        """The account holds this from the day before."""
+        held = BookPosition(
+            instrument=position.instrument,
+            product=position.product,
+            quantity=position.quantity + self.exchange.desk.position(position.instrument, position.product).quantity,
+            average_price=position.average_price,
+        )
+        self.exchange.desk.positions[held.key] = held
 
     def note(self, quote: Quote) -> None:
         """These are the prices now."""
@@ -113,6 +123,12 @@ class Venues:
     def call(self, order: Order, call: Call) -> None:
         """The order machine makes a call."""
         self._venues[order.account].call(order, call)
+
+    def carry(self, positions: Iterable[Position]) -> None:
+        """What is held from the day before, of all owners."""
+        for position in positions:
+            if position.quantity and position.account in self._venues:
+                self._venues[position.account].carry(position)
 
     def take(self, quotes: Sequence[Quote]) -> None:
         """The market moves to these quotes, and what rests meets them."""

@@ -6,8 +6,9 @@ the moment in which the stack could have seen it.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -68,7 +69,8 @@ def of_tape(frames: Sequence[Heard], bars: Iterable[Bar], *, lock_step: bool) ->
     """
     places = _places(frames, lock_step)
     given: dict[int, list[Bar]] = {}
-    received, market = [frame.received_ns for frame in frames], [frame.market_ns for frame in frames]
+    received = [frame.received_ns for frame in frames]
+    market = list(accumulate((frame.market_ns for frame in frames), max))  # a new start may set the clock back
     for bar in sorted(bars, key=lambda one: (one.end_ns, one.received_ns)):
         index = _place_of(bar, received, market)
         if index < len(frames):
@@ -97,16 +99,11 @@ def _places(frames: Sequence[Heard], lock_step: bool) -> list[int]:
 
 def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> int:
     """The frame with which a bar was complete."""
-    by_clock = _first_at(market, bar.end_ns)
+    by_clock = bisect_left(market, bar.end_ns)
     if not bar.received_ns or not received or bar.received_ns < received[0]:
         return by_clock
     by_frame = bisect_right(received, bar.received_ns) - 1
     return by_frame if market[by_frame] >= bar.start_ns else by_clock
-
-
-def _first_at(market: Sequence[int], at_ns: int) -> int:
-    """The first frame at or after a market time; the clock of a tape only goes forward, but for a new start."""
-    return next((index for index, ns in enumerate(market) if ns >= at_ns), len(market))
 
 
 def of_bars(bars: Iterable[Bar]) -> list[Moment]:

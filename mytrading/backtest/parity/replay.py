@@ -26,6 +26,7 @@ from mytrading.core.square_off import SquareOff
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import TimerFired
+from mytrading.messages.records import DayOpened
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
 
@@ -66,17 +67,18 @@ class World:
 
 
 class Replay:
-    """One day. `side` holds what came of it."""
+    """One day. `side` holds what came of it; `heard` gets every row as well."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, heard: Callable[[Any], None] = lambda _row: None) -> None:
         self._world = world
         self._account = next(iter(world.capitals))
         self.side = DaySide()
+        self._heard = heard
         self.engine = world.engine
         self._venues = Venues(world.calendar, world.facts, world.book.get, world.capitals)
         self._machines = Machines(
             self.engine, self._risk(), order_machine(world.rates, world.calendar), self._venues, self._account,
-            self.side.hear,
+            self._hear,
         )  # fmt: skip
         for account in world.capitals:
             self._machines.trust(account)
@@ -85,6 +87,15 @@ class Replay:
         self._opened = False
         self._aggregator = self._new_aggregator()
         self._ticked = self._second = 0
+
+    @property
+    def now(self) -> int:
+        """Market time."""
+        return self._venues.now
+
+    def _hear(self, row: Any) -> None:
+        self.side.hear(row)
+        self._heard(row)
 
     def _risk(self) -> RiskMachine:
         world = self._world
@@ -116,6 +127,8 @@ class Replay:
         for name, rows in self._world.carried.items():
             for row in rows:
                 learn[name](row)
+                if name == "router" and isinstance(row, DayOpened):
+                    self._venues.carry(row.positions)
         self.engine.run_at(0)
 
     # a moment
@@ -123,6 +136,8 @@ class Replay:
     def _moment(self, moment: Moment) -> None:
         now = moment.now
         self._venues.now = now
+        if not self._second:
+            self._venues.pass_time()
         self._venues.take(moment.quotes)
         self._machines.settle(now)
         self._open_if_due(now)
@@ -202,7 +217,7 @@ class Replay:
         self.engine.apply(row)
         for found in self.engine.decide(row, now):
             self.engine.apply(found)
-            self.side.hear(found)
+            self._hear(found)
 
     def _known(self, now: int) -> list[Bar]:
         """Minutes of what is watched and longer bars of them, in the order of their ends."""

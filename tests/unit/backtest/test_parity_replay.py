@@ -12,7 +12,7 @@ from typing import Any
 from mytrading.adapters.tape import TapeFrame
 from mytrading.backtest.parity.causes import Explainer
 from mytrading.backtest.parity.facts import Facts, Quotes
-from mytrading.backtest.parity.moments import Moment, heard, of_bars, of_tape, with_pauses
+from mytrading.backtest.parity.moments import Moment, heard, joined, of_bars, of_tape, with_pauses
 from mytrading.backtest.parity.replay import Opening, Replay, World
 from mytrading.backtest.parity.sides import DaySide
 from mytrading.backtest.runner import unlimited
@@ -23,6 +23,8 @@ from mytrading.core.quotes import PriceCheck
 from mytrading.messages.enums import Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import Position
+from mytrading.messages.records import DayOpened, RiskOpened
 from mytrading.messages.runconfig import Direction, RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.strategies.engine_machine import EngineMachine
 from tests.backtest_support import DAY, LIMITS, SBIN, Script, calendar, facts
@@ -30,6 +32,7 @@ from tests.support import ROOT
 
 MINUTE = 60_000_000_000
 SECOND = 1_000_000_000
+DAY_NS = 86_400 * SECOND
 TEN = to_ns(DAY, time(10, 0))
 BOOK = InstrumentBook(
     [Instrument(id=SBIN, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN", tick_size=0.05)]
@@ -181,3 +184,20 @@ def test_bars_without_a_tape_fill_at_the_next_open() -> None:
 def test_time_passes_where_nothing_comes() -> None:
     moments = list(with_pauses([Moment(TEN + 3 * SECOND)], TEN, TEN + 5 * SECOND + 1))
     assert [(one.now - TEN) // SECOND for one in moments] == [1, 2, 3, 4, 5]
+
+
+def test_what_is_held_from_the_day_before_can_be_sold() -> None:
+    held = Position(
+        account="main", instrument=SBIN, product=Product.CNC, strategy="Script", run="r", quantity=10,
+        quantity_seen=10, average_price=90.0, opened_ns=TEN - 2 * DAY_NS, trip_quantity=10, trip_value=900.0,
+    )  # fmt: skip
+    opened = DayOpened(day=DAY.isoformat(), positions=(held,))
+    carried = {"engine": [opened], "router": [opened], "risk": [RiskOpened(day=DAY.isoformat(), positions=(held,))]}
+    side = walked("1 EXIT", day(PRICES), carried=carried)
+    assert trades(side) == [(-10, 101.95, 120)]
+
+
+def test_moments_at_one_time_are_joined() -> None:
+    one, other = Moment(TEN, (quote(TEN, 100.0),)), Moment(TEN, (), (minute(0, 100.0),))
+    made = joined([Moment(TEN + 1), one], [other])
+    assert [(moment.now, len(moment.quotes), len(moment.bars)) for moment in made] == [(TEN, 1, 1), (TEN + 1, 0, 0)]
