@@ -13,6 +13,7 @@ from mytrading.bench.figures import percentile
 from mytrading.chaos.bare import Stretch
 from mytrading.chaos.evidence import HARMLESS, Evidence
 from mytrading.chaos.records import Beat, Broken, Moved, Ours
+from mytrading.chaos.requests import counted
 from mytrading.core.order import UNRESOLVED
 from mytrading.simulator.chronicle import FAULT, STARTED
 
@@ -51,6 +52,7 @@ def figures(sides: Sequence[tuple[Evidence, Sequence[Stretch]]]) -> dict[str, An
         "of_slices": sum(bool(order.parent) for evidence, _ in sides for order in evidence.ours.orders.values()),
         "limits_reached": sum(len(evidence.ours.losses) for evidence, _ in sides),
         "flattens": sum(len(evidence.ours.flattens) for evidence, _ in sides),
+        "requests": dict(sorted(sum((counted(evidence.ours) for evidence, _ in sides), Counter[str]()).items())),
         "unknowns": {"count": len(unknown), "ended": dict(sorted(Counter(unknown).items()))},
         "ghosts": sum(
             len({move.order.client_order_id for move in evidence.ours.moves if move.event == "ghost"})

@@ -16,6 +16,7 @@ from mytrading.chaos.evidence import HARMLESS, Evidence
 from mytrading.chaos.figures import figures
 from mytrading.chaos.limits import Most, limit_breaches
 from mytrading.chaos.records import Broken, Held
+from mytrading.chaos.requests import unanswered
 from mytrading.simulator.chronicle import CALL, STARTED, Event
 
 _S = 1_000_000_000
@@ -76,7 +77,7 @@ def _found(evidence: Evidence, bounds: Bounds) -> tuple[dict[str, float], list[s
     """Of one account: what must be zero, a line for each thing found, its bare stretches, and calls that gathered."""
     broker, ours = evidence.broker, evidence.ours
     doubled = fates.duplicated(broker.orders, ours)
-    lost = fates.lost(broker.orders, ours)
+    lost = [*fates.lost(broker.orders, ours), *unanswered(ours)]
     differing = differences(broker.net, ours.net, ours.unmanaged)
     bare = stretches(broker.events, ours.orders, bounds.guarded, evidence.end_ns)
     beyond = [(stretch, over) for stretch in bare if (over := beyond_allowance(stretch, evidence.broken, bounds))]

@@ -21,7 +21,7 @@ from mytrading.core.risk.memory import fired_name
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal, CommandMessage, PlaceEntry, WithdrawEntries
-from mytrading.messages.control import FlattenRequested, TradingState
+from mytrading.messages.control import Alert, CancelRequested, FlattenRequested, ModifyRequested, TradingState
 from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.orders import (
     Flatten,
@@ -36,7 +36,7 @@ from mytrading.messages.orders import (
 from mytrading.messages.records import DayOpened, LevelMoved
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import unions
-from mytrading.runtime.journal import OUTPUT, JournalDamaged, Row, read_segment, segments
+from mytrading.runtime.journal import OUTPUT, RECORD, JournalDamaged, Row, read_segment, segments
 from mytrading.simulator.chronicle import Event, read_events
 
 Held = tuple[str, Product]
@@ -84,6 +84,10 @@ class Ours(NamedTuple):
     asked: tuple[FlattenRequested, ...] = ()
     """What a person wanted to be flat."""
     flattens: dict[str, Flatten] = {}  # noqa: RUF012  (never changed)
+    requests: tuple[CancelRequested | ModifyRequested, ...] = ()
+    """What a person wanted of single orders, of any account."""
+    unheard_of: frozenset[str] = frozenset()
+    """Orders for which the router said that it does not know them."""
 
 
 class Broken(NamedTuple):
@@ -126,13 +130,13 @@ def read_ours(config: RunConfig) -> dict[str, Ours]:
     """Our side by account, from the journals of the run's state folder."""
     folds = {account.id: Fold(account.id) for account in config.served}
     for daemon, streams in (
-        ("router", ("orders", "records")),
+        ("router", ("orders", "records", "status")),
         ("risk", ("commands", "records")),
         ("gateway", ("control",)),
     ):
         decoders = {name: StreamDecoder(name) for name in streams if name in unions()}
         for row in _all_rows(config.journal_dir(daemon)):
-            if row.stream in decoders and (row.kind == OUTPUT or row.stream == "records"):
+            if row.stream in decoders and (row.kind == OUTPUT or (row.kind == RECORD and row.stream in _OWN)):
                 _hand_out(row, decoders[row.stream].body(row.body), folds)
     return {name: fold.result() for name, fold in folds.items()}
 
@@ -158,6 +162,8 @@ def _all_rows(folder: Path) -> Iterator[Row]:
             return
 
 
+_OWN = ("records", "status")
+"""Streams of rows that a journal keeps for itself."""
 _INNER = ("order", "position", "goal", "flatten")
 """The fields in which messages carry a level."""
 _LOSS_FIRED = fired_name((LimitKind.DAILY_LOSS, "", "")).strip() + " "
@@ -180,6 +186,8 @@ class Fold:
         self._commanded: dict[str, int] = {}
         self._asked: list[FlattenRequested] = []
         self._flattens: dict[str, Flatten] = {}
+        self._requests: list[CancelRequested | ModifyRequested] = []
+        self._unheard_of: set[str] = set()
 
     def begin(self, orders: Iterable[Order]) -> None:
         """Learn what the day began with."""
@@ -204,6 +212,10 @@ class Fold:
             self._commanded[message.id] = row.machine_ns
         elif isinstance(message, FlattenRequested):
             self._asked.append(message)
+        elif isinstance(message, CancelRequested | ModifyRequested):
+            self._requests.append(message)
+        elif isinstance(message, Alert) and message.code == "REQUEST_UNKNOWN":
+            self._unheard_of.add(message.subject)
         elif isinstance(message, FlattenChanged):
             self._flattens[message.flatten.id] = message.flatten
         elif isinstance(message, TradingState):
@@ -236,6 +248,8 @@ class Fold:
             self._commanded,
             tuple(self._asked),
             self._flattens,
+            tuple(self._requests),
+            frozenset(self._unheard_of),
         )
 
 

@@ -33,7 +33,7 @@ def summed(reports: list[Body]) -> Body:
     total["minutes"] = round(sum(body["minutes"] for body in reports), 2)
     for name in _ADDED:
         total[name] = sum(body.get(name, 0) for body in reports)
-    for name in ("acts", "faults_by_kind", "filled"):
+    for name in ("acts", "faults_by_kind", "filled", "requests"):
         total[name] = _added(body.get(name, {}) for body in reports)
     ended = _added(body["unknowns"]["ended"] for body in reports)
     total["unknowns"] = {"count": sum(body["unknowns"]["count"] for body in reports), "ended": ended}
