@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.margin_table import BufferRule, RiskTables, TradeType, expires_on, trade_type
+from mytrading.core.order import FREED
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Order
@@ -21,17 +22,6 @@ from mytrading.messages.reports import Funds
 
 UNACCEPTED = frozenset({OrderState.INITIALIZED, OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.PARKED})
 """The broker may not know of the order, so its funds do not show it."""
-OVER = frozenset(
-    {
-        OrderState.FILLED,
-        OrderState.DENIED,
-        OrderState.REJECTED,
-        OrderState.CANCELLED,
-        OrderState.EXPIRED,
-        OrderState.RECORDED,
-        OrderState.GHOST,
-    }
-)
 
 
 class MarginLeg(NamedTuple):
@@ -136,7 +126,7 @@ class Allocation(msgspec.Struct):
     @property
     def open_rupees(self) -> float:
         """What still counts: units of orders that ended unfilled do not."""
-        gone = sum(quantity - filled for quantity, filled, state in self.orders.values() if state in OVER)
+        gone = sum(quantity - filled for quantity, filled, state in self.orders.values() if state in FREED)
         return self.rupees * max(self.units - gone, 0) / self.units if self.units else 0.0
 
     @property
@@ -179,7 +169,7 @@ class MarginTracker:
         over = [
             name
             for name, one in mine.items()
-            if one.owner == (strategy, instrument) and one.known_ns and all(o[2] in OVER for o in one.orders.values())
+            if one.owner == (strategy, instrument) and one.known_ns and all(o[2] in FREED for o in one.orders.values())
         ]
         for name in over:
             del mine[name]
@@ -193,7 +183,7 @@ class MarginTracker:
         found.orders[order.client_order_id] = (order.quantity, order.filled, order.state)
         if not found.open_rupees:
             self.release(order.account, name)
-        elif found.is_known and (not found.known_ns or order.state in OVER):
+        elif found.is_known and (not found.known_ns or order.state in FREED):
             found.known_ns = machine_ns
 
     def allocated(self, account: str) -> float:

@@ -30,6 +30,15 @@ LIVE = RESTING | UNRESOLVED | {S.INITIALIZED, S.SUBMITTED}
 ABSENT = frozenset({S.LOST, S.GHOST})
 """Given up as never placed; if one appears after all it is ours. LOST stays reserved, GHOST does not."""
 
+SENT = RESTING | UNRESOLVED | {S.SUBMITTED}
+"""It has left, and may still fill."""
+
+FREED = TERMINAL - {S.LOST}
+"""Ends whose units count no more; those of a LOST order stay reserved, since it may appear after all."""
+
+PROVEN = TERMINAL - ABSENT
+"""Ends that were told; that an absent order never was one is concluded, and may be wrong."""
+
 _AT_BROKER = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S.REJECTED, S.CANCELLED, S.EXPIRED})
 
 TRANSITIONS: dict[OrderState, frozenset[OrderState]] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any
 
+from mytrading.core.order import PROVEN, RESTING
 from mytrading.messages.account_events import (
     EntriesStopped,
     InstrumentHalted,
@@ -88,7 +89,7 @@ class StackView:
 
     def _forget_ended(self) -> None:
         for key in list(self.orders)[: KEPT // 5]:
-            if self.orders[key].state in ENDED:
+            if self.orders[key].state in PROVEN:
                 del self.orders[key]
 
     def _position(self, message: PositionChanged | PositionAdjusted, _: bool) -> None:
@@ -200,7 +201,7 @@ class StackView:
             order
             for order in self.orders.values()
             if order.purpose is Purpose.STOP
-            and order.state in AT_BROKER
+            and order.state in RESTING
             and (position is None or _owner(order) == _owner(position))
         ]
 
@@ -244,19 +245,6 @@ class StackView:
 def _owner(thing: Order | Position | Goal) -> tuple[str, str, str, str]:
     return thing.account, thing.instrument, thing.product, thing.strategy
 
-
-AT_BROKER = frozenset({OrderState.ACCEPTED, OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED})
-
-ENDED = frozenset(
-    {
-        OrderState.FILLED,
-        OrderState.DENIED,
-        OrderState.REJECTED,
-        OrderState.CANCELLED,
-        OrderState.EXPIRED,
-        OrderState.RECORDED,
-    }
-)
 
 _HANDLERS: dict[type, Any] = {
     OrderChanged: StackView._order,

@@ -14,6 +14,7 @@ import msgspec
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.lookers import Lookers
+from mytrading.core.order import LIVE
 from mytrading.core.parents import grouped
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.view import StackView
@@ -28,7 +29,7 @@ from mytrading.daemons.usage import UsageError
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import Heartbeat, OpsRequest
-from mytrading.messages.enums import Confidence, OrderState, TradingLevel
+from mytrading.messages.enums import Confidence, TradingLevel
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
 from mytrading.messages.signals import Signal, WishDenied
@@ -335,17 +336,6 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
 
 _BY_HAND = {TradingLevel.HALT: "halted", TradingLevel.REDUCE: "reduced"}
 UNMANAGED = "(unmanaged)"
-LIVE = frozenset(
-    {
-        OrderState.INITIALIZED,
-        OrderState.SUBMITTED,
-        OrderState.ACCEPTED,
-        OrderState.TRIGGERED,
-        OrderState.PARTIALLY_FILLED,
-        OrderState.UNKNOWN,
-        OrderState.PARKED,
-    }
-)
 
 
 def _order(order: Order) -> dict[str, Any]:

@@ -15,12 +15,13 @@ import msgspec
 
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.control import ControlMachine
+from mytrading.core.order import TERMINAL
 from mytrading.core.slicing import Sizes
 from mytrading.core.view import StackView
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested
-from mytrading.messages.enums import OrderState, Product, TradingLevel
+from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.orders import Flatten, Order, Position
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import MarketClock, machine_now
@@ -28,18 +29,6 @@ from mytrading.runtime.clock import MarketClock, machine_now
 MANUAL = "manual"
 """The owner of what a person claims only to close it."""
 DEADLINE_S = 60.0
-_OVER = frozenset(
-    {
-        OrderState.FILLED,
-        OrderState.DENIED,
-        OrderState.REJECTED,
-        OrderState.CANCELLED,
-        OrderState.EXPIRED,
-        OrderState.RECORDED,
-        OrderState.LOST,
-        OrderState.GHOST,
-    }
-)
 
 
 class PersonVerbs:
@@ -258,7 +247,7 @@ class PersonVerbs:
         orders = [
             f"{o.purpose} {o.side} {o.quantity} {o.instrument} is {o.state}"
             for o in self._view.orders.values()
-            if o.state not in _OVER and _in(level, o)
+            if o.state not in TERMINAL and _in(level, o)
         ]
         return held + orders
 

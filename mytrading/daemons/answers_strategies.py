@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mytrading.core.control import ControlMachine
-from mytrading.core.view import ENDED, StackView
+from mytrading.core.order import PROVEN
+from mytrading.core.view import StackView
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.runconfig import RunConfig, StrategyRun
@@ -52,7 +53,7 @@ class StrategyVerbs:
             "accounts": self._accounts_of(name, held, orders),
             "positions": shown,
             "orders": [_order_row(order) for order in _newest(orders, int(limit))],
-            "live": [_order_row(order) for order in orders if order.state not in ENDED and not order.purpose.reduces],
+            "live": [_order_row(order) for order in orders if order.state not in PROVEN and not order.purpose.reduces],
             "trades": _newest(trades, int(limit)),
         } | {"open": sum(1 for row in held if row.quantity or row.quantity_seen)}
 

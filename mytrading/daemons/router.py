@@ -20,7 +20,7 @@ from mytrading.core.oms import rebuild
 from mytrading.core.oms.books import subject_of as disputed_subject
 from mytrading.core.oms.churn import subject_of as stopped_subject
 from mytrading.core.oms.state import Key
-from mytrading.core.order import as_wanted
+from mytrading.core.order import SENT, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.daemons.router_kill import KillWatch
@@ -55,16 +55,6 @@ LEAVE_NS = 3_500_000_000
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
 _RANKS = {Call.CANCEL: 0, Call.MODIFY: 1, Call.PLACE: 2}
 """Of the calls that entries need; a stop or an exit may wait for such a cancel."""
-LIVE = frozenset(
-    {
-        OrderState.SUBMITTED,
-        OrderState.ACCEPTED,
-        OrderState.TRIGGERED,
-        OrderState.PARTIALLY_FILLED,
-        OrderState.UNKNOWN,
-        OrderState.PARKED,
-    }
-)
 
 
 DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
@@ -150,7 +140,7 @@ class TradeManager(MachineDaemon):
         return [
             order
             for order in self.orders.orders()
-            if order.purpose is Purpose.ENTRY and order.state in LIVE and (not order.pending_cancel or order.replacing)
+            if order.purpose is Purpose.ENTRY and order.state in SENT and (not order.pending_cancel or order.replacing)
         ]
 
     def _withdraw_entries(self, reason: str) -> None:
@@ -222,7 +212,7 @@ class TradeManager(MachineDaemon):
             self.alerts.clear("STOP_IN_DOUBT", order.client_order_id)
         if order.state is not OrderState.LOST:
             self.alerts.clear("ORDER_LOST", order.client_order_id)
-        if order.state not in LIVE:
+        if order.state not in SENT:
             for code in DOUBTS:
                 self.alerts.clear(code, order.client_order_id)
 
@@ -271,7 +261,7 @@ class TradeManager(MachineDaemon):
         """Order events since the start, by name, and what is live."""
         return {
             **{name: float(count) for name, count in self._counts.items()},
-            "live": float(sum(order.state in LIVE for order in self.orders.orders())),
+            "live": float(sum(order.state in SENT for order in self.orders.orders())),
         }
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
@@ -307,7 +297,7 @@ class TradeManager(MachineDaemon):
             order
             for order in self.orders.orders()
             if order.purpose is Purpose.ENTRY
-            and order.state in LIVE
+            and order.state in SENT
             and order.pending_cancel
             and (order.cancelling or not order.cancel_calls)
         ]

@@ -6,10 +6,11 @@ has ended, whatever was wished since, so that nobody takes a cancel for granted.
 
 from __future__ import annotations
 
+from mytrading.core.order import TERMINAL
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.orders import Order
 from mytrading.messages.signals import Leg, Signal
-from mytrading.strategies.standing import ENDED, Key
+from mytrading.strategies.standing import Key
 from mytrading.strategies.views import EntryView
 
 _RESTING = frozenset({OrderState.ACCEPTED, OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED, OrderState.PARKED})
@@ -45,7 +46,7 @@ class EntryBook:
         watch, _ = self._legs.get((order.strategy, order.instrument), (order.instrument, None))
         key = (order.strategy, watch)
         live = self._live.setdefault(key, {})
-        if order.state in ENDED:
+        if order.state in TERMINAL:
             live.pop(order.client_order_id, None)
         else:
             live[order.client_order_id] = order

@@ -11,21 +11,12 @@ import hashlib
 
 from msgspec.structs import replace
 
+from mytrading.core.order import TERMINAL
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.orders import Goal, Order
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.views import PositionView
 
-ENDED = (
-    OrderState.FILLED,
-    OrderState.DENIED,
-    OrderState.REJECTED,
-    OrderState.CANCELLED,
-    OrderState.EXPIRED,
-    OrderState.LOST,
-    OrderState.GHOST,
-    OrderState.RECORDED,
-)
 Key = tuple[str, str]
 _BARS_NOTED = 4
 """Bars since a position went that are remembered: the oldest without a wish decides."""
@@ -78,7 +69,7 @@ class Standing:
         live = self._live.setdefault(key, set())
         if order.filled or order.filled_seen:
             self._filled.add(key)
-        if order.state not in ENDED:
+        if order.state not in TERMINAL:
             live.add(order.client_order_id)
             return
         live.discard(order.client_order_id)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.margin import MarginTracker
+from mytrading.core.order import FREED
 from mytrading.core.risk.memory import Memory
 from mytrading.core.risk.tally import Tally
 from mytrading.core.risk.wish import Wish
@@ -34,17 +35,6 @@ NEEDED = ("feed", "router", "reconciler")
 DOUBTED = "quarantine "
 """How a note of a heartbeat begins that says which journal is in doubt."""
 
-ENDED = frozenset(
-    {
-        OrderState.FILLED,
-        OrderState.DENIED,
-        OrderState.REJECTED,
-        OrderState.CANCELLED,
-        OrderState.EXPIRED,
-        OrderState.RECORDED,
-        OrderState.GHOST,
-    }
-)
 
 Key = tuple[str, str, str, str]
 UNKNOWN_WATCH = ""
@@ -149,11 +139,11 @@ class RiskBooks:
         """Those of them that may still fill."""
         if not self.orders:
             return []
-        return [order for order in self.coming_entries(strategy, watch) if order.state not in ENDED]
+        return [order for order in self.coming_entries(strategy, watch) if order.state not in FREED]
 
     def all_live_entries(self) -> list[Order]:
         """Entries of all strategies that may still fill."""
-        return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in ENDED]
+        return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in FREED]
 
     def is_withdrawn(self, order: Order) -> bool:
         """True once the router was told to cancel an entry."""
@@ -344,14 +334,14 @@ class RiskBooks:
 
     def live_orders(self, account: str) -> int:
         """How many orders of an account may still do something."""
-        return sum(order.account == account and order.state not in ENDED for order in self.orders.values())
+        return sum(order.account == account and order.state not in FREED for order in self.orders.values())
 
     def remaining(self, order: Order) -> int:
         """Units that an order may still add to its position: what it fills is gone from here only once booked there.
 
         One that was cancelled to be replaced stands for the next, until that is known.
         """
-        whole = order.filled if order.state in ENDED else order.quantity
+        whole = order.filled if order.state in FREED else order.quantity
         if order.state is OrderState.CANCELLED and order.replacing:
             whole = max(order.filled, order.wanted_quantity)
         return max(0, whole - self.booked.get(order.client_order_id, 0))
