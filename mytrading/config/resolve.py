@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from mytrading.config import checks
 from mytrading.config.accounts import AccountConfig, read_accounts
 from mytrading.config.discover import KnownStrategy, discover
+from mytrading.config.findings import problem_of, said
 from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, read_plan
 from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
@@ -316,7 +316,7 @@ class _Loader:
         try:
             return SymbolConfig(names={**SymbolConfig().names, **names})
         except ValidationError as error:
-            self.problems.extend(f"config/symbols.toml: {_said(detail)}" for detail in error.errors())
+            self.problems.extend(f"config/symbols.toml: {said(detail)}" for detail in error.errors())
             return SymbolConfig()
 
     def _build_sections(self) -> dict[str, Any]:
@@ -385,7 +385,7 @@ class _Loader:
         try:
             return model.model_validate({**raw, **(fixed or {})})
         except ValidationError as error:
-            self.problems.extend(_problem(detail, values) for detail in error.errors())
+            self.problems.extend(problem_of(detail, values) for detail in error.errors())
             return None
 
     def _all_origins(self, strategies: Sequence[StrategyConfig]) -> dict[str, str]:
@@ -398,26 +398,3 @@ class _Loader:
 
 def _plain_text(raw: object) -> str:
     return ",".join(map(str, raw)) if isinstance(raw, list) else str(raw)
-
-
-def _problem(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
-    """One of pydantic's findings in our words, naming variable or key, value, and what may stand there."""
-    name = str(detail["loc"][0]) if detail["loc"] else ""
-    value = values.get(name)
-    if value is None:
-        found = [value for value in values.values() if _mentions(detail, value)]
-        value = found[0] if found else None
-    shown = "***" if name == "api_key" else repr(value.raw) if value else ""
-    return f"{value.where} = {shown}: {_said(detail)}" if value else _said(detail)
-
-
-def _mentions(detail: ErrorDetails, value: Value) -> bool:
-    parts = value.raw if isinstance(value.raw, list) else str(value.raw).split(",")
-    return any(str(part).strip() and str(part).strip().upper() in detail["msg"].upper().split() for part in parts)
-
-
-def _said(detail: ErrorDetails) -> str:
-    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    words = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
-    choices = [word.strip("'") for word in words if word]
-    return text + (hint(str(detail["input"]), choices) if choices and isinstance(detail["input"], str) else "")
