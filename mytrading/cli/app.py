@@ -38,6 +38,7 @@ from mytrading.cli import (
     running,
     state,
     strategies,
+    strategy_chart,
     tools,
     walk_forward,
     why,
@@ -81,5 +82,6 @@ app.add_typer(history.app, name="history")
 app.add_typer(calendar.app, name="calendar")
 margin.add_to(app)
 app.add_typer(legs.app, name="legs")
+strategy_chart.add_to(strategies.app)
 app.add_typer(strategies.app, name="strategies")
 tools.add_to(app)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     invoke_without_command=True,
-    help="Strategies that run; `show`, `enable`, `disable` and `remove` are about one of them.",
+    help="Strategies that run; `show`, `chart`, `enable`, `disable` and `remove` are about one of them.",
     rich_markup_mode=None,
 )
 _NAME = typer.Argument(..., help="The strategy.", autocompletion=owner_names)

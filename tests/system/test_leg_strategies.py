@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,16 +59,23 @@ def test_strangle_is_entered_at_its_time_and_closed_at_its_exit_time(tmp_path: P
         closed = eventually(lambda: closed_by(stack), 150)
         assert len(closed["trades"]) == 2 and not closed["enabled"]
         assert sum(row["realised"] for row in closed["accounts"]) == pytest.approx(closed["realised"], abs=0.02)
+        drawn = stack.ask("strategies", "chart", "Strangle", "--timeframe", "1m", "--period", "3")
+        assert not drawn["open"] and {leg["instrument"] for leg in drawn["legs"]} == instruments_of(closed)
+        assert drawn["entered_ns"] and all(row["close"] > 0 for row in drawn["bars"])
         removed = stack.ask("strategies", "remove", "Strangle")
         assert removed["moved"] == ["config/strategies/removed/strangle.toml"]
         assert len(stack.ask("strategies", "show", "Strangle")["trades"]) == 2
 
 
-def held_by(stack: Stack) -> dict[str, object] | None:
+def instruments_of(closed: dict[str, Any]) -> set[str]:
+    return {trade["instrument"] for trade in closed["trades"]}
+
+
+def held_by(stack: Stack) -> dict[str, Any] | None:
     body = stack.ask("strategies", "show", "Strangle")
     return body if sum(1 for row in body["positions"] if row["quantity"]) == 2 else None
 
 
-def closed_by(stack: Stack) -> dict[str, object] | None:
+def closed_by(stack: Stack) -> dict[str, Any] | None:
     body = stack.ask("strategies", "show", "Strangle")
     return body if body["trades"] and not body["open"] and len(body["trades"]) == 2 else None
