@@ -121,6 +121,25 @@ def test_index_share_future_and_option_are_each_subscribed_and_give_quotes_and_b
         assert all(bar.low <= bar.close <= bar.high and bar.end_ns - bar.start_ns == MINUTE for bar in feed.bars)
 
 
+def test_many_readers_of_one_stock_are_one_connection_and_one_subscription_at_the_server(
+    simulator: RunningSimulator, feed: RunningFeed
+) -> None:
+    feed.wait_ready()
+    address = endpoint(feed.config.runtime_dir, "market", "feed")
+    with zmq.Context() as context:
+        readers = [context.socket(zmq.SUB) for _ in range(5)]
+        try:
+            for reader in readers:
+                reader.subscribe(SBIN.encode() + b"\0")
+                reader.connect(address)
+            assert all(reader.poll(10_000 * PATIENCE) for reader in readers)
+        finally:
+            for reader in readers:
+                reader.close(linger=0)
+    state = simulator.get("/sim/state")[1]["data"]
+    assert (state["clients"], state["subscriptions"]) == (1, 2)
+
+
 def test_server_killed_and_back_reconnects_resubscribes_and_repairs_the_bars(tmp_path: Path, runtime: Path) -> None:
     with start_simulator(tmp_path, speed=60, start="2026-11-20 10:00") as first:
         rest, ws = first.rest, first.ws
