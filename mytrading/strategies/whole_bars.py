@@ -70,19 +70,23 @@ class WholeBars:
         found = np.full(len(self), NO_WISH)
         for mask, value in ((out, 0.0), (short, -1.0), (long, 1.0)):
             if mask is not None:
-                found[mask] = value
+                np.copyto(found, value, where=mask)
         return found
 
 
 def crosses_above(values: FloatArray, level: FloatArray | float = 0.0) -> Mask:
     """True at bars at which `values` come to lie above `level`, at or below which they lay one bar before."""
-    above = values > level
-    before = values <= level
-    found = np.zeros(len(values), dtype=np.bool_)
-    found[1:] = above[1:] & before[:-1]
-    return found
+    return _turns(values > level, values <= level)
 
 
 def crosses_below(values: FloatArray, level: FloatArray | float = 0.0) -> Mask:
     """True at bars at which `values` come to lie below `level`, at or above which they lay one bar before."""
-    return crosses_above(-values, -np.asarray(level) if not isinstance(level, float) else -level)
+    return _turns(values < level, values >= level)
+
+
+def _turns(now: Mask, before: Mask) -> Mask:
+    """True where `now` holds, and one bar earlier `before` did."""
+    found = np.empty(len(now), dtype=np.bool_)
+    found[:1] = False
+    np.logical_and(now[1:], before[:-1], out=found[1:])
+    return found

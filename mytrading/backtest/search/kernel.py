@@ -22,13 +22,16 @@ it comes so long after the bar before that an entry which waits for an exit has 
 FIGURES = ("net", "trades", "wins", "gained", "lost", "best", "worst", "bars_held", "costs")
 
 
+_NET, _COUNT, _WINS, _GAINED, _LOST, _BEST, _WORST, _BARS, _COSTS = range(len(FIGURES))
+
+
 @numba.njit(cache=True, nogil=True)
 def walk(
     wishes: FloatArray,
     opens: FloatArray,
     closes: FloatArray,
     marks: NDArray[np.uint8],
-    days: NDArray[np.int64],
+    ends: NDArray[np.int64],
     units: FloatArray,
     longs: bool,
     shorts: bool,
@@ -41,65 +44,104 @@ def walk(
 ) -> FloatArray:
     """The `FIGURES` of one array of wishes (1, −1, 0, NaN for none).
 
-    `days` numbers each bar's day from 0; `units` are those of an entry by day; without `longs` or `shorts` such a wish
-    is one to be flat. `slip` is rupees a unit, rates are fractions of turnover, `fixed` rupees a fill. Fills `equity`
-    (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units, entry price, exit
-    price) as far as it has rows.
+    `ends` counts the bars up to the end of each day; `units` are those of an entry by day; without `longs` or `shorts`
+    such a wish is one to be flat. `slip` is rupees a unit, rates are fractions of turnover, `fixed` rupees a fill.
+    Fills `equity` (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units,
+    entry price, exit price) as far as it has rows. Most bars wish nothing and find nothing waiting: they are passed
+    over at once.
     """
-    held, price, since = 0.0, 0.0, 0
-    banked, costs, count, wins, gained, lost = 0.0, 0.0, 0, 0, 0.0, 0.0
-    best, worst, bars_held = 0.0, 0.0, 0
-    paid = 0.0
+    book = np.zeros(len(FIGURES))
+    held, price, paid, since = 0.0, 0.0, 0.0, 0
     leaving, entering = False, 0.0
-    for bar in range(len(wishes)):
-        mark = marks[bar]
-        if mark & 2 or (mark & 8 and held != 0.0):
-            entering = 0.0
-        if mark & 4 and held != 0.0:
-            leaving, entering = True, 0.0
-        waits = leaving and mark & 2
-        if leaving and held != 0.0 and not waits:
-            sign = 1.0 if held > 0 else -1.0
-            at = opens[bar] - sign * slip
-            cost = fixed + abs(held) * at * (sell_rate if sign > 0 else buy_rate)
-            made = held * (at - price)
-            net = made - cost - paid
-            banked += made - cost
-            costs += cost
-            if count < len(trips):
-                trips[count, 0], trips[count, 1], trips[count, 2] = since, bar, held
-                trips[count, 3], trips[count, 4] = price, at
-            count += 1
-            if net > 0:
-                wins += 1
-                gained += net
-            else:
-                lost -= net
-            best, worst = max(best, net), min(worst, net)
-            held = 0.0
-        leaving = bool(waits) and held != 0.0
-        if entering != 0.0 and held == 0.0:
-            held = entering * units[days[bar]]
-            price = opens[bar] + entering * slip
-            paid = fixed + abs(held) * price * (buy_rate if entering > 0 else sell_rate)
-            banked -= paid
-            costs += paid
-            since = bar
+    bar = 0
+    for day in range(len(ends)):
+        while bar < ends[day]:
+            if not leaving and entering == 0.0:
+                bar = _next(wishes, marks, bar, ends[day], SQUARE_OFF if held != 0.0 else 0)
+                if bar == ends[day]:
+                    break
+            wish, mark = wishes[bar], marks[bar]
+            leaving, entering = _due(mark, held, leaving, entering)
+            waits = leaving and mark & BEGINS != 0
+            if leaving and held != 0.0 and not waits:
+                at = opens[bar] - (slip if held > 0.0 else -slip)
+                cost = fixed + abs(held) * at * (sell_rate if held > 0.0 else buy_rate)
+                _close(book, trips, bar, since, held, price, at, cost, paid)
+                held = 0.0
+            leaving = waits and held != 0.0
+            if entering != 0.0 and held == 0.0:
+                held, price, since = entering * units[day], opens[bar] + entering * slip, bar
+                paid = fixed + abs(held) * price * (buy_rate if entering > 0.0 else sell_rate)
+                book[_NET] -= paid
+                book[_COSTS] += paid
+            leaving, entering = _wished(wish, mark, held, leaving, longs, shorts)
+            bar += 1
+        equity[day] = book[_NET] + held * (closes[bar - 1] - price)
+    if held != 0.0:
+        book[_BARS] += bar - since
+    book[_NET] = equity[-1] if len(ends) else 0.0
+    return book
+
+
+@numba.njit(cache=True, nogil=True)
+def _next(wishes: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, watched: int) -> int:
+    """The first bar from `bar` on that wishes something or has a watched mark; `end` if there is none before it."""
+    for at in range(np.uint64(bar), np.uint64(end)):
+        if wishes[at] == wishes[at] or marks[at] & watched:
+            return int(np.int64(at))
+    return end
+
+
+@numba.njit(cache=True, nogil=True)
+def _due(mark: int, held: float, leaving: bool, entering: float) -> tuple[bool, float]:
+    """What a bar does to what waits for its open: it may be over, and the clock may close what is held."""
+    if mark & BEGINS or (mark & LATE and held != 0.0):
         entering = 0.0
-        if held != 0.0:
-            bars_held += 1
-        wish = wishes[bar]
-        if wish == wish:
-            if (wish > 0.0 and not longs) or (wish < 0.0 and not shorts):
-                wish = 0.0
-            same = (wish > 0 and held > 0) or (wish < 0 and held < 0)
-            if held != 0.0 and not same:
-                leaving = True
-            if wish != 0.0 and not same and mark & 1:
-                entering = 1.0 if wish > 0 else -1.0
-        equity[days[bar]] = banked + held * (closes[bar] - price)
-    figures = np.empty(9)
-    figures[0] = equity[days[len(wishes) - 1]] if len(wishes) else 0.0
-    figures[1], figures[2], figures[3], figures[4] = count, wins, gained, lost
-    figures[5], figures[6], figures[7], figures[8] = best, worst, bars_held, costs
-    return figures
+    if mark & SQUARE_OFF and held != 0.0:
+        return True, 0.0
+    return leaving, entering
+
+
+@numba.njit(cache=True, nogil=True)
+def _wished(wish: float, mark: int, held: float, leaving: bool, longs: bool, shorts: bool) -> tuple[bool, float]:
+    """What is to happen at the next open: whether it leaves, and the side it enters on (0: none)."""
+    if wish != wish:
+        return leaving, 0.0
+    if (wish > 0.0 and not longs) or (wish < 0.0 and not shorts):
+        wish = 0.0
+    if wish * held > 0.0:
+        return leaving, 0.0
+    entering = 0.0
+    if wish != 0.0 and mark & ENTRY_OK:
+        entering = 1.0 if wish > 0.0 else -1.0
+    return leaving or held != 0.0, entering
+
+
+@numba.njit(cache=True, nogil=True)
+def _close(
+    book: FloatArray,
+    trips: FloatArray,
+    bar: int,
+    since: int,
+    held: float,
+    price: float,
+    at: float,
+    cost: float,
+    paid: float,
+) -> None:
+    """Book the exit of what is held at `at` (rupees); `cost` is the exit's, `paid` was the entry's."""
+    made = held * (at - price)
+    net, count = made - cost - paid, int(book[_COUNT])
+    book[_NET] += made - cost
+    book[_COSTS] += cost
+    if count < len(trips):
+        trips[count, 0], trips[count, 1], trips[count, 2] = since, bar, held
+        trips[count, 3], trips[count, 4] = price, at
+    book[_COUNT] += 1
+    if net > 0:
+        book[_WINS] += 1
+        book[_GAINED] += net
+    else:
+        book[_LOST] -= net
+    book[_BEST], book[_WORST] = max(book[_BEST], net), min(book[_WORST], net)
+    book[_BARS] += bar - since

@@ -7,9 +7,11 @@ rule: a screening only chooses what the event engine then runs; its own figures 
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -38,6 +40,8 @@ from mytrading.strategies.whole_bars import WholeBars
 _DAY = 86_400_000_000_000
 _IST = 19_800_000_000_000
 _MINUTE = 60_000_000_000
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
 SCREENED = ("sharpe", "sortino", "calmar", "omega", "total_return", "annual_return", "max_drawdown", "profit_factor",
             "average_trade", "win_rate", "stability", "annual_volatility", "downside_risk", NET)  # fmt: skip
 
@@ -52,7 +56,8 @@ class Ground:
 
     bars: WholeBars
     marks: NDArray[np.uint8]
-    days: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """How many bars there are up to the end of each day."""
     units: FloatArray
     slip: float
     buy_rate: float
@@ -84,7 +89,7 @@ def ground(spec: Spec) -> Ground:
         raise ScreenError("--screen: expected one instrument in the timeframe of the strategy; resample the data first")
     columns = spec.data[0]
     world = World(spec.calendar, spec.facts, (columns.instrument,))
-    days, number = np.unique((columns.start_ns + _IST) // _DAY, return_inverse=True)
+    days, firsts = np.unique((columns.start_ns + _IST) // _DAY, return_index=True)
     units = np.array([_units(spec, world, columns.instrument, int(day)) for day in days])
     slippage = spec.models.slippage
     traded = world.instrument(columns.instrument)
@@ -93,7 +98,7 @@ def ground(spec: Spec) -> Ground:
     return Ground(
         bars=bars_of(columns),
         marks=_marks(spec, world, columns),
-        days=number.astype(np.int64),
+        ends=np.append(firsts[1:], len(columns)).astype(np.int64),
         units=units,
         slip=per_unit,
         buy_rate=buy,
@@ -191,7 +196,7 @@ def walked(on: Ground, wished: FloatArray, trips: int = 0) -> tuple[dict[str, fl
     """Figures, profit so far at each day's end (rupees), and up to so many round trips."""
     equity, rows = np.zeros(on.day_count), np.empty((trips, 5))
     figures = kernel.walk(
-        wished, on.bars.open, on.bars.close, on.marks, on.days, on.units, on.longs, on.shorts,
+        wished, on.bars.open, on.bars.close, on.marks, on.ends, on.units, on.longs, on.shorts,
         on.slip, on.buy_rate, on.sell_rate, on.fixed, equity, rows,
     )  # fmt: skip
     found = dict(zip(kernel.FIGURES, figures.tolist(), strict=True))
@@ -229,8 +234,9 @@ def screened(
 
 def _returns(profit: FloatArray, capital: float) -> FloatArray:
     """Simple returns by day; none if the capital is lost."""
-    equity = np.concatenate(([capital], capital + profit))
-    return np.diff(equity) / equity[:-1] if np.all(equity > 0) else np.empty(0)
+    equity = np.empty(len(profit) + 1)
+    equity[0], equity[1:] = capital, capital + profit
+    return (equity[1:] - equity[:-1]) / equity[:-1] if (equity > 0).all() else np.empty(0)
 
 
 def _objective(name: str, figures: Mapping[str, float], returns: FloatArray) -> float:
@@ -252,6 +258,7 @@ def sweep(
     told: Callable[[int], None] = lambda _done: None,
 ) -> list[Trial]:  # fmt: skip
     """Every point screened, in order; the compiled loops of several threads run side by side."""
+    _keep_freed_memory()
     on = ground(spec)
     walked(on, np.full(len(on.bars), np.nan))
     found: list[Trial] = []
@@ -261,3 +268,15 @@ def sweep(
             found.append(trial)
             told(len(found))
     return found
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library reuse what a trial has freed for the next one.
+
+    By default glibc hands arrays of this size back to the kernel, which then clears each page anew: a third of the
+    time of a screening. Elsewhere nothing is changed.
+    """
+    with suppress(OSError, AttributeError):
+        tune = ctypes.CDLL(None).mallopt
+        tune(_M_MMAP_THRESHOLD, 1 << 25)
+        tune(_M_TRIM_THRESHOLD, 1 << 28)
