@@ -34,17 +34,30 @@ class Frame(NamedTuple):
     lasts: NDArray[np.int64] | None
 
 
-class Feed:
+class Tape:
+    """The bars of one instrument, and the one at hand."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.last = 0.0
+        self.last_ns = 0
+        self.row = 0
+
+    @property
+    def present(self) -> Row:
+        """The bar at hand."""
+        opens, high, low, close, volume = self.columns.table[:, self.row].tolist()
+        return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
+
+
+class Feed(Tape):
     """The bars of one instrument, and the strategy that watches it."""
 
     def __init__(self, columns: Columns, hosted: Hosted, calendar: Calendar) -> None:
-        self.columns = columns
+        super().__init__(columns)
         self.hosted = hosted
-        self.last = 0.0
-        self.last_ns = 0
         self.quiet_ns = 0
         """The end of the newest bar on which the strategy wished nothing."""
-        self.row = 0
         self._calendar = calendar
         self._ends: dict[int, NDArray[np.int64]] = {}
         self.frames = self._frames() if columns.instrument in hosted.desk.instruments else []
@@ -90,12 +103,6 @@ class Feed:
         """True if the strategy sees these very bars and nothing else."""
         only = self.hosted.desk.timeframes == (self.columns.timeframe,)
         return only and self.hosted.calls_per_bar_only and self.hosted.desk.instruments == (self.columns.instrument,)
-
-    @property
-    def present(self) -> Row:
-        """The bar at hand."""
-        opens, high, low, close, volume = self.columns.table[:, self.row].tolist()
-        return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
 
     def shown_bar(self, frame: int, row: int) -> Bar:
         """A bar as the strategy gets it."""

@@ -7,10 +7,10 @@ where nothing could follow; `plain` calls them all at every bar, and must lead t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import date
 
-from mytrading.backtest.feeds import MOVED, SHOWN, Feed, merged
+from mytrading.backtest.feeds import MOVED, SHOWN, Feed, Tape, merged
 from mytrading.backtest.ledger import Ledger
 from mytrading.backtest.machines import Machines
 from mytrading.backtest.venue import Venue
@@ -24,6 +24,7 @@ from mytrading.messages.market import Bar
 from mytrading.messages.orders import PositionAdjusted, TimerFired
 from mytrading.messages.strategy_rules import StrategyRules
 from mytrading.strategies.engine_machine import TIME
+from mytrading.strategies.hosted import Hosted
 from mytrading.strategies.series import ist_day
 from mytrading.strategies.wishes import Wish
 
@@ -58,7 +59,8 @@ class Loop:
         self._venue = venue
         self._world = world
         self._ledger = ledger
-        self._feeds = {feed.columns.instrument: feed for feed in feeds}
+        self._feeds: dict[str, Tape] = {feed.columns.instrument: feed for feed in feeds}
+        self._watched = feeds
         self._exercise = exercise
         self._progress = progress
         self._square_off = machines.risk.square_off
@@ -76,7 +78,7 @@ class Loop:
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
         """All bars; what is held at the end stays open. `quick` walks in our place, and calls us where it must."""
-        feeds = list(self._feeds.values())
+        feeds = self._watched
         if quick is not None:
             quick()
         elif len(feeds) == 1 and feeds[0].drives_alone and not self.plain:
@@ -157,24 +159,29 @@ class Loop:
             row = TimerFired(name=TIME, machine_ns=now, market_ns=now)
             self._venue.now = now
             self._tell_prices()
+            self._look(feed.hosted, wishes, now)
             self._machines.engine.timed(row, [(feed.hosted, wish) for wish in wishes])
             self._machines.wish(row, now)
             self._note()
 
-    def _opened(self, feed: Feed, start: int) -> None:
+    def _opened(self, feed: Tape, start: int) -> None:
         name = feed.columns.instrument
         if self._waits(name):
             _, opens, _, _, close, volume = feed.present
             self._open(name, start, start + feed.columns.span_ns, opens, close, volume)
 
-    def _moved(self, feed: Feed, end: int) -> None:
+    def _walked(self, feed: Tape, end: int) -> None:
+        """A bar's prices have been walked through."""
         name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
         if self._waits(name):
             start, opens, high, low, _, _ = feed.present
             self._path(name, start, end, opens, high, low, close)
         feed.last, feed.last_ns = close, end
+
+    def _moved(self, feed: Feed, end: int) -> None:
+        self._walked(feed, end)
         if self.plain:
-            self._machines.learn_price(name, close, end)
+            self._machines.learn_price(feed.columns.instrument, feed.last, end)
             self._venue.now = end
             self._machines.tick(end)
             self._note()
@@ -277,8 +284,12 @@ class Loop:
                 machines.learn_price(other.columns.instrument, other.last, other.last_ns)
                 if self._at_close:
                     venue.mark(other.columns.instrument, other.last)
+        self._look(feed.hosted, wishes, end)
         machines.wish(bar, end)
         self._note()
+
+    def _look(self, hosted: Hosted, wishes: Sequence[Wish], now: int) -> None:
+        """What is wished for is about to be judged: a loop that prices contracts itself does so here."""
 
     # the clock
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+_UNKNOWN = float("inf")
+
 
 class Slippage(Protocol):
     """What a market order, or a stop that triggered, pays beyond the price."""
@@ -46,8 +48,8 @@ class VolumeCap:
     share: float = 0.0
 
     def units(self, volume: float, lot: int) -> int | None:
-        """Units in whole lots that a bar of this volume fills; None without a cap."""
-        if not self.share:
+        """Units in whole lots that a bar of this volume fills; None without a cap, or where no volume is known."""
+        if not self.share or volume == _UNKNOWN:
             return None
         return int(volume * self.share) // lot * lot
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mytrading.backtest.option_setup import described
 from mytrading.backtest.runner import Result
 from mytrading.core import performance
 from mytrading.core.calendar import day_of
@@ -81,7 +82,27 @@ def summary(result: Result) -> dict[str, Any]:
         "open": open_positions(result),
         "parameters": dict(spec.run.parameters),
         "fault": f"{result.fault.error} ({result.fault.where})" if result.fault is not None else "",
+        "options": options_of(result),
     }
+
+
+def options_of(result: Result) -> dict[str, Any] | None:
+    """Where the prices of contracts are from, None of a run that trades none."""
+    if result.priced is None or result.spec.options is None:
+        return None
+    return {
+        "bars": {name: round(share, 6) for name, share in result.priced.shares().items()},
+        "fills": result.priced.fills,
+        "contracts": len(result.priced.columns),
+        "surface": described(result.spec.options),
+    }
+
+
+def options_line(found: dict[str, Any]) -> str:
+    """The same in one sentence."""
+    shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())
+    fills = ", ".join(f"{count} {name}" for name, count in sorted(found["fills"].items())) or "none"
+    return f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"
 
 
 def _plain(value: float) -> float | None:

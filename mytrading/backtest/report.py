@@ -17,7 +17,7 @@ from plotly import graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from mytrading.backtest.columns import Columns
-from mytrading.backtest.output import daily_returns, ist, open_positions, summary
+from mytrading.backtest.output import daily_returns, ist, open_positions, options_line, summary
 from mytrading.backtest.runner import Result
 
 _POINTS = 4000
@@ -62,6 +62,7 @@ def page(result: Result, notes: Sequence[str]) -> str:
     parts += [
         section("Metrics", _metrics_table(body["metrics"])),
         section("Risk events", events_table(result)),
+        *([section("Prices of options", options_table(body["options"]))] if body["options"] is not None else []),
         section("Round trips", trades_table(result)),
     ]
     return page_of(f"{body['strategy']} {body['from']} to {body['to']}", parts)
@@ -90,6 +91,8 @@ def _head(result: Result, body: dict[str, Any], notes: Sequence[str]) -> str:
     )
     shown = "".join(f"<div class='card'>{name}<b>{value}</b></div>" for name, value in cards)
     said = [*notes, *(f"{name} stands in for its future, at the index's price" for name in result.stand_ins)]
+    if body["options"] is not None:
+        said.append(options_line(body["options"]))
     said += [f"still open at the end: {units:+d} {name}" for name, units in open_positions(result).items()]
     if body["fault"]:
         said.append(f"the strategy stopped: {body['fault']}")
@@ -272,6 +275,15 @@ def monthly_table(result: Result) -> str:
         rows.append([str(year), *shown, _coloured(whole - 1, f"{whole - 1:.2%}")])
     names = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
     return table(("Year", *names, "Year"), rows)
+
+
+def options_table(found: dict[str, Any]) -> str:
+    """Where the prices of contracts are from, and what the modelled ones are made of."""
+    fills = found["fills"]
+    rows = [[name, f"{share:.2%}", str(fills.get(name, 0))] for name, share in found["bars"].items()]
+    rows += [["settled at expiry", "", str(fills["settled"])]] if "settled" in fills else []
+    made = [[name, "realised" if value is None else str(value)] for name, value in found["surface"].items()]
+    return table(("Prices", "Bars while held or ordered", "Fills"), rows) + table(("Of the surface", ""), made)
 
 
 def shares_table(result: Result) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,10 +19,13 @@ from mytrading.backtest.ledger import ChargeOf, Ledger
 from mytrading.backtest.loop import Exercise, Loop, Progress
 from mytrading.backtest.machines import Machines
 from mytrading.backtest.models import Models
+from mytrading.backtest.option_loop import OptionLoop, OptionWorld, Priced
+from mytrading.backtest.option_market import OptionMarket
+from mytrading.backtest.option_terms import OptionTerms
 from mytrading.backtest.plain import Terms, terms_of
 from mytrading.backtest.trips import Trips
 from mytrading.backtest.venue import Venue
-from mytrading.backtest.world import World
+from mytrading.backtest.world import ACCOUNT, World
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.fees import FeeSchedule
@@ -35,7 +39,6 @@ from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.hosted import Fault
 
-ACCOUNT = "backtest"
 _MANY = 1_000_000
 _ENDLESS = 1e15
 
@@ -60,6 +63,8 @@ class Spec:
     fees: FeeSchedule | None = None
     plain: bool = False
     quick: bool = True
+    options: OptionTerms | None = None
+    """Given, contracts that the data is not of are listed, priced and traded."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Result:
     fault: Fault | None = None
     quick: int = 0
     """Round trips that needed no machine (`trips`)."""
+    priced: Priced | None = None
+    """Of a run with `options`."""
 
     @property
     def gross(self) -> float:
@@ -102,27 +109,42 @@ def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[Engin
     `machine` hosts the strategy; a check gives one that writes down what it learns.
     """
     _check(spec)
-    world = World(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
+    world = _world(spec)
     world.open_day(day_of(min(int(columns.start_ns[0]) for columns in spec.data)))
     ledger = Ledger(_charges(spec, world))
-    seconds, fault, quick = _walk(spec, world, ledger, progress, machine)
-    bars = sum(len(columns) for columns in spec.data) if seconds else 0
-    curve = curve_of(spec.capital, spec.data, ledger.fills)
-    return Result(spec, bars, seconds, ledger, curve, tuple(sorted(world.stand_ins)), fault, quick)
+    walked = _walk(spec, world, ledger, progress, machine)
+    bars = sum(len(columns) for columns in spec.data) if walked.seconds else 0
+    contracts = walked.priced.columns if walked.priced is not None else ()
+    curve = curve_of(spec.capital, (*spec.data, *contracts), ledger.fills)
+    stand_ins = tuple(sorted(world.stand_ins))
+    return Result(spec, bars, walked.seconds, ledger, curve, stand_ins, walked.fault, walked.quick, walked.priced)
 
 
-def _walk(
-    spec: Spec, world: World, ledger: Ledger, progress: Progress, machine: type[EngineMachine]
-) -> tuple[float, Fault | None, int]:
-    """The loop: its seconds, 0 if the strategy could not begin, the strategy's fault, trips that needed no machine.
+def _world(spec: Spec) -> World:
+    names = tuple(columns.instrument for columns in spec.data)
+    if spec.options is None:
+        return World(spec.calendar, spec.facts, names)
+    return OptionWorld(
+        spec.calendar, spec.facts, OptionMarket(spec.options, spec.data, spec.calendar, spec.facts), names
+    )
 
-    Indicators end with it.
-    """
+
+class _Walked(NamedTuple):
+    """The seconds of a loop, 0 if the strategy could not begin, its fault, trips that needed no machine."""
+
+    seconds: float = 0.0
+    fault: Fault | None = None
+    quick: int = 0
+    priced: Priced | None = None
+
+
+def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress, machine: type[EngineMachine]) -> _Walked:
+    """The loop. Indicators end with it."""
     strategy_run = replace(spec.run, accounts=())
     engine = machine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
     hosted = engine.hosted[0]
     if hosted.fault is not None:
-        return 0.0, hosted.fault, 0
+        return _Walked(fault=hosted.fault)
     venue = Venue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain)
     machines = Machines(
         engine, _risk(spec, strategy_run, world), order_machine(spec.rates, spec.calendar), venue, ACCOUNT, ledger.hear
@@ -130,7 +152,10 @@ def _walk(
     feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
     engine.run_at(0)
     engine.open(())
-    loop = Loop(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, _exercise(spec), progress)
+    kind = OptionLoop if isinstance(world, OptionWorld) else Loop
+    loop = kind(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, _exercise(spec), progress)
+    if isinstance(loop, OptionLoop) and isinstance(world, OptionWorld):
+        loop.open_market(world)
     if spec.plain:
         loop.plain = True
         machines.plainly()
@@ -140,13 +165,14 @@ def _walk(
     loop.run(trips.walk if trips is not None else None)
     seconds = time.perf_counter() - started
     hosted.desk.close()
-    return seconds, hosted.fault, trips.quick if trips is not None else 0
+    priced = loop.outcome(ledger.fills) if isinstance(loop, OptionLoop) else None
+    return _Walked(seconds, hosted.fault, trips.quick if trips is not None else 0, priced)
 
 
 def _terms(spec: Spec, run: StrategyRun, world: World) -> Terms | None:
     """The terms of trips that need no machine, if the run is one of those that can have them."""
     name = spec.data[0].instrument
-    if spec.plain or not spec.quick or name in world.stand_ins:
+    if spec.plain or not spec.quick or name in world.stand_ins or spec.options is not None:
         return None
     return terms_of(
         run, spec.strategy, world.instrument(name), spec.limits, spec.rates, spec.models, spec.capital,

@@ -16,10 +16,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.backtest.asked import AskedWrongly
 from mytrading.backtest.columns import Columns, DataError
 from mytrading.backtest.data import load
 from mytrading.backtest.feeds import sessions
 from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction, SlippageTicks, VolumeCap
+from mytrading.backtest.option_setup import leg_files, names_contracts, said_of, terms_of, trades_contracts
 from mytrading.backtest.runner import Spec, unlimited
 from mytrading.backtest.world import EveryDay
 from mytrading.config.build import risk_limits, strategy_run
@@ -29,12 +31,16 @@ from mytrading.config.settings import TradingSettings
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.fees import FeeSchedule
+from mytrading.core.margin_table import RiskTables
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.loader import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import hint, plain
+from mytrading.strategies.leg_strategy import leg_strategy
 from mytrading.strategies.parameters import resolve_parameters
+
+__all__ = ["Asked", "AskedWrongly", "Fetch", "Prepared", "prepare", "strategy_file"]
 
 COSTS = ("none", "india")
 SESSIONS = ("auto", "exchange", "data")
@@ -42,10 +48,6 @@ OPENALGO = "openalgo"
 _DAY = 86_400_000_000_000
 Fetch = Callable[[str, str, date | None, date | None], Columns]
 """Bars of an instrument and timeframe from the server."""
-
-
-class AskedWrongly(ValueError):
-    """An option that cannot be met; the message says what was expected."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Asked:
     plain: bool = False
     session: str = "auto"
     stop: str = ""
+    options: tuple[str, ...] = ()
+    iv: str = ""
+    surface: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,19 +90,15 @@ class Prepared:
 
 def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
     """The run that is asked for; `AskedWrongly`, `DataError` and `ConfigurationError` say what cannot be met."""
-    file, name = _file_and_name(home, asked.name)
-    settings = _settings(home, name)
-    found = load_file(file, BaseStrategy)
-    if found.fault is not None:
-        raise AskedWrongly(f"{found.fault.where}: {found.fault.message}")
-    strategy = _class_of(found.classes, name, file)
+    strategy, name, settings = _found(home, asked.name)
     notes: list[str] = []
-    run = _run(settings, strategy, asked, notes)
+    run = _run(settings, strategy, name, asked, notes)
     data = tuple(_data(asked, settings, run, fetch))
     run = _fitted(run, data, asked)
     try:
         calendar = Calendar.from_dict(_toml(home, "calendar.toml"))
         facts = ContractFacts.from_dict(_toml(home, "instruments.toml"))
+        tables = RiskTables.from_dict(_toml(home, "risk.toml"))
         fees = FeeSchedule.from_dict(_toml(home, "fees.toml")) if asked.costs == "india" else None
     except ValueError as error:
         raise AskedWrongly(str(error)) from error
@@ -105,6 +106,12 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
     if asked.risk == "capital":
         limits = unlimited(limits)
         notes.append("limits in rupees are not applied, the capital alone is the limit (--risk config applies them)")
+    options = None
+    if trades_contracts(run, asked.options):
+        options = terms_of(asked.options, asked.iv, asked.surface, settings.backtest, run, tables)
+        notes.append(said_of(options))
+    elif asked.iv or asked.surface:
+        raise AskedWrongly("--iv and --surface price options; expected --options too, say --options model")
     spec = Spec(
         run=run,
         strategy=strategy,
@@ -117,8 +124,29 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
         models=_models(asked),
         fees=fees,
         plain=asked.plain,
+        options=options,
     )
     return _in_session(spec, asked.session, notes)
+
+
+def _found(home: Path, asked: str) -> tuple[type[BaseStrategy], str, TradingSettings]:
+    """The class that runs, its name, and the settings it would trade with: of a file of code, or of one of legs."""
+    legs = leg_files(home)
+    if (name := next((name for name in legs if plain(name) == plain(asked)), "")) or asked.endswith(".toml"):
+        if not name:
+            known = ", ".join(legs) or "none"
+            raise AskedWrongly(f"{asked}: legs are run by name from config/strategies; found there: {known}")
+        settings = load_settings(home, "default", overrides={"ENABLED_STRATEGIES": name})
+        plan = settings.plan_of(name)
+        if plan is None:
+            raise AskedWrongly(f"{name}: {'; '.join(settings.faults) or 'its legs cannot be read'}")
+        return leg_strategy(plan), name, settings
+    file, name = _file_and_name(home, asked)
+    settings = _settings(home, name)
+    found = load_file(file, BaseStrategy)
+    if found.fault is not None:
+        raise AskedWrongly(f"{found.fault.where}: {found.fault.message}")
+    return _class_of(found.classes, name, file), name, settings
 
 
 def _settings(home: Path, name: str) -> TradingSettings:
@@ -158,7 +186,10 @@ def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
     for item in known:
         if plain(item.name) == plain(asked):
             return home / "strategies" / Path(item.file).name, item.name
-    names = [item.name for item in known]
+    legs = leg_files(home)
+    if any(plain(name) == plain(asked) for name in legs):
+        raise AskedWrongly(f"{asked} is a file of legs, which has no code: `mytrading backtest {asked}` runs it")
+    names = [*(item.name for item in known), *legs]
     raise AskedWrongly(f"no strategy is called {asked}{hint(asked, names)}")
 
 
@@ -169,17 +200,19 @@ def _class_of(classes: tuple[type, ...], name: str, file: Path) -> type[BaseStra
     raise AskedWrongly(f"{file.name} holds no strategy called {name}")
 
 
-def _run(settings: TradingSettings, strategy: type[BaseStrategy], asked: Asked, notes: list[str]) -> StrategyRun:
-    wanted = plain(strategy_name(strategy))
-    config = next((item for item in settings.running if plain(item.name) == wanted), None)
+def _run(
+    settings: TradingSettings, strategy: type[BaseStrategy], name: str, asked: Asked, notes: list[str]
+) -> StrategyRun:
+    config = next((item for item in settings.running if plain(item.name) == plain(name)), None)
     if config is not None:
         run = strategy_run(settings, config)
     else:
-        run = StrategyRun(name=strategy_name(strategy), file="", symbols=(), long=None, short=None)
+        run = StrategyRun(name=name, file="", symbols=(), long=None, short=None)
         run = replace(run, long=_same(Side.BUY), short=_same(Side.SELL))
-    if any(rule is not None and rule.kind is not TradeKind.SAME for rule in (run.long, run.short)):
+    if names_contracts(run) and not asked.options:
         notes.append(
-            "the watched instrument itself is traded: there are no prices of the contracts that its rules name"
+            "the watched instrument itself is traded: there are no prices of the contracts that its rules name "
+            "(--options model prices them off the underlying)"
         )
         run = replace(
             run,

@@ -65,6 +65,8 @@ class Venue:
         """By instrument, at or below which price and at or above which price some order acts."""
         self.moving = False
         """True while a bar's prices are walked through: calls then meet the present price."""
+        self.half_spread: Callable[[str], float] = _none
+        """Half the distance of bid and ask of an instrument, rupees."""
         self.now = 0
         self.machine_ns = 0
         self.answers: list[Any] = []
@@ -98,8 +100,13 @@ class Venue:
     def mark(self, instrument: str, price: float, *, slips: bool = True) -> Mark:
         """The instrument trades at this price now; market orders slip from it."""
         found = self._instrument_of(instrument)
-        slip = self._models.slippage.of(price, found.tick_size) if slips and found is not None else 0.0
-        made = Mark(price, price - slip, price + slip) if slip else Mark(price)
+        made = Mark(price)
+        if slips and found is not None:
+            slip = self._models.slippage.of(price, found.tick_size)
+            made = Mark(price, price - slip, price + slip) if slip else made
+            if half := self.half_spread(instrument):
+                bid = max(price - slip - half, min(price, found.tick_size))
+                made = Mark(price, round(bid, 6), round(price + slip + half, 6))
         self.marks[instrument] = made
         return made
 
@@ -327,6 +334,10 @@ class Venue:
         desk = self.exchange.desk
         today = sum(p.quantity for p in desk.open_positions() if p.instrument == instrument)
         return today + desk.held_shares(instrument)
+
+
+def _none(_instrument: str) -> float:
+    return 0.0
 
 
 def _trades(order: BookOrder) -> BrokerTrades:

@@ -17,6 +17,8 @@ from mytrading.core.square_off import SquareOff
 from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
+ACCOUNT = "backtest"
+"""The one account of a run."""
 _DAY = 86_400_000_000_000
 _IST = 19_800_000_000_000
 _NO_FACTS = Underlying(exchange="NSE", reference_price=0.0)

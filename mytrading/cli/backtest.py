@@ -154,6 +154,10 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     for name, value in found.items():
         if value is not None:
             yield f"{name.replace('_', ' '):<30}{f'{value:.2%}' if name in shares else f'{value:,.4f}'}"
+    if body["options"] is not None:
+        from mytrading.backtest.output import options_line
+
+        yield options_line(body["options"])
     for instrument, units in body["open"].items():
         yield f"still open: {units:+d} {instrument}, valued at the last close"
 

@@ -40,6 +40,8 @@ def _options_of(kind: type) -> list[Parameter]:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
     return Parameter.empty if field.default is dataclasses.MISSING else field.default
 
 

@@ -6,7 +6,7 @@ all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +38,19 @@ SessionOf = Annotated[
     str, typer.Option("--session", help="exchange: its hours; data: all; auto: all if most bars lie outside.")
 ]
 Risk = Annotated[str, typer.Option(help="capital: no limits in rupees but the capital; config: as they trade.")]
+Options = Annotated[
+    list[str],
+    typer.Option(
+        "--options", metavar="SRC", help="Trade options: `model`, or recorded bars, bhavcopies, folders; often."
+    ),
+]
+Volatility = Annotated[str, typer.Option("--iv", help="Of options at the money: realised, 0.14 or 14%.")]
+Surface = Annotated[
+    list[str],
+    typer.Option(
+        "--surface", metavar="K=V", help="Of modelled prices, say skew=-0.1; docs/options-backtest.md; often."
+    ),
+]
 
 Parameters = Annotated[
     list[str], typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy; often.")
@@ -63,6 +76,9 @@ class RunOptions:
     stop: Stop = ""
     session: SessionOf = "auto"
     risk: Risk = "capital"
+    options: Options = field(default_factory=list)
+    iv: Volatility = ""
+    surface: Surface = field(default_factory=list)
 
     def asked(self, **more: Any) -> Asked:
         """The options as a backtest takes them, with those that only some commands have."""
@@ -75,7 +91,8 @@ class RunOptions:
         return Asked(
             self.name, tuple(self.data), day("--from", self.first), day("--to", self.last), self.instrument,
             self.timeframe, self.capital, self.lots, self.costs, self.slippage_ticks, product=self.product,
-            risk=self.risk, session=self.session, stop=self.stop, **more,
+            risk=self.risk, session=self.session, stop=self.stop, options=tuple(self.options), iv=self.iv,
+            surface=read_parameters(self.surface, "--surface"), **more,
         )  # fmt: skip
 
 
@@ -93,12 +110,12 @@ def day(option: str, text: str) -> date | None:
         fail(USAGE, f"{option}: expected a day like 2024-01-31, found {text!r}")
 
 
-def read_parameters(given: list[str]) -> dict[str, str]:
-    """`--param K=V`, often given, as a table; the last of a name counts."""
+def read_parameters(given: list[str], option: str = "--param") -> dict[str, str]:
+    """`--param K=V`, or another option, often given, as a table; the last of a name counts."""
     found = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            fail(USAGE, f"--param: expected NAME=VALUE, say fast_period=10; found {text!r}")
+            fail(USAGE, f"{option}: expected NAME=VALUE, say fast_period=10; found {text!r}")
         found[key] = value
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import PrivateAttr, SecretStr
 
 from mytrading.config.accounts import AccountConfig
+from mytrading.config.backtest import BacktestSettings
 from mytrading.config.sections import (
     AlertSettings,
     DataSettings,
@@ -47,6 +48,7 @@ class TradingSettings(Section):
     logging: LoggingSettings = LoggingSettings()
     alerts: AlertSettings = AlertSettings()
     simulator: SimulatorSettings = SimulatorSettings()
+    backtest: BacktestSettings = BacktestSettings()
     process: ProcessSettings = ProcessSettings()
     symbols: SymbolConfig = SymbolConfig()
     accounts: tuple[AccountConfig, ...] = ()
@@ -137,6 +139,7 @@ class TradingSettings(Section):
 
 SECTIONS: tuple[str, ...] = (
     "system", "openalgo", "messaging", "data", "risk", "rates", "logging", "alerts", "simulator", "process",
+    "backtest",
 )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from mytrading.backtest.columns import Columns
 from mytrading.backtest.feeds import SHOWN, Feed, merged
-from mytrading.backtest.runner import ACCOUNT, Result, Spec, run
-from mytrading.backtest.world import World
+from mytrading.backtest.runner import Result, Spec, run
+from mytrading.backtest.world import ACCOUNT, World
 from mytrading.core.calendar import day_of
 from mytrading.messages.market import Bar
 from mytrading.messages.records import StrategyMemory

@@ -149,7 +149,12 @@ UNREAD = {
 
 SETTING_OF = {"StrategyRun": "strategy", "RiskLimits": "risk", "RateLimits": "rates", "SimulatorRules": "simulator"}
 
-SETTINGS = [row for row in VARIABLES.values() if row.state is State.HONOURED and row.path]
+SETTINGS = [
+    row
+    for row in VARIABLES.values()
+    if row.state is State.HONOURED and row.path and not row.path.startswith("backtest.")
+]
+"""Those that a stack runs by; tests/unit/backtest/test_options.py has those of backtests."""
 
 
 def copy_of_what_is_shipped(folder: Path) -> Path:

@@ -1,0 +1,275 @@
+"""What options and futures of an underlying cost at each of its bars, and which of them are listed on a day.
+
+Used by the loop of backtests that trade contracts which the data is not of. A price is the recorded one where there is
+one, else follows from the underlying by volatilities that were read off prices, else by the surface's shape. The one
+rule: a bar's prices follow from that bar of the underlying and from what was before it, from nothing later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.columns import Columns, DataError
+from mytrading.backtest.option_listing import contracts_on
+from mytrading.backtest.option_terms import CALIBRATED, MODELLED, RECORDED, ListedDay, OptionTerms
+from mytrading.core.calendar import Calendar
+from mytrading.core.contracts import ContractFacts, Underlying
+from mytrading.core.expiries import Ends, session_ends
+from mytrading.core.surface import Floats, Smile, forward_of, in_ticks, levels, premium, realised
+from mytrading.core.symbology import DERIVATIVE_EXCHANGES, split_id
+from mytrading.messages.instruments import Instrument, InstrumentKind
+
+_DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
+_YEAR = 365 * _DAY
+_MINUTE = 60_000_000_000
+_EPOCH = date(1970, 1, 1).toordinal()
+_KEPT_DAYS = 5
+"""So many days after it a file's volatilities still say something."""
+
+
+class DayPrices(NamedTuple):
+    """The bars of a contract on one day, where each price is from, and half of bid to ask in rupees."""
+
+    columns: Columns
+    source: NDArray[np.int8]
+    half: Floats
+
+
+class Moment(NamedTuple):
+    """What a contract costs at a moment, and half the distance of bid and ask, rupees."""
+
+    price: float
+    half: float
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """The bars of an underlying, and by day (since 1970, India) their rows and the level of volatility."""
+
+    columns: Columns
+    sessions: int
+    least: int
+    first: float
+    fixed: float
+    factor: float
+
+    @cached_property
+    def days(self) -> NDArray[np.int64]:
+        """The day that each bar is of."""
+        return np.asarray((self.columns.start_ns + _IST) // _DAY)
+
+    @cached_property
+    def levels(self) -> dict[int, float]:
+        """The volatility at the money by day, known before its first bar."""
+        days, variance = realised(self.days, self.columns.table[0], self.columns.close)
+        if self.fixed:
+            found = np.full(len(days), self.fixed)
+        else:
+            found = levels(variance, self.sessions, self.least, self.first, self.factor)
+        return dict(zip(days.tolist(), found.tolist(), strict=True))
+
+    def rows(self, day: date) -> slice:
+        """The rows of a day; none where the data has none."""
+        number = day.toordinal() - _EPOCH
+        begin, end = np.searchsorted(self.days, [number, number + 1])
+        return slice(int(begin), int(end))
+
+    def level(self, day: date) -> float:
+        """The volatility at the money on a day of the data."""
+        return self.levels[day.toordinal() - _EPOCH]
+
+    def row_at(self, now: int) -> int:
+        """The last bar that ended by `now`, -1 if none did."""
+        return int(np.searchsorted(self.columns.start_ns, now - self.columns.span_ns, side="right")) - 1
+
+
+class OptionMarket:
+    """Prices and listings over the bars of the underlyings in `data`."""
+
+    def __init__(self, terms: OptionTerms, data: Sequence[Columns], calendar: Calendar, facts: ContractFacts) -> None:
+        self.terms = terms
+        self._calendar = calendar
+        self._facts = facts
+        self.ends: Ends = session_ends(calendar)
+        self._tapes: dict[str, Tape] = {}
+        for columns in data:
+            exchange, name = split_id(columns.instrument)
+            underlying = facts.underlyings.get(name)
+            if exchange in DERIVATIVE_EXCHANGES and underlying is not None and underlying.lot:
+                first = underlying.volatility
+                self._tapes[name] = Tape(columns, terms.sessions, terms.least, first, terms.level, terms.factor)
+        if not self._tapes:
+            names = ", ".join(columns.instrument for columns in data)
+            raise DataError(f"no options are known of {names}; give the underlying's bars, say --data NIFTY=FILE")
+        self._files: dict[str, list[ListedDay]] = {}
+        for listed in sorted(terms.days, key=lambda item: item.day):
+            self._files.setdefault(listed.underlying, []).append(listed)
+
+    def underlying(self, contract: Instrument) -> str:
+        """The instrument whose bars a contract is priced by; empty if there are none."""
+        tape = self._tapes.get(contract.underlying)
+        return tape.columns.instrument if tape is not None and contract.kind.is_derivative else ""
+
+    # listing
+
+    def listed(self, day: date) -> list[Instrument]:
+        """The contracts of a day: those of its file, else by the dated facts around the last price before it."""
+        found: dict[str, Instrument] = {}
+        for name, tape in self._tapes.items():
+            file = next((item for item in self._files.get(name, ()) if item.day == day), None)
+            contracts = file.contracts if file is not None else self._by_facts(name, tape, day)
+            found.update((item.id, item) for item in contracts)
+        return list(found.values())
+
+    def _by_facts(self, name: str, tape: Tape, day: date) -> list[Instrument]:
+        rows = tape.rows(day)
+        before = float(tape.columns.close[rows.start - 1]) if rows.start else float(tape.columns.table[0, 0])
+        facts: Underlying = self._facts.underlyings[name]
+        return contracts_on(name, facts, self._calendar, day, before)
+
+    # prices
+
+    def prices(self, contract: Instrument, day: date) -> DayPrices | None:
+        """The bars of a contract at those of its underlying on a day; None where that has none."""
+        tape = self._tapes[contract.underlying]
+        rows = tape.rows(day)
+        start = tape.columns.start_ns[rows]
+        if not len(start):
+            return None
+        opens, high, low, close, _ = tape.columns.table[:, rows]
+        span = tape.columns.span_ns
+        table = np.empty((5, len(start)))
+        table[0] = self._worth(contract, tape, day, opens, start)
+        table[3] = self._worth(contract, tape, day, close, start + span)
+        sides = [self._worth(contract, tape, day, price, start + span // 2) for price in (high, low)]
+        table[1] = np.maximum.reduce([table[0], table[3], *sides])
+        table[2] = np.minimum.reduce([table[0], table[3], *sides])
+        table[4] = np.inf
+        table[:4] = in_ticks(table[:4], contract.tick_size)
+        source = np.full(len(start), MODELLED if self._smile(contract, day) is None else CALIBRATED, dtype=np.int8)
+        half = self._half(contract, tape, day, opens, start, table[0])
+        columns = Columns(contract.id, tape.columns.timeframe, start, table)
+        self._overlay(contract, columns, source)
+        return DayPrices(columns, source, half)
+
+    def _overlay(self, contract: Instrument, columns: Columns, source: NDArray[np.int8]) -> None:
+        """Put recorded bars in the place of those that start with them."""
+        recorded = self.terms.recorded.get(contract.id)
+        if recorded is None or not len(recorded):
+            return
+        at = np.searchsorted(recorded.start_ns, columns.start_ns)
+        at = np.minimum(at, len(recorded) - 1)
+        same = recorded.start_ns[at] == columns.start_ns
+        columns.table[:, same] = recorded.table[:, at[same]]
+        source[same] = RECORDED
+
+    def moment(self, contracts: Sequence[Instrument], now: int) -> dict[str, Moment]:
+        """What contracts cost at the end of the last bar of their underlying."""
+        found: dict[str, Moment] = {}
+        groups: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
+        for contract in contracts:
+            groups.setdefault((contract.underlying, contract.expiry, contract.kind), []).append(contract)
+        for (name, _, _), group in groups.items():
+            found.update(self._group(self._tapes[name], group, now))
+        return found
+
+    def _group(self, tape: Tape, group: Sequence[Instrument], now: int) -> dict[str, Moment]:
+        row = tape.row_at(now)
+        if row < 0:
+            return {}
+        day = date.fromordinal(_EPOCH + int(tape.days[row]))
+        at = np.array([int(tape.columns.start_ns[row]) + tape.columns.span_ns])
+        spot = tape.columns.close[row : row + 1]
+        strikes = np.array([contract.strike for contract in group])
+        worth = in_ticks(self._worth(group[0], tape, day, spot, at, strikes), group[0].tick_size)
+        half = self._half(group[0], tape, day, spot, at, worth, strikes)
+        found = {}
+        for contract, price, spread in zip(group, worth.tolist(), half.tolist(), strict=True):
+            made = self._recorded(contract, int(tape.columns.start_ns[row]))
+            found[contract.id] = Moment(price if made is None else made, spread)
+        return found
+
+    def _recorded(self, contract: Instrument, start: int) -> float | None:
+        recorded = self.terms.recorded.get(contract.id)
+        if recorded is None:
+            return None
+        at = int(np.searchsorted(recorded.start_ns, start))
+        same = at < len(recorded) and int(recorded.start_ns[at]) == start
+        return float(recorded.close[at]) if same else None
+
+    def settlement(self, contract: Instrument) -> float:
+        """What a contract is worth at its end: the underlying's close of that day, or the mean of its last closes.
+
+        It is an index's average over the last half hour by which the exchange settles.
+        """
+        tape = self._tapes[contract.underlying]
+        day = date.fromisoformat(contract.expiry)
+        end = self.ends(contract.exchange, contract.expiry)
+        file = next((item for item in self._files.get(contract.underlying, ()) if item.day == day and item.spot), None)
+        price = file.spot if file is not None else self._last_mean(tape, end)
+        if contract.kind is InstrumentKind.FUT:
+            return price
+        return max(price - contract.strike if contract.kind is InstrumentKind.CE else contract.strike - price, 0.0)
+
+    def _last_mean(self, tape: Tape, end: int) -> float:
+        last = tape.row_at(end)
+        if last < 0:
+            return 0.0
+        ends = tape.columns.start_ns + tape.columns.span_ns
+        newest = min(int(ends[last]), end)
+        first = int(np.searchsorted(ends, newest - self.terms.settle_minutes * _MINUTE, side="right"))
+        return round(float(np.mean(tape.columns.close[min(first, last) : last + 1])), 2)
+
+    # the surface
+
+    def _years(self, contract: Instrument, at: NDArray[np.int64]) -> Floats:
+        ends = self.ends(contract.exchange, contract.expiry)
+        return np.asarray(np.maximum(ends - at, 0) / _YEAR)
+
+    def _smile(self, contract: Instrument, day: date) -> Smile | None:
+        """The newest volatilities of this expiry that were known on a day."""
+        oldest = day - timedelta(days=_KEPT_DAYS)
+        for listed in reversed(self._files.get(contract.underlying, ())):
+            known = listed.day < day or (listed.day == day and self.terms.same_day)
+            if known and listed.day >= oldest and (smile := listed.smiles.get(contract.expiry)) is not None:
+                return smile
+        return None
+
+    def _forward(self, contract: Instrument, day: date, spot: Floats, years: Floats) -> Floats:
+        smile = self._smile(contract, day)
+        return forward_of(spot, years, self.terms.shape.carry if smile is None else smile.basis)
+
+    def _worth(
+        self, contract: Instrument, tape: Tape, day: date, spot: Floats, at: NDArray[np.int64],
+        strikes: Floats | None = None,
+    ) -> Floats:  # fmt: skip
+        """Unrounded prices, elementwise over moments or over strikes."""
+        years, shape = self._years(contract, at), self.terms.shape
+        forward = self._forward(contract, day, spot, years)
+        if contract.kind is InstrumentKind.FUT:
+            return forward
+        strike = contract.strike if strikes is None else strikes
+        smile = self._smile(contract, day)
+        volatility = shape.volatility(tape.level(day), forward, strike, years) if smile is None else smile.at(strike)
+        return premium(forward, strike, years, volatility, shape.rate, contract.kind is InstrumentKind.CE)
+
+    def _half(
+        self, contract: Instrument, tape: Tape, day: date, spot: Floats, at: NDArray[np.int64], prices: Floats,
+        strikes: Floats | None = None,
+    ) -> Floats:  # fmt: skip
+        """Half of bid to ask in rupees; the bid is a tick at least."""
+        shape, tick = self.terms.shape, contract.tick_size
+        if contract.kind is InstrumentKind.FUT:
+            return np.full(len(prices), round(shape.spread_ticks) * tick)
+        years = self._years(contract, at)
+        forward = self._forward(contract, day, spot, years)
+        ticks = shape.half_spread(tape.level(day), forward, contract.strike if strikes is None else strikes, years)
+        return np.asarray(np.maximum(np.minimum(ticks * tick, prices - tick), 0.0))

@@ -1,0 +1,269 @@
+"""Backtests of strategies whose legs the data is not of: modelled prices, real machines, settlement at expiry."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mytrading.backtest.columns import Columns, DataError
+from mytrading.backtest.data import load
+from mytrading.backtest.option_market import OptionMarket
+from mytrading.backtest.option_terms import OptionTerms
+from mytrading.backtest.output import options_of, summary
+from mytrading.backtest.report import write_report
+from mytrading.backtest.runner import Result, Spec, run
+from mytrading.backtest.setup import Asked, AskedWrongly, prepare
+from mytrading.cli.leg_templates import TEMPLATES, text_of
+from mytrading.config.variables import VARIABLES, Variable
+from mytrading.core.calendar import day_of
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from tests.backtest_support import calendar, facts
+from tests.support import ROOT
+
+NIFTY = "NSE_INDEX:NIFTY"
+FILE = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
+HEAD = """
+name = "{name}"
+underlying = "NIFTY"
+product = "{product}"
+entry_time = "09:30"
+exit_time = "{exit}"
+stop = "{stop}"
+"""
+LEG = """
+[[legs]]
+action = "{0}"
+strike = "{1}"
+right = "{2}"
+lots = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project with files of legs beside those that are shipped."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "config", folder / "config")
+    shutil.copytree(ROOT / "strategies", folder / "strategies")
+    shutil.copy(ROOT / "supervisord.conf", folder)
+    for name, template in TEMPLATES.items():
+        own = f"Of_{name.replace('-', '_')}"
+        text = text_of(own, template, "NIFTY")
+        (folder / "config" / "strategies" / f"{own.lower()}.toml").write_text(text, encoding="utf-8")
+    yield folder
+
+
+def write_legs(
+    folder: Path,
+    name: str,
+    legs: tuple[tuple[str, str, str], ...],
+    exit_at: str,
+    product: str = "MIS",
+    stop: str = "broker",
+) -> None:
+    text = HEAD.format(name=name, exit=exit_at, product=product, stop=stop)
+    text += "".join(LEG.format(*leg) for leg in legs)
+    (folder / "config" / "strategies" / f"{name.lower()}.toml").write_text(text, encoding="utf-8")
+
+
+def asked(name: str, **given: Any) -> Asked:
+    return Asked(name, (f"NIFTY={FILE}",), **given)
+
+
+@cache
+def bars() -> Columns:
+    return load(Path(FILE), NIFTY)
+
+
+@cache
+def straddle() -> Result:
+    return run(prepare(ROOT, asked("Options_Straddle")).spec)
+
+
+def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
+    result = straddle()
+    assert result.fault is None
+    assert (len(result.ledger.trades), result.ledger.hash()) == (40, "b0f96b79a350b64b")
+
+
+def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
+    result = run(prepare(home, asked("Of_iron_condor", last=date(2024, 2, 2))).spec)
+    assert (len(result.ledger.trades), result.ledger.hash()) == (20, "47538169bb365bae")
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_every_template_trades_all_its_legs(home: Path, name: str) -> None:
+    given = asked(f"Of_{name.replace('-', '_')}", last=date(2024, 1, 29), capital=3e6)
+    result = run(prepare(home, given).spec)
+    assert result.fault is None
+    sides = sorted(trade.side for trade in result.ledger.trades)
+    assert sides == sorted(leg[0] for leg in TEMPLATES[name].legs)
+    assert not summary(result)["open"]
+
+
+def test_prices_and_surface_are_said_with_the_result(tmp_path: Path) -> None:
+    result = straddle()
+    found = options_of(result)
+    assert found is not None
+    assert found["bars"] == {"modelled": 1.0, "calibrated": 0.0, "recorded": 0.0}
+    assert sum(found["fills"].values()) == len(result.ledger.fills)
+    assert found["surface"]["skew"] == -0.12
+    assert summary(result)["options"] == found
+    write_report(result, (), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Prices of options</h2>" in page
+    assert "100.0% modelled" in page
+
+
+def test_equity_at_the_end_is_capital_and_net_profit() -> None:
+    result = straddle()
+    net = sum(trade.net for trade in result.ledger.trades)
+    assert float(result.curve.equity[-1]) == pytest.approx(result.spec.capital + net, abs=0.01)
+    assert result.curve.exposure.max() > 0
+
+
+def test_legs_held_to_expiry_settle_at_the_mean_of_the_last_half_hour(home: Path) -> None:
+    write_legs(home, "To_Expiry", (("SELL", "ATM", "CE"), ("SELL", "ATM", "PE")), "", "NRML", "none")
+    result = run(prepare(home, asked("To_Expiry", first=date(2024, 1, 29), last=date(2024, 2, 1))).spec)
+    assert not summary(result)["open"]
+    closes = bars().close[[day_of(int(start)) == date(2024, 2, 1) for start in bars().start_ns]]
+    spot = round(float(np.mean(closes[-30:])), 2)
+    assert len(result.ledger.trades) == 2
+    for trade in result.ledger.trades:
+        strike, call = float(trade.instrument[-7:-2]), trade.instrument.endswith("CE")
+        assert trade.exit_price == pytest.approx(max(spot - strike if call else strike - spot, 0.0), abs=1e-9)
+        assert day_of(trade.exit_ns) == date(2024, 2, 1)
+    assert result.priced is not None
+    assert result.priced.fills["settled"] == 2
+
+
+def test_cutting_the_future_off_changes_no_fill_before_it() -> None:
+    whole = straddle()
+    cut = int(whole.spec.data[0].start_ns[2000])
+    part = run(dataclasses.replace(whole.spec, data=(whole.spec.data[0].between(0, cut),)))
+    before = [fill for fill in whole.ledger.fills if fill.at_ns <= cut]
+    assert before
+    assert part.ledger.fills == before
+
+
+@pytest.mark.parametrize("rows", [400, 1130, 3000])
+def test_cutting_the_future_off_changes_no_price_before_it(rows: int) -> None:
+    contract = option(21_700.0, InstrumentKind.PE)
+    whole, part = (OptionMarket(OptionTerms(), (columns,), calendar(), facts()) for columns in (bars(), begin(rows)))
+    for day in {day_of(int(start)) for start in bars().start_ns[:rows]}:
+        full, cut = whole.prices(contract, day), part.prices(contract, day)
+        assert full is not None
+        assert cut is not None
+        assert np.array_equal(full.columns.table[:, : len(cut.columns)], cut.columns.table)
+        assert [item.id for item in whole.listed(day)] == [item.id for item in part.listed(day)]
+
+
+def begin(rows: int) -> Columns:
+    return Columns(NIFTY, "1m", bars().start_ns[:rows], bars().table[:, :rows])
+
+
+def option(strike: float, right: InstrumentKind) -> Instrument:
+    listed = OptionMarket(OptionTerms(), (bars(),), calendar(), facts()).listed(date(2024, 1, 29))
+    return next(item for item in listed if item.strike == strike and item.kind is right and item.expiry == "2024-02-08")
+
+
+def test_a_call_bar_follows_the_underlyings_and_a_put_bar_runs_against_it() -> None:
+    market = OptionMarket(OptionTerms(), (bars(),), calendar(), facts())
+    day = date(2024, 1, 30)
+    call, put = (market.prices(option(21_500.0, right), day) for right in (InstrumentKind.CE, InstrumentKind.PE))
+    assert call is not None
+    assert put is not None
+    moves = np.diff(bars().close[375:750])
+    big = np.abs(moves) > 5
+    assert np.all(np.sign(np.diff(call.columns.close))[big] == np.sign(moves)[big])
+    assert np.all(np.sign(np.diff(put.columns.close))[big] == -np.sign(moves)[big])
+    for prices in (call, put):
+        opens, high, low, close, _ = prices.columns.table
+        assert np.all(low <= np.minimum(opens, close))
+        assert np.all(high >= np.maximum(opens, close))
+
+
+def test_a_moment_costs_what_the_bar_that_ends_there_closes_at() -> None:
+    market = OptionMarket(OptionTerms(), (bars(),), calendar(), facts())
+    contract = option(21_800.0, InstrumentKind.CE)
+    prices = market.prices(contract, date(2024, 1, 30))
+    assert prices is not None
+    end = int(prices.columns.start_ns[100]) + prices.columns.span_ns
+    moment = market.moment([contract], end)[contract.id]
+    assert moment.price == pytest.approx(float(prices.columns.close[100]))
+    assert moment.half > 0
+
+
+def test_a_rule_that_names_an_option_trades_it_if_prices_are_asked_for() -> None:
+    given = {"parameters": {"fast_period": "5", "slow_period": "20"}, "last": date(2024, 1, 30)}
+    index = run(prepare(ROOT, asked("SMA_Crossover", **given)).spec)
+    assert {trade.instrument for trade in index.ledger.trades} == {NIFTY}
+    options = run(prepare(ROOT, asked("SMA_Crossover", options=("model",), **given)).spec)
+    names = {trade.instrument for trade in options.ledger.trades}
+    assert names
+    assert all(name.startswith("NFO:NIFTY01FEB24") and name.endswith("CE") for name in names)
+
+
+def test_given_volatility_makes_dearer_options_than_a_lower_one() -> None:
+    low, high = (prepare(ROOT, asked("Options_Straddle", iv=iv)).spec.options for iv in ("9%", "0.3"))
+    assert low is not None
+    assert high is not None
+    contract = option(21_700.0, InstrumentKind.CE)
+    now = int(bars().start_ns[10])
+    cheap, dear = (OptionMarket(terms, (bars(),), calendar(), facts()).moment([contract], now) for terms in (low, high))
+    assert dear[contract.id].price > 2 * cheap[contract.id].price
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"iv": "abc"}, "--iv: expected realised, or a volatility of a year"),
+        ({"surface": {"skw": "1"}}, "did you mean skew"),
+        ({"surface": {"skew": "7"}}, "--surface skew"),
+    ],
+)
+def test_a_surface_that_cannot_be_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(AskedWrongly, match=said):
+        prepare(ROOT, asked("Options_Straddle", **given))
+
+
+def test_volatility_without_options_is_refused() -> None:
+    with pytest.raises(AskedWrongly, match="--options model"):
+        prepare(ROOT, asked("SMA_Crossover", iv="0.1"))
+
+
+def test_bars_of_a_share_without_contracts_are_refused() -> None:
+    spec: Spec = straddle().spec
+    other = dataclasses.replace(spec.data[0], instrument="NSE:NOSUCH")
+    with pytest.raises(DataError, match="no options are known of NSE:NOSUCH"):
+        OptionMarket(OptionTerms(), (other,), calendar(), facts())
+
+
+def test_an_unknown_name_lists_files_of_legs_too(home: Path) -> None:
+    with pytest.raises(AskedWrongly, match="Of_iron_condor"):
+        prepare(home, asked("Of_iron_condr"))
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in VARIABLES.values() if row.path.startswith("backtest.")], ids=lambda row: row.name
+)
+def test_variable_of_backtests_changes_what_options_are_priced_by(
+    row: Variable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = {"backtest.iv": "21%", "backtest.bhavcopy": "same_day", "backtest.smile": "0.07", "backtest.skew": "-0.2"}
+    name = row.path.removeprefix("backtest.")
+    before = prepare(ROOT, asked("Options_Straddle")).spec.options
+    monkeypatch.setenv(row.name, other.get(row.path, "0.3" if name in ("near", "carry", "rate") else "7"))
+    after = prepare(ROOT, asked("Options_Straddle")).spec.options
+    assert before is not None
+    assert after is not None
+    left, right = (dataclasses.replace(terms, tables=None, recorded={}, days=()) for terms in (before, after))
+    assert dataclasses.astuple(left) != dataclasses.astuple(right)
