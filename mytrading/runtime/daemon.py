@@ -37,6 +37,8 @@ from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQS
 from mytrading.runtime.timers import Timers
 
 DRAIN_LIMIT = 256
+DRAIN_NS = 50_000_000
+"""So many frames of one socket, and for so long, before the others and the timers have their turn."""
 CLOCK_S = 0.1
 PERFORMANCE_S = 60.0
 BEAT_NS = 1_000_000_000
@@ -278,6 +280,7 @@ class Daemon:
             self._steps.tell(self.progress())
 
     def _drain(self, receiver: Receiver, handler: FrameHandler, timely: bool = True) -> None:
+        until = machine_now() + DRAIN_NS
         for _ in range(DRAIN_LIMIT):
             frame = receiver.receive()
             if frame is None:
@@ -288,6 +291,8 @@ class Daemon:
             handler(frame)
             self._durations.add(time.perf_counter_ns() - started)
             self.handled += 1
+            if machine_now() > until:
+                return
 
     def _run_wake_handlers(self) -> None:
         self.doorbell.silence()

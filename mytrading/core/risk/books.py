@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import lru_cache
+from itertools import takewhile
 
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
@@ -90,6 +91,8 @@ class RiskBooks:
         self.machine_ns = 0
         self.disk_low = False
         self.doubted = False
+        self.retold = False
+        """The newest row told once more of an order that had ended and was booked: nobody gains or lacks by it."""
 
     def open_wishes(self) -> Iterator[Wish]:
         """Wishes that still need something."""
@@ -272,12 +275,16 @@ class RiskBooks:
         return self.runs.get(strategy, "") if held or coming else ""
 
     def entries_of(self, strategy: str, now: int) -> list[int]:
-        """Market times of the entries within the last minute."""
-        return [at for at in self.entry_times.get(strategy, ()) if now - at < MINUTE]
+        """Market times of the entries within the last minute, the newest first."""
+        return list(self._newest_entries(strategy, now - MINUTE + 1))
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
         """How many entries of a strategy there were from a moment on."""
-        return sum(at >= market_ns for at in self.entry_times.get(strategy, ()))
+        return sum(1 for _ in self._newest_entries(strategy, market_ns))
+
+    def _newest_entries(self, strategy: str, market_ns: int) -> Iterator[int]:
+        """Times of entries from a moment on, the newest first: they were noted as time went on."""
+        return takewhile(lambda at: at >= market_ns, reversed(self.entry_times.get(strategy, ())))
 
     def confidence(self, account: str, instrument: str) -> Confidence:
         """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""

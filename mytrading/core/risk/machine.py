@@ -180,6 +180,8 @@ class RiskMachine:
             return self._on_quote(message, now)
         if isinstance(message, Signal):
             return self._advance(self.state.wishes[message.strategy, message.watch], now)
+        if isinstance(message, OrderChanged) and self.state.retold:
+            return ()
         if isinstance(message, _MOVES):
             found = (*self.runs.on_change(message, now), *self.exits.on_fill(message, now),
                      *self.limits.on_move(message, now))  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.order import TERMINAL
 from mytrading.core.risk import carry as risk_carry
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, day_of
@@ -36,6 +37,9 @@ from mytrading.messages.reports import BrokerHeld, Funds, MarginAnswer, MarginRe
 from mytrading.messages.signals import Signal
 
 REMEMBERED = 4000
+
+_LOOKED_AT = frozenset(("contradicted", "observed"))
+"""Events of a book that shows an ended order, this way or that."""
 
 
 class RiskState(RiskBooks):
@@ -202,13 +206,19 @@ class RiskState(RiskBooks):
         self._await()
 
     def _order(self, row: OrderChanged) -> None:
+        name = row.order.client_order_id
+        known = name in self.orders
         self.tally.order(row)
         self._take_from_parent(row.order)
         self._take_from_replaced(row.order)
         self.guard.moved(row.order, row.machine_ns)
         self.margin.shown(row.order, row.machine_ns)
-        self.orders[row.order.client_order_id] = row.order
+        self.orders[name] = row.order
         self._forget_booked(row.order)
+        ended = row.order.state in TERMINAL and name not in self.orders
+        self.retold = ended and not known and row.event in _LOOKED_AT
+        if self.retold:
+            return
         for wish in self.open_wishes():
             if wish.signal.strategy == row.order.strategy:
                 self._settle_if_met(wish)

@@ -122,12 +122,15 @@ class Desk:
         )  # fmt: skip
 
     def order(self, entry: PlaceEntry, state: OrderState, filled: int = 0) -> tuple[Any, ...]:
-        order = Order(
+        order = self.order_of(entry, state, filled)
+        return self.give(OrderChanged(event=state.value.lower(), order=order, machine_ns=self.machine_ns))
+
+    def order_of(self, entry: PlaceEntry, state: OrderState, filled: int) -> Order:
+        return Order(
             client_order_id=entry.id, account="main", instrument=entry.instrument, product=entry.product, strategy="S",
             run=entry.run, cause=entry.cause, purpose=Purpose.ENTRY, side=entry.side, quantity=entry.quantity,
             order_type=entry.order_type, state=state, created_ns=self.now, updated_ns=self.now, filled=filled,
         )  # fmt: skip
-        return self.give(OrderChanged(event=state.value.lower(), order=order, machine_ns=self.machine_ns))
 
     def hold(
         self, instrument: str, quantity: int, price: float = 100.0, realised: float = 0.0, order: str = "x"
@@ -208,6 +211,21 @@ def test_late_fill_of_a_partly_filled_and_cancelled_entry_leaves_nothing_coming(
     assert desk.machine.state.coming_units("S", SHARE, "main") == 2
     desk.hold(SHARE, 2, order=entry.id)
     assert desk.machine.state.coming_units("S", SHARE, "main") == 0
+
+
+def test_ended_order_that_is_told_again_has_no_wish_judged_before_the_next_tick() -> None:
+    """A book that flaps tells hundreds of ended orders anew at once; each one judged every wish that waits."""
+    desk = Desk()
+    desk.quote()
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    desk.hold(CALL, 0)
+    assert desk.wish("b", Leg(instrument=PUT, lots=1)) == ()
+    desk.machine.apply(Quote(PUT, desk.now, desk.machine_ns, 100.0, 99.95, 100.05))
+    ended = desk.order_of(entry, OrderState.FILLED, entry.quantity)
+    assert desk.give(OrderChanged(event="contradicted", order=ended, machine_ns=desk.machine_ns)) == ()
+    assert desk.give(OrderChanged(event="observed", order=ended, machine_ns=desk.machine_ns)) == ()
+    assert [type(row) for row in desk.pass_time(0.25)] == [PlaceEntry]
 
 
 def test_refused_entry_is_wished_anew_by_the_next_signal() -> None:

@@ -1,0 +1,39 @@
+"""How long a daemon stays with one socket while others, and its timers, wait."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from mytrading.messages.codec import Frame, Header
+from mytrading.messages.control import ModeCleared
+from mytrading.runtime.daemon import DRAIN_LIMIT, DRAIN_NS, Daemon
+from tests.unit.cli.stacks import run_config
+
+FRAME = Frame("router", Header(1, 1, 1, b"", 0), ModeCleared(account="paper", at_ns=1), b"")
+
+
+class Endless:
+    """A receiver in which always another frame waits."""
+
+    def receive(self) -> Frame:
+        return FRAME
+
+
+def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(tmp_path: Path) -> None:
+    """256 frames of 12 ms each kept risk from its heartbeat until the watchdog took it for hung."""
+    daemon = Daemon("risk", run_config(tmp_path))
+
+    def slow(_frame: Frame) -> None:
+        until = time.monotonic_ns() + DRAIN_NS // 3
+        while time.monotonic_ns() < until:
+            pass
+
+    try:
+        daemon._drain(Endless(), slow)  # type: ignore[arg-type]
+        assert 1 <= daemon.handled <= 4
+        before = daemon.handled
+        daemon._drain(Endless(), lambda _: None)  # type: ignore[arg-type]
+        assert before < daemon.handled <= before + DRAIN_LIMIT
+    finally:
+        daemon.context.destroy(linger=0)
