@@ -7,7 +7,7 @@ expected, found and to be done; nothing is guessed into it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mytrading.backtest.columns import Columns, DataError, checked
 from mytrading.core.calendar import day_of, to_ns
+from mytrading.core.indicators import FloatArray
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +27,10 @@ _NAMES = ("instrument", "symbol")
 _PRICES = ("open", "high", "low", "close")
 _SUFFIXES = ".csv, .csv.gz, .parquet, .duckdb or .db"
 _IST_NS = 19_800_000_000_000
+Rows = dict[str, tuple[NDArray[np.int64], FloatArray]]
+"""By instrument, when its bars start (ns UTC) and a table of shape (5, n) as in `Columns`."""
+NameOf = Callable[[str], str]
+"""The id of what a file calls so; empty of what is not wanted."""
 _UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, 1_000_000_000))
 
 
@@ -46,6 +51,66 @@ def load(path: Path, instrument: str, first: date | None = None, last: date | No
             said = str(error).splitlines()[0]
             raise DataError(f"{path}: cannot be read as bars: {said}; expected {_expected()}") from error
     return _cut(columns, first, last, str(path))
+
+
+def load_many(path: Path, name_of: NameOf) -> Rows:
+    """The bars of all instruments of a file that `name_of` knows; rows of one instrument in order of time.
+
+    Holes are no fault here: contracts do not trade every minute.
+    """
+    import duckdb
+
+    with duckdb.connect() as database:
+        try:
+            source = _source(database, path)
+            stamp, found = _described(database, source, path)
+            column = next((found[name][0] for name in _NAMES if name in found), "")
+            if not column:
+                raise DataError(f"{path}: found columns {', '.join(found)}; expected one with contracts: instrument")
+            return _many(database, source, path, column, stamp, found, name_of)
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            raise DataError(f"{path}: cannot be read as bars: {said}; expected {_expected()}") from error
+
+
+def _many(
+    database: duckdb.DuckDBPyConnection,
+    source: str,
+    path: Path,
+    column: str,
+    stamp: str,
+    found: dict[str, tuple[str, str]],
+    name_of: NameOf,
+) -> Rows:
+    said = [str(row[0]) for row in database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall()]
+    wanted = {text: name for text in said if (name := name_of(text))}
+    if not wanted:
+        return {}
+    listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
+    volume = f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE"
+    prices = ", ".join(f'"{found[name][0]}"::DOUBLE AS c{n}' for n, name in enumerate(_PRICES, 1))
+    got = database.execute(
+        f'SELECT "{column}" AS name, {_time(*found[stamp])} AS c0, {prices}, {volume} AS c5 FROM {source} '
+        f'WHERE "{column}" IN ({listed}) ORDER BY name, c0'
+    ).fetchnumpy()
+    names: Any = got["name"]
+    if not len(names):
+        return {}
+    times: Any = got["c0"]
+    start = _ns(np.ma.getdata(times).astype(np.int64, copy=False), found[stamp][1], np.ma.getmaskarray(times))
+    if start is None:
+        raise DataError(f"{path}: a row has no time in {stamp}; mend or drop it")
+    table = np.vstack([np.ma.filled(got[f"c{n}"], np.nan) for n in range(1, 6)])
+    prices_ok = np.all(np.isfinite(table[:4]) & (table[:4] > 0), axis=0) & (table[1] >= table[2])
+    cuts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
+    rows: Rows = {}
+    for begin, end in zip(cuts.tolist(), [*cuts[1:].tolist(), len(names)], strict=True):
+        mine = np.arange(begin, end)[prices_ok[begin:end]]
+        if len(mine) and np.any(np.diff(start[mine]) <= 0):
+            raise DataError(f"{path}: two bars of {names[begin]} start at the same time; drop the repeats")
+        if len(mine):
+            rows[wanted[str(names[begin])]] = (start[mine], table[:, mine])
+    return rows
 
 
 def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
@@ -92,13 +157,7 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
 
 
 def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrument: str) -> Columns:
-    described = database.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    found = {row[0].lower(): (row[0], row[1]) for row in described}
-    missing = [name for name in _PRICES if name not in found]
-    stamp = next((name for name in _TIMES if name in found), "")
-    if missing or not stamp:
-        lacking = ", ".join(missing) or "a time"
-        raise DataError(f"{path}: found columns {', '.join(found)}; {lacking} is missing; expected {_expected()}")
+    stamp, found = _described(database, source, path)
     where = _where(database, source, path, found, instrument)
     chosen = [_time(*found[stamp]), *(f'"{found[name][0]}"::DOUBLE' for name in _PRICES)]
     chosen.append(f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE")
@@ -112,6 +171,18 @@ def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrume
     for number in range(5):
         table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
     return checked(instrument, start, table, str(path))
+
+
+def _described(database: duckdb.DuckDBPyConnection, source: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
+    """The column of times, and all columns with their own names and types."""
+    described = database.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    found = {row[0].lower(): (row[0], row[1]) for row in described}
+    missing = [name for name in _PRICES if name not in found]
+    stamp = next((name for name in _TIMES if name in found), "")
+    if missing or not stamp:
+        lacking = ", ".join(missing) or "a time"
+        raise DataError(f"{path}: found columns {', '.join(found)}; {lacking} is missing; expected {_expected()}")
+    return stamp, found
 
 
 def _where(

@@ -6,15 +6,19 @@ Used by `setup`. The one rule: what the prices are made of is said in one senten
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
 from mytrading.backtest.asked import AskedWrongly
+from mytrading.backtest.columns import Columns
+from mytrading.backtest.option_files import Options, read_sources
 from mytrading.backtest.option_terms import OptionTerms
 from mytrading.config.backtest import BacktestSettings, parse_iv
+from mytrading.core.calendar import Calendar, day_of
+from mytrading.core.contracts import ContractFacts
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.surface import Shape
 from mytrading.messages.runconfig import StrategyRun, TradeKind
@@ -22,6 +26,34 @@ from mytrading.strategies.errors import hint
 
 MODEL = "model"
 _SHAPE = ("skew", "smile", "near", "near_days", "carry", "rate", "spread_ticks", "wing_ticks")
+
+
+class Wanted(Protocol):
+    """What the command was given."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """`model`, files and folders."""
+        ...
+
+    @property
+    def iv(self) -> str:
+        """The volatility at the money, if given."""
+        ...
+
+    @property
+    def surface(self) -> Mapping[str, str]:
+        """Settings of the surface by name."""
+        ...
+
+
+class Market(NamedTuple):
+    """What surrounds the run."""
+
+    data: tuple[Columns, ...]
+    calendar: Calendar
+    facts: ContractFacts
+    tables: RiskTables
 
 
 def leg_files(home: Path) -> list[str]:
@@ -48,19 +80,16 @@ def trades_contracts(run: StrategyRun, options: tuple[str, ...]) -> bool:
 
 
 def terms_of(
-    options: tuple[str, ...],
-    iv: str,
-    surface: Mapping[str, str],
-    settings: BacktestSettings,
-    run: StrategyRun,
-    tables: RiskTables,
-) -> OptionTerms:
-    """The terms that options of the command and the settings make; `AskedWrongly` says what was expected."""
-    for source in options:
-        if source != MODEL:
-            raise AskedWrongly(f"--options: expected {MODEL}, found {source!r}")
-    chosen = _settled(settings, {**surface, **({"iv": iv} if iv else {})})
-    return OptionTerms(
+    asked: Wanted, settings: BacktestSettings, run: StrategyRun, market: Market
+) -> tuple[OptionTerms, tuple[str, ...]]:
+    """The terms that options of the command and the settings make, and what a reader of the result has to know.
+
+    `AskedWrongly` and `DataError` say what was expected.
+    """
+    chosen = _settled(settings, {**asked.surface, **({"iv": asked.iv} if asked.iv else {})})
+    about = Options(market.data, market.calendar, market.facts, chosen.rate)
+    found = read_sources((source for source in asked.options if source != MODEL), about)
+    terms = OptionTerms(
         shape=Shape(**{name: getattr(chosen, name) for name in _SHAPE}),
         level=parse_iv(chosen.iv),
         sessions=chosen.iv_sessions,
@@ -68,9 +97,24 @@ def terms_of(
         least=chosen.iv_least_sessions,
         settle_minutes=chosen.settle_minutes,
         same_day=chosen.bhavcopy == "same_day",
-        tables=tables,
+        recorded=found.recorded,
+        days=found.days,
+        tables=market.tables,
         legs_only=run.plan is not None or not any(_is_same(run)),
     )
+    return terms, (*found.said, *_warned(terms, market.data), said_of(terms))
+
+
+def _warned(terms: OptionTerms, data: Sequence[Columns]) -> list[str]:
+    """What a reader would otherwise take for more than it is."""
+    if not any(item.smiles for item in terms.days):
+        return []
+    if terms.same_day:
+        return ["the volatilities of a day are those of its own close: what is shown no trader could have known"]
+    first = min(day_of(int(columns.start_ns[0])) for columns in data)
+    if any(item.smiles and item.day < first for item in terms.days):
+        return []
+    return ["no file of a day before the first: that day is modelled (--surface bhavcopy=same_day uses its own close)"]
 
 
 def _is_same(run: StrategyRun) -> tuple[bool, ...]:

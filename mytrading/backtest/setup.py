@@ -21,7 +21,7 @@ from mytrading.backtest.columns import Columns, DataError
 from mytrading.backtest.data import load
 from mytrading.backtest.feeds import sessions
 from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction, SlippageTicks, VolumeCap
-from mytrading.backtest.option_setup import leg_files, names_contracts, said_of, terms_of, trades_contracts
+from mytrading.backtest.option_setup import Market, leg_files, names_contracts, terms_of, trades_contracts
 from mytrading.backtest.runner import Spec, unlimited
 from mytrading.backtest.world import EveryDay
 from mytrading.config.build import risk_limits, strategy_run
@@ -108,8 +108,8 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
         notes.append("limits in rupees are not applied, the capital alone is the limit (--risk config applies them)")
     options = None
     if trades_contracts(run, asked.options):
-        options = terms_of(asked.options, asked.iv, asked.surface, settings.backtest, run, tables)
-        notes.append(said_of(options))
+        options, said = terms_of(asked, settings.backtest, run, Market(data, calendar, facts, tables))
+        notes += said
     elif asked.iv or asked.surface:
         raise AskedWrongly("--iv and --surface price options; expected --options too, say --options model")
     spec = Spec(

@@ -6,6 +6,7 @@ looks; when it ends, what it asked for is let go.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,12 +28,28 @@ def chain(
     watch: bool = typer.Option(False, "--watch", "-w", help="Redraw ten times a second; Ctrl-C ends it."),
     seconds: float = typer.Option(0.0, "--for", min=0.0, help="With --watch: end by itself after so long."),
     wait: float = typer.Option(10.0, "--wait", min=0.0, help="Longest wait for quotes of all strikes shown."),
+    bhavcopy: Path | None = typer.Option(  # noqa: B008
+        None,
+        "--bhavcopy",
+        metavar="FILE",
+        help="Of the exchange's end-of-day file instead of the stack; .csv, .gz, .zip.",
+    ),
+    price: float = typer.Option(0.0, "--underlying", min=0.0, help="With --bhavcopy: the underlying's price."),
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Strikes with bid, ask, open interest, implied volatility and greeks; ratios and max pain."""
     if watch and as_json:
         fail(USAGE, "--watch draws a screen and --json prints one chain: use one of them")
+    if bhavcopy is not None:
+        if watch:
+            fail(USAGE, "--watch follows a running stack, and --bhavcopy shows a day that is over: use one of them")
+        from mytrading.cli.chain_file import show_file
+
+        show_file(bhavcopy, underlying.upper(), expiry, strikes, rate, price, as_json)
+        return
+    if price:
+        fail(USAGE, "--underlying goes with --bhavcopy: a running stack knows the price")
     with stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `mytrading up` starts it")

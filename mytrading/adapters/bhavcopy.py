@@ -1,0 +1,210 @@
+"""The exchange's end-of-day file of futures and options: the form used since July 2024 (UDiFF), and the one before.
+
+Read by `mytrading chain` and by backtests. Files may be plain, gzipped or zipped. The one rule: a file is read as it is
+or refused with its line, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from mytrading.messages.instruments import InstrumentKind
+
+_NEW = (
+    "TradDt", "Sgmt", "Src", "FinInstrmTp", "TckrSymb", "XpryDt", "StrkPric", "OptnTp", "OpnPric", "HghPric", "LwPric",
+    "ClsPric", "SttlmPric", "OpnIntrst", "TtlTradgVol",
+)  # fmt: skip
+_OLD = (
+    "INSTRUMENT", "SYMBOL", "EXPIRY_DT", "STRIKE_PR", "OPTION_TYP", "OPEN", "HIGH", "LOW", "CLOSE", "SETTLE_PR",
+    "CONTRACTS", "OPEN_INT", "TIMESTAMP",
+)  # fmt: skip
+_FUTURES = ("IDF", "STF", "FUTIDX", "FUTSTK", "FUTIVX")
+_OPTIONS = ("IDO", "STO", "OPTIDX", "OPTSTK")
+_EXCHANGES = {"NSE": "NFO", "BSE": "BFO"}
+SUFFIXES = (".csv", ".csv.gz", ".zip", ".csv.zip")
+_FORMS = "the exchange's F&O bhavcopy, as BhavCopy_NSE_FO_…csv or fo…bhav.csv"
+
+
+class BhavcopyError(ValueError):
+    """A file that cannot be used; the message says where, what was expected and what was found."""
+
+
+class BhavRow(NamedTuple):
+    """A contract's day. `contracts` counts lots that were traded; without any, prices but the settlement's are stale.
+
+    `lot` and `spot` (the underlying's close) are 0 where the file does not tell them.
+    """
+
+    underlying: str
+    kind: InstrumentKind
+    expiry: date
+    strike: float
+    open: float
+    high: float
+    low: float
+    close: float
+    settle: float
+    contracts: int
+    open_interest: int
+    lot: int = 0
+    spot: float = 0.0
+
+    @property
+    def price(self) -> float:
+        """What it was worth at the close: 0 unless it traded."""
+        return self.close if self.contracts > 0 else 0.0
+
+
+class Bhavcopy(NamedTuple):
+    """A day of an exchange's contracts: NFO or BFO."""
+
+    path: str
+    day: date
+    exchange: str
+    rows: tuple[BhavRow, ...]
+
+    def of(self, underlying: str) -> tuple[BhavRow, ...]:
+        """The contracts of an underlying; `BhavcopyError` says which there are."""
+        found = tuple(row for row in self.rows if row.underlying == underlying)
+        if not found:
+            names = sorted({row.underlying for row in self.rows})
+            shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+            raise BhavcopyError(f"{self.path}: no contracts of {underlying}; it holds {shown}")
+        return found
+
+    def underlyings(self) -> tuple[str, ...]:
+        """The underlyings that have contracts in it."""
+        return tuple(sorted({row.underlying for row in self.rows}))
+
+
+def is_bhavcopy(path: Path) -> bool:
+    """True if the first line of a file is one of a bhavcopy's, of whatever segment."""
+    try:
+        with _opened(path) as file:
+            head = _names(file.readline())
+    except (OSError, BhavcopyError, UnicodeDecodeError, EOFError):
+        return False
+    return {"TckrSymb", "FinInstrmTp"} <= set(head) or {"INSTRUMENT", "OPTION_TYP"} <= set(head)
+
+
+def read_bhavcopy(path: Path) -> Bhavcopy:
+    """The futures and options of a file; `BhavcopyError` says what is wrong with it."""
+    try:
+        with _opened(path) as file:
+            text = file.read()
+    except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+        raise BhavcopyError(f"{path}: cannot be read: {error}; expected {_FORMS}") from error
+    lines = text.splitlines()
+    head = _names(lines[0]) if lines else []
+    new = {"TckrSymb", "FinInstrmTp"} <= set(head)
+    if lacking := [name for name in (_NEW if new else _OLD) if name not in head]:
+        raise BhavcopyError(f"{path}: {', '.join(lacking[:6])} missing from its first line; expected {_FORMS}")
+    days: set[date] = set()
+    sources: set[str] = set()
+    rows = [row for row in _rows(path, lines, head, days, sources, new=new) if row is not None]
+    if len(days) != 1:
+        found = ", ".join(sorted(str(day) for day in days)) or "none"
+        raise BhavcopyError(f"{path}: expected one trading day, found {found}; split the file")
+    if not rows:
+        raise BhavcopyError(f"{path}: no future and no option in it; expected {_FORMS}")
+    exchange = _EXCHANGES.get(next(iter(sources)) if sources else "NSE", "NFO")
+    return Bhavcopy(str(path), days.pop(), exchange, tuple(rows))
+
+
+def _rows(
+    path: Path, lines: list[str], head: list[str], days: set[date], sources: set[str], *, new: bool
+) -> Iterator[BhavRow | None]:
+    for number, cells in enumerate(csv.reader(lines[1:]), 2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        cell = dict(zip(head, (text.strip() for text in cells), strict=False))
+        try:
+            days.add(_day(cell["TradDt" if new else "TIMESTAMP"]))
+            if new:
+                sources.add(cell["Src"])
+                if cell["Sgmt"] != "FO":
+                    raise ValueError(f"Sgmt is {cell['Sgmt']!r}, not FO: this is another segment's file")
+            yield _new(cell) if new else _old(cell)
+        except (KeyError, ValueError) as error:
+            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise BhavcopyError(f"{path}: line {number}: {said}; expected {_FORMS}") from error
+
+
+def _kind(kind: str, right: str) -> InstrumentKind | None:
+    """None of what is neither a future nor an option."""
+    if kind in _FUTURES:
+        return InstrumentKind.FUT
+    if kind not in _OPTIONS:
+        return None
+    if right not in ("CE", "PE"):
+        raise ValueError(f"an option's right is CE or PE, found {right!r}")
+    return InstrumentKind(right)
+
+
+def _new(cell: Mapping[str, str]) -> BhavRow | None:
+    kind = _kind(cell["FinInstrmTp"], cell["OptnTp"])
+    if kind is None:
+        return None
+    return BhavRow(
+        cell["TckrSymb"], kind, _day(cell["XpryDt"]), _number(cell["StrkPric"]), _number(cell["OpnPric"]),
+        _number(cell["HghPric"]), _number(cell["LwPric"]), _number(cell["ClsPric"]), _number(cell["SttlmPric"]),
+        int(_number(cell["TtlTradgVol"])), int(_number(cell["OpnIntrst"])), int(_number(cell.get("NewBrdLotQty", ""))),
+        _number(cell.get("UndrlygPric", "")),
+    )  # fmt: skip
+
+
+def _old(cell: Mapping[str, str]) -> BhavRow | None:
+    kind = _kind(cell["INSTRUMENT"], cell["OPTION_TYP"])
+    if kind is None:
+        return None
+    strike = 0.0 if kind is InstrumentKind.FUT else _number(cell["STRIKE_PR"])
+    return BhavRow(
+        cell["SYMBOL"], kind, _day(cell["EXPIRY_DT"]), strike, _number(cell["OPEN"]), _number(cell["HIGH"]),
+        _number(cell["LOW"]), _number(cell["CLOSE"]), _number(cell["SETTLE_PR"]), int(_number(cell["CONTRACTS"])),
+        int(_number(cell["OPEN_INT"])),
+    )  # fmt: skip
+
+
+def _number(text: str) -> float:
+    if text in ("", "-"):
+        return 0.0
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"expected a number, found {text!r}") from None
+    if not 0.0 <= value < 1e15:
+        raise ValueError(f"expected a number of 0 or more, found {text!r}")
+    return value
+
+
+def _day(text: str) -> date:
+    for form in ("%Y-%m-%d", "%d-%b-%Y", "%d-%b-%y"):
+        try:
+            return datetime.strptime(text.title() if form != "%Y-%m-%d" else text, form).date()
+        except ValueError:
+            continue
+    raise ValueError(f"expected a day such as 2024-07-08 or 05-Jul-2024, found {text!r}")
+
+
+def _names(line: str) -> list[str]:
+    return [name.strip().strip('"') for name in line.lstrip("\ufeff").strip().split(",")]
+
+
+def _opened(path: Path) -> io.TextIOBase:
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path) as packed:
+            inside = [item for item in packed.namelist() if item.lower().endswith(".csv")]
+            if len(inside) != 1:
+                raise BhavcopyError(f"{path}: expected one .csv in it, found {', '.join(packed.namelist()) or 'none'}")
+            return io.TextIOWrapper(io.BytesIO(packed.read(inside[0])), encoding="utf-8")
+    if name.endswith(".gz"):
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8")
+    return path.open(encoding="utf-8")

@@ -1,0 +1,288 @@
+"""Recorded prices and listings of options: bhavcopies, files of bars, and what a stack has kept.
+
+Used by `option_setup`. The one rule: a source that holds nothing of the underlyings of the run is refused, since a
+result must not be taken for one on recorded prices when it is not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import date, time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mytrading.adapters.bar_store import FILE as BARS
+from mytrading.adapters.bhavcopy import SUFFIXES, Bhavcopy, BhavcopyError, BhavRow, is_bhavcopy, read_bhavcopy
+from mytrading.adapters.warehouse import FILE as WAREHOUSE
+from mytrading.adapters.warehouse import Warehouse
+from mytrading.backtest.asked import AskedWrongly
+from mytrading.backtest.columns import SPANS, Columns, DataError, resampled
+from mytrading.backtest.data import NameOf, Rows, load_many
+from mytrading.backtest.option_terms import ListedDay
+from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.calibration import Pair, smile_of
+from mytrading.core.contracts import ContractFacts, Underlying, dated
+from mytrading.core.expiries import session_ends
+from mytrading.core.surface import Smile
+from mytrading.core.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
+from mytrading.messages.instruments import Instrument, InstrumentKind
+
+_YEAR = 365 * 86_400_000_000_000
+_DEFAULT_TICK = 0.05
+_MINUTES = 60_000_000_000
+
+
+class Found(NamedTuple):
+    """Bars by contract, days by file, and what was read, in words."""
+
+    recorded: dict[str, Columns]
+    days: tuple[ListedDay, ...]
+    said: tuple[str, ...]
+
+
+class Options(NamedTuple):
+    """What a reader of sources has to know of the run: the days in question, and the bars of its underlyings."""
+
+    data: Sequence[Columns]
+    calendar: Calendar
+    facts: ContractFacts
+    rate: float
+
+    def underlyings(self) -> dict[str, Columns]:
+        """The bars by the underlying's name."""
+        return {columns.instrument.partition(":")[2]: columns for columns in self.data}
+
+
+def read_sources(sources: Iterable[str], run: Options) -> Found:
+    """All that the sources hold of the run's underlyings; `AskedWrongly`, `DataError` say what cannot be used."""
+    recorded: dict[str, Columns] = {}
+    days: list[ListedDay] = []
+    said: list[str] = []
+    for source in sources:
+        path = Path(source)
+        if not path.exists():
+            raise AskedWrongly(f"--options {source}: no such file or folder; expected model, a bhavcopy, or bars")
+        before = (len(recorded), len(days))
+        for file in _files(path):
+            _read(file, run, recorded, days)
+        bars, listed = len(recorded) - before[0], len(days) - before[1]
+        if not bars and not listed:
+            names = ", ".join(run.underlyings())
+            raise AskedWrongly(f"--options {source}: nothing of options on {names} in it")
+        what = [f"bars of {bars} contracts"] * bool(bars) + [f"the contracts of {listed} days"] * bool(listed)
+        said.append(f"{' and '.join(what)} from {source}")
+    return Found(recorded, tuple(days), tuple(said))
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of a folder that may be read; a stack's own are taken as such."""
+    if path.is_file():
+        return [path]
+    known = (*SUFFIXES, ".parquet", ".pq", BARS, WAREHOUSE)
+    found = [item for item in sorted(path.rglob("*")) if item.is_file() and item.name.lower().endswith(known)]
+    if not found:
+        raise AskedWrongly(f"--options {path}: no file in it that holds bars or is a bhavcopy")
+    return found
+
+
+def _read(path: Path, run: Options, recorded: dict[str, Columns], days: list[ListedDay]) -> None:
+    if path.name == BARS:
+        _take(_of_stack(path, run), run, recorded, str(path))
+    elif path.name == WAREHOUSE:
+        days += _of_warehouse(path, run)
+    elif path.suffix.lower() == ".zip" or is_bhavcopy(path):
+        try:
+            file = read_bhavcopy(path)
+        except BhavcopyError as error:
+            raise AskedWrongly(str(error)) from error
+        days += listed_days(file, run)
+        _take(_as_bars(file, run), run, recorded, str(path))
+    else:
+        _take(load_many(path, _names(run)), run, recorded, str(path))
+
+
+def _names(run: Options) -> NameOf:
+    """The id of a contract of one of the run's underlyings, by the name that a file has of it; else empty."""
+    known = run.underlyings()
+
+    def name_of(text: str) -> str:
+        exchange, colon, symbol = text.partition(":")
+        parts = parse_symbol(symbol if colon else exchange)
+        if not parts.kind.is_derivative or parts.underlying not in known:
+            return ""
+        return text if colon else instrument_id(_exchange(known[parts.underlying]), text)
+
+    return name_of
+
+
+def _exchange(columns: Columns) -> str:
+    return "BFO" if columns.instrument.startswith("BSE") else "NFO"
+
+
+def _take(found: Rows, run: Options, recorded: dict[str, Columns], source: str) -> None:
+    """Put bars beside those there are, in the timeframe of the run's data."""
+    wanted = run.data[0]
+    spans = np.concatenate([np.diff(start) for start, _ in found.values() if len(start) > 1] or [np.zeros(0, np.int64)])
+    steps, counts = np.unique(spans, return_counts=True)
+    span = int(steps[np.argmax(counts)]) if len(steps) else wanted.span_ns
+    timeframe = next((name for name, known in SPANS.items() if known == span), "")
+    if wanted.span_ns % max(span, 1) or not timeframe:
+        raise DataError(
+            f"{source}: options are recorded every {span / 1e9:g} s, the underlying in {wanted.timeframe} bars; "
+            "give them in that timeframe, or finer"
+        )
+    for name, (start, table) in found.items():
+        columns = Columns(name, timeframe, start, table)
+        if timeframe != wanted.timeframe:
+            columns, _ = resampled(columns, wanted.timeframe, _opens(start, wanted.span_ns))
+        recorded[name] = _joined(recorded.get(name), columns)
+
+
+def _opens(start: np.ndarray[tuple[int], np.dtype[np.int64]], span: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Anchors of longer bars: 09:15 of each day, or its midnight for whole days."""
+    day, ist = 86_400_000_000_000, 19_800_000_000_000
+    anchor = 0 if span >= day else 555 * _MINUTES
+    return np.asarray((start + ist) // day * day - ist + anchor)
+
+
+def _joined(before: Columns | None, new: Columns) -> Columns:
+    if before is None:
+        return new
+    start = np.concatenate([before.start_ns, new.start_ns])
+    order = np.argsort(start, kind="stable")
+    keep = order[np.concatenate(([True], np.diff(start[order]) > 0))]
+    table = np.concatenate([before.table, new.table], axis=1)
+    return Columns(new.instrument, new.timeframe, start[keep], table[:, keep])
+
+
+def _of_stack(path: Path, run: Options) -> Rows:
+    """The one-minute bars that a stack's feed has kept."""
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
+            rows = store.execute(
+                "SELECT instrument, start_ns, open, high, low, close, volume FROM bars WHERE timeframe = '1m' "
+                "ORDER BY instrument, start_ns"
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise DataError(f"{path}: cannot be read: {error}; expected the bars of a stack") from error
+    name_of = _names(run)
+    groups: dict[str, list[tuple[float, ...]]] = {}
+    for row in rows:
+        if name := name_of(row[0]):
+            groups.setdefault(name, []).append(row[1:])
+    return {
+        name: (np.array([row[0] for row in mine], np.int64), np.array([row[1:] for row in mine], np.float64).T.copy())
+        for name, mine in groups.items()
+    }
+
+
+def _of_warehouse(path: Path, run: Options) -> list[ListedDay]:
+    """The lists of contracts that a stack has kept by day."""
+    kept, names = Warehouse(path.parent), run.underlyings()
+    found = []
+    for day in kept.instrument_days():
+        contracts = [item for item in kept.instruments(day) if item.kind.is_derivative and item.underlying in names]
+        for name in sorted({item.underlying for item in contracts}):
+            mine = tuple(item for item in contracts if item.underlying == name)
+            found.append(ListedDay(date.fromisoformat(day), name, mine))
+    return found
+
+
+# bhavcopies
+
+
+def listed_days(file: Bhavcopy, run: Options) -> list[ListedDay]:
+    """The contracts of the run's underlyings in a file, with the volatilities that its prices hold."""
+    return [
+        _listed(file, name, run, columns) for name, columns in run.underlyings().items() if name in file.underlyings()
+    ]
+
+
+def _listed(file: Bhavcopy, name: str, run: Options, columns: Columns) -> ListedDay:
+    rows = file.of(name)
+    facts = run.facts.underlyings.get(name)
+    contracts = tuple(contract_of(row, file.exchange, file.day, facts) for row in rows)
+    spot = next((row.spot for row in rows if row.spot), 0.0)
+    smiles = smiles_of(file, name, run.calendar, run.rate, spot or _last_close(columns, file.day))
+    return ListedDay(file.day, name, contracts, smiles, spot)
+
+
+def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None) -> Instrument:
+    """A contract as it was listed; lot and tick of its day where the file does not tell them."""
+    is_future = row.kind is InstrumentKind.FUT
+    symbol = (
+        future_symbol(row.underlying, row.expiry)
+        if is_future
+        else option_symbol(row.underlying, row.expiry, row.strike, row.kind)
+    )
+    ticks = () if facts is None else facts.future_tick if is_future else facts.option_tick
+    lot = row.lot or (int(dated(facts.lot, day)) if facts is not None and facts.lot else 1)
+    return Instrument(
+        id=instrument_id(exchange, symbol),
+        exchange=exchange,
+        symbol=symbol,
+        kind=row.kind,
+        underlying=row.underlying,
+        expiry=row.expiry.isoformat(),
+        strike=row.strike,
+        lot_size=lot,
+        tick_size=dated(ticks, day) if ticks else _DEFAULT_TICK,
+        freeze_qty=int(dated(facts.freeze, day)) if facts is not None and facts.freeze else 0,
+        name=row.underlying,
+    )
+
+
+def smiles_of(file: Bhavcopy, name: str, calendar: Calendar, rate: float, spot: float) -> dict[str, Smile]:
+    """The volatilities of each expiry after the file's day, at its close."""
+    ends = session_ends(calendar)
+    now = ends(file.exchange, file.day.isoformat())
+    found: dict[str, Smile] = {}
+    for expiry in sorted({row.expiry for row in file.of(name) if row.expiry > file.day}):
+        years = (ends(file.exchange, expiry.isoformat()) - now) / _YEAR
+        smile = smile_of(pairs_of(file.of(name), expiry), years, rate, spot)
+        if smile is not None:
+            found[expiry.isoformat()] = smile
+    return found
+
+
+def pairs_of(rows: Iterable[BhavRow], expiry: date) -> list[Pair]:
+    """The prices of an expiry by strike, of what traded."""
+    by_strike: dict[float, dict[InstrumentKind, float]] = {}
+    for row in rows:
+        if row.expiry == expiry and row.kind.is_option:
+            by_strike.setdefault(row.strike, {})[row.kind] = row.price
+    return [
+        Pair(strike, sides.get(InstrumentKind.CE, 0.0), sides.get(InstrumentKind.PE, 0.0))
+        for strike, sides in sorted(by_strike.items())
+    ]
+
+
+def _last_close(columns: Columns, day: date) -> float:
+    """The underlying's last close on a day of the data; 0 where it has none."""
+    begin, end = np.searchsorted(columns.start_ns, [to_ns(day, time.min), to_ns(day, time.min) + _YEAR // 365])
+    return float(columns.close[end - 1]) if end > begin else 0.0
+
+
+def _as_bars(file: Bhavcopy, run: Options) -> Rows:
+    """Where the data is of days, a file's own open, high, low and close are recorded bars."""
+    if run.data[0].timeframe != "1d":
+        return {}
+    found: Rows = {}
+    known = run.underlyings()
+    for row in file.rows:
+        if row.underlying in known and row.contracts > 0 and min(row.open, row.high, row.low, row.close) > 0:
+            contract = contract_of(row, file.exchange, file.day, run.facts.underlyings.get(row.underlying))
+            start = _start_of(known[row.underlying], file.day)
+            table = np.array([[row.open], [row.high], [row.low], [row.close], [row.contracts * contract.lot_size]])
+            if start:
+                found[contract.id] = (np.array([start], np.int64), table.astype(np.float64))
+    return found
+
+
+def _start_of(columns: Columns, day: date) -> int:
+    at = int(np.searchsorted(columns.start_ns, to_ns(day, time.min)))
+    inside = at < len(columns) and int(columns.start_ns[at]) < to_ns(day, time.min) + _YEAR // 365
+    return int(columns.start_ns[at]) if inside else 0
