@@ -7,11 +7,12 @@ not there yet is no error.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mytrading.runtime.journal_format import COLUMNS, Cursor, JournalDamaged, Row, segments
+from mytrading.runtime.journal_format import COLUMNS, Cursor, JournalDamaged, Row, problem_of, segments
 
 
 class _Mark(NamedTuple):
@@ -131,6 +132,25 @@ class JournalReader:
             self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
             self._path, self._inode = path, inode
         return self._db
+
+
+def written_rows(path: Path, stream: str) -> Iterator[Row]:
+    """What a day file's writer wrote to a stream, oldest first, no chain checked; raises `JournalDamaged`."""
+    sql = f"SELECT {COLUMNS} FROM rows WHERE kind = 1 AND stream = ? ORDER BY seq"
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+            for row in db.execute(sql, (stream,)):
+                yield Row._make(row)
+    except sqlite3.DatabaseError as error:
+        raise problem_of(path, error) from error
+
+
+def begun_ns(path: Path) -> int:
+    """When the first row of a day file was written, machine ns; 0 if it has none, or cannot be read."""
+    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        row = db.execute("SELECT machine_ns FROM rows ORDER BY seq LIMIT 1").fetchone()
+        return int(row[0]) if row else 0
+    return 0
 
 
 def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:

@@ -1,15 +1,18 @@
 """Reading other daemons' journals for show: streams folded from a point in time on, no cursor kept.
 
-For screens and summaries, which begin anew with their process; daemons that decide use `MachineDaemon.follow`.
+For screens and summaries, which begin anew with their process; daemons that decide use `MachineDaemon.follow`. The one
+rule: a start reads the rows of its own stream and no others, and checks no chain: a day has hundreds of thousands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mytrading.messages.codec import FrameError, StreamDecoder
-from mytrading.runtime.journal import OUTPUT, JournalDamaged, JournalReader, Row, read_segment, segments
+from mytrading.runtime.journal import JournalDamaged, JournalReader, Row, segments
+from mytrading.runtime.journal_reader import begun_ns, written_rows
 
 
 class JournalTail:
@@ -28,12 +31,12 @@ class JournalTail:
         chosen: list[Path] = []
         for path in reversed(segments(self._folder)):
             chosen.insert(0, path)
-            first = next(iter(_readable(path)), None)
-            if first is None or first.machine_ns < since_machine_ns:
+            if begun_ns(path) < since_machine_ns:
                 break
         for path in chosen:
-            for row in _readable(path):
-                self._hand_over(row)
+            with suppress(JournalDamaged):  # a screen shows what there is, the writer itself complains
+                for row in written_rows(path, self._stream):
+                    self._hand_over(row)
 
     def poll(self) -> int:
         """Hand over what has been written since; returns how many messages that was."""
@@ -45,8 +48,6 @@ class JournalTail:
         return count
 
     def _hand_over(self, row: Row) -> None:
-        if row.kind != OUTPUT or row.stream != self._stream:
-            return
         self._after = row.stream_seq
         try:
             message = self._decoder.body(row.body)
@@ -57,13 +58,3 @@ class JournalTail:
     def close(self) -> None:
         """Release the file."""
         self._reader.close()
-
-
-def _readable(path: Path) -> list[Row]:
-    """Rows up to the first damaged one: a screen shows what there is, the writer itself complains."""
-    rows: list[Row] = []
-    try:
-        rows.extend(read_segment(path))
-    except JournalDamaged:
-        return rows
-    return rows
