@@ -15,9 +15,11 @@ from mytrading.messages.control import KILL, TradingState
 from mytrading.messages.enums import DaemonState, TradingLevel
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern, unions
+from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon
 from mytrading.runtime.doubts import Doubts
 from mytrading.runtime.journal import Cursor, Journal, JournalDamaged, JournalReader, Row, last_inputs
+from mytrading.runtime.strangers import Strangers
 
 CATCH_UP_S = 0.5
 STILL_HERE_ROWS = 100
@@ -45,10 +47,14 @@ class FollowingDaemon(Daemon, ABC):
         self._followed: dict[tuple[str, str], _Followed] = {}
         self._cursors: dict[tuple[str, str], Cursor] = {}
         self._decoders = {stream: StreamDecoder(stream) for stream in unions()}
+        self._strangers = Strangers(self._say_unexpected)
 
     @abstractmethod
     def record(self, rows: Sequence[Any]) -> None:
         """Journal rows that no message led to."""
+
+    def _say_unexpected(self, stream: str, writer: str, count: int) -> None:
+        self.log.warning("frame.unexpected", stream=stream, writer=writer, count=count)
 
     @abstractmethod
     def write_down(self) -> None:
@@ -87,7 +93,7 @@ class FollowingDaemon(Daemon, ABC):
     def _on_followed(self, stream: str, frame: Frame) -> None:
         followed = self._followed.get((frame.topic, stream))
         if followed is None:
-            self.log.warning("frame.unexpected", stream=stream, writer=frame.topic)
+            self._strangers.add(stream, frame.topic, machine_now())
             return
         cursor = self._cursors.get((frame.topic, stream), _START)
         header = frame.header

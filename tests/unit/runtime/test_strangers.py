@@ -1,0 +1,16 @@
+"""Frames of writers that are not followed are told once a minute with their number, not each by itself."""
+
+from __future__ import annotations
+
+from mytrading.runtime.strangers import TELL_NS, Strangers
+
+
+def test_frames_of_a_stranger_are_told_once_a_minute_with_their_number() -> None:
+    told: list[tuple[str, str, int]] = []
+    strangers = Strangers(lambda *what: told.append(what))
+    for at in range(5):
+        strangers.add("signals", "engine-2", at)
+    strangers.add("signals", "engine-3", 5)
+    assert told == [("signals", "engine-2", 1), ("signals", "engine-3", 1)]
+    strangers.add("signals", "engine-2", TELL_NS)
+    assert told[2:] == [("signals", "engine-2", 5)]
