@@ -117,7 +117,7 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
         print_rows(body["profit"], _PROFIT, False, "no profit or loss")
 
 
-_BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "refused_429")
+_BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for_baskets", "refused_429")
 
 
 def _budget(row: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +129,7 @@ def _budget(row: dict[str, Any]) -> dict[str, Any]:
         "on_their_way": row["out"],
         "waiting": waiting or "nothing",
         "oldest_wait_s": round(row["oldest_wait_s"], 1),
+        "kept_for_baskets": ", ".join(f"{calls} {name}" for name, calls in sorted(row["kept"].items())) or "none",
         "refused_429": row["refused"],
     }
 

@@ -218,7 +218,8 @@ class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     `used` of `limit` calls count in the present second, `out` are on their way. `waiting` counts orders by what they
     wait to be (entry, stop, exit, …, cancel), the oldest for `oldest_wait_s` seconds of machine time. `refused` are
-    answers of 429 since the router began; until `paused_s` from now nothing is sent because of one.
+    answers of 429 since the router began; until `paused_s` from now nothing is sent because of one. `kept` are calls
+    that legs of baskets under way still need, by strategy: other entries leave them.
     """
 
     account: str
@@ -229,6 +230,7 @@ class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     oldest_wait_s: float = 0.0
     refused: int = 0
     paused_s: float = 0.0
+    kept: dict[str, int] = {}
 
 
 class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="step_done"):

@@ -198,6 +198,7 @@ class OrderMachine:
             used=limits.calls_per_second - free,
             out=len(sending.out(state, account)),
             paused_s=max(0, (state.paused.get(account) or 0) - machine_ns) / SECOND,
+            kept=sending.kept_for_baskets(state, account, machine_ns),
         )
 
     def waiting(self) -> list[Order]:

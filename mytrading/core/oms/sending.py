@@ -72,6 +72,15 @@ def _unreserved(draft: Draft, order: Order, waiting: list[Order]) -> int:
     return free(draft.state, limits, account, draft.machine) - limits.calls_kept - min(kept, most)
 
 
+def kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[str, int]:
+    """Calls of an account that legs of baskets under way still need, by strategy."""
+    kept: dict[str, int] = {}
+    for (where, strategy, _), (calls, until) in state.baskets.items():
+        if where == account and until > machine_ns and calls:
+            kept[strategy] = kept.get(strategy, 0) + calls
+    return kept
+
+
 def _turn(ranked: tuple[int, Order]) -> tuple[int, int, str, int]:
     rank, order = ranked
     return rank, order.created_ns, order.parent or order.client_order_id, order.slice

@@ -134,6 +134,12 @@ def test_exits_take_what_a_basket_keeps(bench: OrderBench) -> None:
     assert [call.order.purpose for call in bench.calls if call.order.purpose is Purpose.EXIT] == [Purpose.EXIT]
 
 
+def test_calls_kept_for_a_basket_are_shown_with_the_budget(bench: OrderBench) -> None:
+    for name, to_come, kept in (("hedge", 2, {"s1": 2}), ("short1", 1, {"s1": 1}), ("short2", 0, {})):
+        leg(bench, name, to_come)
+        assert bench.machine.budget(ACCOUNT, bench.time).kept == kept
+
+
 def test_entry_of_a_single_leg_keeps_nothing(bench: OrderBench) -> None:
     singles(bench, 4)
     assert sent(bench) == ["single"] * 4
