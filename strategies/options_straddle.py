@@ -17,7 +17,7 @@ class OptionsStraddle(BaseStrategy):
     exit_time: str = "15:00"
     calm_pct: float = 0.1
     wings: int = 6
-    leg_stop_pct: float = 40.0
+    leg_stop_pct: float = 30.0
 
     def initialize(self) -> None:
         if not "00:00" <= self.entry_time < self.entry_until < self.exit_time <= "23:59":

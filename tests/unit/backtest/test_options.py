@@ -91,7 +91,7 @@ def straddle() -> Result:
 def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
     result = straddle()
     assert result.fault is None
-    assert (len(result.ledger.trades), result.ledger.hash()) == (40, "b0f96b79a350b64b")
+    assert (len(result.ledger.trades), result.ledger.hash()) == (40, "c1c1e1bb928814c3")
 
 
 def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
