@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The long ones first, so that no worker is left alone with them at the end: of stacks the files with the most tests,
-# which is what xdist does by itself, of the fast ones those named first.
+# Three at a time. Of stacks a worker takes whole files, those with the most tests first, since a file shares a stack;
+# of the fast ones each takes a third and then what others have left.
 FAST := tests/property tests/contract tests/unit
 STACKS := --ignore=tests/unit --ignore=tests/property --ignore=tests/contract tests
-SIDE_BY_SIDE := -n 3 --dist loadfile
-PYTEST := PYTHONHASHSEED=0 MYTRADING_TEST_PATIENCE=3 $(BIN)/python -m pytest
+BY_FILE := -n 3 --dist loadfile
+BY_TEST := -n 3 --dist worksteal
+# Compiled modules are kept whatever the environment says: a run of the tests starts hundreds of processes.
+PYTEST := PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= MYTRADING_TEST_PATIENCE=3 $(BIN)/python -m pytest
 # What failed beside others has to pass by itself: three at once on two cores miss a deadline now and then. Both runs are
 # printed; a test that fails twice fails the build.
 TWICE = status=$$?; if [ $$status -eq 1 ]; then \
@@ -25,8 +27,8 @@ help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
 	@echo 'make test        lint, types, tests'
-	@echo 'make test-fast   unit, property and contract tests'
-	@echo 'make test-stacks the tests that start the real processes'
+	@echo 'make test-fast   unit, property and contract tests, within two minutes; ARGS="-k throttle"'
+	@echo 'make test-stacks the tests that start the real processes; docs/testing.md tells how to run one'
 	@echo 'make test-all    as `make test`, with those that do the same again in another way'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
@@ -58,16 +60,16 @@ test: lint
 	@$(MAKE) --no-print-directory test-stacks
 
 test-fast: $(STAMP)
-	@$(PYTEST) -q $(SIDE_BY_SIDE) --no-loadscope-reorder $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
+	@$(PYTEST) -q $(BY_TEST) $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
 
 test-stacks: $(STAMP)
-	@$(PYTEST) $(SIDE_BY_SIDE) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
+	@$(PYTEST) $(BY_FILE) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
 
 test-all: lint
 	@$(MAKE) --no-print-directory test-fast test-stacks ARGS="-m '' $(ARGS)"
 
 coverage: $(STAMP)
-	$(PYTEST) -q $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered --cov-report=html tests/unit $(ARGS)
+	$(PYTEST) -q $(BY_TEST) --cov --cov-report=term:skip-covered --cov-report=html tests/unit $(ARGS)
 
 soak: $(STAMP)
 	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)

@@ -557,7 +557,7 @@ class TradingWithAPerson(TradingWithGhosts):
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 """Examples of a long run with seeds of its own (`make soak`); without it the examples are the same each time."""
 PACE = settings(
-    max_examples=SOAK or 40,
+    max_examples=SOAK or 30,
     derandomize=not SOAK,
     stateful_step_count=40,
     deadline=None,
@@ -565,12 +565,12 @@ PACE = settings(
 )
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(PACE, max_examples=SOAK or 25)
+TestTrading.settings = settings(PACE, max_examples=SOAK or 15)
 TestTradingWithGhosts = TradingWithGhosts.TestCase
-TestTradingWithGhosts.settings = settings(PACE, max_examples=SOAK or 25)
+TestTradingWithGhosts.settings = settings(PACE, max_examples=SOAK or 15)
 TestTradingWithStops = TradingWithStops.TestCase
 TestTradingWithStops.settings = PACE
 TestTradingInSlices = TradingInSlices.TestCase
-TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 25)
+TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 20)
 TestTradingWithAPerson = TradingWithAPerson.TestCase
-TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 20)
+TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 15)

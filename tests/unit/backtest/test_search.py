@@ -240,7 +240,7 @@ def test_costs_of_a_screening_are_near_those_of_the_engine() -> None:
 
 
 def test_sweep_ranks_as_the_engine_does() -> None:
-    made = spec("wild")
+    made = spec("wild", bars=700)
     plan = Plan(parse(SMA, ["fast_period=3:12:3", "slow_period=15:30:15"]), "net")
     swept = screen.sweep(made, plan.space.points(), "net", 1, 2)
     engine = searched(Here(made), plan)

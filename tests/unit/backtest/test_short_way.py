@@ -61,5 +61,5 @@ def test_shipped_strategy_in_two_instruments_trades_as_the_plain_one() -> None:
 
 
 def test_same_spec_twice_gives_the_same_hash_and_other_data_another() -> None:
-    spec = spec_of(Cross, bars_of("trend"))
-    assert run(spec).ledger.hash() == run(spec).ledger.hash() != run(spec_of(Cross, bars_of("range"))).ledger.hash()
+    spec, other = (spec_of(Cross, begin_of(bars_of(temper), 500)) for temper in ("trend", "range"))
+    assert run(spec).ledger.hash() == run(spec).ledger.hash() != run(other).ledger.hash()
