@@ -65,7 +65,7 @@ def test_status_lists_every_process_with_pid_and_restarts(running: Stack) -> Non
 
 def test_perf_has_figures_of_every_process(running: Stack) -> None:
     components = {"data_manager", "strategy_engine", "engine", "risk", "router", "reconciler", "gateway", "watchdog"}
-    eventually(lambda: {name.split(".")[0] for name in running.ask("perf")} >= components | {"simulator"}, 10)
+    assert eventually(lambda: {name.split(".")[0] for name in running.ask("perf")} >= components | {"simulator"}, 10)
 
 
 def test_trace_of_a_signal_reaches_engine_risk_and_router(running: Stack) -> None:
