@@ -139,7 +139,7 @@ def _bare_chain() -> Callable[..., None]:
 
 
 def _ticks(progress: Callable[[str], None]) -> Figure:
-    from mytrading.core.tick_bars import bars_of_ticks
+    from mytrading.core.bars.ticks import bars_of_ticks
 
     progress(f"{TICKS:,} ticks into one-minute bars, beside a bare loop")
     random = np.random.default_rng(2)

@@ -20,7 +20,7 @@ from mytrading.adapters.openalgo.history import fetch_history, span_ns
 from mytrading.adapters.openalgo.master import Known, fetch_master
 from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
 from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
-from mytrading.core.completeness import completeness
+from mytrading.core.bars.completeness import completeness
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.master import need_of
 from mytrading.core.symbology import split_id

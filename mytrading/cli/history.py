@@ -20,7 +20,7 @@ import typer
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, failures, print_json, say
 
 if TYPE_CHECKING:
-    from mytrading.core.completeness import Completeness
+    from mytrading.core.bars.completeness import Completeness
     from mytrading.messages.market import Bar
 
 app = typer.Typer(help="Past bars of an instrument.", no_args_is_help=True)
@@ -117,8 +117,8 @@ def _completeness(
 ) -> Completeness | None:
     import tomllib
 
+    from mytrading.core.bars.completeness import completeness
     from mytrading.core.calendar import Calendar
-    from mytrading.core.completeness import completeness
 
     calendar = Calendar.from_dict(tomllib.loads(calendar_path.read_text(encoding="utf-8")))
     exchange = instrument.partition(":")[0]

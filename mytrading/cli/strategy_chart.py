@@ -62,7 +62,7 @@ def chart(
 
 
 def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier: float) -> dict[str, Any]:
-    from mytrading.core.bars import timeframe_name
+    from mytrading.core.bars.building import timeframe_name
     from mytrading.messages.strategy_rules import TrendRule
 
     run = config.strategy(name)

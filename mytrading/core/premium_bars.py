@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
 from typing import NamedTuple
 
-from mytrading.core.bars import aggregate
+from mytrading.core.bars.building import aggregate
 from mytrading.core.calendar import Calendar
 from mytrading.messages.market import Bar
 

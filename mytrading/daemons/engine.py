@@ -14,7 +14,7 @@ from typing import Any
 
 from mytrading.adapters.bar_store import BarReader
 from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.core.bars import Aggregator, timeframe_minutes
+from mytrading.core.bars.building import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.expiries import session_ends
 from mytrading.core.wants import digest

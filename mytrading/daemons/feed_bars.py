@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
-from mytrading.core.bar_fusion import Fetch, Fusion
-from mytrading.core.bars import MINUTE, BarBuilder, Closed, bucket
+from mytrading.core.bars.building import MINUTE, BarBuilder, Closed, bucket
+from mytrading.core.bars.fusion import Fetch, Fusion
 from mytrading.core.calendar import IST, Calendar
 from mytrading.daemons.feed_history import Filled, HistoryWorker, retry_ns
 from mytrading.messages.enums import Severity

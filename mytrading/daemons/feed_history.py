@@ -17,9 +17,9 @@ from mytrading.adapters.openalgo.again import Retries
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
 from mytrading.adapters.openalgo.history import Gate, fetch_range, span_ns
-from mytrading.core.bar_fusion import Fetch
+from mytrading.core.bars.completeness import Completeness, completeness
+from mytrading.core.bars.fusion import Fetch
 from mytrading.core.calendar import Calendar, day_of
-from mytrading.core.completeness import Completeness, completeness
 from mytrading.messages.market import Bar
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.clock import machine_now

@@ -8,7 +8,7 @@ from itertools import groupby
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.bars import Aggregator, BarBuilder
+from mytrading.core.bars.building import Aggregator, BarBuilder
 from mytrading.core.calendar import IST, Calendar
 from mytrading.messages.market import Bar, Quote
 

@@ -16,7 +16,7 @@ from mytrading.backtest.parity.exchange import Venues
 from mytrading.backtest.parity.moments import Moment, stamped
 from mytrading.backtest.parity.sides import DaySide
 from mytrading.backtest.runner import order_machine
-from mytrading.core.bars import Aggregator, timeframe_minutes
+from mytrading.core.bars.building import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.instruments import InstrumentBook

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import gcd
 
-from mytrading.core.bars import aggregate, timeframe_name
+from mytrading.core.bars.building import aggregate, timeframe_name
+from mytrading.core.bars.series import SeriesBars
 from mytrading.core.calendar import Calendar
 from mytrading.core.runs.books import RunBooks
 from mytrading.core.runs.run import Run
-from mytrading.core.series_bars import SeriesBars
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import StrategyRun
 from mytrading.messages.strategy_rules import TrendRule

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mytrading.core.bar_fusion import PATIENCE_NS, TRIES, Fetch, Fusion
-from mytrading.core.bars import Closed
+from mytrading.core.bars.building import Closed
+from mytrading.core.bars.fusion import PATIENCE_NS, TRIES, Fetch, Fusion
 from mytrading.messages.market import Bar
 
 MINUTE = 60_000_000_000

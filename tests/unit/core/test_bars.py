@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import pytest
 
-from mytrading.core.bars import Aggregator, BarBuilder, aggregate, timeframe_minutes, timeframe_name
+from mytrading.core.bars.building import Aggregator, BarBuilder, aggregate, timeframe_minutes, timeframe_name
 from mytrading.core.calendar import IST, Calendar
 from mytrading.messages.market import Bar, Quote
 

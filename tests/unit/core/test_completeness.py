@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from datetime import date, time
 
+from mytrading.core.bars.completeness import DAY_NS, completeness
 from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.completeness import DAY_NS, completeness
 from mytrading.messages.market import Bar
 from tests.support import ROOT
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.bars.series import SeriesBars
 from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.series_bars import SeriesBars
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.strategy_rules import StrategyRules, TrendExit, TrendRule
 from tests.support import ROOT

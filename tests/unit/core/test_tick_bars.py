@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytrading.core.tick_bars import bars_of_ticks
+from mytrading.core.bars.ticks import bars_of_ticks
 
 MINUTE = 60_000_000_000
 OPEN = 1_767_584_700_000_000_000

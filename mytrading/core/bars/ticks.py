@@ -1,7 +1,8 @@
 """Bars of recorded ticks, whole columns at a time.
 
-Used by backtests of tick files; live bars are built a quote at a time by `core/bars`. It loads numba, so it is imported
-where ticks are read and nowhere else. The one rule: ticks come in time order, and a minute without any has no bar.
+Used by backtests of tick files; live bars are built a quote at a time by `core/bars/building`. It loads numba, so it is
+imported where ticks are read and nowhere else. The one rule: ticks come in time order, and a minute without any has no
+bar.
 """
 
 from __future__ import annotations

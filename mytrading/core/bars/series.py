@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from mytrading.core.bars import MINUTE, bucket, timeframe_name
+from mytrading.core.bars.building import MINUTE, bucket, timeframe_name
 from mytrading.core.calendar import Calendar
 from mytrading.messages.market import Bar
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mytrading.core.bars import Closed
+from mytrading.core.bars.building import Closed
 from mytrading.messages.market import Bar
 
 TRIES = 3

@@ -1,0 +1,1 @@
+"""Bars: made of quotes or ticks, joined to fetched history, and how complete they are."""
