@@ -13,7 +13,7 @@ import msgspec
 
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
-from mytrading.core.lookers import Lookers
+from mytrading.core.feed.lookers import Lookers
 from mytrading.core.order import LIVE
 from mytrading.core.parents import grouped
 from mytrading.core.risk import stops as risk_stops

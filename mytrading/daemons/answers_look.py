@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.lookers import LEASE_NS, MOST, Lookers
+from mytrading.core.feed.lookers import LEASE_NS, MOST, Lookers
 from mytrading.daemons.usage import UsageError
 from mytrading.runtime.clock import machine_now
 

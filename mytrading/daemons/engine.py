@@ -17,7 +17,7 @@ from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.bars.building import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.expiries import session_ends
-from mytrading.core.wants import digest
+from mytrading.core.feed.wants import digest
 from mytrading.daemons.engine_files import find_rules, find_strategies
 from mytrading.daemons.engine_universe import Universe
 from mytrading.messages.codec import Frame

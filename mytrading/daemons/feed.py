@@ -23,8 +23,8 @@ from mytrading.adapters.openalgo.market_feed import (
 from mytrading.adapters.openalgo.socket import Connected, SocketEvent
 from mytrading.adapters.openalgo.socket import Frame as RawFrame
 from mytrading.core.calendar import Calendar
-from mytrading.core.feed_sources import Switch
-from mytrading.core.quotes import PriceCheck
+from mytrading.core.feed.quotes import PriceCheck
+from mytrading.core.feed.sources import Switch
 from mytrading.daemons.feed_alerts import FeedAlerts
 from mytrading.daemons.feed_bars import BarDesk
 from mytrading.daemons.feed_fallback import QuoteFallback

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mytrading.adapters.openalgo.socket import Disconnected, Refused
-from mytrading.core.feed_sources import SECOND, Reason, Switch
+from mytrading.core.feed.sources import SECOND, Reason, Switch
 from mytrading.daemons.feed_health import FeedHealth
 from mytrading.daemons.feed_lines import Line, Lines
 from mytrading.messages.enums import Severity

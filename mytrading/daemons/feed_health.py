@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.quotes import Coverage, Freshness
+from mytrading.core.feed.quotes import Coverage, Freshness
 from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.instruments import InstrumentKind
 

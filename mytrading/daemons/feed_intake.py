@@ -10,7 +10,7 @@ from mytrading.adapters.openalgo.market_feed import (
     FeedMode,
     Tick,
 )
-from mytrading.core.quotes import PriceCheck, Verdict
+from mytrading.core.feed.quotes import PriceCheck, Verdict
 from mytrading.daemons.feed_bars import BarDesk
 from mytrading.daemons.feed_fallback import Answer, quote_of
 from mytrading.daemons.feed_health import FeedHealth

@@ -14,7 +14,7 @@ from mytrading.adapters.openalgo.market_feed import FeedMode, feed_mode
 from mytrading.adapters.openalgo.socket import FeedSocket
 from mytrading.adapters.openalgo.subscriptions import Subscriptions
 from mytrading.core.calendar import Calendar
-from mytrading.core.feed_sources import SECOND, ChoiceRules, Condition, Pulse, SourceChoice, Switch
+from mytrading.core.feed.sources import SECOND, ChoiceRules, Condition, Pulse, SourceChoice, Switch
 from mytrading.daemons.feed_health import OPTION_PATIENCE, Facts, facts_of
 from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import DataRules, RunConfig

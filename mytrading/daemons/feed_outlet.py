@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 
 from mytrading.adapters.openalgo.market_feed import Tick, depth_of
-from mytrading.core.quotes import Conflator
+from mytrading.core.feed.quotes import Conflator
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.runconfig import DataRules
 from mytrading.messages.streams import STEP_TOPIC, shown_topic

@@ -6,7 +6,7 @@ newest quotes. The one rule: a step message leaves only when all that the mark b
 
 from __future__ import annotations
 
-from mytrading.core.wants import digest
+from mytrading.core.feed.wants import digest
 from mytrading.daemons.feed_outlet import Outlet
 from mytrading.messages.control import StepDone, WantInstruments
 from mytrading.runtime.lockstep import Progress

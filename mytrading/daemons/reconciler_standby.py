@@ -19,7 +19,7 @@ from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import account as endpoint
 from mytrading.adapters.openalgo.errors import TransportFailed
 from mytrading.adapters.openalgo.refusals import OpenAlgoError
-from mytrading.core.pings import PingBook
+from mytrading.core.feed.pings import PingBook
 from mytrading.messages.enums import Severity
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig

@@ -15,6 +15,7 @@ from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
+from mytrading.core.feed.wants import digest
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.margin_table import RiskTables
 from mytrading.core.pnl import profit
@@ -31,7 +32,6 @@ from mytrading.core.runs.events import ALERT_CODE
 from mytrading.core.square_off import SquareOff
 from mytrading.core.thresholds import CODES as THRESHOLD_CODES
 from mytrading.core.thresholds import Thresholds
-from mytrading.core.wants import digest
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, Heartbeat, WantInstruments

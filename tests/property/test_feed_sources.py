@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mytrading.core.feed_sources import ChoiceRules, Condition, Reason, SourceChoice, Switch
+from mytrading.core.feed.sources import ChoiceRules, Condition, Reason, SourceChoice, Switch
 
 SECOND = 1_000_000_000
 RULES = ChoiceRules(

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mytrading.core.quotes import PriceCheck, PriceRules, Verdict
+from mytrading.core.feed.quotes import PriceCheck, PriceRules, Verdict
 
 SECOND = 1_000_000_000
 RULES = PriceRules()

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mytrading.adapters.openalgo.market_feed import FrameParser, StepMark, Tick
 from mytrading.adapters.tape import TapeFrame
-from mytrading.core.quotes import PriceCheck, Verdict
+from mytrading.core.feed.quotes import PriceCheck, Verdict
 from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.market import Bar, Quote
 

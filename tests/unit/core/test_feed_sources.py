@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mytrading.core.feed_sources import ChoiceRules, Condition, Pulse, Reason, SourceChoice, Switch
+from mytrading.core.feed.sources import ChoiceRules, Condition, Pulse, Reason, SourceChoice, Switch
 
 SECOND = 1_000_000_000
 WELL, DOUBTFUL, SICK = Condition.WELL, Condition.DOUBTFUL, Condition.SICK

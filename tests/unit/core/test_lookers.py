@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mytrading.core.lookers import LEASE_NS, Lookers
+from mytrading.core.feed.lookers import LEASE_NS, Lookers
 
 
 def test_look_lasts_its_lease_and_is_renewed_by_looking_again() -> None:

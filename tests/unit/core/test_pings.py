@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.pings import PingBook
+from mytrading.core.feed.pings import PingBook
 
 SECOND = 1_000_000_000
 EVERY = 30 * SECOND

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mytrading.core.quotes import Conflator, Coverage, Freshness, PriceCheck, Verdict
+from mytrading.core.feed.quotes import Conflator, Coverage, Freshness, PriceCheck, Verdict
 from mytrading.messages.market import Quote
 
 SECOND = 1_000_000_000

@@ -9,7 +9,7 @@ import pytest
 
 from mytrading.adapters.openalgo.socket import Disconnected, Refused
 from mytrading.core.calendar import Calendar
-from mytrading.core.feed_sources import Reason, Switch
+from mytrading.core.feed.sources import Reason, Switch
 from mytrading.daemons.feed_alerts import FeedAlerts
 from mytrading.daemons.feed_lines import FeedSource, Lines
 from mytrading.messages.control import Alert

@@ -10,8 +10,8 @@ import pytest
 from mytrading.adapters.openalgo.market_feed import Acknowledged
 from mytrading.adapters.openalgo.socket import Frame
 from mytrading.core.calendar import IST, Calendar
-from mytrading.core.feed_sources import Condition
-from mytrading.core.quotes import Coverage
+from mytrading.core.feed.quotes import Coverage
+from mytrading.core.feed.sources import Condition
 from mytrading.daemons.feed_health import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, FeedHealth, StaleLimits
 from mytrading.daemons.feed_lines import FeedSource, Line, Lines
 from mytrading.daemons.feed_wants import KEEP_NS, Wants
