@@ -16,7 +16,7 @@ from mytrading.backtest.data import load
 from mytrading.backtest.runner import Spec, unlimited
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.fees import FeeSchedule
+from mytrading.core.money.fees import FeeSchedule
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import Direction, RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.loader import load_file

@@ -15,8 +15,8 @@ from mytrading.backtest.ledger import Ledger
 from mytrading.backtest.machines import Machines
 from mytrading.backtest.venue import Venue
 from mytrading.backtest.world import World
-from mytrading.core import positions
 from mytrading.core.calendar import Session, day_of
+from mytrading.core.money import positions
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.instruments import Instrument

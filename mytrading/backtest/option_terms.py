@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from mytrading.backtest.columns import Columns
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.surface import Shape, Smile
 from mytrading.messages.instruments import Instrument
 

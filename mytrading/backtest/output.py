@@ -16,8 +16,8 @@ import numpy as np
 
 from mytrading.backtest.option_setup import described
 from mytrading.backtest.runner import Result
-from mytrading.core import performance
 from mytrading.core.calendar import day_of
+from mytrading.core.money import performance
 
 TRADE_COLUMNS = (
     "entry_time", "exit_time", "instrument", "strategy", "side", "quantity", "entry_price", "exit_price", "gross",

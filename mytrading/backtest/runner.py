@@ -28,8 +28,8 @@ from mytrading.backtest.venue import Venue
 from mytrading.backtest.world import ACCOUNT, World
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.fees import FeeSchedule
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.money.fees import FeeSchedule
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import Product

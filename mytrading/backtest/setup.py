@@ -30,8 +30,8 @@ from mytrading.config.resolve import load_settings
 from mytrading.config.settings import TradingSettings
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.fees import FeeSchedule
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.fees import FeeSchedule
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.loader import load_file

@@ -26,7 +26,7 @@ from mytrading.backtest.runner import Spec, run, unlimited
 from mytrading.bench.figures import Figure
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.fees import FeeSchedule
+from mytrading.core.money.fees import FeeSchedule
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.market import Bar
 from mytrading.messages.runconfig import RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule

@@ -22,7 +22,7 @@ from mytrading.backtest.columns import Columns
 from mytrading.backtest.runner import run
 from mytrading.bench.backtest import INSTRUMENT, made, spec_of
 from mytrading.bench.figures import Figure
-from mytrading.core.fees import SEGMENTS, FeeSchedule
+from mytrading.core.money.fees import SEGMENTS, FeeSchedule
 
 BARS = 100_000
 """Of each run; nautilus_trader and backtrader take a minute or two for ten times as many."""

@@ -15,8 +15,8 @@ from mytrading.cli.payoff_chart import GAIN, LOSS, chart, spots
 from mytrading.core.calendar import day_of
 from mytrading.core.instruments import NoSuchContract
 from mytrading.core.leg_rules import candidates, resolve_legs
-from mytrading.core.margin import MarginLeg, Requirement, requirement
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin import MarginLeg, Requirement, requirement
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.option_chain import YEAR_NS
 from mytrading.core.payoff import PayoffLeg, payoff, profit
 from mytrading.core.volatility import implied_one

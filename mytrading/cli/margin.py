@@ -25,8 +25,8 @@ from mytrading.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from mytrading.core.calculator import Lot
-    from mytrading.core.margin_table import RiskTables
+    from mytrading.core.money.calculator import Lot
+    from mytrading.core.money.margin_table import RiskTables
 
 TYPES = {"sold": "sold", "sell": "sold", "both": "both_sold", "straddle": "both_sold", "both_sold": "both_sold",
          "future": "future", "futures": "future", "buy": "bought", "bought": "bought"}  # fmt: skip
@@ -52,8 +52,8 @@ def margin(
         home = _home()
         tables, when = risk_tables(home), _day(day)
         lot = _lot(home, instrument or "NIFTY", when, tables, profile)
-        from mytrading.core.calculator import lots_for_margin
-        from mytrading.core.margin_table import TradeType
+        from mytrading.core.money.calculator import lots_for_margin
+        from mytrading.core.money.margin_table import TradeType
 
         try:
             trade = TradeType(TYPES.get(kind.lower(), kind))
@@ -217,7 +217,7 @@ def risk_tables(home: Path) -> RiskTables:
     import tomllib
 
     from mytrading.config.problems import ConfigurationError
-    from mytrading.core.margin_table import RiskTables
+    from mytrading.core.money.margin_table import RiskTables
 
     try:
         return RiskTables.from_dict(tomllib.loads((home / "config" / "risk.toml").read_text(encoding="utf-8")))
@@ -230,8 +230,8 @@ def _lot(home: Path, name: str, day: date, tables: RiskTables, profile: str) -> 
 
     from mytrading.adapters.instrument_store import NOTHING, InstrumentFile
     from mytrading.cli.server import started_config
-    from mytrading.core.calculator import UnknownLot, lot_on
     from mytrading.core.contracts import ContractFacts
+    from mytrading.core.money.calculator import UnknownLot, lot_on
     from mytrading.orchestrator import NotRunning
 
     facts = ContractFacts.from_dict(tomllib.loads((home / "config" / "instruments.toml").read_text(encoding="utf-8")))

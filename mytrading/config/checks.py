@@ -19,7 +19,7 @@ from mytrading.config.strategy_risk import risk_problems
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
 from mytrading.config.vault import key_environment, open_vault
 from mytrading.core.live_gate import confirmed
-from mytrading.core.margin_table import BY_RISK, FIXED
+from mytrading.core.money.margin_table import BY_RISK, FIXED
 from mytrading.core.risk.rules.order import product_refusal
 from mytrading.messages.enums import Mode, Product, Side
 from mytrading.messages.runconfig import AccountRole, StopPlan, TradeKind, TradeRule

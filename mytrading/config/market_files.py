@@ -12,7 +12,7 @@ from mytrading.config.sources import parse_toml
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar_file import CalendarError
 from mytrading.core.contracts import ContractFacts
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin_table import RiskTables
 
 
 def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from mytrading.core.margin import MarginLeg, alone, per_lot
-from mytrading.core.margin_table import RiskTables, TradeType
+from mytrading.core.money.margin import MarginLeg, alone, per_lot
+from mytrading.core.money.margin_table import RiskTables, TradeType
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote

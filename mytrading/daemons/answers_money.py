@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.pnl import profit
+from mytrading.core.money.pnl import profit
 from mytrading.core.view import StackView
 from mytrading.messages.orders import Position
 from mytrading.messages.reports import Funds

@@ -17,8 +17,8 @@ from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
 from mytrading.core.feed.wants import digest
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.margin_table import RiskTables
-from mytrading.core.pnl import profit
+from mytrading.core.money.margin_table import RiskTables
+from mytrading.core.money.pnl import profit
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk import watches as risk_watches
 from mytrading.core.risk.carry import foundation

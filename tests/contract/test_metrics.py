@@ -11,7 +11,7 @@ import json
 import numpy as np
 import pytest
 
-from mytrading.core import performance
+from mytrading.core.money import performance
 from tests.support import ROOT
 
 PINNED = json.loads((ROOT / "tests" / "golden" / "metrics.json").read_text(encoding="utf-8"))["figures"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from mytrading.core.positions import book, reprice
+from mytrading.core.money.positions import book, reprice
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from msgspec.structs import replace
 
-from mytrading.core import positions
+from mytrading.core.money import positions
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, OrderType, Product
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged

@@ -25,7 +25,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
 from mytrading.core.feed.quotes import PriceCheck
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.messages.market import Bar
 from mytrading.messages.runconfig import RunConfig
 from mytrading.strategies.base_strategy import BaseStrategy

@@ -20,7 +20,7 @@ from mytrading.core.bars.building import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.instruments import Snapshot

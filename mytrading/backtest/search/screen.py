@@ -26,9 +26,9 @@ from mytrading.backtest.runner import Spec
 from mytrading.backtest.search import kernel
 from mytrading.backtest.search.trials import NET, Trial
 from mytrading.backtest.world import World
-from mytrading.core import performance
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.money import performance
 from mytrading.core.risk.rules.order import product_refusal
 from mytrading.core.risk.scene import Scene
 from mytrading.messages.instruments import Instrument

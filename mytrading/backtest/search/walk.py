@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from mytrading.backtest.runner import Spec
 from mytrading.backtest.search.trials import Trial
-from mytrading.core import performance
 from mytrading.core.calendar import day_of
+from mytrading.core.money import performance
 
 _DAY = 86_400_000_000_000
 _IST = 19_800_000_000_000

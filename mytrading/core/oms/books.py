@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core import positions
+from mytrading.core.money import positions
 from mytrading.core.oms import adoption, claims, flatten, reality, rebuild, recovery, unknown, venue
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core import positions
 from mytrading.core.identity import content_id
+from mytrading.core.money import positions
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, Owned
 from mytrading.core.order import LIVE

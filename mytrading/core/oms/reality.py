@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import positions
 from mytrading.core.identity import content_id
+from mytrading.core.money import positions
 from mytrading.core.oms import goals, modify, parts, phantom, protection, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of

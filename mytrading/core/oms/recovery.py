@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core import positions
 from mytrading.core.calendar import day_of
+from mytrading.core.money import positions
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import UNRESOLVED, live

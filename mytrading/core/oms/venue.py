@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core import positions
+from mytrading.core.money import positions
 from mytrading.core.oms import recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.messages.enums import Confidence, Severity

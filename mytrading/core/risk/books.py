@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.margin import MarginTracker
+from mytrading.core.money.margin import MarginTracker
 from mytrading.core.order import FREED
 from mytrading.core.risk.memory import Memory
 from mytrading.core.risk.tally import Tally

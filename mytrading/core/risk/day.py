@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mytrading.core.pnl import exit_price
+from mytrading.core.money.pnl import exit_price
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 

@@ -5,7 +5,7 @@ Used by the risk daemon once a second. The one rule: it asks the machine and cha
 
 from __future__ import annotations
 
-from mytrading.core.pnl import unrealised
+from mytrading.core.money.pnl import unrealised
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.day import ACCOUNT
 from mytrading.core.risk.limits import Limit

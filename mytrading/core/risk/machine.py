@@ -17,7 +17,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.exit_events import without_lost
 from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.risk import watches as risk_watches
 from mytrading.core.risk.books import SECOND
 from mytrading.core.risk.carry import snapshot

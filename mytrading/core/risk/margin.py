@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from mytrading.core import margin
 from mytrading.core.identity import content_id
-from mytrading.core.margin import MarginLeg, by_margin
+from mytrading.core.money import margin
+from mytrading.core.money.margin import MarginLeg, by_margin
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.sizing import is_bought_only, side_of

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.margin_table import RiskTables
 from mytrading.core.master import refusal_for
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.risk.watches import watch_for
 from mytrading.core.slicing import Sizes
 from mytrading.core.square_off import SquareOff

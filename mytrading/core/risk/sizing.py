@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core.margin import MarginLeg
-from mytrading.core.margin_table import BY_RISK, FIXED, Share, Source
+from mytrading.core.money.margin import MarginLeg
+from mytrading.core.money.margin_table import BY_RISK, FIXED, Share, Source
 from mytrading.core.risk.case import Denial, rupees
 from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.scene import Scene

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mytrading.core import leg_targets
-from mytrading.core.pnl import newer
+from mytrading.core.money.pnl import newer
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import RiskBooks
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged

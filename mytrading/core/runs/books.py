@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.core.pnl import exit_price, unrealised
+from mytrading.core.money.pnl import exit_price, unrealised
 from mytrading.core.risk.books import SECOND, Key, day_of
 from mytrading.core.risk.case import QUOTE_FLOOR_NS
 from mytrading.core.risk.scene import Scene

@@ -19,7 +19,7 @@ from mytrading.backtest.runner import unlimited
 from mytrading.core.calendar import to_ns
 from mytrading.core.feed.quotes import PriceCheck
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.messages.enums import Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar, Quote

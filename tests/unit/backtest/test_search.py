@@ -26,7 +26,7 @@ from mytrading.backtest.search.trials import Trial, evaluate, ranked
 from mytrading.backtest.search.workers import local, on_cluster
 from mytrading.cli.app import app
 from mytrading.core.calendar import Calendar
-from mytrading.core.fees import FeeSchedule
+from mytrading.core.money.fees import FeeSchedule
 from mytrading.messages.enums import Product
 from mytrading.messages.runconfig import Direction, StopPlan
 from mytrading.runtime.loader import load_file

@@ -7,7 +7,7 @@ from datetime import date, time
 import pytest
 
 from mytrading.core.calendar import to_ns
-from mytrading.core.fees import FeeSchedule
+from mytrading.core.money.fees import FeeSchedule
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from tests.backtest_support import fees

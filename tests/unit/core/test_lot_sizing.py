@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from mytrading.core.margin import MarginLeg
+from mytrading.core.money.margin import MarginLeg
 from mytrading.core.sizing import (
     basket_cost,
     lots_at_risk,

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.margin import (
+from mytrading.core.money.margin import (
     MarginLeg,
     MarginTracker,
     added,
@@ -16,7 +16,7 @@ from mytrading.core.margin import (
     buffer_after_refusal,
     requirement,
 )
-from mytrading.core.margin_table import BufferRule, RiskTables, TradeType
+from mytrading.core.money.margin_table import BufferRule, RiskTables, TradeType
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.positions import book, correct, reprice
+from mytrading.core.money.positions import book, correct, reprice
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.orders import Position
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.identity import client_order_id
-from mytrading.core.margin_table import RiskTables
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, Product, Purpose
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged

@@ -5,7 +5,7 @@ Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numb
 
 from __future__ import annotations
 
-from mytrading.core.margin import by_margin
+from mytrading.core.money.margin import by_margin
 from mytrading.core.risk.case import Case, Rule, rupees
 
 

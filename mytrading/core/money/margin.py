@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.margin_table import BufferRule, RiskTables, TradeType, expires_on, trade_type
+from mytrading.core.money.margin_table import BufferRule, RiskTables, TradeType, expires_on, trade_type
 from mytrading.core.order import FREED
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind

@@ -11,8 +11,8 @@ from datetime import date
 from typing import NamedTuple
 
 from mytrading.core.contracts import ContractFacts, dated
-from mytrading.core.margin import MarginLeg
-from mytrading.core.margin_table import RiskTables, Source, TradeType
+from mytrading.core.money.margin import MarginLeg
+from mytrading.core.money.margin_table import RiskTables, Source, TradeType
 from mytrading.core.sizing import basket_cost, plan_by_margin
 from mytrading.core.slicing import Sizes
 from mytrading.messages.instruments import Instrument, InstrumentKind

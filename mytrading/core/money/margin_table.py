@@ -1,7 +1,7 @@
 """What positions cost in margin, as `config/risk.toml` lists it: figures per lot by date, shares, profiles and grades.
 
-Used by `core/margin` and `core/sizing`, by risk and by the calculators. The one rule: a figure is asked for with a day,
-and the expiry column counts for contracts that expire that day, for no others.
+Used by `core/money/margin` and `core/sizing`, by risk and by the calculators. The one rule: a figure is asked for with
+a day, and the expiry column counts for contracts that expire that day, for no others.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Rupees: fees, margin, what positions earn, and what a series of returns says."""
