@@ -18,7 +18,6 @@ from mytrading.cli import (
     configuration,
     control,
     day,
-    doctor,
     flatten,
     history,
     indicators,
@@ -43,6 +42,7 @@ from mytrading.cli import (
     walk_forward,
     why,
 )
+from mytrading.cli.doctor import command as doctor
 
 app = typer.Typer(
     name="mytrading",

@@ -48,7 +48,7 @@ def up(
     if detach and seconds:
         fail(USAGE, "--detach returns at once and --for watches: use one of them")
     with failures():
-        from mytrading.cli.doctor import before_start
+        from mytrading.cli.doctor.command import before_start
         from mytrading.cli.start import Wanted, begin, prepare
         from mytrading.cli.viewer import View, show
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.cli.doctor import before_start
+from mytrading.cli.doctor.command import before_start
 from mytrading.messages.runconfig import SimulatorRules
 from mytrading.orchestrator import TradingOrchestrator
 from tests.support import API_KEY, start_simulator

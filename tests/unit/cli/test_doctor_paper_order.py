@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.cli.doctor_case import Patient, Verdict
-from mytrading.cli.doctor_trial import paper_order
+from mytrading.cli.doctor.case import Patient, Verdict
+from mytrading.cli.doctor.trial import paper_order
 from mytrading.messages.runconfig import ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
 from tests.unit.cli.stacks import run_config

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused
-from mytrading.cli.doctor_case import Finding, Patient, failed, ok, warning
+from mytrading.cli.doctor.case import Finding, Patient, failed, ok, warning
 from mytrading.core.symbology import split_id
 from mytrading.orchestrator import NotRunning
 from mytrading.runtime.clock import machine_now

@@ -19,7 +19,7 @@ from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFai
 from mytrading.adapters.openalgo.history import fetch_history, span_ns
 from mytrading.adapters.openalgo.master import Known, fetch_master
 from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
-from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.doctor.case import Finding, Patient, failed, ok, skipped, warning
 from mytrading.core.bars.completeness import completeness
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.master import need_of

@@ -18,7 +18,7 @@ import typer
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
 
 if TYPE_CHECKING:
-    from mytrading.cli.doctor_case import Checks, Finding, Patient
+    from mytrading.cli.doctor.case import Checks, Finding, Patient
     from mytrading.messages.runconfig import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
@@ -36,7 +36,7 @@ def doctor(
     if simulator and profile:
         fail(USAGE, "--simulator tries a stack of its own: leave --profile out")
     with failures():
-        from mytrading.cli.doctor_case import Finding, Patient, Verdict
+        from mytrading.cli.doctor.case import Finding, Patient, Verdict
         from mytrading.cli.server import stack_of
         from mytrading.config.problems import ConfigurationError
 
@@ -60,7 +60,7 @@ def doctor(
 
 
 def _look(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
-    from mytrading.cli.doctor_case import examine, examine_others
+    from mytrading.cli.doctor.case import examine, examine_others
 
     source = patient.of_source()
     if source is None:
@@ -93,14 +93,14 @@ def print_finding(row: Finding) -> None:
 
 def local_checks() -> Checks:
     """What needs no server; a millisecond. Name, what must pass first, check."""
-    from mytrading.cli import doctor_here as here
+    from mytrading.cli.doctor import here
 
     return (("disk", (), here.disk), ("ports", (), here.ports), ("permissions", (), here.permissions))
 
 
 def quick_checks() -> Checks:
     """What `up` looks at: some milliseconds against a server that answers."""
-    from mytrading.cli import doctor_server as there
+    from mytrading.cli.doctor import server as there
 
     return (
         *local_checks(),
@@ -114,10 +114,8 @@ def quick_checks() -> Checks:
 
 def all_checks() -> Checks:
     """Everything, in the order in which one thing needs the other."""
-    from mytrading.cli import doctor_here as here
-    from mytrading.cli import doctor_server as there
-    from mytrading.cli import doctor_stack as stack
-    from mytrading.cli import doctor_trial as trial
+    from mytrading.cli.doctor import here, stack, trial
+    from mytrading.cli.doctor import server as there
 
     needs = ("broker session",)
     return (
@@ -135,9 +133,8 @@ def all_checks() -> Checks:
 
 def simulator_checks(quick: bool) -> Checks:
     """What is asked of the stack's own simulator, where its quotes are those of another server."""
-    from mytrading.cli import doctor_server as there
-    from mytrading.cli import doctor_stack as stack
-    from mytrading.cli import doctor_trial as trial
+    from mytrading.cli.doctor import server as there
+    from mytrading.cli.doctor import stack, trial
 
     first: Checks = (
         *local_checks(),
@@ -171,7 +168,7 @@ def start_checks() -> Checks:
 
 def account_checks(quick: bool) -> Checks:
     """What is asked of every further account's server."""
-    from mytrading.cli import doctor_server as there
+    from mytrading.cli.doctor import server as there
 
     checks: Checks = (
         ("server", (), there.server),
@@ -183,7 +180,7 @@ def account_checks(quick: bool) -> Checks:
 
 def before_start(stack: TradingOrchestrator) -> None:
     """What is wrong before the processes start, on stderr; a simulated stack has no server to ask yet."""
-    from mytrading.cli.doctor_case import Patient, Verdict, examine, examine_at_once, examine_others
+    from mytrading.cli.doctor.case import Patient, Verdict, examine, examine_at_once, examine_others
 
     patient = Patient(stack, hurried=True)
     source = patient.of_source()

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.doctor.case import Finding, Patient, failed, ok, skipped, warning
 from mytrading.config.accounts import FILE as ACCOUNTS
 from mytrading.config.vault import key_environment, key_file
 

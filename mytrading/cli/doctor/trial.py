@@ -25,7 +25,7 @@ from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
 from mytrading.adapters.openalgo.instruments import instrument_of
 from mytrading.adapters.openalgo.refusals import NotSupported, OpenAlgoError
 from mytrading.adapters.openalgo.venue import OpenAlgoVenue
-from mytrading.cli.doctor_case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.doctor.case import Finding, Patient, failed, ok, skipped, warning
 from mytrading.cli.looking import Looking
 from mytrading.core.instruments import NoSuchContract
 from mytrading.core.symbology import split_id

@@ -1,0 +1,1 @@
+"""The command doctor: what it looks at, where, and what it finds."""
