@@ -8,7 +8,6 @@ from __future__ import annotations
 import typer
 
 from mytrading.cli import (
-    accounts,
     backtest,
     books,
     broker_books,
@@ -42,6 +41,7 @@ from mytrading.cli import (
     walk_forward,
     why,
 )
+from mytrading.cli.accounts import command as accounts
 from mytrading.cli.doctor import command as doctor
 
 app = typer.Typer(

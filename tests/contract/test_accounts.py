@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from mytrading.cli.account_book import AccountBook
+from mytrading.cli.accounts.book import AccountBook
 from mytrading.cli.main import run
 from mytrading.cli.output import Failure
 from mytrading.messages.codec import encode_body

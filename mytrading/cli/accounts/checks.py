@@ -1,6 +1,6 @@
 """What is asked before an account is changed: does its server know the key, and is anything open on it.
 
-Used by `account_book`. The one rule: what cannot be found out counts as open, never as flat.
+Used by `cli/accounts/book`. The one rule: what cannot be found out counts as open, never as flat.
 """
 
 from __future__ import annotations

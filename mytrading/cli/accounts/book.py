@@ -1,6 +1,7 @@
 """What the commands of `mytrading account` do: the file of accounts, its keys, and the servers behind it.
 
-Used by `cli.accounts`. The one rule: nothing is written before the server knew the key, and every change is audited.
+Used by `cli.accounts.command`. The one rule: nothing is written before the server knew the key, and every change is
+audited.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mytrading.cli.account_checks import Pinged, at_broker, ping, running_with, tracked
+from mytrading.cli.accounts.checks import Pinged, at_broker, ping, running_with, tracked
 from mytrading.cli.output import ERROR, USAGE, fail
 from mytrading.config.accounts import (
     AccountConfig,

@@ -1,0 +1,1 @@
+"""The command account: the file of accounts, their keys and their checks."""
