@@ -22,7 +22,6 @@ from mytrading.cli import (
     indicators,
     instruments,
     journal,
-    legs,
     logs,
     margin,
     new_strategy,
@@ -43,6 +42,7 @@ from mytrading.cli import (
 )
 from mytrading.cli.accounts import command as accounts
 from mytrading.cli.doctor import command as doctor
+from mytrading.cli.legs import command as legs
 
 app = typer.Typer(
     name="mytrading",

@@ -21,7 +21,7 @@ from mytrading.backtest.output import options_of, summary
 from mytrading.backtest.report import write_report
 from mytrading.backtest.runner import Result, Spec, run
 from mytrading.backtest.setup import Asked, AskedWrongly, prepare
-from mytrading.cli.leg_templates import TEMPLATES, text_of
+from mytrading.cli.legs.templates import TEMPLATES, text_of
 from mytrading.config.variables import VARIABLES, Variable
 from mytrading.core.calendar import day_of
 from mytrading.messages.instruments import Instrument, InstrumentKind

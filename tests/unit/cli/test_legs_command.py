@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.leg_show import curve
-from mytrading.cli.leg_templates import TEMPLATES
+from mytrading.cli.legs.payoff_chart import chart
+from mytrading.cli.legs.show import curve
+from mytrading.cli.legs.templates import TEMPLATES
 from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, Failure
-from mytrading.cli.payoff_chart import chart
 from mytrading.core.payoff import PayoffLeg
 from tests.support import ROOT
 

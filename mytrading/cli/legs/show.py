@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from mytrading.cli.leg_quotes import LegQuotes
-from mytrading.cli.payoff_chart import GAIN, LOSS, chart, spots
+from mytrading.cli.legs.payoff_chart import GAIN, LOSS, chart, spots
+from mytrading.cli.legs.quotes import LegQuotes
 from mytrading.core.calendar import day_of
 from mytrading.core.instruments import NoSuchContract
 from mytrading.core.leg_rules import candidates, resolve_legs

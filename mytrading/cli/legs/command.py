@@ -37,7 +37,7 @@ _COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "units", "price"
 
 def template_names(incomplete: str) -> list[str]:
     """Templates for completion."""
-    from mytrading.cli.leg_templates import TEMPLATES
+    from mytrading.cli.legs.templates import TEMPLATES
 
     return [name for name in TEMPLATES if name.startswith(incomplete)]
 
@@ -66,7 +66,7 @@ def new(
     as_json: bool = JSON_OPTION,
 ) -> None:  # fmt: skip
     """Write config/strategies/NAME.toml from a template, or a copy of another file of legs."""
-    from mytrading.cli.leg_templates import TEMPLATES, text_of
+    from mytrading.cli.legs.templates import TEMPLATES, text_of
     from mytrading.config.problems import hint
 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
@@ -205,8 +205,8 @@ def show(
     with stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, "legs are chosen by quotes, and no stack is running; `mytrading up` starts it")
-        from mytrading.cli.leg_quotes import LegQuotes
-        from mytrading.cli.leg_show import picture_of
+        from mytrading.cli.legs.quotes import LegQuotes
+        from mytrading.cli.legs.show import picture_of
         from mytrading.cli.margin import risk_tables
         from mytrading.core.instruments import NoSuchContract
 
@@ -226,7 +226,7 @@ def show(
 
 
 def _print(body: dict[str, Any]) -> None:
-    from mytrading.cli.leg_show import draw
+    from mytrading.cli.legs.show import draw
 
     print_rows(body["legs"], _COLUMNS, False, "no legs")
     net = body["net_premium"]

@@ -1,0 +1,1 @@
+"""The command legs: strategies without code, from templates, shown with their prices."""
