@@ -24,7 +24,7 @@ from mytrading.chaos.ground import Ground, Wanted, prepare
 from mytrading.chaos.judge import Bounds, Verdict, judge
 from mytrading.chaos.schedule import plan
 from mytrading.chaos.settling import holding, unsettled
-from mytrading.cli.journal_files import verify
+from mytrading.cli.journal.files import verify
 from mytrading.messages.runconfig import RunConfig, StopPlan
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
 from mytrading.runtime import supervision

@@ -21,7 +21,6 @@ from mytrading.cli import (
     history,
     indicators,
     instruments,
-    journal,
     logs,
     margin,
     new_strategy,
@@ -42,6 +41,7 @@ from mytrading.cli import (
 )
 from mytrading.cli.accounts import command as accounts
 from mytrading.cli.doctor import command as doctor
+from mytrading.cli.journal import command as journal
 from mytrading.cli.legs import command as legs
 
 app = typer.Typer(

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.cli.journal_files import decoded_file, export
+from mytrading.cli.journal.files import decoded_file, export
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.order import live
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged

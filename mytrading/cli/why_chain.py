@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.cli.journal_files import journals
+from mytrading.cli.journal.files import journals
 from mytrading.cli.why_words import words
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.runconfig import RunConfig

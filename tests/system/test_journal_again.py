@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.cli.journal_files import verify
+from mytrading.cli.journal.files import verify
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import RunStarted

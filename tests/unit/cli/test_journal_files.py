@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mytrading.cli.journal_files import decoded, export, traced, verify
+from mytrading.cli.journal.files import decoded, export, traced, verify
 from mytrading.cli.main import run
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import WithdrawRequested

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mytrading.cli.journal_files import decoded_file, export
+from mytrading.cli.journal.files import decoded_file, export
 from mytrading.cli.main import run
 from mytrading.messages.codec import encode_body
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind

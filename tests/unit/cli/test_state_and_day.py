@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from mytrading.cli.day_close import seal
-from mytrading.cli.journal_files import verify
+from mytrading.cli.journal.files import verify
 from mytrading.cli.main import run
 from mytrading.cli.state_files import verified
 from mytrading.cli.state_upgrade import upgrade

@@ -18,7 +18,7 @@ _DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
 
 def _judge_name(config: RunConfig, daemon: str) -> None:
     """Exit 2 for a name that no process and no journal has."""
-    from mytrading.cli.journal_files import journals
+    from mytrading.cli.journal.files import journals
     from mytrading.messages.streams import ALL
 
     if daemon and daemon not in ALL and not journals(config, daemon):
@@ -30,7 +30,7 @@ def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PR
     """Check that no row was changed, lost or made unreadable, that readers and writers agree, and that the router's
     inputs still lead to its decisions; exit 1 if not."""
     with stack(profile) as found:
-        from mytrading.cli.journal_files import verify as check
+        from mytrading.cli.journal.files import verify as check
 
         _judge_name(found.config, daemon)
         findings = check(found.config, daemon)
@@ -58,7 +58,7 @@ def show(
 ) -> None:
     """Show rows: what a daemon read and what it decided."""
     with stack(profile) as found:
-        from mytrading.cli.journal_files import KINDS, decoded, traced
+        from mytrading.cli.journal.files import KINDS, decoded, traced
 
         _judge_name(found.config, daemon)
         rows = list(decoded(found.config, daemon))
@@ -92,8 +92,8 @@ def export(
 ) -> None:
     """Write rows to a Parquet file, bodies as JSON."""
     with stack(profile) as found:
-        from mytrading.cli.journal_files import decoded
-        from mytrading.cli.journal_files import export as write
+        from mytrading.cli.journal.files import decoded
+        from mytrading.cli.journal.files import export as write
 
         _judge_name(found.config, daemon)
         try:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.cli.journal_again import AGAIN, Judged, judge
+from mytrading.cli.journal.again import AGAIN, Judged, judge
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import unions

@@ -1,0 +1,1 @@
+"""The command journal, and the reading of journals that others need."""
