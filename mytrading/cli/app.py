@@ -32,7 +32,6 @@ from mytrading.cli import (
     risk,
     risk_events,
     running,
-    state,
     strategies,
     strategy_chart,
     tools,
@@ -43,6 +42,7 @@ from mytrading.cli.accounts import command as accounts
 from mytrading.cli.doctor import command as doctor
 from mytrading.cli.journal import command as journal
 from mytrading.cli.legs import command as legs
+from mytrading.cli.state import command as state
 
 app = typer.Typer(
     name="mytrading",

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from mytrading.cli.journal.files import verify
-from mytrading.cli.state_files import verified
+from mytrading.cli.state.files import verified
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.runtime.clock import ClockFile, MarketClock, Segment, machine_now, write_clock_file
 from mytrading.runtime.journal import segments

@@ -15,8 +15,8 @@ import pytest
 from mytrading.cli.day_close import seal
 from mytrading.cli.journal.files import verify
 from mytrading.cli.main import run
-from mytrading.cli.state_files import verified
-from mytrading.cli.state_upgrade import upgrade
+from mytrading.cli.state.files import verified
+from mytrading.cli.state.upgrade import upgrade
 from mytrading.core.calendar import to_ns
 from mytrading.messages.codec import encode_body
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side

@@ -31,7 +31,7 @@ app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_arg
 def show(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Files, sizes, versions and days of a stack's state."""
     with stack(profile) as found:
-        from mytrading.cli.state_files import described
+        from mytrading.cli.state.files import described
 
         rows = described(found.config)
     if as_json:
@@ -57,8 +57,8 @@ def backup(
 
 def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[str, Any]]:
     """Write a backup and check it; ends the command when it cannot."""
-    from mytrading.cli.state_files import StateInMotion, verified
-    from mytrading.cli.state_files import backup as write
+    from mytrading.cli.state.files import StateInMotion, verified
+    from mytrading.cli.state.files import backup as write
 
     name = f"{config.profile}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.tar.gz"
     path = target or config.state.parent / "backups" / name
@@ -129,8 +129,8 @@ def upgrade(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Make journals of an older version readable by this one, after a backup. The stack must be stopped."""
     with stack(profile) as found:
         from mytrading import __version__
-        from mytrading.cli.state_upgrade import newer, outdated
-        from mytrading.cli.state_upgrade import upgrade as raise_all
+        from mytrading.cli.state.upgrade import newer, outdated
+        from mytrading.cli.state.upgrade import upgrade as raise_all
         from mytrading.runtime.day_files import day_files
 
         if found.is_running():
