@@ -36,13 +36,13 @@ from mytrading.cli import (
     strategy_chart,
     tools,
     walk_forward,
-    why,
 )
 from mytrading.cli.accounts import command as accounts
 from mytrading.cli.doctor import command as doctor
 from mytrading.cli.journal import command as journal
 from mytrading.cli.legs import command as legs
 from mytrading.cli.state import command as state
+from mytrading.cli.why import command as why
 
 app = typer.Typer(
     name="mytrading",

@@ -23,7 +23,7 @@ def why(
     stack runs and when it is down.
     """
     with stack(profile) as found:
-        from mytrading.cli.why_chain import chain
+        from mytrading.cli.why.chain import chain
 
         steps = chain(found.config, order)
     if not steps:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.cli.journal.files import journals
-from mytrading.cli.why_words import words
+from mytrading.cli.why.words import words
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import unions

@@ -1,0 +1,1 @@
+"""The command why: the chain behind an order, in words."""
