@@ -12,7 +12,6 @@ from mytrading.cli import (
     books,
     broker_books,
     calendar,
-    chain,
     check,
     configuration,
     control,
@@ -38,6 +37,7 @@ from mytrading.cli import (
     walk_forward,
 )
 from mytrading.cli.accounts import command as accounts
+from mytrading.cli.chain import command as chain
 from mytrading.cli.doctor import command as doctor
 from mytrading.cli.journal import command as journal
 from mytrading.cli.legs import command as legs

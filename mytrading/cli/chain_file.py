@@ -25,7 +25,7 @@ def show_file(path: Path, underlying: str, expiry: str, strikes: int, rate: floa
     import msgspec
 
     from mytrading.adapters.bhavcopy import BhavcopyError, read_bhavcopy
-    from mytrading.cli.chain_screen import print_chain
+    from mytrading.cli.chain.screen import print_chain
     from mytrading.core.expiries import NoSuchExpiry
     from mytrading.core.instruments import NoSuchContract
 
@@ -47,7 +47,7 @@ def chain_of(
 ) -> tuple[ChainView, str]:
     """The chain at the close of a file's day, and from where its underlying's price is if the file does not tell."""
     from mytrading.backtest.option_files import contract_of
-    from mytrading.cli.chain_feed import chosen_expiry
+    from mytrading.cli.chain.feed import chosen_expiry
     from mytrading.core.calendar import Calendar
     from mytrading.core.contracts import ContractFacts
     from mytrading.core.expiries import session_ends

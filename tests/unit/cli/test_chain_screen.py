@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from mytrading.cli.chain_screen import REDRAW_S, picture
+from mytrading.cli.chain.screen import REDRAW_S, picture
 from mytrading.core.option_chain import ChainRow, ChainSide, ChainView
 
 

@@ -15,7 +15,7 @@ from mytrading.cli.complete import underlyings
 from mytrading.cli.output import JSON_OPTION, NOT_RUNNING, PROFILE_OPTION, TIMED_OUT, USAGE, fail, print_json, stack
 
 if TYPE_CHECKING:
-    from mytrading.cli.chain_feed import ChainFeed
+    from mytrading.cli.chain.feed import ChainFeed
 
 _EXPIRY_HELP = "nearest, next, monthly, next_monthly, or a date like 2026-12-29."
 
@@ -53,7 +53,7 @@ def chain(
     with stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `mytrading up` starts it")
-        from mytrading.cli.chain_feed import ChainFeed
+        from mytrading.cli.chain.feed import ChainFeed
         from mytrading.core.expiries import NoSuchExpiry
         from mytrading.core.instruments import NoSuchContract
 
@@ -67,7 +67,7 @@ def chain(
 def _show(feed: ChainFeed, watch: bool, seconds: float, wait: float, as_json: bool) -> None:
     import msgspec
 
-    from mytrading.cli.chain_screen import print_chain, watch_chain
+    from mytrading.cli.chain.screen import print_chain, watch_chain
 
     if watch:
         watch_chain(feed, seconds)

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from mytrading.cli.chain_feed import ChainFeed
+from mytrading.cli.chain.feed import ChainFeed
 from mytrading.core.option_chain import ChainSide, ChainView
 
 REDRAW_S = 0.1

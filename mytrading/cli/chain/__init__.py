@@ -1,0 +1,1 @@
+"""The command chain: an option chain, live on the terminal."""
