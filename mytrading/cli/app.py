@@ -8,11 +8,9 @@ from __future__ import annotations
 import typer
 
 from mytrading.cli import (
-    backtest,
     books,
     broker_books,
     calendar,
-    check,
     configuration,
     control,
     day,
@@ -23,7 +21,6 @@ from mytrading.cli import (
     logs,
     margin,
     new_strategy,
-    optimize,
     order_commands,
     orders_resolve,
     parity,
@@ -34,13 +31,13 @@ from mytrading.cli import (
     strategies,
     strategy_chart,
     tools,
-    walk_forward,
 )
 from mytrading.cli.accounts import command as accounts
 from mytrading.cli.chain import command as chain
 from mytrading.cli.doctor import command as doctor
 from mytrading.cli.journal import command as journal
 from mytrading.cli.legs import command as legs
+from mytrading.cli.research import backtest, check, optimize, walk_forward
 from mytrading.cli.state import command as state
 from mytrading.cli.why import command as why
 

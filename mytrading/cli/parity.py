@@ -102,7 +102,7 @@ def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], 
     def load(instrument: str) -> Columns:
         from mytrading.backtest.data import load as read
         from mytrading.backtest.setup import OPENALGO
-        from mytrading.cli.backtest import fetched
+        from mytrading.cli.research.backtest import fetched
 
         source = sources.get(instrument, sources.get("", ""))
         if not source:

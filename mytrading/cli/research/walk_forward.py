@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli import search_options as given
-from mytrading.cli.bundles import spread
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, print_rows, say
+from mytrading.cli.research import search_options as given
+from mytrading.cli.research.bundles import spread
 
 if TYPE_CHECKING:
     from mytrading.backtest.search.study import Plan, Progress

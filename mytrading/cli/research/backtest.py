@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.bundles import spread
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
-from mytrading.cli.run_options import Parameters, RunOptions, read_parameters
+from mytrading.cli.research.bundles import spread
+from mytrading.cli.research.run_options import Parameters, RunOptions, read_parameters
 
 if TYPE_CHECKING:
     from mytrading.backtest.columns import Columns

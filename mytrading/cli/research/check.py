@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.backtest import prepare_run
-from mytrading.cli.bundles import spread
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
-from mytrading.cli.run_options import Parameters, RunOptions, expect, read_parameters
+from mytrading.cli.research.backtest import prepare_run
+from mytrading.cli.research.bundles import spread
+from mytrading.cli.research.run_options import Parameters, RunOptions, expect, read_parameters
 
 if TYPE_CHECKING:
     from mytrading.backtest.check.examine import Examined

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mytrading.cli.backtest import fetched
 from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, fail, failures
-from mytrading.cli.run_options import RunOptions, expect
+from mytrading.cli.research.backtest import fetched
+from mytrading.cli.research.run_options import RunOptions, expect
 
 if TYPE_CHECKING:
     from mytrading.backtest.search.payload import Payload

@@ -1,0 +1,1 @@
+"""Commands that run strategies over history: backtest, check, optimize, walk-forward."""
