@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from datetime import date
 
-from mytrading.core.calendar_edit import weekdays_off
+from mytrading.core.calendar.edit import weekdays_off
 
 SOURCE = "exchange_calendars"
 _BOMBAY = "XBOM"

@@ -56,7 +56,7 @@ def show(
     """Open or closed, which holiday it is, the next session, and the next expiries."""
     with failures():
         from mytrading.core.calendar import day_of
-        from mytrading.core.calendar_report import WEEKDAYS, day_report, expiry_report
+        from mytrading.core.calendar.report import WEEKDAYS, day_report, expiry_report
 
         home = _home()
         calendar, moment = _calendar(home), _moment(when, profile)
@@ -105,7 +105,7 @@ def write(
         fail(USAGE, f"--source: expected library or openalgo, found {source!r}")
     with failures():
         from mytrading.core.calendar import day_of
-        from mytrading.core.calendar_edit import compare
+        from mytrading.core.calendar.edit import compare
 
         home = _home()
         wanted = year or day_of(_moment("", profile)).year
@@ -212,7 +212,7 @@ def _write(path: Path, days: dict[date, str]) -> None:
     import tomllib
 
     from mytrading.core.calendar import Calendar
-    from mytrading.core.calendar_edit import add_holidays
+    from mytrading.core.calendar.edit import add_holidays
 
     text = add_holidays(path.read_text(encoding="utf-8"), "NSE", days)
     Calendar.from_dict(tomllib.loads(text))

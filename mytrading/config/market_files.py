@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mytrading.config.sources import parse_toml
 from mytrading.core.calendar import Calendar
-from mytrading.core.calendar_file import CalendarError
+from mytrading.core.calendar.file import CalendarError
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.money.margin_table import RiskTables
 

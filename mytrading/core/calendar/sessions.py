@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 
-from mytrading.core.calendar_file import CalendarError, CalendarSpec, ExchangeSpec, read_calendar
-
-__all__ = ["IST", "Calendar", "CalendarError", "Session", "UnknownExchange", "day_number", "day_of", "to_ns"]
+from mytrading.core.calendar.file import CalendarSpec, ExchangeSpec, read_calendar
 
 # India has had one zone and no summer time since 1945.
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
