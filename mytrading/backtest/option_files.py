@@ -26,7 +26,7 @@ from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.calibration import Pair, smile_of
 from mytrading.core.contracts import ContractFacts, Underlying, dated
 from mytrading.core.expiries import session_ends
-from mytrading.core.surface import Smile
+from mytrading.core.options.surface import Smile
 from mytrading.core.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
 from mytrading.messages.instruments import Instrument, InstrumentKind
 

@@ -22,7 +22,7 @@ from mytrading.backtest.option_terms import CALIBRATED, MODELLED, RECORDED, List
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts, Underlying
 from mytrading.core.expiries import Ends, session_ends
-from mytrading.core.surface import Floats, Smile, forward_of, in_ticks, levels, premium, realised
+from mytrading.core.options.surface import Floats, Smile, forward_of, in_ticks, levels, premium, realised
 from mytrading.core.symbology import DERIVATIVE_EXCHANGES, split_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 

@@ -20,7 +20,7 @@ from mytrading.config.backtest import BacktestSettings, parse_iv
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.money.margin_table import RiskTables
-from mytrading.core.surface import Shape
+from mytrading.core.options.surface import Shape
 from mytrading.messages.runconfig import StrategyRun, TradeKind
 from mytrading.strategies.errors import hint
 

@@ -12,7 +12,7 @@ from datetime import date
 
 from mytrading.backtest.columns import Columns
 from mytrading.core.money.margin_table import RiskTables
-from mytrading.core.surface import Shape, Smile
+from mytrading.core.options.surface import Shape, Smile
 from mytrading.messages.instruments import Instrument
 
 MODELLED, CALIBRATED, RECORDED = 0, 1, 2

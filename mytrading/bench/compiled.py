@@ -100,7 +100,7 @@ def _of_openalgo(high: Floats, low: Floats, close: Floats) -> tuple[float, Float
 
 
 def _greeks(progress: Callable[[str], None]) -> Figure:
-    from mytrading.core.volatility import greeks, implied, prices
+    from mytrading.core.options.volatility import greeks, implied, prices
 
     progress(f"implied volatility and greeks of {CONTRACTS} contracts, beside a bare loop")
     strikes = np.repeat(np.arange(CONTRACTS // 2) * 50.0 + 21_000.0, 2)
@@ -124,7 +124,7 @@ def _greeks(progress: Callable[[str], None]) -> Figure:
 
 
 def _bare_chain() -> Callable[..., None]:
-    from mytrading.core.volatility import _greeks_one, implied_one
+    from mytrading.core.options.volatility import _greeks_one, implied_one
 
     @njit
     def loop(

@@ -17,7 +17,7 @@ from mytrading.cli.output import USAGE, fail, print_json, say
 
 if TYPE_CHECKING:
     from mytrading.adapters.bhavcopy import Bhavcopy, BhavRow
-    from mytrading.core.option_chain import ChainSide, ChainView
+    from mytrading.core.options.chain import ChainSide, ChainView
 
 
 def show_file(path: Path, underlying: str, expiry: str, strikes: int, rate: float, price: float, as_json: bool) -> None:
@@ -52,7 +52,7 @@ def chain_of(
     from mytrading.core.contracts import ContractFacts
     from mytrading.core.expiries import session_ends
     from mytrading.core.instruments import InstrumentBook
-    from mytrading.core.option_chain import OptionChain
+    from mytrading.core.options.chain import OptionChain
     from mytrading.core.symbology import home_of, instrument_id
     from mytrading.messages.instruments import InstrumentKind
     from mytrading.messages.market import Quote

@@ -1,6 +1,6 @@
 """The section `[backtest]` of settings.toml: what options cost in a backtest where nobody recorded it.
 
-Read by `mytrading backtest`, whose options beat it. The one rule: the words are those of `core/surface`.
+Read by `mytrading backtest`, whose options beat it. The one rule: the words are those of `core/options/surface`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from mytrading.config.sections import Section, lower
 
 
 class BacktestSettings(Section):
-    """What options cost in a backtest where nobody recorded it: the surface of `core/surface`, and its level.
+    """What options cost in a backtest where nobody recorded it: the surface of `core/options/surface`, and its level.
 
     `iv` is the volatility at the money, a fraction of a year, or `realised`: of the underlying's own last `iv_sessions`
     days times `iv_factor`. With `bhavcopy = same_day` a file of the exchange shapes the prices of its own day, whose

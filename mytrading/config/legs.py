@@ -18,7 +18,7 @@ from mytrading.config.leg_words import comparisons_of, seconds_of, stop_of
 from mytrading.config.problems import hint
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
-from mytrading.core.strikes import parse_strike
+from mytrading.core.options.strikes import parse_strike
 from mytrading.messages.enums import OrderType
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
 from mytrading.messages.runconfig import ExpiryRule

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mytrading.core import volatility
-from mytrading.core.surface import Floats, Smile
+from mytrading.core.options import volatility
+from mytrading.core.options.surface import Floats, Smile
 
 LEAST_STRIKES = 5
 """Fewer strikes with a volatility say nothing of a smile."""

@@ -22,7 +22,7 @@ from mytrading.messages.runconfig import ExpiryRule
 from mytrading.messages.signals import Leg
 
 if TYPE_CHECKING:
-    from mytrading.core.option_chain import ChainView
+    from mytrading.core.options.chain import ChainView
 
 BY_QUOTES = ("PREMIUM", "DELTA")
 """Strike rules that need the chain's quotes."""
@@ -81,7 +81,7 @@ def _share(name: str, book: InstrumentBook) -> Instrument:
 def _by_quotes(
     rule: LegRule, underlying: str, expiry: str, right: InstrumentKind, book: InstrumentBook, chain: Chain
 ) -> Instrument:
-    from mytrading.core.option_chain import nearest_delta, nearest_premium  # numba, for rules that need it alone
+    from mytrading.core.options.chain import nearest_delta, nearest_premium  # numba, for rules that need it alone
 
     word, _, number = rule.strike.partition(" ")
     view = chain(underlying, expiry)

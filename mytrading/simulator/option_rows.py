@@ -13,7 +13,7 @@ from datetime import date, time
 import numpy as np
 
 from mytrading.core.calendar import to_ns
-from mytrading.core.greeks import greeks, implied_volatility
+from mytrading.core.options.greeks import greeks, implied_volatility
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.simulator.frames import levels
 from mytrading.simulator.market.day import Quote

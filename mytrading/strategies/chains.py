@@ -12,7 +12,7 @@ from mytrading.core.leg_rules import AROUND
 from mytrading.messages.market import Quote
 
 if TYPE_CHECKING:
-    from mytrading.core.option_chain import ChainView, OptionChain
+    from mytrading.core.options.chain import ChainView, OptionChain
 
 RATE = 0.065
 """Interest a year at which premiums are discounted; deltas barely depend on it."""
@@ -39,7 +39,7 @@ class Chains:
         return chain.view(now, AROUND)
 
     def _open(self, book: InstrumentBook, underlying: str, expiry: str) -> OptionChain:
-        from mytrading.core.option_chain import OptionChain  # numba, for rules that need it alone
+        from mytrading.core.options.chain import OptionChain  # numba, for rules that need it alone
 
         options = book.options(underlying, expiry)
         if not options:

@@ -5,7 +5,7 @@ The one rule: a misspelt rule is refused where it is written, with what may stan
 
 from __future__ import annotations
 
-from mytrading.core.strikes import parse_strike
+from mytrading.core.options.strikes import parse_strike
 from mytrading.messages.leg_plan import LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.runconfig import ExpiryRule
 from mytrading.strategies.errors import StrategyError, hint

@@ -11,7 +11,7 @@ from datetime import date
 from mytrading.cli.looking import Looking
 from mytrading.core.expiries import NoSuchExpiry
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.core.option_chain import ChainView, OptionChain
+from mytrading.core.options.chain import ChainView, OptionChain
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.runconfig import ExpiryRule, RunConfig
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from mytrading.cli.chain.feed import ChainFeed
-from mytrading.core.option_chain import ChainSide, ChainView
+from mytrading.core.options.chain import ChainSide, ChainView
 
 REDRAW_S = 0.1
 _BAR = 8

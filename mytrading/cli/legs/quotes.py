@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 
 from mytrading.cli.looking import Looking
-from mytrading.core.option_chain import ChainView, fair_price
+from mytrading.core.options.chain import ChainView, fair_price
 from mytrading.messages.runconfig import RunConfig
 from mytrading.strategies.chains import Chains
 

@@ -17,9 +17,9 @@ from mytrading.core.instruments import NoSuchContract
 from mytrading.core.leg_rules import candidates, resolve_legs
 from mytrading.core.money.margin import MarginLeg, Requirement, requirement
 from mytrading.core.money.margin_table import RiskTables
-from mytrading.core.option_chain import YEAR_NS
-from mytrading.core.payoff import PayoffLeg, payoff, profit
-from mytrading.core.volatility import implied_one
+from mytrading.core.options.chain import YEAR_NS
+from mytrading.core.options.payoff import PayoffLeg, payoff, profit
+from mytrading.core.options.volatility import implied_one
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegPlan

@@ -25,7 +25,7 @@ from mytrading.backtest.setup import Asked, AskedWrongly, prepare
 from mytrading.cli.app import app
 from mytrading.cli.output import Failure
 from mytrading.core.calendar import day_of
-from mytrading.core.surface import premium
+from mytrading.core.options.surface import premium
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.market import Bar
 from tests.backtest_support import calendar, facts

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from mytrading.cli.chain.screen import REDRAW_S, picture
-from mytrading.core.option_chain import ChainRow, ChainSide, ChainView
+from mytrading.core.options.chain import ChainRow, ChainSide, ChainView
 
 
 def view() -> ChainView:

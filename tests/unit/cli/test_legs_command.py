@@ -14,7 +14,7 @@ from mytrading.cli.legs.payoff_chart import chart
 from mytrading.cli.legs.show import curve
 from mytrading.cli.legs.templates import TEMPLATES
 from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, Failure
-from mytrading.core.payoff import PayoffLeg
+from mytrading.core.options.payoff import PayoffLeg
 from tests.support import ROOT
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytrading.core import black76
-from mytrading.core.greeks import greeks, implied_volatility
+from mytrading.core.options import black76
+from mytrading.core.options.greeks import greeks, implied_volatility
 
 FORWARD, YEARS = 26_332.05, 39.2269 / 365.0
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mytrading.core import black76, symbology
+from mytrading.core import symbology
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import (
     ContractFacts,
@@ -24,6 +24,7 @@ from mytrading.core.contracts import (
 )
 from mytrading.core.expiries import session_ends
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
+from mytrading.core.options import black76
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.runconfig import ExpiryRule
 from tests.support import ROOT

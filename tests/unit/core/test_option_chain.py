@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from mytrading.core import volatility
 from mytrading.core.instruments import NoSuchContract
-from mytrading.core.option_chain import YEAR_NS, OptionChain, at_the_money, fair_price, max_pain, nearest_delta
-from mytrading.core.option_chain import nearest_premium as by_premium
+from mytrading.core.options import volatility
+from mytrading.core.options.chain import YEAR_NS, OptionChain, at_the_money, fair_price, max_pain, nearest_delta
+from mytrading.core.options.chain import nearest_premium as by_premium
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 

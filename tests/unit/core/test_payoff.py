@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.payoff import PayoffLeg, payoff, premium, profit
+from mytrading.core.options.payoff import PayoffLeg, payoff, premium, profit
 
 LOT = 75
 

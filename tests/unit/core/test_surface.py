@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.surface import Shape, Smile, forward_of, in_ticks, levels, premium, realised
+from mytrading.core.options.surface import Shape, Smile, forward_of, in_ticks, levels, premium, realised
 
 SHAPE = Shape()
 

@@ -9,9 +9,9 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from mytrading.core import volatility as vol
-from mytrading.core.normal import cdf, erfcx
-from mytrading.core.volatility import Reason
+from mytrading.core.options import volatility as vol
+from mytrading.core.options.normal import cdf, erfcx
+from mytrading.core.options.volatility import Reason
 
 FORWARD = 24_000.0
 MINUTE = 1.0 / 365.0 / 24.0 / 60.0

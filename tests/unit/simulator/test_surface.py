@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytrading.core import black76
+from mytrading.core.options import black76
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.simulator.market.surface import CARRY, expiry_of, theoretical, volatility
 

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core import volatility
 from mytrading.core.instruments import NoSuchContract
+from mytrading.core.options import volatility
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 

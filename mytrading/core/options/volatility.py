@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mytrading.core.normal import cdf, density, erfcx
+from mytrading.core.options.normal import cdf, density, erfcx
 
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core import black76
+from mytrading.core.options import black76
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mytrading.core.volatility import price_one
+from mytrading.core.options.volatility import price_one
 
 _NEAR = 1e-9
 

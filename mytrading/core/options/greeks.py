@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core import black76
+from mytrading.core.options import black76
 
 Array = NDArray[np.float64]
 
