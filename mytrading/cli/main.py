@@ -34,6 +34,10 @@ def _code(arguments: Sequence[str]) -> int:
         return failure.code
     except KeyboardInterrupt:
         return ERROR
+    except SystemExit:
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # how click ends when nobody reads any more: no error
+            return OK
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK

@@ -36,14 +36,15 @@ def _parse() -> Options:
     parser.add_argument("--personality", default="paper", help="paper, sandbox or live; see docs/simulator.md")
     parser.add_argument("--broker", default="", help="whose status words and habits a live one has")
     parser.add_argument("--record", action="store_true", help="keep beside the books what happened, when")
-    parser.add_argument("--faults", type=Path, metavar="FILE", help="faults to begin with, TOML or JSON")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="faults, TOML or JSON; followed while it is edited")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME[:probability|xCOUNT|key=value,...]")
     parser.add_argument("--list-faults", action="store_true", help="show what faults there are, and end")
     given = vars(parser.parse_args())
     if given.pop("list_faults"):
         sys.stdout.write(table() + "\n")
         sys.exit(0)
-    given["faults"] = _faults(given.pop("faults"), given.pop("fault"))
+    given["faults_file"] = given["faults"]
+    given["faults"] = _faults(given["faults_file"], given.pop("fault"))
     given["api_key"] = given["api_key"] or secrets.token_hex(16)
     return Options(**given)
 

@@ -25,7 +25,9 @@ from mytrading.core.contracts import ContractFacts, list_instruments
 from mytrading.messages.runconfig import RUN_FILE, RunConfigError, decode_run_config
 from mytrading.runtime.clock import MarketClock
 from mytrading.simulator.driver import Driver
+from mytrading.simulator.fault_file import FaultFile
 from mytrading.simulator.fault_settings import route_problem
+from mytrading.simulator.faults import Setting
 from mytrading.simulator.lockstep import LockStep
 from mytrading.simulator.market.crowd import MOST, with_crowd
 from mytrading.simulator.market.followed import FollowedWorld
@@ -66,6 +68,8 @@ async def _serve(options: Options, report: PerformanceReport | None) -> None:
     feed = await _listen(sockets, options.host, options.ws_port)
     beside = [follower(venue, options).run()] if options.follow else []
     beside += [report.run()] if report is not None else []
+    if options.faults_file is not None:
+        beside.append(FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue)).run())
     driving = asyncio.gather(driver.run(), *beside)
     stopping = asyncio.create_task(stop.wait())
     _announce(options, f"http://{options.host}:{rest.port}", f"ws://{options.host}:{feed.port}")
@@ -110,13 +114,18 @@ def build(options: Options) -> tuple[Venue, Driver]:
     venue = Venue(clock, world, store, options.capital, personality(options.personality, options.broker))
     venue.routes = API_ROUTES
     for setting in options.faults:
-        if problem := route_problem(setting, venue.routes):
-            raise BadOption(f"fault {setting.name}: route: {problem} Found: {setting.parameters['route']!r}")
+        if problem := _route_problem(setting, venue):
+            raise BadOption(f"fault {setting.name}: {problem}")
         venue.faults.set(setting)
     jumps = ticks is None and not options.follow
     if clock.lock_step:
         return venue, LockStep(venue, clock, jumps=jumps, endpoints=options.daemons)
     return venue, Driver(venue, clock, jumps=jumps)
+
+
+def _route_problem(setting: Setting, venue: Venue) -> str:
+    problem = route_problem(setting, venue.routes)
+    return f"route: {problem} Found: {setting.parameters['route']!r}" if problem else ""
 
 
 def _world(

@@ -63,6 +63,7 @@ class Options:
     ready_file: Path | None = None
     json: bool = False
     faults: tuple[Setting, ...] = ()
+    faults_file: Path | None = None
     personality: str = "paper"
     broker: str = ""
     record: bool = False

@@ -1,0 +1,48 @@
+"""A file of faults that is edited while the simulator serves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mytrading.simulator.fault_file import FaultFile
+from mytrading.simulator.fault_settings import from_file
+from mytrading.simulator.faults import Faults
+
+
+def followed(path: Path) -> tuple[FaultFile, Faults]:
+    faults = Faults()
+    file = FaultFile(path, faults, lambda _: "")
+    for setting in from_file(path):
+        faults.set(setting)
+    return file, faults
+
+
+def test_edited_file_sets_what_is_new_ends_what_is_gone_and_leaves_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "faults.toml"
+    path.write_text('[[fault]]\nkind = "place_timeout"\ncount = 2\n[[fault]]\nkind = "ws_drop"\ncount = 1\n')
+    file, faults = followed(path)
+    assert faults.take("place_timeout") is not None
+    file.look()
+    assert faults.names()["place_timeout"] == 1, "nothing was edited, so nothing is set anew"
+    path.write_text('[[fault]]\nkind = "place_timeout"\ncount = 2\n[[fault]]\nkind = "price_zero"\ncount = 3\n')
+    file.look()
+    assert faults.names() == {"place_timeout": 1, "price_zero": 3}
+
+
+def test_file_that_cannot_be_used_changes_nothing_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "faults.toml"
+    path.write_text('[[fault]]\nkind = "ws_drop"\ncount = 1\n')
+    file, faults = followed(path)
+    path.write_text('[[fault]]\nkind = "ws_dropped"\n')
+    file.look()
+    assert faults.names() == {"ws_drop": 1}
+    said = capsys.readouterr().err
+    assert "ws_dropped" in said
+    assert "the faults stay as they are" in said
+    path.unlink()
+    file.look()
+    assert faults.names() == {"ws_drop": 1}
