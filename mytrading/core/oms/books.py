@@ -58,21 +58,29 @@ def _ours_today(draft: Draft, account: str) -> set[str]:
 def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
     trades = {row.broker_order_id: row for row in read.trades or ()}
     unclaimed: list[BrokerOrder] = []
-    shown: set[str] = set()
-    behind = False
+    ours: list[tuple[Order, BrokerOrder]] = []
     for row in read.orders or ():
         order = reality.ours(draft, read.account, row)
         if order is None:
             unclaimed.append(row)
-            continue
-        shown.add(order.client_order_id)
-        behind |= reality.on_row(draft, order, row, trades.get(row.broker_order_id), read)
+        else:
+            ours.append((order, row))
+    behind = False
+    for order, row in sorted(ours, key=_when_made):
+        now = draft.order(order.client_order_id)
+        behind |= reality.on_row(draft, now, row, trades.get(row.broker_order_id), read)
+    shown = {order.client_order_id for order, _ in ours}
     if read.single:
         behind = True
     else:
         behind |= _missing(draft, read, shown) if read.orders is not None else True
     loose = _loose_trades(draft, read, trades, shown)
     return unknown.Evidence(read, unclaimed, loose, behind)
+
+
+def _when_made(found: tuple[Order, BrokerOrder]) -> int:
+    """Books list the newest first: an exit booked before its entry would be a position of the other side."""
+    return found[0].created_ns
 
 
 def _missing(draft: Draft, read: BooksRead, shown: set[str]) -> bool:

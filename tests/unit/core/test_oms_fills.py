@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from mytrading.messages.enums import BrokerStatus, OrderState, Outcome
+from mytrading.messages.enums import BrokerStatus, OrderState, Outcome, Side
 from mytrading.messages.orders import OrderChanged, PositionChanged, TradeClosed
 from mytrading.messages.reports import BrokerTrades, ReadRequest
 from tests.fake_broker import MS, SECOND, OrderBench, Placed
@@ -207,6 +208,27 @@ def test_trade_closed_when_flat(bench: OrderBench) -> None:
     (trade,) = [row for row in bench.rows if isinstance(row, TradeClosed)]
     assert (trade.quantity, trade.entry_price, trade.exit_price, trade.realised) == (50, 100.0, 103.0, 150.0)
     assert trade.run == "run1"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_round_trip_that_one_read_confirms_is_booked_from_its_entry_on(bench: OrderBench, newest_first: bool) -> None:
+    """Books list the newest first: an exit booked before its entry was a position, and a trade, of the other side."""
+    bench.enter("e1", 50, stop_trigger=90.0, stop_limit=87.0)
+    entry = bench.accept()
+    bench.broker.trade(entry, 50, 100.0)
+    bench.report(entry)
+    bench.tick(1 * SECOND)
+    stop = bench.accept()
+    bench.broker.trigger(stop)
+    bench.broker.trade(stop, 50, 89.0)
+    bench.report(stop)
+    shown = bench.broker.books(bench.time)
+    rows = shown.orders or ()
+    bench.read(replace(shown, orders=rows[::-1] if newest_first else rows))
+    (trade,) = [row for row in bench.rows if isinstance(row, TradeClosed)]
+    assert (trade.side, trade.quantity, trade.entry_price, trade.exit_price) == (Side.BUY, 50, 100.0, 89.0)
+    held = [row.position.quantity for row in bench.rows if isinstance(row, PositionChanged)]
+    assert min(held) == 0, "never short on the way"
 
 
 def test_reads_are_not_asked_twice_within_the_spacing(bench: OrderBench) -> None:
