@@ -30,6 +30,7 @@ from mytrading.cli import (
     running,
     strategies,
     strategy_chart,
+    symbol_chart,
     tools,
 )
 from mytrading.cli.accounts import command as accounts
@@ -54,6 +55,7 @@ optimize.add_to(app)
 walk_forward.add_to(app)
 check.add_to(app)
 parity.add_to(app)
+symbol_chart.add_to(app)
 logs.add_to(app)
 books.add_to(app)
 broker_books.add_to(app)

@@ -56,7 +56,7 @@ def fetch(
         config = stack_of(profile).config
         client = client_of(config)
     now = MarketClock.load(config.clock_path).now()
-    instrument = _resolved(symbol, config.home)
+    instrument = resolved(symbol, config.home)
     end = _day("--to", last) or day_of(now)
     start = _day("--from", first) or end - timedelta(days=30)
     if start > end:
@@ -78,7 +78,8 @@ def fetch(
         fail(ERROR, "" if as_json else text)
 
 
-def _resolved(symbol: str, home: str) -> str:
+def resolved(symbol: str, home: str) -> str:
+    """The instrument that a person means, by the names of the project's symbols; ends the command if there is none."""
     import tomllib
 
     from mytrading.config.symbols import SymbolConfig

@@ -1,0 +1,44 @@
+"""The picture of one instrument's stored bars."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from pathlib import Path
+
+import pytest
+
+from mytrading.adapters.bar_store import BarStore
+from mytrading.cli.strategy_chart import with_trend
+from mytrading.cli.symbol_chart import page, stored_bars
+from mytrading.core.calendar import to_ns
+from mytrading.messages.market import Bar
+from tests.unit.cli.stacks import run_config
+
+MINUTE = 60_000_000_000
+OPEN = to_ns(date(2026, 3, 18), time(9, 15))
+
+
+@pytest.mark.parametrize(
+    "instrument", ["NSE_INDEX:NIFTY", "NSE:SBIN", "NFO:NIFTY30MAR26FUT", "NFO:NIFTY24MAR2623000CE"]
+)
+def test_bars_of_every_class_of_instrument_are_joined_and_drawn(tmp_path: Path, instrument: str) -> None:
+    config = run_config(tmp_path)
+    store = BarStore(config.bars_dir)
+    minutes = [OPEN + n * MINUTE for n in range(12)]
+    store.add([Bar(instrument, "1m", at, at + MINUTE, 100.0 + n, 102.0 + n, 99.0, 101.0 + n, 5.0)
+               for n, at in enumerate(minutes)])  # fmt: skip
+    store.close()
+    bars = stored_bars(config, instrument, "5m", OPEN + 12 * MINUTE)
+    assert [(bar.open, bar.high, bar.close) for bar in bars] == [(100.0, 106.0, 105.0), (105.0, 111.0, 110.0)]
+    told = {"instrument": instrument, "timeframe": "5m", "period": 1, "multiplier": 3.0,
+            "bars": with_trend(bars, 1, 3.0)}  # fmt: skip
+    text = page(told)
+    assert f"<h1>{instrument}</h1>" in text
+    assert "candlestick" in text
+    assert "<script src" not in text, "it opens without a network"
+
+
+def test_instrument_that_nobody_watches_has_no_bars(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    BarStore(config.bars_dir).close()
+    assert stored_bars(config, "NSE:SBIN", "1m", OPEN) == []
