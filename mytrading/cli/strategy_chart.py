@@ -17,6 +17,8 @@ from mytrading.cli.complete import owner_names
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, stack
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from mytrading.core.premium_bars import HeldLeg
     from mytrading.messages.market import Bar
     from mytrading.messages.runconfig import RunConfig
@@ -136,23 +138,14 @@ def with_trend(bars: list[Bar], period: int, multiplier: float) -> list[dict[str
 
 def page(told: dict[str, Any]) -> str:
     """The page: candles of the premium, the Supertrend in two colours, and the moment of entry."""
-    from plotly import graph_objects as go
-
     from mytrading.backtest.report import chart as drawn
     from mytrading.backtest.report import page_of
 
     rows = told["bars"]
-    times = [row["at"] for row in rows]
-    figure = go.Figure(
-        go.Candlestick(x=times, name="premium", **{key: [row[key] for row in rows] for key in _PRICES}),
-        layout={"height": 560, "xaxis": {"rangeslider": {"visible": False}, "type": "category", "nticks": 12}},
-    )
-    for direction, colour, what in ((1, "#1a7f47", "Supertrend up"), (-1, "#b3261e", "Supertrend down")):
-        line = [row["line"] if row["direction"] == direction else None for row in rows]
-        figure.add_scatter(x=times, y=line, mode="lines", name=what, line={"color": colour})
+    figure = candles(rows, "premium")
     entered = next((row["at"] for row in rows if row["start_ns"] + 1 > told["entered_ns"]), None)
     if entered is not None:
-        figure.add_vline(x=times.index(entered), line_dash="dot", annotation_text="entry")
+        figure.add_vline(x=[row["at"] for row in rows].index(entered), line_dash="dot", annotation_text="entry")
     legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in told["legs"])
     head = (
         f"<h1>{html.escape(told['strategy'])}: combined premium</h1><p class='note'>{html.escape(legs)}; "
@@ -160,6 +153,21 @@ def page(told: dict[str, Any]) -> str:
         f"{'' if told['open'] else '; closed'}. Minutes that a leg lacks are left out.</p>"
     )
     return page_of(f"{told['strategy']} premium", [head, drawn(figure)])
+
+
+def candles(rows: list[dict[str, Any]], name: str) -> Figure:
+    """Bars as candles, with their Supertrend in two colours; rows as `with_trend` gives them."""
+    from plotly import graph_objects as go
+
+    times = [row["at"] for row in rows]
+    figure = go.Figure(
+        go.Candlestick(x=times, name=name, **{key: [row[key] for row in rows] for key in _PRICES}),
+        layout={"height": 560, "xaxis": {"rangeslider": {"visible": False}, "type": "category", "nticks": 12}},
+    )
+    for direction, colour, what in ((1, "#1a7f47", "Supertrend up"), (-1, "#b3261e", "Supertrend down")):
+        line = [row["line"] if row["direction"] == direction else None for row in rows]
+        figure.add_scatter(x=times, y=line, mode="lines", name=what, line={"color": colour})
+    return figure
 
 
 _PRICES = ("open", "high", "low", "close")

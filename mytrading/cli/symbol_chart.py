@@ -14,14 +14,13 @@ import typer
 
 from mytrading.cli.history import resolved
 from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
-from mytrading.cli.strategy_chart import TIMEFRAMES, with_trend
+from mytrading.cli.strategy_chart import TIMEFRAMES, candles, with_trend
 
 if TYPE_CHECKING:
     from mytrading.messages.market import Bar
     from mytrading.messages.runconfig import RunConfig
 
 _ROWS = 2000
-_KEYS = ("open", "high", "low", "close")
 
 
 def chart(
@@ -73,25 +72,14 @@ def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) ->
 
 def page(told: dict[str, Any]) -> str:
     """The page: candles, and the Supertrend in two colours."""
-    from plotly import graph_objects as go
-
     from mytrading.backtest.report import chart as drawn
     from mytrading.backtest.report import page_of
 
-    rows = told["bars"]
-    times = [row["at"] for row in rows]
-    figure = go.Figure(
-        go.Candlestick(x=times, name="price", **{key: [row[key] for row in rows] for key in _KEYS}),
-        layout={"height": 600, "xaxis": {"rangeslider": {"visible": False}, "type": "category", "nticks": 12}},
-    )
-    for direction, colour, what in ((1, "#1a7f47", "Supertrend up"), (-1, "#b3261e", "Supertrend down")):
-        line = [row["line"] if row["direction"] == direction else None for row in rows]
-        figure.add_scatter(x=times, y=line, mode="lines", name=what, line={"color": colour})
     head = (
         f"<h1>{html.escape(told['instrument'])}</h1><p class='note'>{told['timeframe']} bars as the feed stored them, "
         f"Supertrend {told['period']}, {told['multiplier']:g}. Minutes that it did not see are left out.</p>"
     )
-    return page_of(told["instrument"], [head, drawn(figure)])
+    return page_of(told["instrument"], [head, drawn(candles(told["bars"], "price"))])
 
 
 def add_to(app: typer.Typer) -> None:
