@@ -29,15 +29,16 @@ from mytrading.runtime.journal_format import (
     Row,
     chain,
     connect,
+    front_of,
     lengthen_log,
     make_reserve,
     problem_of,
-    read_segment,
     segments,
     sync_folder,
     write_meta,
 )
-from mytrading.runtime.journal_reader import JournalReader, last_inputs
+from mytrading.runtime.journal_front import Front, unmoved
+from mytrading.runtime.journal_reader import JournalReader, last_inputs, read_segment
 
 __all__ = [
     "INPUT", "OUTPUT", "RECORD", "RESERVE_BYTES", "Cursor", "Entry", "Journal", "JournalDamaged", "JournalFull",
@@ -52,12 +53,15 @@ COMMITS_KEPT = 400
 
 
 class Journal:
-    """The writer's side. One thread, one connection. Budget of `append`: 30 µs, or one disk sync when durable."""
+    """The writer's side. One thread, one connection. Budget of `note`: 30 µs, or one disk sync when durable."""
 
-    def __init__(self, folder: Path, writer: str, day: str, reserve_bytes: int = RESERVE_BYTES) -> None:
+    def __init__(
+        self, folder: Path, writer: str, day: str, reserve_bytes: int = RESERVE_BYTES, *, fronted: bool = False
+    ) -> None:
         """Open the newest day file, or make the first one, named by `day` (ISO date).
 
-        `reserve_bytes` of disk are kept aside for exits. Raises `JournalDamaged` for a file that is no journal.
+        `reserve_bytes` of disk are kept aside for exits. With `fronted` there is a quicker way than `append`: `note`,
+        and `move` soon after. Raises `JournalDamaged` for a file that is no journal.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -74,14 +78,19 @@ class Journal:
         self._floors: dict[str, int] = {}
         self._carried: dict[tuple[str, str], Cursor] = {}
         self._sealed: tuple[int, str] = (-1, "")
+        self._front: Front | None = None
+        self._unmoved: list[Row] = []
         try:
             self._load()
+            self._take_in()
         except sqlite3.DatabaseError as error:
             raise problem_of(self.path, error) from error
         lengthen_log(self.path)
         self.reserve_spent = not make_reserve(folder, reserve_bytes)
         self._reserve_bytes = reserve_bytes
         self._tight = False
+        self._fronted = fronted
+        self._make_front()
 
     @property
     def day(self) -> str:
@@ -113,7 +122,41 @@ class Journal:
 
         Raises `JournalFull` when nothing could be written even after the reserve was released.
         """
+        self.move()
         rows = self._rows(entries, market_ns, machine_ns)
+        self._save(rows, durable or self._front is not None)  # what the front gets next must follow on what is kept
+        self._advance(rows)
+        return rows
+
+    def note(self, entries: Sequence[Entry], market_ns: int, machine_ns: int, durable: bool = False) -> list[Row]:
+        """As `append`, with one write to the front: `move` has to follow soon, for others read the database."""
+        if self._front is None:
+            return self.append(entries, market_ns, machine_ns, durable)
+        rows = self._rows(entries, market_ns, machine_ns)
+        try:
+            noted = self._front.append(rows, durable)
+        except OSError:
+            noted = False
+        if not noted:
+            return self.append(entries, market_ns, machine_ns, durable)
+        self._unmoved += rows
+        self._advance(rows)
+        return rows
+
+    def move(self) -> None:
+        """Bring what was noted into the database; to be called when nothing waits.
+
+        Raises `JournalFull` when it takes no rows: they stay where they are, and count.
+        """
+        if not self._unmoved:
+            return
+        again = self._front is not None and self._front.half_full
+        self._save(self._unmoved, durable=again)
+        self._unmoved = []
+        if self._front is not None and again:
+            self._front.reset()
+
+    def _save(self, rows: list[Row], durable: bool) -> None:
         try:
             self._commit(rows, durable)
         except sqlite3.OperationalError as error:
@@ -125,8 +168,35 @@ class Journal:
                 raise JournalFull(f"{self.path}: {again}; free disk space") from again
         except sqlite3.DatabaseError as error:
             raise problem_of(self.path, error) from error
-        self._advance(rows)
-        return rows
+
+    def _take_in(self) -> None:
+        """What a killed process noted and did not move."""
+        front = front_of(self.path)
+        if not front.exists():
+            return
+        if rows := unmoved(self.path, self._seq, self._hash):
+            self._save(rows, durable=True)
+            self._advance(rows)
+        self._settle()
+        front.unlink()
+
+    def _settle(self) -> None:
+        """See that the disk has all that was committed: a commit that waits for it takes the earlier ones along."""
+        self._sync(True)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('moved', ?)", (str(self._seq),))
+
+    def _make_front(self) -> None:
+        """A disk that has no room for one takes each commit directly."""
+        if self._fronted:
+            with suppress(OSError):
+                self._front = Front(front_of(self.path))
+
+    def _end_front(self) -> None:
+        """The database has all that was noted."""
+        if self._front is not None:
+            self._settle()
+            self._front.remove()
+            self._front = None
 
     def _rows(self, entries: Sequence[Entry], market_ns: int, machine_ns: int) -> list[Row]:
         rows = []
@@ -148,10 +218,6 @@ class Journal:
     def _last(self, stream: str) -> int:
         """The sequence behind which the next row of a stream stands."""
         return max(self._stream_seqs.get(stream, 0), self._floors.get(stream, 0))
-
-    def sync_next(self) -> None:
-        """A durable commit may come next: get ready for it while nothing waits. Any other one is as it always is."""
-        self._sync(True)
 
     def _sync(self, durable: bool) -> None:
         if durable is not self._durable:
@@ -181,6 +247,7 @@ class Journal:
 
     def rows(self) -> Iterator[Row]:
         """All rows of the present day file, oldest first, their chain checked; raises `JournalDamaged`."""
+        self.move()
         return read_segment(self.path)
 
     def carried_cursors(self) -> dict[tuple[str, str], Cursor]:
@@ -202,6 +269,7 @@ class Journal:
         once it has its name, after the seal: whenever the process dies, one file is open, and what is sealed without a
         successor says so (`sealed_for`). Raises `JournalFull` with nothing changed when the disk takes no new file.
         """
+        self.move()
         path = self.folder / f"{day}.sqlite"
         if path.exists():
             raise JournalDamaged(f"{path}: the day {day} was begun before; move the file aside")
@@ -213,17 +281,20 @@ class Journal:
             self._advance(sealing)
             self._sealed = (self._seq, day)
         self.checkpoint()
+        self._end_front()
         self._db.close()
         made.replace(path)
         sync_folder(self.folder)
         self._db, self.path, self._carried, self._durable = connect(path), path, dict(cursors), False
         lengthen_log(path)
+        self._make_front()
         if begun:
             self._advance(begun)
         return begun
 
     def seal(self, seal: Entry, next_day: str, market_ns: int, machine_ns: int) -> None:
         """End the present file from outside, its daemon being stopped: the next start opens `next_day`."""
+        self.move()
         rows = self._rows([seal], market_ns, machine_ns)
         self._commit(rows, durable=True, sealed_for=next_day)
         self._advance(rows)
@@ -260,6 +331,7 @@ class Journal:
         `at_least` says how far each stream is known to have come. A reader had more where rows still lay in its socket
         or were not in its own journal yet: a number that it had seen would be taken for a repetition.
         """
+        self.move()
         self.epoch += 1
         for stream, seq in at_least.items():
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
@@ -288,8 +360,15 @@ class Journal:
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Checkpoint and close."""
-        self.checkpoint()
+        """Move what was noted, checkpoint and close. On a full disk the front stays, and the next start takes it in."""
+        try:
+            self.move()
+            self.checkpoint()
+            self._end_front()
+        except (JournalDamaged, JournalFull, sqlite3.Error):
+            if self._front is not None:
+                self._front.close()
+                self._front = None
         self._db.close()
 
     def _release_reserve(self) -> bool:

@@ -1,4 +1,4 @@
-"""The layout of a journal's file: rows, their chain, the tables, and reading a file from its beginning.
+"""The layout of a journal's file: rows, their chain and the tables.
 
 Used by `runtime/journal`, which everybody else imports from. The one rule: a row's hash covers the row before it.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -116,35 +115,14 @@ def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
     return digest.digest()
 
 
+def front_of(path: Path) -> Path:
+    """Where rows of a day file stand that were not moved into it yet; see `runtime/journal_front`."""
+    return path.with_name(f"{path.name}-front")
+
+
 def segments(folder: Path) -> list[Path]:
     """The day files of a journal, oldest first."""
     return sorted(path for path in folder.glob("*.sqlite") if not path.name.startswith("."))
-
-
-def read_segment(path: Path) -> Iterator[Row]:
-    """All rows of one day file, oldest first, chain checked row by row; raises `JournalDamaged` naming the row."""
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    try:
-        meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
-        previous = bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
-        expected = int(meta.get("seq", 0))
-        written: dict[str, int] = {}
-        for raw in db.execute(f"SELECT {COLUMNS} FROM rows ORDER BY seq"):
-            row = Row._make(raw)
-            expected += 1
-            if row.seq != expected:
-                raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
-            if row.kind == OUTPUT and row.stream_seq <= written.get(row.stream, 0):
-                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}")
-            written[row.stream] = max(row.stream_seq, written.get(row.stream, 0))
-            previous = chain(previous, row.seq, row.stream, row.body)
-            if row.hash != previous:
-                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) does not match its hash: it was changed")
-            yield row
-    except sqlite3.DatabaseError as error:
-        raise problem_of(path, error) from error
-    finally:
-        db.close()
 
 
 def problem_of(path: Path, error: sqlite3.DatabaseError) -> JournalDamaged:

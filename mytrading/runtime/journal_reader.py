@@ -12,7 +12,19 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mytrading.runtime.journal_format import COLUMNS, Cursor, JournalDamaged, Row, problem_of, segments
+from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal_format import (
+    COLUMNS,
+    INPUT,
+    OUTPUT,
+    Cursor,
+    JournalDamaged,
+    Row,
+    chain,
+    problem_of,
+    segments,
+)
+from mytrading.runtime.journal_front import unmoved
 
 
 class _Mark(NamedTuple):
@@ -47,11 +59,15 @@ class JournalReader:
 
     def row(self, seq: int) -> Row | None:
         """The row of one stream sequence, if the journal (still) has it."""
-        return self._newest("stream_seq = ?", (seq,))
+        if found := self._newest("stream_seq = ?", (seq,)):
+            return found
+        left = [row for path in segments(self.folder)[-1:] for row in self._unmoved(path) if row.stream_seq == seq]
+        return left[0] if left else self._newest("stream_seq = ?", (seq,))  # it may have been moved while we looked
 
     def last(self) -> int:
         """Sequence of the newest row of the stream, 0 if there is none."""
-        newest = self._newest("1", ())
+        left = [row for path in segments(self.folder)[-1:] for row in self._unmoved(path)]
+        newest = left[-1] if left else self._newest("1", ())
         return newest.stream_seq if newest else 0
 
     def matches(self, cursor: Cursor) -> bool:
@@ -65,7 +81,8 @@ class JournalReader:
         """The newest row of the stream that is in `known`, hashes by sequence; the beginning if none is."""
         sql = "SELECT epoch, stream_seq, hash FROM rows WHERE kind = 1 AND stream = ? ORDER BY seq DESC"
         for path in reversed(segments(self.folder)):
-            for row in self._ask(path, sql, (self.stream,)):
+            left = [(row.epoch, row.stream_seq, row.hash) for row in reversed(self._unmoved(path))]
+            for row in [*left, *self._ask(path, sql, (self.stream,))]:
                 if known.get(row[1]) == row[2]:
                     return Cursor(*row)
         return Cursor()
@@ -109,6 +126,15 @@ class JournalReader:
                 return rows[0]
         return None
 
+    def _unmoved(self, path: Path) -> list[Row]:
+        """Rows of the stream that a file's writer moves into it soon, or at its next start, if it died."""
+        try:
+            left = unmoved(path, *end_of(self._open(path)))
+        except (sqlite3.DatabaseError, FileNotFoundError):
+            self.close()
+            return []
+        return [row for row in left if (row.kind, row.stream) == (OUTPUT, self.stream)]
+
     def _query(self, path: Path, where: str, parameters: tuple[int, ...]) -> list[Row]:
         sql = f"SELECT {COLUMNS} FROM rows WHERE kind = 1 AND stream = ? AND {where}"
         return [Row._make(row) for row in self._ask(path, sql, (self.stream, *parameters))]
@@ -134,6 +160,51 @@ class JournalReader:
         return self._db
 
 
+def read_segment(path: Path) -> Iterator[Row]:
+    """All rows of one day file, oldest first, chain checked row by row; raises `JournalDamaged` naming the row.
+
+    The last ones may still stand in the file's front.
+    """
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    try:
+        meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
+        previous = bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
+        expected = int(meta.get("seq", 0))
+        written: dict[str, int] = {}
+        for row in _moved_and_not(db, path, expected, previous):
+            expected += 1
+            if row.seq != expected:
+                raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
+            if row.kind == OUTPUT and row.stream_seq <= written.get(row.stream, 0):
+                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}")
+            written[row.stream] = max(row.stream_seq, written.get(row.stream, 0))
+            previous = chain(previous, row.seq, row.stream, row.body)
+            if row.hash != previous:
+                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) does not match its hash: it was changed")
+            yield row
+    except sqlite3.DatabaseError as error:
+        raise problem_of(path, error) from error
+    finally:
+        db.close()
+
+
+def _moved_and_not(db: sqlite3.Connection, path: Path, seq: int, row_hash: bytes) -> Iterator[Row]:
+    for raw in db.execute(f"SELECT {COLUMNS} FROM rows ORDER BY seq"):
+        row = Row._make(raw)
+        seq, row_hash = row.seq, row.hash
+        yield row
+    yield from unmoved(path, seq, row_hash)
+
+
+def end_of(db: sqlite3.Connection) -> tuple[int, bytes]:
+    """Sequence and hash of the last row that a day file holds, or of the one before its first."""
+    last = db.execute("SELECT seq, hash FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
+    if last:
+        return int(last[0]), bytes(last[1])
+    meta = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('seq', 'hash')").fetchall())
+    return int(meta.get("seq", 0)), bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
+
+
 def written_rows(path: Path, stream: str) -> Iterator[Row]:
     """What a day file's writer wrote to a stream, oldest first, no chain checked; raises `JournalDamaged`."""
     sql = f"SELECT {COLUMNS} FROM rows WHERE kind = 1 AND stream = ? ORDER BY seq"
@@ -141,6 +212,7 @@ def written_rows(path: Path, stream: str) -> Iterator[Row]:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
             for row in db.execute(sql, (stream,)):
                 yield Row._make(row)
+            yield from (row for row in unmoved(path, *end_of(db)) if (row.kind, row.stream) == (OUTPUT, stream))
     except sqlite3.DatabaseError as error:
         raise problem_of(path, error) from error
 
@@ -158,13 +230,18 @@ def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tupl
     found: list[tuple[int, bytes]] = []
     for path in reversed(segments(folder)):
         try:
-            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-            found += db.execute(
-                "SELECT source_seq, source_hash FROM rows WHERE kind = 0 AND source = ? AND stream = ? "
-                "ORDER BY seq DESC LIMIT ?",
-                (writer, stream, limit - len(found)),
-            ).fetchall()
-            db.close()
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+                left = [
+                    (row.source_seq, row.source_hash)
+                    for row in reversed(unmoved(path, *end_of(db)))
+                    if (row.kind, row.source, row.stream) == (INPUT, writer, stream)
+                ]
+                found += left[: limit - len(found)]
+                found += db.execute(
+                    "SELECT source_seq, source_hash FROM rows WHERE kind = 0 AND source = ? AND stream = ? "
+                    "ORDER BY seq DESC LIMIT ?",
+                    (writer, stream, limit - len(found)),
+                ).fetchall()
         except sqlite3.DatabaseError:
             continue
         if len(found) >= limit:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -82,9 +83,6 @@ def _members(union: Any) -> tuple[type, ...]:
 class MachineDaemon(FollowingDaemon):
     """A daemon whose decisions are journaled. Subclasses call `super().setup()` first, then `follow` and wire."""
 
-    syncs = False
-    """True where decisions may have to be on the disk before they are sent: the journal is kept ready for it."""
-
     def __init__(self, name: str, config: RunConfig, machine: Machine) -> None:
         super().__init__(name, config)
         self.machine = machine
@@ -144,7 +142,7 @@ class MachineDaemon(FollowingDaemon):
     def _open_journal(self) -> None:
         folder, day = self.config.journal_dir(self.name), ist_day(self.clock.now())
         try:
-            self.journal = Journal(folder, self.name, day, self.config.process.journal_reserve_bytes)
+            self.journal = Journal(folder, self.name, day, self.config.process.journal_reserve_bytes, fronted=True)
             found = replay(self.journal, self.decode, self._learn)
         except JournalUnavailable:
             raise
@@ -297,7 +295,7 @@ class MachineDaemon(FollowingDaemon):
     def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int, machine_ns: int) -> None:
         """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
         durable = bool(rows) and self.durable(rows)
-        committed = self.journal.append([*self._unwritten, *entries], now, machine_ns, durable=durable)
+        committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable=durable)
         self._unwritten.clear()
         self.act(rows)
         decisions = committed[len(committed) - len(rows) :]
@@ -309,8 +307,12 @@ class MachineDaemon(FollowingDaemon):
             self.machine.apply(row)
         if rows:
             self.later(lambda: self.effects(rows))
-        if self.syncs and not durable:
-            self.later(self.journal.sync_next)
+        self.later(self._move)
+
+    def _move(self) -> None:
+        """What was noted goes where others read it; a disk that takes none leaves it noted, and the alert stands."""
+        with suppress(JournalFull):
+            self.journal.move()
 
     def _send(self, journaled: Row, row: Any) -> None:
         if isinstance(row, Alert):

@@ -28,9 +28,9 @@ from mytrading.runtime.journal_format import (
     JournalDamaged,
     Row,
     connect,
-    read_segment,
     segments,
 )
+from mytrading.runtime.journal_reader import read_segment
 
 LOST = ".lost"
 ASIDE = "damaged"
@@ -68,7 +68,7 @@ def set_aside(folder: Path, problem: str) -> JournalSetAside:
     target = _free_name(folder / ASIDE, path)
     _note_lost(folder, Lost(problem, str(target)))
     kept = _salvage(path)
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", "-front"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
     if kept is not None:

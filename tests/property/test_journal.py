@@ -10,37 +10,61 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.messages.codec import NO_HASH
-from mytrading.runtime.journal import EPOCH_GAP, INPUT, OUTPUT, Cursor, Entry, Journal, JournalReader, segments
+from mytrading.runtime.journal import (
+    EPOCH_GAP,
+    INPUT,
+    OUTPUT,
+    Cursor,
+    Entry,
+    Journal,
+    JournalReader,
+    read_segment,
+    segments,
+)
+from tests.examples import examples
 
 bodies = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=5)
-steps = st.lists(st.tuples(st.sampled_from(["append", "reopen", "roll"]), bodies), min_size=1, max_size=12)
+steps = st.lists(
+    st.tuples(st.sampled_from(["append", "note", "move", "reopen", "kill", "roll"]), bodies), min_size=1, max_size=12
+)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps)
 def test_journal_reads_back_in_order_over_reopens_and_days(plan: list[tuple[str, list[bytes]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        journal, written, day = Journal(path, "w", "2026-01-01"), [], 1
+        journal, written, day = Journal(path, "w", "2026-01-01", fronted=True), [], 1
         for action, batch in plan:
             if action == "reopen":
                 journal.close()
-                journal = Journal(path, "w", "2026-01-01")
+                journal = Journal(path, "w", "2026-01-01", fronted=True)
+            elif action == "kill":
+                journal = Journal(path, "w", "2026-01-01", fronted=True)  # nothing of the old one was closed or moved
+            elif action == "move":
+                journal.move()
+            elif action == "note":
+                journal.note([Entry(OUTPUT, "signals", body) for body in batch], 0, 0, durable=len(batch) > 2)
+                written += batch
             elif action == "roll":
                 day += 1
                 journal.roll(f"2026-01-{day:02d}", {})
             else:
                 journal.append([Entry(OUTPUT, "signals", body) for body in batch], 0, 0)
                 written += batch
+            reader = JournalReader(path, "signals")
+            assert reader.last() == len(written)
+            assert [row.body for file in segments(path) for row in read_segment(file)] == written
+        journal.close()
         reader, read = JournalReader(path, "signals"), []
         while rows := reader.read(len(read), limit=3):
             assert [row.stream_seq for row in rows] == list(range(len(read) + 1, len(read) + len(rows) + 1))
             read += [row.body for row in rows]
         assert read == written
-        journal.close()
+        assert not list(path.glob("*-front"))
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(st.lists(bodies, min_size=2, max_size=8), st.data())
 def test_lost_tail_is_seen_by_the_reader_and_never_renumbered(batches: list[list[bytes]], data: st.DataObject) -> None:
     """A power cut takes the newest rows; the reader that had them finds the hash gone and the new ones above."""

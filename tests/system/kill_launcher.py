@@ -2,8 +2,9 @@
 
 Used by the kill matrix, whose supervisord.conf starts every process through it. The folder `KILL_TRAPS` may hold a file
 named after the daemon, with a boundary and a phase ("committed entry"): at the first passage of that boundary the
-process removes the file and kills itself as hard as it can, and its successor goes on without a trap. The one rule:
-production code knows nothing of this; what is wrapped here are its own named methods.
+process removes the file and kills itself as hard as it can, and its successor goes on without a trap; of several lines
+it removes the first, and the next one is its successor's. The one rule: production code knows nothing of this; what is
+wrapped here are its own named methods.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from mytrading.runtime.machine import MachineDaemon
 MINUTE = 60_000_000_000
 BOUNDARIES = {
     "feed": ("received", "decided", "committed", "sent"),
-    "engine": ("received", "decided", "committed", "sent"),
-    "risk": ("received", "decided", "committed", "sent"),
-    "router": ("received", "decided", "committed", "sent", "answered"),
+    "engine": ("received", "decided", "committed", "sent", "moved"),
+    "risk": ("received", "decided", "committed", "sent", "moved"),
+    "router": ("received", "decided", "committed", "sent", "moved", "answered"),
     "reconciler": ("received", "decided", "sent", "answered"),
 }
 """What a daemon passes. The feed's commit is that of a bar; the reconciler keeps no journal; only the last two call."""
@@ -45,7 +46,7 @@ class Trap:
 
     def __init__(self, daemon: str) -> None:
         self._path = Path(os.environ["KILL_TRAPS"]) / daemon
-        self.hot = False
+        self.hot = self.moves = False
 
     @property
     def phase(self) -> str:
@@ -58,11 +59,14 @@ class Trap:
     def spring(self, boundary: str) -> None:
         """Here ends the process, if this is the boundary."""
         try:
-            wanted = self._path.read_text().split()[0]
-        except (FileNotFoundError, IndexError):
+            first, *rest = self._path.read_text().splitlines()
+        except (FileNotFoundError, ValueError):
             return
-        if wanted == boundary:
-            self._path.unlink()
+        if first.split()[0] == boundary:
+            if rest:
+                self._path.write_text("\n".join(rest))
+            else:
+                self._path.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
     def minute(self, ns: int) -> bool:
@@ -95,15 +99,23 @@ def trap_machine(trap: Trap, machine: type, of_interest: Callable[[Any], bool]) 
             trap.spring("decided")
         return rows
 
-    def append(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+    def note(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
         rows = original(self, *args, **kwargs)
         if trap.hot:
+            trap.moves = True
             trap.spring("committed")
         return rows
 
+    def move(original: Any, self: Any) -> None:
+        original(self)
+        if trap.moves:
+            trap.spring("moved")
+            trap.moves = False
+
     wrap(MachineDaemon, "step", step)
     wrap(machine, "decide", decide)
-    wrap(Journal, "append", append)
+    wrap(Journal, "note", note)
+    wrap(Journal, "move", move)
 
 
 def trap_sending(trap: Trap) -> None:

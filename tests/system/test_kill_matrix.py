@@ -21,7 +21,7 @@ from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-ORDER = ("received", "decided", "committed", "sent", "answered")
+ORDER = ("received", "decided", "committed", "sent", "moved", "answered")
 CELLS = [(daemon, boundary) for boundary in ORDER for daemon in BOUNDARIES if boundary in BOUNDARIES[daemon]]
 """By boundary first, so that a daemon does not die several times in a row."""
 

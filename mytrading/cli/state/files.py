@@ -21,7 +21,9 @@ from mytrading import __version__
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
 from mytrading.runtime.day_files import day_files
-from mytrading.runtime.journal_format import LAYOUT
+from mytrading.runtime.journal_format import INPUT, INSERT, LAYOUT, OUTPUT, Row
+from mytrading.runtime.journal_front import unmoved
+from mytrading.runtime.journal_reader import end_of
 from mytrading.runtime.rebuild import ASIDE
 
 Progress = Callable[[str], None]
@@ -95,7 +97,7 @@ def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any
 def _wanted(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
-        passing = path.name.endswith(("-wal", "-shm", ".part")) and ASIDE not in inside
+        passing = path.name.endswith(("-wal", "-shm", "-front", ".part")) and ASIDE not in inside
         if not path.is_file() or set(inside) & set(LEFT_OUT) or passing:
             continue
         yield path
@@ -109,44 +111,55 @@ def _is_database(path: Path) -> bool:
         return file.read(len(_SQLITE)) == _SQLITE
 
 
-def _pictures(config: RunConfig, paths: list[Path], opened: ExitStack) -> dict[Path, sqlite3.Connection]:
+class _Picture(NamedTuple):
+    """A database as it was at one moment, and the rows that a journal's writer had not moved into it."""
+
+    db: sqlite3.Connection
+    unmoved: list[Row]
+
+
+def _pictures(config: RunConfig, paths: list[Path], opened: ExitStack) -> dict[Path, _Picture]:
     """A connection to each database, all of them fixed on a moment in which no reader is ahead of its writer."""
-    found = {path: _fixed(path, opened) for path in paths}
+    found = {path: _fixed(config, path, opened) for path in paths}
     for _ in range(_TRIES):
         behind = _behind(config, found)
         if not behind:
             return found
         for path in behind:
-            found[path].rollback()
-            _fix(found[path])
+            found[path].db.rollback()
+            found[path] = _fix(config, path, found[path].db)
     raise StateInMotion(
         "expected a moment in which the journals agree, found none; try again, or `mytrading down` first"
     )
 
 
-def _fixed(path: Path, opened: ExitStack) -> sqlite3.Connection:
+def _fixed(config: RunConfig, path: Path, opened: ExitStack) -> _Picture:
     db = opened.enter_context(closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)))
     try:
-        _fix(db)
+        return _fix(config, path, db)
     except sqlite3.DatabaseError as error:
         raise StateInMotion(
             f"{path}: expected a database that can be read, found: {error}; try again, and if it stays so see "
             "`mytrading journal verify`"
         ) from error
-    return db
 
 
-def _fix(db: sqlite3.Connection) -> None:
+def _fix(config: RunConfig, path: Path, db: sqlite3.Connection) -> _Picture:
     """From here on the connection sees the database as it is now."""
     db.execute("BEGIN")
     db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return _Picture(db, unmoved(path, *end_of(db)) if _is_journal(config, path) else [])
 
 
-def _behind(config: RunConfig, found: dict[Path, sqlite3.Connection]) -> list[Path]:
+def _is_journal(config: RunConfig, path: Path) -> bool:
+    return path.parent.parent == config.state / "journal"
+
+
+def _behind(config: RunConfig, found: dict[Path, _Picture]) -> list[Path]:
     """Journals of writers whose picture is older than what their readers, in theirs, have read."""
     newest: dict[str, Path] = {}
     for path in sorted(found):
-        if path.parent.parent == config.state / "journal":
+        if _is_journal(config, path):
             newest[path.parent.name] = path
     behind = []
     for name, stream in STREAMS.items():
@@ -157,28 +170,38 @@ def _behind(config: RunConfig, found: dict[Path, sqlite3.Connection]) -> list[Pa
     return behind
 
 
-def _read(db: sqlite3.Connection, writer: str, stream: str) -> int:
+def _read(picture: _Picture, writer: str, stream: str) -> int:
+    for row in reversed(picture.unmoved):
+        if (row.kind, row.source, row.stream) == (INPUT, writer, stream):
+            return row.source_seq
     query = "SELECT max(source_seq) FROM rows WHERE kind = 0 AND source = ? AND stream = ?"
-    return int(db.execute(query, (writer, stream)).fetchone()[0] or 0)
+    return int(picture.db.execute(query, (writer, stream)).fetchone()[0] or 0)
 
 
-def _written(db: sqlite3.Connection, stream: str) -> int:
+def _written(picture: _Picture, stream: str) -> int:
+    for row in reversed(picture.unmoved):
+        if (row.kind, row.stream) == (OUTPUT, stream):
+            return row.stream_seq
+    db = picture.db
     seq = db.execute("SELECT max(stream_seq) FROM rows WHERE kind = 1 AND stream = ?", (stream,)).fetchone()[0]
     carried = db.execute("SELECT value FROM meta WHERE key = ?", (f"written:{stream}",)).fetchone()
     return max(int(seq or 0), int(carried[0]) if carried else 0)
 
 
-def _add(archive: tarfile.TarFile, folder: Path, path: Path, db: sqlite3.Connection | None) -> Piece:
+def _add(archive: tarfile.TarFile, folder: Path, path: Path, picture: _Picture | None) -> Piece:
     name = str(path.relative_to(folder))
-    data = path.read_bytes() if db is None else _copied(db)
+    data = path.read_bytes() if picture is None else _copied(picture)
     return _add_bytes(archive, f"state/{name}", data)
 
 
-def _copied(db: sqlite3.Connection) -> bytes:
+def _copied(picture: _Picture) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.sqlite"
         with closing(sqlite3.connect(copy)) as target:
-            db.backup(target)
+            picture.db.backup(target)
+            if picture.unmoved:
+                target.executemany(INSERT, picture.unmoved)
+                target.commit()
             target.execute("PRAGMA journal_mode=DELETE")
         return copy.read_bytes()
 

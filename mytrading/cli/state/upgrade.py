@@ -19,7 +19,8 @@ from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder, encode_
 from mytrading.messages.records import RunStarted
 from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION
 from mytrading.runtime.day_files import DayFile
-from mytrading.runtime.journal_format import INSERT, LAYOUT, OUTPUT, Row, chain, connect, read_segment
+from mytrading.runtime.journal_format import INSERT, LAYOUT, OUTPUT, Row, chain, connect
+from mytrading.runtime.journal_reader import read_segment
 
 Progress = Callable[[str], None]
 Step = Callable[[str, bytes], bytes]
@@ -63,7 +64,7 @@ def upgrade(files: Sequence[DayFile], progress: Progress, steps: Mapping[int, St
     for new, _ in made:
         _point_at(new, hashes)
     for new, path in made:
-        for suffix in ("-wal", "-shm"):
+        for suffix in ("-wal", "-shm", "-front"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         new.replace(path)
     return changed

@@ -26,6 +26,7 @@ from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
 from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
 from mytrading.runtime.day_files import day_files, exported, removable, to_export
 from mytrading.runtime.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
+from tests.support import unpack
 from tests.unit.cli.stacks import run_config
 
 DAY, NEXT = "2026-11-23", "2026-11-24"
@@ -181,11 +182,24 @@ def test_backup_is_whole_checked_and_without_keys(config: RunConfig, capsys: pyt
     names = {piece["path"] for piece in manifest["files"]}
     assert {f"state/journal/router/{DAY}.sqlite", "state/clock.json"} <= names
     assert not any(RUN_FILE in name for name in names)
-    with tarfile.open(body["file"]) as archive:
-        archive.extractall(config.state.parent / "copy", filter="data")
+    unpack(Path(body["file"]), config.state.parent / "copy")
     copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.sqlite"
     original = config.journal_dir("router") / f"{DAY}.sqlite"
     assert [row.hash for row in read_segment(copy)] == [row.hash for row in read_segment(original)]
+
+
+def test_backup_of_a_killed_stack_has_what_its_daemons_had_only_noted(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config, order())
+    killed = Journal(config.journal_dir("router"), "router", DAY, 4096, fronted=True)
+    killed.note([Entry(RECORD, "records", b"noted")], 1, 1)
+    code, body, complaint = said(capsys, "state", "backup")
+    assert code == 0, complaint
+    unpack(Path(body["file"]), config.state.parent / "copy")
+    copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.sqlite"
+    assert list(read_segment(copy))[-1].body == b"noted"
+    assert not list(copy.parent.glob("*-front"))
 
 
 def test_backup_with_a_changed_file_is_refused(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,113 @@
+"""The front of a journal: a short file beside the database, in which rows stand until they are moved into it.
+
+A commit of SQLite costs the way of an order half a millisecond, most of it locks, pages and their index; what has to
+happen before anything is sent is one write, and one sync where the disk must have it. Used by `runtime/journal`, and by
+readers for rows that a killed writer left here. The one rule: a row is overwritten only once the database holds it on
+the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from mytrading.runtime.journal_format import Row, chain, front_of
+
+FRONT_BYTES = 1 << 20
+"""Written with zeros at once: a sync has no size or place of the file to write besides."""
+_RECORD = struct.Struct("<II")
+"""Before each record: its length and its CRC-32."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Row]).decode
+
+
+class Front:
+    """The writer's side: records of one or more rows, one behind the other, from the beginning again after `reset`."""
+
+    def __init__(self, path: Path, size: int = FRONT_BYTES) -> None:
+        """Make the file anew; whatever stood in it must be in the database. Raises `OSError`."""
+        self._path = path
+        self._size = size
+        self._at = 0
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(self._file, bytes(size), 0)
+            os.fsync(self._file)
+        except OSError:
+            self.remove()
+            raise
+
+    @property
+    def half_full(self) -> bool:
+        """True if it is time to begin again."""
+        return self._at > self._size // 2
+
+    def append(self, rows: Sequence[Row], durable: bool) -> bool:
+        """Write one record; `durable` waits until the disk has it and all before it. False: there is no room for it.
+
+        Raises `OSError`; a record that was not written whole is none.
+        """
+        body = _encode(rows)
+        record = _RECORD.pack(len(body), zlib.crc32(body)) + body
+        if self._at + len(record) > self._size:
+            return False
+        if os.pwrite(self._file, record, self._at) != len(record):
+            raise OSError(f"{self._path}: a record was cut short")
+        if durable:
+            os.fdatasync(self._file)
+        self._at += len(record)
+        return True
+
+    def reset(self) -> None:
+        """Write over what is there from now on: the database has it on the disk."""
+        self._at = 0
+
+    def close(self) -> None:
+        """Leave the file as it is: its rows are not all in the database."""
+        os.close(self._file)
+
+    def remove(self) -> None:
+        """End it: the database has everything."""
+        self.close()
+        self._path.unlink(missing_ok=True)
+
+
+def unmoved(path: Path, seq: int, previous: bytes) -> list[Row]:
+    """Rows that the front of a day file holds behind row `seq`, whose hash is `previous`; none if it has no front.
+
+    What stands there of earlier rounds, of another past of the journal, or half written, is left out: a row counts only
+    if number and hash go on from the row before it.
+    """
+    found: list[Row] = []
+    for row in _records(front_of(path)):
+        if row.seq <= seq:
+            continue
+        if row.seq != seq + 1 or row.hash != chain(previous, row.seq, row.stream, row.body):
+            break
+        found.append(row)
+        seq, previous = row.seq, row.hash
+    return found
+
+
+def _records(front: Path) -> Iterator[Row]:
+    """Every row from the first record to the first that is not whole."""
+    data = b""
+    with suppress(FileNotFoundError):
+        data = front.read_bytes()
+    at = 0
+    while at + _RECORD.size < len(data):
+        length, check = _RECORD.unpack_from(data, at)
+        body = data[at + _RECORD.size : at + _RECORD.size + length]
+        if not length or zlib.crc32(body) != check:
+            return
+        try:
+            yield from _decode(body)
+        except msgspec.DecodeError:
+            return
+        at += _RECORD.size + length

@@ -1,0 +1,166 @@
+"""The front of a journal: what is noted counts at once, whoever dies before it is moved, and nothing else does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mytrading.runtime import journal as journal_module
+from mytrading.runtime.journal import (
+    INPUT,
+    OUTPUT,
+    Cursor,
+    Entry,
+    Journal,
+    JournalReader,
+    Row,
+    last_inputs,
+    read_segment,
+)
+from mytrading.runtime.journal_format import front_of
+from mytrading.runtime.journal_front import Front, unmoved
+from mytrading.runtime.rebuild import set_aside
+
+DAY = "2026-11-23"
+
+
+def out(body: bytes) -> Entry:
+    return Entry(OUTPUT, "commands", body)
+
+
+def opened(folder: Path) -> Journal:
+    return Journal(folder, "risk", DAY, 4096, fronted=True)
+
+
+def in_database(journal: Journal) -> list[bytes]:
+    return [body for (body,) in journal._db.execute("SELECT body FROM rows ORDER BY seq")]
+
+
+def test_what_is_noted_is_read_by_all_before_it_is_moved(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    reader = JournalReader(tmp_path, "commands")
+    first = journal.note([out(b"a")], 1, 1)[0]
+    journal.note([Entry(INPUT, "signals", b"s", "engine", 1, 7, b"h" * 8), out(b"b")], 1, 1)
+    assert in_database(journal) == []
+    assert [row.body for row in read_segment(journal.path)] == [b"a", b"s", b"b"]
+    assert last_inputs(tmp_path, "engine", "signals", 5) == [(7, b"h" * 8)]
+    assert reader.last() == 2
+    assert reader.matches(Cursor(1, 1, first.hash))
+    assert reader.newest_of({1: first.hash}) == Cursor(1, 1, first.hash)
+    journal.move()
+    assert in_database(journal) == [b"a", b"s", b"b"]
+    assert [row.body for row in reader.read(0)] == [b"a", b"b"]
+
+
+def test_next_start_takes_in_what_a_killed_process_noted(tmp_path: Path) -> None:
+    killed = opened(tmp_path)
+    killed.append([out(b"a")], 1, 1)
+    killed.note([out(b"b")], 1, 1, durable=True)
+    killed.move()
+    killed.note([out(b"c")], 1, 1)
+    again = Journal(tmp_path, "risk", DAY, 4096)
+    assert in_database(again) == [b"a", b"b", b"c"]
+    assert (again.size, again.written("commands")) == (3, 3)
+    assert not front_of(again.path).exists()
+
+
+def test_record_that_was_cut_short_ends_what_is_taken_in(tmp_path: Path) -> None:
+    killed = opened(tmp_path)
+    killed.note([out(b"a")], 1, 1)
+    whole = len(front_of(killed.path).read_bytes().rstrip(b"\0"))
+    killed.note([out(b"bbbbbbbb")], 1, 1)
+    killed.note([out(b"c")], 1, 1)
+    with front_of(killed.path).open("r+b") as file:
+        file.seek(whole + 20)
+        file.write(b"?")
+    assert [row.body for row in opened(tmp_path).rows()] == [b"a"]
+
+
+def test_front_of_another_past_is_not_taken_in(tmp_path: Path) -> None:
+    """The database was put back from a copy: what the front holds goes on from rows that nobody has any more."""
+    journal = opened(tmp_path)
+    journal.note([out(b"a")], 1, 1)
+    journal.move()
+    journal.checkpoint()
+    kept = shutil.copy(journal.path, tmp_path / "kept")
+    for body in (b"b", b"c"):
+        journal.note([out(body)], 1, 1)
+    front = front_of(journal.path)
+    rows = unmoved(journal.path, 2, journal._unmoved[0].hash)
+    assert [row.body for row in rows] == [b"c"]
+    other = Journal(tmp_path / "other", "risk", DAY, 4096)
+    other.append([out(b"x"), out(b"y")], 1, 1)
+    other.close()
+    shutil.copy(front, front_of(other.path))
+    assert [row.body for row in Journal(tmp_path / "other", "risk", DAY, 4096).rows()] == [b"x", b"y"]
+    assert kept.exists()
+
+
+def test_front_begins_again_when_the_database_has_its_rows_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "Front", lambda path: Front(path, size=4096))
+    journal = opened(tmp_path)
+    written = [bytes([65 + number % 26]) * 200 for number in range(60)]
+    for number, body in enumerate(written):
+        journal.note([out(body)], 1, 1, durable=number % 5 == 0)
+        if number % 3 == 2:
+            journal.move()
+            assert in_database(journal) == written[: number + 1]
+    assert front_of(journal.path).stat().st_size == 4096
+    assert [row.body for row in opened(tmp_path).rows()] == written
+
+
+def test_rows_for_which_the_front_has_no_room_go_to_the_database_behind_those_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "Front", lambda path: Front(path, size=4096))
+    journal = opened(tmp_path)
+    journal.note([out(b"small")], 1, 1)
+    journal.note([out(b"L" * 5000)], 1, 1)
+    assert in_database(journal) == [b"small", b"L" * 5000]
+    journal.note([out(b"next")], 1, 1)
+    assert [row.body for row in opened(tmp_path).rows()] == [b"small", b"L" * 5000, b"next"]
+
+
+def test_disk_without_room_for_a_front_commits_directly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path) -> Front:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(journal_module, "Front", full)
+    journal = opened(tmp_path)
+    journal.note([out(b"a")], 1, 1, durable=True)
+    assert in_database(journal) == [b"a"]
+    assert not front_of(journal.path).exists()
+
+
+def test_closed_and_rolled_journals_leave_no_front(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.note([out(b"a")], 1, 1)
+    journal.roll("2026-11-24", {})
+    journal.note([out(b"b")], 1, 1)
+    assert [path.name for path in tmp_path.glob("*-front")] == ["2026-11-24.sqlite-front"]
+    journal.close()
+    assert not list(tmp_path.glob("*-front"))
+    assert [row.body for file in sorted(tmp_path.glob("*.sqlite")) for row in read_segment(file)] == [b"a", b"b"]
+
+
+def test_damaged_journal_takes_its_front_along(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.note([out(b"a")], 1, 1)
+    journal.move()
+    journal.note([out(b"b")], 1, 1)
+    error = set_aside(tmp_path, "row 3 is bad")
+    assert "moved to" in str(error)
+    assert not front_of(journal.path).exists()
+    assert [row.body for row in Journal(tmp_path, "risk", DAY, 4096).rows()] == [b"a", b"b"], "salvage read both"
+
+
+def test_row_keeps_its_times_and_source_through_the_front(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    entry = Entry(INPUT, "signals", b"s", "engine", 2, 9, b"h" * 8, market_ns=3, machine_ns=4)
+    noted = journal.note([entry], 1, 2)
+    (read,) = unmoved(journal.path, 0, bytes(8))
+    assert read == noted[0] == Row(1, 1, INPUT, "signals", 0, "engine", 2, 9, b"h" * 8, 3, 4, b"s", noted[0].hash)
