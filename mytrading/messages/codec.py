@@ -68,11 +68,14 @@ def topic_prefix(topic: str) -> bytes:
 
 
 class StreamDecoder:
-    """The one typed decoder of a stream. Reuse it: building one costs far more than decoding."""
+    """The one typed decoder of a stream. Reuse it: building one costs far more than decoding.
 
-    def __init__(self, stream: str) -> None:
+    A `union` of messages with the same tags and fewer fields reads only these: the others are passed over.
+    """
+
+    def __init__(self, stream: str, union: Any = None) -> None:
         self.stream = stream
-        self._body = msgspec.msgpack.Decoder(unions()[stream])
+        self._body = msgspec.msgpack.Decoder(union or unions()[stream])
 
     def body(self, body: bytes) -> Any:
         """The message in an encoded body; raises `FrameError`."""
