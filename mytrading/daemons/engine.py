@@ -8,7 +8,6 @@ strategy before all bars before it were.
 from __future__ import annotations
 
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +28,7 @@ from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import EditedFiles
+from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
@@ -56,7 +55,7 @@ class StrategyEngine(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         timings = get_performance_monitor().operation("strategy_engine", "execute")
         self._guard = OverrunGuard(config.state / "engine", timings)
-        self._calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self._calendar, _ = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict)
         self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
         classes = find_strategies(config, self._guard.overran(config.state / RUN_FILE))
         self.engine = EngineMachine(

@@ -8,7 +8,6 @@ slow (history, disk, a reader) must not hold up a quote.
 from __future__ import annotations
 
 import time
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -45,7 +44,7 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon
-from mytrading.runtime.edited import EditedFiles
+from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
 from mytrading.runtime.lockstep import Progress
 from mytrading.runtime.process import main
 from mytrading.runtime.streams import BadFrames
@@ -66,7 +65,7 @@ class DataManager(Daemon):
     def __init__(self, config: RunConfig) -> None:
         super().__init__("feed", config)
         rules = config.data
-        self.calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        self.calendar, _ = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict)
         speed = max(self.clock.speed, 1.0)
         self.parser = FrameParser(int(STAMP_TOLERANCE_S * speed * SECOND))
         self.sources = sources_of(config)

@@ -1,36 +1,69 @@
 """Files that an operator edits while the stack runs: read again when they change, judged, and taken as a whole.
 
 Used by daemons for `config/calendar.toml` and `config/risk.toml`. The one rule: an edit that cannot be read changes
-nothing; what was read before holds, and an alert stands until the file is in order again.
+nothing; what was read before holds, also over a restart, and an alert stands until the file is in order again.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mytrading.messages.enums import Severity
 from mytrading.runtime.alerts import Alerts
 
 CODE = "EDIT_REFUSED"
+T = TypeVar("T")
 Stamp = tuple[int, int, int]
+NEVER: Stamp = (-1, -1, -1)
+"""The stamp of a file of which nothing was read."""
 Take = Callable[[dict[str, Any]], None]
 """Reads a parsed file and lets it count, or raises `ValueError` and changes nothing."""
+
+
+def taken_folder(state: Path) -> Path:
+    """Where what was last taken of edited files is kept."""
+    return state / "taken"
+
+
+def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, Stamp]:
+    """What a file says at the start of a daemon, and the stamp of what was read, for `EditedFiles.follow`.
+
+    Where it cannot be read, that is by an edit since others started, what was last taken of it counts (`kept`); raises
+    what `make` raises if there is none.
+    """
+    stamp = _stamp(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        made = make(tomllib.loads(text))
+    except (OSError, ValueError):
+        last = kept / path.name
+        if not last.exists():
+            raise
+        return make(tomllib.loads(last.read_text(encoding="utf-8"))), NEVER
+    _keep(kept, path.name, text)
+    return made, stamp
 
 
 class EditedFiles:
     """Asked once a second; a file that was not touched costs one call to the file system."""
 
-    def __init__(self, alerts: Alerts, log: Any) -> None:
+    def __init__(self, alerts: Alerts, log: Any, kept: Path | None = None) -> None:
         self._alerts = alerts
         self._log = log
+        self._kept = kept
         self._files: dict[Path, tuple[Take, Stamp]] = {}
 
-    def follow(self, path: Path, take: Take) -> None:
-        """From now on `take` gets what the file says each time it changes; its present content was read already."""
-        self._files[path] = (take, _stamp(path))
+    def follow(self, path: Path, take: Take, since: Stamp | None = None) -> None:
+        """From now on `take` gets what the file says each time it changes.
+
+        `since` is the stamp of what was read already; without one that is its present content.
+        """
+        self._files[path] = (take, _stamp(path) if since is None else since)
 
     def look(self) -> None:
         """Read what has changed since."""
@@ -41,13 +74,25 @@ class EditedFiles:
 
     def _read(self, path: Path, take: Take) -> None:
         try:
-            take(tomllib.loads(path.read_text(encoding="utf-8")))
+            text = path.read_text(encoding="utf-8")
+            take(tomllib.loads(text))
         except (OSError, ValueError) as error:
-            text = f"{path.name} was edited and cannot be read, so what it said before holds: {error}"
-            self._alerts.raise_(CODE, Severity.WARNING, path.name, text)
+            problem = f"{path.name} was edited and cannot be read, so what it said before holds: {error}"
+            self._alerts.raise_(CODE, Severity.WARNING, path.name, problem)
             return
+        if self._kept is not None:
+            _keep(self._kept, path.name, text)
         self._alerts.clear(CODE, path.name)
         self._log.info("edit.taken", file=path.name)
+
+
+def _keep(folder: Path, name: str, text: str) -> None:
+    """Keep a text whole or not at all; several daemons keep the same one. A full disk keeps no daemon from its work."""
+    fresh = folder / f".{name}.{os.getpid()}"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(folder / name)
 
 
 def _stamp(path: Path) -> Stamp:

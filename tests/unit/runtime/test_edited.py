@@ -13,7 +13,7 @@ from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.control import Alert
 from mytrading.runtime.alerts import Alerts
-from mytrading.runtime.edited import CODE, EditedFiles
+from mytrading.runtime.edited import CODE, EditedFiles, read_edited
 from tests.support import ROOT
 
 TEXT = (ROOT / "config" / "calendar.toml").read_text(encoding="utf-8")
@@ -72,3 +72,12 @@ def test_untouched_file_is_not_read_again(tmp_path: Path) -> None:
     edits, calendar, _ = files(path)
     edits.look()
     assert calendar.edition == 0
+
+
+def test_place_that_nothing_can_be_kept_in_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
+    path = tmp_path / "calendar.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    kept = tmp_path / "taken"
+    kept.write_text("a file where the folder should be")
+    calendar, _ = read_edited(path, kept, Calendar.from_dict)
+    assert calendar.is_open("NFO", to_ns(DAY, time(12)))
