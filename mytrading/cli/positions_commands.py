@@ -98,7 +98,9 @@ def close(
     with stack(profile) as found:
         if unmanaged:
             strategy = "manual"
-            say(answered(found, found.ask("claim", strategy=strategy, **where)["request"]))
+            given = found.ask("claim", strategy=strategy, to_close="true", **where)
+            say(answered(found, given["request"]))
+            where |= {"account": given["account"], "product": given["product"], "claimed": "true"}
         asked = found.ask("close", strategy=strategy, deadline=repr(deadline), **where)
         rows = until_flat(found, asked["flatten"], deadline, say)
     tell(rows, as_json, f"{asked['strategy']} holds nothing of {instrument}")

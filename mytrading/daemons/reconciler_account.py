@@ -17,7 +17,7 @@ from mytrading.adapters.openalgo.reads import BookReader, Visit
 from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import AccountHealth, BooksRead, ReadRequest
+from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ReadRequest
 from mytrading.messages.runconfig import AccountRun, Windows
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import machine_now
@@ -53,6 +53,7 @@ class AccountListener:
         self._plan = ReadPlan(account.id, read_rules(windows))
         self._health = HealthBook(account.id, read_rules(windows))
         self._levels = OrderLevels()
+        self._funds: Funds | None = None
         self._streaming = False
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
             f"reconciler.{account.id}", 1, self._reader, BookReader.visit, self._failed, wake
@@ -133,6 +134,7 @@ class AccountListener:
             if (found := held(visit.books, self._market_now())) is not None:
                 self._tell(found)
         if visit.funds is not None:
+            self._funds = visit.funds
             self._tell(visit.funds)
         self._complain(visit)
         if visit.refused or visit.reached:
@@ -166,9 +168,11 @@ class AccountListener:
             self._alerts.clear("SERVER_MODE", self.name)
 
     def each_second(self, machine_ns: int) -> None:
-        """Repeat what the router has not shown yet, and the account's health."""
+        """Repeat what the router has not shown yet, the funds as last read (whoever starts has missed them), health."""
         for report in self._levels.standing(machine_ns):
             self._report(report)
+        if self._funds is not None:
+            self._tell(self._funds)
         self._tell(self.health(machine_ns))
 
     # told

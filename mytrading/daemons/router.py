@@ -19,15 +19,17 @@ from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import rebuild
 from mytrading.core.oms.books import subject_of as disputed_subject
 from mytrading.core.oms.churn import subject_of as stopped_subject
+from mytrading.core.oms.replayed import ReplayedReport
 from mytrading.core.oms.state import Key
 from mytrading.core.order import SENT, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
+from mytrading.daemons.router_books import BooksWatch
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.daemons.router_kill import KillWatch
 from mytrading.daemons.router_log import order_fields, position_fields
-from mytrading.daemons.router_setup import calendar_of, order_machine
+from mytrading.daemons.router_setup import order_machine
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, MismatchSeen, RecoveryChanged
-from mytrading.messages.codec import Frame
+from mytrading.messages.codec import Frame, StreamDecoder
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
 from mytrading.messages.orders import (
@@ -41,7 +43,8 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.runconfig import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import EditedFiles
+from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.journal import Row
 from mytrading.runtime.lockstep import Progress, place
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
@@ -49,6 +52,8 @@ from mytrading.runtime.process import main
 
 TICK_S = 0.1
 GUARD_S = 0.5
+BOOKS_MISSED = 3
+"""Polls of the order book without a whole one after which an account counts as unread."""
 LEAVE_NS = 3_500_000_000
 """Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
 
@@ -63,19 +68,20 @@ DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING"
 class TradeManager(MachineDaemon):
     """The router process: commands and reports in, orders and positions out, a pool of workers for each account."""
 
-    syncs = True
-
     def __init__(self, config: RunConfig) -> None:
         if problem := live_problem(config):
             raise RunConfigError(problem)
-        self._calendar = calendar_of(config)
+        self._calendar, _ = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict)
         self.orders = order_machine(config, self._calendar)
         super().__init__("router", config, self.orders)
+        self._replayed = StreamDecoder("reports", ReplayedReport)
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
         self._budgets = Budgets(self.orders, (account.id for account in config.served))
         self._reported = 0
         self._kill = KillWatch(config)
+        read = () if self.lock_step else self._compared()
+        self._books = BooksWatch(read, round(BOOKS_MISSED * config.windows.orders_every * 1_000_000_000))
 
     def setup(self) -> None:
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
@@ -90,6 +96,7 @@ class TradeManager(MachineDaemon):
                 self.alerts.clear(alert.code, alert.subject)
         begun = self._accounts.begun.never_began
         self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared(), begun))
+        self._books.look(self, machine_now())
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report)
@@ -101,6 +108,10 @@ class TradeManager(MachineDaemon):
         edits = EditedFiles(self.alerts, self.log)
         edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
         self.every(1.0, lambda _: edits.look(), "edits")
+
+    def decode(self, row: Row) -> Any:
+        """As every daemon does; of a report only what is learnt when it is read again."""
+        return self._replayed.body(row.body) if row.stream == "reports" else super().decode(row)
 
     # in
 
@@ -122,6 +133,7 @@ class TradeManager(MachineDaemon):
 
         In lock-step the market stands while a guardian is away, and nothing can fill.
         """
+        self._books.look(self, machine_ns)
         short = self.journal.short
         if short != self.orders.short_of_disk:
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
@@ -149,6 +161,7 @@ class TradeManager(MachineDaemon):
 
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)
+        self._books.heard(self, frame.message, machine_now())  # what a read shows is learnt before it sets exits free
         self._reported = place(frame.header)
 
     def _take_outcomes(self) -> None:

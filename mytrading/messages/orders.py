@@ -272,7 +272,8 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
     it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
-    through a lost journal: each of its exits waits for two reads, since it may have been sent already.
+    through a lost journal: each of its exits waits for two reads, since it may have been sent already. `by` says who
+    asked.
     """
 
     id: str
@@ -290,6 +291,7 @@ class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     proof_machine_ns: int = 0
     goals: int = 0
     wary: bool = False
+    by: str = ""
 
 
 class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import eventually
+from tests.system.in_process import asked
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
@@ -57,11 +58,18 @@ def at_the_terminal(stack: Stack, quantity: int) -> dict[str, Any]:
 
 
 def claimed(stack: Stack, quantity: int, stop: float = 0.0) -> None:
-    """Units that `manual` owns, with a stop at so much of their price."""
+    """Units that `manual` owns, with a stop at so much of their price; what still closes it is waited for."""
     row = at_the_terminal(stack, quantity)
     guard = ("--stop", str(round(row["average_price"] * stop))) if stop else ()
-    stack.ask("positions", "claim", SBIN, "--strategy", "manual", *guard)
+    eventually(lambda: is_given(stack, *guard), 60)
     eventually(lambda: rows_of(stack, SBIN, "manual"), 10)
+
+
+def is_given(stack: Stack, *guard: str) -> bool:
+    """A claim for `manual`; false while an exit or a flatten of before goes on, which would sell the units at once."""
+    done = asked(stack.environment, "positions", "claim", SBIN, "--strategy", "manual", *guard)
+    assert done.returncode == 0 or "manual is being closed" in done.stderr, done.stderr
+    return done.returncode == 0
 
 
 def lose_the_next_order(stack: Stack) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from mytrading.core.money import positions
 from mytrading.core.oms import adoption, claims, flatten, reality, rebuild, recovery, unknown, venue
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key
+from mytrading.core.oms.state import Key, State
 from mytrading.core.order import TERMINAL, UNRESOLVED
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
@@ -38,18 +38,20 @@ def on_books(draft: Draft, read: BooksRead) -> None:
 
 
 def _readable(draft: Draft, read: BooksRead) -> BooksRead:
-    """The read, void if a row of an instrument that concerns us could not be read: such a book shows too little.
+    """The read, void if a row of an instrument that concerns us could not be read."""
+    return msgspec.structs.replace(read, orders=None, trades=None, positions=None) if void(draft.state, read) else read
+
+
+def void(state: State, read: BooksRead) -> bool:
+    """True if a row of an instrument that concerns us could not be read: such a book shows too little.
 
     A row of somebody else's instrument spoils nothing of ours.
     """
-    if not read.unread or _ours_today(draft, read.account).isdisjoint(read.unread):
-        return read
-    return msgspec.structs.replace(read, orders=None, trades=None, positions=None)
+    return bool(read.unread) and not _ours_today(state, read.account).isdisjoint(read.unread)
 
 
-def _ours_today(draft: Draft, account: str) -> set[str]:
+def _ours_today(state: State, account: str) -> set[str]:
     """The instruments of an account in which we ordered today, hold something, or doubt what is held."""
-    state = draft.state
     ordered = {order.instrument for _, order in state.orders.items() if order.account == account}
     tables = (state.owners, state.unmanaged, state.mismatches)
     return ordered | {key.instrument for table in tables for key, _ in table.items() if key.account == account}
@@ -144,12 +146,25 @@ def _quiet(draft: Draft, key: Key, read: BooksRead) -> bool:
     """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
     if (draft.state.touched.get(key) or 0) >= read.began_machine_ns:
         return False
-    return not any(
+    return not any(_stirs(draft, order, read) for order in draft.state.open_orders(key))
+
+
+def _stirs(draft: Draft, order: Order, read: BooksRead) -> bool:
+    """True if an order may be changing the position now.
+
+    One that is held for approval can do so only as a row of the order book; for days, nobody may decide on it.
+    """
+    if order.state is OrderState.PARKED:
+        return read.orders is None or any(
+            (read.account, row.broker_order_id) not in draft.state.by_broker
+            and unknown.matches(draft, order, row, read)
+            for row in read.orders
+        )
+    return (
         order.state is OrderState.SUBMITTED
         or order.state in UNRESOLVED
         or order.filled_seen > order.filled
-        or (order.ending and order.state is not OrderState.LOST)
-        for order in draft.state.open_orders(key)
+        or bool(order.ending and order.state is not OrderState.LOST)
     )
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from mytrading.core.identity import content_id
 from mytrading.core.money import positions
+from mytrading.core.oms import entries, flatten
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, Owned
 from mytrading.core.order import LIVE
@@ -76,7 +77,34 @@ def _problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequested) ->
     known = draft.state.unmanaged.get(key)
     if not (request.price or (known and known.average_price)):
         return f"the broker does not say what {where} cost: name it with --price"
-    return _opposed(draft, key, unmanaged, request.strategy) or _stop_problem(draft, key, unmanaged, request)
+    return (
+        _closing(draft, key, request)
+        or _opposed(draft, key, unmanaged, request.strategy)
+        or _stop_problem(draft, key, unmanaged, request)
+    )
+
+
+def _closing(draft: Draft, key: Key, request: ClaimRequested) -> str:
+    """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
+    if request.to_close:
+        return ""
+    goal = next(entries.goals_of(draft, key, request.strategy), None)
+    level = flatten.standing(draft, Owned(*key, request.strategy))
+    if goal is not None:
+        found = f"{goal.reason}: exit {goal.id} is {goal.state}"
+    elif level is not None:
+        found = (
+            f"{level.reason}: flatten {level.id} is {level.state}, {level.proofs} of {flatten.PROOFS} reads prove it"
+        )
+    else:
+        return ""
+    everybody = level is not None and not level.strategy
+    return (
+        f"{request.strategy} is being closed in {key.instrument} {key.product} of {key.account} ({found}), and what it "
+        "is given now would be closed at once; claim again when that has ended (`mytrading orders` and `alerts` show "
+        f"what it waits for){'' if everybody else ', name another owner'}, or have it closed: "
+        f"`mytrading positions close {key.instrument} --unmanaged`"
+    )
 
 
 def _opposed(draft: Draft, key: Key, unmanaged: int, strategy: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from mytrading.core.oms import churn, parts
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
-from mytrading.core.order import LIVE, live
+from mytrading.core.order import LIVE, SENT, live
 from mytrading.core.slicing import Unsliceable
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
@@ -110,7 +110,8 @@ def forbidden(draft: Draft, order: Order) -> str:
         return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
     level = state.level(order.account)
     if level is not TradingLevel.NORMAL:
-        return f"HALTED: trading level is {level}, entries need normal; resume to allow them"
+        why = state.why_level(order.account)
+        return f"HALTED: trading level is {level}{why}, entries need normal; resume to allow them"
     switch = state.switches.get(order.strategy)
     if switch is not None and not switch.enabled:
         return f"SWITCHED_OFF: strategy {order.strategy} is switched off; enable it to allow entries"
@@ -158,7 +159,23 @@ def closing(draft: Draft, key: Key, strategy: str) -> bool:
 
 def taking_over(draft: Draft, key: Key, strategy: str) -> bool:
     """True once an exit goal of this owner may send: its stops make way. One that waits for the books leaves them."""
-    return any(not goal.waits_machine_ns for goal in goals_of(draft, key, strategy))
+    ready = any(not goal.waits_machine_ns for goal in goals_of(draft, key, strategy))
+    return ready and not keeps_its_stops(draft, key, strategy)
+
+
+def keeps_its_stops(draft: Draft, key: Key, strategy: str) -> bool:
+    """True while stops of this owner stay where they are although it is to be closed.
+
+    The books of the account cannot be read: the end of a stop would not be proven, no exit could follow, and what is
+    held would be bare. Stops that are being cancelled already are waited for as ever.
+    """
+    return draft.state.blind(key.account) and any(
+        order.purpose is Purpose.STOP
+        and order.strategy == strategy
+        and order.state in SENT
+        and not order.pending_cancel
+        for order in draft.state.open_orders(key)
+    )
 
 
 def goals_of(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:

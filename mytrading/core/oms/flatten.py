@@ -9,7 +9,7 @@ from __future__ import annotations
 from mytrading.core.identity import content_id
 from mytrading.core.oms import entries, goals
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, key_of
+from mytrading.core.oms.state import Key, Owned, key_of
 from mytrading.core.order import LIVE
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Purpose, Severity
@@ -33,13 +33,19 @@ def on_request(draft: Draft, request: FlattenRequested) -> None:
         product=request.product,
         opened_ns=draft.now,
         opened_machine_ns=draft.machine,
+        by=request.by,
     )
     draft.flatten(level)
     entries.withdraw(draft, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
     draft.read(request.account, "flatten", positions=True)
 
 
-def _covers(level: Flatten, thing: Order | Position | Goal) -> bool:
+def standing(draft: Draft, owned: Owned) -> Flatten | None:
+    """The first flatten not yet proven that closes whatever this owner gets there."""
+    return next((level for level in _levels(draft, owned.account) if _covers(level, owned)), None)
+
+
+def _covers(level: Flatten, thing: Order | Position | Goal | Owned) -> bool:
     if thing.account != level.account or level.instrument not in ("", thing.instrument):
         return False
     return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
@@ -74,8 +80,12 @@ def _advance(draft: Draft, level: Flatten) -> None:
 
 
 def _covers_a_sold_one(draft: Draft, level: Flatten, position: Position, held: list[Position]) -> bool:
-    """What an owner sold goes first, and what may cover it once that is flat, or after some seconds all the same."""
-    if draft.machine - level.opened_machine_ns >= 2 * draft.limits.exit_patience:
+    """What an owner sold goes first, and what may cover it once that is flat, or after some seconds all the same.
+
+    Not while the books are lost: what was sold keeps its stop then, and would stand without what covers it.
+    """
+    late = draft.machine - level.opened_machine_ns >= 2 * draft.limits.exit_patience
+    if late and not draft.state.blind(level.account):
         return False
     return any(other.quantity < 0 and other.strategy == position.strategy for other in held)
 

@@ -94,9 +94,12 @@ def _advance(draft: Draft, goal: Goal) -> None:
         return
     if draft.hushed(goal):
         return
-    for order in out.exits:
-        goal = _hurry(draft, goal, order)
+    if not draft.state.blind(goal.account):
+        for order in out.exits:
+            goal = _hurry(draft, goal, order)
     goal = _overdue(draft, goal)
+    if entries.keeps_its_stops(draft, key_of(goal), goal.strategy):
+        return
     if out.exits or out.unproven or position.quantity == 0:
         return
     if _entries_pending(draft, goal, out.entries) or draft.machine < _not_before(draft, goal):
@@ -206,6 +209,8 @@ def _overdue(draft: Draft, goal: Goal) -> Goal:
         why = f"not flat after {goal.attempts} attempts; it is still being tried"
         if goal.elsewhere:
             why = f"orders of nobody may close {goal.elsewhere} of it; cancel them at the broker if they are not wanted"
+        elif entries.keeps_its_stops(draft, key_of(goal), goal.strategy):
+            why = f"the books of {goal.account} cannot be read, so its stop stays until they can; look at the broker"
         return stuck(draft, goal, why)
     return goal
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core import throttle
-from mytrading.core.oms.state import Key, Owned, State, key_of, mark
+from mytrading.core.oms.replayed import BooksEnded, OrderReported
+from mytrading.core.oms.state import BOOKS_BACK, BOOKS_LOST, Key, Owned, State, key_of, mark
 from mytrading.core.order import TERMINAL
 from mytrading.core.slicing import Sizes
 from mytrading.messages.account_events import (
@@ -143,6 +144,10 @@ def _timer(state: State, row: TimerFired) -> None:
         state.own("flags").set("disk_low", 1)
     elif row.name == "disk_ok" and "disk_low" in state.flags:
         state.own("flags").drop("disk_low")
+    elif row.name.startswith(BOOKS_LOST):
+        state.own("flags").set(row.name, 1)
+    elif row.name.startswith(BOOKS_BACK) and state.blind(row.name.removeprefix(BOOKS_BACK)):
+        state.own("flags").drop(BOOKS_LOST + row.name.removeprefix(BOOKS_BACK))
 
 
 def _relearned(state: State, row: JournalRelearned) -> None:
@@ -294,6 +299,8 @@ _FOLDS: dict[type, Any] = {
     JournalRelearned: _relearned,
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
     BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
+    BooksEnded: lambda state, row: state.notice(row.ended_machine_ns),
     OrderReport: lambda state, row: state.notice(row.received_machine_ns),
+    OrderReported: lambda state, row: state.notice(row.received_machine_ns),
     ModeSeen: lambda state, row: state.notice(row.machine_ns),
 }

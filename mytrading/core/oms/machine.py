@@ -140,6 +140,14 @@ class OrderMachine:
         """True while entries are denied because the disk is full."""
         return "disk_low" in self._state.flags
 
+    def blind(self, account: str) -> bool:
+        """True while the books of an account are said to be unreadable."""
+        return self._state.blind(account)
+
+    def void(self, read: BooksRead) -> bool:
+        """True if a read proves nothing: a row of an instrument that concerns us could not be read."""
+        return books.void(self._state, read)
+
     def recovered(self, account: str) -> bool:
         """True once what the start found in the account is explained, or if nothing is there to be compared."""
         level = self._state.recovering.get(account)

@@ -122,9 +122,8 @@ def succeed(draft: Draft, gone: Order) -> None:
     if left <= 0:
         return
     number = gone.replaced + 1
-    name = client_order_id(gone.account, gone.cause, gone.purpose, gone.client_order_id, 0, number)
     order = Order(
-        client_order_id=name,
+        client_order_id=_successor(gone),
         account=gone.account,
         instrument=gone.instrument,
         product=gone.product,
@@ -155,6 +154,23 @@ def succeed(draft: Draft, gone: Order) -> None:
     )
     draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
     draft.change(gone, "replaced", replacing=False, **ENDED)
+
+
+def _successor(gone: Order) -> str:
+    """The id of the order that takes the place of a replaced one."""
+    return client_order_id(gone.account, gone.cause, gone.purpose, gone.client_order_id, 0, gone.replaced + 1)
+
+
+def filled_late(draft: Draft, gone: Order, more: int) -> None:
+    """A replaced entry filled further although its end was proven: what took its place asks for so much less."""
+    order = draft.state.orders.get(_successor(gone)) if gone.purpose is Purpose.ENTRY else None
+    if order is None or not live(order) or order.pending_cancel:
+        return
+    wanted = terms(order)
+    if under_way(order) or wanted.quantity - more <= order.filled_seen:
+        entries.withdraw_one(draft, order, f"withdrawn: the order it replaces filled {more} late")
+    else:
+        wish(draft, order, wanted._replace(quantity=wanted.quantity - more))
 
 
 def answered(draft: Draft, order: Order, outcome: CallOutcome) -> None:

@@ -268,7 +268,7 @@ def release(draft: Draft, level: Protection, reason: str) -> Protection:
 
 def _let_go(draft: Draft, level: Protection, stops: list[Order], *, flat: bool) -> None:
     """Stops that are left of a released protection end with the position, or when an exit needs the quantity."""
-    if flat or entries.closing(draft, key_of(level), level.strategy):
+    if flat or entries.taking_over(draft, key_of(level), level.strategy):
         _withdraw(draft, stops, f"{_OURS}: nothing is left to guard")
     if flat and not _stops(draft, level) and not _entries_out(draft, level):
         draft.protection(level, state="done")

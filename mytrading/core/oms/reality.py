@@ -217,6 +217,8 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
         changed = draft.change(order, _event(order, state, fills), state=state, **fields)
         if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
             protection.arm(draft, changed)
+            if order.state in TERMINAL:
+                modify.filled_late(draft, changed, changed.filled_seen - order.filled_seen)
         _book(draft, order, changed)
         _overfilled(draft, order, changed)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.core.oms.table import Table
-from mytrading.core.order import ABSENT, LIVE, RESTING, UNRESOLVED, live, settled, waits_for_its_trigger
+from mytrading.core.order import ABSENT, LIVE, RESTING, TERMINAL, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.core.slicing import Sizes
 from mytrading.messages.account_events import (
     AccountModeChanged,
@@ -29,6 +29,8 @@ from mytrading.messages.reports import BrokerOrder
 
 CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 """Events of an order that stand for a call at the broker."""
+BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
+"""How timers begin that tell that the books of an account (its id follows) cannot be read, or can again."""
 _NONE: frozenset[str] = frozenset()
 _STRICTNESS = {TradingLevel.NORMAL: 0, TradingLevel.REDUCE: 1, TradingLevel.HALT: 2}
 
@@ -157,7 +159,7 @@ class State:
     recovering: Table[str, RecoveryChanged]
     """What the present start found in each account."""
     flags: Table[str, int]
-    """Conditions of this process that journaled timers tell of: `disk_low`."""
+    """Conditions of this process that journaled timers tell of: `disk_low`, and `books_lost` with an account."""
 
     baskets: Table[tuple[str, str, str], tuple[int, int]]
     """By account, strategy and cause: order calls that legs still to come need, and until when they are kept (machine).
@@ -215,6 +217,19 @@ class State:
         levels = [found.level for name in (KILL, "", account) if (found := self.trading.get(name))]
         return max(levels, key=_STRICTNESS.__getitem__, default=TradingLevel.NORMAL)
 
+    def why_level(self, account: str) -> str:
+        """Why that level stands and who set it, in brackets; empty if nobody said."""
+        level = self.level(account)
+        found = next((s for name in (KILL, "", account) if (s := self.trading.get(name)) and s.level is level), None)
+        if found is None:
+            return ""
+        said = [found.reason] if found.reason else []
+        return f" ({', '.join([*said, f'by {found.by}'] if found.by else said)})" if said or found.by else ""
+
+    def blind(self, account: str) -> bool:
+        """True while the books of an account cannot be read: the end of no order there could be proven."""
+        return BOOKS_LOST + account in self.flags
+
     def resting_orders(self, account: str) -> Iterator[Order]:
         """Orders that are known to rest at the broker, by id."""
         names = sorted(self.resting.get(account) or _NONE)
@@ -232,7 +247,10 @@ class State:
     def put_order(self, order: Order) -> None:
         """Keep an order's new level and move it between the indices."""
         name = order.client_order_id
+        before = self.orders.get(name)
         self.own("orders").set(name, order)
+        if before is not None and _ended_alike(before, order):
+            return
         _place(self, "open_by_key", key_of(order), name, not settled(order))
         _place(self, "resting", order.account, name, order.state in RESTING)
         if order.parent:
@@ -248,6 +266,16 @@ class State:
         owned = Owned(position.account, position.instrument, position.product, position.strategy)
         self.own("positions").set(owned, position)
         _place(self, "owners", key_of(position), position.strategy, bool(position.quantity or position.quantity_seen))
+
+
+def _ended_alike(before: Order, order: Order) -> bool:
+    """True of a level that no index tells from the one before: most of a day's rows are looks at ended orders."""
+    return (
+        before.state is order.state
+        and order.state in TERMINAL
+        and (before.filled, before.filled_seen) == (order.filled, order.filled_seen)
+        and before.broker_order_id == order.broker_order_id
+    )
 
 
 def _place(state: State, index: str, key: Any, name: str, member: bool) -> None:

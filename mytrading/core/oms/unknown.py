@@ -57,7 +57,7 @@ def _in_flight_twin(draft: Draft, order: Order) -> bool:
 
 def _resolve(draft: Draft, order: Order, rivals: int, evidence: Evidence, taken: set[str]) -> None:
     matching = [row for row in evidence.unclaimed if row.broker_order_id not in taken]
-    matching = [row for row in matching if _matches(draft, order, row, evidence.read)]
+    matching = [row for row in matching if matches(draft, order, row, evidence.read)]
     if len(matching) > rivals:
         taken.update(row.broker_order_id for row in matching)
         _several(draft, order, matching)
@@ -69,7 +69,8 @@ def _resolve(draft: Draft, order: Order, rivals: int, evidence: Evidence, taken:
         _absent(draft, order, evidence)
 
 
-def _matches(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+def matches(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+    """True if a row of the book that belongs to no order of ours may be this one."""
     if row.product is not None and row.product is not order.product:
         return False
     if not same_fingerprint(order, row.instrument, row.side, row.quantity):

@@ -43,10 +43,11 @@ def _recovering(state: State) -> list[str]:
 
 
 def _held_back(state: State) -> list[str]:
-    """Accounts with an exit or stop that waits for the books, or for orders of nobody, since a journal was rebuilt."""
+    """Accounts with an exit or stop that waits for the books, or for orders of nobody since a journal was rebuilt."""
     goals = (state.goals.get(name) for name, _ in state.open_goals.sorted_items())
     levels = (state.protections.get(owned) for owned, _ in state.guarding.sorted_items())
-    waiting = [goal.account for goal in goals if goal and (goal.waits_machine_ns or goal.elsewhere)]
+    found = [goal for goal in goals if goal is not None]
+    waiting = [goal.account for goal in found if goal.waits_machine_ns or goal.elsewhere or state.blind(goal.account)]
     return [*waiting, *(level.account for level in levels if level and level.waits_machine_ns)]
 
 

@@ -51,6 +51,28 @@ def test_surplus_is_unmanaged_after_two_reads(bench: OrderBench) -> None:
     assert bench.machine.snapshot("2026-11-23").unmanaged == ()
 
 
+def test_surplus_beside_an_order_held_for_approval_is_unmanaged(bench: OrderBench) -> None:
+    bench.enter("e2", 60)
+    bench.end(bench.calls[-1], Outcome.PARKED)
+    bench.tick(10 * SECOND)
+    bench.broker.net[A] = 57
+    rows = apart(bench)
+    (unmanaged,) = kinds(rows, UnmanagedChanged)
+    assert isinstance(unmanaged, UnmanagedChanged) and unmanaged.quantity == 7
+    assert bench.order("e2").state is OrderState.PARKED
+
+
+def test_fill_of_an_order_that_a_person_let_go_is_ours_and_never_unmanaged(bench: OrderBench) -> None:
+    bench.enter("e2", 60)
+    bench.end(bench.calls[-1], Outcome.PARKED)
+    bench.tick(10 * SECOND)
+    placed = bench.broker.place(bench.order("e2"), bench.time)
+    bench.broker.trade(placed, 60, 101.0)
+    rows = [row for _ in range(3) for row in apart(bench)]
+    assert kinds(rows, UnmanagedChanged) == []
+    assert (bench.order("e2").state, bench.position().quantity) == (OrderState.FILLED, 110)
+
+
 def test_unmanaged_is_not_sold_by_a_goal(bench: OrderBench) -> None:
     bench.broker.net[A] = 80
     apart(bench)

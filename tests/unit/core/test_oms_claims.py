@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.control import ClaimRequested
-from mytrading.messages.enums import OrderState, Product, Side
+from mytrading.messages.control import ClaimRequested, FlattenRequested
+from mytrading.messages.enums import Call, OrderState, Product, Side
 from mytrading.messages.orders import PositionAdjusted, RequestAnswered
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
@@ -102,3 +102,83 @@ def test_unmanaged_keeps_its_age_while_it_changes(bench: OrderBench) -> None:
     since = unmanaged(bench).since_ns
     foreign(bench, 25)
     assert (unmanaged(bench).quantity, unmanaged(bench).since_ns) == (100, since)
+
+
+def half_closed(bench: OrderBench) -> None:
+    """s1 holds 50, an exit of which is out; somebody buys 75 more at the terminal."""
+    bench.hold("e1", 50)
+    bench.tick(2 * SECOND)
+    bench.close("g1")
+    bench.accept()
+    foreign(bench, 75)
+
+
+def test_claim_for_an_owner_that_is_being_closed_is_refused_with_the_goal_and_the_next_step(bench: OrderBench) -> None:
+    half_closed(bench)
+    answer = claim(bench)
+    assert not answer.ok
+    for said in ("s1 is being closed in NFO:A MIS of main", "exit g1 is open", "claim again when", "another owner"):
+        assert said in answer.message
+    assert "mytrading positions close NFO:A --unmanaged" in answer.message
+    assert unmanaged(bench).quantity == 75 and len(bench.broker.orders) == 2
+
+
+def test_claim_for_another_owner_beside_one_that_is_being_closed_is_given(bench: OrderBench) -> None:
+    half_closed(bench)
+    assert claim(bench, "s2").ok
+    assert bench.machine.position(ACCOUNT, "NFO:A", Product.MIS, "s2").quantity == 75  # type: ignore[union-attr]
+
+
+def test_claim_only_to_be_closed_is_taken_in_by_the_goal_that_stands(bench: OrderBench) -> None:
+    half_closed(bench)
+    assert claim(bench, to_close=True).ok
+    assert bench.position().quantity == 125 and unmanaged(bench).quantity == 0
+
+
+def test_claim_after_the_goal_has_ended_is_given_and_stays(bench: OrderBench) -> None:
+    half_closed(bench)
+    exit_ = bench.broker.orders["B2"]
+    bench.broker.trade(exit_, 50, 99.0)
+    bench.report(exit_)
+    for _ in range(3):
+        bench.tick(2 * SECOND)
+        bench.read()
+    assert claim(bench).ok
+    bench.tick(10 * SECOND)
+    assert bench.position().quantity == 75 and not [call for call in bench.calls if call.call is Call.PLACE]
+
+
+@pytest.mark.parametrize(
+    ("scope", "named"),
+    [({"strategy": "s1", "instrument": "NFO:A"}, True), ({"instrument": "NFO:A"}, False), ({}, False)],
+)
+def test_claim_while_a_flatten_is_not_proven_is_refused_in_its_scope(
+    bench: OrderBench, scope: dict[str, str], named: bool
+) -> None:
+    """Nothing is held and no goal stands: the flatten would open one for what is claimed."""
+    foreign(bench, 75)
+    until = bench.time + 30 * SECOND
+    bench.step(
+        FlattenRequested(
+            id="f1", account=ACCOUNT, at_ns=bench.now, deadline_machine_ns=until, reason="by hand", **scope
+        )  # type: ignore[arg-type]
+    )
+    answer = claim(bench)
+    assert not answer.ok and "flatten f1 is open, 0 of 2 reads prove it" in answer.message
+    assert ("another owner" in answer.message) is named
+    for _ in range(4):
+        bench.tick(2 * SECOND)
+        bench.read()
+    assert claim(bench).ok and bench.position().quantity == 75
+
+
+@pytest.mark.parametrize("scope", [{"strategy": "s2"}, {"instrument": "NFO:B"}, {"product": Product.NRML}])
+def test_claim_beside_a_flatten_of_something_else_is_given(bench: OrderBench, scope: dict[str, object]) -> None:
+    foreign(bench, 75)
+    until = bench.time + 30 * SECOND
+    bench.step(
+        FlattenRequested(
+            id="f1", account=ACCOUNT, at_ns=bench.now, deadline_machine_ns=until, reason="by hand", **scope
+        )  # type: ignore[arg-type]
+    )
+    assert claim(bench).ok

@@ -210,6 +210,20 @@ def test_trade_closed_when_flat(bench: OrderBench) -> None:
     assert trade.run == "run1"
 
 
+def test_second_round_trip_of_the_day_in_an_instrument_stands_beside_the_first(bench: OrderBench) -> None:
+    for number, sold_at in ((1, 103.0), (2, 98.0)):
+        bench.hold(f"e{number}", price=100.0, run=f"run{number}")
+        bench.close(f"g{number}", run=f"run{number}")
+        placed = bench.accept()
+        bench.broker.trade(placed, 50, sold_at)
+        bench.report(placed)
+        bench.read()
+        bench.tick(40 * SECOND)
+    trades = [(row.run, row.realised) for row in bench.rows if isinstance(row, TradeClosed)]
+    assert trades == [("run1", 150.0), ("run2", -100.0)]
+    assert bench.position().realised == 50.0, "the day's, of both"
+
+
 @pytest.mark.parametrize("newest_first", [False, True])
 def test_round_trip_that_one_read_confirms_is_booked_from_its_entry_on(bench: OrderBench, newest_first: bool) -> None:
     """Books list the newest first: an exit booked before its entry was a position, and a trade, of the other side."""

@@ -7,7 +7,7 @@ import pytest
 
 from mytrading.messages.control import ClaimRequested, FlattenRequested, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Product, Purpose, Side, TradingLevel
-from mytrading.messages.orders import Flatten, Order, PositionAdjusted
+from mytrading.messages.orders import Flatten, Order, PositionAdjusted, TimerFired
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
@@ -174,6 +174,19 @@ def test_flatten_waits_no_longer_for_a_sold_one_that_does_not_close(bench: Order
     bench.tick(1 * SECOND)
     bench.tick(10 * SECOND)
     assert {call.order.instrument for call in bench.calls} == {"NFO:A", "NFO:B"}
+
+
+def test_flatten_keeps_what_covers_a_sold_one_whose_stop_stays_while_the_books_are_lost(bench: OrderBench) -> None:
+    bench.hold("e1")
+    bench.hold("e2", instrument="NFO:B", side=Side.SELL, stop_trigger=110.0, stop_limit=113.0)
+    bench.accept()
+    bench.read()
+    bench.machine.apply(TimerFired(name=f"books_lost {ACCOUNT}", machine_ns=bench.time))
+    flatten(bench)
+    bench.read()
+    for _ in range(20):
+        bench.tick(1 * SECOND)
+    assert [goal.instrument for goal in bench.machine.goals()] == ["NFO:B"] and bench.calls == []
 
 
 def test_flatten_is_sliced_by_the_sizes_that_it_brings(bench: OrderBench) -> None:

@@ -219,6 +219,23 @@ def test_fill_that_wins_against_the_cancel_leaves_nothing_to_replace() -> None:
     assert bench.order("e1").state is OrderState.FILLED and successors(bench) == []
 
 
+@pytest.mark.parametrize(("late", "left"), [(10, 50), (60, 0)])
+def test_fill_told_after_the_cancel_was_proven_is_taken_off_what_replaces_the_order(late: int, left: int) -> None:
+    bench = replacing_bench(in_place=False)
+    placed = resting(bench)
+    bench.ask_modify("e1", price=101.0)
+    bench.broker.trade(placed, 40, 100.0)
+    settle(bench, 4)
+    assert bench.order("e1").state is OrderState.CANCELLED
+    assert [order.quantity for order in successors(bench)] == [60]
+    placed.filled, placed.value = 40 + late, 100.0 * (40 + late)
+    bench.broker.net["NFO:A", Product.MIS] = 40 + late
+    bench.report(placed)
+    settle(bench, 8)
+    assert bench.position().quantity == 40 + late
+    assert sum(each.quantity for each in bench.broker.orders.values() if each.open) == left
+
+
 def test_halt_during_a_replacement_places_nothing_new() -> None:
     bench = replacing_bench(in_place=False)
     resting(bench)
