@@ -108,6 +108,10 @@ def _held_back(body: dict[str, Any]) -> list[str]:
         + (f" (by {row['by']})" if row["by"] else "")
         for row in body["levels"]
     ]
+    for row in body.get("flattens", []):
+        what = " ".join(word for word in (row["account"], row["strategy"], row["instrument"]) if word)
+        asked = f" (by {row['by']})" if row["by"] else ""
+        lines.append(f"flatten of {what} since {clock_time(row['at_ns'])} is {row['state']}: {row['reason']}{asked}")
     kill = body["kill"]
     if kill is not None:
         why = f": {kill['why']}" if kill["why"] else ""

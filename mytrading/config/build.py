@@ -20,6 +20,7 @@ from mytrading.config.strategies import StrategyConfig
 from mytrading.config.strategy_risk import rules_of
 from mytrading.config.vault import Vault, key_environment, open_vault
 from mytrading.messages.enums import Mode, Product
+from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.runconfig import (
     AccountRole,
     AccountRun,
@@ -202,11 +203,28 @@ def _data(settings: TradingSettings) -> DataRules:
 
 def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
     """One strategy as these settings run it."""
-    symbols = tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols)
-    product = product_of(settings, strategy)
+    return run_of(
+        strategy,
+        symbols=tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols),
+        product=product_of(settings, strategy),
+        file=settings.file_of(strategy.name),
+        accounts=() if settings.at_simulator else strategy.accounts,
+        plan=settings.plan_of(strategy.name),
+    )
+
+
+def run_of(
+    strategy: StrategyConfig,
+    symbols: tuple[str, ...],
+    product: Product,
+    file: str,
+    accounts: tuple[str, ...],
+    plan: LegPlan | None,
+) -> StrategyRun:
+    """One strategy's own settings, with what the rest of the settings makes of them."""
     return StrategyRun(
         name=strategy.name,
-        file=settings.file_of(strategy.name),
+        file=file,
         symbols=symbols,
         long=strategy.long,
         short=strategy.short,
@@ -222,7 +240,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> Strateg
         max_position_size=strategy.max_position_size,
         intraday=strategy.intraday if strategy.intraday is not None else product is Product.MIS,
         group=strategy.group,
-        accounts=() if settings.at_simulator else strategy.accounts,
+        accounts=accounts,
         orphan_legs=strategy.orphan_legs,
         orphan_tries=strategy.orphan_tries,
         sizing=strategy.sizing_rule,
@@ -235,7 +253,7 @@ def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> Strateg
         square_off=strategy.square_off_named,
         parameters=dict(strategy.parameters),
         rules=rules_of(strategy, symbols[0]),
-        plan=settings.plan_of(strategy.name),
+        plan=plan,
         options=strategy.option_range,
     )
 

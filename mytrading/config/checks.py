@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mytrading.config.leg_checks import leg_problems
+from mytrading.config.leg_checks import leg_problems, profile_problems
 from mytrading.config.market_files import risk_tables
 from mytrading.config.ports import port_problems
 from mytrading.config.problems import ConfigurationError, hint
@@ -160,6 +160,8 @@ def _sizing_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
     if rule.by == BY_RISK and not rule.risk_per_trade:
         yield f"{strategy.name}.risk_per_trade: sizing = risk ({origin}) needs rupees, say risk_per_trade = 6500"
     tables = risk_tables(settings.home)
+    if tables is not None and (plan := settings.plan_of(strategy.name)) is not None:
+        yield from profile_problems(settings, strategy.name, plan, rule.by, tables)
     if tables is not None and rule.by not in (FIXED, BY_RISK):
         try:
             tables.share_of(rule.by)

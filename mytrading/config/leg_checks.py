@@ -1,14 +1,16 @@
-"""Whether the legs of a plan fit the rest of the settings: enabled exchanges and types, and the product.
+"""Whether the legs of a plan fit the rest of the settings: enabled exchanges and types, the product, the risk file.
 
 Used by `checks`. The one rule: what risk would deny at every entry is refused before the start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from mytrading.config.problems import nearest
 from mytrading.config.settings import TradingSettings
 from mytrading.config.symbols import exchange_of, kind_of
+from mytrading.core.money.margin_table import FIXED, RiskTables, Source, share_word
 from mytrading.core.risk.rules.order import product_refusal
 from mytrading.messages.enums import Product
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
@@ -33,6 +35,33 @@ def leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: P
                 )
         if why := product_refusal(leg.watch, product, leg.kind is not LegKind.EQUITY, sold=leg.lots < 0):
             yield f"{label}: {why}"
+
+
+def profile_problems(
+    settings: TradingSettings, name: str, plan: LegPlan, sizing: str, tables: RiskTables
+) -> Iterator[str]:
+    """What stands against the profiles that legs name instead of lots."""
+    groups: dict[str, list[LegRule]] = {}
+    for leg in plan.legs:
+        groups.setdefault(share_word(leg.profile), []).append(leg)
+    for number, leg in enumerate(plan.legs, 1):
+        label = f"{settings.file_of(name)}: legs[{number}].profile = {leg.profile!r}"
+        word = share_word(leg.profile)
+        if not word:
+            continue
+        if word not in tables.profiles and word.upper() not in tables.grades:
+            known = (*tables.profiles, *tables.grades)
+            near = f"; did you mean {found}?" if (found := nearest(word, known)) else ""
+            yield f"{label}: expected one of {', '.join(known)}{near}; add a grade to config/risk.toml"
+        elif _only_buys(groups[word]) and tables.share_of(word).source is Source.AVAILABLE:
+            yield f"{label}: it is of available margin, which does not size what only buys options; use another"
+        if sizing != FIXED:
+            origin = settings.origin(f"strategies.{name}.sizing")
+            yield f'{label}: all legs are sized by {sizing} ({origin}); expected sizing = "fixed" or lots'
+
+
+def _only_buys(legs: Iterable[LegRule]) -> bool:
+    return all(leg.kind is LegKind.OPTION and leg.lots > 0 for leg in legs)
 
 
 def _traded(leg: LegRule) -> tuple[str, str]:

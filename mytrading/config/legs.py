@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from mytrading.config.leg_words import comparisons_of, seconds_of, stop_of
@@ -72,6 +72,11 @@ class LegConfig(BaseModel):
         default="", description="Call or put; of options alone."
     )
     lots: int = Field(default=1, ge=1, le=100, description="Lots; the strategy's `sizing` may multiply them.")
+    profile: Annotated[str, AfterValidator(str.strip)] = Field(
+        default="",
+        description="Instead of lots: a profile or grade of config/risk.toml (Balanced, A). The lots of this leg "
+        "follow from the free margin of each account.",
+    )
     quantity: int = Field(default=0, ge=0, description="Shares, of an equity leg alone.")
     order_type: Annotated[Literal["MARKET", "LIMIT"], BeforeValidator(_upper)] = Field(
         default="MARKET", description="MARKET, or LIMIT, which rests at `limit`."
@@ -95,6 +100,14 @@ class LegConfig(BaseModel):
             raise ValueError(f"strike, right: expected none for kind {self.kind.value}; leave them out")
         if (self.kind is LegKind.EQUITY) != bool(self.quantity):
             raise ValueError("quantity: expected shares for an equity leg and none for the others, which have lots")
+        if self.profile and self.kind is LegKind.EQUITY:
+            raise ValueError(
+                f"profile: expected none for an equity leg, which has a quantity of shares; found {self.profile!r}"
+            )
+        if self.profile and "lots" in given:
+            raise ValueError(
+                f"lots, profile: expected one of the two, found lots = {self.lots} and profile = {self.profile!r}"
+            )
         if (self.order_type == "LIMIT") != bool(self.limit):
             raise ValueError(
                 "limit: expected 'price 150', '5%' or '3 points' for order_type LIMIT, and none for MARKET"
@@ -115,6 +128,7 @@ class LegConfig(BaseModel):
             target=stop_of(self.target),
             order_type=OrderType(self.order_type),
             limit=stop_of(self.limit),
+            profile=self.profile,
         )
 
 

@@ -118,6 +118,7 @@ def resolve_legs(
                 limit_price=limit,
                 stop_price=stop,
                 target_price=target,
+                profile=rule.profile,
             )
         )
     return tuple(legs)

@@ -16,6 +16,7 @@ from mytrading.core.money.margin_table import RiskTables, TradeType
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
+from mytrading.messages.runconfig import Allocation, SizingRule
 from mytrading.messages.signals import Leg
 
 
@@ -82,6 +83,18 @@ def lots_at_risk(risk: float, distance: float, lot_size: int, most: int) -> int:
 def scaled(lots: int, confidence: float) -> int:
     """Lots in proportion to a confidence of 0 to 1, rounded down, but at least one of those there were."""
     return max(math.floor(lots * min(max(confidence, 0.0), 1.0) + 1e-9), min(lots, 1))
+
+
+def trimmed(plan: Plan, rule: SizingRule, account: str, confidence: float, most: int) -> Plan:
+    """A plan by the confidence of its wish, by the factor of its account and up to `most` times, as the rule says."""
+    if rule.confidence_scaling and plan.times:
+        times = scaled(plan.times, confidence)
+        plan = Plan(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
+    if rule.allocation is Allocation.CUSTOM and plan.times:
+        factor = rule.factors.get(account, 1.0)
+        times = int(plan.times * factor + 1e-9)
+        plan = Plan(times, f"{plan.why}; × {factor:g} in {account} = {times}")
+    return plan if plan.times <= most else Plan(most, f"{plan.why}; at most {most}")
 
 
 def shared(total: int, weights: Mapping[str, float]) -> dict[str, int]:

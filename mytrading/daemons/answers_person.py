@@ -101,6 +101,7 @@ class PersonVerbs:
             reason=arguments.get("reason", ""),
             lot=sizes.lot,
             freeze=sizes.freeze,
+            to_close=arguments.get("to_close") == "true",
         )
         self._order((message,))
         return {"request": message.id, "account": found.account, "product": found.product.value}
@@ -129,7 +130,10 @@ class PersonVerbs:
     # flat
 
     def _verb_close(self, arguments: dict[str, str]) -> Any:
-        """Close what an owner holds of `instrument`; `strategy` names the owner if there are several."""
+        """Close what an owner holds of `instrument`; `strategy` names the owner if there are several.
+
+        What was just `claimed` to be closed may be gone already, by an exit that was under way.
+        """
         held = self._held_named(arguments)
         reason = arguments.get("reason") or "closed by hand"
         row = self._flatten_row(arguments, held.account, reason, held.strategy, held.instrument, held.product)
@@ -140,9 +144,10 @@ class PersonVerbs:
         keys = ("instrument", "account", "product", "strategy")
         name, account, product, strategy = (arguments.get(key, "") for key in keys)
         held = self._view.open_positions()
+        among = self._view.positions.values() if arguments.get("claimed") == "true" else held
         fits = [
             position
-            for position in held
+            for position in among
             if position.instrument == name
             and account in ("", position.account)
             and product in ("", position.product)

@@ -29,7 +29,7 @@ class RiskVerbs:
         """Limits, money, stops and levels."""
         picture = self._view.risk
         if picture is None:
-            return {"known": False, "levels": self._levels(), "kill": self._kill()}
+            return {"known": False, **self._switched()}
         # `to_builtins` leaves defaults out: a reader of JSON gets every field
         return {
             "known": True,
@@ -45,9 +45,21 @@ class RiskVerbs:
                 {**msgspec.structs.asdict(row), "legs": [msgspec.structs.asdict(leg) for leg in row.legs]}
                 for row in picture.runs
             ],
-            "levels": self._levels(),
-            "kill": self._kill(),
+            **self._switched(),
         }
+
+    def _switched(self) -> dict[str, Any]:
+        """What a person has switched: levels, flattens that are not proven yet, and the file KILL."""
+        return {"levels": self._levels(), "flattens": self._flattens(), "kill": self._kill()}
+
+    def _flattens(self) -> list[dict[str, Any]]:
+        """Flattens under way, with who asked for them, when and why."""
+        return [
+            {"id": level.id, "account": level.account, "strategy": level.strategy, "instrument": level.instrument,
+             "state": level.state, "reason": level.reason, "by": level.by, "at_ns": level.opened_ns}
+            for level in self._view.flattens.values()
+            if level.state != "done"
+        ]  # fmt: skip
 
     def _limits_reached(self) -> list[str]:
         """The limits of the day, and halts of them, that keep entries back."""

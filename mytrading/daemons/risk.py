@@ -17,6 +17,7 @@ from mytrading.core.contracts import ContractFacts
 from mytrading.core.expiries import session_ends
 from mytrading.core.feed.wants import digest
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.leg_sizing import unknown_shares
 from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.money.pnl import profit
 from mytrading.core.risk import stops as risk_stops
@@ -45,7 +46,7 @@ from mytrading.messages.risk_picture import LimitUse
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import EditedFiles
+from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
 from mytrading.runtime.kill_file import KillFile
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
@@ -71,7 +72,8 @@ class RiskManager(MachineDaemon):
     """The risk process of all accounts of a host."""
 
     def __init__(self, config: RunConfig) -> None:
-        calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+        kept = taken_folder(config.state)
+        calendar, self._calendar_stamp = read_edited(config.calendar_path, kept, Calendar.from_dict)
         self._calendar = calendar
         facts_path = config.calendar_path.with_name("instruments.toml")
         facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
@@ -87,7 +89,8 @@ class RiskManager(MachineDaemon):
         )
         self._take_instruments()
         self._tables_path = config.calendar_path.with_name("risk.toml")
-        self._take_tables(tomllib.loads(self._tables_path.read_text(encoding="utf-8")))
+        self._runs = config.strategies
+        self.risk.tables, self._tables_stamp = read_edited(self._tables_path, kept, self._tables)
         super().__init__("risk", config, self.risk)
         self._trades = trade_logger()
         self._announced: tuple[str, ...] = ()
@@ -118,16 +121,27 @@ class RiskManager(MachineDaemon):
         self.every(LOOK_S, self._look, "look")
         self.every(1.0, self._each_moment, "wants")
         self.every(PICTURE_S, self._tell, "picture")
-        edits = EditedFiles(self.alerts, self.log)
-        edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
-        edits.follow(self._tables_path, self._take_tables)
+        edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state))
+        edits.follow(
+            self.config.calendar_path,
+            lambda read: self._calendar.take(Calendar.from_dict(read)),
+            self._calendar_stamp,
+        )
+        edits.follow(self._tables_path, self._take_tables, self._tables_stamp)
         self.every(1.0, lambda _: edits.look(), "edits")
         if self.risk.runs.wanted() and not self.lock_step:
             self._fill_trends(0)
             self.every(TREND_S, self._fill_trends, "trends")
 
     def _take_tables(self, parsed: dict[str, Any]) -> None:
-        self.risk.tables = RiskTables.from_dict(parsed)
+        self.risk.tables = self._tables(parsed)
+
+    def _tables(self, parsed: dict[str, Any]) -> RiskTables:
+        """The tables of a file that has all that the strategies are sized by."""
+        tables = RiskTables.from_dict(parsed)
+        if missing := unknown_shares(self._runs, tables):
+            raise ValueError("; ".join(missing))
+        return tables
 
     # in
 
@@ -309,7 +323,7 @@ class RiskManager(MachineDaemon):
 
     def progress(self) -> Progress:
         """In lock-step: what keeps entries waiting keeps the market; what waited for it is judged before it goes on."""
-        waits = self.risk.state.not_ready(self.risk.account)
+        waits = self._waits()
         if self._held_up and not waits and self._looked_ns == self.clock.now():
             self._decide_on_time(machine_now())
         self._held_up = waits
@@ -318,6 +332,13 @@ class RiskManager(MachineDaemon):
         done = super().progress()
         seen = {**done.seen, "feed/market": self._place.seen}
         return Progress(0, waits, {**done.sent, "wants": digest(self._said)}, seen)
+
+    def _waits(self) -> str:
+        """What would have entries denied only because this risk has just started, in words; empty if nothing."""
+        account = self.risk.account
+        unready = self.risk.state.not_ready(account)
+        unfunded = self.config.served and account not in self.risk.state.margin.funds
+        return unready or (f"account {account} has not reported its funds" if unfunded else "")
 
     def ready(self) -> bool:
         """True unless a journal is in doubt; what entries wait for is said with their denial."""

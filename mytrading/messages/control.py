@@ -104,7 +104,8 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """A person gives unmanaged units to a strategy; quantity 0 is all of them, price 0 the broker's average.
 
     With a `stop` (trigger, rupees) they are guarded by a stop-limit order with `stop_limit` as its price.
-    `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them.
+    `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them. `to_close` says
+    that they are claimed only to be closed, so that an exit of the owner that is under way may take them in.
     """
 
     id: str
@@ -120,6 +121,7 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     reason: str = ""
     lot: int = 0
     freeze: int = 0
+    to_close: bool = False
 
 
 class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_requested"):

@@ -49,7 +49,8 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
 
     `strike` is ATM, ITM n, OTM n, STRIKE n, PREMIUM n (rupees) or DELTA n (0.3 is a 30-delta call or put). `expiry` is
     the word of an `ExpiryRule`. `watch` is the instrument whose price strikes are counted from, empty for the one that
-    the wish is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold.
+    the wish is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold. With
+    a `profile` the lots are what its share of an account's free margin pays for, and `lots` is 1 or -1.
     """
 
     lots: int
@@ -62,6 +63,7 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     target: LegStop = LegStop()
     order_type: OrderType = OrderType.MARKET
     limit: LegStop = LegStop()
+    profile: str = ""
 
 
 class Operand(msgspec.Struct, frozen=True, kw_only=True):

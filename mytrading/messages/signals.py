@@ -13,7 +13,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     A LIMIT entry rests at `limit_price`, an SL entry becomes one when the price comes to `trigger_price` (rupees, on
     the tick). Either ends after `valid_seconds` of market time (0: with the day); a wish for other terms replaces it.
     `target_price` is where risk closes the leg with its profit, 0 for nowhere. The limit of its stop lies `stop_buffer`
-    rupees beyond the stop's level, 0 for as far as the risk limits say.
+    rupees beyond the stop's level, 0 for as far as the risk limits say. With a `profile` (or grade) of the risk file
+    risk finds the lots, in each account by itself, and `lots` says bought (1) or sold (-1).
     """
 
     instrument: str
@@ -25,6 +26,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     valid_seconds: float = 0.0
     target_price: float = 0.0
     stop_buffer: float = 0.0
+    profile: str = ""
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):

@@ -237,7 +237,7 @@ class BaseStrategy:
 
         Legs carry terms of their own; a leg by rule (`option("ATM CE", lots=-1)`) gets its contract when the wish is
         made and keeps it. `otherwise` are the next candidates of a single leg: when the broker rejects its entry, the
-        first of them is wished for in its place, and so on (not where the strategy trades in several accounts).
+        first of them is wished for in its place, and so on; of several accounts all must have rejected it.
         """
         watched = instrument or self._desk.current
         if watched not in self._desk.instruments:

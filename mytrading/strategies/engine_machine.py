@@ -359,12 +359,12 @@ class EngineMachine(EngineBooks):
         )
 
     def _next_choice(self, order: Order, now: int) -> tuple[Signal, ...]:
-        """In several accounts one may have what another was refused: nothing is tried in its place."""
+        """The next candidate, once the broker of every account of the strategy has rejected the one before."""
         hosted = self._hosted.get(order.strategy)
-        if order.state is not OrderState.REJECTED or hosted is None or len(hosted.run.accounts) > 1:
+        if order.state is not OrderState.REJECTED or hosted is None:
             return ()
         switch = self.switches.get(order.strategy)
-        signal = self.standing.next_choice(order, now)
+        signal = self.standing.next_choice(order, hosted.run.accounts, now)
         return (signal,) if signal is not None and (switch is None or switch.enabled) else ()
 
 

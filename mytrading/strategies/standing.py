@@ -8,6 +8,7 @@ rule: the signals and orders that are applied decide alone, so a restart comes t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from msgspec.structs import replace
 
@@ -28,7 +29,12 @@ def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], 
     content += [f"{leg.instrument}*{leg.lots}@{leg.limit_price}/{leg.trigger_price}/{leg.stop_price}" for leg in legs]
     content += [f"{leg.instrument}>{leg.target_price}" for leg in legs if leg.target_price]
     content += [f"{leg.instrument}+{leg.stop_buffer}" for leg in legs if leg.stop_buffer]
+    content += [f"{leg.instrument}={leg.profile}" for leg in legs if leg.profile]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
+
+
+def _everywhere(accounts: Collection[str]) -> str:
+    return f" in {', '.join(sorted(accounts))}" if len(accounts) > 1 else ""
 
 
 class Standing:
@@ -38,6 +44,7 @@ class Standing:
         self._last: dict[Key, Signal] = {}
         self._over: set[Key] = set()
         self._filled: set[Key] = set()
+        self._rejected: dict[Key, set[str]] = {}
         self._entered: dict[Key, int] = {}
         self._cause: dict[str, Key] = {}
         self._live: dict[Key, set[str]] = {}
@@ -57,6 +64,7 @@ class Standing:
         self._live.pop(key, None)
         self._over.discard(key)
         self._filled.discard(key)
+        self._rejected.pop(key, None)
         self._quiet.pop(key, None)
         if signal.action is not Action.EXIT:
             self._entered[key] = signal.created_ns
@@ -73,19 +81,25 @@ class Standing:
             live.add(order.client_order_id)
             return
         live.discard(order.client_order_id)
+        if order.state is OrderState.REJECTED:
+            self._rejected.setdefault(key, set()).add(order.account)
         if not (order.filled or order.filled_seen):
             self._over.add(key)
 
-    def next_choice(self, order: Order, now: int) -> Signal | None:
+    def next_choice(self, order: Order, accounts: Collection[str], now: int) -> Signal | None:
         """The wish for the next candidate, if the broker just rejected the only entry of a wish that names one.
 
-        Its time is that of the first one: what took too long is not tried any more.
+        Of several `accounts` all must have rejected it: a wish is one for all of them, and what one account has, or may
+        still get, another candidate would close. Its time is that of the first one: what took too long is not tried
+        any more.
         """
         key = self._cause.get(order.cause)
         last = self._last.get(key) if key is not None else None
         if key is None or last is None or not last.otherwise or len(last.legs) != 1:
             return None
         if order.state is not OrderState.REJECTED or self._live.get(key) or key in self._filled:
+            return None
+        if not self._rejected.get(key, set()).issuperset(accounts):
             return None
         legs = (last.otherwise[0],)
         return replace(
@@ -95,7 +109,7 @@ class Standing:
             legs=legs,
             otherwise=last.otherwise[1:],
             instead_of=last.instead_of or last.legs,
-            reason=f"{last.legs[0].instrument} was rejected: {order.message}".rstrip(": "),
+            reason=f"{last.legs[0].instrument} was rejected{_everywhere(accounts)}: {order.message}".rstrip(": "),
         )
 
     def goal_changed(self, goal: Goal) -> None:

@@ -229,7 +229,8 @@ def test_engine_crossing_bar_signal_is_journaled_and_pushed(bench: Bench) -> Non
     (signal_row,) = bench.of(Signal)
     assert (signal_row.action, signal_row.watch, signal_row.bar_ns) == (Action.BUY, SBIN, OPEN + 15 * MINUTE)
     assert bench.of(StrategyStarted)[0].parameters["fast_period"] == 3
-    rows = JournalReader(bench.config.journal_dir("engine"), "signals").read(0)
+    reader = JournalReader(bench.config.journal_dir("engine"), "signals")
+    rows = eventually(lambda: (found := reader.read(0))[1:] and found)
     assert len(rows) == len(bench.rows) == 2
     assert STREAMS["signals"].journaled
 

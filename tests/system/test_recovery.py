@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tarfile
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +18,7 @@ from mytrading.cli.state.files import verified
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.runtime.clock import ClockFile, MarketClock, Segment, machine_now, write_clock_file
 from mytrading.runtime.journal import segments
-from tests.support import eventually
+from tests.support import eventually, unpack
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
@@ -56,7 +55,7 @@ def lose(stack: Stack, daemon: str, damage: Callable[[Path], None]) -> None:
     """Kill a daemon and damage its journal before supervisor has it back."""
     path = segments(stack.config.journal_dir(daemon))[-1]
     stack.kill(daemon)
-    for suffix in ("-wal", "-shm"):
+    for suffix in ("-wal", "-shm", "-front"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     damage(path)
 
@@ -139,8 +138,7 @@ def test_backup_of_a_running_stack_is_consistent(stack: Stack) -> None:
     names = {str(Path(piece["path"]).parent) for piece in verified(Path(body["file"]))["files"]}
     assert {"state/journal/router", "state/journal/risk"} <= names
     folder = stack.base.parent / "copy"
-    with tarfile.open(body["file"]) as archive:
-        archive.extractall(folder, filter="data")
+    unpack(Path(body["file"]), folder)
     config = msgspec.structs.replace(stack.config, state_dir=str(folder / "state"))
     tails = [finding.problem for finding in verify(config) if "tail was lost" in finding.problem]
     before = [finding.problem for finding in verify(stack.config) if "tail was lost" in finding.problem]

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
 SCHEMA_FILE = "docs/legs.schema.json"
-_COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "units", "price", "limit", "value", "stop", "target")
+_COLUMNS = (
+    "action", "instrument", "expiry", "strike", "lots", "profile", "units", "price", "limit", "value", "stop", "target",
+)  # fmt: skip
 
 
 def template_names(incomplete: str) -> list[str]:
@@ -176,11 +178,10 @@ def notes_on(plan: LegPlan) -> list[str]:
     from mytrading.messages.enums import OrderType
 
     notes = []
-    calls, puts = (sum(leg.lots for leg in plan.legs if leg.right == right) for right in ("CE", "PE"))
-    others = sum(leg.lots for leg in plan.legs if not leg.right)
-    if calls + others < 0:
+    above, below = _bare_sides(plan)
+    if above:
         notes.append("more is sold above the market than bought: the loss has no bound there")
-    if puts - others < 0:
+    if below:
         notes.append("more is sold below the market than bought: the loss grows with every fall")
     sold = any(leg.lots < 0 for leg in plan.legs)
     if sold and any(leg.lots > 0 and leg.order_type is OrderType.LIMIT for leg in plan.legs):
@@ -191,6 +192,19 @@ def notes_on(plan: LegPlan) -> list[str]:
     if not (plan.exit_time or plan.square_off_time):
         notes.append("no exit_time and no square_off_time: only the product's square-off and stops close it")
     return notes
+
+
+def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
+    """Whether more is sold than bought above and below the market; legs of one profile cover none of another size."""
+    from mytrading.core.money.margin_table import share_word
+
+    above = below = False
+    for word in {share_word(leg.profile) for leg in plan.legs}:
+        legs = [leg for leg in plan.legs if share_word(leg.profile) == word]
+        calls, puts = (sum(leg.lots for leg in legs if leg.right == right) for right in ("CE", "PE"))
+        others = sum(leg.lots for leg in legs if not leg.right)
+        above, below = above or calls + others < 0, below or puts - others < 0
+    return above, below
 
 
 @app.command()
@@ -207,6 +221,7 @@ def show(
             fail(NOT_RUNNING, "legs are chosen by quotes, and no stack is running; `mytrading up` starts it")
         from mytrading.cli.legs.quotes import LegQuotes
         from mytrading.cli.legs.show import picture_of
+        from mytrading.cli.legs.sizes import Sizes, purses_of
         from mytrading.cli.margin import risk_tables
         from mytrading.core.instruments import NoSuchContract
 
@@ -217,9 +232,11 @@ def show(
         watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
         with failures():
             tables = risk_tables(home)
+        accounts = config.accounts or (found.config.venue.account,)
+        sizes = Sizes(config.product, config.sizing_rule, accounts, purses_of(found.status()))
         try:
             with LegQuotes(found.config) as quotes:
-                body = {"name": config.name, **picture_of(plan, watches, quotes, wait, tables, config.product)}
+                body = {"name": config.name, **picture_of(plan, watches, quotes, wait, tables, sizes)}
         except NoSuchContract as error:
             fail(ERROR, str(error))
     print_json(body) if as_json else _print(body)
@@ -229,6 +246,8 @@ def _print(body: dict[str, Any]) -> None:
     from mytrading.cli.legs.show import draw
 
     print_rows(body["legs"], _COLUMNS, False, "no legs")
+    for row in body["sized"]:
+        print(f"{row['account']}: {', '.join(map(str, row['lots'])) or 'left out'}: {row['why']}")
     net = body["net_premium"]
     most, least = (_bound(body[key]) for key in ("max_profit", "max_loss"))
     evens = ", ".join(f"{price:,.2f}" for price in body["breakevens"]) or "none"

@@ -12,6 +12,7 @@ from typing import Any
 
 from mytrading.cli.legs.payoff_chart import GAIN, LOSS, chart, spots
 from mytrading.cli.legs.quotes import LegQuotes
+from mytrading.cli.legs.sizes import Sizes
 from mytrading.core.calendar import day_of
 from mytrading.core.instruments import NoSuchContract
 from mytrading.core.leg_rules import candidates, resolve_legs
@@ -30,9 +31,12 @@ WIDTH = 72
 
 
 def picture_of(
-    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, product: Product
+    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, sizes: Sizes
 ) -> dict[str, Any]:
-    """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen."""
+    """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen.
+
+    Legs with a profile have the lots of the first account that gets any, else one lot; `sized` says those of each.
+    """
     watch = watches[0]
     if missing := quotes.fill(watches, wait):
         raise NoSuchContract(
@@ -43,14 +47,17 @@ def picture_of(
     if missing := quotes.fill([leg.instrument for leg in legs], wait):
         raise NoSuchContract(f"no quote of {', '.join(missing)} came within {wait:g} s; is it traded?")
     contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
+    day, product = day_of(quotes.now), sizes.product
+    legs, sized = sizes.fit(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
-    needs = margin_of(legs, contracts, quotes.prices, tables, day_of(quotes.now), product)
+    needs = margin_of(legs, contracts, quotes.prices, tables, day, product)
     found = payoff(priced, spot, RATE)
     return {
         "underlying": watch,
         "spot": spot,
         "legs": [_row(leg, contract, quotes.prices) for leg, contract in zip(legs, contracts, strict=True)],
+        "sized": sized,
         "net_premium": round(found.net, 2),
         "margin": round(needs.initial, 2),
         "margin_gross": round(needs.gross, 2),
@@ -70,6 +77,7 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float]) -> dict[str, 
         "expiry": contract.expiry,
         "strike": contract.strike or None,
         "lots": abs(leg.lots),
+        "profile": leg.profile or None,
         "units": abs(units),
         "price": round(price, 2),
         "limit": leg.limit_price or None,

@@ -60,6 +60,7 @@ def text_of(name: str, template: Template, underlying: str) -> str:
     return f"""#:schema ../../docs/legs.schema.json
 # {template.about}
 # Runs once ENABLED_STRATEGIES names it; `mytrading legs check {name}`, `mytrading legs show {name}`.
+# Instead of lots a leg may say profile = "Balanced": a share of each account's free margin (config/risk.toml).
 name = "{name}"
 underlying = "{underlying}"
 product = "{template.product}"

@@ -142,12 +142,17 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def share_of(self, sizing: str) -> Share:
         """The share of free margin that a profile or grade uses; `ValueError` names those there are."""
-        word = sizing.strip().removeprefix("grade_").removeprefix("GRADE_")
-        found = self.profiles.get(word.lower(), self.grades.get(word.upper()))
+        word = share_word(sizing)
+        found = self.profiles.get(word, self.grades.get(word.upper()))
         if found is None:
             known = ", ".join((FIXED, BY_RISK, *self.profiles, *self.grades))
             raise ValueError(f"sizing {sizing!r}: expected one of {known}; add a grade to config/risk.toml")
         return found if isinstance(found, Share) else Share(found)
+
+
+def share_word(sizing: str) -> str:
+    """A profile or grade however it is written: `Balanced` is balanced, `grade_B` is b."""
+    return sizing.strip().lower().removeprefix("grade_")
 
 
 def trade_type(instrument: Instrument, sold: bool) -> TradeType | None:

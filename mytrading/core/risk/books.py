@@ -5,11 +5,10 @@ Used by `core/risk` and `core/risk/state`. The one rule: nothing here changes an
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import lru_cache
-from itertools import takewhile
 
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
@@ -42,6 +41,14 @@ UNKNOWN_WATCH = ""
 """To what a position is bound of which it is not known for which watched instrument it is held."""
 
 
+def note_entry(times: list[int], market_ns: int) -> None:
+    """Add an entry, whose wish may be older than the last one's; no rule looks further back than a session."""
+    insort(times, market_ns)
+    begun = (times[-1] + IST_NS) // DAY * DAY - IST_NS
+    if times[0] < begun:
+        del times[: bisect_left(times, begun)]
+
+
 class RiskBooks:
     """Levels by subject. Reading methods are pure."""
 
@@ -60,7 +67,8 @@ class RiskBooks:
         self.orders: dict[str, Order] = {}
         self.booked: dict[str, int] = {}
         self.runs: dict[str, str] = {}
-        self.entry_times: dict[str, deque[int]] = {}
+        self.entry_times: dict[str, list[int]] = {}
+        """Market times of the wishes behind each strategy's entries, of the newest one's day, in order."""
         self.last_entry: dict[tuple[str, str], int] = {}
         self.quotes: dict[str, Quote] = {}
         self.trading: dict[str, TradingState] = {}
@@ -147,6 +155,11 @@ class RiskBooks:
     def all_live_entries(self) -> list[Order]:
         """Entries of all strategies that may still fill."""
         return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in FREED]
+
+    def enters(self, strategy: str) -> bool:
+        """True while an entry of a strategy may still fill."""
+        orders = self.orders.values()
+        return any(o.strategy == strategy and o.purpose is Purpose.ENTRY and o.state not in FREED for o in orders)
 
     def is_withdrawn(self, order: Order) -> bool:
         """True once the router was told to cancel an entry."""
@@ -275,16 +288,14 @@ class RiskBooks:
         return self.runs.get(strategy, "") if held or coming else ""
 
     def entries_of(self, strategy: str, now: int) -> list[int]:
-        """Market times of the entries within the last minute, the newest first."""
-        return list(self._newest_entries(strategy, now - MINUTE + 1))
+        """Market times of the entries within the last minute, in order."""
+        times = self.entry_times.get(strategy, [])
+        return times[bisect_left(times, now - MINUTE + 1) :]
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
         """How many entries of a strategy there were from a moment on."""
-        return sum(1 for _ in self._newest_entries(strategy, market_ns))
-
-    def _newest_entries(self, strategy: str, market_ns: int) -> Iterator[int]:
-        """Times of entries from a moment on, the newest first: they were noted as time went on."""
-        return takewhile(lambda at: at >= market_ns, reversed(self.entry_times.get(strategy, ())))
+        times = self.entry_times.get(strategy, [])
+        return len(times) - bisect_left(times, market_ns)
 
     def confidence(self, account: str, instrument: str) -> Confidence:
         """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""

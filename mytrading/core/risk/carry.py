@@ -36,6 +36,8 @@ def snapshot(books: RiskBooks, day: str) -> RiskOpened:
         ended=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.ended)),
         given_up=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.given_up)),
         lost=tuple((w.signal.id, *place) for w in books.wishes.values() for place in sorted(w.lost)),
+        covers=tuple((w.signal.id, name) for w in books.wishes.values() for name in sorted(w.covers)),
+        entered=tuple((*place, at_ns) for place, at_ns in sorted(books.last_entry.items())),
         claimed=tuple(sorted(books.claimed)),
         sized=tuple(
             WishSized(signal=wish.signal.id, account=account, lots=lots, why="", at_ns=0)
@@ -94,6 +96,7 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
             given_up={account for name, account in row.given_up if name == signal.id},
             lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
             sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
+            covers={leg for name, leg in row.covers if name == signal.id},
         )
         for signal in row.wishes
     }
@@ -108,6 +111,7 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
     books.goals = {goal.id: goal for goal in row.goals}
     books.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
     books.baskets = {}
+    books.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
     books.runs = dict(row.runs)
     books.tally.open_day()
     books.memory.open_day(day_number_of(row.day))

@@ -81,9 +81,10 @@ class Guard:
     def moved(self, order: Order, machine_ns: int) -> None:
         """An order event: what the books said of its instrument so far says nothing any more."""
         self._events[order.account, order.instrument] = machine_ns
-        for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:
-            del self._sightings[key]
-        if order.purpose.reduces and order.state in _RESTS:
+        if self._sightings:
+            for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:
+                del self._sightings[key]
+        if order.state in _RESTS and order.purpose.reduces:
             self._rested[order.account, order.instrument, order.product, order.strategy] = machine_ns
             self._look_again()
 

@@ -114,6 +114,7 @@ class RiskMachine:
     @instruments.setter
     def instruments(self, book: InstrumentBook) -> None:
         self._scene.instruments = book
+        self.state.look_again()
 
     @property
     def master(self) -> Snapshot | None:
@@ -170,9 +171,10 @@ class RiskMachine:
         self._scene.patient_until = machine_ns
 
     def apply(self, row: Any) -> None:
-        """Learn a row: an input, or one of our own decisions."""
+        """Learn a row: an input, or one of our own decisions. What is told once more of an ended order is no news."""
         self.state.fold(row)
-        self.runs.apply(row)
+        if type(row) is not OrderChanged or not self.state.retold:
+            self.runs.apply(row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """What follows from a message that was just applied, at market time `now`."""
@@ -222,6 +224,7 @@ class RiskMachine:
             sizes={name: (each.lot, each.freeze) for name, each in sizes.items() if each.lot},
             levels={**carried.levels, **self.margins.carried(), **self.runs.books.carried()},
             bars=self.runs.bars(),
+            **self.runs.events.carried(),
         )
 
     # wishes
@@ -301,7 +304,7 @@ class RiskMachine:
         ]
 
     def _left_after(self, now: int) -> list[Any]:
-        """MIS that is still held well after the venue should have closed it: told once a day for each position."""
+        """MIS that is still held well after the venue should have closed it: told once for each position."""
         rows: list[Any] = []
         for position in self.state.open_positions():
             venue = self._scene.square_off.venue_ns(position.instrument.split(":")[0], now)
@@ -311,7 +314,7 @@ class RiskMachine:
 
     def _alarm_left(self, position: Position, now: int) -> list[Any]:
         subject = square_off_subject(position)
-        name = f"square_off_late {subject}:{self._scene.today(now)}"
+        name = f"square_off_late {subject} {position.opened_ns}:{self._scene.today(now)}"
         if name in self.state.levels:
             return []
         held = f"{position.strategy} still holds {units(position)} of {position.instrument} {position.product}"

@@ -66,7 +66,7 @@ class Margins:
         if not any(by_margin(leg.instrument, leg.units) for leg in legs):
             return Need(table, table)
         larger = max(table, self._told(signal.id, account, legs, table))
-        return Need(larger, larger * (1 + self._kept_back(signal.strategy, account)))
+        return Need(larger, larger * (1 + self._kept_back(signal, account)))
 
     def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> MarginRequest | None:
         """What the broker is to be asked of legs valued by margin; None where it is not, or has been."""
@@ -127,10 +127,10 @@ class Margins:
         """What is kept free beyond a requirement, as a fraction of it."""
         return self._state.levels.get(f"{BUFFER}{account}", self._scene.tables.buffer.least)
 
-    def _kept_back(self, strategy: str, account: str) -> float:
-        """A strategy that uses a share of the margin keeps the rest free; only what refusals taught comes on top."""
-        run = self._scene.strategies.get(strategy)
-        fixed = run is None or run.sizing.by in ("fixed", "risk")
+    def _kept_back(self, signal: Signal, account: str) -> float:
+        """What uses a share of the margin keeps the rest free; only what refusals taught comes on top."""
+        run = self._scene.strategies.get(signal.strategy)
+        fixed = (run is None or run.sizing.by in ("fixed", "risk")) and not any(leg.profile for leg in signal.legs)
         return self.buffer(account) if fixed else self.learnt(account)
 
     def learnt(self, account: str) -> float:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from mytrading.core.leg_sizing import Purse, plan_profiles
 from mytrading.core.money.margin import MarginLeg
-from mytrading.core.money.margin_table import BY_RISK, FIXED, Share, Source
+from mytrading.core.money.margin_table import BY_RISK, FIXED, Share, Source, share_word
 from mytrading.core.risk.case import Denial, rupees
 from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.scene import Scene
@@ -25,9 +26,9 @@ from mytrading.core.sizing import (
     lots_at_risk,
     plan_by_margin,
     reference_price,
-    scaled,
     shared,
     side_of,
+    trimmed,
     unit_lots,
 )
 from mytrading.messages.records import WishSized
@@ -36,6 +37,8 @@ from mytrading.messages.signals import Leg
 
 SHORT_OF_MARGIN = "INSUFFICIENT_MARGIN"
 TOO_MANY_LOTS = "LOTS_PER_LEG"
+ANY_TIMES = 1000
+"""A factor beyond all that an account may have: shares have no most lots."""
 
 
 class Sized(NamedTuple):
@@ -62,6 +65,7 @@ class Sizer:
         """True while the broker has not said what an account has, and the wish is sized by that."""
         rule = self.rule_of(wish)
         by_margin = rule.by not in (FIXED, BY_RISK) or rule.allocation is Allocation.PROPORTIONAL
+        by_margin = by_margin or any(leg.profile for leg in wish.legs)
         return by_margin and account not in wish.sized and self._margins.cash(account) is None
 
     def size(self, wish: Wish, account: str, now: int) -> Sized:
@@ -69,6 +73,8 @@ class Sizer:
         if account in wish.sized:
             return Sized()
         rule = self.rule_of(wish)
+        if any(leg.profile for leg in wish.legs):
+            return self._by_leg(wish, replace(rule, by=FIXED), account, now)
         if rule.is_plain:
             return Sized(denial=self._too_many(wish.legs, rule))
         units = unit_lots([leg.lots for leg in wish.legs])
@@ -84,17 +90,70 @@ class Sizer:
         lots = {leg.instrument: unit for leg, unit in zip(wish.legs, units, strict=True)}
         return replace(wish, sized={**wish.sized, account: lots})
 
+    def _by_leg(self, wish: Wish, rule: SizingRule, account: str, now: int) -> Sized:
+        """Legs that name a profile get what its share pays for, the others their own lots; one without any ends it."""
+        sizes = self._own_lots(wish, rule, account, now)
+        if isinstance(sizes, Denial):
+            return Sized(denial=sizes)
+        legs: dict[str, list[Leg]] = {}
+        for leg in wish.legs:
+            if leg.profile:
+                legs.setdefault(share_word(leg.profile), []).append(leg)
+        purse = self._purse(account)
+        if purse is None:
+            return Sized(denial=Denial(SHORT_OF_MARGIN, _unfunded(account)))
+        fixed = [leg for leg in wish.legs if not leg.profile]
+        plans = plan_profiles(
+            self._valued(wish, [(leg, sizes[leg.instrument]) for leg in fixed]),
+            {name: self._valued(wish, [(leg, leg.lots) for leg in mine]) for name, mine in legs.items()},
+            purse, account, self._scene.tables, self._scene.calendar.trading_day(now),
+            lambda plan: self._trimmed(plan, wish, 1, rule, account),
+        )  # fmt: skip
+        said = []
+        for name, plan in plans.items():
+            said.append(f"{legs[name][0].profile} ({', '.join(leg.instrument for leg in legs[name])}): {plan.why}")
+            if not plan.times:
+                return Sized(denial=Denial(SHORT_OF_MARGIN, said[-1]))
+            sizes |= {leg.instrument: leg.lots * plan.times for leg in legs[name]}
+        return Sized(WishSized(signal=wish.signal.id, account=account, lots=sizes, why="; ".join(said), at_ns=now))
+
+    def _own_lots(self, wish: Wish, rule: SizingRule, account: str, now: int) -> dict[str, int] | Denial:
+        """The lots of the legs that say them, spread over accounts as all lots of the strategy are."""
+        legs = tuple(leg for leg in wish.legs if not leg.profile)
+        if rule.is_plain or not legs:
+            return self._too_many(legs, rule) or {leg.instrument: leg.lots for leg in legs}
+        units = unit_lots([leg.lots for leg in legs])
+        part = replace(wish, signal=replace(wish.signal, legs=legs))
+        plan = self._times(part, units, rule, account, now)
+        if any(self._is_contract(leg) for leg in legs):
+            plan = self._trimmed(plan, wish, self._largest(legs, units), rule, account)
+        else:
+            plan = trimmed(plan, rule, account, wish.signal.confidence, plan.times * ANY_TIMES)
+        if not plan.times:
+            return Denial(SHORT_OF_MARGIN, plan.why)
+        return {leg.instrument: unit * plan.times for leg, unit in zip(legs, units, strict=True)}
+
+    def _purse(self, account: str) -> Purse | None:
+        cash, available = self._margins.cash(account), self._margins.available(account)
+        if cash is None or available is None:
+            return None
+        return Purse(cash, available, self._margins.buffer(account), self._margins.learnt(account))
+
     def _plan(self, wish: Wish, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> Plan:
         plan = self._times(wish, units, rule, account, now)
-        if rule.confidence_scaling and plan.times:
-            times = scaled(plan.times, wish.signal.confidence)
-            plan = Plan(times, f"{plan.why}; × confidence {wish.signal.confidence:.2f} = {times}")
-        if rule.allocation is Allocation.CUSTOM and plan.times:
-            factor = rule.factors.get(account, 1.0)
-            times = int(plan.times * factor + 1e-9)
-            plan = Plan(times, f"{plan.why}; × {factor:g} in {account} = {times}")
-        most = self._most(rule) // max(abs(unit) for unit in units)
-        return plan if plan.times <= most else Plan(most, f"{plan.why}; at most {most}")
+        return self._trimmed(plan, wish, self._largest(wish.legs, units), rule, account)
+
+    def _largest(self, legs: tuple[Leg, ...], units: tuple[int, ...]) -> int:
+        """The most lots of a leg in the ratio; shares beside contracts are not lots."""
+        lots = [abs(unit) for leg, unit in zip(legs, units, strict=True) if self._is_contract(leg)]
+        return max(lots or [abs(unit) for unit in units])
+
+    def _is_contract(self, leg: Leg) -> bool:
+        instrument = self._scene.instruments.get(leg.instrument)
+        return instrument is None or instrument.kind.is_derivative
+
+    def _trimmed(self, plan: Plan, wish: Wish, largest: int, rule: SizingRule, account: str) -> Plan:
+        return trimmed(plan, rule, account, wish.signal.confidence, self._most(rule) // largest)
 
     def _times(self, wish: Wish, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> Plan:
         if rule.by == BY_RISK:
@@ -102,16 +161,17 @@ class Sizer:
         wished = abs(wish.legs[0].lots // units[0])
         if rule.by == FIXED:
             return self._fixed(wish, wished, rule, account)
-        share = self._scene.tables.share_of(rule.by)
+        try:
+            share = self._scene.tables.share_of(rule.by)
+        except ValueError as error:
+            return Plan(0, str(error))
         legs = self._priced(wish, units)
         source = Source.CASH if share.source is Source.FITTING and is_bought_only(legs) else share.source
         if is_bought_only(legs) and share.source is Source.AVAILABLE:
             return Plan(wished, f"{wished} as wished: grade {rule.by} is not for what only buys options")
         margin = self._margins.cash(account) if source is Source.CASH else self._margins.available(account)
         if margin is None:
-            return Plan(
-                0, f"margin of {account} is not known: the broker has not reported its funds; see the reconciler"
-            )
+            return Plan(0, _unfunded(account))
         return self._by_margin(legs, margin, share, account, now)
 
     def _by_margin(self, legs: list[MarginLeg], margin: float, share: Share, account: str, now: int) -> Plan:
@@ -156,8 +216,12 @@ class Sizer:
         return Plan(times, f"{words} in {account}: {times}")
 
     def _priced(self, wish: Wish, units: tuple[int, ...]) -> list[MarginLeg]:
+        return self._valued(wish, list(zip(wish.legs, units, strict=True)))
+
+    def _valued(self, wish: Wish, lots: list[tuple[Leg, int]]) -> list[MarginLeg]:
+        """Legs with so many lots each, at the price they should trade at."""
         legs = []
-        for leg, unit in zip(wish.legs, units, strict=True):
+        for leg, unit in lots:
             quote = self._state.quotes.get(leg.instrument)
             price = reference_price(quote, side_of(unit)) if quote else 0.0
             size = unit * self._scene.lot_of(leg.instrument)
@@ -178,3 +242,7 @@ class Sizer:
                 )
                 return Denial(TOO_MANY_LOTS, text)
         return None
+
+
+def _unfunded(account: str) -> str:
+    return f"margin of {account} is not known: the broker has not reported its funds; see the reconciler"

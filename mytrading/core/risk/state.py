@@ -6,7 +6,6 @@ learnt anew. The one rule: `fold` is the only mutator.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -15,15 +14,15 @@ from msgspec.structs import replace
 from mytrading.core.order import TERMINAL
 from mytrading.core.risk import carry as risk_carry
 from mytrading.core.risk import orphans as risk_orphans
-from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, day_of
+from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, day_of, note_entry
 from mytrading.core.risk.day import ACCOUNT, STRATEGY
 from mytrading.core.risk.guard import Guard, IsOpen
 from mytrading.core.risk.met import is_met
+from mytrading.core.risk.settling import SETTLES_NOTHING, coming, counts
 from mytrading.core.risk.wish import Wish
 from mytrading.core.risk.world import WORLD
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import (
     Order,
     OrderChanged,
@@ -59,12 +58,21 @@ class RiskState(RiskBooks):
         self.guard = Guard(is_open)
         self._guarded = guarded
         self._accounts = accounts
+        self._looked_at: set[str] = set()
+        """Strategies of which nothing that could settle a wish was learnt since their wishes were looked at."""
 
     def fold(self, row: Any) -> None:
         """Learn a row; rows that do not concern risk pass by."""
-        learn = _LEARN.get(type(row))
+        kind = type(row)
+        learn = _LEARN.get(kind)
         if learn is not None:
             learn(self, row)
+            if kind not in SETTLES_NOTHING:
+                self._looked_at.clear()
+
+    def look_again(self) -> None:
+        """What is asked for lots and accounts may answer otherwise from now on."""
+        self._looked_at.clear()
 
     # learning
 
@@ -170,7 +178,7 @@ class RiskState(RiskBooks):
         key = self.watch_of_signal.get(entry.cause)
         if key is None:
             if any(roll.cause == entry.cause for roll in self.rolls.values()):
-                self.orders.setdefault(entry.id, _coming(entry))
+                self.orders.setdefault(entry.id, coming(entry))
             return
         self.bound[entry.strategy, entry.instrument] = key[1]
         self.baskets.pop((*key, entry.account), None)
@@ -179,10 +187,9 @@ class RiskState(RiskBooks):
         wish = self.wishes.get(key)
         if wish is None or wish.signal.id != entry.cause:
             return
-        times = self.entry_times.setdefault(entry.strategy, deque(maxlen=256))
-        times.append(wish.signal.created_ns)
+        note_entry(self.entry_times.setdefault(entry.strategy, []), wish.signal.created_ns)
         self.last_entry[key] = wish.signal.created_ns
-        self.orders.setdefault(entry.id, _coming(entry))
+        self.orders.setdefault(entry.id, coming(entry))
         self._settle_if_met(wish)
         self._await()
 
@@ -206,23 +213,36 @@ class RiskState(RiskBooks):
         self._await()
 
     def _order(self, row: OrderChanged) -> None:
-        name = row.order.client_order_id
-        known = name in self.orders
-        self.tally.order(row)
-        self._take_from_parent(row.order)
-        self._take_from_replaced(row.order)
-        self.guard.moved(row.order, row.machine_ns)
-        self.margin.shown(row.order, row.machine_ns)
-        self.orders[name] = row.order
-        self._forget_booked(row.order)
-        ended = row.order.state in TERMINAL and name not in self.orders
-        self.retold = ended and not known and row.event in _LOOKED_AT
+        order = row.order
+        before = self.orders.get(order.client_order_id)
+        self.guard.moved(order, row.machine_ns)
+        self.margin.shown(order, row.machine_ns)
+        self.retold = before is None and row.event in _LOOKED_AT and self._is_over(order)
         if self.retold:
             return
+        self.tally.order(row)
+        self._take_from_parent(order)
+        self._take_from_replaced(order)
+        self.orders[order.client_order_id] = order
+        self._forget_booked(order)
+        if before is None or counts(before) != counts(order):
+            self._looked_at.discard(order.strategy)
+        self._look_at_wishes(order.strategy)
+
+    def _is_over(self, order: Order) -> bool:
+        """True of an order that ended and is booked, where no other stands for it either."""
+        stands = order.parent in self.orders or order.replaces in self.orders
+        return order.state in TERMINAL and not stands and not self.remaining(order)
+
+    def _look_at_wishes(self, strategy: str) -> None:
+        """Settle what is met, unless nothing that could settle a wish was learnt since the last look."""
+        if strategy in self._looked_at:
+            return
         for wish in self.open_wishes():
-            if wish.signal.strategy == row.order.strategy:
+            if wish.signal.strategy == strategy:
                 self._settle_if_met(wish)
         self._await()
+        self._looked_at.add(strategy)
 
     def _take_from_parent(self, order: Order) -> None:
         """An entry stands for its slices until each of them is known, so that together they never count for less."""
@@ -359,27 +379,6 @@ class RiskState(RiskBooks):
         self.awaited = {leg.instrument for wish in waiting for leg in wish.legs} if waiting else set()
         if self.rolls:
             self.awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
-
-
-def _coming(entry: PlaceEntry) -> Order:
-    """An entry as it stands until the router says more."""
-    return Order(
-        client_order_id=entry.id,
-        account=entry.account,
-        instrument=entry.instrument,
-        product=entry.product,
-        strategy=entry.strategy,
-        run=entry.run,
-        cause=entry.cause,
-        purpose=entry.purpose,
-        side=entry.side,
-        quantity=entry.quantity,
-        order_type=entry.order_type,
-        state=OrderState.INITIALIZED,
-        created_ns=0,
-        updated_ns=0,
-        held_stop=entry.held_stop,
-    )
 
 
 _LEARN: dict[type, Any] = {

@@ -59,11 +59,11 @@ def unbound(books: RiskBooks) -> list[Position]:
 
 
 def alarms(books: RiskBooks, today: str, now: int) -> list[Any]:
-    """Rows that tell a person of each of them, once a day."""
+    """Rows that tell a person of each of them, once a day for each time that it was opened."""
     rows: list[Any] = []
     for position in unbound(books):
         subject = subject_of(position)
-        name = f"unbound {subject}:{today}"
+        name = f"unbound {subject} {position.opened_ns}:{today}"
         if name in books.levels:
             continue
         held = f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"

@@ -94,6 +94,6 @@ class Wish(msgspec.Struct, kw_only=True):
         return leg.lots if sized is None else sized.get(leg.instrument, 0)
 
     @property
-    def value(self) -> tuple[Product, tuple[tuple[str, int], ...]]:
+    def value(self) -> tuple[Product, tuple[tuple[str, int, str], ...]]:
         """What is wished for; two wishes of the same value wish for the same position."""
-        return self.signal.product, tuple(sorted([(leg.instrument, leg.lots) for leg in self.legs]))
+        return self.signal.product, tuple(sorted([(leg.instrument, leg.lots, leg.profile) for leg in self.legs]))

@@ -225,6 +225,7 @@ class RunBooks:
         if position.trip_quantity:
             sign = 1 if (position.quantity or position.quantity_seen) > 0 else -1
             run.past[leg.key] = (position.trip_quantity, sign * position.trip_value)
+            run.grown = True
         turned = leg.quantity * position.quantity < 0
         if (turned or not leg.best) and position.average_price:
             leg.best = leg.told = position.average_price
@@ -237,9 +238,9 @@ class RunBooks:
         run = self.runs.get(strategy)
         if run is None:
             return None
-        run.entering = any(order.strategy == strategy for order in self._state.all_live_entries())
-        if not run.entering:
-            run.basis = basis_of(run.past)
+        run.entering = self._state.enters(strategy)
+        if run.grown and not run.entering:
+            run.basis, run.grown = basis_of(run.past), False
         if not run.legs and self._state.run_of(strategy) != run.id:
             del self.runs[strategy]
             self._state.leaving.pop(strategy, None)

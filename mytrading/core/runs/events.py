@@ -14,11 +14,12 @@ from mytrading.core.identity import content_id
 from mytrading.core.risk.books import SECOND
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.state import RiskState
-from mytrading.core.runs.run import Leg, Run, fired_name
+from mytrading.core.runs.run import Leg, Run, fired_name, run_id_of
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.control import Alert, FlattenRequested
 from mytrading.messages.enums import Severity
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import Order, Position
+from mytrading.messages.records import RiskOpened
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
 
 HEDGE_PATIENCE_NS = 60 * SECOND
@@ -63,6 +64,25 @@ class RunEvents:
         elif isinstance(row, FlattenRequested) and (event := self._causes.get(row.id.rpartition("-")[0])) is not None:
             self._flattens[row.id] = event
             self._forget(self._flattens)
+        elif isinstance(row, RiskOpened):
+            self._opened(row)
+
+    def _opened(self, row: RiskOpened) -> None:
+        self._causes = {event.cause: event for event in row.events}
+        self._goals = {name: self._causes[cause] for name, cause in row.event_goals.items()}
+        self._flattens = {name: self._causes[cause] for name, cause in row.event_flattens.items()}
+        self._orders = set(row.event_orders)
+
+    def carried(self) -> dict[str, Any]:
+        """Events whose positions are held still, for the head of a new day, and what came of them, as fields of it."""
+        held = [(run_id_of(position), position) for position in self._state.open_positions()]
+        causes = {event.cause for event in self._causes.values() if _is_of_any(event, held)}
+        return {
+            "events": tuple(event for cause, event in self._causes.items() if cause in causes),
+            "event_goals": {name: event.cause for name, event in self._goals.items() if event.cause in causes},
+            "event_flattens": {name: event.cause for name, event in self._flattens.items() if event.cause in causes},
+            "event_orders": tuple(sorted(self._orders & self._state.orders.keys())),
+        }
 
     def _forget(self, table: dict[str, RiskEventRecorded]) -> None:
         while len(table) > REMEMBERED:
@@ -154,6 +174,16 @@ class RunEvents:
                 follows=event.id,
             )
         ]
+
+
+def _is_of_any(event: RiskEventRecorded, held: list[tuple[str, Position]]) -> bool:
+    return any(
+        event.run in ("", run)
+        and event.strategy in ("", position.strategy)
+        and position.account in event.accounts
+        and position.instrument in event.instruments
+        for run, position in held
+    )
 
 
 def _event(

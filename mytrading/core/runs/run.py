@@ -59,7 +59,7 @@ class Run(msgspec.Struct):
     """A run of a strategy. `profit` is None while a price is missing; it holds until `fresh_until_ns` (market time).
 
     No rule of the run can speak at a profit between `low` and `high`. `told` is the trail that is journaled. `leaving`
-    is why all of it is being closed, with the time since when.
+    is why all of it is being closed, with the time since when. `grown`: `basis` is not yet that of `past`.
     """
 
     strategy: str
@@ -82,6 +82,7 @@ class Run(msgspec.Struct):
     trails: bool = False
     low: float = -_FAR
     high: float = _FAR
+    grown: bool = True
 
 
 class Held(NamedTuple):

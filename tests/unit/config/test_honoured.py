@@ -154,7 +154,7 @@ SETTINGS = [
     for row in VARIABLES.values()
     if row.state is State.HONOURED and row.path and not row.path.startswith("backtest.")
 ]
-"""Those that a stack runs by; tests/unit/backtest/test_options.py has those of backtests."""
+"""Those that a stack runs by; tests/backtest/test_options.py has those of backtests."""
 
 
 def copy_of_what_is_shipped(folder: Path) -> Path:

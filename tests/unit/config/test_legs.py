@@ -11,7 +11,7 @@ import pytest
 from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.leg_words import comparisons_of, stop_of
 from mytrading.config.legs import schema
-from mytrading.messages.enums import Product
+from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.runconfig import decode_run_config, write_run_config
 from tests.support import ROOT
@@ -80,7 +80,9 @@ def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_
         lots=-2, strike="DELTA 0.3", right="CE", expiry="next_monthly", watch="NSE_INDEX:NIFTY",
         stop=LegStop(kind=StopKind.PERCENT, value=30), target=LegStop(kind=StopKind.POINTS, value=20),
     )  # fmt: skip
+    assert run.plan.legs[0] == LegRule(lots=2, strike="OTM 5", right="CE", watch="NSE_INDEX:NIFTY")
     assert [(leg.kind, leg.lots) for leg in run.plan.legs[2:]] == [(LegKind.FUTURE, -1), (LegKind.EQUITY, 500)]
+    assert (run,) == config.strategies, "all four legs come back as they went"
     assert [side.right.word or side.right.number for side in run.plan.when] == ["SMA", 70.0]
 
 
@@ -116,6 +118,22 @@ def test_mistake_is_told_with_line_key_value_and_what_may_stand_there(
 ) -> None:
     assert old in FILE
     assert said in problems(tmp_path, FILE.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [("price 150", LegStop(kind=StopKind.PRICE, value=150)), ("5%", LegStop(kind=StopKind.PERCENT, value=5))],
+)
+def test_limit_of_a_leg_survives_the_run_file(tmp_path: Path, words: str, limit: LegStop) -> None:
+    text = FILE.replace('stop = "30%"', f'order_type = "limit"\nlimit = "{words}"')
+    settings = load_settings(home(tmp_path, text), "paper", environ={"ENABLED_STRATEGIES": "condor"})
+    write_run_config(
+        tmp_path / "run.msgpack", build_run_config(settings, tmp_path / "state", tmp_path / "run", tmp_path / "logs")
+    )
+    (run,) = decode_run_config(tmp_path / "run.msgpack").strategies
+    assert run.plan is not None
+    assert [(leg.order_type, leg.limit) for leg in run.plan.legs[:2]] == [
+        (OrderType.MARKET, LegStop()), (OrderType.LIMIT, limit)]  # fmt: skip
 
 
 def test_more_than_twenty_legs_are_refused(tmp_path: Path) -> None:

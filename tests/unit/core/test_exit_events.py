@@ -114,6 +114,43 @@ def test_restart_does_not_tell_a_stop_again() -> None:
     assert events(again.decide(message, desk.now)) == []
 
 
+def next_day(desk: Desk) -> RiskMachine:
+    """The day turns: a machine that begins with what is carried over."""
+    machine = RiskMachine(*desk.parts)
+    machine.apply(desk.machine.snapshot("2026-03-19"))
+    return machine
+
+
+def test_stop_that_fills_further_on_the_next_day_is_not_told_again() -> None:
+    desk = guarded()
+    desk.give(OrderChanged(event="x", order=stopped("s1", 2), machine_ns=desk.machine_ns))
+    for machine in (desk.machine, next_day(desk)):
+        message = OrderChanged(event="x", order=stopped("s1", 5), machine_ns=desk.machine_ns)
+        machine.apply(message)
+        assert events(machine.decide(message, desk.now)) == []
+
+
+def test_exit_order_of_the_next_day_is_told_of_the_event_that_led_to_it() -> None:
+    desk = RunDesk(StrategyRules(max_loss=100.0))
+    desk.take(SHARE, 10, 800.0)
+    rows = desk.at(SHARE, 784.0)
+    (event,), (goal,) = events(rows), goals(rows)
+    desk.next_day()
+    (later,) = events(desk.exit_order(goal, "exit-1"))
+    assert (later.follows, later.exit_orders, later.kind) == (event.id, ("exit-1",), RiskKind.MAX_LOSS)
+    desk.next_day()
+    assert events(desk.exit_order(goal, "exit-1")) == []
+
+
+def test_events_whose_positions_are_gone_are_not_carried_over() -> None:
+    desk = RunDesk(StrategyRules(max_loss=100.0))
+    desk.take(SHARE, 10, 800.0)
+    assert events(desk.at(SHARE, 784.0))
+    assert len(desk.machine.snapshot("2026-03-19").events) == 1
+    desk.take(SHARE, 0, 784.0)
+    assert desk.machine.snapshot("2026-03-19").events == ()
+
+
 def test_exit_that_another_rule_sent_leaves_no_second_event_of_the_position() -> None:
     rules = StrategyRules(max_loss=100.0)
     desk = RunDesk(rules, product=Product.MIS)
@@ -153,6 +190,9 @@ def test_flatten_of_a_limit_names_its_exit_orders() -> None:
     )  # fmt: skip
     (later,) = events(ordered(desk, goal, "f1"))
     assert (later.follows, later.exit_orders, later.kind) == (event.id, ("f1",), RiskKind.DAILY_LOSS)
+    desk.machine = next_day(desk)
+    (morrow,) = events(ordered(desk, goal, "f2"))
+    assert (morrow.follows, morrow.exit_orders) == (event.id, ("f2",))
 
 
 def test_levels_of_legs_are_told_before_they_are_reached() -> None:

@@ -17,6 +17,7 @@ from mytrading.core.matching.fill_rules import ANALYZER
 from mytrading.core.matching.positions import fill, opening_part
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from tests.examples import examples
 from tests.support import ROOT
 
 DAY = date(2025, 12, 2)  # a Tuesday: a weekly expiry
@@ -284,7 +285,7 @@ ORDERS = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(ORDERS)
 def test_books_agree_whatever_is_traded(steps: list[tuple[Side, int, OrderType, int]]) -> None:
     exchange = opened()

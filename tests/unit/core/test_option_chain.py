@@ -93,6 +93,25 @@ def test_strikes_that_are_not_listed_are_stepped_over() -> None:
         (24_000.0, "ITM 1", None), (24_050.0, "ATM", None), (24_200.0, "OTM 1", None)]  # fmt: skip
 
 
+def test_both_sides_of_41_strikes_show_their_newest_quote(market: Market) -> None:
+    def shown() -> dict[str, tuple[float | int | None, ...]]:
+        sides = [side for row in market.chain.view(NOW, around=20).rows for side in (row.call, row.put)]
+        return {
+            side.instrument: (side.ltp, side.bid, side.ask, side.open_interest, side.volume) for side in sides if side
+        }
+
+    market.move(24_000.0)
+    for turn in (0, 1):
+        quoted = {}
+        for place, strike in enumerate(market.strikes):
+            for offset, right in ((0.0, CE), (0.5, PE)):
+                price, count = 50.0 + place + offset + 100 * turn, 1000 * (turn + 1) + place
+                fields = {"bid": price - 0.05, "ask": price + 0.1, "open_interest": count, "volume": 2 * count}
+                market.quote(name(strike, right), price, **fields)
+                quoted[name(strike, right)] = (price, *fields.values())
+        assert shown() == quoted and len(quoted) == 82
+
+
 def test_ratios_and_max_pain_equal_a_hand_calculation(market: Market) -> None:
     interest = {24_000.0: (100, 900), 24_050.0: (400, 500), 24_100.0: (1000, 200)}
     for strike, (calls, puts) in interest.items():

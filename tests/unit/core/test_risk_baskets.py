@@ -433,3 +433,30 @@ def test_hedge_of_a_basket_that_was_taken_back_half_entered_still_needs_no_stop(
         basket.give(signal)
         assert not basket.machine.state.guarded_positions()
         assert not basket.again().machine.state.guarded_positions()
+
+
+def test_hedge_of_a_basket_that_was_taken_back_needs_no_stop_on_the_next_day_either() -> None:
+    """The turn of the day forgot what it had been bought for, and risk would have closed it as bare."""
+    basket = Basket()
+    (entry,) = basket.wish("a", HEDGE, SOLD)
+    basket.held("main", CALL, 65, entry.id, 65)
+    signal = Signal(
+        id="b", strategy="S", watch=WATCH, action=Action.EXIT, keeps=True, created_ns=basket.now,
+        expires_ns=basket.now + SECOND, expires_machine_ns=basket.machine_ns + SECOND,
+    )  # fmt: skip
+    basket.give(signal)
+    opened, other = basket.machine.snapshot("2026-03-19"), Basket()
+    for desk in (basket, other):
+        desk.machine.apply(opened)
+        assert not desk.machine.state.guarded_positions()
+        desk.give(replace(signal, id="c", created_ns=basket.now + 86_400 * SECOND))
+        assert not desk.machine.state.guarded_positions()
+
+
+def test_last_entries_are_known_on_the_next_day_so_that_a_long_cooldown_goes_on() -> None:
+    desk = Basket()
+    desk.wish("a", HEDGE, SOLD)
+    known = dict(desk.machine.state.last_entry)
+    opened, other = desk.machine.snapshot("2026-03-19"), Basket()
+    other.machine.apply(opened)
+    assert other.machine.state.last_entry == known == {("S", WATCH): desk.now}

@@ -321,6 +321,19 @@ def test_position_counts_block_the_next_entry_and_never_an_exit() -> None:
     assert [type(row) for row in desk.wish("b", action=Action.EXIT)] == [CloseGoal]
 
 
+def test_positions_of_one_underlying_block_its_next_entry_and_never_an_exit() -> None:
+    desk = Desk(msgspec.structs.replace(LIMITS, max_positions_per_symbol=1))
+    for instrument, price in ((CALL, 100.0), (PUT, 100.0), (SHARE, 800.0)):
+        desk.quote(instrument, price)
+    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    (denied,) = desk.wish("b", Leg(instrument=CALL, lots=1), Leg(instrument=PUT, lots=1))
+    assert (denied.code, "1 positions of NIFTY" in denied.message) == ("MAX_POSITIONS_PER_SYMBOL", True)
+    rows = desk.wish("c", Leg(instrument=CALL, lots=1), Leg(instrument=SHARE, lots=5))
+    assert [row.instrument for row in rows if isinstance(row, PlaceEntry)] == [SHARE]
+    assert [row.instrument for row in desk.wish("d", action=Action.EXIT) if isinstance(row, CloseGoal)] == [CALL]
+
+
 @pytest.mark.parametrize(
     ("clock", "code"),
     [(time(9, 10), "MARKET_CLOSED"), (time(9, 17), "FIRST_MINUTES"), (time(15, 13), "SQUARE_OFF")],

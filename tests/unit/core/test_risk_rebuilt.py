@@ -83,6 +83,18 @@ def test_position_that_no_rule_explains_is_no_wishs_to_close_and_a_person_is_tol
     assert desk.unbound() == [f"S {SHARE} main"]
 
 
+def test_position_that_is_opened_anew_and_unexplained_again_is_told_again() -> None:
+    """It was told once a day: the second one of a day would have stood without a word."""
+    desk = Rebuilt(position(SHARE))
+    desk.pass_time(1)
+    claim = PositionAdjusted(position=position(SHARE, 0), cause="correction", quantity=-10, price=100.0, at_ns=desk.now)
+    desk.give(claim)
+    desk.give(replace(claim, position=position(SHARE, opened_ns=2), cause="claim", quantity=10))
+    desk.pass_time(1)
+    desk.pass_time(1)
+    assert desk.unbound() == [f"S {SHARE} main"] * 2
+
+
 def test_wish_that_wants_just_what_is_held_takes_it_up() -> None:
     desk = Rebuilt(position(SHARE))
     rows = desk.wish_of(SHARE, Leg(instrument=SHARE, lots=10))

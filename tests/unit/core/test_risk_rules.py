@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import time
 from typing import Any
 
@@ -10,8 +11,11 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import Session, to_ns
 from mytrading.core.risk.case import Case
-from mytrading.core.risk.rules.table import RULES, judge
+from mytrading.core.risk.entries import BROKEN
+from mytrading.core.risk.rules.table import RULES, denials_page, judge
+from mytrading.core.risk.sizing import SHORT_OF_MARGIN, TOO_MANY_LOTS
 from mytrading.core.risk.tally import Tally
+from mytrading.core.runs.events import RUN_ENDING
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import Action, Confidence, DaemonState, OrderType, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -53,6 +57,11 @@ def a_quote(name: str, ltp: float, bid: float | None = None, ask: float | None =
     return Quote(name, NOW, 0, ltp, bid or ltp, ask or ltp, previous_close=close or ltp)
 
 
+def an_old_quote(seconds: float) -> Quote:
+    age = round(seconds * SECOND)
+    return replace(a_quote(SHARE, 800.0), market_ns=NOW - age, received_ns=-age)
+
+
 def limits(**changed: Any) -> dict[str, Any]:
     return {"limits": replace(LIMITS, **changed)}
 
@@ -75,6 +84,20 @@ DENIED: list[tuple[str, dict[str, Any], str]] = [
         {**limits(max_consecutive_losses=3), "losses": 3, "loss_ns": NOW - 60 * SECOND},
         "until 11:29:00",
     ),
+    ("EXCHANGE_DISABLED", limits(enabled_exchanges=("NFO",)), "NSE is not one of ENABLED_EXCHANGES NFO"),
+    ("TYPE_DISABLED", limits(enabled_kinds=(InstrumentKind.CE,)), "type EQ is not one of ENABLED_INSTRUMENT_TYPES CE"),
+    ("PRODUCT_NOT_ALLOWED", {"name": CALL, "product": Product.CNC}, "CNC is for shares"),
+    ("PRODUCT_NOT_ALLOWED", {"product": Product.NRML}, "NRML is for derivatives"),
+    ("PRODUCT_NOT_ALLOWED", {"product": Product.CNC, "units": -10}, "cannot be sold short"),
+    ("WHOLE_LOTS", {"name": CALL, "units": 100}, "100 is not a multiple of lot size 65"),
+    ("NO_QUOTE", {"quote": None}, "there is no quote of NSE:SBIN"),
+    ("NO_QUOTE", {"price": 0.0}, "holds no positive price"),
+    ("STALE_QUOTE", {"quote": an_old_quote(5.1)}, "is 5.1 s old, at most 5 s"),
+    ("MIN_ORDER_SIZE", limits(min_order_size=8000.01), "₹8,000 is below MIN_ORDER_SIZE"),
+    ("MAX_POSITIONS_PER_SYMBOL", {"positions_symbol": 5}, "5 positions of SBIN reach MAX_POSITIONS_PER_SYMBOL 5"),
+    ("MAX_TOTAL_POSITIONS", {"positions_total": 50}, "50 positions reach MAX_TOTAL_POSITIONS 50"),
+    ("DUPLICATE", {"other_watch": "NSE_INDEX:BANKNIFTY"}, "already, for NSE_INDEX:BANKNIFTY"),
+    ("MIN_CONFIDENCE", {"strategy": replace(RUN, min_confidence=1.01)}, "confidence 1.00 is below MIN_CONFIDENCE 1.01"),
     ("DAILY_LOSS", {"reached": {"DAILY_LOSS": "lost too much"}}, "lost too much"),
     ("DRAWDOWN", {"reached": {"DRAWDOWN": "fell too far"}}, "fell too far"),
 ]  # fmt: skip
@@ -93,6 +116,13 @@ ADMITTED: list[dict[str, Any]] = [
     {**limits(max_consecutive_losses=3), "losses": 3, "loss_ns": NOW - 30 * 60 * SECOND},
     {"losses": 99, "loss_ns": NOW},
     {"strategy": None, **limits(enabled_timeframes=("1m",))},
+    limits(enabled_exchanges=("NSE",), enabled_kinds=(InstrumentKind.EQ,), min_order_size=8000.0),
+    {"product": Product.CNC},
+    {"name": CALL, "product": Product.NRML},
+    {"quote": an_old_quote(5.0)},
+    {"positions_symbol": 4, "positions_total": 49},
+    {"positions_symbol": 5, "positions_total": 50, "adds_position": False},
+    {"strategy": replace(RUN, min_confidence=1.0)},
 ]
 
 
@@ -114,6 +144,12 @@ def test_every_rule_that_speaks_is_listed_in_the_order_of_the_table() -> None:
     assert {"DISK_LOW", "DATA_COVERAGE", "PRICE_COLLAR", "WISH_SPENT", "ACTIVE_ORDERS", "CANCELS_PER_DAY"} <= set(codes)
     assert codes == sorted(codes, key=order.index)
     assert len(set(order)) == len(order)
+
+
+def test_page_names_every_code_that_is_given_beside_the_rules_and_none_that_is_not() -> None:
+    listed = set(re.findall(r"^\| `(\w+)` \|", denials_page(), re.MULTILINE))
+    assert listed == {rule.code for rule in RULES} | {TOO_MANY_LOTS, BROKEN}
+    assert {SHORT_OF_MARGIN, RUN_ENDING} <= listed
 
 
 def test_coverage_counts_only_once_it_has_lasted() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.core.options.surface import Shape, Smile, forward_of, in_ticks, levels, premium, realised
+from tests.examples import examples
 
 SHAPE = Shape()
 
@@ -19,7 +20,7 @@ def worth(spot: float, strike: float, years: float, level: float, is_call: bool)
     return float(premium(forward, strike, left, volatility, SHAPE.rate, is_call)[0])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     strike=st.floats(15_000, 30_000),
     years=st.floats(1e-4, 1.0),
@@ -31,7 +32,7 @@ def test_call_less_put_is_the_discounted_forward_less_the_strike(strike: float, 
     assert apart == pytest.approx(np.exp(-SHAPE.rate * years) * (forward - strike), abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(years=st.floats(1.0 / 365, 0.5), level=st.floats(0.08, 0.4))
 def test_calls_lose_and_puts_gain_with_the_strike(years: float, level: float) -> None:
     strikes = np.arange(18_000.0, 25_500.0, 50.0)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mytrading.core.runs.trailing import WAITING, Basis, Trail, advance, ahead, behind, better, reached
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, TrailKind, TrailRule
+from tests.examples import examples
 
 ONE_SET = Basis(units=75, premium=-20_250.0)
 
@@ -69,7 +70,7 @@ def test_stop_stays_when_the_size_shrinks_the_distance_or_grows_it() -> None:
     assert advance(rule, trail, 1000, Basis(150)) == Trail(1000, 600)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     profits=st.lists(st.floats(-1e5, 1e5), min_size=1, max_size=30),
     sizes=st.lists(st.integers(1, 500), min_size=30, max_size=30),

@@ -91,6 +91,7 @@ def test_entry_is_admitted_exactly_in_the_hours_of_its_day(day: date, clock: tim
         (ORDINARY, CALL, time(11, 0), time(15, 29), time(15, 12)),
         (ORDINARY, SHARE, time(11, 0), time(15, 29), time(15, 12)),
         (AFTER_AUCTION_REFORM, SHARE, time(11, 0), time(15, 29), time(15, 7)),
+        (AFTER_AUCTION_REFORM, CALL, time(11, 0), time(15, 39), time(15, 12)),
         (EXPIRY, CALL, time(11, 0), time(15, 29), time(15, 12)),
         (MUHURAT, SHARE, time(18, 10), time(18, 59), time(18, 52)),
     ],

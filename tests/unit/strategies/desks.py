@@ -131,9 +131,12 @@ def moved(strategy: str, instrument: str, quantity: int, fill: int = 1, **change
     return PositionChanged(position=position, client_order_id="c", fill_quantity=fill, fill_price=100.0, at_ns=OPEN)
 
 
-def order_event(signal: Signal, state: OrderState, filled: int = 0, purpose: Purpose = Purpose.ENTRY) -> OrderChanged:
+def order_event(
+    signal: Signal, state: OrderState, filled: int = 0, purpose: Purpose = Purpose.ENTRY, account: str = "main"
+) -> OrderChanged:
+    name = "o" + signal.id + account.removeprefix("main")
     order = Order(
-        client_order_id="o" + signal.id, account="main", instrument=SBIN, product=Product.MIS, strategy=signal.strategy,
+        client_order_id=name, account=account, instrument=SBIN, product=Product.MIS, strategy=signal.strategy,
         run="r1", cause=signal.id, purpose=purpose, side=Side.BUY, quantity=1, order_type=OrderType.MARKET, state=state,
         created_ns=OPEN, updated_ns=OPEN, filled=filled, filled_seen=filled,
     )  # fmt: skip

@@ -155,10 +155,59 @@ def test_no_candidate_is_tried_after_another_end(state):
     assert step(machine, order_event(first, state)) == ()
 
 
-def test_no_candidate_is_tried_where_a_strategy_trades_in_several_accounts():
+def in_two_accounts():
     machine = make_machine(Ranked, make_run(accounts=("a", "b")))
     (first,) = step(machine, make_bar(0, UP))
-    assert step(machine, order_event(first, OrderState.REJECTED)) == ()
+    for account in ("a", "b"):
+        step(machine, order_event(first, OrderState.SUBMITTED, account=account))
+    return machine, first
+
+
+def test_next_candidate_is_wished_for_once_the_brokers_of_all_accounts_have_rejected_the_first():
+    machine, first = in_two_accounts()
+    assert step(machine, order_event(first, OrderState.REJECTED, account="a")) == ()
+    (second,) = step(machine, order_event(first, OrderState.REJECTED, account="b"))
+    assert names([second]) == [INFY.instrument]
+    assert second.reason == "NSE:SBIN was rejected in a, b"
+    assert step(machine, order_event(first, OrderState.REJECTED, account="a")) == ()
+    assert step(machine, order_event(second, OrderState.REJECTED, account="b")) == ()
+    (third,) = step(machine, order_event(second, OrderState.REJECTED, account="a"))
+    assert names([third]) == [TCS.instrument]
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_next_candidate_is_not_tried_before_the_other_account_was_heard_of(order):
+    """The rejection of one may be told before anything of the other."""
+    machine = make_machine(Ranked, make_run(accounts=("a", "b")))
+    (first,) = step(machine, make_bar(0, UP))
+    assert step(machine, order_event(first, OrderState.REJECTED, account=order[0])) == ()
+    (second,) = step(machine, order_event(first, OrderState.REJECTED, account=order[1]))
+    assert names([second]) == [INFY.instrument]
+
+
+@pytest.mark.parametrize(
+    ("state", "filled"),
+    [
+        (OrderState.FILLED, 1),
+        (OrderState.PARTIALLY_FILLED, 1),
+        (OrderState.ACCEPTED, 0),
+        (OrderState.UNKNOWN, 0),
+        (OrderState.DENIED, 0),
+        (OrderState.CANCELLED, 0),
+        (OrderState.LOST, 0),
+    ],
+)
+@pytest.mark.parametrize("before", [True, False])
+def test_no_candidate_takes_the_place_of_what_another_account_has_or_may_get(state, filled, before):
+    """A wish is one for all accounts: another candidate would close what one of them holds."""
+    machine, first = in_two_accounts()
+    told = order_event(first, state, filled=filled, account="b")
+    if before:
+        step(machine, told)
+    rows = step(machine, order_event(first, OrderState.REJECTED, account="a"))
+    if not before:
+        rows += step(machine, told)
+    assert signals(rows) == []
 
 
 @pytest.mark.parametrize("state", [OrderState.DENIED, OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED])

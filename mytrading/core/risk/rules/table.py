@@ -36,7 +36,10 @@ _RANK = {rule.code: place for place, rule in enumerate(RULES)}
 LOTS_PER_LEG = Rule(
     "LOTS_PER_LEG", "A leg of more lots than one may have.", "config/risk.toml, STRATEGY_<NAME>_MAX_LOTS", lambda _: ""
 )
-LEG_DENIED = Rule("LEG_DENIED", "Another leg of the same wish is denied, so none is entered.", "", lambda _case: "")
+BASKET_BROKEN = Rule(
+    "BASKET_BROKEN", "A leg of a wish could not be had after others were ordered.", "orphan_legs",
+    lambda _: "",
+)  # fmt: skip
 
 
 def judge(case: Case) -> tuple[Denial, ...]:
@@ -67,7 +70,7 @@ def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]
 
 def denials_page() -> str:
     """The text of `docs/denials.md`, made from the table."""
-    told = (*RULES, LOTS_PER_LEG, LEG_DENIED)
+    told = (*RULES, LOTS_PER_LEG, BASKET_BROKEN)
     rows = [f"| `{rule.code}` | {rule.when} | {_setting_cell(rule.settings)} |" for rule in told]
     return "\n".join([*_PAGE_HEAD, *rows, ""])
 

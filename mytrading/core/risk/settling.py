@@ -1,0 +1,53 @@
+"""What bears on whether a wish has what it wants: which rows, and what of an order.
+
+Used by `core/risk/state`, which looks at a strategy's wishes only after such a row: most of a day's rows are none. The
+one rule: whatever `core/risk/met` and the books' questions about orders read of an order stands in `counts`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mytrading.core.order import FREED
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import Alert, Heartbeat
+from mytrading.messages.enums import OrderState
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Order, OrderChanged, ProtectionChanged, TimerFired, TradeClosed
+from mytrading.messages.records import LevelMoved
+from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
+
+SETTLES_NOTHING = frozenset((
+    OrderChanged, Quote, Heartbeat, AccountHealth, TimerFired, LevelMoved, ProtectionChanged, Funds, BrokerHeld,
+    ReadRequest, Alert, MarginRequest, MarginAnswer, TradeClosed,
+))  # fmt: skip
+"""What tells nothing of positions, exits under way or wishes. An order's change is looked at for what it counts."""
+
+
+def counts(order: Order) -> tuple[Any, ...]:
+    """All of an order's level that can settle a wish; what else there is of it never changes."""
+    return (
+        order.state in FREED, order.state is OrderState.CANCELLED and order.replacing, order.filled, order.quantity,
+        order.wanted_quantity, order.order_type, order.replaces,
+    )  # fmt: skip
+
+
+def coming(entry: PlaceEntry) -> Order:
+    """An entry as it stands until the router says more."""
+    return Order(
+        client_order_id=entry.id,
+        account=entry.account,
+        instrument=entry.instrument,
+        product=entry.product,
+        strategy=entry.strategy,
+        run=entry.run,
+        cause=entry.cause,
+        purpose=entry.purpose,
+        side=entry.side,
+        quantity=entry.quantity,
+        order_type=entry.order_type,
+        state=OrderState.INITIALIZED,
+        created_ns=0,
+        updated_ns=0,
+        held_stop=entry.held_stop,
+    )

@@ -1,0 +1,200 @@
+"""Futures that move to the next contract on a real stack, over three recorded days in lock-step.
+
+Two strategies buy the November future on the Wednesday. One moves it with two trading days left, the next contract
+first, and nothing disturbs it; the other moves it with one day left, the old contract first, and the router is killed
+once between the two legs and once more with the second leg's order made and not sent.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from mytrading.cli.journal.files import decoded
+from mytrading.core.calendar import IST
+from tests.support import ROOT, eventually
+from tests.system.lockstep_home import LockStepped
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+NEAR, FAR, LOT = "NFO:NIFTY23NOV26FUT", "NFO:NIFTY29DEC26FUT", 65
+WEDNESDAY, THURSDAY, FRIDAY = "2026-11-18", "2026-11-19", "2026-11-20"
+"""The November contracts expire on Monday the 23rd, as Tuesday is a holiday."""
+
+STRATEGY = '''
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class RollsFarFirst(BaseStrategy):
+    """Long of the nearest future from its first bar on."""
+
+    name = "RollsFarFirst"
+
+    def on_data(self, data: Bar) -> Signal | None:
+        return self.create_signal("BUY", confidence=1.0)
+
+
+class RollsNearFirst(RollsFarFirst):
+    """The same."""
+
+    name = "RollsNearFirst"
+'''
+SETTINGS = """
+name = "{name}"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "long"
+product = "NRML"
+lots = {lots}
+stop = "none"
+signal_cooldown = 0
+roll_days = {days}
+roll_first = "{first}"
+
+[trade]
+long = "future"
+"""
+RISK = """
+[risk]
+max_order_size = 20_000_000
+max_position_size = 20_000_000
+avoid_first_minutes = 0
+"""
+
+
+def make_home(home: Path) -> dict[str, str]:
+    """The folder of two strategies; the environment of a stack on it whose processes start with a trap."""
+    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
+    (home / "config" / "strategies").mkdir()
+    for name, lots, days, first in (("RollsFarFirst", 2, 2, "far"), ("RollsNearFirst", 1, 1, "near")):
+        text = SETTINGS.format(name=name, lots=lots, days=days, first=first)
+        (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
+    (home / "config" / "settings.toml").write_text(RISK)
+    (home / "strategies").mkdir()
+    (home / "strategies" / "rolls.py").write_text(STRATEGY)
+    launcher = ROOT / "tests" / "system" / "kill_launcher.py"
+    conf = (ROOT / "supervisord.conf").read_text()
+    assert "-m mytrading.daemons.router\n" in conf
+    (home / "supervisord.conf").write_text(conf.replace("-m mytrading.daemons.router\n", f"{launcher} router\n"))
+    return {
+        "MYTRADING_HOME": str(home),
+        "ENABLED_STRATEGIES": "RollsFarFirst,RollsNearFirst",
+        "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
+        "KILL_PERSONALITY": "sandbox",
+        "KILL_TRAPS": str(home),
+    }
+
+
+def make_ticks(path: Path) -> Path:
+    """Half an hour of each of the three days, four ticks a minute."""
+    rows = ["timestamp,ltp"]
+    for day in (WEDNESDAY, THURSDAY, FRIDAY):
+        for quarter in range(30 * 4):
+            at = (9 * 60 + 15) * 60 + quarter * 15
+            price = 26_000 + quarter % 8
+            rows.append(f"{day} {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d},{price:.2f}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+class Rolling:
+    """The stack of the two strategies, and what its books say of each."""
+
+    def __init__(self, stack: Stack, traps: Path) -> None:
+        self.stack = stack
+        self.market = LockStepped(stack)
+        self._trap = traps / "router"
+
+    def run_to(self, day: str, clock: str) -> None:
+        """Let the market go on to a moment of a day (Indian), and wait until nothing is under way there."""
+        self._let_go(day, clock)
+        self.market.await_rest(f"{day} {clock}", 120)
+
+    def run_killed(self, traps: list[str], day: str, clock: str) -> None:
+        """The same, while the router dies at the first passage of each of these boundaries, one after the other."""
+        old = self.stack.pid("router")
+        self._trap.write_text("\n".join(traps))
+        self._let_go(day, clock)
+        eventually(lambda: not self._trap.exists(), 60)
+        eventually(lambda: self.stack.pid("router") not in (0, old), 30)
+        self.market.await_rest(f"{day} {clock}", 120)
+
+    def _let_go(self, day: str, clock: str) -> None:
+        moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=IST)
+        self.market.sim("pause", paused=False, at=int(moment.timestamp()) * 1_000_000_000)
+
+    def held(self) -> dict[str, dict[str, int]]:
+        """Units by strategy and contract, as `positions` shows them."""
+        found: dict[str, dict[str, int]] = {}
+        for row in self.stack.ask("positions"):
+            if row["quantity"]:
+                found.setdefault(row["strategy"], {})[row["instrument"]] = row["quantity"]
+        return found
+
+    def orders(self, strategy: str) -> list[tuple[str, str, int, str]]:
+        """Orders of a strategy in the order they were made: side, contract, filled units, state."""
+        rows = [row for row in self.stack.ask("orders", "-n", "0") if row["strategy"] == strategy]
+        return [(row["side"], row["instrument"], row["filled"], row["state"]) for row in rows]
+
+    def rolls(self) -> dict[str, list[tuple[str, int]]]:
+        """By strategy, the phases its roll went through and the units it moves, from risk's journal."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        for row in decoded(self.stack.config, "risk"):
+            if row.body.get("type") == "rolled":
+                phase = row.body.get("phase", "begun")
+                found.setdefault(row.body["strategy"], []).append((phase, row.body["quantity"]))
+        return found
+
+
+@pytest.fixture(scope="module")
+def rolling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rolling]:
+    folder = tmp_path_factory.mktemp("rollover")
+    home = folder / "home"
+    with Stack(folder, **make_home(home)) as stack:
+        stack.up("--replay", str(make_ticks(folder / "ticks.csv")), "--speed", "0")
+        yield Rolling(stack, home)
+
+
+def test_future_is_kept_until_its_days_before_expiry_have_come(rolling: Rolling) -> None:
+    rolling.run_to(WEDNESDAY, "09:44:00")
+    assert rolling.held() == {"RollsFarFirst": {NEAR: 2 * LOT}, "RollsNearFirst": {NEAR: LOT}}
+    assert rolling.rolls() == {}
+
+
+def test_first_wish_in_lock_step_waits_for_the_funds(rolling: Rolling) -> None:
+    rows = [row.body for row in decoded(rolling.stack.config, "risk")]
+    assert [row for row in rows if row.get("type") == "signal_denied" and row["code"] == "MARGIN_UNKNOWN"] == []
+
+
+def test_future_moves_to_the_next_contract_with_side_and_quantity_kept(rolling: Rolling) -> None:
+    rolling.run_to(THURSDAY, "09:44:00")
+    assert rolling.held() == {"RollsFarFirst": {FAR: 2 * LOT}, "RollsNearFirst": {NEAR: LOT}}
+    bought, there, gone = rolling.orders("RollsFarFirst")
+    assert bought == ("BUY", NEAR, 2 * LOT, "FILLED")
+    assert (there, gone) == (("BUY", FAR, 2 * LOT, "FILLED"), ("SELL", NEAR, 2 * LOT, "FILLED"))
+    assert rolling.rolls() == {"RollsFarFirst": [("begun", 2 * LOT), ("done", 2 * LOT)]}
+
+
+def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(rolling: Rolling) -> None:
+    rolling.run_killed(["answered exit", "committed entry"], FRIDAY, "09:44:00")
+    assert rolling.held() == {"RollsFarFirst": {FAR: 2 * LOT}, "RollsNearFirst": {FAR: LOT}}
+    _, gone, *there = rolling.orders("RollsNearFirst")
+    assert gone == ("SELL", NEAR, LOT, "FILLED")
+    assert [order for order in there if order[2]] == [("BUY", FAR, LOT, "FILLED")]
+    *under_way, done = [phase for phase, _ in rolling.rolls()["RollsNearFirst"]]
+    assert (set(under_way), done) == ({"begun"}, "done")
+    eventually(lambda: not [row for row in rolling.stack.ask("alerts") if row["code"] == "ROLL_OVER"], 20)
+
+
+def test_books_agree_and_journals_verify_after_the_rolls(rolling: Rolling) -> None:
+    stack = rolling.stack
+    assert stack.broker_net() == {FAR: 3 * LOT}
+    tags = [row["strategy"] for row in stack.rest("orderbook")["orders"]]
+    assert len(tags) == len(set(tags)), "an order of Friday was placed twice"
+    done = stack.run("journal", "verify")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,77 @@
+"""Risk's process around its machine: files that it reads again, and limits that it warns of before they are reached."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import date, time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.core.calendar import to_ns
+from mytrading.daemons.risk import RiskManager
+from mytrading.messages.enums import LimitAction, LimitKind
+from mytrading.messages.risk_picture import LimitUse
+from mytrading.runtime.edited import CODE
+from tests.support import ROOT
+from tests.unit.cli.stacks import run_config
+from tests.unit.core.test_margin import TODAY
+
+
+@pytest.fixture
+def risk(tmp_path: Path) -> Iterator[RiskManager]:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    made = RiskManager(msgspec.structs.replace(run_config(tmp_path), home=str(tmp_path)))
+    made.setup()
+    yield made
+    made.teardown()
+    made.context.destroy(linger=0)
+
+
+def edit(risk: RiskManager, file: str, before: str, after: str) -> None:
+    """Write the file anew, and let the timer that looks at files ring."""
+    path = risk.config.calendar_path.with_name(file)
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+    (look,) = (timer for timer in risk.timers._heap if timer.name == "edits")
+    look.handler(0)
+
+
+def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_does_not(risk: RiskManager) -> None:
+    edit(risk, "risk.toml", "sold = { expiry = 205000, other = 250000 }", "sold = { expiry = 205000, other = 260000 }")
+    figures = risk.risk.tables.figures_of("NIFTY", TODAY)
+    assert figures is not None and figures.sold.other == 260_000
+    edit(risk, "risk.toml", "B = 0.65", "B = 0.5")
+    assert risk.risk.tables.share_of("B").share == 0.5
+    edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
+    assert risk.risk.tables.share_of("B").share == 0.5
+    assert [(alert.code, alert.subject) for alert in risk.alerts.standing] == [(CODE, "risk.toml")]
+
+
+def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManager) -> None:
+    late = to_ns(date(2026, 11, 23), time(15, 20))
+    calendar = risk.risk._scene.calendar
+    assert calendar.is_open("NFO", late)
+    edit(risk, "calendar.toml", "close = 15:40:00", "close = 15:10:00")
+    assert not calendar.is_open("NFO", late)
+
+
+def test_limit_that_is_nearly_used_up_is_told_once_and_again_only_after_it_has_eased(risk: RiskManager) -> None:
+    def use(share: float, reached: str = "") -> list[str]:
+        risk._warn(
+            LimitUse(
+                kind=LimitKind.DAILY_LOSS, scope="account", name="main", most=1.0, action=LimitAction.NO_ENTRIES,
+                used=share, reached=reached,
+            )
+        )  # fmt: skip
+        return [f"{alert.code}: {alert.message[:3]}" for alert in risk.alerts.standing]
+
+    told = ["LIMIT_NEAR: 80%"]
+    assert use(0.79) == []
+    assert use(0.8) == use(0.95) == use(0.75) == use(0.8) == told, "it swings about the line"
+    assert use(0.69) == []
+    assert use(0.9) == ["LIMIT_NEAR: 90%"]
+    assert use(1.0, "reached") == [], "the limit's own alert says it now"
