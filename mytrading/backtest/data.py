@@ -28,7 +28,11 @@ _PRICES = ("open", "high", "low", "close")
 _SUFFIXES = ".csv, .csv.gz, .parquet, .duckdb or .db"
 _IST_NS = 19_800_000_000_000
 Rows = dict[str, tuple[NDArray[np.int64], FloatArray]]
-"""By instrument, when its bars start (ns UTC) and a table of shape (5, n) as in `Columns`."""
+"""By instrument, when its bars start (ns UTC) and a table of shape (5, n) as in `Columns`.
+
+Where the bid and the ask at each bar's end were recorded too it has shape (7, n), the last two rows as they were found.
+"""
+_BIDS, _ASKS = (("bid", "bid_price", "best_bid", "bidprice"), ("ask", "ask_price", "best_ask", "askprice"))
 NameOf = Callable[[str], str]
 """The id of what a file calls so; empty of what is not wanted."""
 _UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, 1_000_000_000))
@@ -89,8 +93,10 @@ def _many(
     listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
     volume = f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE"
     prices = ", ".join(f'"{found[name][0]}"::DOUBLE AS c{n}' for n, name in enumerate(_PRICES, 1))
+    sides = _sides(found)
+    quotes = "".join(f', "{column}"::DOUBLE AS c{n}' for n, column in enumerate(sides, 6))
     got = database.execute(
-        f'SELECT "{column}" AS name, {_time(*found[stamp])} AS c0, {prices}, {volume} AS c5 FROM {source} '
+        f'SELECT "{column}" AS name, {_time(*found[stamp])} AS c0, {prices}, {volume} AS c5{quotes} FROM {source} '
         f'WHERE "{column}" IN ({listed}) ORDER BY name, c0'
     ).fetchnumpy()
     names: Any = got["name"]
@@ -100,7 +106,7 @@ def _many(
     start = _ns(np.ma.getdata(times).astype(np.int64, copy=False), found[stamp][1], np.ma.getmaskarray(times))
     if start is None:
         raise DataError(f"{path}: a row has no time in {stamp}; mend or drop it")
-    table = np.vstack([np.ma.filled(got[f"c{n}"], np.nan) for n in range(1, 6)])
+    table = np.vstack([np.ma.filled(got[f"c{n}"], np.nan) for n in range(1, 6 + len(sides))])
     prices_ok = np.all(np.isfinite(table[:4]) & (table[:4] > 0), axis=0) & (table[1] >= table[2])
     cuts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
     rows: Rows = {}
@@ -111,6 +117,12 @@ def _many(
         if len(mine):
             rows[wanted[str(names[begin])]] = (start[mine], table[:, mine])
     return rows
+
+
+def _sides(found: dict[str, tuple[str, str]]) -> tuple[str, ...]:
+    """The columns of bid and ask; empty if one of them is missing."""
+    chosen = [next((found[name][0] for name in names if name in found), "") for names in (_BIDS, _ASKS)]
+    return tuple(chosen) if all(chosen) else ()
 
 
 def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:

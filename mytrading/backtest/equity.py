@@ -6,7 +6,7 @@ held at the close of the bar, never an estimate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +46,14 @@ class Curve:
         return days[lasts], self.equity[lasts]
 
 
-def curve_of(capital: float, data: Sequence[Columns], fills: Sequence[Fill]) -> Curve:
-    """The equity curve over the bar times of all instruments together."""
+def curve_of(
+    capital: float, data: Sequence[Columns], fills: Sequence[Fill], exits: Mapping[str, FloatArray] | None = None
+) -> Curve:
+    """The equity curve over the bar times of all instruments together.
+
+    `exits` are bid and ask at the end of each bar of an instrument, of shape (2, n): what is held is then worth what it
+    could be closed at, and its close where they are NaN.
+    """
     if not data:
         return Curve(np.empty(0, dtype=np.int64), 0, np.array([capital]), np.empty(0))
     starts = data[0].start_ns
@@ -58,13 +64,14 @@ def curve_of(capital: float, data: Sequence[Columns], fills: Sequence[Fill]) -> 
     for columns in data:
         mine = [fill for fill in fills if fill.instrument == columns.instrument]
         if mine:
-            _add(columns, mine, starts, equity, exposure)
+            _add(columns, mine, starts, equity, exposure, (exits or {}).get(columns.instrument))
     return Curve(starts, data[0].span_ns, equity, exposure)
 
 
 def _add(
-    columns: Columns, fills: list[Fill], starts: NDArray[np.int64], equity: FloatArray, exposure: FloatArray
-) -> None:
+    columns: Columns, fills: list[Fill], starts: NDArray[np.int64], equity: FloatArray, exposure: FloatArray,
+    exits: FloatArray | None,
+) -> None:  # fmt: skip
     at = np.searchsorted(starts, np.array([fill.at_ns for fill in fills]) - columns.span_ns, side="right")
     at = np.minimum(at, len(starts) - 1)
     change = np.zeros(len(starts))
@@ -74,9 +81,17 @@ def _add(
     np.add.at(change, at, np.array([float(fill.units) for fill in fills]))
     units = np.cumsum(change, out=change)
     if len(starts) == len(columns):
-        units *= columns.close
+        units *= columns.close if exits is None else _worth(units, columns.close, exits)
     else:
         row = np.searchsorted(columns.start_ns, starts, side="right") - 1
-        units *= np.where(row >= 0, columns.close[np.maximum(row, 0)], 0.0)
+        at = np.maximum(row, 0)
+        worth = columns.close[at] if exits is None else _worth(units, columns.close[at], exits[:, at])
+        units *= np.where(row >= 0, worth, 0.0)
     equity += units
     exposure += np.abs(units, out=units)
+
+
+def _worth(units: FloatArray, close: FloatArray, exits: FloatArray) -> FloatArray:
+    """What a unit can be closed at: the bid of what was bought, the ask of what was sold, else the close."""
+    side = np.where(units > 0, exits[0], exits[1])
+    return np.where(np.isnan(side), close, side)

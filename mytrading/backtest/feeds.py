@@ -65,27 +65,17 @@ class Feed(Tape):
     def _frames(self) -> list[Frame]:
         found = []
         for timeframe in self.hosted.desk.timeframes:
-            frame = self._frame(timeframe)
+            frame = frame_of(self.columns, timeframe, self._calendar)
             found.append(frame)
             series = self.hosted.desk.series(self.columns.instrument, timeframe)
             if len(frame.columns):
                 series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
         return found
 
-    def _frame(self, timeframe: str) -> Frame:
-        if timeframe == self.columns.timeframe:
-            return Frame(self.columns, None)
-        return Frame(*resampled(self.columns, timeframe, sessions(self.columns, self._calendar)[0]))
-
     def ends(self, index: int) -> NDArray[np.int64]:
-        """When each bar of a frame is complete: at its end or the session's, never before its last bar's."""
+        """When each bar of a frame is complete, as `frame_ends`."""
         if index not in self._ends:
-            bars, lasts = self.frames[index]
-            _, closes = sessions(self.columns, self._calendar)
-            base = self.columns.start_ns + self.columns.span_ns
-            if lasts is not None:
-                closes, base = closes[lasts], base[lasts]
-            self._ends[index] = np.maximum(np.minimum(bars.start_ns + bars.span_ns, closes), base)
+            self._ends[index] = frame_ends(self.columns, self.frames[index], self._calendar)
         return self._ends[index]
 
     @property
@@ -138,6 +128,26 @@ def merged(feeds: Sequence[Feed]) -> Iterator[Step]:
         columns = (column[part].tolist() for column in (phase, source, frame, row, at))
         for what, number, which, place, moment in zip(*columns, strict=True):
             yield Step(what, feeds[number], which, place, moment)
+
+
+def frame_of(columns: Columns, timeframe: str, calendar: Calendar) -> Frame:
+    """Bars of a timeframe made of an instrument's own; `DataError` if they cannot be."""
+    if timeframe == columns.timeframe:
+        return Frame(columns, None)
+    return Frame(*resampled(columns, timeframe, sessions(columns, calendar)[0]))
+
+
+def frame_ends(columns: Columns, frame: Frame, calendar: Calendar) -> NDArray[np.int64]:
+    """When each bar of a frame of these columns is complete: at its end or the session's, never before its last bar's.
+
+    int64 ns UTC, one a bar of the frame.
+    """
+    bars, lasts = frame
+    _, closes = sessions(columns, calendar)
+    base = columns.start_ns + columns.span_ns
+    if lasts is not None:
+        closes, base = closes[lasts], base[lasts]
+    return np.maximum(np.minimum(bars.start_ns + bars.span_ns, closes), base)
 
 
 def sessions(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

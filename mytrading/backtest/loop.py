@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
+from math import ceil, floor
 
 from mytrading.backtest.feeds import MOVED, SHOWN, Feed, Tape, merged
 from mytrading.backtest.ledger import Ledger
@@ -258,17 +259,23 @@ class Loop:
             machines.quote(name, target, now)
 
     def _held_levels(self, name: str, begin: float, end: float) -> list[tuple[float, bool]]:
-        """Levels that risk holds for positions in an instrument, on the way between two prices."""
-        low, high = min(begin, end), max(begin, end)
-        return [
-            (level, True)
-            for key, level in self._risk.state.stop_levels.items()
-            if key[1] == name and low <= level <= high and level != begin
-        ]
+        """Levels that risk holds for positions in an instrument, or a rule of a leg ends it at, between two prices."""
+        low, high, state = min(begin, end), max(begin, end), self._risk.state
+        held = (*state.stop_levels.items(), *state.target_levels.items())
+        levels = [level for key, level in held if key[1] == name]
+        legs = [leg for _, legs in self._risk.runs.books.holding(name) for leg in legs]
+        if legs:
+            found = self._risk.instruments.get(name)
+            tick = found.tick_size if found is not None else 0.0
+            levels += [_on_tick(leg.floor, tick, floor) for leg in legs if leg.floor >= low]
+            levels += [_on_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
+        return [(level, True) for level in levels if low <= level <= high and level != begin]
 
     def _risk_listens(self, name: str) -> bool:
         """True while risk itself ends what is held there when a price comes."""
-        return self.plain or name in self._risk.state.stop_instruments or name in self._listens
+        state = self._risk.state
+        aims = any(key[1] == name for key in state.target_levels)
+        return self.plain or aims or name in state.stop_instruments or name in self._listens
 
     # the strategy
 
@@ -329,8 +336,10 @@ class Loop:
         self._listens = self._heard() if self._holding else frozenset()
 
     def _heard(self) -> Collection[str]:
-        """Instruments whose every price risk has to see: those whose stop it holds, or all where runs have rules."""
-        return self._feeds if self._ruled else self._risk.state.stop_instruments
+        """Instruments whose every price risk has to see: stops and targets that it holds, or all if runs have rules."""
+        state = self._risk.state
+        aimed = {key[1] for key in state.target_levels}
+        return self._feeds if self._ruled else aimed.union(state.stop_instruments)
 
     def clock(self, start: int) -> None:
         """A bar begins at which a day turns, or at or after the time from which intraday positions are closed."""
@@ -367,13 +376,13 @@ class Loop:
     def _end_day(self, start: int) -> None:
         """After the last bar of a day: what waited is refused, intraday positions end, contracts expire.
 
-        Where the next day's trading begins as this one's ends, what waited waits on.
+        Where the next day's trading begins as this one's ends, or bars are of whole days, what waited waits on.
         """
         venue, machines = self._venue, self._machines
         last = max(feed.last_ns for feed in self._feeds.values())
         for feed in self._feeds.values():
             venue.mark(feed.columns.instrument, feed.last)
-        if venue.waiting and start > last:
+        if venue.waiting and start > last and self._watched[0].columns.span_ns < _DAY:
             venue.now = last
             venue.refuse_waiting("the session is over before the order reached the exchange")
             machines.settle(last)
@@ -396,7 +405,7 @@ class Loop:
 
     def _expire(self) -> None:
         """Positions in contracts whose last day this was end at the settlement price."""
-        today = day_of(self._venue.now).isoformat()
+        today = day_of(self._venue.now - 1).isoformat()
         for position in self._risk.state.open_positions():
             instrument = self._world.instrument(position.instrument)
             if instrument is None or not instrument.expiry or instrument.expiry > today:
@@ -420,8 +429,13 @@ class Loop:
         return calendar.session(exchange, date.fromordinal(_EPOCH + self.day)) if known else None
 
 
+def _on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
+    """The first price in ticks that is there or beyond."""
+    return round(to(round(price / tick, 6)) * tick, 6) if tick else price
+
+
 def _has_rules(risk: RiskMachine) -> bool:
     """True if anything beside stops may end what is held at a price: rules of a run, or a limit that is one."""
     endless = {LimitKind.DAILY_LOSS: _ENDLESS, LimitKind.DRAWDOWN: 1.0}
     limited = any(limit.most < endless.get(limit.kind, float("inf")) for limit in risk.limits.all)
-    return limited or any(run.rules != StrategyRules() for run in risk.strategies.values())
+    return limited or any(run.take_profit or run.rules != StrategyRules() for run in risk.strategies.values())

@@ -38,6 +38,7 @@ _ROUNDS = 10_000
 _ALWAYS = 1 << 62
 """A machine time that never comes: who is heard then is never silent."""
 Heard = Callable[[Any], None]
+Sides = Callable[[str, float], tuple[float | None, float | None]]
 
 
 class Broker(Protocol):
@@ -67,6 +68,10 @@ class Broker(Protocol):
         ...
 
 
+def _no_sides(_instrument: str, _price: float) -> tuple[None, None]:
+    return None, None
+
+
 class Unsettled(RuntimeError):
     """The machines kept answering each other: a bug, said instead of looping for ever."""
 
@@ -82,6 +87,8 @@ class Machines:
         self.orders = orders
         self.venue = venue
         self.heard = heard
+        self.sides: Sides = _no_sides
+        """Bid and ask that were recorded of an instrument, for its price now; risk values what is held by them."""
         self._plain = self._opened = False
         risk.lock_step = True
         self._assure()
@@ -143,7 +150,7 @@ class Machines:
 
     def quote(self, instrument: str, price: float, now: int) -> None:
         """Risk hears a price, and closes what it comes to the stop of."""
-        self.hear(Quote(instrument, now, now, price), now)
+        self.hear(Quote(instrument, now, now, price, *self.sides(instrument, price)), now)
 
     def hear(self, quote: Quote, now: int) -> None:
         """Risk hears a quote, and closes what it comes to the stop of."""
@@ -155,7 +162,11 @@ class Machines:
 
     def learn_price(self, instrument: str, price: float, now: int) -> None:
         """Risk knows a price, and nothing can follow from it yet."""
-        self.risk.apply(Quote(instrument, now, now, price))
+        self.learn(Quote(instrument, now, now, price, *self.sides(instrument, price)))
+
+    def learn(self, quote: Quote) -> None:
+        """Risk knows a quote, and nothing can follow from it yet."""
+        self.risk.apply(quote)
 
     def tick(self, now: int) -> None:
         """Time has passed for risk and for the order machine."""

@@ -21,11 +21,13 @@ from mytrading.adapters.warehouse import Warehouse
 from mytrading.backtest.asked import AskedWrongly
 from mytrading.backtest.columns import SPANS, Columns, DataError, resampled
 from mytrading.backtest.data import NameOf, Rows, load_many
+from mytrading.backtest.option_quotes import Recorded, sane_quotes
 from mytrading.backtest.option_terms import ListedDay
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.calibration import Pair, smile_of
 from mytrading.core.contracts import ContractFacts, Underlying, dated
 from mytrading.core.expiries import session_ends
+from mytrading.core.indicators import FloatArray
 from mytrading.core.options.surface import Smile
 from mytrading.core.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -36,9 +38,10 @@ _MINUTES = 60_000_000_000
 
 
 class Found(NamedTuple):
-    """Bars by contract, days by file, and what was read, in words."""
+    """Bars by contract, the bid and ask at their ends, days by file, and what was read, in words."""
 
     recorded: dict[str, Columns]
+    quotes: dict[str, FloatArray]
     days: tuple[ListedDay, ...]
     said: tuple[str, ...]
 
@@ -58,23 +61,25 @@ class Options(NamedTuple):
 
 def read_sources(sources: Iterable[str], run: Options) -> Found:
     """All that the sources hold of the run's underlyings; `AskedWrongly`, `DataError` say what cannot be used."""
-    recorded: dict[str, Columns] = {}
+    bars = Recorded({}, {})
+    recorded = bars.columns
     days: list[ListedDay] = []
     said: list[str] = []
     for source in sources:
         path = Path(source)
         if not path.exists():
             raise AskedWrongly(f"--options {source}: no such file or folder; expected model, a bhavcopy, or bars")
-        before = (len(recorded), len(days))
+        before = (len(recorded), len(days), len(bars.quotes))
         for file in _files(path):
-            _read(file, run, recorded, days)
-        bars, listed = len(recorded) - before[0], len(days) - before[1]
-        if not bars and not listed:
+            _read(file, run, bars, days)
+        more, listed, quoted = len(recorded) - before[0], len(days) - before[1], len(bars.quotes) - before[2]
+        if not more and not listed:
             names = ", ".join(run.underlyings())
             raise AskedWrongly(f"--options {source}: nothing of options on {names} in it")
-        what = [f"bars of {bars} contracts"] * bool(bars) + [f"the contracts of {listed} days"] * bool(listed)
+        asked = f" ({quoted} of them with bid and ask)" if quoted else ""
+        what = [f"bars of {more} contracts{asked}"] * bool(more) + [f"the contracts of {listed} days"] * bool(listed)
         said.append(f"{' and '.join(what)} from {source}")
-    return Found(recorded, tuple(days), tuple(said))
+    return Found(recorded, bars.quotes, tuple(days), tuple(said))
 
 
 def _files(path: Path) -> list[Path]:
@@ -88,7 +93,7 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path, run: Options, recorded: dict[str, Columns], days: list[ListedDay]) -> None:
+def _read(path: Path, run: Options, recorded: Recorded, days: list[ListedDay]) -> None:
     if path.name == BARS:
         _take(_of_stack(path, run), run, recorded, str(path))
     elif path.name == WAREHOUSE:
@@ -122,7 +127,7 @@ def _exchange(columns: Columns) -> str:
     return "BFO" if columns.instrument.startswith("BSE") else "NFO"
 
 
-def _take(found: Rows, run: Options, recorded: dict[str, Columns], source: str) -> None:
+def _take(found: Rows, run: Options, recorded: Recorded, source: str) -> None:
     """Put bars beside those there are, in the timeframe of the run's data."""
     wanted = run.data[0]
     spans = np.concatenate([np.diff(start) for start, _ in found.values() if len(start) > 1] or [np.zeros(0, np.int64)])
@@ -135,10 +140,11 @@ def _take(found: Rows, run: Options, recorded: dict[str, Columns], source: str) 
             "give them in that timeframe, or finer"
         )
     for name, (start, table) in found.items():
-        columns = Columns(name, timeframe, start, table)
+        columns, quotes = Columns(name, timeframe, start, table[:5]), sane_quotes(table[5:]) if len(table) > 5 else None
         if timeframe != wanted.timeframe:
-            columns, _ = resampled(columns, wanted.timeframe, _opens(start, wanted.span_ns))
-        recorded[name] = _joined(recorded.get(name), columns)
+            columns, lasts = resampled(columns, wanted.timeframe, _opens(start, wanted.span_ns))
+            quotes = quotes[:, lasts] if quotes is not None else None
+        recorded.add(columns, quotes)
 
 
 def _opens(start: np.ndarray[tuple[int], np.dtype[np.int64]], span: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -146,16 +152,6 @@ def _opens(start: np.ndarray[tuple[int], np.dtype[np.int64]], span: int) -> np.n
     day, ist = 86_400_000_000_000, 19_800_000_000_000
     anchor = 0 if span >= day else 555 * _MINUTES
     return np.asarray((start + ist) // day * day - ist + anchor)
-
-
-def _joined(before: Columns | None, new: Columns) -> Columns:
-    if before is None:
-        return new
-    start = np.concatenate([before.start_ns, new.start_ns])
-    order = np.argsort(start, kind="stable")
-    keep = order[np.concatenate(([True], np.diff(start[order]) > 0))]
-    table = np.concatenate([before.table, new.table], axis=1)
-    return Columns(new.instrument, new.timeframe, start[keep], table[:, keep])
 
 
 def _of_stack(path: Path, run: Options) -> Rows:

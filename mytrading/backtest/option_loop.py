@@ -7,7 +7,7 @@ flat and a day ends. The one rule: contracts are listed, quoted and chosen as on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -19,10 +19,12 @@ from mytrading.backtest.feeds import Feed, Tape
 from mytrading.backtest.ledger import Fill
 from mytrading.backtest.loop import Loop
 from mytrading.backtest.option_market import DayPrices, OptionMarket
-from mytrading.backtest.option_terms import SOURCES
+from mytrading.backtest.option_quotes import Sides, around
+from mytrading.backtest.option_terms import RECORDED, SOURCES
 from mytrading.backtest.world import ACCOUNT, World
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.contracts import ContractFacts
+from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.leg_rules import candidates
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -41,11 +43,28 @@ class Priced(NamedTuple):
     columns: tuple[Columns, ...]
     bars: dict[str, int]
     fills: dict[str, int]
+    gaps: dict[str, int]
+    """By contract, bars that nobody recorded amid its recorded ones, while it was held or ordered."""
+    quotes: QuoteCounts
+    """How far recorded bid and ask went."""
+    exits: Mapping[str, FloatArray]
+    """By contract that has any, bid and ask at the end of each of its bars: shape (2, n), NaN where there are none."""
 
     def shares(self) -> dict[str, float]:
         """The share of each source in the bars at which a contract was held or ordered."""
         total = sum(self.bars.values())
         return {name: self.bars.get(name, 0) / total if total else 0.0 for name in SOURCES}
+
+
+class QuoteCounts(NamedTuple):
+    """Of a run whose contracts have recorded bid and ask: how often they were there while one was held or ordered."""
+
+    bars: int
+    """Recorded bars that end with a bid and an ask."""
+    fills: int
+    """Fills at a moment at which bid and ask were known."""
+    missing: Mapping[str, int]
+    """By contract, recorded bars that had none that could be believed."""
 
 
 class OptionWorld(World):
@@ -80,10 +99,11 @@ class LegTape(Tape):
         self.underlying = underlying
         self.days: list[DayPrices] = []
         self.ready = False
+        self._known: Sides | None = None
 
     def open_day(self, prices: DayPrices | None) -> None:
         """A day's bars begin."""
-        self.ready = False
+        self.ready, self._known = False, None
         if prices is not None:
             self.columns = prices.columns
             self.days.append(prices)
@@ -94,33 +114,76 @@ class LegTape(Tape):
         self.ready = row < len(self.columns) and int(self.columns.start_ns[row]) == start
         if self.ready:
             self.row = row
+            self._known = _known(self.days[-1].before, row)
         return self.ready
 
-    @property
-    def half(self) -> float:
-        """Half of bid to ask at the present bar, rupees."""
-        return float(self.days[-1].half[self.row]) if self.days else 0.0
+    def finish(self) -> None:
+        """The present bar is over."""
+        self.ready = False
+        self._known = _known(self.days[-1].quotes, self.row) if self.days else None
+
+    def quoted(self, price: float, now: int) -> Sides | None:
+        """Recorded bid and ask of the moment; inside a bar those before it, put around the price; None without."""
+        known = self._known
+        if known is None or not self.ready or (now <= self.present[0] and price == self.present[1]):
+            return known
+        return around(price, known, self.contract.tick_size)
+
+    def sides(self, price: float, now: int) -> Sides | None:
+        """Bid and ask, recorded or of the surface; None where both are the price."""
+        half = float(self.days[-1].half[self.row]) if self.days else 0.0
+        return self.quoted(price, now) or ((price - half, price + half) if half else None)
 
     @property
     def source(self) -> int:
         """Where the present bar's prices are from."""
         return int(self.days[-1].source[self.row])
 
+    @property
+    def in_gap(self) -> bool:
+        """True if nobody recorded the present bar, but bars before and after it."""
+        return bool(self.days[-1].gap[self.row])
+
+    @property
+    def lacks_quotes(self) -> bool:
+        """True if the present bar ends without a recorded bid and ask."""
+        return _known(self.days[-1].quotes, self.row) is None
+
     def source_at(self, now: int) -> str:
         """Where the price of a moment was from; `settled` after the last bar of a day."""
+        found = self._bar_at(now)
+        if found is None:
+            return SOURCES[0]
+        prices, row = found
+        over = now >= int(prices.columns.start_ns[row]) + prices.columns.span_ns
+        return "settled" if over else SOURCES[int(prices.source[row])]
+
+    def was_quoted(self, now: int) -> bool:
+        """True if bid and ask had been recorded at a moment of trading."""
+        found = self._bar_at(now)
+        return found is not None and self.source_at(now) != "settled" and _known(found[0].before, found[1]) is not None
+
+    def _bar_at(self, now: int) -> tuple[DayPrices, int] | None:
         for prices in reversed(self.days):
-            start = prices.columns.start_ns
-            row = int(np.searchsorted(start, now, side="right")) - 1
+            row = int(np.searchsorted(prices.columns.start_ns, now, side="right")) - 1
             if row >= 0:
-                over = now >= int(start[row]) + prices.columns.span_ns
-                return "settled" if over else SOURCES[int(prices.source[row])]
-        return SOURCES[0]
+                return prices, row
+        return None
 
     def all_bars(self) -> Columns:
         """The bars of all days."""
         parts = [prices.columns for prices in self.days]
         start = np.concatenate([part.start_ns for part in parts])
         return Columns(self.contract.id, parts[0].timeframe, start, np.concatenate([p.table for p in parts], axis=1))
+
+    def all_quotes(self) -> FloatArray:
+        """The recorded bid and ask at the end of each of them."""
+        return np.concatenate([prices.quotes for prices in self.days], axis=1)
+
+
+def _known(quotes: FloatArray, row: int) -> Sides | None:
+    bid, ask = quotes[:, row].tolist()
+    return (bid, ask) if bid == bid else None  # NaN is not itself
 
 
 class OptionLoop(Loop):
@@ -134,9 +197,16 @@ class OptionLoop(Loop):
         self._past: dict[str, LegTape] = {}
         self.bars: Counter[str] = Counter()
         """Bars walked with a contract held or ordered, by where its price was from."""
+        self.quoted = 0
+        """Recorded bars among them that end with a bid and an ask."""
+        self.gaps: Counter[str] = Counter()
+        """The same bars that lay in a hole of the contract's record, by contract."""
         self._heard_before: Callable[[Any], None] = self._machines.heard
         self._machines.heard = self._hear
-        self._venue.half_spread = self._half_spread
+        self.missing: Counter[str] = Counter()
+        """The others among them, of contracts that bid and ask were recorded of."""
+        self._venue.sides = self._sides
+        self._machines.sides = self._quoted
         self._risk.tables = self._market.terms.tables
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
@@ -151,7 +221,16 @@ class OptionLoop(Loop):
         legs = [leg for leg in {**self._past, **self._legs}.values() if leg.days]
         by_name = {leg.contract.id: leg for leg in legs}
         found = Counter(by_name[fill.instrument].source_at(fill.at_ns) for fill in fills if fill.instrument in by_name)
-        return Priced(tuple(leg.all_bars() for leg in legs), dict(self.bars), dict(found))
+        bars, columns = dict(self.bars), tuple(leg.all_bars() for leg in legs)
+        return Priced(columns, bars, dict(found), dict(self.gaps), self._counts(by_name, fills), self._exits(legs))
+
+    def _counts(self, legs: Mapping[str, LegTape], fills: Sequence[Fill]) -> QuoteCounts:
+        met = sum(fill.instrument in legs and legs[fill.instrument].was_quoted(fill.at_ns) for fill in fills)
+        return QuoteCounts(self.quoted, met, dict(self.missing))
+
+    def _exits(self, legs: Sequence[LegTape]) -> dict[str, FloatArray]:
+        names = self._market.terms.quotes
+        return {leg.contract.id: leg.all_quotes() for leg in legs if leg.contract.id in names}
 
     # the market
 
@@ -166,14 +245,36 @@ class OptionLoop(Loop):
     def _moved(self, feed: Feed, end: int) -> None:
         for leg in [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.ready]:
             if self._waits(leg.contract.id) or self._venue.held(leg.contract.id):
-                self.bars[SOURCES[leg.source]] += 1
+                self._count(leg)
             self._walked(leg, end)
-            leg.ready = False
+            leg.finish()
         super()._moved(feed, end)
 
-    def _half_spread(self, name: str) -> float:
+    def _count(self, leg: LegTape) -> None:
+        name, source = leg.contract.id, SOURCES[leg.source]
+        self.bars[source] += 1
+        self.gaps.update([name] * leg.in_gap)
+        if source == SOURCES[RECORDED] and name in self._market.terms.quotes:
+            self.quoted += not leg.lacks_quotes
+            self.missing.update([name] * leg.lacks_quotes)
+
+    def _sides(self, name: str, price: float) -> Sides | None:
         leg = self._legs.get(name)
-        return leg.half if leg is not None else 0.0
+        return leg.sides(price, self._venue.now) if leg is not None else None
+
+    def _quoted(self, name: str, price: float) -> Sides | tuple[None, None]:
+        leg = self._legs.get(name)
+        return (leg.quoted(price, self._venue.now) if leg is not None else None) or (None, None)
+
+    def _profit(self) -> float:
+        """What is held is worth what it could be closed at, where bid and ask were recorded."""
+        total = super()._profit()
+        for position in self._risk.state.open_positions():
+            leg = self._legs.get(position.instrument)
+            sides = leg.quoted(leg.last, self._venue.now) if leg is not None else None
+            if leg is not None and sides is not None:
+                total += position.quantity * (sides[position.quantity < 0] - leg.last)
+        return total
 
     # what is wished for
 
@@ -205,9 +306,10 @@ class OptionLoop(Loop):
         found = [self._contracts.instrument(name) for name in names]
         contracts = [one for one in found if one is not None and self._market.underlying(one)]
         machines = self._machines
-        for name, (price, half) in self._market.moment(contracts, now).items():
-            machines.engine.note_price(Quote(name, now, now, price, price - half, price + half))
-            machines.learn_price(name, price, now)
+        for name, (price, bid, ask, quoted) in self._market.moment(contracts, now).items():
+            quote = Quote(name, now, now, price, bid, ask)
+            machines.engine.note_price(quote)
+            machines.learn(quote if quoted else Quote(name, now, now, price))
             if self._at_close:
                 self._venue.mark(name, price)
 
@@ -230,12 +332,17 @@ class OptionLoop(Loop):
         if moment is not None:
             leg.last, leg.last_ns = moment.price, now
         leg.row = max(int(np.searchsorted(leg.columns.start_ns, now)) - 1, 0)
+        leg.finish()
+        if self._at_close and moment is not None:
+            self._venue.mark(name, moment.price)
 
     # days
 
     def _end_day(self, start: int) -> None:
         super()._end_day(start)
         held = {position.instrument for position in self._risk.state.open_positions()}
+        if self._venue.waiting:  # a basket is on its way into the next day: its later legs follow its first ones
+            held |= self._legs.keys()
         for name in [name for name in self._legs if name not in held]:
             self._past[name] = self._legs.pop(name)
             del self._feeds[name]
@@ -256,6 +363,6 @@ class OptionLoop(Loop):
 
     def _settlement(self, instrument: Instrument) -> float:
         """What the underlying's end of the day makes of a contract that expires."""
-        if self._market.underlying(instrument) and instrument.expiry <= day_of(self._venue.now).isoformat():
+        if self._market.underlying(instrument) and instrument.expiry <= day_of(self._venue.now - 1).isoformat():
             return self._market.settlement(instrument)
         return super()._settlement(instrument)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mytrading.backtest.columns import Columns, DataError
 from mytrading.backtest.option_listing import contracts_on
+from mytrading.backtest.option_quotes import no_quotes, quotes_before
 from mytrading.backtest.option_terms import CALIBRATED, MODELLED, RECORDED, ListedDay, OptionTerms
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts, Underlying
@@ -36,18 +37,26 @@ _KEPT_DAYS = 5
 
 
 class DayPrices(NamedTuple):
-    """The bars of a contract on one day, where each price is from, and half of bid to ask in rupees."""
+    """The bars of a contract on one day, where each price is from, half of bid to ask in rupees, holes, and quotes."""
 
     columns: Columns
     source: NDArray[np.int8]
     half: Floats
+    gap: NDArray[np.bool_]
+    """Bars that nobody recorded, after the first recorded one of the contract and before its last."""
+    quotes: Floats
+    """Recorded bid and ask at each bar's end, of shape (2, n), NaN where there are none."""
+    before: Floats
+    """The same as each bar begins."""
 
 
 class Moment(NamedTuple):
-    """What a contract costs at a moment, and half the distance of bid and ask, rupees."""
+    """What a contract costs at a moment, its bid and its ask, rupees, and whether those two were recorded."""
 
     price: float
-    half: float
+    bid: float
+    ask: float
+    quoted: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,19 +166,30 @@ class OptionMarket:
         source = np.full(len(start), MODELLED if self._smile(contract, day) is None else CALIBRATED, dtype=np.int8)
         half = self._half(contract, tape, day, opens, start, table[0])
         columns = Columns(contract.id, tape.columns.timeframe, start, table)
-        self._overlay(contract, columns, source)
-        return DayPrices(columns, source, half)
+        quotes = self._overlay(contract, columns, source)
+        gaps = self._gaps(contract, start, source)
+        return DayPrices(columns, source, half, gaps, quotes, quotes_before(start, span, quotes))
 
-    def _overlay(self, contract: Instrument, columns: Columns, source: NDArray[np.int8]) -> None:
-        """Put recorded bars in the place of those that start with them."""
+    def _gaps(self, contract: Instrument, start: NDArray[np.int64], source: NDArray[np.int8]) -> NDArray[np.bool_]:
         recorded = self.terms.recorded.get(contract.id)
         if recorded is None or not len(recorded):
-            return
+            return np.zeros(len(start), dtype=np.bool_)
+        first, last = recorded.start_ns[[0, -1]]
+        return np.asarray((source != RECORDED) & (start > first) & (start < last))
+
+    def _overlay(self, contract: Instrument, columns: Columns, source: NDArray[np.int8]) -> Floats:
+        """Put recorded bars in the place of those that start with them; the bid and ask at the end of each."""
+        recorded, found = self.terms.recorded.get(contract.id), no_quotes(len(columns))
+        if recorded is None or not len(recorded):
+            return found
         at = np.searchsorted(recorded.start_ns, columns.start_ns)
         at = np.minimum(at, len(recorded) - 1)
         same = recorded.start_ns[at] == columns.start_ns
         columns.table[:, same] = recorded.table[:, at[same]]
         source[same] = RECORDED
+        if (quotes := self.terms.quotes.get(contract.id)) is not None:
+            found[:, same] = quotes[:, at[same]]
+        return found
 
     def moment(self, contracts: Sequence[Instrument], now: int) -> dict[str, Moment]:
         """What contracts cost at the end of the last bar of their underlying."""
@@ -193,17 +213,21 @@ class OptionMarket:
         half = self._half(group[0], tape, day, spot, at, worth, strikes)
         found = {}
         for contract, price, spread in zip(group, worth.tolist(), half.tolist(), strict=True):
-            made = self._recorded(contract, int(tape.columns.start_ns[row]))
-            found[contract.id] = Moment(price if made is None else made, spread)
+            made = self._recorded(contract, int(tape.columns.start_ns[row]), spread)
+            found[contract.id] = Moment(price, price - spread, price + spread) if made is None else made
         return found
 
-    def _recorded(self, contract: Instrument, start: int) -> float | None:
-        recorded = self.terms.recorded.get(contract.id)
+    def _recorded(self, contract: Instrument, start: int, half: float) -> Moment | None:
+        recorded, quotes = self.terms.recorded.get(contract.id), self.terms.quotes.get(contract.id)
         if recorded is None:
             return None
         at = int(np.searchsorted(recorded.start_ns, start))
-        same = at < len(recorded) and int(recorded.start_ns[at]) == start
-        return float(recorded.close[at]) if same else None
+        if at >= len(recorded) or int(recorded.start_ns[at]) != start:
+            return None
+        price = float(recorded.close[at])
+        if quotes is None or np.isnan(quotes[0, at]):
+            return Moment(price, price - half, price + half)
+        return Moment(price, float(quotes[0, at]), float(quotes[1, at]), quoted=True)
 
     def settlement(self, contract: Instrument) -> float:
         """What a contract is worth at its end: the underlying's close of that day, or the mean of its last closes.

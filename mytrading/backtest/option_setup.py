@@ -98,6 +98,7 @@ def terms_of(
         settle_minutes=chosen.settle_minutes,
         same_day=chosen.bhavcopy == "same_day",
         recorded=found.recorded,
+        quotes=found.quotes,
         days=found.days,
         tables=market.tables,
         legs_only=run.plan is not None or not any(_is_same(run)),

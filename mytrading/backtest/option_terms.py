@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from mytrading.backtest.columns import Columns
+from mytrading.core.indicators import FloatArray
 from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.options.surface import Shape, Smile
 from mytrading.messages.instruments import Instrument
@@ -38,7 +39,9 @@ class ListedDay:
 class OptionTerms:
     """`level` is the volatility at the money; 0 for `factor` times the realised one of the last `sessions` days.
 
-    Until `least` days are over it is that of `config/instruments.toml`. `recorded` are bars by contract. With
+    Until `least` days are over it is that of `config/instruments.toml`. `recorded` are bars by contract, and `quotes`
+    the bid and ask at the end of each, of shape (2, n), NaN where there was none; a contract that nobody recorded them
+    of is not in it. With
     `same_day` a day's file shapes the prices of its own day: it knows the close. Without `legs_only` an index that is
     watched may stand in for its future. `tables` say what sold options need in margin.
     """
@@ -50,6 +53,7 @@ class OptionTerms:
     least: int = 5
     settle_minutes: int = 30
     recorded: Mapping[str, Columns] = field(default_factory=dict)
+    quotes: Mapping[str, FloatArray] = field(default_factory=dict)
     days: tuple[ListedDay, ...] = ()
     same_day: bool = False
     legs_only: bool = True

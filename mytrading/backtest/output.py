@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mytrading.backtest.option_loop import Priced
 from mytrading.backtest.option_setup import described
 from mytrading.backtest.runner import Result
 from mytrading.core.calendar import day_of
@@ -93,16 +94,40 @@ def options_of(result: Result) -> dict[str, Any] | None:
     return {
         "bars": {name: round(share, 6) for name, share in result.priced.shares().items()},
         "fills": result.priced.fills,
+        "gaps": dict(sorted(result.priced.gaps.items())),
+        "quotes": _quotes_of(result.priced),
         "contracts": len(result.priced.columns),
         "surface": described(result.spec.options),
     }
+
+
+def _quotes_of(priced: Priced) -> dict[str, Any]:
+    """How many bars and fills met a recorded bid and ask, and bars without one of contracts that have them."""
+    counts = priced.quotes
+    return {"bars": counts.bars, "fills": counts.fills, "missing": dict(sorted(counts.missing.items()))}
 
 
 def options_line(found: dict[str, Any]) -> str:
     """The same in one sentence."""
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())
     fills = ", ".join(f"{count} {name}" for name, count in sorted(found["fills"].items())) or "none"
-    return f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"
+    said = f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"
+    if gaps := found["gaps"]:
+        worst = max(gaps, key=lambda name: gaps[name])
+        said += (
+            f"; {sum(gaps.values()):,} of these bars lie in gaps of what was recorded and were not, most of {worst} "
+            f"({gaps[worst]:,})"
+        )
+    quotes, total = found["quotes"], sum(found["fills"].values())
+    if quotes["bars"] or quotes["missing"]:
+        said += f"; {quotes['fills']} of {total} fills met a recorded bid and ask"
+    if missing := quotes["missing"]:
+        worst = max(missing, key=lambda name: missing[name])
+        said += (
+            f"; {sum(missing.values()):,} recorded bars had none that could be believed (missing, 0 or crossed), most "
+            f"of {worst} ({missing[worst]:,})"
+        )
+    return said
 
 
 def _plain(value: float) -> float | None:

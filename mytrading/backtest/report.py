@@ -7,7 +7,7 @@ some thousand points, so that ten years open as quickly as a day, and what was t
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,11 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1200px; 
 h1 { font-size: 24px; margin: 0; } h2 { font-size: 18px; margin: 32px 0 8px; border-bottom: 1px solid #d8dee6; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { padding: 3px 12px; text-align: right; }
-td:first-child, th:first-child { text-align: left; } tr:nth-child(even) { background: #f5f7fa; }
+td:first-child, th:first-child, .words { text-align: left; } tr:nth-child(even) { background: #f5f7fa; }
 .cards { display: flex; flex-wrap: wrap; gap: 12px; margin: 16px 0; } .card { background: #f5f7fa; padding: 10px 16px; }
 .card b { display: block; font-size: 20px; } .note { color: #5b6b7b; }
 .bad { color: #b3261e; } .good { color: #1a7f47; }
-.scroll { overflow-x: auto; max-height: 480px; overflow-y: auto; }
+.scroll { overflow-x: auto; max-height: 640px; overflow-y: auto; }
 """
 
 
@@ -248,9 +248,13 @@ def costs_figure(result: Result) -> go.Figure:
 # tables
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int] = ()) -> str:
+    """A table; cells are HTML already. The columns of `words` (from 0) and the first hold text, the others numbers."""
+    side = ["class='words'" if number in words else "" for number in range(len(head))]
+    top = "".join(f"<th {side[at]}>{html.escape(name)}</th>" for at, name in enumerate(head))
+    lines = "".join(
+        "<tr>" + "".join(f"<td {side[at]}>{cell}</td>" for at, cell in enumerate(row)) + "</tr>" for row in rows
+    )
     return f"<div class='scroll'><table><tr>{top}</tr>{lines}</table></div>"
 
 
@@ -282,6 +286,11 @@ def options_table(found: dict[str, Any]) -> str:
     fills = found["fills"]
     rows = [[name, f"{share:.2%}", str(fills.get(name, 0))] for name, share in found["bars"].items()]
     rows += [["settled at expiry", "", str(fills["settled"])]] if "settled" in fills else []
+    rows += [[f"gap in the record of {name}", f"{count:,} bars", ""] for name, count in found["gaps"].items()]
+    quotes = found["quotes"]
+    if quotes["bars"] or quotes["missing"]:
+        rows.append(["with a recorded bid and ask", f"{quotes['bars']:,} bars", str(quotes["fills"])])
+    rows += [[f"no bid and ask of {name}", f"{count:,} bars", ""] for name, count in quotes["missing"].items()]
     made = [[name, "realised" if value is None else str(value)] for name, value in found["surface"].items()]
     return table(("Prices", "Bars while held or ordered", "Fills"), rows) + table(("Of the surface", ""), made)
 
@@ -312,7 +321,7 @@ def events_table(result: Result) -> str:
         return "<p class='note'>Nothing was denied, and nothing went wrong.</p>"
     shown = result.ledger.events[:_ROWS]
     rows = [[ist(one.at_ns), *(html.escape(text) for text in (one.code, one.subject, one.text))] for one in shown]
-    return counts + table(("When", "Code", "Of", "Why"), rows)
+    return counts + table(("When", "Code", "Of", "Why"), rows, words=(1, 2, 3))
 
 
 def trades_table(result: Result) -> str:

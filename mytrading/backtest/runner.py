@@ -6,9 +6,11 @@ gives the same trades.
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -38,9 +40,27 @@ from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.hosted import Fault
+from mytrading.strategies.leg_strategy import leg_strategy
+from mytrading.strategies.parameters import Parameter
 
 _MANY = 1_000_000
 _ENDLESS = 1e15
+
+
+class Changes(Protocol):
+    """A file of legs, and what it is with other values in it (`leg_numbers`)."""
+
+    def name_of(self, key: str) -> str:
+        """A key as it is written in results."""
+        ...
+
+    def check(self, name: str, values: Sequence[Parameter]) -> None:
+        """Refuse values that the key cannot have."""
+        ...
+
+    def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
+        """The run with these values."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -65,6 +85,16 @@ class Spec:
     quick: bool = True
     options: OptionTerms | None = None
     """Given, contracts that the data is not of are listed, priced and traded."""
+    legs: Changes | None = None
+    """Given, the run is of a file of legs, and its parameters are values of that file."""
+
+    def with_parameters(self, given: Mapping[str, Parameter]) -> Spec:
+        """The same run with other parameters; `AskedWrongly` if a file of legs cannot have them."""
+        if self.legs is None:
+            return dataclasses.replace(self, run=replace(self.run, parameters={**self.run.parameters, **given}))
+        run = self.legs.changed(self.run, given)
+        strategy = leg_strategy(run.plan) if run.plan is not None else self.strategy
+        return dataclasses.replace(self, run=run, strategy=strategy)
 
 
 @dataclass(frozen=True)
@@ -114,8 +144,8 @@ def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[Engin
     ledger = Ledger(_charges(spec, world))
     walked = _walk(spec, world, ledger, progress, machine)
     bars = sum(len(columns) for columns in spec.data) if walked.seconds else 0
-    contracts = walked.priced.columns if walked.priced is not None else ()
-    curve = curve_of(spec.capital, (*spec.data, *contracts), ledger.fills)
+    contracts, exits = (walked.priced.columns, walked.priced.exits) if walked.priced is not None else ((), None)
+    curve = curve_of(spec.capital, (*spec.data, *contracts), ledger.fills, exits)
     stand_ins = tuple(sorted(world.stand_ins))
     return Result(spec, bars, walked.seconds, ledger, curve, stand_ins, walked.fault, walked.quick, walked.priced)
 

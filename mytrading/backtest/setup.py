@@ -17,9 +17,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.backtest.asked import AskedWrongly
-from mytrading.backtest.columns import Columns, DataError
+from mytrading.backtest.columns import Columns, DataError, checked
 from mytrading.backtest.data import load
 from mytrading.backtest.feeds import sessions
+from mytrading.backtest.leg_numbers import LegNumbers
 from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction, SlippageTicks, VolumeCap
 from mytrading.backtest.option_setup import Market, leg_files, names_contracts, terms_of, trades_contracts
 from mytrading.backtest.runner import Spec, unlimited
@@ -37,15 +38,16 @@ from mytrading.messages.runconfig import RateLimits, StopPlan, StrategyRun, Trad
 from mytrading.runtime.loader import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import hint, plain
-from mytrading.strategies.leg_strategy import leg_strategy
+from mytrading.strategies.leg_strategy import clock, leg_strategy
 from mytrading.strategies.parameters import resolve_parameters
 
-__all__ = ["Asked", "AskedWrongly", "Fetch", "Prepared", "prepare", "strategy_file"]
+__all__ = ["Asked", "AskedWrongly", "Fetch", "Prepared", "prepare", "source_file", "strategy_file"]
 
 COSTS = ("none", "india")
 SESSIONS = ("auto", "exchange", "data")
 OPENALGO = "openalgo"
 _DAY = 86_400_000_000_000
+_IST = 19_800_000_000_000
 Fetch = Callable[[str, str, date | None, date | None], Columns]
 """Bars of an instrument and timeframe from the server."""
 
@@ -93,8 +95,13 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
     strategy, name, settings = _found(home, asked.name)
     notes: list[str] = []
     run = _run(settings, strategy, name, asked, notes)
-    data = tuple(_data(asked, settings, run, fetch))
+    legs = leg_numbers(home, settings, name) if run.plan is not None else None
+    if legs is not None:
+        run = legs.changed(run, {legs.name_of(key): value for key, value in asked.parameters.items()})
+        strategy = leg_strategy(run.plan) if run.plan is not None else strategy
+    data = tuple(_whole_days(columns, asked.session) for columns in _data(asked, settings, run, fetch))
     run = _fitted(run, data, asked)
+    _check_times(run, data[0])
     try:
         calendar = Calendar.from_dict(_toml(home, "calendar.toml"))
         facts = ContractFacts.from_dict(_toml(home, "instruments.toml"))
@@ -125,6 +132,7 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
         fees=fees,
         plain=asked.plain,
         options=options,
+        legs=legs,
     )
     return _in_session(spec, asked.session, notes)
 
@@ -168,6 +176,29 @@ def _is_known(home: Path, name: str) -> bool:
 def strategy_file(home: Path, asked: str) -> Path:
     """The file of a strategy given by name or by file; `AskedWrongly` if there is none."""
     return _file_and_name(home, asked)[0]
+
+
+def leg_numbers(home: Path, settings: TradingSettings, name: str) -> LegNumbers:
+    """The values of a file of legs, to be changed."""
+    table = tomllib.loads((home / settings.file_of(name)).read_text(encoding="utf-8"))
+    config = next(item for item in settings.running if item.name == name)
+    return LegNumbers(table, config, settings.symbols)
+
+
+def source_file(home: Path, asked: str) -> Path:
+    """The file that says what a strategy does: its code, or its legs. `AskedWrongly` if there is none."""
+    name = next((name for name in leg_files(home) if plain(name) == plain(asked)), "")
+    if not name:
+        return strategy_file(home, asked)
+    files = sorted((home / "config" / "strategies").glob("*.toml"))
+    return next(path for path in files if _toml_name(path) == name)
+
+
+def _toml_name(path: Path) -> str:
+    try:
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("name", path.stem))
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError):
+        return ""
 
 
 def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
@@ -219,7 +250,8 @@ def _run(
             long=_same(Side.BUY) if run.long is not None else None,
             short=_same(Side.SELL) if run.short is not None else None,
         )
-    parameters = {**run.parameters, **_parameters(strategy, asked.parameters)}
+    own = {} if run.plan is not None else _parameters(strategy, asked.parameters)
+    parameters = {**run.parameters, **own}
     run = replace(run, parameters=parameters, lots=asked.lots or run.lots)
     if asked.stop:
         run = replace(run, stop=StopPlan(asked.stop))
@@ -296,6 +328,22 @@ def _check_frame(frame: str, base: Columns) -> None:
         )
 
 
+def _whole_days(columns: Columns, session: str) -> Columns:
+    """Bars of whole days begin at midnight in India, however a file stamps them; any others are left as they are."""
+    if columns.span_ns < _DAY or session == "exchange":
+        return columns
+    start = (columns.start_ns + _IST) // _DAY * _DAY - _IST
+    return checked(columns.instrument, start, columns.table, columns.instrument)
+
+
+def _check_times(run: StrategyRun, base: Columns) -> None:
+    if run.plan is not None and base.span_ns >= _DAY:
+        raise DataError(
+            f"{run.name} enters its legs at {clock(run.plan.entry_time)}, but {base.instrument} comes in bars of whole "
+            "days, which have no times; give bars of minutes"
+        )
+
+
 def _models(asked: Asked) -> Models:
     if asked.slippage and asked.slippage_ticks:
         raise AskedWrongly("--slippage and --slippage-ticks: expected one of them, found both")
@@ -321,6 +369,13 @@ def _toml(home: Path, name: str) -> dict[str, Any]:
 
 def _in_session(spec: Spec, asked: str, notes: list[str]) -> Prepared:
     """The run in the hours of the exchanges, or of the data where most of it lies outside of them."""
+    if asked != "exchange" and spec.data[0].span_ns >= _DAY:
+        notes.append(
+            "bars of whole days: each day counts as a session, the first and last minutes of one are not avoided"
+        )
+        limits = replace(spec.limits, avoid_first_minutes=0, avoid_last_minutes=0)
+        open_always = EveryDay.from_dict(_plainly(spec))
+        return Prepared(dataclasses.replace(spec, calendar=open_always, limits=limits), tuple(notes))
     outside = {columns.instrument: _outside(columns, spec.calendar) for columns in spec.data}
     bars = sum(len(columns) for columns in spec.data)
     if asked == "data" or (asked == "auto" and 2 * sum(outside.values()) > bars):

@@ -65,8 +65,8 @@ class Venue:
         """By instrument, at or below which price and at or above which price some order acts."""
         self.moving = False
         """True while a bar's prices are walked through: calls then meet the present price."""
-        self.half_spread: Callable[[str], float] = _none
-        """Half the distance of bid and ask of an instrument, rupees."""
+        self.sides: Callable[[str, float], tuple[float, float] | None] = _none
+        """Bid and ask of an instrument that trades at a price now, rupees; None where both are that price."""
         self.now = 0
         self.machine_ns = 0
         self.answers: list[Any] = []
@@ -103,10 +103,12 @@ class Venue:
         made = Mark(price)
         if slips and found is not None:
             slip = self._models.slippage.of(price, found.tick_size)
-            made = Mark(price, price - slip, price + slip) if slip else made
-            if half := self.half_spread(instrument):
-                bid = max(price - slip - half, min(price, found.tick_size))
-                made = Mark(price, round(bid, 6), round(price + slip + half, 6))
+            sides = self.sides(instrument, price)
+            if sides is not None:
+                bid = max(sides[0] - slip, min(sides[0], found.tick_size))
+                made = Mark(price, round(bid, 6), round(sides[1] + slip, 6))
+            elif slip:
+                made = Mark(price, price - slip, price + slip)
         self.marks[instrument] = made
         return made
 
@@ -246,8 +248,9 @@ class Venue:
         )
 
     def _show(self, order: BookOrder) -> None:
-        """Tell what became of an order; `plain`: the whole order book."""
-        shown = tuple(self.exchange.desk.orders.values()) if self._plain else (order,)
+        """Tell what became of an order; `plain`: the whole order book, and it if a new day has emptied that."""
+        book = self.exchange.desk.orders
+        shown = tuple({**book, order.order_id: order}.values()) if self._plain else (order,)
         self.answers.append(
             BooksRead(
                 account=self._account,
@@ -336,8 +339,8 @@ class Venue:
         return today + desk.held_shares(instrument)
 
 
-def _none(_instrument: str) -> float:
-    return 0.0
+def _none(_instrument: str, _price: float) -> tuple[float, float] | None:
+    return None
 
 
 def _trades(order: BookOrder) -> BrokerTrades:

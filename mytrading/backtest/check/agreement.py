@@ -20,7 +20,7 @@ from mytrading.backtest.ledger import Trade
 from mytrading.backtest.models import Models
 from mytrading.backtest.output import ist
 from mytrading.backtest.runner import Spec, run
-from mytrading.backtest.search.screen import ScreenError, can_screen, ground, walked, wishes
+from mytrading.backtest.search.screen import Ground, ScreenError, can_screen, ground, walked, wishes
 from mytrading.messages.runconfig import StopPlan
 from mytrading.strategies.errors import StrategyError
 
@@ -48,7 +48,7 @@ def agreement(spec: Spec) -> Outcome:
     except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
         found.find(f"positions(bars) fails: {type(error).__name__}: {error}", place, "mend it")
         return found
-    _ahead(bare, wished, found, place)
+    _ahead(bare, on, wished, found, place)
     result = run(bare)
     _, _, rows = walked(on, wished, len(wished))
     starts = bare.data[0].start_ns
@@ -67,18 +67,19 @@ def agreement(spec: Spec) -> Outcome:
     return found
 
 
-def _ahead(spec: Spec, wished: np.ndarray[Any, Any], found: Outcome, place: str) -> None:
+def _ahead(spec: Spec, on: Ground, wished: np.ndarray[Any, Any], found: Outcome, place: str) -> None:
     """The array of the first k bars is the beginning of the array of all."""
     for k in cuts_of(wished):
-        end = int(spec.data[0].start_ns[k - 1]) + spec.data[0].span_ns
+        end = int(on.ends_ns[k - 1])
         part = changed(spec, (cut(columns, end_ns=end) for columns in spec.data))
         here = wishes(part.strategy, part.run.parameters, ground(part))
         rows = np.flatnonzero(~((wished[:k] == here) | (np.isnan(wished[:k]) & np.isnan(here))))
         if len(rows):
             row = int(rows[-1])
+            moment = ist(round(on.bars.start_s[row]) * 1_000_000_000)
             found.find(
-                f"positions(bars) wishes {wished[row]:g} at {ist(int(spec.data[0].start_ns[row]))} with the bars that "
-                f"follow, {here[row]:g} without those after bar {k}",
+                f"positions(bars) wishes {wished[row]:g} at {moment} with the bars that follow, "
+                f"{here[row]:g} without those after bar {k}",
                 place,
                 "work out each wish from its own bar and those before it",
             )

@@ -68,7 +68,7 @@ def _checks(outcomes: Sequence[Outcome]) -> str:
         [html.escape(one.check), html.escape(one.asks), word_of(one), html.escape(one.skipped or figures_of(one))]
         for one in outcomes
     ]
-    return table(("Check", "Question", "Answer", "Figures"), rows)
+    return table(("Check", "Question", "Answer", "Figures"), rows, words=(1, 2, 3))
 
 
 def figures_of(outcome: Outcome) -> str:
@@ -88,7 +88,7 @@ def _findings(found: Examined) -> str:
     if not found.findings:
         return "<p class='note'>None.</p>"
     rows = [[html.escape(text) for text in (one.check, one.what, one.where, one.cure)] for one in found.findings]
-    return table(("Check", "What", "Where", "What to do"), rows)
+    return table(("Check", "What", "Where", "What to do"), rows, words=(1, 2, 3))
 
 
 def speed_figure(took_ns: Sequence[int]) -> go.Figure:

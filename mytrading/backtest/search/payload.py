@@ -1,7 +1,8 @@
 """What a worker needs to run trials, as bytes: the spec with its bars, and the strategy's own file.
 
 Used by local processes and by workers on other machines. A strategy's class lives in a file that is loaded by path, so
-it travels as that file's text. The one rule: the bytes hold everything, a worker reads nothing else of the project.
+it travels as that file's text; legs without code travel in the spec. The one rule: the bytes hold everything, a worker
+reads nothing else of the project.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from mytrading.backtest.runner import Spec
 from mytrading.runtime.loader import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
+from mytrading.strategies.leg_strategy import leg_strategy
 
 
 class PayloadError(ValueError):
@@ -40,6 +42,8 @@ class Payload:
     def open(self) -> Spec:
         """The spec, with the class loaded from the file if it is here as it was sent, else from a copy."""
         spec: Spec = pickle.loads(self.spec)
+        if spec.run.plan is not None:
+            return dataclasses.replace(spec, strategy=leg_strategy(spec.run.plan))
         path = Path(self.file)
         if path.is_file() and path.read_text(encoding="utf-8") == self.source:
             return dataclasses.replace(spec, strategy=self._load(path))

@@ -28,9 +28,9 @@ _ROWS = 50
 
 def write_search(
     path: Path, title: str, notes: Sequence[str], space: Space, trials: Sequence[Trial], objective: str,
-    worth: tuple[Deflated, Stability] | None, what: str = "Trials",
+    worth: tuple[Deflated, Stability] | None, run: Sequence[Trial] | None = None,
 ) -> None:  # fmt: skip
-    """The report of an optimisation or a screening."""
+    """The report of an optimisation; with `run`, the trials that the event engine made, `trials` are a screening's."""
     parts = [_head(title, notes)]
     if worth is not None:
         parts.append(section("What the best is worth", worth_table(*worth)))
@@ -38,6 +38,9 @@ def write_search(
     parts += [section("Parameters", "".join(maps))] if maps else []
     if len(space.axes) == 1:
         parts.append(section("Parameters", chart(line(space.axes[0], trials, objective))))
+    if run is not None:
+        parts.append(section("Run by the event engine, the best first", trials_table(space, run, objective)))
+    what = "Trials" if run is None else "Estimates of the screening"
     parts.append(section(f"{what}, the best first", trials_table(space, trials, objective)))
     path.write_text(page_of(title, parts), encoding="utf-8")
 
@@ -52,18 +55,23 @@ def _head(title: str, notes: Sequence[str]) -> str:
 
 
 def heat_map(across: Axis, up: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
-    """The best objective found for each pair of values; empty where nothing gave a figure."""
+    """The best objective found for each pair of values; empty where nothing gave a figure.
+
+    Where some are above 0 and some below, the colours turn at 0: a loss is never green.
+    """
     sign = better(objective)
     found: dict[tuple[Parameter, Parameter], float] = {}
     for trial in trials:
         key = (trial.parameters[across.name], trial.parameters[up.name])
         if trial.counts and (key not in found or sign * trial.objective > sign * found[key]):
             found[key] = trial.objective
+    signs = {value > 0 for value in found.values()}
     cells = [[_rounded(found.get((x, y))) for x in across.values] for y in up.values]
     figure = go.Figure(
         go.Heatmap(
             x=[str(value) for value in across.values], y=[str(value) for value in up.values], z=cells,
             colorscale="RdYlGn", reversescale=sign < 0, colorbar={"title": objective}, hoverongaps=False,
+            zmid=0.0 if len(signs) == 2 else None,
         )
     )  # fmt: skip
     figure.update_xaxes(title=across.name, type="category")
@@ -97,7 +105,7 @@ def worth_table(deflated: Deflated, stable: Stability) -> str:
         ["Median of its neighbours", _number(stable.median), f"{stable.neighbours} one step away"],
         ["Rank of that median among all", _number(stable.rank), "near 1: a plateau; near 0.5 or less: a lone spike"],
     ]
-    return table(("Measure", "Value", ""), rows)
+    return table(("Measure", "Value", ""), rows, words=(2,))
 
 
 def trials_table(space: Space, trials: Sequence[Trial], objective: str) -> str:
@@ -162,4 +170,5 @@ def folds_table(steps: Sequence[walk.Step], objective: str) -> str:
             f"{walk.day_text(fold.chosen)} – {walk.day_text(fold.end - 1)}", html.escape(chosen),
             _number(best.objective) if best else "–", f"{after:.2%}", f"{step.net:,.2f}",
         ])  # fmt: skip
-    return table(("Chosen on", "Judged on", "Parameters", f"{objective} then", "Return after", "Net ₹ after"), rows)
+    head = ("Chosen on", "Judged on", "Parameters", f"{objective} then", "Return after", "Net ₹ after")
+    return table(head, rows, words=(1, 2))

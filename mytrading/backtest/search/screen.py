@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.feeds import sessions
+from mytrading.backtest.columns import Columns, DataError
+from mytrading.backtest.feeds import Frame, frame_ends, frame_of, sessions
 from mytrading.backtest.models import SlippageTicks
 from mytrading.backtest.runner import Spec
 from mytrading.backtest.search import kernel
@@ -52,9 +52,19 @@ class ScreenError(ValueError):
 
 @dataclass(frozen=True)
 class Ground:
-    """What all trials share: the bars, what may happen at each, and what a fill costs."""
+    """What all trials share: the bars, what may happen at each, and what a fill costs.
+
+    Wishes are one a bar of `bars`, in the strategy's timeframe. What is walked are the bars of the data, from which
+    those are made: `marks`, `opens` and `closes` are theirs.
+    """
 
     bars: WholeBars
+    ends_ns: NDArray[np.int64]
+    """When each of `bars` is complete."""
+    lasts: NDArray[np.int64] | None
+    """The walked bar that completes each of `bars`; None if they are the same bars."""
+    opens: FloatArray
+    closes: FloatArray
     marks: NDArray[np.uint8]
     ends: NDArray[np.int64]
     """How many bars there are up to the end of each day."""
@@ -85,9 +95,8 @@ def ground(spec: Spec) -> Ground:
             f"{spec.run.name} has no `positions(self, bars)`; write one that returns its wish for every bar, or leave "
             "--screen out"
         )
-    if len(spec.data) != 1 or spec.run.timeframes != (spec.data[0].timeframe,):
-        raise ScreenError("--screen: expected one instrument in the timeframe of the strategy; resample the data first")
-    columns = spec.data[0]
+    columns, frame = _frame(spec)
+    ends = frame_ends(columns, frame, spec.calendar)
     world = World(spec.calendar, spec.facts, (columns.instrument,))
     days, firsts = np.unique((columns.start_ns + _IST) // _DAY, return_index=True)
     units = np.array([_units(spec, world, columns.instrument, int(day)) for day in days])
@@ -96,8 +105,12 @@ def ground(spec: Spec) -> Ground:
     per_unit = slippage.ticks * (traded.tick_size if traded else 0.0) if isinstance(slippage, SlippageTicks) else 0.0
     buy, sell, fixed = _rates(spec, world, columns, float(units[0]))
     return Ground(
-        bars=bars_of(columns),
-        marks=_marks(spec, world, columns),
+        bars=bars_of(frame.columns),
+        ends_ns=ends,
+        lasts=frame.lasts,
+        opens=columns.table[0],
+        closes=columns.close,
+        marks=_marks(spec, world, columns, _shown(columns, frame, ends)),
         ends=np.append(firsts[1:], len(columns)).astype(np.int64),
         units=units,
         slip=per_unit,
@@ -108,6 +121,28 @@ def ground(spec: Spec) -> Ground:
         longs=_may(spec, traded, sold=False),
         shorts=_may(spec, traded, sold=True),
     )
+
+
+def _frame(spec: Spec) -> tuple[Columns, Frame]:
+    """The bars of the data, and those of the strategy's timeframe that the event engine would make of them."""
+    names, timeframes = [one.instrument for one in spec.data], spec.run.timeframes
+    if len(names) != 1 or len(timeframes) != 1:
+        raise ScreenError(
+            f"--screen: expected one instrument and one timeframe, found {', '.join(names)} in "
+            f"{', '.join(timeframes)}; name one of each with --instrument and --timeframe, or leave --screen out"
+        )
+    try:
+        return spec.data[0], frame_of(spec.data[0], timeframes[0], spec.calendar)
+    except DataError as error:
+        raise ScreenError(f"--screen: {error}, or name their timeframe with --timeframe") from error
+
+
+def _shown(columns: Columns, frame: Frame, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """When what each bar of the data leads to is wished for: a bar that completes a longer one may end before it."""
+    shown = columns.start_ns + columns.span_ns
+    if frame.lasts is not None:
+        shown[frame.lasts] = ends
+    return shown
 
 
 def bars_of(columns: Columns) -> WholeBars:
@@ -137,9 +172,10 @@ def _rates(spec: Spec, world: World, columns: Columns, units: float) -> tuple[fl
     return found[0].total / turnover, found[1].total / turnover, 0.0
 
 
-def _marks(spec: Spec, world: World, columns: Columns) -> NDArray[np.uint8]:
+def _marks(spec: Spec, world: World, columns: Columns, end: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The marks of the walked bars, of which each leads to what is wished for at `end`."""
     opens, closes = sessions(columns, spec.calendar)
-    start, end = columns.start_ns, columns.start_ns + columns.span_ns
+    start = columns.start_ns
     limits = spec.limits
     entry = (start >= opens) & (end < closes)
     known = columns.instrument.partition(":")[0] in spec.calendar.exchanges
@@ -193,14 +229,26 @@ def wishes(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on
 
 
 def walked(on: Ground, wished: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
-    """Figures, profit so far at each day's end (rupees), and up to so many round trips."""
+    """Figures, profit so far at each day's end (rupees), and up to so many round trips.
+
+    A round trip names the bars of the data at which it begins and ends.
+    """
     equity, rows = np.zeros(on.day_count), np.empty((trips, 5))
     figures = kernel.walk(
-        wished, on.bars.open, on.bars.close, on.marks, on.ends, on.units, on.longs, on.shorts,
+        _placed(on, wished), on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
         on.slip, on.buy_rate, on.sell_rate, on.fixed, equity, rows,
     )  # fmt: skip
     found = dict(zip(kernel.FIGURES, figures.tolist(), strict=True))
     return found, equity, rows[: int(found["trades"])]
+
+
+def _placed(on: Ground, wished: FloatArray) -> FloatArray:
+    """Wishes at the bars that are walked: none inside a longer bar."""
+    if on.lasts is None:
+        return wished
+    placed = np.full(len(on.opens), np.nan)
+    placed[on.lasts] = wished
+    return placed
 
 
 def screened(

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mytrading.backtest.runner import Changes
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.errors import plain
 from mytrading.strategies.parameters import Parameter, resolve_parameters
 
 MOST_VALUES = 10_000
+_WORDS = re.compile(r"([A-Za-z]+\s+)?(-?\d+(?:\.\d+)?)(\s*[A-Za-z%]+)?")
 Parameters = dict[str, Parameter]
 
 
@@ -61,13 +64,36 @@ class Space:
 
 def parse(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
     """The space of `NAME=VALUES` texts; `SpaceError` or `ParameterError` says what cannot be met."""
+    return _parsed(
+        texts, lambda given, text, values: [_resolved(strategy, given, one) for one in _expanded(values, text)]
+    )
+
+
+def parse_legs(legs: Changes, texts: Sequence[str]) -> Space:
+    """The space of values of a file of legs: `leg1.stop=20%:40%:10%`, `leg1.strike=OTM 1:5`, `entry_time=09:20,09:45`.
+
+    `SpaceError` or `AskedWrongly` says what cannot be met.
+    """
+
+    def found(given: str, text: str, values: str) -> list[tuple[str, Parameter]]:
+        name = legs.name_of(given)
+        expanded = values.split(",") if name.endswith("_time") or name == "when" else _with_words(values, text)
+        read = [_number_or_text(value.strip()) for value in expanded]
+        legs.check(name, read)
+        return [(name, value) for value in read]
+
+    return _parsed(texts, found)
+
+
+def _parsed(texts: Sequence[str], read: Callable[[str, str, str], list[tuple[str, Parameter]]]) -> Space:
+    """The space of texts, of each of which `read` gives the name and the values."""
     axes: list[Axis] = []
     fixed: Parameters = {}
     for text in texts:
         given, equals, values = text.partition("=")
         if not equals or not given or not values:
             raise SpaceError(f"--param: expected NAME=LOW:HIGH:STEP, NAME=A,B,C or NAME=VALUE; found {text!r}")
-        found = [_resolved(strategy, given, value) for value in _expanded(values, text)]
+        found = read(given, text, values)
         name = found[0][0]
         if name in fixed or any(axis.name == name for axis in axes):
             raise SpaceError(f"--param {name}: given twice")
@@ -86,6 +112,29 @@ def _resolved(strategy: type[BaseStrategy], given: str, value: str) -> tuple[str
     taken = resolve_parameters(strategy, BaseStrategy, {given: value})
     name = next(key for key in defaults if plain(key) == plain(given))
     return name, taken[name]
+
+
+def _with_words(values: str, text: str) -> list[str]:
+    """Values of a range whose numbers stand among words: `OTM 1:3`, `20%:40%:10%`, `20 points:40 points:10`."""
+    parts = [_WORDS.fullmatch(part.strip()) for part in values.split(":")]
+    if len(parts) < 2 or "," in values:
+        return _expanded(values, text) if len(parts) < 2 else [one.strip() for one in values.split(",")]
+    if not all(parts):
+        raise SpaceError(f"--param: expected a range such as 20%:40%:10% or OTM 1:5, found {text!r}")
+    before = {part[1] for part in parts if part and part[1]}
+    after = {part[3] for part in parts if part and part[3]}
+    if len(before) > 1 or len(after) > 1:
+        raise SpaceError(f"--param: expected the same words at both ends of a range, found {text!r}")
+    numbers = _expanded(":".join(part[2] for part in parts if part), text)
+    return [f"{''.join(before)}{number}{''.join(after)}" for number in numbers]
+
+
+def _number_or_text(text: str) -> Parameter:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else number
 
 
 def _expanded(values: str, text: str) -> list[str]:

@@ -6,14 +6,13 @@ a strategy that refuses its parameters or faults is a trial with a `problem`, ne
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from msgspec.structs import replace
 
+from mytrading.backtest.asked import AskedWrongly
 from mytrading.backtest.columns import DataError
 from mytrading.backtest.output import daily_returns, metrics
 from mytrading.backtest.runner import Result, Spec, run
@@ -54,10 +53,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objective: str, least_trades: int) -> Trial:
     """Run one set of parameters."""
     began = time.perf_counter()
-    chosen = replace(spec.run, parameters={**spec.run.parameters, **parameters})
     try:
-        result = run(dataclasses.replace(spec, run=chosen))
-    except DataError as error:
+        result = run(spec.with_parameters(parameters))
+    except (DataError, AskedWrongly) as error:
         return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=str(error))
     return _trial(result, number, parameters, objective, least_trades, time.perf_counter() - began)
 
@@ -76,7 +74,7 @@ def _trial(
     value = net if objective == NET else found[objective]
     problem = ""
     if count < least:
-        value, problem = math.nan, f"{count} round trips, at least {least} are asked for"
+        value, problem = math.nan, f"{count} round trips, at least {least} are asked for{_denied(result)}"
     elif not math.isfinite(value):
         problem = f"its returns give no {objective}"
     return Trial(
@@ -91,6 +89,15 @@ def _trial(
         seconds=round(seconds, 4),
         problem=problem,
     )
+
+
+def _denied(result: Result) -> str:
+    """What was denied most often, in the words of its first time: why a run trades so little."""
+    if not result.ledger.counts:
+        return ""
+    code, count = max(result.ledger.counts.items(), key=lambda item: (item[1], item[0]))
+    text = next((event.text for event in result.ledger.events if event.code == code), "")
+    return f"; {code} {count:,} times{f', first: {text}' if text else ''}"
 
 
 def better(objective: str) -> int:

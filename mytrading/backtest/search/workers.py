@@ -10,11 +10,14 @@ import functools
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,9 +59,23 @@ def _spec_of(payload: Payload) -> Spec:
     return payload.open()
 
 
-def _deaf() -> None:
-    """Ctrl-C is for the process that searches; it ends these."""
+def _begin(folder: str) -> None:
+    """Ctrl-C is for the process that searches, which ends these; if it is killed they end by themselves."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True, name="parent").start()
+
+
+def _end_with_parent(folder: str) -> None:
+    """Wait for the end of the process that searches, then end at once: nobody would read what this one still finds.
+
+    The handle is ready when the parent is gone, however it ended. The folder of the payload goes too, which a killed
+    parent leaves behind.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker is started by multiprocessing"
+    connection.wait([parent.sentinel])
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 def _local(path: str, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
@@ -90,7 +107,8 @@ def local(payload: Payload, objective: str, least: int, count: int = 0) -> Itera
     with tempfile.TemporaryDirectory(prefix="mytrading-") as folder:
         path = Path(folder) / "payload"
         path.write_bytes(pickle.dumps(payload))
-        pool = ProcessPoolExecutor(most, mp_context=multiprocessing.get_context("spawn"), initializer=_deaf)
+        spawn = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(most, mp_context=spawn, initializer=_begin, initargs=(folder,))
         try:
             yield _Submitting(pool, _local, str(path), most, f"{most} processes", (objective, least))
         finally:

@@ -124,10 +124,12 @@ def _end(
     if best:
         worth = (deflated_sharpe(best[0], everything), stability(best[0], everything, plan.space, plan.objective))
     title = f"{found.spec.run.name}: {len(everything):,} sets of parameters by {plan.objective}"
-    write_search(folder / "report.html", title, found.notes, plan.space, everything, plan.objective, worth)
+    write_search(folder / "report.html", title, found.notes, plan.space, everything, plan.objective, worth,
+                 trials if screened is not None else None)  # fmt: skip
     if as_json:
         print_json(_body(found, plan, trials, best, screened, worth, folder))
     else:
+        given.told(found.notes)
         _print(plan, trials, best, worth, folder)
     if not best:
         said = trials[0].problem if trials else "there was none"
@@ -184,13 +186,16 @@ def _print(plan: Plan, trials: list[Trial], best: list[Trial], worth: Any, folde
         {**trial.parameters, plan.objective: round(trial.objective, 4), "net": round(trial.net), "trades": trial.trades}
         for trial in best[:_SHOWN]
     ]
-    columns = (*(axis.name for axis in plan.space.axes), plan.objective, "net", "trades")
+    columns = tuple(dict.fromkeys((*(axis.name for axis in plan.space.axes), plan.objective, "net", "trades")))
     print_rows(rows, columns, False, "no trial gave a figure")
     if worth is not None:
         deflated, stable = worth
         print(f"\ndeflated Sharpe ratio  {deflated.probability:.3f}  (chance of merit after {deflated.trials:,} "
               "trials; under 0.95 is weak)")  # fmt: skip
         print(f"neighbours             {stable.neighbours}, their median ranks above {stable.rank:.0%} of all")
+    without = [trial for trial in trials if not trial.counts]
+    if best and without:
+        say(f"{len(without):,} of {len(trials):,} trials gave no figure; the first: {without[0].problem}")
     say(f"{len(trials):,} trials in {folder}: report.html, trials.jsonl")
 
 

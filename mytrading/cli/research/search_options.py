@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, fail, failures
+from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, fail, failures, say
 from mytrading.cli.research.backtest import fetched
 from mytrading.cli.research.run_options import RunOptions, expect
 
@@ -74,8 +74,8 @@ class SearchOptions(RunOptions):
 def prepared(given: Asked, params: list[str], profile: str) -> tuple[Prepared, Space, Payload]:
     """The run, the space of its parameters, and what its workers need."""
     from mytrading.backtest.search.payload import packed
-    from mytrading.backtest.search.space import SpaceError, parse
-    from mytrading.backtest.setup import AskedWrongly, prepare, strategy_file
+    from mytrading.backtest.search.space import SpaceError, parse, parse_legs
+    from mytrading.backtest.setup import AskedWrongly, prepare, source_file
     from mytrading.config.symbols import UnknownSymbol
     from mytrading.runtime.places import project_home
     from mytrading.strategies.errors import StrategyError
@@ -84,8 +84,8 @@ def prepared(given: Asked, params: list[str], profile: str) -> tuple[Prepared, S
         home = project_home()
         try:
             found = prepare(home, given, lambda *what: fetched(profile, *what))
-            space = parse(found.spec.strategy, params)
-            return found, space, packed(found.spec, strategy_file(home, given.name))
+            space = parse_legs(found.spec.legs, params) if found.spec.legs else parse(found.spec.strategy, params)
+            return found, space, packed(found.spec, source_file(home, given.name))
         except (AskedWrongly, SpaceError, StrategyError, UnknownSymbol, ValueError) as error:
             fail(USAGE, str(error))
 
@@ -107,6 +107,12 @@ def workers(payload: Payload, objective: str, least: int, count: int, on: str) -
 def folder_of(report: Path | None, what: str, name: str) -> Path:
     """Where a search is kept, so that the same command goes on with it."""
     return report if report is not None else Path("runs") / f"{what}-{Path(name).stem}"
+
+
+def told(notes: Sequence[str]) -> None:
+    """What a reader of the results has to know, as a backtest says it."""
+    for note in notes:
+        say(f"note: {note}")
 
 
 def writable(folder: Path) -> None:

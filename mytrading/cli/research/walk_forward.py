@@ -73,11 +73,11 @@ def _chosen(
     from mytrading.backtest.search.payload import packed
     from mytrading.backtest.search.study import search
     from mytrading.backtest.search.walk import part
-    from mytrading.backtest.setup import strategy_file
+    from mytrading.backtest.setup import source_file
     from mytrading.runtime.places import project_home
 
     least, count, on = how
-    payload = packed(part(found.spec, fold.first, fold.chosen), strategy_file(project_home(), name))
+    payload = packed(part(found.spec, fold.first, fold.chosen), source_file(project_home(), name))
     with given.workers(payload, plan.objective, least, count, on) as crew:
         return search(plan, crew, (), lambda _trial: None, told)
 
@@ -88,17 +88,12 @@ def _why(trials: list[Trial]) -> str:
 
 def _judged(found: Prepared, fold: Fold, best: Trial) -> Step:
     """The choice, run over both stretches; only the days after it count."""
-    import dataclasses
-
-    from msgspec.structs import replace
-
     from mytrading.backtest.output import daily_returns
     from mytrading.backtest.runner import run
     from mytrading.backtest.search.walk import Step, part
 
     spec = part(found.spec, fold.first, fold.end)
-    chosen = replace(spec.run, parameters={**spec.run.parameters, **best.parameters})
-    result = run(dataclasses.replace(spec, run=chosen))
+    result = run(spec.with_parameters(best.parameters))
     days, equity = result.curve.daily()
     after = days >= fold.chosen
     returns = daily_returns(result)[after]
@@ -127,6 +122,10 @@ def _end(found: Prepared, plan: Plan, steps: list[Step], folder: Path, as_json: 
              "report": str(folder / "report.html")}
         )  # fmt: skip
         return
+    given.told(found.notes)
+    for step in steps:
+        if step.problem:
+            say(f"{walk.day_text(step.fold.chosen)}: nothing judged from here: {step.problem}")
     shown = [
         {
             **row,

@@ -19,7 +19,8 @@ from mytrading.adapters.bar_store import BarStore
 from mytrading.adapters.bhavcopy import BhavcopyError, read_bhavcopy
 from mytrading.backtest.data import load
 from mytrading.backtest.option_market import OptionMarket
-from mytrading.backtest.output import options_of
+from mytrading.backtest.output import options_line, options_of
+from mytrading.backtest.report import options_table
 from mytrading.backtest.runner import run
 from mytrading.backtest.setup import Asked, AskedWrongly, prepare
 from mytrading.cli.app import app
@@ -179,6 +180,30 @@ def test_recorded_bars_stand_where_there_are_some_and_the_model_elsewhere(tmp_pa
     assert prices.columns.table[:4, 10].tolist() == [500, 505, 495, 500]
     now = int(prices.columns.start_ns[10]) + prices.columns.span_ns
     assert market.moment([contract], now)[name].price == 500.0
+
+
+def test_gaps_between_recorded_bars_are_counted_and_said(tmp_path: Path) -> None:
+    columns, path = load(Path(FILE), NIFTY, DAY, DAY), tmp_path / "options.csv"
+    plain = run(prepare(ROOT, asked("model", last=DAY)).spec)
+    assert plain.priced is not None
+    assert (plain.priced.gaps, "gaps" in options_line(options_of(plain) or {})) == ({}, False)
+    held = {trade.instrument: (trade.entry_ns, trade.exit_ns) for trade in plain.ledger.trades if trade.entry_ns > 0}
+    name = next(one for one, (begin, _) in held.items() if begin >= int(columns.start_ns[0]))
+    of = next(one for one in plain.priced.columns if one.instrument == name)
+    day = (of.start_ns >= columns.start_ns[0]) & (of.start_ns <= columns.start_ns[-1])
+    begin = int(np.searchsorted(columns.start_ns, held[name][0]))
+    rows = [
+        ",".join(map(str, (int(start), name.partition(":")[2], *prices, 75)))
+        for row, (start, prices) in enumerate(zip(of.start_ns[day], of.table[:4, day].T.tolist(), strict=True))
+        if not begin + 2 <= row < begin + 5
+    ]
+    path.write_text("\n".join(["ts,symbol,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8")
+    result = run(prepare(ROOT, asked(str(path), last=DAY)).spec)
+    found = options_of(result)
+    assert found is not None
+    assert found["gaps"] == {name: 3}
+    assert f"3 of these bars lie in gaps of what was recorded and were not, most of {name} (3)" in options_line(found)
+    assert f"gap in the record of {name}" in options_table(found)
 
 
 def test_bars_that_a_stack_has_kept_are_recorded_prices(tmp_path: Path) -> None:

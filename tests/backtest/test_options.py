@@ -199,7 +199,7 @@ def test_a_moment_costs_what_the_bar_that_ends_there_closes_at() -> None:
     end = int(prices.columns.start_ns[100]) + prices.columns.span_ns
     moment = market.moment([contract], end)[contract.id]
     assert moment.price == pytest.approx(float(prices.columns.close[100]))
-    assert moment.half > 0
+    assert moment.bid < moment.price < moment.ask
 
 
 def test_a_rule_that_names_an_option_trades_it_if_prices_are_asked_for() -> None:

@@ -17,9 +17,11 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
+from mytrading.backtest.columns import Columns
 from mytrading.backtest.runner import Spec, run
 from mytrading.backtest.search import overfit, screen, walk
 from mytrading.backtest.search.payload import packed
+from mytrading.backtest.search.report import heat_map
 from mytrading.backtest.search.space import Space, parse
 from mytrading.backtest.search.study import FILE, Plan, Record, StudyError, fingerprint, search
 from mytrading.backtest.search.trials import Trial, evaluate, ranked
@@ -212,8 +214,45 @@ def test_workers_give_what_this_process_gives(kind: str) -> None:
     [(Direction.BOTH, Product.MIS), (Direction.SHORT, Product.MIS), (Direction.LONG, Product.CNC)],
 )
 def test_screening_trades_as_the_event_engine(temper: str, direction: Direction, product: Product) -> None:
-    made = spec(temper, direction)
-    chosen = replace(made.run, parameters={"fast_period": 3, "slow_period": 8}, product=product)
+    assert len(both_ways(spec(temper, direction), product=product)) > 100
+
+
+@pytest.mark.parametrize("temper", ["gaps", "range", "trend", "wild"])
+@pytest.mark.parametrize(
+    ("timeframe", "direction", "product"),
+    [
+        ("3m", Direction.LONG, Product.CNC),
+        ("5m", Direction.BOTH, Product.MIS),
+        ("15m", Direction.BOTH, Product.MIS),
+        ("1h", Direction.SHORT, Product.MIS),
+    ],
+)
+def test_screening_of_a_longer_timeframe_trades_as_the_event_engine(
+    temper: str, timeframe: str, direction: Direction, product: Product
+) -> None:
+    trips = both_ways(spec(temper, direction), product=product, timeframes=(timeframe,))
+    assert timeframe == "1h" or len(trips) > 3
+
+
+def test_screening_of_a_longer_timeframe_keeps_off_the_first_and_last_minutes() -> None:
+    made = spec("gaps")
+    made = dataclasses.replace(made, limits=replace(made.limits, avoid_first_minutes=40, avoid_last_minutes=50))
+    assert len(both_ways(made, timeframes=("5m",))) < len(both_ways(spec("gaps"), timeframes=("5m",)))
+
+
+def test_screening_of_a_timeframe_that_the_bars_cannot_make_is_refused() -> None:
+    made = spec()
+    coarse = bars_of("trend")
+    coarse = Columns(coarse.instrument, "5m", coarse.start_ns[::5], coarse.table[:, ::5])
+    with pytest.raises(screen.ScreenError, match="3m bars cannot be made of 5m bars; give finer data"):
+        screen.ground(dataclasses.replace(made, data=(coarse,), run=replace(made.run, timeframes=("3m",))))
+    with pytest.raises(screen.ScreenError, match="one timeframe, found NSE:SBIN in 1m, 5m"):
+        screen.ground(dataclasses.replace(made, run=replace(made.run, timeframes=("1m", "5m"))))
+
+
+def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
+    """The round trips of the screening, which are those of the event engine."""
+    chosen = replace(made.run, parameters={"fast_period": 3, "slow_period": 8}, **fields)
     made = dataclasses.replace(made, run=chosen)
     result = run(made)
     on = screen.ground(made)
@@ -225,8 +264,8 @@ def test_screening_trades_as_the_event_engine(temper: str, direction: Direction,
         for t in result.ledger.trades
     ]
     assert rows == expected
-    assert len(rows) > 100
     assert figures["net"] == pytest.approx(result.gross, abs=1e-6)
+    return rows
 
 
 def test_costs_of_a_screening_are_near_those_of_the_engine() -> None:
@@ -296,6 +335,26 @@ def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:
     assert low.rank < 0.6 < high.rank
 
 
+@pytest.mark.parametrize(("lowest", "middle"), [(-1.0, 0.0), (1.0, None)])
+def test_heat_map_turns_its_colours_at_zero_only_if_some_lose(lowest: float, middle: float | None) -> None:
+    grid = space()
+    trials = [trial(n, lowest + n, **point) for n, point in enumerate(grid.points())]
+    assert heat_map(grid.axes[0], grid.axes[1], trials, "net").data[0].zmid == middle
+
+
+def test_screened_search_of_a_longer_timeframe_gives_what_a_backtest_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    common = [*COMMON[:4], "-t", "5m", "--stop", "none"]
+    space_of = ("-p", "fast_period=3,5", "-p", "slow_period=15", "--objective", "net", "--workers", "1")
+    body = told("optimize", "SMA_Crossover", *common, *space_of, "--screen", "--top", "1", "--report", str(tmp_path))
+    best = body["best"][0]
+    alone = told("backtest", "SMA_Crossover", *common, *(f"-p{k}={v}" for k, v in best["parameters"].items()))
+    assert (best["trade_hash"], best["trades"]) == (alone["trade_hash"], alone["trades"])
+    assert best["trades"] > 3
+
+
 # walking forward
 
 
@@ -332,6 +391,9 @@ def test_screened_search_runs_the_best_and_reports(tmp_path: Path, monkeypatch: 
     assert len(body["best"]) == 2
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "heatmap" in page
+    assert "Run by the event engine" in page
+    assert "2 gave a figure" in page
+    assert "16 gave a figure" in page
     assert "Deflated Sharpe" in page
     assert "http-equiv" not in page
 

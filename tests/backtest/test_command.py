@@ -66,7 +66,15 @@ def test_report_writes_three_files_that_agree(tmp_path: Path) -> None:
     saved = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     assert saved["trade_hash"] == found["trade_hash"]
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    for title in ("Equity and drawdown", "Months", "Distribution", "Exposure", "Costs", "Risk events"):
+    titles = (
+        "Equity and drawdown",
+        "Trades on price",
+        "Months",
+        "Distribution",
+        "Exposure",
+        "By strategy and instrument",
+    )
+    for title in (*titles, "Costs", "Risk events"):
         assert f"<h2>{title}</h2>" in page
     assert "<script src=" not in page
     assert found["trade_hash"] in page

@@ -1,0 +1,151 @@
+"""Values of a file of legs that a run changes: `leg1.stop=30%`, `legs.stop=20%`, `risk.max_loss=5000`.
+
+Used by `mytrading backtest`, `optimize` and `walk-forward`, in whose workers these values make a run. The one rule: a
+key is written as in the file, and what the file itself could not say is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import asdict, replace
+from pydantic import ValidationError
+
+from mytrading.backtest.asked import AskedWrongly
+from mytrading.config.build import run_of
+from mytrading.config.legs import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig
+from mytrading.config.strategies import FIELDS, StrategyConfig
+from mytrading.config.symbols import SymbolConfig
+from mytrading.messages.runconfig import StrategyRun
+from mytrading.strategies.errors import hint
+from mytrading.strategies.parameters import Parameter
+
+_LEG = re.compile(r"leg(\d+)\.(\w+)")
+_RISK = re.compile(r"risk[._](\w+)")
+_FIXED = frozenset(
+    (*NOT_OF_LEGS, "underlying", "legs", "enabled", "options", "timeframes", "product", "accounts", "group",
+     "allocation", "allocation_factors")
+)  # fmt: skip
+"""What says which data and which accounts a run has, or is an option of the command."""
+_INSTEAD = {"lots": "profile", "profile": "lots"}
+_TIMES = ("exit_time", "square_off_time")
+
+
+@dataclass(frozen=True)
+class LegNumbers:
+    """What a file of legs says, in a form that values can be changed in; it travels to workers."""
+
+    table: Mapping[str, Any]
+    config: StrategyConfig
+    symbols: SymbolConfig
+
+    def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
+        """The run with these values; `AskedWrongly` names the key that cannot have its value.
+
+        What the command set besides (lots, product, stop) stays, unless a key of `given` says otherwise.
+        """
+        if not given:
+            return run
+        before = self._run(run, self.config, self.table)
+        try:
+            after = self._run(run, self._config(given), self._table(given))
+        except ValidationError as error:
+            raise AskedWrongly(_said(error)) from None
+        told, old = asdict(after), asdict(before)
+        return replace(run, **{name: getattr(after, name) for name in told if told[name] != old[name]})
+
+    def keys(self) -> tuple[str, ...]:
+        """All that can be changed, as it is written."""
+        leg = [name for name in LegConfig.model_fields if name != "instrument"]
+        of_legs = [f"leg{number}.{name}" for number in range(1, len(self.table["legs"]) + 1) for name in leg]
+        of_all = [f"legs.{name}" for name in leg]
+        own = [name for name in (*OWN_KEYS, *FIELDS) if name not in _FIXED and not name.startswith("risk_")]
+        return (*of_legs, *of_all, *dict.fromkeys(own), *(_dotted(name) for name in FIELDS if "risk_" in name))
+
+    def name_of(self, key: str) -> str:
+        """The key as it is written in results; `AskedWrongly` if there is no such one."""
+        wanted = key.strip().lower()
+        if found := _RISK.fullmatch(wanted):
+            wanted = f"risk.{found[1]}"
+        known = self.keys()
+        if wanted in known:
+            return wanted
+        if (leg := _LEG.fullmatch(wanted)) and not 1 <= int(leg[1]) <= len(self.table["legs"]):
+            raise AskedWrongly(f"--param {key}: expected leg1 to leg{len(self.table['legs'])}, found leg{leg[1]}")
+        examples = "leg1.stop, legs.stop, risk.max_loss, entry_time"
+        raise AskedWrongly(f"--param {key}: expected a key of its file, such as {examples}{hint(wanted, known)}")
+
+    def check(self, name: str, values: Sequence[Parameter]) -> None:
+        """`AskedWrongly` for a value that a key cannot have, whatever the others are."""
+        for value in values:
+            try:
+                _plan_of(self._table({name: value}))
+                self._config({name: value})
+            except ValidationError as error:
+                if (where := error.errors()[0]["loc"]) and isinstance(where[-1], str):
+                    raise AskedWrongly(_said(error)) from None
+
+    def _run(self, run: StrategyRun, config: StrategyConfig, table: Mapping[str, Any]) -> StrategyRun:
+        plan = _plan_of(table).plan(self.symbols)
+        return run_of(config, run.symbols, run.product, run.file, run.accounts, plan)
+
+    def _table(self, given: Mapping[str, Parameter]) -> dict[str, Any]:
+        """The file's own keys, with those that are given."""
+        table = {**self.table, "legs": [dict(leg) for leg in self.table["legs"]]}
+        for key, value in given.items():
+            if leg := _LEG.fullmatch(key):
+                _put(table["legs"][int(leg[1]) - 1], leg[2], value)
+            elif key.startswith("legs."):
+                for item in _meant(table["legs"], key[5:]):
+                    _put(item, key[5:], value)
+            elif key in OWN_KEYS:
+                table[key] = value
+        return table
+
+    def _config(self, given: Mapping[str, Parameter]) -> StrategyConfig:
+        changed: dict[str, Any] = {}
+        for key, value in given.items():
+            name = key.replace("risk.", "risk_", 1)
+            if name in FIELDS:
+                changed[name] = value
+            elif key in _TIMES:  # risk closes by them too
+                changed[f"risk_{key}"] = value
+        return StrategyConfig.model_validate({**self.config.model_dump(), **changed})
+
+
+def _meant(legs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """The legs that `legs.NAME` is about: those that have the key; if none has, the sold ones; if none is sold, all."""
+    sold = [leg for leg in legs if str(leg.get("action", "")).upper() == "SELL"]
+    return [leg for leg in legs if name in leg] or sold or legs
+
+
+def _put(leg: dict[str, Any], name: str, value: Parameter) -> None:
+    """Give a leg a value; lots take the place of a profile, and a profile that of lots."""
+    leg[name] = _plain(name, value)
+    if name in _INSTEAD and value:
+        leg.pop(_INSTEAD[name], None)
+
+
+def _plan_of(table: Mapping[str, Any]) -> LegPlanConfig:
+    return LegPlanConfig.model_validate({key: table[key] for key in OWN_KEYS if key in table})
+
+
+def _plain(name: str, value: Parameter) -> Parameter:
+    """Texts such as `30%` as they are, whole numbers of lots as numbers."""
+    return value if name in ("lots", "quantity") else str(value)
+
+
+def _dotted(name: str) -> str:
+    return name.replace("risk_", "risk.", 1)
+
+
+def _said(error: ValidationError) -> str:
+    """The first finding, by the key as it is given."""
+    first = error.errors()[0]
+    where = [f"leg{part + 1}" if isinstance(part, int) else str(part) for part in first["loc"] if part != "legs"]
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    found = "" if "found" in message or not where else f", found {first['input']!r}"
+    return f"{'--param ' + _dotted('.'.join(where)) + ': ' if where else ''}{message}{found}"
