@@ -17,13 +17,17 @@ from mytrading.bench.figures import Figure
 
 
 def run_bench(names: list[str], as_json: bool) -> int:
-    """Measure the named groups (all without a name) and print their figures; 2 if a name is unknown, else 0."""
+    """Measure the named groups (all without a name) and print their figures; 2 if a name is unknown, else 0.
+
+    SIGTERM and SIGINT end it, with 128 and the signal's number, after what it started has been stopped.
+    """
     from mytrading.bench.authors import measure_authors
     from mytrading.bench.backtest import measure_backtest
     from mytrading.bench.bare import measure_hop
     from mytrading.bench.breach import measure_breach
     from mytrading.bench.client import measure_client
     from mytrading.bench.compiled import measure_compiled
+    from mytrading.bench.ending import unwound_by_signals
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
     from mytrading.bench.isolation import measure_isolation
     from mytrading.bench.risk import measure_risk
@@ -57,9 +61,10 @@ def run_bench(names: list[str], as_json: bool) -> int:
         print(f"mytrading bench: expected {', '.join(groups)}; found {unknown[0]}{hint}", file=sys.stderr)
         return 2
     machine = describe_machine()
-    for name in names or list(groups):
-        for figure in groups[name](_progress):
-            show_figure(figure, machine, as_json)
+    with unwound_by_signals():
+        for name in names or list(groups):
+            for figure in groups[name](_progress):
+                show_figure(figure, machine, as_json)
     return 0
 
 

@@ -9,15 +9,13 @@ so that both find the machine in the same state.
 from __future__ import annotations
 
 import json
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mytrading.bench.figures import Figure, against_limit, percentile
-from mytrading.bench.stack import Lab
-from mytrading.messages.runconfig import RUN_FILE
+from mytrading.bench.stack import Lab, lab
 
 EXITS = 120
 """Half of them in a bad moment."""
@@ -129,7 +127,7 @@ def measure_isolation(progress: Callable[[str], None]) -> list[Figure]:
     figures = []
     for what, settles in (("spin", 0.02), ("leak", 1.2)):
         progress(f"{EXITS} exits that risk decides, in every second of which a strategy is to {what}")
-        with _lab(what) as stack:
+        with lab(partial(_furnished, what=what)) as stack:
             good, bad = _exits(stack, settles, progress)
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             value, limit = percentile(bad, share), percentile(good, share)
@@ -137,17 +135,11 @@ def measure_isolation(progress: Callable[[str], None]) -> list[Figure]:
     return figures
 
 
-@contextmanager
-def _lab(what: str) -> Iterator[Lab]:
-    """A stack that holds positions beside a strategy that is to do something bad."""
-    with tempfile.TemporaryDirectory(prefix="mtb") as folder:
-        stack = Lab(Path(folder))
-        _furnish(stack, what)
-        try:
-            yield stack
-        finally:
-            if (stack.state / RUN_FILE).exists():
-                stack.run("down")
+def _furnished(folder: Path, what: str) -> Lab:
+    """The home of a stack that holds positions beside a strategy that is to do something bad."""
+    stack = Lab(folder)
+    _furnish(stack, what)
+    return stack
 
 
 def _furnish(stack: Lab, what: str) -> None:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,18 @@ class Lab:
         }
 
     def run(self, *arguments: str) -> str:
-        """One command of ours; raises with its errors."""
+        """One command of ours; raises with its errors.
+
+        It ends even while this process is being ended: half an `up` would leave what nobody knows of.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(self._run, *arguments).result()
+
+    def _run(self, *arguments: str) -> str:
         command = [str(Path(sys.executable).with_name("mytrading")), *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=120, start_new_session=True
+        )
         if done.returncode:
             raise RuntimeError(f"{' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()[-800:]}")
         return done.stdout
@@ -111,10 +121,10 @@ class Lab:
 
 
 @contextmanager
-def lab(kind: type[Lab] = Lab) -> Iterator[Lab]:
+def lab(furnished: Callable[[Path], Lab] = Lab) -> Iterator[Lab]:
     """A stack's home; whatever was started there is stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
-        found = kind(Path(folder))
+        found = furnished(Path(folder))
         try:
             yield found
         finally:

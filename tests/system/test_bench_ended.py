@@ -1,0 +1,83 @@
+"""A benchmark that is told to end leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mytrading.messages.runconfig import decode_run_config
+from mytrading.runtime.lock import holder
+from tests.support import ROOT, eventually
+from tests.system.stack import COMMAND
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: sockets lie below it."""
+    with tempfile.TemporaryDirectory(prefix="be", dir="/tmp", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def holders(lock_dir: Path) -> set[int]:
+    """The processes that hold locks there."""
+    return {int(found) for path in lock_dir.glob("*.lock") if (found := holder(path))}
+
+
+def test_bench_ended_while_its_stack_starts_takes_the_stack_down(folder: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MYTRADING_", "OPENALGO_"))}
+    environment |= {"MYTRADING_HOME": str(ROOT), "TMPDIR": str(folder)}
+    bench = subprocess.Popen(
+        [COMMAND, "bench", "start"], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    (run_file,) = eventually(lambda: list(folder.glob("mtb*/state/paper/run.msgpack")), 30)
+    lock_dir = decode_run_config(run_file).lock_dir
+    running = eventually(lambda: found if len(found := holders(lock_dir)) > 1 else None, 30)
+    try:
+        bench.send_signal(signal.SIGTERM)
+        said = bench.communicate(timeout=240)[1].decode()
+        assert bench.returncode == 128 + signal.SIGTERM, said
+        eventually(lambda: not [pid for pid in running if Path(f"/proc/{pid}").exists()], 10)
+        assert not holders(lock_dir) and not list(folder.glob("mtb*")), said
+    finally:
+        for pid in holders(lock_dir):
+            os.kill(pid, signal.SIGKILL)
+
+
+_HELD = """
+import signal, sys, time
+from mytrading.bench.ending import unwound_by_signals
+with unwound_by_signals():
+    try:
+        print("begun", flush=True)
+        while True:
+            time.sleep(1)
+    finally:
+        print("stopping", flush=True)
+        sys.stdin.readline()
+        print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_does_not_stop_the_stopping(number: signal.Signals) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", _HELD], stdin=pipe, stdout=pipe, text=True, cwd=ROOT) as process:
+        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "stopping\n"
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        assert process.stdout.read() == "stopped\n"
+        assert process.wait(30) == 128 + number
