@@ -1,4 +1,4 @@
-"""The entry point: `mytrading …` and `python main.py …`; turns failures into exit codes.
+"""The entry point: `mytrading …`, `python -m mytrading …` and `python main.py …`; turns failures into exit codes.
 
 The one rule: nothing loads at the top, and `version` never reaches typer, which loads pydantic for any command it runs.
 """
@@ -23,8 +23,12 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
-    from mytrading.cli.output import ERROR, OK, Failure
+    from mytrading.cli.misplaced import misplaced
+    from mytrading.cli.output import ERROR, OK, USAGE, Failure
 
+    if refusal := misplaced(arguments):
+        print(f"mytrading: {refusal}", file=sys.stderr)
+        return USAGE
     try:
         app(args=arguments, prog_name="mytrading")
         return OK

@@ -93,9 +93,14 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Each process: state, lag, memory, restarts. Exit 3 if nothing runs."""
     with stack(profile) as found:
         if not found.is_running():
+            from mytrading.runtime.kill_file import KillFile
+
+            kill = KillFile(found.config.state).look()
             if as_json:
-                print_json({"profile": found.config.profile, "running": False, "daemons": []})
-            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `mytrading up` starts it")
+                told = {"profile": found.config.profile, "running": False, "daemons": []}
+                print_json({**told, "kill": kill._asdict() if kill is not None else None})
+            word = f"; the file KILL says {kill.word}, so it will open nothing" if kill is not None else ""
+            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running{word}; `mytrading up` starts it")
         body = found.status()
     if as_json:
         print_json({"running": True, **body})
@@ -103,6 +108,7 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     print(headline(body))
     columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "notes")
     print_rows(body["daemons"], columns, False, "no daemons")
+    print(f"state in {body['state_dir']}")
     for line in recovery_lines(body.get("recovery", [])):
         print(line)
     if body["accounts"]:
@@ -140,15 +146,25 @@ _PROFIT = ("account", "realised", "unrealised", "broker_realised", "difference",
 def headline(body: dict[str, Any]) -> str:
     """Which system in which mode, market time and trading level in one line."""
     trading = body["trading"]
-    by = f", by {trading['by']}" if trading.get("by") else ""
-    reason = f" ({trading['reason']}{by})" if trading.get("reason") else ""
-    kill = f" · KILL says {body['kill']['word']}" if body.get("kill") else ""
+    reason = _who_when_why(trading, "reason", "at_ns")
+    file = body.get("kill")
+    kill = f" · KILL says {file['word']}{_who_when_why(file, 'why', 'written_ns')}" if file else ""
+    own = [row for row in body.get("held_back", []) if row["account"] != "all"]
+    apart = "".join(f" · {row['account']} {row['level']}{_who_when_why(row, 'reason', 'at_ns')}" for row in own)
     limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
     moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""
     where = f"{body['system']} · {body['profile']} · {body['mode']}{quotes}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
-    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}{kill}{limits}"
+    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}{apart}{kill}{limits}"
+
+
+def _who_when_why(row: dict[str, Any], why: str, when: str) -> str:
+    """Why a level stands, who set it and since when, as far as that is known."""
+    said = [row[why]] if row.get(why) else []
+    said += [f"by {row['by']}"] if row.get("by") else []
+    said += [f"since {clock_time(row[when], '%d %b %H:%M:%S')}"] if said and row.get(when) else []
+    return f" ({', '.join(said)})" if said else ""
 
 
 def add_to(app: typer.Typer) -> None:

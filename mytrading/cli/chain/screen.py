@@ -6,13 +6,13 @@ Used by `mytrading chain`. The one rule: a figure that is not known is a dot, ne
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from mytrading.cli.chain.feed import ChainFeed
 from mytrading.core.options.chain import ChainSide, ChainView
 
 REDRAW_S = 0.1
@@ -25,16 +25,30 @@ _GAP = "  "
 _STYLES = {"LTP": "cyan", "strike": "bold"}
 
 
-def watch_chain(feed: ChainFeed, seconds: float) -> None:
-    """Redraw ten times a second until Ctrl-C, or for `seconds`."""
+class Watched(Protocol):
+    """A chain that is looked at: `ChainFeed`."""
+
+    def poll(self, seconds: float) -> None:
+        """Take in what comes within `seconds`."""
+
+    def view(self) -> ChainView:
+        """The chain as it stands."""
+        ...
+
+
+def watch_chain(feed: Watched, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    """Redraw ten times a second until Ctrl-C, or for `seconds` of the clock.
+
+    Each picture is due at its own time from the start, so that what one took longer is not lost by those after it.
+    """
     console = Console()
-    began = time.monotonic()
+    began = clock()
     drawn = 0
     with Live(Text("…"), console=console, screen=console.is_terminal, auto_refresh=False) as live:
         try:
-            while not seconds or time.monotonic() - began < seconds:
+            while not seconds or clock() - began < seconds:
                 due = began + (drawn + 1) * REDRAW_S
-                feed.poll(max(due - time.monotonic(), 0.0))
+                feed.poll(max(due - clock(), 0.0))
                 live.update(picture(feed.view(), console.width), refresh=True)
                 drawn += 1
         except KeyboardInterrupt:

@@ -8,9 +8,11 @@ import time
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
+from rich.live import Live
 
-from mytrading.cli.chain.screen import REDRAW_S, picture
+from mytrading.cli.chain.screen import REDRAW_S, picture, watch_chain
 from mytrading.core.options.chain import ChainRow, ChainSide, ChainView
+from tests.unit.core.test_option_chain import NOW, Market
 
 
 def view() -> ChainView:
@@ -66,3 +68,49 @@ def test_forty_one_strikes_are_drawn_in_a_fraction_of_what_ten_times_a_second_le
         console.print(picture(chain, 180))
         spent.append(time.process_time() - began)
     assert min(spent) < REDRAW_S / 2, "processor time; the rest of a tenth of a second is for quotes and greeks"
+
+
+def test_whole_redraw_of_82_symbols_takes_half_of_a_tenth_of_a_second() -> None:
+    """All that a redraw does but wait: a quote of each symbol, volatilities and greeks, the picture on the screen."""
+    market = Market()
+    out = io.StringIO()
+    console = Console(width=180, height=50, file=out, force_terminal=True)
+    spent = []
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        for turn in range(8):
+            began = time.process_time()
+            market.move(24_000.0 + turn)
+            market.priced(24_061.0 + turn, 0.13)
+            shown = market.chain.view(NOW, around=20)
+            live.update(picture(shown, 180), refresh=True)
+            spent.append(time.process_time() - began)
+    assert sum(side is not None for row in shown.rows for side in (row.call, row.put)) == 82
+    assert "13.00%" in out.getvalue()
+    assert min(spent) < REDRAW_S / 2, "processor time; the rest of a tenth of a second is for the stack beside it"
+
+
+class Paced:
+    """A chain whose clock moves by what is waited, and by what a picture is said to cost."""
+
+    def __init__(self, costs: dict[int, float], cost: float) -> None:
+        self.costs, self.cost = costs, cost
+        self.now = 0.0
+        self.drawn: list[float] = []
+
+    def poll(self, seconds: float) -> None:
+        self.now += seconds
+
+    def view(self) -> ChainView:
+        self.drawn.append(self.now)
+        self.now += self.costs.get(len(self.drawn), self.cost)
+        return view()
+
+
+@pytest.mark.parametrize("stall", [0.0, 0.9])
+def test_chain_is_redrawn_ten_times_in_each_second_of_a_minute(stall: float) -> None:
+    feed = Paced({100: stall}, cost=0.06)
+    watch_chain(feed, 60.0, lambda: feed.now)
+    assert 599 <= len(feed.drawn) <= 601
+    for second in range(15 if stall else 0, 59):
+        assert 9 <= sum(second < moment <= second + 1 + 1e-6 for moment in feed.drawn) <= 11
+    assert max(after - before for before, after in zip(feed.drawn, feed.drawn[1:], strict=False)) < stall + 0.11
