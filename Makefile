@@ -17,18 +17,24 @@ PYTEST := PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= MYTRADING_TEST_PATIENCE=3 $(
 TWICE = status=$$?; if [ $$status -eq 1 ]; then \
 	echo; echo 'once more, each by itself: what failed beside others'; \
 	$(PYTEST) $(1) --last-failed --last-failed-no-failures none; else exit $$status; fi
+# What tools without a command of their own leave behind. Numba's and Python's compiled modules of the environments stay.
+SWEEP = rm -rf .mypy_cache .pytest_cache .hypothesis htmlcov build dist *.egg-info; \
+	find . -name '.venv*' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +; \
+	find logs -type f ! -name .gitkeep -delete
 PEER_PYTHON ?= python3.12
 PEERS := .venv-bench
+# Per cent of the examples of hypothesis that `make test-fast` tries; `make test` tries all.
+SHARE ?= 30
 ARGS ?=
 
-.PHONY: help setup paper test test-fast test-stacks test-all coverage soak flood chaos bench bench-peers lint clean
+.PHONY: help setup paper test test-fast test-stacks test-all coverage soak flood chaos bench bench-peers lint clean distclean
 
 help:
 	@echo 'make setup       make .venv with everything in it, pinned and checked by hash'
 	@echo 'make paper       trade paper money at the simulator; ARGS="--fresh", ARGS="--for 30 --json"'
 	@echo 'make test        lint, types, tests'
 	@echo 'make test-fast   unit, property and contract tests, within two minutes; ARGS="-k throttle"'
-	@echo 'make test-stacks the tests that start the real processes; docs/testing.md tells how to run one'
+	@echo 'make test-stacks whole backtests and the tests that start the real processes; docs/testing.md tells how to run one'
 	@echo 'make test-all    as `make test`, with those that do the same again in another way'
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
@@ -37,7 +43,8 @@ help:
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make bench-peers the event backtest beside other backtesters, in .venv-bench; PEER_PYTHON=python3.12'
 	@echo 'make lint        ruff and mypy'
-	@echo 'make clean       remove .venv, caches and logs (never the state of a stack)'
+	@echo 'make clean       remove caches, reports and logs (never .venv, never the state of a stack)'
+	@echo 'make distclean   as `make clean`, and the environments with it'
 
 setup: $(STAMP)
 
@@ -56,9 +63,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint
-	@$(MAKE) --no-print-directory test-fast
+	@$(MAKE) --no-print-directory test-fast SHARE=100
 	@$(MAKE) --no-print-directory test-stacks
 
+test-fast: export TEST_EXAMPLES = $(SHARE)
 test-fast: $(STAMP)
 	@$(PYTEST) -q $(BY_TEST) $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
 
@@ -66,10 +74,10 @@ test-stacks: $(STAMP)
 	@$(PYTEST) $(BY_FILE) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
 
 test-all: lint
-	@$(MAKE) --no-print-directory test-fast test-stacks ARGS="-m '' $(ARGS)"
+	@$(MAKE) --no-print-directory test-fast test-stacks SHARE=100 ARGS="-m '' $(ARGS)"
 
 coverage: $(STAMP)
-	$(PYTEST) -q $(BY_TEST) --cov --cov-report=term:skip-covered --cov-report=html tests/unit $(ARGS)
+	$(PYTEST) -q $(BY_TEST) --cov --cov-report=term:skip-covered --cov-report=html tests/unit tests/backtest $(ARGS)
 
 soak: $(STAMP)
 	SOAK_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_oms_machine.py tests/property/test_oms_changes.py $(ARGS)
@@ -91,7 +99,12 @@ $(PEERS)/.installed: requirements-bench.lock
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-bench.lock
 	@touch $@
 
-clean:
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist *.egg-info
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	find logs -type f ! -name .gitkeep -delete
+clean: $(STAMP)
+	@$(BIN)/ruff clean --quiet
+	@$(BIN)/coverage erase
+	@$(call SWEEP)
+
+# By itself: an environment is not made only to be removed.
+distclean:
+	rm -rf $(VENV) $(PEERS) .coverage* .ruff_cache
+	@$(call SWEEP)

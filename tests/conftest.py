@@ -7,16 +7,26 @@ import pytest
 import zmq
 from hypothesis import settings
 
+from tests import quicker
+from tests.examples import examples
 from tests.feed_support import runtime_folder
 from tests.leftovers import pytest_configure, pytest_sessionfinish
 from tests.support import RunningSimulator, start_simulator
 
 # A busy machine is no defect of what is tested, and a change must not fail on examples of another day: seeds that
 # differ belong to `make soak`.
-settings.register_profile("mytrading", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("mytrading", deadline=None, derandomize=True, max_examples=examples(50))
 settings.load_profile("mytrading")
 
 __all__ = ["pytest_configure", "pytest_sessionfinish"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_pure_is_done_twice() -> Iterator[None]:
+    """Commands are built, and shipped files parsed, once for all tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        quicker.remember(monkeypatch)
+        yield
 
 
 @pytest.fixture

@@ -124,6 +124,7 @@ def test_partial_fill_leaves_the_rest_for_the_next_tick(simulator: RunningSimula
 
 
 def test_leaked_status_shows_an_open_order_as_its_neighbour_or_fails_the_book(simulator: RunningSimulator) -> None:
+    delete(simulator, "")
     _, resting = simulator.place(pricetype="LIMIT", price=900.0)
     simulator.call("/sim/fault", kind="status_leak")
     assert simulator.call("orderbook")[0] == 500
@@ -135,6 +136,7 @@ def test_leaked_status_shows_an_open_order_as_its_neighbour_or_fails_the_book(si
 
 
 def test_flapping_status_shows_an_ended_order_open_every_other_read(simulator: RunningSimulator) -> None:
+    delete(simulator, "")
     _, body = simulator.place()
     simulator.call("/sim/fault", kind="status_flap")
     seen = []

@@ -1,6 +1,6 @@
 """Makes `bars-*.csv.gz`: some days of one-minute bars with a temper each. `python -m tests.data.make_bars`.
 
-The files are what the pinned trades of `tests/unit/backtest/test_goldens.py` stand on: never make them anew without
+The files are what the pinned trades of `tests/backtest/test_goldens.py` stand on: never make them anew without
 looking at every hash.
 """
 

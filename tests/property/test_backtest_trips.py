@@ -18,6 +18,7 @@ from mytrading.messages.enums import Product
 from mytrading.messages.runconfig import Direction, StopPlan
 from mytrading.strategies import Bar, BaseStrategy, Signal
 from tests.backtest_support import SBIN, fees, spec_of
+from tests.examples import examples
 
 DAYS = (date(2024, 3, 13), date(2024, 3, 14), date(2024, 3, 15))
 OPEN, CLOSE = time(9, 15), time(15, 30)
@@ -74,7 +75,7 @@ def both(spec: Spec) -> tuple[Result, Result, list[Any], list[Any]]:
     return quickly, slowly, seen, wanted
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     wild=st.sampled_from((0.0004, 0.003, 0.012)),

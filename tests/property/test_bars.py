@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mytrading.core.bars.building import Aggregator, BarBuilder
 from mytrading.core.calendar import IST, Calendar
 from mytrading.messages.market import Bar, Quote
+from tests.examples import examples
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -94,7 +95,7 @@ def in_order(bars: list[Bar]) -> list[Bar]:
     return sorted(bars, key=lambda bar: (bar.instrument, bar.start_ns))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(feeds, tick_gaps)
 def test_bars_built_live_equal_an_offline_recomputation(
     feed: list[tuple[str, int, float, int | None, int]], gaps: list[int]
@@ -107,7 +108,7 @@ def test_bars_built_live_equal_an_offline_recomputation(
         assert starts == sorted(set(starts))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(feeds, tick_gaps, st.sampled_from([("5m", 5), ("15m", 15), ("1h", 60)]))
 def test_longer_bars_equal_bars_built_from_quotes_at_that_length(
     feed: list[tuple[str, int, float, int | None, int]], gaps: list[int], length: tuple[str, int]

@@ -9,6 +9,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import Goal, GoalChanged, TimerFired
 from mytrading.messages.runconfig import OrphanLegs
+from tests.examples import examples
 from tests.unit.core.test_risk_baskets import HEDGE, SOLD, Basket, stopped_out
 from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE
 
@@ -89,7 +90,7 @@ def assert_covered(venue: Venue) -> None:
         assert not short or venue.held.get((account, CALL), 0) == WANTED[CALL]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 4), FATES, st.sampled_from([OrphanLegs.UNWIND, OrphanLegs.RETRY]))
 def test_every_account_ends_with_the_whole_basket_or_with_nothing(
     filled: int, fates: list[tuple[str, int]], orphans: OrphanLegs

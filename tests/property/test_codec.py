@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mytrading.messages.codec import MAX_FRAME, FrameError, StreamDecoder, encode_body, encode_frame
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS, unions
+from tests.examples import examples
 from tests.golden.make import example
 
 topics = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
@@ -17,7 +18,7 @@ counts = st.integers(min_value=0, max_value=2**31)
 
 
 @pytest.mark.parametrize("stream", sorted(STREAMS))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(topic=topics, epoch=counts, sequence=counts, row_hash=st.binary(min_size=8, max_size=8), sent=counts)
 def test_frame_round_trips(stream: str, topic: str, epoch: int, sequence: int, row_hash: bytes, sent: int) -> None:
     for kind in get_args(unions()[stream]) or (unions()[stream],):
@@ -29,14 +30,14 @@ def test_frame_round_trips(stream: str, topic: str, epoch: int, sequence: int, r
 
 
 @pytest.mark.parametrize("stream", sorted(STREAMS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(data=st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_but_a_frame_error(stream: str, data: bytes) -> None:
     with pytest.raises(FrameError):
         StreamDecoder(stream).frame(data + b"\xc1")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(data=st.data(), stream=st.sampled_from(sorted(STREAMS)))
 def test_damaged_frame_decodes_or_raises_a_frame_error(data: st.DataObject, stream: str) -> None:
     kind = data.draw(st.sampled_from(get_args(unions()[stream]) or (unions()[stream],)))

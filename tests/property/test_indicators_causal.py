@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.core.indicators.kernels import OWN
+from tests.examples import examples
 
 prices = st.lists(st.floats(0.05, 1e6, allow_nan=False), min_size=1, max_size=80)
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
 @given(closes=prices, period=st.integers(2, 30), data=st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_kernel_value_does_not_depend_on_later_bars(name, closes, period, data):
     values = np.array(closes)
     k = data.draw(st.integers(0, len(values) - 1))

@@ -12,6 +12,7 @@ from mytrading.core.oms import OmsLimits
 from mytrading.core.order import ModifyRules, live
 from mytrading.messages.enums import Call, OrderType, Outcome, Purpose
 from mytrading.messages.orders import Order, OrderChanged
+from tests.examples import examples
 from tests.fake_broker import SECOND, OpenCall
 from tests.property.test_oms_machine import INSTRUMENTS, OWNERS, PACE, PICK, SIDES, SOAK, TradingWithStops
 
@@ -175,6 +176,6 @@ class TradingWithReplacements(TradingWithChanges):
 
 
 TestTradingWithChanges = TradingWithChanges.TestCase
-TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or 12)
+TestTradingWithChanges.settings = settings(PACE, max_examples=SOAK or examples(12))
 TestTradingWithReplacements = TradingWithReplacements.TestCase
-TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or 8)
+TestTradingWithReplacements.settings = settings(PACE, max_examples=SOAK or examples(8))

@@ -11,6 +11,7 @@ from hypothesis.stateful import invariant, precondition, rule
 from mytrading.core.order import RESTING
 from mytrading.core.slicing import Sizes, closing_slices
 from mytrading.messages.enums import OrderType
+from tests.examples import examples
 from tests.fake_broker import SECOND, Placed
 from tests.property.test_oms_changes import TradingWithChanges
 from tests.property.test_oms_machine import PACE, PICK, SOAK
@@ -58,4 +59,4 @@ class TradingWithAll(TradingWithChanges):
 
 
 TestTradingWithAll = TradingWithAll.TestCase
-TestTradingWithAll.settings = settings(PACE, max_examples=SOAK or 8)
+TestTradingWithAll.settings = settings(PACE, max_examples=SOAK or examples(8))

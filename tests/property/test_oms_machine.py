@@ -11,12 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.oms.state import CALLS
+from mytrading.core.oms.state import CALLS, State
 from mytrading.core.order import TERMINAL, waits_for_its_trigger
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, ResolveRequested, TradingState, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose, Side, TradingLevel
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted
+from tests.examples import examples
 from tests.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench, Placed
 
 STALE = 8 * SECOND
@@ -311,6 +312,15 @@ class Trading(RuleBasedStateMachine):
         self._check_orders()
         self._check_ledger()
         assert bench.replayed().state_digest() == bench.machine.state_digest()
+        self._indices_follow_from_the_orders()
+
+    def _indices_follow_from_the_orders(self) -> None:
+        """However an order came to its level, each index holds it as if it had been put there at once."""
+        state, fresh = self.bench.machine._state, State()
+        for order in self.bench.machine.orders():
+            fresh.put_order(order)
+        for name in ("open_by_key", "resting", "waiting", "restless", "seeking"):
+            assert getattr(fresh, name).sorted_items() == getattr(state, name).sorted_items(), name
 
     def _check_orders(self) -> None:
         bench = self.bench
@@ -557,7 +567,7 @@ class TradingWithAPerson(TradingWithGhosts):
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 """Examples of a long run with seeds of its own (`make soak`); without it the examples are the same each time."""
 PACE = settings(
-    max_examples=SOAK or 30,
+    max_examples=SOAK or examples(30),
     derandomize=not SOAK,
     stateful_step_count=40,
     deadline=None,
@@ -565,12 +575,12 @@ PACE = settings(
 )
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(PACE, max_examples=SOAK or 15)
+TestTrading.settings = settings(PACE, max_examples=SOAK or examples(15))
 TestTradingWithGhosts = TradingWithGhosts.TestCase
-TestTradingWithGhosts.settings = settings(PACE, max_examples=SOAK or 15)
+TestTradingWithGhosts.settings = settings(PACE, max_examples=SOAK or examples(15))
 TestTradingWithStops = TradingWithStops.TestCase
 TestTradingWithStops.settings = PACE
 TestTradingInSlices = TradingInSlices.TestCase
-TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or 20)
+TestTradingInSlices.settings = settings(PACE, max_examples=SOAK or examples(20))
 TestTradingWithAPerson = TradingWithAPerson.TestCase
-TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or 15)
+TestTradingWithAPerson.settings = settings(PACE, max_examples=SOAK or examples(15))

@@ -13,6 +13,7 @@ from hypothesis.stateful import precondition, rule
 
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose
 from mytrading.messages.orders import Order
+from tests.examples import examples
 from tests.property.test_oms_machine import INSTRUMENTS, OWNERS, PACE, PICK, SIDES, SOAK, TradingWithStops
 
 
@@ -48,4 +49,4 @@ class TradingWithLies(TradingWithStops):
 
 
 TestTradingWithLies = TradingWithLies.TestCase
-TestTradingWithLies.settings = settings(PACE, max_examples=SOAK or 12)
+TestTradingWithLies.settings = settings(PACE, max_examples=SOAK or examples(12))

@@ -10,6 +10,7 @@ from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.reports import BrokerHeld, BrokerPosition, LiveOrder
+from tests.examples import examples
 from tests.unit.core.test_risk_guard import Guarded
 from tests.unit.core.test_risk_machine import SECOND, SHARE
 
@@ -95,7 +96,7 @@ class Watching(RuleBasedStateMachine):
 TestWatching = Watching.TestCase
 TestWatching.settings = settings(
     derandomize=True,
-    max_examples=30,
+    max_examples=examples(30),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

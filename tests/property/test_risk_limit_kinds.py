@@ -11,6 +11,7 @@ from mytrading.messages.enums import LimitAction, LimitKind
 from mytrading.messages.market import Quote
 from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
+from tests.examples import examples
 from tests.unit.core.test_risk_machine import CALL, LIMITS, SECOND, Desk
 
 CAPITAL = 100_000.0
@@ -97,7 +98,7 @@ class Ledger:
         self.reached = {name: self.reached[name] or now[name] for name in KINDS}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(steps=STEPS, action=st.sampled_from([LimitAction.NO_ENTRIES, LimitAction.HALT, LimitAction.CLOSE_LEGS]))
 def test_limit_of_any_kind_is_told_once_when_it_is_reached_and_kept_through_restarts(
     steps: list[tuple[str, float]], action: LimitAction

@@ -12,6 +12,7 @@ from mytrading.messages.market import Quote
 from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Leg
+from tests.examples import examples
 from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, Desk
 
 MOST = 5_000.0
@@ -84,7 +85,7 @@ class Book:
         return self.realised + self.units * (self.price - 100.0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps=STEPS, action=st.sampled_from(list(LimitAction)))
 def test_day_that_lost_its_limit_enters_nothing_more_and_says_so_once(
     steps: list[tuple[str, float]], action: LimitAction

@@ -9,11 +9,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec.structs import replace
 
 from mytrading.core.money import positions
+from mytrading.core.runs.run import basis_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, OrderType, Product
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
 from mytrading.messages.runconfig import RateLimits
 from mytrading.messages.signals import Leg
+from tests.examples import examples
 from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SHARE, Desk
 
 SIGNALS_PER_MINUTE = RateLimits(entries_per_minute=10_000)
@@ -84,9 +86,22 @@ class Wishing(RuleBasedStateMachine):
         )  # fmt: skip
         self.desk.give(GoalChanged(goal=goal, at_ns=self.desk.now))
 
-    def _tell(self, order: Order) -> None:
+    def _tell(self, order: Order, event: str = "x") -> None:
         self.orders[order.client_order_id] = order
-        self.desk.give(OrderChanged(event="x", order=order, machine_ns=self.desk.machine_ns))
+        self.desk.give(OrderChanged(event=event, order=order, machine_ns=self.desk.machine_ns))
+        self._another_look_finds_nothing()
+
+    def _another_look_finds_nothing(self) -> None:
+        """A look at wishes that was spared for a row would have settled none, and moved nothing of a run."""
+        state, runs = self.desk.machine.state, self.desk.machine.runs.books.runs
+        found = [wish.settled for wish in state.wishes.values()], set(state.awaited)
+        state.look_again()
+        state._look_at_wishes("S")
+        assert found == ([wish.settled for wish in state.wishes.values()], state.awaited)
+        for run in runs.values():
+            assert run.entering == any(order.strategy == run.strategy for order in state.all_live_entries())
+            assert run.entering or run.basis == basis_of(run.past)
+            assert run.legs or state.run_of(run.strategy) == run.id
 
     def _book(self, instrument: str, units: int, order: str, run: str) -> None:
         self.desk.now += 1000
@@ -126,6 +141,12 @@ class Wishing(RuleBasedStateMachine):
         elif order.client_order_id in self.withdrawn:
             self._tell(replace(order, state=OrderState.CANCELLED))
         self._take_commands()
+
+    @precondition(lambda self: any(order.state in ENDED for order in self.orders.values()))
+    @rule(pick=st.integers(0, 9), event=st.sampled_from(["observed", "contradicted"]))
+    def look_at_an_ended_order(self, pick: int, event: str) -> None:
+        ended = [order for order in self.orders.values() if order.state in ENDED]
+        self._tell(ended[pick % len(ended)], event)
 
     def _cancelled(self) -> list[Order]:
         return [o for o in self.orders.values() if o.state is OrderState.CANCELLED and o.filled < o.quantity]
@@ -225,7 +246,7 @@ def _order(row: PlaceEntry) -> Order:
 TestWishing = Wishing.TestCase
 TestWishing.settings = settings(
     derandomize=True,
-    max_examples=30,
+    max_examples=examples(30),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from mytrading.messages.market import Quote
 from mytrading.messages.strategy_rules import LevelRule, StrategyRules, TrailKind, TrailRule
+from tests.examples import examples
 from tests.unit.core.run_desks import RunDesk, events, goals
 from tests.unit.core.test_risk_machine import SHARE
 
 STEPS = st.lists(st.one_of(st.floats(900.0, 1100.0), st.sampled_from(["kill", "day", "time"])), max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     steps=STEPS,
     kind=st.sampled_from(TrailKind),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import Call, Outcome
+from tests.examples import examples
 from tests.fake_broker import MS, SECOND, OrderBench
 
 LIMIT = 3
@@ -18,7 +19,7 @@ STEPS = st.lists(
 """Entries wished for, ms until the next step, ms that their calls last, when within it the server counts, a crash."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps=STEPS)
 def test_no_rolling_or_calendar_second_of_the_server_holds_more_calls_than_allowed(
     steps: list[tuple[int, int, int, float, bool]],

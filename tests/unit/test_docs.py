@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import configparser
 import re
+import tomllib
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -88,3 +91,20 @@ def test_every_hard_case_names_a_test_that_exists() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert len(named) >= 40
     assert [name for name in named if f"def {name}(" not in source] == []
+
+
+def test_fee_rows_that_are_said_to_be_unverified_stand_in_the_fee_file() -> None:
+    text = (ROOT / "docs" / "backtest.md").read_text(encoding="utf-8").partition("## Costs")[2].partition("\n## ")[0]
+    fees = tomllib.loads((ROOT / "config" / "fees.toml").read_text(encoding="utf-8"))
+    told = re.findall(r"^\| (`[^|]*) \| ([0-9-]{10}) \| ([0-9-]{10}|) ?\|$", text, re.MULTILINE)
+    assert len(told) == 5
+    for names, begin, end in told:
+        rows = [row for name in re.findall(r"`(\w+)`", names) for row in fee_rows(fees, name)]
+        assert date.fromisoformat(begin) in rows, names
+        assert not end or date.fromisoformat(end) + timedelta(days=1) in rows, names
+
+
+def fee_rows(fees: dict[str, Any], name: str) -> list[date]:
+    """When the rates of a charge begin, over all segments."""
+    rows = [*fees.get(name, ()), *(row for one in fees["segments"].values() for row in one.get(name, ()))]
+    return [row["from"] for row in rows]

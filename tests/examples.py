@@ -1,0 +1,18 @@
+"""How many examples hypothesis tries. Used by `conftest` and by tests that say a number of their own.
+
+`make test` tries all, `make test-fast` the share of them that `TEST_EXAMPLES` says, in per cent. The one rule: the
+examples of a share are the first ones of all, the same each time.
+"""
+
+from __future__ import annotations
+
+import os
+
+LEAST = 3
+SHARE = int(os.environ.get("TEST_EXAMPLES") or 100)
+"""Per cent."""
+
+
+def examples(count: int) -> int:
+    """`count`, or the share of it that this run tries."""
+    return max(min(count, LEAST), count * SHARE // 100)
