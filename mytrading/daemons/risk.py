@@ -239,7 +239,7 @@ class RiskManager(MachineDaemon):
             self.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
         standing = self.risk.state.trading.get(KILL)
         if standing is None or standing.level is TradingLevel.NORMAL:
-            self.alerts.clear("KILL_FILE", str(self._kill.path))
+            self.alerts.clear("KILL_FILE", str(self._kill.path), by_person=True)
         elif news is not None:
             text = f"{news.reason} (by {news.by}): no entries until it is removed, `mytrading kill --remove`"
             self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)

@@ -233,7 +233,7 @@ class TradeManager(MachineDaemon):
         if row.wrong_mode:
             self.alerts.raise_("WRONG_MODE", Severity.CRITICAL, row.account, row.message)
         else:
-            self.alerts.clear("WRONG_MODE", row.account)
+            self.alerts.clear("WRONG_MODE", row.account, by_person=True)
 
     # told
 

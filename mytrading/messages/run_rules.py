@@ -205,7 +205,10 @@ class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
-    """From when on latency and refusals are alarmed; 0: never. It ends `cooldown_seconds` after the last excess."""
+    """From when on latency and refusals are alarmed; 0: never. It ends `cooldown_seconds` after the last excess.
+
+    So does any alert that came back within that time after it had ended, once it has been well for as long.
+    """
 
     quote_latency_ms: float = 1000.0
     order_latency_ms: float = 5000.0

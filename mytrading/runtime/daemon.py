@@ -85,7 +85,7 @@ class Daemon:
         self._parent = supervisor_of_this()
         self._process = psutil.Process()
         self.status = self._publisher("status", bound=False)
-        self.alerts = Alerts(name, self.clock.now, self._tell_alert)
+        self.alerts = Alerts(name, self.clock.now, self._tell_alert, config.alert_rules.cooldown_seconds)
         self.lock_step = self.clock.lock_step
         self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
 
@@ -227,6 +227,7 @@ class Daemon:
         self.setup()
         self.every(1.0, self._beat, "heartbeat")
         self.every(10.0, self.alerts.repeat, "alerts")
+        self.every(1.0, self.alerts.look, "alerts ended")
         self.every(PERFORMANCE_S, lambda _: self._log_performance(), "performance log")
         if self.config.process.memory_optimization:
             gc.collect()

@@ -74,7 +74,7 @@ class Doubts:
         left = {(doubt.code, self._subject(doubt)) for doubt in self.standing}
         for alert in self._alerts.standing:
             if alert.code in CODES and (alert.code, alert.subject) not in left:
-                self._alerts.clear(alert.code, alert.subject)
+                self._alerts.clear(alert.code, alert.subject, by_person=True)
 
     def _subject(self, doubt: Doubted) -> str:
         return self._name if doubt.whom == OWN else doubt.whom

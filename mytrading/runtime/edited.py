@@ -82,7 +82,7 @@ class EditedFiles:
             return
         if self._kept is not None:
             _keep(self._kept, path.name, text)
-        self._alerts.clear(CODE, path.name)
+        self._alerts.clear(CODE, path.name, by_person=True)
         self._log.info("edit.taken", file=path.name)
 
 

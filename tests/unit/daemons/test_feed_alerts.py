@@ -31,7 +31,9 @@ class Desk:
         self.lines = Lines(sources, DataRules(watch=()), calendar, lambda: None)
         self.notes: dict[str, str] = {}
         self.told: list[Alert] = []
-        self.said = FeedAlerts(Alerts("feed", lambda: 0, self.told.append), self.notes, self.lines, state)
+        self.machine_ns = 0
+        self.alerts = Alerts("feed", lambda: 0, self.told.append, 60.0, lambda: self.machine_ns)
+        self.said = FeedAlerts(self.alerts, self.notes, self.lines, state)
 
     def newest(self, code: str, subject: str = "feed") -> Alert:
         """The newest alert of a code."""
@@ -50,6 +52,20 @@ def test_lost_primary_is_critical_and_clears_when_it_is_connected(desk: Desk) ->
     assert desk.notes == {"socket": "refused"}
     desk.said.connected(primary, 2, "broker")
     assert desk.newest("FEED_DOWN").cleared and desk.notes == {}
+
+
+def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(desk: Desk) -> None:
+    primary, _ = desk.lines
+    for number in range(300):
+        desk.said.lost(primary, Disconnected("refused", 0, 2.0, failures=1))
+        desk.machine_ns += 500_000_000
+        desk.said.connected(primary, number, "broker")
+        desk.machine_ns += 500_000_000
+        desk.alerts.look(desk.machine_ns)
+    assert [alert.cleared for alert in desk.told] == [False, True, False]
+    desk.machine_ns += 60_000_000_000
+    desk.alerts.look(desk.machine_ns)
+    assert desk.newest("FEED_DOWN").cleared
 
 
 def test_lost_backup_is_a_warning_with_a_subject_of_its_own(desk: Desk) -> None:

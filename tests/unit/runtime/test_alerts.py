@@ -1,17 +1,27 @@
-"""Alerts of a daemon: said once, repeated while they stand, counted, cleared once, and restored without a word."""
+"""Alerts of a daemon: said once, repeated while they stand, counted, cleared once, and restored without a word.
+
+What comes and goes is told twice and stands until it has been well for the cool-down.
+"""
 
 from __future__ import annotations
 
+import msgspec
+
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
+from mytrading.messages.runconfig import AlertRules, RunConfig
 from mytrading.runtime.alerts import ENDS_TOLD, Alerts
+from mytrading.runtime.daemon import Daemon
+
+SECOND = 1_000_000_000
 
 
 class Said:
     def __init__(self) -> None:
         self.now = 0
+        self.machine_ns = 0
         self.sent: list[Alert] = []
-        self.alerts = Alerts("feed", lambda: self.now, self.sent.append)
+        self.alerts = Alerts("feed", lambda: self.now, self.sent.append, 60.0, lambda: self.machine_ns)
 
     def raise_at(self, now: int, message: str = "mute", subject: str = "NSE:SBIN") -> None:
         self.now = now
@@ -83,3 +93,74 @@ def test_restored_alert_stands_and_is_not_said_again() -> None:
     after.raise_at(9)
     assert after.sent == []
     assert after.alerts.standing[0].count == 2
+
+
+def flap(said: Said, seconds: int, by_person: bool = False) -> None:
+    """Down and up again within each second."""
+    for _ in range(seconds):
+        said.raise_at(said.now)
+        said.machine_ns += SECOND // 2
+        said.alerts.clear("FEED_MUTE", "NSE:SBIN", by_person)
+        said.machine_ns += SECOND // 2
+        said.alerts.look(said.machine_ns)
+
+
+def test_what_comes_and_goes_for_minutes_is_told_twice_and_stands_meanwhile() -> None:
+    said = Said()
+    flap(said, 300)
+    assert [alert.cleared for alert in said.sent] == [False, True, False]
+    said.machine_ns += 59 * SECOND
+    said.alerts.look(said.machine_ns)
+    assert len(said.sent) == 3
+    said.machine_ns += SECOND
+    said.alerts.look(said.machine_ns)
+    assert (said.sent[-1].cleared, said.sent[-1].count) == (True, 299)
+
+
+def test_what_flapped_and_is_wrong_once_more_does_not_end() -> None:
+    said = Said()
+    flap(said, 2)
+    assert said.alerts.standing == ()
+    said.raise_at(9)
+    said.machine_ns += 600 * SECOND
+    said.alerts.look(said.machine_ns)
+    assert [alert.count for alert in said.alerts.standing] == [2] and not said.sent[-1].cleared
+
+
+def test_rise_after_the_cool_down_is_no_flapping() -> None:
+    said = Said()
+    for _ in range(3):
+        flap(said, 1)
+        said.machine_ns += 60 * SECOND
+        said.alerts.look(said.machine_ns)
+    assert [alert.cleared for alert in said.sent] == [False, True] * 3
+
+
+def test_what_a_person_ends_ends_at_once_however_often() -> None:
+    said = Said()
+    flap(said, 3, by_person=True)
+    assert [alert.cleared for alert in said.sent] == [False, True] * 3
+
+
+class Flapping(Daemon):
+    """Its feed is down and up again in every turn, three times; stops with the second end."""
+
+    told: list[bool]
+
+    def setup(self) -> None:
+        self.told = []
+        for _ in range(3):
+            self.alerts.raise_("FEED_DOWN", Severity.CRITICAL, "feed", "no market data")
+            self.alerts.clear("FEED_DOWN", "feed")
+
+    def on_alert(self, alert: Alert) -> None:
+        self.told.append(alert.cleared)
+        if len(self.told) == 4:
+            self.stop()
+
+
+def test_daemon_ends_what_flapped_after_the_cool_down_of_the_settings(config: RunConfig) -> None:
+    rules = AlertRules(cooldown_seconds=0.2)
+    daemon = Flapping("watchdog", msgspec.structs.replace(config, alert_rules=rules))
+    daemon.run()
+    assert daemon.told == [False, True, False, True]

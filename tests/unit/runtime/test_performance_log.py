@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import logging as stdlib_logging
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-import structlog
 
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime import daemon as harness
@@ -20,27 +15,6 @@ from mytrading.runtime.daemon import Daemon
 from mytrading.runtime.logging import configure_for_run
 from mytrading.runtime.metrics import Histogram, PerformanceMonitor
 from mytrading.runtime.performance_log import write_performance
-from tests.feed_support import runtime_folder
-from tests.unit.cli.stacks import run_config
-
-NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Iterator[RunConfig]:
-    """A run whose logs are in `tmp_path`; what a daemon changes in its process is put back."""
-    handlers, signals = stdlib_logging.getLogger().handlers, [signal.getsignal(number) for number in NUMBERS]
-    threshold = gc.get_threshold()
-    with runtime_folder() as runtime:
-        found = msgspec.structs.replace(run_config(tmp_path), runtime_dir=str(runtime))
-        rules = msgspec.structs.replace(found.process, memory_optimization=False)
-        yield msgspec.structs.replace(found, process=rules)
-    signal.set_wakeup_fd(-1)
-    for number, handler in zip(NUMBERS, signals, strict=True):
-        signal.signal(number, handler)
-    gc.set_threshold(*threshold)
-    structlog.reset_defaults()
-    stdlib_logging.getLogger().handlers = handlers
 
 
 def written(config: RunConfig) -> list[dict[str, Any]]:
