@@ -96,7 +96,7 @@ def _hours(session: dict[str, str] | None) -> str:
 def write(
     year: int = typer.Option(0, "--year", "-y", help="Which year; default: this one."),
     source: str = typer.Option("library", "--source", help="library (exchange_calendars) or openalgo (the server)."),
-    check: bool = typer.Option(False, "--check", help="Compare with both and change nothing. Exit 1 if they differ."),
+    check: bool = typer.Option(False, "--check", help="Compare with both and change nothing; exit 1 if they differ, or not 0 if one cannot be asked."),
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
@@ -112,44 +112,58 @@ def write(
         calendar = _calendar(home)
         listed = calendar.holidays("NSE")
         if check:
-            days, hours = _asked(wanted, calendar, profile)
+            days, hours, unasked = _asked(wanted, calendar, profile)
         else:
-            days, hours = {source: _days(source, wanted, profile)}, []
+            days, hours, unasked = {source: _days(source, wanted, profile)}, [], {}
         found = {name: compare(listed, named, wanted) for name, named in days.items()}
         missing = {} if check else found[source].missing
         if missing:
             _write(home / "config" / "calendar.toml", missing)
     if as_json:
         body = {name: _plain(difference) for name, difference in found.items()}
-        print_json({"year": wanted, "written": len(missing), "hours": hours, **body})
+        untold = {name: str(failure) for name, failure in unasked.items()}
+        print_json({"year": wanted, "written": len(missing), "hours": hours, "not_compared": untold, **body})
     else:
         _tell(found, wanted, missing)
         for text in hours:
             print(text)
-    if check and (hours or not found or any(diff.missing or diff.extra for diff in found.values())):
+    if hours or (check and any(diff.missing or diff.extra for diff in found.values())):
         raise typer.Exit(ERROR)
+    for failure in unasked.values():
+        raise typer.Exit(failure.code)
 
 
-def _asked(year: int, calendar: Calendar, profile: str) -> tuple[dict[str, dict[date, str]], list[str]]:
-    """What both sources say, and hours of the server that differ; one that cannot be asked is named and left out."""
+def _asked(
+    year: int, calendar: Calendar, profile: str
+) -> tuple[dict[str, dict[date, str]], list[str], dict[str, Failure]]:
+    """What both sources say, hours of the server that differ, and why a source could not be asked, which is said too."""
     days: dict[str, dict[date, str]] = {}
+    hours: list[str] = []
+    unasked: dict[str, Failure] = {}
     for name in ("library", "openalgo"):
         try:
             with failures():
                 days[name] = _days(name, year, profile)
+                hours += _hours_there(calendar, profile) if name == "openalgo" else []
         except Failure as error:
+            unasked[name] = error
             say(f"not compared with {name}: {error}")
-    return days, _hours_there(calendar, profile) if "openalgo" in days else []
+    return days, hours, unasked
 
 
 def _hours_there(calendar: Calendar, profile: str) -> list[str]:
     """Sessions of the next trading day that the server gives otherwise, in words."""
     from mytrading.adapters.openalgo.endpoints.market import timings
+    from mytrading.adapters.openalgo.errors import TransportFailed
+    from mytrading.adapters.openalgo.refusals import OpenAlgoError
     from mytrading.cli.server import client_of, stack_of
     from mytrading.core.calendar import day_of
 
     day = day_of(calendar.next_session("NSE", day_of(_now(profile))).open_ns)
-    rows = timings(client_of(stack_of(profile).config), day.isoformat())
+    try:
+        rows = timings(client_of(stack_of(profile).config), day.isoformat())
+    except (OpenAlgoError, TransportFailed) as error:
+        fail(ERROR, f"hours of {day}: {error}")
     found = []
     for row in rows:
         mine = calendar.session(row.exchange, day) if row.exchange in calendar.exchanges else None

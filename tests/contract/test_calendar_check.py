@@ -42,9 +42,9 @@ def check(
     def command() -> tuple[int, dict[str, Any]]:
         with pytest.raises(SystemExit) as ended:
             main(["calendar", "write", "--check", "--year", "2026", "--json"])
-        said = capsys.readouterr()
-        assert "openalgo" in said.out, said.err
-        return int(ended.value.code or 0), json.loads(said.out)
+        code, body = int(ended.value.code or 0), json.loads(capsys.readouterr().out)
+        assert {*body, *body["not_compared"]} > {"library", "openalgo"}
+        return code, body
 
     return command
 
@@ -52,8 +52,9 @@ def check(
 def test_file_of_the_server_agrees_with_it_and_one_without_a_holiday_does_not(check: Check, tmp_path: Path) -> None:
     path = tmp_path / "config" / "calendar.toml"
     whole = path.read_text(encoding="utf-8")
-    body = check()[1]
+    code, body = check()
     assert (body["openalgo"], body["hours"], body["written"]) == ({"missing": {}, "extra": {}}, [], 0)
+    assert (code, body["not_compared"]) == (0, {})
     assert HOLIDAY in whole
     path.write_text(whole.replace(HOLIDAY, "", 1), encoding="utf-8")
     code, body = check()
@@ -67,3 +68,19 @@ def test_hours_that_the_server_gives_otherwise_are_told(check: Check, tmp_path: 
     code, body = check()
     assert code == 1
     assert any("NFO: 09:15–15:35 here, 09:15–15:40 there" in text for text in body["hours"]), body["hours"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "why"),
+    [({"OPENALGO_API_HOST": "http://127.0.0.1:1"}, 1, "holidays: "),
+     ({"OPENALGO_API_KEY": ""}, 4, "OPENALGO_API_KEY")],
+    ids=["no server", "no key"],
+)  # fmt: skip
+def test_server_that_cannot_be_asked_is_told_and_no_agreement(
+    check: Check, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], code: int, why: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    found, body = check()
+    assert (found, list(body["not_compared"])) == (code, ["openalgo"])
+    assert why in body["not_compared"]["openalgo"] and body["library"] == {"missing": {}, "extra": {}}
