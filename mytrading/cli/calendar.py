@@ -96,7 +96,11 @@ def _hours(session: dict[str, str] | None) -> str:
 def write(
     year: int = typer.Option(0, "--year", "-y", help="Which year; default: this one."),
     source: str = typer.Option("library", "--source", help="library (exchange_calendars) or openalgo (the server)."),
-    check: bool = typer.Option(False, "--check", help="Compare with both and change nothing; exit 1 if they differ, or not 0 if one cannot be asked."),
+    check: bool = typer.Option(
+        False,
+        "--check",
+        help="Compare with both and change nothing; exit 1 if they differ, or not 0 if one cannot be asked.",
+    ),
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
@@ -136,7 +140,7 @@ def write(
 def _asked(
     year: int, calendar: Calendar, profile: str
 ) -> tuple[dict[str, dict[date, str]], list[str], dict[str, Failure]]:
-    """What both sources say, hours of the server that differ, and why a source could not be asked, which is said too."""
+    """What both sources say, hours of the server that differ, and why a source could not be asked; that is said too."""
     days: dict[str, dict[date, str]] = {}
     hours: list[str] = []
     unasked: dict[str, Failure] = {}

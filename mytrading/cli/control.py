@@ -31,7 +31,7 @@ def resume(
     """Trade again, after a halt, a wrong mode or a quarantine."""
     with stack(profile) as found:
         if strategy:
-            switched = found.ask("switch", strategy=strategy, enabled="true")
+            switched = found.ask("switch", strategy=strategy, enabled="true", reason=reason)
             print_json(switched) if as_json else print(f"entries of {strategy} are allowed")
             return
         body = found.ask("resume", reason=reason, account=account)

@@ -146,21 +146,25 @@ _PROFIT = ("account", "realised", "unrealised", "broker_realised", "difference",
 def headline(body: dict[str, Any]) -> str:
     """Which system in which mode, market time and trading level in one line."""
     trading = body["trading"]
-    reason = _who_when_why(trading, "reason", "at_ns")
+    reason = who_when_why(trading, "reason", "at_ns")
     file = body.get("kill")
-    kill = f" · KILL says {file['word']}{_who_when_why(file, 'why', 'written_ns')}" if file else ""
+    kill = f" · KILL says {file['word']}{who_when_why(file, 'why', 'written_ns')}" if file else ""
     own = [row for row in body.get("held_back", []) if row["account"] != "all"]
-    apart = "".join(f" · {row['account']} {row['level']}{_who_when_why(row, 'reason', 'at_ns')}" for row in own)
+    apart = "".join(f" · {row['account']} {row['level']}{who_when_why(row, 'reason', 'at_ns')}" for row in own)
+    off = "".join(
+        f" · entries of {row['strategy']} off{who_when_why(row, 'reason', 'at_ns')}"
+        for row in body.get("switched_off", [])
+    )
     limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
     moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""
     where = f"{body['system']} · {body['profile']} · {body['mode']}{quotes}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
-    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}{apart}{kill}{limits}"
+    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}{apart}{kill}{off}{limits}"
 
 
-def _who_when_why(row: dict[str, Any], why: str, when: str) -> str:
-    """Why a level stands, who set it and since when, as far as that is known."""
+def who_when_why(row: dict[str, Any], why: str, when: str) -> str:
+    """Why a level or a switch stands, who set it and since when, as far as that is known."""
     said = [row[why]] if row.get(why) else []
     said += [f"by {row['by']}"] if row.get("by") else []
     said += [f"since {clock_time(row[when], '%d %b %H:%M:%S')}"] if said and row.get(when) else []

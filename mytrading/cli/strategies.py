@@ -33,7 +33,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _NAME = typer.Argument(..., help="The strategy.", autocompletion=owner_names)
-_COLUMNS = ("name", "kind", "state", "enabled", "watches", "positions", "realised", "unrealised", "problem")
+_REASON = typer.Option("", "--reason", help="Why, for the journal.")
+_COLUMNS = ("name", "kind", "state", "enabled", "switched", "watches", "positions", "realised", "unrealised",
+            "problem")  # fmt: skip
 
 
 @app.callback()
@@ -52,7 +54,16 @@ def list_(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
 def _list(as_json: bool, profile: str) -> None:
     with stack(profile) as found:
         rows: list[dict[str, Any]] = found.ask("strategies")
+    if not as_json:
+        rows = [{**row, "switched": _who_why(row["switched"])} for row in rows]
     print_rows(rows, _COLUMNS, as_json, "no strategies")
+
+
+def _who_why(switched: dict[str, Any] | None) -> str:
+    """Who switched it, why and when, as far as that is known."""
+    from mytrading.cli.running import who_when_why
+
+    return who_when_why(switched, "reason", "at_ns")[2:-1] if switched else ""
 
 
 @app.command()
@@ -68,7 +79,8 @@ def show(
     if as_json:
         print_json(body)
         return
-    print(f"{body['name']}  {body['kind']}  {body['state']}  entries {'on' if body['enabled'] else 'off'}")
+    print(f"{body['name']}  {body['kind']}  {body['state']}  entries {'on' if body['enabled'] else 'off'}"
+          + (f" ({said})" if (said := _who_why(body["switched"])) else ""))  # fmt: skip
     if body["problem"]:
         print(body["problem"])
     _tables(body)
@@ -90,20 +102,24 @@ def _tables(body: dict[str, Any]) -> None:
 
 
 @app.command()
-def enable(name: str = _NAME, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def enable(
+    name: str = _NAME, reason: str = _REASON, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION
+) -> None:
     """Let it enter again."""
-    _switch(name, True, as_json, profile)
+    _switch(name, True, reason, as_json, profile)
 
 
 @app.command()
-def disable(name: str = _NAME, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def disable(
+    name: str = _NAME, reason: str = _REASON, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION
+) -> None:
     """Let it enter nothing more, within a second. Its stops and exits go on; `flatten --strategy` closes."""
-    _switch(name, False, as_json, profile)
+    _switch(name, False, reason, as_json, profile)
 
 
-def _switch(name: str, enabled: bool, as_json: bool, profile: str) -> None:
+def _switch(name: str, enabled: bool, reason: str, as_json: bool, profile: str) -> None:
     with stack(profile) as found:
-        body = found.ask("switch", strategy=name, enabled=str(enabled).lower())
+        body = found.ask("switch", strategy=name, enabled=str(enabled).lower(), reason=reason)
     if as_json:
         print_json(body)
     else:
@@ -154,7 +170,7 @@ def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]
         fail(ERROR, f"{name} holds {held}. `mytrading flatten --strategy {name}` closes it, --force removes anyway")
     _files_of(Path(found.config.home), name)
     if any(run.name == name for run in found.config.strategies):
-        found.ask("switch", strategy=name, enabled="false")
+        found.ask("switch", strategy=name, enabled="false", reason="removed")
     return open_
 
 

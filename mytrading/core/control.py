@@ -77,9 +77,14 @@ class ControlMachine:
         others = (replace(first, account=name, generation=first.generation + n) for n, name in enumerate(names, 1))
         return (first, *others)
 
-    def switch(self, strategy: str, enabled: bool, now: int) -> tuple[StrategySwitch, ...]:
-        """The row that allows or blocks one strategy's entries."""
-        return (StrategySwitch(strategy=strategy, enabled=enabled, generation=self.generation + 1, at_ns=now),)
+    def switch(
+        self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = ""
+    ) -> tuple[StrategySwitch, ...]:
+        """The row that allows or blocks one strategy's entries; `by` says who."""
+        generation = self.generation + 1
+        return (
+            StrategySwitch(strategy=strategy, enabled=enabled, generation=generation, at_ns=now, reason=reason, by=by),
+        )
 
     def withdraw(self, reason: str, now: int) -> tuple[WithdrawRequested, ...]:
         """The row that has resting entries cancelled."""

@@ -97,6 +97,7 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
             "held_back": self._levels(),
             "flattens": self._flattens(),
             "kill": self._kill(),
+            "switched_off": self._switched_off(),
             "limits_reached": self._limits_reached(),
             "daemons": [self._daemon(self._view.beats.get(name), name) for name in ALL],
             "accounts": self._accounts_shown(),
@@ -337,7 +338,9 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         if self._config.strategy(name) is None:
             known = ", ".join(run.name for run in self._config.strategies) or "none"
             raise UsageError(f"expected a strategy that runs ({known}); found {name!r}")
-        rows = self._control.switch(name, arguments.get("enabled") != "false", self._clock.now())
+        enabled = arguments.get("enabled") != "false"
+        reason = arguments.get("reason") or f"switched {'on' if enabled else 'off'} by hand"
+        rows = self._control.switch(name, enabled, self._clock.now(), reason, arguments.get("by", ""))
         self._order(rows)
         return msgspec.to_builtins(rows[0])
 

@@ -174,7 +174,7 @@ class PersonVerbs:
         account = self._account(arguments)
         reason, now = arguments.get("reason") or "flatten by hand", self._clock.now()
         halts: tuple[msgspec.Struct, ...] = (
-            self._control.switch(strategy, False, now)
+            self._control.switch(strategy, False, now, reason, arguments.get("by", ""))
             if strategy
             else self._control.level(TradingLevel.HALT, reason, now, account, arguments.get("by", ""))
         )

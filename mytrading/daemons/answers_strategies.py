@@ -13,6 +13,7 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.order import PROVEN
 from mytrading.core.view import StackView
 from mytrading.daemons.usage import UsageError
+from mytrading.messages.control import StrategySwitch
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.runconfig import RunConfig, StrategyRun
 
@@ -74,12 +75,22 @@ class StrategyVerbs:
             "state": state,
             "problem": f"{fault.where}: {fault.error}" if fault else "",
             "enabled": run is not None and (switch.enabled if switch else True),
+            "switched": _switched(switch) if switch else None,
             "watches": list(run.symbols) if run is not None else [],
             "parameters": started.parameters if started else run.parameters if run is not None else {},
             "realised": round(sum(position.realised for position in mine), 2),
             "unrealised": round(sum(self._view.unrealised_of(position) or 0.0 for position in mine), 2),
             "positions": sum(1 for position in mine if position.quantity),
         }
+
+    def _switched_off(self) -> list[dict[str, Any]]:
+        """Strategies that run and may not enter, with who said so, when and why."""
+        off = [switch for switch in self._control.switches.values() if not switch.enabled]
+        return [
+            {"strategy": row.strategy, **_switched(row)}
+            for row in off
+            if self._config.strategy(row.strategy) is not None
+        ]
 
     def _accounts_of(self, name: str, held: list[Position], orders: list[Order]) -> list[dict[str, Any]]:
         """What each account adds to the sums."""
@@ -98,6 +109,10 @@ class StrategyVerbs:
             "realised": round(sum(row.realised for row in mine), 2),
             "unrealised": round(sum(self._view.unrealised_of(row) or 0.0 for row in mine), 2),
         }
+
+
+def _switched(row: StrategySwitch) -> dict[str, Any]:
+    return {"enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
 
 
 def _order_row(order: Order) -> dict[str, Any]:

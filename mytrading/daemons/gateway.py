@@ -157,8 +157,11 @@ class Gateway(MachineDaemon):
             self._command.hand_over(alert)
 
     def order(self, rows: tuple[msgspec.Struct, ...]) -> None:
-        """Journal and publish what a person ordered."""
+        """Journal, publish and log what a person ordered."""
         self.record(rows)
+        for row in rows:
+            said = {name: getattr(row, name, "") for name in ("strategy", "account", "reason", "by")}
+            self.log.info("person.ordered", what=type(row).__name__, **{k: v for k, v in said.items() if v})
 
     def on_beat(self, beat: Heartbeat) -> None:
         """Its own heartbeat belongs on the screen too."""

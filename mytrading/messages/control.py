@@ -26,12 +26,14 @@ class TradingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class StrategySwitch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_switch"):
-    """Entries of one strategy are allowed or not; its exits always are."""
+    """Entries of one strategy are allowed or not; its exits always are. `by` is who said so."""
 
     strategy: str
     enabled: bool
     generation: int
     at_ns: int
+    reason: str = ""
+    by: str = ""
 
 
 class WithdrawRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_requested"):

@@ -172,7 +172,8 @@ def _switched_off(switches: Sequence[StrategySwitch]) -> Iterator[Interference]:
     for index, switch in enumerate(switches):
         if switch.enabled:
             continue
-        text = f"{switch.strategy} was switched off"
+        why = f": {switch.reason}" if switch.reason else ""
+        text = f"{switch.strategy} was switched off by {switch.by or 'a person'}{why}"
         act = Interference(text, switch.at_ns, strategy=switch.strategy, entries=True, signals=True)
         ends = (later.at_ns for later in switches[index + 1 :] if later.strategy == switch.strategy)
         until = next(ends, None)

@@ -115,6 +115,10 @@ def _input(kind: str, body: dict[str, Any]) -> Said | None:
         return "report", f"read of {', '.join(books) or 'nothing'}"
     if kind == "trading_state":
         return "person", f"trading level {body['level']}: {body['reason']}"
+    if kind == "strategy_switch":
+        why = f" (by {body['by']})" if body.get("by") else ""
+        why = f"{why}: {body['reason']}" if body.get("reason") else why
+        return "person", f"entries of {body['strategy']} switched {'on' if body['enabled'] else 'off'}{why}"
     if kind == "quote":
         return "quote", "quote led to it"
     return None

@@ -245,8 +245,9 @@ def test_denial_of_the_stack_explains_all_that_follows(tmp_path: Path, capsys: p
 
 PEOPLE = {
     "halt": TradingState(level=TradingLevel.HALT, generation=1, reason="lunch", at_ns=TEN + MINUTE, by="ops"),
-    "switch": StrategySwitch(strategy="EvenMinutes", enabled=False, generation=1, at_ns=TEN + MINUTE),
-}
+    "switch": StrategySwitch(strategy="EvenMinutes", enabled=False, generation=1, at_ns=TEN + MINUTE, by="ops",
+                             reason="lunch"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("act", PEOPLE.values(), ids=PEOPLE)
@@ -255,6 +256,7 @@ def test_what_a_person_kept_back_is_told_so(act: Any, tmp_path: Path, capsys: py
     code, found = body(capsys)
     assert code == 0
     assert found["causes"]["person"] == len(found["differences"]) == 5
+    assert "by ops: lunch" in found["differences"][0]["why"]
 
 
 def test_fill_at_a_price_that_no_quote_shows_is_unexplained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -233,11 +233,31 @@ def test_flatten_of_a_strategy_keeps_who_and_why_and_switches_it_off_alone(board
     command("flatten", "--strategy", "SMA_Crossover", "--reason", "odd", "--deadline", "1", code=5)
     (wanted,) = (row for row in board.rows if isinstance(row, FlattenRequested))
     assert (wanted.strategy, wanted.by, wanted.reason) == ("SMA_Crossover", ME, "odd")
-    assert [row.enabled for row in board.rows if isinstance(row, StrategySwitch)] == [False]
+    (off,) = (row for row in board.rows if isinstance(row, StrategySwitch))
+    assert (off.enabled, off.by, off.reason) == (False, ME, "odd")
     board.restart()
     assert board.control.current().level is TradingLevel.NORMAL
     assert not board.desk.machine.state.enabled("SMA_Crossover")
     assert "flatten of paper SMA_Crossover since " in command("risk")
+
+
+def test_switch_of_a_strategy_keeps_who_and_why_and_shows_them(board: Switchboard) -> None:
+    command("strategies", "disable", "SMA_Crossover", "--reason", "too wild")
+    (off,) = (row for row in board.rows if isinstance(row, StrategySwitch))
+    assert (off.enabled, off.by, off.reason) == (False, ME, "too wild")
+    board.restart()
+    for verb in (("list",), ("show", "SMA_Crossover")):
+        assert f"too wild, by {ME}, since " in command("strategies", *verb)
+    (row,) = json.loads(command("strategies", "--json"))
+    assert (row["enabled"], row["switched"]["by"], row["switched"]["reason"]) == (False, ME, "too wild")
+    assert f"entries of SMA_Crossover off (too wild, by {ME}, since " in command("status")
+    assert not board.desk.machine.state.enabled("SMA_Crossover")
+    command("strategies", "enable", "SMA_Crossover")
+    on = board.rows[-1]
+    assert isinstance(on, StrategySwitch) and (on.enabled, on.by, on.reason) == (True, ME, "switched on by hand")
+    assert "entries of" not in command("status")
+    command("resume", "calm again", "--strategy", "SMA_Crossover")
+    assert isinstance(again := board.rows[-1], StrategySwitch) and (again.by, again.reason) == (ME, "calm again")
 
 
 # the file

@@ -8,9 +8,14 @@ import msgspec
 import pytest
 
 from mytrading.messages.codec import encode_body
+from mytrading.messages.control import StrategySwitch
 from mytrading.messages.streams import unions
 from tests.golden.make import FILE, example, kinds
 
+SWITCH_OF_BEFORE = (
+    "85a474797065af73747261746567795f737769746368a87374726174656779a474657874a7656e61626c6564c3"
+    "aa67656e65726174696f6e07a561745f6e7307"
+)
 GOLDEN = json.loads(FILE.read_text(encoding="utf-8"))
 HINT = "if the change is meant: append fields last with a default, raise SCHEMA_VERSION if not, and make it anew"
 
@@ -37,3 +42,9 @@ def test_layout_is_that_of_the_golden_file(name: str) -> None:
     assert list(kind.__struct_fields__)[: len(entry["fields"])] == entry["fields"], HINT
     if len(kind.__struct_fields__) == len(entry["fields"]):
         assert encode_body(example(kind)).hex() == entry["hex"], HINT
+
+
+def test_switch_that_was_journaled_without_who_and_why_still_reads() -> None:
+    message = msgspec.msgpack.decode(bytes.fromhex(SWITCH_OF_BEFORE), type=unions()["control"])
+    assert message == StrategySwitch(strategy="text", enabled=True, generation=7, at_ns=7, reason="", by="")
+    assert encode_body(message).hex() == SWITCH_OF_BEFORE
