@@ -55,7 +55,7 @@ class StrategyEngine(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         timings = get_performance_monitor().operation("strategy_engine", "execute")
         self._guard = OverrunGuard(config.state / "engine", timings)
-        self._calendar, _ = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict)
+        self._calendar = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict).made
         self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
         classes = find_strategies(config, self._guard.overran(config.state / RUN_FILE))
         self.engine = EngineMachine(

@@ -65,7 +65,7 @@ class DataManager(Daemon):
     def __init__(self, config: RunConfig) -> None:
         super().__init__("feed", config)
         rules = config.data
-        self.calendar, _ = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict)
+        self.calendar = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict).made
         speed = max(self.clock.speed, 1.0)
         self.parser = FrameParser(int(STAMP_TOLERANCE_S * speed * SECOND))
         self.sources = sources_of(config)

@@ -73,8 +73,8 @@ class RiskManager(MachineDaemon):
 
     def __init__(self, config: RunConfig) -> None:
         kept = taken_folder(config.state)
-        calendar, self._calendar_stamp = read_edited(config.calendar_path, kept, Calendar.from_dict)
-        self._calendar = calendar
+        self._hours_read = read_edited(config.calendar_path, kept, Calendar.from_dict)
+        self._calendar = calendar = self._hours_read.made
         facts_path = config.calendar_path.with_name("instruments.toml")
         facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
         self._instruments = InstrumentFile(config.state, session_ends(calendar))
@@ -90,7 +90,8 @@ class RiskManager(MachineDaemon):
         self._take_instruments()
         self._tables_path = config.calendar_path.with_name("risk.toml")
         self._runs = config.strategies
-        self.risk.tables, self._tables_stamp = read_edited(self._tables_path, kept, self._tables)
+        self._tables_read = read_edited(self._tables_path, kept, self._tables)
+        self.risk.tables = self._tables_read.made
         super().__init__("risk", config, self.risk)
         self._trades = trade_logger()
         self._announced: tuple[str, ...] = ()
@@ -109,6 +110,8 @@ class RiskManager(MachineDaemon):
     def setup(self) -> None:
         """Recover, learn what the router did meanwhile, then judge what was wished."""
         super().setup()
+        self.note_file(self.config.calendar_path.name, self._hours_read.text)
+        self.note_file(self._tables_path.name, self._tables_read.text)
         self.risk.square_off.speed = self.clock.speed
         self.risk.patient_until = machine_now() + SETTLE_NS
         self.subscribe("status", self._on_status, topics=HEARD, writers=HEARD)
@@ -121,13 +124,13 @@ class RiskManager(MachineDaemon):
         self.every(LOOK_S, self._look, "look")
         self.every(1.0, self._each_moment, "wants")
         self.every(PICTURE_S, self._tell, "picture")
-        edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state))
+        edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state), self.note_file)
         edits.follow(
             self.config.calendar_path,
             lambda read: self._calendar.take(Calendar.from_dict(read)),
-            self._calendar_stamp,
+            self._hours_read.stamp,
         )
-        edits.follow(self._tables_path, self._take_tables, self._tables_stamp)
+        edits.follow(self._tables_path, self._take_tables, self._tables_read.stamp)
         self.every(1.0, lambda _: edits.look(), "edits")
         if self.risk.runs.wanted() and not self.lock_step:
             self._fill_trends(0)

@@ -27,7 +27,7 @@ from mytrading.daemons.router_books import BooksWatch
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.daemons.router_kill import KillWatch
 from mytrading.daemons.router_log import order_fields, position_fields
-from mytrading.daemons.router_setup import order_machine
+from mytrading.daemons.router_setup import MarketHours, order_machine
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, MismatchSeen, RecoveryChanged
 from mytrading.messages.codec import Frame, StreamDecoder
 from mytrading.messages.control import Heartbeat, WithdrawRequested
@@ -43,7 +43,7 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.runconfig import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.edited import EditedFiles, taken_folder
 from mytrading.runtime.journal import Row
 from mytrading.runtime.lockstep import Progress, place
 from mytrading.runtime.logging import trade_logger
@@ -71,8 +71,8 @@ class TradeManager(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         if problem := live_problem(config):
             raise RunConfigError(problem)
-        self._calendar, _ = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict)
-        self.orders = order_machine(config, self._calendar)
+        self._hours = MarketHours(config, keep=True)
+        self.orders = order_machine(config, self._hours)
         super().__init__("router", config, self.orders)
         self._replayed = StreamDecoder("reports", ReplayedReport)
         self._trades = trade_logger()
@@ -87,6 +87,8 @@ class TradeManager(MachineDaemon):
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
         self._accounts = AccountPools(self.config)
         super().setup()
+        for name, text in self._hours.texts.items():
+            self.note_file(name, text)
         self._accounts.open(self.wake)
         self.on_wake(self._take_outcomes)
         for order in self.orders.orders():
@@ -105,8 +107,8 @@ class TradeManager(MachineDaemon):
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
         self.every(1.0, self._tell_budgets, "budget")
-        edits = EditedFiles(self.alerts, self.log)
-        edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
+        edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state), self.note_file)
+        edits.follow(self.config.calendar_path, Calendar.from_dict, self._hours.stamp)
         self.every(1.0, lambda _: edits.look(), "edits")
 
     def decode(self, row: Row) -> Any:

@@ -1,12 +1,14 @@
 """The order machine as a configuration wants it: its limits, sessions and rules of changing orders.
 
 Used by the router, and by who decides a router's journal again. The one rule: whatever of the configuration bears on a
-decision is taken from here, so that both decide alike.
+decision is taken from here, so that both decide alike; a file that may be edited meanwhile is a row of the journal.
 """
 
 from __future__ import annotations
 
 import tomllib
+from contextlib import suppress
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,20 +18,65 @@ from mytrading.core.contracts import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.order import ModifyRules
 from mytrading.core.square_off import SquareOff
+from mytrading.messages.records import FileTaken
 from mytrading.messages.runconfig import AccountRun, RunConfig, ServerMode, VenueKind
+from mytrading.runtime.edited import read_edited, taken_folder
 
+CALENDAR, INSTRUMENTS = "calendar.toml", "instruments.toml"
 LOCK_STEP_READS_NS = 200_000_000
 """Machine time between reads that confirm a fill or an end in lock-step, where the whole market waits for them."""
 
 
-def calendar_of(config: RunConfig) -> Calendar:
-    """The sessions that the configuration's file lists."""
-    return Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
+class MarketHours:
+    """When exchanges trade and close what is intraday, as two files say it; `texts` holds them by name.
+
+    With `keep` what is read counts for a start at which an edit cannot be read.
+    """
+
+    def __init__(self, config: RunConfig, *, keep: bool) -> None:
+        path, kept = config.calendar_path, taken_folder(config.state)
+        found = read_edited(path, kept, Calendar.from_dict, keep=keep)
+        facts = read_edited(path.with_name(INSTRUMENTS), kept, ContractFacts.from_dict, keep=keep)
+        self.stamp = found.stamp
+        self.texts = {CALENDAR: found.text, INSTRUMENTS: facts.text}
+        self._calendar = found.made
+        self._square_off = SquareOff(found.made, facts.made.square_off)
+
+    def take(self, row: FileTaken) -> None:
+        """From now on it is as this text says; one that this version cannot read any more changes nothing."""
+        with suppress(ValueError):
+            parsed = tomllib.loads(row.text)
+            if row.name == CALENDAR:
+                self._calendar.take(Calendar.from_dict(parsed))
+            elif row.name == INSTRUMENTS:
+                self._square_off = SquareOff(self._calendar, ContractFacts.from_dict(parsed).square_off)
+
+    def is_open(self, exchange: str, now: int) -> bool:
+        """True also of an exchange that the calendar does not list."""
+        return exchange not in self._calendar.exchanges or self._calendar.is_open(exchange, now)
+
+    def venue_ns(self, exchange: str, now: int) -> int:
+        """Market time at which the venue itself closes MIS today; 0 if it does not."""
+        return self._square_off.venue_ns(exchange, now)
 
 
-def order_machine(config: RunConfig, calendar: Calendar | None = None) -> OrderMachine:
+class FiledOrders(OrderMachine):
+    """The order machine whose hours are those of the files that its rows say were taken."""
+
+    def __init__(self, limits: OmsLimits, hours: MarketHours) -> None:
+        super().__init__(limits, hours.is_open, hours.venue_ns)
+        self._hours = hours
+
+    def apply(self, row: Any) -> None:
+        """As every order machine does; a file that was taken counts from here on."""
+        if type(row) is FileTaken:
+            self._hours.take(row)
+        else:
+            super().apply(row)
+
+
+def order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
     """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
-    sessions = calendar or calendar_of(config)
     most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows
@@ -55,13 +102,7 @@ def order_machine(config: RunConfig, calendar: Calendar | None = None) -> OrderM
     )
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
-    facts_path = config.calendar_path.with_name("instruments.toml")
-    facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
-    return OrderMachine(
-        limits,
-        lambda exchange, now: exchange not in sessions.exchanges or sessions.is_open(exchange, now),
-        SquareOff(sessions, facts.square_off).venue_ns,
-    )
+    return FiledOrders(limits, hours or MarketHours(config, keep=False))
 
 
 def _ns(seconds: float) -> int:

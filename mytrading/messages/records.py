@@ -200,6 +200,14 @@ class JournalRelearned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     machine_ns: int = 0
 
 
+class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="file_taken"):
+    """What a file of `config/` says (`text`) counts from here on: at a start, after an edit, on a new day."""
+
+    name: str
+    text: str
+    at_ns: int
+
+
 RecordMessage = (
     RunStarted
     | DayOpened
@@ -214,4 +222,5 @@ RecordMessage = (
     | JournalRelearned
     | RiskEventRecorded
     | StrategyMemory
+    | FileTaken
 )

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from mytrading.messages.enums import Severity
 from mytrading.runtime.alerts import Alerts
@@ -21,8 +21,18 @@ T = TypeVar("T")
 Stamp = tuple[int, int, int]
 NEVER: Stamp = (-1, -1, -1)
 """The stamp of a file of which nothing was read."""
-Take = Callable[[dict[str, Any]], None]
+Take = Callable[[dict[str, Any]], object]
 """Reads a parsed file and lets it count, or raises `ValueError` and changes nothing."""
+Note = Callable[[str, str], None]
+"""Hears the name and the text of a file that was taken."""
+
+
+class Edited(NamedTuple, Generic[T]):
+    """What was made of a file, the stamp of what was read, for `EditedFiles.follow`, and its text."""
+
+    made: T
+    stamp: Stamp
+    text: str
 
 
 def taken_folder(state: Path) -> Path:
@@ -30,11 +40,11 @@ def taken_folder(state: Path) -> Path:
     return state / "taken"
 
 
-def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T]) -> tuple[T, Stamp]:
-    """What a file says at the start of a daemon, and the stamp of what was read, for `EditedFiles.follow`.
+def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, keep: bool = True) -> Edited[T]:
+    """What a file says at the start of a daemon.
 
     Where it cannot be read, that is by an edit since others started, what was last taken of it counts (`kept`); raises
-    what `make` raises if there is none.
+    what `make` raises if there is none. Without `keep` nothing is written.
     """
     stamp = _stamp(path)
     try:
@@ -44,18 +54,21 @@ def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T]) -> 
         last = kept / path.name
         if not last.exists():
             raise
-        return make(tomllib.loads(last.read_text(encoding="utf-8"))), NEVER
-    _keep(kept, path.name, text)
-    return made, stamp
+        text = last.read_text(encoding="utf-8")
+        return Edited(make(tomllib.loads(text)), NEVER, text)
+    if keep:
+        _keep(kept, path.name, text)
+    return Edited(made, stamp, text)
 
 
 class EditedFiles:
     """Asked once a second; a file that was not touched costs one call to the file system."""
 
-    def __init__(self, alerts: Alerts, log: Any, kept: Path | None = None) -> None:
+    def __init__(self, alerts: Alerts, log: Any, kept: Path | None = None, note: Note | None = None) -> None:
         self._alerts = alerts
         self._log = log
         self._kept = kept
+        self._note = note
         self._files: dict[Path, tuple[Take, Stamp]] = {}
 
     def follow(self, path: Path, take: Take, since: Stamp | None = None) -> None:
@@ -82,6 +95,8 @@ class EditedFiles:
             return
         if self._kept is not None:
             _keep(self._kept, path.name, text)
+        if self._note is not None:
+            self._note(path.name, text)
         self._alerts.clear(CODE, path.name, by_person=True)
         self._log.info("edit.taken", file=path.name)
 

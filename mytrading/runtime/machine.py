@@ -19,7 +19,7 @@ from mytrading.messages.codec import encode_body
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import DaySealed, JournalRebuilt, JournalRelearned, RunStarted
+from mytrading.messages.records import DaySealed, FileTaken, JournalRebuilt, JournalRelearned, RunStarted
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Pattern, unions
 from mytrading.runtime.clock import machine_now
@@ -88,6 +88,7 @@ class MachineDaemon(FollowingDaemon):
         self.machine = machine
         self._unwritten: list[Entry] = []
         self._learnt = 0
+        self._files: dict[str, str] = {}
         self._rebuilt: JournalRebuilt | None = None
         self._types = row_streams(name)
         self._kinds = {row: self._kind_of(stream) for row, stream in self._types.items()}
@@ -159,6 +160,8 @@ class MachineDaemon(FollowingDaemon):
     def _learn(self, message: Any) -> None:
         """One row of the replay; a long one says now and then that it goes on."""
         self.machine.apply(message)
+        if type(message) is FileTaken:
+            self._files[message.name] = message.text
         self._learnt += 1
         if self._learnt % STILL_HERE_ROWS == 0:
             self.still_here()
@@ -271,6 +274,12 @@ class MachineDaemon(FollowingDaemon):
         for row in rows if self.quarantined else ():
             self._heed(row)
 
+    def note_file(self, name: str, text: str) -> None:
+        """What a file says counts from here on: a row that the machine learns it from, where that is news."""
+        if self._files.get(name) != text:
+            self._files[name] = text
+            self.record([FileTaken(name=name, text=text, at_ns=self.clock.now())])
+
     def tick(self, name: str, machine_ns: int, market_ns: int = 0) -> tuple[Any, ...]:
         """Let the machine decide on the passing of machine time, or of market time up to `market_ns`."""
         return self.step("internal", TimerFired(name=name, machine_ns=machine_ns, market_ns=market_ns))
@@ -362,8 +371,9 @@ class MachineDaemon(FollowingDaemon):
         carried = self.snapshot(day)
         if not carried:
             return
-        rows = [self._run_started(), *carried, *self._doubts.standing]
         now, machine_ns = self.clock.now(), machine_now()
+        files = [FileTaken(name=name, text=text, at_ns=now) for name, text in self._files.items()]
+        rows = [self._run_started(), *carried, *files, *self._doubts.standing]
         seal = DaySealed(day=self.journal.day, next_day=day, at_ns=now)
         try:
             self.journal.roll(day, self._cursors, self._entry(seal), self._entries(rows), now, machine_ns)

@@ -13,6 +13,7 @@ import pytest
 from mytrading.core.calendar import to_ns
 from mytrading.daemons.risk import RiskManager
 from mytrading.messages.enums import LimitAction, LimitKind
+from mytrading.messages.records import FileTaken
 from mytrading.messages.risk_picture import LimitUse
 from mytrading.runtime.edited import CODE
 from tests.support import ROOT
@@ -57,6 +58,17 @@ def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManage
     assert calendar.is_open("NFO", late)
     edit(risk, "calendar.toml", "close = 15:40:00", "close = 15:10:00")
     assert not calendar.is_open("NFO", late)
+
+
+def test_what_counts_of_the_files_is_in_the_journal_once_and_after_each_edit(risk: RiskManager) -> None:
+    edit(risk, "risk.toml", "B = 0.65", "B = 0.5")
+    edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
+    risk.note_file("risk.toml", risk._tables_path.read_text(encoding="utf-8").replace("B = 1.5", "B = 0.5"))
+    risk.journal.move()
+    rows = [risk.decode(row) for row in risk.journal.rows() if row.stream == "records"]
+    taken = [row for row in rows if isinstance(row, FileTaken)]
+    assert [row.name for row in taken] == ["calendar.toml", "risk.toml", "risk.toml"]
+    assert ["B = 0.5\n" in row.text for row in taken] == [False, False, True]
 
 
 def test_limit_that_is_nearly_used_up_is_told_once_and_again_only_after_it_has_eased(risk: RiskManager) -> None:

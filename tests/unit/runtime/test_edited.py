@@ -79,5 +79,5 @@ def test_place_that_nothing_can_be_kept_in_keeps_no_daemon_from_starting(tmp_pat
     path.write_text(TEXT, encoding="utf-8")
     kept = tmp_path / "taken"
     kept.write_text("a file where the folder should be")
-    calendar, _ = read_edited(path, kept, Calendar.from_dict)
+    calendar = read_edited(path, kept, Calendar.from_dict).made
     assert calendar.is_open("NFO", to_ns(DAY, time(12)))

@@ -1,0 +1,135 @@
+"""A router whose files are edited in the middle of a day: `journal verify` decides each input on what counted then."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date, time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.cli.journal.again import judge
+from mytrading.core.calendar import to_ns
+from mytrading.daemons.router import TradeManager
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.enums import OrderType, Product, Purpose, Side
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.edited import taken_folder
+from mytrading.runtime.journal import segments
+from tests.feed_support import runtime_folder
+from tests.support import ROOT
+from tests.unit.cli.stacks import run_config
+
+LAST_SECONDS = to_ns(date(2026, 11, 23), time(15, 14, 50))
+"""Ten seconds before the venue closes MIS: nothing of it is sent, unless the day is none of trading."""
+
+NO_DAY = ("[holidays.NSE]\n", '[holidays.NSE]\n2026-11-23 = "a test"\n')
+DAY = 86_400_000_000_000
+STILL = ["initialized", "denied"]
+PLACED = ["initialized"]
+"""It waits for the mode of the server, which nobody reads here."""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[RunConfig]:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    with runtime_folder() as runtime:
+        config = msgspec.structs.replace(run_config(tmp_path), home=str(tmp_path), runtime_dir=str(runtime))
+        venue = msgspec.structs.replace(config.venue, rest_url="http://127.0.0.1:1")
+        yield msgspec.structs.replace(config, venue=venue)
+
+
+@contextmanager
+def running(config: RunConfig, now: int = LAST_SECONDS) -> Iterator[TradeManager]:
+    """A router at a market time, which talks to nobody."""
+    with ExitStack() as stack:
+        router = TradeManager(config)
+        stack.callback(router.context.destroy, linger=0)
+        router.clock.now = lambda: now  # type: ignore[method-assign]
+        router.setup()
+        stack.callback(router.teardown)
+        yield router
+
+
+def edit(config: RunConfig, file: str, before: str, after: str) -> None:
+    path = config.calendar_path.with_name(file)
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+
+
+def look(router: TradeManager) -> None:
+    """Let the timer that looks at files ring."""
+    (timer,) = (timer for timer in router.timers._heap if timer.name == "edits")
+    timer.handler(0)
+
+
+def entered(router: TradeManager, name: str) -> list[str]:
+    """The events that a command for an intraday entry leads to at once."""
+    command = PlaceEntry(
+        id=name, account="paper", instrument="NSE:SBIN", product=Product.MIS, strategy="T", run="r1", cause=name,
+        purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.LIMIT, price=900.0,
+        expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
+    )  # fmt: skip
+    rows = router.step("commands", command, source="risk")
+    return [row.event for row in rows if isinstance(row, OrderChanged)]
+
+
+def judged(config: RunConfig, since: int = 0) -> tuple[int, list[str]]:
+    """How many inputs were decided again, in all day files or those from one on, and what came out otherwise."""
+    found = judge(config, segments(config.journal_dir("router"))[since:]).values()
+    return sum(each.inputs for each in found), [each.problem for each in found if each.problem]
+
+
+def test_edit_in_the_middle_of_a_day_counts_again_from_where_it_was_taken(config: RunConfig) -> None:
+    with running(config) as router:
+        assert entered(router, "before") == STILL
+        edit(config, "calendar.toml", *NO_DAY)
+        look(router)
+        assert entered(router, "after") == PLACED
+    inputs, problems = judged(config)
+    assert (inputs >= 2, problems) == (True, [])
+
+
+def test_edit_of_either_file_while_the_router_was_away_counts_from_its_start_on(config: RunConfig) -> None:
+    with running(config) as router:
+        assert entered(router, "before") == STILL
+    edit(config, "calendar.toml", *NO_DAY)
+    with running(config) as router:
+        assert entered(router, "no trading") == PLACED
+    edit(config, "calendar.toml", *reversed(NO_DAY))
+    edit(config, "instruments.toml", "NSE = 15:15:00", "NSE = 15:25:00")
+    with running(config) as router:
+        assert entered(router, "later square-off") == PLACED
+    edit(config, "instruments.toml", "NSE = 15:25:00", "NSE = 15:15:00")
+    inputs, problems = judged(config)
+    assert (inputs >= 3, problems) == (True, [])
+
+
+def test_file_of_a_new_day_holds_what_counts_without_the_days_before(config: RunConfig) -> None:
+    edit(config, "calendar.toml", *NO_DAY)
+    with running(config, LAST_SECONDS - DAY) as router:
+        router.clock.now = lambda: LAST_SECONDS  # type: ignore[method-assign]
+        router._each_second()
+        assert entered(router, "after") == PLACED
+    edit(config, "calendar.toml", *reversed(NO_DAY))
+    assert len(segments(config.journal_dir("router"))) == 2
+    inputs, problems = judged(config, since=1)
+    assert (inputs >= 1, problems) == (True, [])
+
+
+def test_verify_reads_what_was_taken_while_the_file_is_broken_and_writes_nothing(config: RunConfig) -> None:
+    with running(config) as router:
+        assert entered(router, "before") == STILL
+    edit(config, "calendar.toml", *NO_DAY)
+    kept = taken_folder(config.state) / "calendar.toml"
+    before = kept.read_text(encoding="utf-8")
+    for broken in (False, True):
+        if broken:
+            edit(config, "calendar.toml", "[exchanges.NSE]", "[exchanges.NSE")
+        assert judged(config)[1] == []
+        assert kept.read_text(encoding="utf-8") == before
