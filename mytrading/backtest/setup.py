@@ -25,7 +25,7 @@ from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction
 from mytrading.backtest.option_setup import Market, leg_files, names_contracts, terms_of, trades_contracts
 from mytrading.backtest.runner import Spec, unlimited
 from mytrading.backtest.world import EveryDay
-from mytrading.config.build import risk_limits, strategy_run
+from mytrading.config.build import ends_daily, risk_limits, strategy_run
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.resolve import load_settings
 from mytrading.config.settings import TradingSettings
@@ -256,7 +256,9 @@ def _run(
     if asked.stop:
         run = replace(run, stop=StopPlan(asked.stop))
     if asked.product:
-        run = replace(run, product=_product(asked.product))
+        product = _product(asked.product)
+        daily = config.intraday if config is not None and config.intraday is not None else ends_daily(product, run.plan)
+        run = replace(run, product=product, intraday=daily)
     return run
 
 

@@ -238,7 +238,7 @@ def run_of(
         stop_loss=strategy.stop_loss_pct,
         take_profit=strategy.take_profit_pct,
         max_position_size=strategy.max_position_size,
-        intraday=strategy.intraday if strategy.intraday is not None else product is Product.MIS,
+        intraday=strategy.intraday if strategy.intraday is not None else ends_daily(product, plan),
         group=strategy.group,
         accounts=accounts,
         orphan_legs=strategy.orphan_legs,
@@ -256,6 +256,12 @@ def run_of(
         plan=plan,
         options=strategy.option_range,
     )
+
+
+def ends_daily(product: Product, plan: LegPlan | None) -> bool:
+    """True if the venue squares off, day by day, whatever the strategy may enter."""
+    own = [leg.product for leg in plan.legs] if plan is not None else [None]
+    return all((given or product) is Product.MIS for given in own)
 
 
 def risk_limits(settings: TradingSettings) -> RiskLimits:

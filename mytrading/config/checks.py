@@ -216,9 +216,11 @@ def _option_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
 
 
 def _own_risk_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    product, plan = product_of(settings, strategy), settings.plan_of(strategy.name)
+    products = [leg.product or product for leg in plan.legs] if plan is not None else [product]
     found = risk_problems(
         strategy,
-        product_of(settings, strategy),
+        Product.MIS if Product.MIS in products else product,
         strategy.intraday,
         len(strategy.symbols),
         settings.risk.trailing_stop_enabled,

@@ -11,7 +11,7 @@ from mytrading.config.problems import nearest
 from mytrading.config.settings import TradingSettings
 from mytrading.config.symbols import exchange_of, kind_of
 from mytrading.core.money.margin_table import FIXED, RiskTables, Source, share_word
-from mytrading.core.risk.rules.order import product_refusal
+from mytrading.core.risk.rules.order import product_refusal, short_lived_hedge
 from mytrading.messages.enums import Product
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 
@@ -20,8 +20,12 @@ DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "
 
 def leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: Product) -> Iterator[str]:
     """What stands against each leg of a strategy."""
+    yield from _bare_legs(settings, name, plan, product)
     for number, leg in enumerate(plan.legs, 1):
         label = f"{settings.file_of(name)}: legs[{number}]"
+        if leg.product is not None and leg.product not in settings.risk.enabled_products:
+            allowed = f"{settings.origin('risk.enabled_products')}: {','.join(settings.risk.enabled_products)}"
+            yield f"{label}.product = {leg.product.value!r}: not in ENABLED_PRODUCTS ({allowed}); add it there"
         exchange, kind = _traded(leg)
         if kind == "INDEX":
             yield f"{label}: {leg.watch} is an index, which cannot be bought; expected kind option or future"
@@ -33,8 +37,24 @@ def leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: P
                     f"{label} trades {given}, which is not in ENABLED_{word.upper()} "
                     f"({settings.origin(f'data.{word}')}: {','.join(allowed)}); add it there"
                 )
-        if why := product_refusal(leg.watch, product, leg.kind is not LegKind.EQUITY, sold=leg.lots < 0):
+        mine = leg.product or product
+        if why := product_refusal(leg.watch, mine, leg.kind is not LegKind.EQUITY, sold=leg.lots < 0):
             yield f"{label}: {why}"
+
+
+def _bare_legs(settings: TradingSettings, name: str, plan: LegPlan, product: Product) -> Iterator[str]:
+    """Bought legs that would end before a sold one that they cover."""
+    products = [leg.product or product for leg in plan.legs]
+    longer = [
+        number
+        for number, (leg, mine) in enumerate(zip(plan.legs, products, strict=True), 1)
+        if leg.lots < 0 and mine is not Product.MIS
+    ]
+    for number, (leg, mine) in enumerate(zip(plan.legs, products, strict=True), 1):
+        if longer and leg.lots > 0 and mine is Product.MIS:
+            sold = longer[0]
+            why = short_lived_hedge(f"legs[{number}]", f"legs[{sold}]", products[sold - 1])
+            yield f"{settings.file_of(name)}: {why}"
 
 
 def profile_problems(

@@ -19,7 +19,7 @@ from mytrading.config.problems import hint
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
 from mytrading.core.options.strikes import parse_strike
-from mytrading.messages.enums import OrderType
+from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
 from mytrading.messages.runconfig import ExpiryRule
 
@@ -78,6 +78,9 @@ class LegConfig(BaseModel):
         "follow from the free margin of each account.",
     )
     quantity: int = Field(default=0, ge=0, description="Shares, of an equity leg alone.")
+    product: Annotated[Literal["MIS", "NRML", "CNC", ""], BeforeValidator(_upper)] = Field(
+        default="", description="MIS, NRML or CNC of this leg alone; left out it is the strategy's."
+    )
     order_type: Annotated[Literal["MARKET", "LIMIT"], BeforeValidator(_upper)] = Field(
         default="MARKET", description="MARKET, or LIMIT, which rests at `limit`."
     )
@@ -129,6 +132,7 @@ class LegConfig(BaseModel):
             order_type=OrderType(self.order_type),
             limit=stop_of(self.limit),
             profile=self.profile,
+            product=Product(self.product) if self.product else None,
         )
 
 

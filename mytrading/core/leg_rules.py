@@ -119,6 +119,7 @@ def resolve_legs(
                 stop_price=stop,
                 target_price=target,
                 profile=rule.profile,
+                product=rule.product,
             )
         )
     return tuple(legs)

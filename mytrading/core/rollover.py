@@ -90,10 +90,11 @@ class Rollover:
 
     def ahead(self, wish: Wish, account: str, now: int) -> list[Any]:
         """Rows by which a wish for a contract that would be rolled at once goes to the next one from the start."""
-        rule, product = self._rule(wish.signal.strategy), wish.signal.product
-        if rule is None or product is Product.MIS:
+        rule, of = self._rule(wish.signal.strategy), wish.signal.product_of
+        if rule is None:
             return []
-        rows = (self._ahead(wish, leg, account, rule, now) for leg in wish.in_account(account).legs)
+        legs = (leg for leg in wish.in_account(account).legs if of(leg) is not Product.MIS)
+        rows = (self._ahead(wish, leg, account, rule, now) for leg in legs)
         return [row for row in rows if row is not None]
 
     def _ahead(self, wish: Wish, leg: Leg, account: str, rule: RollRule, now: int) -> Rolled | None:
@@ -111,7 +112,7 @@ class Rollover:
             cause=content_id("ahead", account, signal.strategy, near.id, self._scene.today(now)),
             account=account,
             strategy=signal.strategy,
-            product=signal.product,
+            product=signal.product_of(leg),
             near=near.id,
             far=far.id,
             quantity=0,

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mytrading.messages.enums import OrderType
+from mytrading.messages.enums import OrderType, Product
 
 
 class LegKind(StrEnum):
@@ -50,7 +50,8 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     `strike` is ATM, ITM n, OTM n, STRIKE n, PREMIUM n (rupees) or DELTA n (0.3 is a 30-delta call or put). `expiry` is
     the word of an `ExpiryRule`. `watch` is the instrument whose price strikes are counted from, empty for the one that
     the wish is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold. With
-    a `profile` the lots are what its share of an account's free margin pays for, and `lots` is 1 or -1.
+    a `profile` the lots are what its share of an account's free margin pays for, and `lots` is 1 or -1. `product` is
+    what this leg is entered as, None for the product of its wish.
     """
 
     lots: int
@@ -64,6 +65,7 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
     order_type: OrderType = OrderType.MARKET
     limit: LegStop = LegStop()
     profile: str = ""
+    product: Product | None = None
 
 
 class Operand(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the tick). Either ends after `valid_seconds` of market time (0: with the day); a wish for other terms replaces it.
     `target_price` is where risk closes the leg with its profit, 0 for nowhere. The limit of its stop lies `stop_buffer`
     rupees beyond the stop's level, 0 for as far as the risk limits say. With a `profile` (or grade) of the risk file
-    risk finds the lots, in each account by itself, and `lots` says bought (1) or sold (-1).
+    risk finds the lots, in each account by itself, and `lots` says bought (1) or sold (-1). `product` is that of this
+    leg alone, None for that of the wish.
     """
 
     instrument: str
@@ -27,6 +28,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     target_price: float = 0.0
     stop_buffer: float = 0.0
     profile: str = ""
+    product: Product | None = None
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
@@ -61,6 +63,10 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     instead_of: tuple[Leg, ...] = ()
     rearmed: bool = False
     keeps: bool = False
+
+    def product_of(self, leg: Leg) -> Product:
+        """What a leg of this wish is entered as: its own product, else that of the wish."""
+        return leg.product or self.product
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):

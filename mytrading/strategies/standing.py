@@ -30,6 +30,7 @@ def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], 
     content += [f"{leg.instrument}>{leg.target_price}" for leg in legs if leg.target_price]
     content += [f"{leg.instrument}+{leg.stop_buffer}" for leg in legs if leg.stop_buffer]
     content += [f"{leg.instrument}={leg.profile}" for leg in legs if leg.profile]
+    content += [f"{leg.instrument}~{leg.product}" for leg in legs if leg.product]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
 
 

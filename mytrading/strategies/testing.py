@@ -182,7 +182,7 @@ class StrategyTester:
     def _rest(self, signal: Signal, leg: Leg) -> None:
         self.resting[leg.instrument] = leg
         made = Order(
-            client_order_id=signal.id, account="main", instrument=leg.instrument, product=signal.product,
+            client_order_id=signal.id, account="main", instrument=leg.instrument, product=signal.product_of(leg),
             strategy=signal.strategy, run="tested", cause=signal.id, purpose=Purpose.ENTRY,
             side=Side.BUY if leg.lots > 0 else Side.SELL, quantity=abs(leg.lots), order_type=leg.order_type,
             state=OrderState.ACCEPTED, created_ns=self._next_ns, updated_ns=self._next_ns, price=leg.limit_price,

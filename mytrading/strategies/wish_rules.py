@@ -27,7 +27,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """A wish that would enter something: what is to be held, why, and what its strategy holds for `watch` now.
 
     `now_ns` is market time (ns UTC), `price` the last price of what is watched, in rupees. `sent_today` counts the
-    wishes of the strategy that went out today before this one.
+    wishes of the strategy that went out today before this one. `product` is that of the legs that name none.
     """
 
     strategy: str

@@ -27,13 +27,17 @@ from mytrading.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mytrading.config.settings import TradingSettings
+    from mytrading.messages.enums import Product
     from mytrading.messages.leg_plan import LegPlan
 
 app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
 SCHEMA_FILE = "docs/legs.schema.json"
 _COLUMNS = (
-    "action", "instrument", "expiry", "strike", "lots", "profile", "units", "price", "limit", "value", "stop", "target",
+    "action", "instrument", "expiry", "strike", "lots", "profile", "product", "units", "price", "limit", "value",
+    "stop", "target",
 )  # fmt: skip
 
 
@@ -158,12 +162,14 @@ def check(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Whether a file of legs can run: every mistake with line, key, value and what may stand there."""
+    from mytrading.config.checks import product_of
+
     home = _home()
     settings = _settings(home, name, profile)
     (config,) = settings.strategies
     plan = settings.plan_of(config.name)
     assert plan is not None
-    notes = notes_on(plan)
+    notes = notes_on(plan, product_of(settings, config))
     body = {"name": config.name, "file": settings.file_of(config.name), "legs": len(plan.legs), "notes": notes}
     if as_json:
         print_json(body)
@@ -173,8 +179,8 @@ def check(
         print(f"  {note}")
 
 
-def notes_on(plan: LegPlan) -> list[str]:
-    """What is allowed and still worth a word."""
+def notes_on(plan: LegPlan, product: Product) -> list[str]:
+    """What is allowed and still worth a word; `product` is that of legs that name none."""
     from mytrading.messages.enums import OrderType
 
     notes = []
@@ -191,7 +197,19 @@ def notes_on(plan: LegPlan) -> list[str]:
         )
     if not (plan.exit_time or plan.square_off_time):
         notes.append("no exit_time and no square_off_time: only the product's square-off and stops close it")
+        notes += _left_over(plan, product)
     return notes
+
+
+def _left_over(plan: LegPlan, product: Product) -> Iterator[str]:
+    """Of legs with different products: which the square-off of MIS closes, and which it leaves."""
+    from mytrading.messages.enums import Product
+
+    mis = [number for number, leg in enumerate(plan.legs, 1) if (leg.product or product) is Product.MIS]
+    rest = [number for number in range(1, len(plan.legs) + 1) if number not in mis]
+    if mis and rest:
+        ends, stays = (", ".join(map(str, numbers)) for numbers in (mis, rest))
+        yield f"each day's square-off closes legs {ends} (MIS), and legs {stays} stay, until stops or their expiry"
 
 
 def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
@@ -223,6 +241,7 @@ def show(
         from mytrading.cli.legs.show import picture_of
         from mytrading.cli.legs.sizes import Sizes, purses_of
         from mytrading.cli.margin import risk_tables
+        from mytrading.config.checks import product_of
         from mytrading.core.instruments import NoSuchContract
 
         settings = _settings(home, name, found.config.profile)
@@ -233,7 +252,7 @@ def show(
         with failures():
             tables = risk_tables(home)
         accounts = config.accounts or (found.config.venue.account,)
-        sizes = Sizes(config.product, config.sizing_rule, accounts, purses_of(found.status()))
+        sizes = Sizes(product_of(settings, config), config.sizing_rule, accounts, purses_of(found.status()))
         try:
             with LegQuotes(found.config) as quotes:
                 body = {"name": config.name, **picture_of(plan, watches, quotes, wait, tables, sizes)}

@@ -56,7 +56,7 @@ def picture_of(
     return {
         "underlying": watch,
         "spot": spot,
-        "legs": [_row(leg, contract, quotes.prices) for leg, contract in zip(legs, contracts, strict=True)],
+        "legs": [_row(leg, contract, quotes.prices, product) for leg, contract in zip(legs, contracts, strict=True)],
         "sized": sized,
         "net_premium": round(found.net, 2),
         "margin": round(needs.initial, 2),
@@ -68,7 +68,7 @@ def picture_of(
     }
 
 
-def _row(leg: Leg, contract: Instrument, prices: dict[str, float]) -> dict[str, Any]:
+def _row(leg: Leg, contract: Instrument, prices: dict[str, float], product: Product) -> dict[str, Any]:
     units = leg.lots * contract.lot_size
     price = prices[contract.id]
     return {
@@ -78,6 +78,7 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float]) -> dict[str, 
         "strike": contract.strike or None,
         "lots": abs(leg.lots),
         "profile": leg.profile or None,
+        "product": (leg.product or product).value,
         "units": abs(units),
         "price": round(price, 2),
         "limit": leg.limit_price or None,
@@ -95,10 +96,15 @@ def margin_of(
     day: date,
     product: Product,
 ) -> Requirement:
-    """Rupees that the legs need by the figures of config/risk.toml, as risk counts them before an entry."""
+    """Rupees that the legs need by the figures of config/risk.toml, as risk counts them before an entry.
+
+    Those that name no product are taken as `product`.
+    """
     return requirement(
         [
-            MarginLeg(contract, leg.lots * contract.lot_size, leg.limit_price or prices[contract.id], product)
+            MarginLeg(
+                contract, leg.lots * contract.lot_size, leg.limit_price or prices[contract.id], leg.product or product
+            )
             for leg, contract in zip(legs, contracts, strict=True)
         ],
         tables,

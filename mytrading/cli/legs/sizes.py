@@ -39,7 +39,7 @@ def purses_of(status: Mapping[str, Any]) -> dict[str, Purse]:
 
 
 class Sizes(NamedTuple):
-    """How a strategy is sized, in which accounts, and what is free there."""
+    """How a strategy is sized, as what its legs trade if they do not say, in which accounts, and what is free there."""
 
     product: Product
     rule: SizingRule
@@ -77,7 +77,12 @@ class Sizes(NamedTuple):
         groups: dict[str, list[MarginLeg]] = {}
         for leg, contract in pairs:
             groups.setdefault(share_word(leg.profile), []).append(
-                MarginLeg(contract, leg.lots * contract.lot_size, leg.limit_price or prices[contract.id], self.product)
+                MarginLeg(
+                    contract,
+                    leg.lots * contract.lot_size,
+                    leg.limit_price or prices[contract.id],
+                    leg.product or self.product,
+                )
             )
         fixed = groups.pop("", [])
         most = min(self.rule.max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)

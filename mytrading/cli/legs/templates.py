@@ -48,7 +48,7 @@ TEMPLATES: dict[str, Template] = {
         (_option("BUY", "ATM", "CE", "next"), _option("SELL", "ATM", "CE", "nearest")),
     ),
     "covered-call": Template(
-        "Buys the future and sells a call above it. For shares make the first leg kind equity with a quantity, MIS.",
+        "Buys the future and sells a call above it. Of shares: kind equity, quantity, product CNC, call NRML.",
         (("BUY", "future", "", "", "monthly"), _option("SELL", "OTM 3", "CE", "monthly")),
     ),
 }  # fmt: skip
@@ -61,6 +61,7 @@ def text_of(name: str, template: Template, underlying: str) -> str:
 # {template.about}
 # Runs once ENABLED_STRATEGIES names it; `mytrading legs check {name}`, `mytrading legs show {name}`.
 # Instead of lots a leg may say profile = "Balanced": a share of each account's free margin (config/risk.toml).
+# A leg may name a product of its own: product = "NRML".
 name = "{name}"
 underlying = "{underlying}"
 product = "{template.product}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.calendar import IST, Session
-from mytrading.messages.enums import Confidence, TradingLevel
+from mytrading.messages.enums import Confidence, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import RiskLimits, StrategyRun
@@ -103,6 +103,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def value(self) -> float:
         """Rupees of the order: of premium or shares, of margin where it is valued by that."""
         return self.value_of(self.units)
+
+    @property
+    def product(self) -> Product:
+        """What the order is entered as."""
+        return self.signal.product_of(self.leg)
 
     @property
     def is_hedge(self) -> bool:

@@ -41,7 +41,7 @@ class Cases:
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
         busy, (level, level_reason) = state.busy_instruments(account), state.level(account)
-        others = busy - {leg.instrument}
+        others, product = busy - {leg.instrument}, signal.product_of(leg)
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
         return Case(
             signal=signal,
@@ -61,11 +61,11 @@ class Cases:
             level=level,
             level_reason=level_reason,
             enabled=state.enabled(signal.strategy),
-            halted=state.halted.get((account, leg.instrument, signal.product), ""),
+            halted=state.halted.get((account, leg.instrument, product), ""),
             confidence=state.confidence(account, leg.instrument),
             session=session,
             holiday=holiday,
-            square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, signal.product, now),
+            square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, product, now),
             speed=scene.square_off.speed,
             needs_funds=scene.needs_funds,
             reduces=there != 0 and there * units < 0,
@@ -78,7 +78,7 @@ class Cases:
             last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
             disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
-            opposed=state.opposed(account, leg.instrument, signal.product, signal.strategy, units),
+            opposed=state.opposed(account, leg.instrument, product, signal.strategy, units),
             spent=account in wish.spent and not self.stopped_out(wish, account),
             begun=self.begun(wish, account),
             leaving=state.leaving.get(signal.strategy, ""),

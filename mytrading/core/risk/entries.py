@@ -114,8 +114,8 @@ class Entries:
 
     def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
         """The cases with what they need of their account's margin, alone and together, and what is free there."""
-        product, margins = wish.signal.product, self._margins
-        made = [margins.leg(leg.instrument, case.units, case.price, product) for leg, case in cases]
+        margins = self._margins
+        made = [margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases]
         legs = [leg for leg in made if leg is not None]
         if not legs:
             return cases
@@ -154,7 +154,7 @@ class Entries:
     def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
         """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
         signal = wish.signal
-        made = (self._margins.leg(leg.instrument, case.units, case.price, signal.product) for leg, case in cases)
+        made = (self._margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases)
         legs = [leg for leg in made if leg is not None]
         if (question := self._margins.question(signal.id, account, legs)) is not None:
             return [question]
@@ -227,7 +227,7 @@ class Entries:
             ),
             account=account,
             instrument=leg.instrument,
-            product=signal.product,
+            product=case.product,
             strategy=signal.strategy,
             run=self._state.run_of(signal.strategy) or content_id("run", signal.strategy, signal.id),
             cause=signal.id,

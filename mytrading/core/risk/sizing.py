@@ -225,7 +225,7 @@ class Sizer:
             quote = self._state.quotes.get(leg.instrument)
             price = reference_price(quote, side_of(unit)) if quote else 0.0
             size = unit * self._scene.lot_of(leg.instrument)
-            made = self._margins.leg(leg.instrument, size, price, wish.signal.product)
+            made = self._margins.leg(leg.instrument, size, price, wish.signal.product_of(leg))
             legs += [made] if made is not None else []
         return legs
 

@@ -94,6 +94,7 @@ class Wish(msgspec.Struct, kw_only=True):
         return leg.lots if sized is None else sized.get(leg.instrument, 0)
 
     @property
-    def value(self) -> tuple[Product, tuple[tuple[str, int, str], ...]]:
+    def value(self) -> tuple[tuple[str, int, str, Product], ...]:
         """What is wished for; two wishes of the same value wish for the same position."""
-        return self.signal.product, tuple(sorted([(leg.instrument, leg.lots, leg.profile) for leg in self.legs]))
+        of = self.signal.product_of
+        return tuple(sorted([(leg.instrument, leg.lots, leg.profile, of(leg)) for leg in self.legs]))

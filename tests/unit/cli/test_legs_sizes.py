@@ -58,4 +58,4 @@ def test_check_says_when_bought_legs_may_be_fewer_than_sold_ones(
 ) -> None:
     rules = [LegRule(lots=lots, right="CE", strike="ATM", profile=profile) for profile, lots in (bought, sold)]
     plan = LegPlan(legs=tuple(rules), entry_time=33_600, exit_time=50_000)
-    assert len([note for note in notes_on(plan) if "above the market" in note]) == notes
+    assert len([note for note in notes_on(plan, Product.MIS) if "above the market" in note]) == notes

@@ -10,10 +10,9 @@ from mytrading.core.risk.case import Case, Rule
 
 def _product(case: Case) -> str:
     allowed = case.limits.enabled_products
-    if not allowed or case.signal.product in allowed:
+    if not allowed or case.product in allowed:
         return ""
-    product = case.signal.product.value
-    return f"product {product} is not one of ENABLED_PRODUCTS {','.join(allowed)}; add it to trade it"
+    return f"product {case.product.value} is not one of ENABLED_PRODUCTS {','.join(allowed)}; add it to trade it"
 
 
 def _timeframe(case: Case) -> str:

@@ -124,7 +124,7 @@ def _square_off(case: Case) -> str:
     if not case.square_off_ns or case.now < case.square_off_ns:
         return ""
     since = clock_time(case.square_off_ns)
-    what = f"{case.signal.product} positions of {case.signal.strategy} are closed from {since}"
+    what = f"{case.product} positions of {case.signal.strategy} are closed from {since}"
     return f"{what}, it is {clock_time(case.now)}; wish again in the next session"
 
 

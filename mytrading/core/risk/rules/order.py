@@ -32,6 +32,14 @@ def product_refusal(name: str, product: Product, derivative: bool, *, sold: bool
     return ""
 
 
+def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
+    """Why a leg bought as MIS is no hedge of one sold as another product."""
+    return (
+        f"{hedge} is bought as MIS, which ends today, and would leave {sold}, sold as {product.value}, bare; "
+        f"buy it as {product.value}, or sell the other as MIS"
+    )
+
+
 def _unknown_instrument(case: Case) -> str:
     if case.instrument is not None:
         return ""
@@ -68,11 +76,20 @@ def _kind(case: Case) -> str:
 
 
 def _product(case: Case) -> str:
-    if case.instrument is None or case.signal.product is _MIS:
+    if case.instrument is None:
         return ""
-    return product_refusal(
-        case.instrument.id, case.signal.product, case.instrument.kind.is_derivative, sold=case.units < 0
-    )
+    if case.product is _MIS:
+        return _hedge_refusal(case)
+    return product_refusal(case.instrument.id, case.product, case.instrument.kind.is_derivative, sold=case.units < 0)
+
+
+def _hedge_refusal(case: Case) -> str:
+    """A hedge that the venue squares off today must not cover what is held longer."""
+    signal = case.signal
+    if len(signal.legs) < 2 or not case.is_hedge:
+        return ""
+    bare = next((leg for leg in signal.legs if leg.lots < 0 and signal.product_of(leg) is not _MIS), None)
+    return short_lived_hedge(case.leg.instrument, bare.instrument, signal.product_of(bare)) if bare is not None else ""
 
 
 def _order_type(case: Case) -> str:
@@ -165,7 +182,9 @@ ORDER: tuple[Rule, ...] = (
     Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "", _index),
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
-    Rule("PRODUCT_NOT_ALLOWED", "CNC for derivatives or short shares, NRML for shares.", "", _product),
+    Rule("PRODUCT_NOT_ALLOWED",
+         "CNC for derivatives or short shares, NRML for shares, or a hedge as MIS of what is held longer.", "",
+         _product),
     Rule("ORDER_TYPE", "An SL-M entry, or a LIMIT or SL one with prices that no exchange takes.", "", _order_type),
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
     Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wished; only whole closes are made.", "",

@@ -29,7 +29,7 @@ def _entry_time(case: Case) -> str:
 def _exit_time(case: Case) -> str:
     if case.strategy is None:
         return ""
-    rules, intraday = case.strategy.rules, case.strategy.intraday and case.signal.product is not _MIS
+    rules, intraday = case.strategy.rules, case.strategy.intraday and case.product is not _MIS
     if not (rules.exit_time or rules.square_off_time or intraday):
         return ""
     at = second_of_day(case.now)

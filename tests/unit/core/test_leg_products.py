@@ -1,0 +1,91 @@
+"""Risk with legs of different products: each is judged, valued, ordered and ended as its own."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.calendar import to_ns
+from mytrading.core.leg_rules import resolve_legs
+from mytrading.messages.commands import SignalDenied
+from mytrading.messages.enums import Action, Product, Side
+from mytrading.messages.leg_plan import LegRule
+from mytrading.messages.reports import Funds
+from mytrading.messages.signals import Leg
+from mytrading.strategies.standing import signal_id
+from tests.unit.core.test_risk_baskets import Basket, entries
+from tests.unit.core.test_risk_machine import CALL, DAY, PUT, SHARE
+from tests.unit.strategies.desks import NIFTY, OPEN, make_book
+
+MIS, NRML, CNC = Product.MIS, Product.NRML, Product.CNC
+HEDGE = Leg(instrument=CALL, lots=1, product=NRML)
+SOLD = Leg(instrument=PUT, lots=-1)
+
+
+def desk_with_quotes() -> Basket:
+    desk = Basket()
+    desk.machine.apply(Funds(account="main", available=5e7, used=0.0, machine_ns=desk.machine_ns))
+    desk.quote(PUT)
+    return desk
+
+
+def test_each_leg_is_ordered_as_its_own_product() -> None:
+    desk = desk_with_quotes()
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    assert (hedge.instrument, hedge.product) == (CALL, NRML)
+    (sold,) = entries(desk.filled(hedge))
+    assert (sold.instrument, sold.product, sold.side) == (PUT, MIS, Side.SELL)
+
+
+def test_shares_and_the_call_sold_on_them_go_as_cnc_and_nrml() -> None:
+    desk = desk_with_quotes()
+    shares = Leg(instrument=SHARE, lots=65, product=CNC)
+    (bought,) = entries(desk.wish("a", shares, Leg(instrument=CALL, lots=-1), product=NRML))
+    assert (bought.instrument, bought.product) == (SHARE, CNC)
+    (sold,) = entries(desk.filled(bought))
+    assert (sold.instrument, sold.product) == (CALL, NRML)
+
+
+@pytest.mark.parametrize(
+    ("hedge", "sold"),
+    [
+        (Leg(instrument=CALL, lots=1), Leg(instrument=PUT, lots=-1, product=NRML)),
+        (Leg(instrument=CALL, lots=1, product=MIS), Leg(instrument=PUT, lots=-1, product=NRML)),
+    ],
+)
+def test_hedge_that_ends_before_what_it_covers_is_denied_and_nothing_is_sold(hedge: Leg, sold: Leg) -> None:
+    desk = desk_with_quotes()
+    rows = desk.wish("a", hedge, sold)
+    assert entries(rows) == []
+    denied = next(row for row in rows if isinstance(row, SignalDenied))
+    assert denied.code == "PRODUCT_NOT_ALLOWED"
+    assert f"{CALL} is bought as MIS, which ends today, and would leave {PUT}, sold as NRML, bare" in denied.message
+
+
+def test_only_the_mis_leg_is_closed_by_the_square_off() -> None:
+    desk = desk_with_quotes()
+    desk.machine.strategies["S"] = replace(desk.machine.strategies["S"], intraday=False)
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    (sold,) = entries(desk.filled(hedge))
+    scene = desk.machine._scene
+    late = to_ns(DAY, time(15, 13))
+    assert 0 < scene.square_off_begins("S", PUT, sold.product, late) <= late
+    assert not scene.square_off_begins("S", CALL, hedge.product, late)
+
+
+def test_other_product_is_another_wish_and_has_an_id_of_its_own() -> None:
+    kept, ended = (signal_id("S", NIFTY, Action.BUY, (replace(HEDGE, product=it), SOLD), OPEN) for it in (NRML, MIS))
+    assert kept != ended
+    desk = desk_with_quotes()
+    desk.wish("a", HEDGE, SOLD)
+    first = desk.machine.state.wishes["S", "NSE_INDEX:NIFTY"]
+    desk.wish("b", replace(HEDGE, product=None), SOLD)
+    assert desk.machine.state.wishes["S", "NSE_INDEX:NIFTY"].value != first.value
+
+
+def test_rule_of_a_leg_hands_its_product_on() -> None:
+    rules = [LegRule(lots=1, strike="OTM 1", right="CE", product=NRML), LegRule(lots=-1, strike="ATM", right="CE")]
+    legs = resolve_legs(rules, NIFTY, {NIFTY: 26_012.0}, make_book(), OPEN, lambda _name, _day: None)
+    assert [leg.product for leg in legs] == [NRML, None]
