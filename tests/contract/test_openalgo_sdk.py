@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.once import once
 from tests.support import API_KEY, start_simulator
 
 SCRIPT = """
@@ -48,12 +49,15 @@ print(json.dumps(out))
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("sdk")
-    with start_simulator(folder) as running:
-        command = [sys.executable, "-c", SCRIPT, running.rest, API_KEY]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    def made() -> Any:
+        folder = tmp_path_factory.mktemp("sdk")
+        with start_simulator(folder) as running:
+            command = [sys.executable, "-c", SCRIPT, running.rest, API_KEY]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    found: dict[str, Any] = once(tmp_path_factory, "extended_sdk", made)
     return found
 
 

@@ -201,7 +201,7 @@ def test_placed_order_with_a_lost_answer_is_in_the_book(simulator: RunningSimula
     simulator.call("/sim/fault", kind="place_timeout", drop=True)
     before = len(simulator.call("orderbook")[1]["data"]["orders"])
     with pytest.raises((RemoteDisconnected, ConnectionError)):
-        simulator.place()
+        patient(simulator)
     assert len(simulator.call("orderbook")[1]["data"]["orders"]) == before + 1
 
 
@@ -324,7 +324,7 @@ def test_square_off_closes_intraday_positions_and_keeps_carried_ones(tmp_path: P
 
 
 def test_market_jumps_from_a_settled_expiry_to_the_next_open(tmp_path: Path) -> None:
-    with start_simulator(tmp_path, start="2026-11-23 15:10", speed=400) as running:
+    with start_simulator(tmp_path, start="2026-11-23 15:25", speed=400) as running:
         option = first_option(running)["symbol"]
         assert running.place(option, "NFO", quantity=65, product="NRML")[0] == 200
         eventually(lambda: running.get("/sim/state")[1]["data"]["day"] > "2026-11-23", 20)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mytrading.messages.runconfig import STARTING_CASH
+from tests.once import once
 from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
 
 NEEDS_2X = pytest.mark.skipif(sys.version_info < (3, 12), reason="SDK 2.x needs Python 3.12")
@@ -160,12 +160,16 @@ READS = (
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("sdk")
-    with start_simulator(folder, speed=10) as running:
-        running.call("/sim/pause", paused=True)
-        done = _run(folder, running.rest, running.ws)
-        yield {**done, "direct": {name: _asked(running, *call) for name, call in DIRECT.items()}}
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    def made() -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp("sdk")
+        with start_simulator(folder, speed=10) as running:
+            running.call("/sim/pause", paused=True)
+            done = _run(folder, running.rest, running.ws)
+            return {**done, "direct": {name: _asked(running, *call) for name, call in DIRECT.items()}}
+
+    found: dict[str, Any] = once(tmp_path_factory, "sdk", made)
+    return found
 
 
 def _asked(running: RunningSimulator, route: str, fields: dict[str, Any]) -> dict[str, Any]:
