@@ -18,7 +18,7 @@ from mytrading.config.leg_words import comparisons_of, seconds_of, stop_of
 from mytrading.config.problems import hint
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
-from mytrading.core.options.strikes import parse_strike
+from mytrading.core.options.strikes import parse_strike, within_reach
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
 from mytrading.messages.runconfig import ExpiryRule
@@ -65,8 +65,8 @@ class LegConfig(BaseModel):
     expiry: Annotated[ExpiryRule, BeforeValidator(_word)] = Field(
         default=ExpiryRule.NEAREST, description="nearest, next, monthly or next_monthly."
     )
-    strike: Annotated[str, BeforeValidator(_readable(parse_strike))] = Field(
-        default="ATM", description="ATM, ITM n, OTM n, STRIKE n, PREMIUM n (rupees) or DELTA n (0.3)."
+    strike: Annotated[str, BeforeValidator(_readable(lambda text: parse_strike(within_reach(text))))] = Field(
+        default="ATM", description="ATM, ITM n, OTM n (1 to 20), STRIKE n, PREMIUM n (rupees) or DELTA n (0.3)."
     )
     right: Annotated[Literal["CE", "PE", ""], BeforeValidator(_upper)] = Field(
         default="", description="Call or put; of options alone."
@@ -123,7 +123,7 @@ class LegConfig(BaseModel):
         return LegRule(
             lots=(self.quantity or self.lots) * (1 if self.action == "BUY" else -1),
             kind=self.kind,
-            strike=parse_strike(self.strike) if option else "",
+            strike=parse_strike(within_reach(self.strike)) if option else "",
             right=self.right,
             expiry=self.expiry.value,
             watch=watch,
@@ -217,6 +217,17 @@ def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[st
         problems += [_said(detail, file, lines) for detail in told]
         return None
     return found if len(problems) == before else None
+
+
+def clamped_strikes(plan: LegPlanConfig, text: str, file: str) -> list[str]:
+    """What is said of strikes that are not those which the file names, as their offset lies outside 1 to 20."""
+    lines, found = key_lines(text), []
+    for number, leg in enumerate(plan.legs, 1):
+        taken = within_reach(leg.strike)
+        if taken.split() != leg.strike.upper().split():
+            place = _place(file, lines, ("legs", number - 1, "strike"))
+            found.append(f"{place}: legs[{number}].strike = {leg.strike!r} is taken as {taken!r}: offsets are 1 to 20")
+    return found
 
 
 def check_symbols(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:

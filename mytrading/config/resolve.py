@@ -17,7 +17,7 @@ from mytrading.config import checks
 from mytrading.config.accounts import AccountConfig, read_accounts
 from mytrading.config.discover import KnownStrategy, discover
 from mytrading.config.findings import problem_of, said
-from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, read_plan
+from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, clamped_strikes, read_plan
 from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
@@ -132,6 +132,7 @@ class _Loader:
         if found is None:
             return {}
         self._plans[name] = found
+        self.warnings += clamped_strikes(found, text, place)
         for word, raw in (("symbols", list(found.symbols())), ("trade_long", "none"), ("trade_short", "none")):
             self._set_strategy(plain(name), word, Value(raw, word, place))
         for word in ("exit_time", "square_off_time"):  # risk closes by them too, should the engine be away

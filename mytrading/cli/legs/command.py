@@ -169,8 +169,10 @@ def check(
     (config,) = settings.strategies
     plan = settings.plan_of(config.name)
     assert plan is not None
-    notes = notes_on(plan, product_of(settings, config))
-    body = {"name": config.name, "file": settings.file_of(config.name), "legs": len(plan.legs), "notes": notes}
+    file = settings.file_of(config.name)
+    notes = [said for said in settings.warnings if said.startswith(f"{file}:")]
+    notes += notes_on(plan, product_of(settings, config))
+    body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes}
     if as_json:
         print_json(body)
         return

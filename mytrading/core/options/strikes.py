@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 STRIKES = "ATM, ITM n, OTM n, STRIKE n, PREMIUM n or DELTA n"
+MOST_OFFSET = 20
+_OFFSET = re.compile(r"(ITM|OTM) (\d+)")
 _STRIKE = re.compile(r"ATM|(?:ITM|OTM) (?:[1-9]|1\d|20)|(?:STRIKE|PREMIUM) \d+(?:\.\d+)?|DELTA 0?\.\d+")
 
 
@@ -17,3 +19,9 @@ def parse_strike(text: str) -> str:
     if not _STRIKE.fullmatch(word):
         raise ValueError(f"expected {STRIKES} (n strikes 1 to 20; a delta such as 0.3), found {text!r}")
     return word
+
+
+def within_reach(text: str) -> str:
+    """A strike rule whose offset is brought into 1 to 20; what is no offset is returned as it stands."""
+    found = _OFFSET.fullmatch(" ".join(str(text).upper().split()))
+    return f"{found[1]} {min(max(int(found[2]), 1), MOST_OFFSET)}" if found else text

@@ -90,7 +90,7 @@ def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_
     ("old", "new", "said"),
     [
         ('action = "SELL"\nstrike', 'action = "SEL"\nstrike', "16: legs[2].action = 'SEL': expected BUY, SELL; did"),
-        ('"otm 5"', '"OTM 25"', "condor.toml:11: legs[1].strike: expected ATM, ITM n"),
+        ('"otm 5"', '"OTM"', "condor.toml:11: legs[1].strike: expected ATM, ITM n"),
         ('lots = 2\n\n', 'lots = 0\n\n', "condor.toml:13: legs[1].lots = 0: expected greater than or equal to 1"),
         ('lots = 2\n\n', 'lot = 2\n\n', "condor.toml:13: legs[1].lot: no such key; did you mean lots?"),
         ('exit_time =', 'exit_tme =', "condor.toml:5: exit_tme: no such key; did you mean exit_time?"),
@@ -134,6 +134,20 @@ def test_limit_of_a_leg_survives_the_run_file(tmp_path: Path, words: str, limit:
     assert run.plan is not None
     assert [(leg.order_type, leg.limit) for leg in run.plan.legs[:2]] == [
         (OrderType.MARKET, LegStop()), (OrderType.LIMIT, limit)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "taken"), [("otm 0", "OTM 1"), ("OTM 25", "OTM 20"), ("ITM 21", "ITM 20")])
+def test_offset_of_a_strike_is_brought_into_one_to_twenty_and_said(tmp_path: Path, word: str, taken: str) -> None:
+    settings = load_settings(home(tmp_path, FILE.replace("otm 5", word)), environ={"ENABLED_STRATEGIES": "condor"})
+    plan = settings.plan_of("Condor")
+    assert plan is not None and plan.legs[0].strike == taken
+    file = "config/strategies/condor.toml:11"
+    assert f"{file}: legs[1].strike = {word!r} is taken as {taken!r}: offsets are 1 to 20" in settings.warnings
+
+
+def test_offsets_within_one_to_twenty_are_passed_over_in_silence(tmp_path: Path) -> None:
+    settings = load_settings(home(tmp_path), environ={"ENABLED_STRATEGIES": "condor"})
+    assert not [said for said in settings.warnings if "condor.toml" in said]
 
 
 def test_more_than_twenty_legs_are_refused(tmp_path: Path) -> None:

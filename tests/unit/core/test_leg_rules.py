@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mytrading.config.legs import LegConfig
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.leg_rules import candidates, contract_of, is_its_day, level_of, resolve_legs
 from mytrading.messages.enums import OrderType
@@ -40,6 +41,27 @@ def chosen(leg: LegRule, now: int = OPEN, chains: Chains | None = None) -> str:
 )
 def test_strikes_are_counted_along_the_listed_ones(strike: str, right: str, expected: str) -> None:
     assert chosen(rule(strike, right)) == f"NFO:NIFTY02DEC25{expected}"
+
+
+@pytest.mark.parametrize(
+    ("strike", "right", "expected"),
+    [
+        ("ATM", "CE", 24_050), ("ITM 3", "CE", 23_900), ("OTM 3", "CE", 24_200), ("ITM 3", "PE", 24_200),
+        ("OTM 3", "PE", 23_900), ("OTM 0", "CE", 24_100), ("OTM 25", "CE", 25_050), ("ITM 25", "CE", 23_050),
+        ("OTM 25", "PE", 23_050), ("STRIKE 24500", "PE", 24_500),
+    ],
+)  # fmt: skip
+def test_strike_table_of_files_of_legs(strike: str, right: str, expected: int) -> None:
+    index = listed("NSE_INDEX", "NIFTY", InstrumentKind.INDEX, "NIFTY")
+    kinds = (InstrumentKind.CE, InstrumentKind.PE)
+    chain = [
+        listed("NFO", f"NIFTY30DEC25{k}{kind.value}", kind, "NIFTY", float(k))
+        for k in range(22_500, 25_600, 50)
+        for kind in kinds
+    ]
+    leg = LegConfig(action="SELL", strike=strike, right=right).rule(NIFTY)  # type: ignore[arg-type]
+    found = contract_of(leg, NIFTY, {NIFTY: 24_037.0}, InstrumentBook([index, *chain]), OPEN, lambda _name, _day: None)
+    assert (found.strike, found.kind.value) == (expected, right)
 
 
 def test_expiry_rules_and_futures_are_followed() -> None:
