@@ -87,8 +87,8 @@ class Bhavcopy(NamedTuple):
 def is_bhavcopy(path: Path) -> bool:
     """True if the first line of a file is one of a bhavcopy's, of whatever segment."""
     try:
-        with _opened(path) as file:
-            head = _names(file.readline())
+        with opened(path) as file:
+            head = names_in(file.readline())
     except (OSError, BhavcopyError, UnicodeDecodeError, EOFError):
         return False
     return {"TckrSymb", "FinInstrmTp"} <= set(head) or {"INSTRUMENT", "OPTION_TYP"} <= set(head)
@@ -97,12 +97,12 @@ def is_bhavcopy(path: Path) -> bool:
 def read_bhavcopy(path: Path) -> Bhavcopy:
     """The futures and options of a file; `BhavcopyError` says what is wrong with it."""
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             text = file.read()
     except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise BhavcopyError(f"{path}: cannot be read: {error}; expected {_FORMS}") from error
     lines = text.splitlines()
-    head = _names(lines[0]) if lines else []
+    head = names_in(lines[0]) if lines else []
     new = {"TckrSymb", "FinInstrmTp"} <= set(head)
     if lacking := [name for name in (_NEW if new else _OLD) if name not in head]:
         raise BhavcopyError(f"{path}: {', '.join(lacking[:6])} missing from its first line; expected {_FORMS}")
@@ -126,7 +126,7 @@ def _rows(
             continue
         cell = dict(zip(head, (text.strip() for text in cells), strict=False))
         try:
-            days.add(_day(cell["TradDt" if new else "TIMESTAMP"]))
+            days.add(day_in(cell["TradDt" if new else "TIMESTAMP"]))
             if new:
                 sources.add(cell["Src"])
                 if cell["Sgmt"] != "FO":
@@ -153,10 +153,10 @@ def _new(cell: Mapping[str, str]) -> BhavRow | None:
     if kind is None:
         return None
     return BhavRow(
-        cell["TckrSymb"], kind, _day(cell["XpryDt"]), _number(cell["StrkPric"]), _number(cell["OpnPric"]),
-        _number(cell["HghPric"]), _number(cell["LwPric"]), _number(cell["ClsPric"]), _number(cell["SttlmPric"]),
-        int(_number(cell["TtlTradgVol"])), int(_number(cell["OpnIntrst"])), int(_number(cell.get("NewBrdLotQty", ""))),
-        _number(cell.get("UndrlygPric", "")),
+        cell["TckrSymb"], kind, day_in(cell["XpryDt"]), number_in(cell["StrkPric"]), number_in(cell["OpnPric"]),
+        number_in(cell["HghPric"]), number_in(cell["LwPric"]), number_in(cell["ClsPric"]), number_in(cell["SttlmPric"]),
+        int(number_in(cell["TtlTradgVol"])), int(number_in(cell["OpnIntrst"])),
+        int(number_in(cell.get("NewBrdLotQty", ""))), number_in(cell.get("UndrlygPric", "")),
     )  # fmt: skip
 
 
@@ -164,15 +164,16 @@ def _old(cell: Mapping[str, str]) -> BhavRow | None:
     kind = _kind(cell["INSTRUMENT"], cell["OPTION_TYP"])
     if kind is None:
         return None
-    strike = 0.0 if kind is InstrumentKind.FUT else _number(cell["STRIKE_PR"])
+    strike = 0.0 if kind is InstrumentKind.FUT else number_in(cell["STRIKE_PR"])
     return BhavRow(
-        cell["SYMBOL"], kind, _day(cell["EXPIRY_DT"]), strike, _number(cell["OPEN"]), _number(cell["HIGH"]),
-        _number(cell["LOW"]), _number(cell["CLOSE"]), _number(cell["SETTLE_PR"]), int(_number(cell["CONTRACTS"])),
-        int(_number(cell["OPEN_INT"])),
+        cell["SYMBOL"], kind, day_in(cell["EXPIRY_DT"]), strike, number_in(cell["OPEN"]), number_in(cell["HIGH"]),
+        number_in(cell["LOW"]), number_in(cell["CLOSE"]), number_in(cell["SETTLE_PR"]),
+        int(number_in(cell["CONTRACTS"])), int(number_in(cell["OPEN_INT"])),
     )  # fmt: skip
 
 
-def _number(text: str) -> float:
+def number_in(text: str) -> float:
+    """A cell's number, 0 of an empty one; `ValueError` for anything else, and for what is below 0."""
     if text in ("", "-"):
         return 0.0
     try:
@@ -184,7 +185,8 @@ def _number(text: str) -> float:
     return value
 
 
-def _day(text: str) -> date:
+def day_in(text: str) -> date:
+    """A cell's day, in the spelling of either form."""
     for form in ("%Y-%m-%d", "%d-%b-%Y", "%d-%b-%y"):
         try:
             return datetime.strptime(text.title() if form != "%Y-%m-%d" else text, form).date()
@@ -193,11 +195,13 @@ def _day(text: str) -> date:
     raise ValueError(f"expected a day such as 2024-07-08 or 05-Jul-2024, found {text!r}")
 
 
-def _names(line: str) -> list[str]:
+def names_in(line: str) -> list[str]:
+    """The columns that a first line names."""
     return [name.strip().strip('"') for name in line.lstrip("\ufeff").strip().split(",")]
 
 
-def _opened(path: Path) -> io.TextIOBase:
+def opened(path: Path) -> io.TextIOBase:
+    """The text of a file, plain, gzipped, or the one .csv in a .zip."""
     name = path.name.lower()
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as packed:

@@ -93,8 +93,13 @@ class Columns:
         return Columns(self.instrument, self.timeframe, self.start_ns[low:high], self.table[:, low:high])
 
 
-def checked(instrument: str, start_ns: NDArray[np.int64], table: FloatArray, source: str) -> Columns:
-    """Columns of data that is in order, in the timeframe it is in; `DataError` names the first bar that is not."""
+def checked(
+    instrument: str, start_ns: NDArray[np.int64], table: FloatArray, source: str, timeframe: str = ""
+) -> Columns:
+    """Columns of data that is in order; `DataError` names the first bar that is not.
+
+    The timeframe is the one it is in, unless that is known.
+    """
     if len(start_ns) == 0:
         raise DataError(f"{source}: no bars in it; check the file, --instrument, --from and --to")
     if not np.all(start_ns[1:] > start_ns[:-1]):
@@ -112,7 +117,7 @@ def checked(instrument: str, start_ns: NDArray[np.int64], table: FloatArray, sou
     if np.any(wrong):
         at = int(np.argmax(wrong))
         raise DataError(f"{source}: bar {at + 1} opens or closes outside its low and high; mend or drop the row")
-    return Columns(instrument, timeframe_of(start_ns, source), start_ns, table)
+    return Columns(instrument, timeframe or timeframe_of(start_ns, source), start_ns, table)
 
 
 def timeframe_of(start_ns: NDArray[np.int64], source: str) -> str:

@@ -46,7 +46,7 @@ def load(path: Path, instrument: str, first: date | None = None, last: date | No
     import duckdb
 
     if not path.exists():
-        raise DataError(f"{path}: no such file; name a {_SUFFIXES} file, or `openalgo`")
+        raise DataError(f"{path}: no such file; name a {_SUFFIXES} file, a bhavcopy or a folder of them, or `openalgo`")
     with duckdb.connect() as database:
         try:
             source = _source(database, path)
@@ -165,7 +165,7 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
         if not tables:
             raise DataError(f"{path}: no table with {', '.join(_PRICES)} in it; expected {_expected()}")
         return f'given."{"bars" if "bars" in tables else tables[0]}"'
-    raise DataError(f"{path}: expected a {_SUFFIXES} file")
+    raise DataError(f"{path}: expected a {_SUFFIXES} file, or a bhavcopy")
 
 
 def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrument: str) -> Columns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
@@ -18,12 +18,12 @@ from msgspec.structs import replace
 
 from mytrading.backtest.asked import AskedWrongly
 from mytrading.backtest.columns import Columns, DataError, checked
-from mytrading.backtest.data import load
 from mytrading.backtest.feeds import sessions
 from mytrading.backtest.leg_numbers import LegNumbers
 from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction, SlippageTicks, VolumeCap
 from mytrading.backtest.option_setup import Market, leg_files, names_contracts, terms_of, trades_contracts
 from mytrading.backtest.runner import Spec, unlimited
+from mytrading.backtest.sources import Fetch, Wanted, data_of, notes_on
 from mytrading.backtest.world import EveryDay
 from mytrading.config.build import ends_daily, risk_limits, strategy_run
 from mytrading.config.problems import ConfigurationError
@@ -45,16 +45,16 @@ __all__ = ["Asked", "AskedWrongly", "Fetch", "Prepared", "prepare", "source_file
 
 COSTS = ("none", "india")
 SESSIONS = ("auto", "exchange", "data")
-OPENALGO = "openalgo"
 _DAY = 86_400_000_000_000
 _IST = 19_800_000_000_000
-Fetch = Callable[[str, str, date | None, date | None], Columns]
-"""Bars of an instrument and timeframe from the server."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of the command. `data` are files or `openalgo`, each may be INSTRUMENT=FILE; fractions of 1."""
+    """The options of the command. `data` are files, folders of bhavcopies or `openalgo`.
+
+    Each may be INSTRUMENT=FILE. Shares are fractions of 1.
+    """
 
     name: str
     data: tuple[str, ...]
@@ -99,7 +99,11 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
     if legs is not None:
         run = legs.changed(run, {legs.name_of(key): value for key, value in asked.parameters.items()})
         strategy = leg_strategy(run.plan) if run.plan is not None else strategy
-    data = tuple(_whole_days(columns, asked.session) for columns in _data(asked, settings, run, fetch))
+    names = (settings.symbols.resolve(asked.instrument),) if asked.instrument else run.symbols
+    wanted = Wanted(asked.data, names, asked.timeframe or run.timeframes[0], asked.first, asked.last)
+    found = data_of(wanted, settings.symbols, fetch)
+    notes += notes_on(wanted, found)
+    data = tuple(_whole_days(columns, asked.session) for columns in found)
     run = _fitted(run, data, asked)
     _check_times(run, data[0])
     try:
@@ -278,33 +282,6 @@ def _parameters(strategy: type[BaseStrategy], given: Mapping[str, str]) -> dict[
     resolved = resolve_parameters(strategy, BaseStrategy, dict(given))
     asked = {plain(name) for name in given}
     return {name: value for name, value in resolved.items() if plain(name) in asked}
-
-
-def _data(asked: Asked, settings: TradingSettings, run: StrategyRun, fetch: Fetch | None) -> list[Columns]:
-    names = [settings.symbols.resolve(asked.instrument)] if asked.instrument else list(run.symbols)
-    found = []
-    for text in asked.data:
-        before, equals, after = text.partition("=")
-        name, source = (settings.symbols.resolve(before), after) if equals else ("", text)
-        wanted = [name] if name else names or [_guess(source)]
-        found += [_one(asked, source, one, run, fetch) for one in wanted]
-    if not found:
-        raise AskedWrongly("--data: expected a file or `openalgo`, found nothing")
-    return found
-
-
-def _guess(source: str) -> str:
-    """What a file is of that nobody named: a share called like the file."""
-    stem = Path(source).name.partition(".")[0].upper()
-    return f"NSE:{stem}"
-
-
-def _one(asked: Asked, source: str, name: str, run: StrategyRun, fetch: Fetch | None) -> Columns:
-    if source != OPENALGO:
-        return load(Path(source), name, asked.first, asked.last)
-    if fetch is None:
-        raise AskedWrongly("--data openalgo: expected a server; start the stack, or name a file")
-    return fetch(name, asked.timeframe or run.timeframes[0], asked.first, asked.last)
 
 
 def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: Asked) -> StrategyRun:

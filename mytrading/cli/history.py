@@ -67,7 +67,7 @@ def fetch(
         fail(USAGE, f"--interval: {error}")
     retries = Retries(config.venue.max_retries, config.venue.retry_delay)
     gate = Gate(machine_now, lambda ns: time.sleep(ns / 1e9))
-    with _progress(instrument, as_json) as progress:
+    with fetching(instrument, as_json) as progress:
         found = fetch_range(client, instrument, interval, start, end, now, gate, progress, retries)
     whole = _completeness(config.calendar_path, found.bars, instrument, span, start, end, now)
     if out is not None:
@@ -100,9 +100,9 @@ def _day(option: str, text: str) -> date | None:
 
 
 @contextmanager
-def _progress(instrument: str, as_json: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal, if there is one to look at."""
-    if as_json or not sys.stderr.isatty():
+def fetching(instrument: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal, if there is one to look at: it is told how many requests are done, of how many."""
+    if quiet or not sys.stderr.isatty():
         yield lambda _done, _all: None
         return
     from rich.console import Console

@@ -101,7 +101,7 @@ def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], 
 
     def load(instrument: str) -> Columns:
         from mytrading.backtest.data import load as read
-        from mytrading.backtest.setup import OPENALGO
+        from mytrading.backtest.sources import OPENALGO
         from mytrading.cli.research.backtest import fetched
 
         source = sources.get(instrument, sources.get("", ""))

@@ -74,9 +74,11 @@ def fetched(profile: str, instrument: str, timeframe: str, first: date | None, l
     import time
     from datetime import timedelta
 
+    from mytrading.adapters.openalgo.again import Retries
     from mytrading.adapters.openalgo.history import Gate, fetch_range
     from mytrading.backtest.columns import DataError
     from mytrading.backtest.data import from_bars
+    from mytrading.cli.history import fetching
     from mytrading.cli.server import client_of, stack_of
     from mytrading.core.calendar import day_of
     from mytrading.runtime.clock import MarketClock, machine_now
@@ -86,7 +88,9 @@ def fetched(profile: str, instrument: str, timeframe: str, first: date | None, l
     end = last or day_of(now)
     gate = Gate(machine_now, lambda ns: time.sleep(ns / 1e9))
     start = first or end - timedelta(days=30)
-    found = fetch_range(client_of(config), instrument, timeframe, start, end, now, gate, lambda _done, _all: None)
+    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
+    with fetching(instrument, not sys.stderr.isatty()) as progress:
+        found = fetch_range(client_of(config), instrument, timeframe, start, end, now, gate, progress, retries)
     if found.failed:
         raise DataError(f"openalgo: {instrument} {found.failed[0].first}: {found.failed[0].problem}")
     return from_bars(found.bars, instrument, f"openalgo {instrument}")

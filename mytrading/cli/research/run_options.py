@@ -21,7 +21,9 @@ Name = Annotated[str, typer.Argument(help="A strategy of `strategies/`, or a fil
 Data = Annotated[
     list[str],
     typer.Option(
-        "--data", "-d", help="A .csv, .csv.gz, .parquet or .duckdb file, or `openalgo`; or INSTRUMENT=FILE, often."
+        "--data",
+        "-d",
+        help="A .csv, .csv.gz, .parquet or .duckdb file, a folder of bhavcopies, `openalgo`; or INSTRUMENT=FILE.",
     ),
 ]
 First = Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, say 2024-01-01.")]
