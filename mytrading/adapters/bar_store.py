@@ -7,8 +7,8 @@ will always find the same one again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mytrading.messages.market import Bar
@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS filled (instrument TEXT PRIMARY KEY, until_ns INTEGER
 """
 _COLUMNS = "instrument, timeframe, start_ns, end_ns, open, high, low, close, volume, ticks, received_ns"
 _INSERT = f"INSERT OR IGNORE INTO bars ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+_FILLED = (
+    "INSERT INTO filled VALUES (?, ?) "
+    "ON CONFLICT (instrument) DO UPDATE SET until_ns = max(until_ns, excluded.until_ns)"
+)
 _BUSY_MS = 5000
 
 
@@ -53,12 +57,9 @@ class BarStore:
     def add(self, bars: Iterable[Bar]) -> list[Bar]:
         """Commit bars in one transaction; returns those that were not there before, in the order given."""
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            added = [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
-            self._db.execute("COMMIT")
+            with self._transaction():
+                added = [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
         except sqlite3.DatabaseError as error:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
             raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
         return added
 
@@ -73,15 +74,38 @@ class BarStore:
         return _last_end(self._db, instrument, timeframe)
 
     def filled_until(self, instrument: str) -> int:
-        """Up to when (market ns) history was fetched whole, 0 if never: live bars may have holes after it."""
+        """Up to when (market ns) no bar is missing since history was first fetched, 0 if never: there may be holes
+        after it."""
         row = self._db.execute("SELECT until_ns FROM filled WHERE instrument = ?", (instrument,)).fetchone()
         return int(row[0]) if row else 0
 
     def add_history(self, instrument: str, bars: Iterable[Bar], until_ns: int) -> list[Bar]:
-        """Commit fetched bars, then note that history is whole up to `until_ns`; returns the new ones as `add` does."""
+        """Commit fetched bars, then note that they are whole up to `until_ns`; returns the new ones as `add` does."""
         added = self.add(bars)
-        self._db.execute("INSERT OR REPLACE INTO filled VALUES (?, ?)", (instrument, until_ns))
+        self._db.execute(_FILLED, (instrument, until_ns))
         return added
+
+    def note_filled(self, instruments: Iterable[str], until_ns: int) -> None:
+        """Commit that of these no bar is missing up to `until_ns`; a time that is noted already is never taken back.
+
+        Raises `BarStoreDamaged`.
+        """
+        try:
+            with self._transaction():
+                self._db.executemany(_FILLED, [(instrument, until_ns) for instrument in instruments])
+        except sqlite3.DatabaseError as error:
+            raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except sqlite3.DatabaseError:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
 
     def drop_after(self, ns: int) -> int:
         """Remove bars that end after market time `ns`, and forget that history was fetched so far; returns how many.

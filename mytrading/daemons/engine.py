@@ -20,7 +20,7 @@ from mytrading.core.feed.wants import digest
 from mytrading.daemons.engine_files import find_rules, find_strategies
 from mytrading.daemons.engine_universe import Universe
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import Heartbeat, WantInstruments
+from mytrading.messages.control import BarsLacking, Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.records import DayOpened
@@ -74,6 +74,7 @@ class StrategyEngine(MachineDaemon):
         self._aggregator = self._new_aggregator()
         self._seen: dict[str, int] = {}
         self._first: dict[str, int] = {}
+        self._holed: set[str] = set()
         self._opened = self._feed_ready = False
         self._began = machine_now()
         self._bars = self._signals = 0
@@ -141,6 +142,20 @@ class StrategyEngine(MachineDaemon):
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, Heartbeat) and frame.message.ready:
             self._feed_ready = True
+        elif isinstance(frame.message, BarsLacking):
+            self._on_lacking(frame.message)
+
+    def _on_lacking(self, bars: BarsLacking) -> None:
+        """What strategies were given across a hole counts for nothing once history has filled it."""
+        filled = self._holed.difference(bars.holes, bars.behind)
+        self._holed = self._holed.union(bars.holes) - filled
+        if filled and self._opened:
+            self.log.info("hole.filled", instruments=sorted(filled), next_step="strategies start again from whole bars")
+            self._open_again()
+
+    def _open_again(self) -> None:
+        self.engine.rebuild()
+        self._open()
 
     def _look(self) -> None:
         """Bars that no frame brought, longer bars that end by the clock, history that came late, new contracts."""
@@ -152,8 +167,7 @@ class StrategyEngine(MachineDaemon):
             return
         if self._history_grew():
             self.log.info("history.grew", next_step="strategies start again from the longer history")
-            self.engine.rebuild()
-            self._open()
+            self._open_again()
             return
         if not self.lock_step:
             self._look_at_bars()

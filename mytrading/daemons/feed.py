@@ -25,7 +25,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.feed.quotes import PriceCheck
 from mytrading.core.feed.sources import Switch
 from mytrading.daemons.feed_alerts import FeedAlerts
-from mytrading.daemons.feed_bars import BarDesk
+from mytrading.daemons.feed_bars import BarDesk, Lacking
 from mytrading.daemons.feed_fallback import QuoteFallback
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_instruments import InstrumentLoader
@@ -37,7 +37,7 @@ from mytrading.daemons.feed_steps import FeedSteps
 from mytrading.daemons.feed_tape import TapeDesk
 from mytrading.daemons.feed_wants import Wants
 from mytrading.messages.codec import Frame, FrameError
-from mytrading.messages.control import ClockTick, StepDone, WantInstruments
+from mytrading.messages.control import BarsLacking, ClockTick, Heartbeat, StepDone, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import RunConfig
@@ -77,12 +77,15 @@ class DataManager(Daemon):
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
         self._now = machine_now()
+        self._lacking: Lacking = ((), ())
 
     def setup(self) -> None:
         """Open stores and streams, begin to fetch history and to connect."""
         latency = self.monitor.operation("data_manager", "quote_latency")
         self.outlet = Outlet(self.publish("market"), self.config.data, latency)
-        self.bars = BarDesk(self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake)
+        self.bars = BarDesk(
+            self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake, self._say_lacking
+        )
         self.intake = Intake(self.lines, self.health, self.check, self.bars, self.outlet, self.lock_step)
         self.readiness = Readiness(self.bars)
         self.tape = TapeDesk(self.config, self.clock)
@@ -312,6 +315,7 @@ class DataManager(Daemon):
         else:
             # A feed that lags must not close a bar before the quotes of it that still wait here.
             self.bars.on_clock(min(now, self.clock.at(self.lines.active.caught_up(machine_ns))), machine_ns)
+            self._say_lacking()
 
     def _on_second(self, machine_ns: int) -> None:
         self.tape.tend(self._today(), "disk" in self.notes)
@@ -358,6 +362,20 @@ class DataManager(Daemon):
         if self.bars.waits or self.contracts.waits:
             waits = waits or "waits for history or instruments"
         return self.steps.progress(waits, self.clock.now())
+
+    def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
+        """Whoever hears that this feed is ready hears with it of what bars are lacking."""
+        self._send_lacking(self.bars.lacking())
+
+    def _say_lacking(self) -> None:
+        """As soon as it changes: before the bars that were waited for."""
+        lacking = self.bars.lacking()
+        if lacking != self._lacking:
+            self._send_lacking(lacking)
+
+    def _send_lacking(self, lacking: Lacking) -> None:
+        self._lacking = behind, holes = lacking
+        self.status.send(self.name, BarsLacking(daemon=self.name, behind=behind, holes=holes))
 
     def ready(self) -> bool:
         """Connected, not mute; what the server has of the watched acknowledged, ticking in session, with history."""

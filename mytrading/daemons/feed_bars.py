@@ -6,6 +6,7 @@ Part of the feed. The one rule: nobody sees a bar that is not in the store, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from mytrading.adapters.bar_store import BarStore, BarStoreDamaged
@@ -27,7 +28,12 @@ MARGIN_MACHINE_S = 0.5
 UNSTORED = 10_000
 INCOMPLETE = 0.9
 """Below this share of the minutes of a range, history is called incomplete."""
+BRIEF_NS = 5 * MINUTE
+"""Bars that end so long before now at most are waited for by each instrument alone, not by the whole feed."""
 _NEVER = 1 << 62
+
+Lacking = tuple[tuple[str, ...], tuple[str, ...]]
+"""Instruments whose bars wait for history, and those of which bars were given after a hole."""
 
 
 class BarDesk:
@@ -41,11 +47,14 @@ class BarDesk:
         alerts: Alerts,
         publish: Callable[[Bar], None],
         wake: Callable[[], None],
+        say_lacking: Callable[[], None],
     ) -> None:
+        """`say_lacking` is called before bars that waited are published: what is lacking may have changed."""
         self._calendar = calendar
         self._clock = clock
         self._alerts = alerts
         self._publish = publish
+        self._say_lacking = say_lacking
         self._log = get_logger("feed")
         self._keeps_history = config.data.history
         self._fetching = 0
@@ -59,18 +68,28 @@ class BarDesk:
         self._loaded: set[str] = set()
         self._due: dict[str, tuple[int, int]] = {}
         self._days: dict[str, int] = {}
-        self._published = 0
+        self._noted_ns = 0
+        self._published = self._asked = 0
 
     def start(self, watched: Iterable[str]) -> None:
-        """Begin to fetch the history of what is watched, if history is wanted."""
+        """Begin to fetch the history of what is watched, if it is wanted and minutes of it are missing."""
         ahead = self._store.drop_after(self._clock.now() + MINUTE)
         if ahead:
             self._log.warning("bars.dropped", count=ahead, reason="they lie ahead of the market clock, which went back")
         self._history.start()
         if self._keeps_history:
             for instrument in watched:
-                self._fusion.add(instrument)
-                self._ask(instrument, 0)
+                self._begin_with(instrument)
+
+    def _begin_with(self, instrument: str) -> None:
+        """Nothing is asked for while no minute has ended since the last that is stored: the present one comes later."""
+        covered, now = self._store.filled_until(instrument), self._clock.now()
+        missing = now // MINUTE * MINUTE - covered
+        self._fusion.add(instrument, covered)
+        if missing <= BRIEF_NS:
+            self._loaded.add(instrument)
+        if missing > 0:
+            self._ask(instrument, 0)
 
     def close(self) -> None:
         """End the history thread and close the store; the bar in the making comes from history at the next start."""
@@ -78,8 +97,16 @@ class BarDesk:
         self._store.close()
 
     def has_history(self, watched: Iterable[str]) -> bool:
-        """True once the history of all that is watched is in the store, or none is wanted."""
+        """True once the history of all that is watched is in the store, or none is wanted.
+
+        Of what was stored before a short absence nothing is waited for here: `lacking` says what is not there yet.
+        """
         return not self._keeps_history or self._loaded.issuperset(watched)
+
+    def lacking(self) -> Lacking:
+        """What is not there of what is kept; in lock-step the market itself waits for history."""
+        behind = () if self._clock.lock_step else self._fusion.behind(self._clock.now())
+        return behind, self._fusion.holes
 
     @property
     def waits(self) -> bool:
@@ -87,9 +114,10 @@ class BarDesk:
         return self._fetching > 0
 
     def figures(self) -> dict[str, float]:
-        """Bars published since the start, quotes too late for theirs, minutes nobody saw whole."""
+        """Since the start: bars published, questions for history, quotes that came late, minutes nobody saw whole."""
         return {
             "bars": float(self._published),
+            "history_asked": float(self._asked),
             "late_quotes": float(self._builder.late),
             "bar_gaps": float(self._fusion.gaps),
         }
@@ -123,8 +151,7 @@ class BarDesk:
         if not self._keeps_history or instrument in self._fusion:
             return False
         self._days[instrument] = days
-        self._fusion.add(instrument)
-        self._ask(instrument, 0)
+        self._begin_with(instrument)
         return True
 
     def interrupt(self) -> None:
@@ -141,14 +168,28 @@ class BarDesk:
 
     def on_clock(self, now_ns: int, machine_ns: int) -> None:
         """Close what the clock has passed, and fetch what history is due."""
-        self._closed += self._builder.advance(now_ns, self._market_span(GRACE_NS, GRACE_MACHINE_S), machine_ns)
+        grace = self._market_span(GRACE_NS, GRACE_MACHINE_S)
+        self._closed += self._builder.advance(now_ns, grace, machine_ns)
         self.flush()
-        for fetch in self._fusion.due(now_ns, machine_ns):
+        for fetch in self._fusion.due(now_ns, machine_ns, self._fetching):
             self._fetch(fetch)
         self._deliver(self._fusion.overdue(machine_ns))
+        self._note_filled((now_ns - grace) // MINUTE * MINUTE)
+
+    def _note_filled(self, until_ns: int) -> None:
+        """Once a minute: what is whole so far, so that a successor asks for no more than it missed."""
+        if until_ns <= self._noted_ns or self._unstored:
+            return
+        self._noted_ns = until_ns
+        if whole := self._fusion.cover(until_ns):
+            with suppress(BarStoreDamaged):  # alerted with the bars themselves
+                self._store.note_filled(whole, until_ns)
 
     def on_second(self, machine_ns: int) -> None:
-        """Ask again for history that failed."""
+        """Ask again for history that failed, or has not filled a hole."""
+        for instrument in self._fusion.holes:
+            if instrument not in self._due:
+                self._put_off(instrument, 0)
         for instrument, (due, tries) in list(self._due.items()):
             if machine_ns >= due:
                 self._ask(instrument, tries)
@@ -182,12 +223,13 @@ class BarDesk:
 
     def _fetch(self, fetch: Fetch) -> None:
         self._fetching += 1
+        self._asked += 1
         self._history.ask(fetch._replace(days=self._days.get(fetch.instrument, 0)))
 
     def _filled(self, filled: Filled) -> None:
         instrument = filled.fetch.instrument
         self._loaded.add(instrument)
-        self._due.pop(instrument, None)
+        _, tries = self._due.pop(instrument, (0, 0))
         self._alerts.clear("HISTORY_MISSING", instrument)
         if filled.new:
             self._tell(filled)
@@ -195,6 +237,9 @@ class BarDesk:
         ready = self._fusion.filled(filled.fetch, filled.fetched, filled.new, self._clock.now())
         # What history repaired is in the store already; it ended before the first live bar that waited.
         repaired = [bar for bar in ready if bar.start_ns in new]
+        if instrument in self._fusion.holes:
+            self._put_off(instrument, tries)
+        self._say_lacking()
         self._publish_all(repaired)
         self._deliver(ready[len(repaired) :])
 
@@ -221,10 +266,14 @@ class BarDesk:
         self._alerts.raise_(
             "HISTORY_MISSING", Severity.WARNING, instrument, f"no history of {instrument}: {filled.error}; {next_step}"
         )
-        if instrument not in self._loaded:
-            _, tries = self._due.get(instrument, (0, 0))
-            self._due[instrument] = (machine_now() + retry_ns(self._retry_s, tries), tries + 1)
-        self._deliver(self._fusion.failed(filled.fetch, self._clock.now()))
+        ready = self._fusion.failed(filled.fetch, self._clock.now())
+        if instrument not in self._loaded or instrument in self._fusion.holes:
+            self._put_off(instrument, self._due.get(instrument, (0, 0))[1])
+        self._say_lacking()
+        self._deliver(ready)
+
+    def _put_off(self, instrument: str, tries: int) -> None:
+        self._due[instrument] = (machine_now() + retry_ns(self._retry_s, tries), tries + 1)
 
     # the store
 

@@ -35,7 +35,7 @@ from mytrading.core.thresholds import CODES as THRESHOLD_CODES
 from mytrading.core.thresholds import Thresholds
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import KILL, Heartbeat, WantInstruments
+from mytrading.messages.control import KILL, BarsLacking, Heartbeat, WantInstruments
 from mytrading.messages.enums import LimitKind, Severity, TradingLevel
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import OrderChanged, TimerFired
@@ -157,7 +157,7 @@ class RiskManager(MachineDaemon):
 
     def _on_status(self, frame: Frame) -> None:
         message = frame.message
-        if isinstance(message, Heartbeat):
+        if isinstance(message, Heartbeat | BarsLacking):
             self.risk.apply(message)
         elif isinstance(message, WantInstruments) and message.daemon == "engine":
             self._announced = message.instruments

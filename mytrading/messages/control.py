@@ -217,6 +217,18 @@ class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     bar_days: int = 0
 
 
+class BarsLacking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bars_lacking"):
+    """Of which instruments the feed has not all bars: a level, sent with each heartbeat of it and when it changes.
+
+    Of those that are `behind` no bar comes until the missing ones are there; of those with `holes` bars came though
+    one before them is still missing.
+    """
+
+    daemon: str
+    behind: tuple[str, ...] = ()
+    holes: tuple[str, ...] = ()
+
+
 class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="call_budget"):
     """How the router stands with the order calls of an account: a level, repeated each second.
 
@@ -253,7 +265,7 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     seen: dict[str, int] = {}
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | BarsLacking | CallBudget | StepDone | RiskPicture
 
 
 class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):

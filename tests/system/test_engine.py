@@ -18,7 +18,7 @@ import zmq
 
 from mytrading.adapters.bar_store import BarStore
 from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.messages.control import Heartbeat, WantInstruments
+from mytrading.messages.control import BarsLacking, Heartbeat, WantInstruments
 from mytrading.messages.enums import Action, DaemonState, Mode
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Bar
@@ -147,6 +147,10 @@ class Bench:
 
     def of(self, kind: type) -> list[Any]:
         return [row for row in self.rows if isinstance(row, kind)]
+
+    def said(self) -> str:
+        """What the engine has logged."""
+        return "".join(path.read_text() for path in Path(self.config.log_dir).glob("*.log"))
 
     def kill(self) -> None:
         assert self.process is not None
@@ -290,6 +294,27 @@ def test_engine_history_that_comes_late_warms_the_strategies(bench: Bench) -> No
     bench.bar(live(14, 104.0))
     bench.until(lambda: bench.of(Signal))
     assert [(row.action, row.bar_ns) for row in bench.of(Signal)] == [(Action.BUY, OPEN + 15 * MINUTE)]
+
+
+def test_engine_hole_that_history_fills_has_strategies_start_again_from_whole_bars(bench: Bench) -> None:
+    """Averages ran on over a minute that came too late, and crossed where they would not have."""
+    bench.store.add(past([100.0] * 12))
+    bench.set_clock(OPEN + 12 * MINUTE + MINUTE // 2)
+    bench.start()
+    bench.until(bench.ready)
+    bench.status.send("feed", BarsLacking(daemon="feed", holes=(SBIN,)))
+    bench.set_clock(OPEN + 14 * MINUTE)
+    bench.bar(live(13, 100.0))
+    bench.until(lambda: bench.beat is not None and bench.beat.figures.get("bars") == 1)
+    bench.store.add([live(12, 70.0)])
+    bench.status.send("feed", BarsLacking(daemon="feed"))
+    bench.until(lambda: "hole.filled" in bench.said())
+    bench.set_clock(OPEN + 15 * MINUTE)
+    bench.bar(live(14, 110.0))
+    bench.set_clock(OPEN + 16 * MINUTE)
+    bench.bar(live(15, 140.0))
+    bench.until(lambda: bench.of(Signal))
+    assert [(row.action, row.bar_ns) for row in bench.of(Signal)] == [(Action.BUY, OPEN + 16 * MINUTE)]
 
 
 def test_engine_looping_strategy_starts_faulted_and_the_others_run(short_folder: Path) -> None:

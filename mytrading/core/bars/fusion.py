@@ -1,8 +1,9 @@
 """Where live bars join fetched history: no gap, no bar twice, none that missed the beginning of its minute.
 
 Used by the feed for the instruments it keeps history of. After a start or a loss of the socket the live bars of an
-instrument are held until history has filled what was missed, the minute in which data came back included. The one
-rule: bars leave here in the order of their start.
+instrument are held until history has filled what was missed, the minute in which data came back included. What is
+given up leaves a hole, which is known until history has filled it after all. The one rule: bars leave here in the order
+of their start.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mytrading.core.bars.building import Closed
+from mytrading.core.bars.building import MINUTE, Closed
 from mytrading.messages.market import Bar
 
 TRIES = 3
 PATIENCE_NS = 10_000_000_000
-"""Machine time for which live bars wait for history at most."""
+"""Machine time for which live bars wait for history at most, once it is their turn to be asked for."""
+EACH_NS = 400_000_000
+"""Machine time by which that is later for each question asked before: a server answers three a second."""
+LAG_NS = 3 * MINUTE
+"""How much later than a minute's end history has it at the latest; what it still lacks then was not traded."""
 
 
 class Fetch(NamedTuple):
@@ -26,10 +31,18 @@ class Fetch(NamedTuple):
     days: int = 0
 
 
-class _Join:
-    __slots__ = ("asked", "deadline", "due_ns", "held", "holding", "tries", "upto_ns")
+def told_until(fetched: Sequence[Bar], upto_ns: int) -> int:
+    """Up to when (market ns) an answer says how an instrument traded: a server's newest minutes may lag."""
+    last = max((bar.end_ns for bar in fetched), default=0)
+    return last if upto_ns - last < LAG_NS else upto_ns
 
-    def __init__(self) -> None:
+
+class _Join:
+    __slots__ = ("asked", "covered_ns", "deadline", "due_ns", "given", "held", "holding", "hole", "tries", "upto_ns")
+
+    def __init__(self, covered_ns: int) -> None:
+        self.covered_ns = covered_ns
+        self.given = self.hole = False
         self.held: list[Closed] = []
         self.holding = True
         self.asked = False
@@ -56,9 +69,34 @@ class Fusion:
         """Instruments whose live bars wait for history."""
         return [name for name, join in self._joins.items() if join.holding]
 
-    def add(self, instrument: str) -> None:
-        """Keep history of an instrument; its bars are held until `resume` and a fetch."""
-        self._joins.setdefault(instrument, _Join())
+    @property
+    def holes(self) -> tuple[str, ...]:
+        """Instruments of which a bar was delivered, or stored before, though one ahead of it is still missing."""
+        return tuple(name for name, join in self._joins.items() if join.hole)
+
+    def behind(self, now_ns: int) -> tuple[str, ...]:
+        """Instruments of which a minute is over, and neither stored nor told by history yet, so that no more come."""
+        return tuple(
+            name
+            for name, join in self._joins.items()
+            if join.holding and now_ns >= join.covered_ns // MINUTE * MINUTE + MINUTE
+        )
+
+    def add(self, instrument: str, covered_ns: int = 0) -> None:
+        """Keep history of an instrument; its bars are held until `resume` and a fetch.
+
+        Without a hole all of them that ended by `covered_ns` (market, 0: none) are in the store.
+        """
+        self._joins.setdefault(instrument, _Join(covered_ns))
+
+    def cover(self, until_ns: int) -> list[str]:
+        """Every bar that ended by then was delivered where none is held; returns where that is news, and known."""
+        news = []
+        for name, join in self._joins.items():
+            if join.covered_ns and not join.holding and not join.hole and join.covered_ns < until_ns:
+                join.covered_ns = until_ns
+                news.append(name)
+        return news
 
     def interrupt(self) -> None:
         """The socket is lost: whatever comes next has a gap before it."""
@@ -79,22 +117,25 @@ class Fusion:
             join.held.append(closed)
             return []
         if closed.whole:
+            if join is not None:
+                join.given = True
             return [closed.bar]
         self.gaps += join is not None
         return []
 
-    def due(self, now_ns: int, machine_ns: int) -> list[Fetch]:
-        """Fetches to begin now."""
-        fetches = []
+    def due(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
+        """Fetches to begin now; so many that were begun before are not answered yet."""
+        fetches: list[Fetch] = []
         for name, join in self._joins.items():
             if join.holding and not join.asked and join.due_ns is not None and now_ns >= join.due_ns:
                 join.asked = True
-                join.deadline = join.deadline or machine_ns + PATIENCE_NS
+                join.deadline = join.deadline or machine_ns + PATIENCE_NS + (ahead + len(fetches)) * EACH_NS
                 fetches.append(Fetch(name, join.upto_ns))
         return fetches
 
     def filled(self, fetch: Fetch, fetched: Sequence[Bar], new: Sequence[Bar], now_ns: int) -> list[Bar]:
         """History answered: `fetched` in all, of which `new` were not in the store; returns what may be delivered."""
+        self._told(fetch, told_until(fetched, fetch.upto_ns))
         join = self._waiting(fetch)
         if join is None:
             return []
@@ -102,7 +143,19 @@ class Fusion:
         missing = any(not closed.whole and closed.bar.start_ns not in known for closed in join.held)
         if missing and self._again(join, now_ns):
             return []
+        if not (missing or join.hole):
+            join.covered_ns = max(join.covered_ns, join.upto_ns)
         return self._release(join, {bar.start_ns: bar for bar in new}, known)
+
+    def _told(self, fetch: Fetch, until_ns: int) -> None:
+        """History says how the instrument traded until then: of what ended before, nothing is missing any more."""
+        join = self._joins.get(fetch.instrument)
+        if join is None:
+            return
+        if join.hole and until_ns >= join.upto_ns:
+            join.hole = False
+        if not join.hole and (join.holding or not join.covered_ns):
+            join.covered_ns = max(join.covered_ns, until_ns)
 
     def failed(self, fetch: Fetch, now_ns: int) -> list[Bar]:
         """History did not answer; it is asked again, and after the last time the live bars go on alone."""
@@ -141,5 +194,7 @@ class Fusion:
                 bars.append(bar)
             elif closed.bar.start_ns not in known:
                 self.gaps += 1
+        join.hole = join.hole or (join.covered_ns < join.upto_ns and bool(join.covered_ns or join.given))
+        join.given = join.given or bool(bars)
         join.held, join.holding, join.asked, join.due_ns, join.deadline = [], False, False, None, 0
         return bars

@@ -17,12 +17,13 @@ from mytrading.core.order import FREED
 from mytrading.core.risk.memory import Memory
 from mytrading.core.risk.tally import Tally
 from mytrading.core.risk.wish import Wish
-from mytrading.messages.control import KILL, Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.control import KILL, BarsLacking, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, Order, Position, Protection
 from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
+from mytrading.messages.signals import Leg, Signal
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -76,6 +77,7 @@ class RiskBooks:
         self.halted: dict[tuple[str, str, str], str] = {}
         self.wrong_mode: dict[str, str] = {}
         self.beats: dict[str, Heartbeat] = {}
+        self.bars = BarsLacking(daemon="feed")
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[Key, float] = {}
@@ -344,6 +346,18 @@ class RiskBooks:
             if doubted or (beat.daemon in NEEDED and not beat.ready):
                 return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
         return "" if health is not None else f"account {account} has not reported yet"
+
+    def bars_lacking(self, signal: Signal, leg: Leg) -> str:
+        """Which bars that a wish may have been decided on are missing, in words; empty if none."""
+        bars = self.bars
+        if not (bars.behind or bars.holes):
+            return ""
+        for name in (signal.watch, leg.instrument):
+            if name in bars.holes:
+                return f"bars of {name} have a hole that history has not filled yet"
+            if name in bars.behind:
+                return f"bars of {name} are waited for: the feed was away from it for a while"
+        return ""
 
     def session_lost(self, account: str) -> str:
         """What the server of an account said when it refused to read books, empty while it reads them."""

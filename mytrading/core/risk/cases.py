@@ -55,6 +55,7 @@ class Cases:
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=state.not_ready(account),
+            bars_lacking=state.bars_lacking(signal, leg),
             session_lost=state.session_lost(account),
             refused=scene.refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),

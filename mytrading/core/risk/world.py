@@ -14,7 +14,7 @@ from mytrading.core.money.pnl import newer
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import RiskBooks
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
-from mytrading.messages.control import Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.control import BarsLacking, Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import GoalChanged, ProtectionChanged, TimerFired
 from mytrading.messages.records import LevelMoved
@@ -80,6 +80,10 @@ def _beat(books: RiskBooks, row: Heartbeat) -> None:
     books.machine_ns = max(books.machine_ns, row.machine_ns)
 
 
+def _bars(books: RiskBooks, row: BarsLacking) -> None:
+    books.bars = row
+
+
 def _health(books: RiskBooks, row: AccountHealth) -> None:
     books.health[row.account] = row
 
@@ -132,6 +136,7 @@ WORLD: dict[type, Callable[[RiskBooks, Any], None]] = {
     LevelMoved: learn_level,
     TimerFired: _timer,
     Heartbeat: _beat,
+    BarsLacking: _bars,
     AccountHealth: _health,
     ProtectionChanged: _protection,
     Quote: _quote,

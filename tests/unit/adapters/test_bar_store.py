@@ -78,6 +78,13 @@ def test_history_added_is_noted_and_its_bars_replace_nothing(tmp_path: Path) -> 
     assert BarStore(tmp_path).filled_until("NSE:SBIN") == 3 * MINUTE
 
 
+def test_time_noted_as_whole_is_never_taken_back_by_an_older_answer(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    store.note_filled(["NSE:SBIN", "NSE:TCS"], 9 * MINUTE)
+    store.add_history("NSE:SBIN", [bar(1)], 3 * MINUTE)
+    assert [store.filled_until(name) for name in ("NSE:SBIN", "NSE:TCS")] == [9 * MINUTE] * 2
+
+
 def test_bars_ahead_of_a_market_that_went_back_are_dropped_and_come_anew(tmp_path: Path) -> None:
     """A replay begun a second time found its bars in the store already, and published none."""
     store = BarStore(tmp_path)

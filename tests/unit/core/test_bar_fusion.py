@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mytrading.core.bars.building import Closed
-from mytrading.core.bars.fusion import PATIENCE_NS, TRIES, Fetch, Fusion
+from mytrading.core.bars.fusion import EACH_NS, LAG_NS, PATIENCE_NS, TRIES, Fetch, Fusion, told_until
 from mytrading.messages.market import Bar
 
 MINUTE = 60_000_000_000
@@ -128,3 +128,93 @@ def test_bars_of_a_loss_are_held_from_the_interruption_on() -> None:
     assert fusion.offer(live(2, whole=False)) == []
     assert fusion.holding == [NIFTY]
     assert fusion.due(10 * MINUTE, 0) == []
+
+
+def covered(minute: int) -> Fusion:
+    """All bars that ended with the minute are stored; data flow again in the second one after it."""
+    fusion = Fusion(MARGIN)
+    fusion.add(NIFTY, (minute + 1) * MINUTE)
+    fusion.resume(NIFTY, (minute + 3) * MINUTE)
+    return fusion
+
+
+def given_up(fusion: Fusion, upto: int) -> None:
+    now = upto + MARGIN
+    for _ in range(TRIES):
+        (fetch,) = fusion.due(now, 0)
+        fusion.failed(fetch, now)
+        now += MARGIN
+
+
+def test_instrument_is_behind_only_once_a_minute_that_it_missed_is_over() -> None:
+    fusion = Fusion(MARGIN)
+    fusion.add(NIFTY, 5 * MINUTE)
+    fusion.resume(NIFTY, 6 * MINUTE)
+    assert fusion.behind(6 * MINUTE - 1) == ()
+    assert fusion.behind(6 * MINUTE) == (NIFTY,)
+    (fetch,) = fusion.due(6 * MINUTE + MARGIN, 0)
+    fusion.filled(fetch, [bar(5)], [bar(5)], 6 * MINUTE + MARGIN)
+    assert (fusion.behind(9 * MINUTE), fusion.holes) == ((), ())
+
+
+def test_gap_that_history_never_fills_is_a_hole_until_it_does() -> None:
+    fusion = covered(4)
+    given_up(fusion, 7 * MINUTE)
+    assert fusion.holding == []
+    assert fusion.holes == (NIFTY,)
+    fusion.filled(Fetch(NIFTY, 8 * MINUTE), [bar(5)], [bar(5)], 8 * MINUTE)
+    assert fusion.holes == (NIFTY,)
+    history = [bar(number) for number in range(9)]
+    fusion.filled(Fetch(NIFTY, 9 * MINUTE), history, history[5:7], 9 * MINUTE)
+    assert fusion.holes == ()
+
+
+def test_hole_moves_no_noted_time_on_and_its_repair_does() -> None:
+    fusion = covered(4)
+    given_up(fusion, 7 * MINUTE)
+    assert fusion.cover(8 * MINUTE) == []
+    fusion.filled(Fetch(NIFTY, 9 * MINUTE), [bar(8)], [], 9 * MINUTE)
+    assert fusion.cover(9 * MINUTE) == [NIFTY]
+    assert fusion.cover(9 * MINUTE) == []
+
+
+def test_minute_that_later_history_passes_over_was_not_traded_and_is_no_hole() -> None:
+    fusion = covered(4)
+    fusion.offer(live(6, whole=False))
+    now = 7 * MINUTE + MARGIN
+    for _ in range(TRIES):
+        (fetch,) = fusion.due(now, 0)
+        fusion.filled(fetch, [bar(5), bar(7)], [bar(5)], now)
+        now += MARGIN
+    assert fusion.holding == []
+    assert fusion.holes == ()
+
+
+def test_history_that_never_came_leaves_no_hole_in_bars_that_begin_after_it() -> None:
+    fusion = resumed(5)
+    given_up(fusion, 6 * MINUTE)
+    assert fusion.holes == ()
+    assert fusion.offer(live(6)) == [bar(6)]
+    assert fusion.cover(7 * MINUTE) == [], "without history nothing is known of what was before"
+
+
+def test_held_bars_are_not_covered() -> None:
+    fusion = covered(4)
+    assert fusion.cover(9 * MINUTE) == []
+
+
+def test_newest_minutes_that_history_lacks_are_believed_missing_for_three_minutes_only() -> None:
+    assert told_until([bar(4)], 6 * MINUTE) == 5 * MINUTE
+    assert told_until([bar(4)], 5 * MINUTE + LAG_NS) == 5 * MINUTE + LAG_NS
+    assert told_until([], 6 * MINUTE) == 6 * MINUTE
+
+
+def test_last_of_many_questions_is_waited_for_as_long_as_those_before_it_take() -> None:
+    fusion = Fusion(MARGIN)
+    names = [f"NSE:S{number}" for number in range(40)]
+    for name in names:
+        fusion.add(name, 5 * MINUTE)
+        fusion.resume(name, 6 * MINUTE)
+    assert len(fusion.due(6 * MINUTE + MARGIN, 0, ahead=10)) == 40
+    fusion.overdue(PATIENCE_NS + 40 * EACH_NS)
+    assert fusion.holding == names[31:]

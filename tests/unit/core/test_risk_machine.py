@@ -15,7 +15,7 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.rules.table import RULES, denials_page
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.control import Alert, BarsLacking, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Action, Confidence, DaemonState, OrderState, Product, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
 from mytrading.messages.market import Quote
@@ -615,6 +615,20 @@ def test_entry_is_denied_while_the_positions_were_not_read_for_minutes() -> None
     desk.machine.apply(health)
     desk.quote()
     assert codes(desk.wish("a", Leg(instrument=CALL, lots=1))) == ["POSITION_IN_DOUBT"]
+
+
+@pytest.mark.parametrize("lacking", [{"behind": (WATCH,)}, {"holes": (WATCH,)}, {"holes": (CALL,)}])
+def test_entry_is_denied_while_bars_behind_it_are_missing_and_its_exit_is_not(lacking: dict[str, Any]) -> None:
+    """A feed that started again was waited for as a whole; a hole that history never filled was traded on."""
+    desk = Desk()
+    desk.quote()
+    desk.machine.apply(BarsLacking(daemon="feed", **lacking))
+    assert codes(desk.wish("a", Leg(instrument=CALL, lots=1))) == ["BARS_MISSING"]
+    desk.machine.apply(BarsLacking(daemon="feed", behind=(SHARE,)))
+    (entry,) = desk.wish("b", Leg(instrument=CALL, lots=1))
+    desk.fill(entry)
+    desk.machine.apply(BarsLacking(daemon="feed", **lacking))
+    assert [type(row) for row in desk.wish("c", action=Action.EXIT)] == [CloseGoal]
 
 
 def test_entry_is_denied_while_anybodys_position_there_is_disputed() -> None:

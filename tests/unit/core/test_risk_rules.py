@@ -191,6 +191,7 @@ def test_rule_that_asks_a_field_first_says_nothing_while_it_is_as_by_default() -
 @pytest.mark.parametrize(
     ("code", "fields"),
     [
+        ("BARS_MISSING", {"bars_lacking": "bars of NSE:SBIN are waited for"}),
         ("HALTED", {"level": TradingLevel.HALT}),
         ("REDUCING", {"level": TradingLevel.REDUCE}),
         ("STRATEGY_DISABLED", {"enabled": False}),

@@ -29,6 +29,12 @@ def _not_ready(case: Case) -> str:
     return f"not ready: {case.not_ready}; see `mytrading status`" if case.not_ready else ""
 
 
+def _bars_missing(case: Case) -> str:
+    if case.begun or not case.bars_lacking:
+        return ""
+    return f"{case.bars_lacking}; it is entered when they are there, see `mytrading alerts`"
+
+
 def _wrong_mode(case: Case) -> str:
     return f"{case.wrong_mode}; check the server, then `mytrading resume`" if case.wrong_mode else ""
 
@@ -79,6 +85,8 @@ STANDING: tuple[Rule, ...] = (
          _session_lost, "session_lost"),
     Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
          _not_ready, "not_ready"),
+    Rule("BARS_MISSING", "Bars of the watched or ordered instrument are still fetched, or have a hole.", "",
+         _bars_missing, "bars_lacking"),
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          _wrong_mode, "wrong_mode"),
     Rule("HALTED", "Trading is halted: by a person, or by the file `KILL` in the state directory.", "", _halted,
