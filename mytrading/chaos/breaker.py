@@ -25,6 +25,7 @@ from urllib.request import Request, urlopen
 
 from mytrading.chaos.fates import BY_HAND
 from mytrading.chaos.ground import Ground
+from mytrading.chaos.pauses import PAUSE
 from mytrading.chaos.person import Person
 from mytrading.chaos.schedule import SIMULATOR, SUPERVISOR, Act, Kind
 from mytrading.runtime import supervision
@@ -87,6 +88,10 @@ class Breaker:
     def close(self) -> None:
         """Close the log."""
         self._file.close()
+
+    def note_pause(self, began_ns: int, seconds: float) -> None:
+        """The machine itself stood still from then on, for so long."""
+        self._note(PAUSE, "", began_ns=began_ns, paused_s=round(seconds, 2))
 
     def mend(self) -> list[str]:
         """Start what stays down; returns the programs that supervisor had given up, with their last words."""

@@ -22,6 +22,7 @@ from mytrading.chaos.breaker import Breaker
 from mytrading.chaos.evidence import Evidence, concerning
 from mytrading.chaos.ground import Ground, Wanted, prepare
 from mytrading.chaos.judge import Bounds, Verdict, judge
+from mytrading.chaos.pauses import Pauses
 from mytrading.chaos.schedule import plan
 from mytrading.chaos.settling import holding, unsettled
 from mytrading.cli.journal.files import verify
@@ -60,9 +61,11 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
     acts = plan(wanted.seed, minutes * 60.0, ground.trouble)
     progress(f"seed {wanted.seed}: {len(acts)} acts in {minutes:g} min, {wanted.personality}, in {wanted.folder}")
     breaker = Breaker(ground, wanted.folder / "broken.jsonl", progress)
+    pauses = Pauses(breaker.note_pause)
     problems: list[str] = []
     try:
         ground.start()
+        pauses.start()
         beats = Beats(ground.config, wanted.folder / "beats.jsonl")
         breaker.run(acts, minutes * 60.0)
         problems = _settle(ground, breaker, progress)
@@ -71,6 +74,7 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
         problems = [f"the stack did not come up: {error}"]
     finally:
         end_ns = machine_now()
+        pauses.stop()
         _stop(ground, breaker, progress)
         ground.end()
     verdict = judge(_evidence(ground, wanted.folder, end_ns), bounds_of(ground))

@@ -12,6 +12,7 @@ from typing import Any
 from mytrading.bench.figures import percentile
 from mytrading.chaos.bare import Stretch
 from mytrading.chaos.evidence import HARMLESS, Evidence
+from mytrading.chaos.pauses import PAUSE
 from mytrading.chaos.records import Beat, Broken, Moved, Ours
 from mytrading.chaos.requests import counted
 from mytrading.core.order import UNRESOLVED
@@ -22,7 +23,7 @@ _KILLS = frozenset({"kill", "leave"})
 _ENDS = frozenset({"kill", "leave", "restart"})
 _SECOND_STARTS_S = 6.0
 """For so long after its end a process that comes up again takes the machine's time."""
-_AWAY = frozenset({"kill", "hang", "restart", "starve", "stutter", "token_rollover"})
+_AWAY = frozenset({"kill", "hang", "restart", "starve", "stutter", "token_rollover", PAUSE})
 
 
 def figures(sides: Sequence[tuple[Evidence, Sequence[Stretch]]]) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def figures(sides: Sequence[tuple[Evidence, Sequence[Stretch]]]) -> dict[str, An
     return {
         "kills": sum(acts[kind] for kind in _KILLS),
         "acts": {kind: count for kind, count in sorted(acts.items()) if kind not in faults},
+        "paused_s": round(sum(thing.end_ns - thing.begin_ns for thing in broken if thing.what == PAUSE) / _S, 1),
         "faults": sum(faults.values()),
         "faults_by_kind": dict(sorted(faults.items())),
         "accounts": len(sides),

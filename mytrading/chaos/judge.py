@@ -15,6 +15,7 @@ from mytrading.chaos.bare import Stretch, stretches
 from mytrading.chaos.evidence import HARMLESS, Evidence
 from mytrading.chaos.figures import figures
 from mytrading.chaos.limits import Most, limit_breaches
+from mytrading.chaos.pauses import PAUSE
 from mytrading.chaos.records import Broken, Held
 from mytrading.chaos.requests import unanswered
 from mytrading.simulator.chronicle import CALL, STARTED, Event
@@ -138,7 +139,7 @@ def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
     stopped = [
         (thing.begin_ns, thing.end_ns + round(_GATHERED_S * _S))
         for thing in evidence.broken
-        if thing.what in ("hang", "stutter", "starve", "nice") and thing.target in ("", "simulator")
+        if thing.what in ("hang", "stutter", "starve", "nice", PAUSE) and thing.target in ("", "simulator")
     ]
     stopped += _after_starting(evidence.broker.events)
     times = sorted(event.machine_ns for event in evidence.broker.events if event.kind == CALL)

@@ -271,7 +271,7 @@ def read_broken(log: Path) -> tuple[Broken, ...]:
             if row.get("told"):
                 found += [Broken(begin, at, what, "simulator", of) for begin, what, of in faults if of == account]
                 faults = [fault for fault in faults if fault[2] != account]
-        elif act == "by_hand":
+        elif "began_ns" in row:
             found.append(Broken(int(row["began_ns"]), at, act, target, account))
         elif act != "missed":
             found.append(Broken(at, at + round(float(row.get("seconds", 0.0)) * _NANO), act, target, account))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from mytrading.chaos.bare import Stretch
 from mytrading.chaos.evidence import Evidence, concerning
 from mytrading.chaos.figures import recoveries
-from mytrading.chaos.judge import Bounds, judge
+from mytrading.chaos.judge import Bounds, beyond_allowance, judge
 from mytrading.chaos.mischief import Trouble
-from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours
+from mytrading.chaos.pauses import PAUSE, Pauses
+from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours, read_broken
 from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
 from mytrading.chaos.summary import summed, write_page, write_report
 from mytrading.core.matching import BookOrder, OrderRequest
@@ -340,6 +343,8 @@ def test_recovery_lasts_until_the_next_readiness_and_not_over_a_second_kill() ->
     assert recoveries(broken, beats) == ([3.0], [], [])
     starved = Broken(21 * S, 22 * S, "starve", "")
     assert recoveries([*broken, starved], beats) == ([], [], [3.0])
+    paused = Broken(21 * S, 22 * S, PAUSE, "")
+    assert recoveries([*broken, paused], beats) == ([], [], [3.0])
     burst = Broken(18 * S, 18 * S, "kill", "feed")
     assert recoveries([*broken, burst], beats) == ([], [3.0], [])
 
@@ -377,6 +382,27 @@ def test_unknowns_are_told_with_how_they_ended() -> None:
     figures = judge(evidence([], [ended], moves=moves), BOUNDS).figures
     assert figures["unknowns"] == {"count": 1, "ended": {"GHOST": 1}}
     assert (figures["ghosts"], figures["protection_in_doubt_s"]) == (1, 4.0)
+
+
+def test_pause_of_the_whole_machine_is_noted_with_its_length(tmp_path: Path) -> None:
+    """Somebody else stopped all that ran here for a minute: positions lay bare by the clock, while nothing moved."""
+    clock = iter([0, 1 * S, 70 * S, 71 * S])
+    rows: list[str] = []
+
+    def note(began_ns: int, seconds: float) -> None:
+        row = {"at_ns": 70 * S, "act": PAUSE, "target": "", "began_ns": began_ns, "paused_s": seconds}
+        rows.append(json.dumps(row))
+
+    pauses = Pauses(note, lambda: next(clock))
+    for _ in range(3):
+        pauses.look()
+    log = tmp_path / "broken.jsonl"
+    log.write_text("\n".join(rows))
+    paused = read_broken(log)
+    assert paused == (Broken(1 * S, 70 * S, PAUSE, ""),)
+    bare = Stretch(("NSE:SBIN", "MIS", "S"), 2 * S, 75 * S, opened=True)
+    assert beyond_allowance(bare, paused, BOUNDS) == 0.0
+    assert beyond_allowance(bare, (), BOUNDS) > 60.0
 
 
 def test_schedule_is_the_same_for_a_seed_and_differs_between_seeds() -> None:
