@@ -36,6 +36,7 @@ from mytrading.daemons.feed_ready import Readiness
 from mytrading.daemons.feed_steps import FeedSteps
 from mytrading.daemons.feed_tape import TapeDesk
 from mytrading.daemons.feed_wants import Wants
+from mytrading.daemons.hung_watchdog import BEHIND_NS, NAME, WatchdogGuard
 from mytrading.messages.codec import Frame, FrameError
 from mytrading.messages.control import BarsLacking, ClockTick, Heartbeat, StepDone, WantInstruments
 from mytrading.messages.enums import Severity
@@ -51,6 +52,7 @@ from mytrading.runtime.streams import BadFrames
 
 TICK_S = 0.1
 SHOW_S = 0.25
+WATCH_S = 0.5
 CLOCK_TOPIC = "clock"
 """Ticks have a topic of their own, so that who waits for heartbeats is not woken ten times a second."""
 ASKERS = ("engine", "risk", "gateway")
@@ -95,6 +97,7 @@ class DataManager(Daemon):
         topics = (*ASKERS, *(step_topic(name) for name in ASKERS)) if self.lock_step else ASKERS
         every_s = 0.0 if self.lock_step else TICK_S
         self.subscribe("status", self._on_status, topics=topics, writers=ASKERS, every_s=every_s)
+        self._guard_watchdog()
         self.subscribe("orders", self._on_orders, every_s=TICK_S)
         if len(self.lines) > 1:
             self.subscribe("account", self._on_account, every_s=SHOW_S)
@@ -113,6 +116,15 @@ class DataManager(Daemon):
         self.bars.start(self._watched)
         for line in self.lines:
             line.socket.start()
+
+    def _guard_watchdog(self) -> None:
+        self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, BEHIND_NS)
+        self.subscribe("status", self._on_watchdog, topics=(NAME,), writers=(NAME,), every_s=WATCH_S)
+        self.every(WATCH_S, self._watchdog.look, "watchdog")
+
+    def _on_watchdog(self, frame: Frame) -> None:
+        if isinstance(frame.message, Heartbeat):
+            self._watchdog.heard(frame.message)
 
     def _watch(self) -> None:
         """Subscribe what the configuration names."""

@@ -16,9 +16,9 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers import Answers, UsageError
 from mytrading.daemons.gateway_alerts import Silences
+from mytrading.daemons.hung_watchdog import FIRST_NS, WatchdogGuard
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
-from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.records import ControlOpened, RiskOpened
 from mytrading.messages.risk_picture import RiskPicture
 from mytrading.messages.runconfig import RunConfig
@@ -27,7 +27,6 @@ from mytrading.messages.streams import ALL, shown_topic
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.following import STILL_HERE_ROWS
-from mytrading.runtime.hung import Hung
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.process import main
 from mytrading.runtime.run_info import run_started_machine_ns
@@ -72,8 +71,8 @@ class Gateway(MachineDaemon):
         self._silences = Silences(machine_now())
         self.every(SHOW_S, lambda _: self._poll_tails(), "view")
         self.every(SILENCE_S, self._end_silent, "silences")
-        self._watchdog = Hung(self.config.lock_dir / "watchdog.lock", machine_now())
-        self.every(WATCH_S, self._watch_the_watchdog, "watchdog")
+        self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
+        self.every(WATCH_S, self._watchdog.look, "watchdog")
         self.subscribe("status", self._on_status, topics=ALL, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
@@ -126,19 +125,12 @@ class Gateway(MachineDaemon):
             self.totals.add(message)
             self.view.apply(message)
             if message.daemon == "watchdog":
-                self._watchdog.heard(0 if message.state is DaemonState.STOPPING else message.pid, machine_now())
-                self.alerts.clear("DAEMON_HUNG", "watchdog")
+                self._watchdog.heard(message)
         elif isinstance(message, Alert):
             self._silences.heard(message, machine_now())
             self._keep(message)
         elif isinstance(message, CallBudget | RiskPicture):
             self.view.apply(message)
-
-    def _watch_the_watchdog(self, machine_ns: int) -> None:
-        """It watches all others, and somebody has to watch it."""
-        if pid := self._watchdog.look(machine_ns):
-            text = f"watchdog (pid {pid}) sent no heartbeat for 5 s: killed, starts anew"
-            self.alerts.raise_("DAEMON_HUNG", Severity.CRITICAL, "watchdog", text)
 
     def _end_silent(self, machine_ns: int) -> None:
         for alert in self._silences.over(list(self.control.alerts.values()), self.view.beats, machine_ns):

@@ -1,7 +1,7 @@
 """One process that watches another: has it fallen silent, and if so, an end of it, so that supervisor starts it anew.
 
-Used by the gateway for the watchdog, which watches all others. The one rule: nothing is judged after a stall of who
-looks, when everybody would look late.
+Used by the gateway and the feed for the watchdog, which watches all others. The one rule: nothing is judged after a
+stall of who looks, when everybody would look late.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ STALL_NS = 1_500_000_000
 class Hung:
     """Watches the process that holds the lock file `lock`. `heard` and `look` take machine time."""
 
-    def __init__(self, lock: Path, machine_ns: int) -> None:
+    def __init__(self, lock: Path, machine_ns: int, silence_ns: int = SILENCE_NS) -> None:
         self._lock = lock
+        self._silence_ns = silence_ns
         self._pid = 0
         self._heard = self._looked = machine_ns
 
@@ -35,7 +36,7 @@ class Hung:
             self._heard = machine_ns
         self._looked = machine_ns
         pid = self._pid
-        if not pid or machine_ns - self._heard <= SILENCE_NS:
+        if not pid or machine_ns - self._heard <= self._silence_ns:
             return 0
         self._pid = 0
         if holder(self._lock) != str(pid):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -214,6 +216,30 @@ def test_unknown_symbol_is_alerted_and_keeps_nobody_else_waiting(
         assert "NSE:NOSUCH is not listed" in refused.message
         assert InstrumentFile(tmp_path).snapshot().refusals == (Refusal("NOSUCH", "NSE:NOSUCH is not listed"),)
         feed.wait(lambda seen: bool(seen.beats) and seen.beats[-1].ready)
+
+
+def test_feed_ends_a_watchdog_that_nobody_else_found_silent(feed: RunningFeed, runtime: Path) -> None:
+    feed.wait_ready()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    watchdog = ZMQPublisher(endpoint(str(runtime), "status", "watchdog"), context=context)
+    path = feed.config.lock_dir / "watchdog.lock"
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as victim, path.open("w") as file:
+        file.write(f"{victim.pid}\n")
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            for _ in range(40):  # the feed has to find the socket first
+                beat = msgspec.structs.replace(feed.beats[-1], daemon="watchdog", pid=victim.pid)
+                watchdog.send("watchdog", beat)
+                time.sleep(0.1)
+            assert victim.poll() is None
+            alert = feed.wait(lambda seen: seen.alert("DAEMON_HUNG"), 20)
+            assert victim.wait(5) == -signal.SIGKILL
+            assert alert.subject == "watchdog"
+        finally:
+            victim.kill()
+    watchdog.close()
+    context.destroy(linger=0)
 
 
 def test_terminated_feed_ends_cleanly_with_all_frames_on_the_tape(feed: RunningFeed, tmp_path: Path) -> None:

@@ -39,6 +39,15 @@ def test_hung_daemon_is_noticed_and_replaced(stack: Stack, victim: str) -> None:
     eventually(lambda: victim in {row["subject"] for row in alerts(stack) if row["code"] == "DAEMON_HUNG"}, 20)
 
 
+@pytest.mark.long
+def test_watchdog_and_gateway_that_hang_together_are_both_replaced(stack: Stack) -> None:
+    """Each watched the other, so that nobody noticed, and from then on nobody was watched."""
+    old = {name: stack.kill(name, signal.SIGSTOP) for name in ("gateway", "watchdog")}
+    eventually(lambda: stack.pid("watchdog") not in (0, old["watchdog"]), 30)
+    eventually(lambda: stack.pid("gateway") not in (0, old["gateway"]), 60)
+    eventually(stack.is_ready, 40)
+
+
 def alerts(stack: Stack) -> list[dict[str, Any]]:
     """Those that ended too: the daemon that keeps them may have been the one that hung."""
     return stack.ask("alerts", "--all")

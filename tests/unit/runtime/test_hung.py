@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mytrading.daemons.hung_watchdog import BEHIND_NS
 from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung
 
 SECOND = 1_000_000_000
@@ -36,6 +37,13 @@ def test_silent_process_is_killed_once(tmp_path: Path, victim: subprocess.Popen[
     assert look_until(hung, SECOND, SECOND + SILENCE_NS) == []
     assert look_until(hung, 2 * SECOND + SILENCE_NS, 20 * SECOND) == [victim.pid]
     assert victim.wait(10) == -9
+
+
+def test_second_watcher_gives_the_first_time_to_act(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
+    hung = Hung(tmp_path / "lock", 0, BEHIND_NS)
+    hung.heard(victim.pid, 0)
+    assert look_until(hung, 0, SILENCE_NS + 2 * SECOND) == []
+    assert look_until(hung, SILENCE_NS + 3 * SECOND, 20 * SECOND) == [victim.pid]
 
 
 def test_process_that_stops_or_was_never_heard_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
