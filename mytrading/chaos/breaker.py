@@ -25,7 +25,7 @@ from urllib.request import Request, urlopen
 
 from mytrading.chaos.fates import BY_HAND
 from mytrading.chaos.ground import Ground
-from mytrading.chaos.pauses import PAUSE
+from mytrading.chaos.pauses import PAUSE, Running
 from mytrading.chaos.person import Person
 from mytrading.chaos.schedule import SIMULATOR, SUPERVISOR, Act, Kind
 from mytrading.runtime import supervision
@@ -61,10 +61,10 @@ class Breaker:
 
     def run(self, acts: tuple[Act, ...], seconds: float) -> None:
         """Carry out all acts, and end when `seconds` are over; everything is let go afterwards."""
-        began = time.monotonic()
+        running = Running()
         waiting = list(acts)
         try:
-            while (now := time.monotonic() - began) < seconds:
+            while (now := running.seconds()) < seconds:
                 while waiting and waiting[0].at <= now:
                     self._carry_out(waiting.pop(0))
                 self._what_is_due()

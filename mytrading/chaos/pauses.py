@@ -18,6 +18,23 @@ LONGEST_NS = 2_000_000_000
 """Longer than a thread that only sleeps waits for a core, with every process of a burst starting at once."""
 
 
+class Running:
+    """Seconds since it was made, without the pauses of the machine: a schedule must not fall due in a heap after one."""
+
+    def __init__(self, now: Callable[[], int] = machine_now) -> None:
+        self._now = now
+        self._last = now()
+        self._ran = 0
+
+    def seconds(self) -> float:
+        """To be asked at least once a second."""
+        now = self._now()
+        if now - self._last <= LONGEST_NS:
+            self._ran += now - self._last
+        self._last = now
+        return self._ran / 1e9
+
+
 class Pauses:
     """Calls `note(began_ns, seconds)` for each pause of the whole machine, until it is stopped."""
 

@@ -15,7 +15,7 @@ from mytrading.chaos.evidence import Evidence, concerning
 from mytrading.chaos.figures import recoveries
 from mytrading.chaos.judge import Bounds, beyond_allowance, judge
 from mytrading.chaos.mischief import Trouble
-from mytrading.chaos.pauses import PAUSE, Pauses
+from mytrading.chaos.pauses import PAUSE, Pauses, Running
 from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours, read_broken
 from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
 from mytrading.chaos.summary import summed, write_page, write_report
@@ -403,6 +403,13 @@ def test_pause_of_the_whole_machine_is_noted_with_its_length(tmp_path: Path) -> 
     bare = Stretch(("NSE:SBIN", "MIS", "S"), 2 * S, 75 * S, opened=True)
     assert beyond_allowance(bare, paused, BOUNDS) == 0.0
     assert beyond_allowance(bare, (), BOUNDS) > 60.0
+
+
+def test_schedule_stands_still_with_the_machine() -> None:
+    """Ten processes were killed in one instant, as all that had fallen due in a pause was done at its end."""
+    clock = iter([0, 1 * S, 70 * S, 71 * S])
+    running = Running(lambda: next(clock))
+    assert [running.seconds() for _ in range(3)] == [1.0, 1.0, 2.0]
 
 
 def test_schedule_is_the_same_for_a_seed_and_differs_between_seeds() -> None:
