@@ -19,7 +19,7 @@ LONGEST_NS = 2_000_000_000
 
 
 class Running:
-    """Seconds since it was made, without the pauses of the machine: a schedule must not fall due in a heap after one."""
+    """Seconds since it was made, without pauses of the machine: what falls due in one is not to be done in a heap."""
 
     def __init__(self, now: Callable[[], int] = machine_now) -> None:
         self._now = now
