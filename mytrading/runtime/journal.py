@@ -138,7 +138,9 @@ class Journal:
         except OSError:
             noted = False
         if not noted:
-            return self.append(entries, market_ns, machine_ns, durable)
+            rows = self.append(entries, market_ns, machine_ns, durable)
+            self._front.reset()  # a sync that failed may have left holes in it, and what stands behind one is not found
+            return rows
         self._unmoved += rows
         self._advance(rows)
         return rows
@@ -183,6 +185,10 @@ class Journal:
     def _settle(self) -> None:
         """See that the disk has all that was committed: a commit that waits for it takes the earlier ones along."""
         self._sync(True)
+        self._commit_nothing()
+
+    def _commit_nothing(self) -> None:
+        """A commit for its own sake; the row that it writes is read by nobody."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('moved', ?)", (str(self._seq),))
 
     def _make_front(self) -> None:
@@ -352,7 +358,7 @@ class Journal:
         self._commits = 0
         self.checkpoint()
         with suppress(sqlite3.OperationalError):
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('moved', ?)", (str(self._seq),))
+            self._commit_nothing()
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file; to be called when nothing is waiting."""

@@ -51,18 +51,31 @@ class Front:
     def append(self, rows: Sequence[Row], durable: bool) -> bool:
         """Write one record; `durable` waits until the disk has it and all before it. False: there is no room for it.
 
-        Raises `OSError`; a record that was not written whole is none.
+        Raises `OSError`: then the record is taken out again, so that nobody takes in what was never acted on, and the
+        disk may have lost what stands before it.
         """
         body = _encode(rows)
         record = _RECORD.pack(len(body), zlib.crc32(body)) + body
         if self._at + len(record) > self._size:
             return False
-        if os.pwrite(self._file, record, self._at) != len(record):
-            raise OSError(f"{self._path}: a record was cut short")
-        if durable:
-            os.fdatasync(self._file)
+        try:
+            if os.pwrite(self._file, record, self._at) != len(record):
+                raise OSError(f"{self._path}: a record was cut short")
+            if durable:
+                os.fdatasync(self._file)
+        except OSError:
+            self._take_out()
+            raise
         self._at += len(record)
         return True
+
+    def _take_out(self) -> None:
+        """End the file before the next record. Where even that fails, the record counts: an order of unknown fate."""
+        try:
+            os.pwrite(self._file, bytes(_RECORD.size), self._at)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._at)
 
     def reset(self) -> None:
         """Write over what is there from now on: the database has it on the disk."""

@@ -304,8 +304,10 @@ class MachineDaemon(FollowingDaemon):
     def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int, machine_ns: int) -> None:
         """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
         durable = bool(rows) and self.durable(rows)
-        committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable=durable)
-        self._unwritten.clear()
+        try:
+            committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable=durable)
+        finally:
+            self._unwritten.clear()  # a disk that takes an input without what it led to must not: it is read again
         self.act(rows)
         decisions = committed[len(committed) - len(rows) :]
         for journaled, row in zip(decisions, rows, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import pytest
 
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.commands import WithdrawEntries
+from mytrading.messages.records import Doubted
+from mytrading.runtime import journal as journal_module
 from mytrading.runtime.following import _Followed
-from mytrading.runtime.journal import EPOCH_GAP, OUTPUT, Entry, Journal, JournalReader, Row
+from mytrading.runtime.journal import EPOCH_GAP, OUTPUT, Entry, Journal, JournalFull, JournalReader, Row, last_inputs
+from mytrading.runtime.journal_front import Front
 from mytrading.runtime.machine import MachineDaemon
 from tests.unit.cli.stacks import run_config
 
@@ -154,3 +158,30 @@ def test_next_day_begins_above_what_a_new_epoch_keeps_free(pair: Pair) -> None:
     pair.risk.close()
     pair.risk = Journal(pair.folder, "risk", DAY, 4096)
     assert pair.write("b")[0].stream_seq == EPOCH_GAP + 2
+
+
+def test_command_whose_decision_finds_no_room_is_read_again_and_not_taken_for_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the daemon wrote the command alone where there was room for it: an exit was never decided on."""
+
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(journal_module, "Front", lambda path: Front(path, size=1000))
+    pair = Pair(tmp_path)
+    long = Doubted(whom="w", code="c", problem="p" * 2000, at_ns=1)
+    monkeypatch.setattr(pair.machine, "decide", lambda *_: (long,))
+    monkeypatch.setattr(pair.router.journal, "_commit", full)
+    (command,) = pair.write("exit")
+    with pytest.raises(JournalFull):
+        pair.hear(command)
+    pair.router.write_down()
+    assert pair.machine.learnt == ["exit"]
+    assert last_inputs(pair.router.journal.folder, "risk", COMMANDS, 5) == []
+    again = Pair(tmp_path)
+    again.router.catch_up()
+    assert again.machine.learnt == ["exit"]
+    for made in (pair, again):
+        made.risk.close()
+        made.router.context.destroy(linger=0)

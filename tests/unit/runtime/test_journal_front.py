@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from mytrading.runtime.journal import (
     Cursor,
     Entry,
     Journal,
+    JournalFull,
     JournalReader,
     Row,
     last_inputs,
@@ -164,3 +167,67 @@ def test_row_keeps_its_times_and_source_through_the_front(tmp_path: Path) -> Non
     noted = journal.note([entry], 1, 2)
     (read,) = unmoved(journal.path, 0, bytes(8))
     assert read == noted[0] == Row(1, 1, INPUT, "signals", 0, "engine", 2, 9, b"h" * 8, 3, 4, b"s", noted[0].hash)
+
+
+def without_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk takes what is written, and says that it lost it."""
+
+    def lost(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", lost)
+
+
+def without_room(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database takes no more rows."""
+
+    def full(*_: object, **__: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(journal, "_commit", full)
+
+
+def without_a_second_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the record itself the file takes nothing."""
+    write, left = os.pwrite, [True]
+
+    def once(descriptor: int, data: bytes, at: int) -> int:
+        if not left:
+            raise OSError(5, "Input/output error")
+        left.clear()
+        return write(descriptor, data, at)
+
+    monkeypatch.setattr(os, "pwrite", once)
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["written over", "cut off"])
+def test_record_whose_sync_failed_on_a_full_disk_is_not_taken_in_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    """It was whole in the file: an order that was never sent was there, of unknown fate, after the start."""
+    killed = opened(tmp_path)
+    killed.note([out(b"a")], 1, 1)
+    with monkeypatch.context() as patch:
+        without_sync(patch)
+        without_room(killed, patch)
+        if cut:
+            without_a_second_write(patch)
+        with pytest.raises(JournalFull):
+            killed.note([out(b"an order"), out(b"its position")], 1, 1, durable=True)
+        assert [row.body for row in read_segment(killed.path)] == [b"a"], "no reader sees it either"
+    assert [row.body for row in opened(tmp_path).rows()] == [b"a"]
+
+
+def test_sync_that_failed_leaves_no_hole_before_what_is_noted_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = opened(tmp_path)
+    killed.note([out(b"a")], 1, 1)
+    with monkeypatch.context() as patch:
+        without_sync(patch)
+        killed.note([out(b"b")], 1, 1, durable=True)
+    assert in_database(killed) == [b"a", b"b"]
+    with front_of(killed.path).open("r+b") as file:
+        file.write(bytes(8))  # the pages that the disk lost
+    killed.note([out(b"c")], 1, 1, durable=True)
+    assert [row.body for row in opened(tmp_path).rows()] == [b"a", b"b", b"c"]
