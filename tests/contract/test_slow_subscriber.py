@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from threading import Thread
 
 import psutil
 import pytest
@@ -20,12 +21,13 @@ from tests.support import eventually
 
 HIGH_WATER_MARK = 1000
 BURST = 60_000
+BATCH = 500
+"""Fewer than the mark: who reads each batch before the next loses nothing."""
 READER = """
 import sys
 from mytrading.runtime.streams import ZMQSubscriber
 reader = ZMQSubscriber("market", [sys.argv[1]], high_water_mark=int(sys.argv[2]))
 read = 0
-print("up", flush=True)
 while True:
     reader.socket.poll(1000)
     while reader.receive() is not None:
@@ -35,6 +37,34 @@ while True:
 """
 
 
+class Reader:
+    """A process that reads; a thread takes what it prints, so that nobody waits for a line that does not come."""
+
+    def __init__(self, endpoint: str) -> None:
+        command = [sys.executable, "-c", READER, endpoint, str(HIGH_WATER_MARK)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.read = 0
+        self.gaps = 0
+        self._thread = Thread(target=self._take, daemon=True)
+        self._thread.start()
+
+    def _take(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.read, self.gaps = (int(word) for word in line.split())
+
+    def stall(self) -> None:
+        """It reads no more, and is known to have stopped."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        eventually(lambda: psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED)
+
+    def close(self) -> None:
+        """End the process, and with it the thread."""
+        self.process.kill()
+        self.process.wait()
+        self._thread.join()
+
+
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     with runtime_folder() as folder:
@@ -42,66 +72,16 @@ def endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def reader(endpoint: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", READER, endpoint, str(HIGH_WATER_MARK)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def reader(endpoint: str) -> Iterator[Reader]:
+    made = Reader(endpoint)
     try:
-        yield process
+        yield made
     finally:
-        process.kill()
-        process.wait()
+        made.close()
 
 
 def quote(number: int) -> Quote:
     return Quote("NSE:SBIN", number, machine_now(), 985.0 + number % 10, 984.95, 985.05, volume=number)
-
-
-def counts(process: subprocess.Popen[str]) -> tuple[int, int]:
-    assert process.stdout is not None
-    read, gaps = process.stdout.readline().split()
-    return int(read), int(gaps)
-
-
-def test_stalled_reader_neither_blocks_the_publisher_nor_grows_it_and_learns_of_the_gap(
-    endpoint: str, reader: subprocess.Popen[str], context: zmq.Context[zmq.Socket[bytes]]
-) -> None:
-    publisher = ZMQPublisher(endpoint, HIGH_WATER_MARK, context)
-    lively = ZMQSubscriber("market", [endpoint], high_water_mark=BURST * 2, context=context)
-    assert reader.stdout is not None and reader.stdout.readline() == "up\n"
-    sent = 0
-    while sent < 500 or lively.receive() is None:
-        publisher.send("NSE:SBIN", quote(sent))
-        sent += 1
-    counts(reader)
-    os.kill(reader.pid, signal.SIGSTOP)
-    eventually(lambda: psutil.Process(reader.pid).status() == psutil.STATUS_STOPPED)
-    before = psutil.Process().memory_info().rss
-    took = []
-    received = [0]
-    for number in range(BURST):
-        began = machine_now()
-        publisher.send("NSE:SBIN", quote(number))
-        took.append(machine_now() - began)
-        received.append(_drain(lively))
-    grown = psutil.Process().memory_info().rss - before
-    os.kill(reader.pid, signal.SIGCONT)
-    assert sorted(took)[BURST * 99 // 100] < 1_000_000_000, "a pause of the machine is not the publisher's"
-    assert grown < 32 << 20
-
-    def half_arrived() -> bool:
-        received.append(_drain(lively))
-        return sum(received) > BURST // 2
-
-    eventually(half_arrived, 5)
-
-    def gap_is_seen() -> bool:
-        for number in range(100):
-            publisher.send("NSE:SBIN", quote(number))
-        return counts(reader)[1] > BURST // 2
-
-    eventually(gap_is_seen, 20)
-    publisher.close()
-    lively.close()
 
 
 def _drain(subscriber: ZMQSubscriber) -> int:
@@ -111,29 +91,80 @@ def _drain(subscriber: ZMQSubscriber) -> int:
     return count
 
 
+def send(publisher: ZMQPublisher, count: int) -> list[int]:
+    """Publish so many quotes; returns the nanoseconds that each took."""
+    took = []
+    for number in range(count):
+        began = machine_now()
+        publisher.send("NSE:SBIN", quote(number))
+        took.append(machine_now() - began)
+    return took
+
+
+LAST = quote(-1)
+"""After this one has arrived nothing of before is under way."""
+
+
+def both_read(publisher: ZMQPublisher, lively: ZMQSubscriber, reader: Reader) -> None:
+    """Publish until both have something: what is sent before a subscription has arrived goes to nobody."""
+
+    def is_so() -> bool:
+        send(publisher, 100)
+        return _drain(lively) > 0 and reader.read > 0
+
+    eventually(is_so, 30)
+    publisher.send("NSE:SBIN", LAST)
+    eventually(lambda: LAST in (frame.message for frame in iter(lively.receive, None)))
+
+
+def drained(lively: ZMQSubscriber, count: int) -> None:
+    """Wait until a reader has so many more."""
+    total = [0]
+
+    def all_of_them() -> bool:
+        total[0] += _drain(lively)
+        return total[0] >= count
+
+    eventually(all_of_them)
+
+
+def test_stalled_reader_neither_blocks_the_publisher_nor_grows_it_and_learns_of_the_gap(
+    endpoint: str, reader: Reader, context: zmq.Context[zmq.Socket[bytes]]
+) -> None:
+    publisher = ZMQPublisher(endpoint, HIGH_WATER_MARK, context)
+    lively = ZMQSubscriber("market", [endpoint], high_water_mark=BURST * 2, context=context)
+    both_read(publisher, lively, reader)
+    reader.stall()
+    before = psutil.Process().memory_info().rss
+    took: list[int] = []
+    while len(took) < BURST:
+        took += send(publisher, BATCH)
+        drained(lively, BATCH)
+    grown = psutil.Process().memory_info().rss - before
+    os.kill(reader.process.pid, signal.SIGCONT)
+    assert sorted(took)[BURST * 99 // 100] < 1_000_000_000, "a pause of the machine is not the publisher's"
+    assert grown < 32 << 20
+
+    def gap_is_seen() -> bool:
+        send(publisher, 100)
+        return reader.gaps > BURST // 2
+
+    eventually(gap_is_seen, 20)
+    publisher.close()
+    lively.close()
+
+
 def test_reader_that_keeps_up_loses_nothing_while_another_is_stalled(
-    endpoint: str, reader: subprocess.Popen[str], context: zmq.Context[zmq.Socket[bytes]]
+    endpoint: str, reader: Reader, context: zmq.Context[zmq.Socket[bytes]]
 ) -> None:
     publisher = ZMQPublisher(endpoint, HIGH_WATER_MARK, context)
     lively = ZMQSubscriber("market", [endpoint], high_water_mark=HIGH_WATER_MARK, context=context)
-    assert reader.stdout is not None and reader.stdout.readline() == "up\n"
-
-    def both_connected() -> bool:
-        publisher.send("NSE:SBIN", quote(0))
-        return _drain(lively) > 0
-
-    eventually(both_connected)
-    os.kill(reader.pid, signal.SIGSTOP)
-    for number in range(20):
-        for step in range(200):
-            publisher.send("NSE:SBIN", quote(number * 200 + step))
-        total = [0]
-
-        def all_of_the_batch(total: list[int] = total) -> bool:
-            total[0] += _drain(lively)
-            return total[0] >= 200
-
-        eventually(all_of_the_batch)
-    assert lively.gaps == 0
+    both_read(publisher, lively, reader)
+    lost = lively.gaps
+    reader.stall()
+    for _ in range(20):
+        send(publisher, 200)
+        drained(lively, 200)
+    assert lively.gaps == lost
     publisher.close()
     lively.close()
