@@ -243,11 +243,15 @@ class Daemon:
             self._finish()
         return self._exit_code
 
-    def _follow_clock(self, machine_ns: int) -> None:
+    def _follow_clock(self, _machine_ns: int) -> None:
         if self.clock.refresh():
             self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
-        if self.ready() != self._said_ready:
-            self._beat(machine_ns)
+        self.tell_readiness()
+
+    def tell_readiness(self) -> None:
+        """Beat at once where others believe what no longer holds; while starting nobody relies on anything."""
+        if self.state is DaemonState.RUNNING and self.ready() != self._said_ready:
+            self._beat(machine_now())
 
     def later(self, work: Callable[[], None]) -> None:
         """Do this when nothing has come for a millisecond, within 20 at the latest.

@@ -19,7 +19,10 @@ CODES = ("UPSTREAM_UNREADABLE", "UPSTREAM_LOST_ROWS", "JOURNAL_TAIL_LOST", "JOUR
 
 
 class Doubts:
-    """The doubts of one daemon. `notes` are those of its heartbeat; `record` journals rows; `now` is market time."""
+    """The doubts of one daemon. `notes` are those of its heartbeat; `record` journals rows; `now` is market time.
+
+    `halted` tells the others that this daemon is not ready.
+    """
 
     def __init__(
         self,
@@ -28,10 +31,11 @@ class Doubts:
         notes: dict[str, str],
         record: Callable[[Sequence[Any]], None],
         now: Callable[[], int],
+        halted: Callable[[], None],
     ) -> None:
         self.whom: set[str] = set()
         self._name, self._alerts, self._notes = name, alerts, notes
-        self._record, self._now = record, now
+        self._record, self._now, self._halted = record, now, halted
         self._standing: dict[str, Doubted] = {}
 
     @property
@@ -40,10 +44,14 @@ class Doubts:
         return tuple(self._standing.values())
 
     def begin(self, whom: str, code: str, problem: str) -> None:
-        """Doubt `whom`: journaled, shown in the heartbeat, alerted with `code`."""
+        """Doubt `whom`: journaled, shown in the heartbeat, alerted with `code`.
+
+        The heartbeat goes first: who reads that entries halt finds it so.
+        """
         doubt = Doubted(whom=whom, code=code, problem=problem, at_ns=self._now())
         self.keep(doubt)
         self._record([doubt])
+        self._halted()
         self.say(doubt)
 
     def keep(self, doubt: Doubted) -> None:

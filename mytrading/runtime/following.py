@@ -42,7 +42,7 @@ class FollowingDaemon(Daemon, ABC):
     def __init__(self, name: str, config: RunConfig) -> None:
         super().__init__(name, config)
         self.journal: Journal
-        self._doubts = Doubts(name, self.alerts, self.notes, self.record, self.clock.now)
+        self._doubts = Doubts(name, self.alerts, self.notes, self.record, self.clock.now, self.tell_readiness)
         self.quarantined = self._doubts.whom
         self._followed: dict[tuple[str, str], _Followed] = {}
         self._cursors: dict[tuple[str, str], Cursor] = {}

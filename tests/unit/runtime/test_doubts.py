@@ -19,7 +19,7 @@ class Process:
         self.sent: list[Alert] = []
         self.notes: dict[str, str] = {}
         self.alerts = Alerts("router", lambda: self.now, self.sent.append)
-        self.doubts = Doubts("router", self.alerts, self.notes, self.rows.extend, lambda: self.now)
+        self.doubts = Doubts("router", self.alerts, self.notes, self.rows.extend, lambda: self.now, lambda: None)
 
 
 def test_resume_ends_every_doubt_and_its_alert() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.commands import WithdrawEntries
+from mytrading.messages.control import Alert, Heartbeat
+from mytrading.messages.enums import DaemonState
 from mytrading.messages.records import Doubted
 from mytrading.runtime import journal as journal_module
 from mytrading.runtime.following import _Followed
@@ -106,6 +108,24 @@ def test_row_of_a_rebuilt_journal_is_read_by_whoever_had_read_further(pair: Pair
     assert pair.machine.learnt == ["a", "b", "c", "exit"]
     assert pair.doubted
     assert fresh.stream_seq > EPOCH_GAP
+
+
+def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries_halt(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heartbeat came up to a tenth of a second after the alert: until then entries were admitted."""
+    told: list[Heartbeat | Alert] = []
+    pair.router.state = DaemonState.RUNNING
+    monkeypatch.setattr(pair.router, "ready", lambda: not pair.router.quarantined)
+    pair.router.tell_readiness()
+    monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append(message))
+    pair.risk.append([Entry(OUTPUT, COMMANDS, b"\xc1not a message")], 1, 1)
+    pair.router.catch_up()
+    beat, alert = told
+    assert (isinstance(beat, Heartbeat) and beat.ready, isinstance(alert, Alert) and alert.code) == (
+        False,
+        "UPSTREAM_UNREADABLE",
+    )
 
 
 def test_frame_with_another_hash_at_the_cursor_is_no_repetition(pair: Pair) -> None:
