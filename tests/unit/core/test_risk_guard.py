@@ -208,7 +208,7 @@ def test_price_at_the_level_of_a_stop_in_doubt_closes_at_once() -> None:
     made.desk.quote(SHARE, 785.0)
     assert made.found() == [], "the price is not there"
     made.desk.quote(SHARE, 784.0)
-    assert made.found() == ["stop: 784 is at or beyond 784"]
+    assert made.found() == ["stop: 784 is at or beyond 784", "STOP_FAILED"]
 
 
 def levelled() -> Guarded:
@@ -234,7 +234,7 @@ def test_readings_from_before_a_stop_came_to_rest_do_not_take_the_price_away_fro
     assert made.found() == []
     made.read(began=0.5, covered=0)
     made.desk.quote(SHARE, 784.0)
-    assert made.found() == ["stop: 784 is at or beyond 784"], "a reading begun since misses it still"
+    assert made.found() == ["stop: 784 is at or beyond 784", "STOP_FAILED"], "a reading begun since misses it still"
 
 
 def test_doubt_about_a_position_says_nothing_of_the_next_one() -> None:

@@ -9,9 +9,18 @@ from msgspec.structs import replace
 
 from mytrading.core.risk import stops as risk_stops
 from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Goal, GoalChanged, Position, PositionChanged, Protection, ProtectionChanged
+from mytrading.messages.orders import (
+    Goal,
+    GoalChanged,
+    OrderChanged,
+    Position,
+    PositionChanged,
+    Protection,
+    ProtectionChanged,
+)
 from mytrading.messages.records import LevelMoved
 from mytrading.messages.runconfig import StopPlan
 from mytrading.messages.signals import Leg, Signal
@@ -126,8 +135,48 @@ def test_fill_beyond_the_trigger_of_a_stop_at_the_broker_is_closed_at_once() -> 
         side=Side.SELL, trigger=entry.stop_trigger, limit=entry.stop_limit,
     )  # fmt: skip
     desk.give(ProtectionChanged(protection=guard, at_ns=desk.now))
-    (goal,) = goals(desk.hold(SHARE, 10, order=entry.id))
+    rows = desk.hold(SHARE, 10, order=entry.id)
+    (goal,) = goals(rows)
     assert goal.reason == "stop: 780 is at or beyond 784"
+    assert [(row.code, row.subject) for row in rows if isinstance(row, Alert)] == [("STOP_FAILED", "p")]
+
+
+@pytest.mark.parametrize(("state", "covered", "seen", "closes"), [
+    (OrderState.TRIGGERED, 10, 10, False), (OrderState.ACCEPTED, 10, 10, False), (OrderState.ACCEPTED, 9, 10, True),
+    (OrderState.SUBMITTED, 10, 10, True), (OrderState.REJECTED, 10, 10, True), (OrderState.FILLED, 10, 0, False),
+])  # fmt: skip
+def test_fill_that_is_confirmed_beyond_a_stop_that_covers_it_is_left_to_the_stop(
+    state: OrderState, covered: int, seen: int, closes: bool
+) -> None:
+    """The exit took the triggered stop away, and nobody was told why: the position was bare until that was proven."""
+    desk = desk_of(StopPlan.BROKER)
+    desk.quote(SHARE, 800.0)
+    (entry,) = desk.wish("a", Leg(instrument=SHARE, lots=10))
+    guard = Protection(
+        id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause=entry.id,
+        side=Side.SELL, trigger=entry.stop_trigger, limit=entry.stop_limit,
+    )  # fmt: skip
+    sighted = Position(
+        account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", quantity_seen=10,
+        opened_ns=desk.now, updated_ns=desk.now,
+    )  # fmt: skip
+    news = PositionChanged(position=sighted, client_order_id=entry.id, fill_quantity=0, fill_price=0.0, at_ns=desk.now)
+    desk.give(news)
+    desk.give(ProtectionChanged(protection=guard, at_ns=desk.now))
+    stop = replace(
+        desk.order_of(entry, state, 0), client_order_id="s", purpose=Purpose.STOP, side=Side.SELL, quantity=covered
+    )
+    desk.give(OrderChanged(event="stop", order=stop, machine_ns=desk.machine_ns))
+    desk.quote(SHARE, 780.0)
+    confirmed = replace(news, position=replace(sighted, quantity=10, quantity_seen=seen), fill_quantity=10)
+    assert bool(goals(desk.give(confirmed))) is closes
+
+
+def test_stop_that_risk_holds_closes_without_an_alarm() -> None:
+    desk = held()
+    rows = desk.quote(SHARE, 784.0)
+    assert len(goals(rows)) == 1
+    assert not [row for row in rows if isinstance(row, Alert)]
 
 
 def test_price_beyond_a_stop_at_the_broker_is_left_to_the_stop() -> None:
