@@ -16,7 +16,7 @@ import zmq
 from mytrading.messages.runconfig import RunConfig, write_run_config
 from mytrading.runtime.endpoints import endpoint
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
-from tests.support import eventually
+from tests.support import PATIENCE, eventually
 
 
 @dataclass
@@ -79,5 +79,8 @@ def reconciler(config: RunConfig) -> Iterator[Running]:
             yield Running(process, *ends, log)
         finally:
             process.terminate()
-            code = process.wait(6)
+            try:
+                code = process.wait(6 * PATIENCE)
+            finally:
+                process.kill()
         assert code == 0, log.read_text()[-3000:]

@@ -23,7 +23,7 @@ from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.runconfig import AccountRun, write_run_config
 from mytrading.runtime.journal import OUTPUT, Entry, Journal
 from tests.feed_support import feed_config
-from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
+from tests.support import API_KEY, PATIENCE, ROOT, RunningSimulator, eventually, start_simulator
 
 
 class Done(NamedTuple):
@@ -232,7 +232,7 @@ def test_two_shells_that_add_an_account_at_once_keep_both_under_one_key(
         assert shell.stdin is not None
         shell.stdin.write(f"{API_KEY}\n".encode())
         shell.stdin.close()
-    assert [shell.wait(30) for shell in shells] == [0, 0]
+    assert [shell.wait(30 * PATIENCE) for shell in shells] == [0, 0]
     simulator.call("/sim/fault", kind="delay_ms", count=0)
     assert sorted(row["id"] for row in account("list", "--json").json) == ["one", "two"]
     assert sorted(row["role"] for row in account("list", "--json").json) == ["backup", "primary"]
@@ -256,7 +256,7 @@ def test_account_whose_server_takes_long_to_answer_keeps_no_other_command_waitin
         assert slow.poll() is None, "it waited for the slow one"
     finally:
         simulator.call("/sim/fault", kind="delay_ms", count=0)
-        assert slow.wait(30) == 0
+        assert slow.wait(30 * PATIENCE) == 0
     assert sorted(row["id"] for row in account("list", "--json").json) == ["slow", "well"]
 
 

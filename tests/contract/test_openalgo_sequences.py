@@ -16,7 +16,7 @@ import websocket
 
 from tests.golden.openalgo.make import shape
 from tests.golden.openalgo.sequences.make import MAKERS, WORDS, told
-from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
+from tests.support import API_KEY, PATIENCE, RunningSimulator, eventually, start_simulator
 
 FOLDER = Path(__file__).parents[1] / "golden" / "openalgo" / "sequences"
 RECORDED: dict[str, Any] = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in MAKERS}
@@ -280,11 +280,13 @@ class Listener:
         return self.until(lambda frame: frame.get("type") not in ("market_data", "order_update"))
 
     def until(self, wanted: Callable[[Body], bool]) -> Body:
-        """The next frame that is wanted."""
-        while True:
+        """The next frame that is wanted; others may come for a while."""
+        until = time.monotonic() + 40 * PATIENCE
+        while time.monotonic() < until:
             frame: Body = json.loads(self.socket.recv())
             if wanted(frame):
                 return frame
+        raise AssertionError(f"no such frame came; the last one was {frame}")
 
     def close(self) -> None:
         self.socket.close()

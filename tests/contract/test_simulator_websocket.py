@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import websocket
 
-from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
+from tests.support import API_KEY, PATIENCE, ROOT, RunningSimulator, eventually, start_simulator
 
 TICKS = ROOT / "tests" / "data" / "ticks-2024-03-13.csv.gz"
 NIFTY = {"symbol": "NIFTY", "exchange": "NSE_INDEX"}
@@ -41,11 +42,13 @@ class Listener:
         return self.until(lambda frame: frame.get("type") not in ("market_data", "order_update"))
 
     def until(self, wanted: Callable[[Frame], bool]) -> Frame:
-        """The next frame that is wanted."""
-        while True:
+        """The next frame that is wanted; others may come for a while."""
+        until = time.monotonic() + 40 * PATIENCE
+        while time.monotonic() < until:
             frame: Frame = json.loads(self.socket.recv())
             if wanted(frame):
                 return frame
+        raise AssertionError(f"no such frame came; the last one was {frame}")
 
     def close(self) -> None:
         self.socket.close()
@@ -211,7 +214,7 @@ def test_connection_count_returns_to_zero_when_clients_leave(simulator: RunningS
     def clients() -> int:
         return int(simulator.get("/sim/state")[1]["data"]["clients"])
 
-    before = clients()
+    eventually(lambda: clients() == 0)
     with closing(Listener(simulator.ws)):
         assert eventually(lambda: clients() == 1)
-    assert (before, eventually(lambda: clients() == 0)) == (0, True)
+    assert eventually(lambda: clients() == 0)

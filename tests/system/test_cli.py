@@ -15,7 +15,7 @@ import pytest
 
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.adapters.warehouse import Warehouse
-from tests.support import ROOT, eventually
+from tests.support import PATIENCE, ROOT, eventually
 from tests.system.stack import COMMAND, Stack
 
 pytestmark = pytest.mark.system
@@ -181,7 +181,7 @@ def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
         process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(lambda: stack.run("status").returncode == 0, 40)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(60 * PATIENCE) == 0
         assert stack.pid("supervisord") == 0
 
 
@@ -193,7 +193,7 @@ def test_up_whose_reader_goes_away_stops_the_stack(tmp_path: Path, shared: bool)
         assert process.stdout is not None
         assert "paper stack" in "".join(process.stdout.readline() for _ in range(3))
         process.stdout.close()
-        assert process.wait(45) == 0
+        assert process.wait(45 * PATIENCE) == 0
         assert process.stderr is None or "nobody reads any more: stopping the stack" in process.stderr.read()
         assert stack.run("status").returncode == 3
         assert stack.pid("supervisord") == 0
@@ -204,7 +204,7 @@ def test_up_hang_up_leaves_the_stack_running(tmp_path: Path) -> None:
         process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(lambda: stack.run("status").returncode == 0, 40)
         process.send_signal(signal.SIGHUP)
-        assert process.wait(30) == 0
+        assert process.wait(30 * PATIENCE) == 0
         assert stack.run("status").returncode == 0
 
 

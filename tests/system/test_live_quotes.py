@@ -140,7 +140,7 @@ def test_stack_on_live_quotes_trades_at_its_own_exchange_and_sends_the_server_no
     running.stop()
 
     begin(clock)
-    assert held(stack) == ours
+    eventually(lambda: held(stack) == ours, 20)
     assert stack.broker_net() == ours
     assert asked_of(server) >= {"history", "instruments", "quotes"}
     assert asked_of(server) <= READS

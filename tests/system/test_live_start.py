@@ -34,7 +34,7 @@ def test_confirmed_live_stack_is_ready_at_a_live_server(tmp_path: Path, server: 
         assert body["mode"] == "live"
         assert eventually(lambda: [row["right_mode"] for row in stack.ask("status")["accounts"]] == [True], 30)
         assert [row["code"] for row in stack.ask("alerts") if row["code"] == "WRONG_MODE"] == []
-        assert stack.ask("risk")["known"]
+        eventually(lambda: stack.ask("risk")["known"], 20)
 
 
 @pytest.mark.parametrize("missing", ["ENABLE_TRADE_EXECUTION", "LIVE_CONFIRM"])

@@ -96,7 +96,7 @@ def test_unknown_order_is_a_usage_error(stack: Stack) -> None:
 
 def test_fill_that_comes_before_the_cancel_is_told_and_booked(stack: Stack) -> None:
     name, price = rest(stack, "filled-first")
-    stack.ask("simulator", "fault", "rate_limited:x5,route=cancelorder")
+    sim(stack, "/sim/fault", kind="rate_limited", route="cancelorder", count=-1)
     command = [COMMAND, "orders", "cancel", name, "--json", "--timeout", "30"]
     asking = subprocess.Popen(command, env=stack.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     eventually(lambda: level(stack, name).get("pending_cancel"), 20)
@@ -104,6 +104,7 @@ def test_fill_that_comes_before_the_cancel_is_told_and_booked(stack: Stack) -> N
     said, _ = asking.communicate(timeout=60)
     assert json.loads(said)["word"] == "filled", said
     assert asking.returncode == 0
+    sim(stack, "/sim/fault", kind="clear")
     eventually(lambda: stack.broker_net().get(SBIN) == 10 and not stack.disagreements(), 20)
 
 
@@ -157,6 +158,5 @@ def test_stop_is_moved_in_place_by_a_call_that_answers_500_and_kept_without_forc
     moved = eventually(lambda: (found := open_stop(simulator)).get("trigger_price") == 970.0 and found, 30)
     assert (moved["orderid"], moved["price"], int(moved["quantity"])) == (stop["orderid"], 965.0, 10)
     eventually(lambda: (order := stack.order(stop["strategy"])) and order.trigger_price == 970.0, 20)
-    order = stack.order(stop["strategy"])
-    assert order is not None
+    order = eventually(lambda: (found := stack.order(stop["strategy"])) and found.request == "c1" and found, 20)
     assert (order.request, order.modify_calls, order.pending_cancel) == ("c1", 1, False)

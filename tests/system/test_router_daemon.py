@@ -45,7 +45,7 @@ def test_resting_entry_is_cancelled_when_its_guardians_are_away(bench: Bench, si
     bench.command_a_resting_entry()
     eventually(lambda: statuses(simulator) == ["open"], 15)
     eventually(lambda: statuses(simulator) == ["cancelled"], 15)
-    assert "ENTRIES_UNGUARDED" in bench.log.read_text()
+    eventually(lambda: bench.said("ENTRIES_UNGUARDED"), 15)
 
 
 def test_router_told_to_stop_takes_its_resting_entries_along(bench: Bench, simulator: RunningSimulator) -> None:

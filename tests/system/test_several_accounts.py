@@ -76,7 +76,7 @@ def test_each_order_reaches_the_host_of_its_account_and_no_other(
         "second": ["for-second"],
         "spare": [],
     }
-    assert state(bench, "for-spare") is OrderState.INITIALIZED
+    eventually(lambda: state(bench, "for-spare") is OrderState.INITIALIZED, 15)
 
 
 def test_host_in_the_wrong_mode_stops_its_own_account_only(bench: Bench, servers: dict[str, RunningSimulator]) -> None:
@@ -129,4 +129,4 @@ def test_host_that_is_down_delays_no_other_account(bench: Bench, servers: dict[s
     bench.command_a_resting_entry("e2", account="main")
     eventually(lambda: state(bench, "e2") is OrderState.ACCEPTED, 15)
     assert state(bench, "e1") is OrderState.INITIALIZED
-    assert bench.said("BOOKS_UNREAD")
+    eventually(lambda: bench.said("BOOKS_UNREAD"), 15)

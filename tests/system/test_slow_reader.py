@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.runtime.endpoints import endpoint
-from tests.support import eventually
+from tests.support import PATIENCE, eventually
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -39,13 +39,17 @@ def test_stalled_reader_of_the_feed_costs_nobody_anything(tmp_path: Path) -> Non
             assert reader.stdout is not None and reader.stdout.readline() == "reads\n"
             before = stack.beat("feed")
             os.kill(reader.pid, signal.SIGSTOP)
-            began = time.monotonic()
-            eventually(lambda: time.monotonic() - began > STALLED_S, STALLED_S + 5)
+            stalled = time.monotonic() + STALLED_S
+
+            def flooded() -> bool:
+                """For some while, and with more than the reader's queue holds."""
+                sent = stack.beat("feed")["bytes_out"] - before["bytes_out"]
+                return time.monotonic() > stalled and sent > 1000 * 150
+
+            eventually(flooded, 2 * STALLED_S)
             after = stack.beat("feed")
-            sent = after["bytes_out"] - before["bytes_out"]
-            assert sent > 1000 * 150, "more was sent than the reader's queue holds"
             assert after["rss_mb"] < before["rss_mb"] + 16
-            assert after["pid"] == before["pid"] and after["lag_ms"] < 2_000
+            assert after["pid"] == before["pid"] and after["lag_ms"] < 2_000 * PATIENCE
             assert all(stack.beat(name)["dropped"] == 0 for name in ("engine", "risk"))
             placed = len(stack.ask("orders"))
             eventually(lambda: len(stack.ask("orders")) > placed, 60)

@@ -159,7 +159,7 @@ def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
         stack.up("--simulator")
         eventually(lambda: any("DISK_LOW" in text for row in stack.ask("signals") for text in row["denied"]), 60)
         assert stack.ask("orders") == []
-        assert any(alert["code"] == "DISK_LOW" for alert in stack.ask("alerts"))
+        eventually(lambda: any(alert["code"] == "DISK_LOW" for alert in stack.ask("alerts")), 10)
         eventually(lambda: "DISK_LOW raised" in told.read_text() if told.exists() else None, 10)
 
 
@@ -172,7 +172,7 @@ def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:
         again = stack.run("up", "--detach", "--simulator")
         assert again.returncode == 0
         assert "continues" in again.stderr + again.stdout
-        assert placed <= {row["client_order_id"] for row in stack.ask("orders")}
+        eventually(lambda: placed <= {row["client_order_id"] for row in stack.ask("orders")}, 10)
         assert eventually(lambda: not stack.disagreements() or None, 30), stack.disagreements()
 
 
