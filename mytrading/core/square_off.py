@@ -48,12 +48,12 @@ class SquareOff:
         `own` is the strategy's own time, which counts for every product; the others only for what is `intraday` (MIS).
         One before the session's open means nothing: an evening session begins after it.
         """
-        deadlines = [self.deadline(exchange, now)] if intraday else []
-        session = self._session(exchange, now)
+        deadline = self.deadline(exchange, now) if intraday else 0
+        session = self._session(exchange, now) if own is not None else None
         if own is not None and session is not None:
             named = to_ns(self._calendar.trading_day(now), own)
-            deadlines += [named] if named > session.open_ns else []
-        deadline = min((each for each in deadlines if each), default=0)
+            if named > session.open_ns:
+                deadline = min(named, deadline or named)
         return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
 
     def venue_ns(self, exchange: str, now: int) -> int:

@@ -68,6 +68,7 @@ class Calendar:
     def __init__(self, spec: CalendarSpec) -> None:
         self._spec = spec
         self._cache: dict[tuple[str, int], Session | None] = {}
+        self._day: tuple[int, date] = (0, day_of(0))
         self.edition = 0
         """Counts how often another calendar was taken over; what is derived from this one is stale after that."""
 
@@ -103,7 +104,10 @@ class Calendar:
 
     def trading_day(self, ns: int) -> date:
         """The IST date of market time `ns`: the day that journals, bars and daily limits are kept by."""
-        return day_of(ns)
+        number = (ns + _IST_OFFSET) // _DAY
+        if number != self._day[0]:
+            self._day = (number, day_of(ns))
+        return self._day[1]
 
     def is_trading_day(self, exchange: str, day: date) -> bool:
         """Whether the exchange trades at all on `day`."""

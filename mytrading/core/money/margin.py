@@ -55,7 +55,9 @@ def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Req
     costs its premium and lessens nothing, since the benefit of a hedge is not the same at all brokers."""
     given = [leg for leg in legs if leg.units]
     gross = sum(alone(leg, tables, day) for leg in given)
-    sold = [leg for leg in given if leg.instrument.kind.is_option and leg.units < 0]
+    sold = [leg for leg in given if leg.units < 0 and leg.instrument.kind.is_option]
+    if not sold:
+        return Requirement(gross, gross)
     others = sum(alone(leg, tables, day) for leg in given if leg not in sold)
     names = sorted({leg.instrument.underlying for leg in sold})
     paired = sum(_sold([leg for leg in sold if leg.instrument.underlying == name], tables, day) for name in names)
@@ -64,7 +66,8 @@ def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Req
 
 def added(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
     """Rupees that new legs need beyond what their owner holds: the second half of a straddle costs the difference."""
-    return max(requirement([*held, *new], tables, day).initial - requirement(held, tables, day).initial, 0.0)
+    before = requirement(held, tables, day).initial if held else 0.0
+    return max(requirement([*held, *new], tables, day).initial - before, 0.0)
 
 
 def alone(leg: MarginLeg, tables: RiskTables, day: date) -> float:

@@ -201,7 +201,9 @@ class State:
 
     def open_orders(self, key: Key) -> list[Order]:
         """Orders of the key that are not settled, by id."""
-        return [order for name in sorted(self.open_by_key.get(key) or _NONE) if (order := self.orders.get(name))]
+        if not (names := self.open_by_key.get(key)):
+            return []
+        return [order for name in sorted(names) if (order := self.orders.get(name))]
 
     def position(self, owned: Owned) -> Position | None:
         """What one owner holds, or None if it never held any today."""

@@ -62,9 +62,10 @@ class Table(Generic[K, V]):
         return found is not _GONE
 
     def __bool__(self) -> bool:
-        if self._under is None or not self._own:
-            return bool(self._own or self._under)
-        return next(iter(self.items()), None) is not None
+        under, own = self._under, self._own
+        if under is None or not own:
+            return bool(own or under)
+        return any(value is not _GONE for value in own.values()) or any(key not in own for key in under)
 
     def items(self) -> Iterator[tuple[K, V]]:
         """All pairs, in no order that a decision may depend on."""

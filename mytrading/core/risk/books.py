@@ -194,6 +194,8 @@ class RiskBooks:
 
     def coming_units(self, strategy: str, instrument: str, account: str) -> int:
         """Signed units that live entries of a strategy may still bring in an account."""
+        if not self.orders:
+            return 0
         return sum(
             self.remaining(order) * order.side.sign
             for order in self.orders.values()
@@ -203,10 +205,14 @@ class RiskBooks:
 
     def attempts(self, account: str, signal: str, instrument: str) -> int:
         """How many entries a wish led to for a leg of it in an account."""
+        return self.next_entry(account, signal, instrument)[0]
+
+    def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
+        """That number, and the id of the entry that would come next."""
         count = 0
-        while client_order_id(account, signal, Purpose.ENTRY, instrument, 0, count) in self.issued:
+        while (name := client_order_id(account, signal, Purpose.ENTRY, instrument, 0, count)) in self.issued:
             count += 1
-        return count
+        return count, name
 
     def is_hedge(self, position: Position) -> bool:
         """True of what was bought to cover what its owner sells, or has sold, for the same watched instrument."""

@@ -118,4 +118,6 @@ class Cases:
 
     def stopped_out(self, wish: Wish, account: str) -> bool:
         """True while hedges are held whose sold leg was stopped out."""
-        return any(risk_orphans.losses(self._state, wish, account, leg.instrument) for leg in wish.legs)
+        return bool(wish.lost) and any(
+            risk_orphans.losses(self._state, wish, account, leg.instrument) for leg in wish.legs
+        )

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mytrading.core import leg_targets
 from mytrading.core.baskets import LegStanding, Move, next_move
-from mytrading.core.identity import client_order_id, content_id
+from mytrading.core.identity import content_id
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import MACHINE_FLOOR_NS, SECOND
@@ -33,7 +33,7 @@ from mytrading.core.slicing import Unsliceable, slices
 from mytrading.core.stop_plan import Levels, stop_of, who_holds
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import OrderType, Purpose, Severity
+from mytrading.messages.enums import OrderType, Severity
 from mytrading.messages.runconfig import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
 
@@ -105,12 +105,16 @@ class Entries:
         if not begun and (asking := self._question(cases, wish, account)) is not None:
             return asking
         chosen = [(leg, case) for leg, case in cases if leg.instrument in move.enter]
+        if not chosen:
+            return []
+        if len(legs) == 1 and not begun:  # nothing stays reserved for others
+            return [*rows, *(row for leg, case in chosen for row in self._entry(wish, leg, account, case, _Kept()))]
         margin = self._kept(wish, account, cases, chosen, begun=begun)
         calls = {one.instrument: self._calls(one) for one in legs if one.open}
         for leg, case in chosen:
             if calls.pop(leg.instrument, None) is not None:  # None: a leg before it has named the instrument
                 rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values())))
-        return rows if chosen else []
+        return rows
 
     def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
         """The cases with what they need of their account's margin, alone and together, and what is free there."""
@@ -156,6 +160,8 @@ class Entries:
         signal = wish.signal
         made = (self._margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases)
         legs = [leg for leg in made if leg is not None]
+        if not self._margins.may_ask(legs):
+            return None
         if (question := self._margins.question(signal.id, account, legs)) is not None:
             return [question]
         return [] if self._margins.is_asking(signal.id, account, legs) else None
@@ -221,10 +227,7 @@ class Entries:
         grace = BASKET_NS if case.begun else 0
         rests = leg.order_type is not OrderType.MARKET
         entry = PlaceEntry(
-            id=client_order_id(
-                account, signal.id, Purpose.ENTRY, leg.instrument, 0,
-                self._state.attempts(account, signal.id, leg.instrument),
-            ),
+            id=self._state.next_entry(account, signal.id, leg.instrument)[1],
             account=account,
             instrument=leg.instrument,
             product=case.product,

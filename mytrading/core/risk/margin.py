@@ -63,14 +63,19 @@ class Margins:
         """
         held = self.held(signal.strategy, signal.watch, account)
         table = margin.added(legs, held, self._scene.tables, self._scene.calendar.trading_day(now))
-        if not any(by_margin(leg.instrument, leg.units) for leg in legs):
+        if not self.may_ask(legs):
             return Need(table, table)
         larger = max(table, self._told(signal.id, account, legs, table))
         return Need(larger, larger * (1 + self._kept_back(signal, account)))
 
+    @staticmethod
+    def may_ask(legs: Sequence[MarginLeg]) -> bool:
+        """True of legs of which the broker may be asked what they need: those valued by margin."""
+        return any(by_margin(leg.instrument, leg.units) for leg in legs)
+
     def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> MarginRequest | None:
         """What the broker is to be asked of legs valued by margin; None where it is not, or has been."""
-        if not self._scene.asks_broker or not any(by_margin(leg.instrument, leg.units) for leg in legs):
+        if not self._scene.asks_broker or not self.may_ask(legs):
             return None
         name = _question_id(cause, account, legs)
         if name in self._state.margin_asked:
