@@ -41,7 +41,7 @@ help:
 	@echo 'make flood       10,000 wishes in 60 s: no limit exceeded, none lost; WISHES=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
-	@echo 'make bench-peers the event backtest beside other backtesters, in .venv-bench; PEER_PYTHON=python3.12'
+	@echo 'make bench-peers the same work by others, in .venv-bench; PEER_PYTHON=python3.12, ARGS="vectorbt polars"'
 	@echo 'make lint        ruff and mypy'
 	@echo 'make clean       remove caches, reports and logs (never .venv, never the state of a stack)'
 	@echo 'make distclean   as `make clean`, and the environments with it'
@@ -91,7 +91,8 @@ chaos: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/mytrading bench $(ARGS)
 
-bench-peers: $(STAMP) $(PEERS)/.installed
+bench-peers: $(STAMP)
+	-@$(MAKE) --no-print-directory $(PEERS)/.installed
 	$(BIN)/python -m mytrading.bench.peers $(PEERS)/bin/python $(ARGS)
 
 $(PEERS)/.installed: requirements-bench.lock

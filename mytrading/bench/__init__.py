@@ -86,6 +86,9 @@ def show_figure(figure: Figure, machine: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({**figure.as_dict(), "machine": machine}), flush=True)
         return
+    if figure.value is None:
+        print(f"{figure.name:24} {figure.why}  goal {figure.goal}")
+        return
     mark = "met" if figure.met else "MISSED"
     limit = f"  limit {figure.limit:.3f}  ratio {figure.ratio:.2f}" if figure.limit and figure.ratio else ""
     print(f"{figure.name:24} {figure.value:10.3f} {figure.unit:4}{limit}  goal {figure.goal}  {mark}  n={figure.n}")

@@ -9,20 +9,26 @@ import msgspec
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """`limit` is what it is held against, measured in the same run; `ratio` is value over limit; None without one."""
+    """`limit` is what it is held against, measured in the same run; `ratio` is value over limit; None without one.
+
+    Where it could not be measured `value` is None and `why` says the reason.
+    """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     goal: str
     met: bool
     n: int
     limit: float | None = None
     ratio: float | None = None
+    why: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON; `why` only where there is one."""
         body: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.why:
+            del body["why"]
         return body
 
 
@@ -39,6 +45,28 @@ def against_limit(name: str, value: float, limit: float, most: float, n: int) ->
         limit=round(limit, 4),
         ratio=round(ratio, 3),
     )
+
+
+def beside_peer(
+    name: str, value: float, limit: float, unit: str, least: float, peer: str, n: int, *, same: bool
+) -> Figure:
+    """A speed whose goal is `least` times a peer's; missed where the peer did not find the `same`."""
+    ratio = value / limit
+    return Figure(
+        name=name,
+        value=round(value),
+        unit=unit,
+        goal=f"≥ {least:g}× {peer}, the same results",
+        met=same and ratio >= least,
+        n=n,
+        limit=round(limit),
+        ratio=round(ratio, 2),
+    )
+
+
+def unmeasured(name: str, unit: str, goal: str, why: str) -> Figure:
+    """A figure that could not be measured, such as beside a peer that is not installed."""
+    return Figure(name=name, value=None, unit=unit, goal=goal, met=False, n=0, why=f"not measured: {why}")
 
 
 def below(name: str, value: float, unit: str, most: float, n: int) -> Figure:

@@ -118,8 +118,11 @@ def nautilus_trader(bars: Any) -> tuple[float, int, float]:
         [objects.Money(CASH, currency)], base_currency=currency,
     )  # fmt: skip
     engine.add_instrument(instrument)
-    frame = _frame(bars, ("open", "high", "low", "close", "volume"))
-    engine.add_data(load("nautilus_trader.persistence.wranglers").BarDataWrangler(kind, instrument).process(frame))
+    made = []
+    for start, row in zip(bars["start"].tolist(), bars["table"].T.tolist(), strict=True):
+        prices = map(instrument.make_price, row[:4])
+        made.append(model.Bar(kind, *prices, instrument.make_qty(row[4]), start, start))
+    engine.add_data(made)
     engine.add_strategy(Crossing())
     started = time.process_time()
     engine.run()
@@ -136,7 +139,12 @@ PEERS: dict[str, Callable[[Any], tuple[float, int, float]]] = {
 
 
 def main(name: str, file: str) -> None:
-    """Run one peer and print what it did."""
+    """Run one peer and print what it did, or that it is not there."""
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(json.dumps({"missing": str(error)}))
+        return
     numpy = importlib.import_module("numpy")
     bars = numpy.load(file)
     seconds, trades, profit = PEERS[name](bars)

@@ -1,4 +1,4 @@
-"""The event backtest beside backtesting.py, backtrader and nautilus_trader, on the same bars and with the same costs.
+"""Ours beside peers: the event backtest here, what is compiled in `peers_compiled`, on the same data and costs.
 
 `make bench-peers` makes the peers' own environment and runs this; they are not installed beside us. Each run has a
 process of its own, ours as well, and they take turns. The one rule: a peer that did not make the same round trips is no
@@ -8,10 +8,10 @@ peer; its figure is then marked as missed.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ import numpy as np
 from mytrading.backtest.columns import Columns
 from mytrading.backtest.runner import run
 from mytrading.bench.backtest import INSTRUMENT, made, spec_of
-from mytrading.bench.figures import Figure
-from mytrading.core.money.fees import SEGMENTS, FeeSchedule
+from mytrading.bench.figures import Figure, unmeasured
+from mytrading.bench.peer_process import NotThereError, told
+from mytrading.bench.peers_compiled import flat_costs, measure_chain, measure_sweep, measure_ticks
 
 BARS = 100_000
 """Of each run; nautilus_trader and backtrader take a minute or two for ten times as many."""
@@ -32,33 +33,43 @@ SLACK = 2
 """Round trips that may be more or fewer: a tie of two averages, and the trip that is open at the end."""
 ROUNDS = 3
 _SCRIPT = Path(__file__).with_name("peer_runs.py")
-_RATE = 0.0003
 
 
-def measure_peers(python: str, bars: int = BARS, rounds: int = ROUNDS) -> list[Figure]:
-    """The best of some rounds of each peer, and of ours beside it; `python` is that of their environment."""
+def measure_peers(python: str, names: list[str]) -> list[Figure]:
+    """The figures beside the named peers, all without a name; `python` is that of their environment."""
+    known = [*GOALS, *_COMPILED]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SystemExit(f"bench-peers: expected {', '.join(known)}; found {unknown[0]}")
+    chosen = names or known
+    found = measure_event(python, [name for name in GOALS if name in chosen])
+    return [*found, *(figure for name, measure in _COMPILED.items() if name in chosen for figure in measure(python))]
+
+
+def measure_event(python: str, names: list[str], bars: int = BARS, rounds: int = ROUNDS) -> list[Figure]:
+    """The best of some rounds of each peer of the event backtest, and of ours beside it."""
     columns = made(bars)
     with tempfile.TemporaryDirectory(prefix="mtp") as folder:
         file = str(Path(folder) / "bars.npz")
         np.savez(file, start=columns.start_ns, table=columns.table)
         ours = [sys.executable, "-m", "mytrading.bench.peers", "--own", file]
         found = []
-        for name, goal in GOALS.items():
+        for name in names:
             peer: list[dict[str, Any]] = []
             own: list[dict[str, Any]] = []
-            for _ in range(rounds):
-                peer.append(_told([python, str(_SCRIPT), name, file]))
-                own.append(_told(ours))
-            found.append(_figure(name, goal, peer, own))
+            try:
+                for _ in range(rounds):
+                    peer.append(told([python, str(_SCRIPT), name, file]))
+                    own.append(told(ours))
+            except NotThereError as error:
+                found.append(unmeasured(f"backtest_{name}", "bars/s", _goal(name), str(error)))
+                continue
+            found.append(_figure(name, GOALS[name], peer, own))
         return found
 
 
-def _told(command: list[str]) -> dict[str, Any]:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}: expected a run, found\n{done.stderr[-2000:]}\nsee `make bench-peers`")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+def _goal(name: str) -> str:
+    return f"≥ {GOALS[name]:g}× {name}, the same round trips"
 
 
 def _figure(name: str, goal: float, peer: list[dict[str, Any]], own: list[dict[str, Any]]) -> Figure:
@@ -71,19 +82,18 @@ def _figure(name: str, goal: float, peer: list[dict[str, Any]], own: list[dict[s
         file=sys.stderr,
     )
     return Figure(
-        name=f"backtest_{name}", value=round(ours), unit="bars/s", goal=f"≥ {goal:g}× {name}, the same round trips",
+        name=f"backtest_{name}", value=round(ours), unit="bars/s", goal=_goal(name),
         met=same and ours >= goal * theirs, n=own[0]["trades"], limit=round(theirs), ratio=round(ours / theirs, 2),
     )  # fmt: skip
 
 
 def _own(file: str) -> dict[str, Any]:
     """Our run, with the one rate that the peers are given, after a short one that makes the kernels ready."""
-    flat = FeeSchedule.from_dict({"segments": {name: {"brokerage": _RATE} for name in SEGMENTS}})
     run(spec_of(made(2000)))
     bars = np.load(file)
     spec = spec_of(Columns(INSTRUMENT, "1m", bars["start"], bars["table"]))
     began = time.process_time()
-    result = run(replace(spec, fees=flat))
+    result = run(replace(spec, fees=flat_costs()))
     seconds = time.process_time() - began
     net = sum(trade.net for trade in result.ledger.trades)
     return {
@@ -92,11 +102,19 @@ def _own(file: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_COMPILED: dict[str, Callable[[str], list[Figure]]] = {
+    "vectorbt": measure_sweep,
+    "opengreeks": measure_chain,
+    "polars": measure_ticks,
+}
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "--own":
         print(json.dumps(_own(sys.argv[2])))
     else:
         from mytrading.bench import describe_machine, show_figure
 
-        for figure in measure_peers(sys.argv[1]):
+        asked = [word for word in sys.argv[2:] if word != "--json"]
+        for figure in measure_peers(sys.argv[1], asked):
             show_figure(figure, describe_machine(), "--json" in sys.argv)

@@ -35,7 +35,7 @@ def left(clone: Path) -> set[str]:
 KEPT = {"Makefile", "requirements.lock", "pyproject.toml", "logs/.gitkeep", "state/x"}
 
 
-@pytest.mark.parametrize("target", ["setup", "paper", "test", "test-fast", "bench", "lint", "clean"])
+@pytest.mark.parametrize("target", ["setup", "paper", "test", "test-fast", "bench", "bench-peers", "lint", "clean"])
 def test_target_makes_the_environment_first(clone: Path, target: str) -> None:
     assert "-m venv .venv" in make(clone, "-n", target)
 
