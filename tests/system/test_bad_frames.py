@@ -13,7 +13,7 @@ import zmq
 from mytrading.messages.streams import ALL, STREAMS, Pattern
 from mytrading.runtime.endpoints import endpoint
 from tests.bad_frames import bad_frames
-from tests.support import eventually
+from tests.support import PATIENCE, eventually
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
@@ -53,7 +53,7 @@ def test_bad_frames_on_a_pipe_are_counted_and_trading_goes_on(stack: Stack, stre
     assert len(samples) <= len(PIPES), "a sample a minute and socket, not one for each frame"
     eventually(lambda: len(stack.ask("orders")) > placed, 60)
     assert {name: stack.pid(name) for name in ALL} == pids
-    assert stack.is_ready()
+    eventually(stack.is_ready, 20)
 
 
 def test_frame_beyond_any_size_cuts_its_sender_off_and_nobody_else(stack: Stack) -> None:
@@ -74,7 +74,7 @@ def test_bad_requests_of_operators_are_answered_or_dropped(stack: Stack) -> None
         dealer = context.socket(zmq.DEALER)
         dealer.connect(endpoint(stack.config.runtime_dir, "ops"))
         dealer.send_multipart(parts)
-        assert dealer.poll(5000), f"no answer to {parts}"
+        assert dealer.poll(5000 * PATIENCE), f"no answer to {parts}"
         dealer.close(0)
     context.destroy(linger=0)
     assert stack.run("status").returncode == 0

@@ -30,7 +30,7 @@ def test_contracts_without_freeze_quantity_deny_every_entry_with_the_reason(tmp_
         reasons = eventually(denied, 40)
         assert any("freeze quantity is missing" in text for text in reasons[0]), reasons
         assert stack.ask("orders") == []
-        assert "INSTRUMENTS_REFUSED" in {row["code"] for row in stack.ask("alerts")}
+        eventually(lambda: "INSTRUMENTS_REFUSED" in {row["code"] for row in stack.ask("alerts")}, 10)
         shown = stack.run("instruments", "show")
         assert shown.returncode == 1 and "add it to config/instruments.toml" in shown.stderr
         done = stack.run("doctor")

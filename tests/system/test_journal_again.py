@@ -14,6 +14,7 @@ import pytest
 
 from mytrading.cli.journal.files import verify
 from mytrading.messages.codec import StreamDecoder, encode_body
+from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import RunStarted
 from mytrading.messages.runconfig import RunConfig, write_run_config
@@ -38,7 +39,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunConfig]:
         bench.start("reconciler")
         router = bench.start("router")
         bench.command_a_resting_entry()
-        eventually(lambda: statuses(simulator) == ["open"], 15)
+        eventually(lambda: (order := bench.order("e1")) and order.state is OrderState.ACCEPTED, 15)
         router.kill()
         router.wait()
         router = bench.start("router")
