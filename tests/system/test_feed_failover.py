@@ -199,7 +199,7 @@ def test_stalled_source_that_repeats_its_quotes_is_found_and_left_for_the_backup
         feed.wait(lambda seen: figure(seen, "sources_well") == 2)
         simulator.call("/sim/fault", kind="ws_stall", count=-1)
         feed.wait(lambda seen: figure(seen, "source") == 1)
-        assert feed.alert("FEED_MUTE")
+        assert feed.wait(lambda seen: seen.alert("FEED_MUTE"))
 
 
 def test_token_rollover_is_cured_by_a_fresh_connection_once_the_broker_is_logged_in(

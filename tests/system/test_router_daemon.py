@@ -14,7 +14,7 @@ from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import DayOpened
 from mytrading.messages.runconfig import write_run_config
-from mytrading.runtime.clock import MarketClock, Segment, machine_now
+from mytrading.runtime.clock import SECOND, MarketClock, Segment, machine_now
 from mytrading.runtime.journal import JournalReader, Row, read_segment
 from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
@@ -72,16 +72,19 @@ def test_router_that_cannot_cancel_says_which_entry_may_rest(bench: Bench, simul
 
 
 def test_unsent_entry_of_yesterday_ends_with_a_record_before_the_new_day_opens(tmp_path: Path) -> None:
-    """Nobody serves, so no book is read and the entry cannot leave; the market's midnight comes six seconds on."""
+    """Nobody serves, so no book is read and the entry cannot leave; then the market's clock goes on to midnight."""
     with runtime_folder() as runtime, ExitStack() as stack:
         config = feed_config(tmp_path / "run", runtime, "http://127.0.0.1:9", "ws://127.0.0.1:9", ("NSE:SBIN",))
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
         write_run_config(Path(config.state_dir) / "run.msgpack", config)
-        MarketClock((Segment(machine_now(), MIDNIGHT - 6_000_000_000, 1.0),), config.clock_path).mark_seen()
+        evening = Segment(machine_now(), MIDNIGHT - 3600 * SECOND, 1.0)
+        MarketClock((evening,), config.clock_path).mark_seen()
         bench = Bench(config, stack)
         bench.command_a_resting_entry()
         router = bench.start("router")
         folder = config.journal_dir("router")
+        eventually(lambda: states_in(folder) == [OrderState.INITIALIZED], 20)
+        MarketClock((evening, Segment(machine_now(), MIDNIGHT - SECOND, 1.0)), config.clock_path).mark_seen()
         eventually(lambda: len(states_in(folder)) == 2, 20)
         eventually((folder / "2026-11-21.sqlite").exists, 20)
         router.send_signal(signal.SIGTERM)
