@@ -16,6 +16,7 @@ from mytrading.runtime.streams import ZMQPublisher
 from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
 
 TEN = to_ns(date(2026, 11, 20), time(10))
+INDEX = "NSE_INDEX:NIFTY"
 OPTION = "NFO:NIFTY23NOV2622000PE"
 
 
@@ -26,6 +27,7 @@ class Stream:
         self.endpoint = f"ipc://{folder}/market"
         self.clock = folder / "clock.json"
         self._publisher = ZMQPublisher(self.endpoint)
+        self.told = 26_000.0
         self.set_clock(TEN)
 
     def set_clock(self, market_ns: int, speed: float = 0.001) -> None:
@@ -64,13 +66,22 @@ def ltp(simulator: RunningSimulator, instrument: str) -> float:
 
 
 def heard(simulator: RunningSimulator, stream: Stream, instrument: str, price: float, **fields: Any) -> None:
-    """Tell a price until the simulator has it: what is told before its socket connects is lost."""
+    """Tell a price until the simulator has it: what is told before its socket connects is lost.
+
+    Then no copy of it is under way any more: a price of the index that was never told is behind all of them.
+    """
 
     def told() -> bool:
         stream.tell(instrument, price, **fields)
         return ltp(simulator, instrument) == price
 
+    def is_last() -> bool:
+        stream.tell(INDEX, stream.told)
+        return ltp(simulator, INDEX) == stream.told
+
     eventually(told, 10)
+    stream.told += 1.0
+    eventually(is_last, 10)
 
 
 def test_follow_fills_at_the_prices_of_the_stream(simulator: RunningSimulator, stream: Stream) -> None:
