@@ -163,7 +163,7 @@ def _hours_there(calendar: Calendar, profile: str) -> list[str]:
     from mytrading.cli.server import client_of, stack_of
     from mytrading.core.calendar import day_of
 
-    day = day_of(calendar.next_session("NSE", day_of(_now(profile))).open_ns)
+    day = day_of(calendar.next_session("NSE", day_of(market_now(profile))).open_ns)
     try:
         rows = timings(client_of(stack_of(profile).config), day.isoformat())
     except (OpenAlgoError, TransportFailed) as error:
@@ -251,7 +251,7 @@ def _moment(text: str, profile: str) -> int:
     from mytrading.core.calendar import IST
 
     if not text:
-        return _now(profile)
+        return market_now(profile)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -262,7 +262,7 @@ def _moment(text: str, profile: str) -> int:
     return round(found.timestamp()) * 1_000_000_000
 
 
-def _now(profile: str) -> int:
+def market_now(profile: str) -> int:
     """The market's time: of the stack that runs, whose market may be another day's, else the wall clock's."""
     import time
 

@@ -6,6 +6,7 @@ The one rule: the calculators read files alone and work while no stack runs; onl
 from __future__ import annotations
 
 from datetime import date
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ import typer
 
 from mytrading.cli.output import (
     ERROR,
-    IST_SECONDS,
     JSON_OPTION,
     PROFILE_OPTION,
     USAGE,
@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
 TYPES = {"sold": "sold", "sell": "sold", "both": "both_sold", "straddle": "both_sold", "both_sold": "both_sold",
          "future": "future", "futures": "future", "buy": "bought", "bought": "bought"}  # fmt: skip
-_DAY = typer.Option("", "--day", metavar="DATE", help="Figures and lots of this day; default: today.")
+_DAY = typer.Option("", "--day", metavar="DATE", help="Figures and lots of this day; default: that of the market.")
 _INSTRUMENT = typer.Option("", "--instrument", "-i", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL).")
 
 
 def margin(
-    amount: float | None = typer.Option(None, "--margin", "-m", help="Rupees; without it, what each account has free."),
+    amount: float | None = typer.Option(
+        None, "--margin", "-m", min=0.0, help="Rupees; without it, what each account has free."
+    ),
     instrument: str = _INSTRUMENT,
     kind: str = typer.Option("sold", "--type", "-t", help="sold, both (a call and a put), future or buy."),
     grade: str = typer.Option("balanced", "--grade", "-g", help="A profile or grade of config/risk.toml."),
     expiry: bool = typer.Option(False, "--expiry/--no-expiry", help="The contract expires that day."),
-    premium: float = typer.Option(0.0, "--premium", help="Price of a bought option, if it is known."),
+    premium: float = typer.Option(0.0, "--premium", min=0.0, help="Price of a bought option, if it is known."),
     day: str = _DAY,
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
@@ -49,8 +51,9 @@ def margin(
     if amount is None:
         return _accounts(as_json, profile)
     with failures():
+        _judge_numbers(margin=amount, premium=premium)
         home = _home()
-        tables, when = risk_tables(home), _day(day)
+        tables, when = risk_tables(home), _day(day, profile)
         lot = _lot(home, instrument or "NIFTY", when, tables, profile)
         from mytrading.core.money.calculator import lots_for_margin
         from mytrading.core.money.margin_table import TradeType
@@ -118,11 +121,12 @@ def size(
         fail(USAGE, "expected --lots, or --risk with --entry and --stop; `mytrading size NIFTY --risk 6500 --entry 120 "
                     "--stop 110`")  # fmt: skip
     with failures():
+        _judge_numbers(risk=risk, entry=entry, stop=stop)
         home = _home()
-        tables, when = risk_tables(home), _day(day)
+        tables, when = risk_tables(home), _day(day, profile)
         lot = _lot(home, instrument, when, tables, profile)
         most = min(max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
-        found, why = _counted(lots, risk, abs(entry - stop), lot, most)
+        found, why = _counted(lots, risk, abs(entry - stop) if entry and stop else 0.0, lot, most)
         found, why = _scaled(found, confidence, why)
         spread = _shared(found, share)
     units = found * lot.size
@@ -138,6 +142,13 @@ def size(
         _tell_lot(lot, body["orders"])
     if not found:
         raise typer.Exit(ERROR)
+
+
+def _judge_numbers(**values: float) -> None:
+    """Exit 2 for one that is no number of rupees."""
+    for name, value in values.items():
+        if not isfinite(value):
+            fail(USAGE, f"--{name}: expected rupees, found {value}")
 
 
 def _counted(lots: int, risk: float, distance: float, lot: Lot, most: int) -> tuple[int, str]:
@@ -170,6 +181,8 @@ def _shared(lots: int, shares: list[str]) -> dict[str, int]:
         try:
             weights[name] = float(number)
         except ValueError:
+            weights[name] = -1.0
+        if not (name and isfinite(weights[name]) and weights[name] >= 0):
             fail(USAGE, f"--share: expected ACCOUNT=RUPEES, found {word!r}")
     return shared(lots, weights) if weights else {}
 
@@ -197,19 +210,16 @@ def _home() -> Path:
     return project_home()
 
 
-def _day(text: str) -> date:
+def _day(text: str, profile: str) -> date:
+    from mytrading.cli.calendar import market_now
+    from mytrading.core.calendar import day_of
+
     if not text:
-        return _today()
+        return day_of(market_now(profile))
     try:
         return date.fromisoformat(text)
     except ValueError:
         fail(USAGE, f"--day: expected a date like 2026-11-23, found {text!r}")
-
-
-def _today() -> date:
-    import time
-
-    return date.fromisoformat(time.strftime("%Y-%m-%d", time.gmtime(time.time() + IST_SECONDS)))
 
 
 def risk_tables(home: Path) -> RiskTables:

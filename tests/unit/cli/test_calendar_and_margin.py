@@ -6,14 +6,14 @@ import json
 import shutil
 import tomllib
 from collections.abc import Callable
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 
 import pytest
 
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.cli.main import run as main
-from mytrading.core.calendar import Calendar
+from mytrading.core.calendar import Calendar, to_ns
 from mytrading.messages.runconfig import write_run_config
 from tests.support import ROOT
 from tests.unit.cli.stacks import run_config
@@ -143,3 +143,33 @@ def test_size_without_a_question_or_with_too_many_lots_is_refused(run: Run) -> N
 
 def test_margin_without_an_amount_needs_a_stack(run: Run) -> None:
     assert run("margin")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("margin -m inf", "--margin: expected rupees, found inf"),
+        ("margin -m nan", "--margin"),
+        ("margin -m -5", "--margin"),
+        ("margin -m 5 --premium inf", "--premium: expected rupees, found inf"),
+        ("margin -m 5 --premium -1", "--premium"),
+        ("size NIFTY --risk inf --entry 130 --stop 120", "--risk: expected rupees, found inf"),
+        ("size NIFTY --risk 5 --entry inf --stop 120", "--entry: expected rupees, found inf"),
+        ("size NIFTY --risk 6500 --stop 120", "expected --entry and --stop"),
+        ("size NIFTY --lots 9 --share a=nan", "expected ACCOUNT=RUPEES, found 'a=nan'"),
+        ("size NIFTY --lots 9 --share a=-1", "expected ACCOUNT=RUPEES, found 'a=-1'"),
+        ("size NIFTY --lots 9 --share =5", "expected ACCOUNT=RUPEES, found '=5'"),
+    ],
+)
+def test_sums_of_what_is_no_amount_are_refused(run: Run, line: str, says: str) -> None:
+    code, out, err = run(*line.split())
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_calculators_take_the_day_of_the_market_that_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = to_ns(date(2025, 6, 2), time(12))
+    monkeypatch.setattr("mytrading.cli.calendar.market_now", lambda _profile: noon)
+    for command in (("margin", "-m", "1000000"), ("size", "NIFTY", "--lots", "2")):
+        body = json.loads(run(*command, "--json")[1])
+        assert (body["day"], body["lot_size"]) == ("2025-06-02", 75)
