@@ -12,7 +12,7 @@ from pathlib import Path
 from mytrading.config.leg_checks import leg_problems, profile_problems
 from mytrading.config.market_files import risk_tables
 from mytrading.config.ports import port_problems
-from mytrading.config.problems import ConfigurationError, hint
+from mytrading.config.problems import ConfigurationError, hint, plain
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.strategy_risk import risk_problems
@@ -263,9 +263,10 @@ def _rule_problems(
     if rule.kind is TradeKind.SAME:
         if kind_of(instrument) == "INDEX":
             stem = Path(settings.file_of(strategy.name)).stem
+            own = stem if plain(stem) == plain(strategy.name) else strategy.name.lower()
             yield (
                 f"{label}: {instrument} is an index, which cannot be bought; write what to trade instead into "
-                f'config/strategies/{stem}.toml, say: trade = "NIFTY ATM CE nearest"'
+                f'config/strategies/{own}.toml, say: trade = "NIFTY ATM CE nearest"'
             )
         return
     if rule.underlying and rule.underlying not in settings.symbols.names and rule.kind is TradeKind.OPTION:

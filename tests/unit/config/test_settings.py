@@ -305,6 +305,18 @@ def test_sample_of_the_readme_loads(home: Path) -> None:
 def test_index_traded_as_itself_is_refused(home: Path) -> None:
     text = refusal(home, {"STRATEGY_SMA_CROSSOVER_TRADE_LONG": "same"})
     assert "NSE_INDEX:NIFTY is an index, which cannot be bought" in text
+    assert "config/strategies/sma_crossover.toml, say: trade" in text
+
+
+def test_file_to_write_is_called_after_the_class_where_its_own_has_another_name(home: Path) -> None:
+    """`config/strategies/odd_name.toml`, which was advised, would be refused: no strategy is called so."""
+    source = "from mytrading.strategies import BaseStrategy\nclass Breakout(BaseStrategy):\n    pass\n"
+    (home / "strategies" / "odd_name.py").write_text(source, encoding="utf-8")
+    text = refusal(home, {"ENABLED_STRATEGIES": "Breakout"})
+    assert "config/strategies/breakout.toml, say: trade" in text
+    own = home / "config" / "strategies" / "breakout.toml"
+    own.write_text('symbols = ["NIFTY"]\ntrade = "NIFTY ATM CE nearest"\n', encoding="utf-8")
+    assert load(home, {"ENABLED_STRATEGIES": "Breakout"}).system.enabled_strategies == ("Breakout",)
 
 
 def test_symbol_without_exchange_is_refused_with_how_to_write_it(home: Path) -> None:
