@@ -20,8 +20,8 @@ FLOOR_NS = 2 * SECOND
 LOW_SHARE = 0.9
 LOW_FOR_NS = 5 * SECOND
 SETTLE_NS = 10 * SECOND
-FIRST_TICK_NS = 10 * SECOND
-"""How long a start waits for the first tick of what is watched."""
+FIRST_TICK_NS = 5 * SECOND
+"""How long a start waits for the first tick of what is watched; without a quote nothing of it is entered anyway."""
 OPTION_PATIENCE = 12
 
 

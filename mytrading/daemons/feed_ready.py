@@ -33,7 +33,8 @@ class Readiness:
             return "a connection"
         if line.pulse.is_mute(machine_ns):
             return "quotes of a mute server"
-        lacking = [name for name in watched if not line.serves(name)]
+        # An answer may be lost on its way; it is waited for where no quote shows that it was given.
+        lacking = [name for name in watched if not (line.serves(name) or line.subscriptions.has_ticked(name))]
         if lacking and len(lacking) == len(watched):
             return f"the server to acknowledge {_named(watched)}"
         if machine_ns - self._since > PATIENCE_NS:

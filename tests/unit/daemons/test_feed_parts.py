@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Container
 from datetime import date, datetime, time
+from typing import cast
 
 import pytest
 
-from mytrading.adapters.openalgo.market_feed import Acknowledged
+from mytrading.adapters.openalgo.market_feed import Acknowledged, FeedMode
 from mytrading.adapters.openalgo.socket import Frame
 from mytrading.core.calendar import IST, Calendar
 from mytrading.core.feed.quotes import Coverage
 from mytrading.core.feed.sources import Condition
+from mytrading.daemons.feed_bars import BarDesk
 from mytrading.daemons.feed_health import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, FeedHealth, StaleLimits
 from mytrading.daemons.feed_lines import FeedSource, Line, Lines
+from mytrading.daemons.feed_ready import Readiness
 from mytrading.daemons.feed_wants import KEEP_NS, Wants
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.market import Quote
@@ -185,6 +188,28 @@ def test_frames_that_were_read_and_wait_hold_the_clock_of_bars_back(lines: Lines
     assert line.caught_up(50) == 30
     line.socket.drain()
     assert line.caught_up(50) == 50
+
+
+class Histories:
+    """Bars of which all history is there."""
+
+    def has_history(self, _watched: object) -> bool:
+        return True
+
+
+def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(lines: Lines) -> None:
+    """An acknowledgement that came torn is asked for again after 15 s, and the feed was not ready for so long."""
+    line, readiness = lines.active, Readiness(cast(BarDesk, Histories()))
+    for name in (SBIN, NIFTY):
+        lines.want(name)
+    line.connected(0)
+    readiness.begin(0)
+    line.pulse.ticked(SECOND)
+    assert "acknowledge" in readiness.waits_for(line, (SBIN, NIFTY), SECOND)
+    line.subscriptions.seen(SBIN, FeedMode.QUOTE)
+    assert NIFTY in readiness.waits_for(line, (SBIN, NIFTY), SECOND)
+    line.subscriptions.seen(NIFTY, FeedMode.QUOTE)
+    assert readiness.waits_for(line, (SBIN, NIFTY), SECOND) == ""
 
 
 def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(lines: Lines) -> None:
