@@ -156,7 +156,7 @@ def test_server_killed_and_back_reconnects_resubscribes_and_repairs_the_bars(tmp
             with start_simulator(tmp_path, speed=60, start="", **ports):
                 beat = feed.wait_ready(30)
                 assert beat.figures["reconnects"] == 1
-                assert feed.alert("FEED_DOWN").cleared  # type: ignore[union-attr]
+                feed.wait(lambda seen: seen.alert("FEED_DOWN").cleared)  # type: ignore[union-attr]
                 seen_before = len(feed.bars)
                 feed.wait(lambda seen: len(seen.bars) > seen_before + 1, 30)
                 starts = [bar.start_ns for bar in BarReader(tmp_path / "bars").bars(NIFTY, since=feed.bars[0].start_ns)]
