@@ -38,7 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield found
 
 
-def sim(stack: Stack, route: str, **fields: Any) -> Any:
+def sim(stack: Stack, route: str, /, **fields: Any) -> Any:
     """A POST to the simulator's own routes."""
     venue = stack.config.venue
     body = json.dumps({"apikey": venue.api_key, **fields}).encode()
