@@ -51,9 +51,10 @@ class Pauses:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Watch no more; nothing to be done for one that never began."""
         self._ended.set()
-        self._thread.join(5.0)
+        if self._thread.is_alive():
+            self._thread.join(5.0)
 
     def look(self) -> None:
         """Note how long it was since the last look, if that was too long."""

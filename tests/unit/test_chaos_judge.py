@@ -405,6 +405,13 @@ def test_pause_of_the_whole_machine_is_noted_with_its_length(tmp_path: Path) -> 
     assert beyond_allowance(bare, (), BOUNDS) > 60.0
 
 
+def test_watch_for_pauses_that_never_began_can_be_ended() -> None:
+    """A stack that did not come up was told as an error of the judge."""
+    noted: list[float] = []
+    Pauses(lambda _, seconds: noted.append(seconds)).stop()
+    assert noted == []
+
+
 def test_schedule_stands_still_with_the_machine() -> None:
     """Ten processes were killed in one instant, as all that had fallen due in a pause was done at its end."""
     clock = iter([0, 1 * S, 70 * S, 71 * S])
