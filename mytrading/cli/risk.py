@@ -165,12 +165,16 @@ def kill(
             file.write(word, reason)
     except OSError as error:
         fail(ERROR, f"{file.path}: {error.strerror}; write it by hand, its first word being {word}")
+    above = file.above() if remove else None
     if as_json:
-        print_json({"path": str(file.path), "word": "" if remove else word, "removed": gone})
+        print_json({"path": str(file.path), "word": "" if remove else word, "removed": gone,
+                    "above": above.name if above else ""})  # fmt: skip
     elif remove:
         print(f"{file.path} is gone" if gone else f"{file.path} was not there")
     else:
         print(f"{file.path} says {word}; `mytrading risk` shows it, `mytrading kill --remove` ends it")
+    if above is not None:
+        fail(ERROR, f"{above.name} says {above.word} to the stacks of all profiles: take it away by hand")
 
 
 def _state_of(profile: str) -> Path:

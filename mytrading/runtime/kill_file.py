@@ -1,7 +1,8 @@
 """The file KILL in the state directory: the switch that works when all else fails.
 
 Risk and the router look at it several times a second, whatever the others do. Its first word is halt, reduce or
-flatten, what follows is the reason. The one rule: a file that is there halts, whatever is in it.
+flatten, what follows is the reason. One in the folder above, which holds the state directories of all profiles, counts
+for each of them, if we or root own it. The one rule: a file that is there halts, whatever is in it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mytrading.runtime.users import user_name
 NAME = "KILL"
 FLATTEN = "flatten"
 WORDS = ("halt", "reduce", FLATTEN)
+_MOSTS = {"reduce": 0, "halt": 1, FLATTEN: 2}
 DEADLINE_NS = 60_000_000_000
 _MOST = 4096
 
@@ -30,6 +32,7 @@ class Kill(NamedTuple):
     by: str
     why: str
     written_ns: int
+    name: str = NAME
 
     @property
     def level(self) -> TradingLevel:
@@ -38,7 +41,7 @@ class Kill(NamedTuple):
 
     def state(self, now: int) -> TradingState:
         """The level, as the machines know it."""
-        text = f"the file {NAME} says {self.word}" + (f": {self.why}" if self.why else "")
+        text = f"the file {self.name} says {self.word}" + (f": {self.why}" if self.why else "")
         return TradingState(level=self.level, generation=self.written_ns, reason=text, at_ns=now, account=KILL,
                             by=self.by)  # fmt: skip
 
@@ -55,12 +58,12 @@ class Kill(NamedTuple):
 
 
 class KillFile:
-    """The file of a state directory. `look` costs one call to the system while there is none."""
+    """The file of a state directory, and the one above. `look` costs two calls to the system while there is none."""
 
     def __init__(self, state: Path) -> None:
         self.path = state / NAME
-        self._stamp: tuple[int, int, int] | None = None
-        self._known: Kill | None = None
+        self._own = _Place(self.path, NAME)
+        self._above = _Place(state.parent / NAME, str(state.parent / NAME), (os.getuid(), 0))
         self._told: Kill | None = None
 
     def news(self, known: TradingState | None, now: int) -> TradingState | None:
@@ -80,18 +83,15 @@ class KillFile:
         return replace(state, generation=max(kill.written_ns, generation))
 
     def look(self) -> Kill | None:
-        """What it asks for now; None while there is no file."""
-        try:
-            found = self.path.stat()
-        except FileNotFoundError:
-            self._stamp = self._known = None
-            return None
-        except OSError as error:
-            return Kill("halt", "", f"{self.path} cannot be looked at ({error})", 0)
-        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if self._known is None or stamp != self._stamp:
-            self._stamp, self._known = stamp, _read(self.path, found)
-        return self._known
+        """What is asked for now, the most where both are there; None while there is no file."""
+        own, above = self._own.look(), self._above.look()
+        if own is None or above is None:
+            return own or above
+        return max(own, above, key=lambda kill: _MOSTS[kill.word])
+
+    def above(self) -> Kill | None:
+        """What the file above asks for now."""
+        return self._above.look()
 
     def write(self, word: str, why: str) -> None:
         """Ask for a word of `WORDS`; whoever reads sees the whole of it."""
@@ -107,6 +107,32 @@ class KillFile:
         except FileNotFoundError:
             return False
         return True
+
+
+class _Place:
+    """Where a file may stand; with `owners` (user ids) one of somebody else does not count."""
+
+    def __init__(self, path: Path, name: str, owners: tuple[int, ...] = ()) -> None:
+        self._path = path
+        self._name = name
+        self._owners = owners
+        self._stamp: tuple[int, int, int] | None = None
+        self._known: Kill | None = None
+
+    def look(self) -> Kill | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            self._stamp = self._known = None
+            return None
+        except OSError as error:
+            return None if self._owners else Kill("halt", "", f"{self._path} cannot be looked at ({error})", 0)
+        if self._owners and found.st_uid not in self._owners:
+            return None
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if self._known is None or stamp != self._stamp:
+            self._stamp, self._known = stamp, _read(self._path, found)._replace(name=self._name)
+        return self._known
 
 
 def _read(path: Path, found: os.stat_result) -> Kill:

@@ -327,6 +327,18 @@ def test_resume_does_not_end_what_the_file_says_and_its_removal_does(board: Swit
     assert board.bench.order("e").state is OrderState.SUBMITTED
 
 
+def test_file_of_all_profiles_halts_too_and_its_removal_is_left_to_a_person(board: Switchboard) -> None:
+    above = board.config.state.parent / "KILL"
+    above.write_text("halt everything", encoding="utf-8")
+    look_for(board)
+    assert codes(board.entries())[0] == "HALTED"
+    command("kill", "--remove", code=1)
+    assert above.exists()
+    above.unlink()
+    look_for(board)
+    assert any(isinstance(row, PlaceEntry) for row in board.entries())
+
+
 def test_status_of_what_does_not_run_says_what_the_file_asks_for(
     board: Switchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

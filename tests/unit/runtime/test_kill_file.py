@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,38 @@ def test_flattening_is_one_wish_for_each_time_it_is_written(tmp_path: Path) -> N
     assert wish.id == f"kill-{kill.written_ns}-main"
     assert KillFile(tmp_path).look() == kill
     assert (wish.by, wish.deadline_machine_ns) == (kill.by, 60_000_000_007)
+
+
+def test_file_above_counts_for_every_profile_and_the_most_that_is_asked_for_wins(tmp_path: Path) -> None:
+    state = tmp_path / "paper"
+    state.mkdir()
+    file = KillFile(state)
+    above = tmp_path / "KILL"
+    above.write_text("halt news", encoding="utf-8")
+    first = file.news(None, 1)
+    assert first is not None
+    assert (first.level, first.reason) == (TradingLevel.HALT, f"the file {above} says halt: news")
+    assert file.news(first, 2) is None
+    file.write("flatten", "worse")
+    assert (found := file.look()) is not None and (found.word, found.why) == ("flatten", "worse")
+    file.write("reduce", "")
+    assert (found := file.look()) is not None and found.word == "halt"
+    assert file.remove() and file.above() is not None
+    assert file.news(first, 3) is None, "it still stands"
+    above.unlink()
+    over = file.news(first, 4)
+    assert over is not None and over.level is TradingLevel.NORMAL
+
+
+def test_file_above_that_somebody_else_owns_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "paper"
+    state.mkdir()
+    (tmp_path / "KILL").write_text("flatten", encoding="utf-8")
+    real = Path.stat
+
+    def owned(path: Path, **kwargs: Any) -> Any:
+        found = real(path, **kwargs)
+        return os.stat_result((*found[:4], 4_711, *found[5:10])) if path.name == "KILL" else found
+
+    monkeypatch.setattr(Path, "stat", owned)
+    assert KillFile(state).look() is None
