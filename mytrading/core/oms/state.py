@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.core.oms.table import Table
+from mytrading.core.oms.table import Layer, Table
 from mytrading.core.order import ABSENT, LIVE, RESTING, TERMINAL, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.core.slicing import Sizes
 from mytrading.messages.account_events import (
@@ -114,7 +114,7 @@ class State:
         """The table to write to: a fork reads the original's, and lays one over it before its first change."""
         table: Table[Any, Any] = self.__dict__[name]
         if self._under is not None and table is self._under.__dict__[name]:
-            table = self.__dict__[name] = Table(table)
+            table = self.__dict__[name] = Layer(table)
         return table
 
     orders: Table[str, Order]
