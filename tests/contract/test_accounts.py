@@ -243,7 +243,7 @@ def test_account_whose_server_takes_long_to_answer_keeps_no_other_command_waitin
     account: Account, simulator: RunningSimulator, home: Path
 ) -> None:
     add(account, simulator, "well")
-    assert simulator.call("/sim/fault", kind="delay_ms", count=1, route="ping", ms=4000)[0] == 200
+    assert simulator.call("/sim/fault", kind="delay_ms", count=1, route="ping", ms=3000)[0] == 200
     program = "import sys; from mytrading.cli.main import run; run(sys.argv[1:])"
     given = ("--host", simulator.rest, "--ws-url", simulator.ws, "--key-stdin")
     slow = subprocess.Popen([sys.executable, "-c", program, "account", "add", "slow", *given], stdin=subprocess.PIPE)

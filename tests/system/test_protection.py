@@ -402,14 +402,17 @@ def test_down_says_which_stop_stays_and_the_next_start_adopts_it(holder: Holder)
 
 
 def test_fills_were_covered_within_two_seconds_by_the_routers_own_journal(holder: Holder) -> None:
-    holder.enter(SBIN, 19, 1000.0)
-    holder.leave(SBIN)
-    measured = FillToStop()
-    tail = JournalTail(
-        holder.stack.config.journal_dir("router"), "orders", lambda row, message: measured.fold(row.machine_ns, message)
-    )
-    tail.start(0)
-    tail.close()
-    seconds = measured.seconds()
+    def seconds_to_stops() -> list[float]:
+        measured = FillToStop()
+        folder = holder.stack.config.journal_dir("router")
+        tail = JournalTail(folder, "orders", lambda row, message: measured.fold(row.machine_ns, message))
+        tail.start(0)
+        tail.close()
+        return measured.seconds()
+
+    if not seconds_to_stops():  # by itself
+        holder.enter(SBIN, 19, 1000.0)
+        holder.leave(SBIN)
+    seconds = seconds_to_stops()
     assert seconds
     assert seconds[len(seconds) // 2] < 2.0 * PATIENCE, seconds
