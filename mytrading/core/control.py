@@ -55,12 +55,12 @@ class ControlMachine:
     def is_news(self, alert: Alert) -> bool:
         """True if an alert says something that is not known yet: a rise, an end, or tenfold repetition."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
-        return (
-            known is None
-            or known.cleared != alert.cleared
-            or known.first_ns != alert.first_ns
-            or alert.count >= known.count * 10
-        )
+        return self.is_change(alert) or (known is not None and alert.count >= known.count * 10)
+
+    def is_change(self, alert: Alert) -> bool:
+        """True if an alert rises or ends, and so is worth a message to a person."""
+        known = self.alerts.get((alert.daemon, alert.code, alert.subject))
+        return known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns
 
     def level(
         self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = ""

@@ -143,9 +143,10 @@ class Gateway(MachineDaemon):
     def _keep(self, alert: Alert) -> None:
         if not self.control.is_news(alert):
             return
+        changed = self.control.is_change(alert)
         self.step("status", alert, source=alert.daemon, keep=True)
         self.log.info("alert.kept", source=alert.daemon, code=alert.code, cleared=alert.cleared)
-        if self._command is not None:
+        if self._command is not None and changed:
             self._command.hand_over(alert)
 
     def order(self, rows: tuple[msgspec.Struct, ...]) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
+
+from mytrading.daemons.gateway import Gateway
 from mytrading.daemons.gateway_alerts import Silences
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
+from tests.feed_support import runtime_folder
+from tests.unit.cli.stacks import run_config
 
 SECOND = 1_000_000_000
 
@@ -49,3 +56,31 @@ def test_faults_of_strategies_and_last_words_stand() -> None:
     silences = Silences(0)
     kept = [alert("engine", "STRATEGY_FAULTED"), alert(code="ENTRY_LEFT")]
     assert silences.over(kept, beat(100 * SECOND), 100 * SECOND) == []
+
+
+def test_command_is_run_once_for_a_rise_and_once_for_an_end_however_often_it_was_said(tmp_path: Path) -> None:
+    """COVERAGE_LOW, which is raised each second, was handed over again after ten of them."""
+    low = alert("feed", "COVERAGE_LOW")
+    handed: list[tuple[int, bool]] = []
+
+    class Command:
+        def hand_over(self, alert: Alert) -> None:
+            handed.append((alert.count, alert.cleared))
+
+        def stop(self) -> None:
+            """Nothing was begun."""
+
+    with runtime_folder() as runtime:
+        gateway = Gateway(msgspec.structs.replace(run_config(tmp_path), runtime_dir=str(runtime)))
+        gateway.setup()
+        gateway._command = Command()  # type: ignore[assignment]
+        for count in (1, 5, 10, 100):
+            gateway._keep(msgspec.structs.replace(low, count=count))
+        gateway._keep(msgspec.structs.replace(low, count=100, cleared=True))
+        gateway._keep(msgspec.structs.replace(low, count=100, cleared=True))
+        gateway._keep(msgspec.structs.replace(low, first_ns=9))
+        kept = gateway.control.alerts["feed", "COVERAGE_LOW", "s"]
+        gateway.teardown()
+        gateway.context.destroy(linger=0)
+    assert handed == [(1, False), (100, True), (1, False)]
+    assert kept.first_ns == 9
