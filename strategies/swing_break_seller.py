@@ -90,7 +90,15 @@ class SwingBreakSeller(BaseStrategy):
         elif data.instrument in self.swings:
             self.follow_swing(data)
         if not self.position.is_flat:
+            self.note_held(data.instrument)
+        if self.now_ns <= self.memory.get("held", {}).get(data.instrument, 0):
             self.swings.pop(data.instrument, None)
+
+    def note_held(self, instrument: str) -> None:
+        """Swings are not followed while their option is held. Bars do not tell when that was: a restart needs it."""
+        today = self.now_ns - 24 * 3600 * 1_000_000_000
+        held = {name: at for name, at in self.memory.get("held", {}).items() if at > today}
+        self.memory["held"] = {**held, instrument: self.now_ns}
 
     def judge_swing(self, data: Bar, is_new: bool) -> None:
         """A swing low formed or moved: it takes the place of the one before, or is passed over."""

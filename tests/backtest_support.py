@@ -17,6 +17,7 @@ from mytrading.backtest.runner import Spec, unlimited
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.money.fees import FeeSchedule
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.runconfig import Direction, RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.loader import load_file
@@ -52,6 +53,11 @@ def calendar() -> Calendar:
 @cache
 def facts() -> ContractFacts:
     return ContractFacts.from_dict(_toml("instruments.toml"))
+
+
+@cache
+def tables() -> RiskTables:
+    return RiskTables.from_dict(_toml("risk.toml"))
 
 
 @cache
@@ -142,6 +148,7 @@ def spec_of(strategy: type[BaseStrategy], *data: Columns, **given: Any) -> Spec:
         stop=StopPlan.NONE,
     )
     given.setdefault("limits", unlimited(LIMITS))
+    given.setdefault("tables", tables())
     return Spec(
         run=replace(run, **fields), strategy=strategy, data=tuple(data), calendar=calendar(), facts=facts(), **given
     )

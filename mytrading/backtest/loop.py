@@ -19,6 +19,7 @@ from mytrading.backtest.world import World
 from mytrading.core.calendar import Session, day_of
 from mytrading.core.money import positions
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.enums import LimitKind, Product
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar
@@ -62,6 +63,8 @@ class Loop:
         self._ledger = ledger
         self._feeds: dict[str, Tape] = {feed.columns.instrument: feed for feed in feeds}
         self._watched = feeds
+        names = (split_id(feed.columns.instrument) for feed in feeds)
+        self._by_margin = any(parse_symbol(symbol, exchange).kind.is_derivative for exchange, symbol in names)
         self._exercise = exercise
         self._progress = progress
         self._square_off = machines.risk.square_off
@@ -295,8 +298,10 @@ class Loop:
         machines.wish(bar, end)
         self._note()
 
-    def _look(self, hosted: Hosted, wishes: Sequence[Wish], now: int) -> None:
-        """What is wished for is about to be judged: a loop that prices contracts itself does so here."""
+    def _look(self, hosted: Hosted, wishes: Sequence[Wish], now: int) -> None:  # noqa: ARG002  (for loops that price)
+        """What is wished for is about to be judged: contracts by what the account has free for margin."""
+        if wishes and self._by_margin:
+            self._risk.apply(self._venue.funds())
 
     # the clock
 

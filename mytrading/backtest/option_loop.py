@@ -21,7 +21,7 @@ from mytrading.backtest.loop import Loop
 from mytrading.backtest.option_market import DayPrices, OptionMarket
 from mytrading.backtest.option_quotes import Sides, around
 from mytrading.backtest.option_terms import RECORDED, SOURCES
-from mytrading.backtest.world import ACCOUNT, World
+from mytrading.backtest.world import World
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.indicators import FloatArray
@@ -30,7 +30,6 @@ from mytrading.core.leg_rules import candidates
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Quote
-from mytrading.messages.reports import Funds
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.hosted import Hosted
 from mytrading.strategies.legs import tradable
@@ -286,13 +285,7 @@ class OptionLoop(Loop):
         wanted = [name for wish in wishes for name in self._candidates(hosted, wish, now)]
         if wanted:
             self._quote(dict.fromkeys(wanted), now)
-            self._tell_funds()
-
-    def _tell_funds(self) -> None:
-        """What the exchange has left for margin, as the reconciler would have read it by now."""
-        desk, at = self._venue.exchange.desk, self._venue.clock()
-        funds = Funds(account=ACCOUNT, available=desk.available(), used=0.0, machine_ns=at, began_machine_ns=at)
-        self._risk.apply(funds)
+            self._risk.apply(self._venue.funds())
 
     def _candidates(self, hosted: Hosted, wish: Wish, now: int) -> Sequence[str]:
         engine = self._machines.engine

@@ -32,6 +32,7 @@ from mytrading.core.calendar import Calendar, day_of
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.money.fees import FeeSchedule
+from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import Product
@@ -85,6 +86,8 @@ class Spec:
     quick: bool = True
     options: OptionTerms | None = None
     """Given, contracts that the data is not of are listed, priced and traded."""
+    tables: RiskTables = field(default_factory=RiskTables)
+    """What futures and sold options need in margin."""
     legs: Changes | None = None
     """Given, the run is of a file of legs, and its parameters are values of that file."""
 
@@ -221,7 +224,9 @@ def _check(spec: Spec) -> None:
 
 
 def _risk(spec: Spec, run: StrategyRun, world: World) -> RiskMachine:
-    return RiskMachine(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
+    found = RiskMachine(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
+    found.tables = spec.tables
+    return found
 
 
 def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:

@@ -136,6 +136,7 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
         fees=fees,
         plain=asked.plain,
         options=options,
+        tables=tables,
         legs=legs,
     )
     return _in_session(spec, asked.session, notes)

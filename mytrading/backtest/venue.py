@@ -21,7 +21,7 @@ from mytrading.core.order import as_wanted
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.orders import CallOutcome, Order
-from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, Funds
 
 _FAR = float("inf")
 _STOPS = (OrderType.SL, OrderType.SL_M)
@@ -227,6 +227,17 @@ class Venue:
         desk.account = replace(desk.account, realised=desk.account.realised + rupees)
 
     # answers
+
+    def funds(self) -> Funds:
+        """What is left for margin, as the reconciler would have read it by now."""
+        at = self.clock()
+        return Funds(
+            account=self._account,
+            available=self.exchange.desk.available(),
+            used=0.0,
+            machine_ns=at,
+            began_machine_ns=at,
+        )
 
     def clock(self) -> int:
         """Machine time: market time, and never the same twice."""

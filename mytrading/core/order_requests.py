@@ -56,6 +56,8 @@ def _modified(order: Order, orders: Iterable[Order]) -> Result:
         return Result("replaced", f"replaced by order {after.client_order_id}: {_words(after)}", after.client_order_id)
     if order.pending_modify or (order.purpose is Purpose.STOP and order.message.startswith("withdrawn: replaced")):
         return Result(WAITING, "the old order has ended, the new one is not placed yet", name)
+    if order.state is OrderState.FILLED:
+        return Result("filled", f"it filled: {order.filled_seen} of {order.quantity}, asked for {_words(order)}", name)
     return Result("ended", f"it ended {order.state} meanwhile, {order.filled_seen} of {order.quantity} filled", name)
 
 

@@ -65,6 +65,7 @@ class Desk:
         self.current = instruments[0] if instruments else ""
         self.now = 0
         self.last_fill_ns = 0
+        self.taken_back_ns = 0
         self.positions: dict[str, PositionView] = {}
         self.data: dict[str, Bar | Quote] = {}
         self._known = ChainMap({item.name: item for item in custom}, BUILT_IN)  # type: ignore[arg-type]

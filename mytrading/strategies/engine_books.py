@@ -12,6 +12,7 @@ from mytrading.strategies.chosen import Chosen
 from mytrading.strategies.holdings import Holdings
 from mytrading.strategies.pending import EntryBook
 from mytrading.strategies.standing import Key, Standing
+from mytrading.strategies.taken_back import TakenBack
 
 
 class EngineBooks:
@@ -27,3 +28,4 @@ class EngineBooks:
         self.chosen = Chosen()
         self.standing = Standing()
         self.entries = EntryBook()
+        self.taken_back = TakenBack()

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.instruments import InstrumentBook
-from mytrading.messages.control import StrategySwitch
+from mytrading.messages.control import CancelRequested, StrategySwitch
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import (
@@ -274,6 +274,15 @@ class EngineMachine(EngineBooks):
     def _on_order(self, changed: OrderChanged) -> None:
         self.entries.order_changed(changed.order)
         self.standing.order_changed(changed.order)
+        self._show_taken_back(self.taken_back.order_changed(changed.order))
+
+    def _on_cancel(self, request: CancelRequested) -> None:
+        self._show_taken_back(self.taken_back.asked(request))
+
+    def _show_taken_back(self, strategy: str) -> None:
+        """Tell a strategy that a person took its entry back."""
+        if self._live and (hosted := self._hosted.get(strategy)) is not None:
+            hosted.desk.taken_back_ns = self.taken_back.last(strategy)
 
     def _on_goal(self, changed: GoalChanged) -> None:
         self.standing.goal_changed(changed.goal)
@@ -300,6 +309,7 @@ class EngineMachine(EngineBooks):
         """Tell a strategy what it holds."""
         hosted = self._hosted[strategy]
         hosted.desk.last_fill_ns = self._filled.get(strategy, 0)
+        hosted.desk.taken_back_ns = self.taken_back.last(strategy)
         for watch, view in self.holdings.views(hosted.run, self.book).items():
             if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
                 self.standing.went_flat((strategy, watch), at_ns)
@@ -376,6 +386,7 @@ _HANDLERS: Mapping[type, Any] = {
     DayOpened: EngineMachine._on_day_opened,
     StrategySwitch: EngineMachine._on_switch,
     StrategyMemory: EngineMachine._on_memory,
+    CancelRequested: EngineMachine._on_cancel,
     OrderChanged: EngineMachine._on_order,
     GoalChanged: EngineMachine._on_goal,
     PositionChanged: EngineMachine._on_position,

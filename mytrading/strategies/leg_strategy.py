@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from mytrading.core.calendar import day_of
 from mytrading.messages.leg_plan import Comparison, LegPlan, Operand
 from mytrading.messages.market import Bar
 from mytrading.strategies.base_strategy import BaseStrategy
@@ -45,11 +46,17 @@ class LegStrategy(BaseStrategy):
         return self.create_signal("BUY", legs=self.plan.legs, reason=f"entry time {clock(self.plan.entry_time)}")
 
     def _may_enter(self, at: int, bar: Bar) -> bool:
-        if self.traded_today:
+        if self.traded_today or self._taken_back_today:
             return False
         begins = self.plan.entry_time
         in_time = begins <= at < begins + self.plan.entry_minutes * 60
         return in_time and all(self._holds(comparison, bar) for comparison in self.plan.when)
+
+    @property
+    def _taken_back_today(self) -> bool:
+        """True if a person cancelled an entry of it today: it must not come back with the next bar."""
+        taken = self._desk.taken_back_ns
+        return bool(taken) and day_of(taken) == day_of(self._desk.now)
 
     def _holds(self, comparison: Comparison, bar: Bar) -> bool:
         left, right = self._value(comparison.left, bar), self._value(comparison.right, bar)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mytrading.backtest.check.elsewhere import Elsewhere
 from mytrading.backtest.check.examine import Asked, examine
+from mytrading.backtest.columns import Columns
+from mytrading.messages.runconfig import Direction, StopPlan
 from mytrading.runtime.loader import load_file
 from mytrading.strategies.base_strategy import BaseStrategy
 from tests.backtest_support import bars_of, begin_of, shipped, spec_of
@@ -67,6 +70,29 @@ def test_shipped_strategy_raises_no_alarm(name: str, elsewhere: Elsewhere) -> No
     found = examine(spec, Asked(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), elsewhere)
     assert found.findings == []
     assert found.holds
+
+
+def priced(name: str, temper: str, first: float) -> Columns:
+    """An option whose price begins at `first` and moves eight times as far as the bars do."""
+    columns = begin_of(bars_of(temper), 1125)
+    table = columns.table.copy()
+    table[:4] = np.round(first * (table[:4] / table[3, 0]) ** 8 / 0.05) * 0.05
+    return Columns(name, columns.timeframe, columns.start_ns, table)
+
+
+def test_seller_of_many_options_raises_no_alarm(elsewhere: Elsewhere) -> None:
+    options = (
+        priced("NFO:NIFTY14MAR2422000CE", "wild", 180.0),
+        priced("NFO:NIFTY14MAR2422150CE", "wild", 130.0),
+        priced("NFO:NIFTY14MAR2422000PE", "trend", 150.0),
+    )
+    seller = shipped("swing_break_seller")
+    spec = spec_of(seller, *options, direction=Direction.SHORT, stop=StopPlan.BROKER, capital=5_000_000.0)
+    found = examine(spec, Asked(ROOT / "strategies" / "swing_break_seller.py", budget_us=20_000.0), elsewhere)
+    assert found.findings == []
+    assert not [one.check for one in found.outcomes if one.skipped and one.check != "agreement"]
+    assert found.whole.result is not None and len(found.whole.result.ledger.trades) > 4
+    assert len(found.whole.decisions) > 50
 
 
 def test_pair_that_agrees_trade_by_trade_raises_no_alarm() -> None:

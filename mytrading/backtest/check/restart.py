@@ -58,7 +58,19 @@ def _stops(whole: Log) -> list[int]:
     filled = [place for place, event in enumerate(story) if isinstance(event, PositionChanged)]
     stops = {bars[row - 1] + 1 for row in _spread(decided, 2 * _STOPS) if row > 0}
     stops |= {_bar_after(story, place, 3) for place in [*_spread(filled, _STOPS), len(story) // 2]}
-    return sorted(stop for stop in stops if stop)
+    return sorted({_behind_slice(story, stop) for stop in stops if stop})
+
+
+def _behind_slice(story: Sequence[Any], stop: int) -> int:
+    """The place behind all bars that end with the one before `stop`, so that no slice is half told."""
+    end, behind = story[stop - 1].end_ns, stop
+    for place in range(stop, len(story)):
+        event = story[place]
+        if isinstance(event, Bar):
+            if event.end_ns > end:
+                break
+            behind = place + 1
+    return behind
 
 
 def _spread(items: Sequence[int], count: int) -> list[int]:
@@ -118,11 +130,11 @@ def _recovered(spec: Spec, machine: EngineMachine, events: Sequence[Any]) -> int
 
 
 def _go_on(spec: Spec, machine: EngineMachine, events: Sequence[Any]) -> int:
-    """Feed what came after; returns the end of the last bar that was."""
+    """Feed what came after; returns the end of the last bar that was. All bars of that moment are fed, or none."""
     fed, last = 0, 0
     for event in events:
         if isinstance(event, Bar):
-            if fed == _GOES_ON:
+            if fed >= _GOES_ON and event.end_ns > last:
                 break
             fed += event.timeframe == spec.run.timeframes[0]
             last = event.end_ns

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.messages.control import StrategySwitch
+from mytrading.messages.control import CancelRequested, StrategySwitch
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.leg_plan import Comparison, DayKind, LegPlan, LegRule, LegStop, Operand, StopKind
 from mytrading.messages.market import Quote
@@ -68,6 +68,49 @@ def test_entered_once_and_not_again_when_it_is_flat_the_same_day() -> None:
     assert run(machine, 5, 6) == []
     close(machine, OPEN + 7 * MINUTE)
     assert run(machine, 7, 8) == []
+
+
+def ended(signal: Signal, request: str, filled: int = 0, state: OrderState = OrderState.CANCELLED) -> OrderChanged:
+    """The end of the order behind the first leg of a wish."""
+    order = Order(
+        client_order_id="o", account="main", instrument=signal.legs[0].instrument, product=Product.MIS, strategy="Legs",
+        run="r", cause=signal.id, purpose=Purpose.ENTRY, side=Side.BUY, quantity=75, order_type=OrderType.LIMIT,
+        state=state, created_ns=OPEN, updated_ns=OPEN + 6 * MINUTE, filled=filled, request=request,
+    )  # fmt: skip
+    return OrderChanged(event="cancelled", order=order, machine_ns=0)
+
+
+CANCEL = CancelRequested(id="c", order="o", at_ns=OPEN + 5 * MINUTE)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["asked first", "ended first"])
+def test_entry_that_a_person_cancelled_stays_away_for_the_day(late: bool) -> None:
+    machine = machine_of(plan(entry_minutes=60))
+    ((_, signal),) = run(machine, 0, 4)
+    for row in (ended(signal, "c"), CANCEL) if late else (CANCEL, ended(signal, "c")):
+        step(machine, row)
+    assert run(machine, 6, 20) == []
+    assert len(run(machine, DAY, DAY + 4)) == 1, "the next day is another"
+
+
+def test_entry_that_a_person_cancelled_stays_away_after_a_restart() -> None:
+    machine = machine_of(plan(entry_minutes=60))
+    ((_, signal),) = run(machine, 0, 4)
+    again = machine_of(plan(entry_minutes=60))
+    again.rebuild()
+    for row in (signal, CANCEL, ended(signal, "c")):
+        again.apply(row)
+    again.open([])
+    assert run(again, 6, 20) == []
+
+
+@pytest.mark.parametrize("request_id", ["", "m"], ids=["nobody asked", "a change of prices"])
+def test_entry_that_ended_without_a_persons_cancel_is_tried_again(request_id: str) -> None:
+    machine = machine_of(plan(entry_minutes=60))
+    ((_, signal),) = run(machine, 0, 4)
+    step(machine, CANCEL)
+    step(machine, ended(signal, request_id))
+    assert len(run(machine, 6, 8)) >= 1
 
 
 def test_entered_again_on_the_next_day() -> None:
