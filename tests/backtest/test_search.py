@@ -8,7 +8,7 @@ import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -187,15 +187,28 @@ def test_screened_points_run_though_the_folder_holds_other_trials() -> None:
 @contextmanager
 def crews(kind: str) -> Iterator[Any]:
     payload = packed(spec(bars=400), FILE_OF)
-    with (
-        local(payload, "net", 1, 1)
-        if kind == "processes"
-        else on_cluster(payload, "net", 1, "local-cluster", 1) as crew
-    ):
-        yield crew
+    with ExitStack() as closing:
+        if kind == "processes":
+            yield closing.enter_context(local(payload, "net", 1, 1))
+            return
+        address = "local-cluster" if kind == "dask of its own" else closing.enter_context(scheduler())
+        yield closing.enter_context(on_cluster(payload, "net", 1, address, 1))
 
 
-@pytest.mark.parametrize("kind", ["processes", pytest.param("dask", marks=pytest.mark.long)])
+@contextmanager
+def scheduler() -> Iterator[str]:
+    """The address of a Dask scheduler with a worker, both threads of this process that talk over TCP."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.mark.parametrize(
+    "kind", ["processes", "dask at an address", pytest.param("dask of its own", marks=pytest.mark.long)]
+)
 def test_workers_give_what_this_process_gives(kind: str) -> None:
     plan = Plan(parse(SMA, ["fast_period=3,6", "slow_period=12"]), "net")
     with crews(kind) as crew:

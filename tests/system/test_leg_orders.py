@@ -68,9 +68,9 @@ def asked_of(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def entries(stack: Stack, name: str) -> list[dict[str, Any]]:
-    """All entry orders of a strategy, oldest first."""
+    """The entry orders of a strategy that the exchange has had, oldest first."""
     rows = ask(stack, "strategies", "show", name, "--limit", "0")["orders"]
-    return [row for row in rows if row["purpose"] == "entry"]
+    return [row for row in rows if row["purpose"] == "entry" and row["broker_order_id"]]
 
 
 def resting(stack: Stack, name: str) -> dict[str, Any] | None:
