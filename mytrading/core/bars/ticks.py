@@ -24,11 +24,11 @@ def bars_of_ticks(
     """
     if len(at_ns) == 0:
         return np.empty(0, np.int64), np.empty((5, 0))
-    if np.any(at_ns[1:] < at_ns[:-1]):
-        raise ValueError("ticks are not in time order; sort them by time")
     most = min(len(at_ns), int((at_ns[-1] - at_ns[0]) // span_ns) + 2)
     starts, table = np.empty(most, np.int64), np.empty((5, most))
     count = _fill(at_ns, prices, volumes, span_ns, starts, table)
+    if count < 0:
+        raise ValueError("ticks are not in time order; sort them by time")
     return starts[:count].copy(), table[:, :count].copy()
 
 
@@ -37,28 +37,53 @@ def _fill(
     at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int,
     starts: NDArray[np.int64], table: FloatArray,
 ) -> int:  # fmt: skip
-    """The next boundary is kept, so that a tick inside a bar costs no division."""
-    bar, boundary, before = -1, np.int64(-(1 << 62)), 0.0
-    high, low, last = 0.0, 0.0, 0.0
-    for i in range(at_ns.size):
-        price = prices[i]
-        if at_ns[i] >= boundary:
-            if bar >= 0:
-                table[1, bar], table[2, bar], table[3, bar] = high, low, last
-                told = volumes[i - 1]
-                table[4, bar] = told - before if told >= before else told
-                before = told
-            bar += 1
-            start = at_ns[i] // span_ns * span_ns
-            boundary = start + span_ns
-            starts[bar], table[0, bar] = start, price
-            high, low = price, price
-        elif price > high:
-            high = price
-        elif price < low:
-            low = price
-        last = price
-    table[1, bar], table[2, bar], table[3, bar] = high, low, last
-    told = volumes[at_ns.size - 1]
-    table[4, bar] = told - before if told >= before else told
-    return bar + 1
+    """How many bars there are, a bar at a time; -1 if ticks are out of order."""
+    bar, first, before = 0, 0, 0.0
+    while first < at_ns.size:
+        start = at_ns[first] // span_ns * span_ns
+        after = _next_bar(at_ns, first, start + span_ns)
+        if first > 0 and at_ns[first] < at_ns[first - 1]:
+            return -1
+        table[1, bar], table[2, bar], wrong = _extremes(at_ns, prices, first, after)
+        if wrong:
+            return -1
+        starts[bar], table[0, bar], table[3, bar] = start, prices[first], prices[after - 1]
+        told = volumes[after - 1]
+        table[4, bar] = told - before if told >= before else told
+        before = told
+        bar, first = bar + 1, after
+    return bar
+
+
+@njit(cache=True)
+def _next_bar(at_ns: NDArray[np.int64], first: int, boundary: int) -> int:
+    """The first tick at or after `boundary`: steps that double, then halves."""
+    low, high, step = first, first, 1
+    while high < at_ns.size and at_ns[high] < boundary:
+        low, high, step = high + 1, high + step, 2 * step
+    high = min(high, at_ns.size)
+    while low < high:
+        middle = (low + high) // 2
+        if at_ns[middle] < boundary:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def _extremes(at_ns: NDArray[np.int64], prices: FloatArray, first: int, after: int) -> tuple[float, float, int]:
+    """High, low, and how many ticks are earlier than the one before; two of each side by side, without branches."""
+    high = other_high = low = other_low = prices[first]
+    wrong = 0
+    pairs = first + 1 + (after - first - 1) // 2 * 2
+    for i in range(np.uint64(first + 1), np.uint64(pairs), np.uint64(2)):
+        one, two = prices[i], prices[i + np.uint64(1)]
+        high, other_high = max(high, one), max(other_high, two)
+        low, other_low = min(low, one), min(other_low, two)
+        middle = at_ns[i]
+        wrong += (middle < at_ns[i - np.uint64(1)]) + (at_ns[i + np.uint64(1)] < middle)
+    if pairs < after:
+        high, low = max(high, prices[pairs]), min(low, prices[pairs])
+        wrong += at_ns[pairs] < at_ns[pairs - 1]
+    return max(high, other_high), min(low, other_low), wrong

@@ -38,3 +38,19 @@ def test_no_ticks_make_no_bars_and_ticks_out_of_order_are_refused() -> None:
     assert bars_of_ticks(np.empty(0, np.int64), none, none, MINUTE)[1].shape == (5, 0)
     with pytest.raises(ValueError, match="not in time order"):
         bars_of_ticks(np.array([OPEN + 1, OPEN]), np.ones(2), np.ones(2), MINUTE)
+
+
+@pytest.mark.parametrize("place", range(1, 24))
+def test_a_tick_out_of_order_is_found_wherever_it_is(place: int) -> None:
+    at = OPEN + np.arange(24) * (MINUTE // 9)
+    at[place] = at[place - 1] - 1
+    with pytest.raises(ValueError, match="not in time order"):
+        bars_of_ticks(at, np.ones(24), np.ones(24), MINUTE)
+
+
+@pytest.mark.parametrize("place", range(1, 7))
+def test_price_that_is_no_number_is_no_extreme(place: int) -> None:
+    prices = np.array([5.0, 6.0, 4.0, 7.0, 3.0, 8.0, 2.0])
+    prices[place] = np.nan
+    _, table = bars_of_ticks(OPEN + np.arange(7), prices, np.ones(7), MINUTE)
+    assert table[1:3, 0].tolist() == [np.nanmax(prices), np.nanmin(prices)]
