@@ -45,7 +45,8 @@ def test_resting_entry_is_cancelled_when_its_guardians_are_away(bench: Bench, si
     bench.command_a_resting_entry()
     eventually(lambda: statuses(simulator) == ["open"], 15)
     eventually(lambda: statuses(simulator) == ["cancelled"], 15)
-    eventually(lambda: bench.said("ENTRIES_UNGUARDED"), 15)
+    assert eventually(lambda: bench.said("ENTRIES_UNGUARDED"), 15)
+    assert statuses(simulator) == ["cancelled"], "and no other entry after it"
 
 
 def test_router_told_to_stop_takes_its_resting_entries_along(bench: Bench, simulator: RunningSimulator) -> None:
