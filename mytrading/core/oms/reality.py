@@ -28,8 +28,8 @@ _ENDS = {
 _ALIVE = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 MISSING, ALIVE, CONTRADICTED = "missing", phantom.ALIVE, "contradicted"
 _FLAPPED = -1
-"""The evidence of an ended order that a book showed alive and then as it is: a book that does so again and again is not
-taken down each time."""
+"""The evidence of an order of which a book took back what it had shown: of an ended one that it showed alive, which is
+not taken down each time, or of a live one that it showed ended, which is believed of it only for longer."""
 _STREAM = "stream"
 _ENDINGS = ("", *(status.value for status in _ENDS))
 
@@ -108,7 +108,7 @@ def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | 
             order, fields = phantom.judge(draft, order, row, read, fields)
         _learn(draft, order, row, fields, proven=False)
         return behind or _backward(order, row)
-    proven = _ending(order, row, read, fields)
+    proven = _ending(draft, order, row, read, fields)
     if row.status in _ENDS and phantom.weighs(order, fields, read):
         order, fields = phantom.judge(draft, order, row, read, fields)
     elif row.status in _ALIVE and phantom.weighs(order, fields, read):
@@ -186,17 +186,25 @@ def _first_sign(status: BrokerStatus, machine_ns: int, source: str) -> dict[str,
     return {"ending": status.value, "evidence": 1, "evidence_machine_ns": machine_ns, "candidate": source}
 
 
-def _ending(order: Order, row: BrokerOrder, read: BooksRead, fields: dict[str, Any]) -> bool:
-    """Put what a read adds to the evidence of an end into `fields`; true if the end is proven."""
+def _ending(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead, fields: dict[str, Any]) -> bool:
+    """Put what a read adds to the evidence of an end into `fields`; true if the end is proven.
+
+    Where the books took an end of this order back before, and nobody here wants one, the two reads lie further apart.
+    """
+    doubted = order.evidence == _FLAPPED
     if row.status in _ENDS:
         if order.ending != row.status:
             fields |= _first_sign(row.status, read.ended_machine_ns, "")
+            fields |= {"evidence": _FLAPPED} if doubted else {}
             return False
-        later = read.began_machine_ns > order.evidence_machine_ns
+        apart = draft.limits.mismatch_gap if doubted and not order.cancel_calls else 1
+        later = read.began_machine_ns - order.evidence_machine_ns >= apart
         return later and (read.trades is not None or order.candidate == _STREAM)
     newer = read.began_machine_ns > order.evidence_machine_ns
-    if order.ending and newer and row.status is not BrokerStatus.OTHER:
-        fields |= {"ending": "", "evidence": 0, "candidate": ""}
+    if newer and row.status is not BrokerStatus.OTHER:
+        took_back = order.ending in _ENDINGS[1:] or order.book_filled >= order.quantity
+        if order.ending or took_back:
+            fields |= {"ending": "", "evidence": _FLAPPED if took_back else 0, "candidate": ""}
     return False
 
 
@@ -315,10 +323,14 @@ def _contradicts(order: Order, row: BrokerOrder) -> bool:
 
 
 def _contradicted(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
-    """Two reads far apart that show an ended order otherwise are no old snapshot; true if nothing is learnt from it."""
+    """Two reads far apart that show an ended order otherwise are no old snapshot; true if nothing is learnt from it.
+
+    Of an order whose end nobody here wanted each first sight counts, however often the book has flapped.
+    """
     if order.ending == CONTRADICTED:
         return False
-    flapped = order.ending != ALIVE and order.evidence == _FLAPPED
+    unwanted = order.state is not OrderState.FILLED and not order.cancel_calls
+    flapped = order.ending != ALIVE and order.evidence == _FLAPPED and not unwanted
     apart = draft.limits.ghost_gap if order.ending == ALIVE or flapped else 1
     if read.began_machine_ns - order.evidence_machine_ns < apart:
         return flapped
@@ -330,7 +342,7 @@ def _contradicted(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead)
     if order.state is OrderState.FILLED:
         draft.illegal(order, what, ending=CONTRADICTED)
     else:
-        protection.returned(draft, draft.illegal(order, what, state=OrderState.ACCEPTED, ending="", evidence=0))
+        protection.returned(draft, draft.illegal(order, what, state=OrderState.ACCEPTED, ending="", evidence=_FLAPPED))
     return True
 
 

@@ -171,6 +171,64 @@ def test_stop_that_books_wrongly_called_cancelled_is_cancelled_when_it_shows_wit
     assert (live(bench), stops(bench, OrderState.ACCEPTED)) == (0, [])
 
 
+def shown(bench: OrderBench, stop: Placed, status: BrokerStatus, after: int = SECOND) -> None:
+    """A moment later a book shows the stop so, whatever it is."""
+    stop.status = status
+    bench.tick(after)
+    bench.read()
+
+
+def test_stop_whose_end_a_book_took_back_is_believed_ended_only_after_five_seconds(bench: OrderBench) -> None:
+    """A flapping book said twice within half a second that a stop was cancelled, which rested on."""
+    stop = guarded(bench)
+    shown(bench, stop, BrokerStatus.CANCELLED)
+    shown(bench, stop, BrokerStatus.TRIGGER_PENDING)
+    for _ in range(9):
+        shown(bench, stop, BrokerStatus.CANCELLED, SECOND // 2)
+    assert stops(bench, OrderState.CANCELLED) == [] and len(stops(bench)) == 1
+    for _ in range(3):
+        shown(bench, stop, BrokerStatus.CANCELLED, SECOND)
+    assert len(stops(bench, OrderState.CANCELLED)) == 1
+
+
+def test_stop_that_a_book_took_for_filled_and_back_is_believed_cancelled_only_after_five_seconds(
+    bench: OrderBench,
+) -> None:
+    stop = guarded(bench)
+    shown(bench, stop, BrokerStatus.COMPLETE)
+    shown(bench, stop, BrokerStatus.TRIGGER_PENDING)
+    for _ in range(9):
+        shown(bench, stop, BrokerStatus.CANCELLED, SECOND // 2)
+    assert stops(bench, OrderState.CANCELLED) == []
+    shown(bench, stop, BrokerStatus.CANCELLED, 2 * SECOND)
+    assert len(stops(bench, OrderState.CANCELLED)) == 1
+
+
+def test_stop_whose_end_a_book_took_back_ends_at_once_when_we_cancel_it(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    shown(bench, stop, BrokerStatus.CANCELLED)
+    shown(bench, stop, BrokerStatus.TRIGGER_PENDING)
+    bench.close("g1")
+    bench.cancel()
+    for _ in range(2):
+        shown(bench, stop, BrokerStatus.CANCELLED, SECOND // 2)
+    assert len(stops(bench, OrderState.CANCELLED)) == 1, "an exit waits for it"
+
+
+def test_stop_that_a_flapping_book_ended_lives_fifteen_seconds_after_the_book_is_well(bench: OrderBench) -> None:
+    """It took thirty: the first clean sight was not taken down, since the book had flapped just before."""
+    stop = guarded(bench)
+    for status in (BrokerStatus.CANCELLED, BrokerStatus.CANCELLED):
+        shown(bench, stop, status)
+    assert bench.order(stop.client_order_id).state is OrderState.CANCELLED
+    for status in (BrokerStatus.TRIGGER_PENDING, BrokerStatus.CANCELLED):
+        shown(bench, stop, status)
+    for _ in range(17):
+        shown(bench, stop, BrokerStatus.TRIGGER_PENDING)
+    assert bench.order(stop.client_order_id).state is OrderState.ACCEPTED
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+
 def test_stop_that_fills_while_it_is_cancelled_is_the_exit(bench: OrderBench) -> None:
     stop = guarded(bench)
     bench.close("g1")
