@@ -133,12 +133,11 @@ def _evidence(ground: Ground, folder: Path, end_ns: int) -> dict[str, Evidence]:
     broken = records.read_broken(folder / "broken.jsonl")
     beats = records.read_beats(folder / "beats.jsonl")
     verified = _verified(ground.config)
-    return {
-        account: Evidence(
-            records.read_broker(ground.books[account]), ours, concerning(account, broken), beats, verified, end_ns
-        )
-        for account, ours in records.read_ours(ground.config).items()
-    }
+    found = {}
+    for account, ours in records.read_ours(ground.config).items():
+        broker = records.read_broker(ground.books[account])
+        found[account] = Evidence(broker, ours, concerning(account, broken, broker.events), beats, verified, end_ns)
+    return found
 
 
 def _verified(config: RunConfig) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mytrading.chaos.records import Beat, Broken, Broker, Ours
+from mytrading.simulator.chronicle import FAULT, Event
 
 HARMLESS = frozenset(
     {
@@ -31,6 +32,18 @@ class Evidence(NamedTuple):
     end_ns: int
 
 
-def concerning(account: str, broken: Iterable[Broken]) -> tuple[Broken, ...]:
-    """What was done to the stack, and to the server of this account."""
-    return tuple(thing for thing in broken if thing.account in ("", account))
+def concerning(account: str, broken: Iterable[Broken], events: Iterable[Event] = ()) -> tuple[Broken, ...]:
+    """What was done to the stack, and to the server of this account, whose record `events` are.
+
+    A fault that the server did not confirm counts only if its record shows that it altered something in that time.
+    """
+    altered = [event for event in events if event.kind == FAULT]
+    return tuple(
+        thing
+        for thing in broken
+        if thing.account in ("", account)
+        and (
+            thing.sure
+            or any(event.body == thing.what and thing.begin_ns <= event.machine_ns <= thing.end_ns for event in altered)
+        )
+    )

@@ -48,7 +48,6 @@ def duplicated(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
 
 def lost(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
     """A line for each command or order whose fate is not known, or not what it is at the broker."""
-    by_tag = {order.request.strategy: order for order in placed}
     taken_up = {*ours.orders, *(order.parent for order in ours.orders.values())}
     found = [line for command in ours.commands if (line := _unheard(command, ours, taken_up))]
     found += [
@@ -57,8 +56,13 @@ def lost(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
         if goal.state != "done"
     ]
     found += [line for asked in ours.asked if (line := _unflattened(asked.id, ours))]
-    found += [line for order in ours.orders.values() if (line := _astray(order, by_tag.get(order.client_order_id)))]
-    return found
+    return [*found, *disagreements(placed, ours)]
+
+
+def disagreements(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
+    """A line for each order that one side believes in and the other does not, or filled differently."""
+    by_tag = {order.request.strategy: order for order in placed}
+    return [line for order in ours.orders.values() if (line := _astray(order, by_tag.get(order.client_order_id)))]
 
 
 def _unheard(command: object, ours: Ours, taken_up: Set[str]) -> str:

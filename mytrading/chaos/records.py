@@ -99,6 +99,8 @@ class Broken(NamedTuple):
     target: str
     account: str = ""
     """Whose server it was done to, empty for what is not done to a server."""
+    sure: bool = True
+    """False of a fault whose server gave no answer in time: it may be on, or not."""
 
 
 class Beat(NamedTuple):
@@ -257,26 +259,31 @@ _NANO = 1_000_000_000
 
 
 def read_broken(log: Path) -> tuple[Broken, ...]:
-    """What was done to the stack, from the breaker's log. A fault lasts until the next calm."""
+    """What was done to the stack, from the breaker's log. A fault lasts until the next calm that was answered."""
     found: list[Broken] = []
-    faults: list[tuple[int, str, str]] = []
+    faults: list[tuple[int, str, str, bool]] = []
     last = 0
     for row in _lines(log):
         at, act, target = int(row["at_ns"]), str(row["act"]), str(row["target"])
         account = str(row.get("account", ""))
         last = at
         if act == "fault":
-            faults += [(at, target, account)] if row.get("told") else []
+            faults.append((at, target, account, bool(row.get("told"))))
         elif act == "calm":
             if row.get("told"):
-                found += [Broken(begin, at, what, "simulator", of) for begin, what, of in faults if of == account]
+                found += [_fault(fault, at) for fault in faults if fault[2] == account]
                 faults = [fault for fault in faults if fault[2] != account]
         elif "began_ns" in row:
             found.append(Broken(int(row["began_ns"]), at, act, target, account))
         elif act != "missed":
             found.append(Broken(at, at + round(float(row.get("seconds", 0.0)) * _NANO), act, target, account))
-    found += [Broken(begin, last, what, "simulator", of) for begin, what, of in faults]
+    found += [_fault(fault, last) for fault in faults]
     return tuple(sorted(found))
+
+
+def _fault(fault: tuple[int, str, str, bool], end_ns: int) -> Broken:
+    begin_ns, what, account, sure = fault
+    return Broken(begin_ns, end_ns, what, "simulator", account, sure)
 
 
 def read_beats(log: Path) -> tuple[Beat, ...]:

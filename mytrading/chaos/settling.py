@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from mytrading.chaos import records
+from mytrading.chaos import fates, records
 from mytrading.chaos.ground import Ground
 from mytrading.chaos.judge import differences
 from mytrading.core.order import RESTING
@@ -29,9 +29,14 @@ def unsettled(ground: Ground) -> list[str]:
         except sqlite3.Error as error:
             lines.append(f"the simulator's books cannot be read: {error}")
         else:
-            lines += differences(broker.net, ours.net, ours.unmanaged)
+            lines += disagreeing(broker, ours)
         left += [f"{account}: {line}" for line in lines]
     return left
+
+
+def disagreeing(broker: records.Broker, ours: records.Ours) -> list[str]:
+    """Where the two sides differ still, in positions or in orders: what we wrongly hold for ended is taken up later."""
+    return [*differences(broker.net, ours.net, ours.unmanaged), *fates.disagreements(broker.orders, ours)]
 
 
 def holding(ground: Ground) -> bool:

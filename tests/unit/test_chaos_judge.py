@@ -18,6 +18,7 @@ from mytrading.chaos.mischief import Trouble
 from mytrading.chaos.pauses import PAUSE, Pauses, Running
 from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours, read_broken
 from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
+from mytrading.chaos.settling import disagreeing
 from mytrading.chaos.summary import summed, write_page, write_report
 from mytrading.core.matching import BookOrder, OrderRequest
 from mytrading.core.risk.memory import fired_name
@@ -36,7 +37,7 @@ from mytrading.messages.enums import (
 from mytrading.messages.orders import Flatten, Order
 from mytrading.messages.records import LevelMoved
 from mytrading.runtime.journal import OUTPUT, Row
-from mytrading.simulator.chronicle import CALL, ORDER, STARTED, Event
+from mytrading.simulator.chronicle import CALL, FAULT, ORDER, STARTED, Event
 from mytrading.simulator.faults import FAULTS
 
 S = 1_000_000_000
@@ -353,6 +354,30 @@ def test_trouble_of_another_accounts_server_excuses_nothing() -> None:
     broken = (Broken(12 * S, 30 * S, "hang", "simulator", "second"), Broken(1, 2, "kill", "router"))
     assert concerning("main", broken) == broken[1:]
     assert concerning("second", broken) == broken
+
+
+def test_fault_that_a_slow_server_did_not_confirm_counts_if_its_record_shows_it(tmp_path: Path) -> None:
+    """A machine with other work: servers took what they were told, and answered after two seconds."""
+    rows: list[dict[str, Any]] = [
+        {"at_ns": 10 * S, "act": "fault", "target": what, "told": False, "account": "main"}
+        for what in ("partial_fill", "status_flap")
+    ]
+    rows.append({"at_ns": 20 * S, "act": "calm", "target": "", "told": True, "account": "main"})
+    log = tmp_path / "broken.jsonl"
+    log.write_text("\n".join(json.dumps(row) for row in rows))
+    broken = read_broken(log)
+    fill = Broken(10 * S, 20 * S, "partial_fill", "simulator", "main", sure=False)
+    assert concerning("main", broken, [Event(12 * S, FAULT, "partial_fill")]) == (fill,)
+    assert concerning("main", broken, [Event(21 * S, FAULT, "partial_fill"), Event(12 * S, CALL, "status_flap")]) == ()
+
+
+def test_stack_has_not_settled_while_an_order_rests_at_the_broker_that_ended_here() -> None:
+    resting = placed("s", BrokerStatus.TRIGGER_PENDING, side=Side.SELL)
+    given = evidence([resting], [order("s", OrderState.CANCELLED, purpose=Purpose.STOP, side=Side.SELL)])
+    (line,) = disagreeing(given.broker, given.ours)
+    assert "CANCELLED here, trigger pending at the broker" in line
+    well = evidence([placed("s", BrokerStatus.CANCELLED)], [order("s", OrderState.CANCELLED)])
+    assert disagreeing(well.broker, well.ours) == []
 
 
 def test_accounts_are_judged_together_and_findings_name_theirs() -> None:
