@@ -49,8 +49,9 @@ async def push(call: Call) -> Reply:
     if fields["depth"] > 0:
         venue.depths[instrument.id] = (fields["depth"], fields["depth"])
     began_ns = machine_now()
-    venue.push(quote, hold=fields["hold"])
-    await asyncio.sleep(0)  # the frame goes out before the answer
+    venue.show(quote, hold=fields["hold"])
+    await asyncio.sleep(0)  # the frame goes out before orders are looked at: that is no part of its way
+    venue.match(quote)
     return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})
 
 

@@ -238,14 +238,18 @@ class Venue:
             quote = market.quote(instrument, index)
             if last or is_index:
                 self.publish(quote)
-            self._match(quote)
+            self.match(quote)
 
     def push(self, quote: Quote, *, hold: bool) -> None:
         """Make a quote the market at once; with `hold` it stays until released, else until the next tick."""
+        self.show(quote, hold=hold)
+        self.match(quote)
+
+    def show(self, quote: Quote, *, hold: bool) -> None:
+        """The first half of `push`: the price is there, and on its way to who listens. `match` has to follow."""
         if hold:
             self.held[quote.instrument.id] = quote
         self.publish(quote)
-        self._match(quote)
 
     def publish(self, quote: Quote) -> None:
         """Send a quote to its listeners, as faults of the feed would have it."""
@@ -261,7 +265,8 @@ class Venue:
         if self.faults.take("ws_drop") is not None:
             self.hub.drop_all()
 
-    def _match(self, quote: Quote) -> None:
+    def match(self, quote: Quote) -> None:
+        """Fill what rests at a price, and fire the triggers that it reaches."""
         mark = Mark(quote.ltp, quote.bid, quote.ask)
         changes = self.exchange.on_mark(quote.instrument.id, mark, self.clock.now())
         if changes is not None:
