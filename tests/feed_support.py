@@ -19,6 +19,7 @@ from mytrading.messages.control import Alert, BarsLacking, Heartbeat
 from mytrading.messages.enums import Mode
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import (
+    AlertRules,
     DataRules,
     LogRules,
     RiskLimits,
@@ -43,7 +44,10 @@ LIMITS = RiskLimits(
 
 
 def feed_config(folder: Path, runtime: Path, rest: str, ws: str, watch: tuple[str, ...], **data: Any) -> RunConfig:
-    """A run of the feed alone, with its state in `folder`; `data` changes the data rules."""
+    """A run of the feed alone, with its state in `folder`; `data` changes the data rules.
+
+    Alerts have a short cool-down: one that comes back in a later test ends in that test.
+    """
     venue = Venue(
         kind=VenueKind.OPENALGO, account="main", rest_url=rest, ws_url=ws, api_key=API_KEY,
         expected_mode=ServerMode.ANALYZE,
@@ -52,7 +56,7 @@ def feed_config(folder: Path, runtime: Path, rest: str, ws: str, watch: tuple[st
     return RunConfig(
         profile="test", mode=Mode.PAPER, system_name="MyTrading", home=str(ROOT), state_dir=str(folder),
         runtime_dir=str(runtime), log_dir=str(folder / "logs"), venue=venue, data=rules, strategies=(), risk=LIMITS,
-        logging=LogRules(console=True),
+        logging=LogRules(console=True), alert_rules=AlertRules(cooldown_seconds=1.0),
     )  # fmt: skip
 
 

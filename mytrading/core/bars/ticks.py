@@ -7,11 +7,17 @@ bar.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+
+TICKS_EACH = 1_000_000
+"""Fewer are not worth a thread of their own."""
 
 
 def bars_of_ticks(
@@ -24,26 +30,52 @@ def bars_of_ticks(
     """
     if len(at_ns) == 0:
         return np.empty(0, np.int64), np.empty((5, 0))
-    most = min(len(at_ns), int((at_ns[-1] - at_ns[0]) // span_ns) + 2)
-    starts, table = np.empty(most, np.int64), np.empty((5, most))
-    count = _fill(at_ns, prices, volumes, span_ns, starts, table)
-    if count < 0:
-        raise ValueError("ticks are not in time order; sort them by time")
-    return starts[:count].copy(), table[:, :count].copy()
+    cuts = _cuts(at_ns, span_ns, min(os.cpu_count() or 1, len(at_ns) // TICKS_EACH + 1))
+
+    def part(first: int, after: int) -> tuple[NDArray[np.int64], FloatArray]:
+        most = min(after - first, max(int((at_ns[after - 1] - at_ns[first]) // span_ns) + 2, 1))
+        starts, table = np.empty(most, np.int64), np.empty((5, most))
+        count = _fill(at_ns, prices, volumes, span_ns, first, after, starts, table)
+        if count < 0:
+            raise ValueError("ticks are not in time order; sort them by time")
+        return starts[:count], table[:, :count]
+
+    if len(cuts) == 2:
+        starts, table = part(*cuts)
+        return starts.copy(), table.copy()
+    with ThreadPoolExecutor(len(cuts) - 1) as pool:
+        parts = list(pool.map(part, cuts[:-1], cuts[1:]))
+    return np.concatenate([starts for starts, _ in parts]), np.concatenate([table for _, table in parts], axis=1)
 
 
-@njit(cache=True)
+def _cuts(at_ns: NDArray[np.int64], span_ns: int, parts: int) -> list[int]:
+    """Where to cut the ticks for so many threads, none of them within a bar; the first and the last cut are the ends.
+
+    Ticks out of order may be cut anywhere: whoever reads the part with the break finds it, also across a cut.
+    """
+    cuts = [0]
+    for number in range(1, parts):
+        at = number * len(at_ns) // parts
+        cut = _next_bar(at_ns, at, int(at_ns[at]) // span_ns * span_ns + span_ns)
+        if cuts[-1] < cut < len(at_ns):
+            cuts.append(cut)
+    return [*cuts, len(at_ns)]
+
+
+@njit(cache=True, nogil=True)
 def _fill(
     at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int,
-    starts: NDArray[np.int64], table: FloatArray,
+    first: int, end: int, starts: NDArray[np.int64], table: FloatArray,
 ) -> int:  # fmt: skip
-    """How many bars there are, a bar at a time; -1 if ticks are out of order."""
-    bar, first, before = 0, 0, 0.0
-    while first < at_ns.size:
+    """How many bars the ticks from `first` to before `end` make, a bar at a time; -1 if ticks are out of order."""
+    bar, before = 0, volumes[first - 1] if first else 0.0
+    while first < end:
         start = at_ns[first] // span_ns * span_ns
-        after = _next_bar(at_ns, first, start + span_ns)
+        after = min(_next_bar(at_ns, first, start + span_ns), end)
         if first > 0 and at_ns[first] < at_ns[first - 1]:
             return -1
+        if bar == starts.size:
+            return -1  # more bars than the time from the first to the last tick has room for
         table[1, bar], table[2, bar], wrong = _extremes(at_ns, prices, first, after)
         if wrong:
             return -1

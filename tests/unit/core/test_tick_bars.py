@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
+from mytrading.core.bars import ticks
 from mytrading.core.bars.ticks import bars_of_ticks
 
 MINUTE = 60_000_000_000
@@ -54,3 +57,21 @@ def test_price_that_is_no_number_is_no_extreme(place: int) -> None:
     prices[place] = np.nan
     _, table = bars_of_ticks(OPEN + np.arange(7), prices, np.ones(7), MINUTE)
     assert table[1:3, 0].tolist() == [np.nanmax(prices), np.nanmin(prices)]
+
+
+@pytest.mark.parametrize("cores", [2, 3, 7])
+def test_bars_made_by_several_threads_are_those_of_one(cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(cores)
+    at = OPEN + np.cumsum(random.integers(0, 20_000_000_000, 900))
+    prices, volumes = 100 + random.normal(0, 1, 900), np.cumsum(random.integers(0, 9, 900)).astype(float)
+    alone = bars_of_ticks(at, prices, volumes, MINUTE)
+    monkeypatch.setattr(ticks, "TICKS_EACH", 100)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    together = bars_of_ticks(at, prices, volumes, MINUTE)
+    assert len(ticks._cuts(at, MINUTE, cores)) == cores + 1
+    assert [part.tolist() for part in together] == [part.tolist() for part in alone]
+    for place in range(1, 900, 7):
+        broken = at.copy()
+        broken[place] = broken[place - 1] - 1
+        with pytest.raises(ValueError, match="not in time order"):
+            bars_of_ticks(broken, prices, volumes, MINUTE)
