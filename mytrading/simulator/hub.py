@@ -49,6 +49,7 @@ class Client:
         self.told: Callable[[], None] = _nobody
         self._queue: deque[tuple[Key | None, bytes]] = deque()
         self._wake = asyncio.Event()
+        self._writes = False
         self._hopeless = False
 
     @property
@@ -63,14 +64,33 @@ class Client:
     def put(self, key: Key | None, frame: bytes, *, told: bool = True) -> None:
         """Queue a frame; one with a key may be replaced by a newer one of the same key if the client lags."""
         queue = self._queue
-        queue.append((key, frame))
         if told:
             self.told()
+        if self._is_free() and self._sent(frame):
+            return
+        queue.append((key, frame))
         if len(queue) > CONFLATE_ABOVE and key is not None:
             self._conflate()
         if len(queue) > HOPELESS_ABOVE:
             self._hopeless = True
         self._wake.set()
+
+    def _is_free(self) -> bool:
+        """True if nothing waits here or in the transport: a frame can leave at once, and cannot have to wait."""
+        idle = not (self._queue or self._writes or self._hopeless)
+        return idle and self._transport is not None and not self._transport.get_write_buffer_size()
+
+    def _sent(self, frame: bytes) -> bool:
+        """Write a frame without waiting for the writer's turn; false where the writer has to see to it."""
+        sending = self.socket.send_frame(frame, WSMsgType.TEXT)
+        try:
+            sending.send(None)
+        except StopIteration:
+            return True
+        except (ClientConnectionResetError, ConnectionError, RuntimeError):
+            return False
+        sending.close()  # it was written, and waits for a reader that has just become slow
+        return True
 
     def _conflate(self) -> None:
         newest: dict[Key, bytes] = {}
@@ -90,7 +110,9 @@ class Client:
             while not self._hopeless:
                 while self._queue and not self._hopeless:
                     _, frame = self._queue.popleft()
+                    self._writes = True
                     await self.socket.send_frame(frame, WSMsgType.TEXT)
+                    self._writes = False
                 self._wake.clear()
                 if not self._queue:
                     await self._wake.wait()
