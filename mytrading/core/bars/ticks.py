@@ -7,15 +7,16 @@ bar.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
+CORES: int = vars(config)["NUMBA_DEFAULT_NUM_THREADS"]
+"""Those that this process may use."""
 TICKS_EACH = 1_000_000
 """Fewer are not worth a thread of their own."""
 
@@ -30,7 +31,7 @@ def bars_of_ticks(
     """
     if len(at_ns) == 0:
         return np.empty(0, np.int64), np.empty((5, 0))
-    cuts = _cuts(at_ns, span_ns, min(os.cpu_count() or 1, len(at_ns) // TICKS_EACH + 1))
+    cuts = _cuts(at_ns, span_ns, min(CORES, len(at_ns) // TICKS_EACH + 1))
 
     def part(first: int, after: int) -> tuple[NDArray[np.int64], FloatArray]:
         most = min(after - first, max(int((at_ns[after - 1] - at_ns[first]) // span_ns) + 2, 1))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -66,7 +64,7 @@ def test_bars_made_by_several_threads_are_those_of_one(cores: int, monkeypatch: 
     prices, volumes = 100 + random.normal(0, 1, 900), np.cumsum(random.integers(0, 9, 900)).astype(float)
     alone = bars_of_ticks(at, prices, volumes, MINUTE)
     monkeypatch.setattr(ticks, "TICKS_EACH", 100)
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(ticks, "CORES", cores)
     together = bars_of_ticks(at, prices, volumes, MINUTE)
     assert len(ticks._cuts(at, MINUTE, cores)) == cores + 1
     assert [part.tolist() for part in together] == [part.tolist() for part in alone]
