@@ -34,7 +34,10 @@ class DryRunVenue:
         """Nothing rests here: said, not done."""
         return self._answer(Call.MODIFY, order, f"dry run: would modify to {_words(order)}")
 
-    def begin(self, call: Call, order: Order) -> None:
+    def write(self, call: Call, order: Order) -> None:
+        """There is no request."""
+
+    def begin(self, request: None) -> None:
         """Nothing is sent."""
 
     def finish(self, call: Call, order: Order, begun: object) -> CallOutcome:  # noqa: ARG002

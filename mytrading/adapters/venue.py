@@ -29,8 +29,11 @@ class Venue(Protocol):
     def modify(self, order: Order) -> CallOutcome:
         """Make a resting order what `order` says."""
 
-    def begin(self, call: Call, order: Order) -> Any:
-        """Send the request of a call if that needs no waiting; None if it does, and nothing was sent."""
+    def write(self, call: Call, order: Order) -> Any:
+        """The request of a call, for `begin` of any venue of the same account. Sends nothing."""
+
+    def begin(self, request: Any) -> Any:
+        """Send a request if that needs no waiting; None if it does, and nothing was sent."""
 
     def finish(self, call: Call, order: Order, begun: Any) -> CallOutcome:
         """How the call ended: waits for the answer to what was begun, or makes the whole call if nothing was."""

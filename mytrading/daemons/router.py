@@ -78,6 +78,7 @@ class TradeManager(MachineDaemon):
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
         self._budgets = Budgets(self.orders, (account.id for account in config.served))
+        self._prepared: tuple[Sequence[Any], list[tuple[Job, int]]] = ((), [])
         self._reported = 0
         self._kill = KillWatch(config)
         read = () if self.lock_step else self._compared()
@@ -179,13 +180,25 @@ class TradeManager(MachineDaemon):
         """An order's intent must survive a power cut before the broker hears of it."""
         return any(isinstance(row, OrderChanged) and row.event == "submitted" for row in rows)
 
-    def act(self, rows: Sequence[Any]) -> None:
-        """Make the calls that the committed rows stand for."""
+    def prepare(self, rows: Sequence[Any]) -> None:
+        """Write out the requests of the calls that the rows stand for."""
+        self._prepared = (rows, self._jobs(rows))
+
+    def _jobs(self, rows: Sequence[Any]) -> list[tuple[Job, int]]:
+        """Calls with their ranks."""
+        found = []
         for row in rows:
             if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
                 order = as_wanted(row.order) if call is Call.MODIFY else row.order
-                self._accounts.submit(Job(call, order), rank=0 if order.purpose.reduces else _RANKS[call])
-                os.sched_yield()  # what the kernel woke for the call goes first
+                found.append((self._accounts.written(call, order), 0 if order.purpose.reduces else _RANKS[call]))
+        return found
+
+    def act(self, rows: Sequence[Any]) -> None:
+        """Make the calls that the committed rows stand for."""
+        of, jobs = self._prepared
+        for job, rank in jobs if of is rows else self._jobs(rows):
+            self._accounts.submit(job, rank)
+            os.sched_yield()  # what the kernel woke for the call goes first
 
     def effects(self, rows: Sequence[Any]) -> None:
         """Count, write the trade log, alert."""

@@ -21,10 +21,11 @@ from mytrading.runtime.worker import WorkerPool
 
 
 class Job(NamedTuple):
-    """A call to make; `begun` is what was sent of it already."""
+    """A call to make: the `request` that it sends, and `begun`, what was sent of it already."""
 
     call: Call
     order: Order
+    request: Any = None
     begun: Any = None
 
 
@@ -37,6 +38,8 @@ class AccountPools:
         for lock in self._locks:
             lock.acquire(wait_s=6.0)
         self._pools: dict[str, WorkerPool[Job, Venue, CallOutcome]] = {}
+        self._writers = {account.id: make_venue(config, account, machine_now) for account in config.served}
+        """Venues that write requests and send none."""
         self._refused: list[CallOutcome] = []
         self.open_calls = 0
         """Calls submitted whose end was not taken yet."""
@@ -57,7 +60,7 @@ class AccountPools:
 
     def _begin(self, venue: Venue, job: Job) -> Job:
         self._note(job)
-        return Job(job.call, job.order, venue.begin(job.call, job.order))
+        return job._replace(begun=venue.begin(job.request))
 
     def _finish(self, venue: Venue, job: Job) -> CallOutcome:
         if job.begun is None:
@@ -67,6 +70,11 @@ class AccountPools:
     def _note(self, job: Job) -> None:
         if job.call is Call.PLACE:
             self.begun.begin(job.order.client_order_id, job.order.attempt)
+
+    def written(self, call: Call, order: Order) -> Job:
+        """A call with its request, nothing of it sent."""
+        writer = self._writers.get(order.account)
+        return Job(call, order, writer.write(call, order) if writer is not None else None)
 
     def submit(self, job: Job, rank: int) -> None:
         """Make a call soon, the lower ranks first; returns at once."""

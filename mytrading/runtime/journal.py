@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -128,13 +128,23 @@ class Journal:
         self._advance(rows)
         return rows
 
-    def note(self, entries: Sequence[Entry], market_ns: int, machine_ns: int, durable: bool = False) -> list[Row]:
-        """As `append`, with one write to the front: `move` has to follow soon, for others read the database."""
+    def note(
+        self,
+        entries: Sequence[Entry],
+        market_ns: int,
+        machine_ns: int,
+        durable: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[Row]:
+        """As `append`, with one write to the front: `move` has to follow soon, for others read the database.
+
+        `meanwhile` may be called while the disk takes what is durable; nothing counts yet, and it must not raise.
+        """
         if self._front is None:
             return self.append(entries, market_ns, machine_ns, durable)
         rows = self._rows(entries, market_ns, machine_ns)
         try:
-            noted = self._front.append(rows, durable)
+            noted = self._front.append(rows, durable, meanwhile)
         except OSError:
             noted = False
         if not noted:

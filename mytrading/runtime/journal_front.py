@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,11 +48,12 @@ class Front:
         """True if it is time to begin again."""
         return self._at > self._size // 2
 
-    def append(self, rows: Sequence[Row], durable: bool) -> bool:
+    def append(self, rows: Sequence[Row], durable: bool, meanwhile: Callable[[], None] | None = None) -> bool:
         """Write one record; `durable` waits until the disk has it and all before it. False: there is no room for it.
 
-        Raises `OSError`: then the record is taken out again, so that nobody takes in what was never acted on, and the
-        disk may have lost what stands before it.
+        `meanwhile` is called while the disk takes a durable one, if there is room. Raises `OSError`: then the record is
+        taken out again, so that nobody takes in what was never acted on, and the disk may have lost what stands before
+        it.
         """
         body = _encode(rows)
         record = _RECORD.pack(len(body), zlib.crc32(body)) + body
@@ -62,6 +63,9 @@ class Front:
             if os.pwrite(self._file, record, self._at) != len(record):
                 raise OSError(f"{self._path}: a record was cut short")
             if durable:
+                os.posix_fadvise(self._file, self._at, len(record), os.POSIX_FADV_DONTNEED)  # the disk begins now
+                if meanwhile is not None:
+                    meanwhile()
                 os.fdatasync(self._file)
         except OSError:
             self._take_out()

@@ -100,6 +100,12 @@ class MachineDaemon(FollowingDaemon):
         """True if these decisions must be on the disk before they are sent."""
         return False
 
+    def prepare(self, rows: Sequence[Any]) -> None:
+        """What can be made ready for `act` while the disk takes a durable decision: nothing may leave, none may count.
+
+        Called for some decisions and not for others; those that the disk did not take are never acted on.
+        """
+
     def act(self, rows: Sequence[Any]) -> None:
         """What cannot wait (calls to the broker): runs right after the commit, before anything else."""
 
@@ -305,7 +311,9 @@ class MachineDaemon(FollowingDaemon):
         """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
         durable = bool(rows) and self.durable(rows)
         try:
-            committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable=durable)
+            committed = self.journal.note(
+                [*self._unwritten, *entries], now, machine_ns, durable, lambda: self.prepare(rows)
+            )
         finally:
             self._unwritten.clear()  # a disk that takes an input without what it led to must not: it is read again
         self.act(rows)

@@ -103,27 +103,27 @@ class OpenAlgoClient:
 
     def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Answer:
         """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
-        return self._exchange(self._post(endpoint, payload), "POST", deadline)
+        return self._exchange(self.write(endpoint, payload), "POST", deadline)
 
-    def start(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started | None:
-        """Send the request of a `call` without waiting for its answer, which `finish` reads, from any one thread.
+    def write(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
+        """The request that `call` would send, for `start` of any client of the same server and key."""
+        body = self._encoder.encode({"apikey": self._api_key, **payload})
+        head = f"POST {self._path}{endpoint}".encode() + self._post_head
+        return head + str(len(body)).encode() + b"\r\n\r\n" + body
+
+    def start(self, request: bytes, deadline: Deadline) -> Started | None:
+        """Send a written request without waiting for its answer, which `finish` reads, from any one thread.
 
         None if no open connection is idle: then nothing was sent, and `call` is the way.
         """
         if self._socket is None or _closed_by_peer(self._socket):
             return None
-        began = self._now()
-        return self._send(self._socket, self._post(endpoint, payload), "POST", began, self._deadlines[deadline])
+        return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
 
     def finish(self, started: Started) -> Answer:
         """The answer to a started request. Raises `MaybeSent`."""
         assert self._socket is not None
         return self._answer(self._socket, started)
-
-    def _post(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
-        body = self._encoder.encode({"apikey": self._api_key, **payload})
-        head = f"POST {self._path}{endpoint}".encode() + self._post_head
-        return head + str(len(body)).encode() + b"\r\n\r\n" + body
 
     def get(self, endpoint: str, query: Mapping[str, str], deadline: Deadline) -> Answer:
         """GET `/api/v1/<endpoint>` with `query`, the key added. Raises `NotSent` or `MaybeSent`."""

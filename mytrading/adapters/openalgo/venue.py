@@ -38,9 +38,13 @@ class OpenAlgoVenue:
         """Replace quantity, type and prices of the order at the broker by those of `order`."""
         return self.finish(Call.MODIFY, order, None)
 
-    def begin(self, call: Call, order: Order) -> Started | None:
-        """Send the request of a call if a connection is open; `finish` waits for its answer. Never blocks."""
-        return self._client.start(_ENDPOINTS[call], _PAYLOADS[call](order), Deadline.ORDER)
+    def write(self, call: Call, order: Order) -> bytes:
+        """The request of a call, for `begin` of any venue of the same account. Sends nothing."""
+        return self._client.write(_ENDPOINTS[call], _PAYLOADS[call](order))
+
+    def begin(self, request: bytes) -> Started | None:
+        """Send a request if a connection is open; `finish` waits for its answer. Never blocks."""
+        return self._client.start(request, Deadline.ORDER)
 
     def finish(self, call: Call, order: Order, begun: Started | None) -> CallOutcome:
         """How a call ended that was begun, or all of it if it was not."""

@@ -57,6 +57,22 @@ def test_what_is_noted_is_read_by_all_before_it_is_moved(tmp_path: Path) -> None
     assert [row.body for row in reader.read(0)] == [b"a", b"b"]
 
 
+def test_disk_is_at_work_while_something_else_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the write and before the wait for the disk, once, and only where there is something to wait for."""
+    journal, said = opened(tmp_path), []
+    sync, advise = os.fdatasync, os.posix_fadvise
+    monkeypatch.setattr(os, "fdatasync", lambda file: (said.append("waited"), sync(file)))
+    monkeypatch.setattr(os, "posix_fadvise", lambda *of: (said.append("begun"), advise(*of)))
+
+    def meanwhile() -> None:
+        said.append(f"meanwhile {[row.body for row in unmoved(journal.path, 0, bytes(8))]}")
+
+    journal.note([out(b"a")], 1, 1, durable=False, meanwhile=meanwhile)
+    assert said == []
+    journal.note([out(b"b")], 1, 1, durable=True, meanwhile=meanwhile)
+    assert said == ["begun", "meanwhile [b'a', b'b']", "waited"]
+
+
 def test_next_start_takes_in_what_a_killed_process_noted(tmp_path: Path) -> None:
     killed = opened(tmp_path)
     killed.append([out(b"a")], 1, 1)
