@@ -64,7 +64,7 @@ def bare_chain() -> Iterator[BareChain]:
 
 
 def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
-    """A journaled hop: commit and push here, receive and commit in another process."""
+    """A journaled hop as daemons make it: note and push here, receive and note in another process."""
     count = 400
     progress(f"journaled hop, {count} messages")
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
@@ -73,14 +73,15 @@ def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
         reader = _spawn("hop", folder)
         out: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
         out.connect(f"ipc://{folder}/hop")
-        journal = Journal(Path(folder, "writer"), "writer", "2026-01-01")
+        journal = Journal(Path(folder, "writer"), "writer", "2026-01-01", fronted=True)
         values = []
         for number in range(count):
             sent = machine_now()
             body = encode_body(Quote("NSE:SBIN", sent, sent, 800.0 + number))
-            row = journal.append([Entry(OUTPUT, "signals", body)], sent, sent)[0]
+            row = journal.note([Entry(OUTPUT, "signals", body)], sent, sent)[0]
             out.send(encode_frame("writer", row.epoch, row.stream_seq, row.hash, sent, row.body))
             values.append((int(back.recv()) - sent) / 1e6)
+            journal.move()
             time.sleep(0.002)
         reader.kill()
         reader.wait()
@@ -197,12 +198,13 @@ def _router(folder: str, port: str) -> None:
 
 def _hop(folder: str) -> None:
     pull, back, decoder = _pull(f"{folder}/hop"), _push(f"{folder}/back"), StreamDecoder("market")
-    journal = Journal(Path(folder, "reader"), "reader", "2026-01-01")
+    journal = Journal(Path(folder, "reader"), "reader", "2026-01-01", fronted=True)
     while True:
         frame = decoder.frame(pull.recv())
         now = machine_now()
-        journal.append([Entry(INPUT, "signals", encode_body(frame.message), "writer", *frame.header[1:4])], now, now)
+        journal.note([Entry(INPUT, "signals", encode_body(frame.message), "writer", *frame.header[1:4])], now, now)
         back.send(str(machine_now()).encode())
+        journal.move()
 
 
 def _push(path: str) -> zmq.Socket[bytes]:
