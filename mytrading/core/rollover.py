@@ -21,6 +21,7 @@ from mytrading.core.risk.case import MINUTE, Denial
 from mytrading.core.risk.closing import Closing, units
 from mytrading.core.risk.entries import Entries
 from mytrading.core.risk.limits import Limits
+from mytrading.core.risk.readiness import not_ready
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.wish import Wish
@@ -167,7 +168,7 @@ class Rollover:
         return days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
 
     def _may_open(self, account: str, exchange: str, now: int) -> bool:
-        if not self._scene.is_open(exchange, now) or self._state.not_ready(account):
+        if not self._scene.is_open(exchange, now) or not_ready(self._state, account):
             return False
         session = self._scene.calendar.session(exchange, self._scene.calendar.trading_day(now))
         early = session is not None and now - session.open_ns < self._scene.limits.avoid_first_minutes * MINUTE

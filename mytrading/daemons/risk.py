@@ -27,6 +27,7 @@ from mytrading.core.risk.closing import once_each
 from mytrading.core.risk.guard import BARE, DOUBT
 from mytrading.core.risk.look import picture
 from mytrading.core.risk.machine import RiskMachine, square_off_subject
+from mytrading.core.risk.readiness import not_ready
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.rollover import subject_of
 from mytrading.core.runs.events import ALERT_CODE
@@ -340,7 +341,7 @@ class RiskManager(MachineDaemon):
     def _waits(self) -> str:
         """What would have entries denied only because this risk has just started, in words; empty if nothing."""
         account = self.risk.account
-        unready = self.risk.state.not_ready(account)
+        unready = not_ready(self.risk.state, account)
         unfunded = self.config.served and account not in self.risk.state.margin.funds
         return unready or (f"account {account} has not reported its funds" if unfunded else "")
 

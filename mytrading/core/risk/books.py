@@ -23,18 +23,13 @@ from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, Order, Position, Protection
 from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.signals import Leg, Signal
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 IST_NS = 19_800 * SECOND
 DAY = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
-SILENT_NS = 3 * SECOND
 MACHINE_FLOOR_NS = 2 * SECOND
-NEEDED = ("feed", "router", "reconciler")
-DOUBTED = "quarantine "
-"""How a note of a heartbeat begins that says which journal is in doubt."""
 
 
 Key = tuple[str, str, str, str]
@@ -330,45 +325,6 @@ class RiskBooks:
         """False while a strategy's entries are switched off."""
         switch = self.switches.get(strategy)
         return switch is None or switch.enabled
-
-    def not_ready(self, account: str) -> str:
-        """Which daemon or account keeps entries waiting, in words; empty if none.
-
-        What ails the account is told before that the reconciler is not ready for it: it names the cause.
-        """
-        if self.doubted:
-            return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
-        for name in NEEDED:
-            beat = self.beats.get(name)
-            if beat is None or self.machine_ns - beat.machine_ns > SILENT_NS:
-                return f"{name} is silent"
-        health = self.health.get(account)
-        if health is not None and not health.healthy:
-            return f"account {account}: {health.message or 'its books are not read yet'}"
-        if account in self.recovering:
-            return f"account {account}: its books are being compared with the journal since the router's start"
-        for beat in self.beats.values():
-            doubted = any(note.startswith(DOUBTED) for note in beat.notes)
-            if doubted or (beat.daemon in NEEDED and not beat.ready):
-                return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
-        return "" if health is not None else f"account {account} has not reported yet"
-
-    def bars_lacking(self, signal: Signal, leg: Leg) -> str:
-        """Which bars that a wish may have been decided on are missing, in words; empty if none."""
-        bars = self.bars
-        if not (bars.behind or bars.holes):
-            return ""
-        for name in (signal.watch, leg.instrument):
-            if name in bars.holes:
-                return f"bars of {name} have a hole that history has not filled yet"
-            if name in bars.behind:
-                return f"bars of {name} are waited for: the feed was away from it for a while"
-        return ""
-
-    def session_lost(self, account: str) -> str:
-        """What the server of an account said when it refused to read books, empty while it reads them."""
-        health = self.health.get(account)
-        return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
     def live_orders(self, account: str) -> int:
         """How many orders of an account may still do something."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mytrading.core.calendar import Session
 from mytrading.core.risk import orphans as risk_orphans
+from mytrading.core.risk import readiness
 from mytrading.core.risk.case import Case
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.scene import Scene
@@ -54,9 +55,9 @@ class Cases:
             units=units,
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
-            not_ready=state.not_ready(account),
-            bars_lacking=state.bars_lacking(signal, leg),
-            session_lost=state.session_lost(account),
+            not_ready=readiness.not_ready(state, account),
+            bars_lacking=readiness.bars_lacking(state, signal, leg),
+            session_lost=readiness.session_lost(state, account),
             refused=scene.refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
             level=level,

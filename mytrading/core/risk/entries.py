@@ -22,6 +22,7 @@ from mytrading.core.risk.cases import Cases
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.margin import Margins
+from mytrading.core.risk.readiness import not_ready
 from mytrading.core.risk.rules.table import judge, with_denial
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.sizing import SHORT_OF_MARGIN, Sized, Sizer
@@ -206,7 +207,7 @@ class Entries:
         if scene.instruments.get(instrument) is None or expired(signal, now, self.machine_ns):
             return False
         patient = self._scene.lock_step or self._state.machine_ns < self._scene.patient_until
-        if patient and self._state.not_ready(account):
+        if patient and not_ready(self._state, account):
             return True
         if self._scene.master is not None and self._scene.master.day != self._scene.today(now):
             return True

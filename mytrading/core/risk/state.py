@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mytrading.core.order import TERMINAL
 from mytrading.core.risk import carry as risk_carry
 from mytrading.core.risk import orphans as risk_orphans
+from mytrading.core.risk import rolls as risk_rolls
 from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, day_of, note_entry
 from mytrading.core.risk.day import ACCOUNT, STRATEGY
 from mytrading.core.risk.guard import Guard, IsOpen
@@ -83,7 +84,8 @@ class RiskState(RiskBooks):
         known = self.wishes.get(key)
         if known is not None and known.signal.id == signal.id and known.settled:
             return
-        wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns, moved=self._moved(signal.strategy))
+        moved = risk_rolls.moved(self, signal.strategy)
+        wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns, moved=moved)
         same = known is not None and known.value == wish.value
         if not same:
             self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
@@ -132,38 +134,14 @@ class RiskState(RiskBooks):
             wish.sized = {row.account: row.lots, **wish.sized}
 
     def _rolled(self, row: Rolled) -> None:
-        known = self.rolls.get((row.account, row.near, row.product, row.strategy))
-        self.rolls[row.account, row.near, row.product, row.strategy] = row
-        if row.phase != "given_up":
-            self.bound[row.strategy, row.far] = row.watch
-        for wish in self.wishes.values():
-            if wish.signal.strategy == row.strategy:
-                wish.moved = self._moved(row.strategy)
-        if row.phase == "given_up" and known is not None:
-            self._spend_rolled(row)
+        risk_rolls.learn(self, row)
         self._await()
-
-    def _moved(self, strategy: str) -> dict[str, dict[str, str]]:
-        """By account, the contracts to which a strategy's positions were rolled over, by those they came from."""
-        moved: dict[str, dict[str, str]] = {}
-        for roll in self.rolls.values():
-            if roll.strategy == strategy and roll.phase != "given_up":
-                moved.setdefault(roll.account, {})[roll.near] = roll.far
-        return moved
 
     def _margin_asked(self, row: MarginRequest) -> None:
         self._remember(self.margin_asked, row.id, row.machine_ns)
 
     def _margin_told(self, row: MarginAnswer) -> None:
         self._remember(self.margin_told, row.id, row.total or 0.0)
-
-    def _spend_rolled(self, row: Rolled) -> None:
-        """What was closed by something else while it was rolled is not opened again by the same wish."""
-        wish = self.wishes.get((row.strategy, row.watch))
-        near = self.positions.get((row.account, row.near, row.product, row.strategy))
-        if wish is not None and near is not None and not near.quantity:
-            wish.spent.add(row.account)
-            wish.ended.add(row.account)
 
     def _funds(self, row: Funds) -> None:
         self.margin.refresh(row)
@@ -350,7 +328,7 @@ class RiskState(RiskBooks):
     def _opened(self, row: RiskOpened) -> None:
         risk_carry.reopen(self, row)
         for wish in self.wishes.values():
-            wish.moved = self._moved(wish.signal.strategy)
+            wish.moved = risk_rolls.moved(self, wish.signal.strategy)
         for position in row.positions:
             self._bind(position)
         self._await()
