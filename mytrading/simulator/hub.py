@@ -24,6 +24,8 @@ _encode = msgspec.json.Encoder().encode
 # A client this many frames behind gets only the newest of each kind; one that still lags by the second is cut off.
 CONFLATE_ABOVE = 4_000
 HOPELESS_ABOVE = 20_000
+_HEADER = 14
+"""Bytes before a frame, at most."""
 
 Key = tuple[str, int]
 
@@ -42,6 +44,8 @@ class Client:
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self.socket = socket
         self._transport = transport
+        self._never_waits = transport.get_write_buffer_limits()[1] - _HEADER if transport is not None else -1
+        """Bytes of a frame that an empty transport takes without holding up who writes it."""
         self.authenticated = False
         self.admitted_ns = 0
         self.wants_orders = False
@@ -66,7 +70,7 @@ class Client:
         queue = self._queue
         if told:
             self.told()
-        if self._is_free() and self._sent(frame):
+        if len(frame) <= self._never_waits and self._is_free() and self._sent(frame):
             return
         queue.append((key, frame))
         if len(queue) > CONFLATE_ABOVE and key is not None:
@@ -76,12 +80,15 @@ class Client:
         self._wake.set()
 
     def _is_free(self) -> bool:
-        """True if nothing waits here or in the transport: a frame can leave at once, and cannot have to wait."""
+        """True if nothing waits here or in the transport: a frame of usual size can leave at once."""
         idle = not (self._queue or self._writes or self._hopeless)
         return idle and self._transport is not None and not self._transport.get_write_buffer_size()
 
     def _sent(self, frame: bytes) -> bool:
-        """Write a frame without waiting for the writer's turn; false where the writer has to see to it."""
+        """Write a frame without waiting for the writer's turn; false where the writer has to see to it.
+
+        Not for one that may have to wait: what is left of its call could not be waited for by anybody else.
+        """
         sending = self.socket.send_frame(frame, WSMsgType.TEXT)
         try:
             sending.send(None)
@@ -89,8 +96,7 @@ class Client:
             return True
         except (ClientConnectionResetError, ConnectionError, RuntimeError):
             return False
-        sending.close()  # it was written, and waits for a reader that has just become slow
-        return True
+        raise AssertionError("a frame that the transport had room for was held up")
 
     def _conflate(self) -> None:
         newest: dict[Key, bytes] = {}
@@ -117,7 +123,7 @@ class Client:
                 if not self._queue:
                     await self._wake.wait()
         except (ClientConnectionResetError, ConnectionError, RuntimeError):
-            return
+            pass
         self.abort()
 
     def abort(self) -> None:
