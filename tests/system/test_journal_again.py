@@ -24,7 +24,7 @@ from tests.router_bench import Bench
 from tests.support import PATIENCE, eventually, start_simulator
 from tests.system.test_router_daemon import statuses
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
 from tests.support import eventually
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(240)
 DAY = "2026-11-20"
 
 

@@ -16,7 +16,7 @@ from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
 from tests.support import RunningSimulator, eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 LIVE: dict[str, Any] = {"mode": Mode.LIVE, "trade_execution": True, "live_confirm": "main"}
 

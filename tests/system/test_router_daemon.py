@@ -22,7 +22,7 @@ from tests.support import PATIENCE, RunningSimulator, eventually
 
 MIDNIGHT = 1_795_199_400_000_000_000
 """2026-11-21 00:00 in India."""
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture

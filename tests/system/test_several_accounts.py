@@ -20,7 +20,7 @@ from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
 from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 ROLES = {"main": AccountRole.PRIMARY, "second": AccountRole.TRADING, "spare": AccountRole.BACKUP}
 

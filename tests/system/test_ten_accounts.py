@@ -18,7 +18,7 @@ from tests.feed_support import feed_config, runtime_folder
 from tests.router_bench import Bench
 from tests.support import API_KEY, PATIENCE, RunningSimulator, eventually, start_simulator
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 TEN = ("main", *(f"a{number}" for number in range(1, 10)))
 DELAY_S = 0.6
