@@ -105,9 +105,10 @@ class Calendar:
     def trading_day(self, ns: int) -> date:
         """The IST date of market time `ns`: the day that journals, bars and daily limits are kept by."""
         number = (ns + _IST_OFFSET) // _DAY
-        if number != self._day[0]:
-            self._day = (number, day_of(ns))
-        return self._day[1]
+        known = self._day
+        if number != known[0]:
+            self._day = known = (number, day_of(ns))
+        return known[1]
 
     def is_trading_day(self, exchange: str, day: date) -> bool:
         """Whether the exchange trades at all on `day`."""
