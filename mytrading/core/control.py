@@ -18,7 +18,7 @@ from mytrading.messages.control import (
     TradingState,
     WithdrawRequested,
 )
-from mytrading.messages.enums import TradingLevel
+from mytrading.messages.enums import Severity, TradingLevel
 from mytrading.messages.records import ControlOpened
 
 
@@ -58,9 +58,11 @@ class ControlMachine:
         return self.is_change(alert) or (known is not None and alert.count >= known.count * 10)
 
     def is_change(self, alert: Alert) -> bool:
-        """True if an alert rises or ends, and so is worth a message to a person."""
+        """True if an alert rises, grows worse or ends, and so is worth a message to a person."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
-        return known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns
+        if known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns:
+            return True
+        return alert.severity is Severity.CRITICAL and known.severity is not alert.severity
 
     def level(
         self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = ""

@@ -30,7 +30,7 @@ from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Confidence, Product, Purpose, Severity, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Position
-from mytrading.messages.records import Rolled
+from mytrading.messages.records import LevelMoved, Rolled
 from mytrading.messages.runconfig import RollRule
 from mytrading.messages.signals import Leg, Signal
 
@@ -130,6 +130,8 @@ class Rollover:
         before = self._state.rolls.get(key)
         if before is not None and self._scene.today(before.at_ns) == self._scene.today(now):
             return []
+        if why := self._hindered(position):
+            return self._hinder(position, why, now)
         far = self._next(near)
         cause = content_id("roll", *key, position.opened_ns, self._scene.today(now))
         roll = Rolled(
@@ -160,7 +162,7 @@ class Rollover:
             return False
         if _key(position) in self._state.closing or not self._may_open(position.account, near.exchange, now):
             return False
-        if self._ends(position.account, position.strategy):
+        if position.strategy in self._state.leaving:
             return False
         if self._state.coming_units(position.strategy, near.id, position.account):
             return False
@@ -171,8 +173,14 @@ class Rollover:
         if not self._scene.is_open(exchange, now) or not_ready(self._state, account):
             return False
         session = self._scene.calendar.session(exchange, self._scene.calendar.trading_day(now))
-        early = session is not None and now - session.open_ns < self._scene.limits.avoid_first_minutes * MINUTE
-        return not early and self._state.level(account)[0] is TradingLevel.NORMAL
+        return session is None or now - session.open_ns >= self._scene.limits.avoid_first_minutes * MINUTE
+
+    def _hindered(self, position: Position) -> str:
+        """What keeps a roll that is due from beginning until a person acts or the next session; empty if nothing."""
+        level, why = self._state.level(position.account)
+        if level is not TradingLevel.NORMAL:
+            return f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin"
+        return self._limited(position.account, position.strategy)
 
     def _rule(self, strategy: str) -> RollRule | None:
         run = self._scene.strategies.get(strategy)
@@ -194,8 +202,8 @@ class Rollover:
         near = self._state.positions.get((roll.account, roll.near, roll.product, roll.strategy))
         held = units(near) if near is not None else 0
         ours = roll.goal in self._state.issued
-        if self._ends(roll.account, roll.strategy) or (_near(roll) in self._state.closing and not ours and held):
-            return [*self._take_back(roll, now), *self._give_up(roll, f"{roll.near} is being closed", now)]
+        if why := self._ended(roll, ours=ours, held=held):
+            return [*self._take_back(roll, now), *self._give_up(roll, why, now)]
         if self._unwanted(roll):
             return self._give_up(roll, "the wish behind it wants something else", now, quiet=True)
         if not held and not ours:
@@ -264,9 +272,15 @@ class Rollover:
         close = self._closing.close(far, cause, "roll over given up", 0) if far is not None and units(far) else []
         return [*self._closing.withdraw(live, cause), *(close if not roll.base else [])]
 
-    def _ends(self, account: str, strategy: str) -> bool:
-        """True while a rule closes the run, and after a limit of the day: what is brought anew would be new risk."""
-        return strategy in self._state.leaving or bool(self._limits.reached(account, strategy))
+    def _ended(self, roll: Rolled, *, ours: bool, held: int) -> str:
+        """Why a roll under way is given up; after a limit one whose near leg already follows the far one goes on."""
+        if roll.strategy in self._state.leaving or (_near(roll) in self._state.closing and not ours and held):
+            return f"{roll.near} is being closed"
+        return "" if roll.first == "far" and ours else self._limited(roll.account, roll.strategy)
+
+    def _limited(self, account: str, strategy: str) -> str:
+        """Which limit of the day was reached, empty if none: what is brought anew after it would be new risk."""
+        return "; ".join(self._limits.reached(account, strategy).values())
 
     def _unwanted(self, roll: Rolled) -> bool:
         wish = self._state.wishes.get((roll.strategy, roll.watch))
@@ -286,6 +300,28 @@ class Rollover:
 
     # telling
 
+    def standing(self, now: int) -> set[str]:
+        """Subjects of which an alert is to stand: rolls that wait, were given up today, or may not begin."""
+        today = self._scene.today(now)
+        rolls = self._state.rolls.values()
+        told = {
+            subject_of(roll)
+            for roll in rolls
+            if (roll.phase == "begun" and roll.note)
+            or (roll.phase == "given_up" and self._scene.today(roll.at_ns) == today)
+        }
+        due = (one for one in self._state.open_positions() if _hindered_name(one, today) in self._state.levels)
+        return told | {_subject(one) for one in due if self._hindered(one)}
+
+    def _hinder(self, position: Position, why: str, now: int) -> list[Any]:
+        """Told once a day for each position."""
+        name = _hindered_name(position, self._scene.today(now))
+        if name in self._state.levels:
+            return []
+        text = f"the roll over of {position.instrument} in {position.account} is due and does not begin: {why}"
+        told = LevelMoved(name=name, value=float(position.quantity), at_ns=now)
+        return [told, _alert(_subject(position), text, Severity.WARNING, now)]
+
     def _note(self, roll: Rolled, denied: tuple[Denial, ...], now: int) -> list[Any]:
         """A roll that is denied waits; each reason is told once."""
         early = now - roll.at_ns < QUOTE_PATIENCE_NS and all(denial.code in _ON_ITS_WAY for denial in denied)
@@ -294,7 +330,9 @@ class Rollover:
         text = "; ".join(denial.message for denial in denied)
         return [
             replace(roll, note=denied[0].code, at_ns=now),
-            _alert(roll, f"the roll over from {roll.near} to {roll.far} waits: {text}", Severity.WARNING, now),
+            _alert(
+                subject_of(roll), f"the roll over from {roll.near} to {roll.far} waits: {text}", Severity.WARNING, now
+            ),
         ]
 
     def _give_up(self, roll: Rolled, why: str, now: int, quiet: bool = False) -> list[Any]:
@@ -304,7 +342,7 @@ class Rollover:
         text = (
             f"the roll over from {roll.near} to {roll.far or 'the next contract'} in {roll.account} was given up: {why}"
         )
-        return [ended, _alert(roll, text, Severity.CRITICAL, now)]
+        return [ended, _alert(subject_of(roll), text, Severity.CRITICAL, now)]
 
 
 def _key(position: Position) -> Key:
@@ -320,11 +358,19 @@ def subject_of(roll: Rolled) -> str:
     return f"{roll.strategy}/{roll.account}/{roll.near}"
 
 
-def _alert(roll: Rolled, text: str, severity: Severity, now: int) -> Alert:
+def _subject(position: Position) -> str:
+    return f"{position.strategy}/{position.account}/{position.instrument}"
+
+
+def _hindered_name(position: Position, day: str) -> str:
+    return f"roll_due {_subject(position)} {position.opened_ns}:{day}"
+
+
+def _alert(subject: str, text: str, severity: Severity, now: int) -> Alert:
     return Alert(
         code=CODE,
         severity=severity,
-        subject=subject_of(roll),
+        subject=subject,
         message=text,
         daemon="risk",
         first_ns=now,

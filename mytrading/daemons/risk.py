@@ -29,7 +29,6 @@ from mytrading.core.risk.look import picture
 from mytrading.core.risk.machine import RiskMachine, square_off_subject
 from mytrading.core.risk.readiness import not_ready
 from mytrading.core.rollover import CODE as ROLL_OVER
-from mytrading.core.rollover import subject_of
 from mytrading.core.runs.events import ALERT_CODE
 from mytrading.core.square_off import SquareOff
 from mytrading.core.thresholds import CODES as THRESHOLD_CODES
@@ -40,7 +39,7 @@ from mytrading.messages.control import KILL, BarsLacking, Heartbeat, WantInstrum
 from mytrading.messages.enums import LimitKind, Severity, TradingLevel
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import OrderChanged, TimerFired
-from mytrading.messages.records import RiskOpened, Rolled
+from mytrading.messages.records import RiskOpened
 from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.risk_picture import LimitUse
@@ -216,8 +215,9 @@ class RiskManager(MachineDaemon):
         stands = {(BARE, bare.subject) for bare in guard.bare()} | {(DOUBT, bare.subject) for bare in guard.doubts()}
         stands |= {(limit.kind.value, limit.whom) for limit in limits.all if limits.is_reached(limit)}
         unbound = {risk_watches.subject_of(position) for position in risk_watches.unbound(self.risk.state)}
+        stands |= {(ROLL_OVER, subject) for subject in self.risk.rollover.standing(self.clock.now())}
         for alert in self.alerts.standing:
-            if alert.code in (BARE, DOUBT, *LIMIT_CODES) and (alert.code, alert.subject) not in stands:
+            if alert.code in (BARE, DOUBT, ROLL_OVER, *LIMIT_CODES) and (alert.code, alert.subject) not in stands:
                 self.alerts.clear(alert.code, alert.subject)
             if alert.code == risk_watches.CODE and alert.subject not in unbound:
                 self.alerts.clear(alert.code, alert.subject)
@@ -308,8 +308,6 @@ class RiskManager(MachineDaemon):
             elif isinstance(row, SignalDenied | SignalExpired):
                 self._counts["denied"] += 1
                 self._tell_denial(row)
-            elif isinstance(row, Rolled) and row.phase == "done":
-                self.alerts.clear(ROLL_OVER, subject_of(row))
             elif isinstance(row, RiskOpened):
                 for alert in [one for one in self.alerts.standing if one.code == ALERT_CODE]:
                     self.alerts.clear(alert.code, alert.subject)

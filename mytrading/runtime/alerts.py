@@ -53,13 +53,23 @@ class Alerts:
         self._log = get_logger("alerts")
 
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
-        """Something is wrong, still or anew; only a rise is logged and sent at once."""
+        """Something is wrong, still or anew; only a rise, also from a warning to worse, is logged and sent at once."""
         now = self._now()
         known = self._standing.get((code, subject))
         if known is not None:
             self._well_since.pop((code, subject), None)
-            known = msgspec.structs.replace(known, last_ns=now, count=known.count + 1, message=message)
+            worse = severity is Severity.CRITICAL and known.severity is not severity
+            known = msgspec.structs.replace(
+                known,
+                last_ns=now,
+                count=known.count + 1,
+                message=message,
+                severity=severity if worse else known.severity,
+            )
             self._standing[code, subject] = known
+            if worse:
+                self._log.error("alert.raised", code=code, subject=subject, problem=message)
+                self._send(known)
             return
         alert = Alert(
             code=code,

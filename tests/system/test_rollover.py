@@ -1,8 +1,9 @@
 """Futures that move to the next contract on a real stack, over three recorded days in lock-step.
 
 Two strategies buy the November future on the Wednesday. One moves it with two trading days left, the next contract
-first, and nothing disturbs it; the other moves it with one day left, the old contract first, and the router is killed
-once between the two legs and once more with the second leg's order made and not sent.
+first, while what it orders fills in parts and risk is killed with each leg decided and not sent. The other moves it
+with one day left, the old contract first, and the router is killed once between the two legs and once more with the
+second leg's order made and not sent.
 """
 
 from __future__ import annotations
@@ -79,8 +80,10 @@ def make_home(home: Path) -> dict[str, str]:
     (home / "strategies" / "rolls.py").write_text(STRATEGY)
     launcher = ROOT / "tests" / "system" / "kill_launcher.py"
     conf = (ROOT / "supervisord.conf").read_text()
-    assert "-m mytrading.daemons.router\n" in conf
-    (home / "supervisord.conf").write_text(conf.replace("-m mytrading.daemons.router\n", f"{launcher} router\n"))
+    for name in ("router", "risk"):
+        assert f"-m mytrading.daemons.{name}\n" in conf
+        conf = conf.replace(f"-m mytrading.daemons.{name}\n", f"{launcher} {name}\n")
+    (home / "supervisord.conf").write_text(conf)
     return {
         "MYTRADING_HOME": str(home),
         "ENABLED_STRATEGIES": "RollsFarFirst,RollsNearFirst",
@@ -108,20 +111,20 @@ class Rolling:
     def __init__(self, stack: Stack, traps: Path) -> None:
         self.stack = stack
         self.market = LockStepped(stack)
-        self._trap = traps / "router"
+        self._traps = traps
 
     def run_to(self, day: str, clock: str) -> None:
         """Let the market go on to a moment of a day (Indian), and wait until nothing is under way there."""
         self._let_go(day, clock)
         self.market.await_rest(f"{day} {clock}", 120)
 
-    def run_killed(self, traps: list[str], day: str, clock: str) -> None:
-        """The same, while the router dies at the first passage of each of these boundaries, one after the other."""
-        old = self.stack.pid("router")
-        self._trap.write_text("\n".join(traps))
+    def run_killed(self, daemon: str, traps: list[str], day: str, clock: str) -> None:
+        """The same, while a daemon dies at the first passage of each of these boundaries, one after the other."""
+        old, trap = self.stack.pid(daemon), self._traps / daemon
+        trap.write_text("\n".join(traps))
         self._let_go(day, clock)
-        eventually(lambda: not self._trap.exists(), 60)
-        eventually(lambda: self.stack.pid("router") not in (0, old), 30)
+        eventually(lambda: not trap.exists(), 60)
+        eventually(lambda: self.stack.pid(daemon) not in (0, old), 30)
         self.market.await_rest(f"{day} {clock}", 120)
 
     def _let_go(self, day: str, clock: str) -> None:
@@ -171,17 +174,25 @@ def test_first_wish_in_lock_step_waits_for_the_funds(rolling: Rolling) -> None:
     assert [row for row in rows if row.get("type") == "signal_denied" and row["code"] == "MARGIN_UNKNOWN"] == []
 
 
-def test_future_moves_to_the_next_contract_with_side_and_quantity_kept(rolling: Rolling) -> None:
-    rolling.run_to(THURSDAY, "09:44:00")
+def test_future_moves_once_with_side_and_quantity_kept_though_risk_dies_and_orders_fill_in_parts(
+    rolling: Rolling,
+) -> None:
+    rolling.market.sim("fault", kind="partial_fill", count=-1, fraction=0.5)
+    rolling.run_killed("risk", ["committed entry", "committed exit"], THURSDAY, "09:44:00")
+    rolling.market.sim("fault", kind="partial_fill", count=0)
     assert rolling.held() == {"RollsFarFirst": {FAR: 2 * LOT}, "RollsNearFirst": {NEAR: LOT}}
-    bought, there, gone = rolling.orders("RollsFarFirst")
+    bought, there, *gone = rolling.orders("RollsFarFirst")
     assert bought == ("BUY", NEAR, 2 * LOT, "FILLED")
-    assert (there, gone) == (("BUY", FAR, 2 * LOT, "FILLED"), ("SELL", NEAR, 2 * LOT, "FILLED"))
-    assert rolling.rolls() == {"RollsFarFirst": [("begun", 2 * LOT), ("done", 2 * LOT)]}
+    assert there == ("BUY", FAR, 2 * LOT, "FILLED")
+    assert sum(units for _, _, units, _ in gone) == 2 * LOT, "an exit that fills in parts may be placed anew"
+    assert {order[:2] for order in gone} == {("SELL", NEAR)}
+    *under_way, done = [phase for phase, _ in rolling.rolls()["RollsFarFirst"]]
+    assert (set(under_way), done, set(rolling.rolls())) == ({"begun"}, "done", {"RollsFarFirst"})
+    eventually(lambda: not [row for row in rolling.stack.ask("alerts") if row["code"] == "ROLL_OVER"], 20)
 
 
 def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(rolling: Rolling) -> None:
-    rolling.run_killed(["answered exit", "committed entry"], FRIDAY, "09:44:00")
+    rolling.run_killed("router", ["answered exit", "committed entry"], FRIDAY, "09:44:00")
     assert rolling.held() == {"RollsFarFirst": {FAR: 2 * LOT}, "RollsNearFirst": {FAR: LOT}}
     _, gone, *there = rolling.orders("RollsNearFirst")
     assert gone == ("SELL", NEAR, LOT, "FILLED")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.calendar import to_ns
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.rollover import TRIES, days_left
+from mytrading.core.rollover import CODE, TRIES, days_left
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert, TradingState
 from mytrading.messages.enums import Action, Confidence, OrderState, OrderType, Product, Purpose, Side, TradingLevel
@@ -269,6 +269,62 @@ def test_roll_waits_while_trading_is_halted_and_says_why_once() -> None:
     assert len(alerts) == 1 and "waits: trading is at halt" in alerts[0].message
     desk.give(TradingState(account="", level=TradingLevel.NORMAL, generation=2, reason="", at_ns=desk.now))
     assert orders(desk.tick()) == [("order", FAR, 2 * LOT)]
+
+
+@pytest.mark.parametrize("why", ["halt", "limit"])
+def test_roll_that_is_due_and_may_not_begin_is_told_once_a_day_and_begins_when_it_may(why: str) -> None:
+    desk = RollDesk("far")
+    if why == "limit":
+        desk.parts = (replace(NONE_OF_IT, max_daily_loss=1_000.0), *desk.parts[1:])
+    desk.turn(DUE)
+    if why == "halt":
+        desk.give(TradingState(account="", level=TradingLevel.HALT, generation=1, reason="look", at_ns=desk.now))
+    else:
+        desk.quote(NEAR, 22_900.0)
+    rows = (*desk.tick(), *desk.tick(), *desk.tick())
+    (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
+    assert "is due and does not begin: " in alert.message
+    assert ("look" if why == "halt" else "MAX_DAILY_LOSS is ₹1,000") in alert.message
+    assert desk.machine.rollover.standing(desk.now) == {alert.subject}
+    assert not kinds(rows, Rolled) and orders(rows) == []
+    desk.restart()
+    assert not kinds((*desk.tick(), *desk.tick()), Alert, Rolled)
+    if why == "halt":
+        desk.give(TradingState(account="", level=TradingLevel.NORMAL, generation=2, reason="", at_ns=desk.now))
+    else:
+        desk.turn(date(2026, 3, 27))
+    assert ("order", FAR, 2 * LOT) in orders((*desk.tick(), *desk.tick()))
+    assert desk.machine.rollover.standing(desk.now) == set()
+
+
+def test_limit_reached_while_the_near_leg_follows_the_far_one_does_not_take_the_far_one_back() -> None:
+    """The spread of the roll's own orders reached it: taken back, both legs would be gone."""
+    desk = RollDesk("far")
+    desk.parts = (replace(NONE_OF_IT, max_daily_loss=1_000.0), *desk.parts[1:])
+    desk.turn(DUE)
+    desk.tick()
+    (entry,) = kinds(desk.tick(), PlaceEntry)
+    assert orders(desk.fill_order(entry)) == [("close", NEAR, 0)]
+    rows = (*desk.quote(NEAR, 22_700.0), *desk.tick())
+    assert any("MAX_DAILY_LOSS" in alert.message for alert in kinds(rows, Alert))
+    assert orders(rows) == [] and not kinds(rows, Rolled)
+    rows = (*desk.close_position(NEAR), *desk.tick())
+    assert [row.phase for row in kinds(rows, Rolled)] == ["done"]
+    assert desk.held == {NEAR: 0, FAR: 2 * LOT}
+
+
+def test_limit_reached_before_the_far_leg_is_there_ends_the_roll_and_is_named() -> None:
+    desk = RollDesk("far")
+    desk.parts = (replace(NONE_OF_IT, max_daily_loss=1_000.0), *desk.parts[1:])
+    desk.turn(DUE)
+    desk.tick()
+    desk.tick()
+    rows = (*desk.quote(NEAR, 22_900.0), *desk.tick())
+    (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
+    assert "was given up: account main stands at " in alert.message and "MAX_DAILY_LOSS" in alert.message
+    assert desk.machine.rollover.standing(desk.now) == {alert.subject}
+    desk.turn(date(2026, 3, 27))
+    assert desk.machine.rollover.standing(desk.now) == set()
 
 
 def test_rolled_position_satisfies_the_wish_for_the_near_contract_again_and_next_day() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from mytrading.core.control import ControlMachine
 from mytrading.daemons.gateway import Gateway
 from mytrading.daemons.gateway_alerts import Silences
 from mytrading.messages.control import Alert, Heartbeat
@@ -36,6 +37,15 @@ def test_alert_of_a_killed_router_ends_when_its_successor_does_not_say_it() -> N
     silences.heard(alert(), 10 * SECOND)
     assert silences.over([alert()], beat(40 * SECOND, started=12 * SECOND), 40 * SECOND) == []
     assert silences.over([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
+
+
+def test_alert_that_grows_worse_is_told_to_a_person_again_and_one_that_repeats_is_not() -> None:
+    kept, warning = ControlMachine(), msgspec.structs.replace(alert(), severity=Severity.WARNING)
+    kept.apply(warning)
+    assert not kept.is_change(msgspec.structs.replace(warning, count=2, message="other words"))
+    assert kept.is_change(msgspec.structs.replace(alert(), count=2))
+    kept.apply(alert())
+    assert not kept.is_change(alert()) and not kept.is_change(warning)
 
 
 def test_alert_that_is_repeated_stands() -> None:

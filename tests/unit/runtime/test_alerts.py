@@ -37,6 +37,20 @@ def test_rise_is_sent_once_and_counts_while_it_stands() -> None:
     assert (standing.first_ns, standing.last_ns, standing.count, standing.message) == (1, 3, 3, "mute since 3")
 
 
+def test_warning_that_grows_critical_is_sent_at_once_and_stays_critical() -> None:
+    said = Said()
+    said.raise_at(1, "it waits")
+    said.now = 2
+    said.alerts.raise_("FEED_MUTE", Severity.CRITICAL, "NSE:SBIN", "it was given up")
+    said.raise_at(3, "it waits")
+    assert [(alert.severity, alert.message) for alert in said.sent] == [
+        (Severity.WARNING, "it waits"),
+        (Severity.CRITICAL, "it was given up"),
+    ]
+    (standing,) = said.alerts.standing
+    assert (standing.severity, standing.first_ns, standing.count) == (Severity.CRITICAL, 1, 3)
+
+
 def test_subjects_stand_apart() -> None:
     said = Said()
     said.raise_at(1)
