@@ -61,9 +61,12 @@ def show(
         home = _home()
         calendar, moment = _calendar(home), _moment(when, profile)
         names = _names(calendar, exchange)
-        rows = day_report(calendar, names, moment)
         day = day_of(moment)
-        expiries = expiry_report(calendar, _facts(home), day)
+        try:
+            rows = day_report(calendar, names, moment)
+            expiries = expiry_report(calendar, _facts(home), day)
+        except ValueError as error:
+            fail(USAGE, f"DATE: config/calendar.toml says nothing of {day}: {error}")
     if as_json:
         print_json({"date": day.isoformat(), "weekday": WEEKDAYS[day.weekday()], "exchanges": rows,
                     "expiries": expiries})  # fmt: skip

@@ -50,11 +50,12 @@ def margin(
     """How many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
     if amount is None:
         return _accounts(as_json, profile)
+    instrument = instrument.upper() or "NIFTY"
     with failures():
         _judge_numbers(margin=amount, premium=premium)
         home = _home()
         tables, when = risk_tables(home), _day(day, profile)
-        lot = _lot(home, instrument or "NIFTY", when, tables, profile)
+        lot = _lot(home, instrument, when, tables, profile)
         from mytrading.core.money.calculator import lots_for_margin
         from mytrading.core.money.margin_table import TradeType
 
@@ -63,11 +64,11 @@ def margin(
         except ValueError:
             fail(USAGE, f"--type: expected sold, both, future or buy, found {kind!r}")
         try:
-            found = lots_for_margin(amount, instrument or "NIFTY", trade, grade, expiry, lot, premium, tables, when)
+            found = lots_for_margin(amount, instrument, trade, grade, expiry, lot, premium, tables, when)
         except ValueError as error:
             fail(USAGE, f"--grade: {error}")
     body = {
-        "instrument": instrument or "NIFTY", "type": trade.value, "grade": grade, "share": found.share,
+        "instrument": instrument, "type": trade.value, "grade": grade, "share": found.share,
         "expiry": expiry, "day": when.isoformat(), "margin": amount, "margin_per_lot": found.margin_per_lot,
         "lots": found.lots, "quantity": found.lots * lot.size, "used": found.used, "left": found.left,
         "lot_size": lot.size, "freeze": lot.freeze, "max_lots": lot.max_lots, "source": lot.source,

@@ -64,6 +64,9 @@ def lot_on(
     if found is None or not found.lot:
         known = ", ".join(sorted(key for key, value in facts.underlyings.items() if value.lot))
         raise UnknownLot(f"{name}: no lot size is known for {day}; expected one of {known}, or a contract listed then")
+    if day < found.lot[0].since:
+        begins = f"config/instruments.toml begins with {found.lot[0].since}"
+        raise UnknownLot(f"{name}: no lot size is known for {day}; {begins}, add what held before")
     return Lot(int(dated(found.lot, day)), int(dated(found.freeze, day)), "config/instruments.toml")
 
 

@@ -73,6 +73,26 @@ def test_calendar_says_open_or_closed_why_and_when_next(
     assert row["next_session"]["date"] == following  # type: ignore[index]
 
 
+@pytest.mark.parametrize("day", ["1990-01-01", "0001-01-01", "9999-12-31"])
+def test_calendar_of_a_day_without_sessions_around_it_is_refused_in_words(run: Run, day: str) -> None:
+    code, _, err = run("calendar", day)
+    assert (code, f"config/calendar.toml says nothing of {day}" in err) == (2, True), err
+
+
+def test_margin_takes_an_underlying_in_small_letters(run: Run) -> None:
+    _, small, _ = run("margin", "--margin", "1000000", "--instrument", "nifty", "--json")
+    _, large, _ = run("margin", "--margin", "1000000", "--instrument", "NIFTY", "--json")
+    assert json.loads(small) == json.loads(large)
+    assert json.loads(small)["lots"] > 0
+
+
+@pytest.mark.parametrize("command", [("margin", "--margin", "1000000"), ("size", "NIFTY", "--lots", "3")])
+def test_lot_of_a_day_before_the_first_known_one_is_refused(run: Run, command: tuple[str, ...]) -> None:
+    code, _, err = run(*command, "--day", "2019-01-01")
+    assert (code, "config/instruments.toml begins with 2021-07-01" in err) == (2, True), err
+    assert run(*command, "--day", "2021-07-01")[0] == 0
+
+
 def test_calendar_expiry_on_a_holiday_is_the_day_before(run: Run) -> None:
     _, out, _ = run("calendar", "2026-11-23", "--json")
     nifty = next(row for row in json.loads(out)["expiries"] if row["underlying"] == "NIFTY")
