@@ -30,6 +30,10 @@ from mytrading.messages.market import Quote
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
 
+HOP_S = 0.002
+_BARE = "bare"
+"""The topic of a message that nobody journals."""
+
 
 class BareChain:
     """The chain as running processes: `send` starts a quote on its way, `times` says how long each took."""
@@ -64,7 +68,7 @@ def bare_chain() -> Iterator[BareChain]:
 
 
 def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
-    """A journaled hop as daemons make it: note and push here, receive and note in another process."""
+    """A journaled hop as daemons make it: note and push here, receive and note in another one; beside a bare hop."""
     count = 400
     progress(f"journaled hop, {count} messages")
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
@@ -74,7 +78,7 @@ def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
         out: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
         out.connect(f"ipc://{folder}/hop")
         journal = Journal(Path(folder, "writer"), "writer", "2026-01-01", fronted=True)
-        values = []
+        values, bare = [], []
         for number in range(count):
             sent = machine_now()
             body = encode_body(Quote("NSE:SBIN", sent, sent, 800.0 + number))
@@ -82,13 +86,17 @@ def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
             out.send(encode_frame("writer", row.epoch, row.stream_seq, row.hash, sent, row.body))
             values.append((int(back.recv()) - sent) / 1e6)
             journal.move()
-            time.sleep(0.002)
+            time.sleep(HOP_S)
+            sent = machine_now()
+            out.send(encode_frame(_BARE, 1, 1, NO_HASH, sent, encode_body(Quote("NSE:SBIN", sent, sent, 800.0))))
+            bare.append((int(back.recv()) - sent) / 1e6)
+            time.sleep(HOP_S)
         reader.kill()
         reader.wait()
         journal.close()
         out.close(0)
         back.close(0)
-    return [below("journaled_hop", percentile(values, 0.5), "ms", 0.5, count)]
+    return [below("journaled_hop", percentile(values, 0.5), "ms", 0.5, count, percentile(bare, 0.5))]
 
 
 def _spawn(role: str, *arguments: str) -> subprocess.Popen[str]:
@@ -201,6 +209,9 @@ def _hop(folder: str) -> None:
     journal = Journal(Path(folder, "reader"), "reader", "2026-01-01", fronted=True)
     while True:
         frame = decoder.frame(pull.recv())
+        if frame.topic == _BARE:
+            back.send(str(machine_now()).encode())
+            continue
         now = machine_now()
         journal.note([Entry(INPUT, "signals", encode_body(frame.message), "writer", *frame.header[1:4])], now, now)
         back.send(str(machine_now()).encode())

@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mytrading.bench.bare import BareChain, bare_chain
 from mytrading.bench.figures import Figure, below, percentile
 from mytrading.bench.stack import TURN_S, Lab, lab
 from mytrading.messages.codec import StreamDecoder
@@ -104,15 +105,16 @@ class BreachLab(Lab):
 
 def measure_breach(progress: Callable[[str], None]) -> list[Figure]:
     """From the quote that breaches, as risk takes it up, to the exit order at the simulator, and from the exchange."""
-    progress(f"{EXITS} breaches of a stop that risk holds, about {EXITS * 2 * TURN_S + 15:.0f} s")
-    with lab(BreachLab) as stack:
+    progress(f"{EXITS} breaches of a stop that risk holds, about {EXITS * 4 * TURN_S + 15:.0f} s")
+    with lab(BreachLab) as stack, bare_chain() as bare:
         assert isinstance(stack, BreachLab)
         stack.run("up", "--detach", "--simulator", "--speed", "1")
         stack.rest("POST", "/sim/pause", paused=True)
         time.sleep(1.0)
         base = stack.price()
-        sent = [breach for number in range(EXITS + WARM_UP) if (breach := _breach(stack, number, base))]
+        sent = [breach for number in range(EXITS + WARM_UP) if (breach := _breach(stack, bare, number, base))]
         arrivals, seen = sorted(stack.arrivals()), list(_breaches_seen(stack))
+        chain = percentile(bare.times()[WARM_UP:], 0.5)
     ways = [arrival - began for began in seen if (arrival := _next(arrivals, began))]
     whole = [arrival - began for began in sent if (arrival := _next(arrivals, began))]
     if len(ways) <= WARM_UP:
@@ -121,15 +123,18 @@ def measure_breach(progress: Callable[[str], None]) -> list[Figure]:
     told = ", ".join(f"p{share} {percentile(kept, share / 100):.2f}" for share in (10, 25, 50, 90))
     progress(
         f"from the breach to the exit order {told} ms; from the exchange's frame on {_middle(whole[WARM_UP:]):.2f} ms"
+        f"; the bare chain of `bench latency`, between them, {chain:.2f} ms"
     )
     return [
-        below("breach_to_exit_p50", percentile(kept, 0.5), "ms", 2.0, len(kept)),
+        below("breach_to_exit_p50", percentile(kept, 0.5), "ms", 2.0, len(kept), chain),
         below("breach_to_exit_p99", percentile(kept, 0.99), "ms", 20.0, len(kept)),
     ]
 
 
-def _breach(stack: BreachLab, number: int, base: int) -> int:
+def _breach(stack: BreachLab, bare: BareChain, number: int, base: int) -> int:
     """Open a position and push a price beyond its stop; when that was sent, 0 if nothing was opened."""
+    bare.send()
+    time.sleep(TURN_S)
     way = SELL_AT if number % 2 else BUY_AT
     if not _order_follows(stack, base + way):
         return 0

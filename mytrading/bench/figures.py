@@ -69,9 +69,18 @@ def unmeasured(name: str, unit: str, goal: str, why: str) -> Figure:
     return Figure(name=name, value=None, unit=unit, goal=goal, met=False, n=0, why=f"not measured: {why}")
 
 
-def below(name: str, value: float, unit: str, most: float, n: int) -> Figure:
-    """A figure whose goal is an absolute one."""
-    return Figure(name=name, value=round(value, 4), unit=unit, goal=f"< {most:g} {unit}", met=value < most, n=n)
+def below(name: str, value: float, unit: str, most: float, n: int, bare: float | None = None) -> Figure:
+    """A figure whose goal is an absolute one; `bare`, the same without us, says what the machine itself took."""
+    return Figure(
+        name=name,
+        value=round(value, 4),
+        unit=unit,
+        goal=f"< {most:g} {unit}",
+        met=value < most,
+        n=n,
+        limit=round(bare, 4) if bare else None,
+        ratio=round(value / bare, 3) if bare else None,
+    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:
