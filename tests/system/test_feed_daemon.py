@@ -228,10 +228,14 @@ def test_feed_ends_a_watchdog_that_nobody_else_found_silent(feed: RunningFeed, r
         file.flush()
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
-            for _ in range(40):  # the feed has to find the socket first
-                beat = msgspec.structs.replace(feed.beats[-1], daemon="watchdog", pid=victim.pid)
+            before = feed.beats[-1].handled  # nobody else sends it anything
+
+            def beaten(seen: RunningFeed) -> bool:
+                beat = msgspec.structs.replace(seen.beats[-1], daemon="watchdog", pid=victim.pid)
                 watchdog.send("watchdog", beat)
-                time.sleep(0.1)
+                return seen.beats[-1].handled > before
+
+            feed.wait(beaten)  # it has to find the socket first
             assert victim.poll() is None
             alert = feed.wait(lambda seen: seen.alert("DAEMON_HUNG"), 20)
             assert victim.wait(5) == -signal.SIGKILL
