@@ -24,7 +24,9 @@ from mytrading.core.calendar import IST, Calendar, day_of, to_ns
 from mytrading.core.contracts import ContractFacts, list_instruments
 from mytrading.messages.runconfig import RUN_FILE, RunConfigError, decode_run_config
 from mytrading.runtime.clock import MarketClock
+from mytrading.runtime.edited import read_edited, taken_folder
 from mytrading.simulator.driver import Driver
+from mytrading.simulator.edited_file import CalendarFile
 from mytrading.simulator.fault_file import FaultFile
 from mytrading.simulator.fault_settings import route_problem
 from mytrading.simulator.faults import Setting
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from mytrading.simulator.performance import PerformanceReport
 
 _MINUTE = 60_000_000_000
+_CALENDAR = "calendar.toml"
 _BOOKS = Path("simulator") / "books.sqlite"
 
 
@@ -68,6 +71,7 @@ async def _serve(options: Options, report: PerformanceReport | None) -> None:
     feed = await _listen(sockets, options.host, options.ws_port)
     beside = [follower(venue, options).run()] if options.follow else []
     beside += [report.run()] if report is not None else []
+    beside.append(CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar).run())
     if options.faults_file is not None:
         beside.append(FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue)).run())
     driving = asyncio.gather(driver.run(), *beside)
@@ -91,7 +95,7 @@ async def _serve(options: Options, report: PerformanceReport | None) -> None:
 
 def build(options: Options) -> tuple[Venue, Driver]:
     """The venue and its driver, ready for `Driver.begin`."""
-    calendar = Calendar.from_dict(_toml(options.config_dir / "calendar.toml"))
+    calendar = _calendar(options)
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
     if options.follow and (options.replay is not None or options.instruments or options.start):
         raise BadOption("--follow: expected it without --replay, --instruments and --start, found both; leave one out")
@@ -156,6 +160,14 @@ def follower(venue: Venue, options: Options) -> Follower:
     from mytrading.simulator.follower import Follower
 
     return Follower(venue, options.follow)
+
+
+def _calendar(options: Options) -> Calendar:
+    """What the file says, or, where it is broken by an edit, what the stack of this state folder last took of it."""
+    path = options.config_dir / _CALENDAR
+    if options.state_dir is None or not (taken_folder(options.state_dir) / _CALENDAR).exists():
+        return Calendar.from_dict(_toml(path))
+    return read_edited(path, taken_folder(options.state_dir), Calendar.from_dict, keep=False).made
 
 
 def _toml(path: Path) -> dict[str, Any]:
