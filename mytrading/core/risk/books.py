@@ -15,6 +15,7 @@ from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.money.margin import MarginTracker
 from mytrading.core.order import FREED
 from mytrading.core.risk.memory import Memory
+from mytrading.core.risk.shelf import Shelf
 from mytrading.core.risk.tally import Tally
 from mytrading.core.risk.wish import Wish
 from mytrading.messages.control import KILL, BarsLacking, Heartbeat, StrategySwitch, TradingState
@@ -33,6 +34,8 @@ MACHINE_FLOOR_NS = 2 * SECOND
 
 
 Key = tuple[str, str, str, str]
+Place = tuple[str, str | None]
+"""A strategy and one of the instruments that it watches."""
 UNKNOWN_WATCH = ""
 """To what a position is bound of which it is not known for which watched instrument it is held."""
 
@@ -59,8 +62,8 @@ class RiskBooks:
         self.closing: set[Key] = set()
         self.goals: dict[str, Goal] = {}
         """Exits that the router told of and that are not done."""
-        self.positions: dict[Key, Position] = {}
-        self.orders: dict[str, Order] = {}
+        self.positions: Shelf[Key, Position] = Shelf()
+        self.orders: Shelf[str, Order] = Shelf()
         self.booked: dict[str, int] = {}
         self.runs: dict[str, str] = {}
         self.entry_times: dict[str, list[int]] = {}
@@ -92,7 +95,6 @@ class RiskBooks:
         self.recovering: set[str] = set()
         self.leaving: dict[str, str] = {}
         """Strategies whose run is being closed by a rule of theirs, and which."""
-        self.awaited: set[str] = set()
         self.machine_ns = 0
         self.disk_low = False
         self.doubted = False
@@ -126,9 +128,8 @@ class RiskBooks:
         """What a strategy holds for a watched instrument."""
         return [
             position
-            for position in self.positions.values()
+            for position in self.positions.of(strategy)
             if (position.quantity or position.quantity_seen)
-            and position.strategy == strategy
             and self.bound.get((strategy, position.instrument), watch) == watch
         ]
 
@@ -136,18 +137,33 @@ class RiskBooks:
         """Entries of a strategy for a watched instrument whose units are not all in its position yet."""
         return [
             order
-            for order in self.orders.values()
-            if order.strategy == strategy
-            and order.purpose is Purpose.ENTRY
-            and self.remaining(order)
+            for order in self.orders.of(strategy)
+            if order.purpose is Purpose.ENTRY
             and self.bound.get((strategy, order.instrument), watch) == watch
+            and self.remaining(order)
         ]
 
     def live_entries(self, strategy: str, watch: str) -> list[Order]:
         """Those of them that may still fill."""
-        if not self.orders:
-            return []
         return [order for order in self.coming_entries(strategy, watch) if order.state not in FREED]
+
+    def by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
+        """What `held` and `live_entries` give, by strategy and watched instrument; places without any are left out.
+
+        What is bound to nothing stands at None: it belongs to each watched instrument of its strategy.
+        """
+        held: dict[Place, list[Position]] = {}
+        live: dict[Place, list[Order]] = {}
+        bound = self.bound
+        for position in self.positions.values():
+            if position.quantity or position.quantity_seen:
+                place = (position.strategy, bound.get((position.strategy, position.instrument)))
+                held.setdefault(place, []).append(position)
+        for order in self.orders.values():
+            if order.purpose is Purpose.ENTRY and order.state not in FREED and self.remaining(order):
+                place = (order.strategy, bound.get((order.strategy, order.instrument)))
+                live.setdefault(place, []).append(order)
+        return held, live
 
     def all_live_entries(self) -> list[Order]:
         """Entries of all strategies that may still fill."""
@@ -155,8 +171,7 @@ class RiskBooks:
 
     def enters(self, strategy: str) -> bool:
         """True while an entry of a strategy may still fill."""
-        orders = self.orders.values()
-        return any(o.strategy == strategy and o.purpose is Purpose.ENTRY and o.state not in FREED for o in orders)
+        return any(o.purpose is Purpose.ENTRY and o.state not in FREED for o in self.orders.of(strategy))
 
     def is_withdrawn(self, order: Order) -> bool:
         """True once the router was told to cancel an entry."""
@@ -164,9 +179,12 @@ class RiskBooks:
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
         """True while an entry that was withdrawn may still fill."""
-        return bool(self.orders) and any(
-            order.strategy == strategy and order.instrument == instrument and self.is_withdrawn(order)
-            for order in self.all_live_entries()
+        return any(
+            order.instrument == instrument
+            and order.purpose is Purpose.ENTRY
+            and order.state not in FREED
+            and self.is_withdrawn(order)
+            for order in self.orders.of(strategy)
         )
 
     def is_closing(self, strategy: str, watch: str) -> bool:
@@ -184,18 +202,15 @@ class RiskBooks:
         """Signed units held in an account."""
         if self.bound.get((strategy, instrument), watch) != watch:
             return 0
-        owner, found = (strategy, instrument, account), self.positions.values()
-        return sum([p.quantity for p in found if (p.strategy, p.instrument, p.account) == owner])
+        found = self.positions.in_(instrument)
+        return sum([p.quantity for p in found if p.strategy == strategy and p.account == account])
 
     def coming_units(self, strategy: str, instrument: str, account: str) -> int:
         """Signed units that live entries of a strategy may still bring in an account."""
-        if not self.orders:
-            return 0
         return sum(
             self.remaining(order) * order.side.sign
-            for order in self.orders.values()
-            if (order.strategy, order.instrument, order.account) == (strategy, instrument, account)
-            and order.purpose is Purpose.ENTRY
+            for order in self.orders.in_(instrument)
+            if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY
         )
 
     def attempts(self, account: str, signal: str, instrument: str) -> int:
@@ -218,10 +233,8 @@ class RiskBooks:
 
     def _has_sold(self, position: Position, watch: str) -> bool:
         return any(
-            other.quantity_seen < 0
-            and (other.account, other.strategy) == (position.account, position.strategy)
-            and self.watch_of(other) == watch
-            for other in self.open_positions()
+            other.quantity_seen < 0 and other.account == position.account and self.watch_of(other) == watch
+            for other in self.positions.of(position.strategy)
         )
 
     def watch_of(self, position: Position) -> str:
@@ -230,11 +243,11 @@ class RiskBooks:
 
     def units_everywhere(self, account: str, instrument: str) -> int:
         """Signed units held and coming, of all owners."""
-        held = sum(p.quantity for p in self.positions.values() if p.account == account and p.instrument == instrument)
+        held = sum(p.quantity for p in self.positions.in_(instrument) if p.account == account)
         coming = sum(
             self.remaining(order) * order.side.sign
-            for order in self.orders.values()
-            if order.account == account and order.instrument == instrument and order.purpose is Purpose.ENTRY
+            for order in self.orders.in_(instrument)
+            if order.account == account and order.purpose is Purpose.ENTRY
         )
         return held + coming
 
@@ -257,21 +270,21 @@ class RiskBooks:
 
     def owns(self, strategy: str, instrument: str) -> bool:
         """True while a strategy holds something of an instrument, or an order of it may still fill."""
-        return any((p.strategy, p.instrument) == (strategy, instrument) for p in self.open_positions()) or any(
-            (order.strategy, order.instrument) == (strategy, instrument) and self.remaining(order)
-            for order in self.orders.values()
+        held = self.positions.in_(instrument)
+        return any(p.strategy == strategy and (p.quantity or p.quantity_seen) for p in held) or any(
+            order.strategy == strategy and self.remaining(order) for order in self.orders.in_(instrument)
         )
 
     def opposed(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
         """The strategy that holds the other side, or has an entry out for it, if any."""
-        for position in self.open_positions():
-            mine = position.strategy == strategy
-            there = (position.account, position.instrument, position.product) == (account, instrument, product)
-            if there and not mine and (position.quantity or position.quantity_seen) * units < 0:
+        for position in self.positions.in_(instrument):
+            other = position.strategy != strategy and (position.account, position.product) == (account, product)
+            if other and (position.quantity or position.quantity_seen) * units < 0:
                 return position.strategy
-        for order in self.all_live_entries():
-            there = (order.account, order.instrument, order.product) == (account, instrument, product)
-            if there and order.strategy != strategy and order.side.sign * units < 0:
+        for order in self.orders.in_(instrument):
+            other = order.strategy != strategy and (order.account, order.product) == (account, product)
+            live = order.purpose is Purpose.ENTRY and order.state not in FREED
+            if other and live and order.side.sign * units < 0:
                 return order.strategy
         return ""
 
@@ -286,8 +299,8 @@ class RiskBooks:
 
     def run_of(self, strategy: str) -> str:
         """The run a strategy is in; empty when it is flat with nothing on the way."""
-        held = any(position.strategy == strategy for position in self.open_positions())
-        coming = any(order.strategy == strategy and order.purpose is Purpose.ENTRY for order in self.orders.values())
+        held = any(position.quantity or position.quantity_seen for position in self.positions.of(strategy))
+        coming = any(order.purpose is Purpose.ENTRY for order in self.orders.of(strategy))
         return self.runs.get(strategy, "") if held or coming else ""
 
     def entries_of(self, strategy: str, now: int) -> list[int]:
@@ -302,11 +315,7 @@ class RiskBooks:
 
     def confidence(self, account: str, instrument: str) -> Confidence:
         """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""
-        held = [
-            position.confidence
-            for position in self.positions.values()
-            if position.account == account and position.instrument == instrument
-        ]
+        held = [position.confidence for position in self.positions.in_(instrument) if position.account == account]
         health = self.health.get(account)
         if health is not None and instrument in health.unread:
             held.append(Confidence.STALE)

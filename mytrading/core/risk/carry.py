@@ -16,6 +16,7 @@ from mytrading.core import leg_targets
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import RiskBooks, day_of
 from mytrading.core.risk.memory import day_number_of
+from mytrading.core.risk.shelf import Shelf
 from mytrading.core.risk.wish import Wish
 from mytrading.core.risk.world import learn_level
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
@@ -104,8 +105,8 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
     books.bound = {(strategy, instrument): watch for strategy, instrument, watch in row.bound}
     books.rolls = {(roll.account, roll.near, roll.product, roll.strategy): roll for roll in row.rolls}
     books.issued = dict.fromkeys(row.issued)
-    books.positions = {(p.account, p.instrument, p.product, p.strategy): p for p in row.positions}
-    books.orders = {order.client_order_id: order for order in row.orders}
+    books.positions = Shelf(((p.account, p.instrument, p.product, p.strategy), p) for p in row.positions)
+    books.orders = Shelf((order.client_order_id, order) for order in row.orders)
     books.booked = dict(row.booked)
     books.closing = {(a, i, p, s) for a, i, p, s in row.closing}
     books.goals = {goal.id: goal for goal in row.goals}

@@ -19,7 +19,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.risk import watches as risk_watches
-from mytrading.core.risk.books import SECOND
+from mytrading.core.risk.books import SECOND, Place
 from mytrading.core.risk.carry import snapshot
 from mytrading.core.risk.case import expired
 from mytrading.core.risk.closing import Closing, once_each, units
@@ -244,13 +244,37 @@ class RiskMachine:
         """
         rows: list[Any] = []
         entered = False
+        busy = self._busy() if settled_too else set()
         for wish in self.state.wishes.values() if settled_too else self.state.open_wishes():
+            if wish.settled and (wish.signal.strategy, wish.signal.watch) not in busy:
+                continue
             found = self._advance(wish, now)
             enters = any(isinstance(row, PlaceEntry) for row in found)
             if not (enters and entered):
                 rows += found
             entered = entered or enters
         return tuple(rows)
+
+    def _busy(self) -> set[Place]:
+        """Whose settled wishes may have something to withdraw or to close, by strategy and watched instrument.
+
+        What everybody holds and has coming is gone through once, not once for each wish.
+        """
+        held, live = self.state.by_watch()
+        busy: set[Place] = set()
+        for place in held.keys() | live.keys():
+            busy.update(self._which(place, held.get(place, []), live.get(place, [])))
+        return busy
+
+    def _which(self, place: Place, held: list[Position], live: list[Order]) -> Iterable[Place]:
+        strategy, watch = place
+        if watch is None:
+            return [key for key in self.state.wishes if key[0] == strategy]
+        wish = self.state.wishes.get((strategy, watch))
+        if wish is None:
+            return ()
+        unwanted = any(wish.unwanted(one, units(one)) for one in held)
+        return (place,) if unwanted or not all(self._fits(order, wish) for order in live) else ()
 
     def _advance(self, wish: Wish, now: int) -> tuple[Any, ...]:
         """What one wish still needs: entries withdrawn, positions closed, then its legs entered."""

@@ -28,7 +28,7 @@ def _met(books: RiskBooks, wish: Wish, leg: Leg, account: str) -> bool:
         return there == target
     if any(
         (order.cause, order.instrument, order.account) == (signal.id, leg.instrument, account)
-        for order in books.orders.values()
+        for order in books.orders.in_(leg.instrument)
     ):
         return True
     if books.is_withdrawing(signal.strategy, leg.instrument):

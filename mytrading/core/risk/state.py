@@ -59,6 +59,7 @@ class RiskState(RiskBooks):
         self.guard = Guard(is_open)
         self._guarded = guarded
         self._accounts = accounts
+        self._awaited: set[str] | None = set()
         self._looked_at: set[str] = set()
         """Strategies of which nothing that could settle a wish was learnt since their wishes were looked at."""
 
@@ -289,15 +290,12 @@ class RiskState(RiskBooks):
         One that is older than the wish was closed to make way for it.
         """
         for wish in self.wishes.values():
+            if wish.signal.strategy != closed.strategy:
+                continue
             legs = wish.in_account(closed.account).legs
             wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
             given_up = closed.account in wish.given_up
-            if (
-                wanted
-                and not given_up
-                and wish.signal.strategy == closed.strategy
-                and closed.opened_ns >= wish.since_ns
-            ):
+            if wanted and not given_up and closed.opened_ns >= wish.since_ns:
                 wish.spent.add(closed.account)
                 wish.spent_ns = at_ns
                 wish.ended.add(closed.account)
@@ -353,10 +351,18 @@ class RiskState(RiskBooks):
         wish.settled = all(account in wish.ended or is_met(self, wish, account) for account in accounts)
 
     def _await(self) -> None:
-        waiting = [wish for wish in self.wishes.values() if not wish.settled]
-        self.awaited = {leg.instrument for wish in waiting for leg in wish.legs} if waiting else set()
-        if self.rolls:
-            self.awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
+        """Wishes may have been settled, or not be any more: a replay, which asks for nothing, looks once at its end."""
+        self._awaited = None
+
+    @property
+    def awaited(self) -> set[str]:
+        """The instruments that wishes still need something of."""
+        if self._awaited is None:
+            waiting = [wish for wish in self.wishes.values() if not wish.settled]
+            self._awaited = {leg.instrument for wish in waiting for leg in wish.legs}
+            if self.rolls:
+                self._awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
+        return self._awaited
 
 
 _LEARN: dict[type, Any] = {

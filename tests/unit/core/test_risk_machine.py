@@ -100,6 +100,7 @@ class Desk:
 
     def give(self, message: Any) -> tuple[Any, ...]:
         self.machine.apply(message)
+        self._wishes_passed_over_need_nothing()
         before = msgspec.msgpack.encode(self.machine.snapshot("2026-03-18"))
         rows = self.machine.decide(message, self.now)
         assert msgspec.msgpack.encode(self.machine.snapshot("2026-03-18")) == before, "decide changed something"
@@ -107,6 +108,12 @@ class Desk:
             self.machine.apply(row)
         self.rows += [message, *rows]
         return rows
+
+    def _wishes_passed_over_need_nothing(self) -> None:
+        busy = self.machine._busy()
+        for place, wish in self.machine.state.wishes.items():
+            if wish.settled and place not in busy:
+                assert self.machine._advance(wish, self.now) == (), "a wish with something to do was passed over"
 
     def quote(self, instrument: str = CALL, price: float = 100.0) -> tuple[Any, ...]:
         return self.give(Quote(instrument, self.now, self.machine_ns, price, price - 0.05, price + 0.05))

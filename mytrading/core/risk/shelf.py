@@ -1,0 +1,84 @@
+"""A dict of orders or positions that also keeps them by strategy and by instrument.
+
+Used by `core/risk/books`: what risk asks on each order event is about one strategy or one instrument, and must not cost
+more because others hold much. The one rule: a group has its things in the order in which they stand in the dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Protocol, TypeVar
+
+
+class Owned(Protocol):
+    """What stands on a shelf: it never changes its strategy or instrument."""
+
+    @property
+    def strategy(self) -> str:
+        """Whose it is."""
+
+    @property
+    def instrument(self) -> str:
+        """What it is in."""
+
+
+K = TypeVar("K")
+V = TypeVar("V", bound=Owned)
+
+
+class Shelf(dict[K, V]):
+    """To be changed by `[]`, `del`, `pop` and `setdefault` alone. Budget of a change: 1 µs beside the dict's own."""
+
+    __slots__ = ("_instruments", "_strategies")
+
+    def __init__(self, things: Iterable[tuple[K, V]] = ()) -> None:
+        super().__init__()
+        self._strategies: dict[str, dict[K, V]] = {}
+        self._instruments: dict[str, dict[K, V]] = {}
+        for key, thing in things:
+            self[key] = thing
+
+    def of(self, strategy: str) -> Collection[V]:
+        """What a strategy has."""
+        found = self._strategies.get(strategy)
+        return found.values() if found else ()
+
+    def in_(self, instrument: str) -> Collection[V]:
+        """What there is in an instrument."""
+        found = self._instruments.get(instrument)
+        return found.values() if found else ()
+
+    def __setitem__(self, key: K, thing: V) -> None:
+        before = self.get(key)
+        if before is not None and (before.strategy, before.instrument) != (thing.strategy, thing.instrument):
+            del self[key]
+        super().__setitem__(key, thing)
+        self._strategies.setdefault(thing.strategy, {})[key] = thing
+        self._instruments.setdefault(thing.instrument, {})[key] = thing
+
+    def __delitem__(self, key: K) -> None:
+        thing = self[key]
+        super().__delitem__(key)
+        self._leave(self._strategies, thing.strategy, key)
+        self._leave(self._instruments, thing.instrument, key)
+
+    def pop(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]
+        """As a dict's; without a default it gives None."""
+        thing = self.get(key)
+        if thing is None:
+            return default
+        del self[key]
+        return thing
+
+    def setdefault(self, key: K, default: V) -> V:
+        """As a dict's."""
+        thing = self.get(key)
+        if thing is None:
+            self[key] = thing = default
+        return thing
+
+    def _leave(self, groups: dict[str, dict[K, V]], name: str, key: K) -> None:
+        group = groups[name]
+        del group[key]
+        if not group:
+            del groups[name]

@@ -1,0 +1,88 @@
+"""Orders and positions by strategy and by instrument: what is asked of a group is what is asked of all."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.shelf import Shelf
+from mytrading.core.risk.wish import Wish
+from mytrading.messages.enums import Action, Product
+from mytrading.messages.orders import Position, PositionChanged
+from mytrading.messages.signals import Leg, Signal
+from tests.unit.core.test_risk_machine import SECOND, Desk
+
+
+class Thing(NamedTuple):
+    strategy: str
+    instrument: str
+    number: int
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "del", "pop", "setdefault"]),
+        st.integers(0, 5),
+        st.builds(Thing, st.sampled_from("AB"), st.sampled_from("xyz"), st.integers(0, 9)),
+    )
+)
+
+
+@given(CHANGES)
+def test_shelf_after_any_changes_groups_what_a_dict_would_hold_in_its_order(
+    changes: list[tuple[str, int, Thing]],
+) -> None:
+    shelf: Shelf[int, Thing] = Shelf()
+    for change, key, thing in changes:
+        if change == "set":
+            shelf[key] = thing
+        elif change == "setdefault":
+            assert shelf.setdefault(key, thing) is shelf[key]
+        elif change == "pop":
+            shelf.pop(key)
+        elif key in shelf:
+            del shelf[key]
+        for name in "AB":
+            assert sorted(shelf.of(name)) == sorted(one for one in shelf.values() if one.strategy == name)
+        for name in "xyz":
+            assert sorted(shelf.in_(name)) == sorted(one for one in shelf.values() if one.instrument == name)
+    assert list(Shelf(shelf.items()).values()) == list(shelf.values())
+
+
+def test_order_event_beside_many_fulfilled_wishes_asks_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    for number in range(30):
+        name = f"NSE:SHARE{number}"
+        position = Position(
+            account="main", instrument=name, product=Product.MIS, strategy="S", run="r", quantity=10,
+            quantity_seen=10, average_price=100.0, opened_ns=desk.now, updated_ns=desk.now,
+        )  # fmt: skip
+        desk.give(
+            PositionChanged(position=position, client_order_id="x", fill_quantity=10, fill_price=100.0, at_ns=desk.now)
+        )
+        desk.machine.state.bound["S", name] = name
+        desk.give(
+            Signal(
+                id=f"w{number}", strategy="S", watch=name, action=Action.BUY, product=Product.MIS,
+                legs=(Leg(instrument=name, lots=10),), created_ns=desk.now, expires_ns=desk.now + 60 * SECOND,
+                expires_machine_ns=desk.machine_ns + 2 * SECOND,
+            )
+        )  # fmt: skip
+    for wish in desk.machine.state.wishes.values():
+        wish.settled = True
+    asked: list[str] = []
+
+    def _advance(_self: RiskMachine, wish: Wish, _now: int) -> tuple[Any, ...]:
+        asked.append(wish.signal.id)
+        return ()
+
+    monkeypatch.setattr(RiskMachine, "_advance", _advance)
+    first = desk.machine.state.positions["main", "NSE:SHARE0", Product.MIS, "S"]
+    desk.machine.decide(
+        PositionChanged(position=first, client_order_id="x", fill_quantity=0, fill_price=0.0, at_ns=1), desk.now
+    )
+    assert not asked
