@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
@@ -28,6 +29,17 @@ EXIT_RUNNING = 75
 NICENESS = {"gateway": 5}
 """Who gives way to the way of a quote where cores are few; whoever hears fills or watches processes does not."""
 
+FIRST_TO_GO = {"engine": 500}
+"""Whom the kernel is to end first where memory runs out, in its own measure: author code may take all there is."""
+
+
+def give_way(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> None:
+    """Take the place that a process has beside the others where cores or memory are short."""
+    os.nice(NICENESS.get(name, 0))
+    if name in FIRST_TO_GO:
+        with suppress(OSError):  # not every system has it
+            score.write_text(str(FIRST_TO_GO[name]), encoding="ascii")
+
 
 def await_clock(config: RunConfig) -> None:
     """Where a simulator drives the market, it must have said what time it is before a daemon looks at the clock."""
@@ -41,7 +53,7 @@ def await_clock(config: RunConfig) -> None:
 def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
     sys.setswitchinterval(0.0005)
-    os.nice(NICENESS.get(name, 0))
+    give_way(name)
     run_key = take_run_key(name)
     try:
         config = decode_run_config(Path(os.environ.get("MYTRADING_RUN", "run.msgpack")))
