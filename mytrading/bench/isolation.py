@@ -1,32 +1,44 @@
 """What a bad strategy does to the exits of the others: the way of an exit that risk decides, with and without it.
 
-Many positions are held whose stops risk watches. A quote beyond one of them leads to one exit, timed from before the
-simulator writes the quote's frame to the arrival of the order request. Another strategy of the same engine spins at
-full CPU, or holds a gigabyte, during every second of them. The one rule: good and bad moments take turns in one stack,
-so that both find the machine in the same state.
+Several strategies hold the same shares, each with a stop a little below the one before, and risk watches them. A quote
+beyond one of them leads to one exit, timed from before the simulator writes the quote's frame to the arrival of the
+order request. Another strategy of the same engine is good for
+a moment, spins at full CPU for the next, and takes a gigabyte and holds it in the one after that. The one rule: the
+three take turns in one stack, so that all of them find the machine in the same state.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mytrading.bench.figures import Figure, against_limit, percentile
 from mytrading.bench.stack import Lab, lab
 
-EXITS = 120
-"""Half of them in a bad moment."""
+MOMENTS = 30
+"""Of each kind."""
+IN_A_MOMENT = 4
+HOLDERS = 12
+"""Strategies that hold each share: as many exits of one share, one after the other."""
 MOST = 1.5
 """How many times a good moment's p99 a bad one's may be: less is within what two quiet runs differ by."""
-_TURN_S = 0.45
-_HELD_S = 180.0
-_BELOW = 0.94
+GOOD, SPIN, LEAK = "good", "spin", "leak"
+LEVELS = {GOOD: 500.0, SPIN: 520.0, LEAK: 480.0}
+"""The price of the bad strategy's instrument that makes it so."""
+_FIRST_S = 0.02
+_TURN_S = 0.22
+_AFTER_S = 0.2
+_WAIT_S = 10.0
+_HELD_S = 120.0
+_FIRST_STOP, _STEP = 0.015, 0.006
+"""How far below its price the first strategy's stop lies, and each other one's below the one before, as fractions."""
+_BEYOND = 0.998
 _PRICE = 500.0
-_ABOVE = 1500.0
 _LEAK_MB = 1024
+_NOISE_NAME = "BENCHNOISE"
 
 _HOLDS = '''
 from typing import Any
@@ -34,7 +46,7 @@ from typing import Any
 from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
-class BenchHolds(BaseStrategy):
+class {name}(BaseStrategy):
     """Buys each instrument once, and leaves the rest to its stop."""
 
     subscribe_quotes = True
@@ -58,7 +70,7 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
 class BenchNoise(BaseStrategy):
-    """Is bad where the price is above {above}, and good again where it is not."""
+    """Spins where the price is high, takes a gigabyte where it is low, and is good in between."""
 
     subscribe_quotes = True
 
@@ -67,31 +79,26 @@ class BenchNoise(BaseStrategy):
 
     def on_data(self, data: Any) -> Signal | None:
         if not isinstance(data, Bar):
-            self.{what}(data.ltp > {above})
+            until = time.monotonic() + ({spin_s} if data.ltp > {high} else 0.0)
+            while time.monotonic() < until:
+                pass
+            self.kept = [bytearray(b"x") * (64 << 20) for _ in range({chunks} if data.ltp < {low} else 0)]
         return None
-
-    def spin(self, bad: bool) -> None:
-        until = time.monotonic() + (0.45 if bad else 0.0)
-        while time.monotonic() < until:
-            pass
-
-    def leak(self, bad: bool) -> None:
-        self.kept = [bytearray(b"x") * (64 << 20) for _ in range({chunks} if bad else 0)]
 '''
 _HOLDS_FILE = """
-name = "BenchHolds"
+name = "{name}"
 symbols = [{symbols}]
 timeframes = ["1m"]
 lots = 10
 stop = "engine"
-stop_loss_pct = 0.03
+stop_loss_pct = {stop}
 
 [trade]
 long = "same"
 """
 _NOISE_FILE = """
 name = "BenchNoise"
-symbols = ["NSE:INFY"]
+symbols = ["NSE:{name}"]
 timeframes = ["1m"]
 
 [trade]
@@ -102,7 +109,7 @@ _SETTINGS = """
 max_order_size = 1_000_000
 max_position_size = 1_000_000
 min_order_size = 1
-max_total_positions = 200
+max_total_positions = 1_000
 max_active_orders = 1_000
 max_daily_loss = 10_000_000
 max_drawdown = 0.9
@@ -110,6 +117,7 @@ min_data_coverage = 0.0
 avoid_first_minutes = 0
 
 [rates]
+orders_per_second = 10
 entries_per_minute = 100_000
 """
 _SHARE = """
@@ -123,85 +131,143 @@ tick = 0.05
 
 
 def measure_isolation(progress: Callable[[str], None]) -> list[Figure]:
-    """p50 and p99 of an exit's way while a strategy spins, and while one holds a gigabyte, against that in between."""
+    """p50 and p99 of an exit's way while a strategy spins and while one leaks, against those while it is good."""
+    each = MOMENTS * IN_A_MOMENT
+    progress(f"{each} exits each beside a strategy that is good, that spins, that takes a gigabyte, in turns")
+    with lab(_furnished) as stack:
+        found = _exits(stack, progress)
+    for kind, values in found.items():
+        told = ", ".join(f"{name} {percentile(values, share):.1f}" for name, share in (("p50", 0.5), ("p90", 0.9)))
+        progress(f"{kind}: {told}, the slowest three {', '.join(f'{value:.0f}' for value in sorted(values)[-3:])} ms")
     figures = []
-    for what, settles in (("spin", 0.02), ("leak", 1.2)):
-        progress(f"{EXITS} exits that risk decides, in every second of which a strategy is to {what}")
-        with lab(partial(_furnished, what=what)) as stack:
-            good, bad = _exits(stack, settles, progress)
+    for kind in (SPIN, LEAK):
         for name, share in (("p50", 0.5), ("p99", 0.99)):
-            value, limit = percentile(bad, share), percentile(good, share)
-            figures.append(against_limit(f"isolation_{what}_{name}", value, limit, MOST, len(bad)))
+            value, limit = percentile(found[kind], share), percentile(found[GOOD], share)
+            figures.append(against_limit(f"isolation_{kind}_{name}", value, limit, MOST, each))
     return figures
 
 
-def _furnished(folder: Path, what: str) -> Lab:
+def _furnished(folder: Path) -> Lab:
     """The home of a stack that holds positions beside a strategy that is to do something bad."""
     stack = Lab(folder)
-    _furnish(stack, what)
+    _furnish(stack)
     return stack
 
 
-def _furnish(stack: Lab, what: str) -> None:
+def _furnish(stack: Lab) -> None:
     for path in ((stack.home / "strategies").glob("*.py"), (stack.home / "config" / "strategies").glob("*.toml")):
         for file in path:
             file.unlink()
     with (stack.home / "config" / "instruments.toml").open("a", encoding="utf-8") as facts:
-        facts.writelines(_SHARE.format(name=name, price=_PRICE) for name in _names())
-    chunks = _LEAK_MB // 64
+        facts.writelines(_SHARE.format(name=name, price=_PRICE) for name in (_NOISE_NAME, *_names()))
     strategies, files = stack.home / "strategies", stack.home / "config" / "strategies"
-    (strategies / "bench_holds.py").write_text(_HOLDS, encoding="utf-8")
-    (strategies / "bench_noise.py").write_text(_NOISE.format(what=what, chunks=chunks, above=_ABOVE), encoding="utf-8")
+    (strategies / "bench_noise.py").write_text(_noise(), encoding="utf-8")
     symbols = ", ".join(f'"NSE:{name}"' for name in _names())
-    (files / "bench_holds.toml").write_text(_HOLDS_FILE.format(symbols=symbols), encoding="utf-8")
-    (files / "bench_noise.toml").write_text(_NOISE_FILE, encoding="utf-8")
+    for name, stop in _stops().items():
+        held = _HOLDS_FILE.format(name=name, symbols=symbols, stop=stop)
+        (strategies / f"{name}.py").write_text(_HOLDS.format(name=name), encoding="utf-8")
+        (files / f"{name}.toml").write_text(held, encoding="utf-8")
+    (files / "bench_noise.toml").write_text(_NOISE_FILE.format(name=_NOISE_NAME), encoding="utf-8")
     (stack.home / "config" / "settings.toml").write_text(_SETTINGS, encoding="utf-8")
-    stack.environment["ENABLED_STRATEGIES"] = "BenchHolds,BenchNoise"
-    stack.environment["ENABLED_SYMBOLS"] = ",".join(["NSE:INFY", *(f"NSE:{name}" for name in _names())])
+    stack.environment["ENABLED_STRATEGIES"] = ",".join([*_stops(), "BenchNoise"])
+    stack.environment["ENABLED_SYMBOLS"] = ",".join(f"NSE:{name}" for name in (_NOISE_NAME, *_names()))
     stack.environment["HISTORICAL_DAYS"] = "1"
 
 
+def _noise() -> str:
+    """The bad strategy's file. Where its price is as generated it is good: between the levels."""
+    middle, spin_s = LEVELS[GOOD], IN_A_MOMENT * _TURN_S
+    high, low = ((level + middle) / 2 for level in (LEVELS[SPIN], LEVELS[LEAK]))
+    return _NOISE.format(high=high, low=low, spin_s=spin_s, chunks=_LEAK_MB // 64)
+
+
 def _names() -> list[str]:
-    return [f"BENCH{number:03d}" for number in range(1, EXITS + 1)]
+    return [f"BENCH{number:03d}" for number in range(1, len(LEVELS) * MOMENTS * IN_A_MOMENT // HOLDERS + 1)]
 
 
-def _exits(stack: Lab, settles: float, progress: Callable[[str], None]) -> tuple[list[float], list[float]]:
-    """Milliseconds of the way of each exit, in good moments and in bad ones, which begin `settles` s before."""
+def _stops() -> dict[str, float]:
+    """How far below its price each strategy's stop lies, as a fraction, the nearest first."""
+    return {f"BenchHolds{number:02d}": round(_FIRST_STOP + number * _STEP, 4) for number in range(HOLDERS)}
+
+
+def _exits(stack: Lab, progress: Callable[[str], None]) -> dict[str, list[float]]:
+    """Milliseconds of the way of each exit, by the kind of its moment."""
     stack.run("up", "--detach", "--simulator", "--speed", "1")
-    prices = _when_held(stack)
+    crossings = iter(_crossings(_when_held(stack)))
     stack.rest("POST", "/sim/pause", paused=True)
     time.sleep(1.0)
-    values: tuple[list[float], list[float]] = ([], [])
-    silent = 0
-    for number, (name, price) in enumerate(prices.items()):
-        bad = number % 2
-        stack.rest("POST", "/sim/market", symbol="INFY", exchange="NSE", ltp=_ABOVE + (1.0 if bad else -1.0))
-        time.sleep(settles)
-        took = _exit(stack, name, round(round(price * _BELOW / 0.05) * 0.05, 2))
-        silent += not took
-        values[bad].append(took or _TURN_S * 1000)
-    if silent:
-        progress(f"{silent} quotes led to no exit within {_TURN_S:g} s, and count as that long")
+    sent: list[tuple[str, str, int]] = []
+    for _ in range(MOMENTS):
+        for kind in LEVELS:
+            _push(stack, _NOISE_NAME, LEVELS[kind])
+            begun = time.monotonic() + _FIRST_S
+            for number in range(IN_A_MOMENT):
+                # The next quote waits for no exit: what is slow must not put off what would have shown it.
+                time.sleep(max(begun + number * _TURN_S - time.monotonic(), 0.0))
+                name, price = next(crossings)
+                sent.append((kind, name, _push(stack, name, price)))
+            time.sleep(_TURN_S)
+            _push(stack, _NOISE_NAME, LEVELS[GOOD])
+            time.sleep(_AFTER_S)
+    came = _arrivals(stack, len(sent))
+    _judge_restarts(stack)
+    values: dict[str, list[float]] = {kind: [] for kind in LEVELS}
+    for kind, name, at in sent:
+        arrival = next(came[name], 0)  # each quote of a share crosses one stop more
+        values[kind].append((arrival - at) / 1e6 if arrival else _WAIT_S * 1000)
+        if not arrival:
+            progress(f"a quote of {name} led to no exit, and counts as {_WAIT_S:g} s")
     return values
 
 
-def _exit(stack: Lab, name: str, crossed: float) -> float:
-    """Milliseconds from a quote beyond a stop to the exit's request; 0 if none came in its turn."""
-    known = len(stack.rest("GET", "/sim/orders"))
-    sent = stack.rest("POST", "/sim/market", symbol=name, exchange="NSE", ltp=crossed)["sent_ns"]
-    time.sleep(_TURN_S)  # nothing else runs meanwhile: asking would take a core from what is measured
-    orders = stack.rest("GET", "/sim/orders")
-    return (int(orders[known]["received_ns"]) - sent) / 1e6 if len(orders) > known else 0.0
+def _crossings(stops: dict[str, list[float]]) -> list[tuple[str, float]]:
+    """Share and price of each quote: the shares in turns, each a little beyond the next of its stops."""
+    below = {name: sorted(prices, reverse=True) for name, prices in stops.items()}
+    found = [(name, below[name][place] * _BEYOND) for place in range(HOLDERS) for name in _names()]
+    return [(name, round(round(price / 0.05) * 0.05, 2)) for name, price in found]
 
 
-def _when_held(stack: Lab) -> dict[str, float]:
-    """The price of each position once all are held, by name; `RuntimeError` if they do not come about."""
-    until = time.monotonic() + _HELD_S
-    while time.monotonic() < until:
-        rows = [row for row in json.loads(stack.run("positions", "--json")) if row["quantity"]]
-        if len(rows) >= EXITS:
-            return {row["instrument"].partition(":")[2]: float(row["average_price"]) for row in rows}
-        time.sleep(1.0)
-    raise RuntimeError(
-        f"expected {EXITS} positions within {_HELD_S:g} s, found {len(rows)}; see `mytrading bench latency`"
-    )
+def _push(stack: Lab, name: str, price: float) -> int:
+    """Make a price the market at once; the machine time at which its frame was begun."""
+    return int(stack.rest("POST", "/sim/market", symbol=name, exchange="NSE", ltp=price)["sent_ns"])
+
+
+def _arrivals(stack: Lab, wanted: int) -> dict[str, Iterator[int]]:
+    """When the exits of each share came to the simulator, machine ns, in their order; those that come in time."""
+    until = time.monotonic() + _WAIT_S
+    rows: list[dict[str, Any]] = []
+    while len(rows) < wanted and time.monotonic() < until:
+        time.sleep(0.5)
+        rows = [row for row in stack.rest("GET", "/sim/orders") if row["action"] == "SELL"]
+    came: dict[str, list[int]] = {name: [] for name in _names()}
+    for row in rows:
+        came[row["symbol"]].append(int(row["received_ns"]))
+    return {name: iter(times) for name, times in came.items()}
+
+
+def _judge_restarts(stack: Lab) -> None:
+    """Raises `RuntimeError` if a process died: an engine that hangs is killed, and its bad strategy runs no more."""
+    rows: list[dict[str, Any]] = json.loads(stack.run("status", "--json"))["daemons"]
+    if died := [row["daemon"] for row in rows if row["restarts"]]:
+        raise RuntimeError(
+            f"{', '.join(died)} died meanwhile, so not every bad moment was bad: measure on a machine with less to do"
+        )
+
+
+def _when_held(stack: Lab) -> dict[str, list[float]]:
+    """The stops of each share once all positions are held; `RuntimeError` if they do not come about."""
+    stops, until = _stops(), time.monotonic() + _HELD_S
+    wanted = len(stops) * len(_names())
+    rows: list[dict[str, Any]] = []
+    while len(rows) < wanted and time.monotonic() < until:
+        time.sleep(2.0)
+        if len(stack.rest("GET", "/sim/orders")) >= wanted:
+            rows = [row for row in json.loads(stack.run("positions", "--json")) if row["quantity"]]
+    if len(rows) < wanted:
+        raise RuntimeError(
+            f"expected {wanted} positions within {_HELD_S:g} s, found {len(rows)}; see `mytrading bench latency`"
+        )
+    found: dict[str, list[float]] = {name: [] for name in _names()}
+    for row in rows:
+        found[row["instrument"].partition(":")[2]].append(row["average_price"] * (1.0 - stops[row["strategy"]]))
+    return found
