@@ -103,9 +103,9 @@ def own_chain(given: Arrays) -> tuple[float, Arrays, None]:
 
 
 def own_ticks(given: Arrays) -> tuple[float, Arrays, None]:
-    """The bars of the ticks."""
+    """The bars of the ticks, which are said to be in order: so the peer is told too (`set_sorted`)."""
     columns = given["at"], given["prices"], given["volumes"], int(given["span"])
-    seconds = _best(lambda: bars_of_ticks(*columns), 1)
+    seconds = _best(lambda: bars_of_ticks(*columns, ordered=True), 1)
     starts, table = bars_of_ticks(*columns)
     return seconds, {"starts": starts, "table": table}, None
 

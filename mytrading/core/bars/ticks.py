@@ -22,11 +22,13 @@ TICKS_EACH = 1_000_000
 
 
 def bars_of_ticks(
-    at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int
+    at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int, *, ordered: bool = False
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Starts, shape (bars,), and open, high, low, close, volume, shape (5, bars), of bars of `span_ns`.
 
     `volumes` are the day's so far, as feeds tell them: a bar's is what it adds, and all of it after one that is lower.
+    `ValueError` if the ticks are not in time order. Who knows that they are says `ordered`: then times are read at the
+    ends of bars only, which halves what is read, and of ticks in another order the bars would be wrong.
     Budget: 1.3 times a bare loop that reads the same columns.
     """
     if len(at_ns) == 0:
@@ -36,7 +38,7 @@ def bars_of_ticks(
     def part(first: int, after: int) -> tuple[NDArray[np.int64], FloatArray]:
         most = min(after - first, max(int((at_ns[after - 1] - at_ns[first]) // span_ns) + 2, 1))
         starts, table = np.empty(most, np.int64), np.empty((5, most))
-        count = _fill(at_ns, prices, volumes, span_ns, first, after, starts, table)
+        count = _fill(at_ns, prices, volumes, span_ns, first, after, not ordered, starts, table)
         if count < 0:
             raise ValueError("ticks are not in time order; sort them by time")
         return starts[:count], table[:, :count]
@@ -66,9 +68,9 @@ def _cuts(at_ns: NDArray[np.int64], span_ns: int, parts: int) -> list[int]:
 @njit(cache=True, nogil=True)
 def _fill(
     at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int,
-    first: int, end: int, starts: NDArray[np.int64], table: FloatArray,
+    first: int, end: int, checks: bool, starts: NDArray[np.int64], table: FloatArray,
 ) -> int:  # fmt: skip
-    """How many bars the ticks from `first` to before `end` make, a bar at a time; -1 if ticks are out of order."""
+    """How many bars the ticks from `first` to before `end` make, by bars; -1 if it `checks` and they are unsorted."""
     bar, before = 0, volumes[first - 1] if first else 0.0
     while first < end:
         start = at_ns[first] // span_ns * span_ns
@@ -77,7 +79,7 @@ def _fill(
             return -1
         if bar == starts.size:
             return -1  # more bars than the time from the first to the last tick has room for
-        table[1, bar], table[2, bar], wrong = _extremes(at_ns, prices, first, after)
+        table[1, bar], table[2, bar], wrong = _extremes(at_ns, prices, first, after, checks)
         if wrong:
             return -1
         starts[bar], table[0, bar], table[3, bar] = start, prices[first], prices[after - 1]
@@ -105,18 +107,26 @@ def _next_bar(at_ns: NDArray[np.int64], first: int, boundary: int) -> int:
 
 
 @njit(cache=True)
-def _extremes(at_ns: NDArray[np.int64], prices: FloatArray, first: int, after: int) -> tuple[float, float, int]:
-    """High, low, and how many ticks are earlier than the one before; two of each side by side, without branches."""
-    high = other_high = low = other_low = prices[first]
-    wrong = 0
-    pairs = first + 1 + (after - first - 1) // 2 * 2
-    for i in range(np.uint64(first + 1), np.uint64(pairs), np.uint64(2)):
-        one, two = prices[i], prices[i + np.uint64(1)]
-        high, other_high = max(high, one), max(other_high, two)
-        low, other_low = min(low, one), min(other_low, two)
-        middle = at_ns[i]
-        wrong += (middle < at_ns[i - np.uint64(1)]) + (at_ns[i + np.uint64(1)] < middle)
-    if pairs < after:
-        high, low = max(high, prices[pairs]), min(low, prices[pairs])
-        wrong += at_ns[pairs] < at_ns[pairs - 1]
-    return max(high, other_high), min(low, other_low), wrong
+def _extremes(
+    at_ns: NDArray[np.int64], prices: FloatArray, first: int, after: int, checks: bool
+) -> tuple[float, float, int]:
+    """High, low, and if it `checks` how many ticks are earlier than the one before.
+
+    The four quarters are read side by side and without branches: memory gives more to several readers than to one.
+    """
+    high_a = high_b = high_c = high_d = low_a = low_b = low_c = low_d = prices[first]
+    wrong, one = 0, np.uint64(1)
+    size = (after - first - 1) // 4
+    a = np.uint64(first + 1)
+    b, c, d = a + np.uint64(size), a + np.uint64(2 * size), a + np.uint64(3 * size)
+    for i in range(np.uint64(size)):
+        of_a, of_b, of_c, of_d = prices[a + i], prices[b + i], prices[c + i], prices[d + i]
+        high_a, high_b, high_c, high_d = max(high_a, of_a), max(high_b, of_b), max(high_c, of_c), max(high_d, of_d)
+        low_a, low_b, low_c, low_d = min(low_a, of_a), min(low_b, of_b), min(low_c, of_c), min(low_d, of_d)
+        if checks:
+            wrong += (at_ns[a + i] < at_ns[a + i - one]) + (at_ns[b + i] < at_ns[b + i - one])
+            wrong += (at_ns[c + i] < at_ns[c + i - one]) + (at_ns[d + i] < at_ns[d + i - one])
+    for i in range(first + 1 + 4 * size, after):
+        high_a, low_a = max(high_a, prices[i]), min(low_a, prices[i])
+        wrong += checks and at_ns[i] < at_ns[i - 1]
+    return max(max(high_a, high_b), max(high_c, high_d)), min(min(low_a, low_b), min(low_c, low_d)), wrong

@@ -49,6 +49,17 @@ def test_a_tick_out_of_order_is_found_wherever_it_is(place: int) -> None:
         bars_of_ticks(at, np.ones(24), np.ones(24), MINUTE)
 
 
+def test_times_of_ticks_that_are_said_to_be_in_order_are_read_at_the_ends_of_bars_only() -> None:
+    at, prices = OPEN + np.arange(1000) * (MINUTE // 300), np.arange(1000.0)
+    wanted = bars_of_ticks(at, prices, prices, MINUTE)
+    broken = at.copy()
+    broken[100] = broken[99] - 1
+    with pytest.raises(ValueError, match="not in time order"):
+        bars_of_ticks(broken, prices, prices, MINUTE)
+    found = bars_of_ticks(broken, prices, prices, MINUTE, ordered=True)
+    assert [part.tolist() for part in found] == [part.tolist() for part in wanted]
+
+
 @pytest.mark.parametrize("place", range(1, 7))
 def test_price_that_is_no_number_is_no_extreme(place: int) -> None:
     prices = np.array([5.0, 6.0, 4.0, 7.0, 3.0, 8.0, 2.0])
