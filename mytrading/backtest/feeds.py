@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import cached_property
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,17 @@ class Feed(Tape):
     def warm(self) -> bytes:
         """A byte for each bar of the driving timeframe: 1 where every indicator has a value."""
         return self.hosted.desk.warm_rows(self.columns.instrument).tobytes()
+
+    def walked(self, first: int, last: int | None = None) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
+        """The bars that drive alone, a chunk at a time: the row behind each, the bar, what `desk.newest` is at it.
+
+        Who walks moves the cursor and `newest` together, before the strategy is called, and lets go of `desk.slots`.
+        """
+        desk, name = self.hosted.desk, self.columns.instrument
+        for rows, bars in self.columns.bars(first, last):
+            columns = desk.held(name, rows.start, rows.stop)
+            values = zip(*columns, strict=True) if columns else repeat(())
+            yield zip(range(rows.start + 1, rows.stop + 1), bars, values, strict=False)
 
     @property
     def drives_alone(self) -> bool:

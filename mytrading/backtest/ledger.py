@@ -111,7 +111,8 @@ class Ledger:
 
     def closed(self, trade: Trade) -> None:
         """A round trip ended; what it cost is what its fills did."""
-        self.trades.append(trade._replace(costs=self._open_costs.pop((trade.strategy, trade.instrument), 0.0)))
+        costs = self._open_costs.pop((trade.strategy, trade.instrument), 0.0)
+        self.trades.append(Trade(*trade[:-1], costs))
 
     def settled(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
         """What was held ended without an order: its contract expired at this price, which cost so much."""

@@ -97,39 +97,53 @@ class Loop:
         `told` answers in the place of the strategy; after a bar on which `rests` is true, no more is walked. Returns
         the row that was reached.
         """
-        venue, name, span = self._venue, feed.columns.instrument, feed.columns.span_ns
+        try:
+            return self._alone(feed, first, last, told or feed.hosted.strategy.on_data, rests)
+        finally:
+            feed.hosted.desk.slots.clear()
+
+    def _alone(self, feed: Feed, first: int, last: int, on_data: Told, rests: Rests | None) -> int:
+        venue, columns, name = self._venue, feed.columns, feed.columns.instrument
         hosted, desk, series, warm = feed.hosted, feed.hosted.desk, feed.series, feed.warm
-        desk.current, timeframe, data = name, feed.columns.timeframe, desk.data
-        on_data, touch, index = told or hosted.strategy.on_data, venue.touch, first
-        for start, opens, high, low, close, volume in feed.columns.rows(first, last):
-            if start >= self._next_clock:
-                self.clock(start)
-            end = start + span
-            if venue.waiting or name in touch or name in self._listens:
-                self._open(name, start, end, opens, close, volume)
-                self._path(name, start, end, opens, high, low, close)
-            index += 1
-            series.cursor = index
-            feed.last, feed.last_ns = close, end
-            if self.restless or self._loses:
-                self._moment(end)
-            if warm[index - 1] and hosted.fault is None:
-                desk.now = end
-                data[name] = bar = Bar(name, timeframe, start, end, opens, high, low, close, int(volume), 0, end)
-                try:
-                    result = on_data(bar)
-                except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
-                    hosted.raised(error)
-                    self.wish(feed, bar, [], end)
-                else:
-                    if result is not None:
-                        self.wish(feed, bar, hosted.answered(result), end)
+        desk.current, data, touch, index, acted = name, desk.data, venue.touch, first, True
+        for bars in feed.walked(first, last):
+            for after, bar, values in bars:
+                if bar.start_ns >= self._next_clock:
+                    self.clock(bar.start_ns)
+                    acted = True
+                end = bar.end_ns
+                if venue.waiting or name in touch or name in self._listens:
+                    acted = True
+                    opens, close, volume = bar.open, bar.close, float(columns.table[4, index])
+                    self._open(name, bar.start_ns, end, opens, close, volume)
+                    self._path(name, bar.start_ns, end, opens, bar.high, bar.low, close)
+                series.cursor = index = after
+                desk.newest = values
+                feed.last, feed.last_ns = bar.close, end
+                if self.restless or self._loses:
+                    self._moment(end)
+                    acted = True
+                if warm[index - 1] and hosted.fault is None:
+                    desk.now = end
+                    data[name] = bar
+                    try:
+                        result = on_data(bar)
+                    except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
+                        hosted.raised(error)
+                        self.wish(feed, bar, [], end)
+                        acted = True
                     else:
-                        feed.quiet_ns = end
+                        if result is not None:
+                            self.wish(feed, bar, hosted.answered(result), end)
+                            acted = True
+                        else:
+                            feed.quiet_ns = end
+                if acted and rests is not None:
+                    if rests():
+                        return index
+                    acted = False
             if not index & TOLD_EVERY:
                 self._progress(index)
-            if rests is not None and rests():
-                break
         return index
 
     @property

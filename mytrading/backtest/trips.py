@@ -17,7 +17,6 @@ from mytrading.backtest.machines import Machines
 from mytrading.backtest.plain import Hours, Terms, hours_of
 from mytrading.backtest.venue import Venue
 from mytrading.messages.enums import Side
-from mytrading.messages.market import Bar
 from mytrading.strategies.hints import NO_HINTS
 from mytrading.strategies.series import ist_day
 from mytrading.strategies.views import FLAT, PositionView
@@ -64,45 +63,54 @@ class Trips:
 
     def _walk(self, first: int) -> int:
         """Plain trips from row `first` on, flat before it; the row from which on the machines walk."""
+        try:
+            return self._walk_plainly(first)
+        finally:
+            self._desk.slots.clear()
+
+    def _walk_plainly(self, first: int) -> int:
         feed, hosted, desk, hours = self._feed, self._feed.hosted, self._desk, self._hours
-        name, timeframe, span = self._name, feed.columns.timeframe, feed.columns.span_ns
-        series, warm, data, on_data = feed.series, feed.warm, desk.data, hosted.strategy.on_data
+        name, series, warm, data, on_data = self._name, feed.series, feed.warm, desk.data, hosted.strategy.on_data
         self._count_gross()
-        row, begin, last_row, way, level, wish = first, first, hours.never, 0, _NOWHERE, None
-        for start, opens, high, low, close, volume in feed.columns.rows(first):
-            if way or low <= level or row >= last_row:
-                if way > 0:
-                    level, last_row = self._terms.level(float(feed.columns.table[3, begin])), hours.last_row(row)
-                if way >= 0 and (low <= level or row >= last_row):
-                    self._hand_over(begin, row, wish)
-                    return row
-                if way > 0:
-                    self._enter(start, opens)
-                else:
-                    self._leave(start, opens)
-                    level, last_row, wish = _NOWHERE, hours.never, None
-                way = 0
-            row += 1
-            series.cursor = row
-            if warm[row - 1]:
-                desk.now = end = start + span
-                data[name] = bar = Bar(name, timeframe, start, end, opens, high, low, close, int(volume), 0, end)
-                try:
-                    result = on_data(bar)
-                except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
-                    self._hand_over(row - 1 if wish is None else begin, row, wish)
-                    hosted.raised(error)
-                    self._loop.wish(feed, bar, [], end)
-                    return row
-                if result is not None:
-                    way = self._way(result, wish is not None)
-                    if way and not (self._is_plain(result, close) and hours.plain[row - 1]):
-                        self._hand_over(row - 1 if wish is None else begin, row, wish)
-                        feed.quiet_ns = start
-                        self._loop.wish(feed, bar, hosted.answered(result), end)
+        row, begin, last_row, way, level, wish, wakes = first, first, hours.never, 0, _NOWHERE, None, False
+        for bars in feed.walked(first):
+            all_warm = warm.find(0, row) < 0
+            for after, bar, values in bars:
+                if wakes:
+                    if way > 0:
+                        level, last_row = self._terms.level(float(feed.columns.table[3, begin])), hours.last_row(row)
+                    if way >= 0 and (bar.low <= level or row >= last_row):
+                        self._hand_over(begin, row, wish)
                         return row
                     if way > 0:
-                        begin, wish = row - 1, result
+                        self._enter(bar.start_ns, bar.open)
+                        wakes = level > _NOWHERE or last_row < hours.never
+                    elif way < 0:
+                        self._leave(bar.start_ns, bar.open)
+                        level, last_row, wish, wakes = _NOWHERE, hours.never, None, False
+                    way = 0
+                series.cursor = row = after
+                desk.newest = values
+                if all_warm or warm[row - 1]:
+                    desk.now = bar.end_ns
+                    data[name] = bar
+                    try:
+                        result = on_data(bar)
+                    except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
+                        self._hand_over(row - 1 if wish is None else begin, row, wish)
+                        hosted.raised(error)
+                        self._loop.wish(feed, bar, [], bar.end_ns)
+                        return row
+                    if result is not None:
+                        way = self._way(result, wish is not None)
+                        if way and not (self._is_plain(result, bar.close) and hours.plain[row - 1]):
+                            self._hand_over(row - 1 if wish is None else begin, row, wish)
+                            feed.quiet_ns = bar.start_ns
+                            self._loop.wish(feed, bar, hosted.answered(result), bar.end_ns)
+                            return row
+                        if way > 0:
+                            begin, wish = row - 1, result
+                        wakes = wakes or way != 0
             if not row & TOLD_EVERY:
                 self._progress(row)
         return row

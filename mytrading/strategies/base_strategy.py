@@ -43,6 +43,7 @@ from mytrading.strategies.wishes import Wish, check_action, check_confidence, ch
 
 _IST_SECONDS = 19_800
 _NAN = float("nan")
+_NEWEST = 0
 
 
 class BaseStrategy:
@@ -201,6 +202,10 @@ class BaseStrategy:
     def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
         """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
         desk = self._desk
+        if back is _NEWEST and not instrument:
+            slot = desk.slots.get(indicator)
+            if slot is not None:
+                return desk.newest[slot]
         found = desk.sources.get((indicator, instrument or desk.current))
         if found is None:
             return desk.value(indicator, back, instrument)
@@ -239,13 +244,15 @@ class BaseStrategy:
         made and keeps it. `otherwise` are the next candidates of a single leg: when the broker rejects its entry, the
         first of them is wished for in its place, and so on; of several accounts all must have rejected it.
         """
-        watched = instrument or self._desk.current
-        if watched not in self._desk.instruments:
-            raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, self._desk.instruments)}")
-        word, price = check_action(action), _price(self._desk.data.get(watched))
+        desk = self._desk
+        watched = instrument or desk.current
+        if watched not in desk.instruments:
+            raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, desk.instruments)}")
+        word, price = check_action(action), _price(desk.data.get(watched))
         chosen = tuple(legs)
-        check_twins(chosen)
-        read = read_hints(word, price, stop_price, hints)
+        if chosen:
+            check_twins(chosen)
+        read = read_hints(word, price, stop_price, hints) if hints else NO_HINTS
         if chosen and read != NO_HINTS:
             raise StrategyError(f"create_signal: legs have terms of their own; write {', '.join(hints)} in each Leg")
         return Wish(

@@ -74,6 +74,10 @@ class Desk:
         self._series: dict[tuple[str, str], BarSeries] = {}
         self._lines: dict[tuple[IndicatorHandle, str], Line] = {}
         self.sources: dict[tuple[str | IndicatorHandle, str], tuple[Line, BarSeries]] = {}
+        self.slots: dict[str | IndicatorHandle, int] = {}
+        """Where in `newest` the value of an indicator stands, by the words that it was asked for with before: of the
+        instrument at hand, and only while somebody walks through filled bars and moves `newest` with the cursor."""
+        self.newest: tuple[float, ...] = ()
         self._checks: dict[str, list[tuple[Line, BarSeries, bool]]] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
 
@@ -106,7 +110,7 @@ class Desk:
 
     def close(self) -> None:
         """Let bars and values go: a run is over, and its engine may be held by itself for a while."""
-        for table in (self._series, self._lines, self.sources, self._checks):
+        for table in (self._series, self._lines, self.sources, self._checks, self.slots):
             table.clear()
         self.around.lines.clear()
 
@@ -240,6 +244,13 @@ class Desk:
         if found is None:
             found = self._source(wanted, instrument)
         return found[0].value(found[1], back)
+
+    def held(self, instrument: str, first: int, after: int) -> list[list[float]]:
+        """What the strategy reads of an instrument from rows `first` to before `after`, a list for each of `slots`."""
+        read = [(wanted, *source) for (wanted, place), source in self.sources.items() if place == instrument]
+        self.newest = tuple(line.value(series) for _, line, series in read)
+        self.slots = {wanted: slot for slot, (wanted, _, _) in enumerate(read)}
+        return [line.whole(series)[first:after].tolist() for _, line, series in read]
 
     def _source(self, wanted: str | IndicatorHandle, instrument: str) -> tuple[Line, BarSeries]:
         """Where to read an indicator; one of one instrument is read there, whatever instrument is at hand."""

@@ -53,6 +53,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_action(action: str) -> str:
     """The action in capitals; `StrategyError` for anything that is not one."""
+    if type(action) is str and action in ACTIONS:
+        return action
     word = action.strip().upper() if isinstance(action, str) else ""
     if word not in ACTIONS:
         near = hint(word, ACTIONS) if word else ""
@@ -80,6 +82,8 @@ def check_twins(legs: Iterable[Leg | LegRule]) -> None:
 
 def check_confidence(confidence: float) -> float:
     """The confidence as a float; `StrategyError` unless it lies in 0 to 1."""
+    if type(confidence) is float and 0.0 <= confidence <= 1.0:
+        return confidence
     if isinstance(confidence, bool) or not isinstance(confidence, int | float) or math.isnan(confidence):
         raise StrategyError(f"create_signal: confidence must be a number from 0 to 1, found {confidence!r}")
     if not 0.0 <= confidence <= 1.0:
@@ -89,6 +93,8 @@ def check_confidence(confidence: float) -> float:
 
 def check_stop(action: str, stop_price: float, price: float) -> float:
     """The stop's level as a float; `StrategyError` unless it is 0, or lies below the price of a BUY, above a SELL's."""
+    if type(stop_price) is float and stop_price == 0.0:
+        return stop_price
     if isinstance(stop_price, bool) or not isinstance(stop_price, int | float) or not math.isfinite(stop_price):
         raise StrategyError(f"create_signal: stop_price must be a price, found {stop_price!r}; leave it out for none")
     if stop_price < 0:

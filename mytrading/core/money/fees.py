@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.calendar import day_of
+from mytrading.core.calendar import day_number
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
+_EPOCH = date(1970, 1, 1).toordinal()
 SEGMENTS = ("equity_delivery", "equity_intraday", "future", "option")
 
 
@@ -123,11 +124,11 @@ class FeeSchedule:
     ) -> Charges:
         """Rupees of a fill of signed `units` at a price; an index that stands in for its future costs like one."""
         segment = "future" if as_future else segment_of(instrument, product)
-        rates = self._rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), day_of(at_ns).toordinal())
+        rates = self._rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), _ordinal(at_ns))
         turnover = abs(units) * price
         brokerage = rates.brokerage * turnover if rates.brokerage else rates.brokerage_most
-        if rates.brokerage_most:
-            brokerage = min(brokerage, rates.brokerage_most)
+        if rates.brokerage_most and brokerage > rates.brokerage_most:
+            brokerage = rates.brokerage_most
         exchange, sebi = rates.exchange * turnover, rates.sebi * turnover
         return Charges(
             brokerage,
@@ -140,7 +141,7 @@ class FeeSchedule:
 
     def exercise(self, intrinsic: float, at_ns: int) -> float:
         """STT in rupees on bought options that expire in the money by so many rupees."""
-        return self._rates("option", False, day_of(at_ns).toordinal()).stt_exercise * max(0.0, intrinsic)
+        return self._rates("option", False, _ordinal(at_ns)).stt_exercise * max(0.0, intrinsic)
 
 
 def segment_of(instrument: Instrument, product: Product) -> str:
@@ -150,6 +151,11 @@ def segment_of(instrument: Instrument, product: Product) -> str:
     if instrument.kind is InstrumentKind.FUT:
         return "future"
     return "equity_delivery" if product is Product.CNC else "equity_intraday"
+
+
+def _ordinal(at_ns: int) -> int:
+    """The proleptic ordinal of a moment's day in India."""
+    return _EPOCH + day_number(at_ns)
 
 
 def _on(rates: tuple[Rate, ...], day: date) -> float:

@@ -10,14 +10,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from mytrading.backtest.columns import checked
+from mytrading.backtest.columns import BARS_AT_ONCE, checked
 from mytrading.backtest.models import Models, VolumeCap
 from mytrading.backtest.runner import run
+from mytrading.backtest.trips import Trips
 from mytrading.messages.enums import Product
 from mytrading.messages.runconfig import Direction, StopPlan
 from mytrading.messages.strategy_rules import StrategyRules
 from mytrading.strategies import Bar, BaseStrategy, Signal
-from tests.backtest_support import LIMITS, Cross, bars, bars_of, begin_of, fees, flat, spec_of
+from tests.backtest_support import LIMITS, SBIN, Cross, bars, bars_of, begin_of, fees, flat, spec_of
 
 LONG: dict[str, Any] = {"direction": Direction.LONG, "product": Product.CNC, "short": None}
 
@@ -152,3 +153,92 @@ def test_capital_that_stops_have_eaten_refuses_entries_on_the_quick_way_too() ->
     assert slowly.ledger.trades[-1].exit_ns < int(spec.data[0].start_ns[-24]), "the capital is used up"
     assert quickly.ledger.fills == slowly.ledger.fills
     assert quickly.ledger.events == slowly.ledger.events
+
+
+class Reader(Cross):
+    """Asks for its indicators in every way that there is, also while it hears of fills."""
+
+    def initialize(self) -> None:
+        super().initialize()
+        self.handle = self.add_indicator("RSI", period=7)
+        self.seen: list[tuple[float, ...]] = []
+
+    def read(self) -> None:
+        named = [self.get_indicator_value(word) for word in ("fast", "slow", self.handle)]
+        again = [self.get_indicator_value(word, 0, SBIN) for word in ("fast", "slow", self.handle)]
+        behind = self.get_indicator_value("fast", 1)
+        mean = float(self.bars(self.fast).close.mean())
+        assert named == again
+        assert named[0] == pytest.approx(mean)
+        self.seen.append((*named, behind))
+
+    def on_data(self, data: Bar) -> Signal | None:
+        self.read()
+        return super().on_data(data)
+
+
+class Hearer(Reader):
+    """Hears of fills too."""
+
+    def on_fill(self, fill: Any) -> None:
+        self.read()
+
+
+@pytest.mark.parametrize("kind", [Reader, Hearer])
+def test_values_are_those_of_the_bar_at_hand_however_they_are_asked_for(kind: type[Reader]) -> None:
+    seen: list[list[tuple[float, ...]]] = []
+
+    class Kept(kind):  # type: ignore[valid-type,misc]
+        def on_stop(self) -> None:
+            seen.append(self.seen)
+
+    spec = spec_of(Kept, begin_of(bars_of("wild"), 2500), **LONG)
+    for given in (spec, replace(spec, quick=False), replace(spec, plain=True)):
+        assert run(given).fault is None
+    assert seen[0] == seen[1] == seen[2]
+    assert len(seen[0]) > 2200
+
+
+def test_back_that_is_no_whole_number_is_a_fault_on_every_way() -> None:
+    class Odd(InTurn):
+        def on_data(self, data: Bar) -> Signal | None:
+            if self.count == 600:
+                self.get_indicator_value("fast", None)  # type: ignore[arg-type]
+            return super().on_data(data) if self.get_indicator_value("fast") else None
+
+        def initialize(self) -> None:
+            super().initialize()
+            self.add_indicator("SMA", period=5, name="fast")
+
+    spec = spec_of(Odd, begin_of(bars_of("trend"), 900), **LONG)
+    faults = [run(given).fault for given in (spec, replace(spec, plain=True))]
+    assert faults[0] is not None
+    assert faults[0] == faults[1]
+
+
+def test_machines_are_asked_whether_they_rest_only_after_something_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    rests = Trips._is_at_rest
+    monkeypatch.setattr(Trips, "_is_at_rest", lambda self: asked.append(rests(self)) or asked[-1])
+    asked_proven: list[bool] = []
+    proven = Trips._is_proven
+    monkeypatch.setattr(Trips, "_is_proven", lambda self: asked_proven.append(proven(self)) or asked_proven[-1])
+
+    class Late(InTurn):
+        def on_data(self, data: Bar) -> Signal | None:
+            return super().on_data(data) if data.start_ns > late else None
+
+    columns = begin_of(bars_of("trend"), 900)
+    late = int(columns.start_ns[700])
+    assert run(spec_of(Late, columns, **LONG)).quick > 10
+    assert len(asked) + len(asked_proven) < 100
+
+
+def test_bars_of_columns_are_the_same_one_by_one_and_in_chunks() -> None:
+    columns = bars_of("gaps")
+    for first, last in ((0, None), (5, 9), (1000, 2100), (7, 7)):
+        parts = [(list(rows), list(made)) for rows, made in columns.bars(first, last)]
+        rows = [row for some, _ in parts for row in some]
+        assert rows == list(range(first, len(columns) if last is None else last))
+        assert [bar for _, made in parts for bar in made] == [columns.bar(row) for row in rows]
+        assert all(some[-1] // BARS_AT_ONCE == some[0] // BARS_AT_ONCE for some, _ in parts)
