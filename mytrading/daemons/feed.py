@@ -25,11 +25,13 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.feed.quotes import PriceCheck
 from mytrading.core.feed.sources import Switch
 from mytrading.daemons.feed_alerts import FeedAlerts
-from mytrading.daemons.feed_bars import BarDesk, Lacking
+from mytrading.daemons.feed_bars import BarDesk
+from mytrading.daemons.feed_demand import Demand
 from mytrading.daemons.feed_fallback import QuoteFallback
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_instruments import InstrumentLoader
 from mytrading.daemons.feed_intake import Intake
+from mytrading.daemons.feed_lacking import LackingTeller
 from mytrading.daemons.feed_lines import Line, Lines, sources_of
 from mytrading.daemons.feed_outlet import Outlet
 from mytrading.daemons.feed_ready import Readiness
@@ -38,7 +40,7 @@ from mytrading.daemons.feed_tape import TapeDesk
 from mytrading.daemons.feed_wants import Wants
 from mytrading.daemons.hung_watchdog import BEHIND_NS, NAME, WatchdogGuard
 from mytrading.messages.codec import Frame, FrameError
-from mytrading.messages.control import BarsLacking, ClockTick, Heartbeat, StepDone, WantInstruments
+from mytrading.messages.control import ClockTick, Heartbeat, StepDone, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import RunConfig
@@ -79,16 +81,18 @@ class DataManager(Daemon):
         self._bad = BadFrames("market socket")
         self._watched: tuple[str, ...] = ()
         self._now = machine_now()
-        self._lacking: Lacking = ((), ())
 
     def setup(self) -> None:
         """Open stores and streams, begin to fetch history and to connect."""
         latency = self.monitor.operation("data_manager", "quote_latency")
         self.outlet = Outlet(self.publish("market"), self.config.data, latency)
+        self.lacking = LackingTeller(lambda: self.bars.lacking(), lambda told: self.status.send(self.name, told))
         self.bars = BarDesk(
-            self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake, self._say_lacking
+            self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake, self.lacking.say
         )
         self.intake = Intake(self.lines, self.health, self.check, self.bars, self.outlet, self.lock_step)
+        most = self.config.data.max_subscriptions
+        self.demand = Demand(self.wants, self.lines, self.health, self.bars, self.intake, self.clock, self.alerts, most)
         self.readiness = Readiness(self.bars)
         self.tape = TapeDesk(self.config, self.clock)
         self.tape.tend(self._today(), "disk" in self.notes)
@@ -110,7 +114,8 @@ class DataManager(Daemon):
         self.edits.follow(self.config.calendar_path, lambda read: self.calendar.take(Calendar.from_dict(read)))
         self.every(1.0, lambda _: self.edits.look(), "edits")
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
-        self._watch()
+        symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
+        self._watched = self.demand.watch((*self.config.data.watch, *symbols))
         self.contracts = InstrumentLoader(self.config, self._watched, self.alerts, self.wake)
         self._look_at_instruments(machine_now())
         self.bars.start(self._watched)
@@ -125,16 +130,6 @@ class DataManager(Daemon):
     def _on_watchdog(self, frame: Frame) -> None:
         if isinstance(frame.message, Heartbeat):
             self._watchdog.heard(frame.message)
-
-    def _watch(self) -> None:
-        """Subscribe what the configuration names."""
-        symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
-        self._watched = self.wants.watch(dict.fromkeys((*self.config.data.watch, *symbols)))
-        for refused in self.wants.refused:
-            text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"
-            self.alerts.raise_("WATCH_REFUSED", Severity.CRITICAL, refused, text)
-        for instrument in self._watched:
-            self._want(instrument)
 
     def _today(self) -> str:
         return self.calendar.trading_day(self.clock.now()).isoformat()
@@ -267,46 +262,19 @@ class DataManager(Daemon):
 
     # what is wanted
 
-    def _want(self, instrument: str) -> None:
-        if self.health.facts(instrument) is not None:
-            return
-        if self.lines.want(instrument):
-            self.health.add(instrument, self.clock.now(), machine_now())
-            self.alerts.clear("SUBSCRIPTIONS_FULL", "feed")
-        else:
-            most = self.config.data.max_subscriptions
-            self.alerts.raise_(
-                "SUBSCRIPTIONS_FULL", Severity.CRITICAL, "feed",
-                f"no room for {instrument}: MAX_WEBSOCKET_SUBSCRIPTIONS is {most}; watch less or raise it",
-            )  # fmt: skip
-
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, StepDone):
             self.steps.heard(frame.message, machine_now())
         elif isinstance(frame.message, WantInstruments):
             self.steps.wanted(frame.message)
-            wanted = self.wants.asked(frame.message.instruments, machine_now())
-            kept = {
-                name for name in frame.message.bars if name in wanted and self.bars.keep(name, frame.message.bar_days)
-            }
-            for instrument in wanted:
-                if instrument in kept and self.lines.active.serves(instrument):
-                    self.bars.begin(instrument)
-                self._want(instrument)
+            self.demand.asked(frame.message)
 
     def _on_orders(self, frame: Frame) -> None:
-        for instrument in self.wants.traded(frame.message, machine_now()):
-            self._want(instrument)
+        self.demand.traded(frame.message)
 
     def _on_account(self, frame: Frame) -> None:
         if isinstance(frame.message, AccountHealth):
             self.lines.told(frame.message.account, frame.message.ping_down, machine_now())
-
-    def _drop(self, instrument: str) -> None:
-        self.lines.drop(instrument)
-        self.intake.forget(instrument)
-        for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE"):
-            self.alerts.clear(code, instrument)
 
     def _send_requests(self, machine_ns: int) -> None:
         """At most one message a line and call: the timer's interval is the pace."""
@@ -327,13 +295,12 @@ class DataManager(Daemon):
         else:
             # A feed that lags must not close a bar before the quotes of it that still wait here.
             self.bars.on_clock(min(now, self.clock.at(self.lines.active.caught_up(machine_ns))), machine_ns)
-            self._say_lacking()
+            self.lacking.say()
 
     def _on_second(self, machine_ns: int) -> None:
         self.tape.tend(self._today(), "disk" in self.notes)
         self._look_at_instruments(machine_ns)
-        for instrument in self.wants.unwanted(list(self.lines.active.subscriptions), machine_ns):
-            self._drop(instrument)
+        self.demand.drop_unwanted(machine_ns)
         self.bars.on_second(machine_ns)
         self._look_at_health(machine_ns)
 
@@ -377,17 +344,7 @@ class DataManager(Daemon):
 
     def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
         """Whoever hears that this feed is ready hears with it of what bars are lacking."""
-        self._send_lacking(self.bars.lacking())
-
-    def _say_lacking(self) -> None:
-        """As soon as it changes: before the bars that were waited for."""
-        lacking = self.bars.lacking()
-        if lacking != self._lacking:
-            self._send_lacking(lacking)
-
-    def _send_lacking(self, lacking: Lacking) -> None:
-        self._lacking = behind, holes = lacking
-        self.status.send(self.name, BarsLacking(daemon=self.name, behind=behind, holes=holes))
+        self.lacking.repeat()
 
     def ready(self) -> bool:
         """Connected, not mute; what the server has of the watched acknowledged, ticking in session, with history."""
