@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mytrading.config import checks
+from mytrading.config import checks, notices
 from mytrading.config.accounts import AccountConfig, read_accounts
 from mytrading.config.discover import KnownStrategy, discover
 from mytrading.config.findings import problem_of, said
@@ -21,7 +21,6 @@ from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, clampe
 from mytrading.config.market_files import market_file_problems
 from mytrading.config.problems import ConfigurationError, hint, nearest, plain
 from mytrading.config.profiles import Profile, profile_named
-from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.settings import SECTIONS, TradingSettings
 from mytrading.config.sources import Value, parse_toml, read_env_file, read_environment, read_toml
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
@@ -84,7 +83,7 @@ class _Loader:
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
         self._accounts: tuple[AccountConfig, ...] = ()
-        self._hidden: list[tuple[Value, Value]] = []
+        self._hidden = notices.Hidden(profile.name)
         self._plans: dict[str, LegPlanConfig] = {}
 
     # sources
@@ -144,19 +143,14 @@ class _Loader:
         origin = f"profile {self.profile.name}"
         for path, raw in self.profile.settings.items():
             value = Value(raw, path, origin)
-            self._hide(self._values.get(path), value)
+            self._hidden.note(self._values.get(path), value)
             self._values[path] = value
         for name, settings in self.profile.strategies.items():
             for word, raw in settings.items():
                 if plain(name) in self._known:
                     value = Value(raw, f"{name}.{word}", origin)
-                    self._hide(self._strategies[plain(name)].get(word), value)
+                    self._hidden.note(self._strategies[plain(name)].get(word), value)
                     self._set_strategy(plain(name), word, value)
-
-    def _hide(self, written: Value | None, value: Value) -> None:
-        """Remember what a file says in vain, to tell it if the profile's value is the one that counts."""
-        if written is not None and _plain_text(written.raw) != _plain_text(value.raw):
-            self._hidden.append((written, value))
 
     def note_unread_env_file(self) -> None:
         """A person who edits `.env` must hear that this profile does not look at it."""
@@ -248,15 +242,16 @@ class _Loader:
         debug = self._values.get("system.debug")
         if debug and str(debug.raw).lower() in ("true", "yes", "on", "1"):
             self._values.setdefault("logging.level", Value("DEBUG", "DEBUG_MODE", "DEBUG_MODE"))
-        self._warn_of_accounts()
-        self._warn_of_deadline()
+        self.warnings += notices.of_accounts(self._values) if self._accounts else ()
+        self.warnings += notices.of_deadline(self._values)
         symbols = self._build_symbols()
         sections = self._build_sections()
         strategies = self._build_strategies(sections)
         for name, plan in self._plans.items():
             self.problems += check_symbols(plan, symbols, self._known[plain(name)].file)
         self.problems += market_file_problems(self.home, sections["data"].exchanges)
-        self._note_hidden([plain(strategy.name) for strategy in strategies])
+        running = [value for item in strategies for value in self._strategies[plain(item.name)].values()]
+        self.warnings += self._hidden.told([*self._values.values(), *running])
         if self.problems:
             raise ConfigurationError(self.problems)
         settings = TradingSettings(
@@ -271,46 +266,6 @@ class _Loader:
         if problems := checks.problems_of(settings):
             raise ConfigurationError(problems)
         return settings
-
-    def _warn_of_accounts(self) -> None:
-        """OPENALGO_API_KEY names the one account of a stack; without it those of accounts.toml count."""
-        if not self._accounts:
-            return
-        if key := self._values.get("openalgo.api_key"):
-            self.warnings.append(
-                f"{key.where} is set: the stack uses that account alone, config/accounts.toml not at all"
-            )
-            return
-        for path in ("openalgo.host", "openalgo.ws_host", "openalgo.ws_port", "openalgo.account"):
-            if value := self._values.get(path):
-                self.warnings.append(f"{value.where} has no effect: the primary account of config/accounts.toml counts")
-
-    def _warn_of_deadline(self) -> None:
-        """Servers were seen to freeze for 12 s and to place the order then."""
-        value = self._values.get("openalgo.timeout")
-        usual = OpenAlgoSettings().timeout
-        try:
-            short = value is not None and float(str(value.raw)) < usual
-        except ValueError:
-            return
-        if value is not None and short:
-            self.warnings.append(
-                f"{value.where} is below {usual:g} s: an order call that takes longer leaves the fate of its order "
-                f"unknown, which blocks entries; use {usual:g} or more"
-            )
-
-    def _note_hidden(self, running: Sequence[str]) -> None:
-        """What the profile sets over the files, a line for each file, unless a later source sets it again."""
-        counting = [*self._values.values(), *(value for key in running for value in self._strategies[key].values())]
-        files: dict[str, list[str]] = {}
-        for written, value in self._hidden:
-            if any(value is other for other in counting):
-                files.setdefault(written.origin.partition(":")[0], []).append(f"{written.label} ({value.raw})")
-        for file, shown in files.items():
-            self.warnings.append(
-                f"profile {self.profile.name} sets these itself, whatever {file} says: {', '.join(shown)}; variables "
-                "of the environment beat it"
-            )
 
     def _build_symbols(self) -> SymbolConfig:
         names = {key.upper(): value.raw for key, value in self._symbols.items()}
@@ -395,7 +350,3 @@ class _Loader:
             for name, value in self._strategies[plain(strategy.name)].items():
                 origins[f"strategies.{strategy.name}.{name}"] = value.where
         return origins
-
-
-def _plain_text(raw: object) -> str:
-    return ",".join(map(str, raw)) if isinstance(raw, list) else str(raw)
