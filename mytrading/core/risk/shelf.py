@@ -49,16 +49,19 @@ class Shelf(dict[K, V]):
         return found.values() if found else ()
 
     def __setitem__(self, key: K, thing: V) -> None:
-        before = self.get(key)
-        if before is not None and (before.strategy, before.instrument) != (thing.strategy, thing.instrument):
-            del self[key]
-        super().__setitem__(key, thing)
-        self._strategies.setdefault(thing.strategy, {})[key] = thing
-        self._instruments.setdefault(thing.instrument, {})[key] = thing
+        before, strategy, instrument = self.get(key), thing.strategy, thing.instrument
+        if before is not None and before.strategy == strategy and before.instrument == instrument:
+            self._strategies[strategy][key] = self._instruments[instrument][key] = thing
+        else:
+            if before is not None:
+                del self[key]
+            self._strategies.setdefault(strategy, {})[key] = thing
+            self._instruments.setdefault(instrument, {})[key] = thing
+        dict.__setitem__(self, key, thing)
 
     def __delitem__(self, key: K) -> None:
         thing = self[key]
-        super().__delitem__(key)
+        dict.__delitem__(self, key)
         self._leave(self._strategies, thing.strategy, key)
         self._leave(self._instruments, thing.instrument, key)
 

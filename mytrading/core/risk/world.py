@@ -52,13 +52,16 @@ def learn_level(books: RiskBooks, row: LevelMoved) -> None:
     if owner is None:
         books.levels[row.name] = row.value
         return
+    there = books.stop_instruments
+    if row.value and owner not in books.stop_levels:
+        there[owner[1]] = [*there.get(owner[1], ()), owner]
+    elif not row.value and owner in books.stop_levels:
+        del books.stop_levels[owner]
+        there[owner[1]] = [key for key in there[owner[1]] if key != owner]
+        if not there[owner[1]]:
+            del there[owner[1]]
     if row.value:
         books.stop_levels[owner] = row.value
-    else:
-        books.stop_levels.pop(owner, None)
-    books.stop_instruments = {}
-    for key in books.stop_levels:
-        books.stop_instruments.setdefault(key[1], []).append(key)
 
 
 def _protection(books: RiskBooks, row: ProtectionChanged) -> None:

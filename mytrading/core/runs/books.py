@@ -45,6 +45,7 @@ from mytrading.messages.strategy_rules import LevelRule, StrategyRules
 
 OPTION_PATIENCE = 12
 """How many times the limit of staleness an option's quote may be old: options are quoted less often than others."""
+_POSITIONS = (PositionChanged, PositionAdjusted)
 _NEVER = 1 << 62
 
 
@@ -149,7 +150,7 @@ class RunBooks:
 
     def apply(self, row: Any) -> Run | None:
         """Learn a row other than a quote, after the state did; returns the run whose legs it may have changed."""
-        if isinstance(row, PositionChanged | PositionAdjusted):
+        if isinstance(row, _POSITIONS):
             return self._position(row.position)
         if isinstance(row, OrderChanged):
             return self._ordered(row.order.strategy)
@@ -171,13 +172,13 @@ class RunBooks:
             if run is not None and leg is not None:
                 self._book(run, leg, position)
                 del run.legs[key]
-                self._reindex()
+                self._reindex(position.instrument)
         else:
             if run is None or (not run.legs and run.id != run_id_of(position)):
                 run = self.runs[position.strategy] = self._begun(position)
             if leg is None:
                 leg = run.legs[key] = self._leg(key, position)
-                self._reindex()
+                self._reindex(position.instrument)
             self._book(run, leg, position)
         self._realised[key] = (day_of(position.updated_ns), position.realised)
         return self._ordered(position.strategy)
@@ -248,13 +249,13 @@ class RunBooks:
             self.value(run, self._newest_ns)
         return run
 
-    def _reindex(self) -> None:
-        found: dict[str, dict[str, Held]] = {}
-        for run in self.runs.values():
-            for leg in run.legs.values():
-                held = found.setdefault(leg.instrument, {}).setdefault(run.strategy, Held(run, []))
-                held.legs.append(leg)
-        self._holding = {name: list(held.values()) for name, held in found.items()}
+    def _reindex(self, instrument: str) -> None:
+        """Legs of an instrument came or went: runs and legs stand in the order in which they began."""
+        each = ((run, [leg for leg in run.legs.values() if leg.instrument == instrument]) for run in self.runs.values())
+        if found := [Held(run, legs) for run, legs in each if legs]:
+            self._holding[instrument] = found
+        else:
+            self._holding.pop(instrument, None)
 
     def _event(self, row: RiskEventRecorded) -> None:
         run = self.runs.get(row.strategy)

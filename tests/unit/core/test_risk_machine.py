@@ -101,6 +101,7 @@ class Desk:
     def give(self, message: Any) -> tuple[Any, ...]:
         self.machine.apply(message)
         self._wishes_passed_over_need_nothing()
+        self._holders_are_found_by_instrument()
         before = msgspec.msgpack.encode(self.machine.snapshot("2026-03-18"))
         rows = self.machine.decide(message, self.now)
         assert msgspec.msgpack.encode(self.machine.snapshot("2026-03-18")) == before, "decide changed something"
@@ -114,6 +115,19 @@ class Desk:
         for place, wish in self.machine.state.wishes.items():
             if wish.settled and place not in busy:
                 assert self.machine._advance(wish, self.now) == (), "a wish with something to do was passed over"
+
+    def _holders_are_found_by_instrument(self) -> None:
+        books = self.machine.runs.books
+        held = [(leg.instrument, run.strategy, leg.key) for run in books.runs.values() for leg in run.legs.values()]
+        for name in {name for name, _, _ in held} | books._holding.keys():
+            found = [(name, run.strategy, leg.key) for run, legs in books.holding(name) for leg in legs]
+            assert found == [one for one in held if one[0] == name]
+            assert found, "an instrument that nobody holds is kept"
+        state = self.machine.state
+        by_hand: dict[str, list[Any]] = {}
+        for key in state.stop_levels:
+            by_hand.setdefault(key[1], []).append(key)
+        assert state.stop_instruments == by_hand
 
     def quote(self, instrument: str = CALL, price: float = 100.0) -> tuple[Any, ...]:
         return self.give(Quote(instrument, self.now, self.machine_ns, price, price - 0.05, price + 0.05))
