@@ -132,8 +132,7 @@ class FollowingDaemon(Daemon, ABC):
                     return
                 place = Cursor(row.epoch, row.stream_seq, row.hash)
                 self.step(row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body)
-                if place.seq % STILL_HERE_ROWS == 0:
-                    self.still_here()
+                self.still_here()  # after each row: one may take long where much is held
 
     def _read(self, followed: _Followed, after: int) -> list[Row]:
         """The next rows of a writer; none, and the writer in doubt, when its file cannot be read."""

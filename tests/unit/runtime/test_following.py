@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState
 from mytrading.messages.records import Doubted
 from mytrading.runtime import journal as journal_module
+from mytrading.runtime.clock import machine_now
 from mytrading.runtime.following import _Followed
 from mytrading.runtime.journal import EPOCH_GAP, OUTPUT, Entry, Journal, JournalFull, JournalReader, Row, last_inputs
 from mytrading.runtime.journal_front import Front
@@ -126,6 +128,25 @@ def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries
         False,
         "UPSTREAM_UNREADABLE",
     )
+
+
+def test_reader_that_takes_long_over_each_row_beats_in_between(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It beat after each hundredth row alone: seconds late it was killed as hung, and began with the same rows anew."""
+    now, told = machine_now(), list[Any]()
+    pair.router.state = DaemonState.RUNNING
+    monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append((now, message)))
+    monkeypatch.setattr("mytrading.runtime.daemon.machine_now", lambda: now)
+
+    def take_long(row: Any) -> None:
+        nonlocal now
+        now += 2_000_000_000
+
+    monkeypatch.setattr(pair.machine, "apply", take_long)
+    pair.write("a", "b", "c", "d")
+    pair.router.catch_up()
+    beats = [at for at, message in told if isinstance(message, Heartbeat)]
+    assert len(beats) == 4
+    assert max(later - earlier for earlier, later in pairwise(beats)) == 2_000_000_000
 
 
 def test_frame_with_another_hash_at_the_cursor_is_no_repetition(pair: Pair) -> None:
