@@ -7,6 +7,7 @@ to decide who send them.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from mytrading.messages.enums import Severity
 from mytrading.messages.runconfig import RunConfig
@@ -14,9 +15,16 @@ from mytrading.runtime.alerts import Alerts
 
 
 def is_low(config: RunConfig) -> bool:
-    """True while too little space is left to journal in comfort."""
-    status = os.statvfs(config.state_dir)
-    return status.f_bavail * status.f_frsize < config.process.min_free_bytes
+    """True while too little space is left to journal in comfort: where the state lies, or where the journals do."""
+    return min(_free(config.state), _free(config.journal_dir(""))) < config.process.min_free_bytes
+
+
+def _free(folder: Path) -> int:
+    """Bytes that the disk of a folder has free; of one that is not there, those of the nearest above it."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 def tell(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) -> None:

@@ -1,0 +1,35 @@
+"""How much room the disk has left: where the state lies, and where the journals do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.messages.runconfig import ProcessRules
+from mytrading.runtime import free_space
+from tests.unit.cli.stacks import run_config
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize(("state", "journals", "low"), [(3, 3, False), (1, 3, True), (3, 1, True), (2, 2, False)])
+def test_journals_on_a_disk_of_their_own_count_like_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: int, journals: int, low: bool
+) -> None:
+    config = replace(run_config(tmp_path), process=ProcessRules(min_free_bytes=2 * MEGABYTE))
+    config.journal_dir("router").mkdir(parents=True)
+
+    def statvfs(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(f_bavail=journals if path.name == "journal" else state, f_frsize=MEGABYTE)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    assert free_space.is_low(config) is low
+
+
+def test_folder_that_is_not_there_yet_has_what_the_one_above_it_has(tmp_path: Path) -> None:
+    config = replace(run_config(tmp_path), state_dir=str(tmp_path / "not" / "there"))
+    assert not free_space.is_low(replace(config, process=ProcessRules(min_free_bytes=1)))
