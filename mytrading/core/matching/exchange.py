@@ -240,8 +240,15 @@ class Exchange:
         return not self._rules.strict and now < to_ns(day, _MIS_FROM)
 
     def _square_off_due(self, day: date, now: int) -> bool:
+        """Whether the venue closes, or has closed, what is MIS; the analyzer goes by the hour alone.
+
+        An exchange does nothing of the kind before an evening session: its hour has no meaning on that day.
+        """
         at = self._facts.square_off.get("NFO")
-        return at is not None and now >= to_ns(day, at)
+        if at is None or now < to_ns(day, at):
+            return False
+        session = self._calendar.session("NFO", day) if self._rules.strict else None
+        return session is None or session.open_ns < to_ns(day, at)
 
     def _square_off(self, mark_of: MarkOf, now: int) -> None:
         desk = self.desk

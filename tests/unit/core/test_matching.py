@@ -244,6 +244,17 @@ def test_square_off_cancels_and_closes_intraday_only() -> None:
     assert "square-off time (15:15 IST)" in refused(exchange, now=due + 1)
 
 
+def test_intraday_orders_are_taken_in_an_evening_session_and_not_squared_off_at_its_opening() -> None:
+    """Muhurat trading begins after the hour at which the venue closes MIS on other days."""
+    muhurat = to_ns(date(2026, 11, 8), time(18, 30))
+    exchange = opened(muhurat)
+    placed(exchange, now=muhurat)
+    assert exchange.advance(muhurat + 1, lambda _: MARK, lambda _: 0.0) is None
+    assert [position.quantity for position in exchange.desk.open_positions()] == [10]
+    analyzer = opened(muhurat, rules=ANALYZER)
+    assert "square-off time (15:15 IST)" in refused(analyzer, now=muhurat), "it goes by the hour alone"
+
+
 def test_expiry_settles_at_the_close_without_order_or_trade() -> None:
     exchange = opened()
     placed(exchange, Mark(100.0, 99.0, 101.0), instrument=CALL.id, quantity=75, product=Product.NRML)
