@@ -17,13 +17,22 @@ def _ask(profile: str, verb: str, **arguments: str) -> list[dict[str, Any]]:
         return rows
 
 
+def _columns(rows: list[dict[str, Any]], *names: str) -> tuple[str, ...]:
+    """These columns of a table, with the account after the strategy where the rows are of more than one."""
+    if len({row["account"] for row in rows if row.get("account")}) < 2:
+        return names
+    after = names.index("strategy") + 1
+    return (*names[:after], "account", *names[after:])
+
+
 def orders(live: bool, limit: int, as_json: bool, profile: str) -> None:
     """Orders, oldest first, one above the freeze quantity with its slices; a group of its own has the command."""
     rows = _ask(profile, "orders", limit=str(limit), live=str(live).lower())
     if not as_json:
         rows = [each for row in rows for each in (row, *_slices(row))]
     columns = ("created_ns", "client_order_id", "strategy", "purpose", "side", "quantity", "instrument", "order_type")
-    print_rows(rows, (*columns, "price", "state", "filled", "average_price", "message"), as_json, "no orders")
+    print_rows(rows, _columns(rows, *columns, "price", "state", "filled", "average_price", "message"), as_json,
+               "no orders")  # fmt: skip
 
 
 def _slices(row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -39,7 +48,7 @@ def positions(everything: bool, as_json: bool, profile: str) -> None:
     shown = [{**row, "age": age(row.get("age_s"))} for row in rows]
     print_rows(
         rows if as_json else shown,
-        (*columns, "stop", "stop_covers", "stop_state", "confidence", "age"),
+        _columns(rows, *columns, "stop", "stop_covers", "stop_state", "confidence", "age"),
         as_json,
         "no open positions",
     )
@@ -58,7 +67,8 @@ def age(seconds: float | None) -> str:
 def trades(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Completed round trips."""
     columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
-    print_rows(_ask(profile, "trades", limit=str(limit)), columns, as_json, "no round trips yet")
+    rows = _ask(profile, "trades", limit=str(limit))
+    print_rows(rows, _columns(rows, *columns), as_json, "no round trips yet")
 
 
 def signals(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
