@@ -29,7 +29,8 @@ DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "
 
 def problems_of(settings: TradingSettings) -> list[str]:
     """Everything that contradicts, in the order of the settings."""
-    own = (problem for strategy in settings.strategies for problem in _strategy_problems(settings, strategy))
+    judged = (strategy for strategy in settings.strategies if not settings.stands_idle(strategy.name))
+    own = (problem for strategy in judged for problem in _strategy_problems(settings, strategy))
     return list(dict.fromkeys((*_symbol_problems(settings), *_r_problems(settings), *own)))
 
 

@@ -78,7 +78,7 @@ class _Loader:
         self.warnings: list[str] = []
         self._reserved = reserved_keys()
         self._known = {plain(item.name): item for item in sorted(known, key=lambda item: not item.fault)}
-        self._faults: list[str] = []
+        self._faults: dict[str, str] = {}
         self._values: dict[str, Value] = {}
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
@@ -262,7 +262,7 @@ class _Loader:
         settings._plans.update({name: plan.plan(symbols) for name, plan in self._plans.items()})
         settings._home = self.home
         settings._warnings = tuple(self.warnings)
-        settings._faults = tuple(self._faults)
+        settings._faults.update(self._faults)
         if problems := checks.problems_of(settings):
             raise ConfigurationError(problems)
         return settings
@@ -298,7 +298,7 @@ class _Loader:
             elif (config := self._build_strategy(item)) is not None and config.enabled:
                 built.append(config)
                 if item.fault:
-                    self._faults.append(f"{item.name} cannot run: {item.fault}")
+                    self._faults[item.name] = f"{item.name} cannot run: {item.fault}"
         self._warn_of_files([self._known[plain(config.name)].file for config in built])
         return tuple(built)
 
@@ -332,6 +332,8 @@ class _Loader:
                 except ValueError as error:
                     self.problems.append(f"{value.where} = {value.raw!r}: expected {error} for {item.name}.{name}")
         fixed = {"name": item.name, "parameters": {**item.defaults, **parameters}}
+        if item.fault:  # it trades nothing, so that what it would trade need not be said
+            fixed |= {name: "none" for name in ("trade_long", "trade_short") if name not in own}
         return self._validated(StrategyConfig, own, fixed)
 
     def _validated(

@@ -56,7 +56,7 @@ class TradingSettings(Section):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[str, ...] = PrivateAttr(default=())
-    _faults: tuple[str, ...] = PrivateAttr(default=())
+    _faults: dict[str, str] = PrivateAttr(default_factory=dict)
     _files: dict[str, str] = PrivateAttr(default_factory=dict)
     _home: Path = PrivateAttr(default=Path())
     _plans: dict[str, LegPlan] = PrivateAttr(default_factory=dict)
@@ -74,7 +74,12 @@ class TradingSettings(Section):
     @property
     def faults(self) -> tuple[str, ...]:
         """Why strategies that ENABLED_STRATEGIES names cannot run, with file and line; the others can."""
-        return self._faults
+        return tuple(self._faults.values())
+
+    def stands_idle(self, strategy: str) -> bool:
+        """True of a strategy that cannot run and of which nothing is set: there is nothing to judge but its file."""
+        own = f"strategies.{strategy}."
+        return strategy in self._faults and not any(path.startswith(own) for path in self._origins)
 
     @property
     def running(self) -> tuple[StrategyConfig, ...]:

@@ -271,6 +271,30 @@ def test_strategy_file_that_cannot_be_used_is_named_and_does_not_stop_the_others
     assert not any(said in warning for warning in wanted.warnings)
 
 
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"STRATEGY_BROKEN_LOTS": "2"},
+        {"ENABLED_EXCHANGES": "NSE,NFO", "STRATEGY_SMA_CROSSOVER_SYMBOLS": "NSE:SBIN", "ENABLED_SYMBOLS": "NSE:SBIN"},
+    ],
+)
+def test_strategy_file_that_cannot_be_read_needs_no_settings_for_the_others_to_run(
+    home: Path, env: dict[str, str]
+) -> None:
+    (home / "strategies" / "broken.py").write_text("class Broken(BaseStrategy):\n    def on_data(self, data)\n")
+    settings = load(home, {"ENABLED_STRATEGIES": "Broken,SMA_Crossover", **env})
+    (fault,) = settings.faults
+    assert fault.lower().startswith("broken cannot run: strategies/broken.py:2: ")
+    assert [strategy.name.lower() for strategy in settings.running] == ["broken", "sma_crossover"]
+
+
+def test_what_is_written_for_a_strategy_that_cannot_be_read_is_judged(home: Path) -> None:
+    (home / "strategies" / "broken.py").write_text("class Broken(BaseStrategy:\n")
+    env = {"ENABLED_STRATEGIES": "Broken,SMA_Crossover", "STRATEGY_BROKEN_SYMBOLS": "NIFFTY"}
+    assert "NIFFTY" in refusal(home, env)
+
+
 def test_strategy_engine_switched_off_runs_no_strategy(home: Path) -> None:
     assert load(home, {"ENABLE_STRATEGY_ENGINE": "false"}).running == ()
 
