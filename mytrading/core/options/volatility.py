@@ -36,6 +36,8 @@ _CLOSE = 3e-5
 _POLISHED = 1e-250
 """Above it the last step is on the price itself, whose rounding is less than that of its logarithm."""
 _ULP = 2.220446049250313e-16
+_TERMS = 65
+"""Of the series for prices: 25 do below a spread of one, what lies above it needs more."""
 DAYS_A_YEAR = 365.0
 
 
@@ -77,7 +79,7 @@ def _spread_by_series(h: float, t: float) -> float:
     before, now = _SQRT_HALF_PI * erfcx(-h * _SQRT_HALF), 0.0
     now = 1.0 + h * before
     total, weight = t * now, t
-    for n in range(1, 25, 2):
+    for n in range(1, _TERMS, 2):
         even = h * now + n * before
         odd = h * even + (n + 1) * now
         before, now = even, odd
@@ -92,7 +94,7 @@ def _spread_by_series(h: float, t: float) -> float:
 @njit(cache=True)
 def _spread(h: float, t: float) -> float:
     """`(Y(h+t) − Y(h−t)) / 2`: the normalised price without its exponential part. `h ≤ 0`, `t > 0`."""
-    if (t < 0.5 and h > -3.0) or (t < 0.15 and h > -8.0):
+    if (t < 0.5 and h > -3.0) or (t < 0.15 and h > -8.0) or (t < 1.5 and h > -0.5):
         return _spread_by_series(h, t)
     return 0.5 * _SQRT_HALF_PI * (erfcx(-(h + t) * _SQRT_HALF) - erfcx((t - h) * _SQRT_HALF))
 

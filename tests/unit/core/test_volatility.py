@@ -90,6 +90,22 @@ def test_volatility_in_the_money_gives_the_price_back(rate: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("premium", "forward", "strike", "years", "rate", "call"),
+    [
+        (1004.8140346966906, 2177.2489117991154, 2177.252654057279, 0.00011561402828823137, 0.0, False),
+        (13247.358292344501, 31499.10913863683, 31051.807398796474, 6.39302685087969, 0.065, True),
+    ],
+)
+def test_price_of_a_spread_over_one_is_given_back_to_two_units(
+    premium: float, forward: float, strike: float, years: float, rate: float, call: bool
+) -> None:
+    found, reason = vol.implied_one(premium, forward, strike, years, rate, call)
+    assert reason == Reason.FOUND
+    again = vol.price_one(forward, strike, years, found, rate, call)
+    assert abs(again - premium) <= 2 * np.spacing(premium)
+
+
+@pytest.mark.parametrize(
     ("premium", "strike", "years", "call", "reason"),
     [
         (0.0, 24_000.0, 0.1, True, Reason.BAD_INPUT),
