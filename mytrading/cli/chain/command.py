@@ -17,14 +17,17 @@ from mytrading.cli.output import JSON_OPTION, NOT_RUNNING, PROFILE_OPTION, TIMED
 if TYPE_CHECKING:
     from mytrading.cli.chain.feed import ChainFeed
 
+_STRIKES_HELP = "Listed strikes each side of the money; of a stack ratios and max pain are over what is quoted of them."
 _EXPIRY_HELP = "nearest, next, monthly, next_monthly, or a date like 2026-12-29."
 
 
 def chain(
     underlying: str = typer.Argument(..., help="NIFTY, BANKNIFTY, a share …", autocompletion=underlyings),
     expiry: str = typer.Option("nearest", "--expiry", help=_EXPIRY_HELP),
-    strikes: int = typer.Option(20, "--strikes", "-n", min=0, max=200, help="Listed strikes each side of the money."),
-    rate: float = typer.Option(0.065, "--rate", help="Interest a year for discounting: 0.065 is 6.5 %."),
+    strikes: int = typer.Option(20, "--strikes", "-n", min=0, max=200, help=_STRIKES_HELP),
+    rate: float = typer.Option(
+        0.065, "--rate", min=0.0, max=1.0, help="Interest a year for discounting: 0.065 is 6.5 %."
+    ),
     watch: bool = typer.Option(False, "--watch", "-w", help="Redraw ten times a second; Ctrl-C ends it."),
     seconds: float = typer.Option(0.0, "--for", min=0.0, help="With --watch: end by itself after so long."),
     wait: float = typer.Option(10.0, "--wait", min=0.0, help="Longest wait for quotes of all strikes shown."),
@@ -41,6 +44,8 @@ def chain(
     """Strikes with bid, ask, open interest, implied volatility and greeks; ratios and max pain."""
     if watch and as_json:
         fail(USAGE, "--watch draws a screen and --json prints one chain: use one of them")
+    if seconds and not watch:
+        fail(USAGE, "--for ends --watch, which is not given; how long one chain waits for its quotes is --wait")
     if bhavcopy is not None:
         if watch:
             fail(USAGE, "--watch follows a running stack, and --bhavcopy shows a day that is over: use one of them")

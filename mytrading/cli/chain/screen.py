@@ -17,10 +17,15 @@ from mytrading.core.options.chain import ChainSide, ChainView
 
 REDRAW_S = 0.1
 _BAR = 8
-_HEADS = ("OI", "", "volume", "θ", "Δ", "IV", "bid", "ask", "LTP")
-_WIDTHS = ((170, _HEADS), (112, ("OI", "", "Δ", "IV", "bid", "ask", "LTP")), (0, ("OI", "Δ", "IV", "LTP")))
+_HEADS = ("OI", "", "volume", "ν", "Γ", "θ", "Δ", "IV", "bid", "ask", "LTP")
+_WIDTHS = (
+    (210, _HEADS),
+    (170, ("OI", "", "volume", "θ", "Δ", "IV", "bid", "ask", "LTP")),
+    (112, ("OI", "", "Δ", "IV", "bid", "ask", "LTP")),
+    (0, ("OI", "Δ", "IV", "LTP")),
+)
 """Columns of a side by the width of the terminal."""
-_FILE_WIDTH = 180
+_FILE_WIDTH = 220
 _GAP = "  "
 _STYLES = {"LTP": "cyan", "strike": "bold"}
 
@@ -121,6 +126,8 @@ def headline(view: ChainView) -> Text:
     text = Text(f" {view.underlying} {view.expiry} ({days:.1f} days)  ", "bold")
     for name, value in figures:
         text.append(f" {name} ", "dim").append(value)
+    if view.strikes_counted < view.strikes_listed:
+        text.append(f" of {view.strikes_counted} of {view.strikes_listed} strikes", "dim")
     return text
 
 
@@ -137,6 +144,8 @@ def _cells(side: ChainSide | None, most: int) -> list[str]:
         "·" if interest is None else f"{interest:,}",
         bar,
         "·" if side.volume is None else f"{side.volume:,}",
+        _number(side.vega),
+        _number(side.gamma, 5),
         _number(side.theta),
         _number(side.delta),
         "·" if side.iv is None else f"{side.iv:.2%}",

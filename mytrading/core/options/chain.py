@@ -59,7 +59,10 @@ class ChainRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChainView(msgspec.Struct, frozen=True, kw_only=True):
-    """A chain at a moment. `pcr_*` are puts over calls, None without calls; `max_pain` None without open interest."""
+    """A chain at a moment. `pcr_*` are puts over calls, None without calls; `max_pain` None without open interest.
+
+    They and the sums are over the `strikes_counted` that have a quote, of the `strikes_listed` of this expiry.
+    """
 
     underlying: str
     expiry: str
@@ -76,6 +79,8 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
     put_open_interest: int
     call_volume: int
     put_volume: int
+    strikes_counted: int = 0
+    strikes_listed: int = 0
 
     def sides(self, right: InstrumentKind) -> list[tuple[float, ChainSide]]:
         """(strike, option) of one side, ascending."""
@@ -173,7 +178,7 @@ class OptionChain:
         return quote.ltp if quote is not None and quote.ltp > 0.0 else None
 
     def view(self, now: int, around: int = 20) -> ChainView:
-        """The chain at `now` (market ns), `around` strikes each side of the money. Sums are over all listed strikes."""
+        """The chain at `now` (market ns), `around` strikes each side of the money. Sums are over all with quotes."""
         spot, years = self.spot_price(), max(self._expiry_ns - now, 0) / YEAR_NS
         forward = self._forward(years, spot)
         centre = at_the_money(self._strikes, spot) if spot else None
@@ -197,6 +202,8 @@ class OptionChain:
             put_open_interest=put_oi,
             call_volume=call_volume,
             put_volume=put_volume,
+            strikes_counted=sum(any(name in self._quotes for name in pair.values()) for pair in self._listed.values()),
+            strikes_listed=len(self._strikes),
         )
 
     def _quote(self, strike: float, right: InstrumentKind) -> Quote | None:

@@ -9,8 +9,10 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 from rich.live import Live
+from typer.testing import CliRunner
 
-from mytrading.cli.chain.screen import REDRAW_S, picture, watch_chain
+from mytrading.cli.app import app
+from mytrading.cli.chain.screen import REDRAW_S, headline, picture, watch_chain
 from mytrading.core.options.chain import ChainRow, ChainSide, ChainView
 from tests.unit.core.test_option_chain import NOW, Market
 
@@ -35,11 +37,12 @@ def drawn(width: int) -> list[str]:
     return console.file.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("width", [80, 120, 180])
+@pytest.mark.parametrize("width", [80, 120, 180, 220])
 def test_picture_fits_its_width_and_cuts_nothing(width: int) -> None:
     lines = drawn(width)
     assert all("…" not in line for line in lines)
-    assert ("volume" in lines[-3]) == (width == 180)
+    assert ("volume" in lines[-3]) == (width >= 180)
+    assert ("Γ" in lines[-3]) == ("ν" in lines[-3]) == (width == 220)
     assert ("bid" in lines[-3]) == (width >= 120)
 
 
@@ -53,6 +56,31 @@ def test_unknown_figures_are_dots_and_the_money_is_marked() -> None:
     assert "120.50" in at
     assert at.count("·") == 4
     assert "24100 ●" in above
+
+
+def test_wide_picture_shows_all_greeks_of_a_side() -> None:
+    side = ChainSide(instrument="c", tag="ATM", iv=0.2, delta=0.51, gamma=0.00062, theta=-18.16, vega=13.02)
+    row = ChainRow(strike=24_050.0, call=side, put=None)
+    console = Console(width=220, file=io.StringIO())
+    console.print(picture(replace(view(), rows=(row,)), 220))
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-1].split()[2:7] == ["13.02", "0.00062", "-18.16", "0.51", "20.00%"]
+
+
+@pytest.mark.parametrize(("counted", "said"), [(7, "of 7 of 41 strikes"), (41, "")])
+def test_headline_says_how_many_strikes_its_ratios_are_of(counted: int, said: str) -> None:
+    text = headline(replace(view(), strikes_counted=counted, strikes_listed=41)).plain
+    assert text.endswith(said)
+    assert ("strikes" in text) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(("--for", "3"), "--for ends --watch"), (("--rate", "6.5"), "less than or equal to 1")]
+)
+def test_option_that_would_mean_nothing_is_refused(given: tuple[str, str], said: str) -> None:
+    found = CliRunner().invoke(app, ["chain", "NIFTY", *given])
+    assert found.exit_code
+    assert said in " ".join(f"{found.output} {found.exception}".split())
 
 
 def test_forty_one_strikes_are_drawn_in_a_fraction_of_what_ten_times_a_second_leave() -> None:

@@ -121,6 +121,7 @@ def test_ratios_and_max_pain_equal_a_hand_calculation(market: Market) -> None:
     assert (view.call_open_interest, view.put_open_interest) == (1500, 1600)
     assert view.pcr_open_interest == pytest.approx(1600 / 1500)
     assert view.pcr_volume == pytest.approx(1600 / 3000)
+    assert (view.strikes_counted, view.strikes_listed) == (3, 41)
     # at 24,000 writers pay puts 50·500 + 100·200 = 45,000; at 24,050 calls 50·100 + puts 50·200 = 15,000;
     # at 24,100 calls 100·100 + 50·400 = 30,000
     assert view.max_pain == 24_050.0
