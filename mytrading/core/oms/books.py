@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.core.money import positions
-from mytrading.core.oms import adoption, claims, flatten, reality, rebuild, recovery, unknown, venue
+from mytrading.core.oms import adoption, claims, delivery, flatten, reality, rebuild, recovery, unknown, venue
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, State
 from mytrading.core.order import TERMINAL, UNRESOLVED
@@ -139,7 +139,7 @@ def _compare(draft: Draft, read: BooksRead) -> None:
     keys = set(broker) | {key for key in known if key.account == read.account}
     for key in sorted(keys):
         if _quiet(draft, key, read):
-            _compare_key(draft, key, broker.get(key, 0), read)
+            _compare_key(draft, key, delivery.shown(draft.state, key, broker.get(key, 0)), read)
 
 
 def _quiet(draft: Draft, key: Key, read: BooksRead) -> bool:
@@ -170,11 +170,8 @@ def _stirs(draft: Draft, order: Order, read: BooksRead) -> bool:
 
 def _compare_key(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
     state = draft.state
-    holders = state.holders(key)
-    owned = sum(position.quantity for position in holders)
-    unmanaged = state.unmanaged.get(key)
     mismatch = state.mismatches.get(key)
-    if net == owned + (unmanaged.quantity if unmanaged else 0):
+    if net == delivery.ours(state, key):
         if mismatch is not None:
             _clear(draft, mismatch)
         return

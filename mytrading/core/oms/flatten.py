@@ -7,7 +7,7 @@ touched before a read that began after the wish has shown the books; without one
 from __future__ import annotations
 
 from mytrading.core.identity import content_id
-from mytrading.core.oms import entries, goals
+from mytrading.core.oms import delivery, entries, goals
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, Owned, key_of
 from mytrading.core.order import LIVE
@@ -160,7 +160,8 @@ def _prove(draft: Draft, level: Flatten, read: BooksRead) -> None:
         return
     if keys and not read.positions and not _traded_flat(draft, keys, read):
         return
-    shown = all(_net(read, key) == _ours(draft, key) for key in keys)
+    state = draft.state
+    shown = all(delivery.shown(state, key, _net(read, key)) == delivery.ours(state, key) for key in keys)
     if shown:
         draft.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
@@ -195,9 +196,3 @@ def _keys(draft: Draft, level: Flatten) -> list[Key]:
 def _net(read: BooksRead, key: Key) -> int:
     rows = read.positions or ()
     return sum(row.quantity for row in rows if (row.instrument, row.product) == (key.instrument, key.product))
-
-
-def _ours(draft: Draft, key: Key) -> int:
-    unmanaged = draft.state.unmanaged.get(key)
-    owned = sum(position.quantity for position in draft.state.holders(key))
-    return owned + (unmanaged.quantity if unmanaged else 0)

@@ -25,7 +25,7 @@ from mytrading.messages.account_events import (
 )
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState
-from mytrading.messages.enums import Call, OrderState, Purpose
+from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.orders import (
     CallOutcome,
     FlattenChanged,
@@ -222,6 +222,10 @@ def _day(state: State, row: DayOpened) -> None:
     held += [(level.account, level.instrument, level.quantity) for level in row.unmanaged]
     for account, instrument, units in held:
         state.own("begun").set((account, instrument), (state.begun.get((account, instrument)) or 0) + units)
+    for position in row.positions:
+        if position.product is Product.CNC and position.quantity > 0:
+            key = key_of(position)
+            state.own("delivered").set(key, (state.delivered.get(key) or 0) + position.quantity)
     for protection in row.protections:
         _protection(state, ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:

@@ -102,6 +102,7 @@ class State:
         "flags",
         "rebuilt",
         "begun",
+        "delivered",
         "baskets",
     )
 
@@ -168,6 +169,9 @@ class State:
 
     begun: Table[tuple[str, str], int]
     """Signed units of an account and instrument that the day began with, anybody's."""
+
+    delivered: Table[Key, int]
+    """Units that strategies held as CNC when the day began: the position book need not show them any more."""
 
     rebuilt: Table[str, int]
     """When the journal of this day was rebuilt, `machine_ns` and `market_ns`; empty if it never was."""

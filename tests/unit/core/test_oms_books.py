@@ -268,6 +268,75 @@ def test_day_opened_counts_realised_from_zero(bench: OrderBench) -> None:
     assert (bench.position().quantity, bench.position().realised) == (30, 0.0)
 
 
+SHARE = ("NSE:A", Product.CNC)
+
+
+def delivered(bench: OrderBench) -> None:
+    """Fifty shares bought as CNC yesterday: they are holdings, and the position book shows other things alone."""
+    bench.hold("e2", instrument="NSE:A", product=Product.CNC)
+    bench.tick(10 * SECOND)
+    bench.machine.apply(bench.machine.snapshot("2026-11-24"))
+    bench.see_mode()
+    bench.broker.orders.clear()
+    bench.broker.net.pop(SHARE)
+    bench.tick(10 * SECOND)
+    bench.read()
+
+
+def shares(bench: OrderBench) -> tuple[int, Confidence | None]:
+    held = bench.machine.position(ACCOUNT, "NSE:A", Product.CNC, "s1")
+    return (held.quantity, held.confidence) if held is not None and held.quantity else (0, None)
+
+
+def test_shares_delivered_overnight_stay_owned_though_the_position_book_lacks_them(bench: OrderBench) -> None:
+    delivered(bench)
+    assert apart(bench) == []
+    assert shares(bench) == (50, Confidence.CONFIRMED)
+    bench.broker.net[SHARE] = 0
+    assert apart(bench) == []
+    assert "POSITION_CORRECTED" not in bench.codes()
+
+
+def test_shares_delivered_overnight_and_sold_by_hand_are_corrected(bench: OrderBench) -> None:
+    delivered(bench)
+    bench.broker.net[SHARE] = -20
+    apart(bench)
+    assert shares(bench) == (30, Confidence.CONFIRMED)
+    assert "POSITION_CORRECTED" in bench.codes()
+
+
+def test_shares_delivered_overnight_and_sold_by_a_goal_agree_with_a_negative_net(bench: OrderBench) -> None:
+    delivered(bench)
+    bench.close("g1", instrument="NSE:A", product=Product.CNC)
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 110.0)
+    bench.report(placed)
+    assert bench.broker.net[SHARE] == -50
+    apart(bench)
+    assert shares(bench) == (0, None)
+    assert not {"POSITION_CORRECTED", "POSITION_DISPUTED"} & set(bench.codes())
+    assert bench.machine.snapshot("2026-11-24").unmanaged == ()
+
+
+def test_shares_bought_beside_delivered_ones_are_compared(bench: OrderBench) -> None:
+    delivered(bench)
+    bench.hold("e3", instrument="NSE:A", product=Product.CNC)
+    bench.tick(10 * SECOND)
+    assert apart(bench) == []
+    assert shares(bench) == (100, Confidence.CONFIRMED)
+    bench.broker.net[SHARE] = 0
+    apart(bench)
+    assert shares(bench)[0] == 50
+
+
+def test_contracts_held_overnight_are_still_compared_with_the_book(bench: OrderBench) -> None:
+    bench.machine.apply(bench.machine.snapshot("2026-11-24"))
+    bench.broker.orders.clear()
+    bench.broker.net[A] = 0
+    apart(bench)
+    assert bench.position().quantity == 0
+
+
 @pytest.mark.parametrize("answered", [True, False])
 def test_order_of_an_earlier_day_ends_when_two_books_do_not_show_it(bench: OrderBench, answered: bool) -> None:
     bench.enter("e2", instrument="NFO:B")

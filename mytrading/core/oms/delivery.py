@@ -1,0 +1,21 @@
+"""Shares held for delivery, which leave the broker's position book overnight and stand in its holdings.
+
+Used where that book is compared with the ledger. The one rule: of what was held as CNC when the day began, as much is
+taken as still there as explains the difference, and never more; a sale of today shows as a net below it.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.oms.state import Key, State
+
+
+def shown(state: State, key: Key, net: int) -> int:
+    """The net of a position book, with what may have gone into the holdings: signed units, at most what is ours."""
+    delivered = state.delivered.get(key) or 0
+    return net + min(delivered, max(ours(state, key) - net, 0))
+
+
+def ours(state: State, key: Key) -> int:
+    """What strategies own of a key, and what is there unmanaged."""
+    unmanaged = state.unmanaged.get(key)
+    return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
