@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mytrading.messages.codec import StreamDecoder, encode_body
@@ -13,9 +14,22 @@ from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import ModeCleared
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.clock import machine_now
+from mytrading.messages.runconfig import RunConfig, write_run_config
+from mytrading.runtime.clock import MarketClock, Segment, machine_now
 from mytrading.runtime.journal import OUTPUT, Entry, Journal, JournalReader, Row
+from tests.feed_support import feed_config, runtime_folder
+
+
+@contextmanager
+def router_bench(folder: Path, rest: str, ws: str, segment: Segment | None = None) -> Iterator[Bench]:
+    """A bench in `folder` at the server with these addresses, its market clock begun with `segment` if one is given."""
+    with runtime_folder() as runtime, ExitStack() as stack:
+        config = feed_config(folder / "run", runtime, rest, ws, ("NSE:SBIN",))
+        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
+        write_run_config(Path(config.state_dir) / "run.msgpack", config)
+        if segment is not None:
+            MarketClock((segment,), config.clock_path).mark_seen()
+        yield Bench(config, stack)
 
 
 class Bench:

@@ -3,46 +3,24 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from mytrading.cli.main import run as main
-from tests.support import API_KEY, ROOT, RunningSimulator, start_simulator
+from tests.contract.conftest import Command
 
-Run = Callable[..., tuple[int, str, str]]
 DAYS = ("--from", "2026-11-18", "--to", "2026-11-19")
 
 
-@pytest.fixture(scope="module")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimulator]:
-    with start_simulator(tmp_path_factory.mktemp("simulator")) as running:
-        yield running
-
-
 @pytest.fixture
-def run(
-    simulator: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    for name, value in {
-        "MYTRADING_HOME": str(ROOT), "MYTRADING_STATE_DIR": str(tmp_path / "state"),
-        "OPENALGO_API_HOST": simulator.rest, "OPENALGO_API_KEY": API_KEY,
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(["history", "fetch", *arguments])
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return command
+def run(command: Command) -> Command:
+    return functools.partial(command, "history", "fetch")
 
 
-def test_two_days_are_whole_and_sorted_without_doubles(run: Run) -> None:
+def test_two_days_are_whole_and_sorted_without_doubles(run: Command) -> None:
     code, out, err = run("NIFTY", *DAYS, "--json")
     assert code == 0, err
     body = json.loads(out)
@@ -51,7 +29,7 @@ def test_two_days_are_whole_and_sorted_without_doubles(run: Run) -> None:
     assert len(starts) == body["bars"] == body["expected"] and starts == sorted(set(starts))
 
 
-def test_bars_are_written_as_csv_and_as_parquet(run: Run, tmp_path: Path) -> None:
+def test_bars_are_written_as_csv_and_as_parquet(run: Command, tmp_path: Path) -> None:
     sheet, table = tmp_path / "sbin.csv", tmp_path / "sbin's.parquet"
     assert run("NSE:SBIN", *DAYS, "-i", "15m", "-o", str(sheet))[0] == 0
     assert run("NSE:SBIN", *DAYS, "-i", "15m", "-o", str(table))[0] == 0
@@ -62,7 +40,7 @@ def test_bars_are_written_as_csv_and_as_parquet(run: Run, tmp_path: Path) -> Non
     assert len(stored) == 48
 
 
-def test_daily_bars_are_one_a_trading_day(run: Run) -> None:
+def test_daily_bars_are_one_a_trading_day(run: Command) -> None:
     code, out, _ = run("SBIN", "--from", "2026-11-13", "--to", "2026-11-19", "-i", "1d", "--json")
     body = json.loads(out)
     assert (code, body["bars"], body["complete"]) == (0, 5, 1.0)
@@ -79,6 +57,6 @@ def test_daily_bars_are_one_a_trading_day(run: Run) -> None:
         (("SBIN", "--from", "2026-11-20", "--to", "2026-11-19"), 2, "expected the earlier day first"),
     ],
 )
-def test_fetch_that_cannot_be_made_says_why(run: Run, arguments: tuple[str, ...], code: int, words: str) -> None:
+def test_fetch_that_cannot_be_made_says_why(run: Command, arguments: tuple[str, ...], code: int, words: str) -> None:
     ended, _, err = run(*arguments)
     assert (ended, words in err) == (code, True), err

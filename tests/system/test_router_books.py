@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,9 @@ from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderType, Product, Purpose
 from mytrading.messages.orders import GoalChanged, Order, OrderChanged, TimerFired
-from mytrading.messages.runconfig import write_run_config
-from mytrading.runtime.clock import MarketClock, Segment, machine_now
+from mytrading.runtime.clock import Segment, machine_now
 from mytrading.runtime.journal import JournalReader, read_segment
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
+from tests.router_bench import Bench, router_bench
 from tests.support import RunningSimulator, eventually
 
 TEN_O_CLOCK = 1_795_199_400_000_000_000 - 14 * 3_600_000_000_000
@@ -28,12 +25,8 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def bench(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Bench]:
-    with runtime_folder() as runtime, ExitStack() as stack:
-        config = feed_config(tmp_path / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
-        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
-        write_run_config(Path(config.state_dir) / "run.msgpack", config)
-        MarketClock((Segment(machine_now(), TEN_O_CLOCK, 1.0),), config.clock_path).mark_seen()
-        yield Bench(config, stack)
+    with router_bench(tmp_path, simulator.rest, simulator.ws, Segment(machine_now(), TEN_O_CLOCK, 1.0)) as made:
+        yield made
 
 
 def lost(bench: Bench) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,9 @@ from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import DayOpened
-from mytrading.messages.runconfig import write_run_config
 from mytrading.runtime.clock import SECOND, MarketClock, Segment, machine_now
 from mytrading.runtime.journal import JournalReader, Row, read_segment
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
+from tests.router_bench import Bench, router_bench
 from tests.support import PATIENCE, RunningSimulator, eventually
 
 MIDNIGHT = 1_795_199_400_000_000_000
@@ -27,11 +24,8 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 def bench(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Bench]:
-    with runtime_folder() as runtime, ExitStack() as stack:
-        config = feed_config(tmp_path / "run", runtime, simulator.rest, simulator.ws, ("NSE:SBIN",))
-        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
-        write_run_config(Path(config.state_dir) / "run.msgpack", config)
-        yield Bench(config, stack)
+    with router_bench(tmp_path, simulator.rest, simulator.ws) as made:
+        yield made
 
 
 def statuses(simulator: RunningSimulator) -> list[str]:
@@ -74,13 +68,9 @@ def test_router_that_cannot_cancel_says_which_entry_may_rest(bench: Bench, simul
 
 def test_unsent_entry_of_yesterday_ends_with_a_record_before_the_new_day_opens(tmp_path: Path) -> None:
     """Nobody serves, so no book is read and the entry cannot leave; then the market's clock goes on to midnight."""
-    with runtime_folder() as runtime, ExitStack() as stack:
-        config = feed_config(tmp_path / "run", runtime, "http://127.0.0.1:9", "ws://127.0.0.1:9", ("NSE:SBIN",))
-        Path(config.state_dir).mkdir(parents=True, exist_ok=True)
-        write_run_config(Path(config.state_dir) / "run.msgpack", config)
-        evening = Segment(machine_now(), MIDNIGHT - 3600 * SECOND, 1.0)
-        MarketClock((evening,), config.clock_path).mark_seen()
-        bench = Bench(config, stack)
+    evening = Segment(machine_now(), MIDNIGHT - 3600 * SECOND, 1.0)
+    with router_bench(tmp_path, "http://127.0.0.1:9", "ws://127.0.0.1:9", evening) as bench:
+        config = bench.config
         bench.command_a_resting_entry()
         router = bench.start("router")
         folder = config.journal_dir("router")
