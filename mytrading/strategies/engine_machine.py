@@ -28,7 +28,7 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.records import DayOpened, RunStarted, StrategyMemory
 from mytrading.messages.runconfig import StrategyRun
-from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted, WishDenied
+from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.engine_books import EngineBooks
 from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
@@ -39,6 +39,7 @@ from mytrading.strategies.remembered import EMPTY
 from mytrading.strategies.ruling import LoadedRule, Ruling
 from mytrading.strategies.standing import Key
 from mytrading.strategies.surroundings import Surroundings
+from mytrading.strategies.told import new_faults, started_row
 from mytrading.strategies.views import FLAT
 from mytrading.strategies.wishes import Wish
 
@@ -320,7 +321,7 @@ class EngineMachine(EngineBooks):
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Faults not yet told and, for the bar or quote just applied, the wishes that are new and in time."""
         if isinstance(message, TimerFired) and message.name == STARTED:
-            started = tuple(self._started(hosted, now) for hosted in self.hosted if hosted.fault is None)
+            started = tuple(started_row(hosted, now) for hosted in self.hosted if hosted.fault is None)
             return (*started, *self._ends(now))
         if isinstance(message, OrderChanged):
             return (*self._next_choice(message.order, now), *self._ends(now))
@@ -341,15 +342,6 @@ class EngineMachine(EngineBooks):
     def notice(self, machine_ns: int) -> None:
         """Nothing here waits for machine time: quotes bring their own."""
 
-    def _started(self, hosted: Hosted, now: int) -> StrategyStarted:
-        return StrategyStarted(
-            strategy=hosted.run.name,
-            parameters=dict(hosted.strategy.parameters),
-            watches=hosted.run.symbols,
-            warm_bars=hosted.warm_bars,
-            at_ns=now,
-        )
-
     def _ends(self, now: int) -> tuple[Any, ...]:
         """What every step ends with: memories that it changed, and faults not yet told."""
         changed = tuple(
@@ -357,16 +349,9 @@ class EngineMachine(EngineBooks):
             for name, hosted in self._hosted.items()
             if self._live and (text := hosted.changed_memory()) is not None
         )
-        return (*changed, *self._new_faults(now))
-
-    def _new_faults(self, now: int) -> tuple[StrategyFaulted, ...]:
         if not self.faulted:
-            return ()
-        return tuple(
-            StrategyFaulted(strategy=name, error=hosted.fault.error, where=hosted.fault.where, at_ns=now)
-            for name, hosted in self._hosted.items()
-            if hosted.fault is not None and name not in self._told
-        )
+            return changed
+        return (*changed, *new_faults(self.hosted, self._told, now))
 
     def _next_choice(self, order: Order, now: int) -> tuple[Signal, ...]:
         """The next candidate, once the broker of every account of the strategy has rejected the one before."""
