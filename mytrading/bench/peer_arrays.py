@@ -67,7 +67,7 @@ def opengreeks(given: Any) -> tuple[float, dict[str, Any], None]:
             found.append([volatility, *(of(flag, forwards, strikes, years, rate, volatility) for of in greeks)])
         return found
 
-    seconds = _best(chain, 50)
+    seconds = best_of(chain, 50)
     table = numpy.empty((6, calls.size))
     for (_, mask, *_), columns in zip(sides, chain(), strict=True):
         table[:, mask] = columns
@@ -95,7 +95,7 @@ def polars(given: Any) -> tuple[float, dict[str, Any], None]:
     def groups() -> Any:
         return volumes(frame.group_by((pl.col("at") // span).alias("at")).agg(wanted).sort("at"))
 
-    seconds = min(_best(windows, 1), _best(groups, 1))
+    seconds = min(best_of(windows, 1), best_of(groups, 1))
     bars = windows()
     table = numpy.array([bars[name].to_numpy() for name in ("open", "high", "low", "close", "volume")])
     return seconds, {"starts": bars["at"].cast(pl.Int64).to_numpy(), "table": table}, None
@@ -108,7 +108,8 @@ PEERS: dict[str, Callable[[Any], tuple[float, dict[str, Any], float | None]]] = 
 }
 
 
-def _best(call: Callable[[], Any], each: int) -> float:
+def best_of(call: Callable[[], Any], each: int) -> float:
+    """Seconds of a call in the best of some rounds of `each` calls, after a first one that does not count."""
     call()
     best = float("inf")
     for _ in range(ROUNDS):

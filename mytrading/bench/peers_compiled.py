@@ -23,9 +23,9 @@ from mytrading.backtest.columns import Columns
 from mytrading.backtest.search.screen import sweep
 from mytrading.bench.backtest import INSTRUMENT, made, spec_of
 from mytrading.bench.chain import Chain, made_chain
-from mytrading.bench.compiled import MINUTE, ROUNDS, TICKS, made_ticks
+from mytrading.bench.compiled import MINUTE, TICKS, made_ticks
 from mytrading.bench.figures import Figure, beside_peer, unmeasured
-from mytrading.bench.peer_arrays import held_bytes
+from mytrading.bench.peer_arrays import best_of, held_bytes
 from mytrading.bench.peer_process import NotThereError, told
 from mytrading.bench.screen import BARS, FASTS, SLOWS, Averages
 from mytrading.core.bars.ticks import bars_of_ticks
@@ -99,13 +99,13 @@ def own_chain(given: Arrays) -> tuple[float, Arrays, None]:
         found = greeks(forward, strikes, years, volatilities, rate, calls)
         return volatilities, found.delta, found.gamma, found.theta, found.vega, found.rho
 
-    return _best(whole, 50), {"table": np.array(whole())}, None
+    return best_of(whole, 50), {"table": np.array(whole())}, None
 
 
 def own_ticks(given: Arrays) -> tuple[float, Arrays, None]:
     """The bars of the ticks, which are said to be in order: so the peer is told too (`set_sorted`)."""
     columns = given["at"], given["prices"], given["volumes"], int(given["span"])
-    seconds = _best(lambda: bars_of_ticks(*columns, ordered=True), 1)
+    seconds = best_of(lambda: bars_of_ticks(*columns, ordered=True), 1)
     starts, table = bars_of_ticks(*columns)
     return seconds, {"starts": starts, "table": table}, None
 
@@ -213,17 +213,6 @@ def _both(python: str, peer: str, given: Arrays) -> tuple[dict[str, Any], dict[s
 def _absent(name: str, unit: str, error: NotThereError) -> Figure:
     peer = name.rpartition("_")[2]
     return unmeasured(name, unit, f"≥ {LEAST[name]:g}× {peer}, the same results", str(error))
-
-
-def _best(call: Callable[[], Any], each: int) -> float:
-    call()
-    best = float("inf")
-    for _ in range(ROUNDS):
-        began = time.perf_counter()
-        for _ in range(each):
-            call()
-        best = min(best, (time.perf_counter() - began) / each)
-    return best
 
 
 def _say(text: str) -> None:

@@ -24,7 +24,7 @@ from mytrading.backtest.feeds import Frame, frame_ends, frame_of, sessions
 from mytrading.backtest.models import SlippageTicks
 from mytrading.backtest.runner import Spec
 from mytrading.backtest.search import kernel
-from mytrading.backtest.search.trials import NET, Trial
+from mytrading.backtest.search.trials import NET, Trial, judged
 from mytrading.backtest.world import World
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments import InstrumentBook
@@ -263,12 +263,8 @@ def screened(
         said = f"{type(error).__name__}: {error}"
         return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=said)
     returns = _returns(profit, on.capital)
-    value, count = _objective(objective, figures, returns), int(figures["trades"])
-    problem = ""
-    if count < least:
-        value, problem = math.nan, f"{count} round trips, at least {least} are asked for"
-    elif not math.isfinite(value):
-        problem = f"its returns give no {objective}"
+    count = int(figures["trades"])
+    value, problem = judged(_objective(objective, figures, returns), count, least, objective)
     return Trial(
         number=number,
         parameters=dict(parameters),

@@ -60,6 +60,13 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
     return _trial(result, number, parameters, objective, least_trades, time.perf_counter() - began)
 
 
+def judged(value: float, trips: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
+    """The figure to strive for, NaN of fewer than `least` round trips (`why`: more words on that), and its problem."""
+    if trips < least:
+        return math.nan, f"{trips} round trips, at least {least} are asked for{why}"
+    return value, "" if math.isfinite(value) else f"its returns give no {objective}"
+
+
 def _trial(
     result: Result, number: int, parameters: Mapping[str, Parameter], objective: str, least: int, seconds: float
 ) -> Trial:
@@ -72,11 +79,8 @@ def _trial(
     net = result.gross - result.ledger.costs
     count = len(result.ledger.trades)
     value = net if objective == NET else found[objective]
-    problem = ""
-    if count < least:
-        value, problem = math.nan, f"{count} round trips, at least {least} are asked for{_denied(result)}"
-    elif not math.isfinite(value):
-        problem = f"its returns give no {objective}"
+    why = _denied(result) if count < least else ""
+    value, problem = judged(value, count, least, objective, why)
     return Trial(
         number=number,
         parameters=dict(parameters),
