@@ -7,13 +7,13 @@ decision read and what it decided are appended in one transaction, and nothing l
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal_files import Head, first_file, next_file
 from mytrading.runtime.journal_format import (
     INPUT,
     INSERT,
@@ -31,7 +31,6 @@ from mytrading.runtime.journal_format import (
     connect,
     front_of,
     lengthen_log,
-    make_reserve,
     problem_of,
     segments,
     sync_folder,
@@ -39,6 +38,7 @@ from mytrading.runtime.journal_format import (
 )
 from mytrading.runtime.journal_front import Front, unmoved
 from mytrading.runtime.journal_reader import JournalReader, last_inputs, read_segment
+from mytrading.runtime.journal_reserve import Reserve
 
 __all__ = [
     "INPUT", "OUTPUT", "RECORD", "RESERVE_BYTES", "Cursor", "Entry", "Journal", "JournalDamaged", "JournalFull",
@@ -67,7 +67,7 @@ class Journal:
         self.folder = folder
         self.writer = writer
         known = segments(folder)
-        self.path = known[-1] if known else _first_file(folder, day)
+        self.path = known[-1] if known else first_file(folder, day)
         self._db = connect(self.path)
         self._durable = False
         self._commits = 0
@@ -86,9 +86,7 @@ class Journal:
         except sqlite3.DatabaseError as error:
             raise problem_of(self.path, error) from error
         lengthen_log(self.path)
-        self.reserve_spent = not make_reserve(folder, reserve_bytes)
-        self._reserve_bytes = reserve_bytes
-        self._tight = False
+        self._reserve = Reserve(folder, reserve_bytes)
         self._fronted = fronted
         self._make_front()
 
@@ -172,7 +170,7 @@ class Journal:
         try:
             self._commit(rows, durable)
         except sqlite3.OperationalError as error:
-            if not self._release_reserve():
+            if not self._reserve.release():
                 raise JournalFull(f"{self.path}: {error}; free disk space") from error
             try:
                 self._commit(rows, durable)
@@ -291,7 +289,9 @@ class Journal:
             raise JournalDamaged(f"{path}: the day {day} was begun before; move the file aside")
         rows = self._rows([*([seal] if seal else []), *opening], market_ns, machine_ns)
         sealing, begun = (rows[:1], rows[1:]) if seal else ([], rows)
-        made = self._make_next(path, cursors, sealing, begun)
+        written = self._stream_seqs | {row.stream: row.stream_seq for row in sealing if row.kind == OUTPUT}
+        head = Head(*((sealing[-1].seq, sealing[-1].hash) if sealing else (self._seq, self._hash)), self.epoch)
+        made = next_file(path, head, written, cursors, self._floors, begun)
         if sealing:
             self._commit(sealing, durable=True, sealed_for=day)
             self._advance(sealing)
@@ -315,31 +315,6 @@ class Journal:
         self._commit(rows, durable=True, sealed_for=next_day)
         self._advance(rows)
         self._sealed = (self._seq, next_day)
-
-    def _make_next(
-        self, path: Path, cursors: dict[tuple[str, str], Cursor], sealing: list[Row], begun: list[Row]
-    ) -> Path:
-        """The file of the next day, whole, under a name that nobody reads."""
-        made = path.with_name(f".{path.name}")
-        before = sealing[-1] if sealing else None
-        written = {row.stream: row.stream_seq for row in sealing if row.kind == OUTPUT}
-        seq, row_hash = (before.seq, before.hash) if before else (self._seq, self._hash)
-        try:
-            for left in (made, made.with_name(f"{made.name}-wal"), made.with_name(f"{made.name}-shm")):
-                left.unlink(missing_ok=True)
-            db = connect(made)
-            try:
-                write_meta(db, seq, self.epoch, row_hash, self._stream_seqs | written, cursors, self._floors)
-                db.execute("PRAGMA synchronous=FULL")
-                db.execute("BEGIN IMMEDIATE")
-                db.executemany(INSERT, begun)
-                db.execute("COMMIT")
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                db.close()
-        except (sqlite3.OperationalError, JournalUnavailable, OSError) as error:
-            raise JournalFull(f"{made}: {error}; free disk space") from error
-        return made
 
     def begin_epoch(self, at_least: dict[str, int]) -> int:
         """Our tail was lost: go on in a new epoch, above every sequence that any reader may have had.
@@ -387,30 +362,18 @@ class Journal:
                 self._front = None
         self._db.close()
 
-    def _release_reserve(self) -> bool:
-        reserve = self.folder / ".reserve"
-        if not reserve.exists():
-            return False
-        reserve.unlink()
-        self.reserve_spent = True
-        return True
-
     def watch_disk(self) -> bool:
         """Look how much disk is left, and set a spent reserve aside again once there is room; true if all is well.
 
         `short` says the same until the next look: then what is left is for exits.
         """
-        status = os.statvfs(self.folder)
-        free = status.f_bavail * status.f_frsize
-        if self.reserve_spent and free > 2 * self._reserve_bytes:
-            self.reserve_spent = not make_reserve(self.folder, self._reserve_bytes)
-        self._tight = free < self._reserve_bytes // 4
+        self._reserve.look()
         return not self.short
 
     @property
     def short(self) -> bool:
         """True while the disk is full, or all but full."""
-        return self.reserve_spent or self._tight
+        return self._reserve.spent or self._reserve.tight
 
     def _load(self) -> None:
         meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
@@ -434,12 +397,3 @@ class Journal:
             self._seq, self._hash = last
         for stream, seq in self._db.execute("SELECT stream, max(stream_seq) FROM rows WHERE kind = 1 GROUP BY stream"):
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
-
-
-def _first_file(folder: Path, day: str) -> Path:
-    """The first day file, which has its tables when it comes to have its name."""
-    path = folder / f"{day}.sqlite"
-    made = path.with_name(f".{path.name}")
-    made.unlink(missing_ok=True)
-    connect(made).close()
-    return made.replace(path)
