@@ -180,10 +180,9 @@ class Exchange:
         if session is None and self._rules.strict:
             return f"{exchange} does not trade on {day}: send the order on a trading day"
         if request.product is Product.MIS and (self._square_off_due(day, now) or self._too_early(day, now)):
-            at = self._facts.square_off.get(exchange)
-            return (
-                f"MIS orders cannot be placed after square-off time ({at:%H:%M} IST). Trading resumes at 09:00 AM IST."
-            )
+            at = self._facts.square_off.get(exchange) or self._facts.square_off.get("NFO")  # an index has none
+            hour = f" ({at:%H:%M} IST)" if at else ""
+            return f"MIS orders cannot be placed after square-off time{hour}. Trading resumes at 09:00 AM IST."
         if session is None or not self._rules.strict:
             return ""
         if now >= session.close_ns:

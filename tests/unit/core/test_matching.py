@@ -244,6 +244,12 @@ def test_square_off_cancels_and_closes_intraday_only() -> None:
     assert "square-off time (15:15 IST)" in refused(exchange, now=due + 1)
 
 
+def test_late_intraday_order_in_an_index_that_stands_in_for_its_future_is_refused_in_words() -> None:
+    late = to_ns(DAY, time(15, 20))
+    said = opened()._session_problem(request(product=Product.MIS), "NSE_INDEX", late)
+    assert "square-off time (15:15 IST)" in said
+
+
 def test_intraday_orders_are_taken_in_an_evening_session_and_not_squared_off_at_its_opening() -> None:
     """Muhurat trading begins after the hour at which the venue closes MIS on other days."""
     muhurat = to_ns(date(2026, 11, 8), time(18, 30))
