@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 from mytrading.cli import risk as command
 from mytrading.cli.app import app
 from mytrading.core.risk.look import picture
+from mytrading.core.risk.stops import name_of
 from mytrading.messages.market import Quote
+from mytrading.messages.records import LevelMoved
 from mytrading.messages.reports import Funds
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from tests.unit.core.run_desks import RunDesk
@@ -57,7 +59,7 @@ def test_picture_shows_use_distance_and_why(capsys: pytest.CaptureFixture[str]) 
 
 def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:
     desk = holding()
-    desk.machine.state.stop_levels["main", CALL, "MIS", "S"] = 80.0
+    desk.machine.apply(LevelMoved(name=name_of(("main", CALL, "MIS", "S")), value=80.0, at_ns=desk.now))
     desk.give(Quote(CALL, desk.now + SECOND, desk.machine_ns, 95.0, 94.9, 95.1))
     desk.give(Funds(account="main", available=1.0, used=0.0))
     (stop,) = picture(desk.machine, desk.now).stops

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from mytrading.runtime import journal as module
+from mytrading.runtime import journal as journal_module
+from mytrading.runtime import journal_files
 from mytrading.runtime.journal import (
     INPUT,
     OUTPUT,
@@ -31,7 +32,12 @@ DAY, NEXT = "2026-11-23", "2026-11-24"
 CURSORS = {("engine", "signals"): Cursor(1, 7, b"12345678")}
 SEAL = Entry(RECORD, "records", b"sealed")
 OPENING = [Entry(RECORD, "records", b"opened"), Entry(RECORD, "records", b"doubt")]
-STEPS = ("connect", "write_meta", "sync_folder")
+STEPS = (
+    (journal_module, "connect"),
+    (journal_module, "sync_folder"),
+    (journal_files, "connect"),
+    (journal_files, "write_meta"),
+)
 
 
 def begun(folder: Path) -> Journal:
@@ -83,7 +89,7 @@ def _count_steps(step: int) -> None:
 
         return inner
 
-    for name in STEPS:
+    for module, name in STEPS:
         setattr(module, name, counted(getattr(module, name)))
     for name in ("_commit", "checkpoint", "_advance"):
         setattr(Journal, name, counted(getattr(Journal, name)))
