@@ -30,6 +30,7 @@ class ControlMachine:
         self.switches: dict[str, StrategySwitch] = {}
         self.alerts: dict[tuple[str, str, str], Alert] = {}
         self.generation = 0
+        self._heard: dict[tuple[str, str, str], Alert] = {}
 
     def apply(self, row: Any) -> None:
         """Learn a control row or an alert."""
@@ -63,6 +64,20 @@ class ControlMachine:
         if known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns:
             return True
         return alert.severity is Severity.CRITICAL and known.severity is not alert.severity
+
+    def heard(self, alert: Alert) -> None:
+        """A repetition: its words, count and time are shown, and kept by nobody."""
+        self._heard[alert.daemon, alert.code, alert.subject] = alert
+
+    def shown(self) -> list[Alert]:
+        """All alerts as they were told last, in the order of their rise."""
+        found = (self._newest(key, kept) for key, kept in self.alerts.items())
+        return sorted(found, key=lambda alert: alert.first_ns)
+
+    def _newest(self, key: tuple[str, str, str], kept: Alert) -> Alert:
+        heard = self._heard.get(key, kept)
+        same = (heard.first_ns, heard.cleared) == (kept.first_ns, kept.cleared)
+        return heard if same and heard.count >= kept.count else kept
 
     def level(
         self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = ""

@@ -242,7 +242,7 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         }
 
     def _verb_alerts(self, arguments: dict[str, str]) -> Any:
-        alerts = sorted(self._control.alerts.values(), key=lambda alert: alert.first_ns)
+        alerts = self._control.shown()
         if arguments.get("all") != "true":
             alerts = [alert for alert in alerts if not alert.cleared]
         return [msgspec.to_builtins(alert) for alert in _last(alerts, arguments)]

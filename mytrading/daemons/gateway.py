@@ -142,6 +142,7 @@ class Gateway(MachineDaemon):
 
     def _keep(self, alert: Alert) -> None:
         if not self.control.is_news(alert):
+            self.control.heard(alert)
             return
         changed = self.control.is_change(alert)
         self.step("status", alert, source=alert.daemon, keep=True)

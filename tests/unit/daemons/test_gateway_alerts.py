@@ -9,7 +9,7 @@ import msgspec
 from mytrading.core.control import ControlMachine
 from mytrading.daemons.gateway import Gateway
 from mytrading.daemons.gateway_alerts import Silences
-from mytrading.messages.control import Alert, Heartbeat
+from mytrading.messages.control import Alert, Heartbeat, OpsRequest
 from mytrading.messages.enums import DaemonState, Severity
 from tests.feed_support import runtime_folder
 from tests.unit.cli.stacks import run_config
@@ -46,6 +46,34 @@ def test_alert_that_grows_worse_is_told_to_a_person_again_and_one_that_repeats_i
     assert kept.is_change(msgspec.structs.replace(alert(), count=2))
     kept.apply(alert())
     assert not kept.is_change(alert()) and not kept.is_change(warning)
+
+
+def test_alert_is_shown_with_the_words_it_was_told_with_last() -> None:
+    control = ControlMachine()
+    control.apply(alert())
+    control.heard(msgspec.structs.replace(alert(), count=2, message="nothing was kept", last_ns=5))
+    (shown,) = control.shown()
+    assert (shown.message, shown.count, shown.last_ns) == ("nothing was kept", 2, 5)
+    assert control.alerts["router", "ENTRIES_UNGUARDED", "s"].message == "m", "what is journaled is not changed by it"
+    control.apply(msgspec.structs.replace(alert(), cleared=True, count=3))
+    assert [one.cleared for one in control.shown()] == [True], "an older repetition does not raise it again"
+    control.apply(msgspec.structs.replace(alert(), first_ns=9))
+    assert [(one.first_ns, one.message) for one in control.shown()] == [(9, "m")]
+
+
+def test_repetition_reaches_the_screens_without_a_row(tmp_path: Path) -> None:
+    with runtime_folder() as runtime:
+        gateway = Gateway(msgspec.structs.replace(run_config(tmp_path), runtime_dir=str(runtime)))
+        gateway.setup()
+        gateway._keep(alert())
+        rows = gateway.journal.size
+        gateway._keep(msgspec.structs.replace(alert(), count=2, message="other words"))
+        shown = gateway._answers.answer(OpsRequest(verb="alerts"))
+        found = [row["message"] for row in shown if row["code"] == alert().code]
+        kept = gateway.journal.size
+        gateway.teardown()
+        gateway.context.destroy(linger=0)
+    assert (found, kept) == (["other words"], rows)
 
 
 def test_alert_that_is_repeated_stands() -> None:
