@@ -80,6 +80,12 @@ def test_report_writes_three_files_that_agree(tmp_path: Path) -> None:
     assert found["trade_hash"] in page
 
 
+def test_no_lots_are_not_taken_for_those_of_the_strategy() -> None:
+    done = CliRunner().invoke(app, ["backtest", *BASE[1:], "--lots", "0"])
+    assert done.exit_code == 2
+    assert "--lots" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

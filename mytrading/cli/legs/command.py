@@ -188,9 +188,9 @@ def notes_on(plan: LegPlan, product: Product) -> list[str]:
     notes = []
     above, below = _bare_sides(plan)
     if above:
-        notes.append("more is sold above the market than bought: the loss has no bound there")
+        notes.append("nothing that is bought covers a rise: the loss has no bound there")
     if below:
-        notes.append("more is sold below the market than bought: the loss grows with every fall")
+        notes.append("no bought put covers a fall: the loss grows with it, down to a price of nothing")
     sold = any(leg.lots < 0 for leg in plan.legs)
     if sold and any(leg.lots > 0 and leg.order_type is OrderType.LIMIT for leg in plan.legs):
         notes.append(

@@ -31,7 +31,7 @@ Last = Annotated[str, typer.Option("--to", metavar="DAY", help="The last day, in
 InstrumentId = Annotated[str, typer.Option("--instrument", "-i", help="What the data is of, and what is watched.")]
 Timeframe = Annotated[str, typer.Option("--timeframe", "-t", help="Of the bars it sees; default: as it trades.")]
 Capital = Annotated[float, typer.Option(min=1.0, help="Rupees at the start.")]
-Lots = Annotated[int, typer.Option(min=0, help="Lots an entry; default: as the strategy trades.")]
+Lots = Annotated[int | None, typer.Option(min=1, help="Lots an entry; default: as the strategy trades.")]
 Costs = Annotated[str, typer.Option(help="none, or india: brokerage, taxes and charges of the day.")]
 Ticks = Annotated[float, typer.Option("--slippage-ticks", min=0.0, help="Ticks that a market order pays.")]
 ProductName = Annotated[str, typer.Option("--product", help="MIS, NRML or CNC; default: as the strategy trades.")]
@@ -71,7 +71,7 @@ class RunOptions:
     instrument: InstrumentId = ""
     timeframe: Timeframe = ""
     capital: Capital = 1_000_000.0
-    lots: Lots = 0
+    lots: Lots = None
     costs: Costs = "india"
     slippage_ticks: Ticks = 0.0
     product: ProductName = ""
@@ -92,7 +92,7 @@ class RunOptions:
         expect("--stop", self.stop or "none", ("broker", "engine", "none"))
         return Asked(
             self.name, tuple(self.data), day("--from", self.first), day("--to", self.last), self.instrument,
-            self.timeframe, self.capital, self.lots, self.costs, self.slippage_ticks, product=self.product,
+            self.timeframe, self.capital, self.lots or 0, self.costs, self.slippage_ticks, product=self.product,
             risk=self.risk, session=self.session, stop=self.stop, options=tuple(self.options), iv=self.iv,
             surface=read_parameters(self.surface, "--surface"), **more,
         )  # fmt: skip

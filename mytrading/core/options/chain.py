@@ -28,7 +28,7 @@ SANE_SPREAD = 0.25
 class ChainSide(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One option of a chain. `tag` is ATM, ITM n or OTM n seen from its own side; `price` is what `iv` is taken from.
 
-    Greeks as in `volatility.Greeks`: `theta` a day, `vega` a percentage point. `why` says why there is no `iv`.
+    Greeks as in `volatility.Greeks`: `theta` a day, `vega` and `rho` a percentage point. `why` is that of no `iv`.
     """
 
     instrument: str
@@ -46,6 +46,7 @@ class ChainSide(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gamma: float | None = None
     theta: float | None = None
     vega: float | None = None
+    rho: float | None = None
     why: str = ""
     market_ns: int = 0
 
@@ -282,6 +283,7 @@ class OptionChain:
             gamma=float(greeks.gamma[index]) if greeks else None,
             theta=float(greeks.theta[index]) if greeks else None,
             vega=float(greeks.vega[index]) if greeks else None,
+            rho=float(greeks.rho[index]) if greeks else None,
             why="" if known else _why(figures, index),
             market_ns=quote.market_ns,
         )

@@ -58,4 +58,10 @@ def test_check_says_when_bought_legs_may_be_fewer_than_sold_ones(
 ) -> None:
     rules = [LegRule(lots=lots, right="CE", strike="ATM", profile=profile) for profile, lots in (bought, sold)]
     plan = LegPlan(legs=tuple(rules), entry_time=33_600, exit_time=50_000)
-    assert len([note for note in notes_on(plan, Product.MIS) if "above the market" in note]) == notes
+    assert len([note for note in notes_on(plan, Product.MIS) if "covers a rise" in note]) == notes
+
+
+def test_check_says_that_a_bought_share_loses_with_a_fall() -> None:
+    legs = (LegRule(lots=1, right="", strike=""), LegRule(lots=-1, right="CE", strike="OTM 1"))
+    found = notes_on(LegPlan(legs=legs, entry_time=33_600, exit_time=50_000), Product.MIS)
+    assert found == ["no bought put covers a fall: the loss grows with it, down to a price of nothing"]

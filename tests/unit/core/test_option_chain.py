@@ -147,6 +147,8 @@ def test_volatility_and_greeks_come_back_from_quotes(market: Market) -> None:
         assert row.put.delta is not None
         assert row.call.delta - row.put.delta == pytest.approx(math.exp(-RATE * 7 / 365))
         assert row.call.gamma == pytest.approx(row.put.gamma)
+        assert row.call.rho is not None
+        assert row.call.rho < 0.0, "of an option on a forward that is held: the premium is discounted more"
 
 
 def test_option_without_a_quote_says_so_and_invents_nothing(market: Market) -> None:
