@@ -303,3 +303,27 @@ def test_update_that_is_malformed_doubled_or_of_another_mode_is_counted_not_pass
         assert [found.order.status for found in seen] == [BrokerStatus.OPEN, BrokerStatus.COMPLETE]
         assert (updates.connected, updates.malformed, updates.other_mode) == (True, 2, 1)
         updates.stop()
+
+
+class Vanishing:
+    """A connection whose socket the reader thread takes away as soon as anybody has looked at it."""
+
+    def __init__(self) -> None:
+        self.ours, self.peer = socket.socketpair()
+        self._left: list[socket.socket] = [self.ours]
+
+    @property
+    def sock(self) -> socket.socket | None:
+        return self._left.pop() if self._left else None
+
+
+def test_connection_that_ends_while_it_is_dropped_is_no_crash() -> None:
+    """The feed's process died of it: the reader thread had taken the socket away between two looks."""
+    feed = FeedSocket("ws://127.0.0.1:1", API_KEY, time.monotonic_ns, lambda: None)
+    dying = Vanishing()
+    feed._ws = dying  # type: ignore[assignment]
+    feed.reconnect("silent")
+    assert dying.peer.recv(1) == b"", "the socket that was there is shut"
+    feed.reconnect("silent again")
+    dying.ours.close()
+    dying.peer.close()

@@ -217,10 +217,11 @@ class FeedSocket:
 
     def _break(self, reason: str) -> None:
         ws = self._ws
-        if ws is not None and ws.sock is not None:
+        sock = ws.sock if ws is not None else None  # looked at once: the reader thread may take it away meanwhile
+        if sock is not None:
             self._drop_reason = self._drop_reason or reason
             with suppress(OSError):
-                ws.sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _put(self, event: SocketEvent) -> None:
         self.events.put(event)
