@@ -213,7 +213,7 @@ def _hop(folder: str) -> None:
             back.send(str(machine_now()).encode())
             continue
         now = machine_now()
-        journal.note([Entry(INPUT, "signals", encode_body(frame.message), "writer", *frame.header[1:4])], now, now)
+        journal.note([Entry(INPUT, "signals", frame.body, "writer", *frame.header[1:4])], now, now)
         back.send(str(machine_now()).encode())
         journal.move()
 

@@ -108,11 +108,7 @@ class JournalFull(Exception):
 
 def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
     """The hash of a row: it covers the row before it, so a change or a loss anywhere shows."""
-    digest = hashlib.blake2b(previous, digest_size=8)
-    digest.update(row_seq.to_bytes(8, "little"))
-    digest.update(stream.encode())
-    digest.update(body)
-    return digest.digest()
+    return hashlib.blake2b(previous + row_seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
 
 
 def front_of(path: Path) -> Path:
