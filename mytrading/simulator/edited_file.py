@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tomllib
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 from mytrading.core.calendar import Calendar
@@ -16,7 +17,7 @@ from mytrading.core.calendar import Calendar
 LOOK_S = 0.5
 
 
-class EditedFile:
+class EditedFile(ABC):
     """Calls `read` when the file has changed; `stays` says in words what holds on where it cannot be read."""
 
     def __init__(self, path: Path, stays: str) -> None:
@@ -41,9 +42,9 @@ class EditedFile:
         except (OSError, ValueError) as error:
             sys.stderr.write(f"{error}; {self._stays}\n")
 
+    @abstractmethod
     def read(self) -> None:
         """Take all of the file, or raise `OSError` or `ValueError` and change nothing."""
-        raise NotImplementedError
 
     def _stamp_now(self) -> tuple[int, int]:
         try:
