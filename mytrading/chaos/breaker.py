@@ -85,6 +85,10 @@ class Breaker:
         for helper in self._helpers:
             helper.join(_MENDS_S + _CALMS_S)
 
+    def decide(self) -> None:
+        """Somebody looks once more at what the server holds for approval."""
+        self._person.decide()
+
     def close(self) -> None:
         """Close the log."""
         self._file.close()

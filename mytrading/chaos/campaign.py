@@ -108,6 +108,7 @@ def _settle(ground: Ground, breaker: Breaker, progress: Progress) -> list[str]:
             if not halted:
                 ground.stack.ask("halt", reason="chaos is over", level="halt")
                 halted = True
+        breaker.decide()
         time.sleep(_LOOK_S)
         given_up += breaker.mend()
         left = unsettled(ground) if halted else left

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from mytrading.messages.enums import OrderState
 from mytrading.orchestrator import NotRunning, StackFailed, TradingOrchestrator
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 
@@ -48,6 +49,18 @@ class Person:
             for strategy in sorted(self._flattened):
                 self._stack.ask("switch", strategy=strategy, enabled="true")
                 self._flattened.discard(strategy)
+        self.decide()
+
+    def decide(self) -> None:
+        """What the server holds for approval is turned down there, and its orders are given up here.
+
+        The simulator keeps no such request: it is turned down already. Until it is decided on no flatten ends.
+        """
+        with suppress(*FAILURES):
+            for name in self._parked():
+                reason = "chaos: turned down at the server"
+                self._stack.ask("resolve", order=name, not_placed="true", reason=reason)
+                self._note("person", "decide", what=name, told=True)
 
     def _reduce(self, _: float) -> str:
         self._stack.ask("halt", reason="chaos: a person reduces", level="reduce")
@@ -96,6 +109,11 @@ class Person:
         }
         self._stack.ask("order_modify", order=row["client_order_id"], reason="chaos: a person changes it", **moved)
         return f"{row['client_order_id']} {moved}"
+
+    def _parked(self) -> list[str]:
+        rows: list[Row] = self._stack.ask("orders", limit="0", live="true")
+        orders = [order for row in rows for order in row.get("slices") or [row]]
+        return [order["client_order_id"] for order in orders if order["state"] == OrderState.PARKED]
 
     def _resting(self, purpose: str) -> list[Row]:
         rows: list[Row] = self._stack.ask("orders", limit="0", live="true")

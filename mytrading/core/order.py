@@ -85,6 +85,18 @@ def legal(old: OrderState, new: OrderState) -> bool:
     return old is new or new in TRANSITIONS[old]
 
 
+def in_words(order: Order) -> str:
+    """An order that is not over, as a person reads it, with what there is to do if it waits for one."""
+    what = f"{order.purpose} {order.side} {order.quantity} {order.instrument} is {order.state}"
+    return f"{what}, {decide(order)}" if order.state is S.PARKED else what
+
+
+def decide(order: Order) -> str:
+    """What a person does about an order that is held at the server for approval."""
+    name = order.client_order_id
+    return f"approve it at the server, or delete it there and say `mytrading orders resolve {name} --not-placed`"
+
+
 def live(order: Order) -> bool:
     """True while the order is wanted, out, or of unknown fate."""
     return order.state in LIVE

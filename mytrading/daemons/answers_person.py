@@ -15,7 +15,7 @@ import msgspec
 
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.control import ControlMachine
-from mytrading.core.order import TERMINAL
+from mytrading.core.order import TERMINAL, in_words
 from mytrading.core.slicing import Sizes
 from mytrading.core.view import StackView
 from mytrading.daemons.usage import UsageError
@@ -249,11 +249,7 @@ class PersonVerbs:
             for p in self._view.open_positions()
             if _in(level, p)
         ]
-        orders = [
-            f"{o.purpose} {o.side} {o.quantity} {o.instrument} is {o.state}"
-            for o in self._view.orders.values()
-            if o.state not in TERMINAL and _in(level, o)
-        ]
+        orders = [in_words(o) for o in self._view.orders.values() if o.state not in TERMINAL and _in(level, o)]
         return held + orders
 
     def _beside(self, level: Flatten) -> list[str]:

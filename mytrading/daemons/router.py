@@ -62,7 +62,7 @@ _RANKS = {Call.CANCEL: 0, Call.MODIFY: 1, Call.PLACE: 2}
 """Of the calls that entries need; a stop or an exit may wait for such a cancel."""
 
 
-DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_PARKED", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
+DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
 
 
 class TradeManager(MachineDaemon):
@@ -238,6 +238,8 @@ class TradeManager(MachineDaemon):
         if order.state is not OrderState.UNKNOWN:
             self.alerts.clear("ORDER_UNKNOWN", order.client_order_id)
             self.alerts.clear("STOP_IN_DOUBT", order.client_order_id)
+        if order.state is not OrderState.PARKED:
+            self.alerts.clear("ORDER_PARKED", order.client_order_id)
         if order.state is not OrderState.LOST:
             self.alerts.clear("ORDER_LOST", order.client_order_id)
         if order.state not in SENT:

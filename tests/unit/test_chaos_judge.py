@@ -114,6 +114,18 @@ def test_order_that_only_we_believe_in_is_lost() -> None:
     assert zeros(evidence([], [order("a", OrderState.ACCEPTED)])) == {"lost": 1}
 
 
+@pytest.mark.parametrize("state", [OrderState.PARKED, OrderState.GHOST])
+def test_order_held_for_approval_has_a_record_and_is_not_lost(state: OrderState) -> None:
+    assert zeros(evidence([], [order("a", state, broker_order_id="")])) == {}
+
+
+@pytest.mark.parametrize("state", [OrderState.PARKED, OrderState.GHOST])
+@pytest.mark.parametrize("status", [BrokerStatus.OPEN, BrokerStatus.COMPLETE])
+def test_order_held_for_approval_that_stands_at_the_broker_is_lost(state: OrderState, status: BrokerStatus) -> None:
+    there = [placed("a", status)]
+    assert zeros(evidence(there, [order("a", state, broker_order_id="")], net=0)) == {"lost": 1}
+
+
 def test_order_that_we_gave_up_and_that_rests_is_lost() -> None:
     there = [placed("a", BrokerStatus.OPEN)]
     assert zeros(evidence(there, [order("a", OrderState.LOST)])) == {"lost": 1}

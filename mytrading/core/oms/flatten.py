@@ -10,7 +10,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.oms import delivery, entries, goals
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, Owned, key_of
-from mytrading.core.order import LIVE
+from mytrading.core.order import LIVE, in_words
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Purpose, Severity
 from mytrading.messages.orders import Flatten, Goal, Order, Position
@@ -119,11 +119,7 @@ def what_is_left(draft: Draft, level: Flatten) -> list[str]:
         f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"
         for position in _held(draft, level)
     ]
-    orders = [
-        f"{order.purpose} {order.side} {order.quantity} {order.instrument} is {order.state}"
-        for _, order in _open(draft, level)
-        if order.state in LIVE
-    ]
+    orders = [in_words(order) for _, order in _open(draft, level) if order.state in LIVE]
     return held + orders
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mytrading.core.oms import entries, modify, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
-from mytrading.core.order import ABSENT, RESTING, UNRESOLVED
+from mytrading.core.order import ABSENT, RESTING, UNRESOLVED, decide
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Severity
 from mytrading.messages.orders import CallOutcome, Order
 
@@ -77,7 +77,7 @@ def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
     elif kind is Outcome.PARKED:
         draft.change(order, "parked", state=OrderState.PARKED, ended_machine_ns=ended, message=outcome.message)
         what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"
-        draft.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, what)
+        draft.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {decide(order)}")
     else:
         if kind is Outcome.WRONG_MODE:
             wrong_mode(draft, order.account, outcome.message)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from mytrading.messages.control import ClaimRequested, FlattenRequested, TradingState
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Product, Purpose, Side, TradingLevel
+from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested, TradingState
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose, Side, TradingLevel
 from mytrading.messages.orders import Flatten, Order, PositionAdjusted, TimerFired
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
@@ -66,6 +66,24 @@ def test_flatten_closes_all_owners_and_is_done_after_two_reads(bench: OrderBench
     bench.read()
     assert level(bench).state == "done" and level(bench).proofs == 2
     assert not any(bench.broker.net.values())
+
+
+def test_flatten_that_waits_for_a_parked_entry_says_so_and_ends_when_it_is_decided(bench: OrderBench) -> None:
+    bench.enter("e1")
+    bench.end(bench.calls[0], Outcome.PARKED)
+    flatten(bench)
+    for _ in range(31):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert level(bench).state == "late"
+    told = {alert.code: alert.message for alert in bench.alerts}
+    for code in ("ORDER_PARKED", "FLATTEN_LATE"):
+        assert "`mytrading orders resolve e1 --not-placed`" in told[code]
+    bench.step(ResolveRequested(id="r1", order="e1", at_ns=bench.now))
+    for _ in range(3):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert level(bench).state == "done"
 
 
 def test_flatten_keeps_the_stop_until_the_books_are_read(bench: OrderBench) -> None:
