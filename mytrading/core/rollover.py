@@ -20,14 +20,14 @@ from mytrading.core.risk.books import SECOND, Key
 from mytrading.core.risk.case import MINUTE, Denial
 from mytrading.core.risk.closing import Closing, units
 from mytrading.core.risk.entries import Entries
+from mytrading.core.risk.hindrances import Hindrance, Hindrances, name_of
 from mytrading.core.risk.limits import Limits
-from mytrading.core.risk.readiness import not_ready
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.wish import Wish
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Action, Confidence, Product, Purpose, Severity, TradingLevel
+from mytrading.messages.enums import Action, Product, Purpose, Severity
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Position
 from mytrading.messages.records import LevelMoved, Rolled
@@ -39,6 +39,8 @@ TRIES = 5
 ORDER_NS = 30 * SECOND
 QUOTE_PATIENCE_NS = 120 * SECOND
 """Market time in which the first quotes of the next contract, just asked for, are on their way."""
+PATIENCE_NS = 120 * SECOND
+"""Market time from the moment at which rolls begin in which a server or book that is not ready yet is no news."""
 _ON_ITS_WAY = frozenset({"NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL"})
 NEEDED = frozenset(
     {
@@ -68,7 +70,7 @@ class Rollover:
         self._scene = scene
         self._closing = closing
         self._entries = entries
-        self._limits = limits
+        self._waits = Hindrances(state, limits)
 
     def holds(self, wish: Wish) -> bool:
         """True while a roll moves what this wish still wants."""
@@ -130,8 +132,8 @@ class Rollover:
         before = self._state.rolls.get(key)
         if before is not None and self._scene.today(before.at_ns) == self._scene.today(now):
             return []
-        if why := self._hindered(position):
-            return self._hinder(position, why, now)
+        if held_up := self._waits.of(position):
+            return [] if self._is_early(held_up, near.exchange, now) else self._hinder(position, held_up, now)
         far = self._next(near)
         cause = content_id("roll", *key, position.opened_ns, self._scene.today(now))
         roll = Rolled(
@@ -155,32 +157,25 @@ class Rollover:
         return [roll]
 
     def _is_due(self, position: Position, near: Instrument, rule: RollRule, now: int) -> bool:
-        """True of a whole, settled, overnight position whose expiry is near, in session and past its first minutes."""
+        """True of an overnight position near its expiry that nothing closes, in session past its first minutes."""
         if near.kind is not InstrumentKind.FUT or position.product is Product.MIS or not position.quantity:
             return False
-        if position.quantity != position.quantity_seen or position.confidence is not Confidence.CONFIRMED:
+        if _key(position) in self._state.closing or position.strategy in self._state.leaving:
             return False
-        if _key(position) in self._state.closing or not self._may_open(position.account, near.exchange, now):
-            return False
-        if position.strategy in self._state.leaving:
-            return False
-        if self._state.coming_units(position.strategy, near.id, position.account):
+        if not self._scene.is_open(near.exchange, now) or now < self._first_ns(near.exchange, now):
             return False
         calendar = self._scene.calendar
         return days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
 
-    def _may_open(self, account: str, exchange: str, now: int) -> bool:
-        if not self._scene.is_open(exchange, now) or not_ready(self._state, account):
-            return False
+    def _first_ns(self, exchange: str, now: int) -> int:
+        """Market time from which rolls begin today."""
         session = self._scene.calendar.session(exchange, self._scene.calendar.trading_day(now))
-        return session is None or now - session.open_ns >= self._scene.limits.avoid_first_minutes * MINUTE
+        return session.open_ns + self._scene.limits.avoid_first_minutes * MINUTE if session is not None else 0
 
-    def _hindered(self, position: Position) -> str:
-        """What keeps a roll that is due from beginning until a person acts or the next session; empty if nothing."""
-        level, why = self._state.level(position.account)
-        if level is not TradingLevel.NORMAL:
-            return f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin"
-        return self._limited(position.account, position.strategy)
+    def _is_early(self, held_up: Hindrance, exchange: str, now: int) -> bool:
+        """True while what passes by itself is no news: risk has just started, or the session."""
+        young = self._state.machine_ns < self._scene.patient_until
+        return held_up.passes and (young or now < self._first_ns(exchange, now) + PATIENCE_NS)
 
     def _rule(self, strategy: str) -> RollRule | None:
         run = self._scene.strategies.get(strategy)
@@ -276,11 +271,7 @@ class Rollover:
         """Why a roll under way is given up; after a limit one whose near leg already follows the far one goes on."""
         if roll.strategy in self._state.leaving or (_near(roll) in self._state.closing and not ours and held):
             return f"{roll.near} is being closed"
-        return "" if roll.first == "far" and ours else self._limited(roll.account, roll.strategy)
-
-    def _limited(self, account: str, strategy: str) -> str:
-        """Which limit of the day was reached, empty if none: what is brought anew after it would be new risk."""
-        return "; ".join(self._limits.reached(account, strategy).values())
+        return "" if roll.first == "far" and ours else self._waits.limited(roll.account, roll.strategy)
 
     def _unwanted(self, roll: Rolled) -> bool:
         wish = self._state.wishes.get((roll.strategy, roll.watch))
@@ -310,15 +301,15 @@ class Rollover:
             if (roll.phase == "begun" and roll.note)
             or (roll.phase == "given_up" and self._scene.today(roll.at_ns) == today)
         }
-        due = (one for one in self._state.open_positions() if _hindered_name(one, today) in self._state.levels)
-        return told | {_subject(one) for one in due if self._hindered(one)}
+        return told | {_subject(one) for one in self._state.open_positions() if self._waits.is_told(one, today)}
 
-    def _hinder(self, position: Position, why: str, now: int) -> list[Any]:
-        """Told once a day for each position."""
-        name = _hindered_name(position, self._scene.today(now))
+    def _hinder(self, position: Position, held_up: Hindrance, now: int) -> list[Any]:
+        """Told once a day for each position and kind."""
+        name = name_of(position, held_up.kind, self._scene.today(now))
         if name in self._state.levels:
             return []
-        text = f"the roll over of {position.instrument} in {position.account} is due and does not begin: {why}"
+        where = f"{position.instrument} in {position.account}"
+        text = f"the roll over of {where} is due and does not begin: {held_up.why}"
         told = LevelMoved(name=name, value=float(position.quantity), at_ns=now)
         return [told, _alert(_subject(position), text, Severity.WARNING, now)]
 
@@ -360,10 +351,6 @@ def subject_of(roll: Rolled) -> str:
 
 def _subject(position: Position) -> str:
     return f"{position.strategy}/{position.account}/{position.instrument}"
-
-
-def _hindered_name(position: Position, day: str) -> str:
-    return f"roll_due {_subject(position)} {position.opened_ns}:{day}"
 
 
 def _alert(subject: str, text: str, severity: Severity, now: int) -> Alert:

@@ -12,19 +12,19 @@ from msgspec.structs import replace
 from mytrading.core.calendar import to_ns
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.rollover import CODE, TRIES, days_left
+from mytrading.core.rollover import CODE, PATIENCE_NS, TRIES, days_left
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert, TradingState
 from mytrading.messages.enums import Action, Confidence, OrderState, OrderType, Product, Purpose, Side, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
+from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.records import Rolled
-from mytrading.messages.reports import Funds
+from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.runconfig import Direction, RateLimits, RollRule, StopPlan, StrategyRun
 from mytrading.messages.signals import Leg
 from mytrading.messages.strategy_rules import StrategyRules
 from tests.unit.core.test_margin import TABLES
-from tests.unit.core.test_risk_machine import WATCH, Desk
+from tests.unit.core.test_risk_machine import WATCH, Desk, decisions
 from tests.unit.core.test_risk_margin import NONE_OF_IT
 
 NEAR, FAR = "NFO:NIFTY30MAR26FUT", "NFO:NIFTY28APR26FUT"
@@ -37,6 +37,11 @@ def future(name: str, expiry: str) -> Instrument:
         id=name, exchange="NFO", symbol=name[4:], kind=InstrumentKind.FUT, underlying="NIFTY", expiry=expiry,
         lot_size=LOT,
     )  # fmt: skip
+
+
+UNWELL = AccountHealth(
+    account="main", connected=False, right_mode=True, stream_up=True, books_agree=True, message="order book: HTTP 502"
+)
 
 
 class RollDesk(Desk):
@@ -121,6 +126,20 @@ class RollDesk(Desk):
             position=position, client_order_id=cause, fill_quantity=change, fill_price=1.0, at_ns=self.now
         )
         return self.give(row)
+
+    def wait_unwell(self) -> tuple[Any, ...]:
+        """A second in which the books cannot be read."""
+        self.machine_ns += 1_000_000_000
+        self.now += 250_000_000
+        self._refresh()
+        self.machine.apply(UNWELL)
+        return decisions(self.give(TimerFired(name="risk", machine_ns=self.machine_ns)))
+
+    def trust(self, confidence: Confidence) -> tuple[Any, ...]:
+        """What the router says of the near position against the broker's book."""
+        position = replace(self.machine.state.open_positions()[0], confidence=confidence)
+        return self.give(PositionChanged(position=position, client_order_id="", fill_quantity=0, fill_price=0.0,
+                                         at_ns=self.now))  # fmt: skip
 
     def close_position(self, instrument: str) -> tuple[Any, ...]:
         """What the router does about a goal: the position is flat, the goal done."""
@@ -295,6 +314,61 @@ def test_roll_that_is_due_and_may_not_begin_is_told_once_a_day_and_begins_when_i
         desk.turn(date(2026, 3, 27))
     assert ("order", FAR, 2 * LOT) in orders((*desk.tick(), *desk.tick()))
     assert desk.machine.rollover.standing(desk.now) == set()
+
+
+@pytest.mark.parametrize("why", ["server", "position"])
+def test_roll_that_waits_for_a_server_or_a_book_is_told_once_it_lasts_and_begins_at_once_when_that_is_well(
+    why: str,
+) -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    opens = to_ns(DUE, time(9, 15)) + NONE_OF_IT.avoid_first_minutes * 60_000_000_000
+    desk.now = opens + 1_000_000_000
+    wait = desk.tick if why == "position" else desk.wait_unwell
+    if why == "position":
+        desk.trust(Confidence.DISPUTED)
+    assert not kinds(wait(), Alert, Rolled), "what passes within a moment is no news"
+    desk.now = opens + PATIENCE_NS
+    rows = (*wait(), *wait(), *wait())
+    (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
+    said = "not ready: account main: order book: HTTP 502" if why == "server" else "the position is DISPUTED"
+    assert f"is due and does not begin: {said}" in alert.message
+    assert desk.machine.rollover.standing(desk.now) == {alert.subject}
+    assert not kinds(rows, Rolled) and orders(rows) == []
+    rows = desk.trust(Confidence.CONFIRMED) if why == "position" else desk.tick()
+    assert [row.phase for row in kinds(rows, Rolled)] == ["begun"]
+    assert desk.machine.rollover.standing(desk.now) == set()
+
+
+def test_roll_that_just_started_risk_finds_unready_is_not_told_of() -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    desk.machine.patient_until = desk.machine_ns + 1_500_000_000
+    assert not kinds(desk.wait_unwell(), Alert, Rolled)
+    assert kinds(desk.wait_unwell(), Alert)
+
+
+def test_halt_after_a_wait_for_readiness_is_told_as_well() -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    (alert,) = kinds(desk.wait_unwell(), Alert)
+    assert "not ready" in alert.message
+    desk.give(TradingState(account="", level=TradingLevel.HALT, generation=1, reason="look", at_ns=desk.now))
+    (alert,) = kinds((*desk.tick(), *desk.tick()), Alert)
+    assert "look" in alert.message
+
+
+def test_entry_of_an_earlier_day_that_is_told_again_is_booked_still_and_does_not_keep_the_roll() -> None:
+    """The router was killed on the morning of the roll: it looked for the filled entry in a book that was new."""
+    desk = RollDesk("far")
+    (entry,) = kinds(tuple(desk.rows), PlaceEntry)
+    desk.turn(DUE)
+    order = desk._order(entry, OrderState.FILLED, entry.quantity)
+    for event in ("unseen", "contradicted"):
+        desk.give(OrderChanged(event=event, order=order, machine_ns=desk.machine_ns))
+    assert desk.machine.state.coming_units("S", NEAR, "main") == 0
+    desk.turn(date(2026, 3, 27))
+    assert [row.phase for row in kinds(desk.tick(), Rolled)] == ["begun"]
 
 
 def test_limit_reached_while_the_near_leg_follows_the_far_one_does_not_take_the_far_one_back() -> None:
