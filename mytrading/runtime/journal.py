@@ -163,8 +163,10 @@ class Journal:
         again = self._front is not None and self._front.half_full
         self._save(self._unmoved, durable=again)
         self._unmoved = []
-        if self._front is not None and again:
-            self._front.reset()
+        if self._front is not None:
+            if again:
+                self._front.reset()
+            self._front.make_ready()
 
     def _save(self, rows: list[Row], durable: bool) -> None:
         try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from mytrading.runtime import journal as journal_module
+from mytrading.runtime import journal_front
 from mytrading.runtime.journal import (
     INPUT,
     OUTPUT,
@@ -27,6 +29,14 @@ from mytrading.runtime.journal_front import Front, unmoved
 from mytrading.runtime.rebuild import set_aside
 
 DAY = "2026-11-23"
+
+
+@pytest.fixture(autouse=True, params=["mapped", "written"])
+def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each test on a file system whose files are mapped, and on one whose files are not."""
+    here = {journal_front.file_system_of(tmp_path)} if request.param == "mapped" else set()
+    monkeypatch.setattr(journal_front, "MAPPED", here)
+    return str(request.param)
 
 
 def out(body: bytes) -> Entry:
@@ -71,6 +81,34 @@ def test_disk_is_at_work_while_something_else_is_done(tmp_path: Path, monkeypatc
     assert said == []
     journal.note([out(b"b")], 1, 1, durable=True, meanwhile=meanwhile)
     assert said == ["begun", "meanwhile [b'a', b'b']", "waited"]
+
+
+def test_mapped_front_needs_no_call_for_a_record(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, calls, write = opened(tmp_path), [], os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda *of: (calls.append(of[2]), write(*of))[1])
+    journal.note([out(b"a")], 1, 1)
+    assert len(calls) == (0 if way == "mapped" else 1)
+    calls.clear()
+    journal.note([out(b"b")], 1, 1, durable=True)
+    journal.note([out(b"c")], 1, 1)
+    assert len(calls) == 2, "a disk that is waited for takes pages sooner that are not mapped"
+    assert [row.body for row in unmoved(journal.path, 0, bytes(8))] == [b"a", b"b", b"c"]
+
+
+def test_making_ready_changes_nothing_up_to_the_end_of_the_file(tmp_path: Path) -> None:
+    front = Front(tmp_path / "front", size=4096)
+    row = Row(1, 1, OUTPUT, "commands", 1, "", 0, 0, b"", 1, 1, b"x" * 60, bytes(8))
+    while front.append([row], durable=False):
+        before = (tmp_path / "front").read_bytes()
+        front.make_ready()
+        assert (tmp_path / "front").read_bytes() == before
+    assert len(before) == 4096
+    front.close()
+
+
+def test_file_system_is_the_one_the_file_is_on(tmp_path: Path) -> None:
+    told = subprocess.run(["stat", "-f", "-c", "%T", tmp_path], capture_output=True, text=True, check=True).stdout
+    assert journal_front.file_system_of(tmp_path)[:3] == told[:3]
 
 
 def test_next_start_takes_in_what_a_killed_process_noted(tmp_path: Path) -> None:
