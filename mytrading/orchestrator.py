@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
 import socket
 import time
@@ -46,6 +47,10 @@ class NotRunning(Exception):
     """There is no stack to talk to."""
 
 
+class SeveralRun(Exception):
+    """More than one stack runs, and none was named."""
+
+
 class TimedOut(Exception):
     """The stack did not get there in time."""
 
@@ -63,19 +68,24 @@ class TradingOrchestrator:
     def find(cls, profile: str | None = None) -> TradingOrchestrator:
         """The stack that runs, or of those that ran the latest; `NotRunning` if there never was one.
 
-        With a profile only that one counts. Raises `StackFailed` when several run and none is named.
+        With a profile only that one counts. Raises `SeveralRun` when several run and none is named, and
+        `RunConfigError` when the one that runs, or is named, has a run file that cannot be read.
         """
-        folders = [state_dir(profile)] if profile else started_states()
+        started = started_states()
         stacks = []
-        for folder in folders:
-            with suppress(RunConfigError):
+        for folder in started if profile is None else {state_dir(profile)}.intersection(started):
+            try:
                 stacks.append(cls(decode_run_config(folder / RUN_FILE)))
+            except RunConfigError as error:
+                pid = supervision.supervisor_in(folder)
+                if pid or profile is not None:
+                    raise RunConfigError(_unreadable(error, pid)) from error
         running = [stack for stack in stacks if stack.is_running()]
         if len(running) > 1:
             names = ", ".join(stack.config.profile for stack in running)
-            raise StackFailed(f"several stacks run ({names}): name one with --profile")
+            raise SeveralRun(f"several stacks run ({names}): name one with --profile")
         if not stacks:
-            raise NotRunning("no stack was started yet; `mytrading up --simulator` starts one")
+            raise NotRunning(_none_started(profile, sorted(folder.name for folder in started)))
         return (running or stacks)[0]
 
     @property
@@ -86,6 +96,16 @@ class TradingOrchestrator:
     def is_running(self) -> bool:
         """True while supervisor or any process of this stack lives."""
         return self.pid != 0
+
+    @property
+    def start_command(self) -> str:
+        """The command that starts this stack again."""
+        rules, words = self.config.simulator, ["mytrading up"]
+        if rules.replay:
+            words.append(f"--replay {shlex.quote(rules.replay)}")
+        elif rules.embedded:
+            words.append("--simulator")
+        return " ".join(words)
 
     # starting
 
@@ -173,7 +193,7 @@ class TradingOrchestrator:
     def ask(self, verb: str, **arguments: str) -> Any:
         """A question to the gateway; raises `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
         if not self.is_running():
-            raise NotRunning(f"the {self.config.profile} stack is not running; `mytrading up` starts it")
+            raise NotRunning(f"the {self.config.profile} stack is not running; `{self.start_command}` starts it")
         with Ops(self.config) as ops:
             return ops.ask(verb, None, **arguments)
 
@@ -268,6 +288,20 @@ class TradingOrchestrator:
             at = f"{row['side']} {units} {row['instrument']} at {row['trigger_price']:g}"
             progress(f"the stop of {row['strategy']} stays at the broker: {at}")
         return entries
+
+
+def _none_started(profile: str | None, others: list[str]) -> str:
+    if profile is not None and others:
+        return f"--profile: expected one that was started ({', '.join(others)}), found {profile}"
+    return "no stack was started yet; `mytrading up --simulator` starts one"
+
+
+def _unreadable(error: RunConfigError, pid: int) -> str:
+    """What to do about a stack that cannot be talked to, since its run file cannot be read."""
+    if not pid:
+        return str(error)
+    runs = f"that stack runs: `kill {pid}` ends it, cancels resting entries and keeps its stops at the broker"
+    return f"{str(error).partition(';')[0]}; {runs}; then `mytrading up` writes it anew"
 
 
 def _run_config(settings: TradingSettings) -> RunConfig:

@@ -51,7 +51,10 @@ def broker(
 def _accounts(config: RunConfig, wanted: str) -> list[AccountRun]:
     found = [account for account in (*config.served, *config.standby) if account.rest_url]
     if not found:
-        fail(USAGE, f"the server of the {config.profile} stack is its simulator: start it with `mytrading up`")
+        from mytrading.orchestrator import TradingOrchestrator
+
+        start = TradingOrchestrator(config).start_command
+        fail(USAGE, f"the server of the {config.profile} stack is its simulator: start it with `{start}`")
     chosen = [account for account in found if wanted in ("", account.id)]
     if not chosen:
         fail(USAGE, f"--account: expected one of {', '.join(account.id for account in found)}; found {wanted!r}")

@@ -42,7 +42,7 @@ def failures() -> Iterator[None]:
     """Turn what the stack raises into exit codes."""
     from mytrading.config.problems import ConfigurationError
     from mytrading.messages.runconfig import RunConfigError
-    from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
+    from mytrading.orchestrator import NotRunning, SeveralRun, StackFailed, TimedOut
     from mytrading.runtime.journal import JournalDamaged
     from mytrading.runtime.lock import AlreadyRunning
     from mytrading.runtime.ops import OpsRefused, OpsTimedOut
@@ -57,7 +57,7 @@ def failures() -> Iterator[None]:
         fail(NOT_RUNNING, str(error))
     except (TimedOut, OpsTimedOut) as error:
         fail(TIMED_OUT, str(error))
-    except OpsRefused as error:
+    except (OpsRefused, SeveralRun) as error:
         fail(USAGE, str(error))
     except (AlreadyRunning, JournalDamaged, StackFailed, SupervisorFailed) as error:
         fail(ERROR, str(error))

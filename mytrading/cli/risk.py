@@ -180,10 +180,18 @@ def kill(
 def _state_of(profile: str) -> Path:
     """The state folder: of the profile named, of the stack that runs or ran last, else of the default profile."""
     from mytrading.orchestrator import NotRunning, TradingOrchestrator
-    from mytrading.runtime.places import state_dir
+    from mytrading.runtime.places import started_states, state_dir
+    from mytrading.runtime.supervision import supervisor_in
 
+    started = started_states()
     if profile:
+        if started and not state_dir(profile).exists():
+            names = ", ".join(sorted(folder.name for folder in started))
+            fail(USAGE, f"--profile: expected one that was started ({names}), found {profile}: KILL there stops nobody")
         return state_dir(profile)
+    alive = [folder for folder in started if supervisor_in(folder)]
+    if len(alive) == 1:
+        return alive[0]
     with failures():
         try:
             return TradingOrchestrator.find(None).config.state

@@ -100,7 +100,8 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
                 told = {"profile": found.config.profile, "running": False, "daemons": []}
                 print_json({**told, "kill": kill._asdict() if kill is not None else None})
             word = f"; the file KILL says {kill.word}, so it will open nothing" if kill is not None else ""
-            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running{word}; `mytrading up` starts it")
+            what = f"the {found.config.profile} stack is not running{word}"
+            fail(NOT_RUNNING, f"{what}; `{found.start_command}` starts it")
         body = found.status()
     if as_json:
         print_json({"running": True, **body})

@@ -61,5 +61,6 @@ def client_of(config: RunConfig) -> OpenAlgoClient:
     """A connection to the server that gives quotes and history; a simulated market has one only while it runs."""
     server = config.data_server
     if not server.rest_url:
-        fail(NOT_RUNNING, f"the server of the {config.profile} stack is its simulator: start it with `mytrading up`")
+        start = TradingOrchestrator(config).start_command
+        fail(NOT_RUNNING, f"the server of the {config.profile} stack is its simulator: start it with `{start}`")
     return OpenAlgoClient(server.rest_url, server.api_key, machine_now)

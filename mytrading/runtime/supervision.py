@@ -73,7 +73,12 @@ def lock_path(config: RunConfig) -> Path:
 
 def supervisor_pid(config: RunConfig) -> int:
     """The pid of the stack's supervisor, 0 if none runs."""
-    pid = holder(lock_path(config))
+    return supervisor_in(config.state)
+
+
+def supervisor_in(state: Path) -> int:
+    """The pid of the supervisor whose stack has this state folder, 0 if none runs; needs no run file."""
+    pid = holder(state / "lock" / "supervisord.lock")
     return int(pid) if pid is not None and pid.isdigit() else 0
 
 

@@ -57,7 +57,7 @@ def chain(
         fail(USAGE, "--underlying goes with --bhavcopy: a running stack knows the price")
     with stack(profile) as found:
         if not found.is_running():
-            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `mytrading up` starts it")
+            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
         from mytrading.cli.chain.feed import ChainFeed
         from mytrading.core.expiries import NoSuchExpiry
         from mytrading.core.instruments import NoSuchContract

@@ -238,7 +238,7 @@ def show(
     home = _home()
     with stack(profile) as found:
         if not found.is_running():
-            fail(NOT_RUNNING, "legs are chosen by quotes, and no stack is running; `mytrading up` starts it")
+            fail(NOT_RUNNING, f"legs are chosen by quotes, and no stack is running; `{found.start_command}` starts it")
         from mytrading.cli.legs.quotes import LegQuotes
         from mytrading.cli.legs.show import picture_of
         from mytrading.cli.legs.sizes import Sizes, purses_of

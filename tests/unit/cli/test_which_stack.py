@@ -1,0 +1,108 @@
+"""Which stack a command is about where several were started, and what is said of one that cannot be read."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mytrading.cli.main import run
+from mytrading.cli.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
+from mytrading.messages.runconfig import RUN_FILE, write_run_config
+from mytrading.runtime.endpoints import runtime_dir
+from mytrading.runtime.lock import InstanceLock
+from tests.support import ROOT
+from tests.unit.cli.stacks import run_config
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of all profiles, of which `paper` and `replay` were started."""
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path / "all"))
+    monkeypatch.chdir(ROOT)
+    for profile, replay in (("paper", ""), ("replay", "/days/a day.csv.gz")):
+        config = run_config(tmp_path / profile, replay)
+        state = tmp_path / "all" / profile
+        state.mkdir(parents=True)
+        run_file = msgspec.structs.replace(config, state_dir=str(state), runtime_dir=str(runtime_dir(state)))
+        write_run_config(state / RUN_FILE, run_file)
+        os.utime(state / RUN_FILE, (1, 1 if profile == "paper" else 2))
+    return tmp_path / "all"
+
+
+def code_of(arguments: list[str]) -> int:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as ended:
+        run(arguments)
+    return int(ended.value.code or 0)
+
+
+def running(*folders: Path) -> ExitStack:
+    """The stacks of these folders as good as run: this process holds the locks of their supervisors."""
+    held = ExitStack()
+    for folder in folders:
+        lock = InstanceLock(folder / "lock" / "supervisord.lock")
+        lock.acquire()
+        held.callback(lock.release)
+    return held
+
+
+@pytest.mark.parametrize("command", ["status", "orders", "down", "perf", "calendar", "margin", "simulator fault"])
+def test_two_running_stacks_are_a_question_of_usage(
+    base: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(base / "paper", base / "replay"):
+        assert code_of(command.split()) == USAGE
+    assert "several stacks run (replay, paper): name one with --profile" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("profile, start", [
+    ("paper", "mytrading up --simulator"),
+    ("replay", "mytrading up --replay '/days/a day.csv.gz'"),
+])  # fmt: skip
+@pytest.mark.parametrize("command", ["status", "orders", "chain NIFTY", "halt"])
+def test_stack_that_does_not_run_is_told_with_the_command_that_starts_it(
+    base: Path, profile: str, start: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of([*command.split(), "--profile", profile]) == NOT_RUNNING
+    assert f"the {profile} stack is not running; `{start}` starts it" in capsys.readouterr().err
+
+
+def test_profile_that_was_never_started_is_told_beside_those_that_were(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(["orders", "--profile", "papre"]) == NOT_RUNNING
+    assert "--profile: expected one that was started (paper, replay), found papre" in capsys.readouterr().err
+
+
+def test_kill_for_a_misspelt_profile_is_refused_and_writes_nothing(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(["kill", "halt", "--profile", "papre"]) == USAGE
+    assert "(paper, replay), found papre" in capsys.readouterr().err
+    assert not (base / "papre").exists()
+
+
+def test_running_stack_with_a_damaged_run_file_is_told_with_how_to_end_it(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (base / "paper" / RUN_FILE).write_bytes(b"\x00of another version")
+    with running(base / "paper"):
+        assert code_of(["down"]) == CONFIGURATION
+        said = capsys.readouterr().err
+        assert "is not a run file of this version" in said and f"`kill {os.getpid()}` ends it" in said
+        assert code_of(["kill", "halt"]) == OK
+    assert (base / "paper" / "KILL").exists()
+
+
+def test_damaged_run_file_of_a_stack_that_does_not_run_keeps_no_other_from_being_found(
+    base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (base / "replay" / RUN_FILE).write_bytes(b"\x00")
+    assert code_of(["status"]) == NOT_RUNNING
+    assert "the paper stack is not running" in capsys.readouterr().err
+    assert code_of(["status", "--profile", "replay"]) == CONFIGURATION
+    assert "`mytrading up` writes it anew" in capsys.readouterr().err
