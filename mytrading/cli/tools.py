@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -65,19 +65,22 @@ def perf(
         print_json(report)
         return
     measured = {name: figures for name, figures in report.items() if isinstance(figures, dict) and "p99" in figures}
-    rows = [
-        {"operation": name, **{key: _figure(value) for key, value in figures.items()}}
-        for name, figures in sorted(measured.items())
-        if operation in name
-    ]
-    if measured and not rows:
+    chosen = {name: figures for name, figures in sorted(measured.items()) if operation in name}
+    if measured and not chosen:
         fail(USAGE, f"no operation has {operation!r} in its name; `mytrading perf` lists all")
-    columns = ("operation", "count", "mean", "p50", "p95", "p99", "max", "errors")
-    print_rows(rows, columns, as_json, "nothing measured yet")
+    if as_json:
+        print_json(chosen)
+        return
+    columns = ("operation", "count", *(f"{key}_ms" for key in _TIMES), "errors")
+    print_rows([_shown(name, figures) for name, figures in chosen.items()], columns, False, "nothing measured yet")
 
 
-def _figure(value: float) -> str | int:
-    return f"{value:.4f}" if isinstance(value, float) else value
+_TIMES = ("mean", "p50", "p95", "p99", "max")
+
+
+def _shown(name: str, figures: dict[str, Any]) -> dict[str, Any]:
+    times = {f"{key}_ms": f"{figures[key]:.4f}" for key in _TIMES}
+    return {"operation": name, "count": figures["count"], **times, "errors": figures["errors"]}
 
 
 def bench(

@@ -190,3 +190,12 @@ def test_export_as_json_says_file_and_rows(tmp_path: Path, capsys: pytest.Captur
     target = tmp_path / "rows.parquet"
     assert exit_code("journal", "export", str(target), "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"file": str(target), "rows": 4}
+
+
+@pytest.mark.usefixtures("started")
+def test_perf_of_one_name_is_numbers_by_operation_and_names_its_unit(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("perf", "place", "--json") == 0
+    found = json.loads(capsys.readouterr().out)["router.place"]
+    assert found["count"] == 1 and found["mean"] == pytest.approx(10.0)
+    assert exit_code("perf") == 0
+    assert "mean_ms" in capsys.readouterr().out.splitlines()[0]
