@@ -8,26 +8,27 @@ answered with NaN and a reason, never with a guess.
 The inverse works on the logarithm of the out-of-the-money price, undiscounted and divided by the geometric mean of
 forward and strike, so that a price of 1e-50 is as well inverted as one of 100: with `x = -|ln(F/K)|`, `s = σ√T`,
 `h = x/s`, `t = s/2` and `Y(z) = Φ(z)/φ(z)` it is `φ-part · (Y(h+t) − Y(h−t))`, a difference that is taken as a series
-in `t` where both terms are close. Householder steps of the third order, kept between bounds, end at the last bit.
+in `t` where both terms are close. Householder steps of the third order, kept between bounds, end at the last bit. In
+the money the price is then worked out in pairs of doubles (`exact`); what is missing to it goes into the volatility.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from math import exp, expm1, fabs, log, log1p, nan, sqrt
+from math import exp, expm1, fabs, frexp, ldexp, log, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from mytrading.core.options.exact import slope_of, spread_of, worth_of
 from mytrading.core.options.normal import cdf, density, erfcx
+from mytrading.core.options.pairs import Pair, added, exp_of, product_of, sum_of, times
+from mytrading.core.options.spread import SQRT_2_PI, SQRT_HALF, SQRT_HALF_PI, log_moneyness, log_price, part, spread
 
 Floats = NDArray[np.float64]
 
-_SQRT_HALF = 0.70710678118654752440
-_SQRT_HALF_PI = 1.25331413731550025121
-_SQRT_2_PI = 2.50662827463100050242
 _STEPS = 16
 _LAST = 1e-14
 """A step this small of the second order is the last one."""
@@ -35,9 +36,10 @@ _CLOSE = 3e-5
 """So is one this small of the third order: what it leaves is its fourth power."""
 _POLISHED = 1e-250
 """Above it the last step is on the price itself, whose rounding is less than that of its logarithm."""
-_ULP = 2.220446049250313e-16
-_TERMS = 65
-"""Of the series for prices: 25 do below a spread of one, what lies above it needs more."""
+_SHARE = 0.03
+"""Of the price out of the money: with less of it the root is good as it is found."""
+_FAR = 600.0
+"""Rate times years beyond it are taken in doubles."""
 DAYS_A_YEAR = 365.0
 
 
@@ -74,51 +76,11 @@ class Greeks(NamedTuple):
 
 
 @njit(cache=True)
-def _spread_by_series(h: float, t: float) -> float:
-    """`(Y(h+t) − Y(h−t)) / 2` for small `t`: the odd terms of its series, with `Yₙ₊₁ = h·Yₙ + n·Yₙ₋₁`."""
-    before, now = _SQRT_HALF_PI * erfcx(-h * _SQRT_HALF), 0.0
-    now = 1.0 + h * before
-    total, weight = t * now, t
-    for n in range(1, _TERMS, 2):
-        even = h * now + n * before
-        odd = h * even + (n + 1) * now
-        before, now = even, odd
-        weight *= t * t / ((n + 1) * (n + 2))
-        term = weight * now
-        total += term
-        if fabs(term) < 0.25 * _ULP * total:
-            break
-    return total
-
-
-@njit(cache=True)
-def _spread(h: float, t: float) -> float:
-    """`(Y(h+t) − Y(h−t)) / 2`: the normalised price without its exponential part. `h ≤ 0`, `t > 0`."""
-    if (t < 0.5 and h > -3.0) or (t < 0.15 and h > -8.0) or (t < 1.5 and h > -0.5):
-        return _spread_by_series(h, t)
-    return 0.5 * _SQRT_HALF_PI * (erfcx(-(h + t) * _SQRT_HALF) - erfcx((t - h) * _SQRT_HALF))
-
-
-@njit(cache=True)
-def _log_price(x: float, s: float) -> float:
-    """The logarithm of the normalised out-of-the-money price."""
-    h, t = x / s, 0.5 * s
-    return log(2.0 * _spread(h, t) / _SQRT_2_PI) - 0.5 * (h * h + t * t)
-
-
-@njit(cache=True)
-def _part(x: float, s: float) -> float:
-    """The normalised out-of-the-money price itself: a few units in the last place nearer than by its logarithm."""
-    h, t = x / s, 0.5 * s
-    return 2.0 / _SQRT_2_PI * _spread(h, t) * exp(-0.5 * (h * h + t * t))
-
-
-@njit(cache=True)
 def _guess_below(x: float, log_beta: float) -> float:
     """A start for prices under the inflection: there `β·√(2π)/|x|` depends, nearly, on `q = |x|/s` alone."""
-    level = log(-x / _SQRT_2_PI) - log_beta
+    level = log(-x / SQRT_2_PI) - log_beta
     if level < 1.6:
-        middle = exp(-level) + _SQRT_HALF_PI
+        middle = exp(-level) + SQRT_HALF_PI
         return float(-x / (middle - sqrt(middle * middle - 2.0)))
     q = sqrt(2.0 * level)
     for _ in range(3):
@@ -131,22 +93,21 @@ def _guess_below(x: float, log_beta: float) -> float:
 def _first_guess(x: float, log_beta: float) -> float:
     """A start near the root, by the side of the inflection of the price in `s` on which it lies."""
     turn = sqrt(-2.0 * x)
-    at_turn = _log_price(x, turn) if turn > 0.0 else -np.inf
+    at_turn = log_price(x, turn) if turn > 0.0 else -np.inf
     if log_beta < at_turn:
         return _guess_below(x, log_beta)
     beta_turn = exp(at_turn) if turn > 0.0 else 0.0
-    return float(turn + (exp(log_beta) - beta_turn) * _SQRT_2_PI * exp(-0.5 * x))
+    return float(turn + (exp(log_beta) - beta_turn) * SQRT_2_PI * exp(-0.5 * x))
 
 
 @njit(cache=True)
-def _upper_root(x: float, beta: float, s: float) -> float:
+def _upper_root(x: float, missing: float, s: float) -> float:
     """`s` for a price over half its bound: what is missing to the bound is solved for instead, by its logarithm."""
-    missing = log(exp(0.5 * x) - beta)
     low, high = 0.0, np.inf
     for _ in range(4 * _STEPS):
         h, t = x / s, 0.5 * s
-        tails = 0.5 * _SQRT_HALF_PI * (erfcx((h + t) * _SQRT_HALF) + erfcx((t - h) * _SQRT_HALF))
-        error = log(2.0 * tails / _SQRT_2_PI) - 0.5 * (h * h + t * t) - missing
+        tails = 0.5 * SQRT_HALF_PI * (erfcx((h + t) * SQRT_HALF) + erfcx((t - h) * SQRT_HALF))
+        error = log(2.0 * tails / SQRT_2_PI) - 0.5 * (h * h + t * t) - missing
         if error > 0.0:
             low = s
         else:
@@ -166,20 +127,18 @@ def _upper_root(x: float, beta: float, s: float) -> float:
 
 @njit(cache=True)
 def _root(x: float, log_beta: float) -> float:
-    """`s = σ√T` at which the normalised out-of-the-money price is `exp(log_beta)`."""
+    """`s = σ√T` at which the normalised out-of-the-money price is `exp(log_beta)`, up to half its bound."""
     s = _first_guess(x, log_beta)
-    if log_beta > 0.5 * x - 0.69314718055994531:
-        return _upper_root(x, exp(log_beta), s)
     low, high = 0.0, np.inf
     for _ in range(_STEPS):
         h, t = x / s, 0.5 * s
-        spread = _spread(h, t)
-        error = log(2.0 * spread / _SQRT_2_PI) - 0.5 * (h * h + t * t) - log_beta
+        wide = spread(h, t)
+        error = log(2.0 * wide / SQRT_2_PI) - 0.5 * (h * h + t * t) - log_beta
         if error > 0.0:
             high = s
         else:
             low = s
-        slope = 0.5 / spread
+        slope = 0.5 / wide
         bend = h * h / s - 0.25 * s
         ratio2 = bend - slope
         ratio3 = bend * bend - 3.0 * h * h / (s * s) - 0.25 - 3.0 * slope * bend + 2.0 * slope * slope
@@ -195,37 +154,44 @@ def _root(x: float, log_beta: float) -> float:
 
 
 @njit(cache=True)
-def _log_moneyness(forward: float, strike: float) -> float:
-    apart = (forward - strike) / strike
-    return log1p(apart) if fabs(apart) < 0.5 else log(forward / strike)
+def _grown(rate: float, years: float) -> Pair:
+    """What a rupee grows to at the rate."""
+    if rate == 0.0 or not years > 0.0:
+        return 1.0, 0.0
+    return exp_of(product_of(rate, years)) if fabs(rate * years) < _FAR else (exp(rate * years), 0.0)
 
 
 @njit(cache=True)
 def price_one(forward: float, strike: float, years: float, volatility: float, rate: float, call: bool) -> float:
-    """Premium of one option; its discounted intrinsic value where no time or no volatility is left."""
-    inside = max(forward - strike if call else strike - forward, 0.0)
-    discount = exp(-rate * years) if years > 0.0 else 1.0
+    """Premium of one option; its discounted intrinsic value where no time or no volatility is left.
+
+    In the money it is within one unit in the last place.
+    """
     if not (years > 0.0 and volatility > 0.0):
-        return discount * inside
-    x, s = -fabs(_log_moneyness(forward, strike)), volatility * sqrt(years)
-    outside = _part(x, s) * sqrt(forward * strike)
-    return discount * (inside + outside)
+        return _grown(-rate, years)[0] * max(forward - strike if call else strike - forward, 0.0)
+    x = -fabs(log_moneyness(forward, strike))
+    worth = times(_grown(-rate, years), worth_of(forward, strike, x, spread_of(volatility, years), call))
+    return worth[0] + worth[1]
+
+
+@njit(cache=True)
+def _quick_price(forward: float, strike: float, years: float, volatility: float, discount: float, call: bool) -> float:
+    """The same in doubles, a few units in the last place near."""
+    inside = max(forward - strike if call else strike - forward, 0.0)
+    x, s = -fabs(log_moneyness(forward, strike)), volatility * sqrt(years)
+    return discount * (inside + part(x, s) * sqrt(forward * strike))
 
 
 @njit(cache=True)
 def _given_back(
-    price: float, forward: float, strike: float, years: float, volatility: float, rate: float, call: bool
+    worth: Pair, forward: float, strike: float, x: float, years: float, volatility: float, call: bool
 ) -> float:
-    """The neighbour of a volatility that gives the price back to two units in the last place, where rounding hid it."""
-    best, least = volatility, np.inf
-    for k in range(13):
-        near = volatility * (1.0 + (k // 2 + k % 2) * (_ULP if k % 2 else -_ULP))
-        error = fabs(price_one(forward, strike, years, near, rate, call) - price)
-        if error < least:
-            best, least = near, error
-        if least <= _ULP * price:
-            break
-    return best
+    """The double nearest to the volatility of an undiscounted price, from one that is a few units away."""
+    s = spread_of(volatility, years)
+    there = worth_of(forward, strike, x, s, call)
+    slope = slope_of(forward, strike, x, s[0]) * sqrt(years)
+    gap = added(worth, (-there[0], -there[1]))[0]
+    return volatility + gap / slope if fabs(gap) < 1e-6 * slope * volatility else volatility
 
 
 @njit(cache=True)
@@ -235,25 +201,30 @@ def implied_one(
     """(volatility, reason) of one option; see `implied`."""
     if not (price > 0.0 and forward > 0.0 and strike > 0.0 and years > 0.0 and price + forward + strike < np.inf):
         return nan, 1
-    bound = (forward if call else strike) * exp(-rate * years)
-    if price >= bound:
+    growth = _grown(rate, years)
+    worth = times(growth, (price, 0.0))
+    bound = forward if call else strike
+    missing = (bound - worth[0]) - worth[1]
+    if not missing > 0.0:
         return nan, 4
-    inside = max(forward - strike if call else strike - forward, 0.0)
-    worth = price * exp(rate * years) if rate != 0.0 else price
-    value = worth - inside
-    if inside > 0.0:
-        if value < -4.0 * _ULP * worth:
-            return nan, 3
-        if value < 4.0 * _ULP * worth:
-            return nan, 2
-    x = -fabs(_log_moneyness(forward, strike))
-    beta = value / sqrt(forward * strike)
-    root = _root(x, log(beta))
-    if beta > _POLISHED:
-        root += 2.0 * _spread(x / root, 0.5 * root) * (beta / _part(x, root) - 1.0)
+    value, inside = worth[0], sum_of(forward, -strike) if call else sum_of(strike, -forward)
+    if inside[0] > 0.0:
+        value = (worth[0] - inside[0]) + (worth[1] - inside[1])
+        least = 4.0 * ldexp(growth[0], frexp(price)[1] - 53)
+        if value < least:
+            return nan, 2 if value >= -least else 3
+    middle = sqrt(forward * strike)
+    x, beta = -fabs(log_moneyness(forward, strike)), value / middle
+    exactly = inside[0] >= 0.0 and value > _SHARE * worth[0]
+    if value > missing:
+        root = _upper_root(x, log(missing / middle), _first_guess(x, log(beta)))
+    else:
+        root = _root(x, log(beta))
+        if beta > _POLISHED and not exactly:
+            root += 2.0 * spread(x / root, 0.5 * root) * (beta / part(x, root) - 1.0)
     volatility = root / sqrt(years)
-    if inside > 0.0:
-        volatility = _given_back(price, forward, strike, years, volatility, rate, call)
+    if exactly:
+        volatility = _given_back(worth, forward, strike, x, years, volatility, call)
     return volatility, 0
 
 
@@ -267,9 +238,9 @@ def _greeks_one(
         return
     root = sqrt(years)
     s = volatility * root
-    d1 = _log_moneyness(forward, strike) / s + 0.5 * s
+    d1 = log_moneyness(forward, strike) / s + 0.5 * s
     discount, dens = exp(-rate * years), density(d1)
-    premium = price_one(forward, strike, years, volatility, rate, call)
+    premium = _quick_price(forward, strike, years, volatility, discount, call)
     out[0] = discount * cdf(d1) if call else -discount * cdf(-d1)
     out[1] = discount * dens / (forward * s)
     out[2] = rate * premium - 0.5 * discount * forward * dens * volatility / root
@@ -321,7 +292,7 @@ def implied(
     """Volatility of each premium of one expiry and the `Reason` where it is NaN, arrays of one length.
 
     Out of the money it is right to 1e-12 for every premium down to 1e-50, from minutes to years; in the money it gives
-    the premium back to two units in the last place.
+    the premium back to two units in the last place, by the exact formula as by `prices`.
     """
     out, reasons = np.empty(premiums.size), np.empty(premiums.size, np.int8)
     implied_into(premiums, forward, strikes, years, rate, calls, out, reasons)

@@ -94,15 +94,44 @@ def test_volatility_in_the_money_gives_the_price_back(rate: float) -> None:
     [
         (1004.8140346966906, 2177.2489117991154, 2177.252654057279, 0.00011561402828823137, 0.0, False),
         (13247.358292344501, 31499.10913863683, 31051.807398796474, 6.39302685087969, 0.065, True),
+        (16023.85, 24000.05, 24018.705234366833, 0.7533012792426955, 0.065, False),
+        (0.9747869561765931, 1.3290655071694786, 1.5, 6.630791483907997, 0.065, False),
+        (0.9500000000000001, 1.3290655071694786, 1.5, 6.630791483907997, 0.065, False),
+        (1802.3060615576235, 24000.0, 24000.0, 1.1888165417127188, 0.0, False),
     ],
-)
-def test_price_of_a_spread_over_one_is_given_back_to_two_units(
+    ids=["of a minute", "of six years", "over two thirds of its bound", "a unit under its bound", "near its bound",
+         "at the money"],
+)  # fmt: skip
+def test_premium_is_given_back_to_two_units(
     premium: float, forward: float, strike: float, years: float, rate: float, call: bool
 ) -> None:
     found, reason = vol.implied_one(premium, forward, strike, years, rate, call)
     assert reason == Reason.FOUND
     again = vol.price_one(forward, strike, years, found, rate, call)
     assert abs(again - premium) <= 2 * np.spacing(premium)
+    assert abs(exact(forward, strike, years, found, rate, call) - premium) <= 2 * np.spacing(premium)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.065, 0.4])
+def test_volatility_in_the_money_gives_back_the_exact_price(rate: float) -> None:
+    checked = 0
+    for strike, years, volatility in contracts(250, 3, (0.001, 0.1, 0.3, 1.0)):
+        call = strike < FORWARD
+        premium = float(exact(FORWARD, strike, years, volatility, rate, call))
+        assert abs(vol.price_one(FORWARD, strike, years, volatility, rate, call) - premium) <= np.spacing(premium)
+        found, reason = vol.implied_one(premium, FORWARD, strike, years, rate, call)
+        if reason == Reason.FOUND:
+            checked += 1
+            again = exact(FORWARD, strike, years, found, rate, call)
+            assert abs(again - premium) <= np.spacing(premium), (strike, years, volatility)
+    assert checked > 200
+
+
+def test_time_value_of_four_units_of_the_premium_has_a_volatility() -> None:
+    for premium, strike in ((1023.0, 22_977.0), (1025.0, 22_975.0)):
+        unit = float(np.spacing(premium))
+        assert vol.implied_one(premium + 3 * unit, FORWARD, strike, 0.1, 0.0, True)[1] == Reason.NO_TIME_VALUE
+        assert vol.implied_one(premium + 4 * unit, FORWARD, strike, 0.1, 0.0, True)[1] == Reason.FOUND
 
 
 @pytest.mark.parametrize(
