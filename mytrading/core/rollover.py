@@ -94,7 +94,7 @@ class Rollover:
     def ahead(self, wish: Wish, account: str, now: int) -> list[Any]:
         """Rows by which a wish for a contract that would be rolled at once goes to the next one from the start."""
         rule, of = self._rule(wish.signal.strategy), wish.signal.product_of
-        if rule is None:
+        if rule is None or account in wish.spent:
             return []
         legs = (leg for leg in wish.in_account(account).legs if of(leg) is not Product.MIS)
         rows = (self._ahead(wish, leg, account, rule, now) for leg in legs)
@@ -224,13 +224,20 @@ class Rollover:
         tries = self._tries(roll)
         if tries >= TRIES:
             back = self._take_back(roll, now) if roll.first == "far" else []
-            return [*back, *self._give_up(roll, f"{TRIES} orders for {roll.far} ended unfilled", now)]
+            return [*back, *self._give_up(roll, f"{TRIES} orders for {roll.far} ended unfilled{self._gone(roll)}", now)]
         signal = self._signal(roll, now)
         found = self._entries.for_roll(signal, roll.account, NEEDED, now)
         if isinstance(found, tuple):
             return self._note(roll, found, now)
         name = client_order_id(roll.account, roll.cause, Purpose.ROLL, roll.far, 0, tries)
         return [replace(row, id=name, run=roll.run) if isinstance(row, PlaceEntry) else row for row in found]
+
+    def _gone(self, roll: Rolled) -> str:
+        """What a person must know where the near leg went first: what was held is not, or not all of it."""
+        there = self._held(roll.account, roll.far, roll.product, roll.strategy) - roll.base
+        if self._held(roll.account, roll.near, roll.product, roll.strategy):
+            return ""
+        return f"; {roll.near} is closed, and {there} of {roll.quantity} units are held of {roll.far}"
 
     def _signal(self, roll: Rolled, now: int) -> Signal:
         """What the roll wishes for, so that the far leg is judged, valued and guarded as an entry is."""
@@ -318,13 +325,11 @@ class Rollover:
         early = now - roll.at_ns < QUOTE_PATIENCE_NS and all(denial.code in _ON_ITS_WAY for denial in denied)
         if roll.note == denied[0].code or early:
             return []
-        text = "; ".join(denial.message for denial in denied)
-        return [
-            replace(roll, note=denied[0].code, at_ns=now),
-            _alert(
-                subject_of(roll), f"the roll over from {roll.near} to {roll.far} waits: {text}", Severity.WARNING, now
-            ),
-        ]
+        gone = self._gone(roll)
+        severity = Severity.CRITICAL if gone else Severity.WARNING
+        why = "; ".join(denial.message for denial in denied)
+        text = f"the roll over from {roll.near} to {roll.far} waits: {why}{gone}"
+        return [replace(roll, note=denied[0].code, at_ns=now), _alert(subject_of(roll), text, severity, now)]
 
     def _give_up(self, roll: Rolled, why: str, now: int, quiet: bool = False) -> list[Any]:
         ended = replace(roll, phase="given_up", note=why, at_ns=now)

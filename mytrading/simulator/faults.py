@@ -85,6 +85,8 @@ _ALL = (
         "refuses a new order with `reason`; with `late` accepts it, then rejects it in the book",
         late=False,
         reason="Rejected by the risk desk",
+        side="",
+        instrument="",
     ),
     _order(
         "semi_auto",

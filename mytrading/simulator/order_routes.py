@@ -35,7 +35,8 @@ async def placeorder(call: Call) -> Reply:
         if fault.flag("placed"):
             _place(venue, fields, call.received_ns)
         return with_mode(success(orderid=None), analyze=venue.analyze)
-    rejected = faults.take("reject")
+    instrument = instrument_id(fields["exchange"], fields["symbol"])
+    rejected = faults.take("reject", side=fields["action"].upper(), instrument=instrument)
     if rejected is not None and not rejected.flag("late"):
         return with_mode(error(400, rejected.text("reason")), analyze=venue.analyze)
     reply = _place(venue, fields, call.received_ns, rejected.text("reason") if rejected is not None else "")

@@ -1,9 +1,10 @@
 """Futures that move to the next contract on a real stack, over three recorded days in lock-step.
 
-Two strategies buy the November future on the Wednesday. One moves it with two trading days left, the next contract
-first, while what it orders fills in parts and risk is killed with each leg decided and not sent. The other moves it
-with one day left, the old contract first, and the router is killed once between the two legs and once more with the
-second leg's order made and not sent.
+Three strategies buy the November future on the Wednesday. One moves it with two trading days left, the next contract
+first, while what it orders fills in parts, risk is killed with each leg decided and not sent, and the router with the
+morning's first order. The second moves it with one day left, the old contract first, and the router is killed once
+between the two legs and once more with the second leg's order made and not sent. The third does so in another future,
+whose next contract is refused for good.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mytrading.cli.journal.files import decoded
 from mytrading.core.calendar import IST
+from mytrading.core.rollover import TRIES
 from tests.support import ROOT, eventually
 from tests.system.lockstep_home import LockStepped
 from tests.system.stack import Stack
@@ -24,6 +27,7 @@ from tests.system.stack import Stack
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 NEAR, FAR, LOT = "NFO:NIFTY23NOV26FUT", "NFO:NIFTY29DEC26FUT", 65
+BANK_NEAR, BANK_FAR, BANK_LOT = "NFO:BANKNIFTY23NOV26FUT", "NFO:BANKNIFTY29DEC26FUT", 30
 WEDNESDAY, THURSDAY, FRIDAY = "2026-11-18", "2026-11-19", "2026-11-20"
 """The November contracts expire on Monday the 23rd, as Tuesday is a holiday."""
 
@@ -44,10 +48,16 @@ class RollsNearFirst(RollsFarFirst):
     """The same."""
 
     name = "RollsNearFirst"
+
+
+class RollsInVain(RollsFarFirst):
+    """The same."""
+
+    name = "RollsInVain"
 '''
 SETTINGS = """
 name = "{name}"
-symbols = ["NIFTY"]
+symbols = ["{symbol}"]
 timeframes = ["1m"]
 direction = "long"
 product = "NRML"
@@ -60,6 +70,11 @@ roll_first = "{first}"
 [trade]
 long = "future"
 """
+ROLLS = (
+    ("RollsFarFirst", "NIFTY", 2, 2, "far"),
+    ("RollsNearFirst", "NIFTY", 1, 1, "near"),
+    ("RollsInVain", "BANKNIFTY", 1, 1, "near"),
+)
 RISK = """
 [risk]
 max_order_size = 20_000_000
@@ -72,8 +87,8 @@ def make_home(home: Path) -> dict[str, str]:
     """The folder of two strategies; the environment of a stack on it whose processes start with a trap."""
     shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
     (home / "config" / "strategies").mkdir()
-    for name, lots, days, first in (("RollsFarFirst", 2, 2, "far"), ("RollsNearFirst", 1, 1, "near")):
-        text = SETTINGS.format(name=name, lots=lots, days=days, first=first)
+    for name, symbol, lots, days, first in ROLLS:
+        text = SETTINGS.format(name=name, symbol=symbol, lots=lots, days=days, first=first)
         (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
     (home / "config" / "settings.toml").write_text(RISK)
     (home / "strategies").mkdir()
@@ -86,7 +101,7 @@ def make_home(home: Path) -> dict[str, str]:
     (home / "supervisord.conf").write_text(conf)
     return {
         "MYTRADING_HOME": str(home),
-        "ENABLED_STRATEGIES": "RollsFarFirst,RollsNearFirst",
+        "ENABLED_STRATEGIES": "RollsFarFirst,RollsNearFirst,RollsInVain",
         "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
         "KILL_PERSONALITY": "sandbox",
         "KILL_TRAPS": str(home),
@@ -120,12 +135,17 @@ class Rolling:
 
     def run_killed(self, daemon: str, traps: list[str], day: str, clock: str) -> None:
         """The same, while a daemon dies at the first passage of each of these boundaries, one after the other."""
-        old, trap = self.stack.pid(daemon), self._traps / daemon
-        trap.write_text("\n".join(traps))
+        old, trap = self.stack.pid(daemon), self.trap(daemon, traps)
         self._let_go(day, clock)
         eventually(lambda: not trap.exists(), 60)
         eventually(lambda: self.stack.pid(daemon) not in (0, old), 30)
         self.market.await_rest(f"{day} {clock}", 120)
+
+    def trap(self, daemon: str, traps: list[str]) -> Path:
+        """The file of the boundaries at which a daemon is to die."""
+        path = self._traps / daemon
+        path.write_text("\n".join(traps))
+        return path
 
     def _let_go(self, day: str, clock: str) -> None:
         moment = datetime.fromisoformat(f"{day}T{clock}").replace(tzinfo=IST)
@@ -143,6 +163,10 @@ class Rolling:
         """Orders of a strategy in the order they were made: side, contract, filled units, state."""
         rows = [row for row in self.stack.ask("orders", "-n", "0") if row["strategy"] == strategy]
         return [(row["side"], row["instrument"], row["filled"], row["state"]) for row in rows]
+
+    def told(self) -> list[dict[str, Any]]:
+        """Alerts of rolls that stand."""
+        return [row for row in self.stack.ask("alerts") if row["code"] == "ROLL_OVER"]
 
     def rolls(self) -> dict[str, list[tuple[str, int]]]:
         """By strategy, the phases its roll went through and the units it moves, from risk's journal."""
@@ -165,7 +189,9 @@ def rolling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rolling]:
 
 def test_future_is_kept_until_its_days_before_expiry_have_come(rolling: Rolling) -> None:
     rolling.run_to(WEDNESDAY, "09:44:00")
-    assert rolling.held() == {"RollsFarFirst": {NEAR: 2 * LOT}, "RollsNearFirst": {NEAR: LOT}}
+    assert rolling.held() == {
+        "RollsFarFirst": {NEAR: 2 * LOT}, "RollsNearFirst": {NEAR: LOT}, "RollsInVain": {BANK_NEAR: BANK_LOT},
+    }  # fmt: skip
     assert rolling.rolls() == {}
 
 
@@ -178,9 +204,12 @@ def test_future_moves_once_with_side_and_quantity_kept_though_risk_dies_and_orde
     rolling: Rolling,
 ) -> None:
     rolling.market.sim("fault", kind="partial_fill", count=-1, fraction=0.5)
+    rolling.trap("router", ["received entry"])
     rolling.run_killed("risk", ["committed entry", "committed exit"], THURSDAY, "09:44:00")
     rolling.market.sim("fault", kind="partial_fill", count=0)
-    assert rolling.held() == {"RollsFarFirst": {FAR: 2 * LOT}, "RollsNearFirst": {NEAR: LOT}}
+    assert rolling.held() == {
+        "RollsFarFirst": {FAR: 2 * LOT}, "RollsNearFirst": {NEAR: LOT}, "RollsInVain": {BANK_NEAR: BANK_LOT},
+    }  # fmt: skip
     bought, there, *gone = rolling.orders("RollsFarFirst")
     assert bought == ("BUY", NEAR, 2 * LOT, "FILLED")
     assert there == ("BUY", FAR, 2 * LOT, "FILLED")
@@ -188,10 +217,11 @@ def test_future_moves_once_with_side_and_quantity_kept_though_risk_dies_and_orde
     assert {order[:2] for order in gone} == {("SELL", NEAR)}
     *under_way, done = [phase for phase, _ in rolling.rolls()["RollsFarFirst"]]
     assert (set(under_way), done, set(rolling.rolls())) == ({"begun"}, "done", {"RollsFarFirst"})
-    eventually(lambda: not [row for row in rolling.stack.ask("alerts") if row["code"] == "ROLL_OVER"], 20)
+    eventually(lambda: not rolling.told(), 20)
 
 
 def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(rolling: Rolling) -> None:
+    rolling.market.sim("fault", kind="reject", count=-1, side="BUY", instrument=BANK_FAR)
     rolling.run_killed("router", ["answered exit", "committed entry"], FRIDAY, "09:44:00")
     assert rolling.held() == {"RollsFarFirst": {FAR: 2 * LOT}, "RollsNearFirst": {FAR: LOT}}
     _, gone, *there = rolling.orders("RollsNearFirst")
@@ -199,7 +229,20 @@ def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(
     assert [order for order in there if order[2]] == [("BUY", FAR, LOT, "FILLED")]
     *under_way, done = [phase for phase, _ in rolling.rolls()["RollsNearFirst"]]
     assert (set(under_way), done) == ({"begun"}, "done")
-    eventually(lambda: not [row for row in rolling.stack.ask("alerts") if row["code"] == "ROLL_OVER"], 20)
+    eventually(lambda: {alert["subject"] for alert in rolling.told()} == {f"RollsInVain/paper/{BANK_NEAR}"}, 20)
+
+
+def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_and_not_tried_on(
+    rolling: Rolling,
+) -> None:
+    """The strategy wishes the same with each bar, on a later day than that of its position."""
+    bought, gone, *there = rolling.orders("RollsInVain")
+    assert (bought[:3], gone[:3]) == (("BUY", BANK_NEAR, BANK_LOT), ("SELL", BANK_NEAR, BANK_LOT))
+    assert there == [("BUY", BANK_FAR, 0, "REJECTED")] * TRIES
+    (alert,) = rolling.told()
+    assert alert["severity"] == "critical"
+    assert f"{BANK_NEAR} is closed, and 0 of {BANK_LOT} units are held of {BANK_FAR}" in alert["message"]
+    assert [phase for phase, _ in rolling.rolls()["RollsInVain"]][-1] == "given_up"
 
 
 def test_books_agree_and_journals_verify_after_the_rolls(rolling: Rolling) -> None:

@@ -40,4 +40,5 @@ def _spend(books: RiskBooks, row: Rolled) -> None:
     near = books.positions.get((row.account, row.near, row.product, row.strategy))
     if wish is not None and near is not None and not near.quantity:
         wish.spent.add(row.account)
+        wish.spent_ns = row.at_ns
         wish.ended.add(row.account)

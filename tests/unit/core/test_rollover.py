@@ -15,7 +15,17 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.rollover import CODE, PATIENCE_NS, TRIES, days_left
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert, TradingState
-from mytrading.messages.enums import Action, Confidence, OrderState, OrderType, Product, Purpose, Side, TradingLevel
+from mytrading.messages.enums import (
+    Action,
+    Confidence,
+    OrderState,
+    OrderType,
+    Product,
+    Purpose,
+    Severity,
+    Side,
+    TradingLevel,
+)
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.records import Rolled
@@ -254,6 +264,28 @@ def test_far_leg_that_is_refused_is_tried_again_then_given_up_with_the_near_leg_
     assert desk.held == {NEAR: 2 * LOT}
 
 
+def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_with_what_is_left() -> None:
+    desk = RollDesk("near")
+    desk.turn(DUE)
+    desk.tick()
+    desk.tick()
+    rows = desk.close_position(NEAR)
+    placed = 0
+    while not kinds(rows, Alert):
+        (entry,) = kinds(rows, PlaceEntry)
+        placed += 1
+        rows = (*desk.end_order(entry), *desk.tick())
+    (alert,) = kinds(rows, Alert)
+    assert (placed, alert.severity) == (TRIES, Severity.CRITICAL)
+    assert f"{NEAR} is closed, and 0 of 130 units are held of {FAR}" in alert.message
+    for wanted in ([], [("order", FAR, 2 * LOT)]):
+        rows = desk.wish(f"again {len(wanted)}", Leg(instrument=NEAR, lots=2), product=Product.NRML)
+        rows = (*rows, *desk.tick(), *desk.tick())
+        assert orders(rows) == wanted, "the wish that was rolled is consumed until the next day"
+        assert bool(desk.machine.rollover.standing(desk.now)) == (not wanted), "it is not forgotten with the next bar"
+        desk.turn(date(2026, 3, 27))
+
+
 def test_wish_that_goes_flat_while_rolling_closes_all_and_ends_the_roll() -> None:
     desk = RollDesk("far")
     desk.turn(DUE)
@@ -286,6 +318,7 @@ def test_roll_waits_while_trading_is_halted_and_says_why_once() -> None:
     desk.give(TradingState(account="", level=TradingLevel.HALT, generation=1, reason="look", at_ns=desk.now))
     alerts = kinds((*desk.close_position(goal.instrument), *desk.tick(), *desk.tick()), Alert)
     assert len(alerts) == 1 and "waits: trading is at halt" in alerts[0].message
+    assert alerts[0].severity is Severity.CRITICAL and f"{NEAR} is closed" in alerts[0].message
     desk.give(TradingState(account="", level=TradingLevel.NORMAL, generation=2, reason="", at_ns=desk.now))
     assert orders(desk.tick()) == [("order", FAR, 2 * LOT)]
 
