@@ -19,3 +19,9 @@ def ours(state: State, key: Key) -> int:
     """What strategies own of a key, and what is there unmanaged."""
     unmanaged = state.unmanaged.get(key)
     return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
+
+
+def is_untouched(state: State, key: Key) -> bool:
+    """True of shares delivered overnight of which nothing moved today by our books; a sale would be a row."""
+    delivered = state.delivered.get(key) or 0
+    return 0 < delivered == ours(state, key)

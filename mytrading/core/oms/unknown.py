@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mytrading.core.oms import doubt, parts, reality
+from mytrading.core.oms import delivery, doubt, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.recovery import SEVERAL
 from mytrading.core.oms.state import key_of
@@ -207,7 +207,9 @@ def _net_unchanged(draft: Draft, order: Order, evidence: Evidence) -> bool | Non
         if fresh and trade.instrument == order.instrument and trade.side is order.side:
             return False
     rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
+    if not rows:
+        return delivery.is_untouched(draft.state, key)
     unmanaged = draft.state.unmanaged.get(key)
     expected = sum(position.quantity for position in draft.state.holders(key))
     expected += unmanaged.quantity if unmanaged else 0
-    return bool(rows) and sum(row.quantity for row in rows) == expected
+    return sum(row.quantity for row in rows) == expected

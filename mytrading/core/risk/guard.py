@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.messages.enums import OrderState, Side
+from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BrokerHeld
 
@@ -77,6 +77,16 @@ class Guard:
         self.doubtful: frozenset[str] = frozenset()
         """Instruments with a position of which `missed` speaks."""
         self._asked: dict[str, int] = {}
+        self._delivered: dict[tuple[str, str, str], int] = {}
+        """Units held as CNC when the day began: they may have left the position book."""
+
+    def open_day(self, positions: Iterable[Position]) -> None:
+        """A day begins with these positions."""
+        self._delivered.clear()
+        for position in positions:
+            if position.product is Product.CNC and position.quantity > 0:
+                place = _place(position)
+                self._delivered[place] = self._delivered.get(place, 0) + position.quantity
 
     def moved(self, order: Order, machine_ns: int) -> None:
         """An order event: what the books said of its instrument so far says nothing any more."""
@@ -114,15 +124,23 @@ class Guard:
         for kept in (self._sightings, self._doubts):
             for key in [key for key in kept if key[0] == held.account and key not in positions]:
                 del kept[key]
+        ours: dict[tuple[str, str, str], int] = {}
+        for position in positions.values():
+            ours[_place(position)] = ours.get(_place(position), 0) + position.quantity_seen
         for key, position in positions.items():
             if position.account == held.account:
                 here = [o for o in mine if (o.strategy, o.instrument) == (position.strategy, position.instrument)]
-                self._judge(key, position, held, here)
+                self._judge(key, position, held, here, self._shown(position, held, ours[_place(position)]))
         self._look_again()
 
-    def _judge(self, key: Key, position: Position, held: BrokerHeld, here: list[Order]) -> None:
+    def _shown(self, position: Position, held: BrokerHeld, ours: int) -> int:
+        """The net of the position book, with what may have left it for the holdings, at most what is ours."""
+        net = _net(position, held)
+        return net + min(self._delivered.get(_place(position), 0), max(ours - net, 0))
+
+    def _judge(self, key: Key, position: Position, held: BrokerHeld, here: list[Order], net: int) -> None:
         owned = position.quantity_seen or position.quantity
-        there = _net(position, held) * (1 if owned > 0 else -1)
+        there = net * (1 if owned > 0 else -1)
         covered = _covered(position, owned, held, {order.broker_order_id for order in here})
         least, most = min(abs(position.quantity_seen), there), max(abs(owned), abs(position.quantity))
         self._doubt(key, owned, covered, held, missing=there > 0 and covered < least)
@@ -187,6 +205,10 @@ class Guard:
         doubtful = seeming or any(resting(position, live) < abs(position.quantity_seen) for position in positions)
         last = self._asked.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
+
+
+def _place(position: Position) -> tuple[str, str, str]:
+    return (position.account, position.instrument, position.product)
 
 
 def _net(position: Position, held: BrokerHeld) -> int:

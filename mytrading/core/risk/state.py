@@ -327,6 +327,7 @@ class RiskState(RiskBooks):
         risk_carry.reopen(self, row)
         for wish in self.wishes.values():
             wish.moved = risk_rolls.moved(self, wish.signal.strategy)
+        self.guard.open_day(row.positions)
         for position in row.positions:
             self._bind(position)
         self._await()

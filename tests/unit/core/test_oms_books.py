@@ -329,6 +329,25 @@ def test_shares_bought_beside_delivered_ones_are_compared(bench: OrderBench) -> 
     assert shares(bench)[0] == 50
 
 
+@pytest.mark.parametrize("sold", [False, True])
+def test_exit_of_delivered_shares_that_no_book_shows_is_a_ghost_and_one_that_was_sold_is_not(
+    bench: OrderBench, sold: bool
+) -> None:
+    """The position book has no row of them before a sale: their exit waited for a person, and so did their stop."""
+    delivered(bench)
+    bench.close("g1", instrument="NSE:A", product=Product.CNC)
+    call = bench.calls[0]
+    if sold:
+        bench.broker.net[SHARE] = -50
+    bench.tick(1 * SECOND)
+    bench.end(call, Outcome.UNKNOWN, message="timed out")
+    for _ in range(3):
+        bench.read()
+        bench.tick(16 * SECOND)
+    assert ("ORDER_GHOST" in bench.codes()) is not sold
+    assert [call.order.goal for call in bench.calls] == ([] if sold else ["g1"])
+
+
 def test_contracts_held_overnight_are_still_compared_with_the_book(bench: OrderBench) -> None:
     bench.machine.apply(bench.machine.snapshot("2026-11-24"))
     bench.broker.orders.clear()

@@ -36,12 +36,14 @@ from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE, Desk
 class Guarded:
     """Ten shares held, and whatever the test puts at the broker."""
 
-    def __init__(self, stop: StopPlan = StopPlan.BROKER) -> None:
+    def __init__(self, stop: StopPlan = StopPlan.BROKER, product: Product = Product.MIS) -> None:
         self.desk = Desk()
+        self.product = self.desk.product = product
         (run,) = self.desk.machine.strategies.values()
         self.desk.machine.strategies["S"] = replace(run, stop=stop)
         self.desk.quote(SHARE, 800.0)
-        entry = next(row for row in self.desk.wish("a", Leg(instrument=SHARE, lots=10)) if isinstance(row, PlaceEntry))
+        rows = self.desk.wish("a", Leg(instrument=SHARE, lots=10), product=product)
+        entry = next(row for row in rows if isinstance(row, PlaceEntry))
         self.desk.fill(entry)
         self.desk.pass_time(1)
         self.covered = 10
@@ -50,7 +52,7 @@ class Guarded:
     def stop(self, state: OrderState = OrderState.ACCEPTED, quantity: int = 10, name: str = "B2") -> None:
         """An event of the stop."""
         order = Order(
-            client_order_id=f"stop-{name}", account="main", instrument=SHARE, product=Product.MIS, strategy="S",
+            client_order_id=f"stop-{name}", account="main", instrument=SHARE, product=self.product, strategy="S",
             run="r", cause="c", purpose=Purpose.STOP, side=Side.SELL, quantity=quantity, order_type=OrderType.SL,
             state=state, created_ns=0, updated_ns=0, broker_order_id=name,
         )  # fmt: skip
@@ -64,7 +66,7 @@ class Guarded:
         rows = list(desk.pass_time(seconds))
         units = self.covered if covered is None else covered
         live = LiveOrder(broker_order_id="B2", instrument=SHARE, side=Side.SELL, quantity=units)
-        row = BrokerPosition(instrument=SHARE, product=Product.MIS, quantity=self.net)
+        row = BrokerPosition(instrument=SHARE, product=self.product, quantity=self.net)
         desk.give(
             BrokerHeld(
                 account="main",
@@ -116,6 +118,35 @@ def test_bare_half_bare_and_overguarded_position_is_alarmed_at_t_and_closed_at_t
     made.read()
     made.read()
     assert made.found() == ["POSITION_BARE", "its stop is not at the broker"]
+
+
+def test_bare_shares_that_left_the_position_book_overnight_are_alarmed_and_closed() -> None:
+    """The book says nothing of delivered shares, and their stops of the order book were not looked at."""
+    made = Guarded(product=Product.CNC)
+    made.desk.machine.apply(made.desk.machine.snapshot("2026-03-18"))
+    made.net = 0
+    made.stop()
+    for _ in range(10):
+        made.read()
+    assert made.found() == [], "its stop is there"
+    made.stop(OrderState.EXPIRED)
+    made.net = -4
+    for _ in range(8):
+        made.read(covered=0)
+    assert made.found() == ["POSITION_BARE"]
+    for _ in range(6):
+        made.read(covered=0)
+    assert made.found() == ["POSITION_BARE", "its stop is not at the broker"]
+
+
+def test_shares_sold_by_hand_after_delivery_are_not_taken_as_bare() -> None:
+    made = Guarded(product=Product.CNC)
+    made.desk.machine.apply(made.desk.machine.snapshot("2026-03-18"))
+    made.net = -10
+    made.stop(OrderState.EXPIRED)
+    for _ in range(30):
+        made.read(covered=0)
+    assert made.found() == []
 
 
 def test_reading_with_a_row_of_the_instrument_that_nobody_can_read_says_nothing(guarded: Guarded) -> None:

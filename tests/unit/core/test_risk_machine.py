@@ -69,6 +69,9 @@ def option(name: str, kind: InstrumentKind) -> Instrument:
 class Desk:
     """A risk machine as its daemon drives it: apply, decide, apply the decisions; all rows are kept."""
 
+    product = Product.MIS
+    """Of what it holds."""
+
     def __init__(self, limits: RiskLimits = LIMITS, rates: RateLimits | None = None) -> None:
         calendar = Calendar.from_dict(tomllib.loads((ROOT / "config" / "calendar.toml").read_text()))
         index = Instrument(
@@ -157,7 +160,7 @@ class Desk:
         self, instrument: str, quantity: int, price: float = 100.0, realised: float = 0.0, order: str = "x"
     ) -> tuple[Any, ...]:
         position = Position(
-            account="main", instrument=instrument, product=Product.MIS, strategy="S", run="r", quantity=quantity,
+            account="main", instrument=instrument, product=self.product, strategy="S", run="r", quantity=quantity,
             quantity_seen=quantity, average_price=price, realised=realised, opened_ns=self.now, updated_ns=self.now,
         )  # fmt: skip
         return self.give(
