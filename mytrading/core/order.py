@@ -131,7 +131,8 @@ def weigh(order: Order, reported_price: float) -> Fills:
     """Fold the levels of the three sources.
 
     `seen` is the largest, `confirmed` the second largest and never less than before. Without any price nothing new is
-    confirmed, since a fill that cannot be priced cannot be counted.
+    confirmed, since a fill that cannot be priced cannot be counted. Of more than was ordered one source is no sighting:
+    a book that lists a trade twice would have a stop sell twice what is held.
     """
     stream = order.stream_filled if order.stream_filled > order.stream_void else 0
     levels = sorted((stream, order.book_filled, order.trade_filled))
@@ -143,4 +144,4 @@ def weigh(order: Order, reported_price: float) -> Fills:
         price = reported_price or price
     if price <= 0:
         confirmed = order.filled
-    return Fills(max(levels[2], confirmed), confirmed, price)
+    return Fills(max(min(levels[2], max(order.quantity, levels[1])), confirmed), confirmed, price)

@@ -209,6 +209,25 @@ def _later(known: BrokerOrder, update: BrokerOrder) -> BrokerOrder:
     return update
 
 
+def merged(rows: tuple[BrokerOrder, ...]) -> tuple[BrokerOrder, ...]:
+    """One row for each order: of several, as where a broker lists its states one by one, the one that came last."""
+    found: dict[tuple[str, str, str], BrokerOrder] = {}
+    for row in rows:
+        key = (row.broker_order_id, row.instrument, row.side)
+        known = found.get(key)
+        found[key] = row if known is None else _furthest(known, row)
+    return rows if len(found) == len(rows) else tuple(found.values())
+
+
+def _furthest(one: BrokerOrder, other: BrokerOrder) -> BrokerOrder:
+    """By what was filled, then by an end, then by its time; what is open beside a trigger that waits has triggered."""
+
+    def rank(row: BrokerOrder) -> tuple[int, bool, int, bool]:
+        return _told(row), row.status.ended, row.time_ns, row.status is BrokerStatus.OPEN
+
+    return other if rank(other) > rank(one) else one
+
+
 def _told(order: BrokerOrder) -> int:
     return order.quantity if order.status is BrokerStatus.COMPLETE else (order.filled or 0)
 
@@ -235,7 +254,7 @@ def held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
                 broker_order_id=row.broker_order_id,
                 instrument=row.instrument,
                 side=row.side,
-                quantity=row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0)),
+                quantity=max(0, row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0))),
             )
             for row in live
         ),

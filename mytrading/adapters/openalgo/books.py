@@ -18,6 +18,7 @@ from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
 from mytrading.adapters.openalgo.quirks import time_ns, value
 from mytrading.adapters.openalgo.vocabulary import coded, status_of, unheard_of
+from mytrading.core.reconcile import merged
 from mytrading.core.symbology import instrument_id
 from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
@@ -62,7 +63,12 @@ def parse_orders(answer: Answer) -> Book[tuple[BrokerOrder, ...]]:
     envelope = open_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
     book = _book(envelope, rows, "orders", order_row)
-    return book._replace(problems=book.problems + unknown_words(book.rows or ()))
+    listed = book.rows or ()
+    orders = merged(listed)
+    told = unknown_words(listed)
+    if len(orders) < len(listed):
+        told += (f"{len(listed) - len(orders)} rows are of orders that stand above already: the furthest along counts",)
+    return book._replace(rows=None if book.rows is None else orders, problems=book.problems + told)
 
 
 def unknown_words(orders: tuple[BrokerOrder, ...]) -> tuple[str, ...]:
@@ -76,8 +82,9 @@ def unknown_words(orders: tuple[BrokerOrder, ...]) -> tuple[str, ...]:
 def parse_trades(answer: Answer) -> Book[tuple[BrokerTrades, ...]]:
     """`/tradebook`, summed per order. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
-    book = _book(envelope, envelope.data, "trades", _trade_row)
-    return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode, book.unread)
+    book = _book(envelope, envelope.data, "trades", _trade)
+    rows = None if book.rows is None else _summed(book.rows)
+    return Book(rows, book.problems, book.mode, book.unread)
 
 
 def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
@@ -185,6 +192,11 @@ def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, 
     return Book(tuple(parsed) if whole else None, tuple(problems), mode, tuple(dict.fromkeys(unread)))
 
 
+def _trade(row: dict[str, Any]) -> tuple[str, BrokerTrades]:
+    """The trade's own id, where the server names one, and what was traded."""
+    return str(value(row, "tradeid") or "").strip(), _trade_row(row)
+
+
 def _trade_row(row: dict[str, Any]) -> BrokerTrades:
     quantity = _units(row, "quantity")
     price = _number(row, "average_price")
@@ -197,9 +209,14 @@ def _trade_row(row: dict[str, Any]) -> BrokerTrades:
     )
 
 
-def _summed(rows: tuple[BrokerTrades, ...]) -> tuple[BrokerTrades, ...]:
+def _summed(trades: tuple[tuple[str, BrokerTrades], ...]) -> tuple[BrokerTrades, ...]:
+    """Each trade once, as far as they have ids."""
     totals: dict[str, BrokerTrades] = {}
-    for row in rows:
+    listed: set[tuple[str, str]] = set()
+    for name, row in trades:
+        if name and (name, row.broker_order_id) in listed:
+            continue
+        listed.add((name, row.broker_order_id))
         known = totals.get(row.broker_order_id)
         totals[row.broker_order_id] = (
             row

@@ -119,11 +119,13 @@ def _loose_trades(
 
 
 def _remember_foreign(draft: Draft, evidence: unknown.Evidence) -> None:
+    """Note what nobody here placed; of an order that no book lists its trades tell, of yesterday for one."""
     read, state = evidence.read, draft.state
     places = ((row, (read.account, row.broker_order_id)) for row in evidence.unclaimed)
     fresh = tuple(row for row, place in places if place not in state.foreign and place not in state.by_broker)
-    if fresh or read.account not in state.books:
-        ids = tuple(row.broker_order_id for row in fresh)
+    names = [row.broker_order_id for row in fresh] + [row.broker_order_id for row in evidence.trades]
+    ids = tuple(name for name in dict.fromkeys(names) if (read.account, name) not in state.foreign)
+    if ids or read.account not in state.books:
         draft.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
     if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
         draft.read(read.account, "foreign fill", positions=True)

@@ -27,6 +27,7 @@ class _Out(NamedTuple):
     entries: list[Order]
     exits: list[Order]
     unproven: bool
+    """Of what an entry was sighted to fill; an exit is out until its own is proven."""
 
 
 def open_goal(draft: Draft, command: CloseGoal) -> None:
@@ -100,9 +101,9 @@ def _advance(draft: Draft, goal: Goal) -> None:
     goal = _overdue(draft, goal)
     if entries.keeps_its_stops(draft, key_of(goal), goal.strategy):
         return
-    if out.exits or out.unproven or position.quantity == 0:
+    if out.exits or position.quantity == 0:
         return
-    if _entries_pending(draft, goal, out.entries) or draft.machine < _not_before(draft, goal):
+    if _entries_pending(draft, goal, out) or draft.machine < _not_before(draft, goal):
         return
     _exit(draft, goal, position)
 
@@ -111,8 +112,8 @@ def _out(draft: Draft, goal: Goal) -> _Out:
     orders = [order for order in draft.state.open_orders(key_of(goal)) if order.strategy == goal.strategy]
     return _Out(
         [o for o in orders if not o.purpose.reduces and o.state in LIVE and o.state is not OrderState.INITIALIZED],
-        [o for o in orders if o.purpose.reduces and o.state in LIVE],
-        any(o.filled_seen > o.filled for o in orders),
+        [o for o in orders if o.purpose.reduces and (o.state in LIVE or o.filled_seen > o.filled)],
+        any(o.filled_seen > o.filled for o in orders if not o.purpose.reduces),
     )
 
 
@@ -143,11 +144,14 @@ def _reprice(draft: Draft, goal: Goal, order: Order) -> Goal:
     return draft.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
 
 
-def _entries_pending(draft: Draft, goal: Goal, out: list[Order]) -> bool:
-    """Entries that will end soon are waited for, but not for ever: what is owned must get out."""
+def _entries_pending(draft: Draft, goal: Goal, out: _Out) -> bool:
+    """Entries that will end soon, and what one was sighted to fill, are waited for, but not for ever.
+
+    What is surely owned must get out, also where the sources never come to agree on the rest.
+    """
     if draft.machine - goal.opened_machine_ns >= draft.limits.exit_patience:
         return False
-    return any(order.state is not OrderState.UNKNOWN for order in out)
+    return out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries)
 
 
 def _not_before(draft: Draft, goal: Goal) -> int:

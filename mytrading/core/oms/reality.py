@@ -67,12 +67,16 @@ def on_report(draft: Draft, report: OrderReport) -> None:
     told = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
     fields: dict[str, Any] = {"stream_filled": max(order.stream_filled, told)}
     doubted = order.ending in _ENDINGS or (order.ending == ALIVE and order.state not in TERMINAL)
-    if told > max(order.filled_seen, order.stream_void) and doubted:
+    news = min(told, max(order.quantity, order.filled))  # one source is no sighting of more than was ordered
+    if news > max(order.filled_seen, order.stream_void) and doubted:
         fields |= phantom.sighting(report.received_machine_ns)
-    elif order.filled_seen < told <= order.stream_void:
+    elif order.filled_seen < news <= order.stream_void:
         draft.read(order.account, "told again", positions=True)  # no sighting any more, but the books may show it now
-    if row.status in _ENDS and order.state not in TERMINAL and order.ending != row.status:
-        fields |= _first_sign(row.status, report.received_machine_ns, _STREAM)
+    if row.status in _ENDS and order.state not in TERMINAL:
+        if order.ending != row.status:
+            fields |= _first_sign(row.status, report.received_machine_ns, _STREAM)
+        elif order.evidence != _FLAPPED:
+            fields |= {"candidate": _STREAM}
     _learn(draft, order, row, fields, proven=False)
 
 
@@ -168,7 +172,7 @@ def overnight(draft: Draft, order: Order) -> None:
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict[str, Any]:
     if row.status is BrokerStatus.COMPLETE:
-        told = row.quantity
+        told = max(row.quantity, row.filled or 0)
     elif row.filled is not None:
         told = max(order.book_filled if order.book_filled < order.quantity else 0, row.filled)
     else:  # many brokers name no filled quantity: what an earlier trade book summed to is then confirmed by this one
@@ -199,6 +203,9 @@ def _ending(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead, field
             return False
         apart = draft.limits.mismatch_gap if doubted and not order.cancel_calls else 1
         later = read.began_machine_ns - order.evidence_machine_ns >= apart
+        if later and not doubted and order.evidence < _unasked_reads(order):
+            fields |= {"evidence": order.evidence + 1, "evidence_machine_ns": read.ended_machine_ns}
+            return False
         return later and (read.trades is not None or order.candidate == _STREAM)
     newer = read.began_machine_ns > order.evidence_machine_ns
     if newer and row.status is not BrokerStatus.OTHER:
@@ -206,6 +213,14 @@ def _ending(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead, field
         if order.ending or took_back:
             fields |= {"ending": "", "evidence": _FLAPPED if took_back else 0, "candidate": ""}
     return False
+
+
+def _unasked_reads(order: Order) -> int:
+    """Sights of an end before the one that proves it: one, or two of the books alone where nobody here asked for it.
+
+    Another order follows such an end at once, and would be one too many if the book had lied twice.
+    """
+    return 1 if order.cancel_calls or order.pending_cancel or order.candidate == _STREAM else 2
 
 
 def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str, Any], proven: bool) -> None:

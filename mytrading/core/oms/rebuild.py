@@ -138,7 +138,7 @@ def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]
     """Units that live orders of nobody may still take off what is held."""
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     return sum(
-        row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0))
+        max(0, row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0)))
         for row in unclaimed
         if row.instrument == held.instrument
         and row.product in (None, held.product)

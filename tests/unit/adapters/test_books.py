@@ -176,6 +176,35 @@ def test_trades_are_summed_per_order() -> None:
     ]
 
 
+def test_trade_that_is_listed_twice_counts_once_where_it_has_an_id() -> None:
+    twice = TRADE | {"tradeid": "T1"}
+    book = parse_trades(answer([twice, twice, twice | {"tradeid": "T2"}, TRADE, TRADE]))
+    assert [row.quantity for row in book.rows or ()] == [40]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [
+        (["open", "complete"], BrokerStatus.COMPLETE),
+        (["open", "open"], BrokerStatus.OPEN),
+        (["trigger pending", "open", "cancelled"], BrokerStatus.CANCELLED),
+        (["trigger pending", "open"], BrokerStatus.OPEN),
+        (["cancelled", "complete"], BrokerStatus.COMPLETE),
+    ],
+)
+def test_order_that_stands_in_several_rows_is_one_and_the_furthest(
+    states: list[str], status: BrokerStatus, backwards: bool
+) -> None:
+    rows = [LIVE_ROW | {"order_status": word} for word in states]
+    other = LIVE_ROW | {"orderid": "other"}
+    book = parse_orders(orders(*(rows[::-1] if backwards else rows), other))
+    assert book.rows is not None
+    assert [row.status for row in book.rows if row.broker_order_id != "other"] == [status]
+    assert len(book.rows) == 2
+    assert any(f"{len(rows) - 1} rows are of orders" in problem for problem in book.problems)
+
+
 def test_positions_are_signed_and_flat_rows_stay() -> None:
     row = {"average_price": "985.00", "exchange": "NSE", "product": "MIS", "quantity": "-10", "symbol": "SBIN"}
     book = parse_positions(answer([row, row | {"symbol": "INFY", "quantity": 0}]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.messages.enums import BrokerStatus, OrderState, Outcome, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Side
 from mytrading.messages.orders import OrderChanged, PositionChanged, TradeClosed
 from mytrading.messages.reports import BrokerTrades, ReadRequest
 from tests.fake_broker import MS, SECOND, OrderBench, Placed
@@ -132,6 +132,40 @@ def test_overfill_is_counted_and_halts_the_instrument(bench: OrderBench) -> None
     assert "INSTRUMENT_HALTED" in bench.order("e2").message
 
 
+def test_overfill_of_which_the_book_names_the_units_is_counted(bench: OrderBench) -> None:
+    placed = resting(bench)
+    placed.filled, placed.value, placed.status = 60, 6000.0, BrokerStatus.COMPLETE
+    bench.read()
+    assert bench.position().quantity == 60 and "ORDER_OVERFILLED" in bench.codes()
+
+
+@pytest.mark.parametrize("names_filled", [True, False])
+def test_trade_book_that_lists_trades_twice_has_no_stop_for_twice_what_is_held(names_filled: bool) -> None:
+    bench = OrderBench(names_filled=names_filled)
+    bench.read()
+    bench.enter("e1", 50, stop_trigger=90.0, stop_limit=87.0)
+    bench.broker.trade(bench.accept(), 50, 100.0)
+    for _ in range(3):
+        read_twice(bench)
+    assert (bench.position().quantity, bench.position().quantity_seen) == (50, 50)
+    stop = bench.accept()
+    assert stop.quantity == 50
+    bench.close("g1")
+    bench.tick(1 * SECOND)
+    bench.cancel()
+    for _ in range(3):
+        read_twice(bench)
+    assert [call.order.quantity for call in bench.calls if call.call is Call.PLACE] == [50], "the exit goes out"
+
+
+def read_twice(bench: OrderBench) -> None:
+    """A read whose trade book lists each trade twice."""
+    bench.tick(1 * SECOND)
+    books = bench.broker.books(bench.time)
+    trades = books.trades or ()
+    bench.read(books, trades=tuple(replace(row, quantity=2 * row.quantity, value=2 * row.value) for row in trades))
+
+
 def test_end_seen_once_is_not_believed(bench: OrderBench) -> None:
     placed = resting(bench)
     placed.status = BrokerStatus.REJECTED
@@ -181,6 +215,7 @@ def test_end_with_an_unconfirmed_fill_waits(bench: OrderBench) -> None:
         orders=(row.__class__(**{**{f: getattr(row, f) for f in row.__struct_fields__}, "filled": 0}),), trades=()
     )
     assert bench.order("e1").state is OrderState.PARTIALLY_FILLED
+    bench.read()
     bench.read()
     assert bench.order("e1").state is OrderState.CANCELLED and bench.order("e1").filled == 20
 

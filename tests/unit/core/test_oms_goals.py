@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Goal, GoalChanged
@@ -79,6 +80,48 @@ def test_goal_does_not_wait_for_ever_for_an_entry_to_end(bench: OrderBench) -> N
     bench.close("g1")
     bench.tick(5 * SECOND)
     assert any(c.order.purpose is Purpose.EXIT for c in bench.calls)
+
+
+def test_goal_does_not_wait_for_ever_for_sources_that_never_agree_on_an_entry(bench: OrderBench) -> None:
+    bench.enter("e2", 40, order_type=OrderType.LIMIT, price=100.0)
+    entry = bench.accept()
+    bench.broker.trade(entry, 10, 100.0)
+    bench.close("g1")
+    for _ in range(7):
+        bench.tick(1 * SECOND)
+        for call in [call for call in bench.calls if call.call is Call.CANCEL]:
+            bench.cancel(call)
+        books = bench.broker.books(bench.time)
+        twice = tuple(
+            replace(row, quantity=20, value=2000.0) if row.broker_order_id == entry.id else row
+            for row in books.trades or ()
+        )
+        bench.read(books, trades=twice)
+    assert (bench.position().quantity, bench.position().quantity_seen) == (60, 70)
+    (call,) = bench.calls
+    assert (call.call, call.order.quantity) == (Call.PLACE, 60)
+
+
+def test_exit_of_which_a_book_lies_twice_in_a_row_is_not_sent_again(bench: OrderBench) -> None:
+    bench.close("g1")
+    placed = bench.accept()
+    for status in (BrokerStatus.REJECTED, BrokerStatus.REJECTED, BrokerStatus.OPEN):
+        bench.tick(1 * SECOND)
+        placed.status = status
+        bench.read()
+    assert bench.calls == []
+    bench.broker.trade(placed, 50, 101.0)
+    bench.read()
+    assert goal(bench).state == "done" and len(bench.broker.orders) == 2
+
+
+def test_goal_sends_nothing_beside_an_exit_of_which_one_source_tells_a_fill(bench: OrderBench) -> None:
+    bench.close("g1")
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 101.0)
+    bench.report(placed)
+    bench.tick(60 * SECOND)
+    assert bench.calls == []
 
 
 def test_goal_closes_what_a_withdrawn_entry_still_filled(bench: OrderBench) -> None:

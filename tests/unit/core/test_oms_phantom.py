@@ -138,7 +138,7 @@ def test_sighting_of_an_order_that_had_ended_already_is_withdrawn(bench: OrderBe
     bench.enter("e1", 50, **PLAN)
     placed = bench.accept()
     bench.broker.drop(placed)
-    read_on(bench, 2)
+    read_on(bench, 3)
     assert bench.order("e1").state is OrderState.CANCELLED
     bench.report(placed, status=BrokerStatus.COMPLETE, average_price=100.0)
     bench.tick(SECOND)

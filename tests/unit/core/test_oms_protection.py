@@ -218,8 +218,8 @@ def test_stop_whose_end_a_book_took_back_ends_at_once_when_we_cancel_it(bench: O
 def test_stop_that_a_flapping_book_ended_lives_fifteen_seconds_after_the_book_is_well(bench: OrderBench) -> None:
     """It took thirty: the first clean sight was not taken down, since the book had flapped just before."""
     stop = guarded(bench)
-    for status in (BrokerStatus.CANCELLED, BrokerStatus.CANCELLED):
-        shown(bench, stop, status)
+    for _ in range(3):
+        shown(bench, stop, BrokerStatus.CANCELLED)
     assert bench.order(stop.client_order_id).state is OrderState.CANCELLED
     for status in (BrokerStatus.TRIGGER_PENDING, BrokerStatus.CANCELLED):
         shown(bench, stop, status)
@@ -227,6 +227,27 @@ def test_stop_that_a_flapping_book_ended_lives_fifteen_seconds_after_the_book_is
         shown(bench, stop, BrokerStatus.TRIGGER_PENDING)
     assert bench.order(stop.client_order_id).state is OrderState.ACCEPTED
     assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+
+@pytest.mark.parametrize("status", [BrokerStatus.CANCELLED, BrokerStatus.REJECTED, BrokerStatus.EXPIRED])
+def test_stop_of_which_a_book_lies_twice_in_a_row_gets_no_second_beside_it(status: BrokerStatus) -> None:
+    bench_ = OrderBench()
+    stop = guarded(bench_)
+    for shown_as in (status, status, *[BrokerStatus.TRIGGER_PENDING] * 5):
+        shown(bench_, stop, shown_as)
+    assert bench_.calls == [] and live(bench_) == 50
+    assert bench_.order(stop.client_order_id).ending == ""
+
+
+def test_stop_that_the_stream_and_one_read_call_ended_is_placed_again(bench: OrderBench) -> None:
+    stop = guarded(bench)
+    bench.broker.drop(stop)
+    bench.read()
+    bench.report(stop)
+    bench.read()
+    assert len(stops(bench, OrderState.CANCELLED)) == 1
+    bench.tick(SECOND)
+    assert [call.order.purpose for call in bench.calls] == [Purpose.STOP]
 
 
 def test_stop_that_fills_while_it_is_cancelled_is_the_exit(bench: OrderBench) -> None:

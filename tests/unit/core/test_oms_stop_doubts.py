@@ -7,7 +7,7 @@ import pytest
 from mytrading.core.oms import OmsLimits
 from mytrading.core.order import ModifyRules
 from mytrading.messages.control import ResolveRequested
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
+from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.runconfig import UnknownExit
 from tests.fake_broker import SECOND, OrderBench, Placed
@@ -212,10 +212,10 @@ def test_one_read_of_another_quantity_changes_nothing(bench: OrderBench) -> None
 # how many
 
 
-def filled_in_parts(bench: OrderBench, parts: int, units: int = 10, **fields: int) -> None:
-    """An entry of which each part fills when the one before is guarded."""
+def filled_in_parts(bench: OrderBench, parts: int, units: int = 10, more: int = 0, **fields: int) -> None:
+    """An entry of which each part fills when the one before is guarded; `more` units of it do not."""
     bench.read()
-    bench.enter("e1", parts * units, order_type=OrderType.LIMIT, price=100.0, **PLAN, **fields)
+    bench.enter("e1", parts * units + more, order_type=OrderType.LIMIT, price=100.0, **PLAN, **fields)
     settle(bench, 3)
     for _ in range(parts):
         entry = next(placed for placed in bench.broker.orders.values() if placed.open and placed.side is Side.BUY)
@@ -248,11 +248,9 @@ def test_parts_that_fill_while_a_stop_is_on_its_way_share_the_next(bench: OrderB
 
 
 def test_joined_stops_leave_all_others_in_place(bench: OrderBench) -> None:
-    filled_in_parts(bench, 5)
+    filled_in_parts(bench, 5, more=10)
     assert len(guarding(bench)) == 5
     entry = next(placed for placed in bench.broker.orders.values() if placed.client_order_id == "e1")
-    entry.quantity, entry.status = 60, BrokerStatus.OPEN
-    settle(bench, 4)
     bench.broker.trade(entry, 10, 100.0)
     bench.report(entry)
     bench.tick(SECOND)

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.messages.enums import OrderState, OrderType, Outcome, Side
+from mytrading.messages.enums import OrderState, OrderType, Outcome, Purpose, Side
+from mytrading.messages.reports import BrokerTrades
 from mytrading.messages.runconfig import UnknownExit
 from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
 
@@ -330,6 +331,26 @@ def test_broker_id_of_another_order_is_not_taken(bench: OrderBench) -> None:
     bench.enter("e2")
     bench.end(bench.calls[0], Outcome.ACCEPTED, first.id)
     assert bench.order("e2").state is OrderState.UNKNOWN and "ORDER_ILLEGAL" in bench.codes()
+
+
+def test_trades_of_yesterday_keep_no_stop_in_doubt(bench: OrderBench) -> None:
+    def read() -> None:
+        books = bench.broker.books(bench.time)
+        old = BrokerTrades(broker_order_id="Y1", instrument="NFO:A", side=Side.SELL, quantity=50, value=5000.0)
+        bench.read(books, trades=(*(books.trades or ()), old))
+
+    read()
+    bench.enter("e1", stop_trigger=90.0, stop_limit=87.0)
+    bench.broker.trade(bench.accept(), 50, 100.0)
+    read()
+    bench.tick(1 * SECOND)
+    stop = bench.calls[0].order
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    for _ in range(20):
+        bench.tick(1 * SECOND)
+        read()
+    assert bench.order(stop.client_order_id).state is OrderState.GHOST
+    assert [call.order.purpose for call in bench.calls] == [Purpose.STOP]
 
 
 def test_parked_order_is_adopted_when_a_person_lets_it_go(bench: OrderBench) -> None:

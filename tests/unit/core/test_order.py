@@ -59,7 +59,18 @@ def test_legal_moves(old: OrderState, new: OrderState, allowed: bool) -> None:
 
 @pytest.mark.parametrize(
     ("stream", "book", "trade", "seen", "confirmed"),
-    [(50, 0, 0, 50, 0), (50, 50, 0, 50, 50), (0, 50, 50, 50, 50), (20, 50, 30, 50, 30), (0, 0, 0, 0, 0)],
+    [
+        (50, 0, 0, 50, 0),
+        (50, 50, 0, 50, 50),
+        (0, 50, 50, 50, 50),
+        (20, 50, 30, 50, 30),
+        (0, 0, 0, 0, 0),
+        (0, 50, 100, 50, 50),
+        (50, 50, 100, 50, 50),
+        (100, 0, 0, 50, 0),
+        (60, 60, 0, 60, 60),
+        (50, 60, 80, 60, 60),
+    ],
 )
 def test_weigh_confirms_what_two_sources_say(stream: int, book: int, trade: int, seen: int, confirmed: int) -> None:
     told = order(stream_filled=stream, book_filled=book, trade_filled=trade, trade_value=trade * 100.0)
