@@ -1,0 +1,195 @@
+"""What the live screen of `up` draws of the gateway's answers, fitted to the terminal.
+
+Used by `screen`. The one rule: whatever the size, the head, what is not well and the line with the stop key are seen,
+and no instrument is cut; a small terminal has fewer columns and rows instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from mytrading.cli.output import cell, clock_time
+from mytrading.cli.running import headline
+from mytrading.runtime.supervision import Program
+
+_COLOURS = {"RUNNING": "green", "DEGRADED": "yellow", "STARTING": "cyan", "STOPPING": "yellow"}
+_DONE = {"FILLED": "green", "RECORDED": "cyan", "REJECTED": "red", "DENIED": "red", "UNKNOWN": "yellow", "LOST": "red"}
+
+_MOST_ROWS = 8
+_FRAME = 2
+_ROOMY = 100
+"""Columns from which on everything is shown."""
+
+Columns = tuple[tuple[str, int], ...]
+"""Names of columns, each with the least width of a terminal that has it."""
+
+_DAEMONS: Columns = (("daemon", 0), ("state", 0), ("lag_ms", 0), ("handler_p99_us", 80), ("rss_mb", 0), ("cpu_s", 80),
+                     ("restarts", 0), ("notes", 0))  # fmt: skip
+_POSITIONS: Columns = (("strategy", _ROOMY), ("instrument", 0), ("quantity", 0), ("average_price", _ROOMY), ("ltp", 0),
+                       ("stop", 80), ("stop_state", _ROOMY), ("unrealised", 0))  # fmt: skip
+_ORDERS: Columns = (("created_ns", 0), ("purpose", 0), ("side", 0), ("quantity", 80), ("instrument", 0), ("state", 0),
+                    ("price", 80))  # fmt: skip
+_TROUBLES = ("asked_quotes", "bar_gaps", "held_prices", "late_quotes", "malformed", "reconnects", "refused_prices",
+             "source_switches", "tape_lost")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Told:
+    """The gateway's answers: its status, rows by verb, what the run did; quotes a second, and the last line."""
+
+    status: dict[str, Any]
+    rows: dict[str, list[dict[str, Any]]]
+    summary: dict[str, Any]
+    rate: float
+    footer: str
+
+
+def picture(told: Told, width: int, height: int) -> Group:
+    """All of it in at most `height` lines of `width`; panels that have no room are left out, the last first."""
+    daemons = told.status["daemons"]
+    positions, orders = told.rows["positions"], told.rows["orders"]
+    lines = event_lines(told.rows["signals"], told.rows["alerts"])
+    head = f" {headline(told.status)}"
+    shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _line(feed_words(told.status, told.rate))]
+    wanted = _FRAME + 1 + min(len(positions), _MOST_ROWS) + _FRAME + 1 + min(len(orders), _MOST_ROWS)
+    room = height - len(Text(head).wrap(Console(width=width), width, overflow="fold")) - 2
+    if room >= len(daemons) + 1 + wanted + _FRAME + 1:
+        shown.append(daemons_table(daemons, width))
+        room -= len(daemons) + 1
+    else:
+        brief = daemons_brief(daemons)
+        shown += brief
+        room -= len(brief)
+    kept = min(max(len(positions), 1), _MOST_ROWS, max(room // 3, 1))
+    if room >= (taken := _FRAME + 1 + min(kept, len(positions))):
+        shown.append(positions_panel(positions[:kept], len(positions), told.summary["pnl"], width))
+        room -= taken
+    told_of = min(len(lines), max(room // 3 - _FRAME, 1)) if lines else 1
+    ordered = min(len(orders), _MOST_ROWS, room - 2 * _FRAME - 1 - told_of)
+    if ordered > 0 or (not orders and room >= 2 * _FRAME + 1 + told_of):
+        shown.append(orders_panel(orders[-ordered:] if ordered else [], told.summary["orders"], width))
+        room -= _FRAME + 1 + ordered
+    if room > _FRAME:
+        shown.append(events_panel(_fitted(lines, width - _FRAME, room - _FRAME)))
+    return Group(*shown, _line(told.footer, "dim"))
+
+
+def _fitted(lines: list[Text], width: int, room: int) -> list[Text]:
+    """The lines that have room, in full where all have it, else cut to one line each."""
+    if sum(-(-line.cell_len // width) for line in lines) <= room:
+        return [Text(line.plain, line.style) for line in lines]
+    return lines[:room]
+
+
+def _line(text: str, style: str = "") -> Text:
+    """Text that takes one line, cut if it is longer."""
+    return Text(f" {text}", style, no_wrap=True, overflow="ellipsis")
+
+
+def feed_figures(status: dict[str, Any]) -> dict[str, float]:
+    """What the feed counts."""
+    return next((row.get("figures") or {} for row in status["daemons"] if row["daemon"] == "feed"), {})
+
+
+def feed_words(status: dict[str, Any], rate: float) -> str:
+    """Quotes a second, coverage, bars, and of what can go wrong that which did."""
+    figures = feed_figures(status)
+    words = [f"feed {rate:,.0f} quotes/s"]
+    if expected := figures.get("expected"):
+        words.append(f"{figures.get('fresh', 0):g} of {expected:g} instruments fresh")
+    words.append(f"{figures.get('bars', 0):g} bars")
+    return " · ".join(
+        words + [f"{name.replace('_', ' ')} {figures[name]:g}" for name in _TROUBLES if figures.get(name)]
+    )
+
+
+def _table(columns: Columns, width: int) -> tuple[Table, list[str]]:
+    """A table without frame of the columns that this width has room for, and their names."""
+    names = [name for name, least in columns if width >= least]
+    table = Table(box=None, padding=(0, 2 if width >= _ROOMY else 1, 0, 0), pad_edge=False)
+    for name in names:
+        heading = {"created_ns": "time", "daemon": "process", "handler_p99_us": "p99_us"}.get(name, name)
+        table.add_column(heading.replace("_", " "), no_wrap=True, overflow="ellipsis")
+    return table, names
+
+
+def daemons_table(rows: list[dict[str, Any]], width: int) -> Table:
+    """One line a process."""
+    table, names = _table(_DAEMONS, width)
+    for row in rows:
+        state = str(row["state"])
+        told = {**row, "notes": "; ".join(row.get("notes") or ())}
+        cells: list[str | Text] = [cell(name, told.get(name)) if name != "notes" else told["notes"] for name in names]
+        cells[names.index("state")] = Text(state if row.get("ready") else f"{state}…", _COLOURS.get(state, "red"))
+        table.add_row(*cells)
+    return table
+
+
+def daemons_brief(rows: list[dict[str, Any]]) -> list[RenderableType]:
+    """One line for all that run, and one for each that does not, or that has something to say."""
+    odd = [row for row in rows if row["state"] != "RUNNING" or not row.get("ready") or row.get("notes")]
+    well = [row["daemon"] for row in rows if row not in odd]
+    lines: list[RenderableType] = (
+        [_line(f"{len(well)} of {len(rows)} processes run and are ready", "green")] if well else []
+    )
+    for row in odd:
+        notes = "; ".join(row.get("notes") or ())
+        lines.append(_line(f"{row['daemon']} {row['state']}{': ' + notes if notes else ''}", "yellow"))
+    return lines
+
+
+def positions_panel(rows: list[dict[str, Any]], count: int, pnl: dict[str, float], width: int) -> Panel:
+    """What is held and what it made; `rows` are those shown of `count`."""
+    table, names = _table(_POSITIONS, width)
+    for row in rows:
+        table.add_row(*(cell(name, row.get(name)) for name in names))
+    title = f"positions {count} · realised ₹{pnl['realised']:,.2f} · unrealised ₹{pnl['unrealised']:,.2f}"
+    return Panel(table, title=title, title_align="left")
+
+
+def orders_panel(rows: list[dict[str, Any]], counts: dict[str, int], width: int) -> Panel:
+    """The last orders, the newest first."""
+    table, names = _table(_ORDERS, width)
+    for row in reversed(rows):
+        told = {
+            **row,
+            "created_ns": clock_time(row["created_ns"], "%H:%M:%S"),
+            "price": cell("price", row.get("average_price") or row.get("price")),
+        }
+        cells: list[str | Text] = [str(told[name]) for name in names]
+        cells[names.index("state")] = Text(str(row["state"]), _DONE.get(str(row["state"]), ""))
+        table.add_row(*cells)
+    title = "orders " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return Panel(table, title=title.strip(), title_align="left")
+
+
+def event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> list[Text]:
+    """Standing alerts, then the last signals."""
+    lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in alerts[-4:]]
+    for row in reversed(signals[-5:]):
+        denied = f"  denied: {row['denied'][-1]}" if row.get("denied") else ""
+        moment = clock_time(row["created_ns"], "%H:%M:%S")
+        lines.append(
+            _line(f"{moment} {row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}{denied}")
+        )
+    return lines
+
+
+def events_panel(lines: list[Text]) -> Panel:
+    """What a person should know."""
+    return Panel(Group(*lines) if lines else Text(" nothing yet"), title="events", title_align="left", padding=0)
+
+
+def program_rows(programs: Iterable[Program]) -> Table:
+    """What supervisor says of each process."""
+    table = Table("process", "state", "pid", "exit", box=None)
+    for program in programs:
+        table.add_row(program.name, program.state, str(program.pid), str(program.exit_code))
+    return table
