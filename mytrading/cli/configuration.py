@@ -39,13 +39,16 @@ def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
     """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
     with failures():
         from mytrading.config import ConfigurationError, load_settings, start_problems
+        from mytrading.config.market_files import fee_file_problems
         from mytrading.runtime.places import project_home
 
+        home = project_home()
         try:
-            settings = load_settings(project_home(), profile)
+            settings = load_settings(home, profile)
             problems, warnings = [*start_problems(settings), *settings.faults], list(settings.warnings)
         except ConfigurationError as error:
             problems, warnings = list(error.problems), []
+        warnings += [f"{problem}; no backtest runs until then" for problem in fee_file_problems(home)]
     if as_json:
         print_json({"ok": not problems, "problems": problems, "warnings": warnings})
     for warning in () if as_json else warnings:

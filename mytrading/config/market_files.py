@@ -12,6 +12,7 @@ from mytrading.config.sources import parse_toml
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.file import CalendarError
 from mytrading.core.contracts import ContractFacts
+from mytrading.core.money.fees import FeeSchedule
 from mytrading.core.money.margin_table import RiskTables
 
 
@@ -33,6 +34,18 @@ def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
             RiskTables.from_dict(tables)
         except ValueError as error:
             problems += str(error).splitlines()
+    return problems
+
+
+def fee_file_problems(home: Path) -> list[str]:
+    """What is wrong with `config/fees.toml`, which backtests read and no stack."""
+    problems: list[str] = []
+    fees = _parsed(home / "config" / "fees.toml", home, problems)
+    if fees is not None:
+        try:
+            FeeSchedule.from_dict(fees)
+        except ValueError as error:
+            problems.append(str(error))
     return problems
 
 

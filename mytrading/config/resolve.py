@@ -96,7 +96,12 @@ class _Loader:
             else:
                 self.problems.append(f"{value.where}: no such setting{hint(path, _PATHS)}")
         for key, value in read_toml(self.home / "config" / "symbols.toml", self.home, self.problems).items():
-            self._symbols[key.removeprefix("names.")] = value
+            if not key.startswith("names."):
+                self.problems.append(f"{value.where}: expected a short name below [names], say names.TCS = 'NSE:TCS'")
+            elif not isinstance(value.raw, str):
+                self.problems.append(f"{value.where} = {value.raw!r}: expected an instrument as text, say 'NSE:TCS'")
+            else:
+                self._symbols[key.removeprefix("names.")] = value
         for file in sorted((self.home / "config" / "strategies").glob("*.toml")):
             self._read_strategy_file(file)
         if not self.profile.simulated:

@@ -39,7 +39,11 @@ def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
     for binding in parse_stream(io.StringIO(text)):
         skipped = len(binding.original.string) - len(binding.original.string.lstrip("\n"))
         origin = f"{path.name}:{binding.original.line + skipped}"
-        if binding.error:
+        if not (binding.value or "").replace("\t", " ").isprintable():
+            problems.append(
+                f"{origin}: expected text, found an invisible character in {binding.key}; type its value anew"
+            )
+        elif binding.error:
             problems.append(f"{origin}: expected NAME=value, found {binding.original.string.strip()!r}")
         elif binding.key is not None:
             _keep(found, Value((binding.value or "").strip(), binding.key, origin), problems)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mytrading.cli.main import run
 from mytrading.config import ConfigurationError, load_settings
 from tests.support import ROOT
 
@@ -39,6 +40,13 @@ def problems(home: Path) -> tuple[str, ...]:
             "\nlots = [",
             "config/instruments.toml: Object contains unknown field `lots`",
         ),
+        (
+            "symbols.toml",
+            "[names]",
+            "[nams]",
+            "nams.NIFTY (config/symbols.toml:5): expected a short name below [names]",
+        ),
+        ("symbols.toml", '"NSE:SBIN"', "7", "names.SBIN (config/symbols.toml:11) = 7: expected an instrument as text"),
         ("instruments.toml", "\nfreeze = [", "\n# freeze = [", "has a lot; expected freeze too"),
         (
             "settings.toml",
@@ -73,6 +81,26 @@ def test_env_file_in_another_encoding_is_refused_with_its_line(home: Path) -> No
     (home / ".env").write_bytes("SYSTEM_NAME=x\n# caf\xe9\n".encode("latin-1"))
     with pytest.raises(ConfigurationError, match=r"\.env:2: expected text in UTF-8, found byte 0xE9"):
         load_settings(home, "default", {})
+
+
+@pytest.mark.parametrize("hidden", ["\0", "\u200b", "\x1b"])
+def test_env_value_with_an_invisible_character_is_refused_without_showing_it(home: Path, hidden: str) -> None:
+    (home / ".env").write_text(f"SYSTEM_NAME=x\nOPENALGO_API_KEY=abc{hidden}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"\.env:2: expected text, found an invisible character") as caught:
+        load_settings(home, "default", {})
+    assert "abc" not in str(caught.value)
+
+
+def test_check_tells_a_fee_file_that_no_backtest_can_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "supervisord.conf").write_text("", encoding="utf-8")
+    (home / "config" / "fees.toml").write_text("[segments", encoding="utf-8")
+    monkeypatch.setenv("MYTRADING_HOME", str(home))
+    with pytest.raises(SystemExit) as ended:
+        run(["config", "check", "--profile", "paper"])
+    assert ended.value.code == 0
+    assert "note: config/fees.toml: expected TOML" in capsys.readouterr().out
 
 
 def test_env_file_that_is_a_folder_is_refused(home: Path) -> None:
