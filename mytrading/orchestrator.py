@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 WITHDRAW_S = 30.0
 STOP_S = 60.0
 _POLL_S = 0.05
+_LOOK_S = 0.5
+"""Between two questions to supervisor while a stack starts: it needs the cores itself."""
 _PORTS = range(20_000, 30_000)
 
 Progress = Callable[[str], None]
@@ -166,7 +168,7 @@ class TradingOrchestrator:
         Raises `TimedOut` naming those that are not, `StackFailed` when one of them has given up.
         """
         deadline = time.monotonic() + timeout_s
-        waiting = "the gateway"
+        waiting, look = "the gateway", 0.0
         with Ops(self.config) as ops:
             while time.monotonic() < deadline:
                 with suppress(OpsTimedOut):
@@ -174,9 +176,11 @@ class TradingOrchestrator:
                     if status["ready"]:
                         return status
                     waiting = ", ".join(_describe(row) for row in status["daemons"] if not row["ready"])
-                self._check_programs()
+                if time.monotonic() > look:
+                    self._check_programs()
+                    look = time.monotonic() + _LOOK_S
                 progress(f"waiting for {waiting}")
-                time.sleep(_POLL_S)
+                time.sleep(2 * _POLL_S)
         raise TimedOut(f"not ready after {timeout_s:g} s: {waiting}; see `mytrading logs`")
 
     def _check_programs(self) -> None:

@@ -40,7 +40,7 @@ class FeedAlerts:
             self._notes.pop("socket", None)
 
     def lost(self, line: Line, event: Disconnected | Refused) -> None:
-        """A line has no connection; one that was dropped to make it anew is no reason for an alert."""
+        """A line has no connection. No reason for an alert: it was dropped on purpose, or the server starts with us."""
         if isinstance(event, Disconnected) and not event.failures:
             self._log.info("feed.dropped", source=line.source.name, reason=event.reason)
             return

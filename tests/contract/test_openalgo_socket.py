@@ -21,7 +21,7 @@ from mytrading.messages.reports import OrderReport
 from tests.support import API_KEY, eventually, start_simulator
 
 E = TypeVar("E")
-QUICK = SocketRules(first_delay_s=0.02, refused_delay_s=0.05, longest_delay_s=0.2, authenticate_s=1.0)
+QUICK = SocketRules(early_s=0.0, first_delay_s=0.02, refused_delay_s=0.05, longest_delay_s=0.2, authenticate_s=1.0)
 
 
 def expect(feed: FeedSocket, kind: type[E], seconds: float = 10.0) -> E:
@@ -135,6 +135,27 @@ def test_default_delays_are_two_four_eight_and_so_on_capped_and_slow_after_ten_f
         delays.append(feed.delay_s())
         assert low.delay_s() == 0.75 * delays[-1]
     assert delays == [2, 4, 8, 16, 32, 60, 60, 60, 60, 120, 120, 120]
+
+
+def test_server_that_starts_together_with_us_is_tried_for_soon_and_that_is_no_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    rules = QUICK._replace(early_s=0.5, early_delay_s=0.1)
+    with connecting(f"ws://127.0.0.1:{port}", rules=rules) as feed:
+        losses = [expect(feed, Disconnected) for _ in range(7)]
+    early = [loss for loss in losses if not loss.failures]
+    assert 2 <= len(early) <= 4
+    assert [round(loss.retry_s, 3) for loss in early] == [0.1, 0.13, 0.169, 0.22][: len(early)]
+    assert [(loss.failures, loss.retry_s) for loss in losses[len(early) :]][:2] == [(1, 0.02), (2, 0.04)]
+
+
+def test_early_tries_are_those_before_the_first_connection(tmp_path: Path) -> None:
+    rules = QUICK._replace(early_s=0.5, early_delay_s=0.1)
+    with start_simulator(tmp_path) as simulator, connecting(simulator.ws, rules=rules) as feed:
+        expect(feed, Connected)
+        simulator.call("/sim/fault", kind="ws_drop", count=1)
+        loss = expect(feed, Disconnected)
+        assert (loss.failures, round(loss.retry_s, 2)) == (1, QUICK.first_delay_s)
 
 
 def test_attempts_that_keep_failing_are_given_up_and_go_on_slowly() -> None:

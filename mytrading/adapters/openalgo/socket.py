@@ -66,7 +66,9 @@ class SocketRules(NamedTuple):
 
     Attempts follow a loss after `first_delay_s`, then twice as long each time up to `longest_delay_s`; from the
     `most_tries`-th failure in a row on (0: never) after `slow_delay_s`. A connection that had lasted and is dropped on
-    purpose is made anew at once.
+    purpose is made anew at once. A server that starts together with us is not there yet: attempts that fail
+    within `early_s` and before the first connection are repeated sooner, after `early_delay_s` and a third longer each
+    time, and count as no failures.
     """
 
     connect_s: float = 5.0
@@ -74,6 +76,8 @@ class SocketRules(NamedTuple):
     ping_after_s: float = 10.0
     silent_after_s: float = 30.0
     steady_after_s: float = 10.0
+    early_s: float = 6.0
+    early_delay_s: float = 0.1
     first_delay_s: float = 2.0
     refused_delay_s: float = 2.0
     longest_delay_s: float = 60.0
@@ -154,6 +158,8 @@ class FeedSocket:
         self.connections = 0
         self.failures = 0
         self.connected = False
+        self._early = 0
+        self._started = 0
         self._url = url
         self._api_key = api_key
         self._now = machine_now
@@ -169,6 +175,7 @@ class FeedSocket:
 
     def start(self) -> None:
         """Begin connecting."""
+        self._started = self._now()
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
@@ -197,9 +204,10 @@ class FeedSocket:
 
     def delay_s(self, refused: bool = False) -> float:
         """Until the next attempt: growing, between three quarters and whole, so that clients do not come in step."""
-        if not self.failures:
-            return 0.0
         rules = self._rules
+        if not self.failures:
+            early = self._early if not self.connections else 0
+            return rules.early_delay_s * 1.3 ** (early - 1) * (0.75 + 0.25 * self._jitter()) if early else 0.0
         first = rules.refused_delay_s if refused else rules.first_delay_s
         grown = min(rules.longest_delay_s, first * 2.0 ** min(self.failures - 1, 20))
         if self._gave_up:
@@ -235,7 +243,7 @@ class FeedSocket:
             try:
                 self._live()
             except _NotAdmitted as refusal:
-                self._settle(began)
+                self._settle(began, refused=True)
                 delay = self.delay_s(refused=True)
                 self._put(Refused(refusal.code, refusal.message, self._now(), delay))
             except _BROKEN as error:
@@ -256,10 +264,13 @@ class FeedSocket:
         self._put(Connected(self.connections, self._now(), broker))
         self._pump(ws)
 
-    def _settle(self, began: int) -> None:
+    def _settle(self, began: int, refused: bool = False) -> None:
         """Close what is left; a connection that had lasted makes the next attempts quick again."""
         steady = self.connected and self._now() - began > self._rules.steady_after_s * SECOND
-        self.failures = int(not self._on_purpose) if steady else self.failures + 1
+        if not self.connections and not refused and self._now() < self._started + self._rules.early_s * SECOND:
+            self._early += 1
+        else:
+            self.failures = int(not self._on_purpose) if steady else self.failures + 1
         self._on_purpose = False
         self.connected = False
         ws, self._ws = self._ws, None
