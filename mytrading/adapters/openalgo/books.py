@@ -210,13 +210,13 @@ def _trade_row(row: dict[str, Any]) -> BrokerTrades:
 
 
 def _summed(trades: tuple[tuple[str, BrokerTrades], ...]) -> tuple[BrokerTrades, ...]:
-    """Each trade once, as far as they have ids."""
+    """Each trade once, as far as they have ids; one id with other figures is another trade, whoever numbers so."""
     totals: dict[str, BrokerTrades] = {}
-    listed: set[tuple[str, str]] = set()
+    listed: set[tuple[str, BrokerTrades]] = set()
     for name, row in trades:
-        if name and (name, row.broker_order_id) in listed:
+        if name and (name, row) in listed:
             continue
-        listed.add((name, row.broker_order_id))
+        listed.add((name, row))
         known = totals.get(row.broker_order_id)
         totals[row.broker_order_id] = (
             row

@@ -180,6 +180,8 @@ def test_trade_that_is_listed_twice_counts_once_where_it_has_an_id() -> None:
     twice = TRADE | {"tradeid": "T1"}
     book = parse_trades(answer([twice, twice, twice | {"tradeid": "T2"}, TRADE, TRADE]))
     assert [row.quantity for row in book.rows or ()] == [40]
+    other = parse_trades(answer([twice, twice | {"quantity": 5}]))
+    assert [row.quantity for row in other.rows or ()] == [15], "a broker that numbers all trades alike"
 
 
 @pytest.mark.parametrize("backwards", [False, True])
