@@ -103,10 +103,17 @@ class TradingOrchestrator:
     def start_command(self) -> str:
         """The command that starts this stack again."""
         rules, words = self.config.simulator, ["mytrading up"]
+        profile = self.config.profile
+        for own in ("-dry-run", "-live", "-simulator"):
+            profile = profile.removesuffix(own)
         if rules.replay:
             words.append(f"--replay {shlex.quote(rules.replay)}")
         elif rules.embedded:
             words.append("--simulator")
+        elif profile != "default":
+            words.append(f"--profile {shlex.quote(profile)}")
+        if self.config.profile.endswith("-dry-run"):
+            words.append("--dry-run")
         return " ".join(words)
 
     # starting

@@ -12,6 +12,7 @@ import pytest
 from mytrading.cli.main import run
 from mytrading.cli.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.messages.runconfig import RUN_FILE, write_run_config
+from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.endpoints import runtime_dir
 from mytrading.runtime.lock import InstanceLock
 from tests.support import ROOT
@@ -69,6 +70,20 @@ def test_stack_that_does_not_run_is_told_with_the_command_that_starts_it(
 ) -> None:
     assert code_of([*command.split(), "--profile", profile]) == NOT_RUNNING
     assert f"the {profile} stack is not running; `{start}` starts it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("profile, embedded, start", [
+    ("default", False, "mytrading up"),
+    ("default-live", False, "mytrading up"),
+    ("second", False, "mytrading up --profile second"),
+    ("second-dry-run", False, "mytrading up --profile second --dry-run"),
+    ("paper-dry-run", True, "mytrading up --simulator --dry-run"),
+])  # fmt: skip
+def test_start_command_names_profile_and_dry_run(tmp_path: Path, profile: str, embedded: bool, start: str) -> None:
+    config = run_config(tmp_path)
+    rules = msgspec.structs.replace(config.simulator, embedded=embedded)
+    stack = TradingOrchestrator(msgspec.structs.replace(config, profile=profile, simulator=rules))
+    assert stack.start_command == start
 
 
 def test_profile_that_was_never_started_is_told_beside_those_that_were(
