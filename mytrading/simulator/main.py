@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _MINUTE = 60_000_000_000
 _CALENDAR = "calendar.toml"
 _BOOKS = Path("simulator") / "books.sqlite"
+_CLOCK = Path("simulator") / "clock.json"
 
 
 def run(options: Options, report: PerformanceReport | None = None) -> None:
@@ -108,12 +109,17 @@ def build(options: Options) -> tuple[Venue, Driver]:
     ticks = files[0] if files else None
     _check_days(files, calendar)
     _check_underlying(options, facts)
-    clock = MarketClock.load(options.clock) if options.clock is not None else MarketClock(())
+    own = _own_clock(options)
+    path = options.clock or own
+    clock = MarketClock.load(path) if path is not None else MarketClock(())
     store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None, record=options.record)
     origin = _origin(options, store, clock, calendar, ticks)
     facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
     world = _world(options, calendar, facts, origin, files)
-    if not clock.segments and not options.follow:
+    stopped = _stopped_at(clock, options, files) if own is not None else None
+    if stopped is not None:
+        clock.append_segment(stopped, options.speed)
+    elif not options.follow and (own is not None or not clock.segments):
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
     venue = Venue(clock, world, store, options.capital, personality(options.personality, options.broker))
     venue.routes = API_ROUTES
@@ -125,6 +131,21 @@ def build(options: Options) -> tuple[Venue, Driver]:
     if clock.lock_step:
         return venue, LockStep(venue, clock, jumps=jumps, endpoints=options.daemons)
     return venue, Driver(venue, clock, jumps=jumps)
+
+
+def _own_clock(options: Options) -> Path | None:
+    """The clock of a simulator without a stack, kept with its books, so that its market goes on where it stopped."""
+    if options.clock is not None or options.state_dir is None or options.follow:
+        return None
+    return options.state_dir / _CLOCK
+
+
+def _stopped_at(clock: MarketClock, options: Options, files: tuple[TickFile, ...]) -> int | None:
+    """Where the market was last seen; None if it never ran, is to begin elsewhere, or was that of other files."""
+    stopped = clock.resume_point()
+    if stopped is None or options.start or (files and day_of(stopped) not in {file.day for file in files}):
+        return None
+    return stopped
 
 
 def _route_problem(setting: Setting, venue: Venue) -> str:

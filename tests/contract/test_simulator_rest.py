@@ -277,6 +277,23 @@ def test_books_survive_kill_and_restart_on_the_same_ports(tmp_path: Path) -> Non
             assert fresh["orderid"] not in (filled["orderid"], resting["orderid"])
 
 
+def test_market_of_a_simulator_without_a_clock_file_goes_on_where_a_kill_stopped_it(tmp_path: Path) -> None:
+    def tick(running: RunningSimulator) -> int:
+        return int(running.get("/sim/state")[1]["data"]["tick"])
+
+    with start_simulator(tmp_path, speed=60, clock="") as first:
+        _, resting = first.place(pricetype="LIMIT", price=900)
+        eventually(lambda: tick(first) > 3_000, 60)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+    with start_simulator(tmp_path, clock="", start="") as second:
+        assert second.status(resting["orderid"]) == "open"
+        assert tick(second) > 2_700
+    with start_simulator(tmp_path, clock="", start="2026-11-20 10:30") as third:
+        order = third.call("orderstatus", orderid=resting["orderid"], strategy="test")[1]["data"]
+        assert order["order_status"] == "open" and tick(third) > 4_400
+
+
 def test_command_announces_itself_serves_and_ends_within_two_seconds_of_sigterm(tmp_path: Path) -> None:
     process = launch_simulator(tmp_path)
     try:
