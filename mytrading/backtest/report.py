@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from plotly import graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from mytrading.backtest import metric_words
 from mytrading.backtest.columns import Columns
 from mytrading.backtest.output import daily_returns, ist, open_positions, options_line, summary
 from mytrading.backtest.runner import Result
@@ -311,7 +312,9 @@ def shares_table(result: Result) -> str:
 
 
 def _metrics_table(found: dict[str, float | None]) -> str:
-    return table(("Metric", "Value"), [[name.replace("_", " "), _number(value)] for name, value in found.items()])
+    return table(
+        ("Metric", "Value", "Of"), [metric_words.row(name, value) for name, value in found.items()], words=(2,)
+    )
 
 
 def events_table(result: Result) -> str:

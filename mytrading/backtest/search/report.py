@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from plotly import graph_objects as go
 
+from mytrading.backtest import metric_words
 from mytrading.backtest.report import chart, page_of, section, table
 from mytrading.backtest.search import walk
 from mytrading.backtest.search.overfit import Deflated, Stability
@@ -130,9 +131,8 @@ def _number(value: float) -> str:
 def write_walk(path: Path, title: str, notes: Sequence[str], steps: Sequence[walk.Step], objective: str) -> None:
     """The report of a walk-forward."""
     found = walk.summary(steps)
-    metrics = table(
-        ("Metric of the judged days", "Value"), [[k.replace("_", " "), _number(v)] for k, v in found.items()]
-    )
+    rows = [metric_words.row(name, value) for name, value in found.items()]
+    metrics = table(("Metric of the judged days", "Value", "Of"), rows, words=(2,))
     ratio = walk.efficiency(steps)
     parts = [
         _head(

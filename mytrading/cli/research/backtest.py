@@ -149,15 +149,16 @@ def _show(result: Result, prepared: Prepared, report: Path | None, as_json: bool
 
 
 def _lines(body: dict[str, Any]) -> Iterator[str]:
+    from mytrading.backtest import metric_words
+
     found, money = body["metrics"], body["pnl"]
     yield f"{body['strategy']} on {', '.join(body['instruments'])} {body['timeframe']}, {body['from']} to {body['to']}"
     yield f"bars        {body['bars']:,} in {body['seconds']:.2f} s ({body['bars_per_second']:,} a second)"
     yield f"trades      {body['trades']:,} (hash {body['trade_hash']})"
     yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}"
-    shares = ("total_return", "annual_return", "max_drawdown", "win_rate", "exposure")
     for name, value in found.items():
         if value is not None:
-            yield f"{name.replace('_', ' '):<30}{f'{value:.2%}' if name in shares else f'{value:,.4f}'}"
+            yield f"{name.replace('_', ' '):<30}{metric_words.shown(name, value):<16}{metric_words.meaning(name)}"
     if body["options"] is not None:
         from mytrading.backtest.output import options_line
 

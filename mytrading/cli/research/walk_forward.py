@@ -104,6 +104,7 @@ def _judged(found: Prepared, fold: Fold, best: Trial) -> Step:
 
 
 def _end(found: Prepared, plan: Plan, steps: list[Step], folder: Path, as_json: bool) -> None:
+    from mytrading.backtest import metric_words
     from mytrading.backtest.search import walk
     from mytrading.backtest.search.report import write_walk
 
@@ -137,8 +138,7 @@ def _end(found: Prepared, plan: Plan, steps: list[Step], folder: Path, as_json: 
     print_rows(shown, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
     for key in ("total_return", "sharpe", "max_drawdown"):
         if metrics.get(key) is not None:
-            said = f"{metrics[key]:,.4f}" if key == "sharpe" else f"{metrics[key]:.2%}"
-            print(f"{key.replace('_', ' '):<24}{said}")
+            print(f"{key.replace('_', ' '):<24}{metric_words.shown(key, metrics[key])}")
     said = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
     print(f"{'efficiency':<24}{said}  (return after the choice over that before it)")
     say(f"written to {folder}: report.html")

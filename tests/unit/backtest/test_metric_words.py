@@ -1,0 +1,38 @@
+"""Metrics in words: each has its unit, in the printed lines and in the report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mytrading.backtest import metric_words
+from mytrading.core.money import performance
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("total_return", 0.0033, "0.33%"),
+        ("annual_volatility", 0.0499, "4.99%"),
+        ("value_at_risk", -0.0046, "-0.46%"),
+        ("downside_risk", 0.0314, "3.14%"),
+        ("average_trade", -2643.8772, "₹-2,643.88"),
+        ("sharpe", 0.2332, "0.233"),
+        ("win_rate", 0.463, "46.30%"),
+        ("days", 79.0, "79"),
+        ("calmar", None, "–"),
+        ("omega", float("nan"), "–"),
+    ],
+)
+def test_value_is_shown_with_its_unit(name: str, value: float | None, text: str) -> None:
+    assert metric_words.shown(name, value) == text
+
+
+def test_every_metric_of_returns_and_round_trips_is_known() -> None:
+    found = {**performance.of_returns(np.array([0.01, -0.02])), **performance.of_trades(np.array([1.0])), "exposure": 0}
+    assert set(metric_words.NAMES) == {*found, "days"}
+    assert all(metric_words.meaning(name) for name in found)
+
+
+def test_row_of_a_table_says_what_the_figure_is_of() -> None:
+    assert metric_words.row("annual_volatility", 0.05) == ["annual volatility", "5.00%", "a year"]
