@@ -73,6 +73,12 @@ def test_deepest_drawdown_of_a_row_of_trades() -> None:
     assert chance.deepest(np.array([1.0, 2.0])) == 0.0
 
 
+def test_effect_of_a_parameter_is_said_without_the_noise_of_binary_numbers() -> None:
+    _, found = checked_with("BollingerBands_Breakout", "--only", "parameters")
+    (effects,) = (one["figures"]["effects"] for one in found["checks"] if one["check"] == "parameters")
+    assert effects["threshold"] == "0.102"
+
+
 def test_seeded_generator_and_sorted_set_are_no_bad_habits(tmp_path: Path) -> None:
     file = tmp_path / "fine.py"
     file.write_text(

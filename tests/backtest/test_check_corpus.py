@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,16 @@ def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStra
     assert caught, [outcome.body() for outcome in found.outcomes]
     assert found.holds is not fails
     assert all(one.what and one.cure for one in caught)
-    assert any(one.where.startswith(f"corpus/{file.name}:") for one in caught)
+    lines = {int(one.where.rpartition(":")[2]) for one in caught if one.where.startswith(f"corpus/{file.name}:")}
+    assert lines & set(lines_of(file, strategy.__name__)) if wanted == "source" else lines
+
+
+def lines_of(file: Path, name: str) -> range:
+    """Where a class stands: the text of the whole file is read, and every other class has its own mistake."""
+    (found,) = (
+        node for node in ast.parse(file.read_text()).body if isinstance(node, ast.ClassDef) and node.name == name
+    )
+    return range(found.lineno, (found.end_lineno or found.lineno) + 1)
 
 
 GOOD = ("sma_crossover", "rsi_mean_reversion", "macd_momentum", "bollinger_breakout", "scalping_quick",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mytrading.backtest.check import examine as checks
 from mytrading.backtest.columns import Columns, DataError
 from mytrading.backtest.data import load
 from mytrading.backtest.option_market import OptionMarket
@@ -92,6 +93,16 @@ def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
     result = straddle()
     assert result.fault is None
     assert (len(result.ledger.trades), result.ledger.hash()) == (40, "c1c1e1bb928814c3")
+
+
+def test_entries_in_contracts_that_the_data_has_no_bars_of_are_not_judged_by_chance() -> None:
+    found = checks.examine(straddle().spec, checks.Asked(None, ("chance",)), None)
+    (outcome,) = (one for one in found.outcomes if one.check == "chance")
+    assert found.entries is None
+    assert found.orders is not None
+    assert outcome.figures["round_trips"] == 40
+    assert outcome.figures["entries"] == "not judged, the data has no bars of what was traded"
+    assert "entry_p" not in outcome.figures
 
 
 def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import os
 import random
 import time
 from datetime import datetime
@@ -12,6 +15,7 @@ import numpy as np
 
 from mytrading.strategies import Bar, BaseStrategy, Signal
 
+PACKED = io.BytesIO(gzip.compress(b"21500"))
 SEEN: list[float] = []
 TABLE: dict[int, float] = {}
 DRAWN = random.Random(7)
@@ -130,6 +134,59 @@ class BadFile(Coin):
 
     def heads(self, data: Bar) -> bool:
         return len(Path(__file__).read_text()) > 10
+
+
+class BadPackedFile(Coin):
+    """The same, from a packed file."""
+
+    caught_by = "source"
+
+    def heads(self, data: Bar) -> bool:
+        PACKED.seek(0)
+        with gzip.open(PACKED) as file:
+            return data.close > data.open or file.closed
+
+
+class BadFileOfTheSystem(Coin):
+    caught_by = "source"
+
+    def heads(self, data: Bar) -> bool:
+        handle = os.open(os.devnull, os.O_RDONLY)
+        os.close(handle)
+        return data.close > data.open
+
+
+class BadEnvironment(Coin):
+    """Decides by how the computer is set up."""
+
+    caught_by = "source"
+
+    def heads(self, data: Bar) -> bool:
+        return data.close > data.open and "PATH" in os.environ
+
+
+class BadClockOfNumpy(Coin):
+    caught_by = "source"
+
+    def heads(self, data: Bar) -> bool:
+        return np.datetime64("now") > np.datetime64("2000-01-01") and data.close > data.open
+
+
+class BadHiddenImport(Coin):
+    """Imports its clock where nobody looks for it."""
+
+    caught_by = "source"
+
+    def heads(self, data: Bar) -> bool:
+        return __import__("time").time() > 0 and data.close > data.open
+
+
+class BadDefaultArgument(Coin):
+    """A list in the place of an argument is one for all runs."""
+
+    def heads(self, data: Bar, seen: list[float] = []) -> bool:  # noqa: B006
+        seen.append(data.close)
+        return len(seen) % 7 < 3
 
 
 class BadNaN(Coin):

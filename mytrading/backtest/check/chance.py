@@ -48,17 +48,16 @@ class Orders:
 
 
 def entries(result: Result, draws: int = DRAWS) -> Entries | None:
-    """The strategy's entries against random ones; None if there are too few round trips."""
-    trades = [trade for trade in result.ledger.trades if trade.entry_price > 0][:MOST_TRIPS]
+    """The strategy's entries against random ones; None if too few round trips are of instruments with bars."""
+    data = {columns.instrument: columns for columns in result.spec.data}
+    known = [trade for trade in result.ledger.trades if trade.entry_price > 0 and trade.instrument in data]
+    trades = known[:MOST_TRIPS]
     if len(trades) < LEAST_TRIPS:
         return None
     draw = np.random.default_rng(_SEED)
     total, own = np.zeros(draws), 0.0
-    data = {columns.instrument: columns for columns in result.spec.data}
     for trade in trades:
-        columns = data.get(trade.instrument)
-        if columns is None:
-            continue
+        columns = data[trade.instrument]
         sign = 1.0 if trade.side == "BUY" else -1.0
         own += sign * (trade.exit_price / trade.entry_price - 1.0)
         total += sign * _drawn(columns, trade, draw, draws)

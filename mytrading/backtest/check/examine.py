@@ -141,15 +141,20 @@ def _chance(found: Examined) -> Outcome:
     assert found.whole.result is not None
     found.entries = chance.entries(found.whole.result)
     found.orders = chance.orders(found.whole.result.ledger.trades)
-    if found.entries is None or found.orders is None:
+    if found.orders is None:
         outcome.skipped = f"fewer than {chance.LEAST_TRIPS} round trips"
         return outcome
     spread = np.percentile(found.orders.shuffled, (50, 95, 100))
-    outcome.figures = {
-        "round_trips": found.entries.trips,
-        "mean_return": round(found.entries.own, 8),
-        "random_mean_return": round(float(np.mean(found.entries.random)), 8),
-        "entry_p": round(found.entries.p, 4),
+    outcome.figures = {"round_trips": found.orders.trips}
+    if found.entries is None:
+        outcome.figures["entries"] = "not judged, the data has no bars of what was traded"
+    else:
+        outcome.figures |= {
+            "mean_return": round(found.entries.own, 8),
+            "random_mean_return": round(float(np.mean(found.entries.random)), 8),
+            "entry_p": round(found.entries.p, 4),
+        }
+    outcome.figures |= {
         "drawdown": round(found.orders.own, 2),
         "drawdown_p50": round(float(spread[0]), 2),
         "drawdown_p95": round(float(spread[1]), 2),

@@ -92,7 +92,7 @@ def _effect(spec: Spec, observer: Observer, whole: Log, name: str, value: Parame
     for other in _others(value):
         log = observer.again(parameterised(spec, **{name: other}), whole)
         if log.fault is not None or [one.said for one in log.decisions] != said:
-            return f"{other!r}"
+            return f"{other:.6g}" if isinstance(other, float) else f"{other!r}"
     return ""
 
 

@@ -26,6 +26,7 @@ from mytrading.strategies.series import ist_day
 
 NAME = "restart"
 _STOPS = 3
+_LONGEST = 2
 _GOES_ON = 200
 _TODO = (
     "put what bars cannot tell (entry prices, counts of fills or trades, flags) into self.memory, or read it from "
@@ -49,16 +50,36 @@ def restart(spec: Spec, observer: Observer, whole: Log) -> Outcome:
 def _stops(whole: Log) -> list[int]:
     """Places in the story right behind bars: just before decisions, some bars after fills, and one in the middle.
 
-    Just before a decision shows what the decision needs and a restart has not.
+    Just before a decision shows what the decision needs and a restart has not: as often while something is held as
+    while nothing is, and where it was held longest, for then the bars tell least of the entry.
     """
     story = whole.story
     bars = [place for place, event in enumerate(story) if isinstance(event, Bar)]
     ends = [story[place].end_ns for place in bars]
-    decided = sorted({bisect_left(ends, one.at_ns) for one in whole.decisions})
+    decided = sorted({bisect_left(ends, one.at_ns) for one in whole.decisions} - {0})
+    since = _held_since(story)
+    held = [row for row in decided if since[bars[row - 1]] >= 0]
+    longest = sorted(held, key=lambda row: bars[row - 1] - since[bars[row - 1]])[-_LONGEST:]
+    flat = sorted(set(decided).difference(held))
+    rows = {*longest, *_spread(held, 2 * _STOPS - min(len(flat), _STOPS))}
+    rows.update(_spread(flat, 2 * _STOPS - min(len(held), _STOPS)))
     filled = [place for place, event in enumerate(story) if isinstance(event, PositionChanged)]
-    stops = {bars[row - 1] + 1 for row in _spread(decided, 2 * _STOPS) if row > 0}
+    stops = {bars[row - 1] + 1 for row in rows}
     stops |= {_bar_after(story, place, 3) for place in [*_spread(filled, _STOPS), len(story) // 2]}
     return sorted({_behind_slice(story, stop) for stop in stops if stop})
+
+
+def _held_since(story: Sequence[Any]) -> list[int]:
+    """Of each place, since which one something has been held; -1 where nothing is."""
+    held: set[tuple[str, str, str]] = set()
+    since, found = -1, []
+    for place, event in enumerate(story):
+        if isinstance(event, PositionChanged):
+            key = (event.position.account, event.position.instrument, event.position.product)
+            (held.add if event.position.quantity else held.discard)(key)
+            since = -1 if not held else place if since < 0 else since
+        found.append(since)
+    return found
 
 
 def _behind_slice(story: Sequence[Any], stop: int) -> int:

@@ -25,14 +25,19 @@ _CALLS: tuple[tuple[tuple[str, ...], str, str], ...] = (
       "time.strftime", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today",
       "datetime.date.today"), "reads the computer's clock", _CLOCK),
     (("random.", "numpy.random.", "secrets.", "uuid.uuid1", "uuid.uuid4", "os.urandom"), "decides by chance", _CHANCE),
-    (("open", "pathlib.Path.open", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "pandas.", "polars.", "duckdb.",
-      "sqlite3.", "requests.", "httpx.", "urllib.", "socket.", "subprocess.", "os.environ.get", "os.getenv",
-      "csv.", "pickle.load"), "reads what is not the market's", _OUTSIDE),
+    (("open", "io.open", "os.open", "os.popen", "os.system", "os.listdir", "os.scandir", "os.stat", "os.getpid",
+      "os.getenv", "os.path.getsize", "os.path.getmtime", "pathlib.Path.open", "gzip.", "bz2.", "lzma.", "zipfile.",
+      "tarfile.", "mmap.", "shelve.", "dbm.", "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile",
+      "numpy.memmap", "pandas.", "polars.", "duckdb.", "sqlite3.", "requests.", "httpx.", "urllib.", "socket.",
+      "subprocess.", "csv.", "json.load", "tomllib.load", "pickle.load"), "reads what is not the market's", _OUTSIDE),
     (("gc.", "inspect.", "sys._getframe", "ctypes."), "looks into the machinery", _PRIVATE),
+    (("__import__", "importlib."), "imports what the text does not show", "write `import NAME` at the top of the file"),
     (("hash", "id"), "depends on the process", _ORDER),
 )  # fmt: skip
 _SEEDED = ("random.Random", "numpy.random.default_rng", "numpy.random.Generator", "numpy.random.PCG64")
-_FILE_METHODS = ("read_text", "read_bytes", "read_csv", "read_parquet")
+_FILE_METHODS = ("read_text", "read_bytes", "read_csv", "read_parquet", "write_text", "write_bytes")
+_FILES = "reads or writes a file"
+_CLOCK_WORDS = ("now", "today")
 _COLUMNS = ("open", "high", "low", "close", "volume", "start_ns")
 _MAKERS = ("list", "dict", "set", "collections.deque", "collections.defaultdict", "collections.Counter")
 _CHANGES = ("append", "add", "update", "extend", "pop", "popleft", "appendleft", "clear", "remove", "insert",
@@ -113,8 +118,8 @@ def _habits(node: ast.AST, names: _Names) -> Iterator[tuple[str, str]]:
             yield "compares with NaN", _NAN
     elif isinstance(node, ast.Global):
         yield f"changes the module's {', '.join(node.names)}", _STATE
-    elif isinstance(node, ast.Attribute):
-        yield from _attribute(node)
+    elif isinstance(node, ast.Attribute | ast.Name):
+        yield from _read(node, names)
     elif isinstance(node, ast.ExceptHandler):
         if _swallows(node, names):
             yield "hides every error", "let it fail: the host stops a strategy that raises and says where"
@@ -132,7 +137,9 @@ def _call(node: ast.Call, names: _Names) -> Iterator[tuple[str, str]]:
             yield f"{what}: {called}()", cure
     attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     if attribute in _FILE_METHODS:
-        yield f"reads what is not the market's: {attribute}()", _OUTSIDE
+        yield f"{_FILES}: {attribute}()", _OUTSIDE
+    if called == "numpy.datetime64" and any(_says(item, _CLOCK_WORDS) for item in node.args[:1]):
+        yield "reads the computer's clock: numpy.datetime64()", _CLOCK
     if attribute in _CHANGES and isinstance(node.func, ast.Attribute):
         yield from _changed(node.func.value, names)
     if attribute == "get_indicator_value" and any(_is_negative(item) for item in [*node.args[1:2], *_back(node)]):
@@ -149,7 +156,15 @@ def _is_negative(node: ast.expr) -> bool:
     return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
 
 
-def _attribute(node: ast.Attribute) -> Iterator[tuple[str, str]]:
+def _says(node: ast.expr, words: tuple[str, ...]) -> bool:
+    return isinstance(node, ast.Constant) and node.value in words
+
+
+def _read(node: ast.Attribute | ast.Name, names: _Names) -> Iterator[tuple[str, str]]:
+    if names.dotted(node) == "os.environ":
+        yield "reads what is not the market's: os.environ", _OUTSIDE
+    if isinstance(node, ast.Name):
+        return
     if node.attr == "_desk":
         yield "reads the private data of its host (self._desk)", _PRIVATE
     if node.attr == "base" and isinstance(node.value, ast.Attribute) and node.value.attr in _COLUMNS:
