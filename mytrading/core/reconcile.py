@@ -31,8 +31,9 @@ _LONG_AGO = -(1 << 62)
 class ReadRules(NamedTuple):
     """Machine ns. `spacing` is the least time between two reads, `stale` when health doubts its last one.
 
-    After failures the wait grows from `retry_first` to `retry_most`, or to `urgent_most` while somebody asks. While no
-    order updates come, orders are read every `unheard` if that is sooner.
+    After failures the wait grows from `retry_first` to `retry_most`, or while somebody asks to `urgent_most`, and to
+    `refused_most` at a server that refuses the key: only a person ends that, and servers may ban who asks on with a
+    wrong one. While no order updates come, orders are read every `unheard` if that is sooner.
     """
 
     orders_every: int = 10 * SECOND
@@ -43,6 +44,7 @@ class ReadRules(NamedTuple):
     retry_first: int = SECOND
     retry_most: int = 30 * SECOND
     urgent_most: int = 2 * SECOND
+    refused_most: int = 10 * SECOND
     stale: int = 30 * SECOND
 
 
@@ -69,6 +71,7 @@ class ReadPlan:
         self._last = self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
         self._failures = 0
         self._backoff = 0
+        self._refused = False
         self._quiet_until = _LONG_AGO
         self._heard = True
 
@@ -105,14 +108,18 @@ class ReadPlan:
     def _wait(self) -> int:
         if not self._failures:
             return self._rules.spacing
-        return min(self._backoff, self._rules.urgent_most) if self._wanted else self._backoff
+        most = self._rules.refused_most if self._refused else self._rules.urgent_most
+        return min(self._backoff, most) if self._wanted else self._backoff
 
-    def done(self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0) -> None:
+    def done(
+        self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False
+    ) -> None:
         """A read ended; what failed is due again after a growing wait, of which `jitter` (0 to 1) moves half.
 
-        A server that was asked too much is asked nothing for `patience`, whoever asks.
+        A server that was asked too much is asked nothing for `patience`, whoever asks. `refused`: it refused the key.
         """
         self._busy = False
+        self._refused = refused
         self._quiet_until = machine_ns + patience
         self._last = machine_ns
         if ok:

@@ -123,7 +123,7 @@ class AccountListener:
     def _take_visit(self, visit: Visit) -> None:
         self.visits += 1
         whole = visit.reached and (visit.books.orders is not None or not visit.job.orders)
-        self._plan.done(visit.job, machine_now(), whole, random.random(), visit.patience_ns)
+        self._plan.done(visit.job, machine_now(), whole, random.random(), visit.patience_ns, visit.refused)
         self._monitor.record("reconciler", "visit", visit.books.ended_machine_ns - visit.books.began_machine_ns, whole)
         if visit.mode is not None:
             self._report(visit.mode)

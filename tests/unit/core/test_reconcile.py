@@ -154,6 +154,21 @@ def test_request_shortens_the_wait_after_failures_but_never_bursts() -> None:
     assert plan.next_job(now + 2 * SECOND) is not None
 
 
+def test_server_that_refuses_the_key_is_asked_ever_more_seldom_though_somebody_waits() -> None:
+    plan, now, waits = ReadPlan("main"), T0, []
+    for _ in range(6):
+        failed = now
+        plan.ask(request())
+        while (job := plan.next_job(now)) is None:
+            now += SECOND // 4
+        waits.append((now - failed) / SECOND)
+        plan.done(job, now, ok=False, refused=True)
+    assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 10.0]
+    plan.ask(request())
+    plan.hurry()
+    assert plan.next_job(now + SECOND) is not None
+
+
 def test_requested_read_that_failed_is_made_again_without_waiting_for_the_schedule() -> None:
     plan = started()
     plan.ask(request(positions=True))
