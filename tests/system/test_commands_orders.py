@@ -146,6 +146,29 @@ def test_exit_of_unknown_fate_is_declared_not_placed_and_the_next_one_closes(sta
     assert "fate is known" in refused(stack, 1, "orders", "resolve", filled(stack), "--not-placed")
 
 
+def test_order_held_for_approval_says_what_to_do_and_its_flatten_ends_when_that_is_done(stack: Stack) -> None:
+    claimed(stack, 6)
+    assert stack.ask("flatten", "--strategy", "SMA_Crossover")["flat"] is True
+    stack.ask(*FAULT, "semi_auto:x1")
+    said = refused(stack, 5, "positions", "close", SBIN, "--deadline", "1")
+    (parked,) = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "PARKED"], 20)
+    name = parked["client_order_id"]
+    to_do = f"approve it at the server, or delete it there and say `mytrading orders resolve {name} --not-placed`"
+    assert to_do in said
+    assert to_do in alerted(stack, "ORDER_PARKED")[0]["message"]
+    (late,) = eventually(lambda: alerted(stack, "FLATTEN_LATE"), 20)
+    assert to_do in late["message"]
+    assert stack.ask("orders", "resolve", name, "--not-placed")["ok"] is True
+    eventually(lambda: not rows_of(stack, SBIN), 60)
+    assert SBIN not in stack.broker_net()
+    eventually(lambda: not alerted(stack, "ORDER_PARKED") and not alerted(stack, "FLATTEN_LATE"), 30)
+
+
+def alerted(stack: Stack, code: str) -> list[dict[str, Any]]:
+    """Alerts of this code that stand."""
+    return [row for row in stack.ask("alerts") if row["code"] == code]
+
+
 def test_exit_that_several_broker_orders_fit_is_bound_by_a_person(stack: Stack) -> None:
     claimed(stack, 8)
     price = round(rows_of(stack, SBIN, "manual")[0]["average_price"] * 1.04)

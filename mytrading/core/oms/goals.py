@@ -15,7 +15,7 @@ from mytrading.core.oms import entries, modify, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import key_of
-from mytrading.core.order import LIVE, RESTING
+from mytrading.core.order import LIVE, RESTING, UNRESOLVED, in_words
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.orders import Goal, Order, Position
@@ -91,14 +91,14 @@ def _advance(draft: Draft, goal: Goal) -> None:
         draft.goal(goal, state="done")
         return
     if goal.waits_machine_ns:
-        _overdue(draft, goal)
+        _overdue(draft, goal, out.exits)
         return
     if draft.hushed(goal):
         return
     if not draft.state.blind(goal.account):
         for order in out.exits:
             goal = _hurry(draft, goal, order)
-    goal = _overdue(draft, goal)
+    goal = _overdue(draft, goal, out.exits)
     if entries.keeps_its_stops(draft, key_of(goal), goal.strategy):
         return
     if out.exits or position.quantity == 0:
@@ -206,7 +206,7 @@ def exit_order(draft: Draft, goal: Goal, position: Position, quantity: int) -> O
     )
 
 
-def _overdue(draft: Draft, goal: Goal) -> Goal:
+def _overdue(draft: Draft, goal: Goal, out: list[Order]) -> Goal:
     limits = draft.limits
     late = draft.machine - goal.opened_machine_ns >= limits.exit_deadline
     if goal.state == "open" and (late or goal.attempts >= limits.exit_attempts):
@@ -215,6 +215,9 @@ def _overdue(draft: Draft, goal: Goal) -> Goal:
             why = f"orders of nobody may close {goal.elsewhere} of it; cancel them at the broker if they are not wanted"
         elif entries.keeps_its_stops(draft, key_of(goal), goal.strategy):
             why = f"the books of {goal.account} cannot be read, so its stop stays until they can; look at the broker"
+        elif (doubt := next((order for order in out if order.state in UNRESOLVED), None)) is not None:
+            cure = f"look at the broker, then `mytrading orders resolve {doubt.client_order_id}`"
+            why = f"{in_words(doubt)}, and no other is sent beside it; {cure}"
         return stuck(draft, goal, why)
     return goal
 

@@ -1,4 +1,4 @@
-"""Fills that nobody made: the stream told them, and the books show the order without them, ended or still open.
+"""Fills that nobody made: one source told them once, and the books show the order without them, ended or still open.
 
 Used by `reality`. One sighting of a fill is believed at once, since a position must be guarded; this is the way back.
 The one rule: a sighting is withdrawn only by two whole reads, begun after it and apart, that show the order and no
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
-from mytrading.core.order import TERMINAL
-from mytrading.messages.enums import Severity
+from mytrading.core.order import TERMINAL, weigh
+from mytrading.messages.enums import BrokerStatus, Severity
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import BooksRead, BrokerOrder
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 ALIVE = "alive"
 """What stands for an end where the books show an order open, against what is known of it."""
@@ -27,11 +29,17 @@ def sighting(received_machine_ns: int) -> dict[str, Any]:
     return {"ending": "", "evidence": 0, "evidence_machine_ns": received_machine_ns, "candidate": ""}
 
 
-def weighs(order: Order, fields: dict[str, Any], read: BooksRead) -> bool:
-    """True if the read speaks against what the stream alone has told: it holds both books, and neither shows it."""
-    told = max(fields.get("book_filled", order.book_filled), fields.get("trade_filled", order.trade_filled))
-    alone = order.filled_seen > order.filled and told <= order.filled and order.stream_filled > order.stream_void
-    return alone and read.trades is not None
+def weighs(
+    order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead, fields: dict[str, Any]
+) -> bool:
+    """True if the read speaks against what one source alone has told: it holds both books, and neither shows it now.
+
+    `fields` are the levels with this read: a book that showed the order complete, and takes that back, tells no more.
+    """
+    shown = max(row.filled or 0, row.quantity if row.status is BrokerStatus.COMPLETE else 0)
+    traded = trades.quantity if trades else 0
+    seen = weigh(replace(order, **fields), 0.0).seen
+    return seen > order.filled and max(shown, traded) <= order.filled and read.trades is not None
 
 
 def judge(
@@ -45,7 +53,7 @@ def judge(
         return order, {**fields, **sign, "candidate": ""}
     if read.began_machine_ns - order.evidence_machine_ns < draft.limits.mismatch_gap:
         return order, fields
-    return _withdraw(draft, order, row), fields
+    return _withdraw(draft, order, row), {**fields, **_shown_now(order, fields)}
 
 
 def judge_open(
@@ -62,7 +70,7 @@ def judge_open(
         return order, {**fields, **sign, "candidate": ""}
     if read.began_machine_ns - order.evidence_machine_ns < draft.limits.ghost_gap:
         return order, {**fields, **sign}
-    return _withdraw(draft, order, row), {**fields, "ending": "", "evidence": 0}
+    return _withdraw(draft, order, row), {**fields, **_shown_now(order, fields), "ending": "", "evidence": 0}
 
 
 def _net_lacks_it(draft: Draft, order: Order, read: BooksRead) -> bool:
@@ -76,9 +84,14 @@ def _net_lacks_it(draft: Draft, order: Order, read: BooksRead) -> bool:
     return (net - known) * order.side.sign <= 0
 
 
+def _shown_now(order: Order, fields: dict[str, Any]) -> dict[str, Any]:
+    """What an earlier read told of the book is withdrawn with the rest."""
+    return {"book_filled": min(fields.get("book_filled", order.book_filled), order.filled)}
+
+
 def _withdraw(draft: Draft, order: Order, row: BrokerOrder) -> Order:
-    gone = order.filled_seen - order.filled
-    told = f"the stream told {order.filled_seen} of {order.quantity} {order.instrument} filled"
+    gone, traded = order.filled_seen - order.filled, min(order.trade_filled, order.filled)
+    told = f"one source told {order.filled_seen} of {order.quantity} {order.instrument} filled"
     what = f"{told}; two reads show it {row.status} with {order.filled}"
     ended = {"ending": "", "evidence": 0} if order.state in TERMINAL else {}
     changed = draft.change(
@@ -86,6 +99,8 @@ def _withdraw(draft: Draft, order: Order, row: BrokerOrder) -> Order:
         "sighting_withdrawn",
         stream_void=order.stream_filled,
         book_filled=min(order.book_filled, order.filled),
+        trade_filled=traded,
+        trade_value=order.trade_value * traded / order.trade_filled if order.trade_filled else 0.0,
         filled_seen=order.filled,
         message=what,
         **ended,

@@ -26,7 +26,7 @@ _ENDS = {
     BrokerStatus.EXPIRED: OrderState.EXPIRED,
 }
 _ALIVE = (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
-MISSING, ALIVE, CONTRADICTED = "missing", phantom.ALIVE, "contradicted"
+MISSING, ALIVE, FEWER, CONTRADICTED = "missing", phantom.ALIVE, "fewer", "contradicted"
 _FLAPPED = -1
 """The evidence of an order of which a book took back what it had shown: of an ended one that it showed alive, which is
 not taken down each time, or of a live one that it showed ended, which is believed of it only for longer."""
@@ -100,22 +100,24 @@ def on_row(draft: Draft, order: Order, row: BrokerOrder, trades: BrokerTrades | 
         return read.began_machine_ns > order.ended_machine_ns
     if order.state in RESTING:
         order = modify.read_back(draft, order, row, read)
-    fields = _levels(order, row, trades)
+    levels = _levels(order, row, trades)
+    fields = dict(levels)
     if order.state in TERMINAL:
         contradicts = _contradicts(order, row)
         behind = contradicts and order.ending != CONTRADICTED
         if contradicts and _contradicted(draft, order, row, read):
             return True
-        if order.ending in (ALIVE, MISSING) and not contradicts:
+        over = order.ending in (ALIVE, MISSING) or (order.ending == FEWER and not _backward(order, row))
+        if over and not contradicts:
             fields |= {"ending": "", "evidence": _FLAPPED if order.ending == ALIVE else 0}
-        elif row.status in _ENDS and phantom.weighs(order, fields, read):
+        elif row.status in _ENDS and phantom.weighs(order, row, trades, read, levels):
             order, fields = phantom.judge(draft, order, row, read, fields)
         _learn(draft, order, row, fields, proven=False)
-        return behind or _backward(order, row)
+        return behind or _fewer(draft, draft.order(order.client_order_id), row, read)
     proven = _ending(draft, order, row, read, fields)
-    if row.status in _ENDS and phantom.weighs(order, fields, read):
+    if row.status in _ENDS and phantom.weighs(order, row, trades, read, levels):
         order, fields = phantom.judge(draft, order, row, read, fields)
-    elif row.status in _ALIVE and phantom.weighs(order, fields, read):
+    elif row.status in _ALIVE and phantom.weighs(order, row, trades, read, levels):
         order, fields = phantom.judge_open(draft, order, row, read, fields)
     _learn(draft, order, row, fields, proven)
     return _backward(order, row)
@@ -358,6 +360,23 @@ def _contradicted(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead)
         draft.illegal(order, what, ending=CONTRADICTED)
     else:
         protection.returned(draft, draft.illegal(order, what, state=OrderState.ACCEPTED, ending="", evidence=_FLAPPED))
+    return True
+
+
+def _fewer(draft: Draft, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+    """True while a row with fewer units than are certain may be an old snapshot, so that the whole read is from before.
+
+    One that stands for long is what the broker says now: recorded, and positions are compared again.
+    """
+    if not _backward(order, row) or order.ending == CONTRADICTED:
+        return False
+    if order.filled_seen > order.filled or order.ending == ALIVE:
+        return True
+    if order.ending != FEWER:
+        draft.change(order, "fewer", ending=FEWER, evidence_machine_ns=read.ended_machine_ns)
+    elif read.began_machine_ns - order.evidence_machine_ns >= draft.limits.slow:
+        draft.illegal(order, f"filled {order.filled} here, {row.filled} in all order books since", ending=CONTRADICTED)
+        return False
     return True
 
 

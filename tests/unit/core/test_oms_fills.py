@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Side
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Side
 from mytrading.messages.orders import OrderChanged, PositionChanged, TradeClosed
 from mytrading.messages.reports import BrokerTrades, ReadRequest
 from tests.fake_broker import MS, SECOND, OrderBench, Placed
@@ -130,6 +131,69 @@ def test_overfill_is_counted_and_halts_the_instrument(bench: OrderBench) -> None
     assert bench.position().quantity == 60 and "ORDER_OVERFILLED" in bench.codes()
     bench.enter("e2")
     assert "INSTRUMENT_HALTED" in bench.order("e2").message
+
+
+@pytest.mark.parametrize(("told", "shown"), [(50, 20), (30, 20), (30, 0)])
+def test_fill_that_all_books_take_back_keeps_no_position_from_being_compared(
+    bench: OrderBench, told: int, shown: int
+) -> None:
+    """Each read counted as one from before the fill, for the rest of the day: nothing of the account was compared."""
+    placed = resting(bench)
+    bench.broker.trade(placed, told, 100.0)
+    bench.report(placed)
+    bench.read()
+    assert bench.position().quantity == told
+    placed.filled, placed.value, placed.status = shown, shown * 100.0, BrokerStatus.CANCELLED
+    bench.broker.net[placed.instrument, placed.product] = shown
+    bench.broker.net["NFO:B", placed.product] = 7
+    for _ in range(60):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert bench.position().quantity == shown
+    assert {"POSITION_CORRECTED", "ORDER_ILLEGAL"} <= bench.codes()
+    assert [row.quantity for row in bench.rows if isinstance(row, UnmanagedChanged)] == [7]
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+
+def test_older_book_with_fewer_units_is_from_before_and_says_nothing_of_positions(bench: OrderBench) -> None:
+    placed = resting(bench)
+    bench.broker.trade(placed, 20, 100.0)
+    old = bench.broker.books(bench.time)
+    bench.broker.trade(placed, 20, 100.0)
+    bench.broker.cancel(placed.id)
+    for _ in range(4):
+        bench.tick(1 * SECOND)
+        bench.read()
+    ended = tuple(replace(row, status=BrokerStatus.CANCELLED) for row in old.orders or ())
+    for _ in range(8):
+        bench.tick(3 * SECOND)
+        bench.read(old, orders=ended)
+    bench.read()
+    assert bench.position().quantity == 40 and "POSITION_DISPUTED" not in bench.codes()
+
+
+@pytest.mark.parametrize("source", ["trades", "orders"])
+def test_fill_that_one_book_told_once_is_withdrawn_and_what_is_held_is_guarded(bench: OrderBench, source: str) -> None:
+    bench.enter("e1", 60, order_type=OrderType.LIMIT, price=100.0, stop_trigger=90.0, stop_limit=87.0)
+    placed = bench.accept()
+    bench.broker.trade(placed, 20, 100.0)
+    books = bench.broker.books(bench.time)
+    lies = {
+        "trades": tuple(replace(row, quantity=40, value=4000.0) for row in books.trades or ()),
+        "orders": tuple(replace(row, filled=40) for row in books.orders or ()),
+    }
+    bench.read(books, **{source: lies[source]})
+    assert bench.position().quantity_seen == 40
+    bench.tick(1 * SECOND)
+    bench.accept()
+    bench.broker.cancel(placed.id)
+    for _ in range(20):
+        bench.tick(1 * SECOND)
+        for call in [call for call in bench.calls if call.call is Call.MODIFY]:
+            bench.modify(call)
+        bench.read()
+    assert (bench.position().quantity, bench.position().quantity_seen) == (20, 20)
+    assert bench.broker.orders["B2"].quantity == 20 and "FILL_WITHDRAWN" in bench.codes()
 
 
 def test_overfill_of_which_the_book_names_the_units_is_counted(bench: OrderBench) -> None:

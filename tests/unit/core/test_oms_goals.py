@@ -124,6 +124,17 @@ def test_goal_sends_nothing_beside_an_exit_of_which_one_source_tells_a_fill(benc
     assert bench.calls == []
 
 
+def test_goal_that_an_order_of_unknown_fate_holds_up_names_it(bench: OrderBench) -> None:
+    bench.close("g1")
+    name = bench.calls[0].order.client_order_id
+    bench.end(bench.calls[0], Outcome.UNKNOWN)
+    for _ in range(70):
+        bench.tick(1 * SECOND)
+        bench.read(positions=None)
+    (alert,) = [alert for alert in bench.alerts if alert.code == "GOAL_STUCK"]
+    assert "is UNKNOWN" in alert.message and f"`mytrading orders resolve {name}`" in alert.message
+
+
 def test_goal_closes_what_a_withdrawn_entry_still_filled(bench: OrderBench) -> None:
     bench.enter("rests")
     entry = bench.accept()
