@@ -1,0 +1,154 @@
+"""A quarter past three on a stack: what is intraday is closed before it, in parts, over faults; the positional stays.
+
+One stack goes through it in lock-step, with every fill in parts. The others run at speed 6 and refuse every sale from
+twelve minutes past three on, so that the venue squares off what is MIS itself while risk or the router hangs.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT, eventually
+from tests.system.lockstep_home import LockStepped
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+
+STRATEGY = '''
+from mytrading.strategies import Bar, BaseStrategy, Signal
+
+
+class Daily(BaseStrategy):
+    """Long from its first bar on."""
+
+    name = "Daily"
+
+    def on_data(self, data: Bar) -> Signal | None:
+        return self.create_signal("BUY", confidence=1.0)
+
+
+class Marked(Daily):
+    """The same."""
+
+    name = "Marked"
+
+
+class Stays(Daily):
+    """The same."""
+
+    name = "Stays"
+'''
+SETTINGS = """
+name = "{name}"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "long"
+product = "{product}"
+lots = 4
+stop = "{stop}"
+{marked}
+signal_cooldown = 0
+
+[trade]
+long = "NIFTY ATM CE nearest"
+"""
+RISK = """
+[risk]
+max_order_size = 20_000_000
+max_position_size = 20_000_000
+max_daily_loss = 1_000_000
+avoid_first_minutes = 0
+"""
+UNITS = 4 * 65
+ALL = {"Daily": UNITS, "Marked": UNITS, "Stays": UNITS}
+
+
+def make_home(home: Path) -> dict[str, str]:
+    """MIS with its stop at the broker, an intraday strategy in NRML with its stop in risk, and a positional one."""
+    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
+    (home / "config" / "strategies").mkdir()
+    for name, product, stop in (("Daily", "MIS", "broker"), ("Marked", "NRML", "engine"), ("Stays", "NRML", "broker")):
+        text = SETTINGS.format(name=name, product=product, stop=stop, marked="intraday = true" * (name == "Marked"))
+        (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
+    (home / "config" / "settings.toml").write_text(RISK)
+    (home / "strategies").mkdir()
+    (home / "strategies" / "late.py").write_text(STRATEGY)
+    shutil.copy(ROOT / "supervisord.conf", home)
+    return {
+        "MYTRADING_HOME": str(home),
+        "ENABLED_STRATEGIES": "Daily,Marked,Stays",
+        "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
+    }
+
+
+def make_ticks(path: Path, seconds: int) -> Path:
+    """From five past three to half past, a tick every so many seconds."""
+    rows = ["timestamp,ltp"]
+    for count, at in enumerate(range((15 * 60 + 5) * 60, (15 * 60 + 30) * 60, seconds)):
+        clock = f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}"
+        rows.append(f"2026-11-20 {clock},{26_000 + count % 8:.2f}")
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def held(stack: Stack) -> dict[str, int]:
+    return {row["strategy"]: row["quantity"] for row in stack.ask("positions") if row["quantity"]}
+
+
+def exits(stack: Stack) -> dict[str, list[tuple[str, int]]]:
+    """State and filled units of each exit, by strategy."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for row in stack.ask("orders", "-n", "0"):
+        if row["purpose"] == "exit":
+            found.setdefault(row["strategy"], []).append((row["state"], row["filled"]))
+    return found
+
+
+def test_intraday_is_closed_before_a_quarter_past_three_in_parts_and_positional_stays(tmp_path: Path) -> None:
+    with Stack(tmp_path, **make_home(tmp_path / "home")) as stack:
+        stack.up("--replay", str(make_ticks(tmp_path / "ticks.csv", 15)), "--speed", "0")
+        market = LockStepped(stack)
+        market.run_to("15:11:45", 120)
+        assert held(stack) == ALL
+        market.sim("fault", kind="partial_fill", count=-1, fraction=0.5)
+        market.run_to("15:12:00", 60)
+        assert held(stack) == {"Daily": UNITS // 2, "Marked": UNITS // 2, "Stays": UNITS}, "in parts, from 15:12 on"
+        market.run_to("15:14:45", 120)
+        assert held(stack) == {"Stays": UNITS}
+        market.run_to("15:20:00", 120)
+        assert held(stack) == {"Stays": UNITS}, "closed is closed, though both wish the same with each bar"
+        assert exits(stack) == {name: [("FILLED", UNITS)] for name in ("Daily", "Marked")}
+        assert stack.disagreements() == []
+        assert stack.run("journal", "verify").returncode == 0
+
+
+def told(stack: Stack) -> dict[str, Any]:
+    return {row["code"]: row for row in stack.ask("alerts", "--all")}
+
+
+@pytest.mark.parametrize("victim", ["risk", pytest.param("router", marks=pytest.mark.long)])
+def test_what_could_not_be_sold_is_squared_off_by_the_venue_or_later_though_a_daemon_hangs_over_it(
+    tmp_path: Path, victim: str
+) -> None:
+    with Stack(tmp_path, **make_home(tmp_path / "home")) as stack:
+        stack.up("--replay", str(make_ticks(tmp_path / "ticks.csv", 3)), "--speed", "6")
+        market = LockStepped(stack)
+        eventually(lambda: held(stack) == ALL, 60)
+        market.sim("fault", kind="reject", count=-1, side="SELL")
+        eventually(lambda: stack.market_time() >= "15:14:50", 120)
+        assert held(stack) == ALL
+        old = stack.kill(victim, signal.SIGSTOP)
+        eventually(lambda: stack.pid(victim) not in (0, old), 60)
+        eventually(lambda: stack.market_time() >= "15:15:10", 60)
+        market.sim("fault", kind="reject", count=0)
+        eventually(lambda: held(stack) == {"Stays": UNITS}, 90)
+        assert [units for _, units in exits(stack)["Daily"] if units] == [], "the venue closed it, not we"
+        assert [units for _, units in exits(stack)["Marked"] if units] == [UNITS], "ours to close, however late"
+        assert "VENUE_SQUARE_OFF" in told(stack)
+        assert sum(stack.broker_net().values()) == UNITS
+        assert stack.run("journal", "verify").returncode == 0
