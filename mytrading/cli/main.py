@@ -9,6 +9,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+_INTERRUPTED = 130
+"""As shells have it: 128 and the number of SIGINT."""
+
 
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (`sys.argv` by default) and exit with its code: 0, or as in `cli.output`."""
@@ -18,13 +21,17 @@ def run(arguments: Sequence[str] | None = None) -> None:
 
         print(f"mytrading {__version__}")
         sys.exit(0)
-    sys.exit(_code(given))
+    try:
+        code = _code(given)
+    except KeyboardInterrupt:  # also while modules load, where nothing else would catch it
+        code = _INTERRUPTED
+    sys.exit(code)
 
 
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
     from mytrading.cli.misplaced import misplaced
-    from mytrading.cli.output import ERROR, OK, USAGE, Failure
+    from mytrading.cli.output import OK, USAGE, Failure
 
     if refusal := misplaced(arguments):
         print(f"mytrading: {refusal}", file=sys.stderr)
@@ -36,8 +43,6 @@ def _code(arguments: Sequence[str]) -> int:
         if str(failure):
             print(f"mytrading: {failure}", file=sys.stderr)
         return failure.code
-    except KeyboardInterrupt:
-        return ERROR
     except SystemExit:
         if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # how click ends when nobody reads any more: no error
             return OK

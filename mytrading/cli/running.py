@@ -55,8 +55,9 @@ def up(
         wanted = Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile)
         orchestrator = prepare(wanted)
         before_start(orchestrator)
-        story = begin(orchestrator, fresh)
-        view = View(seconds=seconds, as_json=as_json, detach=detach, story=story)
+        view = View(seconds=seconds, as_json=as_json, detach=detach)
+        view.listen()
+        view.story = begin(orchestrator, fresh)
         code = show(orchestrator, view)
     if code:
         raise typer.Exit(code)

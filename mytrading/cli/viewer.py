@@ -40,8 +40,13 @@ class View:
     seconds: float
     as_json: bool
     detach: bool
-    story: str
+    story: str = ""
     ending: str = field(default="", init=False)
+
+    def listen(self) -> None:
+        """From here on a signal ends the watching, not this process: a stack that is being started is stopped too."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self.on_signal)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         """SIGHUP leaves the stack running, all others stop it."""
@@ -72,8 +77,6 @@ def _mute_broken() -> None:
 
 
 def _show(stack: TradingOrchestrator, view: View) -> int:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, view.on_signal)
     tell = say if view.as_json else _print
     tell(f"{stack.config.profile} stack, supervisor pid {stack.pid}: the market {view.story}")
     code = _await_ready(stack, view, tell)
