@@ -7,6 +7,8 @@ what is left over is worth a look.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mytrading.backtest.parity.align import Aligned, OrderPair, SignalPair, align
 from mytrading.backtest.parity.cause import Agreement, Cause, Difference, Found
 from mytrading.backtest.parity.facts import Facts
@@ -99,9 +101,12 @@ class Explainer:
         wrong = self._facts.bars.get((seen.watch, seen.bar_ns), "")
         if wrong:
             return Found(Cause.DATA, wrong)
-        follows = self._follows(seen.strategy, seen.at_ns)
+        follows = self._follows_of_wish(seen)
         if follows is not None:
             return follows
+        late = None if by_stack else self._repeated(seen) or self._lagged(("engine",), seen.at_ns)
+        if late is not None:
+            return late
         fault = next(
             (item for item in other.faults if item.strategy == seen.strategy and item.at_ns <= seen.at_ns), None
         )
@@ -118,6 +123,37 @@ class Explainer:
             if away.daemon == "engine" and away.covers(seen.at_ns):
                 return Found(Cause.PERSON, "the engine was away: it was stopped or restarted")
         return None
+
+    def _lagged(self, daemons: Collection[str], at_ns: int) -> Found | None:
+        """A daemon that read late what lay there at a time."""
+        lag = self._facts.lag_of(daemons, at_ns)
+        if lag is None:
+            return None
+        behind = (lag.until_ns - lag.from_ns) / 1e9
+        return Found(Cause.LATENCY, f"{lag.daemon} was behind: what came in {behind:.0f} s was read at their end")
+
+    def _repeated(self, seen: SignalSeen) -> Found | None:
+        """The same wish once more, before the stack's time was over in which it still stands."""
+        last = self._stack.wished(seen.strategy, seen.watch, seen.bar_ns)
+        if last is None or not _alike(last, seen):
+            return None
+        stood = seen.at_ns - last.bar_ns
+        if last.at_ns - last.bar_ns + self._facts.wish_ns <= stood:
+            return None
+        return Found(Cause.LATENCY, f"the wish of {stood / 1e9:.0f} s before still stood there, as it came later")
+
+    def _follows_of_wish(self, seen: SignalSeen) -> Found | None:
+        """A wish follows from an earlier difference if something else was held or wished before its bar."""
+        for at_ns in (seen.at_ns, seen.bar_ns):
+            if (found := self._follows(seen.strategy, at_ns)) is not None:
+                return found
+        there = self._stack.wished(seen.strategy, seen.watch, seen.bar_ns)
+        here = self._backtest.wished(seen.strategy, seen.watch, seen.bar_ns)
+        if _alike(there, here):
+            return None
+        told = (one for one in reversed(self.differences) if one.kind == "signal" and one.at_ns < seen.at_ns)
+        before = next((one for one in told if (one.strategy, one.instrument) == (seen.strategy, seen.watch)), None)
+        return None if before is None else self._as(before.id)
 
     # orders
 
@@ -172,6 +208,8 @@ class Explainer:
             for away in self._facts.absences:
                 if away.covers(order.at_ns):
                     return Found(Cause.PERSON, f"{away.daemon} was away: it was stopped or restarted")
+            if (late := self._lagged(("engine", "risk", "router"), order.at_ns)) is not None:
+                return late
         return Found(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
 
     def _act_behind(self, order: OrderSeen, by_stack: bool) -> str:
@@ -201,11 +239,15 @@ class Explainer:
     def _follows_of(self, order: OrderSeen) -> Found | None:
         """An order that follows from one that differs, or from a position that is another by now.
 
-        What closes a position may go out in the moment in which the other side's position moved.
+        What closes a position may go out in the moment in which the other side's position moved; what it gets itself
+        in that moment is another matter.
         """
         if order.cause in self._found:
             return self._as(order.cause)
-        return self._follows(order.strategy, order.at_ns + (order.purpose is not Purpose.ENTRY))
+        before = self._follows(order.strategy, order.at_ns)
+        if before is not None or order.purpose is Purpose.ENTRY:
+            return before
+        return self._follows(order.strategy, order.at_ns + 1)
 
     def _follows(self, strategy: str, before_ns: int) -> Found | None:
         """The newest difference of a strategy before a time, if it held something else on the two sides by then."""
@@ -250,6 +292,11 @@ def _place(pair: SignalPair | OrderPair) -> tuple[int, bool]:
     other = pair.backtest or pair.stack
     assert one is not None and other is not None
     return min(one.at_ns, other.at_ns), isinstance(pair, OrderPair)
+
+
+def _alike(one: SignalSeen | None, other: SignalSeen | None) -> bool:
+    """True of two wishes for the same thing."""
+    return (one and (one.action, one.legs)) == (other and (other.action, other.legs))
 
 
 def _cost(pair: OrderPair) -> float:

@@ -6,7 +6,7 @@ Gathered by the command, read by `causes`. The one rule: a fact is what a record
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -91,7 +91,8 @@ class Facts:
     """`bars` says of each bar (instrument, end in market ns) what was wrong with it, in words; most have none.
 
     `within_ns`: fills at one price that are no further apart are the same. `our_venue` if the stack's orders went to
-    the project's own exchange, which fills as a backtest does.
+    the project's own exchange, which fills as a backtest does. `behind`: when a daemon had not yet read what lay there.
+    `wish_ns`: market time for which a wish stands on the stack at least.
     """
 
     quotes: Quotes = field(default_factory=Quotes)
@@ -100,3 +101,9 @@ class Facts:
     absences: Sequence[Absence] = ()
     within_ns: int = 0
     our_venue: bool = True
+    behind: Sequence[Absence] = ()
+    wish_ns: int = 0
+
+    def lag_of(self, daemons: Collection[str], at_ns: int) -> Absence | None:
+        """The span for which one of these daemons was behind at a market time."""
+        return next((one for one in self.behind if one.daemon in daemons and one.covers(at_ns)), None)

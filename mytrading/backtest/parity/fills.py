@@ -84,6 +84,8 @@ def _one_filled(
         return Found(Cause.MODEL, f"the venue's answer left the fate of {whose} order open ({other.state.value})")
     if other.state is OrderState.RECORDED:
         return Found(Cause.MODEL, "it was recorded and not sent: a dry run fills nothing")
+    if not other.sent:
+        return Found(Cause.LATENCY, f"{whose} order had expired before it was sent")
     act = _act_between(other, fill, facts)
     if act:
         return Found(Cause.PERSON, act)

@@ -65,15 +65,19 @@ def _is_option(instrument: str) -> bool:
 def of_tape(frames: Sequence[Heard], bars: Iterable[Bar], *, lock_step: bool) -> list[Moment]:
     """Moments of a tape. In lock-step all that came at one market time is one moment, else each frame is its own.
 
-    A bar is complete with the frame that ended it, which its machine time names; one from the history, at its end.
+    A bar is complete with the frame that ended it, which its machine time names; or by the clock, at a moment of its
+    own between two frames; one from the history, at its end.
     """
     places = _places(frames, lock_step)
     given: dict[int, list[Bar]] = {}
+    clocked: dict[int, list[tuple[int, Bar]]] = {}
     received = [frame.received_ns for frame in frames]
     market = list(accumulate((frame.market_ns for frame in frames), max))  # a new start may set the clock back
     for bar in sorted(bars, key=lambda one: (one.end_ns, one.received_ns)):
-        index = _place_of(bar, received, market)
-        if index < len(frames):
+        index, at_ns = _place_of(bar, received, market)
+        if at_ns and not lock_step:
+            clocked.setdefault(index, []).append((at_ns, bar))
+        elif index < len(frames):
             given.setdefault(places[index], []).append(bar)
     made: list[Moment] = []
     for index, frame in enumerate(frames):
@@ -84,6 +88,8 @@ def of_tape(frames: Sequence[Heard], bars: Iterable[Bar], *, lock_step: bool) ->
         else:
             now = max(frame.market_ns, made[-1].now if made else 0)
             made.append(Moment(now, quotes, tuple(given.get(places[index], ()))))
+        for at_ns, bar in sorted(clocked.get(index, ()), key=lambda one: one[0]):
+            made.append(Moment(max(at_ns, made[-1].now), (), (bar,)))
     return made
 
 
@@ -97,13 +103,29 @@ def _places(frames: Sequence[Heard], lock_step: bool) -> list[int]:
     return places
 
 
-def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> int:
-    """The frame with which a bar was complete."""
+def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> tuple[int, int]:
+    """The frame with which a bar was complete, and 0; or the last one before the clock did it, and the market time."""
     by_clock = bisect_left(market, bar.end_ns)
     if not bar.received_ns or not received or bar.received_ns < received[0]:
-        return by_clock
-    by_frame = bisect_right(received, bar.received_ns) - 1
-    return by_frame if market[by_frame] >= bar.start_ns else by_clock
+        return by_clock, 0
+    last = bisect_right(received, bar.received_ns) - 1
+    if market[last] < bar.start_ns:
+        return by_clock, 0
+    if received[last] == bar.received_ns or last + 1 == len(received):
+        return last, 0
+    return last, market_time(bar.received_ns, received, market)
+
+
+def market_time(machine_ns: int, received: Sequence[int], market: Sequence[int]) -> int:
+    """The market time at a machine time, as the frames around it have it: theirs, or in proportion between two.
+
+    `received` and `market` are the times of frames, machine and market, in their order; the first is not after it.
+    """
+    last = bisect_right(received, machine_ns) - 1
+    if received[last] == machine_ns or last + 1 == len(received):
+        return market[last]
+    passed, between = machine_ns - received[last], received[last + 1] - received[last]
+    return market[last] + (market[last + 1] - market[last]) * passed // between
 
 
 def of_bars(bars: Iterable[Bar]) -> list[Moment]:

@@ -6,7 +6,6 @@ Used by `mytrading parity`. The one rule: nothing in the folder is changed, and 
 from __future__ import annotations
 
 import tomllib
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.adapters.tape import SUFFIX, read_tape
 from mytrading.backtest.columns import Columns
 from mytrading.backtest.parity.facts import Facts, Quotes
-from mytrading.backtest.parity.moments import Heard, Moment, heard, joined, of_bars, of_tape, with_pauses
+from mytrading.backtest.parity.moments import Heard, Moment, heard, joined, market_time, of_bars, of_tape, with_pauses
 from mytrading.backtest.parity.record import DayRecord, days_of, read_day
 from mytrading.backtest.parity.replay import World
 from mytrading.core.calendar import Calendar
@@ -31,6 +30,7 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.hosted import Fault
+from mytrading.strategies.judging import FLOOR_NS
 from mytrading.strategies.ruling import LoadedRule
 
 SECOND = 1_000_000_000
@@ -103,7 +103,9 @@ def prepare(
     if not quotes.instruments:
         quotes = Quotes(quote for moment in moments for quote in moment.quotes)
     ours = config.simulator.runs
-    facts = Facts(quotes, wrong, record.persons, record.absences, within_ns, ours)
+    facts = Facts(
+        quotes, wrong, record.persons, record.absences, within_ns, ours, record.behind, _wish_ns(config, record.speed)
+    )
     count = sum(len(quotes.of(name)) for name in quotes.instruments)
     return Case(config, record, world, moments, facts, count, len(given), source, notes)
 
@@ -214,10 +216,10 @@ def _unlike(stack: Iterable[Bar], given: Iterable[Bar]) -> dict[tuple[str, int],
 def _late(
     bars: Iterable[Bar], frames: Sequence[Heard], config: RunConfig, record: DayRecord
 ) -> dict[tuple[str, int], str]:
-    """Bars that the stack had from the history, or only when a wish about them was too late."""
+    """Bars that the stack had from the history, or when half of the time in which a wish about them counts was over."""
     opened = record.openings[0].at_ns
-    valid = int(config.risk.signal_validity_seconds * SECOND)
-    received = [frame.received_ns for frame in frames]
+    valid = _wish_ns(config, record.speed)
+    received, market = [frame.received_ns for frame in frames], [frame.market_ns for frame in frames]
     wrong = {}
     for bar in bars:
         key = (bar.instrument, bar.end_ns)
@@ -226,11 +228,16 @@ def _late(
         if not bar.received_ns:
             wrong[key] = f"{_called(key)} came from the history, not from quotes: the stack had it late or after a gap"
             continue
-        place = bisect_right(received, bar.received_ns) - 1
-        late = frames[place].market_ns - bar.end_ns if place >= 0 else 0
-        if late > valid:
+        before = not received or bar.received_ns < received[0]
+        late = 0 if before else market_time(bar.received_ns, received, market) - bar.end_ns
+        if 2 * late > valid:
             wrong[key] = f"{_called(key)} was complete {late / SECOND:.0f} s after its end"
     return wrong
+
+
+def _wish_ns(config: RunConfig, speed: float) -> int:
+    """Market time for which a wish stands at least: its validity, or the machine's floor of it."""
+    return max(int(config.risk.signal_validity_seconds * SECOND), int(FLOOR_NS * speed))
 
 
 def _called(key: tuple[str, int]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from mytrading.backtest.parity.behind import behind
 from mytrading.backtest.parity.facts import Absence, Interference
 from mytrading.backtest.parity.replay import Opening
 from mytrading.backtest.parity.sides import DaySide
@@ -20,7 +21,7 @@ from mytrading.messages.records import DayOpened, RiskOpened, RunStarted, Strate
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import unions
-from mytrading.runtime.journal import INPUT, JournalDamaged, read_segment, segments
+from mytrading.runtime.journal import INPUT, JournalDamaged, Row, read_segment, segments
 
 SECOND = 1_000_000_000
 DECIDES = ("engine", "risk", "router")
@@ -54,6 +55,7 @@ class DayRecord:
     side: DaySide = field(default_factory=DaySide)
     persons: list[Interference] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
+    behind: list[Absence] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
     carried: dict[str, list[Any]] = field(default_factory=dict)
     configurations: set[str] = field(default_factory=set)
@@ -81,17 +83,22 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
     record.speed = runs[0].message.speed if runs else 1.0
     record.persons = _persons(rows)
     record.absences = _absences(runs, record.openings, silence)
+    record.behind = behind({name: _rows(config, name, day) for name in _READ})
     return record
+
+
+def _rows(config: RunConfig, daemon: str, day: str) -> Iterator[Row]:
+    path = config.journal_dir(daemon) / f"{day}.sqlite"
+    if path.exists():
+        yield from read_segment(path)
 
 
 def written(config: RunConfig, daemon: str, day: str) -> Iterator[Written]:
     """The rows of a day that a daemon wrote itself, oldest first."""
     path = config.journal_dir(daemon) / f"{day}.sqlite"
-    if not path.exists():
-        return
     decoders = {name: StreamDecoder(name) for name in unions()}
     before = 0
-    for place, row in enumerate(read_segment(path)):
+    for place, row in enumerate(_rows(config, daemon, day)):
         if row.kind != INPUT:
             try:
                 message = decoders[row.stream].body(row.body)

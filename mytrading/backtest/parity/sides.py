@@ -56,6 +56,8 @@ class OrderSeen(NamedTuple):
     state: OrderState
     message: str
     request: str
+    sent: bool = True
+    """False if its end came before it went to the venue."""
 
     @property
     def owner(self) -> Owner:
@@ -149,6 +151,18 @@ class DaySide:
                 units[account, instrument] = units.get((account, instrument), 0) + move.units
         return {key: held for key, held in units.items() if held}
 
+    def wished(self, strategy: str, watch: str, bar_ns: int) -> SignalSeen | None:
+        """The wish of a strategy that stood before a bar (its end, market ns): the last one of an earlier bar."""
+        return max(
+            (
+                one
+                for one in self.signals.values()
+                if (one.strategy, one.watch) == (strategy, watch) and one.bar_ns < bar_ns
+            ),
+            key=lambda one: one.bar_ns,
+            default=None,
+        )
+
     def _signalled(self, signal: Signal, person: bool) -> None:
         legs = tuple((leg.instrument, leg.lots) for leg in signal.legs)
         self.signals[signal.id] = SignalSeen(
@@ -202,6 +216,7 @@ def _seen(order: Order) -> OrderSeen:
         order.client_order_id, order.account, order.strategy, order.instrument, order.purpose, order.side,
         order.quantity, order.order_type, order.price, order.trigger_price, order.product, order.cause,
         order.created_ns, order.state, order.message, order.request,
+        bool(order.broker_order_id) or order.state is not OrderState.EXPIRED,
     )  # fmt: skip
 
 

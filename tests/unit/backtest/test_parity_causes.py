@@ -234,6 +234,24 @@ def test_what_follows_from_a_denied_entry_has_its_cause() -> None:
     ]  # fmt: skip
 
 
+def test_exit_of_what_the_backtest_alone_held_follows_from_its_entry_also_where_it_fills_at_once() -> None:
+    away = Absence("engine", TEN - MINUTE, TEN + MS)
+    late = TEN + 30 * MINUTE
+    own = order("o9", "goal", late, purpose=Purpose.EXIT, side=Side.SELL)
+    rows = [*without(trip(), "s2", "o2"), changed(own), fill("o9", -10, 100.8, late)]
+    found = explain([], rows, absences=[away])
+    assert causes(found)[-2:] == [("order", "person"), ("fill", "person")]
+    assert {one.follows for one in found[1:]} == {found[0].id}
+
+
+def test_exit_of_what_both_sides_held_is_unexplained_where_one_alone_made_it() -> None:
+    late = TEN + 30 * MINUTE
+    own = order("o9", "goal", late, purpose=Purpose.EXIT, side=Side.SELL)
+    rows = without(trip(), "s2", "o2")
+    found = explain(rows, [*rows, changed(own), fill("o9", -10, 100.8, late)])
+    assert causes(found) == [("order", "unexplained"), ("fill", "unexplained")]
+
+
 def test_order_of_a_person_is_a_persons() -> None:
     sell = order("o9", "f1", TEN + 2 * MINUTE, purpose=Purpose.EXIT, side=Side.SELL)
     rows = without(trip(), "s2", "o2")
@@ -252,6 +270,19 @@ def test_entry_that_a_halt_kept_back_is_a_persons() -> None:
 def test_order_that_was_not_made_while_risk_was_away_is_the_restarts() -> None:
     away = Absence("risk", TEN - MINUTE, TEN + MINUTE)
     assert causes(explain([signal()], without(trip(), "s2", "o2"), absences=[away]))[0] == ("order", "person")
+
+
+def test_order_that_was_not_made_while_risk_was_behind_is_latency() -> None:
+    frozen = Absence("risk", TEN - MS, TEN + MINUTE)
+    assert causes(explain([signal()], without(trip(), "s2", "o2"), behind=[frozen]))[0] == ("order", "latency")
+
+
+def test_order_that_expired_before_it_was_sent_is_latency() -> None:
+    rows = without(trip(), "o2", "s2")
+    stack = [row for row in with_order(rows, "o1", state=OrderState.EXPIRED) if not isinstance(row, PositionChanged)]
+    assert causes(explain(stack, rows)) == [("fill", "latency")]
+    at_the_venue = with_order(stack, "o1", broker_order_id="17")
+    assert causes(explain(at_the_venue, rows)) == [("fill", "unexplained")]
 
 
 def test_order_that_nothing_explains_is_left_unexplained() -> None:
@@ -309,6 +340,51 @@ def test_signal_that_a_switched_off_strategy_did_not_make_is_a_persons() -> None
 def test_signal_that_was_not_made_while_the_engine_was_away_is_the_restarts() -> None:
     away = Absence("engine", TEN - MINUTE, TEN + MINUTE)
     assert causes(explain([], [signal()], absences=[away])) == [("signal", "person")]
+
+
+def test_signal_that_was_not_made_while_the_engine_was_behind_is_latency() -> None:
+    frozen = Absence("engine", TEN - MS, TEN + 2 * MINUTE)
+    found = explain([], [signal()], behind=[frozen])
+    assert causes(found) == [("signal", "latency")]
+    assert "engine was behind" in found[0].why
+
+
+@pytest.mark.parametrize(
+    "lag",
+    [Absence("router", TEN - MS, TEN + MINUTE), Absence("engine", TEN - MINUTE, TEN - MS)],
+    ids=["of a daemon that makes no signals", "that was over by then"],
+)
+def test_lag_does_not_explain_a_signal(lag: Absence) -> None:
+    assert causes(explain([], [signal()], behind=[lag])) == [("signal", "unexplained")]
+
+
+def test_signal_that_the_stack_alone_made_is_not_explained_by_a_lag() -> None:
+    frozen = Absence("engine", TEN - MS, TEN + 2 * MINUTE)
+    assert causes(explain([signal()], [], behind=[frozen])) == [("signal", "unexplained")]
+
+
+def test_wish_after_one_that_differed_has_its_cause() -> None:
+    bars = {(SBIN, TEN): "the bar of 10:00 came from the history, after its time"}
+    later = signal("s2", TEN + MINUTE, Action.EXIT)
+    found = explain([], [signal(), later], bars=bars)
+    assert causes(found) == [("signal", "data"), ("signal", "data")]
+    assert found[1].follows == "s1"
+
+
+def test_wish_after_equal_ones_is_unexplained_whatever_differed_before_them() -> None:
+    bars = {(SBIN, TEN): "the bar of 10:00 came from the history, after its time"}
+    equal = signal("s2", TEN + MINUTE, Action.EXIT)
+    found = explain([equal], [signal(), equal, signal("s3", TEN + 2 * MINUTE)], bars=bars)
+    assert causes(found) == [("signal", "data"), ("signal", "unexplained")]
+
+
+def test_wish_that_is_repeated_while_it_still_stands_on_the_stack_is_latency() -> None:
+    first = signal(at=TEN)
+    late = signal(at=TEN + 2_000 * MS, bar_ns=TEN)
+    again = signal("s2", TEN + MINUTE)
+    found = explain([late], [first, again], wish_ns=MINUTE)
+    assert causes(found) == [("signal", "latency")]
+    assert causes(explain([first], [first, again], wish_ns=MINUTE)) == [("signal", "unexplained")]
 
 
 def test_signal_from_outside_is_a_persons() -> None:

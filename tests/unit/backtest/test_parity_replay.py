@@ -170,6 +170,16 @@ def test_tape_makes_a_moment_of_each_frame_and_gives_a_bar_of_the_history_at_its
     assert made[-1].bars == (bar,)
 
 
+def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end() -> None:
+    frames = [frame(TEN + 45 * SECOND, 100, 100.0), frame(TEN + 171 * SECOND, 352, 101.0)]
+    taken = list(heard(frames, PriceCheck(20.0), 1.0))
+    bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 350)
+    first, second, third = of_tape(taken, [bar], lock_step=False)
+    assert (first.now, first.bars) == (TEN + 45 * SECOND, ())
+    assert (second.now, second.quotes, second.bars) == (TEN + 170 * SECOND, (), (bar,))
+    assert (third.now, third.bars) == (TEN + 171 * SECOND, ())
+
+
 def test_price_that_the_feed_did_not_believe_is_not_heard() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN + SECOND, 20, 900.0), frame(TEN + 2 * SECOND, 30, 100.1)]
     assert [one.quote.ltp for one in heard(frames, PriceCheck(20.0), 1.0) if one.quote] == [100.0, 100.1]

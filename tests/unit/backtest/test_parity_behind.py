@@ -1,0 +1,46 @@
+"""When a daemon was behind, from what it read and when that was written."""
+
+from __future__ import annotations
+
+from mytrading.backtest.parity.behind import BEHIND_NS, behind
+from mytrading.backtest.parity.facts import Absence
+from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal import INPUT, OUTPUT, Row
+
+SECOND = 1_000_000_000
+SPEED = 10
+
+
+def row(kind: int, number: int, machine_ns: int, source: str = "") -> Row:
+    return Row(
+        number, 1, kind, "orders", number if kind == OUTPUT else 0, source, 1 if source else 0,
+        number if source else 0, NO_HASH, SPEED * machine_ns, machine_ns, b"", NO_HASH,
+    )  # fmt: skip
+
+
+def day(*times: tuple[int, int]) -> dict[str, list[Row]]:
+    """The router's rows and the engine's reading of them: when written, when read."""
+    return {
+        "router": [row(OUTPUT, number, wrote) for number, (wrote, _) in enumerate(times, 1)],
+        "engine": [row(INPUT, number, read, "router") for number, (_, read) in enumerate(times, 1)],
+    }
+
+
+def test_rows_read_late_make_one_span_of_market_time() -> None:
+    rows = day((5 * SECOND, 5 * SECOND + 1), (10 * SECOND, 14 * SECOND), (12 * SECOND, 14 * SECOND + 1))
+    assert behind(rows) == [Absence("engine", 100 * SECOND, SPEED * (14 * SECOND + 1))]
+
+
+def test_rows_read_in_time_say_nothing() -> None:
+    assert behind(day((SECOND, SECOND + BEHIND_NS - 1))) == []
+
+
+def test_two_freezes_are_two_spans() -> None:
+    rows = day((10 * SECOND, 14 * SECOND), (20 * SECOND, 23 * SECOND))
+    assert [(one.from_ns, one.until_ns) for one in behind(rows)] == [
+        (100 * SECOND, 140 * SECOND), (200 * SECOND, 230 * SECOND),
+    ]  # fmt: skip
+
+
+def test_rows_of_a_daemon_whose_journal_is_not_there_say_nothing() -> None:
+    assert behind({"engine": day((SECOND, 9 * SECOND))["engine"]}) == []
