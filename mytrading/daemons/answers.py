@@ -355,14 +355,14 @@ def _order(order: Order) -> dict[str, Any]:
 
 
 def _held_back(row: WishDenied) -> dict[str, Any]:
-    """A wish that a rule of the user kept back, as it stands among the signals."""
+    """A wish that a rule of the user kept back, or that came too late, as it stands among the signals."""
     return {
         "id": row.signal,
         "strategy": row.strategy,
         "watch": row.watch,
         "action": row.action.value,
         "created_ns": row.at_ns,
-        "denied": [f"RULE {row.rule}: {row.message}"],
+        "denied": [f"RULE {row.rule}: {row.message}" if row.rule else f"LATE: {row.message}"],
         "result": "denied",
         "accounts": [],
     }

@@ -322,7 +322,7 @@ class StrategyEngine(MachineDaemon):
 
     def _tell_denial(self, row: WishDenied) -> None:
         self._trades.info("wish.denied", strategy=row.strategy, watch=row.watch, action=row.action.value,
-                          rule=row.rule, problem=row.message)  # fmt: skip
+                          rule=row.rule or "LATE", problem=row.message)  # fmt: skip
         if row.faulted:
             text = f"{row.message}; until then it denies every entry"
             self.alerts.raise_("RULE_FAULTED", Severity.CRITICAL, row.rule, text)

@@ -91,7 +91,8 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 class WishDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wish_denied"):
     """A rule of the user kept a wish from leaving the engine; `faulted` if the rule itself failed. Risk passes over it.
 
-    `signal` is the id that the wish would have had.
+    `signal` is the id that the wish would have had, `bar_ns` the time of what it was about. Without a `rule` it was
+    dropped because that came too late.
     """
 
     signal: str
@@ -102,6 +103,7 @@ class WishDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     at_ns: int
     action: Action = Action.BUY
     faulted: bool = False
+    bar_ns: int = 0
 
 
 SignalMessage = Signal | StrategyFaulted | StrategyStarted | WishDenied

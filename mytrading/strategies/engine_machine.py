@@ -32,7 +32,7 @@ from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.engine_books import EngineBooks
 from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
-from mytrading.strategies.judging import FLOOR_NS, SECOND, Data, Judge, end_of, within
+from mytrading.strategies.judging import FLOOR_NS, SECOND, Data, Judge, end_of, too_late, within
 from mytrading.strategies.legs import tradable
 from mytrading.strategies.lines import SharedLines
 from mytrading.strategies.remembered import EMPTY
@@ -329,12 +329,16 @@ class EngineMachine(EngineBooks):
             return self._ends(now)
         signals: dict[Key, Signal] = {}
         denied: list[WishDenied] = []
-        if message is self._source and not self.is_late(message, now):
+        if message is self._source:
+            late = self.is_late(message, now)
             for hosted, wish in self._wishes:
-                signal = self._judge.judge(hosted, wish, message, now)
-                if signal is not None and signal.action is not Action.EXIT:
+                signal, denial = self._judge.judge(hosted, wish, message, now), None
+                if signal is not None and late:
+                    denial = too_late(signal, now)
+                    signal = None
+                elif signal is not None and signal.action is not Action.EXIT:
                     signal, denial = self._judge.rule_on(hosted, wish, signal, message, now)
-                    denied += [denial] if denial is not None and self._ruling.is_news(denial) else []
+                denied += [denial] if denial is not None and self._ruling.is_news(denial) else []
                 if signal is not None:
                     signals[signal.strategy, signal.watch] = signal
         return (*signals.values(), *denied, *self._ends(now))

@@ -165,6 +165,21 @@ def end_of(data: Data) -> int:
     return data.end_ns if isinstance(data, Bar) else data.market_ns
 
 
+def too_late(signal: Signal, now: int) -> WishDenied:
+    """The note of a wish that was dropped, as what it is about came when its time was over."""
+    after = (now - signal.bar_ns) / SECOND
+    return WishDenied(
+        signal=signal.id,
+        strategy=signal.strategy,
+        watch=signal.watch,
+        rule="",
+        message=f"it came {after:.0f} s after its bar or quote; wishes about it are dropped then",
+        at_ns=now,
+        action=signal.action,
+        bar_ns=signal.bar_ns,
+    )
+
+
 def received_at(data: Data) -> int:
     """The machine time at which it was here."""
     return data.machine_ns if isinstance(data, TimerFired) else data.received_ns

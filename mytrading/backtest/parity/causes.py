@@ -15,6 +15,7 @@ from mytrading.backtest.parity.facts import Facts
 from mytrading.backtest.parity.fills import fills_agree, judge_fills, judge_terms, same_price, terms_differ
 from mytrading.backtest.parity.sides import (
     EXPIRED,
+    LATE,
     RULE,
     DaySide,
     DenialSeen,
@@ -93,9 +94,14 @@ class Explainer:
         if seen.person:
             return Found(Cause.PERSON, "it was sent from outside, by a person or a webhook")
         other = self._backtest if by_stack else self._stack
-        denial = next((item for item in other.denials if item.signal == seen.id and item.code == RULE), None)
-        if denial is not None:
+        bar = seen.watch, seen.action, seen.bar_ns
+        denials = [item for item in other.denials if item.strategy == seen.strategy]
+        if (
+            denial := next((item for item in denials if item.signal == seen.id and item.code == RULE), None)
+        ) is not None:
             return Found(Cause.DENIAL, f"{denial.code}: {denial.message}")
+        if (late := next((item for item in denials if item.bar == bar and item.code == LATE), None)) is not None:
+            return Found(Cause.LATENCY, late.message)
         if not by_stack and (found := self._was_kept_from(seen)) is not None:
             return found
         wrong = self._facts.bars.get((seen.watch, seen.bar_ns), "")
@@ -104,9 +110,9 @@ class Explainer:
         follows = self._follows_of_wish(seen)
         if follows is not None:
             return follows
-        late = None if by_stack else self._repeated(seen) or self._lagged(("engine",), seen.at_ns)
-        if late is not None:
-            return late
+        behind = None if by_stack else self._repeated(seen) or self._lagged(("engine",), seen.at_ns)
+        if behind is not None:
+            return behind
         fault = next(
             (item for item in other.faults if item.strategy == seen.strategy and item.at_ns <= seen.at_ns), None
         )

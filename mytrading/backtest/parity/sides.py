@@ -17,6 +17,7 @@ from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 EXPIRED = "EXPIRED"
 FAULT = "FAULT"
 RULE = "USER_RULE"
+LATE = "LATE"
 
 Owner = tuple[str, str, str]
 """Account, strategy, instrument."""
@@ -94,6 +95,8 @@ class DenialSeen(NamedTuple):
     at_ns: int
     account: str = ""
     instrument: str = ""
+    bar: tuple[str, Action, int] = ("", Action.EXIT, 0)
+    """What was watched, what was wished, and for which bar, where the engine itself kept it back."""
 
 
 class MoveSeen(NamedTuple):
@@ -205,7 +208,9 @@ class DaySide:
         self.denials.append(DenialSeen(row.signal, row.strategy, EXPIRED, f"it came {late:.1f} s too late", row.at_ns))
 
     def _ruled_out(self, row: WishDenied) -> None:
-        self.denials.append(DenialSeen(row.signal, row.strategy, RULE, f"{row.rule}: {row.message}", row.at_ns))
+        code, text = (RULE, f"{row.rule}: {row.message}") if row.rule else (LATE, row.message)
+        bar = row.watch, row.action, row.bar_ns
+        self.denials.append(DenialSeen(row.signal, row.strategy, code, text, row.at_ns, bar=bar))
 
     def _faulted(self, row: StrategyFaulted) -> None:
         self.faults.append(DenialSeen("", row.strategy, FAULT, f"{row.where}: {row.error}", row.at_ns))

@@ -332,6 +332,17 @@ def test_signal_that_a_rule_of_the_user_kept_back_is_a_denial() -> None:
     assert "NoMondays" in found[0].why
 
 
+def test_signal_that_the_engine_dropped_as_its_bar_came_late_is_latency() -> None:
+    late = WishDenied(
+        signal="another contract", strategy="S", watch=SBIN, rule="", message="it came 102 s after its bar",
+        at_ns=TEN + 102_000 * MS, action=Action.BUY, bar_ns=TEN,
+    )  # fmt: skip
+    found = explain([late], [signal()])
+    assert causes(found) == [("signal", "latency")]
+    assert "102 s after" in found[0].why
+    assert causes(explain([replace(late, bar_ns=TEN - MINUTE)], [signal()])) == [("signal", "unexplained")]
+
+
 def test_signal_that_a_switched_off_strategy_did_not_make_is_a_persons() -> None:
     act = Interference("S was switched off", TEN - MINUTE, strategy="S", entries=True, signals=True)
     assert causes(explain([], [signal()], persons=[act])) == [("signal", "person")]

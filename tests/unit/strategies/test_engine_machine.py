@@ -12,7 +12,7 @@ from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, TradeClosed
 from mytrading.messages.runconfig import Direction, ExpiryRule, TradeKind, TradeRule
-from mytrading.messages.signals import Leg, Signal, StrategyFaulted
+from mytrading.messages.signals import Leg, Signal, StrategyFaulted, WishDenied
 from mytrading.strategies import BaseStrategy
 from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.standing import signal_id
@@ -445,10 +445,12 @@ def test_bar_known_already_or_older_reaches_no_strategy():
     assert seen == [1.0, 2.0, 3.0]
 
 
-def test_bar_that_comes_too_late_passes_without_a_signal():
+def test_wish_about_a_bar_that_comes_too_late_is_dropped_and_noted():
     machine = make_machine(Level)
     bar = make_bar(0, UP)
-    assert step(machine, bar, now=bar.end_ns + MINUTE) == ()
+    (noted,) = step(machine, bar, now=bar.end_ns + MINUTE)
+    assert (type(noted), noted.rule, noted.bar_ns, noted.at_ns) == (WishDenied, "", bar.end_ns, bar.end_ns + MINUTE)
+    assert "60 s after" in noted.message
     assert len(step(machine, make_bar(1, UP))) == 1
 
 
