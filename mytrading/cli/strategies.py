@@ -5,6 +5,7 @@ The one rule: a switch or a removal touches entries alone; stops and exits of wh
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ app = typer.Typer(
     help="Strategies that run; `show`, `chart`, `enable`, `disable` and `remove` are about one of them.",
     rich_markup_mode=None,
 )
+_SETTLES_S = 1.0
+"""Within this the last entry before the switch is on its way, and seen."""
+_TO_CLOSE = "`mytrading flatten --strategy {name}` closes it"
 _NAME = typer.Argument(..., help="The strategy.", autocompletion=owner_names)
 _REASON = typer.Option("", "--reason", help="Why, for the journal.")
 _COLUMNS = ("name", "kind", "state", "enabled", "switched", "watches", "positions", "realised", "unrealised",
@@ -119,11 +123,22 @@ def disable(
 
 def _switch(name: str, enabled: bool, reason: str, as_json: bool, profile: str) -> None:
     with stack(profile) as found:
+        if enabled:
+            _refuse_removed(found, name)
         body = found.ask("switch", strategy=name, enabled=str(enabled).lower(), reason=reason)
     if as_json:
         print_json(body)
     else:
-        print(f"entries of {name} are {'allowed' if enabled else 'off; stops and exits go on'}")
+        print(f"entries of {body['strategy']} are {'allowed' if enabled else 'off; stops and exits go on'}")
+
+
+def _refuse_removed(found: TradingOrchestrator, name: str) -> None:
+    """A strategy whose files were moved away is only allowed again with them."""
+    home = Path(found.config.home)
+    moved = _removed(home, name)
+    if moved and not _known_files(home, name)[0]:
+        places = ", ".join(str(file.relative_to(home)) for file in moved)
+        fail(ERROR, f"{name} was removed: move {places} back to the folder above, then enable it")
 
 
 @app.command()
@@ -134,7 +149,7 @@ def remove(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Switch it off and move its files to `removed/` beside them. Refused while it holds anything; history stays."""
-    home, open_ = _let_go(name, force, profile)
+    name, home, open_ = _let_go(name, force, profile)
     moved = [_move(home, file) for file in _files_of(home, name)]
     if as_json:
         print_json({"name": name, "moved": moved, "open": open_})
@@ -146,12 +161,13 @@ def remove(
         print(f"it still holds {'; '.join(open_)}: the stops stay, close it with `mytrading flatten --strategy {name}`")
 
 
-def _let_go(name: str, force: bool, profile: str) -> tuple[Path, list[str]]:
-    """Switch a strategy off if that may be; the project folder, and what it still holds."""
+def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]:
+    """Switch a strategy off if that may be; its own name, the project folder, and what it still holds."""
     try:
         with stack(profile) as found:
             if found.is_running():
-                return Path(found.config.home), _switch_off(found, name, force)
+                own = _own_name(found, name)
+                return own, Path(found.config.home), _switch_off(found, own, force)
     except Failure as failure:
         if failure.code != NOT_RUNNING:
             raise
@@ -160,18 +176,37 @@ def _let_go(name: str, force: bool, profile: str) -> tuple[Path, list[str]]:
     with failures():
         from mytrading.runtime.places import project_home
 
-        return project_home(), []
+        return name, project_home(), []
+
+
+def _own_name(found: TradingOrchestrator, word: str) -> str:
+    """The name of the strategy that is meant: case, `_`, `-` and blanks do not matter."""
+    from mytrading.config.problems import plain
+
+    known = _known(found)
+    like = [name for name in known if plain(name) == plain(word)]
+    return like[0] if word not in known and len(like) == 1 else word
 
 
 def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]:
-    open_ = _open_of(found.ask("strategy", strategy=name, limit="0")) if name in _known(found) else []
+    """Entries off, unless something is open. What was entered meanwhile keeps the files where they are as well."""
+    open_ = _held(found, name)
     if open_ and not force:
-        held = "; ".join(open_)
-        fail(ERROR, f"{name} holds {held}. `mytrading flatten --strategy {name}` closes it, --force removes anyway")
+        fail(ERROR, f"{name} holds {'; '.join(open_)}. {_TO_CLOSE.format(name=name)}, --force removes anyway")
     _files_of(Path(found.config.home), name)
-    if any(run.name == name for run in found.config.strategies):
-        found.ask("switch", strategy=name, enabled="false", reason="removed")
-    return open_
+    if not any(run.name == name for run in found.config.strategies):
+        return open_
+    found.ask("switch", strategy=name, enabled="false", reason="removed")
+    time.sleep(_SETTLES_S)
+    late = _held(found, name)
+    if late and not force:
+        said = f"{name} has just entered {'; '.join(late)}; its entries are off now"
+        fail(ERROR, f"{said}. {_TO_CLOSE.format(name=name)}, then remove it")
+    return late
+
+
+def _held(found: TradingOrchestrator, name: str) -> list[str]:
+    return _open_of(found.ask("strategy", strategy=name, limit="0")) if name in _known(found) else []
 
 
 def _known(found: TradingOrchestrator) -> set[str]:
@@ -195,28 +230,50 @@ def _open_of(body: dict[str, Any]) -> list[str]:
 
 def _files_of(home: Path, name: str) -> list[Path]:
     """Its TOML file, and the file of its class unless other strategies are in it as well."""
-    import tomllib
+    from mytrading.config.problems import hint
 
+    found, shared, names = _known_files(home, name)
+    if shared:
+        fail(ERROR, f"{', '.join(sorted(shared))} holds other strategies too; take {name} out of it by hand")
+    if not found:
+        if moved := ", ".join(str(file.relative_to(home)) for file in _removed(home, name)):
+            fail(ERROR, f"{name} was removed already: {moved}")
+        fail(ERROR, f"no file of a strategy {name!r}{hint(name, names)}")
+    return found
+
+
+def _known_files(home: Path, name: str) -> tuple[list[Path], set[str], set[str]]:
+    """The files of a strategy; those of them that hold others too; the names of all strategies there are."""
     from mytrading.config.discover import discover
-    from mytrading.config.problems import hint, plain
+    from mytrading.config.problems import plain
 
-    found = []
-    names = set()
-    for path in sorted((home / "config" / "strategies").glob("*.toml")):
-        with failures():
-            own = str(tomllib.loads(path.read_text(encoding="utf-8")).get("name", path.stem))
-        names.add(own)
-        if plain(own) == plain(name):
-            found.append(path)
+    named = _named(home / "config" / "strategies")
     known = discover(home / "strategies")
     mine = {item.file for item in known if plain(item.name) == plain(name)}
     shared = {item.file for item in known if item.file in mine and plain(item.name) != plain(name)}
-    if shared:
-        fail(ERROR, f"{', '.join(sorted(shared))} holds other strategies too; take {name} out of it by hand")
-    found += [home / file for file in sorted(mine)]
-    if not found:
-        fail(ERROR, f"no file of a strategy {name!r}{hint(name, [*names, *(item.name for item in known)])}")
-    return found
+    found = [file for file, own in named.items() if plain(own) == plain(name)]
+    return found + [home / file for file in sorted(mine)], shared, {*named.values(), *(item.name for item in known)}
+
+
+def _removed(home: Path, name: str) -> list[Path]:
+    """Files of a strategy that was removed: of its settings, and of its class as far as they are called alike."""
+    from mytrading.config.problems import plain
+
+    settings = _named(home / "config" / "strategies" / "removed")
+    found = [file for file, own in settings.items() if plain(own) == plain(name)]
+    stems = {plain(file.stem) for file in found} | {plain(name)}
+    return found + [
+        file for file in sorted((home / "strategies" / "removed").glob("*.py")) if plain(file.stem) in stems
+    ]
+
+
+def _named(folder: Path) -> dict[Path, str]:
+    """The names of strategies by their files of settings in a folder."""
+    import tomllib
+
+    with failures():
+        texts = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.toml"))}
+    return {path: str(text.get("name", path.stem)) for path, text in texts.items()}
 
 
 def _move(home: Path, file: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mytrading.config.problems import nearest
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.feed.lookers import Lookers
@@ -75,7 +76,8 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
             hint = f"; did you mean {close[0]}?" if close else ""
             raise UsageError(f"expected one of {', '.join(sorted(self._verbs))}; found {request.verb!r}{hint}")
         self._clock.refresh()
-        return verb(request.arguments)
+        given = request.arguments
+        return verb({**given, "strategy": self._own_name(given["strategy"])} if given.get("strategy") else given)
 
     # questions
 
@@ -336,8 +338,9 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
     def _verb_switch(self, arguments: dict[str, str]) -> Any:
         name = arguments.get("strategy", "")
         if self._config.strategy(name) is None:
-            known = ", ".join(run.name for run in self._config.strategies) or "none"
-            raise UsageError(f"expected a strategy that runs ({known}); found {name!r}")
+            known = [run.name for run in self._config.strategies]
+            meant = f"; did you mean {near}?" if name and (near := nearest(name, known)) else ""
+            raise UsageError(f"expected a strategy that runs ({', '.join(known) or 'none'}); found {name!r}{meant}")
         enabled = arguments.get("enabled") != "false"
         reason = arguments.get("reason") or f"switched {'on' if enabled else 'off'} by hand"
         rows = self._control.switch(name, enabled, self._clock.now(), reason, arguments.get("by", ""))

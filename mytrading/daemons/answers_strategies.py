@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mytrading.config.problems import nearest, plain
 from mytrading.core.control import ControlMachine
 from mytrading.core.order import PROVEN
 from mytrading.core.view import StackView
@@ -42,6 +43,7 @@ class StrategyVerbs:
         if name not in known:
             raise UsageError(
                 f"expected a strategy that runs or has traded ({', '.join(known) or 'none'}); found {name!r}"
+                + (f"; did you mean {near}?" if name and (near := nearest(name, known)) else "")
             )
         orders = sorted(
             (order for order in self._view.orders.values() if order.strategy == name), key=lambda row: row.created_ns
@@ -57,6 +59,12 @@ class StrategyVerbs:
             "live": [_order_row(order) for order in orders if order.state not in PROVEN and not order.purpose.reduces],
             "trades": _newest(trades, int(limit)),
         } | {"open": sum(1 for row in held if row.quantity or row.quantity_seen)}
+
+    def _own_name(self, word: str) -> str:
+        """The strategy that is meant whatever the case, `_`, `-` and blanks; the word itself if none or several are."""
+        known = self._known_strategies()
+        like = [name for name in known if plain(name) == plain(word)]
+        return like[0] if word not in known and len(like) == 1 else word
 
     def _known_strategies(self) -> list[str]:
         names = [run.name for run in self._config.strategies]

@@ -136,7 +136,8 @@ class Desk:
         if instrument not in self.instruments:
             raise StrategyError(f"{instrument} is not watched{hint(instrument, self.instruments)}")
         raise StrategyError(
-            f"timeframe {timeframe} is not kept{hint(timeframe, self.timeframes)}; add it to the strategy's timeframes"
+            f"timeframe {timeframe} is not kept{hint(timeframe, self.timeframes)}; "
+            "add it to `timeframes` in its file of config/strategies"
         )
 
     def _refuse_kind(self, kind: str) -> NoReturn:
@@ -173,7 +174,7 @@ class Desk:
     def _refuse_unknown_timeframe(self, timeframe: str) -> None:
         raise StrategyError(
             f"add_indicator: timeframe {timeframe} is not kept{hint(timeframe, self.timeframes)}; "
-            "add it to the strategy's timeframes"
+            "add it to `timeframes` in its file of config/strategies"
         )
 
     def _declare(

@@ -53,6 +53,14 @@ def test_bad_strategy_exits_with_one_and_says_where() -> None:
     assert "thresold" in finding["what"]
 
 
+def test_strategy_that_fails_before_its_first_bar_is_a_finding_with_its_place() -> None:
+    code, found = checked_with("SMA_Crossover", "--param", "fast_period=60")
+    (finding,) = (one for one in found["findings"] if one["check"] == "runs")
+    assert (code, found["holds"]) == (1, False)
+    assert "fast_period 60 must be below slow_period 50" in finding["what"]
+    assert finding["where"].startswith("strategies/sma_crossover.py:")
+
+
 def test_unknown_check_is_refused_with_those_there_are() -> None:
     done = CliRunner().invoke(app, ["check", "SMA_Crossover", *WITH, "--only", "everything"])
     assert isinstance(done.exception, Failure)

@@ -145,8 +145,10 @@ def _story(spec: Spec, log: Log) -> Iterator[Any]:
 
 
 def _bars(spec: Spec) -> Iterator[Bar]:
-    """All bars that the strategy sees, in the order in which it sees them."""
+    """All bars that the strategy sees, in the order in which it sees them; none if it fails before the first."""
     hosted = Hosted(spec.run, spec.strategy, NoGuard())
+    if hosted.fault is not None:
+        return
     feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
     for phase, feed, frame, row, _ in merged(feeds):
         if phase == SHOWN:

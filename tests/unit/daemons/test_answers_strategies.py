@@ -66,6 +66,18 @@ def told() -> StackView:
     return view
 
 
+@pytest.mark.parametrize("word", ["sma_crossover", "SMA Crossover", "smacrossover"])
+def test_strategy_is_meant_whatever_the_case_and_the_signs_between_words(tmp_path: Path, word: str) -> None:
+    assert ask(told(), tmp_path, "strategy", strategy=word)["name"] == NAME
+    assert ask(told(), tmp_path, "switch", strategy=word, enabled="false")["strategy"] == NAME
+
+
+def test_misspelt_strategy_is_refused_with_the_near_one(tmp_path: Path) -> None:
+    for verb in ("strategy", "switch"):
+        with pytest.raises(UsageError, match=f"did you mean {NAME}"):
+            ask(told(), tmp_path, verb, strategy="SMA_Crosover")
+
+
 def test_books_of_a_strategy_are_its_own_and_add_up_over_accounts(tmp_path: Path) -> None:
     body = ask(told(), tmp_path, "strategy", strategy=NAME)
     assert (body["realised"], body["unrealised"], body["open"]) == (300.0, 2_025.0, 2)
