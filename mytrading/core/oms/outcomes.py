@@ -47,11 +47,22 @@ def _placed(draft: Draft, order: Order, outcome: CallOutcome) -> None:
 
 def _accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
     times = {"began_machine_ns": outcome.began_machine_ns, "ended_machine_ns": outcome.ended_machine_ns}
-    bound = reality.bind(draft, order, outcome.broker_order_id, **times)
+    bound = None
+    if _was_there_before(draft, order, outcome):
+        what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
+        draft.illegal(order, what)
+    else:
+        bound = reality.bind(draft, order, outcome.broker_order_id, **times)
     if bound is None and order.state is OrderState.SUBMITTED:
         unknown(draft, draft.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's")
     elif bound is not None:
         draft.read(order.account, "accepted")
+
+
+def _was_there_before(draft: Draft, order: Order, outcome: CallOutcome) -> bool:
+    """True if the answer names an order that was nobody's before the call began, which cannot have made it."""
+    first_seen = draft.state.foreign.get((order.account, outcome.broker_order_id))
+    return first_seen is not None and first_seen <= outcome.began_machine_ns
 
 
 def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:

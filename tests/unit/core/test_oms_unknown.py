@@ -333,6 +333,27 @@ def test_broker_id_of_another_order_is_not_taken(bench: OrderBench) -> None:
     assert bench.order("e2").state is OrderState.UNKNOWN and "ORDER_ILLEGAL" in bench.codes()
 
 
+def test_answer_with_the_id_of_an_order_from_before_the_call_is_of_unknown_fate(bench: OrderBench) -> None:
+    """It was bound to it: what somebody held was owned and guarded, and what our own order filled was nobody's."""
+    bench.enter("hand", 50)
+    stranger = bench.broker.place(bench.calls[0].order, bench.time)
+    bench = OrderBench()
+    bench.broker.orders[stranger.id] = stranger
+    bench.broker.trade(stranger, 50, 99.0)
+    for _ in range(2):
+        bench.tick(6 * SECOND)
+        bench.read()
+    bench.enter("e1", 50)
+    ours = bench.broker.place(bench.calls[0].order, bench.time)
+    bench.end(bench.calls[0], Outcome.ACCEPTED, stranger.id)
+    assert bench.order("e1").state is OrderState.UNKNOWN and "ORDER_ILLEGAL" in bench.codes()
+    bench.broker.trade(ours, 50, 100.0)
+    for _ in range(3):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert (bench.order("e1").broker_order_id, bench.position().average_price) == (ours.id, 100.0)
+
+
 def test_trades_of_yesterday_keep_no_stop_in_doubt(bench: OrderBench) -> None:
     def read() -> None:
         books = bench.broker.books(bench.time)
