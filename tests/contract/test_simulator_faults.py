@@ -74,6 +74,17 @@ def test_faults_are_set_by_file_option_and_request_and_ended_by_name(simulator: 
     assert [row["kind"] for row in body["data"]["known"]] == list(FAULTS)
 
 
+def test_refusal_of_one_side_of_one_instrument_leaves_all_else(simulator: RunningSimulator) -> None:
+    simulator.call("/sim/fault", kind="reject", count=-1, side="BUY", instrument="NSE:SBIN")
+    order = {"exchange": "NSE", "product": "MIS", "pricetype": "MARKET", "quantity": "1", "strategy": "t"}
+    found = [
+        simulator.call("placeorder", symbol=symbol, action=action, **order)[0]
+        for symbol, action in (("SBIN", "BUY"), ("SBIN", "SELL"), ("INFY", "BUY"))
+    ]
+    simulator.call("/sim/fault", kind="reject", count=0)
+    assert found == [400, 200, 200]
+
+
 def test_command_switches_shows_and_refuses(simulator: RunningSimulator, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
         code = fault_main(list(arguments), lambda: Server(simulator.rest, simulator.api_key))
@@ -89,7 +100,7 @@ def test_command_switches_shows_and_refuses(simulator: RunningSimulator, capsys:
     assert "Must be one of" in err
     code, _, err = run("reject:colour=red")
     assert code == 2
-    assert "Unknown field. reject has: count, probability, seed, late, reason." in err
+    assert "Unknown field. reject has: count, probability, seed, late, reason, side, instrument." in err
     assert fault_main(["--url", "http://127.0.0.1:9"], lambda: Server("", "")) == 1
     assert "is it running?" in capsys.readouterr().err
     run("--clear")
