@@ -46,4 +46,6 @@ def test_person_gives_up_what_the_server_turned_down_after_a_storm_and_at_the_en
 
 
 def test_person_takes_a_stack_that_does_not_answer() -> None:
-    person(Stack(ROWS, down=True)).decide()
+    stack = Stack(ROWS, down=True)
+    person(stack).decide()
+    assert stack.resolved() == []
