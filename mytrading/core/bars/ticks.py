@@ -109,24 +109,30 @@ def _next_bar(at_ns: NDArray[np.int64], first: int, boundary: int) -> int:
 @njit(cache=True)
 def _extremes(
     at_ns: NDArray[np.int64], prices: FloatArray, first: int, after: int, checks: bool
-) -> tuple[float, float, int]:
-    """High, low, and if it `checks` how many ticks are earlier than the one before.
+) -> tuple[float, float, bool]:
+    """High, low, and if it `checks` whether a tick is earlier than the one before.
 
-    The four quarters are read side by side and without branches: memory gives more to several readers than to one.
+    The four quarters are read side by side, four ticks at a time and without branches: memory gives more to several
+    readers than to one. A tick that is earlier shows in the sign of a difference.
     """
     high_a = high_b = high_c = high_d = low_a = low_b = low_c = low_d = prices[first]
-    wrong, one = 0, np.uint64(1)
-    size = (after - first - 1) // 4
+    back_a = back_b = back_c = back_d = np.int64(0)
+    one, four = np.uint64(1), np.uint64(4)
+    size = (after - first - 1) // 16 * 4
     a = np.uint64(first + 1)
     b, c, d = a + np.uint64(size), a + np.uint64(2 * size), a + np.uint64(3 * size)
-    for i in range(np.uint64(size)):
-        of_a, of_b, of_c, of_d = prices[a + i], prices[b + i], prices[c + i], prices[d + i]
-        high_a, high_b, high_c, high_d = max(high_a, of_a), max(high_b, of_b), max(high_c, of_c), max(high_d, of_d)
-        low_a, low_b, low_c, low_d = min(low_a, of_a), min(low_b, of_b), min(low_c, of_c), min(low_d, of_d)
-        if checks:
-            wrong += (at_ns[a + i] < at_ns[a + i - one]) + (at_ns[b + i] < at_ns[b + i - one])
-            wrong += (at_ns[c + i] < at_ns[c + i - one]) + (at_ns[d + i] < at_ns[d + i - one])
+    for block in range(np.uint64(size // 4)):
+        for i in range(four * block, four * block + four):
+            of_a, of_b, of_c, of_d = prices[a + i], prices[b + i], prices[c + i], prices[d + i]
+            high_a, high_b, high_c, high_d = max(high_a, of_a), max(high_b, of_b), max(high_c, of_c), max(high_d, of_d)
+            low_a, low_b, low_c, low_d = min(low_a, of_a), min(low_b, of_b), min(low_c, of_c), min(low_d, of_d)
+            if checks:
+                back_a |= at_ns[a + i] - at_ns[a + i - one]
+                back_b |= at_ns[b + i] - at_ns[b + i - one]
+                back_c |= at_ns[c + i] - at_ns[c + i - one]
+                back_d |= at_ns[d + i] - at_ns[d + i - one]
+    wrong = bool((back_a | back_b | back_c | back_d) < 0)
     for i in range(first + 1 + 4 * size, after):
         high_a, low_a = max(high_a, prices[i]), min(low_a, prices[i])
-        wrong += checks and at_ns[i] < at_ns[i - 1]
+        wrong |= checks and at_ns[i] < at_ns[i - 1]
     return max(max(high_a, high_b), max(high_c, high_d)), min(min(low_a, low_b), min(low_c, low_d)), wrong

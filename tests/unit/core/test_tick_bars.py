@@ -49,6 +49,20 @@ def test_a_tick_out_of_order_is_found_wherever_it_is(place: int) -> None:
         bars_of_ticks(at, np.ones(24), np.ones(24), MINUTE)
 
 
+def test_bar_of_any_number_of_ticks_has_its_extremes_and_finds_each_tick_that_is_earlier() -> None:
+    draw = np.random.default_rng(5)
+    for count in range(1, 70):
+        prices, volumes = draw.uniform(90.0, 110.0, count), np.arange(float(count))
+        at = np.arange(count) + 1_000
+        _, table = bars_of_ticks(at, prices, volumes, 1_000_000)
+        assert table[:4, 0].tolist() == [prices[0], prices.max(), prices.min(), prices[-1]]
+        for place in range(1, count):
+            wrong = at.copy()
+            wrong[place] = wrong[place - 1] - 1
+            with pytest.raises(ValueError, match="not in time order"):
+                bars_of_ticks(wrong, prices, volumes, 1_000_000)
+
+
 def test_times_of_ticks_that_are_said_to_be_in_order_are_read_at_the_ends_of_bars_only() -> None:
     at, prices = OPEN + np.arange(1000) * (MINUTE // 300), np.arange(1000.0)
     wanted = bars_of_ticks(at, prices, prices, MINUTE)
