@@ -9,6 +9,9 @@ from typing import Any
 
 WAIT_S = 0.5
 
+LOGS = ("supervisord", "main", "trade", "error", "performance")
+"""What `logs` shows besides the processes."""
+
 
 def _rows(verb: str, **arguments: str) -> list[dict[str, Any]]:
     from mytrading.cli.output import Failure, stack
@@ -60,6 +63,20 @@ def strategy_names(incomplete: str) -> list[str]:
             return _names([run.name for run in found.config.strategies], incomplete)
     except Failure:
         return []
+
+
+def log_names(incomplete: str) -> list[str]:
+    """Processes and logs."""
+    from mytrading.runtime.supervision import PROGRAMS
+
+    return _names([*PROGRAMS, *LOGS], incomplete)
+
+
+def profile_names(incomplete: str) -> list[str]:
+    """Profiles that come with the program, and those that were started."""
+    from mytrading.runtime.places import started_states
+
+    return _names(["paper", "replay", "default", *(folder.name for folder in started_states())], incomplete)
 
 
 def journal_days(incomplete: str) -> list[str]:

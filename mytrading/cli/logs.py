@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from mytrading.cli.complete import LOGS, log_names
 from mytrading.cli.output import PROFILE_OPTION, USAGE, fail, say, stack
 
 _POLL_S = 0.2
@@ -21,7 +22,9 @@ _KNOWN = ("time", "level", "component", "event", "source")
 
 
 def logs(
-    name: str = typer.Argument("", help="A process (feed, supervisord, …) or a log (trade, error, performance)."),
+    name: str = typer.Argument(
+        "", help="A process (feed, supervisord, …) or a log (trade, error, performance).", autocompletion=log_names
+    ),
     follow: bool = typer.Option(False, "-f", "--follow", help="Go on as lines come."),
     lines: int = typer.Option(50, "-n", "--lines", min=0, help="How many lines back."),
     as_json: bool = typer.Option(False, "--json", help="Lines of the structured log as they are."),
@@ -53,7 +56,7 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
     if name in ("", "main", "trade", "error", "performance"):
         return folder / f"{name or 'main'}.log", ""
     if name not in supervision.PROGRAMS:
-        known = ", ".join((*supervision.PROGRAMS, "supervisord", "main", "trade", "error", "performance"))
+        known = ", ".join((*supervision.PROGRAMS, *LOGS))
         fail(USAGE, f"logs: expected one of {known}; found {name!r}")
     return folder / "main.log", name
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from mytrading.cli.complete import profile_names
+
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
 
@@ -21,7 +23,9 @@ OK, ERROR, USAGE, NOT_RUNNING, CONFIGURATION, TIMED_OUT = 0, 1, 2, 3, 4, 5
 
 IST_SECONDS = 19_800
 JSON_OPTION = typer.Option(False, "--json", help="Print JSON.")
-PROFILE_OPTION = typer.Option("", "--profile", help="Which stack: paper, replay, default; else the one that runs.")
+PROFILE_OPTION = typer.Option(
+    "", "--profile", help="Which stack: paper, replay, default; else the one that runs.", autocompletion=profile_names
+)
 
 
 class Failure(Exception):

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mytrading.cli.complete import log_names, profile_names
 from mytrading.cli.main import run
 from mytrading.cli.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.messages.runconfig import RUN_FILE, write_run_config
@@ -84,6 +85,13 @@ def test_start_command_names_profile_and_dry_run(tmp_path: Path, profile: str, e
     rules = msgspec.structs.replace(config.simulator, embedded=embedded)
     stack = TradingOrchestrator(msgspec.structs.replace(config, profile=profile, simulator=rules))
     assert stack.start_command == start
+
+
+def test_shell_is_offered_logs_and_profiles(base: Path) -> None:
+    assert log_names("r") == ["reconciler", "risk", "router"] and "error" in log_names("")
+    (base / "paper").rename(base / "second")
+    assert profile_names("") == ["default", "paper", "replay", "second"]
+    assert profile_names("s") == ["second"]
 
 
 def test_profile_that_was_never_started_is_told_beside_those_that_were(
