@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Heartbeat
+from mytrading.messages.control import FlattenRequested, Heartbeat
 from mytrading.messages.enums import Call, DaemonState
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import (
@@ -29,7 +29,7 @@ from mytrading.messages.signals import Signal
 from mytrading.strategies.engine_machine import EngineMachine
 
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
-_COMMANDS = (PlaceEntry, CloseGoal, WithdrawEntries)
+_COMMANDS = (PlaceEntry, CloseGoal, WithdrawEntries, FlattenRequested)
 _FOR_ENGINE = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged, TradeClosed)
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
 _QUIET = frozenset({"submitted", "accepted", "cancel_requested", "modify_requested", "filled"})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
@@ -103,6 +103,7 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
     wanted = Wanted(asked.data, names, asked.timeframe or run.timeframes[0], asked.first, asked.last)
     found = data_of(wanted, settings.symbols, fetch)
     notes += notes_on(wanted, found)
+    notes += _without_options(run, asked.data, found)
     data = tuple(_whole_days(columns, asked.session) for columns in found)
     run = _fitted(run, data, asked)
     _check_times(run, data[0])
@@ -294,6 +295,16 @@ def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: Asked) -> Strate
     given = tuple(dict.fromkeys(columns.instrument for columns in data))
     symbols = given if asked.instrument or not set(run.symbols) <= set(given) else run.symbols
     return replace(run, symbols=symbols, timeframes=frames)
+
+
+def _without_options(run: StrategyRun, given: Sequence[str], data: Sequence[Columns]) -> list[str]:
+    """A word where options are watched by rule and there are bars of none: nothing would be wished."""
+    if run.options is None or any(columns.instrument[-2:] in ("CE", "PE") for columns in data):
+        return []
+    return [
+        f"{run.name} watches options by rule, and no data is given of one: a backtest watches those that it is given "
+        f"bars of, --data NFO:NIFTY28MAR2422000CE=FILE for each ({len(given)} given, of no option)"
+    ]
 
 
 def _check_frame(frame: str, base: Columns) -> None:
