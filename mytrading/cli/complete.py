@@ -65,6 +65,18 @@ def strategy_names(incomplete: str) -> list[str]:
         return []
 
 
+def strategy_classes(incomplete: str) -> list[str]:
+    """Strategies in the project's folder with code, enabled or not."""
+    from mytrading.config.discover import discover
+    from mytrading.config.problems import ConfigurationError
+    from mytrading.runtime.places import NoProject, project_home
+
+    try:
+        return _names([item.name for item in discover(project_home() / "strategies")], incomplete)
+    except (NoProject, ConfigurationError, OSError, SyntaxError):
+        return []
+
+
 def log_names(incomplete: str) -> list[str]:
     """Processes and logs."""
     from mytrading.runtime.supervision import PROGRAMS

@@ -51,6 +51,7 @@ def judge(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
             for step in _steps(read_segment(path)):
                 inputs += again.is_ours and step.given is not None
                 problem = problem or again.take(path, step)
+            problem = problem or again.rest()
         except JournalDamaged:
             judged[path] = Judged(inputs, problem)
             break
@@ -86,24 +87,40 @@ class _Again:
         self._decoders = {name: StreamDecoder(name) for name in unions()}
         self.is_ours = False
         self._relearns = False
+        self._cut = ""
 
     def take(self, path: Path, step: _Step) -> str:
-        """Apply a step as it is journaled, after deciding it again; returns what differs, in words."""
+        """Apply a step as it is journaled, after deciding it again; returns what differs, in words.
+
+        A step that only lacks its last decisions waits for the next input: a damaged journal may be cut there.
+        """
         problem = ""
         if step.given is not None:
+            problem = self.rest()
             self._machine.notice(step.given.machine_ns)
             message = self._learn(step.given)
             if self.is_ours and not self._relearns:
                 expected = [encode_body(row) for row in self._machine.decide(message, step.given.market_ns)]
-                problem = _difference(path, step, type(message).__name__, expected)
+                found = _difference(path, step, type(message).__name__, expected)
+                if found and [row.body for row in step.decided] == expected[: len(step.decided)]:
+                    self._cut = found
+                else:
+                    problem = problem or found
         for row in step.decided:
             message = self._learn(row)
+            if isinstance(message, JournalRebuilt):
+                self._cut = ""
             if isinstance(message, JournalRebuilt | JournalRelearned):
                 self._relearns = isinstance(message, JournalRebuilt)  # what is learnt between them was not decided on
             if isinstance(message, RunStarted):
                 self.is_ours = (message.version, message.schema, message.config_hash) == (
                     __version__, SCHEMA_VERSION, self._config_hash,
                 )  # fmt: skip
+        return problem
+
+    def rest(self) -> str:
+        """What lacks decisions, and was not where the journal was cut."""
+        problem, self._cut = self._cut, ""
         return problem
 
     def _learn(self, row: Row) -> Any:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mytrading.cli.complete import strategy_classes
 from mytrading.cli.output import USAGE, fail
 
 if TYPE_CHECKING:
     from mytrading.backtest.setup import Asked
 
-Name = Annotated[str, typer.Argument(help="A strategy of `strategies/`, or a file that holds one.")]
+Name = Annotated[
+    str, typer.Argument(help="A strategy of `strategies/`, or a file that holds one.", autocompletion=strategy_classes)
+]
 Data = Annotated[
     list[str],
     typer.Option(

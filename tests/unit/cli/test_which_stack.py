@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.cli.complete import log_names, profile_names
+from mytrading.cli.complete import log_names, profile_names, strategy_classes
 from mytrading.cli.main import run
 from mytrading.cli.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.messages.runconfig import RUN_FILE, write_run_config
@@ -129,3 +129,8 @@ def test_damaged_run_file_of_a_stack_that_does_not_run_keeps_no_other_from_being
     assert "the paper stack is not running" in capsys.readouterr().err
     assert code_of(["status", "--profile", "replay"]) == CONFIGURATION
     assert "`mytrading up` writes it anew" in capsys.readouterr().err
+
+
+def test_shell_completes_strategies_that_a_backtest_can_run() -> None:
+    assert strategy_classes("SMA") == ["SMA_Crossover"]
+    assert {"Options_Straddle", "Swing_Break_Seller"} < set(strategy_classes(""))

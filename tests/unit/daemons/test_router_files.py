@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date, time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from mytrading.messages.orders import OrderChanged
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.edited import taken_folder
 from mytrading.runtime.journal import segments
+from mytrading.runtime.rebuild import set_aside
 from tests.feed_support import runtime_folder
 from tests.support import ROOT
 from tests.unit.cli.stacks import run_config
@@ -120,6 +122,32 @@ def test_file_of_a_new_day_holds_what_counts_without_the_days_before(config: Run
     assert len(segments(config.journal_dir("router"))) == 2
     inputs, problems = judged(config, since=1)
     assert (inputs >= 1, problems) == (True, [])
+
+
+@pytest.mark.parametrize("rebuilt", [True, False])
+def test_decisions_that_a_damaged_journal_lost_are_no_difference_and_others_that_lack_are(
+    config: RunConfig, rebuilt: bool
+) -> None:
+    edit(config, "calendar.toml", *NO_DAY)
+    with running(config) as router:
+        assert entered(router, "before") == PLACED
+        last = router.journal.size
+    (path,) = segments(config.journal_dir("router"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        if rebuilt:
+            database.execute("UPDATE rows SET body = x'00' WHERE seq = ?", (last,))
+        else:
+            database.execute("DELETE FROM rows WHERE seq = ?", (last,))
+    if rebuilt:
+        set_aside(config.journal_dir("router"), f"row {last} is bad")
+        with running(config) as router:
+            assert entered(router, "again") == PLACED
+    inputs, problems = judged(config)
+    assert inputs >= 1
+    if rebuilt:
+        assert problems == []
+    else:
+        assert ["leads to 1 rows, the journal holds 0" in problem for problem in problems] == [True]
 
 
 def test_verify_reads_what_was_taken_while_the_file_is_broken_and_writes_nothing(config: RunConfig) -> None:
