@@ -26,6 +26,9 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, Fun
 _FAR = float("inf")
 _STOPS = (OrderType.SL, OrderType.SL_M)
 
+_PROVING = 3
+"""Reads of the books after which the order machine believes an end that nobody asked for."""
+
 
 class Waiting(NamedTuple):
     """A call on its way, and when it is there."""
@@ -154,8 +157,8 @@ class Venue:
         newest = {order.order_id: order for order in changes.orders} if changes is not None else {}
         for order in newest.values():
             if order.order_id in self._names:
-                self._show(order)
-                self._show(order)  # an end is believed when it is read twice
+                for _ in range(_PROVING):
+                    self._show(order)
         self.touch.clear()
 
     def refuse_waiting(self, why: str) -> None:
