@@ -334,8 +334,8 @@ class MachineDaemon(FollowingDaemon):
             self.journal.move()
 
     def _send(self, journaled: Row, row: Any) -> None:
-        if isinstance(row, Alert):
-            self.alerts.raise_(row.code, row.severity, row.subject, row.message)
+        if isinstance(row, Alert):  # in its turn: what was decided before it may end an alert of the same name
+            self.later(lambda: self.alerts.raise_(row.code, row.severity, row.subject, row.message))
             return
         outlet = self._outlets.get(journaled.stream)
         if outlet is None:

@@ -155,9 +155,18 @@ def test_order_held_for_approval_says_what_to_do_and_its_flatten_ends_when_that_
     name = parked["client_order_id"]
     to_do = f"approve it at the server, or delete it there and say `mytrading orders resolve {name} --not-placed`"
     assert to_do in said
+    assert to_do in alerted(stack, "ORDER_PARKED")[0]["message"]
+    (late,) = eventually(lambda: alerted(stack, "FLATTEN_LATE"), 20)
+    assert to_do in late["message"]
     assert stack.ask("orders", "resolve", name, "--not-placed")["ok"] is True
     eventually(lambda: not rows_of(stack, SBIN), 60)
     assert SBIN not in stack.broker_net()
+    eventually(lambda: not alerted(stack, "ORDER_PARKED") and not alerted(stack, "FLATTEN_LATE"), 30)
+
+
+def alerted(stack: Stack, code: str) -> list[dict[str, Any]]:
+    """Alerts of this code that stand."""
+    return [row for row in stack.ask("alerts") if row["code"] == code]
 
 
 def test_exit_that_several_broker_orders_fit_is_bound_by_a_person(stack: Stack) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from mytrading.daemons.router import TradeManager
 from mytrading.daemons.router_accounts import AccountPools, Job
-from mytrading.messages.enums import Call, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Call, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.runtime.journal import JournalFull
 from tests.feed_support import runtime_folder
@@ -75,6 +76,22 @@ def submitted(name: str) -> OrderChanged:
 def test_request_is_written_before_the_sync_and_sent_after_it(router: TradeManager, said: list[str]) -> None:
     router.record([submitted("one")])
     assert said == ["wrote one", "synced", "sent one at 2"]
+
+
+def test_alert_of_an_answer_is_not_ended_by_what_is_done_late_of_its_sending(router: TradeManager) -> None:
+    """Both came within the milliseconds in which counting and logging wait: the doubt was never told."""
+    order = submitted("one").order
+    unknown = msgspec.structs.replace(order, state=OrderState.UNKNOWN)
+    alert = Alert(
+        code="ORDER_UNKNOWN", severity=Severity.CRITICAL, subject="one", message="look", daemon="router",
+        first_ns=2, last_ns=2,
+    )  # fmt: skip
+    told: list[tuple[str, bool]] = []
+    router.on_alert = lambda said: told.append((said.code, said.cleared))  # type: ignore[method-assign]
+    router.record([submitted("one")])
+    router.record([OrderChanged(event="unknown", order=unknown, machine_ns=2), alert])
+    router._run_later()
+    assert told == [("ORDER_UNKNOWN", False)]
 
 
 def test_order_that_no_disk_took_is_never_sent(
