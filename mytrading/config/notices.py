@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from mytrading.config.sections import OpenAlgoSettings
+from mytrading.config.sections import OpenAlgoSettings, ProcessSettings
 from mytrading.config.sources import Value
 
 _SERVER = ("openalgo.host", "openalgo.ws_host", "openalgo.ws_port", "openalgo.account")
@@ -35,6 +35,20 @@ def of_deadline(values: Mapping[str, Value]) -> Iterator[str]:
         yield (
             f"{value.where} is below {usual:g} s: an order call that takes longer leaves the fate of its order "
             f"unknown, which blocks entries; use {usual:g} or more"
+        )
+
+
+_JOURNALS = 5
+"""Of processes that keep room aside for exits."""
+
+
+def of_free_space(value: Value | None, process: ProcessSettings) -> Iterator[str]:
+    """What journals keep aside is given back only when the disk is full: until then it is no room for entries."""
+    kept = _JOURNALS * process.journal_reserve_bytes
+    if value is not None and process.min_free_bytes < kept:
+        yield (
+            f"{value.where} is below the {kept // 1_000_000} MB that the journals keep aside for exits: entries go on "
+            "until the disk is full; use ten times as much or more"
         )
 
 

@@ -251,6 +251,7 @@ class _Loader:
         self.warnings += notices.of_deadline(self._values)
         symbols = self._build_symbols()
         sections = self._build_sections()
+        self.warnings += notices.of_free_space(self._values.get("process.min_free_bytes"), sections["process"])
         strategies = self._build_strategies(sections)
         for name, plan in self._plans.items():
             self.problems += check_symbols(plan, symbols, self._known[plain(name)].file)

@@ -227,6 +227,13 @@ def test_least_free_space_is_a_size_in_the_run_file(home: Path) -> None:
         assert f"expected {said}" in str(outcome(home, {}))
 
 
+@pytest.mark.parametrize(("size", "warned"), [("1 MB", True), ("20 MB", True), ("3 GB", False)])
+def test_less_free_space_than_the_journals_keep_aside_is_warned_of(home: Path, size: str, warned: bool) -> None:
+    (home / ".env").write_text(f"MYTRADING_MIN_FREE_BYTES={size}\n")
+    warnings = load_settings(home, "default", {}).warnings
+    assert any("MYTRADING_MIN_FREE_BYTES" in line and "keep aside" in line for line in warnings) is warned
+
+
 def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> None:
     assert {row.name for row in VARIABLES.values() if row.state is State.HONOURED and not row.path} == set(OUTSIDE)
     for name, file in OUTSIDE.items():
