@@ -5,8 +5,11 @@ Used by everything in `mytrading.config`. The one rule: a wrong setting stops th
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
+
+from mytrading.core.spelling import nearest, plain
+
+__all__ = ["ConfigurationError", "hint", "nearest", "plain"]
 
 
 class ConfigurationError(Exception):
@@ -15,18 +18,6 @@ class ConfigurationError(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
-
-
-def plain(word: str) -> str:
-    """A name as it is compared: without case, underscores, hyphens and blanks."""
-    return word.replace("_", "").replace("-", "").replace(" ", "").lower()
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The known word most like this one, empty when none is near."""
-    by_plain = {plain(name): name for name in known}
-    near = difflib.get_close_matches(plain(word), by_plain, n=1, cutoff=cutoff)
-    return by_plain[near[0]] if near else ""
 
 
 def hint(word: str, known: Iterable[str]) -> str:

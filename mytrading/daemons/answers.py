@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from mytrading.config.problems import nearest
 from mytrading.core.confidence import least, of_account
 from mytrading.core.control import ControlMachine
 from mytrading.core.feed.lookers import Lookers
 from mytrading.core.order import LIVE
 from mytrading.core.parents import grouped
 from mytrading.core.risk import stops as risk_stops
+from mytrading.core.spelling import nearest
 from mytrading.core.view import StackView
 from mytrading.core.wish_results import results_of, together, words_of
 from mytrading.daemons.answers_look import LookVerbs

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mytrading.config.problems import nearest, plain
 from mytrading.core.control import ControlMachine
 from mytrading.core.order import PROVEN
+from mytrading.core.spelling import nearest, plain
 from mytrading.core.view import StackView
 from mytrading.daemons.usage import UsageError
 from mytrading.messages.control import StrategySwitch
