@@ -27,7 +27,7 @@ def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
         try:
             ContractFacts.from_dict(contracts)
         except ValueError as error:
-            problems.append(str(error))
+            problems += str(error).splitlines()
     tables = _parsed(home / "config" / "risk.toml", home, problems)
     if tables is not None:
         try:
@@ -45,7 +45,7 @@ def fee_file_problems(home: Path) -> list[str]:
         try:
             FeeSchedule.from_dict(fees)
         except ValueError as error:
-            problems.append(str(error))
+            problems += str(error).splitlines()
     return problems
 
 

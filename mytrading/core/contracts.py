@@ -14,6 +14,7 @@ import msgspec
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
+from mytrading.core.unknown_keys import made_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _FUTURES = 3
@@ -71,10 +72,7 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/instruments.toml") -> ContractFacts:
         """The facts of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
-        try:
-            facts = msgspec.convert(parsed, cls)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"{source}: {error}; see the comments at the top of that file") from error
+        facts = made_of(parsed, cls, source)
         for name, underlying in facts.underlyings.items():
             missing = [key for key in _OF_A_LOT if underlying.lot and not getattr(underlying, key)]
             if missing:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.calendar import day_number
+from mytrading.core.unknown_keys import made_of
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
@@ -92,10 +93,7 @@ class FeeSchedule:
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/fees.toml") -> FeeSchedule:
         """The schedule a parsed TOML file describes; `ValueError` names the file, the key and what was expected."""
-        try:
-            file = msgspec.convert(parsed, FeeFile)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"{source}: {error}; see the comments at the top of that file") from error
+        file = made_of(parsed, FeeFile, source)
         if missing := [name for name in SEGMENTS if name not in file.segments]:
             raise ValueError(f"{source}: expected [segments.{missing[0]}]; add it with its rates")
         return cls(file)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from mytrading.core.unknown_keys import made_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 FIXED, BY_RISK = "fixed", "risk"
@@ -122,10 +123,7 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     @classmethod
     def from_dict(cls, parsed: Mapping[str, object], source: str = "config/risk.toml") -> RiskTables:
         """The tables of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
-        try:
-            tables = msgspec.convert(parsed, cls)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"{source}: {error}; see the comments at the top of that file") from error
+        tables = made_of(parsed, cls, source)
         if problems := list(_problems(tables)):
             raise ValueError("\n".join(f"{source}: {problem}" for problem in problems))
         return tables

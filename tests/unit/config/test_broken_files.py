@@ -38,7 +38,39 @@ def problems(home: Path) -> tuple[str, ...]:
             "instruments.toml",
             "\nlot = [",
             "\nlots = [",
-            "config/instruments.toml: Object contains unknown field `lots`",
+            "config/instruments.toml: underlyings.NIFTY.lots: no such key; did you mean lot? allowed: exchange,",
+        ),
+        (
+            "instruments.toml",
+            "option_sold = ",
+            "option_solt = ",
+            "config/instruments.toml: margin.option_solt: no such key; did you mean option_sold? "
+            "allowed: equity_intraday, equity_delivery, future, option_sold",
+        ),
+        (
+            "instruments.toml",
+            "[square_off]",
+            "[sqare_off]",
+            "config/instruments.toml: sqare_off: no such key; did you mean square_off? "
+            "allowed: underlyings, square_off, margin",
+        ),
+        (
+            "instruments.toml",
+            "freeze = [{ from = ",
+            "freeze = [{ since = ",
+            "config/instruments.toml: underlyings.NIFTY.freeze[1].since: no such key; allowed: from, value",
+        ),
+        (
+            "risk.toml",
+            "sold = { expiry",
+            "sold = { expry",
+            "config/risk.toml: margin[1].sold.expry: no such key; did you mean expiry? allowed: expiry, other",
+        ),
+        (
+            "risk.toml",
+            "max_lots_per_leg",
+            "max_lot_per_leg",
+            "config/risk.toml: max_lot_per_leg: no such key; did you mean max_lots_per_leg? allowed: margin,",
         ),
         (
             "symbols.toml",
@@ -89,6 +121,14 @@ def test_env_value_with_an_invisible_character_is_refused_without_showing_it(hom
     with pytest.raises(ConfigurationError, match=r"\.env:2: expected text, found an invisible character") as caught:
         load_settings(home, "default", {})
     assert "abc" not in str(caught.value)
+
+
+def test_every_unknown_key_of_a_file_is_told_at_once(home: Path) -> None:
+    path = home / "config" / "risk.toml"
+    text = path.read_text(encoding="utf-8").replace("step = 0.02", "stp = 0.02\nleest = 0.1", 1)
+    path.write_text(text, encoding="utf-8")
+    told = [problem for problem in problems(home) if "no such key" in problem]
+    assert [problem.split(":")[1].strip() for problem in told] == ["buffer.stp", "buffer.leest"]
 
 
 def test_check_tells_a_fee_file_that_no_backtest_can_read(

@@ -92,7 +92,7 @@ def test_margin_table_newer_figures_count_from_their_day() -> None:
         ("A = 0.95\n", "", "grades.A is missing: grades A, B and C stay"),
         ("other = 250000", "other = -1", "margin of NIFTY, BANKNIFTY, sold: expected rupees above 0"),
         ("lot = 75", "lot = 0", "expected a lot of 1 to 1000"),
-        ("step = 0.02", "stp = 0.02", "unknown field `stp`"),
+        ("step = 0.02", "stp = 0.02", "buffer.stp: no such key; did you mean step? allowed: least, most, step"),
         ("most = 0.20", "most = 0.05", "expected 0 ≤ least ≤ most < 1"),
     ],
 )
