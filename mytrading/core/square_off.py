@@ -43,7 +43,12 @@ class SquareOff:
         return self._times(exchange, now).deadline_ns
 
     def begins(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
-        """Market time at which closing begins; 0 on a day without a session.
+        """Market time at which closing begins, so that it is done when it is `due`; 0 if nothing is to be closed."""
+        deadline = self.due(exchange, now, own, intraday=intraday)
+        return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
+
+    def due(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
+        """Market time by which it is to be flat; 0 on a day without a session.
 
         `own` is the strategy's own time, which counts for every product; the others only for what is `intraday` (MIS).
         One before the session's open means nothing: an evening session begins after it.
@@ -54,7 +59,7 @@ class SquareOff:
             named = to_ns(self._calendar.trading_day(now), own)
             if named > session.open_ns:
                 deadline = min(named, deadline or named)
-        return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
+        return deadline
 
     def venue_ns(self, exchange: str, now: int) -> int:
         """Market time at which the venue itself closes MIS today; 0 if it does not: an evening session begins after."""

@@ -26,7 +26,9 @@ from mytrading.core.risk.carry import foundation
 from mytrading.core.risk.closing import once_each
 from mytrading.core.risk.guard import BARE, DOUBT
 from mytrading.core.risk.look import picture
-from mytrading.core.risk.machine import RiskMachine, square_off_subject
+from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.overdue import CODES as OVERDUE_CODES
+from mytrading.core.risk.overdue import subject_of as overdue_subject
 from mytrading.core.risk.readiness import not_ready
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.runs.events import ALERT_CODE
@@ -221,7 +223,7 @@ class RiskManager(MachineDaemon):
                 self.alerts.clear(alert.code, alert.subject)
             if alert.code == risk_watches.CODE and alert.subject not in unbound:
                 self.alerts.clear(alert.code, alert.subject)
-            if alert.code == "SQUARE_OFF_LATE" and alert.subject not in self._held_subjects():
+            if alert.code in OVERDUE_CODES and alert.subject not in self._held_subjects():
                 self.alerts.clear(alert.code, alert.subject)
 
     def _settle_thresholds(self) -> None:
@@ -234,7 +236,7 @@ class RiskManager(MachineDaemon):
                 self.alerts.clear(alert.code, alert.subject)
 
     def _held_subjects(self) -> set[str]:
-        return {square_off_subject(position) for position in self.risk.state.open_positions()}
+        return {overdue_subject(position) for position in self.risk.state.open_positions()}
 
     def _note_kill(self) -> None:
         """The file KILL appeared, changed or went: that is journaled like a person's word."""

@@ -27,16 +27,17 @@ from mytrading.core.risk.entries import Entries
 from mytrading.core.risk.exits import RiskExits
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.margin import Margins
+from mytrading.core.risk.overdue import overdue
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.wish import Wish
 from mytrading.core.rollover import Rollover
 from mytrading.core.runs.books import OPTION_PATIENCE
 from mytrading.core.runs.rules import StrategyRisk
-from mytrading.core.square_off import LATE_NS, SquareOff
+from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry
-from mytrading.messages.control import Alert, StrategySwitch, TradingState
-from mytrading.messages.enums import Product, Severity, TradingLevel
+from mytrading.messages.control import StrategySwitch, TradingState
+from mytrading.messages.enums import TradingLevel
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
@@ -324,35 +325,8 @@ class RiskMachine:
         return [
             *self._closing.withdraw(entries, cause),
             *self._closing.close_all(due, cause, "square-off", 0, patient=patient),
-            *self._left_after(now),
+            *overdue(self._scene, self.state, now),
         ]
-
-    def _left_after(self, now: int) -> list[Any]:
-        """MIS that is still held well after the venue should have closed it: told once for each position."""
-        rows: list[Any] = []
-        for position in self.state.open_positions():
-            venue = self._scene.square_off.venue_ns(position.instrument.split(":")[0], now)
-            if position.product is Product.MIS and venue and now >= venue + LATE_NS:
-                rows += self._alarm_left(position, now)
-        return rows
-
-    def _alarm_left(self, position: Position, now: int) -> list[Any]:
-        subject = square_off_subject(position)
-        name = f"square_off_late {subject} {position.opened_ns}:{self._scene.today(now)}"
-        if name in self.state.levels:
-            return []
-        held = f"{position.strategy} still holds {units(position)} of {position.instrument} {position.product}"
-        text = f"{held} three minutes after the venue's own square-off; look at the broker and close it there"
-        alert = Alert(
-            code="SQUARE_OFF_LATE",
-            severity=Severity.CRITICAL,
-            subject=subject,
-            message=text,
-            daemon="risk",
-            first_ns=now,
-            last_ns=now,
-        )
-        return [LevelMoved(name=name, value=float(units(position)), at_ns=now), alert]
 
     def _is_due(self, thing: Order | Position, now: int) -> bool:
         begins = self._scene.square_off_begins(thing.strategy, thing.instrument, thing.product, now)
@@ -394,8 +368,3 @@ class RiskMachine:
 def _whole(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     """A decision with one goal for each position, and no event of a position whose goal is another's."""
     return without_lost(once_each(rows))
-
-
-def square_off_subject(position: Position) -> str:
-    """How the alert about a position names it that the square-off left."""
-    return f"{position.account} {position.instrument} {position.product} {position.strategy}"

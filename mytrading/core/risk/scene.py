@@ -109,10 +109,19 @@ class Scene:
 
         MIS and what an intraday strategy holds is always closed, the rest where the strategy names a time.
         """
+        own, intraday = self._hours_of(strategy, product)
+        return self.square_off.begins(instrument.split(":")[0], now, own, intraday=intraday)
+
+    def square_off_deadline(self, strategy: str, instrument: str, product: Product, now: int) -> int:
+        """Market time by which that is to be flat today; 0 if the clock closes nothing of it."""
+        own, intraday = self._hours_of(strategy, product)
+        return self.square_off.due(instrument.split(":")[0], now, own, intraday=intraday)
+
+    def _hours_of(self, strategy: str, product: Product) -> tuple[time | None, bool]:
+        """The time that a strategy names, and whether what it holds of a product is closed every day."""
         run = self.strategies.get(strategy)
         own = time.fromisoformat(run.square_off) if run is not None and run.square_off else None
-        intraday = product is Product.MIS or (run is not None and run.intraday)
-        return self.square_off.begins(instrument.split(":")[0], now, own, intraday=intraday)
+        return own, product is Product.MIS or (run is not None and run.intraday)
 
 
 def _with_one_square_off(run: StrategyRun) -> StrategyRun:

@@ -16,7 +16,17 @@ from mytrading.core.risk.rules.table import RULES, denials_page
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert, BarsLacking, Heartbeat, StrategySwitch, TradingState
-from mytrading.messages.enums import Action, Confidence, DaemonState, OrderState, Product, Purpose, Side, TradingLevel
+from mytrading.messages.enums import (
+    Action,
+    Confidence,
+    DaemonState,
+    OrderState,
+    Product,
+    Purpose,
+    Severity,
+    Side,
+    TradingLevel,
+)
 from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged, TimerFired
@@ -573,6 +583,32 @@ def test_intraday_position_three_minutes_after_the_venues_time_is_alarmed_once()
     late = [row for row in desk.pass_time(2) if isinstance(row, Alert)]
     assert [alert.code for alert in late] == ["SQUARE_OFF_LATE"] and CALL in late[0].subject
     assert not [row for row in desk.pass_time(60) if isinstance(row, Alert)]
+
+
+@pytest.mark.parametrize("product", [Product.NRML, Product.MIS])
+def test_position_still_held_when_its_own_square_off_was_due_is_alarmed_once(product: Product) -> None:
+    """The exits are refused, as by a broker whose session is gone: only GOAL_STUCK told of it, a minute after."""
+    desk = Desk()
+    own_time(desk)
+    desk.product = product
+    desk.hold(CALL, 65)
+    desk.now = to_ns(DAY, time(11, 29, 57))
+    assert not [row for row in desk.pass_time(2) if isinstance(row, Alert)]
+    (missed,) = [row for row in desk.pass_time(2) if isinstance(row, Alert)]
+    assert (missed.code, missed.severity) == ("SQUARE_OFF_MISSED", Severity.CRITICAL)
+    assert f"S still holds 65 of {CALL} {product}, which was to be flat by 11:30:00" in missed.message
+    assert not [row for row in desk.pass_time(60) if isinstance(row, Alert)]
+
+
+def test_intraday_nrml_still_held_at_a_quarter_past_three_is_alarmed() -> None:
+    desk = Desk()
+    desk.machine.strategies["S"] = msgspec.structs.replace(desk.machine.strategies["S"], intraday=True)
+    desk.product = Product.NRML
+    desk.hold(CALL, 65)
+    desk.now = to_ns(DAY, time(15, 14, 58))
+    assert not [row for row in desk.pass_time(1) if isinstance(row, Alert)]
+    assert [row.code for row in desk.pass_time(2) if isinstance(row, Alert)] == ["SQUARE_OFF_MISSED"]
+    assert not [row for row in desk.pass_time(300) if isinstance(row, Alert)]
 
 
 def test_square_off_leaves_ten_machine_seconds_at_high_speed() -> None:
