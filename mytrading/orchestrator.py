@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mytrading.messages.enums import DaemonState
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
 from mytrading.runtime import supervision
 from mytrading.runtime.endpoints import runtime_dir
@@ -183,6 +184,7 @@ class TradingOrchestrator:
                     if status["ready"]:
                         return status
                     waiting = ", ".join(_describe(row) for row in status["daemons"] if not row["ready"])
+                    waiting = waiting or status["wrong_mode"]
                 if time.monotonic() > look:
                     self._check_programs()
                     look = time.monotonic() + _LOOK_S
@@ -230,7 +232,12 @@ class TradingOrchestrator:
             return
         row["process"] = program.state
         if "pid" not in row:
-            row.update(pid=program.pid, state=program.state, ready=program.state == "RUNNING", **_usage(program.pid))
+            runs = program.state == "RUNNING"
+            if name != "simulator" and runs:  # all else beats, and until then nobody knows how it is
+                runs, row["state"] = False, DaemonState.STARTING.value
+            else:
+                row["state"] = program.state
+            row.update(pid=program.pid, ready=runs, **_usage(program.pid))
 
     def summary(self) -> dict[str, Any]:
         """What this run did, as `up --json` prints it at its end."""

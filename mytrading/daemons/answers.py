@@ -49,6 +49,11 @@ class _Totals(Protocol):
     def get(self, daemon: str, name: str) -> float: ...
 
 
+def _ready(beat: Heartbeat | None) -> bool:
+    """True if a daemon says so, and said it just now."""
+    return beat is not None and beat.ready and machine_now() - beat.machine_ns <= LATE_S * 1e9
+
+
 class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
     """Reads the view, writes through `order`."""
 
@@ -109,8 +114,14 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
             "recovery": [msgspec.to_builtins(row) for row in self._view.recoveries.values()],
             "halted": [msgspec.to_builtins(row) for row in self._view.halted.values() if row.halted],
             "stopped": [msgspec.to_builtins(row) for row in self._view.stopped.values() if row.stopped],
-            "ready": all((beat := self._view.beats.get(name)) is not None and beat.ready for name in ALL),
+            "ready": not self._wrong_mode() and all(_ready(self._view.beats.get(name)) for name in ALL),
+            "wrong_mode": self._wrong_mode(),
         }
+
+    def _wrong_mode(self) -> str:
+        """What is said of the traded account's server in the wrong mode, until a person clears it; empty if nothing."""
+        alert = self._control.alerts.get(("router", "WRONG_MODE", self._config.venue.account))
+        return "" if alert is None or alert.cleared else alert.message
 
     def _accounts_shown(self) -> list[dict[str, Any]]:
         """Each account with what it is for, and its health once the reconciler has said something of it."""
@@ -142,7 +153,7 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         return {
             **body,
             "state": "SILENT" if age > LATE_S else beat.state.value,
-            "ready": beat.ready,
+            "ready": _ready(beat),
             "age_s": round(age, 2),
             "lag_ms": beat.lag_ms,
             "notes": list(beat.notes),

@@ -122,9 +122,7 @@ class Alerts:
 
     def repeat(self, _machine_ns: int = 0) -> None:
         """Send every standing alert again, and every one that ended lately."""
-        for alert in self._standing.values():
-            self._send(alert)
-        for alert, _ in self._ended.values():
+        for alert in [*self._standing.values(), *(alert for alert, _ in self._ended.values())]:
             self._send(alert)
         self._ended = {key: (alert, left - 1) for key, (alert, left) in self._ended.items() if left > 1}
 

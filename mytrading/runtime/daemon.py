@@ -394,6 +394,8 @@ class Daemon:
             write_performance(self.name, self.monitor, self._durations)
 
     def _tell_alert(self, alert: Alert) -> None:
+        """Whoever hears an alert has heard before whether this daemon is still ready."""
+        self.tell_readiness()
         self.status.send(self.name, alert)
         self.on_alert(alert)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,25 @@ def test_server_that_must_not_be_traded_at_is_named_and_nothing_is_placed(
             assert not stack.is_ready()
             starting.kill()
             starting.wait()
+
+
+def test_daemon_that_the_gateway_has_not_heard_yet_is_not_ready(tmp_path: Path) -> None:
+    """Router and reconciler stand still, so that the gateway's successor hears nothing of them."""
+    with Stack(tmp_path) as stack:
+        stack.up("--simulator")
+        assert stack.is_ready()
+        held = [stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "router", "reconciler")]
+        try:
+            before = stack.kill("gateway")
+            eventually(lambda: stack.pid("gateway") not in (0, before), 20)
+            rows = {row["daemon"]: row for row in stack.ask("status")["daemons"]}
+            assert not stack.is_ready()
+            assert "age_s" not in rows["router"] and "age_s" not in rows["reconciler"]
+            assert (rows["router"]["state"], rows["reconciler"]["state"]) == ("STARTING", "STARTING")
+        finally:
+            for pid in held:
+                os.kill(pid, signal.SIGCONT)
+        eventually(stack.is_ready, 30)
 
 
 def test_unreachable_server_is_named_and_retried(tmp_path: Path) -> None:

@@ -10,10 +10,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import config
+from numba import config, njit
 from numpy.typing import NDArray
-
-from mytrading.core.kernels import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -67,7 +65,7 @@ def _cuts(at_ns: NDArray[np.int64], span_ns: int, parts: int) -> list[int]:
     return [*cuts, len(at_ns)]
 
 
-@kernel(nogil=True)
+@njit(cache=True, nogil=True)
 def _fill(
     at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int,
     first: int, end: int, checks: bool, starts: NDArray[np.int64], table: FloatArray,
@@ -92,7 +90,7 @@ def _fill(
     return bar
 
 
-@kernel()
+@njit(cache=True)
 def _next_bar(at_ns: NDArray[np.int64], first: int, boundary: int) -> int:
     """The first tick at or after `boundary`: steps that double, then halves."""
     low, high, step = first, first, 1
@@ -108,7 +106,7 @@ def _next_bar(at_ns: NDArray[np.int64], first: int, boundary: int) -> int:
     return low
 
 
-@kernel()
+@njit(cache=True)
 def _extremes(
     at_ns: NDArray[np.int64], prices: FloatArray, first: int, after: int, checks: bool
 ) -> tuple[float, float, bool]:

@@ -14,9 +14,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-
-from mytrading.core.kernels import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -43,7 +42,7 @@ def swings(high: FloatArray, low: FloatArray, close: FloatArray, day: FloatArray
     return Swings(*table)
 
 
-@kernel()
+@njit(cache=True)
 def _extreme(values: FloatArray, begin: int, end: int, sign: float) -> int:
     """The first index of the greatest (`sign` 1) or least (−1) value in `[begin, end]`."""
     best = begin
@@ -53,7 +52,7 @@ def _extreme(values: FloatArray, begin: int, end: int, sign: float) -> int:
     return best
 
 
-@kernel()
+@njit(cache=True)
 def _confirms(
     values: FloatArray, close: FloatArray, i: int, begin: int, counts: NDArray[np.int64], sign: float, stops: bool
 ) -> bool:
@@ -72,7 +71,7 @@ def _confirms(
     return found
 
 
-@kernel()
+@njit(cache=True)
 def _first_side(
     high: FloatArray, low: FloatArray, close: FloatArray, i: int, above: NDArray[np.int64], below: NDArray[np.int64]
 ) -> int:
@@ -89,7 +88,7 @@ def _first_side(
     return 0
 
 
-@kernel()
+@njit(cache=True)
 def _day(high: FloatArray, low: FloatArray, close: FloatArray, table: FloatArray) -> None:
     """The swings of one day into the rows of `table`: low, high, side, event, age."""
     size = len(close)

@@ -11,8 +11,7 @@ from fractions import Fraction
 from math import expm1, floor, isqrt, ldexp, sqrt
 
 import numpy as np
-
-from mytrading.core.kernels import kernel
+from numba import njit
 
 BITS = 240
 """Of the whole numbers by which tables are made when this is loaded: they are in units of 2 to the power of -240."""
@@ -47,7 +46,7 @@ _STEP_LOW = float(_STEP - Fraction(_STEP_HIGH))
 _PER_STEP = float(1 / _STEP)
 
 
-@kernel(inline="always")
+@njit(cache=True, inline="always")
 def sum_of(a: float, b: float) -> Pair:
     """`a + b`, exactly."""
     total = a + b
@@ -55,7 +54,7 @@ def sum_of(a: float, b: float) -> Pair:
     return total, (a - (total - part)) + (b - part)
 
 
-@kernel(inline="always")
+@njit(cache=True, inline="always")
 def product_of(a: float, b: float) -> Pair:
     """`a · b`, exactly, of numbers between 1e-140 and 1e140."""
     product = a * b
@@ -67,7 +66,7 @@ def product_of(a: float, b: float) -> Pair:
     return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
-@kernel(inline="always")
+@njit(cache=True, inline="always")
 def added(a: Pair, b: Pair) -> Pair:
     """The sum of two pairs, to 100 bits of the larger."""
     total, rest = sum_of(a[0], b[0])
@@ -76,7 +75,7 @@ def added(a: Pair, b: Pair) -> Pair:
     return high, rest - (high - total)
 
 
-@kernel(inline="always")
+@njit(cache=True, inline="always")
 def times(a: Pair, b: Pair) -> Pair:
     """The product of two pairs, to 100 bits."""
     product, rest = product_of(a[0], b[0])
@@ -85,7 +84,7 @@ def times(a: Pair, b: Pair) -> Pair:
     return high, rest - (high - product)
 
 
-@kernel()
+@njit(cache=True)
 def root_of(a: Pair) -> Pair:
     """The square root of a pair above zero."""
     root = sqrt(a[0])
@@ -93,7 +92,7 @@ def root_of(a: Pair) -> Pair:
     return root, ((a[0] - square) - rest + a[1]) / (2.0 * root)
 
 
-@kernel()
+@njit(cache=True)
 def exp_of(a: Pair) -> Pair:
     """e to the power of a pair between -600 and 600, to 60 bits."""
     steps = floor(a[0] * _PER_STEP + 0.5)
