@@ -45,6 +45,7 @@ from mytrading.strategies.leg_strategy import leg_strategy
 from mytrading.strategies.parameters import Parameter
 
 _MANY = 1_000_000
+_NEVER = 1 << 62
 _ENDLESS = 1e15
 
 
@@ -230,12 +231,16 @@ def _risk(spec: Spec, run: StrategyRun, world: World) -> RiskMachine:
 
 
 def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
-    """The order machine of a venue that answers at once, however often it is called."""
+    """The order machine of a venue that answers at once, however often it is called.
+
+    Time jumps from bar to bar there, over a gap of any length: that is no exit that takes too long.
+    """
     limits = OmsLimits(
         calls_per_second=_MANY,
         calls_at_once=_MANY,
         mode_first=False,
         book_first=False,
+        exit_deadline=_NEVER,
         churn_instrument=rates.churn_per_instrument,
         churn_account=rates.churn_per_account,
     )

@@ -35,6 +35,7 @@ def test_short_way_of_delivery_overnight_trades_as_the_plain_one() -> None:
     short, plain, trades = both_ways(spec)
     assert short == plain
     assert trades > 5
+    assert run(spec).ledger.counts["GOAL_STUCK"] == 0, "minutes without a bar are no exit that is stuck"
 
 
 def test_short_way_of_longer_bars_trades_as_the_plain_one() -> None:
