@@ -38,7 +38,9 @@ def show(
 def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
     """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
     with failures():
+        from mytrading.cli.trial import refusals
         from mytrading.config import ConfigurationError, load_settings, start_problems
+        from mytrading.config.build import strategy_run
         from mytrading.config.market_files import fee_file_problems
         from mytrading.runtime.places import project_home
 
@@ -46,6 +48,9 @@ def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
         try:
             settings = load_settings(home, profile)
             problems, warnings = [*start_problems(settings), *settings.faults], list(settings.warnings)
+            if not problems:
+                runs = [strategy_run(settings, strategy) for strategy in settings.running]
+                problems += [str(found) for found in refusals(home, runs)]
         except ConfigurationError as error:
             problems, warnings = list(error.problems), []
         warnings += [f"{problem}; no backtest runs until then" for problem in fee_file_problems(home)]

@@ -1,7 +1,7 @@
 """The author files of an engine: the class of every enabled strategy, and the user's own rules.
 
-Used by the strategy engine as it starts. The one rule: a file that cannot be loaded is a fault of what needs it, never
-an end of the engine.
+Used by the strategy engine as it starts, and by `config check` in a process of its own. The one rule: a file that
+cannot be loaded is a fault of what needs it, never an end of the engine.
 """
 
 from __future__ import annotations
@@ -25,9 +25,15 @@ RULES_FOLDER = "strategies/rules"
 
 def find_strategies(config: RunConfig, overran: Sequence[str] = ()) -> Mapping[str, type[BaseStrategy] | Fault]:
     """The class of every enabled strategy, or why it cannot run; each author file is loaded once."""
-    home = Path(config.home)
-    plans = {run.name: leg_strategy(run.plan) for run in config.strategies if run.plan is not None}
-    coded = [run for run in config.strategies if run.plan is None]
+    return classes_of(Path(config.home), config.strategies, overran)
+
+
+def classes_of(
+    home: Path, runs: Sequence[StrategyRun], overran: Sequence[str] = ()
+) -> Mapping[str, type[BaseStrategy] | Fault]:
+    """The class of each run by its name, or why it cannot run; files are below `home`."""
+    plans = {run.name: leg_strategy(run.plan) for run in runs if run.plan is not None}
+    coded = [run for run in runs if run.plan is None]
     paths = list(dict.fromkeys(home / run.file for run in coded))
     loaded = dict(zip(paths, load_files(paths, BaseStrategy), strict=True))
     log = get_logger("engine")

@@ -125,6 +125,7 @@ def surroundings(folder: Path) -> dict[str, str]:
         (["up", "--simulator"], {"MAX_POSITION_SIZE": "-5"}, 4, "MAX_POSITION_SIZE"),
         (["config", "check"], {"OPENALGO_API_KEY": "k", "LOG_LEVEL": "LOUD"}, 4, "LOG_LEVEL"),
         (["config", "check", "--profile", "paper"], {}, 0, ""),
+        (["config", "check", "--profile", "paper"], {"SMA_FAST_PERIOD": "60"}, 4, "60 must be below slow_period"),
     ],
 )
 def test_cli_failure_exits_with_its_code_and_says_why(
