@@ -139,6 +139,14 @@ class FakeBroker:
         if placed.filled == placed.quantity:
             placed.status = BrokerStatus.COMPLETE
 
+    def by_hand(self, net: int, instrument: str = "NFO:A", product: Product = Product.MIS) -> None:
+        """A person trades at the terminal until this is the net: an order and a trade of nobody here."""
+        units = net - self.net.get((instrument, product), 0)
+        number = f"H{len(self.orders) + 1}"
+        side = Side.BUY if units > 0 else Side.SELL
+        self.orders[number] = Placed(number, number, instrument, side, abs(units), product)
+        self.trade(self.orders[number], abs(units), 100.0)
+
     def trigger(self, placed: Placed) -> None:
         """The price has come to a stop: it is an open limit order now."""
         if placed.status is BrokerStatus.TRIGGER_PENDING:

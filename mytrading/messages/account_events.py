@@ -55,7 +55,10 @@ class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_default
 
 
 class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
-    """A read disagreed with our books once: `broker` is its net quantity. Acted on only if the next read agrees."""
+    """A read disagreed with our books once: `broker` is its net quantity. Acted on only if the next read agrees.
+
+    `contradicted`: the next read agreed, but its trade book says otherwise, so that nothing was done.
+    """
 
     account: str
     instrument: str
@@ -64,6 +67,7 @@ class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     read: str
     machine_ns: int
     cleared: bool = False
+    contradicted: bool = False
 
 
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):

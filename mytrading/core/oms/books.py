@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.money import positions
-from mytrading.core.oms import adoption, claims, delivery, flatten, reality, rebuild, recovery, unknown, venue
+from mytrading.core.oms import (
+    adoption,
+    correction,
+    delivery,
+    flatten,
+    reality,
+    rebuild,
+    recovery,
+    traded,
+    unknown,
+)
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, State
 from mytrading.core.order import TERMINAL, UNRESOLVED
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
-from mytrading.messages.orders import Order, Position
+from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
@@ -180,8 +189,11 @@ def _compare_key(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
     if mismatch is None or mismatch.broker != net:
         _disagree(draft, key, net, read)
     elif _agrees(draft, mismatch, read):
+        if traded.speaks_against(draft, key, read):
+            _contradict(draft, key, mismatch)
+            return
         _clear(draft, mismatch)
-        _correct(draft, key, net, read)
+        correction.correct(draft, key, net, read)
 
 
 def _disagree(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
@@ -200,6 +212,18 @@ def _agrees(draft: Draft, mismatch: MismatchSeen, read: BooksRead) -> bool:
     """A second read agrees if it is later by the gap; two empty books never prove anything."""
     later = read.began_machine_ns - mismatch.machine_ns >= draft.limits.mismatch_gap
     return later and bool(read.positions or mismatch.read)
+
+
+def _contradict(draft: Draft, key: Key, mismatch: MismatchSeen) -> None:
+    """The trade book holds what the position book lacks: ours stays, and so does its stop. Told once."""
+    if mismatch.contradicted:
+        return
+    draft.emit(msgspec.structs.replace(mismatch, contradicted=True))
+    what = (
+        f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more; ours stays"
+    )
+    cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
+    draft.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{what} stays with its stop; {cure}")
 
 
 def _clear(draft: Draft, mismatch: MismatchSeen) -> None:
@@ -227,33 +251,3 @@ def _mark(draft: Draft, key: Key, confidence: Confidence) -> None:
     for position in draft.state.holders(key):
         if position.confidence is not confidence:
             draft.marked(position, confidence)
-
-
-def _correct(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
-    holders = draft.state.holders(key)
-    owned = sum(position.quantity for position in holders)
-    covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
-    excess = abs(owned) - abs(covered)
-    for position in sorted(holders, key=lambda p: (-p.opened_ns, p.strategy)):
-        cut = min(excess, abs(position.quantity))
-        if cut:
-            excess -= cut
-            if draft.hushed(key):
-                venue.closed(draft, position, cut, read)
-            else:
-                _reduce(draft, position, cut)
-    claims.leave_unmanaged(draft, key, net - covered, 0.0 if covered else _average(key, read))
-
-
-def _average(key: Key, read: BooksRead) -> float:
-    rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
-    return rows[0].average_price if len(rows) == 1 else 0.0
-
-
-def _reduce(draft: Draft, position: Position, cut: int) -> None:
-    units = -cut if position.quantity > 0 else cut
-    corrected = positions.correct(position, position.quantity + units, draft.now)
-    draft.adjusted(corrected, "correction", units)
-    what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
-    draft.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
-    recovery.note(draft, position.account, "corrected", what)

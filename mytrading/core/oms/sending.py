@@ -81,9 +81,11 @@ def kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[str, i
     return kept
 
 
-def _turn(ranked: tuple[int, Order]) -> tuple[int, int, str, int]:
+def _turn(ranked: tuple[int, Order]) -> tuple[int, bool, int, str, int]:
+    """Within a rank placings go first: a stop or exit that waits leaves its position bare, a cancel makes one so."""
     rank, order = ranked
-    return rank, order.created_ns, order.parent or order.client_order_id, order.slice
+    placed = order.state is not OrderState.INITIALIZED
+    return rank, placed, order.created_ns, order.parent or order.client_order_id, order.slice
 
 
 ENTRIES = 3

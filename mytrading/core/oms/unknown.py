@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mytrading.core.oms import delivery, doubt, parts, reality
+from mytrading.core.oms import correction, delivery, doubt, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.recovery import SEVERAL
-from mytrading.core.oms.state import key_of
+from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.runconfig import UnknownExit
+
+NEVER = 1 << 62
+"""Machine ns of what no read has shown yet."""
 
 
 class Evidence(NamedTuple):
@@ -174,15 +177,20 @@ def _ghost(draft: Draft, order: Order, evidence: Evidence) -> None:
     elif order.evidence == 0:
         draft.change(order, "unseen", evidence=1, evidence_machine_ns=read.began_machine_ns)
     elif order.evidence > 1 or read.began_machine_ns - order.evidence_machine_ns >= draft.limits.ghost_gap:
-        _declare(draft, order)
+        _declare(draft, order, evidence)
 
 
-def _declare(draft: Draft, order: Order) -> None:
-    """Give an exit or stop up, once for each that sends the next one; what comes after that waits for a person."""
+def _declare(draft: Draft, order: Order, evidence: Evidence) -> None:
+    """Give an exit or stop up, once for each that sends the next one; what comes after that waits for a person.
+
+    What somebody else traded meanwhile is booked first: the next one is for what is left.
+    """
     same_try = any(part.state is OrderState.GHOST for part in parts.siblings(draft, order))
     if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not doubt.spent(draft, order)):
         kind = "stop" if order.purpose is Purpose.STOP else "exit"
         what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
+        if _by_strangers(draft, order, evidence) and evidence.read.positions:
+            correction.correct(draft, key_of(order), _net(evidence.read, key_of(order)), evidence.read)
         draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=2)
         draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
         if not same_try:
@@ -201,15 +209,48 @@ def _net_unchanged(draft: Draft, order: Order, evidence: Evidence) -> bool | Non
         moving = other.state is OrderState.SUBMITTED or other.filled_seen > other.filled
         if moving and other.client_order_id != order.client_order_id:
             return None
-    for trade in evidence.trades:
-        first_seen = draft.state.foreign.get((read.account, trade.broker_order_id))
-        fresh = first_seen is None or first_seen > order.began_machine_ns
-        if fresh and trade.instrument == order.instrument and trade.side is order.side:
-            return False
+    strange = _strangers(draft, order, evidence)
+    if any(t.side is order.side and t.broker_order_id not in strange for t in _fresh_trades(draft, order, evidence)):
+        return False
     rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
     if not rows:
         return delivery.is_untouched(draft.state, key)
     unmanaged = draft.state.unmanaged.get(key)
     expected = sum(position.quantity for position in draft.state.holders(key))
     expected += unmanaged.quantity if unmanaged else 0
-    return sum(row.quantity for row in rows) == expected
+    return _net(read, key) - expected in (0, _by_strangers(draft, order, evidence))
+
+
+def _net(read: BooksRead, key: Key) -> int:
+    rows = (row for row in read.positions or () if row.instrument == key.instrument and row.product is key.product)
+    return sum(row.quantity for row in rows)
+
+
+def _fresh_trades(draft: Draft, order: Order, evidence: Evidence) -> list[BrokerTrades]:
+    """Trades of nobody's orders in the order's instrument that may be its own: not seen before its call began."""
+    account, foreign = evidence.read.account, draft.state.foreign
+    seen = {trade.broker_order_id: foreign.get((account, trade.broker_order_id)) for trade in evidence.trades}
+    return [
+        trade
+        for trade in evidence.trades
+        if trade.instrument == order.instrument and (seen[trade.broker_order_id] or NEVER) > order.began_machine_ns
+    ]
+
+
+def _strangers(draft: Draft, order: Order, evidence: Evidence) -> set[str]:
+    """Orders of this read, under the order's product, that none of ours of unknown fate can be: a person's, mostly."""
+    names = [name for name, of in draft.state.seeking.items() if of == evidence.read.account]
+    sought = [draft.order(name) for name in names]
+    return {
+        row.broker_order_id
+        for row in evidence.unclaimed
+        if (row.instrument, row.product) == (order.instrument, order.product)
+        and not any(matches(draft, other, row, evidence.read) for other in sought)
+    }
+
+
+def _by_strangers(draft: Draft, order: Order, evidence: Evidence) -> int:
+    """Units (signed) of strangers' trades since the order's call began; the net moved by them, or they are booked."""
+    strange = _strangers(draft, order, evidence)
+    trades = _fresh_trades(draft, order, evidence)
+    return sum(trade.quantity * trade.side.sign for trade in trades if trade.broker_order_id in strange)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import time
+from datetime import date
+from datetime import time as clock
 
 import pytest
+from msgspec.structs import replace
 
+from mytrading.core.calendar import to_ns
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen, UnmanagedChanged
-from mytrading.messages.enums import Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.enums import (
+    Call,
+    Confidence,
+    OrderState,
+    OrderType,
+    Outcome,
+    Product,
+    Purpose,
+    Severity,
+    Side,
+)
 from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted
 from mytrading.messages.reports import BrokerPosition
 from tests.fake_broker import ACCOUNT, MS, NEVER, SECOND, OrderBench
@@ -81,7 +95,7 @@ def test_unmanaged_is_not_sold_by_a_goal(bench: OrderBench) -> None:
 
 
 def test_deficit_corrects_the_owners_after_two_reads(bench: OrderBench) -> None:
-    bench.broker.net[A] = 20
+    bench.broker.by_hand(20)
     assert kinds(bench.read(), PositionAdjusted) == []
     bench.tick(6 * SECOND)
     (row,) = kinds(bench.read(), PositionAdjusted)
@@ -92,7 +106,7 @@ def test_deficit_corrects_the_owners_after_two_reads(bench: OrderBench) -> None:
 def test_deficit_takes_from_the_newest_owner_first(bench: OrderBench) -> None:
     bench.hold("e2", strategy="s2")
     bench.tick(10 * SECOND)
-    bench.broker.net[A] = 70
+    bench.broker.by_hand(70)
     apart(bench)
     assert (bench.position("s1").quantity, bench.position("s2").quantity) == (50, 20)
 
@@ -107,7 +121,7 @@ def test_deficit_seen_once_is_cleared_by_an_agreeing_read(bench: OrderBench) -> 
 
 
 def test_entries_wait_while_a_mismatch_is_open(bench: OrderBench) -> None:
-    bench.broker.net[A] = 20
+    bench.broker.by_hand(20)
     bench.read()
     bench.enter("e2")
     assert bench.order("e2").state is OrderState.INITIALIZED
@@ -117,7 +131,7 @@ def test_entries_wait_while_a_mismatch_is_open(bench: OrderBench) -> None:
 
 
 def test_position_is_disputed_from_the_first_mismatch_until_it_is_settled(bench: OrderBench) -> None:
-    bench.broker.net[A] = 20
+    bench.broker.by_hand(20)
     bench.read()
     assert (bench.position().quantity, bench.position().confidence) == (50, Confidence.DISPUTED)
     bench.tick(6 * SECOND)
@@ -160,7 +174,7 @@ def test_empty_book_alone_never_corrects(bench: OrderBench) -> None:
 
 
 def test_empty_book_is_the_second_agreeing_read(bench: OrderBench) -> None:
-    bench.broker.net[A] = 0
+    bench.broker.by_hand(0)
     bench.read()
     bench.tick(6 * SECOND)
     bench.read(positions=())
@@ -425,10 +439,86 @@ def test_unreadable_row_of_somebody_elses_instrument_spoils_nothing_of_ours(benc
 
 
 def test_unreadable_row_of_an_instrument_of_ours_is_never_read_as_flat(bench: OrderBench) -> None:
-    bench.broker.net[A] = 0
+    bench.broker.by_hand(0)
     bench.broker.net[("NFO:OTHER", Product.MIS)] = 10
     for _ in range(3):
         assert apart(bench, unread=("NFO:A",)) == []
     assert bench.position().quantity == 50
     apart(bench)
     assert bench.position().quantity == 0
+
+
+def guarded(bench: OrderBench) -> OrderBench:
+    """The bench with a position in another instrument whose stop rests, and all books read."""
+    bench.hold("e9", instrument="NFO:B", stop_trigger=90.0, stop_limit=87.0)
+    bench.accept()
+    bench.read()
+    bench.tick(10 * SECOND)
+    return bench
+
+
+def test_position_book_that_lags_takes_nothing_that_the_trade_book_holds(bench: OrderBench) -> None:
+    """Two reads of a flat position were believed: the owner lost its units, and what was held its stop."""
+    guarded(bench).broker.net["NFO:B", Product.MIS] = 0
+    for _ in range(12):
+        apart(bench)
+    held = bench.position("s1", "NFO:B")
+    assert (held.quantity, held.confidence) == (50, Confidence.DISPUTED)
+    assert [call for call in bench.calls if call.order.instrument == "NFO:B"] == []
+    told = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
+    assert [alert.code for alert in told] == ["POSITION_DISPUTED"] and "cancel its stop" in told[0].message
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    bench.broker.net["NFO:B", Product.MIS] = 50
+    bench.read()
+    assert bench.position("s1", "NFO:B").confidence is Confidence.CONFIRMED
+
+
+def test_position_that_a_trade_of_a_stranger_closed_is_corrected_and_its_stop_ends(bench: OrderBench) -> None:
+    guarded(bench).broker.by_hand(0, "NFO:B")
+    apart(bench)
+    assert bench.position("s1", "NFO:B").quantity == 0
+    assert [call.call for call in bench.calls] == [Call.CANCEL]
+
+
+def test_position_that_was_converted_is_corrected_although_nobody_traded(bench: OrderBench) -> None:
+    bench.broker.net[A] = 0
+    bench.broker.net["NFO:A", Product.NRML] = 50
+    apart(bench)
+    assert bench.position().quantity == 0
+    (unmanaged,) = kinds(bench.rows, UnmanagedChanged)
+    assert isinstance(unmanaged, UnmanagedChanged) and (unmanaged.product, unmanaged.quantity) == (Product.NRML, 50)
+
+
+@pytest.mark.parametrize("book", ["doubled", "without ours", "none"])
+def test_trade_book_that_does_not_tell_our_fills_once_keeps_nothing(bench: OrderBench, book: str) -> None:
+    bench.broker.net[A] = 0
+    rows = bench.broker.books(bench.time).trades or ()
+    twice = tuple(replace(row, quantity=2 * row.quantity) for row in rows)
+    for _ in range(2):
+        apart(bench, trades={"doubled": twice, "without ours": (), "none": None}[book])
+    assert bench.position().quantity == 0
+
+
+def test_position_of_an_earlier_day_may_be_gone_without_a_trade_of_today(bench: OrderBench) -> None:
+    opened = bench.machine.snapshot("2026-11-24")
+    bench.machine = OrderMachine(bench.limits)
+    bench.see_mode()
+    bench.step(opened)
+    bench.broker.orders.clear()
+    bench.broker.net[A] = 0
+    bench.tick(10 * SECOND)
+    apart(bench)
+    assert bench.position().quantity == 0
+
+
+def test_contract_that_is_settled_at_its_last_close_ends_without_a_trade(bench: OrderBench) -> None:
+    name = "NFO:NIFTY24NOV2626000CE"
+    bench.tick(to_ns(date(2026, 11, 24), clock(15, 20)) - bench.time)
+    bench.hold("e9", instrument=name, expires_ns=2 * NEVER, expires_machine_ns=2 * NEVER)
+    bench.tick(10 * SECOND)
+    bench.broker.net[name, Product.MIS] = 0
+    apart(bench)
+    assert bench.position("s1", name).quantity == 50
+    bench.session_open = False
+    apart(bench)
+    assert bench.position("s1", name).quantity == 0

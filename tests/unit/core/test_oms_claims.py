@@ -82,7 +82,10 @@ def test_claim_is_refused_with_what_is_expected(bench: OrderBench, fields: dict[
 def test_claim_against_another_owner_is_opposed(bench: OrderBench) -> None:
     bench.hold("e1", 50)
     bench.tick(2 * SECOND)
-    foreign(bench, -125)
+    bench.broker.by_hand(-75)
+    for _ in range(2):
+        bench.read()
+        bench.tick(6 * SECOND)
     assert bench.machine.position(ACCOUNT, "NFO:A", Product.MIS, "s1").quantity == 0  # type: ignore[union-attr]
     assert unmanaged(bench).quantity == -75
     assert claim(bench, "s2").ok

@@ -324,7 +324,7 @@ def test_stop_is_made_smaller_in_place_when_less_is_held(bench: OrderBench) -> N
     """A target that filled elsewhere leaves half of the position: the stop shrinks and never goes away."""
     guarded(bench, 100)
     level = bench.machine.protections()[0]
-    bench.broker.net["NFO:A", Product.MIS] = 50
+    bench.broker.by_hand(50)
     bench.tick(2 * SECOND)
     bench.read()
     later(bench, 6)
@@ -342,7 +342,7 @@ def test_stop_with_a_lost_change_that_may_still_come_is_replaced_not_shrunk(benc
     bench.read()
     later(bench)
     bench.modify()
-    bench.broker.net["NFO:A", Product.MIS] = 50
+    bench.broker.by_hand(50)
     for _ in range(5):
         later(bench, 4)
     settle(bench, 6)

@@ -422,3 +422,21 @@ def test_fills_seen_after_the_close_wait_for_the_open(bench: OrderBench) -> None
     bench.session_open = True
     settle(bench, 3)
     assert live(bench) == 50
+
+
+def test_stop_of_a_fill_goes_before_the_cancels_that_exits_wait_for() -> None:
+    """Cancels of older orders went first: a fill among many exits lay bare for two seconds."""
+    bench = OrderBench(OmsLimits(calls_per_second=2))
+    for name in ("A", "B", "C", "D"):
+        bench.hold(f"e{name}", instrument=f"NFO:{name}", **PLAN)
+        bench.accept()
+        bench.tick(2 * SECOND)
+    bench.read()
+    bench.enter("e5", instrument="NFO:E", **PLAN)
+    placed = bench.accept()
+    for name in ("A", "B", "C", "D"):
+        bench.close(f"g{name}", instrument=f"NFO:{name}")
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    bench.tick(2 * SECOND)
+    assert [call.order.instrument for call in bench.calls if call.call is Call.PLACE] == ["NFO:E"]

@@ -72,7 +72,7 @@ def test_what_the_broker_holds_beyond_ours_becomes_unmanaged_before_entries_go(b
 
 
 def test_what_was_closed_while_away_is_corrected_and_told(bench: OrderBench) -> None:
-    bench.broker.net["NFO:A", Product.MIS] = 20
+    bench.broker.by_hand(20)
     bench.crash((ACCOUNT,))
     bench.read()
     bench.tick(6 * SECOND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.core.order import ModifyRules
@@ -274,7 +275,7 @@ def test_stop_whose_change_waits_is_cut_by_what_is_still_too_much() -> None:
     entry = next(placed for placed in bench.broker.orders.values() if placed.client_order_id == "e1")
     assert entry.filled == 100
     for left in (60, 40):
-        bench.broker.net["NFO:A", bench.order("e1").product] = left
+        bench.broker.by_hand(left)
         settle(bench, 10)
         assert (bench.position().quantity, guarding(bench)) == (left, [left])
 
@@ -306,3 +307,53 @@ def test_stops_in_doubt_together_are_each_placed_once_more(bench: OrderBench) ->
     into_the_dark(bench, 100)
     assert sum(order.quantity for order in stops(bench, OrderState.GHOST)) == 20
     assert sum(order.quantity for order in stops(bench, OrderState.UNKNOWN)) == 20
+
+
+@pytest.mark.parametrize("left", [20, 0])
+def test_stop_of_unknown_fate_beside_a_sale_by_hand_is_placed_again_for_what_is_left(
+    bench: OrderBench, left: int
+) -> None:
+    """A trade of anybody in the contract kept the doubt up: bare until a person resolved it."""
+    bench.hold("e1", 50, **PLAN)
+    bench.end(bench.calls[0], Outcome.UNKNOWN, message="timed out")
+    bench.tick(1 * SECOND)
+    bench.broker.by_hand(35)
+    bench.read()
+    bench.broker.by_hand(left)
+    for _ in range(20):
+        bench.tick(2 * SECOND)
+        bench.read()
+        assert bench.position().quantity in (50, left)
+    assert bench.position().quantity == left and "ORDER_GHOST" in bench.codes()
+    assert [(call.order.purpose, call.order.quantity) for call in bench.calls] == [(Purpose.STOP, left)] * (left > 0)
+
+
+def test_exit_of_unknown_fate_beside_a_sale_by_hand_is_sent_again_for_what_is_left(bench: OrderBench) -> None:
+    bench.hold("e1", 50)
+    bench.close("g1")
+    bench.end(bench.calls[0], Outcome.UNKNOWN, message="timed out")
+    bench.tick(1 * SECOND)
+    bench.broker.by_hand(20)
+    for _ in range(14):
+        bench.tick(2 * SECOND)
+        bench.read()
+    assert [(call.order.purpose, call.order.quantity) for call in bench.calls] == [(Purpose.EXIT, 20)]
+
+
+@pytest.mark.parametrize("known", ["the same units", "no row of its order", "fewer gone than traded"])
+def test_sale_that_may_be_the_stops_own_keeps_the_doubt_up(bench: OrderBench, known: str) -> None:
+    bench.hold("e1", 50, **PLAN)
+    lost = bench.calls[0].order
+    bench.end(bench.calls[0], Outcome.UNKNOWN, message="timed out")
+    bench.tick(1 * SECOND)
+    bench.broker.by_hand(0 if known == "the same units" else 20)
+    for _ in range(14):
+        bench.tick(2 * SECOND)
+        rows = bench.broker.books(bench.time)
+        hidden = tuple(row for row in rows.orders or () if not row.broker_order_id.startswith("H"))
+        net = (replace((rows.positions or ())[0], quantity=30),)
+        lies = {"no row of its order": {"orders": hidden}, "fewer gone than traded": {"positions": net}}
+        bench.read(**lies.get(known, {}))
+    state = bench.order(lost.client_order_id).state
+    assert state is (OrderState.FILLED if known == "the same units" else OrderState.UNKNOWN)
+    assert bench.calls == []
