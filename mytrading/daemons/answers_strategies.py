@@ -76,7 +76,8 @@ class StrategyVerbs:
         started, fault = self._view.strategies.get(name), self._view.faults.get(name)
         switch = self._control.switches.get(name)
         mine = [position for position in self._view.positions.values() if position.strategy == name]
-        state = "GONE" if run is None else "FAULTED" if fault else "RUNNING" if started else "LOADING"
+        gone = run is None or (fault is not None and fault.gone)
+        state = "GONE" if gone else "FAULTED" if fault else "RUNNING" if started else "LOADING"
         return {
             "name": name,
             "kind": "legs" if run is not None and run.plan is not None else "code",

@@ -311,6 +311,8 @@ class StrategyEngine(MachineDaemon):
                 self._trades.info("signal.sent", **_fields(row))
             elif isinstance(row, WishDenied):
                 self._tell_denial(row)
+            elif isinstance(row, StrategyFaulted) and row.gone:
+                self.log.info("strategy.gone", strategy=row.strategy, where=row.where)
             elif isinstance(row, StrategyFaulted):
                 self.log.error("strategy.faulted", strategy=row.strategy, where=row.where, problem=row.error)
                 self.alerts.raise_(

@@ -20,6 +20,8 @@ from mytrading.strategies.leg_strategy import leg_strategy
 from mytrading.strategies.ruling import LoadedRule, enabled_rules
 from mytrading.strategies.wish_rules import WishRule
 
+REMOVED = "removed"
+"""Where `mytrading strategies remove` moves files, beside their folder."""
 RULES_FOLDER = "strategies/rules"
 
 
@@ -38,7 +40,7 @@ def classes_of(
     loaded = dict(zip(paths, load_files(paths, BaseStrategy), strict=True))
     log = get_logger("engine")
     for item in loaded.values():
-        if item.fault is not None:
+        if item.fault is not None and not _removed(item.path):
             log.error("strategy_file.faulty", where=item.fault.where, problem=item.fault.message)
     return plans | {run.name: _class_of(run, loaded[home / run.file], run.name in overran) for run in coded}
 
@@ -58,9 +60,20 @@ def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseS
         return Fault(
             "it did not come back from a call, so the engine was killed: look for a loop without end", run.file
         )
+    if removed := _removed(loaded.path):
+        return Fault(f"it was removed: its file is {REMOVED}/{removed.name} beside where it was", run.file, gone=True)
     if loaded.fault is not None:
         return Fault(loaded.fault.message, loaded.fault.where)
     try:
         return Catalogue(loaded.classes).find(run.name)
     except StrategyError as error:
         return Fault(str(error), run.file)
+
+
+def _removed(path: Path) -> Path | None:
+    """Where the file of a strategy is now, if a person removed it."""
+    if path.exists():
+        return None
+    folder, name = path.parent / REMOVED, path.name
+    moved = [folder / name, *sorted(folder.glob(f"{path.stem}-*{path.suffix}"))]
+    return next((place for place in reversed(moved) if place.is_file()), None)

@@ -70,12 +70,16 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):
-    """A strategy raised, looped or returned nonsense: it gets no more data; its positions stay managed."""
+    """A strategy raised, looped or returned nonsense: it gets no more data; its positions stay managed.
+
+    `gone`: it did nothing wrong, a person removed its file.
+    """
 
     strategy: str
     error: str
     where: str
     at_ns: int
+    gone: bool = False
 
 
 class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_started"):

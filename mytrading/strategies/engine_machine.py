@@ -251,7 +251,7 @@ class EngineMachine(EngineBooks):
         self._told.add(fault.strategy)
         hosted = self._hosted.get(fault.strategy)
         if hosted is not None and hosted.fault is None and self._live:
-            hosted.fault = Fault(fault.error, fault.where)
+            hosted.fault = Fault(fault.error, fault.where, fault.gone)
 
     def _on_run_started(self, run: RunStarted) -> None:
         self.speed = run.speed

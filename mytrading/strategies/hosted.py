@@ -34,10 +34,11 @@ BARS_A_DAY = 375
 
 
 class Fault(NamedTuple):
-    """Why a strategy stands still, and where in the author's file."""
+    """Why a strategy stands still, and where in the author's file; `gone`: a person removed that file."""
 
     error: str
     where: str
+    gone: bool = False
 
 
 class Guard(Protocol):

@@ -25,7 +25,7 @@ def started_row(hosted: Hosted, now: int) -> StrategyStarted:
 def new_faults(hosted: Iterable[Hosted], told: Container[str], now: int) -> tuple[StrategyFaulted, ...]:
     """The faults of strategies that are not among those `told` already."""
     return tuple(
-        StrategyFaulted(strategy=one.run.name, error=one.fault.error, where=one.fault.where, at_ns=now)
+        StrategyFaulted(strategy=one.run.name, **one.fault._asdict(), at_ns=now)
         for one in hosted
         if one.fault is not None and one.run.name not in told
     )

@@ -9,11 +9,11 @@ read at or after its own time only.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.indicators import FloatArray
+from mytrading.core.kernels import kernel
 
 ENTRY_OK, BEGINS, SQUARE_OFF, LATE = 1, 2, 4, 8
 """Marks of a bar: its close may lead to an entry; a session begins with it; intraday positions are closed at its open;
@@ -25,7 +25,7 @@ FIGURES = ("net", "trades", "wins", "gained", "lost", "best", "worst", "bars_hel
 _NET, _COUNT, _WINS, _GAINED, _LOST, _BEST, _WORST, _BARS, _COSTS = range(len(FIGURES))
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def walk(
     wishes: FloatArray,
     opens: FloatArray,
@@ -83,7 +83,7 @@ def walk(
     return book
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _next(wishes: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, watched: int) -> int:
     """The first bar from `bar` on that wishes something or has a watched mark; `end` if there is none before it."""
     for at in range(np.uint64(bar), np.uint64(end)):
@@ -92,7 +92,7 @@ def _next(wishes: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, watc
     return end
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _due(mark: int, held: float, leaving: bool, entering: float) -> tuple[bool, float]:
     """What a bar does to what waits for its open: it may be over, and the clock may close what is held."""
     if mark & BEGINS or (mark & LATE and held != 0.0):
@@ -102,7 +102,7 @@ def _due(mark: int, held: float, leaving: bool, entering: float) -> tuple[bool, 
     return leaving, entering
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _wished(wish: float, mark: int, held: float, leaving: bool, longs: bool, shorts: bool) -> tuple[bool, float]:
     """What is to happen at the next open: whether it leaves, and the side it enters on (0: none)."""
     if wish != wish:
@@ -117,7 +117,7 @@ def _wished(wish: float, mark: int, held: float, leaving: bool, longs: bool, sho
     return leaving or held != 0.0, entering
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _close(
     book: FloatArray,
     trips: FloatArray,

@@ -10,8 +10,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import config, njit
+from numba import config
 from numpy.typing import NDArray
+
+from mytrading.core.kernels import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -65,7 +67,7 @@ def _cuts(at_ns: NDArray[np.int64], span_ns: int, parts: int) -> list[int]:
     return [*cuts, len(at_ns)]
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _fill(
     at_ns: NDArray[np.int64], prices: FloatArray, volumes: FloatArray, span_ns: int,
     first: int, end: int, checks: bool, starts: NDArray[np.int64], table: FloatArray,
@@ -90,7 +92,7 @@ def _fill(
     return bar
 
 
-@njit(cache=True)
+@kernel()
 def _next_bar(at_ns: NDArray[np.int64], first: int, boundary: int) -> int:
     """The first tick at or after `boundary`: steps that double, then halves."""
     low, high, step = first, first, 1
@@ -106,7 +108,7 @@ def _next_bar(at_ns: NDArray[np.int64], first: int, boundary: int) -> int:
     return low
 
 
-@njit(cache=True)
+@kernel()
 def _extremes(
     at_ns: NDArray[np.int64], prices: FloatArray, first: int, after: int, checks: bool
 ) -> tuple[float, float, bool]:

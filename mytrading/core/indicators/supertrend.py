@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from mytrading.core.kernels import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def warm() -> None:
     supertrend(column + 1.0, column, column + 0.5, 2, 1.0)
 
 
-@njit(cache=True)
+@kernel()
 def _kernel(
     high: FloatArray, low: FloatArray, close: FloatArray, period: int, multiplier: float
 ) -> tuple[FloatArray, NDArray[np.int8]]:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from mytrading.core.kernels import kernel
 
 FloatArray = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def swings(high: FloatArray, low: FloatArray, close: FloatArray, day: FloatArray
     return Swings(*table)
 
 
-@njit(cache=True)
+@kernel()
 def _extreme(values: FloatArray, begin: int, end: int, sign: float) -> int:
     """The first index of the greatest (`sign` 1) or least (−1) value in `[begin, end]`."""
     best = begin
@@ -52,7 +53,7 @@ def _extreme(values: FloatArray, begin: int, end: int, sign: float) -> int:
     return best
 
 
-@njit(cache=True)
+@kernel()
 def _confirms(
     values: FloatArray, close: FloatArray, i: int, begin: int, counts: NDArray[np.int64], sign: float, stops: bool
 ) -> bool:
@@ -71,7 +72,7 @@ def _confirms(
     return found
 
 
-@njit(cache=True)
+@kernel()
 def _first_side(
     high: FloatArray, low: FloatArray, close: FloatArray, i: int, above: NDArray[np.int64], below: NDArray[np.int64]
 ) -> int:
@@ -88,7 +89,7 @@ def _first_side(
     return 0
 
 
-@njit(cache=True)
+@kernel()
 def _day(high: FloatArray, low: FloatArray, close: FloatArray, table: FloatArray) -> None:
     """The swings of one day into the rows of `table`: low, high, side, event, age."""
     size = len(close)

@@ -12,8 +12,8 @@ from fractions import Fraction
 from math import exp, fabs, isqrt, sqrt
 
 import numpy as np
-from numba import njit
 
+from mytrading.core.kernels import kernel
 from mytrading.core.options.normal import erfcx
 from mytrading.core.options.pairs import BITS, ONE, Pair, added, exp_of, pair_of, product_of, root_of, sum_of, times
 from mytrading.core.options.spread import SQRT_2_PI, SQRT_HALF, part
@@ -52,7 +52,7 @@ _PER_ROOT = pair_of(Fraction(ONE, isqrt(_PI * ONE // 2)))
 """2 divided by `√(2π)`."""
 
 
-@njit(cache=True)
+@kernel()
 def _ratio(z: Pair) -> Pair:
     """`Y` between -3.5 and 1.5."""
     row = int(z[0] * _A_UNIT + (0.5 - _FIRST))
@@ -68,7 +68,7 @@ def _ratio(z: Pair) -> Pair:
     return total, lost + _RATIOS[row, 1]
 
 
-@njit(cache=True)
+@kernel()
 def _apart(h: float, t: float) -> tuple[float, float, float]:
     """(`(Y(h+t) − Y(h−t)) / 2` as a pair, and roughly the mean of the two); `h` from -2 to 0, `t` up to 1.5."""
     if t >= _CLOSE:
@@ -95,7 +95,7 @@ def _apart(h: float, t: float) -> tuple[float, float, float]:
     return high, low, mean
 
 
-@njit(cache=True)
+@kernel()
 def _outside(x: float, s: Pair, root: Pair) -> Pair:
     """The worth out of the money of an option near it; `root` is the geometric mean of forward and strike."""
     h, t = x / s[0], 0.5 * s[0]
@@ -107,13 +107,13 @@ def _outside(x: float, s: Pair, root: Pair) -> Pair:
     return added(times(scale, (spread_high, spread_low)), (0.5 * scale[0] * left_out, 0.0))
 
 
-@njit(cache=True)
+@kernel()
 def spread_of(volatility: float, years: float) -> Pair:
     """`σ√T`."""
     return times(root_of((years, 0.0)), (volatility, 0.0))
 
 
-@njit(cache=True)
+@kernel()
 def worth_of(forward: float, strike: float, x: float, s: Pair, call: bool) -> Pair:
     """The premium of an option without its discount; `x` is `-|ln(F/K)|`, `s` the pair `σ√T` above zero."""
     inside = sum_of(forward, -strike) if call else sum_of(strike, -forward)
@@ -129,7 +129,7 @@ def worth_of(forward: float, strike: float, x: float, s: Pair, call: bool) -> Pa
     return added(inside, _outside(x, s, root_of(product_of(forward, strike))))
 
 
-@njit(cache=True)
+@kernel()
 def slope_of(forward: float, strike: float, x: float, s: float) -> float:
     """What a worth gains with `s`, of 1.00."""
     return sqrt(forward * strike) / SQRT_2_PI * exp(-0.5 * (x * x / (s * s) + 0.25 * s * s))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import exp, sqrt
 
-from numba import njit
+from mytrading.core.kernels import kernel
 
 _INV_SQRT_PI = 0.56418958354775628695
 _SQRT_HALF = 0.70710678118654752440
@@ -18,7 +18,7 @@ _NO_MORE = 26.5
 """Beyond it `exp(x²)` leaves the doubles."""
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _erf_near_zero(x: float) -> float:
     y = x * x
     num = (
@@ -31,7 +31,7 @@ def _erf_near_zero(x: float) -> float:
     return x * num / den
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _erfcx_middle(y: float) -> float:
     num = 2.15311535474403846e-8 * y + 5.64188496988670089e-1
     num = (((num * y + 8.88314979438837594e00) * y + 6.61191906371416295e01) * y + 2.98635138197400131e02) * y
@@ -41,7 +41,7 @@ def _erfcx_middle(y: float) -> float:
     return (num + 1.23033935479799725e03) / ((den * y + 3.43936767414372164e03) * y + 1.23033935480374942e03)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _erfcx_tail(y: float) -> float:
     z = 1.0 / (y * y)
     num = (1.63153871373020978e-2 * z + 3.05326634961232344e-1) * z + 3.60344899949804439e-1
@@ -51,7 +51,7 @@ def _erfcx_tail(y: float) -> float:
     return (_INV_SQRT_PI - z * num / den) / y
 
 
-@njit(cache=True)
+@kernel()
 def erfcx(x: float) -> float:
     """`exp(x²)·erfc(x)`; infinite below -26.5, where it leaves the doubles."""
     y = abs(x)
@@ -63,7 +63,7 @@ def erfcx(x: float) -> float:
     return 2.0 * exp(x * x) - scaled if y < _NO_MORE else float("inf")
 
 
-@njit(cache=True)
+@kernel()
 def cdf(x: float) -> float:
     """The standard normal distribution function; the lower tail keeps its relative accuracy down to 1e-300."""
     if x <= 0.0:
@@ -71,7 +71,7 @@ def cdf(x: float) -> float:
     return 1.0 - 0.5 * exp(-0.5 * x * x) * erfcx(x * _SQRT_HALF)
 
 
-@njit(cache=True)
+@kernel()
 def density(x: float) -> float:
     """The standard normal density."""
     return exp(-0.5 * x * x) / sqrt(2.0 * 3.14159265358979323846)

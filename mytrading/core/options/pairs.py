@@ -11,7 +11,8 @@ from fractions import Fraction
 from math import expm1, floor, isqrt, ldexp, sqrt
 
 import numpy as np
-from numba import njit
+
+from mytrading.core.kernels import kernel
 
 BITS = 240
 """Of the whole numbers by which tables are made when this is loaded: they are in units of 2 to the power of -240."""
@@ -46,7 +47,7 @@ _STEP_LOW = float(_STEP - Fraction(_STEP_HIGH))
 _PER_STEP = float(1 / _STEP)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def sum_of(a: float, b: float) -> Pair:
     """`a + b`, exactly."""
     total = a + b
@@ -54,7 +55,7 @@ def sum_of(a: float, b: float) -> Pair:
     return total, (a - (total - part)) + (b - part)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def product_of(a: float, b: float) -> Pair:
     """`a · b`, exactly, of numbers between 1e-140 and 1e140."""
     product = a * b
@@ -66,7 +67,7 @@ def product_of(a: float, b: float) -> Pair:
     return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def added(a: Pair, b: Pair) -> Pair:
     """The sum of two pairs, to 100 bits of the larger."""
     total, rest = sum_of(a[0], b[0])
@@ -75,7 +76,7 @@ def added(a: Pair, b: Pair) -> Pair:
     return high, rest - (high - total)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def times(a: Pair, b: Pair) -> Pair:
     """The product of two pairs, to 100 bits."""
     product, rest = product_of(a[0], b[0])
@@ -84,7 +85,7 @@ def times(a: Pair, b: Pair) -> Pair:
     return high, rest - (high - product)
 
 
-@njit(cache=True)
+@kernel()
 def root_of(a: Pair) -> Pair:
     """The square root of a pair above zero."""
     root = sqrt(a[0])
@@ -92,7 +93,7 @@ def root_of(a: Pair) -> Pair:
     return root, ((a[0] - square) - rest + a[1]) / (2.0 * root)
 
 
-@njit(cache=True)
+@kernel()
 def exp_of(a: Pair) -> Pair:
     """e to the power of a pair between -600 and 600, to 60 bits."""
     steps = floor(a[0] * _PER_STEP + 0.5)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from math import exp, fabs, log, log1p
 
-from numba import njit
-
+from mytrading.core.kernels import kernel
 from mytrading.core.options.normal import erfcx
 
 SQRT_HALF = 0.70710678118654752440
@@ -21,7 +20,7 @@ _TERMS = 65
 """Of the series for prices: 25 do below a spread of one, what lies above it needs more."""
 
 
-@njit(cache=True)
+@kernel()
 def _spread_by_series(h: float, t: float) -> float:
     """`(Y(h+t) − Y(h−t)) / 2` for small `t`: the odd terms of its series, with `Yₙ₊₁ = h·Yₙ + n·Yₙ₋₁`."""
     before, now = SQRT_HALF_PI * erfcx(-h * SQRT_HALF), 0.0
@@ -39,7 +38,7 @@ def _spread_by_series(h: float, t: float) -> float:
     return total
 
 
-@njit(cache=True)
+@kernel()
 def spread(h: float, t: float) -> float:
     """`(Y(h+t) − Y(h−t)) / 2`: the normalised price without its exponential part. `h ≤ 0`, `t > 0`."""
     if (t < 0.5 and h > -3.0) or (t < 0.15 and h > -8.0) or (t < 1.5 and h > -0.5):
@@ -47,21 +46,21 @@ def spread(h: float, t: float) -> float:
     return 0.5 * SQRT_HALF_PI * (erfcx(-(h + t) * SQRT_HALF) - erfcx((t - h) * SQRT_HALF))
 
 
-@njit(cache=True)
+@kernel()
 def log_price(x: float, s: float) -> float:
     """The logarithm of the normalised out-of-the-money price."""
     h, t = x / s, 0.5 * s
     return log(2.0 * spread(h, t) / SQRT_2_PI) - 0.5 * (h * h + t * t)
 
 
-@njit(cache=True)
+@kernel()
 def part(x: float, s: float) -> float:
     """The normalised out-of-the-money price itself: a few units in the last place nearer than by its logarithm."""
     h, t = x / s, 0.5 * s
     return 2.0 / SQRT_2_PI * spread(h, t) * exp(-0.5 * (h * h + t * t))
 
 
-@njit(cache=True)
+@kernel()
 def log_moneyness(forward: float, strike: float) -> float:
     apart = (forward - strike) / strike
     return log1p(apart) if fabs(apart) < 0.5 else log(forward / strike)

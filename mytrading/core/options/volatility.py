@@ -19,9 +19,9 @@ from math import exp, expm1, fabs, frexp, ldexp, log, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from mytrading.core.kernels import kernel
 from mytrading.core.options.exact import slope_of, spread_of, worth_of
 from mytrading.core.options.normal import cdf, density, erfcx
 from mytrading.core.options.pairs import Pair, added, exp_of, product_of, sum_of, times
@@ -75,7 +75,7 @@ class Greeks(NamedTuple):
     rho: Floats
 
 
-@njit(cache=True)
+@kernel()
 def _guess_below(x: float, log_beta: float) -> float:
     """A start for prices under the inflection: there `β·√(2π)/|x|` depends, nearly, on `q = |x|/s` alone."""
     level = log(-x / SQRT_2_PI) - log_beta
@@ -89,7 +89,7 @@ def _guess_below(x: float, log_beta: float) -> float:
     return float(-x / q)
 
 
-@njit(cache=True)
+@kernel()
 def _first_guess(x: float, log_beta: float) -> float:
     """A start near the root, by the side of the inflection of the price in `s` on which it lies."""
     turn = sqrt(-2.0 * x)
@@ -100,7 +100,7 @@ def _first_guess(x: float, log_beta: float) -> float:
     return float(turn + (exp(log_beta) - beta_turn) * SQRT_2_PI * exp(-0.5 * x))
 
 
-@njit(cache=True)
+@kernel()
 def _upper_root(x: float, missing: float, s: float) -> float:
     """`s` for a price over half its bound: what is missing to the bound is solved for instead, by its logarithm."""
     low, high = 0.0, np.inf
@@ -125,7 +125,7 @@ def _upper_root(x: float, missing: float, s: float) -> float:
     return s
 
 
-@njit(cache=True)
+@kernel()
 def _root(x: float, log_beta: float) -> float:
     """`s = σ√T` at which the normalised out-of-the-money price is `exp(log_beta)`, up to half its bound."""
     s = _first_guess(x, log_beta)
@@ -153,7 +153,7 @@ def _root(x: float, log_beta: float) -> float:
     return s
 
 
-@njit(cache=True)
+@kernel()
 def _grown(rate: float, years: float) -> Pair:
     """What a rupee grows to at the rate."""
     if rate == 0.0 or not years > 0.0:
@@ -161,7 +161,7 @@ def _grown(rate: float, years: float) -> Pair:
     return exp_of(product_of(rate, years)) if fabs(rate * years) < _FAR else (exp(rate * years), 0.0)
 
 
-@njit(cache=True)
+@kernel()
 def price_one(forward: float, strike: float, years: float, volatility: float, rate: float, call: bool) -> float:
     """Premium of one option; its discounted intrinsic value where no time or no volatility is left.
 
@@ -174,7 +174,7 @@ def price_one(forward: float, strike: float, years: float, volatility: float, ra
     return worth[0] + worth[1]
 
 
-@njit(cache=True)
+@kernel()
 def _quick_price(forward: float, strike: float, years: float, volatility: float, discount: float, call: bool) -> float:
     """The same in doubles, a few units in the last place near."""
     inside = max(forward - strike if call else strike - forward, 0.0)
@@ -182,7 +182,7 @@ def _quick_price(forward: float, strike: float, years: float, volatility: float,
     return discount * (inside + part(x, s) * sqrt(forward * strike))
 
 
-@njit(cache=True)
+@kernel()
 def _given_back(
     worth: Pair, forward: float, strike: float, x: float, years: float, volatility: float, call: bool
 ) -> float:
@@ -194,7 +194,7 @@ def _given_back(
     return volatility + gap / slope if fabs(gap) < 1e-6 * slope * volatility else volatility
 
 
-@njit(cache=True)
+@kernel()
 def implied_one(
     price: float, forward: float, strike: float, years: float, rate: float, call: bool
 ) -> tuple[float, int]:
@@ -228,7 +228,7 @@ def implied_one(
     return volatility, 0
 
 
-@njit(cache=True)
+@kernel()
 def _greeks_one(
     forward: float, strike: float, years: float, volatility: float, rate: float, call: bool, out: Floats
 ) -> None:
@@ -248,7 +248,7 @@ def _greeks_one(
     out[4] = -years * premium
 
 
-@njit(cache=True)
+@kernel()
 def implied_into(
     prices: Floats, forward: float, strikes: Floats, years: float, rate: float, calls: NDArray[np.bool_],
     out: Floats, reasons: NDArray[np.int8],
@@ -258,7 +258,7 @@ def implied_into(
         out[i], reasons[i] = implied_one(prices[i], forward, strikes[i], years, rate, calls[i])
 
 
-@njit(cache=True)
+@kernel()
 def greeks_into(
     forward: float, strikes: Floats, years: float, volatilities: Floats, rate: float, calls: NDArray[np.bool_],
     out: Floats,
@@ -268,7 +268,7 @@ def greeks_into(
         _greeks_one(forward, strikes[i], years, volatilities[i], rate, calls[i], out[i])
 
 
-@njit(cache=True)
+@kernel()
 def _prices_into(
     forward: float, strikes: Floats, years: float, volatilities: Floats, rate: float, calls: NDArray[np.bool_],
     out: Floats,

@@ -1,0 +1,101 @@
+"""Compiled functions that are kept on disk, and compiled anew when anything that they call is another.
+
+Used by every kernel in place of `numba.njit(cache=True)`, which looks at the function's own file alone: after an
+upgrade that changed only what a kernel calls in another file, it went on with the old numbers. It loads numba. The one
+rule: what is kept is found by what the kernel and all that it reaches say, never by when a file was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numba.core.caching import FunctionCache
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def kernel(**options: Any) -> Callable[[Kernel], Kernel]:
+    """Decorator: the function compiled by numba as the `options` of `njit` say, kept where numba keeps it."""
+
+    def compiled(function: Kernel) -> Kernel:
+        made: Any = njit(**options)(function)
+        if hasattr(made, "enable_caching"):  # else numba is switched off
+            made.enable_caching()
+            made._cache = _Kept(function)  # type: ignore[no-untyped-call]
+        return cast(Kernel, made)
+
+    return compiled
+
+
+def stamp(function: Any) -> str:
+    """A hash of the code of `function` and of every function and constant that it reaches by name.
+
+    What numpy and math hold is told by its name: numba's version stands in its index.
+    """
+    found = hashlib.sha256()
+    for part in _reached(function, set()):
+        found.update(part.encode())
+        found.update(b"\0")
+    return found.hexdigest()
+
+
+class _Kept(FunctionCache):
+    """Numba's cache of one function, whose keys carry the stamp. It is taken when first asked, with all names bound."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        own: tuple[Any, ...] = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
+        return (*own, stamp(self._py_func))
+
+
+def _reached(function: Any, seen: set[FunctionType]) -> list[str]:
+    plain = getattr(function, "py_func", function)
+    if plain in seen:
+        return []
+    seen.add(plain)
+    said = [plain.__qualname__, repr(plain.__defaults__), *_said(plain.__code__)]
+    inside = dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True))
+    values = [cell.cell_contents for cell in inside.values()]
+    names = _names(plain.__code__)
+    values += [plain.__globals__[name] for name in names if name in plain.__globals__]
+    for value in values:
+        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in ("numpy", "math", "numba"):
+            for name in names:
+                said += _told(getattr(value, name, None), seen)
+        else:
+            said += _told(value, seen)
+    return said
+
+
+def _told(value: Any, seen: set[FunctionType]) -> list[str]:
+    if isinstance(getattr(value, "py_func", value), FunctionType):
+        return _reached(value, seen)
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), str(value.shape), value.tobytes().hex()]
+    if isinstance(value, bool | int | float | complex | str | tuple | np.generic | None):
+        return [repr(value)]
+    return [getattr(value, "__name__", type(value).__name__)]
+
+
+def _said(code: CodeType) -> list[str]:
+    """What the code says, without where it stands."""
+    said = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames)]
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            said += _said(constant)
+        else:
+            said.append(repr(sorted(constant, key=repr) if isinstance(constant, frozenset) else constant))
+    return said
+
+
+def _names(code: CodeType) -> list[str]:
+    """Names that the code asks for, those of functions within it included; sorted, each once."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names.update(_names(constant))
+    return sorted(names)

@@ -1,0 +1,115 @@
+"""Kernels on disk: found again when nothing changed, compiled anew when what they call elsewhere is another."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from mytrading.core.kernels import stamp
+from tests.support import ROOT
+
+OUTER = """
+from mytrading.core.kernels import kernel
+from inner import FACTOR, plain, twice
+import inner
+
+@kernel()
+def late(x):
+    return twice(x) * FACTOR
+
+@kernel(nogil=True)
+def outer(x):
+    return late(x) + behind(x) + inner.OFFSET
+
+@kernel()
+def behind(x):
+    return 0.0
+"""
+INNER = """
+from mytrading.core.kernels import kernel
+
+FACTOR = 10.0
+OFFSET = 0.5
+
+def plain(x):
+    return x
+
+@kernel()
+def twice(x):
+    return 2.0 * x
+"""
+
+
+def ran(folder: Path, inner: str, monkeypatch: pytest.MonkeyPatch) -> tuple[float, int]:
+    """Value of the kernel for 1.0 as a new process would have it, and how often it came from the disk."""
+    (folder / "inner.py").write_text(inner)
+    for name in ("inner", "outer"):
+        spec = spec_from_file_location(name, folder / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+    outer: Any = vars(sys.modules["outer"])["outer"]
+    return outer(1.0), sum(outer.stats.cache_hits.values())
+
+
+def test_kernel_whose_callee_in_another_file_changed_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outer.py").write_text(OUTER)
+    assert ran(tmp_path, INNER, monkeypatch) == (20.5, 0)
+    assert ran(tmp_path, INNER, monkeypatch) == (20.5, 1)
+    changed = INNER.replace("2.0 * x", "3.0 * x")
+    assert ran(tmp_path, changed, monkeypatch) == (30.5, 0)
+    assert ran(tmp_path, changed.replace("FACTOR = 10.0", "FACTOR = 20.0"), monkeypatch) == (60.5, 0)
+    assert ran(tmp_path, INNER, monkeypatch) == (20.5, 1), "what was compiled of the version before is still there"
+
+
+def made(name: str, source: str, **names: object) -> ModuleType:
+    module = ModuleType(name)
+    vars(module).update(names)
+    exec(compile(source, f"{name}.py", "exec"), vars(module))
+    return module
+
+
+def test_stamp_is_that_of_what_is_reached_and_not_of_where_it_stands() -> None:
+    first = made("inner", "def f(x):\n    return x + 1.0\n")
+    moved = made("inner", "\n\n\ndef f(x):\n    return x + 1.0\n")
+    other = made("inner", "def f(x):\n    return x + 2.0\n")
+    outer = "def g(x):\n    return sum(f(y) for y in (x, 2 * x)) + inner.f(x)\n"
+    stamps = [stamp(made("outer", outer, f=item.f, inner=item).g) for item in (first, moved, other)]
+    assert stamps[0] == stamps[1] != stamps[2]
+
+
+def test_stamp_of_functions_that_call_each_other_has_an_end() -> None:
+    source = "def even(n):\n    return n == 0 or odd(n - 1)\ndef odd(n):\n    return n != 0 and even(n - 1)\n"
+    changed = made("pair", source.replace("n != 0", "n > 0"))
+    assert stamp(made("pair", source).even) == stamp(made("pair", source).even) != stamp(changed.even)
+
+
+@pytest.mark.parametrize("change", ["exact.slope_of", "normal.erfcx", "pairs.exp_of", "spread.part"])
+def test_stamp_of_volatilities_covers_files_they_call(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mytrading.core.options import volatility
+
+    before = stamp(volatility.implied_into)
+    name = change.partition(".")[2]
+    monkeypatch.setattr(volatility, name, lambda *_: 0.0)
+    after = stamp(volatility.implied_into)
+    assert after != before
+
+
+def test_numba_keeps_nothing_by_the_time_of_one_file() -> None:
+    """`cache=True` is numba's own; the yardsticks of the benchmarks call nothing outside of their file."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.value.lineno}"
+        for path in sorted((ROOT / "mytrading").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "cache" and path.parent.name != "bench"
+    ]
+    assert found == []
