@@ -56,7 +56,10 @@ def next_move(legs: Sequence[LegStanding], orphans: OrphanLegs, tries: int, late
     `late`: the time of the wish is over, so what is not ordered will not be. One leg alone is no basket: it never
     breaks and is not tried again.
     """
-    most = tries if orphans is OrphanLegs.RETRY and len(legs) > 1 else 0
+    if len(legs) == 1:
+        leg = legs[0]
+        return Move(enter=(leg.instrument,) if leg.open and not leg.failed else ())
+    most = tries if orphans is OrphanLegs.RETRY else 0
     if broken := _broken(legs, most, late):
         return Move(broken=broken, unwind=orphans is not OrphanLegs.REPORT)
     covered = all(leg.complete for leg in hedges(legs))
@@ -72,8 +75,6 @@ def hedges(legs: Sequence[LegStanding]) -> list[LegStanding]:
 
 
 def _broken(legs: Sequence[LegStanding], most: int, late: bool) -> str:
-    if len(legs) < 2:
-        return ""
     for leg in legs:
         if leg.failed > most and not leg.complete and not leg.coming:
             kind = "hedge" if leg in hedges(legs) else "leg"

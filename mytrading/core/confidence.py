@@ -24,10 +24,17 @@ def least(levels: Iterable[Confidence]) -> Confidence:
     return max(levels, key=_DOUBT.__getitem__, default=Confidence.CONFIRMED)
 
 
+def less(one: Confidence, other: Confidence) -> Confidence:
+    """The less sure of two."""
+    return other if _DOUBT[other] > _DOUBT[one] else one
+
+
 def of_account(health: AccountHealth | None, machine_ns: int) -> Confidence:
     """STALE if the books of an account were never read whole, or too long ago. A dry run has none that could age."""
     if health is None or not health.books_agree:
         return Confidence.STALE
-    reads = ((health.last_orders_machine_ns, ORDERS_STALE_NS), (health.last_positions_machine_ns, POSITIONS_STALE_NS))
-    late = any(at and machine_ns - at > limit for at, limit in reads)
+    orders, positions = health.last_orders_machine_ns, health.last_positions_machine_ns
+    late = (orders and machine_ns - orders > ORDERS_STALE_NS) or (
+        positions and machine_ns - positions > POSITIONS_STALE_NS
+    )
     return Confidence.STALE if late else Confidence.CONFIRMED

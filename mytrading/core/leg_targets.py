@@ -32,9 +32,11 @@ def key_in(name: str) -> Key | None:
 
 def hold(books: RiskBooks, entry: PlaceEntry, case: Case) -> tuple[LevelMoved, ...]:
     """The row that fixes the target of an entry's leg, or ends that of a position before it; nothing if one stands."""
-    level, covers = case.leg.target_price, case.leg.lots > 0 and any(leg.lots < 0 for leg in case.signal.legs)
+    level = case.leg.target_price
+    if not (level or books.target_levels):
+        return ()
     key = (entry.account, entry.instrument, entry.product.value, entry.strategy)
-    known, wanted = key in books.target_levels, 0.0 if covers else level
+    known, wanted = key in books.target_levels, 0.0 if case.is_hedge else level
     if (known and is_in_use(books, key)) or not (known or wanted):
         return ()
     return (LevelMoved(name=name_of(key), value=wanted, at_ns=case.now),)

@@ -74,6 +74,8 @@ class Rollover:
 
     def holds(self, wish: Wish) -> bool:
         """True while a roll moves what this wish still wants."""
+        if not self._state.rolls:
+            return False
         key = (wish.signal.strategy, wish.signal.watch)
         return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
 

@@ -142,7 +142,10 @@ def _each(kind: TradeType, leg: MarginLeg, tables: RiskTables, day: date) -> flo
 
 def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
     """True if nothing but options is bought: they are sized from cash, without collateral."""
-    return all(leg.instrument.kind.is_option and leg.units > 0 for leg in legs)
+    for leg in legs:
+        if leg.units <= 0 or not leg.instrument.kind.is_option:
+            return False
+    return True
 
 
 def plan_by_margin(margin: float, share: float, cost: float, whose: str) -> Plan:

@@ -53,7 +53,7 @@ class SquareOff:
         `own` is the strategy's own time, which counts for every product; the others only for what is `intraday` (MIS).
         One before the session's open means nothing: an evening session begins after it.
         """
-        deadline = self.deadline(exchange, now) if intraday else 0
+        deadline = self._times(exchange, now).deadline_ns if intraday else 0
         session = self._session(exchange, now) if own is not None else None
         if own is not None and session is not None:
             named = to_ns(self._calendar.trading_day(now), own)

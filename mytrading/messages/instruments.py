@@ -21,19 +21,15 @@ class InstrumentKind(StrEnum):
     CE = "CE"
     PE = "PE"
 
-    @property
-    def is_option(self) -> bool:
-        """True for calls and puts."""
-        return self is _CE or self is _PE
-
-    @property
-    def is_derivative(self) -> bool:
-        """True for what expires: futures and options."""
-        return self is _CE or self is _PE or self is _FUT
+    is_option: bool
+    """True for calls and puts."""
+    is_derivative: bool
+    """True for what expires: futures and options."""
 
 
-_FUT, _CE, _PE = InstrumentKind.FUT, InstrumentKind.CE, InstrumentKind.PE
-"""Looked up once: every rule asks, and identity is the shortest answer."""
+for _kind in InstrumentKind:  # once: every rule asks
+    _kind.is_option = _kind in (InstrumentKind.CE, InstrumentKind.PE)
+    _kind.is_derivative = _kind.is_option or _kind is InstrumentKind.FUT
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

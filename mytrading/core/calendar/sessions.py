@@ -93,6 +93,10 @@ class Calendar:
         """The exchanges this calendar knows, in the file's order."""
         return tuple(self._spec.exchanges)
 
+    def knows(self, exchange: str) -> bool:
+        """Whether it is one of `exchanges`."""
+        return exchange in self._spec.exchanges
+
     def session(self, exchange: str, day: date) -> Session | None:
         """The session of `day`, or None when the exchange does not trade that day."""
         return self._session(exchange, day.toordinal() - _EPOCH_ORDINAL)

@@ -66,6 +66,8 @@ def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Req
 
 def added(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
     """Rupees that new legs need beyond what their owner holds: the second half of a straddle costs the difference."""
+    if len(new) == 1 and not held:
+        return alone(new[0], tables, day)
     before = requirement(held, tables, day).initial if held else 0.0
     return max(requirement([*held, *new], tables, day).initial - before, 0.0)
 
@@ -191,7 +193,8 @@ class MarginTracker:
 
     def allocated(self, account: str) -> float:
         """Rupees reserved."""
-        return sum(one.open_rupees for one in self._allocated.get(account, {}).values())
+        mine = self._allocated.get(account)
+        return sum(one.open_rupees for one in mine.values()) if mine else 0.0
 
     def free(self, account: str, collateral_share: float = 1.0) -> float | None:
         """Rupees of margin that are free; None while the broker has not said."""

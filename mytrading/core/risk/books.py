@@ -30,6 +30,7 @@ MINUTE = 60 * SECOND
 IST_NS = 19_800 * SECOND
 DAY = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
+_NORMAL, _HALT = TradingLevel.NORMAL, TradingLevel.HALT
 MACHINE_FLOOR_NS = 2 * SECOND
 
 
@@ -179,20 +180,18 @@ class RiskBooks:
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
         """True while an entry that was withdrawn may still fill."""
-        return any(
-            order.instrument == instrument
-            and order.purpose is Purpose.ENTRY
-            and order.state not in FREED
-            and self.is_withdrawn(order)
-            for order in self.orders.of(strategy)
-        )
+        for order in self.orders.of(strategy):
+            mine = order.instrument == instrument and order.purpose is Purpose.ENTRY
+            if mine and order.state not in FREED and self.is_withdrawn(order):
+                return True
+        return False
 
     def is_closing(self, strategy: str, watch: str) -> bool:
         """True while something the strategy holds for the watched instrument is being closed."""
-        return any(
-            key[3] == strategy and self.bound.get((strategy, key[1]), watch) == watch and self._open_key(key)
-            for key in self.closing
-        )
+        for key in self.closing:
+            if key[3] == strategy and self.bound.get((strategy, key[1]), watch) == watch and self._open_key(key):
+                return True
+        return False
 
     def _open_key(self, key: Key) -> bool:
         position = self.positions.get(key)
@@ -202,16 +201,19 @@ class RiskBooks:
         """Signed units held in an account."""
         if self.bound.get((strategy, instrument), watch) != watch:
             return 0
-        found = self.positions.in_(instrument)
-        return sum([p.quantity for p in found if p.strategy == strategy and p.account == account])
+        units = 0
+        for position in self.positions.in_(instrument):
+            if position.strategy == strategy and position.account == account:
+                units += position.quantity
+        return units
 
     def coming_units(self, strategy: str, instrument: str, account: str) -> int:
         """Signed units that live entries of a strategy may still bring in an account."""
-        return sum(
-            self.remaining(order) * order.side.sign
-            for order in self.orders.in_(instrument)
-            if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY
-        )
+        units = 0
+        for order in self.orders.in_(instrument):
+            if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY:
+                units += self.remaining(order) * order.side.sign
+        return units
 
     def attempts(self, account: str, signal: str, instrument: str) -> int:
         """How many entries a wish led to for a leg of it in an account."""
@@ -243,23 +245,25 @@ class RiskBooks:
 
     def units_everywhere(self, account: str, instrument: str) -> int:
         """Signed units held and coming, of all owners."""
-        held = sum(p.quantity for p in self.positions.in_(instrument) if p.account == account)
-        coming = sum(
-            self.remaining(order) * order.side.sign
-            for order in self.orders.in_(instrument)
-            if order.account == account and order.purpose is Purpose.ENTRY
-        )
-        return held + coming
+        units = 0
+        for position in self.positions.in_(instrument):
+            if position.account == account:
+                units += position.quantity
+        for order in self.orders.in_(instrument):
+            if order.account == account and order.purpose is Purpose.ENTRY:
+                units += self.remaining(order) * order.side.sign
+        return units
 
     def busy_instruments(self, account: str) -> set[str]:
         """Instruments with a position, or an entry on its way."""
-        held = {position.instrument for position in self.open_positions() if position.account == account}
-        coming = {
-            order.instrument
-            for order in self.orders.values()
-            if order.account == account and order.purpose is Purpose.ENTRY
-        }
-        return held | coming
+        busy = set()
+        for position in self.positions.values():
+            if (position.quantity or position.quantity_seen) and position.account == account:
+                busy.add(position.instrument)
+        for order in self.orders.values():
+            if order.account == account and order.purpose is Purpose.ENTRY:
+                busy.add(order.instrument)
+        return busy
 
     def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
         """The other watched instrument for which the strategy holds or orders this one, if any."""
@@ -299,9 +303,13 @@ class RiskBooks:
 
     def run_of(self, strategy: str) -> str:
         """The run a strategy is in; empty when it is flat with nothing on the way."""
-        held = any(position.quantity or position.quantity_seen for position in self.positions.of(strategy))
-        coming = any(order.purpose is Purpose.ENTRY for order in self.orders.of(strategy))
-        return self.runs.get(strategy, "") if held or coming else ""
+        for position in self.positions.of(strategy):
+            if position.quantity or position.quantity_seen:
+                return self.runs.get(strategy, "")
+        for order in self.orders.of(strategy):
+            if order.purpose is Purpose.ENTRY:
+                return self.runs.get(strategy, "")
+        return ""
 
     def entries_of(self, strategy: str, now: int) -> list[int]:
         """Market times of the entries within the last minute, in order."""
@@ -315,20 +323,27 @@ class RiskBooks:
 
     def confidence(self, account: str, instrument: str) -> Confidence:
         """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""
-        held = [position.confidence for position in self.positions.in_(instrument) if position.account == account]
         health = self.health.get(account)
+        found = confidence.of_account(health, self.machine_ns)
         if health is not None and instrument in health.unread:
-            held.append(Confidence.STALE)
-        return confidence.least([confidence.of_account(health, self.machine_ns), *held])
+            found = confidence.less(found, Confidence.STALE)
+        for position in self.positions.in_(instrument):
+            if position.account == account and position.confidence is not found:
+                found = confidence.less(found, position.confidence)
+        return found
 
     def level(self, account: str) -> tuple[TradingLevel, str]:
         """The trading level in effect for an account, and why."""
-        states = [state for name in (KILL, "", account) if (state := self.trading.get(name)) is not None]
-        for wanted in (TradingLevel.HALT, TradingLevel.REDUCE):
-            for state in states:
-                if state.level is wanted:
-                    return wanted, f"{state.reason} (by {state.by})" if state.by else state.reason
-        return TradingLevel.NORMAL, ""
+        found = None
+        for name in (KILL, "", account):
+            state = self.trading.get(name)
+            if state is None or state.level is _NORMAL:
+                continue
+            if found is None or (state.level is _HALT and found.level is not _HALT):
+                found = state
+        if found is None:
+            return _NORMAL, ""
+        return found.level, f"{found.reason} (by {found.by})" if found.by else found.reason
 
     def enabled(self, strategy: str) -> bool:
         """False while a strategy's entries are switched off."""
@@ -337,7 +352,11 @@ class RiskBooks:
 
     def live_orders(self, account: str) -> int:
         """How many orders of an account may still do something."""
-        return sum(order.account == account and order.state not in FREED for order in self.orders.values())
+        count = 0
+        for order in self.orders.values():
+            if order.account == account and order.state not in FREED:
+                count += 1
+        return count
 
     def remaining(self, order: Order) -> int:
         """Units that an order may still add to its position: what it fills is gone from here only once booked there.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mytrading.core.calendar import Session
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import readiness
-from mytrading.core.risk.case import Case
+from mytrading.core.risk.case import MINUTE, Case
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
@@ -73,10 +73,10 @@ class Cases:
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
             adds_position=leg.instrument not in busy,
-            positions_symbol=sum(scene.underlying(name) == underlying for name in others),
+            positions_symbol=sum([scene.underlying(name) == underlying for name in others]) if others else 0,
             positions_total=len(others),
             entries_per_minute=scene.rates.entries_per_minute,
-            entries_last_minute=len(state.entries_of(signal.strategy, now)),
+            entries_last_minute=state.entries_since(signal.strategy, now - MINUTE + 1),
             last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
             disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
@@ -102,20 +102,22 @@ class Cases:
         return there, target_units(lots, instrument) - there if instrument else lots
 
     def _hours(self, leg: Leg, now: int) -> tuple[Session | None, str]:
-        """The session of the leg's exchange today, and the name of its holiday."""
+        """The session of the leg's exchange today, or the name of the holiday for which it has none."""
         instrument, calendar = self._scene.instruments.get(leg.instrument), self._scene.calendar
         exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
-        if exchange not in calendar.exchanges:
+        if not calendar.knows(exchange):
             return None, ""
         day = calendar.trading_day(now)
-        return calendar.session(exchange, day), calendar.holiday_name(exchange, day) or ""
+        session = calendar.session(exchange, day)
+        return session, "" if session is not None else calendar.holiday_name(exchange, day)
 
     def begun(self, wish: Wish, account: str) -> bool:
         """True once a leg of several was ordered: the others are wanted all the more."""
-        if self.stopped_out(wish, account):
+        if wish.lost and self.stopped_out(wish, account):
             return True
-        attempts = (self._state.attempts(account, wish.signal.id, leg.instrument) for leg in wish.legs)
-        return len(wish.legs) > 1 and any(attempts)
+        if len(wish.legs) < 2:
+            return False
+        return any(self._state.attempts(account, wish.signal.id, leg.instrument) for leg in wish.legs)
 
     def stopped_out(self, wish: Wish, account: str) -> bool:
         """True while hedges are held whose sold leg was stopped out."""

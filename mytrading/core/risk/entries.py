@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mytrading.core import leg_targets
 from mytrading.core.baskets import LegStanding, Move, next_move
 from mytrading.core.identity import content_id
+from mytrading.core.money.margin import by_margin
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import MACHINE_FLOOR_NS, SECOND
@@ -50,6 +51,9 @@ class _Kept(NamedTuple):
     calls: int = 0
 
 
+_NOTHING = _Kept()
+
+
 class Entries:
     """Asks the state, changes nothing."""
 
@@ -72,11 +76,12 @@ class Entries:
         run = self._scene.strategies.get(wish.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._standings(wish, account)
-        move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
+        move = next_move(legs, orphans, tries, late=len(legs) > 1 and self._basket_is_late(wish.signal, now))
         if move.broken:
             return self._break(wish, account, move.broken, now, unwind=move.unwind)
-        if any(self._must_wait(name, account, wish, now) for name in move.enter):
-            return []
+        for name in move.enter:
+            if self._must_wait(name, account, wish, now):
+                return []
         sized = self._sizer.size(wish, account, now) if move.enter else Sized()
         if sized.denial is not None:
             return self._unsized(wish, account, sized.denial, now)
@@ -92,6 +97,8 @@ class Entries:
     ) -> list[Any]:
         """Order what may be ordered now, after `rows`; every leg that is still wanted is judged."""
         legs, move = plan
+        if len(legs) == 1 and move.enter and not wish.lost:
+            return self._enter_alone(wish, account, now, rows)
         wanted = {leg.instrument for leg in legs if leg.open}
         begun = self._cases.begun(wish, account)
         cases = [
@@ -108,8 +115,6 @@ class Entries:
         chosen = [(leg, case) for leg, case in cases if leg.instrument in move.enter]
         if not chosen:
             return []
-        if len(legs) == 1 and not begun:  # nothing stays reserved for others
-            return [*rows, *(row for leg, case in chosen for row in self._entry(wish, leg, account, case, _Kept()))]
         margin = self._kept(wish, account, cases, chosen, begun=begun)
         calls = {one.instrument: self._calls(one) for one in legs if one.open}
         for leg, case in chosen:
@@ -117,21 +122,39 @@ class Entries:
                 rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values())))
         return rows
 
+    def _enter_alone(self, wish: Wish, account: str, now: int, rows: list[Any]) -> list[Any]:
+        """Order the leg of a wish that has one, after `rows`: nothing stays reserved for others."""
+        leg = wish.legs[0]
+        case = self._cases.case(wish, leg, account, now)
+        if not case.units:
+            return []
+        cases = self._with_margin([(leg, case)], wish, account, now)
+        case = cases[0][1]
+        if found := judge(case):
+            return self._deny(wish, account, [(leg, found)], now, begun=False)
+        if (asking := self._question(cases, wish, account)) is not None:
+            return asking
+        return rows + self._entry(wish, leg, account, case, _NOTHING)
+
     def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
         """The cases with what they need of their account's margin, alone and together, and what is free there."""
         margins = self._margins
-        made = [margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases]
-        legs = [leg for leg in made if leg is not None]
+        legs, alone = [], []
+        for leg, case in cases:
+            made = margins.leg(leg.instrument, case.units, case.price, case.product)
+            alone.append(margins.alone(made, now) if made is not None else 0.0)
+            if made is not None:
+                legs.append(made)
         if not legs:
             return cases
         need = margins.needed(legs, wish.signal, account, now)
         free = margins.free(account, legs, wish.signal)
-        alone = [margins.alone(one, now) if one is not None else 0.0 for one in made]
         share = need.joint / (sum(alone) or 1.0)
-        return [
-            (leg, replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free))
-            for (leg, case), own in zip(cases, alone, strict=True)
-        ]
+        found = []
+        for (leg, case), own in zip(cases, alone, strict=True):
+            wants = replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free)
+            found.append((leg, wants))
+        return found
 
     def _kept(
         self,
@@ -159,10 +182,13 @@ class Entries:
     def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
         """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
         signal = wish.signal
+        for _, case in cases:
+            if case.instrument is not None and by_margin(case.instrument, case.units):
+                break
+        else:
+            return None
         made = (self._margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases)
         legs = [leg for leg in made if leg is not None]
-        if not self._margins.may_ask(legs):
-            return None
         if (question := self._margins.question(signal.id, account, legs)) is not None:
             return [question]
         return [] if self._margins.is_asking(signal.id, account, legs) else None
@@ -175,6 +201,8 @@ class Entries:
         return denied or self._entry(wish, leg, account, case, _Kept())
 
     def _standings(self, wish: Wish, account: str) -> tuple[LegStanding, ...]:
+        if len(wish.legs) == 1:
+            return (self._standing(wish, wish.legs[0], account),)
         return tuple(self._standing(wish, leg, account) for leg in wish.legs)
 
     def _standing(self, wish: Wish, leg: Leg, account: str) -> LegStanding:
@@ -182,7 +210,7 @@ class Entries:
         coming = state.coming_units(signal.strategy, leg.instrument, account)
         attempts = state.attempts(account, signal.id, leg.instrument)
         failed = attempts - bool(attempts and coming)
-        stopped = risk_orphans.losses(state, wish, account, leg.instrument)
+        stopped = risk_orphans.losses(state, wish, account, leg.instrument) if wish.lost else 0
         return LegStanding(
             leg.instrument,
             wish.lots(leg, account) * self._scene.lot_of(leg.instrument),
@@ -215,7 +243,7 @@ class Entries:
             return False
         if self._state.is_withdrawing(signal.strategy, instrument):
             return True
-        if self._sizer.waits(wish, account) or (scene.needs_funds and self._margins.cash(account) is None):
+        if self._sizer.waits(wish, account) or (scene.needs_funds and not self._margins.is_told(account)):
             return True
         quote = self._state.quotes.get(instrument)
         return quote is None or stale(quote, now, self.machine_ns, self._scene.limits.stale_quote_seconds)

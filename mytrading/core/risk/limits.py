@@ -32,6 +32,7 @@ FLATTEN_NS = 60 * SECOND
 _CENT = 1e-6
 _LOSS, _DRAWDOWN, _STOP_R = LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R
 _IN_R = (LimitKind.DAILY_STOP_R, LimitKind.DAILY_TARGET_R)
+_ALERT = LimitAction.ALERT
 _CLOSING = (LimitAction.CLOSE_LEGS, LimitAction.FLATTEN)
 _RECORDED = {
     LimitAction.ALERT: RiskAction.ALERT_ONLY,
@@ -148,10 +149,12 @@ class Limits:
     def reached(self, account: str, strategy: str) -> dict[str, str]:
         """Why nothing is entered for a strategy in an account: words by the code of each limit that ended entries."""
         found: dict[str, str] = {}
+        noted = bool(self._state.memory.fired or self._state.memory.halts)
         for scope in ((ACCOUNT, account), (STRATEGY, strategy)):
             for limit in self._limits(scope):
-                if limit.action is not LimitAction.ALERT and self.is_reached(limit):
-                    found.setdefault(limit.kind.value, self.words(limit))
+                if limit.action is _ALERT or not (self._is_beyond(limit) or (noted and self._is_known(limit))):
+                    continue
+                found.setdefault(limit.kind.value, self.words(limit))
         return found
 
     def words(self, limit: Limit) -> str:

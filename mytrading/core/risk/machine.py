@@ -287,17 +287,16 @@ class RiskMachine:
         if rows or self.state.is_closing(wish.signal.strategy, wish.signal.watch):
             late = expired(wish.signal, now, self._entries.machine_ns)
             return (*rows, self._entries.too_late(wish, now)) if late and wish.legs else tuple(rows)
-        accounts = self._scene.accounts_of(wish.signal.strategy)
-        return tuple(
-            row for account in accounts if account not in wish.ended for row in self._enter(wish, account, now)
-        )
-
-    def _enter(self, wish: Wish, account: str, now: int) -> list[Any]:
-        return self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
+        for account in self._scene.accounts_of(wish.signal.strategy):
+            if account not in wish.ended:
+                rows += self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
+        return tuple(rows)
 
     def _withdrawals(self, wish: Wish) -> list[Any]:
         """Live entries that the wish has no room for: not named, of the other side, or too many."""
         signal = wish.signal
+        if not self.state.orders.of(signal.strategy):
+            return []
         entries = self.state.live_entries(signal.strategy, signal.watch)
         return self._closing.withdraw((order for order in entries if not self._fits(order, wish)), signal.id)
 
@@ -311,6 +310,8 @@ class RiskMachine:
     def _closes(self, wish: Wish) -> list[Any]:
         signal = wish.signal
         held = self.state.held(signal.strategy, signal.watch)
+        if not held:
+            return []
         unwanted = (one for one in held if wish.unwanted(one, units(one)))
         return self._closing.close_all(unwanted, signal.id, signal.reason or signal.action.value, signal.trace_ns)
 

@@ -71,7 +71,10 @@ class Margins:
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:
         """True of legs of which the broker may be asked what they need: those valued by margin."""
-        return any(by_margin(leg.instrument, leg.units) for leg in legs)
+        for leg in legs:
+            if by_margin(leg.instrument, leg.units):
+                return True
+        return False
 
     def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> MarginRequest | None:
         """What the broker is to be asked of legs valued by margin; None where it is not, or has been."""
@@ -107,7 +110,10 @@ class Margins:
 
     def held(self, strategy: str, watch: str, account: str) -> list[MarginLeg]:
         """What a strategy holds in an account for a watched instrument."""
-        mine = (p for p in self._state.held(strategy, watch) if p.account == account)
+        held = self._state.held(strategy, watch)
+        if not held:
+            return []
+        mine = (p for p in held if p.account == account)
         legs = (self.leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         return [leg for leg in legs if leg is not None]
 
@@ -119,6 +125,10 @@ class Margins:
     def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
         free = self._state.margin.free(account, collateral)
         return None if free is None else free - self._state.kept_for_baskets(account, but)
+
+    def is_told(self, account: str) -> bool:
+        """True once the broker has said what an account has."""
+        return account in self._state.margin.funds
 
     def cash(self, account: str) -> float | None:
         """Rupees of cash that are free."""

@@ -63,18 +63,20 @@ class Sizer:
 
     def waits(self, wish: Wish, account: str) -> bool:
         """True while the broker has not said what an account has, and the wish is sized by that."""
+        if account in wish.sized or self._margins.is_told(account):
+            return False
         rule = self.rule_of(wish)
         by_margin = rule.by not in (FIXED, BY_RISK) or rule.allocation is Allocation.PROPORTIONAL
-        by_margin = by_margin or any(leg.profile for leg in wish.legs)
-        return by_margin and account not in wish.sized and self._margins.cash(account) is None
+        return by_margin or any(leg.profile for leg in wish.legs)
 
     def size(self, wish: Wish, account: str, now: int) -> Sized:
         """The lots of a wish in an account; a size that was fixed stays."""
         if account in wish.sized:
             return Sized()
         rule = self.rule_of(wish)
-        if any(leg.profile for leg in wish.legs):
-            return self._by_leg(wish, replace(rule, by=FIXED), account, now)
+        for leg in wish.legs:
+            if leg.profile:
+                return self._by_leg(wish, replace(rule, by=FIXED), account, now)
         if rule.is_plain:
             return Sized(denial=self._too_many(wish.legs, rule))
         units = unit_lots([leg.lots for leg in wish.legs])

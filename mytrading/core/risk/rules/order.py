@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from mytrading.core.risk.case import SECOND, Case, Rule, stale
-from mytrading.core.slicing import Sizes, Unsliceable, slices
+from mytrading.core.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slices
 from mytrading.core.stop_plan import stop_problem
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind
@@ -152,7 +152,10 @@ def _partial_reduction(case: Case) -> str:
 
 
 def _freeze(case: Case) -> str:
-    if case.instrument is None or abs(case.units) <= case.instrument.freeze_qty or not case.units:
+    if case.instrument is None or not case.units:
+        return ""
+    freeze = case.instrument.freeze_qty
+    if freeze <= UNKNOWN_FREEZE or abs(case.units) <= freeze:
         return ""
     try:
         slices(abs(case.units), Sizes(case.instrument.lot_size, case.instrument.freeze_qty))
