@@ -213,7 +213,9 @@ def _hop(folder: str) -> None:
             back.send(str(machine_now()).encode())
             continue
         now = machine_now()
-        journal.note([Entry(INPUT, "signals", frame.body, "writer", *frame.header[1:4])], now, now)
+        header = frame.header
+        place = (header.epoch, header.sequence, header.hash)
+        journal.note([Entry(INPUT, "signals", frame.body, "writer", *place)], now, now)
         back.send(str(machine_now()).encode())
         journal.move()
 

@@ -8,7 +8,7 @@ value that says why; it never raises anything else.
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -20,6 +20,7 @@ MAX_FRAME = 4 << 20
 NO_HASH = bytes(8)
 _HEADER = struct.Struct("<BIQ8sq")
 _NUL = b"\0"
+_UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError)
 
 
 class FrameError(Exception):
@@ -30,7 +31,7 @@ class FrameError(Exception):
         self.kind = kind
 
 
-class Header(NamedTuple):
+class Header(msgspec.Struct, frozen=True, gc=False):
     """`epoch` and `sequence` place a message in its writer's stream, `hash` is its journal row's, `sent_ns` machine."""
 
     version: int
@@ -40,7 +41,7 @@ class Header(NamedTuple):
     sent_ns: int
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """A decoded frame; `body` is the message as it came, which journals keep."""
 
     topic: str
@@ -49,12 +50,8 @@ class Frame(NamedTuple):
     body: bytes
 
 
-_encoder = msgspec.msgpack.Encoder()
-
-
-def encode_body(message: msgspec.Struct) -> bytes:
-    """The message alone, as journals keep it."""
-    return _encoder.encode(message)
+encode_body = msgspec.msgpack.Encoder().encode
+"""The message alone, as journals keep it."""
 
 
 def encode_frame(topic: str, epoch: int, sequence: int, row_hash: bytes, sent_ns: int, body: bytes) -> bytes:
@@ -75,31 +72,32 @@ class StreamDecoder:
 
     def __init__(self, stream: str, union: Any = None) -> None:
         self.stream = stream
-        self._body = msgspec.msgpack.Decoder(union or unions()[stream])
+        self._decode = msgspec.msgpack.Decoder(union or unions()[stream]).decode
 
     def body(self, body: bytes) -> Any:
         """The message in an encoded body; raises `FrameError`."""
         try:
-            return self._body.decode(body)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            return self._decode(body)
+        except _UNREADABLE as error:
             raise FrameError("malformed", f"{self.stream}: {error}") from error
 
     def frame(self, data: bytes) -> Frame:
         """Topic, header and message of a frame; raises `FrameError`. Budget: 2 µs beside the body."""
         if len(data) > MAX_FRAME:
             raise FrameError("oversized", f"{self.stream}: {len(data)} bytes, at most {MAX_FRAME}")
-        nul = data.find(_NUL)
-        if nul < 0 or len(data) < nul + 1 + _HEADER.size:
+        end = data.find(_NUL) + 1
+        if not end or len(data) < end + _HEADER.size:
             raise FrameError("truncated", f"{self.stream}: {len(data)} bytes without a whole header")
-        header = Header._make(_HEADER.unpack_from(data, nul + 1))
-        if header.version != SCHEMA_VERSION:
+        version, epoch, sequence, row_hash, sent_ns = _HEADER.unpack_from(data, end)
+        if version != SCHEMA_VERSION:
             raise FrameError(
                 "version",
-                f"{self.stream}: expected layout {SCHEMA_VERSION}, found {header.version}; run one version everywhere",
+                f"{self.stream}: expected layout {SCHEMA_VERSION}, found {version}; run one version everywhere",
             )
+        body = data[end + _HEADER.size :]
         try:
-            topic = data[:nul].decode()
-        except UnicodeDecodeError as error:
-            raise FrameError("malformed", f"{self.stream}: topic is not UTF-8") from error
-        body = data[nul + 1 + _HEADER.size :]
-        return Frame(topic, header, self.body(body), body)
+            topic = data[: end - 1].decode()
+            message = self._decode(body)
+        except _UNREADABLE as error:
+            raise FrameError("malformed", f"{self.stream}: {error}") from error
+        return Frame(topic, Header(version, epoch, sequence, row_hash, sent_ns), message, body)

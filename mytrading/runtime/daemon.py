@@ -10,13 +10,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import time
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import psutil
 import zmq
+from zmq.backend import zmq_poll
 
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
@@ -68,7 +68,7 @@ class Daemon:
         self.handled = 0
         self._beaten = 0
         self._lock = InstanceLock(config.lock_dir / f"{name}.lock")
-        self._poller = zmq.Poller()
+        self._polled: list[tuple[Any, int]] = []
         self._receivers: dict[zmq.Socket[bytes], tuple[Receiver, FrameHandler]] = {}
         self._unpolled: list[Receiver] = []
         self._later: list[Callable[[], None]] = []
@@ -173,7 +173,7 @@ class Daemon:
         subscriber = ZMQSubscriber(stream, endpoints, topics, most, self.context, first=first)
         if every_s:
             self._unpolled.append(subscriber)
-            self.every(every_s, lambda _: self._drain(subscriber, handler, timely=False), f"read {stream}")
+            self.every(every_s, lambda _: self._drain_late(subscriber, handler), f"read {stream}")
         else:
             self._receive(subscriber, handler)
         return subscriber
@@ -190,11 +190,11 @@ class Daemon:
 
     def _receive(self, receiver: Receiver, handler: FrameHandler) -> None:
         self._receivers[receiver.socket] = (receiver, handler)
-        self._poller.register(receiver.socket, zmq.POLLIN)
+        self._polled += receiver.polled
 
     def poll_socket(self, socket: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
         """Call `handler()` whenever a socket of the daemon's own making has something."""
-        self._poller.register(socket, zmq.POLLIN)
+        self._polled.append((socket, zmq.POLLIN))
         self._raw[socket] = handler
 
     def every(self, seconds: float, handler: Callable[[int], None], name: str) -> None:
@@ -222,7 +222,7 @@ class Daemon:
         self._lock.acquire(wait_s=6.0)
         self.status.bind()  # not before: a second instance must not take the endpoint of the first
         self._install_signals()
-        self._poller.register(self.doorbell.fileno(), zmq.POLLIN)
+        self._polled.append((self.doorbell.fileno(), zmq.POLLIN))
         self.every(CLOCK_S, self._follow_clock, "clock")
         self.setup()
         self.every(1.0, self._beat, "heartbeat")
@@ -270,7 +270,7 @@ class Daemon:
 
     def _turn(self) -> None:
         wait_ms = self.timers.wait_ms(machine_now())
-        events = self._poller.poll(min(wait_ms, 1) if self._later else wait_ms)
+        events = zmq_poll(self._polled, min(wait_ms, 1) if self._later else wait_ms)
         for key, _ in events:
             if key in self._receivers:
                 self._drain(*self._receivers[key])
@@ -285,19 +285,27 @@ class Daemon:
             self._steps.tell(self.progress())
 
     def _drain(self, receiver: Receiver, handler: FrameHandler, timely: bool = True) -> None:
-        until = machine_now() + DRAIN_NS
+        """Handle what waits at a receiver that has something; whether it has more is asked, as it is likely not."""
+        until = 0
         for _ in range(DRAIN_LIMIT):
             frame = receiver.receive()
             if frame is None:
                 return
-            started = time.perf_counter_ns()
+            started = machine_now()
+            until = until or started + DRAIN_NS
             if timely:
-                self._lag_ms = max(self._lag_ms, (machine_now() - frame.header.sent_ns) / 1e6)
+                self._lag_ms = max(self._lag_ms, (started - frame.header.sent_ns) / 1e6)
             handler(frame)
-            self._durations.add(time.perf_counter_ns() - started)
+            ended = machine_now()
+            self._durations.add(ended - started)
             self.handled += 1
-            if machine_now() > until:
+            if ended > until or not zmq_poll(receiver.polled, 0):
                 return
+
+    def _drain_late(self, receiver: Receiver, handler: FrameHandler) -> None:
+        """Of those that are not waited for: what has come since the last time, if anything."""
+        if zmq_poll(receiver.polled, 0):
+            self._drain(receiver, handler, timely=False)
 
     def _run_wake_handlers(self) -> None:
         self.doorbell.silence()

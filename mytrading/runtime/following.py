@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from mytrading.messages.codec import Frame, FrameError, Header, StreamDecoder
@@ -86,30 +87,33 @@ class FollowingDaemon(Daemon, ABC):
         for writer in names:
             self._catch_up_with(self._followed[writer, stream], decide=not downstream)
         if STREAMS[stream].pattern is Pattern.PIPE:
-            self.pull(stream, lambda frame: self._on_followed(stream, frame))
+            self.pull(stream, partial(self._on_followed, stream))
         else:
-            self.subscribe(stream, lambda frame: self._on_followed(stream, frame), writers=names)
+            self.subscribe(stream, partial(self._on_followed, stream), writers=names)
 
     def _on_followed(self, stream: str, frame: Frame) -> None:
-        followed = self._followed.get((frame.topic, stream))
+        key = (frame.topic, stream)
+        followed = self._followed.get(key)
         if followed is None:
             self._strangers.add(stream, frame.topic, machine_now())
             return
-        cursor = self._cursors.get((frame.topic, stream), _START)
+        cursor = self._cursors.get(key, _START)
         header = frame.header
         if self.quarantined:
             self._heed(frame.message)  # also from a writer whose journal is not read: a person may mean that very one
-        if cursor.seq and _other_past(header, cursor):
-            self._check_cursor(followed)
-            self._catch_up_with(followed, decide=True)
-            return
-        if header.sequence <= cursor.seq:
-            return
         if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
-            self._catch_up_with(followed, decide=True)
+            self._on_other(followed, header, cursor)
             return
         place = Cursor(header.epoch, header.sequence, header.hash)
         self.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
+
+    def _on_other(self, followed: _Followed, header: Header, cursor: Cursor) -> None:
+        """A frame that is not the next one: of another past of its writer, known, or beyond what was missed."""
+        if cursor.seq and _other_past(header, cursor):
+            self._check_cursor(followed)
+        elif header.sequence <= cursor.seq:
+            return
+        self._catch_up_with(followed, decide=True)
 
     def catch_up(self) -> None:
         """Read what frames did not bring, from the journals of all writers followed."""

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 SUB_BITS = 4
-_SUB = 1 << SUB_BITS
-_MAX_NS = (1 << 42) - 1
-BUCKETS = (42 - SUB_BITS + 1) * _SUB
+SUB = 1 << SUB_BITS
+MAX_NS = (1 << 42) - 1
+BUCKETS = (42 - SUB_BITS + 1) * SUB
 
 
 def bucket_of(ns: int) -> int:
     """The bucket of a duration; over 73 minutes counts as 73 minutes, below nothing as nothing."""
-    if ns < _SUB:
+    if ns < SUB:
         return max(ns, 0)
-    ns = min(ns, _MAX_NS)
+    ns = min(ns, MAX_NS)
     shift = ns.bit_length() - SUB_BITS - 1
     return (shift << SUB_BITS) + (ns >> shift)
 
 
 def middle_of(bucket: int) -> float:
     """The duration in the middle of a bucket, in ns."""
-    if bucket < 2 * _SUB:
+    if bucket < 2 * SUB:
         return float(bucket)
     shift = (bucket >> SUB_BITS) - 1
     low = (bucket - (shift << SUB_BITS)) << shift

@@ -93,6 +93,8 @@ class MachineDaemon(FollowingDaemon):
         self._types = row_streams(name)
         self._kinds = {row: self._kind_of(stream) for row, stream in self._types.items()}
         self._outlets: dict[str, ZMQPublisher | PushSocket] = {"status": self.status}
+        self._deciding = self.monitor.operation(name, "decide")
+        self._committing = self.monitor.operation(name, "commit_and_send")
 
     # what subclasses override
 
@@ -259,9 +261,9 @@ class MachineDaemon(FollowingDaemon):
             if place is not None:
                 self._cursors[source, stream] = place
         if rows or keep or len(self._unwritten) >= MOST_UNWRITTEN:
-            self._commit(self._entries(rows), rows, now, machine_ns)
-            self.monitor.record(self.name, "commit_and_send", time.perf_counter_ns() - decided)
-        self.monitor.record(self.name, "decide", decided - started)
+            self._commit(self._entries(rows) if rows else [], rows, now, machine_ns)
+            self._committing.add(time.perf_counter_ns() - decided)
+        self._deciding.add(decided - started)
         if self.debugging and rows:
             self.later(partial(self._tell_decided, stream, source, message, rows, decided - started))
         if self.quarantined:
@@ -291,7 +293,7 @@ class MachineDaemon(FollowingDaemon):
         return self.step("internal", TimerFired(name=name, machine_ns=machine_ns, market_ns=market_ns))
 
     def _entries(self, rows: Sequence[Any]) -> list[Entry]:
-        return [self._entry(row) for row in rows]
+        return list(map(self._entry, rows))
 
     def _entry(self, row: Any) -> Entry:
         kind = type(row)
@@ -311,9 +313,8 @@ class MachineDaemon(FollowingDaemon):
         """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
         durable = bool(rows) and self.durable(rows)
         try:
-            committed = self.journal.note(
-                [*self._unwritten, *entries], now, machine_ns, durable, lambda: self.prepare(rows)
-            )
+            meanwhile = partial(self.prepare, rows) if durable else None
+            committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable, meanwhile)
         finally:
             self._unwritten.clear()  # a disk that takes an input without what it led to must not: it is read again
         self.act(rows)

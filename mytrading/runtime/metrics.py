@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 import msgspec
 import psutil
 
-from mytrading.runtime.histogram import BUCKETS, bucket_of, percentile
+from mytrading.runtime.histogram import BUCKETS, MAX_NS, SUB, SUB_BITS, bucket_of, percentile
 from mytrading.runtime.places import state_base
 
 _P = ParamSpec("_P")
@@ -106,7 +106,11 @@ class Histogram:
         self.total_ns += ns
         if ns > self.max_ns:
             self.max_ns = ns
-        self._buckets[bucket_of(ns)] += 1
+        if SUB <= ns <= MAX_NS:  # as in `bucket_of`, of which most durations need no more
+            shift = ns.bit_length() - SUB_BITS - 1
+            self._buckets[(shift << SUB_BITS) + (ns >> shift)] += 1
+        else:
+            self._buckets[bucket_of(ns)] += 1
         if not ok:
             self.errors += 1
 

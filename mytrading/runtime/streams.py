@@ -74,6 +74,7 @@ class ZMQPublisher:
         self._socket = (context or zmq.Context.instance()).socket(zmq.PUB)
         self._socket.set(zmq.SNDHWM, high_water_mark)
         self._socket.set(zmq.LINGER, 100)
+        self._hand = _sender(self._socket)
         self.endpoint = endpoint
         if bound:
             self.bind()
@@ -90,14 +91,15 @@ class ZMQPublisher:
         """Publish a message under the next sequence of its topic."""
         sequence = self._sequences.get(topic, 0) + 1
         self._sequences[topic] = sequence
-        self._send(encode_frame(topic, self._epoch, sequence, NO_HASH, machine_now(), encode_body(message)))
+        frame = encode_frame(topic, self._epoch, sequence, NO_HASH, machine_now(), encode_body(message))
+        self._hand(frame, zmq.NOBLOCK)
+        self.sent += 1
+        self.bytes_out += len(frame)
 
     def send_row(self, topic: str, row: Row) -> None:
         """Publish a journaled message under its place in the journal."""
-        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
-
-    def _send(self, frame: bytes) -> None:
-        self._socket.send(frame, zmq.NOBLOCK)
+        frame = encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body)
+        self._hand(frame, zmq.NOBLOCK)
         self.sent += 1
         self.bytes_out += len(frame)
 
@@ -124,6 +126,8 @@ class ZMQSubscriber:
         first: bool = False,
     ) -> None:
         self.socket = (context or zmq.Context.instance()).socket(zmq.SUB)
+        self.polled = [(self.socket, zmq.POLLIN)]
+        """What `zmq_poll` is to be asked with: does a frame wait."""
         self._first = first
         self._wanted: set[str] = set()
         self.socket.set(zmq.RCVHWM, high_water_mark)
@@ -154,26 +158,26 @@ class ZMQSubscriber:
 
     def receive(self) -> Frame | None:
         """The next frame that decodes, or None when nothing waits."""
-        while (data := receive_bytes(self.socket)) is not None:
+        while True:
+            try:
+                data = self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
             self.bytes_in += len(data)
             try:
                 frame = self.decoder.frame(data)
             except FrameError as error:
                 self.bad.add(error, data)
                 continue
-            if self._first and frame.topic not in self._wanted and "" not in self._wanted:
+            topic, header = frame.topic, frame.header
+            if self._first and topic not in self._wanted and "" not in self._wanted:
                 continue
-            self._count_gap(frame)
+            if header.hash == NO_HASH:
+                last = self._seen.get(topic)
+                if last and last[0] == header.epoch and header.sequence > last[1] + 1:
+                    self.gaps += header.sequence - last[1] - 1
+                self._seen[topic] = (header.epoch, header.sequence)
             return frame
-        return None
-
-    def _count_gap(self, frame: Frame) -> None:
-        header = frame.header
-        if header.hash == NO_HASH:
-            last = self._seen.get(frame.topic)
-            if last and last[0] == header.epoch and header.sequence > last[1] + 1:
-                self.gaps += header.sequence - last[1] - 1
-            self._seen[frame.topic] = (header.epoch, header.sequence)
 
     def close(self) -> None:
         """Close the socket."""
@@ -188,6 +192,7 @@ class PushSocket:
         self._socket.set(zmq.SNDHWM, HIGH_WATER_MARK)
         self._socket.set(zmq.LINGER, 100)
         self._socket.connect(endpoint)
+        self._hand = _sender(self._socket)
         self.bytes_out = 0
         self.dropped = 0
         self._epoch = int(time.time())
@@ -209,7 +214,7 @@ class PushSocket:
 
     def _send(self, frame: bytes) -> None:
         try:
-            self._socket.send(frame, zmq.NOBLOCK)
+            self._hand(frame, zmq.NOBLOCK)
             self.bytes_out += len(frame)
         except zmq.Again:
             self.dropped += 1
@@ -224,6 +229,8 @@ class PullSocket:
 
     def __init__(self, stream: str, endpoint: str, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
         self.socket = (context or zmq.Context.instance()).socket(zmq.PULL)
+        self.polled = [(self.socket, zmq.POLLIN)]
+        """What `zmq_poll` is to be asked with: does a frame wait."""
         self.socket.set(zmq.RCVHWM, HIGH_WATER_MARK)
         _limit(self.socket)
         _bind(self.socket, endpoint)
@@ -233,25 +240,20 @@ class PullSocket:
 
     def receive(self) -> Frame | None:
         """The next frame that decodes, or None when nothing waits."""
-        while (data := receive_bytes(self.socket)) is not None:
+        while True:
+            try:
+                data = self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
             self.bytes_in += len(data)
             try:
                 return self.decoder.frame(data)
             except FrameError as error:
                 self.bad.add(error, data)
-        return None
 
     def close(self) -> None:
         """Close the socket."""
         self.socket.close(0)
-
-
-def receive_bytes(socket: zmq.Socket[bytes]) -> bytes | None:
-    """The next frame, or None when nothing waits. Ours have one part; the parts of others are judged one by one."""
-    try:
-        return socket.recv(zmq.NOBLOCK)
-    except zmq.Again:
-        return None
 
 
 def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:
@@ -261,6 +263,11 @@ def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:
         if frame is None:
             return
         yield frame
+
+
+def _sender(socket: zmq.Socket[bytes]) -> Callable[[bytes, int], object]:
+    """The socket's own `send`, without what pyzmq offers besides: it is on the way of each message."""
+    return super(zmq.Socket, socket).send
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:

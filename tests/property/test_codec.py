@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.messages.codec import MAX_FRAME, FrameError, StreamDecoder, encode_body, encode_frame
+from mytrading.messages.codec import MAX_FRAME, FrameError, Header, StreamDecoder, encode_body, encode_frame
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS, unions
 from tests.examples import examples
 from tests.golden.make import example
@@ -25,7 +25,7 @@ def test_frame_round_trips(stream: str, topic: str, epoch: int, sequence: int, r
         message = example(kind)
         frame = StreamDecoder(stream).frame(encode_frame(topic, epoch, sequence, row_hash, sent, encode_body(message)))
         assert frame.topic == topic
-        assert frame.header == (SCHEMA_VERSION, epoch, sequence, row_hash, sent)
+        assert frame.header == Header(SCHEMA_VERSION, epoch, sequence, row_hash, sent)
         assert frame.message == message
 
 

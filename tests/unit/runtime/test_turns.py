@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import zmq
+
 from mytrading.messages.codec import Frame, Header
 from mytrading.messages.control import ModeCleared
 from mytrading.runtime.daemon import DRAIN_LIMIT, DRAIN_NS, Daemon
@@ -14,7 +16,10 @@ FRAME = Frame("router", Header(1, 1, 1, b"", 0), ModeCleared(account="paper", at
 
 
 class Endless:
-    """A receiver in which always another frame waits."""
+    """A receiver in which always another frame waits, as a pipe with a written end says."""
+
+    def __init__(self, readable: int) -> None:
+        self.polled = [(readable, zmq.POLLIN)]
 
     def receive(self) -> Frame:
         return FRAME
@@ -23,6 +28,8 @@ class Endless:
 def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(tmp_path: Path) -> None:
     """256 frames of 12 ms each kept risk from its heartbeat until the watchdog took it for hung."""
     daemon = Daemon("risk", run_config(tmp_path))
+    daemon.wake()
+    endless = Endless(daemon.doorbell.fileno())
 
     def slow(_frame: Frame) -> None:
         until = time.monotonic_ns() + DRAIN_NS // 3
@@ -30,10 +37,27 @@ def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(tmp_path: Pat
             pass
 
     try:
-        daemon._drain(Endless(), slow)  # type: ignore[arg-type]
+        daemon._drain(endless, slow)  # type: ignore[arg-type]
         assert 1 <= daemon.handled <= 4
         before = daemon.handled
-        daemon._drain(Endless(), lambda _: None)  # type: ignore[arg-type]
+        daemon._drain(endless, lambda _: None)  # type: ignore[arg-type]
         assert before < daemon.handled <= before + DRAIN_LIMIT
+    finally:
+        daemon.context.destroy(linger=0)
+
+
+def test_frame_that_is_alone_is_handled_without_asking_for_another_by_an_exception(tmp_path: Path) -> None:
+    """That nothing more waits is what a daemon finds after nearly every frame."""
+    daemon = Daemon("risk", run_config(tmp_path))
+
+    class Alone(Endless):
+        def receive(self) -> Frame:
+            daemon.doorbell.silence()
+            return FRAME
+
+    daemon.wake()
+    try:
+        daemon._drain(Alone(daemon.doorbell.fileno()), lambda _: None)  # type: ignore[arg-type]
+        assert daemon.handled == 1
     finally:
         daemon.context.destroy(linger=0)
