@@ -27,6 +27,7 @@ _IST_NS = 19_800_000_000_000
 _HOUR_NS = 3_600_000_000_000
 _DAY_NS = 24 * _HOUR_NS
 _STYLE = """
+:root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1200px; padding: 24px; color: #1b2733; }
 h1 { font-size: 24px; margin: 0; } h2 { font-size: 18px; margin: 32px 0 8px; border-bottom: 1px solid #d8dee6; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -36,7 +37,25 @@ td:first-child, th:first-child, .words { text-align: left; } tr:nth-child(even) 
 .card b { display: block; font-size: 20px; } .note { color: #5b6b7b; }
 .bad { color: #b3261e; } .good { color: #1a7f47; }
 .scroll { overflow-x: auto; max-height: 640px; overflow-y: auto; }
+@media (max-width: 700px) { body { padding: 12px; } td, th { padding: 3px 6px; } }
+@media screen and (prefers-color-scheme: dark) {
+body { background: #14181d; color: #dde3ea; } h2 { border-color: #2b3440; } .note { color: #93a1b0; }
+tr:nth-child(even), .card { background: #1c232b; } .bad { color: #ff8a80; } .good { color: #6fd195; }
+}
 """
+_DARK = """
+if (window.matchMedia("(prefers-color-scheme: dark)").matches) {
+  for (const one of document.querySelectorAll(".plotly-graph-div")) {
+    const change = {paper_bgcolor: "#14181d", plot_bgcolor: "#14181d", "font.color": "#dde3ea"};
+    const keys = ["xaxis", "yaxis", ...Object.keys(one.layout || {})];
+    for (const axis of keys.filter(key => /^[xy]axis[0-9]*$/.test(key))) {
+      for (const line of ["gridcolor", "zerolinecolor", "linecolor"]) change[axis + "." + line] = "#2b3440";
+    }
+    Plotly.relayout(one, change);
+  }
+}
+"""
+"""Charts are drawn light; where the reader's screen is dark they follow the page."""
 
 
 def write_report(result: Result, notes: Sequence[str], path: Path) -> None:
@@ -70,10 +89,12 @@ def page(result: Result, notes: Sequence[str]) -> str:
 
 
 def page_of(title: str, parts: Sequence[str]) -> str:
-    """A file that opens without a network, of its parts."""
+    """A file that opens without a network, of its parts; for screens large and small, light and dark."""
     return (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
-        f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>{''.join(parts)}</body></html>"
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script></head>"
+        f"<body>{''.join(parts)}<script>{_DARK}</script></body></html>"
     )
 
 
