@@ -197,30 +197,46 @@ def equity_figure(result: Result) -> go.Figure:
 
 
 def price_figure(result: Result, columns: Columns) -> go.Figure:
-    """Closes with entries and exits of one instrument."""
+    """Closes with entries and exits of one instrument, and above them those of contracts on it, at its own price."""
     rows = thinned(len(columns))
     figure = go.Figure()
     figure.add_scatter(
         x=_times(columns.start_ns[rows] + columns.span_ns), y=columns.close[rows].tolist(), name="close",
         line={"color": "#8a97a6", "width": 1},
     )  # fmt: skip
-    trades = [trade for trade in result.ledger.trades if trade.instrument == columns.instrument]
-    shown = [trades[row] for row in thinned(len(trades), _POINTS // 2)] if trades else []
-    for name, colour, symbol, points in (
-        ("bought", "#1a7f47", "triangle-up", _points(shown, "BUY")),
-        ("sold", "#b3261e", "triangle-down", _points(shown, "SELL")),
-    ):
-        figure.add_scatter(
-            x=_times(np.array([point[0] for point in points], dtype=np.int64)), y=[point[1] for point in points],
-            name=name, mode="markers", marker={"color": colour, "symbol": symbol, "size": 8},
-        )  # fmt: skip
+    own = [trade for trade in result.ledger.trades if trade.instrument == columns.instrument]
+    data = {one.instrument for one in result.spec.data}
+    others = [one for one in result.ledger.trades if one.instrument not in data and is_on(one.instrument, columns)]
+    ends = columns.start_ns + columns.span_ns
+    for kind, trades in (("", own), ("contract ", others)):
+        shown = [trades[row] for row in thinned(len(trades), _POINTS // 2)] if trades else []
+        for name, colour, symbol, points in (
+            ("bought", "#1a7f47", "triangle-up", _points(shown, "BUY")),
+            ("sold", "#b3261e", "triangle-down", _points(shown, "SELL")),
+        ):
+            if not points:
+                continue
+            at = np.array([point[0] for point in points], dtype=np.int64)
+            there = columns.close[np.minimum(np.searchsorted(ends, at), len(ends) - 1)].tolist()
+            figure.add_scatter(
+                x=_times(at), y=there if kind else [point[1] for point in points],
+                text=[f"{point[2]} at {point[1]:,.2f}" for point in points] if kind else None,
+                name=kind + name, mode="markers", marker={"color": colour, "symbol": symbol, "size": 8},
+            )  # fmt: skip
     figure.update_layout(height=440, title=columns.instrument)
     return figure
 
 
-def _points(trades: Sequence[Any], side: str) -> list[tuple[int, float]]:
-    entries = [(trade.entry_ns, trade.entry_price) for trade in trades if trade.side == side]
-    return entries + [(trade.exit_ns, trade.exit_price) for trade in trades if trade.side != side]
+def is_on(contract: str, columns: Columns) -> bool:
+    """True if the data is of what this contract is on: its symbol, and then an expiry."""
+    symbol, name = columns.instrument.rpartition(":")[2], contract.rpartition(":")[2]
+    return name.startswith(symbol) and name[len(symbol) : len(symbol) + 1].isdigit()
+
+
+def _points(trades: Sequence[Any], side: str) -> list[tuple[int, float, str]]:
+    """Time, price and instrument of what was bought or sold."""
+    entries = [(trade.entry_ns, trade.entry_price, trade.instrument) for trade in trades if trade.side == side]
+    return entries + [(trade.exit_ns, trade.exit_price, trade.instrument) for trade in trades if trade.side != side]
 
 
 def distribution_figure(result: Result) -> go.Figure:

@@ -19,7 +19,7 @@ from mytrading.backtest.data import load
 from mytrading.backtest.option_market import OptionMarket
 from mytrading.backtest.option_terms import OptionTerms
 from mytrading.backtest.output import options_of, summary
-from mytrading.backtest.report import write_report
+from mytrading.backtest.report import price_figure, write_report
 from mytrading.backtest.runner import Result, Spec, run
 from mytrading.backtest.setup import Asked, AskedWrongly, prepare
 from mytrading.cli.legs.templates import TEMPLATES, text_of
@@ -135,6 +135,13 @@ def test_prices_and_surface_are_said_with_the_result(tmp_path: Path) -> None:
     assert found["surface"]["skew"] == -0.12
     assert summary(result)["options"] == found
     write_report(result, (), tmp_path / "report.html")
+    (figure,) = [price_figure(result, columns) for columns in result.spec.data]
+    marks = {trace.name: len(trace.x) for trace in figure.data}
+    assert marks.pop("close") > 0
+    assert sum(marks.values()) == 2 * len(result.ledger.trades) > 0, (
+        "contracts stand on the chart of what they are on"
+    )
+    assert set(marks) == {"contract bought", "contract sold"}
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h2>Prices of options</h2>" in page
     assert "100.0% modelled" in page
