@@ -26,6 +26,7 @@ from mytrading.backtest.runner import Spec, unlimited
 from mytrading.backtest.sources import Fetch, Wanted, data_of, notes_on
 from mytrading.backtest.world import EveryDay
 from mytrading.config.build import ends_daily, risk_limits, strategy_run
+from mytrading.config.checks import INDEX_ITSELF
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.resolve import load_settings
 from mytrading.config.settings import TradingSettings
@@ -164,10 +165,13 @@ def _found(home: Path, asked: str) -> tuple[type[BaseStrategy], str, TradingSett
 
 
 def _settings(home: Path, name: str) -> TradingSettings:
-    """The project's, with this strategy enabled if the project knows it."""
+    """The project's, with this strategy enabled if the project knows it. An index may stand in for its future."""
+    wanted = {"ENABLED_STRATEGIES": name}
     try:
-        return load_settings(home, "default", overrides={"ENABLED_STRATEGIES": name})
-    except ConfigurationError:
+        return load_settings(home, "default", overrides=wanted)
+    except ConfigurationError as error:
+        if all(text.startswith(f"{name}.trade_") and INDEX_ITSELF in text for text in error.problems):
+            return load_settings(home, "default", overrides=wanted, judged=False)
         if (home / "strategies" / f"{plain(name)}.py").exists() or _is_known(home, name):
             raise
         return load_settings(home, "default", overrides={"ENABLED_STRATEGIES": ""})
@@ -209,7 +213,7 @@ def _toml_name(path: Path) -> str:
 
 def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
     """The file of a strategy and its name, given by name or by file."""
-    from mytrading.config.discover import discover
+    from mytrading.config.discover import discover, namesakes
 
     if asked.endswith(".py"):
         path = Path(asked)
@@ -220,6 +224,8 @@ def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
             raise AskedWrongly(f"{loaded.fault.where}: {loaded.fault.message}")
         return path, strategy_name(loaded.classes[0])
     known = discover(home / "strategies")
+    if (twice := namesakes(known).get(plain(asked))) is not None:
+        raise AskedWrongly(twice)
     for item in known:
         if plain(item.name) == plain(asked):
             return home / "strategies" / Path(item.file).name, item.name

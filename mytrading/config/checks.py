@@ -24,6 +24,9 @@ from mytrading.core.risk.rules.order import product_refusal
 from mytrading.messages.enums import Mode, Product, Side
 from mytrading.messages.runconfig import AccountRole, StopPlan, TradeKind, TradeRule
 
+INDEX_ITSELF = "is an index, which cannot be bought"
+"""Said of a strategy that trades the index which it watches."""
+
 DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
 
@@ -266,7 +269,7 @@ def _rule_problems(
             stem = Path(settings.file_of(strategy.name)).stem
             own = stem if plain(stem) == plain(strategy.name) else strategy.name.lower()
             yield (
-                f"{label}: {instrument} is an index, which cannot be bought; write what to trade instead into "
+                f"{label}: {instrument} {INDEX_ITSELF}; write what to trade instead into "
                 f'config/strategies/{own}.toml, say: trade = "NIFTY ATM CE nearest"'
             )
         return

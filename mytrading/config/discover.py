@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from mytrading.config.problems import plain
 
 Parameter = int | float | str | bool
 
@@ -41,6 +44,19 @@ def discover(folder: Path) -> tuple[KnownStrategy, ...]:
         if not path.name.startswith("_"):
             found.extend(_scan(path))
     return tuple(found)
+
+
+def namesakes(known: Iterable[KnownStrategy]) -> dict[str, str]:
+    """By plain name, what is wrong where several files that can be used declare a strategy of one name."""
+    files: dict[str, dict[str, str]] = {}
+    for item in known:
+        if not item.fault:
+            files.setdefault(plain(item.name), {})[item.file] = item.name
+    return {
+        key: f"{' and '.join(mine)} both declare a strategy {next(iter(mine.values()))}; give one another `name`"
+        for key, mine in files.items()
+        if len(mine) > 1
+    }
 
 
 def _scan(path: Path) -> list[KnownStrategy]:

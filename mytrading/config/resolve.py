@@ -7,7 +7,7 @@ collected and reported together, naming variable or key, value, and what may sta
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from mytrading.config import checks, notices
 from mytrading.config.accounts import AccountConfig, read_accounts
-from mytrading.config.discover import KnownStrategy, discover
+from mytrading.config.discover import KnownStrategy, discover, namesakes
 from mytrading.config.findings import problem_of, said
 from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, clamped_strikes, read_plan
 from mytrading.config.market_files import market_file_problems
@@ -50,11 +50,14 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     known: Sequence[KnownStrategy] | None = None,
+    *,
+    judged: bool = True,
 ) -> TradingSettings:
     """The settings of the project in `home`; `ConfigurationError` lists every problem.
 
     `environ` defaults to the process's. `overrides` are the command line's, by dotted path ("logging.level") or
-    variable name. `known` defaults to what the files in `strategies/` declare.
+    variable name. `known` defaults to what the files in `strategies/` declare. Unless `judged`, values are taken that
+    do not go together.
     """
     loader = _Loader(home, profile_named(profile), known if known is not None else discover(home / "strategies"))
     loader.read_files()
@@ -65,7 +68,7 @@ def load_settings(
         loader.apply_variables(read_env_file(home / ".env", loader.problems), from_file=True)
     loader.apply_variables(read_environment(os.environ if environ is None else environ), from_file=False)
     loader.apply_overrides(overrides or {})
-    return loader.finish()
+    return loader.finish(judged)
 
 
 class _Loader:
@@ -78,6 +81,7 @@ class _Loader:
         self.warnings: list[str] = []
         self._reserved = reserved_keys()
         self._known = {plain(item.name): item for item in sorted(known, key=lambda item: not item.fault)}
+        self._namesakes = namesakes(known)
         self._faults: dict[str, str] = {}
         self._values: dict[str, Value] = {}
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
@@ -242,8 +246,8 @@ class _Loader:
 
     # result
 
-    def finish(self) -> TradingSettings:
-        """Validate what was collected."""
+    def finish(self, judged: bool = True) -> TradingSettings:
+        """Validate what was collected, and if `judged` how it goes together."""
         debug = self._values.get("system.debug")
         if debug and str(debug.raw).lower() in ("true", "yes", "on", "1"):
             self._values.setdefault("logging.level", Value("DEBUG", "DEBUG_MODE", "DEBUG_MODE"))
@@ -269,7 +273,7 @@ class _Loader:
         settings._home = self.home
         settings._warnings = tuple(self.warnings)
         settings._faults.update(self._faults)
-        if problems := checks.problems_of(settings):
+        if judged and (problems := checks.problems_of(settings)):
             raise ConfigurationError(problems)
         return settings
 
@@ -294,6 +298,7 @@ class _Loader:
         built = []
         enabled = dict.fromkeys(self._enabled(sections))
         self._judge_idle({plain(name) for name in enabled})
+        self._judge_namesakes({plain(name) for name in enabled})
         for name in enabled:
             item = self._known.get(plain(name))
             if item is None:
@@ -315,6 +320,11 @@ class _Loader:
         for key, item in self._known.items():
             if key not in enabled and self._strategies[key]:
                 self._build_strategy(item)
+
+    def _judge_namesakes(self, enabled: Set[str]) -> None:
+        """One name that two files give stops what runs under it: which of them it is would be chance."""
+        for key, text in self._namesakes.items():
+            (self.problems if key in enabled else self.warnings).append(text)
 
     def _warn_of_files(self, running: Sequence[str]) -> None:
         """Name the files in strategies/ that cannot be used, except those whose fault is told as a strategy's."""

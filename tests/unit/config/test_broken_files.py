@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from mytrading.backtest.asked import AskedWrongly
+from mytrading.backtest.setup import Asked, prepare, strategy_file
 from mytrading.cli.main import run
 from mytrading.config import ConfigurationError, load_settings
+from mytrading.messages.runconfig import TradeKind
 from tests.support import ROOT
 
 
@@ -147,3 +151,24 @@ def test_env_file_that_is_a_folder_is_refused(home: Path) -> None:
     (home / ".env").mkdir()
     with pytest.raises(ConfigurationError, match=r"\.env: cannot be read"):
         load_settings(home, "default", {})
+
+
+def test_name_that_two_files_declare_stops_what_is_enabled_under_it(home: Path) -> None:
+    text = (home / "strategies" / "sma_crossover.py").read_text(encoding="utf-8")
+    (home / "strategies" / "another.py").write_text(text.replace('name = "SMA_Crossover"', ""), encoding="utf-8")
+    said = "strategies/another.py and strategies/sma_crossover.py both declare a strategy SmaCrossover"
+    with pytest.raises(ConfigurationError, match=said):
+        load_settings(home, "default", {}, {"ENABLED_STRATEGIES": "SMA_Crossover"})
+    warnings = load_settings(home, "default", {}, {"ENABLED_STRATEGIES": "RSI_MeanReversion"}).warnings
+    assert any(said in text for text in warnings)
+    with pytest.raises(AskedWrongly, match=said):
+        strategy_file(home, "sma_crossover")
+
+
+def test_class_without_a_file_of_settings_is_tried_on_an_index(home: Path) -> None:
+    (home / "config" / "strategies" / "sma_crossover.toml").unlink()
+    data, day = str(ROOT / "tests" / "data" / "index-1m.csv.gz"), date(2024, 1, 29)
+    spec = prepare(home, Asked("SMA_Crossover", (f"NIFTY={data}",), first=day, last=day)).spec
+    assert (spec.run.symbols, spec.run.long and spec.run.long.kind) == (("NSE_INDEX:NIFTY",), TradeKind.SAME)
+    with pytest.raises(ConfigurationError, match="is an index, which cannot be bought"):
+        load_settings(home, "default", {}, {"ENABLED_STRATEGIES": "SMA_Crossover"})
