@@ -7,6 +7,7 @@ expected, found and to be done; nothing is guessed into it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import date, time
 from pathlib import Path
@@ -27,6 +28,8 @@ _NAMES = ("instrument", "symbol")
 _PRICES = ("open", "high", "low", "close")
 _SUFFIXES = ".csv, .csv.gz, .parquet, .duckdb or .db"
 _IST_NS = 19_800_000_000_000
+_ZONE = r"\d:\d\d(:\d\d([.]\d+)?)? ?(Z|z|[+-]\d\d(:?\d\d)?)$"
+"""How a text with a time of day ends that names its zone."""
 Rows = dict[str, tuple[NDArray[np.int64], FloatArray]]
 """By instrument, when its bars start (ns UTC) and a table of shape (5, n) as in `Columns`.
 
@@ -52,8 +55,7 @@ def load(path: Path, instrument: str, first: date | None = None, last: date | No
             source = _source(database, path)
             columns = _read(database, source, path, instrument)
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
-            raise DataError(f"{path}: cannot be read as bars: {said}; expected {_expected()}") from error
+            raise _unreadable(path, error) from error
     return _cut(columns, first, last, str(path))
 
 
@@ -73,8 +75,7 @@ def load_many(path: Path, name_of: NameOf) -> Rows:
                 raise DataError(f"{path}: found columns {', '.join(found)}; expected one with contracts: instrument")
             return _many(database, source, path, column, stamp, found, name_of)
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
-            raise DataError(f"{path}: cannot be read as bars: {said}; expected {_expected()}") from error
+            raise _unreadable(path, error) from error
 
 
 def _many(
@@ -92,9 +93,9 @@ def _many(
         return {}
     listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
     volume = f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE"
-    prices = ", ".join(f'"{found[name][0]}"::DOUBLE AS c{n}' for n, name in enumerate(_PRICES, 1))
+    prices = ", ".join(f"{_price(*found[name])} AS c{n}" for n, name in enumerate(_PRICES, 1))
     sides = _sides(found)
-    quotes = "".join(f', "{column}"::DOUBLE AS c{n}' for n, column in enumerate(sides, 6))
+    quotes = "".join(f", {_price(*side)} AS c{n}" for n, side in enumerate(sides, 6))
     got = database.execute(
         f'SELECT "{column}" AS name, {_time(*found[stamp])} AS c0, {prices}, {volume} AS c5{quotes} FROM {source} '
         f'WHERE "{column}" IN ({listed}) ORDER BY name, c0'
@@ -119,10 +120,15 @@ def _many(
     return rows
 
 
-def _sides(found: dict[str, tuple[str, str]]) -> tuple[str, ...]:
-    """The columns of bid and ask; empty if one of them is missing."""
-    chosen = [next((found[name][0] for name in names if name in found), "") for names in (_BIDS, _ASKS)]
-    return tuple(chosen) if all(chosen) else ()
+def _sides(found: dict[str, tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The columns of bid and ask with their types; empty if one of them is missing."""
+    chosen = [next((found[name] for name in names if name in found), ("", "")) for names in (_BIDS, _ASKS)]
+    return tuple(chosen) if all(name for name, _ in chosen) else ()
+
+
+def _price(column: str, kind: str) -> str:
+    """A price of single precision is what it was written as: 21666.6, not 21666.599609375."""
+    return f'"{column}"::VARCHAR::DOUBLE' if kind == "FLOAT" else f'"{column}"::DOUBLE'
 
 
 def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
@@ -171,7 +177,7 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
 def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrument: str) -> Columns:
     stamp, found = _described(database, source, path)
     where = _where(database, source, path, found, instrument)
-    chosen = [_time(*found[stamp]), *(f'"{found[name][0]}"::DOUBLE' for name in _PRICES)]
+    chosen = [_time(*found[stamp]), *(_price(*found[name]) for name in _PRICES)]
     chosen.append(f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE")
     picked = ", ".join(f"{text} AS c{number}" for number, text in enumerate(chosen))
     got = database.execute(f"SELECT {picked} FROM {source} {where}").fetchnumpy()
@@ -183,6 +189,16 @@ def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrume
     for number in range(5):
         table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
     return checked(instrument, start, table, str(path))
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    said = str(error).splitlines()[0]
+    if "lock on file" in said:
+        holder = re.search(r"PID \d+", said)
+        return DataError(
+            f"{path}: another program writes to it ({holder[0] if holder else said}); end it, or give a copy"
+        )
+    return DataError(f"{path}: cannot be read as bars: {said}; expected {_expected()}")
 
 
 def _described(database: duckdb.DuckDBPyConnection, source: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
@@ -215,8 +231,10 @@ def _where(
 def _time(column: str, kind: str) -> str:
     if kind.startswith(("TIMESTAMP", "DATE")):
         return f'epoch_ns("{column}"::{"TIMESTAMPTZ" if "ZONE" in kind else "TIMESTAMP"})'
-    if kind == "VARCHAR":
-        return f'epoch_ns("{column}"::TIMESTAMP)'
+    if kind == "VARCHAR":  # a time with a zone is made Indian, which texts are taken for
+        zoned = f"""regexp_matches("{column}", '{_ZONE}')"""
+        told = f'epoch_ns("{column}"::TIMESTAMPTZ) + {_IST_NS}'
+        return f'CASE WHEN {zoned} THEN {told} ELSE epoch_ns("{column}"::TIMESTAMP) END'
     return f'"{column}"::BIGINT'
 
 

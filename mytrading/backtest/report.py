@@ -59,8 +59,19 @@ if (window.matchMedia("(prefers-color-scheme: dark)").matches) {
 
 
 def write_report(result: Result, notes: Sequence[str], path: Path) -> None:
-    """Write the report of a run."""
-    path.write_text(page(result, notes), encoding="utf-8")
+    """Write the report of a run; `OSError` leaves the file as it was."""
+    write_page(page(result, notes), path)
+
+
+def write_page(text: str, path: Path) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def page(result: Result, notes: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.indicators import BUILT_IN, Indicator
+from mytrading.core.indicators.kernels import MAX_PERIOD
 from mytrading.messages.market import Bar, Quote
 from mytrading.strategies.errors import StrategyError, hint, plain
 from mytrading.strategies.lines import line_key
@@ -186,11 +187,11 @@ class Desk:
         parameters: dict[str, float],
         instruments: tuple[str, ...],
     ) -> IndicatorHandle:
-        for label, value in parameters.items():
-            if label == "period" and (isinstance(value, bool) or int(value) != value or value < 2):
-                raise StrategyError(
-                    f"add_indicator: {indicator.name} period must be a whole number from 2 on: {value!r}"
-                )
+        period = parameters.get("period", 2)
+        most = MAX_PERIOD if indicator.group == "Own" else math.inf
+        if isinstance(period, bool) or int(period) != period or not 2 <= period <= most:
+            span = f"from 2 to {most}" if indicator.group == "Own" else "from 2 on"
+            raise StrategyError(f"add_indicator: {indicator.name} period must be a whole number {span}: {period!r}")
         if name and any(plain(name) == plain(other.name) for other in self._handles if other.named):
             raise StrategyError(f"add_indicator: there is already an indicator named {name!r}; give another name=")
         handle = IndicatorHandle(

@@ -138,9 +138,7 @@ def test_prices_and_surface_are_said_with_the_result(tmp_path: Path) -> None:
     (figure,) = [price_figure(result, columns) for columns in result.spec.data]
     marks = {trace.name: len(trace.x) for trace in figure.data}
     assert marks.pop("close") > 0
-    assert sum(marks.values()) == 2 * len(result.ledger.trades) > 0, (
-        "contracts stand on the chart of what they are on"
-    )
+    assert sum(marks.values()) == 2 * len(result.ledger.trades) > 0, "contracts stand on the chart of what they are on"
     assert set(marks) == {"contract bought", "contract sold"}
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h2>Prices of options</h2>" in page

@@ -16,7 +16,7 @@ from plotly import graph_objects as go
 from mytrading.backtest.check.chance import Entries, Orders
 from mytrading.backtest.check.examine import Examined
 from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.report import chart, page_of, section, table
+from mytrading.backtest.report import chart, page_of, section, table, write_page
 
 _OWN = "#b3261e"
 _OTHERS = "#1f5fa8"
@@ -25,7 +25,7 @@ _OTHERS = "#1f5fa8"
 def write_report(found: Examined, notes: Sequence[str], path: Path) -> None:
     """Write the file; its folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(found, notes), encoding="utf-8")
+    write_page(page(found, notes), path)
 
 
 def page(found: Examined, notes: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from plotly import graph_objects as go
 from mytrading.backtest.output import ist
 from mytrading.backtest.parity.sides import FillSeen
 from mytrading.backtest.parity.verdict import Verdict, counted
-from mytrading.backtest.report import chart, page_of, section
+from mytrading.backtest.report import chart, page_of, section, write_page
 from mytrading.messages.market import Quote
 
 FILE = "parity.html"
@@ -28,7 +28,7 @@ def write_picture(verdict: Verdict, folder: Path) -> Path:
     """Write the report into a folder, which is made if need be; returns the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    path.write_text(page(verdict), encoding="utf-8")
+    write_page(page(verdict), path)
     return path
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from plotly import graph_objects as go
 
 from mytrading.backtest import metric_words
-from mytrading.backtest.report import chart, page_of, section, table
+from mytrading.backtest.report import chart, page_of, section, table, write_page
 from mytrading.backtest.search import walk
 from mytrading.backtest.search.overfit import Deflated, Stability
 from mytrading.backtest.search.space import Axis, Space
@@ -43,7 +43,7 @@ def write_search(
         parts.append(section("Run by the event engine, the best first", trials_table(space, run, objective)))
     what = "Trials" if run is None else "Estimates of the screening"
     parts.append(section(f"{what}, the best first", trials_table(space, trials, objective)))
-    path.write_text(page_of(title, parts), encoding="utf-8")
+    write_page(page_of(title, parts), path)
 
 
 def _pairs(space: Space) -> list[tuple[Axis, Axis]]:
@@ -142,7 +142,7 @@ def write_walk(path: Path, title: str, notes: Sequence[str], steps: Sequence[wal
         section("Folds", folds_table(steps, objective)),
         section("Metrics", metrics),
     ]
-    path.write_text(page_of(title, parts), encoding="utf-8")
+    write_page(page_of(title, parts), path)
 
 
 def _equity(steps: Sequence[walk.Step]) -> go.Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import date, time
 from pathlib import Path
 
@@ -57,6 +59,33 @@ def test_parquet_and_duckdb_give_what_csv_gives(tmp_path: Path) -> None:
         assert found.table.tolist() == wanted.table.tolist()
     with pytest.raises(DataError, match="no rows of NSE:Z; it holds NSE:X, NSE:Y"):
         load(database, "NSE:Z")
+
+
+@pytest.mark.parametrize("text", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S+00:00", "%Y-%m-%d %H:%M:%S.250-00"])
+def test_texts_with_a_zone_are_taken_at_their_word(tmp_path: Path, text: str) -> None:
+    source = csv_of(tmp_path, [f"2024-03-13 09:1{n}:00" for n in (5, 6, 7)])
+    path, stamp = tmp_path / "x.parquet", f"strftime(timestamp - INTERVAL 330 MINUTE, '{text}')"
+    duckdb.connect().execute(f"COPY (SELECT * REPLACE ({stamp} AS timestamp) FROM '{source}') TO '{path}'")
+    seconds = [(start - FIRST) // 10**9 for start in load(path, "NSE:X").start_ns.tolist()]
+    assert seconds == [0, 60, 120]
+
+
+def test_prices_of_single_precision_are_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    prices = ", ".join(f"21666.6::FLOAT AS {name}" for name in ("close", "low", "open", "high"))
+    duckdb.connect().execute(f"COPY (SELECT {prices}, '2024-03-13 09:15' AS time) TO '{path}'")
+    assert load(path, "NSE:X").table[:4].tolist() == [[21666.6]] * 4
+
+
+def test_database_that_another_program_writes_to_is_named_with_that_program(tmp_path: Path) -> None:
+    path = tmp_path / "x.duckdb"
+    hold = f"import duckdb; c = duckdb.connect({str(path)!r}); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdin is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(DataError, match=rf"another program writes to it \(PID {other.pid}\)"):
+            load(path, "NSE:X")
+        other.stdin.close()
 
 
 def test_days_are_cut_with_both_ends_included(tmp_path: Path) -> None:

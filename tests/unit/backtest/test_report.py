@@ -1,13 +1,15 @@
-"""Which hours are cut out of a chart's time axis."""
+"""Which hours are cut out of a chart's time axis, and how a page is written."""
 
 from __future__ import annotations
 
 from datetime import date, time, timedelta
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mytrading.backtest.columns import Columns
-from mytrading.backtest.report import hours_without_bars
+from mytrading.backtest.report import hours_without_bars, write_page
 from mytrading.core.calendar import to_ns
 
 MONDAY = date(2024, 3, 11)
@@ -16,6 +18,22 @@ MONDAY = date(2024, 3, 11)
 def bars_of(days: list[date], opens: time, count: int, timeframe: str = "5m", span: int = 300) -> Columns:
     starts = [to_ns(day, opens) + n * span * 10**9 for day in days for n in range(count)]
     return Columns("NSE:X", timeframe, np.array(starts, dtype=np.int64), np.ones((5, len(starts))))
+
+
+def test_page_that_cannot_be_written_whole_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report.html"
+    write_page("before", path)
+
+    def full(self: Path, text: str, **_: str) -> int:
+        self.write_bytes(text[:2].encode())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_page("after", path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"report.html": b"before"}
 
 
 def test_nights_and_weekends_without_bars_are_cut_out() -> None:

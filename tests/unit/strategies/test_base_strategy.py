@@ -173,7 +173,12 @@ def two_averages(self):
         (lambda s: s.get_indicator_value("SMA"), "on_data", "no indicator 'SMA'; there are none; add_indicator()"),
         (lambda s: s.add_indicator("SMMA"), "initialize", "no indicator 'SMMA'; did you mean"),
         (lambda s: s.add_indicator("SMA", perod=3), "initialize", "SMA has no parameter perod; did you mean period?"),
-        (lambda s: s.add_indicator("SMA", period=1), "initialize", "period must be a whole number from 2 on"),
+        (lambda s: s.add_indicator("SMA", period=1), "initialize", "period must be a whole number from 2 to 10000: 1"),
+        (
+            lambda s: s.add_indicator("RSI", period=20_000),
+            "initialize",
+            "period must be a whole number from 2 to 10000",
+        ),
         (lambda s: s.add_indicator("SMA", period=5, timeframe="5m"), "initialize", "timeframe 5m is not kept"),
         (lambda s: s.add_indicator("SMA", period=5), "on_data", "call it in initialize()"),
         (lambda s: s.bars(3), "initialize", "there are no bars yet in initialize()"),
