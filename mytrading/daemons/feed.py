@@ -15,6 +15,7 @@ from mytrading.adapters.openalgo.market_feed import (
     Acknowledged,
     FrameParser,
     Malformed,
+    Parsed,
     ServerError,
     StepMark,
     Tick,
@@ -138,7 +139,7 @@ class DataManager(Daemon):
 
     def _on_wake(self) -> None:
         started = time.perf_counter_ns()
-        for line in self.lines:
+        for line in self.lines.all:
             events = line.socket.drain(self.config.data.buffer_size)
             if events:
                 self._on_events(line, events)
@@ -155,10 +156,15 @@ class DataManager(Daemon):
         # Not when they were read: a feed that lags would take its own backlog for a source that is mute.
         self._now = machine_now()
         for event in events:
-            if type(event) is RawFrame:
-                self._on_frame(line, event)
-            else:
+            if type(event) is not RawFrame:
                 self._on_connection(line, event)
+                continue
+            received_ns = line.taken_ns = event.received_ns
+            parsed = self.parser.parse(event.data, received_ns, self.clock.at(received_ns))
+            if type(parsed) is Tick:
+                self.intake.tick(line, parsed, self._now)
+            elif parsed is not None:
+                self._on_word(line, event, parsed)
         if line is self.lines.active:
             self.intake.flush()
             self._record(events)
@@ -174,13 +180,9 @@ class DataManager(Daemon):
         self._run_later()
         self.tape.record(events)
 
-    def _on_frame(self, line: Line, frame: RawFrame) -> None:
-        line.taken_ns = frame.received_ns
-        market_ns = self.clock.at(frame.received_ns)
-        parsed = self.parser.parse(frame.data, frame.received_ns, market_ns)
-        if type(parsed) is Tick:
-            self.intake.tick(line, parsed, self._now)
-        elif type(parsed) is Acknowledged:
+    def _on_word(self, line: Line, frame: RawFrame, parsed: Parsed) -> None:
+        """A frame without a price."""
+        if type(parsed) is Acknowledged:
             self._on_acknowledged(line, parsed)
         elif type(parsed) is ServerError:
             self._on_server_error(line, parsed)

@@ -63,7 +63,8 @@ class BarDesk:
         self._fusion = Fusion(self._market_span(MARGIN_NS, MARGIN_MACHINE_S))
         self._store = BarStore(config.bars_dir)
         self._history = HistoryWorker(config, calendar, clock.now, wake)
-        self._closed: list[Closed] = []
+        self.closed: list[Closed] = []
+        """What quotes have closed since the last `flush`."""
         self._unstored: list[Bar] = []
         self._loaded: set[str] = set()
         self._due: dict[str, tuple[int, int]] = {}
@@ -128,12 +129,12 @@ class BarDesk:
         """Build a quote in; `flush` follows once per burst."""
         closed = self._builder.add(quote)
         if closed is not None:
-            self._closed.append(closed)
+            self.closed.append(closed)
 
     def flush(self) -> None:
         """Deliver the bars that quotes have closed."""
-        if self._closed:
-            closed, self._closed = self._closed, []
+        if self.closed:
+            closed, self.closed = self.closed, []
             self._deliver([bar for item in closed for bar in self._fusion.offer(item)])
 
     def begin(self, instrument: str) -> None:
@@ -169,7 +170,7 @@ class BarDesk:
     def on_clock(self, now_ns: int, machine_ns: int) -> None:
         """Close what the clock has passed, and fetch what history is due."""
         grace = self._market_span(GRACE_NS, GRACE_MACHINE_S)
-        self._closed += self._builder.advance(now_ns, grace, machine_ns)
+        self.closed += self._builder.advance(now_ns, grace, machine_ns)
         self.flush()
         for fetch in self._fusion.due(now_ns, machine_ns, self._fetching):
             self._fetch(fetch)

@@ -60,6 +60,10 @@ class FeedHealth:
         self._limits = limits
         self._freshness = Freshness(FLOOR_NS)
         self._facts: dict[str, Facts] = {}
+        self.facts = self._facts.get
+        """What is known of a wanted instrument, None for any other."""
+        self.ticked = self._freshness.touch
+        """A price of the instrument came, at these times (market and machine), from the stream or asked for."""
         self._subscribed: dict[str, int] = {}
         self._settled_ns = 0
         self._low_since = 0
@@ -78,10 +82,6 @@ class FeedHealth:
         self._subscribed.pop(instrument, None)
         self._freshness.forget(instrument)
 
-    def facts(self, instrument: str) -> Facts | None:
-        """What is known of a wanted instrument, None for any other."""
-        return self._facts.get(instrument)
-
     def connected(self, machine_ns: int) -> None:
         """A new connection serves: nothing is subscribed on it yet."""
         self._settled_ns = machine_ns + SETTLE_NS
@@ -90,10 +90,6 @@ class FeedHealth:
     def subscribed(self, instrument: str, machine_ns: int) -> None:
         """The server acknowledged it."""
         self._subscribed.setdefault(instrument, machine_ns)
-
-    def ticked(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """A price of the instrument came, from the stream or asked for. Budget: 1 µs."""
-        self._freshness.touch(instrument, market_ns, machine_ns)
 
     def ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:
         """True if each of these has ticked, may be silent (an option, a closed exchange), or was given its time.

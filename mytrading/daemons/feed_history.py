@@ -85,7 +85,10 @@ class HistoryWorker:
 
     def results(self) -> list[Filled]:
         """What is done."""
-        return [self._results.get_nowait() for _ in range(self._results.qsize())]
+        found: list[Filled] = []
+        while not self._results.empty():
+            found.append(self._results.get_nowait())
+        return found
 
     def _run(self) -> None:
         server = self._config.data_server

@@ -16,7 +16,8 @@ from mytrading.daemons.feed_fallback import Answer, quote_of
 from mytrading.daemons.feed_health import FeedHealth
 from mytrading.daemons.feed_lines import Line, Lines
 from mytrading.daemons.feed_outlet import Outlet
-from mytrading.messages.market import Quote
+
+_GOOD = Verdict.GOOD
 
 
 class Intake:
@@ -37,6 +38,7 @@ class Intake:
         self._bars = bars
         self._outlet = outlet
         self._lock_step = lock_step
+        self._facts, self._ticked, self._judge, self._offer = health.facts, health.ticked, check.judge, outlet.offer
         self.quotes = self.asked = 0
 
     def tick(self, line: Line, tick: Tick, machine_ns: int) -> None:
@@ -44,7 +46,7 @@ class Intake:
         quote = tick.quote
         instrument = quote.instrument
         line.ticked(quote, machine_ns)
-        facts = self._health.facts(instrument)
+        facts = self._facts(instrument)
         if not line.subscriptions.seen(instrument, tick.mode) or facts is None or line is not self._lines.active:
             return
         if tick.book is not None:
@@ -52,10 +54,10 @@ class Intake:
         elif tick.mode is FeedMode.QUOTE and quote.bid is None and quote.ask is None and not facts.is_index:
             line.subscriptions.upgrade(instrument)
         self.quotes += 1
-        self._health.ticked(instrument, quote.market_ns, quote.received_ns)
-        if self._is_good(quote, facts.is_option):
+        self._ticked(instrument, quote.market_ns, quote.received_ns)
+        if self._judge(instrument, quote.ltp, facts.is_option, quote.received_ns, quote.previous_close) is _GOOD:
             self._bars.add(quote)
-            self._outlet.offer(quote)
+            self._offer(quote)
             if self._lock_step:
                 self.flush()  # no quote is overtaken
 
@@ -63,16 +65,19 @@ class Intake:
         """Prices asked for over REST: for what is held, and no part of bars, since they skip what was traded."""
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
-            facts = self._health.facts(instrument)
-            if facts is not None and self._is_good(quote, facts.is_option):
+            facts = self._facts(instrument)
+            if facts is None:
+                continue
+            if self._judge(instrument, quote.ltp, facts.is_option, quote.received_ns, quote.previous_close) is _GOOD:
                 self.asked += 1
-                self._health.ticked(instrument, market_ns, answer.received_ns)
-                self._outlet.offer(quote)
+                self._ticked(instrument, market_ns, answer.received_ns)
+                self._offer(quote)
         self.flush()
 
     def flush(self) -> None:
         """Bars first, committed before anybody sees them, then the newest quote of each instrument."""
-        self._bars.flush()
+        if self._bars.closed:
+            self._bars.flush()
         self._outlet.flush()
 
     def forget(self, instrument: str) -> None:
@@ -81,7 +86,3 @@ class Intake:
         self._check.forget(instrument)
         self._health.remove(instrument)
         self._outlet.forget(instrument)
-
-    def _is_good(self, quote: Quote, is_option: bool) -> bool:
-        verdict = self._check.judge(quote.instrument, quote.ltp, is_option, quote.received_ns, quote.previous_close)
-        return verdict is Verdict.GOOD

@@ -122,23 +122,21 @@ class Lines:
     def __init__(
         self, sources: tuple[FeedSource, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None]
     ) -> None:
-        self._lines = [Line(rank, source, rules, wake) for rank, source in enumerate(sources)]
+        self.all = [Line(rank, source, rules, wake) for rank, source in enumerate(sources)]
+        """By rank."""
         self._choice = SourceChoice(len(sources), ChoiceRules(failback_ns=int(rules.failback_seconds * SECOND)))
+        self.active = self.all[self._choice.active]
+        """The line that serves; `look` alone changes it."""
         self._calendar = calendar
         self._mode = feed_mode(rules.mode) or FeedMode.QUOTE
         self._wanted: dict[str, Facts] = {}
         self._probes: list[str] = []
 
     def __iter__(self) -> Iterator[Line]:
-        return iter(self._lines)
+        return iter(self.all)
 
     def __len__(self) -> int:
-        return len(self._lines)
-
-    @property
-    def active(self) -> Line:
-        """The line that serves."""
-        return self._lines[self._choice.active]
+        return len(self.all)
 
     @property
     def switches(self) -> int:
@@ -160,7 +158,7 @@ class Lines:
 
     def told(self, account: str, ping_down: bool, machine_ns: int) -> None:
         """The reconciler says of an account whether its pings fail."""
-        for line in self._lines:
+        for line in self.all:
             if line.source.name == account:
                 line.told(ping_down, machine_ns)
 
@@ -175,7 +173,7 @@ class Lines:
     def drop(self, instrument: str) -> None:
         """Nobody wants the instrument any more."""
         self._wanted.pop(instrument, None)
-        for line in self._lines:
+        for line in self.all:
             line.subscriptions.drop(instrument)
         if instrument in self._probes:
             self._probes.remove(instrument)
@@ -183,14 +181,14 @@ class Lines:
 
     def _choose_probes(self) -> None:
         """Indices and shares before options, of which one is better than nothing."""
-        if len(self._lines) == 1 or len(self._probes) == PROBES:
+        if len(self.all) == 1 or len(self._probes) == PROBES:
             return
         liquid = [name for name, facts in self._wanted.items() if not facts.is_option]
         self._set_probes((liquid or list(self._wanted))[:PROBES])
 
     def _set_probes(self, probes: list[str]) -> None:
         old, self._probes = self._probes, probes
-        for line in self._lines:
+        for line in self.all:
             if line is self.active:
                 continue
             for name in old:
@@ -204,11 +202,12 @@ class Lines:
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._wanted.values()}
         }
-        for line in self._lines:
+        for line in self.all:
             line.pulse.expect(self._patience(line, open_now), machine_ns)
-        switch = self._choice.look([line.condition(machine_ns) for line in self._lines], machine_ns)
+        switch = self._choice.look([line.condition(machine_ns) for line in self.all], machine_ns)
         if switch is not None:
-            self._hand_over(self._lines[switch.previous], self._lines[switch.to])
+            self.active = self.all[switch.to]
+            self._hand_over(self.all[switch.previous], self.all[switch.to])
         return switch
 
     def _patience(self, line: Line, open_now: dict[str, bool]) -> int:

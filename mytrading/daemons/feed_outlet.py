@@ -26,6 +26,8 @@ class Outlet:
         self._levels = rules.depth_levels if rules.depth_data else 0
         self._latency = latency
         self._conflator = Conflator()
+        self.offer = self._conflator.offer
+        """A good quote; `flush` follows once per burst."""
         self._books: dict[str, Tick] = {}
         self._newest: dict[str, Quote] = {}
         self._shown: dict[str, Quote] = {}
@@ -37,10 +39,6 @@ class Outlet:
     def figures(self) -> dict[str, float]:
         """Quotes published since the start, and those that a newer one overtook before they were."""
         return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
-
-    def offer(self, quote: Quote) -> None:
-        """A good quote; `flush` follows once per burst."""
-        self._conflator.offer(quote)
 
     def offer_book(self, tick: Tick) -> None:
         """A frame with a book."""

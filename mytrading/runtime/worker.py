@@ -75,12 +75,10 @@ class WorkerPool(Generic[Job, Tool, Result]):
 
     def results(self) -> list[Result]:
         """What has been finished since the last call, in order of finishing."""
-        found = []
-        while True:
-            try:
-                found.append(self._results.get_nowait())
-            except queue.Empty:
-                return found
+        found: list[Result] = []
+        while not self._results.empty():
+            found.append(self._results.get_nowait())
+        return found
 
     @property
     def waiting(self) -> int:

@@ -55,7 +55,7 @@ def feed_mode(value: object) -> FeedMode | None:
     return _MODES.get(value.lower() if isinstance(value, str) else value)
 
 
-class Tick(NamedTuple):
+class Tick(msgspec.Struct, frozen=True, gc=False):
     """One market-data frame. `book` holds its levels if it has any; `depth_of` makes a message of it.
 
     `tag` is the subscription the server sent it for, `mode` what it really is: a client that holds LTP also receives
@@ -179,12 +179,20 @@ class FrameParser:
             market_ns = stamp
         bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
         ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
+        interest = data.open_interest or data.oi
+        # By what the frame holds; brokers word it differently, or say Depth and send no book.
+        mode = FeedMode.QUOTE
         book = data.depth
         if book is not None:
+            mode = FeedMode.DEPTH
+            if frame.broker == "zerodha":
+                interest = None  # its adapter takes the last ask level's order count for it (seen in 2.0.2.1)
             if book.buy:
                 bid, bid_quantity = book.buy[0].price, book.buy[0].quantity
             if book.sell:
                 ask, ask_quantity = book.sell[0].price, book.sell[0].quantity
+        elif data.volume is None and data.open is None and data.bid is None and data.bid_price is None:
+            mode = FeedMode.LTP
         quote = Quote(
             instrument,
             market_ns,
@@ -195,14 +203,13 @@ class FrameParser:
             int(bid_quantity) if bid_quantity and bid else None,
             int(ask_quantity) if ask_quantity and ask else None,
             None if data.volume is None else int(data.volume),
-            _open_interest(frame, data),
+            int(interest) if interest else None,
             data.open or None,
             data.high or None,
             data.low or None,
             data.close or data.prev_close or None,
             exchange_time(data.ltt),
         )
-        mode = _mode_of(data)
         return Tick(quote, book, mode, _MODES.get(frame.mode) or feed_mode(frame.mode) or mode)
 
 
@@ -233,23 +240,6 @@ def exchange_time(value: float | str | None) -> int | None:
     if number < _US_FROM:
         return number * 1_000_000
     return number * 1000 if number < _NS_FROM else number
-
-
-def _mode_of(data: _Data) -> FeedMode:
-    """By what the frame holds; brokers word it differently, or say Depth and send no book."""
-    if data.depth is not None:
-        return FeedMode.DEPTH
-    if data.volume is None and data.open is None and data.bid is None and data.bid_price is None:
-        return FeedMode.LTP
-    return FeedMode.QUOTE
-
-
-def _open_interest(frame: _Envelope, data: _Data) -> int | None:
-    # Zerodha's adapter reads the last ask level's order count as open interest in full ticks (seen in 2.0.2.1).
-    if data.depth is not None and frame.broker == "zerodha":
-        return None
-    value = data.open_interest or data.oi
-    return int(value) if value else None
 
 
 def _acknowledged(frame: _Envelope) -> Acknowledged:

@@ -220,8 +220,11 @@ class FeedSocket:
 
     def drain(self, limit: int = 10_000) -> list[SocketEvent]:
         """Events that wait now, oldest first, at most `limit`."""
-        waiting = min(self.events.qsize(), limit)
-        return [self.events.get_nowait() for _ in range(waiting)]
+        events: list[SocketEvent] = []
+        get, waiting = self.events.get_nowait, self.events.qsize()
+        while len(events) < waiting and len(events) < limit:
+            events.append(get())
+        return events
 
     def _break(self, reason: str) -> None:
         ws = self._ws

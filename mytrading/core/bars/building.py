@@ -65,14 +65,6 @@ class _Build:
         self.open = self.high = self.low = self.close = price
         self.volume = self.ticks = 0
 
-    def update(self, price: float) -> None:
-        if price > self.high:
-            self.high = price
-        elif price < self.low:
-            self.low = price
-        self.close = price
-        self.ticks += 1
-
     def count(self, volume: int | None) -> int:
         """Units traded since the last quote. First sight counts nothing; a lower counter began anew from zero.
 
@@ -126,8 +118,15 @@ class BarBuilder:
             build = self._builds[quote.instrument] = _Build(quote.instrument.partition(":")[0], quote.market_ns)
         ns = quote.market_ns
         if build.start <= ns < build.end:
-            build.volume += build.count(quote.volume)
-            build.update(quote.ltp)
+            price = quote.ltp
+            if price > build.high:
+                build.high = price
+            elif price < build.low:
+                build.low = price
+            build.close = price
+            build.ticks += 1
+            if quote.volume != build.counter:
+                build.volume += build.count(quote.volume)
             return None
         if ns < max(build.start, build.closed_until):
             self.late += 1

@@ -80,7 +80,9 @@ class PriceCheck:
         known = self._prices.get(instrument)
         if known is None:
             known = self._prices[instrument] = _Price(reference or price)
-        if self._near(known.good, price, option) or self._persists(known, price, option, now_ns):
+        good = known.good
+        near = self._near(good, price, option) if option else abs(price - good) <= self._share * good
+        if near or self._persists(known, price, option, now_ns):
             known.good, known.held, known.count = price, 0.0, 0
             return Verdict.GOOD
         self.held += 1

@@ -1,0 +1,179 @@
+"""The way of a quote from the socket to an order, through the real feed, engine and risk in one process.
+
+With cold caches, which a daemon has after some idle milliseconds, each Python function on this way costs some 2 us, so
+the functions of one turn are counted. A figure here may be lowered; one that has to be raised needs a reason.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.openalgo.market_feed import Acknowledged
+from mytrading.adapters.openalgo.socket import FeedSocket, Frame
+from mytrading.core.calendar import IST
+from mytrading.daemons.engine import StrategyEngine
+from mytrading.daemons.feed import DataManager
+from mytrading.daemons.feed_instruments import InstrumentLoader
+from mytrading.daemons.risk import RiskManager
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import DaemonState, OrderState, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.reports import AccountHealth, Funds
+from mytrading.messages.runconfig import Direction, StrategyRun, TradeKind, TradeRule
+from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
+from mytrading.runtime.daemon import Daemon
+from tests.calls import python_calls
+from tests.support import ROOT, eventually
+from tests.unit.cli.stacks import run_config
+
+SBIN, DAY, HOUR_NS = "NSE:SBIN", "2026-11-23", 3_600_000_000_000
+NOON = int(datetime(2026, 11, 23, 12, 0, tzinfo=IST).timestamp()) * 1_000_000_000
+ASKS = """
+from mytrading.strategies import BaseStrategy
+
+class EachQuote(BaseStrategy):
+    subscribe_quotes = True
+
+    def on_data(self, data):
+        return self.create_signal("BUY", limit_price=round(data.ltp - 1, 2)) if hasattr(data, "ltp") else None
+"""
+
+
+class Way:
+    """Feed, engine and risk of one stack, each turned by hand; their timers are kept from falling into a count."""
+
+    def __init__(self, folder: Path) -> None:
+        home = folder / "home"
+        shutil.copytree(ROOT / "config", home / "config")
+        (home / "asks.py").write_text(ASKS)
+        rule = TradeRule(kind=TradeKind.SAME, side=Side.BUY)
+        run = StrategyRun(
+            name="EachQuote", file="asks.py", symbols=(SBIN,), long=rule, short=None, direction=Direction.LONG
+        )
+        made = run_config(folder)
+        data = replace(made.data, watch=(SBIN,), history=False, tick_data=False)
+        venue = replace(made.venue, rest_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9")
+        rates = replace(made.rates, entries_per_minute=100)
+        config = replace(made, home=str(home), strategies=(run,), data=data, venue=venue, rates=rates)
+        write_clock_file(config.clock_path, ClockFile(segments=(Segment(machine_now(), NOON, 1.0),)))
+        stock = Instrument(id=SBIN, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
+        InstrumentFile(config.state).write(Snapshot(day=DAY, fetched_ns=NOON, instruments=(stock,), good_day=DAY))
+        self.feed, self.engine, self.risk = DataManager(config), StrategyEngine(config), RiskManager(config)
+        self.daemons: tuple[Daemon, ...] = (self.feed, self.engine, self.risk)
+        for daemon in self.daemons:
+            daemon.status.bind()
+            daemon.setup()
+        self.number = 0
+
+    def open(self) -> None:
+        """The line gives quotes, the strategy runs, and nothing keeps risk from admitting."""
+        line = self.feed.lines.active
+        line.connected(machine_now())
+        self.feed._on_acknowledged(line, Acknowledged("", ((SBIN, "2"),), ()))
+        self.engine._feed_ready = True
+        self.engine._look()
+        self.risk._announced = (SBIN,)
+        self.risk._follow_instruments()
+        self.risk.risk.patient_until = 0
+        for daemon in self.daemons:
+            for timer in daemon.timers._heap:
+                timer.due_ns += HOUR_NS
+
+    def well(self) -> None:
+        """What others would have told by now."""
+        risk, now = self.risk.risk, self.risk.clock.now()
+        for name in ("feed", "router", "reconciler", "engine"):
+            risk.apply(Heartbeat(daemon=name, pid=1, state=DaemonState.RUNNING, ready=True, machine_ns=machine_now(),
+                                 market_ns=now, started_machine_ns=1))  # fmt: skip
+        risk.apply(AccountHealth(account=risk.account, connected=True, right_mode=True, stream_up=True,
+                                 books_agree=True))  # fmt: skip
+        risk.apply(Funds(account=risk.account, available=1e7, collateral=0.0, used=0.0, machine_ns=1))
+        for order in list(risk.state.orders.values()):
+            ended = OrderChanged(event="cancelled", order=replace(order, state=OrderState.CANCELLED), machine_ns=1)
+            risk.apply(ended)
+            self.engine.engine.apply(ended)
+
+    def quote(self) -> None:
+        """A frame as the reader thread leaves it."""
+        self.number += 1
+        price = 800.0 + self.number / 20
+        said = {"ltp": price, "volume": 1000 + self.number, "bid": price - 0.05, "ask": price + 0.05,
+                "bid_quantity": 10, "ask_quantity": 12, "open": 790.0, "close": 795.0}  # fmt: skip
+        body = {"type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": 2, "data": said}
+        self.feed.lines.active.socket._put(Frame(json.dumps(body).encode(), machine_now()))
+
+    def turned(self, daemon: Daemon, handled: int = 1) -> Counter[str]:
+        """What a daemon calls in the turn in which it handles so many frames."""
+        before = daemon.handled
+        found = python_calls(daemon._turn)
+        while daemon.handled < before + handled:
+            found = python_calls(daemon._turn)
+        assert daemon.handled == before + handled
+        return found
+
+    def settle(self) -> None:
+        """Do what waits for a calm moment."""
+        for daemon in self.daemons:
+            while daemon._later:
+                daemon._turn()
+
+
+@pytest.fixture
+def way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Way]:
+    monkeypatch.setattr(FeedSocket, "start", lambda _: None)
+    monkeypatch.setattr(InstrumentLoader, "look", lambda *_: None)
+    made = Way(tmp_path)
+    yield made
+    for daemon in made.daemons:
+        daemon.teardown()
+        daemon.context.destroy(linger=0)
+
+
+def test_quote_that_becomes_an_order_goes_through_few_functions(way: Way) -> None:
+    way.feed._polled.append((way.feed.doorbell.fileno(), 1))
+    way.open()
+    counts: list[tuple[int, int, int, int]] = []
+
+    def go() -> bool:
+        """One quote, once all subscriptions have reached their writers: until then it does not get through."""
+        way.well()
+        way.settle()
+        way.quote()
+        way.feed._turn()
+        time.sleep(0.01)
+        signals = way.engine._signals
+        way.engine._turn()
+        way.settle()
+        return way.engine._signals > signals
+
+    eventually(go)
+    for _ in range(3):
+        way.risk._turn()
+    for _ in range(3):
+        way.well()
+        way.settle()
+        way.quote()
+        fed = python_calls(way.feed._turn)
+        seen = way.turned(way.risk)
+        decided = way.turned(way.engine)
+        entries = way.risk._counts["entries"]
+        judged = way.turned(way.risk)
+        way.settle()
+        assert way.risk._counts["entries"] == entries + 1
+        counts.append((fed.total(), seen.total(), decided.total(), judged.total()))
+    feed, quote, engine, _signal = map(min, zip(*counts, strict=True))
+    print(counts)
+    assert feed <= 50
+    assert quote <= 54
+    assert engine <= 160
