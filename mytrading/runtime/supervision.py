@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -36,6 +37,8 @@ GAVE_UP = "gave up: "
 """How supervisor's log begins a line about such a program, before its name."""
 
 _SPAWNED, _BEGAN = "spawned: '", "supervisord started"
+OPEN_FILES = 256
+"""What supervisor asks for (`minfds` of `supervisord.conf`); raised to by itself where the hard limit allows it."""
 START_SECONDS = 10.0
 _COMMAND = "from mytrading.cli.main import run; run()"
 _POLL = 0.02
@@ -136,7 +139,12 @@ def revive(config: RunConfig, run_key: str = "") -> int:
 
 
 def _launch(config: RunConfig, run_key: str) -> int:
-    Path(config.log_dir).mkdir(parents=True, exist_ok=True)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < OPEN_FILES:
+        raise SupervisorFailed(
+            f"this shell allows {most} open files, expected {OPEN_FILES} or more: raise it (`ulimit -n 1024`; in a "
+            "service LimitNOFILE=) and start again"
+        )
     errors = config.state / "supervisord.err"
     with errors.open("wb") as sink:
         process = subprocess.Popen(
@@ -145,8 +153,9 @@ def _launch(config: RunConfig, run_key: str) -> int:
             stdout=sink,
             stderr=sink,
             cwd=config.home,
-            env=environment(config, run_key),
+            env=environment(config, run_key) | {"MYTRADING_LOG_DIR": _consoles(config)},
             start_new_session=True,
+            umask=_unseen_by_others(),
         )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -159,6 +168,22 @@ def _launch(config: RunConfig, run_key: str) -> int:
             return process.pid
         time.sleep(_POLL)
     raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
+
+
+def _consoles(config: RunConfig) -> str:
+    """Where consoles are written: beside the logs, or in the state folder where a folder of logs cannot be made."""
+    try:
+        Path(config.log_dir).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return config.state_dir
+    return config.log_dir
+
+
+def _unseen_by_others() -> int:
+    """The mask of file modes that the operator has, with others shut out of what the stack writes."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask | 0o027
 
 
 def answers(config: RunConfig) -> bool:

@@ -65,11 +65,32 @@ class _Process(Subprocess):  # type: ignore[misc]
 class _Program(ProcessConfig):  # type: ignore[misc]
     """A program of the file, run by `_Process`."""
 
+    stdout_logfile: str | None
+
     def make_process(self, group: Any = None) -> _Process:
         """The process of this program."""
         process = _Process(self)
         process.group = group
         return process
+
+    def make_dispatchers(self, proc: Any) -> Any:
+        """The pipes of a process; one whose console cannot be written runs without, rather than not at all."""
+        console: str | None = self.stdout_logfile
+        self.stdout_logfile = console if self._writes(console) else None
+        try:
+            return super().make_dispatchers(proc)
+        finally:
+            self.stdout_logfile = console
+
+    def _writes(self, console: str | None) -> bool:
+        try:
+            if console is not None:
+                Path(console).parent.mkdir(parents=True, exist_ok=True)
+                Path(console).open("ab").close()
+        except OSError as error:
+            self.options.logger.warn(f"{self.name} runs without a console: {console}: {error.strerror}")
+            return False
+        return True
 
 
 class _Options(ServerOptions):  # type: ignore[misc]

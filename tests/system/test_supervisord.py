@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -11,9 +15,9 @@ import pytest
 
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime import supervision
-from mytrading.runtime.supervision import EXITS, GivenUp
+from mytrading.runtime.supervision import EXITS, GivenUp, SupervisorFailed
 from tests.feed_support import runtime_folder
-from tests.support import eventually
+from tests.support import ROOT, eventually
 from tests.unit.cli.stacks import run_config
 
 HEAD = """
@@ -41,19 +45,26 @@ stdout_logfile={logs}/{name}.out
 COMMANDS = {"engine": "echo boom; exit 70", "feed": "exit 78", "router": "sleep 0.05; exit 75", "risk": "sleep 600"}
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Iterator[RunConfig]:
-    """A running supervisor of four programs."""
+@contextmanager
+def supervised(tmp_path: Path, commands: Mapping[str, str]) -> Iterator[RunConfig]:
+    """A running supervisor of some programs."""
     with runtime_folder() as runtime:
         made = msgspec.structs.replace(run_config(tmp_path), home=str(tmp_path), runtime_dir=str(runtime))
         text = HEAD.format(state=made.state_dir, runtime=runtime)
-        for name, command in COMMANDS.items():
-            text += PROGRAM.format(name=name, command=command, logs=made.log_dir)
+        for name, command in commands.items():
+            text += PROGRAM.format(name=name, command=command, logs="%(ENV_MYTRADING_LOG_DIR)s")
         (tmp_path / "supervisord.conf").write_text(text)
         assert supervision.revive(made)
         yield made
         supervision.shut_down(made)
         eventually(lambda: not supervision.supervisor_pid(made), 15)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[RunConfig]:
+    """A running supervisor of four programs."""
+    with supervised(tmp_path, COMMANDS) as made:
+        yield made
 
 
 def state(config: RunConfig, name: str) -> str:
@@ -84,3 +95,43 @@ def test_given_up_follows_the_log_and_forgets_a_program_started_by_hand(config: 
     assert eventually(lambda: given_up.look() == set(), 10)
     assert eventually(lambda: given_up.look() == {"engine"}, 20)
     assert supervision.spawns(config)["engine"] == 2 * EXITS
+
+
+def test_program_runs_and_is_started_again_where_no_console_can_be_written(tmp_path: Path) -> None:
+    """A folder of logs that was read-only or full kept a killed router from ever coming back."""
+    with supervised(tmp_path, {"risk": "sleep 600"}) as config:
+        eventually(lambda: state(config, "risk") == "RUNNING", 20)
+        console = Path(config.log_dir) / "risk.out"
+        console.unlink()
+        console.mkdir()
+        os.kill(supervision.programs(config)["risk"].pid, signal.SIGKILL)
+        assert eventually(lambda: supervision.spawns(config)["risk"] == 2 and state(config, "risk") == "RUNNING", 20)
+        assert "risk runs without a console" in (config.state / "supervisord.log").read_text()
+
+
+def test_supervisor_starts_where_the_folder_of_logs_is_none(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with supervised(tmp_path, {"risk": "sleep 600"}) as config:
+        assert eventually(lambda: state(config, "risk") == "RUNNING", 20)
+
+
+def test_what_a_stack_writes_is_unseen_by_others_whatever_the_operators_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with supervised(tmp_path, {"risk": "umask; sleep 600"}) as config:
+            console = Path(config.log_dir) / "risk.out"
+            eventually(lambda: console.exists() and console.read_text(), 20)
+            assert console.read_text().strip() == "0027"
+            assert [
+                path.name for path in (console, config.state / "supervisord.log") if path.stat().st_mode & 0o027
+            ] == []
+    finally:
+        os.umask(before)
+
+
+def test_shell_that_allows_too_few_open_files_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Supervisor ended with an AttributeError of its own."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, 64))
+    with pytest.raises(SupervisorFailed, match=r"allows 64 open files, expected 256 .*ulimit -n 1024"):
+        supervision.revive(run_config(tmp_path))
+    assert f"minfds={supervision.OPEN_FILES}\n" in (ROOT / "supervisord.conf").read_text()
