@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState
+from mytrading.runtime.edited import CODE as EDIT_REFUSED
 
 JUDGED = frozenset({"feed", "risk", "router", "reconciler"})
-"""Who raises again what still is so. The engine's faults end when their strategy starts, the watchdog's with time."""
+"""Who raises again what still is so. The engine's faults end when their strategy starts, the watchdog's with time; an
+edited file is read again by everybody who starts."""
 STAYS = frozenset({"ENTRY_LEFT"})
 """Said by a process with its last breath."""
 SILENT_NS = 35_000_000_000
@@ -38,7 +40,8 @@ class Silences:
         return [alert for alert in alerts if self._over(alert, beats.get(alert.daemon), machine_ns)]
 
     def _over(self, alert: Alert, beat: Heartbeat | None, machine_ns: int) -> bool:
-        if alert.cleared or beat is None or alert.daemon not in JUDGED or alert.code in STAYS:
+        judged = alert.daemon in JUDGED or alert.code == EDIT_REFUSED
+        if alert.cleared or beat is None or not judged or alert.code in STAYS:
             return False
         running = beat.state in (DaemonState.RUNNING, DaemonState.DEGRADED)
         if not running or machine_ns - beat.machine_ns > ALIVE_NS:

@@ -24,6 +24,7 @@ from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk import watches as risk_watches
 from mytrading.core.risk.carry import foundation
 from mytrading.core.risk.closing import once_each
+from mytrading.core.risk.exits import STOP_FAILED
 from mytrading.core.risk.guard import BARE, DOUBT
 from mytrading.core.risk.look import picture
 from mytrading.core.risk.machine import RiskMachine
@@ -218,8 +219,12 @@ class RiskManager(MachineDaemon):
         stands |= {(limit.kind.value, limit.whom) for limit in limits.all if limits.is_reached(limit)}
         unbound = {risk_watches.subject_of(position) for position in risk_watches.unbound(self.risk.state)}
         stands |= {(ROLL_OVER, subject) for subject in self.risk.rollover.standing(self.clock.now())}
+        stands |= {(STOP_FAILED, one.id) for one in self.risk.state.protections.values() if one.state != "done"}
         for alert in self.alerts.standing:
-            if alert.code in (BARE, DOUBT, ROLL_OVER, *LIMIT_CODES) and (alert.code, alert.subject) not in stands:
+            if (
+                alert.code in (BARE, DOUBT, STOP_FAILED, ROLL_OVER, *LIMIT_CODES)
+                and (alert.code, alert.subject) not in stands
+            ):
                 self.alerts.clear(alert.code, alert.subject)
             if alert.code == risk_watches.CODE and alert.subject not in unbound:
                 self.alerts.clear(alert.code, alert.subject)

@@ -218,6 +218,7 @@ class TradeManager(MachineDaemon):
                 self.alerts.clear("CHURN_BLOCKED" if row.instrument else "CHURN_PAUSED", stopped_subject(row))
             elif isinstance(row, ProtectionChanged) and row.protection.state == "done":
                 self.alerts.clear("STOP_RELEASED", row.protection.id)
+                self.alerts.clear("STOP_FAILED", row.protection.id)
             elif isinstance(row, MismatchSeen) and row.cleared:
                 subject = disputed_subject(Key(row.account, row.instrument, row.product))
                 self.alerts.clear("POSITION_DISPUTED", subject)

@@ -25,6 +25,10 @@ def _released(state: State, subject: str) -> bool:
     return any(level.id == subject and level.state == "released" for _, level in state.protections.items())
 
 
+def _guarded(state: State, subject: str) -> bool:
+    return any(level.id == subject and level.state != "done" for _, level in state.protections.items())
+
+
 def _stopped(state: State, subject: str) -> bool:
     return any(f"{account} {instrument}".strip() == subject for (account, instrument), _ in state.stopped.items())
 
@@ -34,6 +38,7 @@ _STANDS: dict[str, Callable[[State, str], bool]] = {
     "FLATTEN_LATE": lambda state, subject: subject in state.open_flattens,
     "POSITION_DISPUTED": _disputed,
     "STOP_RELEASED": _released,
+    "STOP_FAILED": _guarded,
     "CHURN_BLOCKED": _stopped,
     "CHURN_PAUSED": _stopped,
 }

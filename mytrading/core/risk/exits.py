@@ -28,6 +28,9 @@ from mytrading.messages.runconfig import RiskLimits
 Close = Callable[[Position, str, str, int], list[Any]]
 """Rows that close a position, given a cause, a reason and a trace; none if it is being closed already."""
 
+STOP_FAILED = "STOP_FAILED"
+"""A stop that was to rest at the broker could not do its work; over when what it guards is flat."""
+
 
 class RiskExits:
     """Asks the state, changes nothing. `at_price` without a level held here costs one look-up."""
@@ -99,7 +102,7 @@ class RiskExits:
         if guard is None or key in self._state.stop_levels:
             return []
         what = f"{position.strategy} in {position.instrument}: {text}, and the broker has no stop for all of it"
-        return [_critical("STOP_FAILED", guard.id, f"{what}; it is being closed", now)]
+        return [_critical(STOP_FAILED, guard.id, f"{what}; it is being closed", now)]
 
     def on_time(self, now: int) -> tuple[Any, ...]:
         """Levels that have ended, books that are due, and positions that the books show without their stop."""

@@ -39,6 +39,12 @@ def test_alert_of_a_killed_router_ends_when_its_successor_does_not_say_it() -> N
     assert silences.over([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
 
 
+def test_refused_edit_of_an_engine_ends_when_its_successor_does_not_say_it() -> None:
+    """The file was mended while the stack was down: the alert stood for good."""
+    refused, fault = alert("engine", "EDIT_REFUSED"), alert("engine", "STRATEGY_FAULTED")
+    assert Silences(0).over([refused, fault], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [refused]
+
+
 def test_alert_that_grows_worse_is_told_to_a_person_again_and_one_that_repeats_is_not() -> None:
     kept, warning = ControlMachine(), msgspec.structs.replace(alert(), severity=Severity.WARNING)
     kept.apply(warning)

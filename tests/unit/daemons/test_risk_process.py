@@ -12,7 +12,8 @@ import pytest
 
 from mytrading.core.calendar import to_ns
 from mytrading.daemons.risk import RiskManager
-from mytrading.messages.enums import LimitAction, LimitKind
+from mytrading.messages.enums import LimitAction, LimitKind, Product, Severity, Side
+from mytrading.messages.orders import Protection, ProtectionChanged
 from mytrading.messages.records import FileTaken
 from mytrading.messages.risk_picture import LimitUse
 from mytrading.runtime.edited import CODE
@@ -87,3 +88,17 @@ def test_limit_that_is_nearly_used_up_is_told_once_and_again_only_after_it_has_e
     assert use(0.69) == []
     assert use(0.9) == ["LIMIT_NEAR: 90%"]
     assert use(1.0, "reached") == [], "the limit's own alert says it now"
+
+
+def test_failed_stop_is_no_alert_any_more_once_what_it_guarded_is_flat(risk: RiskManager) -> None:
+    guard = Protection(
+        id="p", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="S", run="r", cause="c",
+        side=Side.SELL, trigger=784.0, limit=776.0,
+    )  # fmt: skip
+    risk.risk.apply(ProtectionChanged(protection=guard, at_ns=1))
+    risk.alerts.raise_("STOP_FAILED", Severity.CRITICAL, "p", "it is being closed")
+    risk._settle_alerts()
+    assert [alert.code for alert in risk.alerts.standing] == ["STOP_FAILED"]
+    risk.risk.apply(ProtectionChanged(protection=msgspec.structs.replace(guard, state="done"), at_ns=2))
+    risk._settle_alerts()
+    assert risk.alerts.standing == ()
