@@ -296,11 +296,14 @@ def _calendar(home: Path) -> Calendar:
 
     from mytrading.config.problems import ConfigurationError
     from mytrading.core.calendar import Calendar
+    from mytrading.core.calendar.file import CalendarError
 
     try:
         return Calendar.from_dict(tomllib.loads((home / "config" / "calendar.toml").read_text(encoding="utf-8")))
+    except CalendarError as error:
+        raise ConfigurationError(error.problems) from error
     except (OSError, ValueError) as error:
-        raise ConfigurationError([str(error)]) from error
+        raise ConfigurationError([f"config/calendar.toml: {error}"]) from error
 
 
 def _facts(home: Path) -> Any:

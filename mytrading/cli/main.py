@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 _INTERRUPTED = 130
 """As shells have it: 128 and the number of SIGINT."""
@@ -31,7 +32,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
     from mytrading.cli.misplaced import misplaced
-    from mytrading.cli.output import OK, USAGE, Failure
+    from mytrading.cli.output import ERROR, OK, USAGE, Failure
 
     if refusal := misplaced(arguments):
         print(f"mytrading: {refusal}", file=sys.stderr)
@@ -48,8 +49,24 @@ def _code(arguments: Sequence[str]) -> int:
             return OK
         raise
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return OK
+    except OSError as error:  # the machine's: a full disk, a folder that is none, a right that is lacking
+        print(f"mytrading: {_named(error)}", file=sys.stderr)
+        _write_no_more()
+        return ERROR
+
+
+def _named(error: OSError) -> str:
+    """What the machine refused, and about which file; what is printed has no name."""
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename else f"cannot write what is to be said: {what}"
+
+
+def _write_no_more() -> None:
+    """What is still to be flushed at the end goes nowhere, instead of failing again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

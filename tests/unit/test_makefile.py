@@ -54,3 +54,21 @@ def test_distclean_takes_the_environment_too_and_makes_none(clone: Path) -> None
     (clone / ".venv" / ".installed").touch()
     make(clone, "distclean")
     assert left(clone) == KEPT
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('test "$1" = --version && echo Python 3.8.10 || exit 1', "is Python 3.8.10: expected Python 3.11 or later"),
+        ("exit 127", "expected Python 3.11 or later"),
+    ],
+)
+def test_setup_with_an_old_python_says_which_is_needed_and_makes_nothing(clone: Path, body: str, said: str) -> None:
+    """pip refused the packages one by one, and an environment of the old Python stood in the way of the next try."""
+    old = clone / "old-python"
+    old.write_text(f"#!/bin/sh\n{body}\n")
+    old.chmod(0o755)
+    ran = subprocess.run(["make", "setup", f"PYTHON={old}"], cwd=clone, capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert said in ran.stderr and "make setup PYTHON=python3.11" in ran.stderr
+    assert not (clone / ".venv").exists()

@@ -104,6 +104,12 @@ def test_calendar_bad_date_is_said_with_what_is_expected(run: Run) -> None:
     assert code == 2 and "expected a date like 2026-11-24" in err
 
 
+def test_calendar_that_cannot_be_read_is_named(run: Run, home: Path) -> None:
+    (home / "config" / "calendar.toml").write_bytes(b"[\xb4")
+    code, _, said = run("calendar")
+    assert code == 4 and "config/calendar.toml: " in said
+
+
 def test_calendar_write_adds_what_the_library_names_and_keeps_the_rest(run: Run, home: Path) -> None:
     pytest.importorskip("exchange_calendars")
     path = home / "config" / "calendar.toml"

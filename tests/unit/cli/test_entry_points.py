@@ -12,7 +12,9 @@ import pytest
 import mytrading
 from mytrading.cli.main import run
 from mytrading.cli.misplaced import misplaced
+from mytrading.messages.runconfig import RUN_FILE, write_run_config
 from tests.support import ROOT
+from tests.unit.cli.stacks import run_config
 
 
 def ended(tmp_path: Path, *line: str) -> subprocess.CompletedProcess[str]:
@@ -65,3 +67,25 @@ def test_up_with_a_word_is_refused(line: list[str], said: str, capsys: pytest.Ca
 )
 def test_line_that_up_or_another_command_takes_is_not_refused(line: list[str]) -> None:
     assert misplaced(line) == ""
+
+
+def test_what_the_machine_refuses_is_said_without_a_traceback(tmp_path: Path) -> None:
+    """A full disk behind `>`, and a folder of logs that is a file."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mytrading", "indicators"],
+            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        1,
+        "mytrading: cannot write what is to be said: No space left on device\n",
+    )
+    config = run_config(tmp_path)
+    (tmp_path / "logs").touch()
+    write_run_config(config.state / RUN_FILE, config)
+    environment = {**os.environ, "MYTRADING_HOME": str(ROOT), "MYTRADING_STATE_DIR": str(config.state.parent)}
+    done = subprocess.run(
+        [sys.executable, "-m", "mytrading", "logs", "--profile", config.state.name],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, f"mytrading: {tmp_path}/logs/main.log: Not a directory\n")
