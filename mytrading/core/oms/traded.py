@@ -27,12 +27,13 @@ def speaks_against(draft: Draft, key: Key, read: BooksRead) -> bool:
     held = sum(position.quantity for other in here for position in draft.state.holders(other))
     spare = [row.quantity for other, row in draft.state.unmanaged.items() if _same(other, key)]
     begun = draft.state.begun.get((key.account, key.instrument)) or 0
-    if not held or any(units * held < 0 for units in (*spare, begun)):
-        return False
-    sign = 1 if held > 0 else -1
-    traded = sum(row.quantity * row.side.sign for row in read.trades if row.instrument == key.instrument) * sign
-    shown = sum(_shown(draft, other, read) for other in {*here, *_listed(key, read)}) * sign
-    return shown < min(traded, (held + sum(spare)) * sign)
+    traded = sum(row.quantity * row.side.sign for row in read.trades if row.instrument == key.instrument)
+    shown = sum(_shown(draft, other, read) for other in {*here, *_listed(key, read)})
+    sign, ours = (1 if held > 0 else -1), held + sum(spare)
+    if not begun and traded == ours:
+        return (ours - shown) * sign > 0
+    opposed = any(units * held < 0 for units in (*spare, begun))
+    return bool(held) and not opposed and shown * sign < min(traded * sign, ours * sign)
 
 
 def _same(one: Key, other: Key) -> bool:

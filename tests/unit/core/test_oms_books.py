@@ -522,3 +522,21 @@ def test_contract_that_is_settled_at_its_last_close_ends_without_a_trade(bench: 
     bench.session_open = False
     apart(bench)
     assert bench.position("s1", name).quantity == 0
+
+
+def test_position_book_that_lags_is_not_believed_beside_units_of_nobody_of_the_other_side(bench: OrderBench) -> None:
+    bench.broker.by_hand(10)
+    apart(bench)
+    bench.close("g1")
+    placed = bench.accept()
+    bench.broker.trade(placed, 10, 100.0)
+    bench.report(placed)
+    bench.broker.by_hand(10)
+    for _ in range(2):
+        apart(bench)
+    assert (bench.position().quantity, bench.machine.snapshot("2026-11-24").unmanaged[0].quantity) == (0, 10)
+    bench.hold("e2", 60, side=Side.SELL)
+    bench.tick(10 * SECOND)
+    bench.broker.net[A] = 10
+    apart(bench)
+    assert bench.position().quantity == -60

@@ -1,0 +1,395 @@
+"""A stormy day for the order machine: calls that take seconds, books that lag one at a time, updates told again.
+
+Used by `test_oms_storms`. All that happens follows from a seed. Calls reach the broker and are answered at their own
+times, so that a cancel crosses a fill, a change a cancel, and a death of the router both.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms.state import CALLS
+from mytrading.core.order import ModifyRules, live
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.control import FlattenRequested, ResolveRequested, WithdrawRequested
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged
+from mytrading.messages.reports import BrokerOrder, OrderReport
+from tests.fake_broker import ACCOUNT, MS, NEVER, SECOND, OpenCall, OrderBench, Placed
+
+STEP = 250 * MS
+SIDES = {"NFO:A": Side.BUY, "NFO:B": Side.SELL, "NFO:C": Side.BUY}
+PLANS: dict[str, dict[str, float]] = {
+    "NFO:A": {"lot": 10, "freeze": 60, "stop_trigger": 90.0, "stop_limit": 87.0},
+    "NFO:B": {"lot": 25, "freeze": 75, "stop_trigger": 110.0, "stop_limit": 113.0},
+    "NFO:C": {"stop_trigger": 90.0, "stop_limit": 87.0},
+}
+OWNERS = ("s1", "s2")
+ACTS = {
+    "": 120.0,
+    "enter": 5.0,
+    "close": 2.0,
+    "flip": 1.0,
+    "trade": 6.0,
+    "stop": 1.0,
+    "limit": 2.0,
+    "change": 2.0,
+    "repeat": 0.3,
+    "lag": 0.3,
+    "crash": 0.4,
+    "withdraw": 0.2,
+    "flatten": 0.1,
+    "hand": 0.3,
+    "night": 0.02,
+}
+"""What may happen in a step, and how often."""
+
+
+class _Fate(NamedTuple):
+    """When a call reaches the broker and when it is answered (seconds; None: never), and how."""
+
+    reaches: float | None
+    answers: float
+    outcome: Outcome
+
+
+class Storm:
+    """One day: `run` it, `calm` it, and look at what is left."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.by_hand = self.rng.random() < 0.3
+        limits = OmsLimits(
+            lost_after=30 * SECOND,
+            calls_per_second=self.rng.choice((2, 4, 8)),
+            modify=ModifyRules(most=3, in_place=self.rng.random() < 0.7, after_fill=self.rng.random() < 0.5),
+            churn_instrument=1000,
+            churn_account=1000,
+        )
+        self.bench = OrderBench(limits, names_filled=self.rng.random() < 0.7)
+        self.quiet = False
+        self.serial = 0
+        self.sold_by_hand: dict[str, int] = {}
+        self.days = 0
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._met: set[int] = set()
+        self._kept: list[OpenCall] = []
+        self._told: list[BrokerOrder] = []
+        self._lag_until = 0
+        self._stale_net: tuple[int, dict[tuple[str, Product], int]] = (0, {})
+        self.bench.read()
+
+    # time
+
+    def run(self, seconds: int) -> None:
+        """Let it storm for so long."""
+        for _ in range(seconds * SECOND // STEP):
+            self._act()
+            self._pass()
+
+    def calm(self, seconds: int) -> None:
+        """All works again, exits fill at once, and a person ends what reading cannot."""
+        self.quiet, self._lag_until = True, 0
+        for turn in range(seconds * SECOND // STEP):
+            for placed in list(self.bench.broker.orders.values()):
+                order = self.bench.machine.order(placed.client_order_id)
+                if placed.status is BrokerStatus.OPEN and order is not None and order.purpose.reduces:
+                    self._trade(placed, placed.quantity)
+            self._pass()
+            if turn % 4 == 0:
+                self.bench.read()
+            if turn == seconds * SECOND // STEP // 2:
+                self._decide()
+
+    def _pass(self) -> None:
+        bench = self.bench
+        for call in list(bench.calls):
+            if id(call) not in self._met:
+                self._met.add(id(call))
+                self._kept.append(call)
+                self._send(call)
+        if bench.reads_wanted:
+            bench.reads_wanted = 0
+            self._in(0.05 if self.quiet else self.rng.uniform(0.05, 0.8), self._read)
+        bench.tick(STEP)
+        while self._due and self._due[0][0] <= bench.time:
+            heapq.heappop(self._due)[2]()
+        self._no_order_twice()
+
+    def _in(self, seconds: float, what: Callable[[], None]) -> None:
+        self.serial += 1
+        heapq.heappush(self._due, (self.bench.time + int(seconds * SECOND), self.serial, what))
+
+    def _name(self, kind: str) -> str:
+        self.serial += 1
+        return f"{kind}{self.serial}"
+
+    # calls
+
+    def _send(self, call: OpenCall) -> None:
+        fate = _Fate(0.05, 0.1, Outcome.ACCEPTED) if self.quiet else self._fate(call)
+        known = {"id": "", "done": ""}
+        if fate.reaches is not None:
+            self._in(fate.reaches, lambda: self._reach(call, known))
+        self._in(fate.answers, lambda: self._answer(call, fate, known))
+
+    def _fate(self, call: OpenCall) -> _Fate:
+        rng, slow = self.rng, self.rng.uniform(0.0, 4.0)
+        lies = Outcome.ACCEPTED if call.call is not Call.PLACE else Outcome.UNKNOWN
+        return rng.choices(
+            (
+                _Fate(0.05, rng.uniform(0.1, 0.5), Outcome.ACCEPTED),
+                _Fate(slow, slow + rng.uniform(0.0, 6.0), Outcome.ACCEPTED),
+                _Fate(slow, 4.0, Outcome.UNKNOWN),
+                _Fate(None, 3.0, Outcome.UNKNOWN),
+                _Fate(1.0 + slow, 1.0, Outcome.UNKNOWN),
+                _Fate(None, 0.1, Outcome.REFUSED),
+                _Fate(None, 0.1, Outcome.NOT_SENT),
+                _Fate(None, 0.1, Outcome.RATE_LIMITED),
+                _Fate(None, 0.2, lies),
+            ),
+            (60, 12, 7, 5, 4, 4, 3, 2, 3),
+        )[0]
+
+    def _reach(self, call: OpenCall, known: dict[str, str]) -> None:
+        broker, order = self.bench.broker, call.order
+        if call.call is Call.PLACE:
+            if self._crossed(order):
+                known["done"] = TRIGGER_CROSSED
+                return
+            placed = broker.place(order, self.bench.time, self.bench.time + self._booked_in())
+            known["id"] = placed.id
+            if order.order_type is OrderType.MARKET and self.rng.random() < 0.7:
+                self._trade(placed, placed.quantity if self.rng.random() < 0.7 else placed.quantity // 2)
+            elif order.order_type is OrderType.SL and not self.quiet and self.rng.random() < 0.05:
+                broker.trigger(placed)
+            self._tell(placed)
+            return
+        placed = broker.orders[order.broker_order_id]
+        if call.call is Call.CANCEL and not self.quiet and self.rng.random() < 0.1:
+            self._trade(placed, placed.quantity)
+        done = broker.cancel(placed.id) if call.call is Call.CANCEL else broker.modify(order)
+        known["done"] = "" if done else "order is not open"
+        self._tell(placed)
+
+    def _crossed(self, order: Order) -> bool:
+        return order.order_type is OrderType.SL and not self.quiet and self.rng.random() < 0.05
+
+    def _booked_in(self) -> int:
+        return 0 if self.quiet else int(self.rng.choice((0, 0, 0, 1.0, 2.5)) * SECOND)
+
+    def _answer(self, call: OpenCall, fate: _Fate, known: dict[str, str]) -> None:
+        if call not in self.bench.calls:
+            return  # whoever made it is dead
+        if fate.outcome is Outcome.ACCEPTED and (known["done"] or (call.call is Call.PLACE and not known["id"])):
+            self.bench.end(call, Outcome.REFUSED, message=known["done"] or "margin")
+        else:
+            self.bench.end(call, fate.outcome, known["id"] if fate.outcome is Outcome.ACCEPTED else "")
+
+    # the broker's word
+
+    def _trade(self, placed: Placed, units: int) -> None:
+        self.bench.broker.trade(placed, units, self.rng.choice((99.0, 100.0, 101.5)))
+        self._tell(placed)
+
+    def _tell(self, placed: Placed) -> None:
+        row = placed.row(True, False)
+        self._told.append(row)
+        if self.quiet or self.rng.random() < 0.75:
+            self._in(0.05 if self.quiet else self.rng.choice((0.05, 0.3, 5.0)), lambda: self._report(row))
+
+    def _report(self, row: BrokerOrder) -> None:
+        self.bench.time += MS
+        self.bench.step(OrderReport(account=ACCOUNT, order=row, received_machine_ns=self.bench.time))
+
+    def _read(self) -> None:
+        bench, rng = self.bench, self.rng
+        fields: dict[str, object] = {}
+        if not self.quiet and rng.random() < 0.15:
+            fields[rng.choice(("orders", "trades", "positions"))] = None
+        past = [read for at, read in bench.broker.past[-40:] if at >= bench.time - 3 * SECOND]
+        source = past[0] if past and not self.quiet and rng.random() < 0.15 else None
+        if bench.time < self._lag_until and "positions" not in fields:
+            net = bench.broker.net
+            bench.broker.net = self._stale_net[1]
+            fields["positions"] = bench.broker.books(bench.time).positions
+            bench.broker.past.pop()
+            bench.broker.net = net
+        bench.read(source, **fields)
+
+    # what people and prices do
+
+    def _act(self) -> None:
+        what = self.rng.choices(tuple(ACTS), tuple(ACTS.values()))[0]
+        if what == "hand" and not self.by_hand:
+            return
+        if what:
+            getattr(self, f"_act_{what}")(self.rng.choice(sorted(SIDES)), self.rng.choice(OWNERS))
+
+    def _act_enter(self, instrument: str, owner: str) -> None:
+        until = self.bench.time + 20 * SECOND
+        self.bench.enter(
+            self._name("e"),
+            self.rng.choice((50, 75, 150)),
+            instrument=instrument,
+            strategy=owner,
+            side=SIDES[instrument],
+            expires_ns=until,
+            expires_machine_ns=until,
+            **PLANS[instrument],
+        )
+
+    def _act_limit(self, instrument: str, owner: str) -> None:
+        terms = {"order_type": OrderType.LIMIT, "price": 100.0, **PLANS[instrument]}
+        self.bench.enter(self._name("l"), 50, instrument=instrument, strategy=owner, side=SIDES[instrument], **terms)
+
+    def _act_close(self, instrument: str, owner: str) -> None:
+        self.bench.close(self._name("g"), instrument=instrument, strategy=owner)
+
+    def _act_flip(self, instrument: str, owner: str) -> None:
+        """A target of the other size while slices of the one before are filling: closed, and entered anew."""
+        self._act_close(instrument, owner)
+        self._act_enter(instrument, owner)
+
+    def _act_trade(self, instrument: str, _owner: str) -> None:
+        rest = [p for p in self.bench.broker.orders.values() if p.status is BrokerStatus.OPEN]
+        rest = [p for p in rest if p.instrument == instrument]
+        if rest:
+            self._trade(self.rng.choice(rest), self.rng.choice((10, 25, 1000)))
+
+    def _act_stop(self, instrument: str, _owner: str) -> None:
+        rest = [p for p in self.bench.broker.orders.values() if p.status is BrokerStatus.TRIGGER_PENDING]
+        rest = [p for p in rest if p.instrument == instrument]
+        if rest:
+            placed = self.rng.choice(rest)
+            if self.rng.random() < 0.6:
+                self.bench.broker.trigger(placed)
+            else:
+                self.bench.broker.drop(placed, self.rng.choice((BrokerStatus.REJECTED, BrokerStatus.CANCELLED)))
+            self._tell(placed)
+
+    def _act_change(self, instrument: str, owner: str) -> None:
+        mine = [o for o in self.bench.machine.orders() if (o.instrument, o.strategy) == (instrument, owner)]
+        mine = [o for o in mine if live(o) and o.broker_order_id and o.order_type in (OrderType.LIMIT, OrderType.SL)]
+        if mine:
+            order, ticks = self.rng.choice(mine), self.rng.choice((-2, -1, 1, 2))
+            stop = order.purpose is Purpose.STOP
+            new = {"trigger_price": order.trigger_price + ticks} if stop else {"price": order.price + ticks}
+            self.bench.ask_modify(order.client_order_id, **new)
+
+    def _act_repeat(self, _instrument: str, _owner: str) -> None:
+        """The stream was away, and tells all of the day again."""
+        for row in list(self._told):
+            self._report(row)
+
+    def _act_lag(self, _instrument: str, _owner: str) -> None:
+        """The position book stands still, by itself."""
+        if self.bench.time >= self._lag_until:
+            self._stale_net = (self.bench.time, dict(self.bench.broker.net))
+            self._lag_until = self.bench.time + self.rng.choice((4, 20, 60)) * SECOND
+
+    def _act_crash(self, _instrument: str, _owner: str) -> None:
+        self.bench.crash((ACCOUNT,))
+
+    def _act_withdraw(self, _instrument: str, _owner: str) -> None:
+        self.bench.step(WithdrawRequested(id=self._name("w"), reason="test", at_ns=self.bench.now))
+
+    def _act_flatten(self, _instrument: str, _owner: str) -> None:
+        until = self.bench.time + 30 * SECOND
+        self.bench.step(
+            FlattenRequested(
+                id=self._name("f"), account=ACCOUNT, reason="test", at_ns=self.bench.now, deadline_machine_ns=until
+            )
+        )
+
+    def _act_hand(self, instrument: str, _owner: str) -> None:
+        """Somebody sells a part at the terminal, in a quantity that no order of ours has."""
+        net = self.bench.broker.net.get((instrument, Product.MIS), 0)
+        units = min(7, abs(net))
+        if units and self.bench.time >= self._lag_until:
+            self.bench.broker.by_hand(net - units * (1 if net > 0 else -1), instrument)
+            self.sold_by_hand[instrument] = self.sold_by_hand.get(instrument, 0) + units
+
+    def _act_night(self, _instrument: str, _owner: str) -> None:
+        """The day turns: the broker's day orders end and its books begin anew; ours are carried over."""
+        bench = self.bench
+        if bench.calls or self._due or any(p.filled and p.open for p in bench.broker.orders.values()):
+            return
+        for placed in bench.broker.orders.values():
+            bench.broker.drop(placed, BrokerStatus.EXPIRED)
+        self.days += 1
+        bench._commit(bench.machine.expire_day(bench.now))
+        opened = bench.machine.snapshot(f"2026-11-{self.days + 9:02}")
+        bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)
+        bench.machine.apply(opened)
+        bench.journal = [opened]
+        for placed in bench.broker.orders.values():
+            placed.booked_at = NEVER
+        self._told.clear()
+        bench._commit(bench.machine.recover_rows(bench.time, bench.now, (ACCOUNT,)))
+        bench.see_mode()
+
+    def _decide(self) -> None:
+        """A person looks at the broker and ends the doubts that are left."""
+        for order in self.bench.machine.orders():
+            if order.state is OrderState.UNKNOWN:
+                placed = [p.id for p in self.bench.broker.orders.values() if p.client_order_id == order.client_order_id]
+                self.bench.step(
+                    ResolveRequested(
+                        id=self._name("r"),
+                        order=order.client_order_id,
+                        at_ns=self.bench.now,
+                        broker_order_id=placed[0] if placed else "",
+                        force=True,
+                    )
+                )
+
+    # what must hold
+
+    def _no_order_twice(self) -> None:
+        broker = self.bench.broker
+        assert all(count == 1 for count in broker.placements.values()), "an order was placed twice"
+        for (instrument, _), net in broker.net.items():
+            beyond = -net * SIDES[instrument].sign
+            if beyond > 0:
+                ghosts = {
+                    row.order.client_order_id: row.order.quantity
+                    for row in self.bench.rows
+                    if isinstance(row, OrderChanged) and row.event == "ghost" and row.order.instrument == instrument
+                }
+                allowed = sum(ghosts.values()) + self.sold_by_hand.get(instrument, 0)
+                assert beyond <= allowed, f"{instrument} was reversed by {beyond}, ghosts {ghosts}"
+
+    def judge(self) -> None:
+        """What must be true when all is calm again."""
+        bench = self.bench
+        for order in bench.machine.orders():
+            assert order.state is not OrderState.SUBMITTED and order.filled == order.filled_seen, order
+            assert not (live(order) and order.purpose is Purpose.EXIT), order
+        assert not [goal for goal in bench.machine.goals() if goal.state != "done"], bench.machine.goals()
+        unmanaged: dict[str, int] = {}
+        for row in bench.rows:
+            if isinstance(row, UnmanagedChanged):
+                unmanaged[row.instrument] = row.quantity
+        for instrument in SIDES:
+            held = [p for p in bench.machine.positions() if p.instrument == instrument]
+            owned = sum(p.quantity for p in held)
+            net = bench.broker.net.get((instrument, Product.MIS), 0)
+            assert net == owned + unmanaged.get(instrument, 0), f"{instrument}: {net}, {owned} owned, {unmanaged}"
+            self._guarded(instrument, sum(abs(p.quantity) for p in held))
+        sent = [row.machine_ns for row in bench.rows if isinstance(row, OrderChanged) and row.event in CALLS]
+        for first, after in zip(sent, sent[bench.limits.calls_per_second :], strict=False):
+            assert after - first >= SECOND, "more calls in a second than the budget"
+        assert bench.replayed().state_digest() == bench.machine.state_digest()
+
+    def _guarded(self, instrument: str, held: int) -> None:
+        stops = 0
+        for placed in self.bench.broker.orders.values():
+            order = self.bench.machine.order(placed.client_order_id)
+            if placed.open and placed.instrument == instrument and order is not None and order.purpose is Purpose.STOP:
+                stops += placed.quantity - placed.filled
+        assert stops == held, f"{held} of {instrument} is guarded by {stops}"
