@@ -1,11 +1,14 @@
 """Who must be well for entries to rest at the broker: risk, reconciler, feed, and the stream of order updates.
 
 Used by the router. An entry that rests while nobody judges, listens or prices may fill unseen, so it is cancelled when
-a guardian is unwell for ten seconds; stops and exits stay. The one rule: all times are machine nanoseconds, and what
-was never heard counts as unwell since the watch began.
+a guardian is unwell for ten seconds; stops and exits stay. The reconciler is as ready as it is for the account that
+strategies trade, and its stream is that one's, so of other accounts the reads that come tell. The one rule: all times
+are machine nanoseconds, and what was never heard counts as unwell since the watch began.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from mytrading.messages.control import Heartbeat
 
@@ -18,7 +21,9 @@ STREAM = "the order stream"
 class Guardians:
     """Learns heartbeats; `complaint` says who has been unwell too long."""
 
-    def __init__(self, began_ns: int) -> None:
+    def __init__(self, began_ns: int, accounts: Iterable[str] = ()) -> None:
+        """`accounts` are those beside the one that strategies trade."""
+        self._read = dict.fromkeys(accounts, began_ns)
         self._well: dict[str, int] = dict.fromkeys((*WATCHED, STREAM), began_ns)
         self._silent: dict[str, int] = dict.fromkeys(WATCHED, began_ns)
 
@@ -32,10 +37,19 @@ class Guardians:
         if beat.daemon == "reconciler" and beat.figures.get("stream_up", 1.0):
             self._well[STREAM] = machine_ns
 
-    def complaint(self, machine_ns: int) -> str:
-        """Who was last well ten seconds ago or more, in words; empty if nobody."""
+    def read(self, account: str, machine_ns: int) -> None:
+        """The books of an account can be read."""
+        if account in self._read:
+            self._read[account] = machine_ns
+
+    def complaint(self, machine_ns: int, account: str = "") -> str:
+        """Who was last well ten seconds ago or more for an account, in words; empty if nobody."""
+        own = self._read.get(account)
         for name, at in self._well.items():
-            if machine_ns - at >= PATIENCE_NS:
-                how = "silent" if machine_ns - self._silent.get(name, machine_ns) >= SILENT_NS else "not well"
-                return f"{name} is {how} for {(machine_ns - at) // 1_000_000_000} s"
+            silent = machine_ns - self._silent.get(name, machine_ns) >= SILENT_NS
+            of_the_traded = name == STREAM or (name == "reconciler" and not silent)
+            if machine_ns - at >= PATIENCE_NS and not (own is not None and of_the_traded):
+                return f"{name} is {'silent' if silent else 'not well'} for {(machine_ns - at) // 1_000_000_000} s"
+        if own is not None and machine_ns - own >= PATIENCE_NS:
+            return f"the books of {account} cannot be read for {(machine_ns - own) // 1_000_000_000} s"
         return ""

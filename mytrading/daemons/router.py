@@ -103,7 +103,8 @@ class TradeManager(MachineDaemon):
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report)
-        self._guardians = Guardians(machine_now())
+        others = (name for name in self._compared() if name != self.config.venue.account)
+        self._guardians = Guardians(machine_now(), others)
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
@@ -141,26 +142,36 @@ class TradeManager(MachineDaemon):
         if short != self.orders.short_of_disk:
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
-        away = "" if self.lock_step else self._guardians.complaint(machine_ns)
-        complaint = "the disk is full" if short else away
-        if not complaint:
+        complaints = {name: self._complaint(name, machine_ns) for name in self._compared()}
+        if not any(complaints.values()):
             self.alerts.clear("ENTRIES_UNGUARDED", "router")
-        elif self._resting_entries():
-            text = f"{complaint}: resting entries are cancelled, stops stay; see `mytrading status`"
-            self.alerts.raise_("ENTRIES_UNGUARDED", Severity.CRITICAL, "router", text)
-            self._withdraw_entries(complaint)
+        for account, complaint in complaints.items():
+            if complaint and self._resting_entries(account):
+                text = f"{complaint}: resting entries are cancelled, stops stay; see `mytrading status`"
+                self.alerts.raise_("ENTRIES_UNGUARDED", Severity.CRITICAL, "router", text)
+                self._withdraw_entries(complaint, account)
 
-    def _resting_entries(self) -> list[Order]:
-        """Entries that may rest and are not being cancelled."""
+    def _complaint(self, account: str, machine_ns: int) -> str:
+        """What entries of an account cannot rest with, in words; empty if nothing."""
+        if self.journal.short:
+            return "the disk is full"
+        if not self.orders.blind(account):
+            self._guardians.read(account, machine_ns)
+        return "" if self.lock_step else self._guardians.complaint(machine_ns, account)
+
+    def _resting_entries(self, account: str = "") -> list[Order]:
+        """Entries that may rest and are not being cancelled; no account means all."""
         return [
             order
             for order in self.orders.orders()
             if order.purpose is Purpose.ENTRY and order.state in SENT and (not order.pending_cancel or order.replacing)
+            if account in ("", order.account)
         ]
 
-    def _withdraw_entries(self, reason: str) -> None:
-        name = f"router-{machine_now()}"
-        self.step("control", WithdrawRequested(id=name, reason=reason, at_ns=self.clock.now()), source=self.name)
+    def _withdraw_entries(self, reason: str, account: str = "") -> None:
+        name = f"router-{machine_now()}{account}"
+        wanted = WithdrawRequested(id=name, reason=reason, at_ns=self.clock.now(), account=account)
+        self.step("control", wanted, source=self.name)
 
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import zmq
 
+from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.enums import OrderState
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import AccountRole, AccountRun, write_run_config
@@ -130,3 +131,21 @@ def test_host_that_is_down_delays_no_other_account(bench: Bench, servers: dict[s
     eventually(lambda: state(bench, "e2") is OrderState.ACCEPTED, 15)
     assert state(bench, "e1") is OrderState.INITIALIZED
     eventually(lambda: bench.said("BOOKS_UNREAD"), 15)
+
+
+def test_host_that_hangs_for_half_a_minute_delays_no_other_account(
+    bench: Bench, servers: dict[str, RunningSimulator]
+) -> None:
+    """Books and orders of the account that strategies trade hang; the other's go on at once, its cancel too."""
+    bench.start("reconciler")
+    bench.start("router")
+    bench.command_a_resting_entry("e0", account="main")
+    bench.command_a_resting_entry("e1", account="second")
+    eventually(lambda: [state(bench, name) for name in ("e0", "e1")] == [OrderState.ACCEPTED] * 2, 15)
+    assert servers["main"].call("/sim/fault", kind="delay_ms", ms=30_000)[0] == 200
+    bench.command_a_resting_entry("e2", account="main")
+    bench.command_a_resting_entry("e3", account="second")
+    eventually(lambda: "e3" in tags(servers["second"]), 15)
+    bench.command(WithdrawEntries(id="w1", cause="w1", account="second"))
+    eventually(lambda: [state(bench, name) for name in ("e1", "e3")] == [OrderState.CANCELLED] * 2, 15)
+    assert state(bench, "e2") in (OrderState.INITIALIZED, OrderState.SUBMITTED)

@@ -33,7 +33,8 @@ def not_ready(books: RiskBooks, account: str) -> str:
         return f"account {account}: its books are being compared with the journal since the router's start"
     for beat in books.beats.values():
         doubted = beat.notes and any(note.startswith(DOUBTED) for note in beat.notes)
-        if doubted or (not beat.ready and beat.daemon in NEEDED):
+        needed = beat.daemon in NEEDED and (beat.daemon != "reconciler" or health is None)  # health tells, by account
+        if doubted or (not beat.ready and needed):
             return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
     return "" if health is not None else f"account {account} has not reported yet"
 

@@ -52,3 +52,26 @@ def test_guardian_that_comes_back_ends_the_complaint() -> None:
     assert guardians.complaint(12 * SECOND)
     guardians.heard(beat("risk"), 13 * SECOND)
     assert guardians.complaint(13 * SECOND) == ""
+
+
+def test_server_of_the_traded_account_that_hangs_leaves_entries_of_another_account() -> None:
+    guardians = Guardians(0, ["second"])
+    for second in range(1, 13):
+        for name in WATCHED:
+            guardians.heard(beat(name, name != "reconciler", float(name != "reconciler")), second * SECOND)
+        guardians.read("second", second * SECOND)
+    assert "reconciler is not well" in guardians.complaint(12 * SECOND, "main")
+    assert guardians.complaint(12 * SECOND, "second") == ""
+    assert "is silent" in guardians.complaint(24 * SECOND, "second")
+
+
+def test_account_whose_books_cannot_be_read_is_named_though_the_reconciler_is_ready() -> None:
+    """Entries of it rested on, at a server that nobody could hear."""
+    guardians = Guardians(0, ["second"])
+    guardians.read("second", 2 * SECOND)
+    for second in range(1, 13):
+        for name in WATCHED:
+            guardians.heard(beat(name), second * SECOND)
+    assert guardians.complaint(11 * SECOND, "second") == ""
+    assert "books of second" in guardians.complaint(12 * SECOND, "second")
+    assert guardians.complaint(12 * SECOND, "main") == ""

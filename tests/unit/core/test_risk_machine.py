@@ -12,6 +12,7 @@ import pytest
 from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.readiness import not_ready
 from mytrading.core.risk.rules.table import RULES, denials_page
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
@@ -465,6 +466,22 @@ def test_wish_in_lock_step_expires_by_market_time_alone() -> None:
     assert desk.wish("b", Leg(instrument=PUT, lots=1)) == ()
     desk.now += 61 * SECOND
     assert "EXPIRED" in codes(desk.quote(PUT))
+
+
+def test_server_of_the_traded_account_that_hangs_keeps_no_entry_of_another_account_waiting() -> None:
+    """The reconciler is as ready as the traded account is well: while that hung, all accounts were denied entries."""
+    desk = Desk()
+    state = desk.machine.state
+    beat = state.beats["reconciler"]
+    down = AccountHealth(
+        account="main", connected=False, right_mode=True, stream_up=False, books_agree=True, message="it hangs"
+    )
+    desk.machine.apply(msgspec.structs.replace(beat, ready=False))
+    desk.machine.apply(down)
+    desk.machine.apply(msgspec.structs.replace(down, account="second", connected=True, stream_up=True, message=""))
+    assert "it hangs" in not_ready(state, "main")
+    assert not_ready(state, "second") == ""
+    assert "has not reported" in not_ready(state, "third") or "reconciler" in not_ready(state, "third")
 
 
 def test_entry_without_a_broker_session_is_denied_with_the_brokers_words() -> None:
