@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 
 def follow_readme(home: Path) -> dict[str, str]:
     """Make `home` a project folder with the files of the section; returns what its command sets."""
-    for folder in ("config", "strategies"):
-        shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "supervisord.conf", home)
+    copy_project(home)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.partition("## A first strategy")[2].partition("\n## ")[0]
     files = re.findall(r"`((?:strategies|config)/[\w/]+\.(?:py|toml))`[^`]*?:\n\n```\w+\n(.*?)```", section, re.DOTALL)

@@ -7,43 +7,17 @@ Prints what was seen, as JSON. The one rule: the file system is really full; not
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from tests.full_disk import fill
-from tests.support import ROOT, eventually
+from tests.support import eventually
+from tests.system.home import ALTERNATING, HEAD, LONG, RICH, WIDE, make_project, named
 from tests.system.stack import Stack
 from tests.system.test_limits_kept import push
 
-STRATEGY = '''
-from mytrading.strategies import Bar, BaseStrategy, Signal
-
-
-class AtBroker(BaseStrategy):
-    """Long from its first bar on."""
-
-    name = "AtBroker"
-
-    def on_data(self, data: Bar) -> Signal | None:
-        return self.create_signal("BUY", confidence=1.0)
-
-
-class Armed(AtBroker):
-    """The same."""
-
-    name = "Armed"
-
-
-class Closes(AtBroker):
-    """Long from each even minute to the next odd one."""
-
-    name = "Closes"
-
-    def on_data(self, data: Bar) -> Signal | None:
-        return self.create_signal("EXIT" if data.end_ns // 60_000_000_000 % 2 else "BUY", confidence=1.0)
-'''
+CODE = HEAD + LONG + ALTERNATING + named("Long", "AtBroker", "Armed") + named("Alternating", "Closes")
 SETTINGS = """
 name = "{name}"
 symbols = ["{symbol}"]
@@ -54,33 +28,14 @@ lots = 20
 stop = "{stop}"
 signal_cooldown = 0
 """
-RISK = """
-[risk]
-max_order_size = 1_000_000
-max_position_size = 1_000_000
-max_daily_loss = 1_000_000
-avoid_first_minutes = 0
-"""
+STRATEGIES = (("AtBroker", "INFY", "broker"), ("Armed", "INFY", "engine"), ("Closes", "SBIN", "none"))
 
 
 def make_home(home: Path) -> dict[str, str]:
     """Two whose stops lie at the broker and in risk, and one that leaves by its wish."""
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    for name, symbol, stop in (("AtBroker", "INFY", "broker"), ("Armed", "INFY", "engine"), ("Closes", "SBIN", "none")):
-        text = SETTINGS.format(name=name, symbol=symbol, stop=stop)
-        (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
-    (home / "config" / "settings.toml").write_text(RISK)
-    (home / "strategies").mkdir()
-    (home / "strategies" / "held.py").write_text(STRATEGY)
-    shutil.copy(ROOT / "supervisord.conf", home)
-    return {
-        "MYTRADING_HOME": str(home),
-        "ENABLED_STRATEGIES": "AtBroker,Armed,Closes",
-        "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
-        "MYTRADING_MIN_FREE_BYTES": "20000000",
-        "MYTRADING_JOURNAL_RESERVE": "2000000",
-    }
+    settings = {name: SETTINGS.format(name=name, symbol=symbol, stop=stop) for name, symbol, stop in STRATEGIES}
+    disk = {"MYTRADING_MIN_FREE_BYTES": "20000000", "MYTRADING_JOURNAL_RESERVE": "2000000"}
+    return make_project(home, CODE, settings, WIDE, **RICH, **disk)
 
 
 def denied(stack: Stack) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -39,6 +40,15 @@ def eventually(condition: Callable[[], T], seconds: float = 10.0) -> T:
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
     return value
+
+
+def copy_project(folder: Path) -> Path:
+    """Make `folder` a project that a test may change: what is shipped of settings and strategies, and no account."""
+    for name in ("config", "strategies"):
+        without = shutil.ignore_patterns("accounts.toml", "__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=without, dirs_exist_ok=True)
+    shutil.copy(ROOT / "supervisord.conf", folder)
+    return folder
 
 
 def unpack(archive: Path, folder: Path) -> None:

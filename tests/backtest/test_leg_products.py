@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from mytrading.backtest.runner import Result, run
 from mytrading.backtest.setup import Asked, prepare
 from mytrading.core.calendar import IST, day_of
 from mytrading.messages.enums import Product
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 DATA = f"NIFTY={ROOT / 'tests' / 'data' / 'index-1m.csv.gz'}"
 FILE = """
@@ -42,9 +41,7 @@ right = "CE"
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with one file of legs."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "supervisord.conf", folder)
+    copy_project(folder)
     (folder / "config" / "strategies" / "hedged.toml").write_text(FILE, encoding="utf-8")
     yield folder
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from datetime import date
 from functools import cache
@@ -27,7 +26,7 @@ from mytrading.config.variables import VARIABLES, Variable
 from mytrading.core.calendar import day_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from tests.backtest_support import calendar, facts
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 NIFTY = "NSE_INDEX:NIFTY"
 FILE = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
@@ -52,9 +51,7 @@ lots = 1
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with files of legs beside those that are shipped."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "config", folder / "config")
-    shutil.copytree(ROOT / "strategies", folder / "strategies")
-    shutil.copy(ROOT / "supervisord.conf", folder)
+    copy_project(folder)
     for name, template in TEMPLATES.items():
         own = f"Of_{name.replace('-', '_')}"
         text = text_of(own, template, "NIFTY")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from mytrading.backtest.output import ist
 from mytrading.backtest.runner import run
 from mytrading.backtest.setup import Asked, prepare
 from mytrading.cli.legs.templates import TEMPLATES, text_of
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 EXPIRY = date(2024, 2, 1)
 STRANGLE = '''
@@ -79,9 +78,7 @@ def test_daily_bars_trade_alike_however_they_are_stamped_and_walked(tmp_path: Pa
 
 
 def home_of(folder: Path, *, exits: bool) -> Path:
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "supervisord.conf", folder)
+    copy_project(folder)
     (folder / "strategies" / "day_strangle.py").write_text(STRANGLE.format(exits=exits), encoding="utf-8")
     (folder / "config" / "strategies" / "day_strangle.toml").write_text(SETTINGS, encoding="utf-8")
     return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from mytrading.cli.main import run as main
-from tests.support import API_KEY, ROOT, RunningSimulator, start_simulator
+from tests.support import API_KEY, RunningSimulator, copy_project, start_simulator
 
 Check = Callable[[], tuple[int, dict[str, Any]]]
 HOLIDAY = '2026-04-03 = "Good Friday"\n'
@@ -27,9 +26,7 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSimul
 def check(
     simulator: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Check:
-    for folder in ("config", "strategies"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / "supervisord.conf", tmp_path)
+    copy_project(tmp_path)
     for name, value in {
         "MYTRADING_HOME": str(tmp_path),
         "MYTRADING_STATE_DIR": str(tmp_path / "state"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from mytrading.cli.main import run as main
 from mytrading.config.accounts import AccountConfig, write_accounts
 from mytrading.config.vault import key_environment, open_vault
 from mytrading.messages.runconfig import AccountRole
-from tests.support import API_KEY, ROOT, RunningSimulator, start_simulator
+from tests.support import API_KEY, ROOT, RunningSimulator, copy_project, start_simulator
 
 HERE = ("disk", "ports", "permissions")
 Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
@@ -248,9 +247,7 @@ def test_settings_that_cannot_start_are_the_only_finding(doctor: Doctor, environ
 def accounts(environment: pytest.MonkeyPatch, simulator: RunningSimulator, tmp_path: Path) -> Callable[..., None]:
     """Writes a file of accounts into a project of its own: `main`, and further ones as role and key."""
     home = tmp_path / "home"
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("accounts.toml"))
-    shutil.copytree(ROOT / "strategies", home / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "supervisord.conf", home)
+    copy_project(home)
     environment.setenv("MYTRADING_HOME", str(home))
     environment.setenv("MYTRADING_KEY", Fernet.generate_key().decode())
     for name in ("KEY", "HOST"):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted, PositionChanged, TradeClosed
 from mytrading.runtime.tail import JournalTail
-from tests.support import ROOT, eventually
+from tests.support import eventually
+from tests.system.home import DAY, OPENS, make_project, write_ticks
 from tests.system.stack import Stack
 
 MINUTE = 60_000_000_000
@@ -49,26 +49,17 @@ first_minute = FIRST
 
 def make_ticks(path: Path) -> Path:
     """A made-up day of NIFTY with four ticks a minute: quick to step through."""
-    rows, price, draw = ["timestamp,ltp"], 26_000.0, random.Random(11)
-    for quarter in range(375 * 4):
-        at = (9 * 60 + 15) * 60 + quarter * 15
-        rows.append(f"2026-11-20 {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d},{price:.2f}")
+    price, draw, ticks = 26_000.0, random.Random(11), []
+    for at in range(OPENS, OPENS + 375 * 60, 15):
+        ticks.append((at, price))
         price += draw.gauss(0, 3)
-    path.write_text("\n".join(rows) + "\n")
-    return path
+    return write_ticks(path, {DAY: ticks})
 
 
 def make_home(home: Path, first_minute: int = 0) -> dict[str, str]:
     """Make the folder, for a strategy that begins at a minute of the day (Indian); the environment of a stack on it."""
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    (home / "config" / "strategies" / "even_minutes.toml").write_text(
-        SETTINGS.replace("FIRST", str(max(first_minute - 330, 0)))
-    )
-    (home / "strategies").mkdir()
-    (home / "strategies" / "even_minutes.py").write_text(STRATEGY)
-    shutil.copy(ROOT / "supervisord.conf", home)
-    return {"MYTRADING_HOME": str(home), "ENABLED_STRATEGIES": "EvenMinutes"}
+    settings = SETTINGS.replace("FIRST", str(max(first_minute - 330, 0)))
+    return make_project(home, STRATEGY, {"EvenMinutes": settings})
 
 
 class LockStepped:
@@ -79,11 +70,7 @@ class LockStepped:
 
     def sim(self, route: str, **fields: Any) -> Any:
         """`data` of a POST to /sim."""
-        venue = self.stack.config.venue
-        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
-        request = Request(f"{venue.rest_url}/sim/{route}", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=20) as answer:
-            return json.load(answer)["data"]
+        return self.stack.sim(route, **fields)
 
     def told(self, route: str) -> Any:
         """`data` of a GET from /sim."""

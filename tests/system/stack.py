@@ -25,6 +25,7 @@ STARTING = ("up", "down")
 """What starts and stops processes is a process itself."""
 SHOWING = ("status", "orders", "positions", "trades", "signals", "alerts", "perf", "risk")
 """What changes nothing is asked again where the gateway is too busy to answer, as on a machine of many stacks."""
+PROCESSES = ("supervisord", "watchdog", "feed", "engine", "risk", "router", "reconciler", "gateway", "simulator")
 ENDED = {"FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "RECORDED"}
 
 
@@ -114,6 +115,18 @@ class Stack:
         os.kill(pid, number)
         return pid
 
+    def kill_all(self) -> None:
+        """Kill every process, supervisor first; none of them sees another end."""
+        pids = [pid for name in PROCESSES if (pid := self.pid(name))]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                os.kill(pid, number)
+        eventually(lambda: not any(self.pid(name) for name in PROCESSES), 20)
+
+    def held(self) -> dict[str, int]:
+        """Units that each strategy holds, flat ones left out; of one that holds several, its last."""
+        return {row["strategy"]: row["quantity"] for row in self.ask("positions") if row["quantity"]}
+
     def beat(self, name: str) -> dict[str, Any]:
         """A daemon's row in `status`."""
         rows = {row["daemon"]: row for row in self.ask("status")["daemons"]}
@@ -139,18 +152,21 @@ class Stack:
 
     def rest(self, route: str, **fields: Any) -> Any:
         """`data` of a POST to the stack's simulator."""
-        venue = self.config.venue
-        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
-        request = Request(f"{venue.rest_url}/api/v1/{route}", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=20) as answer:
-            return json.load(answer)["data"]
+        return self.post(route, **fields)["data"]
 
-    def post(self, route: str, **fields: str) -> Any:
+    def post(self, route: str, **fields: Any) -> Any:
         """The whole answer to a POST to the stack's simulator, errors included."""
+        return self._posted(f"api/v1/{route}", fields)
+
+    def sim(self, route: str, **fields: Any) -> Any:
+        """`data` of a POST to the simulator's own routes, below /sim."""
+        return self._posted(f"sim/{route}", fields)["data"]
+
+    def _posted(self, path: str, fields: dict[str, Any]) -> Any:
         venue = self.config.venue
         body = json.dumps({"apikey": venue.api_key, **fields}).encode()
-        request = Request(f"{venue.rest_url}/api/v1/{route}", body, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=20) as answer:
+        request = Request(f"{venue.rest_url}/{path}", body, {"Content-Type": "application/json"})
+        with urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def broker_net(self) -> dict[str, int]:

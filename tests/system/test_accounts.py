@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 
 from mytrading.messages.runconfig import decode_run_config
 from mytrading.runtime.run_key import is_sealed
-from tests.support import API_KEY, ROOT, eventually, start_simulator
+from tests.support import API_KEY, copy_project, eventually, start_simulator
 from tests.system.stack import COMMAND, Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -23,9 +22,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 def own_project(folder: Path) -> Iterator[Stack]:
     """A project folder of this test with a simulator's account in it, and the stack that runs on it."""
     home = folder / "home"
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("accounts.toml"))
-    shutil.copytree(ROOT / "strategies", home / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "supervisord.conf", home)
+    copy_project(home)
     places = {"MYTRADING_HOME": str(home), "MYTRADING_KEY_FILE": str(folder / "keys" / "key")}
     with start_simulator(folder) as simulator, Stack(folder, **places, LOG_LEVEL="DEBUG") as stack:
         stack.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"

@@ -6,7 +6,6 @@ which stand in its holdings, and the router is killed.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +14,8 @@ import pytest
 
 from mytrading.cli.journal.files import decoded
 from mytrading.core.calendar import IST
-from tests.support import ROOT, eventually
+from tests.support import eventually
+from tests.system.home import OPENS, WIDE, make_project, write_ticks
 from tests.system.lockstep_home import LockStepped
 from tests.system.stack import Stack
 
@@ -54,12 +54,6 @@ long = "same"
 [parameters]
 last_minute = {minute}
 """
-RISK = """
-[risk]
-max_order_size = 1_000_000
-max_position_size = 1_000_000
-avoid_first_minutes = 0
-"""
 
 
 def moment(day: str, clock: str) -> int:
@@ -69,27 +63,14 @@ def moment(day: str, clock: str) -> int:
 
 def make_home(home: Path) -> dict[str, str]:
     """The folder of the strategy; the environment of a stack on it."""
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    minute = moment(THURSDAY, "09:40:00") // 60_000_000_000
-    text = SETTINGS.format(share=SHARE, units=UNITS, minute=minute)
-    (home / "config" / "strategies" / "delivery.toml").write_text(text)
-    (home / "config" / "settings.toml").write_text(RISK)
-    (home / "strategies").mkdir()
-    (home / "strategies" / "delivery.py").write_text(STRATEGY)
-    shutil.copy(ROOT / "supervisord.conf", home)
-    return {"MYTRADING_HOME": str(home), "ENABLED_STRATEGIES": "Delivery"}
+    text = SETTINGS.format(share=SHARE, units=UNITS, minute=moment(THURSDAY, "09:40:00") // 60_000_000_000)
+    return make_project(home, STRATEGY, {"Delivery": text}, WIDE)
 
 
 def make_ticks(path: Path) -> Path:
     """Half an hour of both days, four ticks a minute; the share is priced off them."""
-    rows = ["timestamp,ltp"]
-    for day in (WEDNESDAY, THURSDAY):
-        for quarter in range(30 * 4):
-            at = (9 * 60 + 15) * 60 + quarter * 15
-            rows.append(f"{day} {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d},{26_000 + quarter % 8:.2f}")
-    path.write_text("\n".join(rows) + "\n")
-    return path
+    half_an_hour = [(OPENS + quarter * 15, 26_000 + quarter % 8) for quarter in range(30 * 4)]
+    return write_ticks(path, dict.fromkeys((WEDNESDAY, THURSDAY), half_an_hour))
 
 
 class Delivered:

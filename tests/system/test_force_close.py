@@ -6,43 +6,20 @@ twelve minutes past three on, so that the venue squares off what is MIS itself w
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import ROOT, eventually
+from tests.support import eventually
+from tests.system.home import DAY, HEAD, LONG, RICH, WIDE, make_project, named, write_ticks
 from tests.system.lockstep_home import LockStepped
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
-STRATEGY = '''
-from mytrading.strategies import Bar, BaseStrategy, Signal
-
-
-class Daily(BaseStrategy):
-    """Long from its first bar on."""
-
-    name = "Daily"
-
-    def on_data(self, data: Bar) -> Signal | None:
-        return self.create_signal("BUY", confidence=1.0)
-
-
-class Marked(Daily):
-    """The same."""
-
-    name = "Marked"
-
-
-class Stays(Daily):
-    """The same."""
-
-    name = "Stays"
-'''
+CODE = HEAD + LONG + named("Long", "Daily", "Marked", "Stays")
 SETTINGS = """
 name = "{name}"
 symbols = ["NIFTY"]
@@ -57,47 +34,24 @@ signal_cooldown = 0
 [trade]
 long = "NIFTY ATM CE nearest"
 """
-RISK = """
-[risk]
-max_order_size = 20_000_000
-max_position_size = 20_000_000
-max_daily_loss = 1_000_000
-avoid_first_minutes = 0
-"""
 UNITS = 4 * 65
 ALL = {"Daily": UNITS, "Marked": UNITS, "Stays": UNITS}
 
 
 def make_home(home: Path) -> dict[str, str]:
     """MIS with its stop at the broker, an intraday strategy in NRML with its stop in risk, and a positional one."""
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    for name, product, stop in (("Daily", "MIS", "broker"), ("Marked", "NRML", "engine"), ("Stays", "NRML", "broker")):
-        text = SETTINGS.format(name=name, product=product, stop=stop, marked="intraday = true" * (name == "Marked"))
-        (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
-    (home / "config" / "settings.toml").write_text(RISK)
-    (home / "strategies").mkdir()
-    (home / "strategies" / "late.py").write_text(STRATEGY)
-    shutil.copy(ROOT / "supervisord.conf", home)
-    return {
-        "MYTRADING_HOME": str(home),
-        "ENABLED_STRATEGIES": "Daily,Marked,Stays",
-        "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
+    settings = {
+        "Daily": SETTINGS.format(name="Daily", product="MIS", stop="broker", marked=""),
+        "Marked": SETTINGS.format(name="Marked", product="NRML", stop="engine", marked="intraday = true"),
+        "Stays": SETTINGS.format(name="Stays", product="NRML", stop="broker", marked=""),
     }
+    return make_project(home, CODE, settings, WIDE, **RICH)
 
 
 def make_ticks(path: Path, seconds: int) -> Path:
     """From five past three to half past, a tick every so many seconds."""
-    rows = ["timestamp,ltp"]
-    for count, at in enumerate(range((15 * 60 + 5) * 60, (15 * 60 + 30) * 60, seconds)):
-        clock = f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}"
-        rows.append(f"2026-11-20 {clock},{26_000 + count % 8:.2f}")
-    path.write_text("\n".join(rows) + "\n")
-    return path
-
-
-def held(stack: Stack) -> dict[str, int]:
-    return {row["strategy"]: row["quantity"] for row in stack.ask("positions") if row["quantity"]}
+    times = range((15 * 60 + 5) * 60, (15 * 60 + 30) * 60, seconds)
+    return write_ticks(path, {DAY: [(at, 26_000 + count % 8) for count, at in enumerate(times)]})
 
 
 def exits(stack: Stack) -> dict[str, list[tuple[str, int]]]:
@@ -114,14 +68,14 @@ def test_intraday_is_closed_before_a_quarter_past_three_in_parts_and_positional_
         stack.up("--replay", str(make_ticks(tmp_path / "ticks.csv", 15)), "--speed", "0")
         market = LockStepped(stack)
         market.run_to("15:11:45", 120)
-        assert held(stack) == ALL
+        assert stack.held() == ALL
         market.sim("fault", kind="partial_fill", count=-1, fraction=0.5)
         market.run_to("15:12:00", 60)
-        assert held(stack) == {"Daily": UNITS // 2, "Marked": UNITS // 2, "Stays": UNITS}, "in parts, from 15:12 on"
+        assert stack.held() == {"Daily": UNITS // 2, "Marked": UNITS // 2, "Stays": UNITS}, "in parts, from 15:12 on"
         market.run_to("15:14:45", 120)
-        assert held(stack) == {"Stays": UNITS}
+        assert stack.held() == {"Stays": UNITS}
         market.run_to("15:20:00", 120)
-        assert held(stack) == {"Stays": UNITS}, "closed is closed, though both wish the same with each bar"
+        assert stack.held() == {"Stays": UNITS}, "closed is closed, though both wish the same with each bar"
         assert exits(stack) == {name: [("FILLED", UNITS)] for name in ("Daily", "Marked")}
         assert stack.disagreements() == []
         assert stack.run("journal", "verify").returncode == 0
@@ -138,15 +92,15 @@ def test_what_could_not_be_sold_is_squared_off_by_the_venue_or_later_though_a_da
     with Stack(tmp_path, **make_home(tmp_path / "home")) as stack:
         stack.up("--replay", str(make_ticks(tmp_path / "ticks.csv", 3)), "--speed", "6")
         market = LockStepped(stack)
-        eventually(lambda: held(stack) == ALL, 60)
+        eventually(lambda: stack.held() == ALL, 60)
         market.sim("fault", kind="reject", count=-1, side="SELL")
         eventually(lambda: stack.market_time() >= "15:14:50", 120)
-        assert held(stack) == ALL
+        assert stack.held() == ALL
         old = stack.kill(victim, signal.SIGSTOP)
         eventually(lambda: stack.pid(victim) not in (0, old), 60)
         eventually(lambda: stack.market_time() >= "15:15:10", 60)
         market.sim("fault", kind="reject", count=0)
-        eventually(lambda: held(stack) == {"Stays": UNITS}, 90)
+        eventually(lambda: stack.held() == {"Stays": UNITS}, 90)
         assert [units for _, units in exits(stack)["Daily"] if units] == [], "the venue closed it, not we"
         assert [units for _, units in exits(stack)["Marked"] if units] == [UNITS], "ours to close, however late"
         assert "VENUE_SQUARE_OFF" in told(stack)

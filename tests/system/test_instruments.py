@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import ROOT, eventually
+from tests.support import copy_project, eventually
 from tests.system.stack import Stack
 
 pytestmark = pytest.mark.system
@@ -16,9 +15,7 @@ pytestmark = pytest.mark.system
 
 def test_contracts_without_freeze_quantity_deny_every_entry_with_the_reason(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    for folder in ("config", "strategies"):
-        shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "supervisord.conf", home)
+    copy_project(home)
     facts = home / "config" / "instruments.toml"
     facts.write_text(facts.read_text().replace("value = 1800", "value = 0"))
     with Stack(tmp_path, MYTRADING_HOME=str(home)) as stack:

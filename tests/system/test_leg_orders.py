@@ -5,7 +5,6 @@ removed by force while it holds keeps its stop and enters nothing more. One stac
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT, eventually
+from tests.support import copy_project, eventually
 from tests.system.in_process import asked
 from tests.system.stack import Stack
 
@@ -39,9 +38,7 @@ CALL, PUT = "Resting_CE", "Resting_PE"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "supervisord.conf", folder)
+    copy_project(folder)
     for right in ("CE", "PE"):
         path = folder / "config" / "strategies" / f"resting_{right.lower()}.toml"
         path.write_text(FILE.format(right=right), encoding="utf-8")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import ROOT, eventually
+from tests.support import copy_project, eventually
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
@@ -34,9 +33,7 @@ expiry = "next"
 
 
 def make_home(folder: Path) -> Path:
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "supervisord.conf", folder)
+    copy_project(folder)
     (folder / "config" / "strategies" / "strangle.toml").write_text(FILE, encoding="utf-8")
     return folder
 

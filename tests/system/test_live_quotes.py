@@ -14,22 +14,11 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.clock import ClockFile, read_clock_file, write_clock_file
 from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
+from tests.system.home import HEAD, LONG, make_project, named
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-STRATEGY = '''
-from mytrading.strategies import Bar, BaseStrategy, Signal
-
-
-class Holder(BaseStrategy):
-    """Wishes to be long at each bar."""
-
-    name = "Holder"
-
-    def on_data(self, data: Bar) -> Signal | None:
-        return self.create_signal("BUY", confidence=1.0)
-'''
 SETTINGS = """
 name = "Holder"
 symbols = ["NIFTY"]
@@ -78,18 +67,12 @@ def server(place: Path) -> Iterator[RunningSimulator]:
 @pytest.fixture
 def stack(tmp_path: Path, server: RunningSimulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     """A stack that is described and not started; this process sees its environment too."""
-    home = tmp_path / "home"
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    (home / "config" / "strategies" / "holder.toml").write_text(SETTINGS, encoding="utf-8")
-    (home / "strategies").mkdir()
-    (home / "strategies" / "holder.py").write_text(STRATEGY, encoding="utf-8")
-    shutil.copy(ROOT / "supervisord.conf", home)
     host, port = server.ws.rsplit("/", 1)[1].split(":")
     where = {"OPENALGO_API_HOST": server.rest, "OPENALGO_WS_HOST": host, "OPENALGO_WS_PORT": port}
-    chosen = {"PAPER_VENUE": "simulator", "ENABLED_STRATEGIES": "Holder", "ENABLED_SYMBOLS": "NIFTY"}
+    chosen = {"PAPER_VENUE": "simulator", "ENABLED_SYMBOLS": "NIFTY"}
     patience = {"STALE_QUOTE_SECONDS": "120", "AVOID_FIRST_MINUTES": "0", "AVOID_LAST_MINUTES": "0"}
-    environment = {"MYTRADING_HOME": str(home), "OPENALGO_API_KEY": API_KEY, **where, **chosen, **patience}
+    project = make_project(tmp_path / "home", HEAD + LONG + named("Long", "Holder"), {"Holder": SETTINGS})
+    environment = {**project, "OPENALGO_API_KEY": API_KEY, **where, **chosen, **patience}
     with Stack(tmp_path, **environment) as made:
         for name in ("MYTRADING_HOME", "MYTRADING_STATE_DIR", "MYTRADING_LOG_DIR", *environment):
             monkeypatch.setenv(name, made.environment[name])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support import ROOT, eventually
+from tests.support import copy_project, eventually
 from tests.system.in_process import asked
 from tests.system.stack import Stack
 
@@ -46,9 +45,7 @@ class Owner{0}(Owner):
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("home")
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, home / name)
-    shutil.copy(ROOT / "supervisord.conf", home)
+    copy_project(home)
     text = HEAD + "".join(ONE.format(number, number + 1) for number in range(COUNT))
     (home / "strategies" / "owners.py").write_text(text, encoding="utf-8")
     for name in NAMES:

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from datetime import date, time
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -36,14 +35,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(tmp_path_factory.mktemp("modify")) as found:
         found.up("--simulator", "--speed", "1")
         yield found
-
-
-def sim(stack: Stack, route: str, /, **fields: Any) -> Any:
-    """A POST to the simulator's own routes."""
-    venue = stack.config.venue
-    body = json.dumps({"apikey": venue.api_key, **fields}).encode()
-    with urlopen(Request(f"{venue.rest_url}{route}", body, {"Content-Type": "application/json"}), timeout=20) as answer:
-        return json.load(answer)
 
 
 def rest(stack: Stack, name: str) -> tuple[str, float]:
@@ -96,15 +87,15 @@ def test_unknown_order_is_a_usage_error(stack: Stack) -> None:
 
 def test_fill_that_comes_before_the_cancel_is_told_and_booked(stack: Stack) -> None:
     name, price = rest(stack, "filled-first")
-    sim(stack, "/sim/fault", kind="rate_limited", route="cancelorder", count=-1)
+    stack.sim("fault", kind="rate_limited", route="cancelorder", count=-1)
     command = [COMMAND, "orders", "cancel", name, "--json", "--timeout", "30"]
     asking = subprocess.Popen(command, env=stack.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     eventually(lambda: level(stack, name).get("pending_cancel"), 20)
-    sim(stack, "/sim/market", symbol="SBIN", exchange="NSE", ltp=price - 2, hold=True)
+    stack.sim("market", symbol="SBIN", exchange="NSE", ltp=price - 2, hold=True)
     said, _ = asking.communicate(timeout=60)
     assert json.loads(said)["word"] == "filled", said
     assert asking.returncode == 0
-    sim(stack, "/sim/fault", kind="clear")
+    stack.sim("fault", kind="clear")
     eventually(lambda: stack.broker_net().get(SBIN) == 10 and not stack.disagreements(), 20)
 
 

@@ -19,7 +19,8 @@ from mytrading.backtest.setup import Asked, prepare
 from mytrading.messages.enums import Action, OrderState
 from mytrading.strategies.engine_machine import EngineMachine
 from tests.support import eventually
-from tests.system.lockstep_home import LockStepped, make_home
+from tests.system.home import DAY, OPENS, make_project, write_ticks
+from tests.system.lockstep_home import LockStepped
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
@@ -119,20 +120,18 @@ def recorded(side: DaySide) -> list[tuple[str, str]]:
     return [(one.cause, one.instrument) for one in orders if one.state is OrderState.RECORDED]
 
 
-def write_ticks(path: Path) -> str:
+def make_ticks(path: Path) -> str:
     """Minutes of four ticks.
 
     A minute comes to its close with its second tick: one that a busy machine passes on late closes no bar otherwise.
     """
-    rows, before = ["timestamp,ltp"], 26_010.0
+    ticks, before = [], 26_010.0
     for minute in range(BARS + 10):
         close = round(26_010 + 14 * math.sin(minute * 0.95) + 1.5 * minute % 7, 1)
         opens = round((before + close) / 2, 1)
-        at = f"2026-11-20 09:{15 + minute}"
-        rows += [f"{at}:{second:02d},{close if second else opens:.2f}" for second in (0, 15, 30, 45)]
+        ticks += [(OPENS + minute * 60 + second, close if second else opens) for second in (0, 15, 30, 45)]
         before = close
-    path.write_text("\n".join(rows) + "\n")
-    return str(path)
+    return str(write_ticks(path, {DAY: ticks}))
 
 
 def write_bars(path: Path, stack: Stack) -> str:
@@ -146,20 +145,13 @@ def write_bars(path: Path, stack: Stack) -> str:
     return str(path)
 
 
-def make_project(folder: Path) -> dict[str, str]:
+def make_home(home: Path) -> dict[str, str]:
     """The project folder that all three run in; the environment of all three.
 
     Where nothing is said of its first minutes, a simulated stack enters in them and a backtest does not.
     """
-    environment = make_home(folder / "home")
-    (folder / "home" / "config" / "strategies" / "two_means.toml").write_text(SETTINGS)
-    (folder / "home" / "strategies" / "two_means.py").write_text(CROSS)
-    return {
-        **environment,
-        "ENABLED_STRATEGIES": "TwoMeans",
-        "AVOID_FIRST_MINUTES": "0",
-        "SIGNAL_VALIDITY": VALID_SECONDS,
-    }
+    same = {"AVOID_FIRST_MINUTES": "0", "SIGNAL_VALIDITY": VALID_SECONDS}
+    return make_project(home, CROSS, {"TwoMeans": SETTINGS}, **same)
 
 
 def backtested(home: Path, bars: str) -> tuple[DaySide, str]:
@@ -190,10 +182,10 @@ def parity(stack: Stack) -> dict[str, Any]:
 def test_one_class_decides_the_same_in_paper_dry_run_and_backtest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = make_project(tmp_path)
+    environment = make_home(tmp_path / "home")
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    ticks = write_ticks(tmp_path / "ticks.csv")
+    ticks = make_ticks(tmp_path / "ticks.csv")
 
     with Stack(tmp_path / "paper", **environment) as stack:
         stack.up("--replay", ticks, "--speed", "0")

@@ -8,18 +8,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.request import Request, urlopen
 
 import pytest
 
 from mytrading.core.fill_to_stop import FillToStop
 from mytrading.runtime.tail import JournalTail
-from tests.support import PATIENCE, ROOT, eventually
+from tests.support import PATIENCE, eventually
+from tests.system.home import WIDE, make_project
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
@@ -78,7 +77,7 @@ class Futures(Obedient):
 """
 CONFIG = """
 name = "{name}"
-symbols = [{symbols}]
+symbols = {symbols}
 timeframes = ["1m"]
 direction = "both"
 stop = "{stop}"
@@ -90,50 +89,30 @@ short = "{trade}"
 [risk]
 max_loss = {max_loss}
 """
-SETTINGS = """
-[risk]
-max_order_size = 1_000_000
-max_position_size = 1_000_000
-min_order_size = 1
-avoid_first_minutes = 0
-
-[rates]
-entries_per_minute = 100_000
-"""
+RISK = {**WIDE, "min_order_size": 1}
 
 
 class Holder:
     """The stack, the file its strategies obey, and the exchange's side of it."""
 
     def __init__(self, folder: Path) -> None:
-        home = folder / "home"
-        shutil.copytree(ROOT / "config", home / "config")
-        shutil.copy(ROOT / "supervisord.conf", home / "supervisord.conf")
-        (home / "strategies").mkdir()
-        for path in (home / "config" / "strategies").glob("*.toml"):
-            path.unlink()
         self.orders = folder / "orders.json"
         self.wanted: dict[str, int] = {}
         self.prices: dict[str, tuple[float, float]] = {}
         self.orders.write_text("{}")
-        (home / "strategies" / "obedient.py").write_text(STRATEGY.format(path=str(self.orders)))
-        for name, stop, max_loss, symbols, trade in (
+        rows = (
             ("Obedient", "broker", 0, (SBIN, RELIANCE), "same"),
             ("Held", "engine", 0, (INFY,), "same"),
             ("Limited", "engine", 500, (INFY,), "same"),
             ("Futures", "broker", 0, (NIFTY,), "future"),
-        ):
-            watched = ", ".join(f'"{symbol}"' for symbol in symbols)
-            text = CONFIG.format(name=name, stop=stop, symbols=watched, max_loss=max_loss, trade=trade)
-            (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
-        (home / "config" / "settings.toml").write_text(SETTINGS)
-        self.stack = Stack(
-            folder,
-            MYTRADING_HOME=str(home),
-            ENABLED_STRATEGIES="Obedient,Held,Limited,Futures",
-            ENABLED_SYMBOLS=SBIN,
-            BARE_SECONDS="1",
         )
+        settings = {
+            name: CONFIG.format(name=name, stop=stop, symbols=json.dumps(symbols), max_loss=max_loss, trade=trade)
+            for name, stop, max_loss, symbols, trade in rows
+        }
+        chosen = {"ENABLED_SYMBOLS": SBIN, "BARE_SECONDS": "1", "MAX_ENTRIES_PER_MINUTE": "100000"}
+        code = STRATEGY.format(path=str(self.orders))
+        self.stack = Stack(folder, **make_project(folder / "home", code, settings, RISK, **chosen))
 
     def want(self, instrument: str, units: int) -> None:
         self.wanted[instrument] = units
@@ -141,18 +120,14 @@ class Holder:
         fresh.write_text(json.dumps(self.wanted))
         fresh.replace(self.orders)
 
-    def sim(self, path: str, **fields: Any) -> None:
-        venue = self.stack.config.venue
-        body = json.dumps({"apikey": venue.api_key, **fields}).encode()
-        with urlopen(Request(f"{venue.rest_url}/sim/{path}", body, {"Content-Type": "application/json"}), timeout=20):
-            pass
-
     def price(self, instrument: str, ltp: float, bid: float = 0.0) -> None:
         """Make this the price, for good."""
         self.prices[instrument] = (ltp, bid)
         exchange, symbol = instrument.split(":")
         bid = bid or ltp - 0.05
-        self.sim("market", symbol=symbol, exchange=exchange, ltp=ltp, bid=bid, ask=max(bid, ltp) + 0.05, hold=True)
+        self.stack.sim(
+            "market", symbol=symbol, exchange=exchange, ltp=ltp, bid=bid, ask=max(bid, ltp) + 0.05, hold=True
+        )
 
     def settle(self, instrument: str, price: float) -> None:
         """Make this the price and wait until strategies see it: a quote of before may be under way to them."""
@@ -203,10 +178,7 @@ class Holder:
 
     def drop(self, order: dict[str, Any]) -> None:
         """The exchange ends an order on its own."""
-        venue = self.stack.config.venue
-        body = json.dumps({"apikey": venue.api_key, "strategy": "x", "orderid": order["orderid"]}).encode()
-        with urlopen(Request(f"{venue.rest_url}/api/v1/cancelorder", body, {"Content-Type": "application/json"})):
-            pass
+        self.stack.post("cancelorder", strategy="x", orderid=order["orderid"])
 
     def leave(self, instrument: str) -> None:
         """Be flat, with nothing at the exchange."""
@@ -235,7 +207,7 @@ def holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holder]:
 
 def test_entry_that_fills_in_parts_is_covered_part_by_part_and_an_exit_takes_the_stops_along(holder: Holder) -> None:
     holder.settle(SBIN, 1000.0)
-    holder.sim("fault", kind="partial_fill", instrument=SBIN, count=3, fraction=0.5)
+    holder.stack.sim("fault", kind="partial_fill", instrument=SBIN, count=3, fraction=0.5)
     holder.want(SBIN, 40)
     holder.until(SBIN, lambda: holder.net(SBIN) == 40 and holder.covered(SBIN) == 40, 60)
     stops = holder.stops(SBIN)
@@ -299,7 +271,7 @@ def test_stop_whose_limit_is_jumped_is_chased_until_flat_and_a_person_hears_of_i
 def test_stop_refused_because_the_price_has_passed_it_is_an_exit_at_once(holder: Holder) -> None:
     stop = holder.enter(SBIN, 14, 1000.0)
     reason = "Trigger price for stoploss sell orders should be lower than the last traded price"
-    holder.sim("fault", kind="reject", reason=reason)
+    holder.stack.sim("fault", kind="reject", reason=reason)
     holder.drop(stop)
     holder.until(SBIN, lambda: not holder.net(SBIN) and not holder.shown(SBIN), 30)
     mine = [row for row in holder.stack.ask("orders", "-n", "0") if row["instrument"] == SBIN]

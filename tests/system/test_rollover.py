@@ -9,7 +9,6 @@ whose next contract is refused for good.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from mytrading.cli.journal.files import decoded
 from mytrading.core.calendar import IST
 from mytrading.core.rollover import TRIES
 from tests.support import ROOT, eventually
+from tests.system.home import HEAD, LONG, OPENS, RICH, WIDE, make_project, named, write_ticks
 from tests.system.lockstep_home import LockStepped
 from tests.system.stack import Stack
 
@@ -31,30 +31,6 @@ BANK_NEAR, BANK_FAR, BANK_LOT = "NFO:BANKNIFTY23NOV26FUT", "NFO:BANKNIFTY29DEC26
 WEDNESDAY, THURSDAY, FRIDAY = "2026-11-18", "2026-11-19", "2026-11-20"
 """The November contracts expire on Monday the 23rd, as Tuesday is a holiday."""
 
-STRATEGY = '''
-from mytrading.strategies import Bar, BaseStrategy, Signal
-
-
-class RollsFarFirst(BaseStrategy):
-    """Long of the nearest future from its first bar on."""
-
-    name = "RollsFarFirst"
-
-    def on_data(self, data: Bar) -> Signal | None:
-        return self.create_signal("BUY", confidence=1.0)
-
-
-class RollsNearFirst(RollsFarFirst):
-    """The same."""
-
-    name = "RollsNearFirst"
-
-
-class RollsInVain(RollsFarFirst):
-    """The same."""
-
-    name = "RollsInVain"
-'''
 SETTINGS = """
 name = "{name}"
 symbols = ["{symbol}"]
@@ -75,49 +51,29 @@ ROLLS = (
     ("RollsNearFirst", "NIFTY", 1, 1, "near"),
     ("RollsInVain", "BANKNIFTY", 1, 1, "near"),
 )
-RISK = """
-[risk]
-max_order_size = 20_000_000
-max_position_size = 20_000_000
-avoid_first_minutes = 0
-"""
+CODE = HEAD + LONG + named("Long", *(name for name, *_ in ROLLS))
 
 
 def make_home(home: Path) -> dict[str, str]:
     """The folder of two strategies; the environment of a stack on it whose processes start with a trap."""
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    for name, symbol, lots, days, first in ROLLS:
-        text = SETTINGS.format(name=name, symbol=symbol, lots=lots, days=days, first=first)
-        (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
-    (home / "config" / "settings.toml").write_text(RISK)
-    (home / "strategies").mkdir()
-    (home / "strategies" / "rolls.py").write_text(STRATEGY)
+    settings = {
+        name: SETTINGS.format(name=name, symbol=symbol, lots=lots, days=days, first=first)
+        for name, symbol, lots, days, first in ROLLS
+    }
+    environment = make_project(home, CODE, settings, WIDE, **RICH)
     launcher = ROOT / "tests" / "system" / "kill_launcher.py"
     conf = (ROOT / "supervisord.conf").read_text()
     for name in ("router", "risk"):
         assert f"-m mytrading.daemons.{name}\n" in conf
         conf = conf.replace(f"-m mytrading.daemons.{name}\n", f"{launcher} {name}\n")
     (home / "supervisord.conf").write_text(conf)
-    return {
-        "MYTRADING_HOME": str(home),
-        "ENABLED_STRATEGIES": "RollsFarFirst,RollsNearFirst,RollsInVain",
-        "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
-        "KILL_PERSONALITY": "sandbox",
-        "KILL_TRAPS": str(home),
-    }
+    return {**environment, "KILL_PERSONALITY": "sandbox", "KILL_TRAPS": str(home)}
 
 
 def make_ticks(path: Path) -> Path:
     """Half an hour of each of the three days, four ticks a minute."""
-    rows = ["timestamp,ltp"]
-    for day in (WEDNESDAY, THURSDAY, FRIDAY):
-        for quarter in range(30 * 4):
-            at = (9 * 60 + 15) * 60 + quarter * 15
-            price = 26_000 + quarter % 8
-            rows.append(f"{day} {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d},{price:.2f}")
-    path.write_text("\n".join(rows) + "\n")
-    return path
+    half_an_hour = [(OPENS + quarter * 15, 26_000 + quarter % 8) for quarter in range(30 * 4)]
+    return write_ticks(path, dict.fromkeys((WEDNESDAY, THURSDAY, FRIDAY), half_an_hour))
 
 
 class Rolling:

@@ -6,13 +6,13 @@ its VWAP; then it falls through that low. The first time it turns back up throug
 
 from __future__ import annotations
 
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
+from tests.system.home import DAY, OPENS, RICH, make_project, write_ticks
 from tests.system.lockstep_home import LockStepped
 from tests.system.stack import Stack
 
@@ -30,34 +30,22 @@ SETTINGS = {
 
 
 def make_home(home: Path) -> dict[str, str]:
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    text = (ROOT / "config" / "strategies" / "swing_break_seller.toml").read_text()
+    text = (ROOT / "config" / "strategies" / "swing_break_seller.toml").read_text(encoding="utf-8")
     for shipped, here in SETTINGS.items():
         assert shipped in text
         text = text.replace(shipped, here)
-    (home / "config" / "strategies" / "swing_break_seller.toml").write_text(text)
-    (home / "strategies").mkdir()
-    shutil.copy(ROOT / "strategies" / "swing_break_seller.py", home / "strategies")
-    shutil.copy(ROOT / "supervisord.conf", home)
-    return {
-        "MYTRADING_HOME": str(home),
-        "ENABLED_STRATEGIES": "Swing_Break_Seller",
-        "MAX_POSITION_SIZE": "20000000",
-        "MAX_ORDER_SIZE": "20000000",
-        "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
-    }
+    code = (ROOT / "strategies" / "swing_break_seller.py").read_text(encoding="utf-8")
+    sizes = {"MAX_POSITION_SIZE": "20000000", "MAX_ORDER_SIZE": "20000000"}
+    return make_project(home, code, {"Swing_Break_Seller": text}, **RICH, **sizes)
 
 
 def make_ticks(path: Path) -> Path:
-    rows = ["timestamp,ltp"]
-    for (begin, low), (end, high) in pairwise(PATH):
-        for quarter in range(begin * 4, end * 4):
-            at = (9 * 60 + 15) * 60 + quarter * 15
-            price = 26_000 + low + (high - low) * (quarter / 4 - begin) / (end - begin)
-            rows.append(f"2026-11-20 {at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d},{price:.2f}")
-    path.write_text("\n".join(rows) + "\n")
-    return path
+    ticks = [
+        (OPENS + quarter * 15, 26_000 + low + (high - low) * (quarter / 4 - begin) / (end - begin))
+        for (begin, low), (end, high) in pairwise(PATH)
+        for quarter in range(begin * 4, end * 4)
+    ]
+    return write_ticks(path, {DAY: ticks})
 
 
 def test_seller_is_filled_below_a_swing_stopped_out_filled_again_and_squared_off(tmp_path: Path) -> None:

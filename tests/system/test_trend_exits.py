@@ -7,7 +7,6 @@ end follows from the ticks alone, by bars made here.
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -16,47 +15,26 @@ import pytest
 
 from mytrading.core.calendar import IST
 from mytrading.core.indicators.supertrend import supertrend
-from tests.support import ROOT, eventually
+from tests.support import eventually
+from tests.system.home import DAY, HEAD, OPENS, RICH, WIDE, make_project, named, write_ticks
 from tests.system.lockstep_home import LockStepped
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-DAY = "2026-11-20"
-OPEN = (9 * 60 + 15) * 60
 MINUTES = 111
 STRATEGY = '''
-from mytrading.strategies import Bar, BaseStrategy, Signal
-
 
 class Early(BaseStrategy):
     """Long of the nearest future from a minute of the day on."""
 
-    name = "Early"
     enter: int = 560
 
     def on_data(self, data: Bar) -> Signal | None:
         late = data.end_ns // 60_000_000_000 % 1440 + 330 >= self.enter
         return self.create_signal("BUY", confidence=1.0) if late else None
-
-
-class LateCrossing(Early):
-    """The same."""
-
-    name = "LateCrossing"
-
-
-class LateStanding(Early):
-    """The same."""
-
-    name = "LateStanding"
-
-
-class OnPremium(Early):
-    """The same."""
-
-    name = "OnPremium"
 '''
+CODE = HEAD + STRATEGY + named("Early", "LateCrossing", "LateStanding", "OnPremium")
 SETTINGS = """
 name = "{name}"
 symbols = ["NIFTY"]
@@ -84,14 +62,6 @@ STRATEGIES = (
     ("LateStanding", "future", 625, "supertrend_require_cross = false"),
     ("OnPremium", "NIFTY ATM CE nearest", 560, 'supertrend_on = "premium"'),
 )
-RISK = """
-[risk]
-max_order_size = 20_000_000
-max_position_size = 20_000_000
-max_daily_loss = 1_000_000
-max_drawdown = 0.9
-avoid_first_minutes = 0
-"""
 
 
 def price(minute: float) -> float:
@@ -104,14 +74,13 @@ def price(minute: float) -> float:
 def make_ticks(path: Path) -> list[tuple[int, float]]:
     """Four ticks a minute, as seconds of the session and prices."""
     ticks = [(second, price(second / 60) + second // 15 % 4 * 0.5) for second in range(0, MINUTES * 60, 15)]
-    rows = (f"{DAY} {clock(second)},{value:.2f}" for second, value in ticks)
-    path.write_text("\n".join(["timestamp,ltp", *rows]) + "\n")
+    write_ticks(path, {DAY: [(OPENS + second, value) for second, value in ticks]})
     return ticks
 
 
 def clock(second: int) -> str:
     """Time of the day at a second of the session."""
-    at = OPEN + second
+    at = OPENS + second
     return f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}"
 
 
@@ -125,20 +94,11 @@ def breakdowns(ticks: list[tuple[int, float]]) -> list[str]:
 
 
 def make_home(home: Path) -> dict[str, str]:
-    shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("strategies"))
-    (home / "config" / "strategies").mkdir()
-    for name, contract, enter, more in STRATEGIES:
-        text = SETTINGS.format(name=name, contract=contract, enter=enter, more=more)
-        (home / "config" / "strategies" / f"{name.lower()}.toml").write_text(text)
-    (home / "config" / "settings.toml").write_text(RISK)
-    (home / "strategies").mkdir()
-    (home / "strategies" / "trends.py").write_text(STRATEGY)
-    shutil.copy(ROOT / "supervisord.conf", home)
-    return {
-        "MYTRADING_HOME": str(home),
-        "ENABLED_STRATEGIES": ",".join(name for name, *_ in STRATEGIES),
-        "PAPER_TRADING_INITIAL_CAPITAL": "10000000",
+    settings = {
+        name: SETTINGS.format(name=name, contract=contract, enter=enter, more=more)
+        for name, contract, enter, more in STRATEGIES
     }
+    return make_project(home, CODE, settings, {**WIDE, "max_drawdown": 0.9}, **RICH)
 
 
 def run_to(market: LockStepped, at: str) -> None:
@@ -155,10 +115,6 @@ def ended(stack: Stack) -> dict[str, str]:
     return {row["strategy"]: row["at"].split()[1] for row in sorted(rows, key=lambda row: -row["at_ns"])}
 
 
-def held(stack: Stack) -> set[str]:
-    return {row["strategy"] for row in stack.ask("positions") if row["quantity"]}
-
-
 def test_runs_end_on_confirmed_turns_of_the_trend_alone_though_risk_is_killed(tmp_path: Path) -> None:
     ticks = make_ticks(tmp_path / "ticks.csv")
     first, second = breakdowns(ticks)
@@ -166,7 +122,7 @@ def test_runs_end_on_confirmed_turns_of_the_trend_alone_though_risk_is_killed(tm
         stack.up("--replay", str(tmp_path / "ticks.csv"), "--speed", "0")
         market = LockStepped(stack)
         run_to(market, "10:02:15")
-        assert held(stack) == {"Early", "OnPremium"}
+        assert stack.held().keys() == {"Early", "OnPremium"}
         assert ended(stack) == {}, "an unfinished bar ends nothing"
         old = stack.kill("risk")
         eventually(lambda: stack.pid("risk") not in (0, old), 30)
@@ -177,5 +133,5 @@ def test_runs_end_on_confirmed_turns_of_the_trend_alone_though_risk_is_killed(tm
         assert first < clock((625 - 555) * 60) < found["LateStanding"] <= clock((628 - 555) * 60), "the next bar's end"
         assert found["LateCrossing"] == second
         assert first <= found["OnPremium"] < second
-        assert held(stack) <= {"OnPremium"}, "it wishes for another strike, and so for something else"
+        assert stack.held().keys() <= {"OnPremium"}, "it wishes for another strike, and so for something else"
         assert stack.run("journal", "verify").returncode == 0

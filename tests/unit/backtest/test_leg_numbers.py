@@ -17,7 +17,7 @@ from mytrading.backtest.search.space import SpaceError, parse_legs
 from mytrading.backtest.search.trials import evaluate
 from mytrading.backtest.setup import Asked, AskedWrongly, Prepared, prepare, source_file
 from mytrading.cli.app import app
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 DATA = f"NIFTY={ROOT / 'tests' / 'data' / 'index-1m.csv.gz'}"
 LAST = date(2024, 1, 29)
@@ -44,9 +44,7 @@ stop = "35%"
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project with a file of two legs."""
     folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "config", folder / "config")
-    shutil.copytree(ROOT / "strategies", folder / "strategies")
-    shutil.copy(ROOT / "supervisord.conf", folder)
+    copy_project(folder)
     (folder / "config" / "strategies" / "seller.toml").write_text(TEXT, encoding="utf-8")
     yield folder
 

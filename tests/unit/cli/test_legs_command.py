@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,12 @@ from mytrading.cli.legs.show import curve
 from mytrading.cli.legs.templates import TEMPLATES
 from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
-from tests.support import ROOT
+from tests.support import copy_project
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "supervisord.conf", tmp_path)
+    copy_project(tmp_path)
     monkeypatch.setenv("MYTRADING_HOME", str(tmp_path))
     monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path / "state"))
     return tmp_path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typer.testing import CliRunner
 from mytrading.cli import strategies
 from mytrading.cli.app import app
 from mytrading.cli.output import ERROR, Failure
-from tests.support import ROOT
+from tests.support import copy_project
 
 NAME = "SMA_Crossover"
 
@@ -54,8 +53,7 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+    copy_project(tmp_path)
     found = Running(tmp_path)
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from mytrading.config.accounts import (
 from mytrading.config.vault import Vault, find_key, make_key
 from mytrading.messages.enums import Product
 from mytrading.messages.runconfig import AccountRole
-from tests.support import ROOT
+from tests.support import copy_project
 
 SECRETS = {"main": "key-of-main", "spare": "key-of-spare", "third": "key-of-third"}
 
@@ -32,8 +31,7 @@ SECRETS = {"main": "key-of-main", "spare": "key-of-spare", "third": "key-of-thir
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MYTRADING_KEY_FILE", str(tmp_path / "key"))
     monkeypatch.delenv("MYTRADING_KEY", raising=False)
-    shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("accounts.toml"))
-    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_project(tmp_path)
     return tmp_path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -14,14 +13,6 @@ from mytrading.cli.main import run
 from mytrading.config import ConfigurationError, load_settings
 from mytrading.messages.runconfig import TradeKind
 from tests.support import ROOT
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A project folder with the shipped configuration and strategies."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
 
 
 def problems(home: Path) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ the code (`config.data.batch_size`, `rules.batch_size`), so that a field is not 
 from __future__ import annotations
 
 import ast
-import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.variables import STRATEGY_PATH, VARIABLES, State, reserved_keys
 from mytrading.messages import runconfig
 from mytrading.messages.runconfig import RunConfig
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 OTHER = {
     "OPENALGO_API_KEY": "another",
@@ -157,22 +156,10 @@ SETTINGS = [
 """Those that a stack runs by; tests/backtest/test_options.py has those of backtests."""
 
 
-def copy_of_what_is_shipped(folder: Path) -> Path:
-    shutil.copytree(ROOT / "config", folder / "config")
-    shutil.copytree(ROOT / "strategies", folder / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    return folder
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A project folder that a test may change."""
-    return copy_of_what_is_shipped(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder that no test changes."""
-    return copy_of_what_is_shipped(tmp_path_factory.mktemp("shipped"))
+    return copy_project(tmp_path_factory.mktemp("shipped"))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from mytrading.config.legs import schema
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.runconfig import decode_run_config, write_run_config
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 FILE = """name = "Condor"
 underlying = "NIFTY"
@@ -53,9 +52,7 @@ quantity = 500
 
 
 def home(folder: Path, text: str = FILE) -> Path:
-    for name in ("config", "strategies"):
-        shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "supervisord.conf", folder)
+    copy_project(folder)
     (folder / "config" / "strategies" / "condor.toml").write_text(text, encoding="utf-8")
     return folder
 

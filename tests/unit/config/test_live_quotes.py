@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -21,7 +20,7 @@ from mytrading.orchestrator import with_ports
 from mytrading.runtime import run_key
 from mytrading.runtime.supervision import environment
 from mytrading.simulator.embedded import options_of
-from tests.support import ROOT
+from tests.support import ROOT, copy_project
 
 KEY = "key-of-the-server"
 SERVER = "http://10.0.0.9:5001"
@@ -32,8 +31,7 @@ CHOSEN = {"PAPER_VENUE": "simulator", "OPENALGO_API_KEY": KEY, "OPENALGO_API_HOS
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MYTRADING_KEY_FILE", str(tmp_path / "key"))
     monkeypatch.delenv("MYTRADING_KEY", raising=False)
-    shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("accounts.toml"))
-    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_project(tmp_path)
     return tmp_path
 
 

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from mytrading.config import ConfigurationError, TradingSettings, load_settings
-from tests.support import ROOT
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A project folder with the shipped configuration and strategies."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
 
 
 def load(home: Path, env: str = "", profile: str = "default") -> TradingSettings:

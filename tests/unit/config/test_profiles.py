@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings
 from tests.first_strategy import follow_readme
-from tests.support import ROOT
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A project folder with the shipped configuration and strategies."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
 
 
 def test_first_strategy_of_the_readme_is_in_order_and_is_the_one_that_runs(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from mytrading.messages.strategy_rules import (
 from tests.support import ROOT
 
 FILE = "sma_crossover.toml"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    shutil.copytree(ROOT / "strategies", tmp_path / "strategies", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
 
 
 def run_of(home: Path, lines: str, top: str = "", **env: str) -> StrategyRun:
