@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
-from math import ceil, floor
 
+from mytrading.backtest.bar_path import BarPath
 from mytrading.backtest.feeds import MOVED, SHOWN, Feed, Tape, merged
 from mytrading.backtest.ledger import Ledger
 from mytrading.backtest.machines import Machines
@@ -59,6 +59,7 @@ class Loop:
         self._machines = machines
         self._risk = machines.risk
         self._venue = venue
+        self._path = BarPath(machines, venue)
         self._world = world
         self._ledger = ledger
         self._feeds: dict[str, Tape] = {feed.columns.instrument: feed for feed in feeds}
@@ -74,11 +75,16 @@ class Loop:
         self._next_clock = 0
         self.restless = False
         self._holding = self._loses = False
-        self._listens: Collection[str] = frozenset()
         self._ruled = _has_rules(self._risk)
         self._last_ns = 0
         self._at_close = venue.fills_at_close
         self.plain = False
+        """True if every machine is called at every bar."""
+
+    def plainly(self) -> None:
+        """Leave no machine alone from now on; before the first bar."""
+        self.plain = True
+        self._path.listens = self._feeds
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
         """All bars; what is held at the end stays open. `quick` walks in our place, and calls us where it must."""
@@ -103,7 +109,7 @@ class Loop:
             feed.hosted.desk.slots.clear()
 
     def _alone(self, feed: Feed, first: int, last: int, on_data: Told, rests: Rests | None) -> int:
-        venue, columns, name = self._venue, feed.columns, feed.columns.instrument
+        venue, path, columns, name = self._venue, self._path, feed.columns, feed.columns.instrument
         hosted, desk, series, warm = feed.hosted, feed.hosted.desk, feed.series, feed.warm
         desk.current, data, touch, index, acted = name, desk.data, venue.touch, first, True
         for bars in feed.walked(first, last):
@@ -112,11 +118,13 @@ class Loop:
                     self.clock(bar.start_ns)
                     acted = True
                 end = bar.end_ns
-                if venue.waiting or name in touch or name in self._listens:
+                if venue.waiting or name in touch or name in path.listens:
                     acted = True
                     opens, close, volume = bar.open, bar.close, float(columns.table[4, index])
-                    self._open(name, bar.start_ns, end, opens, close, volume)
-                    self._path(name, bar.start_ns, end, opens, bar.high, bar.low, close)
+                    path.open(name, bar.start_ns, end, opens, close, volume)
+                    self._note()
+                    if path.walk(name, bar.start_ns, end, opens, bar.high, bar.low, close):
+                        self._note()
                 series.cursor = index = after
                 desk.newest = values
                 feed.last, feed.last_ns = bar.close, end
@@ -149,7 +157,7 @@ class Loop:
     @property
     def is_still(self) -> bool:
         """True while neither a price nor time can move anything by itself."""
-        return not (self._venue.waiting or self._venue.touch or self.restless or self._listens or self._loses)
+        return not (self._venue.waiting or self._venue.touch or self.restless or self._path.listens or self._loses)
 
     def _together(self, feeds: list[Feed]) -> None:
         """Several instruments or timeframes, merged by time: at one moment opens come last and wishes before them."""
@@ -186,14 +194,16 @@ class Loop:
         name = feed.columns.instrument
         if self._waits(name):
             _, opens, _, _, close, volume = feed.present
-            self._open(name, start, start + feed.columns.span_ns, opens, close, volume)
+            self._path.open(name, start, start + feed.columns.span_ns, opens, close, volume)
+            self._note()
 
     def _walked(self, feed: Tape, end: int) -> None:
         """A bar's prices have been walked through."""
         name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
         if self._waits(name):
             start, opens, high, low, _, _ = feed.present
-            self._path(name, start, end, opens, high, low, close)
+            if self._path.walk(name, start, end, opens, high, low, close):
+                self._note()
         feed.last, feed.last_ns = close, end
 
     def _moved(self, feed: Feed, end: int) -> None:
@@ -207,7 +217,7 @@ class Loop:
             self._moment(end)
 
     def _waits(self, name: str) -> bool:
-        return self.plain or bool(self._venue.waiting) or name in self._venue.touch or name in self._listens
+        return bool(self._venue.waiting) or name in self._venue.touch or name in self._path.listens
 
     def _show(self, feed: Feed, frame: int, row: int, end: int) -> None:
         """A bar of some timeframe is complete: the strategy sees it."""
@@ -217,82 +227,6 @@ class Loop:
             feed.quiet_ns = end
         if wishes or feed.hosted.fault is not None or self.plain:
             self.wish(feed, bar, wishes, end)
-
-    # the market
-
-    def _open(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
-        """A bar begins: what waited for it arrives, and what rests meets its first price."""
-        venue, machines = self._venue, self._machines
-        venue.now, venue.moving = start, True
-        venue.set_volume(name, volume)
-        if venue.waiting:
-
-            def price_at(instrument: str, due_ns: int) -> float | None:
-                if instrument != name:
-                    return None
-                return opens + (close - opens) * max(0, due_ns - start) / (end - start)
-
-            if venue.deliver(end, price_at):
-                machines.settle(start)
-        touch = venue.touch.get(name)
-        if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.trade(name, opens):
-            machines.settle(start)
-        if self._risk_listens(name):
-            venue.mark(name, opens)
-            machines.quote(name, opens, start)
-        venue.moving = False
-        self._note()
-
-    def _path(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> None:
-        """From the open to the extreme that hurts what is held, to the other one, to the close."""
-        venue = self._venue
-        touch = venue.touch.get(name)
-        touched = touch is not None and (low <= touch[0] or high >= touch[1])
-        if not (touched or self._risk_listens(name)):
-            return
-        held, third = venue.held(name), (end - start) // 3
-        falls_first = held > 0 or (held == 0 and close >= opens)
-        first, second = (low, high) if falls_first else (high, low)
-        at, venue.moving = opens, True
-        for target, now in ((first, start + third), (second, start + 2 * third), (close, end - 1)):
-            venue.now = now
-            self._leg(name, at, target, now)
-            at = target
-        venue.moving, venue.now = False, end
-        self._note()
-
-    def _leg(self, name: str, begin: float, target: float, now: int) -> None:
-        venue, machines, at = self._venue, self._machines, begin
-        while levels := sorted(
-            [*venue.crossed(name, at, target), *self._held_levels(name, at, target)], reverse=target < begin
-        ):
-            at, slips = levels[0]
-            if venue.trade(name, at, slips=slips):
-                machines.settle(now)
-            if self._risk_listens(name):
-                machines.quote(name, at, now)
-        if self._risk_listens(name):
-            venue.mark(name, target)
-            machines.quote(name, target, now)
-
-    def _held_levels(self, name: str, begin: float, end: float) -> list[tuple[float, bool]]:
-        """Levels that risk holds for positions in an instrument, or a rule of a leg ends it at, between two prices."""
-        low, high, state = min(begin, end), max(begin, end), self._risk.state
-        held = (*state.stop_levels.items(), *state.target_levels.items())
-        levels = [level for key, level in held if key[1] == name]
-        legs = [leg for _, legs in self._risk.runs.books.holding(name) for leg in legs]
-        if legs:
-            found = self._risk.instruments.get(name)
-            tick = found.tick_size if found is not None else 0.0
-            levels += [_on_tick(leg.floor, tick, floor) for leg in legs if leg.floor >= low]
-            levels += [_on_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
-        return [(level, True) for level in levels if low <= level <= high and level != begin]
-
-    def _risk_listens(self, name: str) -> bool:
-        """True while risk itself ends what is held there when a price comes."""
-        state = self._risk.state
-        aims = any(key[1] == name for key in state.target_levels)
-        return self.plain or aims or name in state.stop_instruments or name in self._listens
 
     # the strategy
 
@@ -352,13 +286,13 @@ class Loop:
         self._holding = bool(state.open_positions())
         self._loses = self._holding and self._most_loss < _ENDLESS
         self.restless = self._machines.orders.waits_for_time or any(True for _ in state.open_wishes())
-        self._listens = self._heard() if self._holding else frozenset()
+        self._path.listens = self._heard() if self._holding or self.plain else frozenset()
 
     def _heard(self) -> Collection[str]:
         """Instruments whose every price risk has to see: stops and targets that it holds, or all if runs have rules."""
         state = self._risk.state
         aimed = {key[1] for key in state.target_levels}
-        return self._feeds if self._ruled else aimed.union(state.stop_instruments)
+        return self._feeds if self._ruled or self.plain else aimed.union(state.stop_instruments)
 
     def clock(self, start: int) -> None:
         """A bar begins at which a day turns, or at or after the time from which intraday positions are closed."""
@@ -446,11 +380,6 @@ class Loop:
         calendar = self._world.calendar
         known = exchange in calendar.exchanges
         return calendar.session(exchange, date.fromordinal(_EPOCH + self.day)) if known else None
-
-
-def _on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
-    """The first price in ticks that is there or beyond."""
-    return round(to(round(price / tick, 6)) * tick, 6) if tick else price
 
 
 def _has_rules(risk: RiskMachine) -> bool:

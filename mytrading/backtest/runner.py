@@ -191,7 +191,7 @@ def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress, machine:
     if isinstance(loop, OptionLoop) and isinstance(world, OptionWorld):
         loop.open_market(world)
     if spec.plain:
-        loop.plain = True
+        loop.plainly()
         machines.plainly()
     terms = _terms(spec, strategy_run, world) if feeds[0].drives_alone and len(feeds) == 1 else None
     trips = Trips(terms, loop, feeds[0], machines, venue, ledger, progress) if terms is not None else None
