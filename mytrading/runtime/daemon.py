@@ -22,7 +22,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState
 from mytrading.messages.runconfig import RunConfig
-from mytrading.messages.streams import STREAMS, Pattern, step_topic
+from mytrading.messages.streams import step_topic
 from mytrading.runtime import free_space, metrics
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
@@ -33,6 +33,7 @@ from mytrading.runtime.lockstep import Acknowledger, Progress
 from mytrading.runtime.logging import get_logger
 from mytrading.runtime.performance_log import write_performance
 from mytrading.runtime.run_info import supervisor_of_this
+from mytrading.runtime.sockets import Receiver, Sockets
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
 
@@ -46,7 +47,6 @@ PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 
 FrameHandler = Callable[[Frame], None]
-Receiver = ZMQSubscriber | PullSocket
 
 
 class Daemon:
@@ -61,7 +61,8 @@ class Daemon:
         """True where each decision is worth a line; asked before one is made up."""
         self.monitor = metrics.get_performance_monitor()
         self.state = DaemonState.STARTING
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._sockets = Sockets(name, config)
+        self.context = self._sockets.context
         self.timers = Timers(zlib.crc32(name.encode()) % PHASES_NS)
         self.doorbell = Doorbell()
         self.notes: dict[str, str] = {}
@@ -70,10 +71,8 @@ class Daemon:
         self._lock = InstanceLock(config.lock_dir / f"{name}.lock")
         self._polled: list[tuple[Any, int]] = []
         self._receivers: dict[zmq.Socket[bytes], tuple[Receiver, FrameHandler]] = {}
-        self._unpolled: list[Receiver] = []
         self._later: list[Callable[[], None]] = []
         self._later_by = 0
-        self._senders: list[ZMQPublisher | PushSocket] = []
         self._raw: dict[Any, Callable[[], None]] = {}
         self._wake_handlers: list[Callable[[], None]] = []
         self._durations = metrics.Histogram()
@@ -84,7 +83,7 @@ class Daemon:
         self._started = machine_now()
         self._parent = supervisor_of_this()
         self._process = psutil.Process()
-        self.status = self._publisher("status", bound=False)
+        self.status = self._sockets.publisher("status", bound=False)
         self.alerts = Alerts(name, self.clock.now, self._tell_alert, config.alert_rules.cooldown_seconds)
         self.lock_step = self.clock.lock_step
         self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
@@ -138,19 +137,11 @@ class Daemon:
 
     def publish(self, stream: str) -> ZMQPublisher:
         """Bind the PUB end of a fan-out stream this daemon writes."""
-        return self._publisher(stream, bound=True)
-
-    def _publisher(self, stream: str, *, bound: bool) -> ZMQPublisher:
-        most = self.config.messaging.high_water_mark
-        publisher = ZMQPublisher(self.endpoint(stream, self.name), most, self.context, bound=bound)
-        self._senders.append(publisher)
-        return publisher
+        return self._sockets.publisher(stream)
 
     def push(self, stream: str) -> PushSocket:
         """Connect to the reader of a pipe."""
-        push = PushSocket(self.endpoint(stream), self.context)
-        self._senders.append(push)
-        return push
+        return self._sockets.push(stream)
 
     def subscribe(
         self,
@@ -167,12 +158,8 @@ class Daemon:
         With `every_s` not at once but that often: for who only shows or watches, and would take a core from those
         whose turn it is. With `first` before all others who are to be woken at once.
         """
-        names = writers if writers is not None else STREAMS[stream].writers
-        endpoints = sorted({self.endpoint(stream, writer) for writer in names if writer != self.name})
-        most = self.config.messaging.high_water_mark
-        subscriber = ZMQSubscriber(stream, endpoints, topics, most, self.context, first=first)
+        subscriber = self._sockets.subscriber(stream, topics, writers, first=first)
         if every_s:
-            self._unpolled.append(subscriber)
             self.every(every_s, lambda _: self._drain_late(subscriber, handler), f"read {stream}")
         else:
             self._receive(subscriber, handler)
@@ -180,13 +167,9 @@ class Daemon:
 
     def pull(self, stream: str, handler: FrameHandler) -> PullSocket:
         """Bind the reading end of a pipe."""
-        assert STREAMS[stream].pattern is Pattern.PIPE, f"{stream} is not a pipe"
-        pull = PullSocket(stream, self.endpoint(stream), self.context)
+        pull = self._sockets.pull(stream)
         self._receive(pull, handler)
         return pull
-
-    def _all_receivers(self) -> list[Receiver]:
-        return [*(receiver for receiver, _ in self._receivers.values()), *self._unpolled]
 
     def _receive(self, receiver: Receiver, handler: FrameHandler) -> None:
         self._receivers[receiver.socket] = (receiver, handler)
@@ -318,11 +301,7 @@ class Daemon:
         self._beat(machine_now())
         self.teardown()
         self._log_performance()
-        for receiver in self._all_receivers():
-            receiver.close()
-        for sender in self._senders:
-            sender.close()
-        self.context.destroy(linger=100)
+        self._sockets.close()
         self.log.info("daemon.stopped", code=self._exit_code)
         self._lock.release()
 
@@ -380,10 +359,7 @@ class Daemon:
             handler_p99_us=percentiles[1] / 1e3,
             rss_mb=round(memory.rss / 1e6, 1),
             cpu_s=round(times.user + times.system, 2),
-            bytes_in=sum(receiver.bytes_in for receiver in self._all_receivers()),
-            bytes_out=sum(sender.bytes_out for sender in self._senders),
-            bad_frames=sum(receiver.bad.count for receiver in self._all_receivers()),
-            dropped=self._dropped(),
+            **self._sockets.traffic()._asdict(),
             written=self.written(),
             cursors=self.cursors(),
             figures=self.figures(),
@@ -409,10 +385,6 @@ class Daemon:
 
     def _shown_state(self) -> DaemonState:
         return DaemonState.DEGRADED if self.notes and self.state is DaemonState.RUNNING else self.state
-
-    def _dropped(self) -> int:
-        pushed = sum(sender.dropped for sender in self._senders if isinstance(sender, PushSocket))
-        return pushed + sum(r.gaps for r in self._all_receivers() if isinstance(r, ZMQSubscriber))
 
     def disk_low(self) -> bool:
         """True while too little space is left to journal in comfort."""
