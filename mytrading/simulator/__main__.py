@@ -13,33 +13,38 @@ from mytrading.simulator.main import run
 from mytrading.simulator.options import Options
 
 
-def _parse() -> Options:
-    parser = argparse.ArgumentParser(prog="mytrading simulator", description="An OpenAlgo-compatible paper exchange.")
-    parser.add_argument("--rest-port", type=_port, default=0, help="0 takes a free port")
-    parser.add_argument("--ws-port", type=_port, default=0, help="0 takes a free port")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--api-key", default="", help="made up if not given")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--speed", type=float, default=1.0, help="market seconds a second")
-    parser.add_argument("--start", default="", help="YYYY-MM-DD HH:MM, Indian time")
-    parser.add_argument("--replay", type=Path, help="CSV of ticks: timestamp,ltp[,bid,ask,volume]")
-    parser.add_argument("--underlying", default="NIFTY", help="whose ticks the replayed file has")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """The options, as the command line and the documents have them."""
+    made = argparse.ArgumentParser(prog="mytrading simulator", description="An OpenAlgo-compatible paper exchange.")
+    made.add_argument("--rest-port", type=_port, default=0, help="0 takes a free port")
+    made.add_argument("--ws-port", type=_port, default=0, help="0 takes a free port")
+    made.add_argument("--host", default="127.0.0.1")
+    made.add_argument("--api-key", default="", help="made up if not given")
+    made.add_argument("--seed", type=int, default=1)
+    made.add_argument("--speed", type=float, default=1.0, help="market seconds a second")
+    made.add_argument("--start", default="", help="YYYY-MM-DD HH:MM, Indian time")
+    made.add_argument("--replay", type=Path, help="CSV of ticks: timestamp,ltp[,bid,ask,volume]")
+    made.add_argument("--underlying", default="NIFTY", help="whose ticks the replayed file has")
+    made.add_argument(
         "--follow", default="", metavar="FOLDER", help="state folder or market endpoint of a running stack"
     )
-    parser.add_argument("--instruments", type=int, default=0, help="fill the market up to this many with shares")
-    parser.add_argument("--state-dir", type=Path, help="where the books are kept")
-    parser.add_argument("--clock", type=Path, help="the market clock's file")
-    parser.add_argument("--config-dir", type=Path, default=Path("config"))
-    parser.add_argument("--ready-file", type=Path, help="written once both ports serve")
-    parser.add_argument("--json", action="store_true", help="announce as one JSON object")
-    parser.add_argument("--personality", default="paper", help="paper, sandbox or live; see docs/simulator.md")
-    parser.add_argument("--broker", default="", help="whose status words and habits a live one has")
-    parser.add_argument("--record", action="store_true", help="keep beside the books what happened, when")
-    parser.add_argument("--faults", type=Path, metavar="FILE", help="faults, TOML or JSON; followed while it is edited")
-    parser.add_argument("--fault", action="append", default=[], metavar="NAME[:probability|xCOUNT|key=value,...]")
-    parser.add_argument("--list-faults", action="store_true", help="show what faults there are, and end")
-    given = vars(parser.parse_args())
+    made.add_argument("--instruments", type=int, default=0, help="fill the market up to this many with shares")
+    made.add_argument("--state-dir", type=Path, help="where the books are kept")
+    made.add_argument("--clock", type=Path, help="the market clock's file")
+    made.add_argument("--config-dir", type=Path, default=Path("config"))
+    made.add_argument("--ready-file", type=Path, help="written once both ports serve")
+    made.add_argument("--json", action="store_true", help="announce as one JSON object")
+    made.add_argument("--personality", default="paper", help="paper, sandbox or live; see docs/simulator.md")
+    made.add_argument("--broker", default="", help="whose status words and habits a live one has")
+    made.add_argument("--record", action="store_true", help="keep beside the books what happened, when")
+    made.add_argument("--faults", type=Path, metavar="FILE", help="faults, TOML or JSON; followed while it is edited")
+    made.add_argument("--fault", action="append", default=[], metavar="NAME[:probability|xCOUNT|key=value,...]")
+    made.add_argument("--list-faults", action="store_true", help="show what faults there are, and end")
+    return made
+
+
+def _parse() -> Options:
+    given = vars(parser().parse_args())
     if given.pop("list_faults"):
         sys.stdout.write(table() + "\n")
         sys.exit(0)
