@@ -8,7 +8,7 @@ import math
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,19 +110,25 @@ def test_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
     record = Record(tmp_path, name)
     record.read()
     whole = searched(Here(spec(bars=400)), plan, keep=record.add)
+    with pytest.raises(StudyError, match="another search writes to it"):
+        Record(tmp_path, name).read(fresh=True)
+    record.close()
     lines = (tmp_path / FILE).read_bytes().split(b"\n")
     (tmp_path / FILE).write_bytes(b"\n".join([*lines[:3], lines[3][:40]]))
-    before = Record(tmp_path, name).read()
+    record = Record(tmp_path, name)
+    before = record.read()
     assert [trial.trade_hash for trial in before] == [trial.trade_hash for trial in whole[:2]], "a torn line is dropped"
     crew = Here(spec(bars=400))
     again = searched(crew, plan, before, record.add)
     assert len(crew.ran) == len(whole) - 2
     assert {trial.trade_hash for trial in again} == {trial.trade_hash for trial in whole}
+    record.close()
     assert len(Record(tmp_path, name).read()) == len(whole)
 
 
 def test_folder_of_another_search_is_refused_until_begun_anew(tmp_path: Path) -> None:
-    Record(tmp_path, "one").read()
+    with closing(Record(tmp_path, "one")) as one:
+        one.read()
     with pytest.raises(StudyError, match="--fresh"):
         Record(tmp_path, "other").read()
     assert Record(tmp_path, "other").read(fresh=True) == []

@@ -7,8 +7,10 @@ whose fingerprint its first line names.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import math
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -75,17 +77,26 @@ def fingerprint(spec: Spec, source: str, plan: Plan, least_trades: int = 1) -> s
 
 
 class Record:
-    """The file of a search's trials."""
+    """The file of a search's trials; from `read` to `close` no other search has it."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / FILE
         self._name = name
         self._encoder = msgspec.json.Encoder()
+        self._held = -1
 
     def read(self, fresh: bool = False) -> list[Trial]:
-        """Trials of before; `StudyError` if the file is of another search, a torn last line is dropped."""
+        """Trials of before; `StudyError` if the file is of another search or another has it; a torn line is dropped."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if fresh or not self._path.exists():
+        self._hold()
+        try:
+            return self._lines(fresh)
+        except BaseException:
+            self.close()
+            raise
+
+    def _lines(self, fresh: bool) -> list[Trial]:
+        if fresh or not self._path.stat().st_size:
             self._path.write_bytes(self._encoder.encode({"search": self._name}) + b"\n")
             return []
         lines = self._path.read_bytes().split(b"\n")
@@ -107,6 +118,24 @@ class Record:
                 continue
         self._path.write_bytes(b"\n".join(good) + b"\n")
         return found
+
+    def close(self) -> None:
+        """Let others have the file."""
+        if self._held >= 0:
+            fcntl.flock(self._held, fcntl.LOCK_UN)  # also for workers that were forked meanwhile
+            os.close(self._held)
+            self._held = -1
+
+    def _hold(self) -> None:
+        self._held = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._held)
+            self._held = -1
+            raise StudyError(
+                f"{self._path}: another search writes to it; wait for its end, or name another folder with --report"
+            ) from None
 
     def add(self, trial: Trial) -> None:
         """Write one trial down."""

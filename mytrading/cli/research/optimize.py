@@ -5,6 +5,7 @@ The one rule: a search that is stopped goes on where it was when the same comman
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,29 +87,30 @@ def _search(
     from mytrading.backtest.search.trials import better, ranked
 
     points = [trial.parameters for trial in only] if only is not None else None
-    try:
-        record = Record(folder, fingerprint(found.spec, source, plan, least))
-        before = fitting(plan, record.read(fresh), points)
-    except StudyError as error:
-        fail(USAGE, str(error))
-    except OSError as error:
-        fail(ERROR, f"{folder}: cannot be written: {error.strerror}; name another folder with --report")
-    if before:
-        say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
-    best = [trial.objective for trial in ranked(before, plan.objective)[:1]]
-    sign = better(plan.objective)
-    with given.progress("trials", plan.wanted, as_json) as shown, opened() as crew:
-
-        def told(done: int, _wanted: int, trial: Trial) -> None:
-            if trial.counts and (not best or sign * trial.objective > sign * best[0]):
-                best[:] = [trial.objective]
-            shown(done, f"best {plan.objective} {best[0]:.4f}" if best else "")
-
+    record = Record(folder, fingerprint(found.spec, source, plan, least))
+    with closing(record):
         try:
-            return search(plan, crew, before, record.add, told, points)
-        except KeyboardInterrupt:
-            say(f"stopped; what is done is kept in {folder}: the same command goes on")
-            raise
+            before = fitting(plan, record.read(fresh), points)
+        except StudyError as error:
+            fail(USAGE, str(error))
+        except OSError as error:
+            fail(ERROR, f"{folder}: cannot be written: {error.strerror}; name another folder with --report")
+        if before:
+            say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
+        best = [trial.objective for trial in ranked(before, plan.objective)[:1]]
+        sign = better(plan.objective)
+        with given.progress("trials", plan.wanted, as_json) as shown, opened() as crew:
+
+            def told(done: int, _wanted: int, trial: Trial) -> None:
+                if trial.counts and (not best or sign * trial.objective > sign * best[0]):
+                    best[:] = [trial.objective]
+                shown(done, f"best {plan.objective} {best[0]:.4f}" if best else "")
+
+            try:
+                return search(plan, crew, before, record.add, told, points)
+            except KeyboardInterrupt:
+                say(f"stopped; what is done is kept in {folder}: the same command goes on")
+                raise
 
 
 def _end(
