@@ -255,18 +255,18 @@ class StrategyEngine(MachineDaemon):
 
     def _on_market(self, frame: Frame) -> None:
         message = frame.message
-        if isinstance(message, MarketStep):
+        kind = type(message)
+        if kind is MarketStep:
             self._on_step(message)
         elif not self._opened:
             return
-        elif isinstance(message, Bar):
-            if message.timeframe == MINUTE:
-                self._on_minute(message)
-        elif isinstance(message, Quote):
+        elif kind is Quote:
             if self.engine.wants_quotes(message.instrument):
                 self.step("market", message)
             else:
                 self.engine.note_price(message)
+        elif kind is Bar and message.timeframe == MINUTE:
+            self._on_minute(message)
 
     def _on_step(self, step: MarketStep) -> None:
         """In lock-step: all that the market's step brought is here; what the clock brings follows now."""

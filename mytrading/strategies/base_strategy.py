@@ -29,7 +29,7 @@ from mytrading.core.calendar import day_of
 from mytrading.core.indicators import Indicator
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegRule
-from mytrading.messages.market import Bar, Quote
+from mytrading.messages.market import Bar
 from mytrading.messages.orders import PositionChanged, TradeClosed
 from mytrading.messages.signals import Leg
 from mytrading.strategies.desk import Desk, IndicatorHandle
@@ -248,7 +248,8 @@ class BaseStrategy:
         watched = instrument or desk.current
         if watched not in desk.instruments:
             raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, desk.instruments)}")
-        word, price = check_action(action), _price(desk.data.get(watched))
+        word, data = check_action(action), desk.data.get(watched)
+        price = 0.0 if data is None else data.close if isinstance(data, Bar) else data.ltp
         chosen = tuple(legs)
         if chosen:
             check_twins(chosen)
@@ -266,12 +267,6 @@ class BaseStrategy:
             otherwise=tuple(otherwise),
             hints=read,
         )
-
-
-def _price(data: Bar | Quote | None) -> float:
-    if isinstance(data, Bar):
-        return data.close
-    return data.ltp if data is not None else 0.0
 
 
 def strategy_name(strategy: type[BaseStrategy]) -> str:

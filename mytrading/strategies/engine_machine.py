@@ -106,7 +106,7 @@ class EngineMachine(EngineBooks):
 
     def wants_quotes(self, instrument: str) -> bool:
         """True if a strategy asked for the quotes of this instrument."""
-        return any(item.wants_quotes and instrument in item.run.symbols for item in self._hosted.values())
+        return instrument in self._quoted
 
     def is_idle(self, strategy: str, watch: str) -> bool:
         """True if a strategy holds nothing for what it watches, and nothing that it wished for is under way."""
@@ -127,6 +127,8 @@ class EngineMachine(EngineBooks):
             run.name: faulted.get(run.name) or Hosted(run, self._strategies[run.name], self._guard, self._around)
             for run in self._runs
         }
+        wanting = [hosted for hosted in self._hosted.values() if hosted.wants_quotes]
+        self._quoted = frozenset(symbol for hosted in wanting for symbol in hosted.run.symbols)
         self._live = False
 
     def warm_up(self) -> None:
@@ -178,19 +180,34 @@ class EngineMachine(EngineBooks):
 
     def apply(self, row: Any) -> None:
         """Learn a row; a bar or quote of a running engine is given to the strategies."""
-        if isinstance(row, Bar | Quote):
-            self._source, self._wishes = row, []
-            self.note_price(row)
-            if self._live:
-                self._run_strategies(row)
-            return
-        if isinstance(row, TimerFired):
-            if row.name == TIME and self._live:
-                self._pass_time(row)
-            return
         handler = _HANDLERS.get(type(row))
         if handler is not None:
             handler(self, row)
+
+    def _on_quote(self, quote: Quote) -> None:
+        self._source, self._wishes = quote, []
+        self.prices[quote.instrument] = quote.ltp
+        self.chosen.chains.apply(quote)
+        if self._live:
+            for hosted in self._hosted.values():
+                for wish in hosted.quote(quote):
+                    self._wishes.append((hosted, wish))
+            if self._wishes:
+                self._note_wishes(quote)
+
+    def _on_bar(self, bar: Bar) -> None:
+        self._source, self._wishes = bar, []
+        self.note_price(bar)
+        if self._live:
+            for hosted in self._hosted.values():
+                self._wishes += [(hosted, wish) for wish in hosted.feed(bar)]
+                if bar.timeframe == hosted.timeframe:
+                    self.passed(hosted, bar.instrument, bar.start_ns, bar.end_ns)
+            self._note_wishes(bar)
+
+    def _on_timer(self, timer: TimerFired) -> None:
+        if timer.name == TIME and self._live:
+            self._pass_time(timer)
 
     def wished(self, data: Bar | Quote, wishes: Sequence[tuple[Hosted, Wish]]) -> None:
         """A loop that calls the strategies itself has called them with this data, and this is what they wish."""
@@ -229,14 +246,6 @@ class EngineMachine(EngineBooks):
         self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
         if isinstance(data, Quote):
             self.chosen.chains.apply(data)
-
-    def _run_strategies(self, data: Bar | Quote) -> None:
-        for hosted in self._hosted.values():
-            wishes = hosted.feed(data) if isinstance(data, Bar) else hosted.quote(data)
-            self._wishes += [(hosted, wish) for wish in wishes]
-            if isinstance(data, Bar) and data.timeframe == hosted.timeframe:
-                self.passed(hosted, data.instrument, data.start_ns, data.end_ns)
-        self._note_wishes(data)
 
     def _on_signal(self, signal: Signal) -> None:
         self.entries.signalled(signal)
@@ -320,42 +329,46 @@ class EngineMachine(EngineBooks):
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Faults not yet told and, for the bar or quote just applied, the wishes that are new and in time."""
+        if self._source is not None and message is self._source:
+            return (*self._judged(self._source, now), *self._ends(now)) if self._wishes else self._ends(now)
         if isinstance(message, TimerFired) and message.name == STARTED:
             started = tuple(started_row(hosted, now) for hosted in self.hosted if hosted.fault is None)
             return (*started, *self._ends(now))
         if isinstance(message, OrderChanged):
             return (*self._next_choice(message.order, now), *self._ends(now))
-        if not isinstance(message, Data) or (isinstance(message, TimerFired) and message is not self._source):
-            return self._ends(now)
+        return self._ends(now)
+
+    def _judged(self, data: Data, now: int) -> tuple[Signal | WishDenied, ...]:
+        """What the wishes about the data just applied lead to."""
         signals: dict[Key, Signal] = {}
         denied: list[WishDenied] = []
-        if message is self._source:
-            late = self.is_late(message, now)
-            for hosted, wish in self._wishes:
-                signal, denial = self._judge.judge(hosted, wish, message, now), None
-                if signal is not None and late:
-                    denial = too_late(signal, now)
-                    signal = None
-                elif signal is not None and signal.action is not Action.EXIT:
-                    signal, denial = self._judge.rule_on(hosted, wish, signal, message, now)
-                denied += [denial] if denial is not None and self._ruling.is_news(denial) else []
-                if signal is not None:
-                    signals[signal.strategy, signal.watch] = signal
-        return (*signals.values(), *denied, *self._ends(now))
+        late = self.is_late(data, now)
+        for hosted, wish in self._wishes:
+            signal, denial = self._judge.judge(hosted, wish, data, now), None
+            if signal is not None and late:
+                denial = too_late(signal, now)
+                signal = None
+            elif signal is not None and self._ruling.rules and signal.action is not Action.EXIT:
+                signal, denial = self._judge.rule_on(hosted, wish, signal, data, now)
+            if denial is not None and self._ruling.is_news(denial):
+                denied.append(denial)
+            if signal is not None:
+                signals[signal.strategy, signal.watch] = signal
+        return (*signals.values(), *denied)
 
     def notice(self, machine_ns: int) -> None:
         """Nothing here waits for machine time: quotes bring their own."""
 
     def _ends(self, now: int) -> tuple[Any, ...]:
         """What every step ends with: memories that it changed, and faults not yet told."""
-        changed = tuple(
-            StrategyMemory(strategy=name, text=text, at_ns=now)
-            for name, hosted in self._hosted.items()
-            if self._live and (text := hosted.changed_memory()) is not None
-        )
-        if not self.faulted:
-            return changed
-        return (*changed, *new_faults(self.hosted, self._told, now))
+        changed: tuple[Any, ...] = ()
+        faulted = False
+        for name, hosted in self._hosted.items():
+            text = hosted.changed_memory() if self._live else None
+            if text is not None:
+                changed = (*changed, StrategyMemory(strategy=name, text=text, at_ns=now))
+            faulted = faulted or hosted.fault is not None
+        return (*changed, *new_faults(self.hosted, self._told, now)) if faulted else changed
 
     def _next_choice(self, order: Order, now: int) -> tuple[Signal, ...]:
         """The next candidate, once the broker of every account of the strategy has rejected the one before."""
@@ -368,6 +381,9 @@ class EngineMachine(EngineBooks):
 
 
 _HANDLERS: Mapping[type, Any] = {
+    Quote: EngineMachine._on_quote,
+    Bar: EngineMachine._on_bar,
+    TimerFired: EngineMachine._on_timer,
     Signal: EngineMachine._on_signal,
     StrategyFaulted: EngineMachine._on_faulted,
     WishDenied: EngineMachine._on_denied,

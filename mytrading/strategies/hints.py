@@ -14,6 +14,7 @@ import msgspec
 from mytrading.messages.enums import OrderType, Product
 from mytrading.strategies.errors import StrategyError, hint
 
+_NOTHING = (0, 0.0, "", None)
 _PLACES = 4
 """Decimals of a price in rupees: sums of prices on the tick stay on it."""
 
@@ -43,7 +44,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def has_prices(self) -> bool:
         """True if a level of the traded contract's own price is among them."""
-        return any((self.limit_price, self.trigger_price, self.stop_buffer, self.target_price))
+        return bool(self.limit_price or self.trigger_price or self.stop_buffer or self.target_price)
 
     @property
     def names_entry(self) -> bool:
@@ -58,26 +59,32 @@ NAMES = ("lots", "limit_price", "trigger_price", "buffer", "stop_buffer", "targe
 
 def read_hints(action: str, price: float, stop_price: float, given: dict[str, Any]) -> Hints:
     """The hints of a wish; `StrategyError` says which of them cannot be, and what could. `price` is the last one."""
-    unknown = next((name for name in given if name not in NAMES), "")
-    if unknown:
-        raise StrategyError(f"create_signal: no hint {unknown!r}{hint(unknown, NAMES)}")
-    said = {name: value for name, value in given.items() if value not in (0, 0.0, "", None)}
+    said: dict[str, Any] = {}
+    numbers: dict[str, float] = {}
+    for name, value in given.items():
+        if name not in NAMES:
+            raise StrategyError(f"create_signal: no hint {name!r}{hint(name, NAMES)}")
+        if value not in _NOTHING:
+            said[name] = value
     if not said:
         return NO_HINTS
     if action not in ("BUY", "SELL"):
         raise StrategyError(f"create_signal: {', '.join(said)} belong to an entry, BUY or SELL; found {action}")
-    numbers = {name: _number(name, value) for name, value in said.items() if name not in ("lots", "product")}
+    for name, value in said.items():
+        if name not in ("lots", "product"):
+            numbers[name] = _number(name, value)
     trigger, limit = numbers.get("trigger_price", 0.0), _limit(action, numbers)
     made = Hints(
-        lots=_lots(said.get("lots", 0)),
+        lots=_lots(said["lots"]) if "lots" in said else 0,
         limit_price=limit,
         trigger_price=trigger,
         stop_buffer=numbers.get("stop_buffer", 0.0),
         target_price=numbers.get("target_price", 0.0),
         valid_seconds=numbers.get("valid_seconds", 0.0),
-        product=_product(said.get("product")),
+        product=_product(said["product"]) if "product" in said else None,
     )
-    _check_target(action, made, entry_level(made, price), stop_price)
+    if made.target_price:
+        _check_target(action, made, entry_level(made, price), stop_price)
     return made
 
 
@@ -87,7 +94,8 @@ def entry_level(hints: Hints, price: float) -> float:
 
 
 def _limit(action: str, numbers: dict[str, float]) -> float:
-    trigger, limit, buffer = (numbers.get(name, 0.0) for name in ("trigger_price", "limit_price", "buffer"))
+    trigger, limit = numbers.get("trigger_price", 0.0), numbers.get("limit_price", 0.0)
+    buffer = numbers.get("buffer", 0.0)
     if buffer and not trigger:
         raise StrategyError("create_signal: buffer lies between trigger_price and the limit; give trigger_price too")
     if buffer and limit:
@@ -130,9 +138,7 @@ def _lots(value: Any) -> int:
     return value
 
 
-def _product(value: Any) -> Product | None:
-    if value is None:
-        return None
+def _product(value: Any) -> Product:
     try:
         return Product(str(value).upper())
     except ValueError:

@@ -218,7 +218,11 @@ class Hosted:
         """Give a strategy that asked for quotes the newest one of a watched instrument."""
         if self.fault or not self.wants_quotes or quote.instrument not in self.desk.instruments:
             return []
-        return self._walled([], self._on_data, quote, quote.market_ns)
+        try:
+            return self._on_data(quote, quote.market_ns)
+        except Exception as error:  # noqa: BLE001  (as behind `_walled`, on the way of each quote)
+            self.raised(error)
+            return []
 
     def _on_data(self, data: Bar | Quote, now: int) -> list[Wish]:
         self.desk.current, self.desk.now = data.instrument, now
@@ -261,21 +265,26 @@ class Hosted:
 
     def _wishes(self, results: list[Any], method: str) -> list[Wish]:
         """The results if all are wishes; anything else is a fault at the method that returned it."""
+        wishes: list[Wish] = []
         for result in results:
             try:
-                self._check(result, method)
+                action = self._check(result, method)
             except StrategyError as error:
                 self.fault = Fault(str(error), self._place(_first_line(getattr(self.strategy, method))))
                 return []
-        return [wish for wish in results if check_action(wish.action) != "HOLD"]
+            if action != "HOLD":
+                wishes.append(result)
+        return wishes
 
-    def _check(self, result: Any, method: str) -> None:
+    def _check(self, result: Any, method: str) -> str:
+        """What is wished, in capitals; `StrategyError` if it is no wish."""
         if not isinstance(result, Wish):
             raise StrategyError(f"{method} returned {result!r}: expected what self.create_signal(...) returns, or None")
-        check_action(result.action)
+        action = check_action(result.action)
         check_confidence(result.confidence)
         if result.instrument not in self.desk.instruments:
             raise StrategyError(f"{method} returned a signal for {result.instrument}, which is not watched")
+        return action
 
     # what the router's stream brings
 

@@ -16,6 +16,7 @@ from mytrading.messages.runconfig import Direction, StrategyRun
 from mytrading.messages.signals import Leg, Signal, WishDenied
 from mytrading.strategies.chosen import is_ruled
 from mytrading.strategies.engine_books import EngineBooks
+from mytrading.strategies.hints import NO_HINTS
 from mytrading.strategies.hosted import Hosted
 from mytrading.strategies.legs import resolve_leg
 from mytrading.strategies.ruling import Ruling
@@ -57,7 +58,8 @@ class Judge:
         if not legs:
             return None
         signal = self._signal(run, wish, action, legs, data, now)
-        chosen = (bool(wish.legs) and not is_ruled(wish.legs)) or (wish.hints.names_entry and view.is_flat)
+        named = wish.hints is not NO_HINTS and wish.hints.names_entry and view.is_flat
+        chosen = named or (bool(wish.legs) and not is_ruled(wish.legs))
         return None if self._books.standing.repeats(key, signal, chosen, now, received_at(data), view) else signal
 
     def rule_on(

@@ -50,7 +50,7 @@ class Ruling:
     """All enabled rules. What was denied, and by what, is remembered for a minute, so that it is told once."""
 
     def __init__(self, rules: Iterable[LoadedRule], guard: Guard) -> None:
-        self._rules = tuple(rules)
+        self.rules = tuple(rules)
         self._guard = guard
         self._told: dict[tuple[str, str], WishDenied] = {}
         self._sent: dict[str, tuple[int, int]] = {}
@@ -67,12 +67,12 @@ class Ruling:
 
     def judge(self, signal: Signal, position: PositionView, now: int) -> WishDenied | None:
         """The first denial of a wish that would enter something; None if all rules let it pass."""
-        if not self._rules:
+        if not self.rules:
             return None
         day, count = self._sent.get(signal.strategy, (0, 0))
         today = count if day == (now + IST_NS) // DAY_NS else 0
         wish = outgoing(signal, position, today, now)
-        for rule in self._rules:
+        for rule in self.rules:
             if text := rule.fault or self._ask(rule, wish):
                 return WishDenied(
                     signal=signal.id,

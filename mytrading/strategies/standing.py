@@ -19,18 +19,23 @@ from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.views import PositionView
 
 Key = tuple[str, str]
+_SIDES = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}
 _BARS_NOTED = 4
 """Bars since a position went that are remembered: the oldest without a wish decides."""
 
 
 def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], at_ns: int) -> str:
     """The id of a wish: the same content at the same market time has the same id in every process and every run."""
-    content = [strategy, watch, action.value, str(at_ns)]
-    content += [f"{leg.instrument}*{leg.lots}@{leg.limit_price}/{leg.trigger_price}/{leg.stop_price}" for leg in legs]
-    content += [f"{leg.instrument}>{leg.target_price}" for leg in legs if leg.target_price]
-    content += [f"{leg.instrument}+{leg.stop_buffer}" for leg in legs if leg.stop_buffer]
-    content += [f"{leg.instrument}={leg.profile}" for leg in legs if leg.profile]
-    content += [f"{leg.instrument}~{leg.product}" for leg in legs if leg.product]
+    content = [strategy, watch, action, str(at_ns)]
+    more = False
+    for leg in legs:
+        content.append(f"{leg.instrument}*{leg.lots}@{leg.limit_price}/{leg.trigger_price}/{leg.stop_price}")
+        more = more or bool(leg.target_price or leg.stop_buffer or leg.profile or leg.product)
+    if more:
+        content += [f"{leg.instrument}>{leg.target_price}" for leg in legs if leg.target_price]
+        content += [f"{leg.instrument}+{leg.stop_buffer}" for leg in legs if leg.stop_buffer]
+        content += [f"{leg.instrument}={leg.profile}" for leg in legs if leg.profile]
+        content += [f"{leg.instrument}~{leg.product}" for leg in legs if leg.product]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
 
 
@@ -149,7 +154,8 @@ class Standing:
 
     def is_rearmed(self, key: Key, end_ns: int) -> bool:
         """True if a bar has passed, since the position behind the last wish is gone, without that same wish."""
-        return any(bar < end_ns for bar in self._quiet.get(key, ()))
+        quiet = self._quiet.get(key)
+        return quiet is not None and any(bar < end_ns for bar in quiet)
 
     def last_time(self, key: Key) -> int:
         """Market time of the bar or quote of the last wish sent, 0 if there was none."""
@@ -176,7 +182,7 @@ class Standing:
     def repeats(self, key: Key, wish: Signal, chosen: bool, now: int, machine_ns: int, view: PositionView) -> bool:
         """True if `wish` says nothing new. `chosen`: the strategy named the legs itself, so they count."""
         last = self._last.get(key)
-        side = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}[wish.action]
+        side = _SIDES[wish.action]
         if wish.action is not Action.EXIT and view.side == side and not self._differs(last, wish, chosen):
             return True
         if last is None or (last.action, last.keeps) != (wish.action, wish.keeps) or self._differs(last, wish, chosen):

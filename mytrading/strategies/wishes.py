@@ -18,6 +18,7 @@ from mytrading.strategies.errors import StrategyError, hint
 from mytrading.strategies.hints import NO_HINTS, Hints
 
 ACTIONS = ("BUY", "SELL", "EXIT", "WITHDRAW", "HOLD")
+_SIDES = {**{action.value: action for action in Action}, "WITHDRAW": Action.EXIT}
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +43,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def side(self) -> Action:
         """The action as risk knows it: a withdrawal is an EXIT that keeps what is held."""
-        word = self.action.upper()
-        return Action.EXIT if word == "WITHDRAW" else Action(word)
+        return _SIDES[self.action.upper()]
 
     @property
     def keeps(self) -> bool:

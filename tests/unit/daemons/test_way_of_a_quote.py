@@ -176,4 +176,4 @@ def test_quote_that_becomes_an_order_goes_through_few_functions(way: Way) -> Non
     print(counts)
     assert feed <= 50
     assert quote <= 54
-    assert engine <= 160
+    assert engine <= 120

@@ -98,6 +98,14 @@ def test_id_is_the_same_for_the_same_wish_in_another_process():
     assert first.id != signal_id("Sample", SBIN, Action.SELL, first.legs, first.bar_ns)
 
 
+def test_id_of_a_wish_stays_what_it_was_in_versions_before() -> None:
+    """A restart into a new version meets the wishes and orders of the old one under these ids."""
+    bought = Leg(instrument="NFO:A", lots=1, limit_price=1.5, target_price=9.0)
+    sold = Leg(instrument="NFO:B", lots=-2, stop_price=3.05, stop_buffer=1.0, profile="p", product=Product.MIS)
+    assert signal_id("S", "W", Action.BUY, (bought, sold), 7) == "35efde9663b522b1"
+    assert signal_id("S", "W", Action.EXIT, (), 7) == "82f994dcc1d73641"
+
+
 def test_repeat_is_held_back_while_its_order_lives():
     machine = make_machine(Level)
     (signal,) = step(machine, make_bar(0, UP))
