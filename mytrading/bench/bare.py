@@ -31,6 +31,8 @@ from mytrading.runtime.clock import machine_now
 from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
 
 HOP_S = 0.002
+QUIET_S = 0.05
+"""A quote is sent so long after it was asked for: who asked is quiet again, and takes no core from what is measured."""
 _BARE = "bare"
 """The topic of a message that nobody journals."""
 
@@ -42,7 +44,7 @@ class BareChain:
         self._port = port
 
     def send(self) -> None:
-        """One quote."""
+        """One quote, in `QUIET_S`."""
         _get(self._port, "send")
 
     def times(self) -> list[float]:
@@ -125,6 +127,7 @@ def _exchange() -> None:
     from aiohttp import WSMsgType, web
 
     listeners: list[web.WebSocketResponse] = []
+    shown: list[asyncio.Task[None]] = []
     sent: list[int] = []
     received: list[int] = []
 
@@ -137,12 +140,16 @@ def _exchange() -> None:
                 break
         return socket
 
-    async def send(_: web.Request) -> web.Response:
+    async def show() -> None:
+        await asyncio.sleep(QUIET_S)
         frame = {"type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": 2, "data": {"ltp": 800.0}}
         sent.append(machine_now())
         for socket in listeners:
             await socket.send_str(json.dumps(frame))
-        return web.json_response(len(sent))
+
+    async def send(_: web.Request) -> web.Response:
+        shown.append(asyncio.create_task(show()))
+        return web.json_response(len(shown))
 
     async def order(request: web.Request) -> web.Response:
         received.append(machine_now())

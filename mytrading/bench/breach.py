@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mytrading.bench.bare import BareChain, bare_chain
+from mytrading.bench.bare import QUIET_S, BareChain, bare_chain
 from mytrading.bench.figures import Figure, below, percentile
 from mytrading.bench.stack import TURN_S, Lab, lab
 from mytrading.messages.codec import StreamDecoder
@@ -80,19 +80,10 @@ class BreachLab(Lab):
         (self.home / "config" / "settings.toml").write_text(_SETTINGS)
         self.environment["ENABLED_STRATEGIES"] = "BenchBreach"
 
-    def push(self, price: float) -> int:
-        """A quote of the instrument; the machine time at which the exchange began to write it."""
-        said = self.rest(
-            "POST",
-            "/sim/market",
-            symbol="SBIN",
-            exchange="NSE",
-            ltp=price,
-            bid=price - 0.05,
-            ask=price + 0.05,
-            hold=True,
-        )
-        return int(said["sent_ns"])
+    def show(self, price: float) -> None:
+        """A quote of the share that stays, in `QUIET_S`."""
+        quote = {"symbol": "SBIN", "exchange": "NSE", "ltp": price, "bid": price - 0.05, "ask": price + 0.05}
+        self.rest("POST", "/sim/market", **quote, hold=True, after=QUIET_S)
 
     def price(self) -> int:
         """The instrument's price before anything is pushed, in whole rupees."""
@@ -139,8 +130,9 @@ def _breach(stack: BreachLab, bare: BareChain, number: int, base: int) -> int:
     if not _order_follows(stack, base + way):
         return 0
     known = len(stack.arrivals())
-    sent = stack.push(float(round(base * BREACHES[way])))
+    stack.show(float(round(base * BREACHES[way])))
     time.sleep(TURN_S)  # nothing else runs meanwhile: asking would take a core from what is measured
+    sent = int(stack.rest("GET", "/sim/state")["published_ns"])
     deadline = time.monotonic() + WAIT_S
     while len(stack.arrivals()) == known and time.monotonic() < deadline:
         time.sleep(TURN_S)
@@ -151,7 +143,7 @@ def _order_follows(stack: BreachLab, price: float) -> bool:
     """Push a price until an entry came of it, which waits until the last exit is known to be filled."""
     known, deadline = len(stack.arrivals()), time.monotonic() + WAIT_S
     while len(stack.arrivals()) == known and time.monotonic() < deadline:
-        stack.push(price)
+        stack.show(price)
         time.sleep(TURN_S)
     time.sleep(TURN_S)
     return len(stack.arrivals()) > known

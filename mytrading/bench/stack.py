@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from mytrading.bench.bare import BareChain, bare_chain
+from mytrading.bench.bare import QUIET_S, BareChain, bare_chain
 from mytrading.bench.figures import Figure, against_limit, below, percentile
 from mytrading.messages.runconfig import RUN_FILE, decode_run_config
 from mytrading.messages.streams import ALL
@@ -107,6 +107,11 @@ class Lab:
             raise RuntimeError(f"{' '.join(arguments)}: exit {done.returncode}: {done.stderr.strip()[-800:]}")
         return done.stdout
 
+    def show(self, price: float) -> None:
+        """A quote of the share, in `QUIET_S`."""
+        quote = {"symbol": "SBIN", "exchange": "NSE", "ltp": price, "bid": price - 0.05, "ask": price + 0.05}
+        self.rest("POST", "/sim/market", **quote, after=QUIET_S)
+
     def rest(self, method: str, path: str, **fields: Any) -> Any:
         """`data` of a call of the simulator's own routes."""
         venue = decode_run_config(self.state / RUN_FILE).venue
@@ -154,10 +159,9 @@ def _push_quotes(stack: Lab, bare: BareChain, progress: Callable[[str], None]) -
     price = 800.0
     while len(values) < ORDERS + WARM_UP and silent < ORDERS:
         price = 800.0 if price > 800.0 else 800.05
-        sent = stack.rest(
-            "POST", "/sim/market", symbol="SBIN", exchange="NSE", ltp=price, bid=price - 0.05, ask=price + 0.05
-        )["sent_ns"]
+        stack.show(price)
         time.sleep(TURN_S)  # nothing else runs meanwhile: asking would take a core from what is measured
+        sent = stack.rest("GET", "/sim/state")["published_ns"]
         orders = stack.rest("GET", "/sim/orders")
         if len(orders) > known:
             values.append((int(orders[known]["received_ns"]) - sent) / 1e6)

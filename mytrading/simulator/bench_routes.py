@@ -8,18 +8,24 @@ from __future__ import annotations
 import asyncio
 
 from mytrading.core.symbology import instrument_id
+from mytrading.messages.instruments import Instrument
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.call import Call
 from mytrading.simulator.fault_settings import route_problem, setting
 from mytrading.simulator.faults import FAULTS
 from mytrading.simulator.market.day import Quote
 from mytrading.simulator.reply import Reply, error, success
+from mytrading.simulator.schema import Fields
+from mytrading.simulator.venue import Venue
+
+MOST_LATER_S = 10.0
 
 
 async def push(call: Call) -> Reply:
     """Make a quote the market at once. `hold` keeps it until `release`; else the next tick replaces it.
 
-    With `depth` that many units stand at its best bid and ask, until `release`.
+    With `depth` that many units stand at its best bid and ask, until `release`. With `after` so many machine seconds
+    later, at most `MOST_LATER_S`: who asked has the answer and is quiet by then; when it was sent tells `/sim/state`.
     """
     venue, fields = call.venue, call.fields
     instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
@@ -31,9 +37,31 @@ async def push(call: Call) -> Reply:
         return success(data={"at_ns": venue.clock.now()})
     if fields["ltp"] <= 0:
         return error(400, {"ltp": ["Price must be above 0."]})
+    if not 0 <= fields["after"] <= MOST_LATER_S:
+        return error(400, {"after": [f"Must be seconds from 0 to {MOST_LATER_S:g}."]})
+    if fields["depth"] > 0:
+        venue.depths[instrument.id] = (fields["depth"], fields["depth"])
+    if fields["after"]:
+        asyncio.get_running_loop().call_later(fields["after"], _show_later, venue, instrument, fields)
+        return success(data={"at_ns": venue.clock.now()})
+    quote, began_ns = _pushed(venue, instrument, fields), machine_now()
+    venue.show(quote, hold=fields["hold"])
+    await asyncio.sleep(0)  # the frame goes out before orders are looked at: that is no part of its way
+    venue.match(quote)
+    return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})
+
+
+def _show_later(venue: Venue, instrument: Instrument, fields: Fields) -> None:
+    quote = _pushed(venue, instrument, fields)
+    venue.show(quote, hold=fields["hold"])
+    asyncio.get_running_loop().call_soon(venue.match, quote)
+
+
+def _pushed(venue: Venue, instrument: Instrument, fields: Fields) -> Quote:
+    """The quote that a push asks for, with what it does not name as it is now."""
     present = venue.quote(instrument)
     ltp = fields["ltp"]
-    quote = Quote(
+    return Quote(
         instrument,
         venue.clock.now(),
         ltp,
@@ -46,13 +74,6 @@ async def push(call: Call) -> Reply:
         min(present.low or ltp, ltp) if present is not None else ltp,
         present.prev_close if present is not None else ltp,
     )
-    if fields["depth"] > 0:
-        venue.depths[instrument.id] = (fields["depth"], fields["depth"])
-    began_ns = machine_now()
-    venue.show(quote, hold=fields["hold"])
-    await asyncio.sleep(0)  # the frame goes out before orders are looked at: that is no part of its way
-    venue.match(quote)
-    return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})
 
 
 async def pause(call: Call) -> Reply:
@@ -143,6 +164,7 @@ async def state(call: Call) -> Reply:
         "clients": len(venue.hub.clients),
         "subscriptions": sum(len(client.modes) for client in venue.hub.clients),
         "frames": venue.hub.frames_sent,
+        "published_ns": venue.hub.published_ns,
         "faults": venue.faults.names(),
         "waits_for": venue.waits_for,
     }

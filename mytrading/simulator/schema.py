@@ -258,6 +258,7 @@ PUSH: Schema = {
     "hold": Field(read.boolean, False, False),
     "release": Field(read.boolean, False, False),
     "depth": Field(read.integer, False, 0),
+    "after": Field(read.number, False, 0.0),
 }
 PAUSE: Schema = {"apikey": _KEY, "paused": Field(read.boolean), "at": Field(read.integer, False, 0)}
 

@@ -368,3 +368,19 @@ def test_bad_replay_file_stops_the_start_and_says_where(tmp_path: Path, text: st
     assert code == 2
     assert problem in error
     assert "ticks.csv" in error
+
+
+def test_pushed_quote_may_be_shown_later_and_tells_when_it_was(simulator: RunningSimulator) -> None:
+    """A benchmark asks for a quote and is quiet before it is sent; nobody listens here, so no frame leaves."""
+    simulator.push("INFY", 1510.0)
+    simulator.push("INFY", 1520.0, after=1.5)
+    quote = {"symbol": "INFY", "exchange": "NSE"}
+    assert simulator.call("/api/v1/quotes", **quote)[1]["data"]["ltp"] == 1510.0
+    eventually(lambda: simulator.call("/api/v1/quotes", **quote)[1]["data"]["ltp"] == 1520.0, 10)
+    assert "published_ns" in simulator.get("/sim/state")[1]["data"]
+
+
+@pytest.mark.parametrize("after", [-1, 11])
+def test_quote_that_would_be_shown_never_is_refused(simulator: RunningSimulator, after: float) -> None:
+    status, body = simulator.call("/sim/market", symbol="INFY", exchange="NSE", ltp=1500.0, after=after)
+    assert (status, body["message"]) == (400, {"after": ["Must be seconds from 0 to 10."]})
