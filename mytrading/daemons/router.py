@@ -204,12 +204,14 @@ class TradeManager(MachineDaemon):
                 found.append((self._accounts.written(call, order), 0 if order.purpose.reduces else _RANKS[call]))
         return found
 
-    def act(self, rows: Sequence[Any]) -> None:
+    def act(self, rows: Sequence[Any]) -> bool:
         """Make the calls that the committed rows stand for."""
-        of, jobs = self._prepared
-        for job, rank in jobs if of is rows else self._jobs(rows):
+        of, prepared = self._prepared
+        jobs = prepared if of is rows else self._jobs(rows)
+        for job, rank in jobs:
             self._accounts.submit(job, rank)
             os.sched_yield()  # what the kernel woke for the call goes first
+        return bool(jobs)
 
     def effects(self, rows: Sequence[Any]) -> None:
         """Count, write the trade log, alert."""

@@ -73,6 +73,7 @@ class Daemon:
         self._receivers: dict[zmq.Socket[bytes], tuple[Receiver, FrameHandler]] = {}
         self._later: list[Callable[[], None]] = []
         self._later_by = 0
+        self._soon: list[Callable[[], None]] = []
         self._raw: dict[Any, Callable[[], None]] = {}
         self._wake_handlers: list[Callable[[], None]] = []
         self._durations = metrics.Histogram()
@@ -246,6 +247,20 @@ class Daemon:
             self._later_by = machine_now() + LATER_NS
         self._later.append(work)
 
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do this when the next message has come, or nothing for a millisecond: what was begun just now has the cores.
+
+        What must keep an order with it calls `run_soon` first.
+        """
+        self._soon.append(work)
+
+    def run_soon(self) -> None:
+        """Do now what was to be done soon."""
+        if self._soon:
+            waiting, self._soon = self._soon, []
+            for work in waiting:
+                work()
+
     def _run_later(self) -> None:
         waiting, self._later = self._later, []
         for work in waiting:
@@ -253,7 +268,8 @@ class Daemon:
 
     def _turn(self) -> None:
         wait_ms = self.timers.wait_ms(machine_now())
-        events = zmq_poll(self._polled, min(wait_ms, 1) if self._later else wait_ms)
+        events = zmq_poll(self._polled, min(wait_ms, 1) if self._later or self._soon else wait_ms)
+        self.run_soon()
         for key, _ in events:
             if key in self._receivers:
                 self._drain(*self._receivers[key])
@@ -297,6 +313,7 @@ class Daemon:
 
     def _finish(self) -> None:
         self.state = DaemonState.STOPPING
+        self.run_soon()
         self._run_later()
         self._beat(machine_now())
         self.teardown()

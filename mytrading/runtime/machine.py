@@ -108,8 +108,12 @@ class MachineDaemon(FollowingDaemon):
         Called for some decisions and not for others; those that the disk did not take are never acted on.
         """
 
-    def act(self, rows: Sequence[Any]) -> None:
-        """What cannot wait (calls to the broker): runs right after the commit, before anything else."""
+    def act(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
+        """What cannot wait (calls to the broker): runs right after the commit, before anything else.
+
+        True if it began something: others hear of the rows a moment later, and do not wake in its way.
+        """
+        return False
 
     def effects(self, rows: Sequence[Any]) -> None:
         """What the decisions ask for beyond sending them (logs, alerts, counts): runs `later`."""
@@ -317,12 +321,13 @@ class MachineDaemon(FollowingDaemon):
             committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable, meanwhile)
         finally:
             self._unwritten.clear()  # a disk that takes an input without what it led to must not: it is read again
-        self.act(rows)
+        self.run_soon()  # what was decided before this is heard before this
+        began = self.act(rows)
         decisions = committed[len(committed) - len(rows) :]
-        for journaled, row in zip(decisions, rows, strict=True):
-            self._send(journaled, row)
-        if rows:
-            os.sched_yield()  # the thread that carries the message may wait for this very core
+        if began and not self.lock_step:
+            self.soon(partial(self._send_all, decisions, rows))
+        elif rows:
+            self._send_all(decisions, rows)
         for row in rows:
             self.machine.apply(row)
         if rows:
@@ -333,6 +338,11 @@ class MachineDaemon(FollowingDaemon):
         """What was noted goes where others read it; a disk that takes none leaves it noted, and the alert stands."""
         with suppress(JournalFull):
             self.journal.move()
+
+    def _send_all(self, decisions: Sequence[Row], rows: Sequence[Any]) -> None:
+        for journaled, row in zip(decisions, rows, strict=True):
+            self._send(journaled, row)
+        os.sched_yield()  # the thread that carries the message may wait for this very core
 
     def _send(self, journaled: Row, row: Any) -> None:
         if isinstance(row, Alert):  # in its turn: what was decided before it may end an alert of the same name

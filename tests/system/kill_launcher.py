@@ -164,10 +164,11 @@ def trap_router(trap: Trap) -> None:
             return message.event == "submitted" and entry == (trap.phase == "entry")
         return isinstance(message, {"entry": PlaceEntry, "exit": CloseGoal}.get(trap.phase, ()))
 
-    def act(original: Any, self: Any, rows: Any) -> None:
-        original(self, rows)
+    def act(original: Any, self: Any, rows: Any) -> bool:
+        began: bool = original(self, rows)
         if any(of_interest(row) for row in rows):
             trap.spring("sent")
+        return began
 
     def results(original: Any, self: Any) -> Any:
         found = original(self)

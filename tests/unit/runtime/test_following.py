@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -226,3 +226,43 @@ def test_command_whose_decision_finds_no_room_is_read_again_and_not_taken_for_do
     for made in (pair, again):
         made.risk.close()
         made.router.context.destroy(linger=0)
+
+
+class _Caller(MachineDaemon):
+    """A daemon that makes a call for what it decides, unless the call is not wanted."""
+
+    calls = True
+
+    def act(self, rows: Sequence[Any]) -> bool:
+        return self.calls
+
+
+def test_what_led_to_a_call_is_heard_a_turn_later_and_in_its_order(tmp_path: Path) -> None:
+    """Whoever hears of an order wakes up on the cores on which its request is on its way."""
+    caller = _Caller("risk", run_config(tmp_path), _Learner())
+    caller._open_journal()
+    heard: list[str] = []
+    caller._send = lambda _, row: heard.append(row.id)  # type: ignore[method-assign]
+    caller.record([WithdrawEntries(id="called", cause="test")])
+    assert (caller.machine.learnt, heard) == (["called"], [])  # type: ignore[attr-defined]
+    caller.calls = False
+    caller.record([WithdrawEntries(id="after it", cause="test")])
+    assert heard == ["called", "after it"]
+    caller.calls = True
+    caller.record([WithdrawEntries(id="last", cause="test")])
+    caller._turn()
+    assert heard == ["called", "after it", "last"]
+    caller.journal.close()
+    caller.context.destroy(linger=0)
+
+
+def test_in_lock_step_nothing_is_heard_later(tmp_path: Path) -> None:
+    caller = _Caller("risk", run_config(tmp_path), _Learner())
+    caller._open_journal()
+    caller.lock_step = True
+    heard: list[str] = []
+    caller._send = lambda _, row: heard.append(row.id)  # type: ignore[method-assign]
+    caller.record([WithdrawEntries(id="called", cause="test")])
+    assert heard == ["called"]
+    caller.journal.close()
+    caller.context.destroy(linger=0)
