@@ -17,6 +17,7 @@ _INTERRUPTED = 130
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (`sys.argv` by default) and exit with its code: 0, or as in `cli.output`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    os.umask(os.umask(0o077) | 0o022)  # nobody else writes what we make, however loose the shell is
     if given in (["version"], ["--version"]):
         from mytrading import __version__
 

@@ -69,6 +69,24 @@ def test_line_that_up_or_another_command_takes_is_not_refused(line: list[str]) -
     assert misplaced(line) == ""
 
 
+def test_what_a_command_makes_is_not_writable_by_others_whatever_the_umask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a loose one anybody could take the state folder away and put another in its place."""
+    monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path / "state"))
+    before = os.umask(0)
+    try:
+        with pytest.raises(SystemExit):
+            run(["kill", "halt", "--profile", "paper", "--json"])
+        with pytest.raises(SystemExit):
+            run(["version"])
+        (tmp_path / "made").mkdir()
+    finally:
+        os.umask(before)
+    assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o022] == []
+
+
 def test_what_the_machine_refuses_is_said_without_a_traceback(tmp_path: Path) -> None:
     """A full disk behind `>`, and a folder of logs that is a file."""
     with Path("/dev/full").open("w") as full:
