@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from mytrading.cli.flatten import ACCOUNT_OPTION, STRATEGY_OPTION
@@ -36,6 +38,9 @@ def resume(
             return
         body = found.ask("resume", reason=reason, account=account)
     print_json(body) if as_json else print(f"trading level {body['level']}: {body['reason']}")
+    if (file := body.get("kill")) is not None:
+        still = f"the file KILL still says {file['word']} (by {file['by']}), and no entry goes until it is gone"
+        print(f"mytrading: {still}: `mytrading kill --remove`", file=sys.stderr)
 
 
 def add_to(app: typer.Typer) -> None:

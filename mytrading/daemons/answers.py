@@ -317,7 +317,7 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         names = [account] if account else self._accounts()
         cleared = [row for name in names for row in self._control.clear_mode(name, now)]
         self._order((*rows, *cleared))
-        return msgspec.to_builtins(rows[0])
+        return {**msgspec.to_builtins(rows[0]), "kill": self._kill()}
 
     def _verb_withdraw(self, arguments: dict[str, str]) -> Any:
         rows = self._control.withdraw(arguments.get("reason") or "withdrawn by hand", self._clock.now())

@@ -316,7 +316,9 @@ def test_file_is_learnt_by_risk_and_router_with_who_when_and_why_and_outlives_bo
 def test_resume_does_not_end_what_the_file_says_and_its_removal_does(board: Switchboard) -> None:
     KillFile(board.config.state).write("halt", "no")
     look_for(board)
-    command("resume", "go")
+    done = CliRunner().invoke(app, ["resume", "go"])
+    assert done.exit_code == 0
+    assert f"the file KILL still says halt (by {ME}), and no entry goes until it is gone" in done.stderr
     assert codes(board.entries())[0] == "HALTED"
     KillFile(board.config.state).remove()
     board.restart()
