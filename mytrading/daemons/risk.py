@@ -6,19 +6,12 @@ a wish finds its quote waiting. The one rule: no author code runs here.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
 from mytrading.adapters.bar_store import BarReader
-from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.expiries import session_ends
 from mytrading.core.feed.wants import digest
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.leg_sizing import unknown_shares
-from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.money.pnl import profit
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk import watches as risk_watches
@@ -27,15 +20,14 @@ from mytrading.core.risk.closing import once_each
 from mytrading.core.risk.exits import STOP_FAILED
 from mytrading.core.risk.guard import BARE, DOUBT
 from mytrading.core.risk.look import picture
-from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.overdue import CODES as OVERDUE_CODES
 from mytrading.core.risk.overdue import subject_of as overdue_subject
 from mytrading.core.risk.readiness import not_ready
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.runs.events import ALERT_CODE
-from mytrading.core.square_off import SquareOff
 from mytrading.core.thresholds import CODES as THRESHOLD_CODES
 from mytrading.core.thresholds import Thresholds
+from mytrading.daemons.risk_setup import RiskSetup
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, BarsLacking, Heartbeat, WantInstruments
@@ -49,13 +41,14 @@ from mytrading.messages.risk_picture import LimitUse
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.edited import EditedFiles, taken_folder
 from mytrading.runtime.kill_file import KillFile
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon, ist_day
 from mytrading.runtime.process import main
 from mytrading.runtime.rebuild import rows_read
+from mytrading.runtime.savepoint import Bound
 
 LOOK_S = 0.25
 PICTURE_S = 0.5
@@ -75,26 +68,9 @@ class RiskManager(MachineDaemon):
     """The risk process of all accounts of a host."""
 
     def __init__(self, config: RunConfig) -> None:
-        kept = taken_folder(config.state)
-        self._hours_read = read_edited(config.calendar_path, kept, Calendar.from_dict)
-        self._calendar = calendar = self._hours_read.made
-        facts_path = config.calendar_path.with_name("instruments.toml")
-        facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
-        self._instruments = InstrumentFile(config.state, session_ends(calendar))
-        self.risk = RiskMachine(
-            config.risk,
-            config.rates,
-            config.strategies,
-            config.venue.account,
-            calendar,
-            InstrumentBook(()),
-            SquareOff(calendar, facts.square_off),
-        )
-        self._take_instruments()
-        self._tables_path = config.calendar_path.with_name("risk.toml")
-        self._runs = config.strategies
-        self._tables_read = read_edited(self._tables_path, kept, self._tables)
-        self.risk.tables = self._tables_read.made
+        self._made = made = RiskSetup(config, keep=True)
+        self._hours_read, self._tables_read, self._tables_path = made.hours_read, made.tables_read, made.tables_path
+        self._calendar, self._instruments, self.risk = made.calendar, made.instruments, made.machine
         super().__init__("risk", config, self.risk)
         self._trades = trade_logger()
         self._announced: tuple[str, ...] = ()
@@ -140,14 +116,11 @@ class RiskManager(MachineDaemon):
             self.every(TREND_S, self._fill_trends, "trends")
 
     def _take_tables(self, parsed: dict[str, Any]) -> None:
-        self.risk.tables = self._tables(parsed)
+        self.risk.tables = self._made.tables(parsed)
 
-    def _tables(self, parsed: dict[str, Any]) -> RiskTables:
-        """The tables of a file that has all that the strategies are sized by."""
-        tables = RiskTables.from_dict(parsed)
-        if missing := unknown_shares(self._runs, tables):
-            raise ValueError("; ".join(missing))
-        return tables
+    def bound(self) -> Bound:
+        """What the state of risk follows from besides rows."""
+        return self._made.bound()
 
     # in
 
@@ -179,11 +152,7 @@ class RiskManager(MachineDaemon):
 
     def _look_at_instruments(self) -> None:
         if self._instruments.changed():
-            self._take_instruments()
-
-    def _take_instruments(self) -> None:
-        snapshot = self._instruments.snapshot()
-        self.risk.master, self.risk.instruments = snapshot, self._instruments.book_of(snapshot)
+            self._made.take_instruments()
 
     def _on_market(self, frame: Frame) -> None:
         message = frame.message

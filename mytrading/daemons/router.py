@@ -19,7 +19,6 @@ from mytrading.core.live_gate import live_problem
 from mytrading.core.oms import rebuild
 from mytrading.core.oms.books import subject_of as disputed_subject
 from mytrading.core.oms.churn import subject_of as stopped_subject
-from mytrading.core.oms.replayed import ReplayedReport
 from mytrading.core.oms.state import Key
 from mytrading.core.order import SENT, as_wanted
 from mytrading.daemons.router_accounts import AccountPools, Job
@@ -27,9 +26,9 @@ from mytrading.daemons.router_books import BooksWatch
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
 from mytrading.daemons.router_kill import KillWatch
 from mytrading.daemons.router_log import order_fields, position_fields
-from mytrading.daemons.router_setup import MarketHours, order_machine
+from mytrading.daemons.router_setup import MarketHours, OrderRows, bound_of, order_machine
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, MismatchSeen, RecoveryChanged
-from mytrading.messages.codec import Frame, StreamDecoder
+from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
 from mytrading.messages.orders import (
@@ -49,6 +48,7 @@ from mytrading.runtime.lockstep import Progress, place
 from mytrading.runtime.logging import trade_logger
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.process import main
+from mytrading.runtime.savepoint import Bound
 
 TICK_S = 0.1
 GUARD_S = 0.5
@@ -74,7 +74,7 @@ class TradeManager(MachineDaemon):
         self._hours = MarketHours(config, keep=True)
         self.orders = order_machine(config, self._hours)
         super().__init__("router", config, self.orders)
-        self._replayed = StreamDecoder("reports", ReplayedReport)
+        self._replayed = OrderRows()
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
         self._budgets = Budgets(self.orders, (account.id for account in config.served))
@@ -115,7 +115,11 @@ class TradeManager(MachineDaemon):
 
     def decode(self, row: Row) -> Any:
         """As every daemon does; of a report only what is learnt when it is read again."""
-        return self._replayed.body(row.body) if row.stream == "reports" else super().decode(row)
+        return self._replayed.decode(row)
+
+    def bound(self) -> Bound:
+        """What the state of orders follows from besides rows."""
+        return bound_of(self.config, self._hours)
 
     # in
 

@@ -16,11 +16,16 @@ from mytrading.adapters.openalgo.quirks import modify_rules
 from mytrading.core.calendar import Calendar
 from mytrading.core.contracts import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms.replayed import ReplayedReport
 from mytrading.core.order import ModifyRules
 from mytrading.core.square_off import SquareOff
+from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.records import FileTaken
 from mytrading.messages.runconfig import AccountRun, RunConfig, ServerMode, VenueKind
+from mytrading.messages.streams import unions
 from mytrading.runtime.edited import read_edited, taken_folder
+from mytrading.runtime.journal import Row
+from mytrading.runtime.savepoint import Bound
 
 CALENDAR, INSTRUMENTS = "calendar.toml", "instruments.toml"
 LOCK_STEP_READS_NS = 200_000_000
@@ -67,12 +72,33 @@ class FiledOrders(OrderMachine):
         super().__init__(limits, hours.is_open, hours.venue_ns)
         self._hours = hours
 
+    def given(self) -> dict[str, Any]:
+        """As every order machine's, and the hours."""
+        return {**super().given(), "hours": self._hours}
+
     def apply(self, row: Any) -> None:
         """As every order machine does; a file that was taken counts from here on."""
         if type(row) is FileTaken:
             self._hours.take(row)
         else:
             super().apply(row)
+
+
+def bound_of(config: RunConfig, hours: MarketHours) -> Bound:
+    """What the machine's state follows from besides rows."""
+    return Bound(config, tuple(f"{name}\n{text}" for name, text in sorted(hours.texts.items())))
+
+
+class OrderRows:
+    """The rows of the router's journal as messages: of a report only what is learnt when it is read again."""
+
+    def __init__(self) -> None:
+        self._decoders = {name: StreamDecoder(name) for name in unions()}
+        self._decoders["reports"] = StreamDecoder("reports", ReplayedReport)
+
+    def decode(self, row: Row) -> Any:
+        """The message in a row; raises `FrameError`."""
+        return self._decoders[row.stream].body(row.body)
 
 
 def order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:

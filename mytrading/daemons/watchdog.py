@@ -20,6 +20,7 @@ from mytrading.runtime.clock import machine_now
 from mytrading.runtime.daemon import Daemon
 from mytrading.runtime.lock import holder
 from mytrading.runtime.process import main
+from mytrading.runtime.savepoint_keeper import Keeper
 
 SILENCE_NS = 5_000_000_000
 UNHEARD_NS = 30_000_000_000
@@ -28,6 +29,8 @@ LOOK_S = 0.5
 EXPORT_S = 300.0
 """How often to see whether a day is over and to be exported."""
 
+SAVEPOINT_S = 10.0
+"""How often to see whether a journal has grown so much that a start should not read all of it."""
 STALL_NS = 1_500_000_000
 WINDOW_NS = 60_000_000_000
 
@@ -44,16 +47,26 @@ class Watchdog(Daemon):
         self._killed = 0
         self._supervisor = supervision.GivenUp(config)
         self._given_up: set[str] = set()
+        self._savepoints = Keeper(config)
 
     def setup(self) -> None:
         """Listen to everybody's status and look twice a second."""
         self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
         self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look), "look")
         self.every(EXPORT_S, self._export, "export")
+        self.every(SAVEPOINT_S, self._keep_savepoints, "savepoints")
 
     def _export(self, _machine_ns: int) -> None:
         if pid := supervision.export_days(self.config):
             self.log.info("export.started", pid=pid)
+
+    def _keep_savepoints(self, machine_ns: int) -> None:
+        if name := self._savepoints.look(machine_ns):
+            self.log.info("savepoint.started", daemon=name)
+
+    def teardown(self) -> None:
+        """What is only begun is left undone."""
+        self._savepoints.stop()
 
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message

@@ -333,7 +333,7 @@ class Daemon:
     def still_here(self) -> None:
         """For a handler or a recovery that works for seconds: beat if due, so that it is not taken for one that hangs.
 
-        Nothing else is handled meanwhile. One that is still starting says just that.
+        Nothing else is handled meanwhile. One that is still starting says just that, and what its notes say.
         """
         machine_ns = machine_now()
         if machine_ns - self._beaten < BEAT_NS:
@@ -346,7 +346,7 @@ class Daemon:
             self.name,
             Heartbeat(
                 daemon=self.name, pid=os.getpid(), state=self.state, ready=False, machine_ns=machine_ns,
-                market_ns=self.clock.now(), started_machine_ns=self._started,
+                market_ns=self.clock.now(), started_machine_ns=self._started, notes=self._told_notes(),
             ),
         )  # fmt: skip
 
@@ -380,7 +380,7 @@ class Daemon:
             written=self.written(),
             cursors=self.cursors(),
             figures=self.figures(),
-            notes=tuple(f"{key}: {note}" for key, note in self.notes.items()),
+            notes=self._told_notes(),
         )
         self.status.send(self.name, beat)
         self.log.debug("heartbeat.sent", ready=beat.ready, lag_ms=beat.lag_ms, queue=beat.queue_depth, **beat.figures)
@@ -389,6 +389,9 @@ class Daemon:
         self._lag_ms = 0.0
         if self.config.process.monitoring:
             self.monitor.write_snapshot(self.config.metrics_dir / f"{self.name}.json")
+
+    def _told_notes(self) -> tuple[str, ...]:
+        return tuple(f"{key}: {note}" for key, note in self.notes.items())
 
     def _log_performance(self) -> None:
         if self.config.process.monitoring:

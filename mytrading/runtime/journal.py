@@ -26,6 +26,7 @@ from mytrading.runtime.journal_format import (
     JournalFull,
     JournalOfAnotherVersion,
     JournalUnavailable,
+    Known,
     Row,
     chain,
     connect,
@@ -37,12 +38,12 @@ from mytrading.runtime.journal_format import (
     write_meta,
 )
 from mytrading.runtime.journal_front import Front, unmoved
-from mytrading.runtime.journal_reader import JournalReader, last_inputs, read_segment
+from mytrading.runtime.journal_reader import JournalReader, holds, last_inputs, read_segment
 from mytrading.runtime.journal_reserve import Reserve
 
 __all__ = [
     "INPUT", "OUTPUT", "RECORD", "RESERVE_BYTES", "Cursor", "Entry", "Journal", "JournalDamaged", "JournalFull",
-    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Row", "chain", "last_inputs",
+    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Known", "Row", "chain", "last_inputs",
     "read_segment", "segments",
 ]  # fmt: skip
 
@@ -56,23 +57,31 @@ class Journal:
     """The writer's side. One thread, one connection. Budget of `note`: 30 µs, or one disk sync when durable."""
 
     def __init__(
-        self, folder: Path, writer: str, day: str, reserve_bytes: int = RESERVE_BYTES, *, fronted: bool = False
+        self,
+        folder: Path,
+        writer: str,
+        day: str,
+        reserve_bytes: int = RESERVE_BYTES,
+        *,
+        fronted: bool = False,
+        known: Known | None = None,
     ) -> None:
         """Open the newest day file, or make the first one, named by `day` (ISO date).
 
         `reserve_bytes` of disk are kept aside for exits. With `fronted` there is a quicker way than `append`: `note`,
-        and `move` soon after. Raises `JournalDamaged` for a file that is no journal.
+        and `move` soon after. A place that is `known` spares reading what stands before it, if the file holds its row.
+        Raises `JournalDamaged` for a file that is no journal.
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.writer = writer
-        known = segments(folder)
-        self.path = known[-1] if known else first_file(folder, day)
+        files = segments(folder)
+        self.path = files[-1] if files else first_file(folder, day)
         self._db = connect(self.path)
         self._durable = False
         self._commits = 0
         self.epoch = 1
-        self._seq = 0
+        self._seq = self._begun = 0
         self._hash = NO_HASH
         self._stream_seqs: dict[str, int] = {}
         self._floors: dict[str, int] = {}
@@ -80,6 +89,8 @@ class Journal:
         self._sealed: tuple[int, str] = (-1, "")
         self._front: Front | None = None
         self._unmoved: list[Row] = []
+        self.known = known
+        """The place that rows are read from, None if the file does not hold the one that was asked for."""
         try:
             self._load()
             self._take_in()
@@ -99,6 +110,11 @@ class Journal:
     def size(self) -> int:
         """Sequence of the last row."""
         return self._seq
+
+    @property
+    def unread(self) -> int:
+        """How many rows a start has to read."""
+        return self._seq - (self.known.seq if self.known else self._begun)
 
     @property
     def empty(self) -> bool:
@@ -262,9 +278,12 @@ class Journal:
                 self._stream_seqs[row.stream] = row.stream_seq
 
     def rows(self) -> Iterator[Row]:
-        """All rows of the present day file, oldest first, their chain checked; raises `JournalDamaged`."""
+        """Rows of the present day file, oldest first, chain checked: all, or those behind the place that is known.
+
+        Raises `JournalDamaged`.
+        """
         self.move()
-        return read_segment(self.path)
+        return read_segment(self.path, self.known)
 
     def carried_cursors(self) -> dict[tuple[str, str], Cursor]:
         """The cursors, by (writer, stream), with which the present day file began."""
@@ -304,6 +323,7 @@ class Journal:
         made.replace(path)
         sync_folder(self.folder)
         self._db, self.path, self._carried, self._durable = connect(path), path, dict(cursors), False
+        self.known = None
         lengthen_log(path)
         self._make_front()
         if begun:
@@ -379,7 +399,7 @@ class Journal:
 
     def _load(self) -> None:
         meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
-        self._seq = int(meta.get("seq", 0))
+        self._seq = self._begun = int(meta.get("seq", 0))
         self.epoch = int(meta.get("epoch", 1))
         self._hash = bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
         for key, value in meta.items():
@@ -397,5 +417,9 @@ class Journal:
         last = self._db.execute("SELECT seq, hash FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
         if last:
             self._seq, self._hash = last
-        for stream, seq in self._db.execute("SELECT stream, max(stream_seq) FROM rows WHERE kind = 1 GROUP BY stream"):
+        if self.known is not None and not holds(self._db, self.known):
+            self.known = None
+        at, written = (self.known.seq, self.known.written) if self.known else (0, {})
+        sql = "SELECT stream, max(stream_seq) FROM rows WHERE kind = 1 AND seq > ? GROUP BY stream"
+        for stream, seq in (*written.items(), *self._db.execute(sql, (at,))):
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))

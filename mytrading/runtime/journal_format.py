@@ -90,6 +90,15 @@ class Cursor(NamedTuple):
     hash: bytes = NO_HASH
 
 
+class Known(NamedTuple):
+    """A place in a day file whose rows need not be read again: the last one's number and hash, and how far each stream
+    was `written` with it."""
+
+    seq: int
+    hash: bytes
+    written: dict[str, int]
+
+
 class JournalDamaged(Exception):
     """A row that does not decode, apply or match its hash: the message names file and row. A person must look."""
 

@@ -19,6 +19,7 @@ from mytrading.runtime.journal_format import (
     OUTPUT,
     Cursor,
     JournalDamaged,
+    Known,
     Row,
     chain,
     problem_of,
@@ -75,7 +76,10 @@ class JournalReader:
         if cursor.seq == 0:
             return True
         row = self.row(cursor.seq)
-        return row is not None and row.hash == cursor.hash
+        if row is None or row.hash != cursor.hash:
+            return False
+        self._mark = _Mark(self._inode, row.stream_seq, row.seq, row.hash)  # what follows stands behind it
+        return True
 
     def newest_of(self, known: Mapping[int, bytes]) -> Cursor:
         """The newest row of the stream that is in `known`, hashes by sequence; the beginning if none is."""
@@ -160,36 +164,69 @@ class JournalReader:
         return self._db
 
 
-def read_segment(path: Path) -> Iterator[Row]:
+def read_segment(path: Path, known: Known | None = None) -> Iterator[Row]:
     """All rows of one day file, oldest first, chain checked row by row; raises `JournalDamaged` naming the row.
 
-    The last ones may still stand in the file's front.
+    The last ones may still stand in the file's front. With `known`, whose row must be in the file, those behind it.
     """
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     try:
-        meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
-        previous = bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
-        expected = int(meta.get("seq", 0))
-        written: dict[str, int] = {}
-        for row in _moved_and_not(db, path, expected, previous):
-            expected += 1
-            if row.seq != expected:
-                raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
-            if row.kind == OUTPUT and row.stream_seq <= written.get(row.stream, 0):
-                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}")
-            written[row.stream] = max(row.stream_seq, written.get(row.stream, 0))
-            previous = chain(previous, row.seq, row.stream, row.body)
-            if row.hash != previous:
-                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) does not match its hash: it was changed")
-            yield row
+        known = known or beginning_of(db)
+        yield from _checked(path, known, _moved_and_not(db, path, known.seq, known.hash))
     except sqlite3.DatabaseError as error:
         raise problem_of(path, error) from error
     finally:
         db.close()
 
 
+def read_on(path: Path, known: Known | None, limit: int) -> list[Row]:
+    """The next rows, at most `limit`, that the file itself holds behind `known` (None: its beginning), chain checked.
+
+    No transaction is open afterwards: who reads slowly keeps no writer from shortening its log. Raises
+    `JournalDamaged`, also if the file does not hold the row of `known`.
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+            if known is not None and not holds(db, known):
+                raise JournalDamaged(f"{path}: expected row {known.seq} as it was read, found another or none")
+            known = known or beginning_of(db)
+            sql = f"SELECT {COLUMNS} FROM rows WHERE seq > ? ORDER BY seq LIMIT ?"
+            rows = [Row._make(raw) for raw in db.execute(sql, (known.seq, limit))]
+    except sqlite3.DatabaseError as error:
+        raise problem_of(path, error) from error
+    return list(_checked(path, known, iter(rows)))
+
+
+def beginning_of(db: sqlite3.Connection) -> Known:
+    """The place before a day file's first row."""
+    meta = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('seq', 'hash')").fetchall())
+    return Known(int(meta.get("seq", 0)), bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH, {})
+
+
+def holds(db: sqlite3.Connection, known: Known) -> bool:
+    """True if a day file holds the very row of a place, and with it all rows before it."""
+    found = db.execute("SELECT hash FROM rows WHERE seq = ?", (known.seq,)).fetchone()
+    return found is not None and bytes(found[0]) == known.hash
+
+
+def _checked(path: Path, known: Known, rows: Iterator[Row]) -> Iterator[Row]:
+    expected, previous, written = known.seq, known.hash, dict(known.written)
+    for row in rows:
+        expected += 1
+        if row.seq != expected:
+            raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
+        if row.kind == OUTPUT:
+            if row.stream_seq <= written.get(row.stream, 0):
+                raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}")
+            written[row.stream] = row.stream_seq
+        previous = chain(previous, row.seq, row.stream, row.body)
+        if row.hash != previous:
+            raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) does not match its hash: it was changed")
+        yield row
+
+
 def _moved_and_not(db: sqlite3.Connection, path: Path, seq: int, row_hash: bytes) -> Iterator[Row]:
-    for raw in db.execute(f"SELECT {COLUMNS} FROM rows ORDER BY seq"):
+    for raw in db.execute(f"SELECT {COLUMNS} FROM rows WHERE seq > ? ORDER BY seq", (seq,)):
         row = Row._make(raw)
         seq, row_hash = row.seq, row.hash
         yield row

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from mytrading import __version__
@@ -36,12 +37,15 @@ from mytrading.runtime.journal import (
     JournalFull,
     JournalUnavailable,
     Row,
+    segments,
 )
 from mytrading.runtime.lockstep import Progress
 from mytrading.runtime.rebuild import first_records, forget_lost, gather, lost, set_aside
 from mytrading.runtime.replay import readers_ahead, replay
+from mytrading.runtime.savepoint import Bound, Savepoint, SavepointUnfit, drop, fitting, take_up
 from mytrading.runtime.streams import PushSocket, ZMQPublisher
 
+RECOVERING = "recovering"
 WRITE_S = 0.1
 MOST_UNWRITTEN = 256
 IST_OFFSET_NS = 19_800_000_000_000
@@ -130,6 +134,10 @@ class MachineDaemon(FollowingDaemon):
         """What follows from a rebuilt journal: `missed` are the rows of others since, learnt but not decided on."""
         return ()
 
+    def bound(self) -> Bound | None:
+        """What the machine's state follows from besides rows; None where no savepoint of it is ever kept."""
+        return None
+
     # start
 
     def setup(self) -> None:
@@ -154,13 +162,18 @@ class MachineDaemon(FollowingDaemon):
 
     def _open_journal(self) -> None:
         folder, day = self.config.journal_dir(self.name), ist_day(self.clock.now())
+        savepoint = self._fitting(folder, day)
         try:
-            self.journal = Journal(folder, self.name, day, self.config.process.journal_reserve_bytes, fronted=True)
-            found = replay(self.journal, self.decode, self._learn)
+            self.journal = Journal(
+                folder, self.name, day, self.config.process.journal_reserve_bytes,
+                fronted=True, known=savepoint.known if savepoint else None,
+            )  # fmt: skip
+            found = replay(self.journal, self.decode, self._learn, self._taken_up(savepoint))
         except JournalUnavailable:
             raise
         except JournalDamaged as error:
             raise set_aside(folder, str(error)) from error
+        self.notes.pop(RECOVERING, None)
         self._cursors, self._rebuilt = found.cursors, found.rebuilt
         for alert in found.alerts:
             self.alerts.restore(alert)
@@ -169,6 +182,36 @@ class MachineDaemon(FollowingDaemon):
         if self.journal.sealed_for:
             self._roll(self.journal.sealed_for)
 
+    def _fitting(self, folder: Path, day: str) -> Savepoint | None:
+        """The savepoint of the file that will be opened, if it is of all that we are."""
+        known, bound = segments(folder), self.bound()
+        if bound is None:
+            return None
+        found = fitting(self.config, self.name, bound, known[-1].stem if known else day)
+        if found is None:
+            drop(self.config, self.name)
+        return found
+
+    def _taken_up(self, savepoint: Savepoint | None) -> Savepoint | None:
+        """Begin with the state that was kept; None, and the whole journal is read, where that cannot be."""
+        if savepoint is None:
+            return None
+        problem = "" if self.journal.known else f"the journal has no such row {savepoint.seq}"
+        try:
+            if not problem:
+                take_up(self.machine, savepoint.state)  # type: ignore[arg-type]
+        except SavepointUnfit as error:
+            problem, self.journal.known = str(error), None
+        if problem:
+            self.log.warning("savepoint.refused", problem=problem, next_step="the whole journal is read")
+            drop(self.config, self.name)
+            return None
+        for name, text in savepoint.files.items():
+            self._files[name] = text
+            self.machine.apply(FileTaken(name=name, text=text, at_ns=0))
+        self.log.info("savepoint.taken_up", row=savepoint.seq, left=self.journal.unread)
+        return savepoint
+
     def _learn(self, message: Any) -> None:
         """One row of the replay; a long one says now and then that it goes on."""
         self.machine.apply(message)
@@ -176,6 +219,7 @@ class MachineDaemon(FollowingDaemon):
             self._files[message.name] = message.text
         self._learnt += 1
         if self._learnt % STILL_HERE_ROWS == 0:
+            self.notes[RECOVERING] = f"{self._learnt:,} of {self.journal.unread:,} rows read"
             self.still_here()
 
     def _note_lost_rows(self) -> None:

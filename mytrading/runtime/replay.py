@@ -1,14 +1,15 @@
 """Reading one's own journal at a start: every row applied, nothing decided.
 
-Used by `runtime/machine`. The one rule: rows of a version that this one cannot apply stop the start; they are never
-guessed at, skipped or taken for damage.
+Used by `runtime/machine`, and by who keeps a savepoint. The one rule: rows of a version that this one cannot apply stop
+the start; they are never guessed at, skipped or taken for damage.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mytrading import __version__
@@ -17,7 +18,17 @@ from mytrading.messages.control import Alert
 from mytrading.messages.records import Doubted, JournalRebuilt, JournalRelearned, RunStarted
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION, STREAMS
-from mytrading.runtime.journal import INPUT, RECORD, Cursor, Journal, JournalOfAnotherVersion, Row, last_inputs
+from mytrading.runtime.journal import (
+    INPUT,
+    RECORD,
+    Cursor,
+    Journal,
+    JournalOfAnotherVersion,
+    Known,
+    Row,
+    last_inputs,
+)
+from mytrading.runtime.savepoint import Savepoint
 
 
 class Replayed(NamedTuple):
@@ -29,17 +40,24 @@ class Replayed(NamedTuple):
     rebuilt: JournalRebuilt | None
 
 
-def replay(journal: Journal, decode: Callable[[Row], Any], learn: Callable[[Any], None]) -> Replayed:
-    """Hand every message of the present day file to `learn`.
+def replay(
+    journal: Journal,
+    decode: Callable[[Row], Any],
+    learn: Callable[[Any], None],
+    since: Savepoint | None = None,
+) -> Replayed:
+    """Hand messages of the present day file to `learn`: all, or those behind the row that `since` stands for.
 
     Raises `JournalDamaged` for a row that is not what was written, `JournalOfAnotherVersion` for one that is.
     """
-    with _without_collections():
-        return _replay(journal, decode, learn)
+    learning = Learning(journal.path, decode, learn, since)
+    with without_collections():
+        learning.take(journal.rows())
+    return learning.found(journal.carried_cursors())
 
 
 @contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """A replay makes hundreds of thousands of small objects and no cycles: to look for some costs a tenth of it."""
     collects = gc.isenabled()
     gc.disable()
@@ -50,53 +68,91 @@ def _without_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _replay(journal: Journal, decode: Callable[[Row], Any], learn: Callable[[Any], None]) -> Replayed:
-    found = Replayed(journal.carried_cursors(), [], [], None)
-    newest: dict[tuple[str, str], Row] = {}
-    wrote = "an unknown version"
-    for row in journal.rows():
+class Learning:
+    """Rows learnt one after the other, and what the harness itself learns of them."""
+
+    def __init__(
+        self, path: Path, decode: Callable[[Row], Any], learn: Callable[[Any], None], since: Savepoint | None = None
+    ) -> None:
+        self._path = path
+        self._decode = decode
+        self._learn = learn
+        self._wrote = since.wrote if since else "an unknown version"
+        self._cursors = {(writer, stream): cursor for writer, stream, cursor in since.cursors} if since else {}
+        self._alerts = list(since.alerts) if since else []
+        self._doubts = list(since.doubts) if since else []
+        self._rebuilt: JournalRebuilt | None = None
+
+    def take(self, rows: Iterable[Row]) -> None:
+        """Learn these rows; raises `JournalOfAnotherVersion` for one that this version cannot apply."""
+        newest: dict[tuple[str, str], Row] = {}
+        for row in rows:
+            message = self._message(row)
+            self._learn(message)
+            if row.kind == INPUT:
+                if row.source_hash != NO_HASH:
+                    newest[row.source, row.stream] = row
+            elif row.kind == RECORD:
+                self._note(message)
+        for place, row in newest.items():
+            self._cursors[place] = Cursor(row.source_epoch, row.source_seq, row.source_hash)
+
+    def _message(self, row: Row) -> Any:
         try:
-            message = decode(row)
+            message = self._decode(row)
         except FrameError as error:
             raise JournalOfAnotherVersion(
-                f"{journal.path}: row {row.seq} ({row.stream}) was written by {wrote}; version {__version__} (schema "
-                f"{SCHEMA_VERSION}) cannot apply it: {error}; start that version, or `mytrading state upgrade`"
+                f"{self._path}: row {row.seq} ({row.stream}) was written by {self._wrote}; version {__version__} "
+                f"(schema {SCHEMA_VERSION}) cannot apply it: {error}; start that version, or `mytrading state upgrade`"
             ) from error
         if isinstance(message, RunStarted):
-            wrote = f"version {message.version} (schema {message.schema})"
-            judge_schema(journal, message)
-        learn(message)
-        if row.kind == INPUT:
-            if row.source_hash != NO_HASH:
-                newest[row.source, row.stream] = row
-        elif row.kind == RECORD:
-            found = _noted(found, message)
-    for place, row in newest.items():
-        found.cursors[place] = Cursor(row.source_epoch, row.source_seq, row.source_hash)
-    return found
+            self._wrote = f"version {message.version} (schema {message.schema})"
+            judge_schema(self._path, message)
+        return message
+
+    def _note(self, message: Any) -> None:
+        if isinstance(message, Alert):
+            self._alerts.append(message)
+        elif isinstance(message, Doubted):
+            self._doubts.append(message)
+        elif isinstance(message, JournalRebuilt):
+            self._rebuilt = message
+        elif isinstance(message, JournalRelearned):
+            self._rebuilt = None
+
+    def found(self, carried: dict[tuple[str, str], Cursor]) -> Replayed:
+        """What was learnt so far; the day began with the cursors `carried`."""
+        return Replayed({**carried, **self._cursors}, list(self._alerts), list(self._doubts), self._rebuilt)
+
+    def savepoint(self, bound: str, daemon: str, known: Known, files: dict[str, str], state: bytes) -> Savepoint | None:
+        """All of it, to go on from later; None where the journal lost rows that are not learnt again yet."""
+        if self._rebuilt is not None:
+            return None
+        return Savepoint(
+            bound=bound,
+            daemon=daemon,
+            day=self._path.stem,
+            seq=known.seq,
+            hash=known.hash,
+            written=known.written,
+            cursors=[(*place, cursor) for place, cursor in self._cursors.items()],
+            alerts=self._alerts,
+            doubts=self._doubts,
+            files=files,
+            wrote=self._wrote,
+            state=state,
+        )
 
 
-def judge_schema(journal: Journal, run: RunStarted) -> None:
+def judge_schema(path: Path, run: RunStarted) -> None:
     """Raises `JournalOfAnotherVersion` unless rows of this run can be applied."""
     if OLDEST_SCHEMA <= run.schema <= SCHEMA_VERSION:
         return
     cure = "start that version" if run.schema > SCHEMA_VERSION else "`mytrading state upgrade`"
     raise JournalOfAnotherVersion(
-        f"{journal.path}: expected schema {OLDEST_SCHEMA} to {SCHEMA_VERSION} (version {__version__}), found schema "
+        f"{path}: expected schema {OLDEST_SCHEMA} to {SCHEMA_VERSION} (version {__version__}), found schema "
         f"{run.schema} of version {run.version}; {cure}"
     )
-
-
-def _noted(found: Replayed, message: Any) -> Replayed:
-    if isinstance(message, Alert):
-        found.alerts.append(message)
-    elif isinstance(message, Doubted):
-        found.doubts.append(message)
-    elif isinstance(message, JournalRebuilt):
-        return found._replace(rebuilt=message)
-    elif isinstance(message, JournalRelearned):
-        return found._replace(rebuilt=None)
-    return found
 
 
 def readers_ahead(config: RunConfig, daemon: str, written: dict[str, int]) -> dict[str, int]:

@@ -27,7 +27,7 @@ from mytrading.runtime.journal_reader import end_of
 from mytrading.runtime.rebuild import ASIDE
 
 Progress = Callable[[str], None]
-LEFT_OUT = ("lock", "metrics", RUN_FILE, "supervisord.log", "supervisord.err", ".reserve", "left.msgpack")
+LEFT_OUT = ("lock", "metrics", RUN_FILE, "supervisord.log", "supervisord.err", ".reserve", "left.msgpack", "savepoints")
 _SQLITE = b"SQLite format 3\x00"
 _TRIES = 50
 

@@ -163,6 +163,10 @@ class OrderMachine:
         """The first row of the journal of `day` (ISO date): applied to any machine, it carries everything over."""
         return upkeep.day_opened(self._state, day)
 
+    def given(self) -> dict[str, Any]:
+        """What is not its state, by name: a state that is kept refers to it, and finds it again in another machine."""
+        return {"machine": self, "limits": self.limits, "is_open": self._is_open, "squares_off": self._squares_off}
+
     def state_digest(self) -> bytes:
         """The whole knowledge as bytes: equal for equal knowledge, whatever the way to it."""
         return self._state.digest()

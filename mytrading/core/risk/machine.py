@@ -171,6 +171,10 @@ class RiskMachine:
     def patient_until(self, machine_ns: int) -> None:
         self._scene.patient_until = machine_ns
 
+    def given(self) -> dict[str, Any]:
+        """What is not its state, by name: a state that is kept refers to it, and finds it again in another machine."""
+        return {"machine": self, "scene": self._scene, **self._scene.parts()}
+
     def apply(self, row: Any) -> None:
         """Learn a row: an input, or one of our own decisions. What is told once more of an ended order is no news."""
         self.state.fold(row)

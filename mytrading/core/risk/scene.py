@@ -50,6 +50,11 @@ class Scene:
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")
 
+    def parts(self) -> dict[str, object]:
+        """What it was made of that others may refer to themselves, by name."""
+        names = ("limits", "rates", "calendar", "instruments", "master", "square_off", "tables")
+        return {name: thing for name in names if (thing := getattr(self, name)) is not None}
+
     def accounts_of(self, strategy: str) -> tuple[str, ...]:
         """The accounts in which a strategy trades: those it names, else the first."""
         run = self.strategies.get(strategy)

@@ -7,7 +7,7 @@ more because others hold much. The one rule: a group has its things in the order
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 
 class Owned(Protocol):
@@ -37,6 +37,10 @@ class Shelf(dict[K, V]):
         self._instruments: dict[str, dict[K, V]] = {}
         for key, thing in things:
             self[key] = thing
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has its groups in their order, as they grew."""
+        return _shelf, (dict(self), self._strategies, self._instruments)
 
     def of(self, strategy: str) -> Collection[V]:
         """What a strategy has."""
@@ -85,3 +89,10 @@ class Shelf(dict[K, V]):
         del group[key]
         if not group:
             del groups[name]
+
+
+def _shelf(things: dict[K, V], strategies: dict[str, dict[K, V]], instruments: dict[str, dict[K, V]]) -> Shelf[K, V]:
+    made: Shelf[K, V] = Shelf()
+    dict.update(made, things)
+    made._strategies, made._instruments = strategies, instruments
+    return made
