@@ -144,8 +144,11 @@ class RiskManager(MachineDaemon):
         if bool(self.quarantined) != self.risk.state.doubted:
             self.risk.apply(TimerFired(name="doubt_on" if self.quarantined else "doubt_off", machine_ns=machine_now()))
         if isinstance(message, Signal):
-            if not all(leg.instrument in self.risk.instruments for leg in message.legs):
-                self._look_at_instruments()
+            listed = self.risk.instruments
+            for leg in message.legs:
+                if leg.instrument not in listed:
+                    self._look_at_instruments()
+                    break
         elif isinstance(message, OrderChanged):
             self._thresholds.order(message.order, machine_now())
         return super().step(stream, message, *args, **kwargs)

@@ -25,11 +25,6 @@ class Profit(NamedTuple):
         return self.realised + self.unrealised
 
 
-def newer(known: Quote | None, quote: Quote) -> bool:
-    """True if `quote` may replace `known`: it has a price and is not older."""
-    return quote.ltp > 0 and (known is None or quote.market_ns >= known.market_ns)
-
-
 def exit_price(quantity: int, quote: Quote) -> float:
     """What a position would be closed at: best bid for longs, best ask for shorts; without both, the last price."""
     bid, ask = quote.bid, quote.ask

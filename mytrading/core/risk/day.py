@@ -198,10 +198,15 @@ class DayMoney:
             self._reprice(instrument)
 
     def _reprice(self, instrument: str) -> None:
+        holders = self._held.get(instrument)
+        if holders is None:
+            holders = self._holders(instrument)
+        if not holders:
+            return
         quote, mark = self._quotes.get(instrument), self.marks.get(instrument)
         long = mark if quote is None else exit_price(1, quote)
         short = mark if quote is None else exit_price(-1, quote)
-        for key, money in self._holders(instrument):
+        for key, money in holders:
             units, before = money.units, money.unrealised
             price = long if units > 0 else short
             money.unrealised = 0.0 if price is None else units * (price - money.average)
@@ -212,11 +217,9 @@ class DayMoney:
                 self._count_r(key, money)
 
     def _holders(self, instrument: str) -> tuple[tuple[Key, _Money], ...]:
-        known = self._held.get(instrument)
-        if known is None:
-            owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
-            known = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
-        return known
+        owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
+        found = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
+        return found
 
     def _open_profit(self, instrument: str, money: _Money) -> float:
         """Rupees of what is open at the last quote of the instrument, or at its last known price."""

@@ -42,7 +42,8 @@ class Memory:
         """Peaks as they were journaled, and when."""
         self.marked_ns = 0
         self._carried: dict[Key, float] = {}
-        self._began = -1
+        self.began = -1
+        """The day that is remembered, counted from 1970; -1 before any moment was heard of."""
 
     def equity(self, account: str) -> float | None:
         """Rupees: what the account began the day with and what the day brought; None while that is not known."""
@@ -121,19 +122,19 @@ class Memory:
 
     def notice_day(self, market_ns: int) -> None:
         """The first moment heard of says which day it is; later days begin with `open_day`."""
-        if self._began < 0 < market_ns:
-            self._began = day_number(market_ns)
+        if self.began < 0 < market_ns:
+            self.began = day_number(market_ns)
 
     def is_of(self, day: int) -> bool:
         """True if what is remembered is of this day (counted from 1970)."""
-        return self._began in (-1, day)
+        return self.began in (-1, day)
 
     def open_day(self, day: int) -> None:
         """A day begins: its levels and positions follow."""
         self.money.open_day()
         for table in (self.bases, self.peaks, self.fired, self.halts, self.times, self.journaled, self._carried):
             table.clear()
-        self._began = day
+        self.began = day
 
     def carried_into(self, day: int) -> dict[str, float]:
         """The levels that the day begins with; of the same day, those it has."""

@@ -13,7 +13,10 @@ from mytrading.messages.signals import Leg
 def is_met(books: RiskBooks, wish: Wish, account: str) -> bool:
     """True if every leg that the wish has in an account was ordered, or is held and coming as it wants."""
     wish = wish.in_account(account)
-    return all(_met(books, wish, leg, account) for leg in wish.legs)
+    for leg in wish.legs:
+        if not _met(books, wish, leg, account):
+            return False
+    return True
 
 
 def _met(books: RiskBooks, wish: Wish, leg: Leg, account: str) -> bool:
@@ -26,10 +29,10 @@ def _met(books: RiskBooks, wish: Wish, leg: Leg, account: str) -> bool:
     there = books.units_of(signal.strategy, signal.watch, leg.instrument, account)
     if len(wish.legs) > 1:
         return there == target
-    if any(
-        (order.cause, order.instrument, order.account) == (signal.id, leg.instrument, account)
-        for order in books.orders.in_(leg.instrument)
-    ):
+    orders = books.orders.in_(leg.instrument)
+    if not orders:
+        return there == target
+    if any((order.cause, order.account) == (signal.id, account) for order in orders):
         return True
     if books.is_withdrawing(signal.strategy, leg.instrument):
         return False

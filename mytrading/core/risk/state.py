@@ -85,10 +85,10 @@ class RiskState(RiskBooks):
         known = self.wishes.get(key)
         if known is not None and known.signal.id == signal.id and known.settled:
             return
-        moved = risk_rolls.moved(self, signal.strategy)
+        moved = risk_rolls.moved(self, signal.strategy) if self.rolls else {}
         wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns, moved=moved)
-        same = known is not None and known.value == wish.value
-        if not same:
+        same = known is not None and len(known.legs) == len(wish.legs) and known.value == wish.value
+        if not same and self.baskets:
             self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
         if known is not None and same and self._keeps_size(known, signal):
             wish.sized = known.sized
@@ -107,11 +107,11 @@ class RiskState(RiskBooks):
 
     def _take_up(self, signal: Signal) -> None:
         """A wish that wants a position just as it is, of which nobody knows what it is held for, has it."""
-        for position in self.open_positions():
+        for position in self.positions.of(signal.strategy):
             place = (signal.strategy, position.instrument)
-            if position.strategy != signal.strategy or self.bound.get(place) != UNKNOWN_WATCH:
-                continue
             held = position.quantity or position.quantity_seen
+            if not held or self.bound.get(place) != UNKNOWN_WATCH:
+                continue
             if any(leg.instrument == position.instrument and leg.lots * held > 0 for leg in signal.legs):
                 self.bound[place] = signal.watch
 
@@ -342,14 +342,20 @@ class RiskState(RiskBooks):
         if wish.settled:
             return
         signal = wish.signal
-        accounts = self._accounts(signal.strategy)
-        wanted = {leg.instrument for account in accounts for leg in wish.in_account(account).legs}
-        kept = signal.keeps
-        held = set() if kept else {position.instrument for position in self.held(signal.strategy, signal.watch)}
-        coming = {order.instrument for order in self.coming_entries(signal.strategy, signal.watch)}
-        if (held | coming) - wanted or self.is_closing(signal.strategy, signal.watch):
+        strategy, watch = signal.strategy, signal.watch
+        accounts = self._accounts(strategy)
+        held = () if signal.keeps else self.held(strategy, watch)
+        there = (*held, *self.coming_entries(strategy, watch))
+        if there:
+            wanted = {leg.instrument for account in accounts for leg in wish.in_account(account).legs}
+            if any(thing.instrument not in wanted for thing in there):
+                return
+        if self.closing and self.is_closing(strategy, watch):
             return
-        wish.settled = all(account in wish.ended or is_met(self, wish, account) for account in accounts)
+        for account in accounts:
+            if account not in wish.ended and not is_met(self, wish, account):
+                return
+        wish.settled = True
 
     def _await(self) -> None:
         """Wishes may have been settled, or not be any more: a replay, which asks for nothing, looks once at its end."""

@@ -73,7 +73,11 @@ class Wish(msgspec.Struct, kw_only=True):
 
     def __post_init__(self) -> None:
         """Once here, since every rule of a wish goes through its legs."""
-        self.legs = tuple([leg for leg in self.signal.legs if leg.lots])
+        self.legs = legs = self.signal.legs
+        for leg in legs:
+            if not leg.lots:
+                self.legs = tuple([leg for leg in legs if leg.lots])
+                return
 
     def hedges(self) -> set[str]:
         """Instruments that were bought to cover sold legs: of this wish, or of the one that it takes back."""

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from mytrading.core import leg_targets
-from mytrading.core.money.pnl import newer
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import RiskBooks
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
@@ -92,12 +91,19 @@ def _health(books: RiskBooks, row: AccountHealth) -> None:
 
 
 def _quote(books: RiskBooks, row: Quote) -> None:
-    if newer(books.quotes.get(row.instrument), row):
-        books.quotes[row.instrument] = row
-        books.machine_ns = max(books.machine_ns, row.received_ns)
-        books.memory.notice_day(row.market_ns)
-        if books.memory.money.quote(row, books.machine_ns):
-            books.memory.raise_peaks(books.memory.money.scopes_of(row.instrument))
+    """A quote takes the place of the one before unless it has no price, or is older."""
+    name = row.instrument
+    known = books.quotes.get(name)
+    if not row.ltp > 0 or (known is not None and row.market_ns < known.market_ns):
+        return
+    books.quotes[name] = row
+    if row.received_ns > books.machine_ns:
+        books.machine_ns = row.received_ns
+    memory = books.memory
+    if memory.began < 0:
+        memory.notice_day(row.market_ns)
+    if memory.money.quote(row, books.machine_ns) and (touched := memory.money.scopes_of(name)):
+        memory.raise_peaks(touched)
 
 
 def _trading(books: RiskBooks, row: TradingState) -> None:

@@ -73,8 +73,11 @@ class RunBooks:
 
     def quote(self, quote: Quote) -> None:
         """A price: profits, peaks and stops of all runs that hold the instrument."""
-        held = self._holding.get(quote.instrument, ())
-        self._newest_ns = max(self._newest_ns, quote.market_ns)
+        if quote.market_ns > self._newest_ns:
+            self._newest_ns = quote.market_ns
+        held = self._holding.get(quote.instrument)
+        if not held:
+            return
         bid, ask = exit_price(1, quote), exit_price(-1, quote)
         for run, legs in held:
             if run.profit is None or self._newest_ns > run.fresh_until_ns:

@@ -26,6 +26,7 @@ from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.risk_events import RiskKind
+from mytrading.messages.signals import Signal
 
 TICK = 0.01
 TOLD_EVERY_NS = SECOND
@@ -53,6 +54,8 @@ class StrategyRisk:
                 if self.series.any:
                     self.series.quote(row)
             return
+        if isinstance(row, Signal):
+            return  # a wish alone moves no run
         if isinstance(row, Bar):
             self.series.keep(row)
             return

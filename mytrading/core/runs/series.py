@@ -36,11 +36,8 @@ class RunSeries:
         for rule in self._rules.values():
             if rule.instrument:
                 self._source(rule.instrument, rule.minutes)
-
-    @property
-    def any(self) -> bool:
+        self.any = bool(self._rules)
         """True if a strategy has a trend exit."""
-        return bool(self._rules)
 
     def sources(self) -> tuple[str, ...]:
         """The instruments whose quotes are needed, all day."""
