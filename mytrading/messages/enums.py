@@ -11,10 +11,9 @@ class Side(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
 
-    @property
-    def sign(self) -> int:
+    def __init__(self, word: str) -> None:
+        self.sign = 1 if word == "BUY" else -1
         """+1 for a buy, −1 for a sell."""
-        return 1 if self is Side.BUY else -1
 
     @property
     def opposite(self) -> Side:
@@ -57,10 +56,9 @@ class Purpose(StrEnum):
     UNWIND = "unwind"
     ROLL = "roll"
 
-    @property
-    def reduces(self) -> bool:
+    def __init__(self, word: str) -> None:
+        self.reduces = word not in ("entry", "roll")
         """True if an order of this purpose may only reduce a position."""
-        return self not in (Purpose.ENTRY, Purpose.ROLL)
 
 
 class OrderState(StrEnum):

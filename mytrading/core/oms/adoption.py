@@ -95,7 +95,7 @@ def _is_exit_of(draft: Draft, goal: Goal, row: BrokerOrder) -> bool:
         return False
     out = sum(
         remaining(order)
-        for order in draft.state.open_orders(key_of(goal))
+        for order in draft.open_orders(key_of(goal))
         if order.strategy == goal.strategy and order.purpose.reduces and order.state in LIVE
         if order.purpose is not Purpose.STOP
     )
@@ -112,7 +112,7 @@ def _is_sought(draft: Draft, key: Key, row: BrokerOrder) -> bool:
     """True if the row may be that of an order of ours whose name at the broker is not known yet."""
     return any(
         order.state in _NAMELESS and same_fingerprint(order, row.instrument, row.side, row.quantity)
-        for order in draft.state.open_orders(key)
+        for order in draft.open_orders(key)
     )
 
 

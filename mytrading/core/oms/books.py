@@ -157,7 +157,7 @@ def _quiet(draft: Draft, key: Key, read: BooksRead) -> bool:
     """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
     if (draft.state.touched.get(key) or 0) >= read.began_machine_ns:
         return False
-    return not any(_stirs(draft, order, read) for order in draft.state.open_orders(key))
+    return not any(_stirs(draft, order, read) for order in draft.open_orders(key))
 
 
 def _stirs(draft: Draft, order: Order, read: BooksRead) -> bool:

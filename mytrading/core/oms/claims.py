@@ -112,7 +112,7 @@ def _opposed(draft: Draft, key: Key, unmanaged: int, strategy: str) -> str:
         held = position.quantity or position.quantity_seen
         if held * unmanaged < 0:
             return f"OPPOSED: {position.strategy} holds {held} of {key.instrument}, {unmanaged} would oppose it"
-    for order in draft.state.open_orders(key):
+    for order in draft.open_orders(key):
         if order.purpose is Purpose.ENTRY and order.state in LIVE and order.side.sign * unmanaged < 0:
             return f"OPPOSED: {order.strategy} has an entry {order.side} out; withdraw it first (for {strategy})"
     return ""

@@ -54,9 +54,9 @@ def always_open(_exchange: str, _now: int) -> bool:
 
 
 class Draft:
-    """A fork of the state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns.
+    """The state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns.
 
-    With `learns` there is no fork: the rows are learnt as they are decided, by who journals nothing.
+    The rows are learnt as they are decided: who journals them first takes them back (`State.take_back`).
     """
 
     def __init__(
@@ -66,21 +66,23 @@ class Draft:
         now: int,
         is_open: IsOpen = always_open,
         squares_off: SquaresOff = never_squares_off,
-        *,
-        learns: bool = False,
     ) -> None:
-        self.state = state if learns else state.fork()
+        self.state = state
         self.limits = limits
         self._is_open = is_open
         self._squares_off = squares_off
         self.now = now
         self.machine = state.machine_ns
         self.rows: list[Any] = []
+        self._open: dict[Key, list[Order]] = {}
+        self._silent: dict[str, bool] = {}
 
     def emit(self, row: Any) -> None:
         """Add a row and learn it for the rest of this decision."""
         self.rows.append(row)
         fold(self.state, row)
+        if type(row) is OrderChanged:
+            self._open = {}
 
     def order(self, name: str) -> Order:
         """The present level of an order that is known to exist."""
@@ -88,6 +90,13 @@ class Draft:
         if order is None:
             raise KeyError(f"no order {name}: an index names an order that the state does not hold")
         return order
+
+    def open_orders(self, key: Key) -> list[Order]:
+        """Orders of the key that are not settled, by id; the list is not the caller's to change."""
+        found = self._open.get(key)
+        if found is None:
+            found = self._open[key] = self.state.open_orders(key)
+        return found
 
     def trades(self, instrument: str) -> bool:
         """True while the instrument's exchange trades continuously."""
@@ -97,8 +106,12 @@ class Draft:
         """True from shortly before the venue's own square-off on: it closes MIS itself, and nothing is sent there."""
         if thing.product is not Product.MIS:
             return False
-        venue = self._squares_off(thing.instrument.partition(":")[0], self.now)
-        return bool(venue) and self.now >= venue - SILENCE_NS
+        exchange = thing.instrument.partition(":")[0]
+        silent = self._silent.get(exchange)
+        if silent is None:
+            venue = self._squares_off(exchange, self.now)
+            silent = self._silent[exchange] = bool(venue) and self.now >= venue - SILENCE_NS
+        return silent
 
     def change(self, order: Order, event: str, **fields: Any) -> Order:
         """Record an order's new level. A move that is not legal is recorded as such and changes no state."""
@@ -170,8 +183,8 @@ class Draft:
 
     def position(self, order: Order | Goal | Protection) -> Position:
         """What the owner of an order, goal or protection holds of its key; flat if it never held any."""
-        found = self.state.position(Owned(*key_of(order), order.strategy))
-        return found or Position(
+        owned: Owned = tuple.__new__(Owned, (order.account, order.instrument, order.product, order.strategy))
+        return self.state.positions.get(owned) or Position(
             account=order.account,
             instrument=order.instrument,
             product=order.product,
@@ -221,7 +234,7 @@ class Draft:
     def _sighted(self, order: Order) -> int:
         return sum(
             (other.filled_seen - other.filled) * other.side.sign
-            for other in self.state.open_orders(key_of(order))
+            for other in self.open_orders(key_of(order))
             if other.strategy == order.strategy
         )
 

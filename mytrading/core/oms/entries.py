@@ -94,18 +94,18 @@ def expire(draft: Draft, order: Order) -> bool:
     return True
 
 
-def deny(draft: Draft, order: Order) -> bool:
-    """End an unsent entry that may not be sent now nor soon; true if it did."""
-    reason = forbidden(draft, order)
+def deny(draft: Draft, order: Order, key: Key) -> bool:
+    """End an unsent entry, of this key, that may not be sent now nor soon; true if it did."""
+    reason = forbidden(draft, order, key)
     if not reason:
         return False
     draft.unsent(order, OrderState.DENIED, "denied", reason)
     return True
 
 
-def forbidden(draft: Draft, order: Order) -> str:
-    """Why an entry may not be sent now nor soon, a code first; empty if it may."""
-    state, key = draft.state, key_of(order)
+def forbidden(draft: Draft, order: Order, key: Key) -> str:
+    """Why an entry, of this key, may not be sent now nor soon, a code first; empty if it may."""
+    state = draft.state
     if "disk_low" in state.flags:
         return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
     level = state.level(order.account)
@@ -120,41 +120,39 @@ def forbidden(draft: Draft, order: Order) -> str:
     halted = state.halted.get(key)
     if halted is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
-    return churn.reason(draft, order) or _opposed(draft, order, key) or _reserved(draft, order, key)
+    if state.stopped and (churned := churn.reason(draft, order)):
+        return churned
+    others = draft.open_orders(key)
+    return _opposed(draft, order, key, others) or _reserved(order, others)
 
 
-def _opposed(draft: Draft, order: Order, key: Key) -> str:
-    sign = order.side.sign
+def _opposed(draft: Draft, order: Order, key: Key, others: list[Order]) -> str:
     for position in draft.state.holders(key):
         held = position.quantity or position.quantity_seen
-        if held * sign >= 0:
+        if held * order.side.sign >= 0:
             continue
         if position.strategy != order.strategy:
             return f"OPPOSED: {position.strategy} holds {held} of {order.instrument}, {order.side} would oppose it"
-        if not _closing(draft, order):
+        if not closing(draft, key, order.strategy):
             return f"REVERSES: {order.strategy} holds {held} of {order.instrument}; close it first"
-    for other in draft.state.open_orders(key):
+    for other in others:
         if other.purpose is Purpose.ENTRY and other.side is not order.side and other.state in LIVE:
-            if other.strategy == order.strategy and _closing(draft, order):
+            if other.strategy == order.strategy and closing(draft, key, order.strategy):
                 continue
             return f"OPPOSED: {other.strategy} has an entry {other.side} out, {order.side} would oppose it"
     return ""
 
 
-def _reserved(draft: Draft, order: Order, key: Key) -> str:
-    for other in draft.state.open_orders(key):
+def _reserved(order: Order, others: list[Order]) -> str:
+    for other in others:
         if other.state is OrderState.LOST and other.side is order.side:
             return f"RESERVED: order {other.client_order_id} is lost and may still appear; look at the broker's book"
     return ""
 
 
-def _closing(draft: Draft, order: Order) -> bool:
-    return closing(draft, key_of(order), order.strategy)
-
-
 def closing(draft: Draft, key: Key, strategy: str) -> bool:
     """True while an exit goal of this owner is open: its entries wait for the end of it."""
-    return any(True for _ in goals_of(draft, key, strategy))
+    return next(goals_of(draft, key, strategy), None) is not None
 
 
 def taking_over(draft: Draft, key: Key, strategy: str) -> bool:
@@ -174,14 +172,17 @@ def keeps_its_stops(draft: Draft, key: Key, strategy: str) -> bool:
         and order.strategy == strategy
         and order.state in SENT
         and not order.pending_cancel
-        for order in draft.state.open_orders(key)
+        for order in draft.open_orders(key)
     )
 
 
 def goals_of(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:
-    """The open exit goals of an owner."""
-    goals = (draft.state.goals.get(name) for name, account in draft.state.open_goals.items() if account == key.account)
-    return (goal for goal in goals if goal and key_of(goal) == key and goal.strategy == strategy)
+    """The open exit goals of an owner; nothing may change while they are gone through."""
+    state = draft.state
+    for name, account in state.open_goals.items():
+        goal = state.goals.get(name) if account == key.account else None
+        if goal is not None and goal.strategy == strategy and key_of(goal) == key:
+            yield goal
 
 
 def withdraw(draft: Draft, wanted: Wanted, reason: str) -> None:

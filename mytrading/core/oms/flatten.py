@@ -125,7 +125,7 @@ def what_is_left(draft: Draft, level: Flatten) -> list[str]:
 
 def _open(draft: Draft, level: Flatten) -> list[tuple[Key, Order]]:
     keys = sorted(key for key, _ in draft.state.open_by_key.items() if key.account == level.account)
-    return [(key, order) for key in keys for order in draft.state.open_orders(key) if _covers(level, order)]
+    return [(key, order) for key in keys for order in draft.open_orders(key) if _covers(level, order)]
 
 
 def on_books(draft: Draft, read: BooksRead) -> None:

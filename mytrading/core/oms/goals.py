@@ -14,7 +14,7 @@ from mytrading.core.identity import client_order_id
 from mytrading.core.oms import entries, modify, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
-from mytrading.core.oms.state import key_of
+from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import LIVE, RESTING, UNRESOLVED, in_words
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
@@ -28,6 +28,9 @@ class _Out(NamedTuple):
     exits: list[Order]
     unproven: bool
     """Of what an entry was sighted to fill; an exit is out until its own is proven."""
+
+
+_NOTHING_OUT = _Out([], [], False)
 
 
 def open_goal(draft: Draft, command: CloseGoal) -> None:
@@ -48,26 +51,30 @@ def open_goal(draft: Draft, command: CloseGoal) -> None:
         price=command.price,
         price_step=command.price_step,
     )
-    start(draft, goal)
+    _begin(draft, goal)
 
 
 def start(draft: Draft, goal: Goal) -> None:
     """Begin a goal, unless one of this id was begun before."""
-    if draft.state.known(goal.id):
-        return
-    draft.goal(_beside_others(draft, goal), created_ns=draft.now, opened_machine_ns=draft.machine)
+    if not draft.state.known(goal.id):
+        _begin(draft, goal)
+
+
+def _begin(draft: Draft, goal: Goal) -> None:
     key = key_of(goal)
-    for order in draft.state.open_orders(key):
+    beside = _beside_others(draft, goal, key) if draft.state.open_goals else goal
+    draft.goal(beside, created_ns=draft.now, opened_machine_ns=draft.machine)
+    for order in draft.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
             entries.withdraw_one(draft, order, f"withdrawn: {goal.reason}")
 
 
-def _beside_others(draft: Draft, goal: Goal) -> Goal:
+def _beside_others(draft: Draft, goal: Goal, key: Key) -> Goal:
     """The goal, waiting for the books as long as others of its owner do: they would close the same units.
 
     What orders of nobody may close is not to be closed by this one either.
     """
-    others = list(entries.goals_of(draft, key_of(goal), goal.strategy))
+    others = list(entries.goals_of(draft, key, goal.strategy))
     wary = max((other for other in others if other.waits_machine_ns or other.proofs), key=_wariness, default=None)
     if wary is None or goal.waits_machine_ns:
         return goal
@@ -80,13 +87,17 @@ def _wariness(goal: Goal) -> tuple[bool, int, int]:
 
 def advance_all(draft: Draft) -> None:
     """Move every open goal on, those that waited longest first."""
-    goals = [goal for name, _ in draft.state.open_goals.items() if (goal := draft.state.goals.get(name))]
-    for goal in sorted(goals, key=lambda goal: (goal.created_ns, goal.id)):
+    state = draft.state
+    goals = [goal for name in state.open_goals if (goal := state.goals.get(name))]
+    if len(goals) > 1:
+        goals.sort(key=lambda goal: (goal.created_ns, goal.id))
+    for goal in goals:
         _advance(draft, goal)
 
 
 def _advance(draft: Draft, goal: Goal) -> None:
-    position, out = draft.position(goal), _out(draft, goal)
+    position, key = draft.position(goal), key_of(goal)
+    out = _out(draft, goal, key)
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
         draft.goal(goal, state="done")
         return
@@ -95,21 +106,25 @@ def _advance(draft: Draft, goal: Goal) -> None:
         return
     if draft.hushed(goal):
         return
-    if not draft.state.blind(goal.account):
+    blind = draft.state.blind(goal.account)
+    if out.exits and not blind:
         for order in out.exits:
             goal = _hurry(draft, goal, order)
     goal = _overdue(draft, goal, out.exits)
-    if entries.keeps_its_stops(draft, key_of(goal), goal.strategy):
+    if blind and entries.keeps_its_stops(draft, key, goal.strategy):
         return
     if out.exits or position.quantity == 0:
         return
     if _entries_pending(draft, goal, out) or draft.machine < _not_before(draft, goal):
         return
-    _exit(draft, goal, position)
+    _exit(draft, goal, position, key)
 
 
-def _out(draft: Draft, goal: Goal) -> _Out:
-    orders = [order for order in draft.state.open_orders(key_of(goal)) if order.strategy == goal.strategy]
+def _out(draft: Draft, goal: Goal, key: Key) -> _Out:
+    orders = draft.open_orders(key)
+    if not orders:
+        return _NOTHING_OUT
+    orders = [order for order in orders if order.strategy == goal.strategy]
     return _Out(
         [o for o in orders if not o.purpose.reduces and o.state in LIVE and o.state is not OrderState.INITIALIZED],
         [o for o in orders if o.purpose.reduces and (o.state in LIVE or o.filled_seen > o.filled)],
@@ -151,10 +166,12 @@ def _entries_pending(draft: Draft, goal: Goal, out: _Out) -> bool:
     """
     if draft.machine - goal.opened_machine_ns >= draft.limits.exit_patience:
         return False
-    return out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries)
+    return out.unproven or (out.entries != [] and any(order.state is not OrderState.UNKNOWN for order in out.entries))
 
 
 def _not_before(draft: Draft, goal: Goal) -> int:
+    if not goal.order:
+        return 0
     ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
     failed = [order for order in parts.of(draft, goal.order) if order.state in ended]
     if not failed:
@@ -166,15 +183,15 @@ def _not_before(draft: Draft, goal: Goal) -> int:
 
 def _price(draft: Draft, goal: Goal) -> float:
     """The limit of a goal's next order; 0 (MARKET) as soon as another goal of the same owner asks for no price."""
-    names = draft.state.open_goals.keys()
-    others = [other for name in names if (other := draft.state.goals.get(name)) and key_of(other) == key_of(goal)]
-    hurried = any(other.strategy == goal.strategy and not other.price for other in others)
+    if not goal.price:
+        return 0.0
+    hurried = any(not other.price for other in entries.goals_of(draft, key_of(goal), goal.strategy))
     return 0.0 if hurried else goal.price
 
 
-def _exit(draft: Draft, goal: Goal, position: Position) -> None:
+def _exit(draft: Draft, goal: Goal, position: Position, key: Key) -> None:
     order = exit_order(draft, goal, position, abs(position.quantity))
-    fits = sending.closable(draft, order)
+    fits = sending.closable(draft, order, key)
     if fits == 0:
         return
     draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)

@@ -41,6 +41,7 @@ from mytrading.messages.records import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
+_PLACING: tuple[Call, ...] = (Call.PLACE,)
 BASKET_NS = 30_000_000_000
 """How long after the first leg's time calls are kept for the others: as long as risk may still order them."""
 
@@ -54,26 +55,26 @@ def fold(state: State, row: Any) -> None:
 
 def _kinds_out(order: Order) -> tuple[Call, ...]:
     """The calls of the order that are on their way: a cancel may leave while a change has no answer yet."""
-    if order.state is not OrderState.SUBMITTED and not order.cancelling and not order.modifying:
-        return ()
-    out = (order.state is OrderState.SUBMITTED, order.cancelling, order.modifying)
-    return tuple(kind for kind, is_out in zip((Call.PLACE, Call.CANCEL, Call.MODIFY), out, strict=True) if is_out)
+    kinds = _PLACING if order.state is OrderState.SUBMITTED else ()
+    if order.cancelling:
+        kinds = (*kinds, Call.CANCEL)
+    return (*kinds, Call.MODIFY) if order.modifying else kinds
 
 
 def _order(state: State, row: OrderChanged) -> None:
     order = row.order
     state.notice(row.machine_ns)
-    before = state.orders.get(order.client_order_id)
-    state.put_order(order)
-    state.own("touched").set(key_of(order), row.machine_ns)
+    key = key_of(order)
+    before = state.put_order(order, key)
+    state.put(state.touched, key, row.machine_ns)
     _count_call(state, before, row)
-    basket = (order.account, order.strategy, order.cause)
-    if basket in state.baskets and order.state in TERMINAL and not order.filled_seen:
-        state.own("baskets").drop(basket)  # a leg that nothing came of: whoever tries it again says what is to come
+    if state.baskets and order.state in TERMINAL and not order.filled_seen:
+        # a leg that nothing came of: whoever tries it again says what is to come
+        state.drop(state.baskets, (order.account, order.strategy, order.cause))
     if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.cancel_calls:
-        state.own("withdrawn").set((order.account, order.instrument), order.updated_ns)
+        state.put(state.withdrawn, (order.account, order.instrument), order.updated_ns)
     elif row.event == "rate_limited":
-        state.own("paused").set(order.account, _pause_of(order))
+        state.put(state.paused, order.account, _pause_of(order))
 
 
 def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
@@ -84,12 +85,12 @@ def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
         return
     for kind in present:
         if kind not in earlier:
-            state.own("calling").set((order.account, order.client_order_id, kind), row.machine_ns)
+            state.put(state.calling, (order.account, order.client_order_id, kind), row.machine_ns)
     for kind in earlier:
         if kind not in present:
-            state.own("calling").drop((order.account, order.client_order_id, kind))
+            state.drop(state.calling, (order.account, order.client_order_id, kind))
             stamps = state.sent.get(order.account) or ()
-            state.own("sent").set(order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
+            state.put(state.sent, order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
 
 
 def _pause_of(order: Order) -> int:
@@ -97,135 +98,135 @@ def _pause_of(order: Order) -> int:
 
 
 def _goal(state: State, row: GoalChanged) -> None:
-    state.own("goals").set(row.goal.id, row.goal)
-    mark(state, "open_goals", row.goal.id, row.goal.account, row.goal.state != "done")
+    state.put(state.goals, row.goal.id, row.goal)
+    mark(state, state.open_goals, row.goal.id, row.goal.account, row.goal.state != "done")
 
 
 def _protection(state: State, row: ProtectionChanged) -> None:
     level = row.protection
     owned = Owned(level.account, level.instrument, level.product, level.strategy)
-    state.own("protections").set(owned, level)
+    state.put(state.protections, owned, level)
     if level.state != "done":
-        state.own("guarding").set(owned, level.id)
-    elif owned in state.guarding:
-        state.own("guarding").drop(owned)
+        state.put(state.guarding, owned, level.id)
+    else:
+        state.drop(state.guarding, owned)
 
 
 def _unmanaged(state: State, row: UnmanagedChanged) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.quantity:
-        state.own("unmanaged").set(key, row)
+        state.put(state.unmanaged, key, row)
     else:
-        state.own("unmanaged").drop(key)
+        state.drop(state.unmanaged, key)
 
 
 def _halted(state: State, row: InstrumentHalted) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.halted:
-        state.own("halted").set(key, row)
+        state.put(state.halted, key, row)
     else:
-        state.own("halted").drop(key)
+        state.drop(state.halted, key)
 
 
 def _mode(state: State, row: AccountModeChanged) -> None:
     if row.mode:
-        state.own("modes").set(row.account, row.mode)
+        state.put(state.modes, row.account, row.mode)
         return
-    state.own("modes").drop(row.account)
+    state.drop(state.modes, row.account)
     if row.wrong_mode:
-        state.own("wrong_mode").set(row.account, row)
+        state.put(state.wrong_mode, row.account, row)
     else:
-        state.own("wrong_mode").drop(row.account)
+        state.drop(state.wrong_mode, row.account)
 
 
 def _timer(state: State, row: TimerFired) -> None:
     state.notice(row.machine_ns)
     if row.name == "disk_low":
-        state.own("flags").set("disk_low", 1)
-    elif row.name == "disk_ok" and "disk_low" in state.flags:
-        state.own("flags").drop("disk_low")
+        state.put(state.flags, "disk_low", 1)
+    elif row.name == "disk_ok":
+        state.drop(state.flags, "disk_low")
     elif row.name.startswith(BOOKS_LOST):
-        state.own("flags").set(row.name, 1)
+        state.put(state.flags, row.name, 1)
     elif row.name.startswith(BOOKS_BACK) and state.blind(row.name.removeprefix(BOOKS_BACK)):
-        state.own("flags").drop(BOOKS_LOST + row.name.removeprefix(BOOKS_BACK))
+        state.drop(state.flags, BOOKS_LOST + row.name.removeprefix(BOOKS_BACK))
 
 
 def _relearned(state: State, row: JournalRelearned) -> None:
     if row.machine_ns:  # rows of older versions do not say: nothing is taken over by its shape then
-        state.own("rebuilt").set("machine_ns", row.machine_ns)
-    state.own("rebuilt").set("market_ns", row.at_ns)
+        state.put(state.rebuilt, "machine_ns", row.machine_ns)
+    state.put(state.rebuilt, "market_ns", row.at_ns)
 
 
 def _mismatch(state: State, row: MismatchSeen) -> None:
     key = Key(row.account, row.instrument, row.product)
     if row.cleared:
-        state.own("mismatches").drop(key)
+        state.drop(state.mismatches, key)
     else:
-        state.own("mismatches").set(key, row)
+        state.put(state.mismatches, key, row)
 
 
 def _foreign(state: State, row: ForeignSeen) -> None:
-    state.own("books").set(row.account, 1)
+    state.put(state.books, row.account, 1)
     for name in row.ids:
-        state.own("foreign").set((row.account, name), row.machine_ns)
+        state.put(state.foreign, (row.account, name), row.machine_ns)
     for stranger in row.rows:
-        state.own("strangers").set((row.account, stranger.broker_order_id), stranger)
+        state.put(state.strangers, (row.account, stranger.broker_order_id), stranger)
 
 
 def _flatten(state: State, row: FlattenChanged) -> None:
     level = row.flatten
-    state.own("flattens").set(level.id, level)
-    mark(state, "open_flattens", level.id, level.account, level.state != "done")
+    state.put(state.flattens, level.id, level)
+    mark(state, state.open_flattens, level.id, level.account, level.state != "done")
 
 
 def _churned(state: State, row: EntryChurned) -> None:
     known = state.churned.get(row.account) or ()
-    state.own("churned").set(row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
+    state.put(state.churned, row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
 
 
 def _stopped(state: State, row: EntriesStopped) -> None:
     """What a stop was made of counts no more when it ends."""
     if row.stopped:
-        state.own("stopped").set((row.account, row.instrument), row)
+        state.put(state.stopped, (row.account, row.instrument), row)
         return
-    state.own("stopped").drop((row.account, row.instrument))
+    state.drop(state.stopped, (row.account, row.instrument))
     marks = state.churned.get(row.account) or ()
-    state.own("churned").set(row.account, tuple(mark for mark in marks if row.instrument not in ("", mark[0])))
+    state.put(state.churned, row.account, tuple(mark for mark in marks if row.instrument not in ("", mark[0])))
 
 
 def _trading(state: State, row: TradingState) -> None:
     known = state.trading.get(row.account)
     if known is None or row.generation >= known.generation:
-        state.own("trading").set(row.account, row)
+        state.put(state.trading, row.account, row)
 
 
 def _switch(state: State, row: StrategySwitch) -> None:
     known = state.switches.get(row.strategy)
     if known is None or row.generation >= known.generation:
-        state.own("switches").set(row.strategy, row)
+        state.put(state.switches, row.strategy, row)
 
 
 def _day(state: State, row: DayOpened) -> None:
     recovering = state.recovering.sorted_items()
     for name in State.NAMES:
-        state.own(name).clear()
+        state.clear(getattr(state, name))
     for account, recovery in recovering:
-        state.own("recovering").set(account, recovery)
+        state.put(state.recovering, account, recovery)
     for order in row.orders:
-        state.put_order(order)
+        state.put_order(order, key_of(order))
         for kind in _kinds_out(order):
-            state.own("calling").set((order.account, order.client_order_id, kind), order.began_machine_ns)
-        state.own("carried").set(order.client_order_id, row.day)
+            state.put(state.calling, (order.account, order.client_order_id, kind), order.began_machine_ns)
+        state.put(state.carried, order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
     held = [(position.account, position.instrument, position.quantity) for position in row.positions]
     held += [(level.account, level.instrument, level.quantity) for level in row.unmanaged]
     for account, instrument, units in held:
-        state.own("begun").set((account, instrument), (state.begun.get((account, instrument)) or 0) + units)
+        state.put(state.begun, (account, instrument), (state.begun.get((account, instrument)) or 0) + units)
     for position in row.positions:
         if position.product is Product.CNC and position.quantity > 0:
             key = key_of(position)
-            state.own("delivered").set(key, (state.delivered.get(key) or 0) + position.quantity)
+            state.put(state.delivered, key, (state.delivered.get(key) or 0) + position.quantity)
     for protection in row.protections:
         _protection(state, ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:
@@ -238,18 +239,18 @@ def _day(state: State, row: DayOpened) -> None:
             fold(state, level)
     for text in row.used_ids:
         day, _, name = text.partition(" ")
-        state.own("used").set(name, day)
+        state.put(state.used, name, day)
     for instrument, sizes in row.sizes.items():
-        state.own("sizes").set(instrument, Sizes(*sizes))
+        state.put(state.sizes, instrument, Sizes(*sizes))
     for account, stamps in row.calls.items():
-        state.own("sent").set(account, stamps)
+        state.put(state.sent, account, stamps)
 
 
 def _entered(state: State, row: PlaceEntry) -> None:
     _sizes(state, row)
     basket = (row.account, row.strategy, row.cause)
     if row.basket_calls or basket in state.baskets:
-        state.own("baskets").set(basket, (row.basket_calls, row.expires_machine_ns + BASKET_NS))
+        state.put(state.baskets, basket, (row.basket_calls, row.expires_machine_ns + BASKET_NS))
 
 
 def _closed(state: State, row: CloseGoal) -> None:
@@ -261,17 +262,17 @@ def _end_baskets(state: State, account: str, strategy: str) -> None:
     """What is closed or withdrawn waits for no more legs; an empty field means all."""
     for basket, _ in state.baskets.sorted_items():
         if account in ("", basket[0]) and strategy in ("", basket[1]):
-            state.own("baskets").drop(basket)
+            state.drop(state.baskets, basket)
 
 
 def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
     if row.lot:
-        state.own("sizes").set(row.instrument, Sizes(row.lot, row.freeze))
+        state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
 def _many_sizes(state: State, row: FlattenRequested) -> None:
     for instrument, sizes in row.sizes.items():
-        state.own("sizes").set(instrument, Sizes(*sizes))
+        state.put(state.sizes, instrument, Sizes(*sizes))
 
 
 _FOLDS: dict[type, Any] = {
@@ -289,7 +290,7 @@ _FOLDS: dict[type, Any] = {
     InstrumentHalted: _halted,
     AccountModeChanged: _mode,
     MismatchSeen: _mismatch,
-    RecoveryChanged: lambda state, row: state.own("recovering").set(row.account, row),
+    RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
     ForeignSeen: _foreign,
     EntryChurned: _churned,
     EntriesStopped: _stopped,
@@ -297,8 +298,8 @@ _FOLDS: dict[type, Any] = {
     TradingState: _trading,
     StrategySwitch: _switch,
     DayOpened: _day,
-    RunStarted: lambda state, _: state.own("modes").clear(),
-    ReadRequest: lambda state, row: state.own("reads").set(row.account, row.machine_ns),
+    RunStarted: lambda state, _: state.clear(state.modes),
+    ReadRequest: lambda state, row: state.put(state.reads, row.account, row.machine_ns),
     TimerFired: _timer,
     JournalRelearned: _relearned,
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),

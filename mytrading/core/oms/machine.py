@@ -50,6 +50,8 @@ from mytrading.messages.orders import CallOutcome, Flatten, Goal, Order, OrderCh
 from mytrading.messages.records import DayOpened
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
+Handler = Callable[[Draft, Any], None]
+
 
 class OrderMachine:
     """Orders, positions and goals of all accounts of a host."""
@@ -71,41 +73,59 @@ class OrderMachine:
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
-        return self._decide(message, now, learns=False)
+        handler = self._handler(message)
+        if handler is None:
+            return ()
+        self._state.begin()
+        try:
+            return self._follow(handler, message, now)
+        finally:
+            self._state.take_back()
 
     def step(self, message: Any, now: int) -> tuple[Any, ...]:
         """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
         fold(self._state, message)
-        return self._decide(message, now, learns=True)
+        handler = self._handler(message)
+        return self._follow(handler, message, now) if handler is not None else ()
 
-    def _decide(self, message: Any, now: int, *, learns: bool) -> tuple[Any, ...]:
-        handler = _HANDLERS.get(type(message))
-        if handler is None or self._indifferent(message):
-            return ()
-        draft = Draft(self._state, self.limits, now, self._is_open, self._squares_off, learns=learns)
-        handler(draft, message)
-        if draft.rows or isinstance(message, TimerFired):
-            self._go_on(draft)
-        return _without_preludes(draft.rows)
-
-    def _indifferent(self, message: Any) -> bool:
-        if isinstance(message, TimerFired):
-            return upkeep.idle(self._state)
-        if isinstance(message, OrderReport):
+    def _handler(self, message: Any) -> Handler | None:
+        """Who decides on a message; None if nothing can follow from it."""
+        kind = type(message)
+        if kind is TimerFired and upkeep.idle(self._state):
+            return None
+        if kind is OrderReport:
             row = message.order
             known = (message.account, row.broker_order_id) in self._state.by_broker or row.tag in self._state.orders
-            return not known or message.account in self._state.wrong_mode
-        return False
+            if not known or message.account in self._state.wrong_mode:
+                return None
+        return _HANDLERS.get(kind)
 
-    @staticmethod
-    def _go_on(draft: Draft) -> None:
-        if draft.state.open_flattens:
-            flatten.advance_all(draft)
-        if draft.state.guarding:
-            protection.advance_all(draft)
-        if draft.state.open_goals:
-            goals.advance_all(draft)
-        sending.dispatch(draft)
+    def _follow(self, handler: Handler, message: Any, now: int) -> tuple[Any, ...]:
+        """The rows that follow from a message, learnt already."""
+        state = self._state
+        draft = Draft(state, self.limits, now, self._is_open, self._squares_off)
+        handler(draft, message)
+        if draft.rows or type(message) is TimerFired:
+            if state.open_flattens:
+                flatten.advance_all(draft)
+            if state.guarding:
+                protection.advance_all(draft)
+            if state.open_goals:
+                goals.advance_all(draft)
+            if state.waiting:
+                sending.dispatch(draft)
+        return _without_preludes(draft.rows)
+
+    def _foreseen(self, now: int, of: Callable[[Draft], None], machine_ns: int = 0) -> tuple[Any, ...]:
+        """The rows of a decision that no message leads to, at `machine_ns` or later."""
+        self._state.begin()
+        try:
+            draft = Draft(self._state, self.limits, now)
+            draft.machine = max(draft.machine, machine_ns)
+            of(draft)
+            return tuple(draft.rows)
+        finally:
+            self._state.take_back()
 
     def notice(self, machine_ns: int) -> None:
         """Machine time moves on to this; it never goes back."""
@@ -123,17 +143,11 @@ class OrderMachine:
         Until the books of the `served` accounts agree (`recovered`), entries there are to wait. `never_began(id,
         attempt)` is true of a placing call that certainly did not leave.
         """
-        draft = Draft(self._state, self.limits, now)
-        draft.machine = max(draft.machine, machine_ns)
-        upkeep.recover(draft, served, never_began)
-        return tuple(draft.rows)
+        return self._foreseen(now, lambda draft: upkeep.recover(draft, served, never_began), machine_ns)
 
     def relearned_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
         """What follows from a rebuilt journal: `missed` messages of others were applied and never decided on."""
-        draft = Draft(self._state, self.limits, now)
-        draft.machine = max(draft.machine, machine_ns)
-        rebuild.relearn(draft, missed)
-        return tuple(draft.rows)
+        return self._foreseen(now, lambda draft: rebuild.relearn(draft, missed), machine_ns)
 
     @property
     def short_of_disk(self) -> bool:
@@ -155,9 +169,7 @@ class OrderMachine:
 
     def expire_day(self, now: int) -> tuple[Any, ...]:
         """What follows from the end of the trading day: to be journaled and applied, then `snapshot` opens the next."""
-        draft = Draft(self._state, self.limits, now)
-        upkeep.expire_day(draft)
-        return tuple(draft.rows)
+        return self._foreseen(now, upkeep.expire_day)
 
     def snapshot(self, day: str) -> DayOpened:
         """The first row of the journal of `day` (ISO date): applied to any machine, it carries everything over."""
@@ -245,14 +257,15 @@ class OrderMachine:
 
 def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
     """The rows; an order that leaves in the decision that made it needs one only, since a row holds its whole level."""
-    sent = {row.order.client_order_id for row in rows if isinstance(row, OrderChanged) and row.event == "submitted"}
-    if not sent:
+    sent = [row.order.client_order_id for row in rows if type(row) is OrderChanged and row.event == "submitted"]
+    if not sent or len(rows) == 1:
         return tuple(rows)
-    return tuple(
+    kept = [
         row
         for row in rows
-        if not (isinstance(row, OrderChanged) and row.event == "initialized" and row.order.client_order_id in sent)
-    )
+        if not (type(row) is OrderChanged and row.event == "initialized" and row.order.client_order_id in sent)
+    ]
+    return tuple(kept)
 
 
 def _mode_seen(draft: Draft, message: ModeSeen) -> None:
@@ -266,7 +279,7 @@ def _mode_cleared(draft: Draft, message: ModeCleared) -> None:
     entries.set_mode(draft, message.account, False, "cleared by a person")
 
 
-_HANDLERS: dict[type, Callable[[Draft, Any], None]] = {
+_HANDLERS: dict[type, Handler] = {
     PlaceEntry: entries.place,
     CloseGoal: goals.open_goal,
     WithdrawEntries: entries.on_withdraw,

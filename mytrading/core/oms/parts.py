@@ -15,44 +15,41 @@ from mytrading.core.slicing import Sizes, Unsliceable, closing_slices, slices
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order, OrderChanged
 
+_UNKNOWN = Sizes()
+"""Of an instrument that no command told of."""
+
 
 def begin_entry(draft: Draft, order: Order) -> None:
     """Make an entry INITIALIZED, sliced if it must be; raises `Unsliceable`, with nothing made."""
-    _begin(draft, order, slices(order.quantity, _sizes(draft, order)))
+    sizes = draft.state.sizes.get(order.instrument) or _UNKNOWN
+    _begin(draft, order, slices(order.quantity, sizes))
 
 
 def begin_closing(draft: Draft, order: Order, fits: int) -> None:
     """Make an exit or a stop INITIALIZED; if it must be sliced, for no more than the `fits` units it may close."""
-    quantities = closing_slices(order.quantity, _sizes(draft, order))
-    if len(quantities) > 1 and fits < order.quantity:
-        quantities = closing_slices(fits, _sizes(draft, order))
+    sizes = draft.state.sizes.get(order.instrument) or _UNKNOWN
+    quantities = closing_slices(order.quantity, sizes)
+    if fits < order.quantity and len(quantities) > 1:
+        quantities = closing_slices(fits, sizes)
     _begin(draft, order, quantities)
 
 
 def expected(draft: Draft, entry: Order) -> list[Order]:
     """The order, or the slices, that an entry would become now; none is made."""
     try:
-        quantities = slices(entry.quantity, _sizes(draft, entry))
+        quantities = slices(entry.quantity, draft.state.sizes.get(entry.instrument) or _UNKNOWN)
     except Unsliceable:
         quantities = (entry.quantity,)
-    return _pieces(entry, quantities)
-
-
-def _sizes(draft: Draft, order: Order) -> Sizes:
-    return draft.state.sizes.get(order.instrument) or Sizes()
+    return [entry] if quantities == (entry.quantity,) else _cut(entry, quantities)
 
 
 def _begin(draft: Draft, order: Order, quantities: tuple[int, ...]) -> None:
-    for each in _pieces(order, quantities):
+    for each in (order,) if quantities == (order.quantity,) else _cut(order, quantities):
         draft.emit(OrderChanged(event="initialized", order=each, machine_ns=draft.machine))
 
 
-def _pieces(order: Order, quantities: tuple[int, ...]) -> list[Order]:
-    """One order as it is, or a slice for each quantity; the first alone carries the trace of the quote behind it."""
-    return [order] if quantities == (order.quantity,) else _cut(order, quantities)
-
-
 def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
+    """A slice for each quantity; the first alone carries the trace of the quote behind the order."""
     parent = order.client_order_id
     return [
         replace(

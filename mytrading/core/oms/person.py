@@ -141,5 +141,5 @@ def _why_not_now(draft: Draft, order: Order) -> str:
         return "an earlier change of it is not proven yet; try again in a few seconds"
     if order.purpose is Purpose.STOP:
         return "" if _protection_of(draft, order) is not None else "an exit has taken over from this stop"
-    why = entries.forbidden(draft, order)  # it may have to be placed anew
+    why = entries.forbidden(draft, order, key_of(order))  # it may have to be placed anew
     return f"{why}; until then it can only be cancelled" if why else ""

@@ -119,7 +119,7 @@ def _stops(draft: Draft, level: Protection) -> list[Order]:
     """The owner's stops that are live, oldest first."""
     found = [
         order
-        for order in draft.state.open_orders(key_of(level))
+        for order in draft.open_orders(key_of(level))
         if order.strategy == level.strategy and order.purpose is Purpose.STOP and order.state in LIVE
     ]
     return sorted(found, key=lambda order: (order.created_ns, order.began_machine_ns, order.client_order_id))
@@ -135,7 +135,7 @@ def _stand_down(draft: Draft, level: Protection, stops: list[Order], *, flat: bo
 def _entries_out(draft: Draft, level: Protection) -> bool:
     return any(
         order.strategy == level.strategy and not order.purpose.reduces and order.state in LIVE
-        for order in draft.state.open_orders(key_of(level))
+        for order in draft.open_orders(key_of(level))
     )
 
 
@@ -290,7 +290,7 @@ def _place(draft: Draft, level: Protection, quantity: int) -> None:
         return
     attempt = unused(draft, level)
     order = stop_order(draft, level, quantity, attempt)
-    if sending.closable(draft, order) < quantity:
+    if sending.closable(draft, order, key_of(order)) < quantity:
         return
     draft.protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
     parts.begin_closing(draft, order, quantity)

@@ -90,7 +90,7 @@ def _open(draft: Draft, read: BooksRead) -> bool:
 
 def _moved_since(draft: Draft, key: Key, read: BooksRead) -> bool:
     """Something of the key moved after the read began; what only waits for an unknown fate is explained by it."""
-    if any(order.state in UNRESOLVED for order in draft.state.open_orders(key)):
+    if any(order.state in UNRESOLVED for order in draft.open_orders(key)):
         return False
     return (draft.state.touched.get(key) or 0) >= read.began_machine_ns
 

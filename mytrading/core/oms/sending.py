@@ -8,13 +8,11 @@ the daemon makes it as soon as the row is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mytrading.core import throttle
 from mytrading.core.oms import churn, entries, modify
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import OmsLimits, growing
-from mytrading.core.oms.state import State, key_of
+from mytrading.core.oms.state import Key, State, key_of
 from mytrading.core.order import LIVE, UNRESOLVED, remaining
 from mytrading.messages.enums import OrderState, Purpose, Severity
 from mytrading.messages.orders import Order
@@ -22,11 +20,14 @@ from mytrading.messages.orders import Order
 
 def dispatch(draft: Draft) -> None:
     """Make the calls that may be made: what stops and exits need first, then entries' cancels, changes, and entries."""
-    waiting = [draft.order(name) for name, _ in draft.state.waiting.items()]
-    if not waiting:
-        return
+    ranked = []
+    for name in draft.state.waiting:
+        order = draft.order(name)
+        ranked.append((rank_of(draft, order), order))
+    if len(ranked) > 1:
+        ranked.sort(key=_turn)
     budget: dict[str, int] = {}
-    for rank, order in sorted(((rank_of(draft, order), order) for order in waiting), key=_turn):
+    for rank, order in ranked:
         account = order.account
         if draft.hushed(order):
             _keep_still(draft, order)
@@ -35,8 +36,9 @@ def dispatch(draft: Draft) -> None:
             budget[account] = _budget(draft, account)
         room = budget[account] - (draft.limits.calls_kept if rank else 0)
         if rank == ENTRIES and draft.state.baskets:
-            room = min(room, _unreserved(draft, order, waiting))
-        budget[account] -= _call_of(order)(draft, order, room)
+            room = min(room, _unreserved(draft, order, [other for _, other in ranked]))
+        make = _place if order.state is OrderState.INITIALIZED else _cancel if order.pending_cancel else _modify
+        budget[account] -= make(draft, order, room)
 
 
 def _keep_still(draft: Draft, order: Order) -> None:
@@ -44,12 +46,6 @@ def _keep_still(draft: Draft, order: Order) -> None:
     if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY and not entries.expire(draft, order):
         what = "SQUARE_OFF: the venue closes MIS positions now, nothing is sent; wish again in the next session"
         draft.unsent(order, OrderState.DENIED, "denied", what)
-
-
-def _call_of(order: Order) -> Callable[[Draft, Order, int], int]:
-    if order.state is OrderState.INITIALIZED:
-        return _place
-    return _cancel if order.pending_cancel else _modify
 
 
 def _unreserved(draft: Draft, order: Order, waiting: list[Order]) -> int:
@@ -108,34 +104,43 @@ def _budget(draft: Draft, account: str) -> int:
     state, limits = draft.state, draft.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
         return 0
-    rate = free(state, limits, account, draft.machine)
-    return min(rate, limits.calls_at_once - len(out(state, account)))
+    began = out(state, account)
+    return min(_rate(state, limits, account, draft.machine, began), limits.calls_at_once - len(began))
 
 
 def out(state: State, account: str) -> list[int]:
     """When the calls of an account left that are on their way."""
+    if not state.calling:
+        return []
     return [began for (of, _, _), began in state.calling.items() if of == account]
 
 
 def free(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
     """Calls that the rate allows now: each counts while it is out, and for a second after its end."""
-    young = (machine_ns if machine_ns - began < limits.call_counts else began for began in out(state, account))
-    stamps = sorted((*(state.sent.get(account) or ()), *young))
-    return throttle.room(stamps, machine_ns, limits.calls_per_second, limits.call_window)
+    return _rate(state, limits, account, machine_ns, out(state, account))
+
+
+def _rate(state: State, limits: OmsLimits, account: str, machine_ns: int, out_since: list[int]) -> int:
+    stamps = state.sent.get(account) or ()
+    if out_since:
+        young = [machine_ns if machine_ns - began < limits.call_counts else began for began in out_since]
+        stamps = (*stamps, *young)
+    return throttle.room(sorted(stamps), machine_ns, limits.calls_per_second, limits.call_window)
 
 
 def _place(draft: Draft, order: Order, budget: int) -> int:
+    key = key_of(order)
     if order.purpose is Purpose.ENTRY:
-        if entries.expire(draft, order) or entries.deny(draft, order) or _entry_waits(draft, order):
+        if entries.expire(draft, order) or entries.deny(draft, order, key) or _entry_waits(draft, order, key):
             return 0
     else:
-        fitted = _clamped(draft, order)
+        fitted = _clamped(draft, order, key)
         if fitted is None:
             return 0
         order = fitted
         if order.purpose is Purpose.STOP and not draft.trades(order.instrument):
             return 0  # made while its exchange traded, and kept waiting until it no longer did
-    if budget <= 0 or order.not_before_machine_ns > draft.machine or _in_flight(draft, order):
+    if budget <= 0 or order.not_before_machine_ns > draft.machine or _in_flight(draft, order, key):
         return 0
     if draft.limits.mode_first and order.account not in draft.state.modes:
         return 0
@@ -148,48 +153,54 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         began_machine_ns=draft.machine,
         ended_machine_ns=0,
     )
-    churn.count(draft, sent)
+    if draft.state.withdrawn:
+        churn.count(draft, sent)
     return 1
 
 
-def _in_flight(draft: Draft, order: Order) -> bool:
+def _in_flight(draft: Draft, order: Order, key: Key) -> bool:
     """True while another call of its key and side is out; slices go together, but never two of one fingerprint."""
-    return any(
-        other.state is OrderState.SUBMITTED
-        and other.side is order.side
-        and (not order.parent or other.parent != order.parent or other.quantity == order.quantity)
-        for other in draft.state.open_orders(key_of(order))
-    )
+    for other in draft.open_orders(key):
+        if other.state is OrderState.SUBMITTED and other.side is order.side:
+            apart = order.parent and other.parent == order.parent and other.quantity != order.quantity
+            if not apart:
+                return True
+    return False
 
 
-def _entry_waits(draft: Draft, order: Order) -> bool:
-    state, key = draft.state, key_of(order)
+def _entry_waits(draft: Draft, order: Order, key: Key) -> bool:
+    state = draft.state
     if draft.limits.book_first and order.account not in state.books:
         draft.read(order.account, "first book")
         return True
-    if key in state.mismatches or entries.closing(draft, key, order.strategy):
+    if key in state.mismatches or (state.open_goals and entries.closing(draft, key, order.strategy)):
         return True
-    return any(other.state in UNRESOLVED and other.side is order.side for other in state.open_orders(key))
+    for other in draft.open_orders(key):  # noqa: SIM110  (a generator more for each entry)
+        if other.state in UNRESOLVED and other.side is order.side:
+            return True
+    return False
 
 
-def closable(draft: Draft, order: Order) -> int:
-    """Units an exit may still sell or buy back: what the owner surely holds, less what other exits of it may take.
+def closable(draft: Draft, order: Order, key: Key) -> int:
+    """Units an exit of this key may still sell or buy back.
 
-    A stop goes by what has been sighted: it must be there before a fill is beyond doubt, and rests until it is needed.
+    What the owner surely holds, less what other exits of it may take. A stop goes by what has been sighted: it must be
+    there before a fill is beyond doubt, and rests until it is needed.
     """
     position = draft.position(order)
     held = position.quantity_seen if order.purpose is Purpose.STOP else position.quantity
     if held * order.side.sign >= 0:
         return 0
-    taken = sum(
-        _takes(order, other)
-        for other in draft.state.open_orders(key_of(order))
-        if other.strategy == order.strategy
-        and other.purpose.reduces
-        and other.state in LIVE
-        and other.client_order_id != order.client_order_id
-        and not _after(order, other)
-    )
+    taken = 0
+    for other in draft.open_orders(key):
+        if (
+            other.client_order_id != order.client_order_id
+            and other.strategy == order.strategy
+            and other.purpose.reduces
+            and other.state in LIVE
+            and not _after(order, other)
+        ):
+            taken += _takes(order, other)
     goal = draft.state.goals.get(order.goal)
     return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
 
@@ -205,8 +216,8 @@ def _takes(order: Order, other: Order) -> int:
     return max(0, other.quantity - other.filled_seen) if order.purpose is Purpose.STOP else remaining(other)
 
 
-def _clamped(draft: Draft, order: Order) -> Order | None:
-    fits = closable(draft, order)
+def _clamped(draft: Draft, order: Order, key: Key) -> Order | None:
+    fits = closable(draft, order, key)
     if fits >= order.quantity:
         return order
     if fits == 0:

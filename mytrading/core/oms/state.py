@@ -7,11 +7,11 @@ Used by this package only. The one rule: everything here but `machine_ns` follow
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from mytrading.core.oms.table import Layer, Table
+from mytrading.core.oms.table import Table
 from mytrading.core.order import ABSENT, LIVE, RESTING, TERMINAL, UNRESOLVED, live, settled, waits_for_its_trigger
 from mytrading.core.slicing import Sizes
 from mytrading.messages.account_events import (
@@ -32,6 +32,8 @@ CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
 """How timers begin that tell that the books of an account (its id follows) cannot be read, or can again."""
 _NONE: frozenset[str] = frozenset()
+K = TypeVar("K")
+V = TypeVar("V")
 _STRICTNESS = {TradingLevel.NORMAL: 0, TradingLevel.REDUCE: 1, TradingLevel.HALT: 2}
 
 
@@ -58,7 +60,7 @@ def key_of(thing: Order | Goal | Position | Protection) -> Key:
 
 
 class State:
-    """Tables of levels and indices. A fork is a draft: it learns rows of a decision without touching the original."""
+    """Tables of levels and indices. A decision learns its own rows here between `begin` and `take_back`."""
 
     NAMES = (
         "orders",
@@ -106,17 +108,43 @@ class State:
         "baskets",
     )
 
-    def __init__(self, under: State | None = None) -> None:
+    def __init__(self) -> None:
         self.machine_ns: int = 0
-        self.__dict__.update(under.__dict__ if under is not None else {name: Table() for name in self.NAMES})
-        self._under = under
+        self.__dict__.update({name: Table() for name in self.NAMES})
+        self._changes: list[tuple[Table[Any, Any], Any, Any]] | None = None
+        self._began_ns = 0
 
-    def own(self, name: str) -> Table[Any, Any]:
-        """The table to write to: a fork reads the original's, and lays one over it before its first change."""
-        table: Table[Any, Any] = self.__dict__[name]
-        if self._under is not None and table is self._under.__dict__[name]:
-            table = self.__dict__[name] = Layer(table)
-        return table
+    def put(self, table: Table[K, V], key: K, value: V) -> None:
+        """Put a value under the key of one of the tables."""
+        if self._changes is not None:
+            self._changes.append((table, key, table.get(key)))
+        table[key] = value
+
+    def drop(self, table: Table[K, V], key: K) -> None:
+        """Remove the key from one of the tables, if it is there."""
+        before = table.pop(key, None)
+        if before is not None and self._changes is not None:
+            self._changes.append((table, key, before))
+
+    def clear(self, table: Table[Any, Any]) -> None:
+        """Forget everything of one of the tables: no decision can."""
+        if self._changes is not None:
+            raise TypeError("a decision cannot clear a table: only an input does")
+        table.clear()
+
+    def begin(self) -> None:
+        """Note from now on what changes, so that it can be taken back."""
+        self._changes, self._began_ns = [], self.machine_ns
+
+    def take_back(self) -> None:
+        """Be again what it was at `begin`."""
+        changes, self._changes = self._changes, None
+        for table, key, before in reversed(changes or ()):
+            if before is None:
+                del table[key]
+            else:
+                table[key] = before
+        self.machine_ns = self._began_ns
 
     orders: Table[str, Order]
     positions: Table[Owned, Position]
@@ -195,10 +223,6 @@ class State:
     open_flattens: Table[str, str]
     """Flattens that are not done, with their account."""
 
-    def fork(self) -> State:
-        """A draft over this state."""
-        return State(self)
-
     def known(self, identity: str) -> bool:
         """True if a command or goal of this id was ever seen."""
         return identity in self.orders or identity in self.parts or identity in self.goals or identity in self.used
@@ -215,13 +239,18 @@ class State:
 
     def holders(self, key: Key) -> list[Position]:
         """Positions of the key that are not flat or not sure to be, by owner."""
-        names = sorted(self.owners.get(key) or _NONE)
-        return [found for name in names if (found := self.positions.get(Owned(*key, name)))]
+        if not (names := self.owners.get(key)):
+            return []
+        return [found for name in sorted(names) if (found := self.positions.get(Owned(*key, name)))]
 
     def level(self, account: str) -> TradingLevel:
         """How much trading is allowed on an account: the strictest of its own level, that for all, the KILL file's."""
-        levels = [found.level for name in (KILL, "", account) if (found := self.trading.get(name))]
-        return max(levels, key=_STRICTNESS.__getitem__, default=TradingLevel.NORMAL)
+        strictest = TradingLevel.NORMAL
+        for name in (KILL, "", account) if self.trading else ():
+            found = self.trading.get(name)
+            if found is not None and _STRICTNESS[found.level] > _STRICTNESS[strictest]:
+                strictest = found.level
+        return strictest
 
     def why_level(self, account: str) -> str:
         """Why that level stands and who set it, in brackets; empty if nobody said."""
@@ -243,64 +272,78 @@ class State:
 
     def digest(self) -> bytes:
         """The whole knowledge as bytes, equal for equal knowledge; machine time is not part of it."""
-        levels = {name: getattr(self, name).sorted_items() for name in self.NAMES}
-        return msgspec.msgpack.encode(levels, enc_hook=_plain)
+        levels = {
+            name: [(key, _plain(value)) for key, value in getattr(self, name).sorted_items()] for name in self.NAMES
+        }
+        return msgspec.msgpack.encode(levels)
 
     def notice(self, machine_ns: int) -> None:
         """Move machine time on; it never goes back."""
-        self.machine_ns = max(self.machine_ns, machine_ns)
+        if machine_ns > self.machine_ns:
+            self.machine_ns = machine_ns
 
-    def put_order(self, order: Order) -> None:
-        """Keep an order's new level and move it between the indices."""
+    def put_order(self, order: Order, key: Key) -> Order | None:
+        """Keep an order's new level and move it between the indices; `key` is the order's. Returns the level before."""
         name = order.client_order_id
         before = self.orders.get(name)
-        self.own("orders").set(name, order)
-        if before is not None and _ended_alike(before, order):
-            return
-        _place(self, "open_by_key", key_of(order), name, not settled(order))
-        _place(self, "resting", order.account, name, order.state in RESTING)
+        self.put(self.orders, name, order)
+        if before is None or before.state is not order.state or not _ended_alike(before, order):
+            self._index(order, name, key)
+        return before
+
+    def _index(self, order: Order, name: str, key: Key) -> None:
+        account, state = order.account, order.state
+        is_open, rests = not settled(order), state in RESTING
+        if is_open != (name in (self.open_by_key.get(key) or _NONE)):
+            _place(self, self.open_by_key, key, name, is_open)
+        if rests != (name in (self.resting.get(account) or _NONE)):
+            _place(self, self.resting, account, name, rests)
         if order.parent:
-            _place(self, "parts", order.parent, name, True)
-        mark(self, "waiting", name, order.account, _wants_call(order))
-        mark(self, "restless", name, order.account, _restless(order))
-        mark(self, "seeking", name, order.account, order.state in UNRESOLVED or order.state in ABSENT)
+            _place(self, self.parts, order.parent, name, True)
+        for table, wanted in (
+            (self.waiting, _wants_call(order)),
+            (self.restless, uneasy(order) or bool(order.rests_until_ns and live(order))),
+            (self.seeking, state in UNRESOLVED or state in ABSENT),
+        ):
+            if wanted != (name in table):
+                self.put(table, name, account) if wanted else self.drop(table, name)
         if order.broker_order_id:
-            self.own("by_broker").set((order.account, order.broker_order_id), name)
+            self.put(self.by_broker, (account, order.broker_order_id), name)
 
     def put_position(self, position: Position) -> None:
         """Keep a position's new level."""
         owned = Owned(position.account, position.instrument, position.product, position.strategy)
-        self.own("positions").set(owned, position)
-        _place(self, "owners", key_of(position), position.strategy, bool(position.quantity or position.quantity_seen))
+        self.put(self.positions, owned, position)
+        holds = bool(position.quantity or position.quantity_seen)
+        _place(self, self.owners, key_of(position), position.strategy, holds)
 
 
 def _ended_alike(before: Order, order: Order) -> bool:
-    """True of a level that no index tells from the one before: most of a day's rows are looks at ended orders."""
+    """True of an ended level that no index tells from one of the same state: a day's rows are mostly these."""
     return (
-        before.state is order.state
-        and order.state in TERMINAL
+        order.state in TERMINAL
         and (before.filled, before.filled_seen) == (order.filled, order.filled_seen)
         and before.broker_order_id == order.broker_order_id
     )
 
 
-def _place(state: State, index: str, key: Any, name: str, member: bool) -> None:
-    present = getattr(state, index).get(key) or _NONE
+def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, member: bool) -> None:
+    present = index.get(key) or _NONE
     if member == (name in present):
         return
     changed = present | {name} if member else present - {name}
     if changed:
-        state.own(index).set(key, changed)
+        state.put(index, key, changed)
     else:
-        state.own(index).drop(key)
+        state.drop(index, key)
 
 
-def mark(state: State, index: str, name: str, account: str, wanted: bool) -> None:
+def mark(state: State, index: Table[str, str], name: str, account: str, wanted: bool) -> None:
     """Keep a name in an index of names by account, or take it out."""
     if wanted:
-        state.own(index).set(name, account)
-    elif name in getattr(state, index):
-        state.own(index).drop(name)
+        state.put(index, name, account)
+    else:
+        state.drop(index, name)
 
 
 def _wants_call(order: Order) -> bool:
@@ -313,10 +356,6 @@ def _wants_call(order: Order) -> bool:
     return order.pending_modify and not order.modify_asked
 
 
-def _restless(order: Order) -> bool:
-    return uneasy(order) or bool(order.rests_until_ns and live(order))
-
-
 def uneasy(order: Order) -> bool:
     """True while reads are wanted for an order, or a call of it is to be made or answered."""
     if order.filled_seen > order.filled or ((order.pending_cancel or order.modify_asked) and live(order)):
@@ -326,7 +365,6 @@ def uneasy(order: Order) -> bool:
     return order.state in LIVE
 
 
-def _plain(value: object) -> Any:
-    if isinstance(value, frozenset):
-        return sorted(value)
-    raise TypeError(f"no plain form of {type(value).__name__}")
+def _plain(value: object) -> object:
+    """Equal sets may give their names in different orders."""
+    return sorted(value) if isinstance(value, frozenset) else value

@@ -54,7 +54,7 @@ def _twins(one: Order, other: Order) -> bool:
 def _in_flight_twin(draft: Draft, order: Order) -> bool:
     """A call that is still out may be the maker of any matching row: decide when it has answered."""
     return any(
-        other.state is OrderState.SUBMITTED and _twins(order, other) for other in draft.state.open_orders(key_of(order))
+        other.state is OrderState.SUBMITTED and _twins(order, other) for other in draft.open_orders(key_of(order))
     )
 
 
@@ -205,7 +205,7 @@ def _net_unchanged(draft: Draft, order: Order, evidence: Evidence) -> bool | Non
     read, key = evidence.read, key_of(order)
     if read.trades is None or read.positions is None or not read.positions:
         return None
-    for other in draft.state.open_orders(key):
+    for other in draft.open_orders(key):
         moving = other.state is OrderState.SUBMITTED or other.filled_seen > other.filled
         if moving and other.client_order_id != order.client_order_id:
             return None
