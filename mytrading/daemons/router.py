@@ -193,7 +193,10 @@ class TradeManager(MachineDaemon):
 
     def durable(self, rows: Sequence[Any]) -> bool:
         """An order's intent must survive a power cut before the broker hears of it."""
-        return any(isinstance(row, OrderChanged) and row.event == "submitted" for row in rows)
+        for row in rows:
+            if type(row) is OrderChanged and row.event == "submitted":
+                return True
+        return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
         """Write out the requests of the calls that the rows stand for."""
@@ -203,7 +206,7 @@ class TradeManager(MachineDaemon):
         """Calls with their ranks."""
         found = []
         for row in rows:
-            if isinstance(row, OrderChanged) and (call := _CALLS.get(row.event)) is not None:
+            if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
                 order = as_wanted(row.order) if call is Call.MODIFY else row.order
                 found.append((self._accounts.written(call, order), 0 if order.purpose.reduces else _RANKS[call]))
         return found

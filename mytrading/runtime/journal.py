@@ -238,7 +238,7 @@ class Journal:
             seq += 1
             stream_seq = 0
             if entry.kind == OUTPUT:
-                stream_seq = counts.get(entry.stream, self._last(entry.stream)) + 1
+                stream_seq = (counts.get(entry.stream) or self._last(entry.stream)) + 1
                 counts[entry.stream] = stream_seq
             previous = chain(previous, seq, entry.stream, entry.body)
             rows.append(

@@ -100,6 +100,8 @@ class OpenAlgoClient:
         ).encode()
         self._encoder = msgspec.json.Encoder()
         self._socket: socket.socket | None = None
+        self._poll = select.poll()
+        """Of the present connection."""
 
     def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Answer:
         """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
@@ -116,7 +118,7 @@ class OpenAlgoClient:
 
         None if no open connection is idle: then nothing was sent, and `call` is the way.
         """
-        if self._socket is None or _closed_by_peer(self._socket):
+        if self._socket is None or self._closed_by_peer(self._socket):
             return None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
 
@@ -170,16 +172,24 @@ class OpenAlgoClient:
 
     def _connection(self, timeout_s: float, began: int) -> socket.socket:
         """The idle connection if its peer still holds it, else a new one."""
-        if self._socket is not None and _closed_by_peer(self._socket):
+        if self._socket is not None and self._closed_by_peer(self._socket):
             self.close()
         if self._socket is None:
             try:
                 self._socket = self._open(timeout_s)
+                self._poll = select.poll()
+                self._poll.register(self._socket, select.POLLIN | select.POLLERR | select.POLLHUP)
             except (OSError, ValueError) as error:
                 reason = "no connection in time" if isinstance(error, TimeoutError) else str(error)
                 detail = f"cannot connect to {self._host}:{self._port}: {reason}; is the server running?"
                 raise NotSent(detail, began, self._now()) from error
         return self._socket
+
+    def _closed_by_peer(self, connection: socket.socket) -> bool:
+        """True if an idle connection has something to read: its end, or bytes that belong to no request of ours."""
+        if self._secure and isinstance(connection, ssl.SSLSocket) and connection.pending():
+            return True
+        return bool(self._poll.poll(0))
 
     def _open(self, timeout_s: float) -> socket.socket:
         plain = socket.create_connection((self._host, self._port), timeout_s)
@@ -256,12 +266,3 @@ def _split(url: str) -> tuple[bool, str, int, str]:
         raise BadServerUrl(f"server address {url!r}: expected http://host:port, say http://127.0.0.1:5000")
     secure = parts.scheme == "https"
     return secure, parts.hostname, parts.port or (443 if secure else 80), parts.path.rstrip("/")
-
-
-def _closed_by_peer(connection: socket.socket) -> bool:
-    """True if an idle connection has something to read: its end, or bytes that belong to no request of ours."""
-    if isinstance(connection, ssl.SSLSocket) and connection.pending():
-        return True
-    poll = select.poll()
-    poll.register(connection, select.POLLIN | select.POLLERR | select.POLLHUP)
-    return bool(poll.poll(0))

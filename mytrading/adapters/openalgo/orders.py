@@ -16,8 +16,15 @@ STRATEGY_LENGTH = 100
 
 
 def place_payload(order: Order) -> dict[str, Any]:
-    """For `placeorder`."""
-    return _contract(order) | {
+    """For `placeorder`; JSON writes the words of our enums as they are."""
+    exchange, symbol = split_id(order.instrument)
+    return {
+        "strategy": order.client_order_id[:STRATEGY_LENGTH],
+        "symbol": symbol,
+        "exchange": exchange,
+        "action": order.side,
+        "product": order.product,
+        "pricetype": order.order_type,
         "quantity": order.quantity,
         "price": _price(order),
         "trigger_price": _trigger(order),
@@ -33,18 +40,6 @@ def modify_payload(order: Order) -> dict[str, Any]:
 def cancel_payload(order: Order) -> dict[str, Any]:
     """For `cancelorder`."""
     return {"strategy": order.client_order_id[:STRATEGY_LENGTH], "orderid": order.broker_order_id}
-
-
-def _contract(order: Order) -> dict[str, Any]:
-    exchange, symbol = split_id(order.instrument)
-    return {
-        "strategy": order.client_order_id[:STRATEGY_LENGTH],
-        "symbol": symbol,
-        "exchange": exchange,
-        "action": order.side.value,
-        "product": order.product.value,
-        "pricetype": order.order_type.value,
-    }
 
 
 def _price(order: Order) -> float:

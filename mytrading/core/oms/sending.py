@@ -175,7 +175,7 @@ def _entry_waits(draft: Draft, order: Order, key: Key) -> bool:
         return True
     if key in state.mismatches or (state.open_goals and entries.closing(draft, key, order.strategy)):
         return True
-    for other in draft.open_orders(key):  # noqa: SIM110  (a generator more for each entry)
+    for other in draft.open_orders(key):
         if other.state in UNRESOLVED and other.side is order.side:
             return True
     return False
