@@ -9,6 +9,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from datetime import date
 from functools import lru_cache
+from typing import NamedTuple
 
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
@@ -33,7 +34,6 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _NORMAL, _HALT = TradingLevel.NORMAL, TradingLevel.HALT
 MACHINE_FLOOR_NS = 2 * SECOND
 
-
 Key = tuple[str, str, str, str]
 Place = tuple[str, str | None]
 """A strategy and one of the instruments that it watches."""
@@ -47,6 +47,16 @@ def note_entry(times: list[int], market_ns: int) -> None:
     begun = (times[-1] + IST_NS) // DAY * DAY - IST_NS
     if times[0] < begun:
         del times[: bisect_left(times, begun)]
+
+
+class Waiting(NamedTuple):
+    """What a basket that began keeps for its legs still to be ordered: rupees, and their instruments."""
+
+    margin: float = 0.0
+    legs: tuple[str, ...] = ()
+
+
+NOTHING_WAITS = Waiting()
 
 
 class RiskBooks:
@@ -86,8 +96,8 @@ class RiskBooks:
         self.claimed: set[Key] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
         self.margin = MarginTracker()
-        self.baskets: dict[tuple[str, str, str], float] = {}
-        """Rupees kept for legs still to be ordered, by strategy, watched instrument and account."""
+        self.baskets: dict[tuple[str, str, str], Waiting] = {}
+        """What is kept for legs still to be ordered, by strategy, watched instrument and account."""
         self.margin_asked: dict[str, int] = {}
         """Machine time of each question to a broker."""
         self.margin_told: dict[str, float] = {}
@@ -294,12 +304,17 @@ class RiskBooks:
 
     def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
         """Rupees kept in an account for baskets under way, without that of one wish."""
-        total = 0.0
-        for (strategy, watch, where), rupees in self.baskets.items():
+        return sum(waiting.margin for waiting in self._waiting(account, but)) if self.baskets else 0.0
+
+    def places_kept(self, account: str, but: tuple[str, str]) -> set[str]:
+        """Instruments of legs that are still to be ordered in an account for baskets under way, without one wish's."""
+        return {name for waiting in self._waiting(account, but) for name in waiting.legs}
+
+    def _waiting(self, account: str, but: tuple[str, str] | None) -> Iterator[Waiting]:
+        for (strategy, watch, where), waiting in self.baskets.items():
             wish = self.wishes.get((strategy, watch)) if where == account and (strategy, watch) != but else None
             if wish is not None and not wish.settled and account not in wish.ended:
-                total += rupees
-        return total
+                yield waiting
 
     def run_of(self, strategy: str) -> str:
         """The run a strategy is in; empty when it is flat with nothing on the way."""

@@ -43,6 +43,8 @@ class Cases:
         underlying = instrument.underlying if instrument else ""
         busy, (level, level_reason) = state.busy_instruments(account), state.level(account)
         others, product = busy - {leg.instrument}, signal.product_of(leg)
+        if state.baskets:  # their legs were judged with places that are theirs
+            others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
         return Case(
             signal=signal,

@@ -17,7 +17,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.money.margin import by_margin
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import MACHINE_FLOOR_NS, SECOND
+from mytrading.core.risk.books import MACHINE_FLOOR_NS, NOTHING_WAITS, SECOND
 from mytrading.core.risk.case import Case, Denial, expired, stale
 from mytrading.core.risk.cases import Cases
 from mytrading.core.risk.closing import Closing
@@ -45,10 +45,12 @@ BROKEN = "BASKET_BROKEN"
 
 
 class _Kept(NamedTuple):
-    """What stays reserved for the legs of a basket that are still to come: rupees, and calls, also for those beside."""
+    """What stays reserved for the legs of a basket that are still to come: rupees, their instruments, and calls, these
+    also for those beside."""
 
     margin: float = 0.0
     calls: int = 0
+    legs: tuple[str, ...] = ()
 
 
 _NOTHING = _Kept()
@@ -117,9 +119,10 @@ class Entries:
             return []
         margin = self._kept(wish, account, cases, chosen, begun=begun)
         calls = {one.instrument: self._calls(one) for one in legs if one.open}
+        later = tuple(sorted(calls.keys() - {leg.instrument for leg, _ in chosen}))
         for leg, case in chosen:
             if calls.pop(leg.instrument, None) is not None:  # None: a leg before it has named the instrument
-                rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values())))
+                rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values()), later))
         return rows
 
     def _enter_alone(self, wish: Wish, account: str, now: int, rows: list[Any]) -> list[Any]:
@@ -167,7 +170,7 @@ class Entries:
     ) -> float:
         """Rupees that stay reserved for the legs still to come, once those chosen are ordered."""
         signal = wish.signal
-        before = self._state.baskets.get((signal.strategy, signal.watch, account), 0.0)
+        before = self._state.baskets.get((signal.strategy, signal.watch, account), NOTHING_WAITS).margin
         whole = before if begun else sum(case.reserves for _, case in cases)
         return round(max(whole - sum(case.reserves for _, case in chosen), 0.0), 2)
 
@@ -274,6 +277,7 @@ class Entries:
             margin=round(case.reserves, 2),
             basket_margin=kept.margin,
             basket_calls=kept.calls,
+            basket_legs=kept.legs,
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
             order_type=leg.order_type,

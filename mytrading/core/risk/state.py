@@ -15,7 +15,7 @@ from mytrading.core.order import TERMINAL
 from mytrading.core.risk import carry as risk_carry
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import rolls as risk_rolls
-from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, day_of, note_entry
+from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, Waiting, day_of, note_entry
 from mytrading.core.risk.day import ACCOUNT, STRATEGY
 from mytrading.core.risk.guard import Guard, IsOpen
 from mytrading.core.risk.met import is_met
@@ -161,8 +161,8 @@ class RiskState(RiskBooks):
             return
         self.bound[entry.strategy, entry.instrument] = key[1]
         self.baskets.pop((*key, entry.account), None)
-        if entry.basket_margin:
-            self.baskets[*key, entry.account] = entry.basket_margin
+        if entry.basket_margin or entry.basket_legs:
+            self.baskets[*key, entry.account] = Waiting(entry.basket_margin, entry.basket_legs)
         wish = self.wishes.get(key)
         if wish is None or wish.signal.id != entry.cause:
             return

@@ -14,12 +14,12 @@ from mytrading.messages.commands import PlaceEntry, SignalDenied
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Action, LimitAction, Product, TradingLevel
 from mytrading.messages.runconfig import RiskLimits, SizingRule, StrategyRun
-from mytrading.messages.signals import Leg
+from mytrading.messages.signals import Leg, Signal
 from mytrading.messages.strategy_rules import StrategyRules
 from tests.support import ROOT
 from tests.unit.core.test_risk_limits import LARGE, events, holding, price, restarted
-from tests.unit.core.test_risk_machine import CALL, DAY, LIMITS, PUT, Desk
-from tests.unit.core.test_risk_margin import LOT, SHORT_CALL, MarginDesk, entries
+from tests.unit.core.test_risk_machine import CALL, DAY, LIMITS, PUT, SECOND, Desk
+from tests.unit.core.test_risk_margin import FUTURE, LOT, NONE_OF_IT, SHORT_CALL, MarginDesk, entries
 
 HALT = TradingState(level=TradingLevel.HALT, generation=1, reason="by hand", at_ns=1)
 HEDGED = (SHORT_CALL, Leg(instrument=PUT, lots=1))
@@ -114,6 +114,29 @@ def test_basket_that_is_replaced_by_another_wish_keeps_nothing() -> None:
     desk, _ = basket()
     desk.wish("x", action=Action.EXIT, product=Product.NRML)
     assert desk.machine.state.kept_for_baskets("main") == 0.0
+
+
+def test_places_of_legs_still_to_come_are_taken_by_no_other_wish() -> None:
+    """Three baskets of two legs, five places: the third began in those that the sold legs of the others need."""
+    limits = replace(NONE_OF_IT, max_positions_per_symbol=2, max_total_positions=2)
+    desk = MarginDesk()
+    desk.machine._scene.limits = limits
+    desk.fund(6_000_000.0)
+    (hedge,) = entries(desk.sell("a", *HEDGED))
+    assert hedge.basket_legs == (CALL,)
+    other = Signal(
+        id="b", strategy="S", watch="NSE_INDEX:BANKNIFTY", action=Action.BUY, legs=(Leg(instrument=FUTURE, lots=1),),
+        product=Product.NRML, created_ns=desk.now, expires_ns=desk.now + 60 * SECOND,
+        expires_machine_ns=desk.machine_ns + 2 * SECOND,
+    )  # fmt: skip
+    (denied,) = denials(desk.give(other))
+    assert set(denied.codes) == {"MAX_POSITIONS_PER_SYMBOL", "MAX_TOTAL_POSITIONS"}
+    desk.fill_in(hedge)
+    desk.quote()
+    desk.pass_time(0.25)
+    sold = entries(tuple(desk.rows))[-1]
+    assert (sold.instrument, sold.basket_legs) == (CALL, ())
+    assert desk.machine.state.places_kept("main", ("", "")) == set()
 
 
 def test_second_drawdown_of_a_day_is_an_event_of_its_own_and_the_same_after_a_restart() -> None:
