@@ -150,10 +150,14 @@ class MarketClock:
         return self.at(machine_now()) if self._last else time.time_ns()
 
     def at(self, machine_ns: int) -> int:
-        """Market time at a machine time of the current segment."""
+        """Market time at a machine time of the current segment.
+
+        The wall clock is set while machine time is not, and a machine that sleeps stops the one alone: of the wall
+        clock it is the time by which it differs from machine time now.
+        """
         last = self._last
         if last is None:
-            return machine_ns
+            return machine_ns + time.time_ns() - machine_now()
         if not last.speed:
             return self._hand.read() if self._hand is not None else last.market_ns
         machine_ns = max(machine_ns, last.machine_ns)  # a segment that begins later: until then the market stands

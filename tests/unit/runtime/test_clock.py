@@ -22,6 +22,17 @@ def test_clock_without_segments_is_the_wall_clock() -> None:
     assert before <= MarketClock().now() <= time.time_ns()
 
 
+@pytest.mark.parametrize("stepped_s", [-90, 3600])
+def test_moment_of_the_wall_clock_follows_when_it_is_set_or_the_machine_slept(
+    monkeypatch: pytest.MonkeyPatch, stepped_s: int
+) -> None:
+    """Quotes were dated by the clock of the boot: after an hour's sleep each was an hour old, and no bar was closed."""
+    clock, before, wall = MarketClock(), machine_now(), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: wall() + stepped_s * SECOND)
+    assert abs(clock.at(machine_now()) - clock.now()) < SECOND
+    assert abs(clock.now() - clock.at(before)) < SECOND
+
+
 def test_segment_runs_from_its_start_at_its_speed() -> None:
     clock = MarketClock((Segment(1_000 * SECOND, 50 * SECOND, 60.0),))
     assert clock.at(1_001 * SECOND) == 110 * SECOND
