@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.contracts import ContractFacts, make_derivative, make_spot
+from mytrading.core.contracts import ContractFacts, MarginRates, make_derivative, make_spot
 from mytrading.core.matching import Account, BookOrder, Books, Exchange, Mark, OrderRequest, Refusal
-from mytrading.core.matching.fill_rules import ANALYZER
+from mytrading.core.matching.fill_rules import ANALYZER, exchange_price, triggered
+from mytrading.core.matching.funds import blocked_for, shortage
 from mytrading.core.matching.positions import fill, opening_part
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -105,6 +106,27 @@ def test_stop_limit_that_is_gapped_through_rests_as_a_limit_and_fills_later() ->
 
 def test_stop_whose_trigger_has_passed_acts_at_once() -> None:
     assert placed(opened(), order_type=OrderType.SL_M, trigger_price=999.0).status is BrokerStatus.COMPLETE
+
+
+@pytest.mark.parametrize(("side", "at"), [(Side.BUY, 1010.0), (Side.SELL, 990.0)])
+def test_stop_acts_at_its_trigger_and_a_limit_at_its_price_and_not_a_tick_before(side: Side, at: float) -> None:
+    before = at - side.sign * 0.05
+    stop = request(side=side, order_type=OrderType.SL_M, trigger_price=at)
+    assert [triggered(stop, ltp) for ltp in (before, at, at + side.sign)] == [False, True, True]
+    limit = request(side=side, order_type=OrderType.LIMIT, price=at)
+    assert [exchange_price(limit, Mark(price), fresh=False) for price in (at + side.sign * 0.05, at)] == [None, at]
+    assert exchange_price(limit, Mark(before), fresh=True) == before
+
+
+def test_cash_of_just_what_is_required_is_enough() -> None:
+    assert (shortage(100.0, 100.0), shortage(99.0, 100.0)) == ("", "")
+    assert shortage(100.5, 100.0) == "Insufficient funds. Required: ₹100.5, Available: ₹100.0, Shortage: ₹0.5"
+
+
+def test_sold_option_blocks_a_share_of_its_strike_and_a_bought_one_its_premium() -> None:
+    rates = MarginRates(option_sold=0.1)
+    assert blocked_for(CALL, Product.NRML, -75, 120.0, rates) == pytest.approx(0.1 * 75 * 26_000.0)
+    assert blocked_for(CALL, Product.NRML, 75, 120.0, rates) == pytest.approx(75 * 120.0)
 
 
 @pytest.mark.parametrize(
@@ -331,8 +353,9 @@ def test_books_agree_whatever_is_traded(steps: list[tuple[Side, int, OrderType, 
 
 @given(st.integers(-100, 100), st.integers(-100, 100).filter(bool))
 def test_opening_part_is_what_enlarges_the_position(held: int, signed: int) -> None:
-    assert abs(opening_part(held, signed)) == max(abs(held + signed) - abs(held), 0) if held * signed >= 0 else True
-    assert abs(held + signed) <= abs(held) + abs(opening_part(held, signed))
+    after = held + signed
+    beyond_flat = after if after * signed > 0 else 0
+    assert opening_part(held, signed) == (signed if held * signed >= 0 else beyond_flat)
 
 
 def test_reversal_realises_the_old_part_and_starts_at_the_new_price() -> None:

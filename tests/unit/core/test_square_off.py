@@ -6,7 +6,7 @@ import tomllib
 from datetime import date, time
 
 from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.square_off import BEFORE_CLOSE_NS, SquareOff
+from mytrading.core.square_off import BEFORE_CLOSE_NS, LEAD_NS, MACHINE_LEAD_NS, SquareOff
 from tests.support import ROOT
 
 TEXT = (ROOT / "config" / "calendar.toml").read_text(encoding="utf-8")
@@ -36,3 +36,23 @@ def test_edited_calendar_moves_the_times_of_a_day_that_was_asked_about() -> None
     after = held.session("NFO", MONDAY)
     assert after is not None and after.close_ns != before.close_ns
     assert times.deadline("NFO", now) == after.close_ns - BEFORE_CLOSE_NS
+
+
+def test_closing_begins_a_lead_before_it_is_due_which_a_fast_market_makes_longer() -> None:
+    now = to_ns(MONDAY, time(10))
+    slow, fast = (SquareOff(calendar(), {"NFO": time(15, 20)}, *speed) for speed in ((), (600.0,)))
+    due = slow.deadline("NFO", now)
+    assert slow.begins("NFO", now) == due - LEAD_NS
+    assert fast.begins("NFO", now) == due - 600 * MACHINE_LEAD_NS < due - LEAD_NS
+
+
+def test_time_at_the_open_closes_nothing() -> None:
+    held, now = calendar(), to_ns(MONDAY, time(10))
+    session = held.session("NSE", MONDAY)
+    assert session is not None
+    opens = time(9, 15)
+    assert to_ns(MONDAY, opens) == session.open_ns
+    times = SquareOff(held, {"NSE": opens})
+    assert times.venue_ns("NSE", now) == 0
+    assert times.due("NSE", now, opens, intraday=False) == 0
+    assert times.due("NSE", now, time(9, 16), intraday=False) == session.open_ns + 60_000_000_000
