@@ -13,7 +13,7 @@ UNKNOWN_FREEZE = 1
 
 
 class Sizes(NamedTuple):
-    """Units of a lot, and the most units that one order may have (0: no limit known)."""
+    """Units of a lot (0 counts as 1), and the most units that one order may have (0: no limit known)."""
 
     lot: int = 1
     freeze: int = 0
@@ -27,7 +27,7 @@ class Sizes(NamedTuple):
     def most_units(self) -> int:
         """Units that slices of one parent can carry together; 0 where no limit is known."""
         most = self.most_lots
-        return most * (most + 1) // 2 * self.lot
+        return most * (most + 1) // 2 * max(self.lot, 1)
 
     def fits(self, quantity: int) -> bool:
         """True if one order may carry this quantity."""

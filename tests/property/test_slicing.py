@@ -71,3 +71,12 @@ def test_slices_that_cannot_be_say_what_would_do(quantity: int, sizes: Sizes, te
 
 def test_closing_slices_send_the_odd_units_last_and_alone() -> None:
     assert closing_slices(1850, Sizes(65, 1800)) == (1755, 65, 30)
+
+
+def test_single_units_are_sliced_as_lots_of_one() -> None:
+    assert closing_slices(11, Sizes(1, 5)) == (5, 4, 2)
+    assert closing_slices(11, Sizes(0, 5)) == (5, 4, 2)
+
+
+def test_largest_order_is_unknown_without_a_freeze_quantity() -> None:
+    assert [Sizes(65, freeze).most_lots for freeze in (0, 1, 64, 65, 1800)] == [0, 0, 0, 1, 27]
