@@ -93,6 +93,15 @@ def test_every_hard_case_names_a_test_that_exists() -> None:
     assert [name for name in named if f"def {name}(" not in source] == []
 
 
+def test_list_of_decisions_has_each_with_its_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    titles = {path.name: path.read_text(encoding="utf-8").partition("\n")[0] for path in folder.glob("0*.md")}
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\d{4}) \| \[(.+)\]\((\S+)\) \|$", text, re.MULTILINE)
+    assert [name for _, _, name in listed] == sorted(titles)
+    assert [name for number, title, name in listed if titles[name] != f"# {number} {title}"] == []
+
+
 def test_fee_rows_that_are_said_to_be_unverified_stand_in_the_fee_file() -> None:
     text = (ROOT / "docs" / "backtest.md").read_text(encoding="utf-8").partition("## Costs")[2].partition("\n## ")[0]
     fees = tomllib.loads((ROOT / "config" / "fees.toml").read_text(encoding="utf-8"))
