@@ -75,3 +75,10 @@ def test_reprice_of_closed_units_is_realised() -> None:
 def test_correct_to_zero_leaves_no_trip() -> None:
     position = correct(booked((50, 100.0), (-10, 120.0)), 0, 8)
     assert (position.quantity, position.trip_quantity, position.realised) == (0, 0, 200.0)
+
+
+def test_position_that_is_corrected_to_nothing_is_flat_and_keeps_what_it_realised() -> None:
+    position = correct(booked((100, 100.0), (-40, 110.0)), 0, 9)
+    assert (position.quantity, position.average_price, position.realised, position.updated_ns) == (0, 0.0, 400.0, 9)
+    assert (position.trip_quantity, position.trip_value, position.trip_exit_value, position.opened_ns) == (0, 0, 0, 0)
+    assert book(position, 10, 50.0, 10, run="next").position.average_price == 50.0
