@@ -107,6 +107,10 @@ class _NotAdmitted(Exception):
 
 _RULES = SocketRules()
 _BROKEN = (WebSocketException, OSError, ValueError, _Lost)
+_PLAIN = frozenset({0x80 | ABNF.OPCODE_TEXT, 0x80 | ABNF.OPCODE_BINARY})
+"""First bytes of a frame that is a whole message, neither control nor compressed (RFC 6455, 5.2)."""
+_TWO_BYTES = 126
+"""A length that says that the length stands in the next two bytes."""
 _PING = msgspec.json.encode({"action": "ping"})
 
 
@@ -130,6 +134,28 @@ class _Gulps:
         if self._taken > self._most:
             raise _Lost(f"a message of more than {self._most} bytes")
         return piece
+
+    def whole(self) -> bytes | None:
+        """The next message where it is one plain frame and all of it is here, as quotes nearly always are.
+
+        None: nothing was taken of it, and it is to be read piece by piece.
+        """
+        if self._at == len(self._held):
+            self._held = self._receive(65_536)
+            self._at = 0
+        held, at = self._held, self._at
+        if len(held) < at + 2 or held[at] not in _PLAIN:
+            return None
+        length, begin = held[at + 1], at + 2
+        if length == _TWO_BYTES:
+            length, begin = int.from_bytes(held[begin : begin + 2], "big"), begin + 2
+        elif length > _TWO_BYTES:  # longer still, or masked, which a server must not
+            return None
+        end = begin + length
+        if end > len(held) or end - at > self._most:
+            return None
+        self._at, self._taken = end, 0
+        return held[begin:end]
 
     def next_message(self) -> None:
         """The bytes counted so far belong to a message that is complete."""
@@ -168,6 +194,7 @@ class FeedSocket:
         self._jitter = jitter
         self._ws: WebSocket | None = None
         self._gulps: _Gulps | None = None
+        self._midway = False
         self._drop_reason = ""
         self._on_purpose = False
         self._stopping = threading.Event()
@@ -288,6 +315,7 @@ class FeedSocket:
         ws.settimeout(1.0)
         self._gulps = _Gulps(ws.frame_buffer.recv, self._rules.max_message)
         ws.frame_buffer.recv = self._gulps
+        self._midway = False
         return ws
 
     def _authenticate(self, ws: WebSocket) -> str:
@@ -323,12 +351,19 @@ class FeedSocket:
 
     def _receive(self, ws: WebSocket) -> bytes | None:
         """The next text or binary message, or None after a second without one."""
+        gulps = self._gulps
+        assert gulps is not None, "no connection was opened"
         try:
+            if not self._midway:
+                whole = gulps.whole()
+                if whole is not None:
+                    return whole
+                self._midway = True  # until the library has a message: it may hold a part of one over a time-out
             opcode, data = ws.recv_data()
         except WebSocketTimeoutException:
             return None
-        if self._gulps is not None:
-            self._gulps.next_message()
+        self._midway = False
+        gulps.next_message()
         if opcode == ABNF.OPCODE_CLOSE:
             raise _Lost(_close_text(data))
         return bytes(data)
