@@ -102,7 +102,7 @@ class TradeManager(MachineDaemon):
         self._books.look(self, machine_now())
         self.follow("control")
         self.follow("commands")
-        self.pull("reports", self._on_report)
+        self.pull("reports", self._on_report, urgent=True)  # fills that wait for their stops, while entries come in
         others = (name for name in self._compared() if name != self.config.venue.account)
         self._guardians = Guardians(machine_now(), others)
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)

@@ -334,16 +334,17 @@ class Storm:
         bench.see_mode()
 
     def _decide(self) -> None:
-        """A person looks at the broker and ends the doubts that are left."""
+        """A person looks at the broker and ends the doubts that are left; of twins, the rows that are nobody's yet."""
         for order in self.bench.machine.orders():
             if order.state is OrderState.UNKNOWN:
-                placed = [p.id for p in self.bench.broker.orders.values() if p.client_order_id == order.client_order_id]
+                bound = {other.broker_order_id for other in self.bench.machine.orders()}
+                alike = [p for p in self.bench.broker.orders.values() if p.client_order_id == order.client_order_id]
                 self.bench.step(
                     ResolveRequested(
                         id=self._name("r"),
                         order=order.client_order_id,
                         at_ns=self.bench.now,
-                        broker_order_id=placed[0] if placed else "",
+                        broker_order_id=next((p.id for p in alike if p.id not in bound), ""),
                         force=True,
                     )
                 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import zmq
@@ -43,6 +46,31 @@ def test_flood_whose_frames_take_long_leaves_the_timers_their_turn(tmp_path: Pat
         daemon._drain(endless, lambda _: None)  # type: ignore[arg-type]
         assert before < daemon.handled <= before + DRAIN_LIMIT
     finally:
+        daemon.context.destroy(linger=0)
+
+
+def test_urgent_pipe_has_more_of_a_turn_than_the_others(tmp_path: Path) -> None:
+    """A starved router took one report of a fill for each entry, and was six seconds behind with its stops."""
+    daemon = Daemon("risk", run_config(tmp_path))
+    taken: Counter[int] = Counter()
+
+    def slow(name: int, _frame: Frame) -> None:
+        taken[name] += 1
+        time.sleep(DRAIN_NS / 2e9)
+
+    pipes = [os.pipe() for _ in range(2)]
+    try:
+        for readable, writable in pipes:
+            os.write(writable, b"1")
+            daemon._receivers[readable] = (Endless(readable), partial(slow, readable))  # type: ignore[index, assignment]
+        daemon._polled[:] = [(readable, zmq.POLLIN) for readable, _ in pipes]
+        plain, urgent = (readable for readable, _ in pipes)
+        daemon._urgent.add(urgent)  # type: ignore[arg-type]
+        daemon._turn()
+        assert 1 <= taken[plain] <= 3 and taken[urgent] > taken[plain]
+    finally:
+        for end in (end for pipe in pipes for end in pipe):
+            os.close(end)
         daemon.context.destroy(linger=0)
 
 
