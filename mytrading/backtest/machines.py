@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested, Heartbeat
 from mytrading.messages.enums import Call, DaemonState
 from mytrading.messages.market import Bar, Quote
@@ -261,8 +261,3 @@ def _stirs(row: Any) -> bool:
     if type(row) is OrderChanged:
         return row.event not in _QUIET
     return isinstance(row, _MOVES)
-
-
-def is_denial(row: Any) -> bool:
-    """True of a row that says why a wish led to nothing."""
-    return isinstance(row, SignalDenied | SignalExpired)

@@ -27,7 +27,6 @@ from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.day_files import (
     DayFile,
     Exported,
-    day_files,
     note_of,
     parquet_of,
     removable,
@@ -238,11 +237,6 @@ def remove_old(config: RunConfig) -> list[str]:
 def unread(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
     """Who has not read the day's rows to their end, in words."""
     return [text for file in files if file.day == day for text in waited_for(config, file)]
-
-
-def known_days(config: RunConfig) -> list[str]:
-    """The days of all journals, oldest first."""
-    return sorted({file.day for file in day_files(config)})
 
 
 def folder_of(config: RunConfig, day: str) -> Path:

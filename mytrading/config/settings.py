@@ -124,11 +124,6 @@ class TradingSettings(Section):
         """The legs of a strategy without code, None of any other."""
         return self._plans.get(strategy)
 
-    @property
-    def leg_strategies(self) -> tuple[str, ...]:
-        """The names of all files of legs, running or not."""
-        return tuple(self._plans)
-
     def effective_rows(self) -> list[tuple[str, str, str]]:
         """(dotted name, value, origin) of every setting and every running strategy's."""
         rows = [(name, shown, self.origin(name)) for name, shown in _section_rows(self)]

@@ -25,11 +25,6 @@ def target_units(lots: int, instrument: Instrument) -> int:
     return lots * instrument.lot_size
 
 
-def missing_units(target: int, held: int, coming: int) -> int:
-    """Signed units still to be ordered to reach `target`, given what is held and what live entries will bring."""
-    return target - held - coming
-
-
 def side_of(units: int) -> Side:
     """Which way an order of these signed units trades."""
     return Side.BUY if units > 0 else Side.SELL

@@ -87,11 +87,6 @@ class Desk:
         """Bars of its timeframe before the slowest indicator has a value."""
         return max((handle.lookback for handle in self._handles), default=0)
 
-    @property
-    def handles(self) -> tuple[IndicatorHandle, ...]:
-        """The indicators in the order in which they were added."""
-        return tuple(self._handles)
-
     def lines(self) -> list[tuple[IndicatorHandle, str, Line]]:
         """Each indicator's line with the instrument it is of: for who looks at a strategy from outside."""
         return [(handle, instrument, line) for (handle, instrument), line in self._lines.items()]

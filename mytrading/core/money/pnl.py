@@ -47,11 +47,3 @@ def profit(positions: Iterable[Position], quotes: Mapping[str, Quote]) -> Profit
         if quote is not None:
             open_profit += unrealised(position.quantity, position.average_price, quote)
     return Profit(realised, open_profit)
-
-
-def profit_by_strategy(positions: Iterable[Position], quotes: Mapping[str, Quote]) -> dict[str, Profit]:
-    """`profit` of each strategy."""
-    groups: dict[str, list[Position]] = {}
-    for position in positions:
-        groups.setdefault(position.strategy, []).append(position)
-    return {strategy: profit(group, quotes) for strategy, group in groups.items()}

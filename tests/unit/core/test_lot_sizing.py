@@ -9,6 +9,7 @@ import pytest
 from mytrading.core.money.margin import MarginLeg
 from mytrading.core.sizing import (
     basket_cost,
+    entry_price,
     lots_at_risk,
     lots_for,
     plan_by_margin,
@@ -16,7 +17,10 @@ from mytrading.core.sizing import (
     shared,
     unit_lots,
 )
+from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.market import Quote
+from mytrading.messages.signals import Leg
 from tests.unit.core.test_margin import EXPIRY, LATER, TABLES, TODAY, contract
 
 CE, PE, FUT = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT
@@ -114,3 +118,34 @@ def test_lot_table_days_of_2025_are_covered_and_others_are_not(
 def test_basket_cost_shares_cost_their_share_of_value() -> None:
     share = Instrument(id="NSE:X", exchange="NSE", symbol="X", kind=InstrumentKind.EQ, underlying="X")
     assert basket_cost([MarginLeg(share, 1, 10.0)], TABLES, TODAY) == 2.0
+
+
+def test_largest_rest_gets_the_lot_that_rounding_leaves() -> None:
+    assert shared(10, {"a": 1.6, "b": 1.5, "c": 6.9}) == {"a": 2, "b": 1, "c": 7}
+
+
+@pytest.mark.parametrize(("risk", "distance"), [(0.0, 10.0), (-1.0, 10.0), (100.0, 0.0), (100.0, -1.0)])
+def test_nothing_to_lose_or_no_stop_is_no_lot(risk: float, distance: float) -> None:
+    assert lots_at_risk(risk, distance, 65, 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("order_type", "limit", "side", "price"),
+    [
+        (OrderType.MARKET, 0.0, Side.BUY, 101.0),
+        (OrderType.LIMIT, 90.0, Side.BUY, 90.0),
+        (OrderType.LIMIT, 110.0, Side.BUY, 101.0),
+        (OrderType.LIMIT, 90.0, Side.SELL, 99.0),
+        (OrderType.LIMIT, 110.0, Side.SELL, 110.0),
+        (OrderType.SL, 106.0, Side.BUY, 106.0),
+        (OrderType.SL, 94.0, Side.SELL, 95.0),
+        (OrderType.LIMIT, 0.0, Side.BUY, 101.0),
+        (OrderType.SL_M, 0.0, Side.SELL, 99.0),
+    ],
+)
+def test_entry_is_valued_at_the_worst_it_may_trade_at(
+    order_type: OrderType, limit: float, side: Side, price: float
+) -> None:
+    trigger = (105.0 if side is Side.BUY else 95.0) if order_type in (OrderType.SL, OrderType.SL_M) else 0.0
+    wish = Leg(instrument="NSE:A", lots=side.sign, order_type=order_type, limit_price=limit, trigger_price=trigger)
+    assert entry_price(wish, Quote("NSE:A", 1, 1, 100.0, 99.0, 101.0), side) == price

@@ -243,3 +243,11 @@ def test_tracker_position_that_is_flat_again_reserves_nothing_more() -> None:
     tracker.shown(order(OrderState.FILLED, filled=65), 20)
     tracker.closed("main", "S", CALL.id)
     assert tracker.free("main") == 900_000  # the second entry is still on its way
+
+
+def test_sold_options_beside_a_pair_are_charged_by_the_dearest_of_their_side() -> None:
+    near, far = sold(contract(InstrumentKind.CE, EXPIRY)), sold(contract(InstrumentKind.CE, LATER))
+    put = sold(contract(InstrumentKind.PE, EXPIRY))
+    pair, single = 320_000, 250_000
+    assert requirement([near, far, put], TABLES, TODAY).initial == pair + single
+    assert requirement([far, near, put], TABLES, TODAY).initial == pair + single

@@ -1,11 +1,11 @@
-"""Profit of positions by quotes: what they would be closed at, what counts as unmoved, and whose it is."""
+"""Profit of positions by quotes: what they would be closed at, and what counts as unmoved."""
 
 from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.money.pnl import Profit, exit_price, newer, profit, profit_by_strategy, unrealised
+from mytrading.core.money.pnl import Profit, exit_price, profit, unrealised
 from mytrading.messages.enums import Product
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
@@ -18,8 +18,8 @@ SHORT = replace(LONG, instrument="NSE:B", strategy="two", quantity=-5, average_p
 FLAT = replace(LONG, instrument="NSE:C", quantity=0, average_price=0.0, realised=7.0)
 
 
-def quote(instrument: str, ltp: float, bid: float = 0.0, ask: float = 0.0, at: int = 1) -> Quote:
-    return Quote(instrument, at, at, ltp, bid, ask)
+def quote(instrument: str, ltp: float, bid: float = 0.0, ask: float = 0.0) -> Quote:
+    return Quote(instrument, 1, 1, ltp, bid, ask)
 
 
 QUOTES = {"NSE:A": quote("NSE:A", 110.0, 109.0, 111.0), "NSE:C": quote("NSE:C", 500.0)}
@@ -44,13 +44,3 @@ def test_profit_is_realised_and_open_and_a_position_without_quote_is_unmoved() -
     found = profit((LONG, SHORT, FLAT), QUOTES)
     assert found == Profit(50.0 - 20.0 + 7.0, 10 * (109.0 - 100.0))
     assert found.total == 37.0 + 90.0
-
-
-def test_each_strategy_has_its_own_profit() -> None:
-    assert profit_by_strategy((LONG, SHORT, FLAT), QUOTES) == {"one": Profit(57.0, 90.0), "two": Profit(-20.0, 0.0)}
-
-
-def test_quote_replaces_one_that_is_not_newer_unless_it_has_no_price() -> None:
-    known = quote("NSE:A", 100.0, at=5)
-    assert [newer(known, quote("NSE:A", 101.0, at=at)) for at in (4, 5, 6)] == [False, True, True]
-    assert [newer(None, quote("NSE:A", ltp)) for ltp in (0.0, -1.0, 0.05)] == [False, False, True]
