@@ -129,6 +129,8 @@ def write(path: Path, savepoint: Savepoint) -> None:
     body = savepoint.seq.to_bytes(_AT, "little"), msgspec.msgpack.encode(savepoint)
     data = _MAGIC + body[0] + hashlib.blake2b(b"".join(body), digest_size=_DIGEST).digest() + body[1]
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in path.parent.glob(f".{path.name}.*"):  # of one that was killed while it wrote
+        left.unlink(missing_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from mytrading.cli.journal.kept import differing
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import TradingLevel
@@ -119,6 +123,30 @@ def test_own_journal_with_a_changed_row_is_moved_aside_and_learnt_again_from_its
     resume(bench)
     bench.command_a_resting_entry("e2")
     eventually(lambda: orders(bench.config) == 2, 15)
+
+
+def test_killed_router_goes_on_from_its_savepoint_and_repeats_nothing(bench: Bench) -> None:
+    router = bench.start("router")
+    for number in range(5):
+        bench.command_a_resting_entry(f"e{number}")
+    eventually(lambda: orders(bench.config) == 5, 15)
+    run = {**os.environ, "MYTRADING_RUN": str(Path(bench.config.state_dir) / "run.msgpack")}
+    keeper = [sys.executable, "-m", "mytrading.daemons.router_savepoint"]
+    said_of_it = subprocess.run(keeper, env=run, capture_output=True, text=True, check=True).stdout
+    assert said_of_it.startswith("router: row ")
+    bench.command_a_resting_entry("e5")
+    eventually(lambda: orders(bench.config) == 6, 15)
+    before = events(bench.config)
+    router.kill()
+    router.wait()
+    bench.start("router")
+    logs = Path(bench.config.log_dir)
+    eventually(lambda: any("savepoint.taken_up" in path.read_text() for path in logs.rglob("*.log")), 15)
+    bench.command_a_resting_entry("e6")
+    eventually(lambda: orders(bench.config) == 7, 15)
+    placed = [event for event in events(bench.config) if event == "initialized"]
+    assert len(placed) == len([event for event in before if event == "initialized"]) + 1
+    assert differing(bench.config) == {}
 
 
 def test_tail_of_its_own_that_was_lost_begins_an_epoch_above_what_was_seen(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.cli.journal.again import AGAIN, Judged, judge
+from mytrading.cli.journal.kept import differing
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import unions
@@ -91,6 +92,8 @@ def verify(config: RunConfig, daemon: str = "") -> list[Finding]:
             problem = str(error)
         findings.append(Finding(name, str(path), count, problem))
     findings = [*_decided_again(config, findings), *_crossed(written, read)]
+    kept = differing(config)
+    findings = [each._replace(problem=each.problem or kept.pop(Path(each.file), "")) for each in findings]
     return [finding for finding in findings if daemon in ("", finding.daemon)]
 
 

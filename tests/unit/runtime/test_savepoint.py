@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mytrading.cli.journal.kept import differing
 from mytrading.core.oms import OmsLimits
 from mytrading.daemons.router_savepoint import parts
 from mytrading.daemons.router_setup import FiledOrders, MarketHours, OrderRows, bound_of
@@ -194,6 +195,14 @@ def test_journal_that_lost_rows_is_not_kept(config: RunConfig, journal: Journal)
     assert kept(config) == "nothing to keep"
 
 
+def test_what_a_killed_keeper_left_half_written_is_removed_by_the_next(config: RunConfig, journal: Journal) -> None:
+    kept(config)
+    path = savepoints.path_of(config, "router")
+    (path.parent / f".{path.name}.1").write_bytes(b"half")
+    kept(config)
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
 def test_keeper_that_is_told_to_stop_leaves_the_one_before(config: RunConfig, journal: Journal) -> None:
     kept(config)
     before = savepoints.path_of(config, "router").read_bytes()
@@ -263,3 +272,17 @@ def test_reader_whose_cursor_was_compared_reads_on_from_there(tmp_path: Path) ->
     assert [row.stream_seq for row in reader.read(38, 2)] == [39, 40]
     reader.close()
     journal.close()
+
+
+def test_verify_finds_a_savepoint_that_is_not_what_the_rows_teach(config: RunConfig, journal: Journal) -> None:
+    kept(config)
+    assert differing(config) == {}
+    path = savepoints.path_of(config, "router")
+    savepoint = savepoints.read(path)
+    assert savepoint is not None
+    machine = parts(config).machine
+    take_up(machine, savepoint.state)
+    machine.apply(order(5, OrderState.CANCELLED))
+    savepoints.write(path, msgspec.structs.replace(savepoint, state=pack(machine)))
+    assert list(differing(config)) == [journal.path]
+    assert "what was kept at row 100" in differing(config)[journal.path]
