@@ -213,7 +213,7 @@ def test_keeper_that_is_told_to_stop_leaves_the_one_before(config: RunConfig, jo
 
 def test_state_of_what_is_not_ours_is_neither_kept_nor_taken_up(config: RunConfig) -> None:
     machine = parts(config).machine
-    machine._state.flags.set("x", Path("/tmp"))
+    machine._state.put(machine._state.flags, "x", Path("/tmp"))
     with pytest.raises(SavepointUnfit, match=r"pathlib"):
         pack(machine)
     fresh = parts(config).machine
