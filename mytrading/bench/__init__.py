@@ -30,6 +30,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from mytrading.bench.ending import unwound_by_signals
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
     from mytrading.bench.isolation import measure_isolation
+    from mytrading.bench.recovery import measure_recovery
     from mytrading.bench.risk import measure_risk
     from mytrading.bench.risk_quote import measure_risk_quote
     from mytrading.bench.screen import measure_screen
@@ -53,6 +54,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "isolation": measure_isolation,
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,
+        "recovery": measure_recovery,
     }
     unknown = [name for name in names if name not in groups]
     if unknown:
