@@ -60,7 +60,8 @@ class Payload:
             if strategy_name(item) == self.strategy:
                 found: type[BaseStrategy] = item
                 return found
-        raise PayloadError(f"{self.file} holds no {self.strategy}")
+        names = ", ".join(sorted(strategy_name(item) for item in loaded.classes)) or "none"
+        raise PayloadError(f"{self.file}: expected the class of {self.strategy}, found {names}; define it in that file")
 
 
 def packed(spec: Spec, file: Path) -> Payload:

@@ -96,7 +96,7 @@ def _parsed(texts: Sequence[str], read: Callable[[str, str, str], list[tuple[str
         found = read(given, text, values)
         name = found[0][0]
         if name in fixed or any(axis.name == name for axis in axes):
-            raise SpaceError(f"--param {name}: given twice")
+            raise SpaceError(f"--param {name}: expected once, found again as {text!r}; leave one of them out")
         if len(found) == 1:
             fixed[name] = found[0][1]
         else:

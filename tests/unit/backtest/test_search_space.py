@@ -43,7 +43,7 @@ def test_points_run_the_last_axis_fastest_and_carry_what_is_fixed() -> None:
         (["fast_period=a:b"], "in numbers"),
         (["level=0:1:0.00001"], "at most 10,000"),
         (["fast_period=5"], "expected a range to search"),
-        (["fast_period=1:3", "FAST_PERIOD=1:3"], "given twice"),
+        (["fast_period=1:3", "FAST_PERIOD=1:3"], "found again as .FAST_PERIOD=1:3.; leave one of them out"),
     ],
 )
 def test_range_that_cannot_be_met_is_refused(texts: list[str], said: str) -> None:
