@@ -30,7 +30,7 @@ def speaks_against(draft: Draft, key: Key, read: BooksRead) -> bool:
     traded = sum(row.quantity * row.side.sign for row in read.trades if row.instrument == key.instrument)
     shown = sum(_shown(draft, other, read) for other in {*here, *_listed(key, read)})
     sign, ours = (1 if held > 0 else -1), held + sum(spare)
-    if not begun and traded == ours:
+    if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
     opposed = any(units * held < 0 for units in (*spare, begun))
     return bool(held) and not opposed and shown * sign < min(traded * sign, ours * sign)
