@@ -27,7 +27,6 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from mytrading.bench.breach import measure_breach
     from mytrading.bench.client import measure_client
     from mytrading.bench.compiled import measure_compiled
-    from mytrading.bench.ending import unwound_by_signals
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
     from mytrading.bench.isolation import measure_isolation
     from mytrading.bench.recovery import measure_recovery
@@ -36,6 +35,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from mytrading.bench.screen import measure_screen
     from mytrading.bench.stack import measure_latency, measure_start
     from mytrading.bench.subscribe import measure_subscribe_simulator
+    from mytrading.runtime.ending import unwound_by_signals
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
         "latency": measure_latency,

@@ -28,10 +28,14 @@ class Asked(NamedTuple):
 
 
 def run_chaos(asked: Asked) -> int:
-    """Run as often as asked, seed after seed; the last line is one object with `--json`. 1 if any run failed."""
+    """Run as often as asked, seed after seed; the last line is one object with `--json`. 1 if any run failed.
+
+    SIGTERM and SIGINT end it, with 128 and the signal's number, after the stack of the run has been stopped.
+    """
     from mytrading.chaos.campaign import new_folder, run
     from mytrading.chaos.ground import PERSONALITIES, Wanted
     from mytrading.chaos.summary import summed, table, write_report
+    from mytrading.runtime.ending import unwound_by_signals
 
     roles = PERSONALITIES[1:] if asked.personality == "all" else (asked.personality,)
     reports = []
@@ -39,7 +43,8 @@ def run_chaos(asked: Asked) -> int:
         seed = asked.seed + number
         folder = new_folder(seed, asked.keep)
         wanted = Wanted(folder, seed, roles[number % len(roles)], asked.real_windows, asked.stop)
-        report = run(wanted, asked.minutes / asked.runs, asked.keep is not None, _progress)
+        with unwound_by_signals():
+            report = run(wanted, asked.minutes / asked.runs, asked.keep is not None, _progress)
         reports.append(report.body)
         if asked.report is not None:
             write_report(report.body, asked.report)

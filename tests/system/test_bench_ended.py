@@ -1,4 +1,4 @@
-"""A benchmark that is told to end leaves nothing running."""
+"""A benchmark or a run of chaos that is told to end leaves nothing running."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -32,29 +33,49 @@ def holders(lock_dir: Path) -> set[int]:
     return {int(found) for path in lock_dir.glob("*.lock") if (found := holder(path))}
 
 
-def test_bench_ended_while_its_stack_starts_takes_the_stack_down(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "run_files"),
+    [
+        (("bench", "start"), "mtb*/state/paper/run.msgpack"),
+        (("chaos", "--minutes", "2", "--seed", "3"), "mtc-*/state/chaos/run.msgpack"),
+    ],
+    ids=["bench", "chaos"],
+)
+def test_command_ended_while_its_stack_runs_takes_the_stack_down(
+    folder: Path, arguments: tuple[str, ...], run_files: str
+) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MYTRADING_", "OPENALGO_"))}
     environment |= {"MYTRADING_HOME": str(ROOT), "TMPDIR": str(folder)}
-    bench = subprocess.Popen(
-        [COMMAND, "bench", "start"], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    command = subprocess.Popen(
+        [COMMAND, *arguments], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
-    (run_file,) = eventually(lambda: list(folder.glob("mtb*/state/paper/run.msgpack")), 30)
+    (run_file,) = eventually(lambda: list(folder.glob(run_files)), 30)
     lock_dir = decode_run_config(run_file).lock_dir
     running = eventually(lambda: found if len(found := holders(lock_dir)) > 1 else None, 30)
     try:
-        bench.send_signal(signal.SIGTERM)
-        said = bench.communicate(timeout=240)[1].decode()
-        assert bench.returncode == 128 + signal.SIGTERM, said
+        command.send_signal(signal.SIGTERM)
+        said = command.communicate(timeout=240)[1].decode()
+        assert command.returncode == 128 + signal.SIGTERM, said
         eventually(lambda: not [pid for pid in running if Path(f"/proc/{pid}").exists()], 10)
-        assert not holders(lock_dir) and not list(folder.glob("mtb*")), said
+        assert not holders(lock_dir) and not _processes_in(folder), said
     finally:
-        for pid in holders(lock_dir):
+        for pid in {*holders(lock_dir), *_processes_in(folder)}:
             os.kill(pid, signal.SIGKILL)
+
+
+def _processes_in(folder: Path) -> list[int]:
+    """Processes that were started with anything below a folder: the simulator and supervisor of a run among them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if str(folder).encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+    return found
 
 
 _HELD = """
 import signal, sys, time
-from mytrading.bench.ending import unwound_by_signals
+from mytrading.runtime.ending import unwound_by_signals
 with unwound_by_signals():
     try:
         print("begun", flush=True)
