@@ -37,6 +37,7 @@ _PIECE = 1 << 18
 _AT = 8
 """A file begins with `_MAGIC`, the row's number in so many bytes, and the digest of that and of all behind it."""
 _OURS = ("mytrading.core.", "mytrading.messages.")
+_DEFAULT = "default "
 _PLAIN = frozenset(
     (
         ("builtins", "set"),
@@ -189,7 +190,7 @@ def fitting(config: RunConfig, daemon: str, bound: Bound, day: str) -> Savepoint
 
 def pack(machine: Learner) -> bytes:
     """The state of a machine; raises `SavepointUnfit` for one that is not made of plain things and our own classes."""
-    names = {id(thing): name for name, thing in machine.given().items()}
+    names = {**_names_of_defaults(), **{id(thing): name for name, thing in machine.given().items()}}
     target = io.BytesIO()
     try:
         _Pickler(target, names).dump(vars(machine))
@@ -211,6 +212,21 @@ def take_up(machine: Learner, packed: bytes) -> None:
     vars(machine).update(state)
 
 
+@cache
+def _names_of_defaults() -> dict[int, str]:
+    """Where each object is that a field of ours has by default: rows leave out that very object, and no copy of it."""
+    found: dict[int, str] = {}
+    classes = [msgspec.Struct]
+    for owner in classes:
+        classes += owner.__subclasses__()
+        if not owner.__module__.startswith(_OURS):
+            continue
+        for field in msgspec.structs.fields(owner):
+            if isinstance(field.default, (float, str, bytes)) and field.default not in ("", b""):
+                found[id(field.default)] = f"{_DEFAULT}{owner.__module__} {owner.__name__} {field.name}"
+    return found
+
+
 class _Pickler(pickle.Pickler):
     def __init__(self, target: io.BytesIO, names: dict[int, str]) -> None:
         super().__init__(target, protocol=5)
@@ -226,7 +242,11 @@ class _Unpickler(pickle.Unpickler):
         self._given = given
 
     def persistent_load(self, pid: Any) -> Any:
-        return self._given[pid]
+        return self._default(*pid.split(" ")[1:]) if pid.startswith(_DEFAULT) else self._given[pid]
+
+    def _default(self, module: str, owner: str, name: str) -> Any:
+        fields = msgspec.structs.fields(self.find_class(module, owner))
+        return next(field.default for field in fields if field.name == name)
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _PLAIN or (module.startswith(_OURS) and "." not in name):

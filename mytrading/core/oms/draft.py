@@ -1,7 +1,7 @@
 """A decision in the making: rows that follow from one message, each seen by those after it.
 
-Used by every part of the machine. The one rule: whatever a part decides it emits as a row here; the machine itself is
-never touched before the rows are journaled.
+Used by every part of the machine. The one rule: whatever a part decides it emits as a row here, and changes nothing
+itself; what rows taught is taken back at the end of the decision, until they are journaled.
 """
 
 from __future__ import annotations
