@@ -18,3 +18,4 @@ def test_storm_leaves_no_order_doubled_lost_or_bare(seed: int) -> None:
     storm.run(90)
     storm.calm(120)
     storm.judge()
+    assert len(storm.bench.machine.orders()) > 10, "the storm was none"

@@ -48,6 +48,9 @@ def twice(x):
 
 def ran(folder: Path, inner: str, monkeypatch: pytest.MonkeyPatch) -> tuple[float, int]:
     """Value of the kernel for 1.0 as a new process would have it, and how often it came from the disk."""
+    monkeypatch.setattr(
+        sys, "dont_write_bytecode", True
+    )  # a file changed within a second is the same to Python's cache
     (folder / "inner.py").write_text(inner)
     for name in ("inner", "outer"):
         spec = spec_from_file_location(name, folder / f"{name}.py")
