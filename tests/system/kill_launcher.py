@@ -196,7 +196,7 @@ def trap_feed(trap: Trap) -> None:
         if trap.minute(quote.market_ns):
             trap.spring("received")
         original(self, quote)
-        if any(trap.minute(item.bar.end_ns) for item in self._closed):
+        if any(trap.minute(item.bar.end_ns) for item in self.closed):
             trap.spring("decided")
 
     def store(original: Any, self: Any, bars: Any) -> Any:

@@ -158,7 +158,7 @@ class Stack:
         """The whole answer to a POST to the stack's simulator, errors included."""
         return self._posted(f"api/v1/{route}", fields)
 
-    def sim(self, route: str, **fields: Any) -> Any:
+    def sim(self, route: str, /, **fields: Any) -> Any:
         """`data` of a POST to the simulator's own routes, below /sim."""
         return self._posted(f"sim/{route}", fields)["data"]
 
