@@ -14,7 +14,7 @@ from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged, TradeClosed
-from mytrading.messages.signals import StrategyFaulted
+from mytrading.messages.signals import Signal, StrategyFaulted
 
 ChargeOf = Callable[[str, Product, int, float, int], float]
 """Rupees that a fill costs: instrument, product, signed units, price, market ns."""
@@ -32,7 +32,10 @@ class Fill(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A round trip, flat to flat. `side` is that of the entry, `gross` and `costs` are rupees."""
+    """A round trip, flat to flat. `side` is that of the entry, `gross` and `costs` are rupees.
+
+    `leg` is the place in its wish, from 1, of what was one of several legs; 0 for what was wished alone.
+    """
 
     entry_ns: int
     exit_ns: int
@@ -44,6 +47,7 @@ class Trade(NamedTuple):
     exit_price: float
     gross: float
     costs: float
+    leg: int = 0
 
     @property
     def net(self) -> float:
@@ -70,6 +74,7 @@ class Ledger:
     def __init__(self, charge: ChargeOf) -> None:
         self._charge = charge
         self._open_costs: dict[tuple[str, str], float] = {}
+        self._legs: dict[tuple[str, str], int] = {}
         self.fills: list[Fill] = []
         self.trades: list[Trade] = []
         self.events: list[Event] = []
@@ -80,6 +85,14 @@ class Ledger:
         handler = _HANDLERS.get(type(row))
         if handler is not None:
             handler(self, row)
+
+    def _wished(self, row: Signal) -> None:
+        """Which leg a contract is; what is held stays the leg as which it was bought or sold."""
+        several = len(row.legs) > 1
+        for number, leg in enumerate(row.legs, 1):
+            key = (row.strategy, leg.instrument)
+            if key not in self._open_costs:
+                self._legs[key] = number if several else 0
 
     def _filled(self, row: PositionChanged) -> None:
         if not row.fill_quantity:
@@ -111,8 +124,9 @@ class Ledger:
 
     def closed(self, trade: Trade) -> None:
         """A round trip ended; what it cost is what its fills did."""
-        costs = self._open_costs.pop((trade.strategy, trade.instrument), 0.0)
-        self.trades.append(Trade(*trade[:-1], costs))
+        key = (trade.strategy, trade.instrument)
+        costs = self._open_costs.pop(key, 0.0)
+        self.trades.append(trade._replace(costs=costs, leg=self._legs.get(key, 0)))
 
     def settled(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
         """What was held ended without an order: its contract expired at this price, which cost so much."""
@@ -130,6 +144,7 @@ class Ledger:
                 price,
                 units * (price - held.average_price),
                 self._open_costs.pop((held.strategy, name), 0.0) + cost,
+                self._legs.get((held.strategy, name), 0),
             )
         )
 
@@ -170,4 +185,5 @@ _HANDLERS: dict[type, Callable[[Ledger, Any], None]] = {
     SignalExpired: Ledger._denied,
     Alert: Ledger._alert,
     StrategyFaulted: Ledger._fault,
+    Signal: Ledger._wished,
 }

@@ -22,7 +22,7 @@ from mytrading.core.money import performance
 
 TRADE_COLUMNS = (
     "entry_time", "exit_time", "instrument", "strategy", "side", "quantity", "entry_price", "exit_price", "gross",
-    "costs", "net",
+    "costs", "net", "leg",
 )  # fmt: skip
 
 
@@ -149,4 +149,4 @@ def _row(trade: Any) -> list[Any]:
     prices = (f"{trade.entry_price:.4f}", f"{trade.exit_price:.4f}")
     money = (f"{value:.2f}" for value in (trade.gross, trade.costs, trade.net))
     where = (trade.instrument, trade.strategy, trade.side, trade.quantity)
-    return [ist(trade.entry_ns), ist(trade.exit_ns), *where, *prices, *money]
+    return [ist(trade.entry_ns), ist(trade.exit_ns), *where, *prices, *money, trade.leg or ""]

@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 
 from mytrading.backtest import metric_words
 from mytrading.backtest.columns import Columns
+from mytrading.backtest.ledger import Trade
 from mytrading.backtest.output import daily_returns, ist, open_positions, options_line, summary
 from mytrading.backtest.runner import Result
 
@@ -345,18 +346,26 @@ def options_table(found: dict[str, Any]) -> str:
 
 
 def shares_table(result: Result) -> str:
-    """Round trips, profit and costs of each strategy and instrument."""
-    sums: dict[tuple[str, str], list[float]] = {}
-    for trade in result.ledger.trades:
-        row = sums.setdefault((trade.strategy, trade.instrument), [0.0, 0.0, 0.0, 0.0])
+    """Round trips, profit and costs of each strategy and leg, where wishes have several, and of each instrument."""
+    trades = sorted(result.ledger.trades, key=lambda one: (one.strategy, one.leg))
+    legs = _shares([(f"{one.strategy} · leg {one.leg}", one) for one in trades if one.leg], "Strategy · leg")
+    trades.sort(key=lambda one: (one.strategy, one.instrument))
+    return legs + _shares([(f"{one.strategy} · {one.instrument}", one) for one in trades], "Strategy · instrument")
+
+
+def _shares(trades: list[tuple[str, Trade]], of: str) -> str:
+    """A table of sums by name, in the order in which the names come; empty without trades."""
+    sums: dict[str, list[float]] = {}
+    for name, trade in trades:
+        row = sums.setdefault(name, [0.0, 0.0, 0.0, 0.0])
         for place, value in enumerate((1.0, trade.net > 0, trade.gross, trade.costs)):
             row[place] += value
     rows = [
-        [html.escape(f"{strategy} · {name}"), f"{count:.0f}", f"{won / count:.1%}", f"{gross:,.2f}", f"{costs:,.2f}",
+        [html.escape(name), f"{count:.0f}", f"{won / count:.1%}", f"{gross:,.2f}", f"{costs:,.2f}",
          _coloured(gross - costs, f"{gross - costs:,.2f}")]
-        for (strategy, name), (count, won, gross, costs) in sorted(sums.items())
+        for name, (count, won, gross, costs) in sums.items()
     ]  # fmt: skip
-    return table(("Strategy · instrument", "Round trips", "Won", "Gross ₹", "Costs ₹", "Net ₹"), rows)
+    return table((of, "Round trips", "Won", "Gross ₹", "Costs ₹", "Net ₹"), rows) if rows else ""
 
 
 def _metrics_table(found: dict[str, float | None]) -> str:

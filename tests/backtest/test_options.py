@@ -18,7 +18,7 @@ from mytrading.backtest.data import load
 from mytrading.backtest.option_market import OptionMarket
 from mytrading.backtest.option_terms import OptionTerms
 from mytrading.backtest.output import options_of, summary
-from mytrading.backtest.report import price_figure, write_report
+from mytrading.backtest.report import price_figure, shares_table, write_report
 from mytrading.backtest.runner import Result, Spec, run
 from mytrading.backtest.setup import Asked, AskedWrongly, prepare
 from mytrading.cli.legs.templates import TEMPLATES, text_of
@@ -111,6 +111,11 @@ def test_seller_of_options_without_bars_of_one_is_told_what_it_needs() -> None:
 def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
     result = run(prepare(home, asked("Of_iron_condor", last=date(2024, 2, 2))).spec)
     assert (len(result.ledger.trades), result.ledger.hash()) == (20, "47538169bb365bae")
+    page = shares_table(result)
+    assert all(f"Of_iron_condor · leg {number}</td>" in page for number in range(1, 5))
+    assert "leg 5" not in page
+    by_leg = [sum(one.net for one in result.ledger.trades if one.leg == number) for number in range(1, 5)]
+    assert all(f"{net:,.2f}" in page for net in by_leg)
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
@@ -118,8 +123,9 @@ def test_every_template_trades_all_its_legs(home: Path, name: str) -> None:
     given = asked(f"Of_{name.replace('-', '_')}", last=date(2024, 1, 29), capital=3e6)
     result = run(prepare(home, given).spec)
     assert result.fault is None
-    sides = sorted(trade.side for trade in result.ledger.trades)
-    assert sides == sorted(leg[0] for leg in TEMPLATES[name].legs)
+    legs = [leg[0] for leg in TEMPLATES[name].legs]
+    sides = sorted((trade.leg, trade.side) for trade in result.ledger.trades)
+    assert sides == [(number if len(legs) > 1 else 0, side) for number, side in enumerate(legs, 1)]
     assert not summary(result)["open"]
 
 
