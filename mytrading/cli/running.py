@@ -125,19 +125,21 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
         print_rows(body["profit"], _PROFIT, False, "no profit or loss")
 
 
-_BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for_baskets", "refused_429")
+_BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for", "refused_429")
 
 
 def _budget(row: dict[str, Any]) -> dict[str, Any]:
     """An account's order calls, as the screen has them: how many of the second's are used, and what waits."""
     waiting = ", ".join(f"{count} {name}" for name, count in sorted(row["waiting"].items()))
+    kept = [f"{row['kept_for_stops']} stops"] if row["kept_for_stops"] else []
+    kept += [f"{calls} {name}" for name, calls in sorted(row["kept"].items())]
     return {
         "account": row["account"],
         "order_calls": f"{row['used']} of {row['limit']} a second",
         "on_their_way": row["out"],
         "waiting": waiting or "nothing",
         "oldest_wait_s": round(row["oldest_wait_s"], 1),
-        "kept_for_baskets": ", ".join(f"{calls} {name}" for name, calls in sorted(row["kept"].items())) or "none",
+        "kept_for": ", ".join(kept) or "nothing",
         "refused_429": row["refused"],
     }
 

@@ -235,7 +235,8 @@ class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     `used` of `limit` calls count in the present second, `out` are on their way. `waiting` counts orders by what they
     wait to be (entry, stop, exit, …, cancel), the oldest for `oldest_wait_s` seconds of machine time. `refused` are
     answers of 429 since the router began; until `paused_s` from now nothing is sent because of one. `kept` are calls
-    that legs of baskets under way still need, by strategy: other entries leave them.
+    that legs of baskets under way still need, by strategy, `kept_for_stops` those that stops of
+    entries which left lately may need: entries leave both.
     """
 
     account: str
@@ -247,6 +248,7 @@ class CallBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     refused: int = 0
     paused_s: float = 0.0
     kept: dict[str, int] = {}
+    kept_for_stops: int = 0
 
 
 class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="step_done"):

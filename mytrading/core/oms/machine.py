@@ -223,6 +223,7 @@ class OrderMachine:
             out=len(sending.out(state, account)),
             paused_s=max(0, (state.paused.get(account) or 0) - machine_ns) / SECOND,
             kept=sending.kept_for_baskets(state, account, machine_ns),
+            kept_for_stops=sending.kept_for_stops(state, limits, account, machine_ns),
         )
 
     def waiting(self) -> list[Order]:

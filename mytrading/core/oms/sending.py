@@ -20,8 +20,9 @@ from mytrading.messages.orders import Order
 
 def dispatch(draft: Draft) -> None:
     """Make the calls that may be made: what stops and exits need first, then entries' cancels, changes, and entries."""
+    state = draft.state
     ranked = []
-    for name in draft.state.waiting:
+    for name in state.waiting:
         order = draft.order(name)
         ranked.append((rank_of(draft, order), order))
     if len(ranked) > 1:
@@ -35,7 +36,11 @@ def dispatch(draft: Draft) -> None:
         if account not in budget:
             budget[account] = _budget(draft, account)
         room = budget[account] - (draft.limits.calls_kept if rank else 0)
-        if rank == ENTRIES and draft.state.baskets:
+        if rank == ENTRIES and (
+            state.baskets
+            or state.calling
+            or (account in state.sent and state.sent[account][-1] > draft.machine - draft.limits.call_window)
+        ):  # otherwise nothing is kept, and an entry has room for its stop
             room = min(room, _unreserved(draft, order, [other for _, other in ranked]))
         make = _place if order.state is OrderState.INITIALIZED else _cancel if order.pending_cancel else _modify
         budget[account] -= make(draft, order, room)
@@ -49,23 +54,48 @@ def _keep_still(draft: Draft, order: Order) -> None:
 
 
 def _unreserved(draft: Draft, order: Order, waiting: list[Order]) -> int:
-    """Calls that an entry may take: the rate's, without those that baskets under way keep for their other legs."""
+    """Calls that an entry may take: the rate's, without those kept for stops and for other legs of baskets.
+
+    An entry with a stop plan takes two, its own and its stop's, so that no fill waits bare for the next second.
+    """
     limits, account = draft.limits, order.account
-    live = {
-        name: calls
-        for name, (calls, until) in draft.state.baskets.items()
-        if name[0] == account and until > draft.machine
-    }
-    kept = sum(live.values())
-    kept += sum(
-        other.client_order_id != order.client_order_id
-        and (account, other.strategy, other.cause) in live
-        and draft.order(other.client_order_id).state is OrderState.INITIALIZED
-        for other in waiting
-        if other.account == account
-    )
+    kept = kept_for_stops(draft.state, limits, account, draft.machine) + (order.stop_trigger > 0)
+    if draft.state.baskets:
+        live = {
+            name: calls
+            for name, (calls, until) in draft.state.baskets.items()
+            if name[0] == account and until > draft.machine
+        }
+        kept += sum(live.values())
+        kept += sum(
+            other.client_order_id != order.client_order_id
+            and (account, other.strategy, other.cause) in live
+            and draft.order(other.client_order_id).state is OrderState.INITIALIZED
+            for other in waiting
+            if other.account == account
+        )
     most = limits.calls_per_second - limits.calls_kept - 1
     return free(draft.state, limits, account, draft.machine) - limits.calls_kept - min(kept, most)
+
+
+def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
+    """Calls of an account that entries which left lately, and may fill at any moment, need for their stops.
+
+    One for each entry with a stop plan that is not over, while its own call counts in the rate.
+    """
+    since, kept = machine_ns - limits.call_window, 0
+    for key, names in state.open_by_key.items():
+        if key.account != account:
+            continue
+        for name in names:
+            order = state.orders.get(name)
+            if order is None or not order.stop_trigger or order.state not in LIVE:
+                continue
+            if order.state is OrderState.SUBMITTED:
+                kept += machine_ns - order.began_machine_ns < limits.call_counts
+            elif order.state is not OrderState.INITIALIZED:
+                kept += order.ended_machine_ns > since
+    return kept
 
 
 def kept_for_baskets(state: State, account: str, machine_ns: int) -> dict[str, int]:
