@@ -101,7 +101,7 @@ def _accounts(as_json: bool, profile: str) -> None:
         for name in sorted(names)
     ]
     print_rows(table, ("account", "free", "cash", "reserved", "buffer"), as_json,
-               "no account has reported its funds yet; see `mytrading status`")  # fmt: skip
+               "the funds of no account are known now; see `mytrading status`")  # fmt: skip
 
 
 def size(

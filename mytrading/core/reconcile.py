@@ -33,7 +33,8 @@ class ReadRules(NamedTuple):
 
     After failures the wait grows from `retry_first` to `retry_most`, or while somebody asks to `urgent_most`, and to
     `refused_most` at a server that refuses the key: only a person ends that, and servers may ban who asks on with a
-    wrong one. While no order updates come, orders are read every `unheard` if that is sooner.
+    wrong one. While no order updates come, orders are read every `unheard` if that is sooner. `funds_stale` is when
+    funds that were read no longer tell what is free.
     """
 
     orders_every: int = 10 * SECOND
@@ -46,6 +47,7 @@ class ReadRules(NamedTuple):
     urgent_most: int = 2 * SECOND
     refused_most: int = 10 * SECOND
     stale: int = 30 * SECOND
+    funds_stale: int = 120 * SECOND
 
 
 class ReadJob(NamedTuple):
@@ -279,6 +281,8 @@ class HealthBook:
             account=account, connected=False, right_mode=False, stream_up=False, books_agree=False
         )
         self._read_at = 0
+        self._funds_at = 0
+        self._funds_problem = ""
 
     def stream(self, up: bool) -> None:
         """The order stream connected or was lost."""
@@ -317,6 +321,18 @@ class HealthBook:
             text = message if lost else self._health.message
             self._health = msgspec.structs.replace(self._health, session_lost=lost, message=text)
 
+    def funds(self, machine_ns: int, problem: str = "") -> None:
+        """The funds were asked for: read, or not because of `problem`."""
+        self._funds_problem = problem
+        if not problem:
+            self._funds_at = machine_ns
+
+    def _funds_unread(self, machine_ns: int) -> str:
+        if not self._funds_at or machine_ns - self._funds_at <= self._rules.funds_stale:
+            return ""
+        why = f" ({self._funds_problem})" if self._funds_problem else ""
+        return f"its funds were not read for {self._rules.funds_stale / SECOND:.0f} seconds{why}"
+
     def failed(self, message: str) -> None:
         """A read gave nothing usable."""
         self._health = msgspec.structs.replace(
@@ -324,7 +340,10 @@ class HealthBook:
         )
 
     def level(self, machine_ns: int) -> AccountHealth:
-        """The health now; what was read too long ago no longer counts as connected."""
-        if self._health.connected and machine_ns - self._read_at > self._rules.stale:
-            return msgspec.structs.replace(self._health, connected=False, message="the last read is too old")
-        return self._health
+        """The health now; what was read too long ago no longer counts as connected, nor funds as known."""
+        health = self._health
+        if (unread := self._funds_unread(machine_ns)) != health.funds_unread:
+            self._health = health = msgspec.structs.replace(health, funds_unread=unread)
+        if health.connected and machine_ns - self._read_at > self._rules.stale:
+            return msgspec.structs.replace(health, connected=False, message="the last read is too old")
+        return health

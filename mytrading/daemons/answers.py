@@ -143,6 +143,7 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
             sure = of_account(health, machine_now()).value
             told = {"status": health.status, "broker": health.broker or row["broker"], "books": sure}
             row.update({**msgspec.to_builtins(health), **told})
+            row["message"] = health.message or health.funds_unread
         return list(rows.values())
 
     def _daemon(self, beat: Heartbeat | None, name: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from mytrading.messages.orders import Position
 from mytrading.messages.reports import Funds
 
 CENT = 0.005
+OLD_NS = 60_000_000_000
+"""Machine time after which the broker's figures are those of another moment."""
 
 
 def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
@@ -25,7 +27,7 @@ def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
 def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
     mine = [position for position in view.positions.values() if position.account == account]
     ours, funds = profit(mine, view.quotes), view.funds.get(account)
-    reason = _incomparable(view, mine, funds, ours.realised)
+    reason = _incomparable(view, mine, funds, ours.realised, machine_ns)
     difference = round(ours.realised - funds.realised, 2) if funds is not None else None
     return {
         "account": account,
@@ -39,10 +41,12 @@ def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
     }
 
 
-def _incomparable(view: StackView, mine: list[Position], funds: Funds | None, realised: float) -> str:
+def _incomparable(view: StackView, mine: list[Position], funds: Funds | None, realised: float, machine_ns: int) -> str:
     """Why the two realised figures cannot be held against each other; empty if they can."""
     if funds is None:
         return "the broker's funds are not read yet"
+    if funds.machine_ns and (age := machine_ns - funds.machine_ns) > OLD_NS:
+        return f"the broker's funds were last read {age / 1e9:.0f} s ago"
     if abs(realised) > CENT and abs(funds.realised) < CENT:
         return "the broker tells no realised profit"
     accounts = {position.account for position in mine} or {""}

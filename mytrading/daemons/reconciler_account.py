@@ -25,6 +25,8 @@ from mytrading.runtime.metrics import PerformanceMonitor
 from mytrading.runtime.worker import WorkerPool
 
 Send = Callable[[Any], None]
+_FUNDS = "funds: "
+"""How a problem begins that kept the funds from being read."""
 
 
 class AccountListener:
@@ -136,10 +138,25 @@ class AccountListener:
         if visit.funds is not None:
             self._funds = visit.funds
             self._tell(visit.funds)
+        self._take_funds(visit)
         self._complain(visit)
         if visit.refused or visit.reached:
             self._health.session(visit.refused, "; ".join(visit.problems[:1]))
         self._tell(self._health.level(machine_now()))
+
+    def _take_funds(self, visit: Visit) -> None:
+        """Told apart from the books: they are read more often, and say nothing of the funds."""
+        if visit.funds is not None:
+            self._health.funds(visit.books.ended_machine_ns)
+            self._alerts.clear("FUNDS_UNREAD", self.name)
+        elif visit.job.funds and visit.reached and not visit.refused:
+            problem = next((one for one in visit.problems if one.startswith(_FUNDS)), "funds: no answer")
+            self._health.funds(visit.books.ended_machine_ns, problem)
+            late = self._health.level(visit.books.ended_machine_ns).funds_unread
+            severity = Severity.CRITICAL if late else Severity.WARNING
+            then = "entries wait until they are" if late else "entries wait if that lasts"
+            text = f"{problem}; {then}, exits go on; see `mytrading doctor`, and the funds page at the broker"
+            self._alerts.raise_("FUNDS_UNREAD", severity, self.name, text)
 
     def _complain(self, visit: Visit) -> None:
         if visit.patience_ns > LOUD_NS:
@@ -150,7 +167,8 @@ class AccountListener:
             self._alerts.raise_("SERVER_BUSY", Severity.CRITICAL, self.name, text)
         else:
             self._alerts.clear("SERVER_BUSY", self.name)
-        problem = "; ".join(visit.problems[:3])
+        told = visit.problems if visit.funds is not None else [p for p in visit.problems if not p.startswith(_FUNDS)]
+        problem = "; ".join(told[:3])
         if not visit.reached:
             self._health.failed(problem)
         if problem and not _complete(visit):
@@ -224,6 +242,7 @@ def read_rules(windows: Windows) -> ReadRules:
         funds_every=round(windows.funds_every * SECOND),
         retry_most=round(windows.retry_most * SECOND),
         stale=round(windows.stale * SECOND),
+        funds_stale=round(windows.funds_stale * SECOND),
     )
 
 

@@ -22,7 +22,7 @@ from mytrading.core.risk.guard import BARE, DOUBT
 from mytrading.core.risk.look import picture
 from mytrading.core.risk.overdue import CODES as OVERDUE_CODES
 from mytrading.core.risk.overdue import subject_of as overdue_subject
-from mytrading.core.risk.readiness import not_ready
+from mytrading.core.risk.readiness import funds_unread, not_ready
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.runs.events import ALERT_CODE
 from mytrading.core.thresholds import CODES as THRESHOLD_CODES
@@ -319,8 +319,8 @@ class RiskManager(MachineDaemon):
         """What would have entries denied only because this risk has just started, in words; empty if nothing."""
         account = self.risk.account
         unready = not_ready(self.risk.state, account)
-        unfunded = self.config.served and account not in self.risk.state.margin.funds
-        return unready or (f"account {account} has not reported its funds" if unfunded else "")
+        unfunded = funds_unread(self.risk.state, account) if self.config.served else ""
+        return unready or (f"account {account}: {unfunded}" if unfunded else "")
 
     def ready(self) -> bool:
         """True unless a journal is in doubt; what entries wait for is said with their denial."""

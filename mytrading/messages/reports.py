@@ -145,6 +145,7 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     `ping_down` says that as many pings in a row failed as are allowed, `session_lost` that the server refuses every
     read with 403: it has no session at the broker, or does not know the key. `unread` as in `BooksRead`.
+    `funds_unread` says why the funds as last reported no longer tell what is free; empty if they do.
     """
 
     account: str
@@ -161,6 +162,7 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     ping_down: bool = False
     session_lost: bool = False
     unread: tuple[str, ...] = ()
+    funds_unread: str = ""
 
     @property
     def status(self) -> str:

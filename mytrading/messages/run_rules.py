@@ -161,6 +161,7 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
     orders_every: float = 10.0
     positions_every: float = 60.0
     funds_every: float = 10.0
+    funds_stale: float = 120.0
     retry_most: float = 30.0
     stale: float = 30.0
 

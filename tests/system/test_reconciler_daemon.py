@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from mytrading.messages.control import Alert, Heartbeat
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ModeSeen, OrderReport, ReadRequest
 from mytrading.messages.runconfig import RunConfig, VenueKind
@@ -95,6 +95,26 @@ def test_failing_books_are_unknown_not_flat(running: Running, simulator: Running
     assert not [read for read in running.all(BooksRead) if read.asked_by == "q2" and read.positions == ()]
     simulator.call("/sim/fault", kind="clear", count=1)
     running.wait(Alert, lambda alert: alert.code == "BOOKS_UNREAD" and alert.cleared, 15)
+
+
+def test_funds_that_fail_for_long_are_told_apart_from_the_books_until_they_are_read_again(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    config = config_of(simulator, tmp_path, runtime)
+    windows = msgspec.structs.replace(config.windows, orders_every=0.3, funds_every=0.5, funds_stale=3.0)
+    with reconciler(msgspec.structs.replace(config, windows=windows)) as found:
+        found.wait(Funds, lambda funds: True)
+        simulator.call("/sim/fault", kind="book_500", route="funds", count=-1)
+        first = found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD")
+        assert (first.severity, first.subject) == (Severity.WARNING, "main")
+        found.wait(AccountHealth, lambda level: level.healthy and "not read for 3 seconds" in level.funds_unread)
+        loud = found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD" and alert.severity is Severity.CRITICAL)
+        assert "entries wait until they are, exits go on; see `mytrading doctor`" in loud.message
+        assert {alert.code for alert in found.all(Alert)} == {"FUNDS_UNREAD"}
+        assert not [alert for alert in found.all(Alert) if alert.cleared]
+        simulator.call("/sim/fault", kind="clear", count=1)
+        found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD" and alert.cleared, 15)
+        found.wait_newest(AccountHealth, lambda level: level.healthy and not level.funds_unread)
 
 
 def test_wrong_mode_is_named_and_voids_the_books(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> None:

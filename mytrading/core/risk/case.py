@@ -43,10 +43,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun` is true once
     another leg of the same basket was ordered. `margin` (rupees) is what this order needs by itself, `margin_needed`
     what it needs with the other legs ordered now and the buffer, `margin_free` what its account has, None if that is
-    not known (which denies all that `needs_funds`), `reserves` its share of what they need together. `coverage` is the
-    share of instruments that have data. Of the account: `active_orders`, `cancels_today`, and `losses` of the strategy
-    there in a row, the last at `loss_ns`. `reached` holds the limits of the day that were reached, in words, by their
-    codes.
+    not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its share of what they need
+    together. `coverage` is the share of instruments that have data. Of the account: `active_orders`, `cancels_today`,
+    and `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of the day that were
+    reached, in words, by their codes.
     """
 
     signal: Signal
@@ -91,6 +91,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     margin_needed: float = 0.0
     margin_free: float | None = None
     needs_funds: bool = False
+    funds_unread: str = "the broker has not reported its funds"
     leaving: str = ""
     coverage: float = 1.0
     session_entries: int = 0

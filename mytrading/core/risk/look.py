@@ -10,7 +10,7 @@ from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.day import ACCOUNT
 from mytrading.core.risk.limits import Limit
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.readiness import not_ready
+from mytrading.core.risk.readiness import funds_unread, not_ready
 from mytrading.core.runs.run import Leg, Run
 from mytrading.core.sizing import side_of
 from mytrading.messages.enums import LimitKind
@@ -30,9 +30,14 @@ def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> R
         stops=tuple(_stop(risk, position) for position in risk.state.open_positions()),
         entries=entries,
         denied=denied,
-        waits=not_ready(risk.state, risk.account),
+        waits=not_ready(risk.state, risk.account) or _unfunded(risk),
         runs=tuple(_run(risk, run, now) for run in risk.runs.books.runs.values() if run.legs),
     )
+
+
+def _unfunded(risk: RiskMachine) -> str:
+    why = funds_unread(risk.state, risk.account) if risk.needs_funds else ""
+    return f"account {risk.account}: {why}" if why else ""
 
 
 def _use(risk: RiskMachine, limit: Limit) -> LimitUse:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from mytrading.core.identity import content_id
 from mytrading.core.money import margin
 from mytrading.core.money.margin import MarginLeg, by_margin
+from mytrading.core.risk.readiness import funds_unread
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.sizing import is_bought_only, side_of
@@ -123,12 +124,12 @@ class Margins:
         return self._free(account, share, (signal.strategy, signal.watch))
 
     def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
-        free = self._state.margin.free(account, collateral)
+        free = self._state.margin.free(account, collateral) if self.is_told(account) else None
         return None if free is None else free - self._state.kept_for_baskets(account, but)
 
     def is_told(self, account: str) -> bool:
-        """True once the broker has said what an account has."""
-        return account in self._state.margin.funds
+        """True while it is known what an account has: the broker has said so, and not too long ago."""
+        return not funds_unread(self._state, account)
 
     def cash(self, account: str) -> float | None:
         """Rupees of cash that are free."""
@@ -155,7 +156,7 @@ class Margins:
     def figures(self) -> dict[str, float]:
         """What each account has free, in cash, reserved and kept back, in rupees and for the buffer as a fraction."""
         found: dict[str, float] = {}
-        for account in self._state.margin.funds:
+        for account in [name for name in self._state.margin.funds if self.is_told(name)]:
             found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
             found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
             found[f"margin_reserved:{account}"] = round(

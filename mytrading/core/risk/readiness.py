@@ -52,6 +52,14 @@ def bars_lacking(books: RiskBooks, signal: Signal, leg: Leg) -> str:
     return ""
 
 
+def funds_unread(books: RiskBooks, account: str) -> str:
+    """Why it is not known what an account has free, empty if it is."""
+    if account not in books.margin.funds:
+        return "the broker has not reported its funds"
+    health = books.health.get(account)
+    return health.funds_unread if health is not None else ""
+
+
 def session_lost(books: RiskBooks, account: str) -> str:
     """What the server of an account said when it refused to read books, empty while it reads them."""
     health = books.health.get(account)

@@ -15,6 +15,7 @@ from mytrading.core.money.margin import MarginLeg
 from mytrading.core.money.margin_table import BY_RISK, FIXED, Share, Source, share_word
 from mytrading.core.risk.case import Denial, rupees
 from mytrading.core.risk.margin import Margins
+from mytrading.core.risk.readiness import funds_unread
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.wish import Wish
@@ -103,7 +104,7 @@ class Sizer:
                 legs.setdefault(share_word(leg.profile), []).append(leg)
         purse = self._purse(account)
         if purse is None:
-            return Sized(denial=Denial(SHORT_OF_MARGIN, _unfunded(account)))
+            return Sized(denial=Denial(SHORT_OF_MARGIN, self._unfunded(account)))
         fixed = [leg for leg in wish.legs if not leg.profile]
         plans = plan_profiles(
             self._valued(wish, [(leg, sizes[leg.instrument]) for leg in fixed]),
@@ -173,7 +174,7 @@ class Sizer:
             return Plan(wished, f"{wished} as wished: grade {rule.by} is not for what only buys options")
         margin = self._margins.cash(account) if source is Source.CASH else self._margins.available(account)
         if margin is None:
-            return Plan(0, _unfunded(account))
+            return Plan(0, self._unfunded(account))
         return self._by_margin(legs, margin, share, account, now)
 
     def _by_margin(self, legs: list[MarginLeg], margin: float, share: Share, account: str, now: int) -> Plan:
@@ -245,6 +246,6 @@ class Sizer:
                 return Denial(TOO_MANY_LOTS, text)
         return None
 
-
-def _unfunded(account: str) -> str:
-    return f"margin of {account} is not known: the broker has not reported its funds; see the reconciler"
+    def _unfunded(self, account: str) -> str:
+        why = funds_unread(self._state, account)
+        return f"margin of {account} is not known: {why}; see `mytrading alerts`"

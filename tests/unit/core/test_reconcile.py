@@ -315,6 +315,19 @@ def test_old_read_is_no_connection() -> None:
     assert not health.level(T0 + stale + 1).connected
 
 
+def test_funds_that_cannot_be_read_for_long_are_told_until_they_are_read() -> None:
+    health = HealthBook("main")
+    health.read(JOB, whole(T0), True, "")
+    health.funds(T0)
+    health.funds(T0 + 100 * SECOND, "funds: an error")
+    health.read(JOB, whole(T0 + 119 * SECOND), True, "")
+    assert health.level(T0 + 120 * SECOND).funds_unread == ""
+    late = health.level(T0 + 121 * SECOND)
+    assert (late.funds_unread, late.healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
+    health.funds(T0 + 130 * SECOND)
+    assert health.level(T0 + 130 * SECOND).funds_unread == ""
+
+
 def test_visit_for_funds_alone_says_nothing_of_the_books_but_of_the_mode() -> None:
     health = HealthBook("main")
     health.read(JOB, whole(T0), True, "")

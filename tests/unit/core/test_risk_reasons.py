@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from mytrading.config.resolve import load_settings
 from mytrading.core.calendar import to_ns
-from mytrading.messages.commands import PlaceEntry, SignalDenied
+from mytrading.core.risk.look import picture
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Action, LimitAction, Product, TradingLevel
+from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import RiskLimits, SizingRule, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 from mytrading.messages.strategy_rules import StrategyRules
@@ -73,6 +75,54 @@ def test_bought_option_waits_for_funds_and_is_denied_when_none_are_told() -> Non
     silent.quote()
     silent.pass_time(61)
     assert "MARGIN_UNKNOWN" in denials(tuple(silent.rows))[-1].codes
+
+
+class Unfunded(MarginDesk):
+    """A desk whose reconciler reads the books and not the funds."""
+
+    why = "its funds were not read for 120 seconds (funds: an error)"
+
+    def beat(self) -> None:
+        super().beat()
+        self.machine.apply(
+            AccountHealth(
+                account="main", connected=True, right_mode=True, stream_up=True, books_agree=True, funds_unread=self.why
+            )
+        )
+
+
+def test_funds_that_are_not_read_any_more_deny_entries_with_the_reason() -> None:
+    desk = Unfunded()
+    desk.machine.needs_funds = True
+    desk.fund(1_000_000.0)
+    assert "margin_free:main" not in desk.machine.margins.figures()
+    assert picture(desk.machine, desk.now).waits == f"account main: {desk.why}"
+    assert entries(desk.wish("a", Leg(instrument=CALL, lots=1))) == []
+    desk.quote()
+    desk.pass_time(61)
+    last = denials(tuple(desk.rows))[-1]
+    assert "MARGIN_UNKNOWN" in last.codes and desk.why in last.message
+    desk.why = ""
+    desk.beat()
+    desk.quote()
+    assert entries(desk.wish("b", Leg(instrument=CALL, lots=1)))
+
+
+def test_exit_goes_on_while_funds_are_not_read() -> None:
+    desk = Unfunded()
+    desk.machine.needs_funds = True
+    desk.fund(1_000_000.0)
+    desk.hold(CALL, LOT, 100.0)
+    (close,) = desk.wish("a", action=Action.EXIT)
+    assert isinstance(close, CloseGoal) and close.instrument == CALL
+
+
+def test_size_by_margin_is_denied_with_the_reason_why_funds_are_not_known() -> None:
+    desk = Unfunded(SizingRule(by="balanced"))
+    desk.fund(1_000_000.0)
+    desk.sell("a")
+    desk.pass_time(61)
+    assert desk.why in denials(tuple(desk.rows))[-1].message
 
 
 def test_venue_without_funds_lets_bought_options_pass() -> None:

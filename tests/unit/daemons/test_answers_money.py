@@ -33,6 +33,11 @@ def test_difference_of_comparable_figures_is_shown_with_its_age() -> None:
     assert (row["not_comparable"], row["broker_age_s"]) == ("", 5.0)
 
 
+def test_figure_of_the_broker_that_was_read_long_ago_is_not_held_against_ours() -> None:
+    (row,) = checked_profits(view(100.0), 62 * SECOND)
+    assert (row["difference"], row["not_comparable"]) == (None, "the broker's funds were last read 61 s ago")
+
+
 @pytest.mark.parametrize(("broker", "said"), [(None, "not read yet"), (0.0, "tells no realised profit")])
 def test_missing_figure_is_a_reason_and_no_difference(broker: float | None, said: str) -> None:
     (row,) = checked_profits(view(broker), SECOND)

@@ -16,7 +16,7 @@ def _unknown(case: Case) -> str:
     if valued and case.margin <= 0:
         return f"the margin of {case.leg.instrument} is not known; add its underlying to config/risk.toml"
     if case.margin_free is None and (valued or case.needs_funds):
-        return "what is free of margin is not known: the broker has not reported its funds; see the reconciler"
+        return f"what is free of margin is not known: {case.funds_unread}; see `mytrading alerts`"
     return ""
 
 
