@@ -22,17 +22,19 @@ CLOSERS = frozenset({RiskKind.STOP, RiskKind.TARGET, RiskKind.BARE})
 
 def trip_of(position: Position) -> str:
     """The name of a position's present round trip."""
-    return f"{position.account} {position.instrument} {position.product.value} {position.opened_ns}"
+    return f"{position.account} {position.instrument} {position.product} {position.opened_ns}"
 
 
 def with_event(kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int) -> list[Any]:
     """The goals that close a position, after their event; nothing where it is being closed already."""
-    goal = next((row for row in rows if isinstance(row, CloseGoal)), None)
-    if goal is None:
+    for goal in rows:
+        if isinstance(goal, CloseGoal):
+            break
+    else:
         return rows
     trip = trip_of(position)
     event = RiskEventRecorded(
-        id=content_id("risk", kind.value, position.strategy, trip, goal.id),
+        id=content_id("risk", kind, position.strategy, trip, goal.id),
         strategy=position.strategy,
         run=run_id_of(position),
         kind=kind,
@@ -51,12 +53,15 @@ def with_event(kind: RiskKind, position: Position, rows: list[Any], level: float
 
 def without_lost(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     """The rows of a decision without events of single positions whose goal another rule's has made superfluous."""
-    causes = {row.cause for row in rows if isinstance(row, CloseGoal)}
-    return tuple(
-        row
-        for row in rows
-        if not isinstance(row, RiskEventRecorded) or row.follows or row.kind not in CLOSERS or row.cause in causes
-    )
+    causes, kept = set(), []
+    for row in rows:
+        if isinstance(row, CloseGoal):
+            causes.add(row.cause)
+    for row in rows:
+        if isinstance(row, RiskEventRecorded) and not row.follows and row.kind in CLOSERS and row.cause not in causes:
+            continue
+        kept.append(row)
+    return tuple(kept)
 
 
 def at_broker(state: RiskState, order: Order, now: int) -> RiskEventRecorded | None:

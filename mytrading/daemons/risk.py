@@ -164,9 +164,9 @@ class RiskManager(MachineDaemon):
                 self._decide_on_time(machine_now())
                 self._each_moment(0)
         elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
-            if isinstance(message, Quote) and not self.lock_step:
-                self._thresholds.quote(message.received_ns, machine_now())
             self.step("market", message, source="feed")
+            if isinstance(message, Quote) and not self.lock_step:
+                self._thresholds.quote(message.received_ns, self.risk.state.machine_ns)
 
     def _look(self, machine_ns: int) -> None:
         self._note_kill()

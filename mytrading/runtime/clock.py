@@ -149,6 +149,16 @@ class MarketClock:
         """Market time now, ns UTC."""
         return self.at(machine_now()) if self._last else time.time_ns()
 
+    def moment(self) -> tuple[int, int]:
+        """Market time and machine time now: one look at the clock where market time runs as the machine's does."""
+        machine_ns = _boot_offset() + time.monotonic_ns()
+        last = self._last
+        if last is None:
+            return time.time_ns(), machine_ns
+        if last.speed == 1.0 and machine_ns >= last.machine_ns:
+            return last.market_ns + machine_ns - last.machine_ns, machine_ns
+        return self.at(machine_ns), machine_ns
+
     def at(self, machine_ns: int) -> int:
         """Market time at a machine time of the current segment.
 

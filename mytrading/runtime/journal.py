@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
 from mytrading.messages.codec import NO_HASH
@@ -49,6 +50,7 @@ __all__ = [
 
 EPOCH_GAP = 1_000_000
 """So far above the last sequence known a new epoch begins: a reader may have had rows that no file names."""
+_new = tuple.__new__
 COMMITS_KEPT = 400
 """Commits in the write-ahead log, some 10 KB each, before it is moved into the file."""
 
@@ -231,19 +233,23 @@ class Journal:
             self._front = None
 
     def _rows(self, entries: Sequence[Entry], market_ns: int, machine_ns: int) -> list[Row]:
+        """On the way of each order: neither a row nor its hash is worth a Python function here."""
         rows = []
         seq, previous = self._seq, self._hash
         counts: dict[str, int] = {}
         for entry in entries:
             seq += 1
+            stream, body = entry.stream, entry.body
             stream_seq = 0
             if entry.kind == OUTPUT:
-                stream_seq = (counts.get(entry.stream) or self._last(entry.stream)) + 1
-                counts[entry.stream] = stream_seq
-            previous = chain(previous, seq, entry.stream, entry.body)
+                stream_seq = counts[stream] = (counts.get(stream) or self._last(stream)) + 1
+            previous = blake2b(previous + seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
             rows.append(
-                Row(seq, self.epoch, entry.kind, entry.stream, stream_seq, *entry[3:7],
-                    entry.market_ns or market_ns, entry.machine_ns or machine_ns, entry.body, previous)
+                _new(Row, (
+                    seq, self.epoch, entry.kind, stream, stream_seq,
+                    entry.source, entry.source_epoch, entry.source_seq, entry.source_hash,
+                    entry.market_ns or market_ns, entry.machine_ns or machine_ns, body, previous,
+                ))
             )  # fmt: skip
         return rows
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from mytrading.messages.codec import NO_HASH
 
 INPUT, OUTPUT, RECORD = 0, 1, 2
@@ -65,7 +67,7 @@ class Row(NamedTuple):
     hash: bytes
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """What is to be appended; the journal adds sequence, epoch and hash. Inputs name where they came from.
 
     Without times of its own an entry gets those of its transaction.

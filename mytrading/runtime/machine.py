@@ -50,6 +50,7 @@ WRITE_S = 0.1
 MOST_UNWRITTEN = 256
 IST_OFFSET_NS = 19_800_000_000_000
 DAY_NS = 86_400_000_000_000
+_NOWHERE = Cursor()
 
 
 class Machine(Protocol):
@@ -92,6 +93,8 @@ class MachineDaemon(FollowingDaemon):
         self.machine = machine
         self._unwritten: list[Entry] = []
         self._learnt = 0
+        self._acts = type(self).act is not MachineDaemon.act or type(self).durable is not MachineDaemon.durable
+        """Its decisions may have to wait for the disk, or lead to calls: others are not asked."""
         self._files: dict[str, str] = {}
         self._rebuilt: JournalRebuilt | None = None
         self._types = row_streams(name)
@@ -297,13 +300,13 @@ class MachineDaemon(FollowingDaemon):
         journal again. `body` is the message as it came, if it came encoded. Budget: 100 µs beside the machine.
         """
         started = time.perf_counter_ns()
-        now, machine_ns = self.clock.now(), machine_now()
+        now, machine_ns = self.clock.moment()
         self.machine.notice(machine_ns)
         self.machine.apply(message)
         rows = self.machine.decide(message, now) if decide else ()
         decided = time.perf_counter_ns()
         if rows or keep or place is not None:
-            at = place or Cursor()
+            at = _NOWHERE if place is None else place
             raw = body or encode_body(message)
             self._unwritten.append(Entry(INPUT, stream, raw, source, at.epoch, at.seq, at.hash, now, machine_ns))
             if place is not None:
@@ -341,11 +344,11 @@ class MachineDaemon(FollowingDaemon):
         return self.step("internal", TimerFired(name=name, machine_ns=machine_ns, market_ns=market_ns))
 
     def _entries(self, rows: Sequence[Any]) -> list[Entry]:
-        return list(map(self._entry, rows))
-
-    def _entry(self, row: Any) -> Entry:
-        kind = type(row)
-        return Entry(self._kinds[kind], self._types[kind], encode_body(row))
+        entries = []
+        for row in rows:
+            kind = type(row)
+            entries.append(Entry(self._kinds[kind], self._types[kind], encode_body(row)))
+        return entries
 
     def _kind_of(self, stream: str) -> int:
         table = STREAMS.get(stream)
@@ -359,14 +362,15 @@ class MachineDaemon(FollowingDaemon):
 
     def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int, machine_ns: int) -> None:
         """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
-        durable = bool(rows) and self.durable(rows)
+        durable = bool(rows) and self._acts and self.durable(rows)
         try:
             meanwhile = partial(self.prepare, rows) if durable else None
             committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable, meanwhile)
         finally:
             self._unwritten.clear()  # a disk that takes an input without what it led to must not: it is read again
-        self.run_soon()  # what was decided before this is heard before this
-        began = self.act(rows)
+        if self._soon:
+            self.run_soon()  # what was decided before this is heard before this
+        began = self._acts and self.act(rows)
         decisions = committed[len(committed) - len(rows) :]
         if began and not self.lock_step:
             self.soon(partial(self._send_all, decisions, rows))
@@ -441,7 +445,7 @@ class MachineDaemon(FollowingDaemon):
         rows = [self._run_started(), *carried, *files, *self._doubts.standing]
         seal = DaySealed(day=self.journal.day, next_day=day, at_ns=now)
         try:
-            self.journal.roll(day, self._cursors, self._entry(seal), self._entries(rows), now, machine_ns)
+            self.journal.roll(day, self._cursors, self._entries([seal])[0], self._entries(rows), now, machine_ns)
         except JournalFull as error:
             self.alerts.raise_("DAY_NOT_ROLLED", Severity.CRITICAL, self.name, f"{error}; {self.journal.day} goes on")
             return

@@ -210,7 +210,12 @@ class PushSocket:
 
     def send_row(self, topic: str, row: Row) -> None:
         """Push a journaled message; if it is dropped, the reader finds it in the journal."""
-        self._send(encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body))
+        frame = encode_frame(topic, row.epoch, row.stream_seq, row.hash, machine_now(), row.body)
+        try:
+            self._hand(frame, zmq.NOBLOCK)
+            self.bytes_out += len(frame)
+        except zmq.Again:
+            self.dropped += 1
 
     def _send(self, frame: bytes) -> None:
         try:

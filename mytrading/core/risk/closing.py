@@ -77,7 +77,7 @@ class Closing:
         goal = self.goal_id(position, cause)
         if goal in self._state.issued:
             return []
-        sizes = self._scene.sizes(position.instrument)
+        listed = self._scene.instruments.get(position.instrument)
         return [
             CloseGoal(
                 id=goal,
@@ -89,8 +89,8 @@ class Closing:
                 cause=cause,
                 reason=reason,
                 trace_ns=trace_ns,
-                lot=sizes.lot,
-                freeze=sizes.freeze,
+                lot=listed.lot_size if listed is not None else 0,
+                freeze=listed.freeze_qty if listed is not None else 0,
             )
         ]
 
@@ -104,12 +104,16 @@ def once_each(rows: Iterable[Any]) -> tuple[Any, ...]:
     """The rows of one decision without further goals for a position that one of them closes already."""
     kept: list[Any] = []
     closing: set[tuple[str, str, str, str]] = set()
+    withdrawn: set[str] = set()
     for row in rows:
         if isinstance(row, CloseGoal):
-            key = (row.account, row.instrument, row.product.value, row.strategy)
+            key = (row.account, row.instrument, row.product, row.strategy)
             if key in closing:
                 continue
             closing.add(key)
+        elif isinstance(row, WithdrawEntries):
+            if row.id in withdrawn:
+                continue
+            withdrawn.add(row.id)
         kept.append(row)
-    withdrawn = {row.id: row for row in kept if isinstance(row, WithdrawEntries)}
-    return tuple(row for row in kept if not isinstance(row, WithdrawEntries) or withdrawn.pop(row.id, None) is not None)
+    return tuple(kept)

@@ -90,8 +90,12 @@ class DayMoney:
         """Whose profit a price of this instrument moves, in a fixed order."""
         known = self._moved_by.get(instrument)
         if known is None:
-            keys = [key for key in self._keys.get(instrument, ()) if self._owners[key].units]
-            known = self._moved_by[instrument] = tuple(sorted({scope for key in keys for scope in scopes(key)}))
+            found: set[Scope] = set()
+            for key in self._keys.get(instrument, ()):
+                if self._owners[key].units:
+                    found.add((ACCOUNT, key[0]))
+                    found.add((STRATEGY, key[3]))
+            known = self._moved_by[instrument] = tuple(sorted(found))
         return known
 
     def scopes(self) -> tuple[Scope, ...]:
@@ -204,11 +208,12 @@ class DayMoney:
         if not holders:
             return
         quote, mark = self._quotes.get(instrument), self.marks.get(instrument)
-        long = mark if quote is None else exit_price(1, quote)
-        short = mark if quote is None else exit_price(-1, quote)
+        prices: dict[bool, float | None] = {}
         for key, money in holders:
             units, before = money.units, money.unrealised
-            price = long if units > 0 else short
+            if (long := units > 0) not in prices:
+                prices[long] = mark if quote is None else exit_price(units, quote)
+            price = prices[long]
             money.unrealised = 0.0 if price is None else units * (price - money.average)
             moved = money.unrealised - before
             for total in money.sums:
@@ -217,8 +222,12 @@ class DayMoney:
                 self._count_r(key, money)
 
     def _holders(self, instrument: str) -> tuple[tuple[Key, _Money], ...]:
-        owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
-        found = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
+        kept: list[tuple[Key, _Money]] = []
+        for key in self._keys.get(instrument, ()):
+            money = self._owners[key]
+            if money.units:
+                kept.append((key, money))
+        found = self._held[instrument] = tuple(kept)
         return found
 
     def _open_profit(self, instrument: str, money: _Money) -> float:

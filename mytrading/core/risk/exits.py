@@ -92,14 +92,15 @@ class RiskExits:
         cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
         text = f"stop: {quote.ltp:g} is at or beyond {level:g}"
         closed = self._close(position, cause, text, quote.received_ns)
-        told = self._instead_of_the_broker(position, text, now) if closed else []
+        key = (position.account, position.instrument, position.product, position.strategy)
+        told = self._instead_of_the_broker(position, text, now) if closed and key not in self._state.stop_levels else []
         return [*with_event(RiskKind.STOP, position, closed, level, quote.ltp, now), *told]
 
     def _instead_of_the_broker(self, position: Position, text: str, now: int) -> list[Alert]:
         """A person hears of a stop that was to rest at the broker and could not do its work, whoever closes then."""
         key = (position.account, position.instrument, position.product.value, position.strategy)
         guard = self._state.protections.get(key)
-        if guard is None or key in self._state.stop_levels:
+        if guard is None:
             return []
         what = f"{position.strategy} in {position.instrument}: {text}, and the broker has no stop for all of it"
         return [_critical(STOP_FAILED, guard.id, f"{what}; it is being closed", now)]

@@ -213,7 +213,7 @@ class RiskMachine:
         found = (*self.exits.at_price(name, now), *limited, *self.runs.at_price(quote, now))
         if name in self.state.awaited and all(isinstance(row, LevelMoved) for row in limited):
             found = self._then_advance(found, now)
-        return _whole(found) if found else found
+        return without_lost(once_each(found)) if found else found
 
     def notice(self, machine_ns: int) -> None:
         """Machine time moves on to this; it never goes back."""

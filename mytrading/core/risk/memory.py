@@ -56,19 +56,27 @@ class Memory:
         None while nothing is known of the equity.
         """
         if scope[0] == ACCOUNT:
-            equity = self.equity(scope[1])
+            base = self.bases.get(scope[1])
+            if base is None:
+                return None
+            equity = base + self.money.profit(scope)
             peak = max(self.peaks.get(scope, 0.0), equity or 0.0)
-            return None if equity is None or peak <= 0 else (peak - equity) / peak
+            return None if peak <= 0 else (peak - equity) / peak
         capital = sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
         profit = self.money.profit(scope)
         return (max(self.peaks.get(scope, 0.0), profit) - profit) / capital if capital > 0 else None
 
     def raise_peaks(self, touched: Iterable[Scope]) -> None:
         """Notice new peaks of those whose profit moved."""
-        peaks, equity, profit = self.peaks, self.equity, self.money.profit
+        peaks, bases, profit = self.peaks, self.bases, self.money.profit
         for scope in touched:
-            height = equity(scope[1]) if scope[0] == ACCOUNT else profit(scope)
-            if height is not None and height > peaks.get(scope, 0.0):
+            height = profit(scope)
+            if scope[0] == ACCOUNT:
+                base = bases.get(scope[1])
+                if base is None:
+                    continue
+                height += base
+            if height > peaks.get(scope, 0.0):
                 peaks[scope] = height
 
     def height(self, scope: Scope) -> float | None:

@@ -78,7 +78,6 @@ class RunBooks:
         held = self._holding.get(quote.instrument)
         if not held:
             return
-        bid, ask = exit_price(1, quote), exit_price(-1, quote)
         for run, legs in held:
             if run.profit is None or self._newest_ns > run.fresh_until_ns:
                 self.value(run, self._newest_ns)
@@ -86,7 +85,7 @@ class RunBooks:
                 profit = run.profit
                 for leg in legs:
                     quantity = leg.quantity
-                    mark = quantity * ((bid if quantity > 0 else ask) - leg.average_price)
+                    mark = quantity * (exit_price(quantity, quote) - leg.average_price)
                     profit += mark - leg.mark
                     leg.mark = mark
                 run.profit = profit

@@ -19,6 +19,7 @@ from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.runconfig import RunConfig
+from mytrading.runtime.clock import machine_now
 from mytrading.runtime.edited import taken_folder
 from mytrading.runtime.journal import segments
 from mytrading.runtime.rebuild import set_aside
@@ -45,13 +46,19 @@ def config(tmp_path: Path) -> Iterator[RunConfig]:
         yield msgspec.structs.replace(config, venue=venue)
 
 
+def stop_clock(router: TradeManager, now: int) -> None:
+    """It is this market time from here on."""
+    router.clock.now = lambda: now  # type: ignore[method-assign]
+    router.clock.moment = lambda: (now, machine_now())  # type: ignore[method-assign]
+
+
 @contextmanager
 def running(config: RunConfig, now: int = LAST_SECONDS) -> Iterator[TradeManager]:
     """A router at a market time, which talks to nobody."""
     with ExitStack() as stack:
         router = TradeManager(config)
         stack.callback(router.context.destroy, linger=0)
-        router.clock.now = lambda: now  # type: ignore[method-assign]
+        stop_clock(router, now)
         router.setup()
         stack.callback(router.teardown)
         yield router
@@ -115,7 +122,7 @@ def test_edit_of_either_file_while_the_router_was_away_counts_from_its_start_on(
 def test_file_of_a_new_day_holds_what_counts_without_the_days_before(config: RunConfig) -> None:
     edit(config, "calendar.toml", *NO_DAY)
     with running(config, LAST_SECONDS - DAY) as router:
-        router.clock.now = lambda: LAST_SECONDS  # type: ignore[method-assign]
+        stop_clock(router, LAST_SECONDS)
         router._each_second()
         assert entered(router, "after") == PLACED
     edit(config, "calendar.toml", *reversed(NO_DAY))

@@ -21,14 +21,16 @@ from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.adapters.openalgo.market_feed import Acknowledged
 from mytrading.adapters.openalgo.socket import FeedSocket, Frame
 from mytrading.core.calendar import IST
+from mytrading.core.risk import stops
 from mytrading.daemons.engine import StrategyEngine
 from mytrading.daemons.feed import DataManager
 from mytrading.daemons.feed_instruments import InstrumentLoader
 from mytrading.daemons.risk import RiskManager
 from mytrading.messages.control import Heartbeat
-from mytrading.messages.enums import DaemonState, OrderState, Side
+from mytrading.messages.enums import DaemonState, OrderState, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
-from mytrading.messages.orders import OrderChanged
+from mytrading.messages.orders import OrderChanged, Position, PositionChanged
+from mytrading.messages.records import LevelMoved
 from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.runconfig import Direction, StrategyRun, TradeKind, TradeRule
 from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
@@ -113,12 +115,25 @@ class Way:
         body = {"type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": 2, "data": said}
         self.feed.lines.active.socket._put(Frame(json.dumps(body).encode(), machine_now()))
 
-    def turned(self, daemon: Daemon, handled: int = 1) -> Counter[str]:
+    def hold(self, number: int) -> None:
+        """Risk holds a position with a stop that the next price is below."""
+        risk, now = self.risk.risk, self.risk.clock.now()
+        held = Position(account=risk.account, instrument=SBIN, product=Product.MIS, strategy="EachQuote", run="r",
+                        quantity=10, quantity_seen=10, average_price=900.0, bought=10, opened_ns=now + number,
+                        updated_ns=now, trip_quantity=10, trip_value=9000.0, held_stop=890.0)  # fmt: skip
+        for position in (replace(held, quantity=0, quantity_seen=0), held):
+            risk.apply(PositionChanged(position=position, client_order_id="e", fill_quantity=10, fill_price=900.0,
+                                       at_ns=now))  # fmt: skip
+        risk.state.closing.clear()
+        key = (risk.account, SBIN, "MIS", "EachQuote")
+        risk.apply(LevelMoved(name=stops.name_of(key), value=890.0, at_ns=now))
+
+    def turned(self, daemon: Daemon, handled: int = 1, until: str = "") -> Counter[str]:
         """What a daemon calls in the turn in which it handles so many frames."""
         before = daemon.handled
-        found = python_calls(daemon._turn)
+        found = python_calls(daemon._turn, until)
         while daemon.handled < before + handled:
-            found = python_calls(daemon._turn)
+            found = python_calls(daemon._turn, until)
         assert daemon.handled == before + handled
         return found
 
@@ -177,3 +192,35 @@ def test_quote_that_becomes_an_order_goes_through_few_functions(way: Way) -> Non
     assert quote <= 43
     assert engine <= 120
     assert signal <= 405
+
+
+def test_quote_beyond_a_stop_that_risk_holds_goes_through_few_functions(way: Way) -> None:
+    way.feed._polled.append((way.feed.doorbell.fileno(), 1))
+    way.open()
+    eventually(lambda: _seen(way))
+    counts = []
+    for number in range(3):
+        way.well()
+        way.hold(number)
+        way.settle()
+        way.quote()
+        way.feed._turn()
+        exits = way.risk._counts["exits"]
+        counts.append(way.turned(way.risk, until="encode_frame"))
+        way.settle()
+        assert way.risk._counts["exits"] == exits + 1
+    assert min(counted.total() for counted in counts) <= MOST_OF_A_BREACH
+    assert min(counted["encode_frame"] for counted in counts) == 1, "the goal has left by then"
+
+
+def _seen(way: Way) -> bool:
+    way.quote()
+    way.feed._turn()
+    time.sleep(0.01)
+    way.risk._turn()
+    way.settle()
+    return SBIN in way.risk.risk.state.quotes
+
+
+MOST_OF_A_BREACH = 72
+"""Until the goal's bytes are handed over; what an exit does not need comes behind that."""

@@ -44,6 +44,22 @@ def test_market_stands_until_a_segment_that_begins_later() -> None:
     assert clock.at(0) == clock.at(999 * SECOND) == 50 * SECOND
 
 
+@pytest.mark.parametrize("speed", [0.5, 1.0, 20.0])
+@pytest.mark.parametrize("begins_in", [-5 * SECOND, 3600 * SECOND])
+def test_moment_is_one_look_at_both_times(speed: float, begins_in: int) -> None:
+    clock = MarketClock((Segment(machine_now() + begins_in, 7 * SECOND, speed),))
+    before = machine_now()
+    market, machine = clock.moment()
+    assert before <= machine <= machine_now()
+    assert market == clock.at(machine)
+
+
+def test_moment_of_the_wall_clock_is_the_walls() -> None:
+    before = time.time_ns()
+    market, _ = MarketClock().moment()
+    assert before <= market <= time.time_ns()
+
+
 def test_jump_is_seen_by_other_readers_once_they_refresh(path: Path) -> None:
     driver = MarketClock((Segment(machine_now(), 0, 1.0),), path)
     driver.mark_seen()
