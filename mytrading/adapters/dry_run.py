@@ -37,6 +37,10 @@ class DryRunVenue:
     def write(self, call: Call, order: Order) -> None:
         """There is no request."""
 
+    def idle(self) -> bool:
+        """There is no connection."""
+        return False
+
     def begin(self, request: None) -> None:
         """Nothing is sent."""
 

@@ -32,6 +32,9 @@ class Venue(Protocol):
     def write(self, call: Call, order: Order) -> Any:
         """The request of a call, for `begin` of any venue of the same account. Sends nothing."""
 
+    def idle(self) -> bool:
+        """True if `begin` would send at once."""
+
     def begin(self, request: Any) -> Any:
         """Send a request if that needs no waiting; None if it does, and nothing was sent."""
 

@@ -199,8 +199,11 @@ class TradeManager(MachineDaemon):
         return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
-        """Write out the requests of the calls that the rows stand for."""
-        self._prepared = (rows, self._jobs(rows))
+        """Write out the requests of the calls that the rows stand for, and look at the connections they will take."""
+        jobs = self._jobs(rows)
+        self._prepared = (rows, jobs)
+        for job, _ in jobs:
+            self._accounts.look(job)
 
     def _jobs(self, rows: Sequence[Any]) -> list[tuple[Job, int]]:
         """Calls with their ranks."""

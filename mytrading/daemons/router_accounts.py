@@ -13,7 +13,7 @@ from mytrading.adapters.venue import Venue, make_venue
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.runconfig import AccountRun, RunConfig
-from mytrading.runtime.begun_calls import BegunCalls
+from mytrading.runtime.begun_calls import BegunCalls, note_of
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.lock import InstanceLock
 from mytrading.runtime.places import account_lock_path
@@ -21,12 +21,16 @@ from mytrading.runtime.worker import WorkerPool
 
 
 class Job(NamedTuple):
-    """A call to make: the `request` that it sends, and `begun`, what was sent of it already."""
+    """A call to make: the `request` that it sends, and `begun`, what was sent of it already.
+
+    `note` is what is noted of a placing one the moment before its first byte leaves.
+    """
 
     call: Call
     order: Order
     request: Any = None
     begun: Any = None
+    note: bytes = b""
 
 
 class AccountPools:
@@ -59,22 +63,27 @@ class AccountPools:
         return WorkerPool(name, count, connect, self._finish, _failed, self._wake, begin=self._begin, reserve=1)
 
     def _begin(self, venue: Venue, job: Job) -> Job:
-        self._note(job)
-        return job._replace(begun=venue.begin(job.request))
+        if job.call is Call.PLACE:
+            self.begun.put(job.note)
+        return Job(job.call, job.order, job.request, venue.begin(job.request), job.note)
 
     def _finish(self, venue: Venue, job: Job) -> CallOutcome:
-        if job.begun is None:
-            self._note(job)
+        if job.begun is None and job.call is Call.PLACE:
+            self.begun.put(job.note)
         return venue.finish(job.call, job.order, job.begun)
-
-    def _note(self, job: Job) -> None:
-        if job.call is Call.PLACE:
-            self.begun.begin(job.order.client_order_id, job.order.attempt)
 
     def written(self, call: Call, order: Order) -> Job:
         """A call with its request, nothing of it sent."""
         writer = self._writers.get(order.account)
-        return Job(call, order, writer.write(call, order) if writer is not None else None)
+        note = note_of(order.client_order_id, order.attempt) if call is Call.PLACE else b""
+        return Job(call, order, writer.write(call, order) if writer is not None else None, None, note)
+
+    def look(self, job: Job) -> None:
+        """Have at hand what `submit` will need for this call: the connection is looked at, and nothing sent."""
+        pool = self._pools.get(job.order.account)
+        tool = pool.next_tool if pool is not None else None
+        if tool is not None:
+            tool.idle()
 
     def submit(self, job: Job, rank: int) -> None:
         """Make a call soon, the lower ranks first; returns at once."""

@@ -23,7 +23,7 @@ _WIDTH = 8
 
 
 class BegunCalls:
-    """The notes in file `path`. `begin` is safe from any thread. Budget: 2 µs."""
+    """The notes in file `path`. `begin` and `put` are safe from any thread. Budget: 2 µs."""
 
     def __init__(self, path: Path) -> None:
         whose = blake2b(boot_id().encode(), digest_size=_WIDTH).digest()
@@ -40,12 +40,16 @@ class BegunCalls:
 
     def begin(self, client_order_id: str, attempt: int) -> None:
         """The call of this attempt leaves now."""
+        self.put(note_of(client_order_id, attempt))
+
+    def put(self, note: bytes) -> None:
+        """The call that this is the note of leaves now."""
         at = (next(self._used) % SLOTS + 1) * _WIDTH
-        self._memory[at : at + _WIDTH] = _note(client_order_id, attempt)
+        self._memory[at : at + _WIDTH] = note
 
     def never_began(self, client_order_id: str, attempt: int) -> bool:
         """True if an earlier process of this boot kept notes and made none of this call."""
-        return self._before is not None and _note(client_order_id, attempt) not in self._before
+        return self._before is not None and note_of(client_order_id, attempt) not in self._before
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -53,5 +57,6 @@ class BegunCalls:
             self._memory.close()
 
 
-def _note(client_order_id: str, attempt: int) -> bytes:
+def note_of(client_order_id: str, attempt: int) -> bytes:
+    """What stands for an attempt of an order, `_WIDTH` bytes."""
     return blake2b(f"{client_order_id} {attempt}".encode(), digest_size=_WIDTH).digest()

@@ -73,6 +73,12 @@ class WorkerPool(Generic[Job, Tool, Result]):
             worker = self._idle.pop()
         worker.door.put(self._begin(worker.tool, job) if self._begin is not None else job)
 
+    @property
+    def next_tool(self) -> Tool | None:
+        """What the next job will begin with if it comes now; None where it would wait. For the submitting thread."""
+        idle = self._idle
+        return idle[-1].tool if idle else None
+
     def results(self) -> list[Result]:
         """What has been finished since the last call, in order of finishing."""
         found: list[Result] = []

@@ -118,9 +118,17 @@ class OpenAlgoClient:
 
         None if no open connection is idle: then nothing was sent, and `call` is the way.
         """
-        if self._socket is None or self._closed_by_peer(self._socket):
+        if not self.idle():
             return None
+        assert self._socket is not None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
+
+    def idle(self) -> bool:
+        """True if a connection is open, its peer holds it, and nothing waits there."""
+        connection = self._socket
+        if connection is None or (self._secure and isinstance(connection, ssl.SSLSocket) and connection.pending()):
+            return False
+        return not self._poll.poll(0)
 
     def finish(self, started: Started) -> Answer:
         """The answer to a started request. Raises `MaybeSent`."""
@@ -172,7 +180,7 @@ class OpenAlgoClient:
 
     def _connection(self, timeout_s: float, began: int) -> socket.socket:
         """The idle connection if its peer still holds it, else a new one."""
-        if self._socket is not None and self._closed_by_peer(self._socket):
+        if self._socket is not None and not self.idle():  # its end, or bytes that belong to no request of ours
             self.close()
         if self._socket is None:
             try:
@@ -184,12 +192,6 @@ class OpenAlgoClient:
                 detail = f"cannot connect to {self._host}:{self._port}: {reason}; is the server running?"
                 raise NotSent(detail, began, self._now()) from error
         return self._socket
-
-    def _closed_by_peer(self, connection: socket.socket) -> bool:
-        """True if an idle connection has something to read: its end, or bytes that belong to no request of ours."""
-        if self._secure and isinstance(connection, ssl.SSLSocket) and connection.pending():
-            return True
-        return bool(self._poll.poll(0))
 
     def _open(self, timeout_s: float) -> socket.socket:
         plain = socket.create_connection((self._host, self._port), timeout_s)

@@ -42,6 +42,10 @@ class OpenAlgoVenue:
         """The request of a call, for `begin` of any venue of the same account. Sends nothing."""
         return self._client.write(_ENDPOINTS[call], _PAYLOADS[call](order))
 
+    def idle(self) -> bool:
+        """True if a connection is open and nothing waits there."""
+        return self._client.idle()
+
     def begin(self, request: bytes) -> Started | None:
         """Send a request if a connection is open; `finish` waits for its answer. Never blocks."""
         return self._client.start(request, Deadline.ORDER)

@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.learning import fold
+from mytrading.core.oms.learning import FOLDS
 from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Key, Owned, State, key_of
-from mytrading.core.order import legal
+from mytrading.core.order import TRANSITIONS
 from mytrading.core.square_off import SILENCE_NS
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.control import Alert
@@ -80,8 +80,11 @@ class Draft:
     def emit(self, row: Any) -> None:
         """Add a row and learn it for the rest of this decision."""
         self.rows.append(row)
-        fold(self.state, row)
-        if type(row) is OrderChanged:
+        kind = type(row)
+        learn = FOLDS.get(kind)
+        if learn is not None:
+            learn(self.state, row)
+        if kind is OrderChanged:
             self._open = {}
 
     def order(self, name: str) -> Order:
@@ -116,7 +119,7 @@ class Draft:
     def change(self, order: Order, event: str, **fields: Any) -> Order:
         """Record an order's new level. A move that is not legal is recorded as such and changes no state."""
         wanted = fields.get("state", order.state)
-        if not legal(order.state, wanted):
+        if wanted is not order.state and wanted not in TRANSITIONS[order.state]:
             return self.illegal(order, f"{order.state} → {wanted} ({event}) is not a legal move")
         changed = replace(order, updated_ns=self.now, **fields)
         self.emit(OrderChanged(event=event, order=changed, machine_ns=self.machine))

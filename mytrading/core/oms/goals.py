@@ -18,7 +18,7 @@ from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import LIVE, RESTING, UNRESOLVED, in_words
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
-from mytrading.messages.orders import Goal, Order, Position
+from mytrading.messages.orders import Goal, GoalChanged, Order, Position
 
 
 class _Out(NamedTuple):
@@ -50,6 +50,8 @@ def open_goal(draft: Draft, command: CloseGoal) -> None:
         trace_ns=command.trace_ns,
         price=command.price,
         price_step=command.price_step,
+        created_ns=draft.now,
+        opened_machine_ns=draft.machine,
     )
     _begin(draft, goal)
 
@@ -57,13 +59,13 @@ def open_goal(draft: Draft, command: CloseGoal) -> None:
 def start(draft: Draft, goal: Goal) -> None:
     """Begin a goal, unless one of this id was begun before."""
     if not draft.state.known(goal.id):
-        _begin(draft, goal)
+        _begin(draft, replace(goal, created_ns=draft.now, opened_machine_ns=draft.machine))
 
 
 def _begin(draft: Draft, goal: Goal) -> None:
     key = key_of(goal)
     beside = _beside_others(draft, goal, key) if draft.state.open_goals else goal
-    draft.goal(beside, created_ns=draft.now, opened_machine_ns=draft.machine)
+    draft.emit(GoalChanged(goal=beside, at_ns=draft.now))
     for order in draft.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
             entries.withdraw_one(draft, order, f"withdrawn: {goal.reason}")
@@ -88,7 +90,10 @@ def _wariness(goal: Goal) -> tuple[bool, int, int]:
 def advance_all(draft: Draft) -> None:
     """Move every open goal on, those that waited longest first."""
     state = draft.state
-    goals = [goal for name in state.open_goals if (goal := state.goals.get(name))]
+    goals = []
+    for name in state.open_goals:
+        if goal := state.goals.get(name):
+            goals.append(goal)  # noqa: PERF401 - no frame of a comprehension on the way of an exit
     if len(goals) > 1:
         goals.sort(key=lambda goal: (goal.created_ns, goal.id))
     for goal in goals:
@@ -106,7 +111,7 @@ def _advance(draft: Draft, goal: Goal) -> None:
         return
     if draft.hushed(goal):
         return
-    blind = draft.state.blind(goal.account)
+    blind = bool(draft.state.flags) and draft.state.blind(goal.account)
     if out.exits and not blind:
         for order in out.exits:
             goal = _hurry(draft, goal, order)
@@ -115,9 +120,19 @@ def _advance(draft: Draft, goal: Goal) -> None:
         return
     if out.exits or position.quantity == 0:
         return
-    if _entries_pending(draft, goal, out) or draft.machine < _not_before(draft, goal):
+    if out is not _NOTHING_OUT and _entries_pending(draft, goal, out):
         return
-    _exit(draft, goal, position, key)
+    if goal.order and draft.machine < _not_before(draft, goal):
+        return
+    order = exit_order(draft, goal, position, abs(position.quantity))
+    if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
+        fits = order.quantity - goal.elsewhere
+    else:
+        fits = sending.closable(draft, order, key)
+    if fits <= 0:
+        return
+    draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+    parts.begin_closing(draft, order, fits)
 
 
 def _out(draft: Draft, goal: Goal, key: Key) -> _Out:
@@ -170,8 +185,6 @@ def _entries_pending(draft: Draft, goal: Goal, out: _Out) -> bool:
 
 
 def _not_before(draft: Draft, goal: Goal) -> int:
-    if not goal.order:
-        return 0
     ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
     failed = [order for order in parts.of(draft, goal.order) if order.state in ended]
     if not failed:
@@ -183,25 +196,14 @@ def _not_before(draft: Draft, goal: Goal) -> int:
 
 def _price(draft: Draft, goal: Goal) -> float:
     """The limit of a goal's next order; 0 (MARKET) as soon as another goal of the same owner asks for no price."""
-    if not goal.price:
-        return 0.0
     hurried = any(not other.price for other in entries.goals_of(draft, key_of(goal), goal.strategy))
     return 0.0 if hurried else goal.price
-
-
-def _exit(draft: Draft, goal: Goal, position: Position, key: Key) -> None:
-    order = exit_order(draft, goal, position, abs(position.quantity))
-    fits = sending.closable(draft, order, key)
-    if fits == 0:
-        return
-    draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
-    parts.begin_closing(draft, order, fits)
 
 
 def exit_order(draft: Draft, goal: Goal, position: Position, quantity: int) -> Order:
     """The order that a goal's next attempt sends for so many units of a position; it is not made."""
     attempt = goal.attempts + 1
-    price = _price(draft, goal)
+    price = _price(draft, goal) if goal.price else 0.0
     return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account,

@@ -48,7 +48,7 @@ BASKET_NS = 30_000_000_000
 
 def fold(state: State, row: Any) -> None:
     """Learn one row: an input message or a decision."""
-    handler = _FOLDS.get(type(row))
+    handler = FOLDS.get(type(row))
     if handler is not None:
         handler(state, row)
 
@@ -62,12 +62,15 @@ def _kinds_out(order: Order) -> tuple[Call, ...]:
 
 
 def _order(state: State, row: OrderChanged) -> None:
-    order = row.order
-    state.notice(row.machine_ns)
+    order, machine_ns = row.order, row.machine_ns
+    if machine_ns > state.machine_ns:
+        state.machine_ns = machine_ns
     key = key_of(order)
     before = state.put_order(order, key)
-    state.put(state.touched, key, row.machine_ns)
-    _count_call(state, before, row)
+    if state.touched.get(key) != machine_ns:
+        state.put(state.touched, key, machine_ns)
+    if before is not None or order.state is OrderState.SUBMITTED or order.cancelling or order.modifying:
+        _count_call(state, before, row)
     if state.baskets and order.state in TERMINAL and not order.filled_seen:
         # a leg that nothing came of: whoever tries it again says what is to come
         state.drop(state.baskets, (order.account, order.strategy, order.cause))
@@ -98,8 +101,11 @@ def _pause_of(order: Order) -> int:
 
 
 def _goal(state: State, row: GoalChanged) -> None:
-    state.put(state.goals, row.goal.id, row.goal)
-    mark(state, state.open_goals, row.goal.id, row.goal.account, row.goal.state != "done")
+    goal = row.goal
+    name, is_open = goal.id, goal.state != "done"
+    state.put(state.goals, name, goal)
+    if is_open != (name in state.open_goals):
+        mark(state, state.open_goals, name, goal.account, is_open)
 
 
 def _protection(state: State, row: ProtectionChanged) -> None:
@@ -255,7 +261,8 @@ def _entered(state: State, row: PlaceEntry) -> None:
 
 def _closed(state: State, row: CloseGoal) -> None:
     _sizes(state, row)
-    _end_baskets(state, row.account, row.strategy)
+    if state.baskets:
+        _end_baskets(state, row.account, row.strategy)
 
 
 def _end_baskets(state: State, account: str, strategy: str) -> None:
@@ -266,7 +273,7 @@ def _end_baskets(state: State, account: str, strategy: str) -> None:
 
 
 def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
-    if row.lot:
+    if row.lot and state.sizes.get(row.instrument) != (row.lot, row.freeze):
         state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
@@ -275,7 +282,7 @@ def _many_sizes(state: State, row: FlattenRequested) -> None:
         state.put(state.sizes, instrument, Sizes(*sizes))
 
 
-_FOLDS: dict[type, Any] = {
+FOLDS: dict[type, Any] = {
     PlaceEntry: _entered,
     CloseGoal: _closed,
     WithdrawEntries: lambda state, row: _end_baskets(state, row.account, row.strategy),

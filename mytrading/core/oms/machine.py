@@ -28,7 +28,7 @@ from mytrading.core.oms import (
     upkeep,
 )
 from mytrading.core.oms.draft import Draft, IsOpen, SquaresOff, always_open, never_squares_off
-from mytrading.core.oms.learning import fold
+from mytrading.core.oms.learning import FOLDS, fold
 from mytrading.core.oms.limits import SECOND, OmsLimits
 from mytrading.core.oms.state import Owned, State
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -69,7 +69,9 @@ class OrderMachine:
 
     def apply(self, row: Any) -> None:
         """Learn a row: an input message or one of our own decisions. The only way this object changes."""
-        fold(self._state, row)
+        learn = FOLDS.get(type(row))
+        if learn is not None:
+            learn(self._state, row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
@@ -129,7 +131,8 @@ class OrderMachine:
 
     def notice(self, machine_ns: int) -> None:
         """Machine time moves on to this; it never goes back."""
-        self._state.notice(machine_ns)
+        if machine_ns > self._state.machine_ns:
+            self._state.machine_ns = machine_ns
 
     def recover_rows(
         self,
@@ -258,14 +261,16 @@ class OrderMachine:
 
 def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
     """The rows; an order that leaves in the decision that made it needs one only, since a row holds its whole level."""
-    sent = [row.order.client_order_id for row in rows if type(row) is OrderChanged and row.event == "submitted"]
+    sent = []
+    for row in rows:
+        if type(row) is OrderChanged and row.event == "submitted":
+            sent.append(row.order.client_order_id)  # noqa: PERF401 - no frame of a comprehension on the way of an order
     if not sent or len(rows) == 1:
         return tuple(rows)
-    kept = [
-        row
-        for row in rows
-        if not (type(row) is OrderChanged and row.event == "initialized" and row.order.client_order_id in sent)
-    ]
+    kept = []
+    for row in rows:
+        if not (type(row) is OrderChanged and row.event == "initialized" and row.order.client_order_id in sent):
+            kept.append(row)  # noqa: PERF401
     return tuple(kept)
 
 

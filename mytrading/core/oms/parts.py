@@ -28,6 +28,9 @@ def begin_entry(draft: Draft, order: Order) -> None:
 def begin_closing(draft: Draft, order: Order, fits: int) -> None:
     """Make an exit or a stop INITIALIZED; if it must be sliced, for no more than the `fits` units it may close."""
     sizes = draft.state.sizes.get(order.instrument) or _UNKNOWN
+    if sizes.fits(order.quantity):
+        draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+        return
     quantities = closing_slices(order.quantity, sizes)
     if fits < order.quantity and len(quantities) > 1:
         quantities = closing_slices(fits, sizes)

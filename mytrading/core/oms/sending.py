@@ -134,7 +134,7 @@ def _budget(draft: Draft, account: str) -> int:
     state, limits = draft.state, draft.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
         return 0
-    began = out(state, account)
+    began = out(state, account) if state.calling else []
     return min(_rate(state, limits, account, draft.machine, began), limits.calls_at_once - len(began))
 
 

@@ -286,14 +286,18 @@ class State:
         """Keep an order's new level and move it between the indices; `key` is the order's. Returns the level before."""
         name = order.client_order_id
         before = self.orders.get(name)
-        self.put(self.orders, name, order)
+        if self._changes is not None:
+            self._changes.append((self.orders, name, before))
+        self.orders[name] = order
         if before is None or before.state is not order.state or not _ended_alike(before, order):
             self._index(order, name, key)
         return before
 
     def _index(self, order: Order, name: str, key: Key) -> None:
         account, state = order.account, order.state
-        is_open, rests = not settled(order), state in RESTING
+        rests = state in RESTING
+        under_way = not rests and state in LIVE
+        is_open = rests or under_way or not settled(order)
         if is_open != (name in (self.open_by_key.get(key) or _NONE)):
             _place(self, self.open_by_key, key, name, is_open)
         if rests != (name in (self.resting.get(account) or _NONE)):
@@ -301,8 +305,8 @@ class State:
         if order.parent:
             _place(self, self.parts, order.parent, name, True)
         for table, wanted in (
-            (self.waiting, _wants_call(order)),
-            (self.restless, uneasy(order) or bool(order.rests_until_ns and live(order))),
+            (self.waiting, _wants_change(order) if rests else state is OrderState.INITIALIZED),
+            (self.restless, under_way or uneasy(order) or bool(order.rests_until_ns and live(order))),
             (self.seeking, state in UNRESOLVED or state in ABSENT),
         ):
             if wanted != (name in table):
@@ -346,11 +350,8 @@ def mark(state: State, index: Table[str, str], name: str, account: str, wanted: 
         state.drop(index, name)
 
 
-def _wants_call(order: Order) -> bool:
-    if order.state is OrderState.INITIALIZED:
-        return True
-    if order.state not in RESTING:
-        return False
+def _wants_change(order: Order) -> bool:
+    """True if a cancel or a change of a resting order is to be asked for."""
     if order.pending_cancel:
         return not order.cancelling
     return order.pending_modify and not order.modify_asked

@@ -45,4 +45,4 @@ def test_entry_and_exit_are_decided_in_few_calls() -> None:
     assert calls(bench, CloseGoal(**WHO, id="g1", reason="exit")) <= MOST_OF_AN_EXIT
 
 
-MOST_OF_AN_ENTRY, MOST_OF_AN_EXIT = 140, 205
+MOST_OF_AN_ENTRY, MOST_OF_AN_EXIT = 120, 177
