@@ -57,7 +57,9 @@ class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_default
 class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
     """A read disagreed with our books once: `broker` is its net quantity. Acted on only if the next read agrees.
 
-    `contradicted`: the next read agreed, but its trade book says otherwise, so that nothing was done.
+    `contradicted`: the next read agreed, but its trade book says otherwise, so that nothing was done. So it is for a
+    time after `unheard_machine_ns`, the first read that agreed where the trade book does not tell our fills and the
+    order book shows no exit.
     """
 
     account: str
@@ -68,6 +70,7 @@ class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     machine_ns: int
     cleared: bool = False
     contradicted: bool = False
+    unheard_machine_ns: int = 0
 
 
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):

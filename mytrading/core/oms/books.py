@@ -27,6 +27,9 @@ from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Sever
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
+BIDES = 180
+"""Times the gap of two reads (15 minutes of 5 s) for which a trade book that does not tell is waited for."""
+
 
 def on_books(draft: Draft, read: BooksRead) -> None:
     """Fold one read. While an account is in the wrong mode its books are another world's, and void."""
@@ -192,6 +195,8 @@ def _compare_key(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
         if traded.speaks_against(draft, key, read):
             _contradict(draft, key, mismatch)
             return
+        if traded.unheard(draft, key, read) and _bide(draft, key, mismatch, read):
+            return
         _clear(draft, mismatch)
         correction.correct(draft, key, net, read)
 
@@ -216,14 +221,36 @@ def _agrees(draft: Draft, mismatch: MismatchSeen, read: BooksRead) -> bool:
 
 def _contradict(draft: Draft, key: Key, mismatch: MismatchSeen) -> None:
     """The trade book holds what the position book lacks: ours stays, and so does its stop. Told once."""
-    if mismatch.contradicted:
+    if mismatch.contradicted and not mismatch.unheard_machine_ns:
         return
-    draft.emit(msgspec.structs.replace(mismatch, contradicted=True))
+    draft.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
     what = (
         f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more; ours stays"
     )
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
     draft.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{what} stays with its stop; {cure}")
+
+
+def _bide(draft: Draft, key: Key, mismatch: MismatchSeen, read: BooksRead) -> bool:
+    """True while ours stays although the trade book does not tell, since the order book has our fills and no exit.
+
+    Not for ever: the stop of a position that is really gone opens one of the other side.
+    """
+    if mismatch.unheard_machine_ns:
+        return read.began_machine_ns - mismatch.unheard_machine_ns < BIDES * draft.limits.mismatch_gap
+    draft.emit(msgspec.structs.replace(mismatch, unheard_machine_ns=read.ended_machine_ns))
+    minutes = BIDES * draft.limits.mismatch_gap / 60e9
+    what = (
+        f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the order book our fills and no "
+        f"exit, and the trade book cannot be read or lacks them; ours stays with its stop for {minutes:g} minutes, "
+        "unless the trade book tells before; then the position book is believed"
+    )
+    cure = (
+        "look at the broker now: if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`); if "
+        "it is held and still not shown by then, guard it there by hand"
+    )
+    draft.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{what}; {cure}")
+    return True
 
 
 def _clear(draft: Draft, mismatch: MismatchSeen) -> None:

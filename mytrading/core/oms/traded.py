@@ -1,7 +1,8 @@
 """What the trade book says of a position that the position book no longer shows: brokers' books fail one at a time.
 
 Used by `books`, where two reads of the position book would take units off an owner, and their stop with them. The one
-rule: what was traded today and stands whole in the trade book is there until that book tells of what closed it.
+rule: what was traded today and stands whole in the trade book is there until that book tells of what closed it; while
+the trade book cannot be read or lacks our fills, the order book speaks for it, for a time.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from mytrading.core.oms import delivery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import BooksRead
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+
+_UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 
 
 def speaks_against(draft: Draft, key: Key, read: BooksRead) -> bool:
@@ -21,19 +25,41 @@ def speaks_against(draft: Draft, key: Key, read: BooksRead) -> bool:
     All products count together, so that a conversion is none. What the day began with may have gone without a trade of
     today, and so may a contract on its last day once trading has ended.
     """
-    if read.trades is None or draft.hushed(key) or _settles(draft, key) or not _lists_ours(draft, key, read):
+    if _closes_unlisted(draft, key) or not _heard(draft, key, read):
         return False
-    here = [other for other, _ in draft.state.owners.items() if _same(other, key)]
+    traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == key.instrument)
+    return _lacks(draft, key, read, traded)
+
+
+def unheard(draft: Draft, key: Key, read: BooksRead) -> bool:
+    """True if the trade book does not tell our fills, and the order book stands in for it against the position book.
+
+    It lists every filled order of ours in the instrument as we know it, and what strangers may have closed there at
+    most does not explain what the position book lacks.
+    """
+    if _closes_unlisted(draft, key) or _heard(draft, key, read) or not _orders_tell(draft, key, read):
+        return False
+    held = sum(position.quantity for other in _here(draft, key) for position in draft.state.holders(other))
+    traded = sum(order.filled * order.side.sign for order in _filled(draft, key))
+    return _lacks(draft, key, read, traded + _strangers(draft, key, read, 1 if held > 0 else -1))
+
+
+def _lacks(draft: Draft, key: Key, read: BooksRead, traded: int) -> bool:
+    """True if the position book shows less of what is ours in the instrument than so many traded units account for."""
+    here = _here(draft, key)
     held = sum(position.quantity for other in here for position in draft.state.holders(other))
     spare = [row.quantity for other, row in draft.state.unmanaged.items() if _same(other, key)]
     begun = draft.state.begun.get((key.account, key.instrument)) or 0
-    traded = sum(row.quantity * row.side.sign for row in read.trades if row.instrument == key.instrument)
     shown = sum(_shown(draft, other, read) for other in {*here, *_listed(key, read)})
     sign, ours = (1 if held > 0 else -1), held + sum(spare)
     if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
     opposed = any(units * held < 0 for units in (*spare, begun))
     return bool(held) and not opposed and shown * sign < min(traded * sign, ours * sign)
+
+
+def _here(draft: Draft, key: Key) -> list[Key]:
+    return [other for other, _ in draft.state.owners.items() if _same(other, key)]
 
 
 def _same(one: Key, other: Key) -> bool:
@@ -50,18 +76,62 @@ def _shown(draft: Draft, key: Key, read: BooksRead) -> int:
     return delivery.shown(draft.state, key, sum(row.quantity for row in rows))
 
 
-def _lists_ours(draft: Draft, key: Key, read: BooksRead) -> bool:
+def _heard(draft: Draft, key: Key, read: BooksRead) -> bool:
     """True if the trade book has every fill of ours in the instrument, each once: another one proves nothing."""
-    summed = {row.broker_order_id: row.quantity for row in read.trades or ()}
-    return all(
-        summed.get(order.broker_order_id) == order.filled
-        for _, order in draft.state.orders.items()
-        if order.filled and _of(order, key)
+    if read.trades is None:
+        return False
+    summed = {row.broker_order_id: row.quantity for row in read.trades}
+    return all(summed.get(order.broker_order_id) == order.filled for order in _filled(draft, key))
+
+
+def _orders_tell(draft: Draft, key: Key, read: BooksRead) -> bool:
+    """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
+    rows = {row.broker_order_id: row for row in read.orders or ()}
+    return read.orders is not None and all(
+        _tells(order, rows.get(order.broker_order_id)) for order in _filled(draft, key)
     )
+
+
+def _tells(order: Order, row: BrokerOrder | None) -> bool:
+    if row is None:
+        return False
+    told = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
+    return order.filled < order.quantity if told is None else told == order.filled
+
+
+def _strangers(draft: Draft, key: Key, read: BooksRead, sign: int) -> int:
+    """Signed units that nobody of ours may have traded in the instrument: the most that closes, least that opens."""
+    rows = [row for row in read.orders or () if _strange(draft, key, row)]
+    names = {row.broker_order_id for row in rows}
+    loose = [row for row in read.trades or () if _strange(draft, key, row) and row.broker_order_id not in names]
+    units = sum(row.quantity * row.side.sign for row in loose)
+    return units + sum(_units(row, closes=row.side.sign != sign) * row.side.sign for row in rows)
+
+
+def _strange(draft: Draft, key: Key, row: BrokerOrder | BrokerTrades) -> bool:
+    return row.instrument == key.instrument and (key.account, row.broker_order_id) not in draft.state.by_broker
+
+
+def _units(row: BrokerOrder, closes: bool) -> int:
+    """What a stranger's order traded; many brokers tell it of a COMPLETE one alone: else it may be all or nothing."""
+    if row.status is BrokerStatus.COMPLETE:
+        return row.quantity
+    unknown = row.quantity if closes and row.status not in _UNTRADED else 0
+    return unknown if row.filled is None else row.filled
+
+
+def _filled(draft: Draft, key: Key) -> list[Order]:
+    """Orders of ours in the instrument that filled, in whole or in part."""
+    return [order for _, order in draft.state.orders.items() if order.filled and _of(order, key)]
 
 
 def _of(order: Order, key: Key) -> bool:
     return (order.account, order.instrument) == (key.account, key.instrument)
+
+
+def _closes_unlisted(draft: Draft, key: Key) -> bool:
+    """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
+    return draft.hushed(key) or _settles(draft, key)
 
 
 def _settles(draft: Draft, key: Key) -> bool:

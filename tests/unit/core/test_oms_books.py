@@ -13,6 +13,7 @@ from mytrading.core.calendar import to_ns
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen, UnmanagedChanged
 from mytrading.messages.enums import (
+    BrokerStatus,
     Call,
     Confidence,
     OrderState,
@@ -489,13 +490,73 @@ def test_position_that_was_converted_is_corrected_although_nobody_traded(bench: 
     assert isinstance(unmanaged, UnmanagedChanged) and (unmanaged.product, unmanaged.quantity) == (Product.NRML, 50)
 
 
-@pytest.mark.parametrize("book", ["doubled", "without ours", "none"])
-def test_trade_book_that_does_not_tell_our_fills_once_keeps_nothing(bench: OrderBench, book: str) -> None:
-    bench.broker.net[A] = 0
+def without(bench: OrderBench, book: str) -> dict[str, object]:
+    """Fields of a read whose trade book does not tell our fills once."""
     rows = bench.broker.books(bench.time).trades or ()
     twice = tuple(replace(row, quantity=2 * row.quantity) for row in rows)
-    for _ in range(2):
-        apart(bench, trades={"doubled": twice, "without ours": (), "none": None}[book])
+    return {"trades": {"doubled": twice, "empty": (), "failed": None}[book]}
+
+
+@pytest.mark.parametrize("book", ["doubled", "empty", "failed"])
+def test_position_book_that_lags_takes_no_stop_while_the_trade_book_fails(bench: OrderBench, book: str) -> None:
+    """Without the trade book two reads of a flat position were believed: what was held lost its units and its stop."""
+    guarded(bench).broker.net["NFO:B", Product.MIS] = 0
+    for _ in range(12):
+        apart(bench, **without(bench, book))
+    held = bench.position("s1", "NFO:B")
+    assert (held.quantity, held.confidence) == (50, Confidence.DISPUTED)
+    assert [call for call in bench.calls if call.order.instrument == "NFO:B"] == []
+    told = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
+    assert [alert.code for alert in told] == ["POSITION_DISPUTED"] and "for 15 minutes" in told[0].message
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    bench.broker.net["NFO:B", Product.MIS] = 50
+    bench.read(trades=None)
+    assert bench.position("s1", "NFO:B").confidence is Confidence.CONFIRMED
+
+
+def test_position_book_is_believed_at_last_where_the_trade_book_never_tells(bench: OrderBench) -> None:
+    """A stop that rests for what is really gone opens a position of the other side: it does not rest for ever."""
+    guarded(bench).broker.net["NFO:B", Product.MIS] = 0
+    apart(bench, trades=None)
+    bench.tick(14 * 60 * SECOND)
+    bench.read(trades=None)
+    assert bench.position("s1", "NFO:B").quantity == 50
+    bench.read()
+    bench.read(trades=None)
+    bench.tick(14 * 60 * SECOND)
+    bench.read(trades=None)
+    assert bench.position("s1", "NFO:B").quantity == 50, "the trade book spoke in between: its silence begins anew"
+    bench.tick(62 * SECOND)
+    bench.read(trades=None)
+    assert bench.position("s1", "NFO:B").quantity == 0 and "POSITION_CORRECTED" in bench.codes()
+    assert [call.call for call in bench.calls if call.order.instrument == "NFO:B"] == [Call.CANCEL]
+
+
+def test_exit_by_hand_in_the_order_book_is_believed_without_the_trade_book(bench: OrderBench) -> None:
+    guarded(bench).broker.by_hand(0, "NFO:B")
+    apart(bench, trades=None)
+    assert bench.position("s1", "NFO:B").quantity == 0
+    assert [call.call for call in bench.calls] == [Call.CANCEL]
+
+
+@pytest.mark.parametrize(("status", "left"), [(BrokerStatus.CANCELLED, 20), (BrokerStatus.REJECTED, 50)])
+def test_order_of_a_stranger_that_may_have_closed_a_part_explains_it(
+    bench: OrderBench, status: BrokerStatus, left: int
+) -> None:
+    guarded(bench).broker.by_hand(20, "NFO:B")
+    rows = bench.broker.books(bench.time).orders or ()
+    last = replace(rows[-1], status=status, filled=None)
+    apart(bench, trades=None, orders=(*rows[:-1], last))
+    assert bench.position("s1", "NFO:B").quantity == left
+
+
+def test_order_book_that_lacks_our_fill_for_long_keeps_nothing(bench: OrderBench) -> None:
+    bench.broker.net[A] = 0
+    rows = tuple(
+        replace(row, status=BrokerStatus.OPEN, filled=0) for row in bench.broker.books(bench.time).orders or ()
+    )
+    for _ in range(8):
+        apart(bench, trades=None, orders=rows)
     assert bench.position().quantity == 0
 
 
