@@ -36,7 +36,7 @@ def with_event(kind: RiskKind, position: Position, rows: list[Any], level: float
     event = RiskEventRecorded(
         id=content_id("risk", kind, position.strategy, trip, goal.id),
         strategy=position.strategy,
-        run=run_id_of(position),
+        run=position.run or run_id_of(position),
         kind=kind,
         action=RiskAction.CLOSE_LEG,
         at_ns=now,

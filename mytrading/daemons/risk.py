@@ -164,7 +164,7 @@ class RiskManager(MachineDaemon):
                 self._decide_on_time(machine_now())
                 self._each_moment(0)
         elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
-            self.step("market", message, source="feed")
+            self.step("market", message, source="feed", body=frame.body)
             if isinstance(message, Quote) and not self.lock_step:
                 self._thresholds.quote(message.received_ns, self.risk.state.machine_ns)
 

@@ -242,7 +242,8 @@ class Journal:
             stream, body = entry.stream, entry.body
             stream_seq = 0
             if entry.kind == OUTPUT:
-                stream_seq = counts[stream] = (counts.get(stream) or self._last(stream)) + 1
+                last = counts.get(stream) or self._stream_seqs.get(stream, 0)
+                stream_seq = counts[stream] = max(last, self._floors.get(stream, 0)) + 1
             previous = blake2b(previous + seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
             rows.append(
                 _new(Row, (

@@ -73,7 +73,10 @@ class Front:
         if durable:
             self._unmap()
         try:
-            self._write(record)
+            if self._map is not None:
+                self._map[self._at : self._at + len(record)] = record
+            else:
+                self._write(record)
             if durable:
                 os.posix_fadvise(self._file, self._at, len(record), os.POSIX_FADV_DONTNEED)  # the disk begins now
                 if meanwhile is not None:
