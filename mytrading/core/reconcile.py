@@ -288,10 +288,10 @@ class HealthBook:
         """The order stream connected or was lost."""
         self._health = msgspec.structs.replace(self._health, stream_up=up)
 
-    def read(self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str) -> None:
+    def read(self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str, problem: str = "") -> None:
         """A read ended well enough to be reported; None if no answer said which mode the server is in.
 
-        A visit for the funds alone says nothing of the books.
+        A visit for the funds alone says nothing of the books. `problem` says why a book is missing.
         """
         old = self._health
         right = old.right_mode if expected_mode is None else expected_mode
@@ -310,7 +310,7 @@ class HealthBook:
             last_orders_machine_ns=at if whole else old.last_orders_machine_ns,
             last_positions_machine_ns=at if books.positions is not None else old.last_positions_machine_ns,
             reads=old.reads + 1,
-            message="" if whole else old.message,
+            message="" if whole else problem or old.message,
             unread=books.unread if job.positions else tuple(sorted({*old.unread, *books.unread})),
             broker=broker or old.broker,
         )

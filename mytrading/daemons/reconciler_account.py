@@ -131,7 +131,8 @@ class AccountListener:
             self._report(visit.mode)
         if visit.reached:
             self._report(visit.books)
-            self._health.read(visit.job, visit.books, visit.mode.expected if visit.mode else None, self._stream.broker)
+            right, why = visit.mode.expected if visit.mode else None, "; ".join(visit.problems[:1])
+            self._health.read(visit.job, visit.books, right, self._stream.broker, why)
             self._levels.read(visit.books)
             if (found := held(visit.books, self._market_now())) is not None:
                 self._tell(found)
@@ -172,7 +173,8 @@ class AccountListener:
         if not visit.reached:
             self._health.failed(problem)
         if problem and not _complete(visit):
-            self._alerts.raise_("BOOKS_UNREAD", Severity.CRITICAL, self.name, f"{problem}; entries wait")
+            text = f"{problem}; entries wait, stops stay, exits close once the books are read; see `mytrading doctor`"
+            self._alerts.raise_("BOOKS_UNREAD", Severity.CRITICAL, self.name, text)
             return
         self._alerts.clear("BOOKS_UNREAD", self.name)
         if problem:

@@ -117,6 +117,16 @@ def test_funds_that_fail_for_long_are_told_apart_from_the_books_until_they_are_r
         found.wait_newest(AccountHealth, lambda level: level.healthy and not level.funds_unread)
 
 
+def test_trade_book_that_alone_fails_is_named_with_what_to_do(running: Running, simulator: RunningSimulator) -> None:
+    running.wait(AccountHealth, lambda level: level.healthy)
+    simulator.call("/sim/fault", kind="book_500", route="tradebook", count=-1)
+    running.reads.send("router", ReadRequest(id="q4", account="main", positions=True))
+    alert = running.wait(Alert, lambda alert: alert.code == "BOOKS_UNREAD")
+    assert "tradebook: " in alert.message and "stops stay" in alert.message and "mytrading doctor" in alert.message
+    level = running.wait_newest(AccountHealth, lambda level: not level.healthy)
+    assert level.connected and level.message.startswith("tradebook: ")
+
+
 def test_wrong_mode_is_named_and_voids_the_books(simulator: RunningSimulator, tmp_path: Path, runtime: Path) -> None:
     with reconciler(config_of(simulator, tmp_path, runtime, expected_mode="live")) as found:
         seen = found.wait(ModeSeen, lambda seen: True)

@@ -289,6 +289,16 @@ def test_health_needs_books_mode_and_positions() -> None:
     assert health.level(T0).broker == "sandbox"
 
 
+def test_book_that_fails_while_another_is_read_is_named_until_both_are() -> None:
+    health = HealthBook("main")
+    health.read(JOB, whole(T0), True, "")
+    health.read(JOB, books(T0, T0 + 1, orders=()), True, "", "tradebook: an error")
+    level = health.level(T0 + 1)
+    assert (level.connected, level.healthy, level.message) == (True, False, "tradebook: an error")
+    health.read(JOB, whole(T0 + 2), True, "")
+    assert (health.level(T0 + 2).healthy, health.level(T0 + 2).message) == (True, "")
+
+
 def test_wrong_mode_stays_wrong_when_a_later_read_does_not_say() -> None:
     health = HealthBook("main")
     health.read(JOB, whole(T0), False, "")
