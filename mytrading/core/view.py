@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import Any
 
+from msgspec.structs import replace
+
+from mytrading.core.calendar.sessions import day_number
 from mytrading.core.order import PROVEN, RESTING
 from mytrading.messages.account_events import (
     EntriesStopped,
@@ -35,6 +38,7 @@ from mytrading.messages.orders import (
     RequestAnswered,
     TradeClosed,
 )
+from mytrading.messages.records import DayOpened
 from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.risk_picture import RiskPicture
 from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted, WishDenied
@@ -73,12 +77,36 @@ class StackView:
         self.funds: dict[str, Funds] = {}
         self.risk: RiskPicture | None = None
         self.counts: Counter[str] = Counter()
+        self._day = 0
+
+    def at(self, market_ns: int) -> None:
+        """Market time has come to this: with a new day profit counts from zero, as the router's does."""
+        day = day_number(market_ns)
+        if day > self._day > 0:
+            self.positions = {
+                _owner(position): replace(position, realised=0.0, bought=0, sold=0)
+                for position in self.open_positions()
+            }
+            self.adjusted &= self.positions.keys()
+        self._day = max(self._day, day)
 
     def apply(self, message: Any, machine_ns: int = 0) -> None:
         """Fold one message; `machine_ns` is when it was written (0: now), for the counts."""
         handler = _HANDLERS.get(type(message))
         if handler is not None:
             handler(self, message, machine_ns == 0 or machine_ns >= self.since_machine_ns)
+
+    def _opened(self, message: DayOpened, _: bool) -> None:
+        """What the router carried into a day; orders of the day before stay, for who looks at them."""
+        self.orders.update((order.client_order_id, order) for order in message.orders)
+        self.positions = {_owner(position): position for position in message.positions}
+        self.protections = {_owner(level): level for level in message.protections}
+        self.goals = {goal.id: goal for goal in message.goals}
+        self.unmanaged = {(row.account, row.instrument, row.product): row for row in message.unmanaged}
+        self.mismatches = {(row.account, row.instrument, row.product): row for row in message.mismatches}
+        self.halted = {(row.account, row.instrument, row.product): row for row in message.halted}
+        self.stopped = {(row.account, row.instrument): row for row in message.stopped}
+        self.flattens.update((level.id, level) for level in message.flattens)
 
     def _order(self, message: OrderChanged, counted: bool) -> None:
         self.orders[message.order.client_order_id] = message.order
@@ -242,11 +270,12 @@ class StackView:
         }
 
 
-def _owner(thing: Order | Position | Goal) -> tuple[str, str, str, str]:
+def _owner(thing: Order | Position | Goal | Protection) -> tuple[str, str, str, str]:
     return thing.account, thing.instrument, thing.product, thing.strategy
 
 
 _HANDLERS: dict[type, Any] = {
+    DayOpened: StackView._opened,
     OrderChanged: StackView._order,
     PositionChanged: StackView._position,
     PositionAdjusted: StackView._position,

@@ -27,6 +27,7 @@ from mytrading.messages.streams import ALL, shown_topic
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.following import STILL_HERE_ROWS
+from mytrading.runtime.journal import Row
 from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.process import main
 from mytrading.runtime.run_info import run_started_machine_ns
@@ -63,7 +64,7 @@ class Gateway(MachineDaemon):
             self.on_wake(self._command.look)
         super().setup()
         self._tails = [
-            JournalTail(self.config.journal_dir(writer), stream, self._show)
+            JournalTail(self.config.journal_dir(writer), stream, self._show, carried=writer == "router")
             for writer, stream in (("router", "orders"), ("engine", "signals"), ("risk", "commands"))
         ]
         for tail in self._tails:
@@ -95,8 +96,9 @@ class Gateway(MachineDaemon):
         self._ops.bind(self.endpoint("ops"))
         self.poll_socket(self._ops, self._serve)
 
-    def _show(self, row: object, message: object) -> None:
-        self.view.apply(message, getattr(row, "machine_ns", 0))
+    def _show(self, row: Row, message: object) -> None:
+        self.view.at(row.market_ns)
+        self.view.apply(message, row.machine_ns)
         self._shown += 1
         if self._shown % STILL_HERE_ROWS == 0:
             self.still_here()
@@ -112,6 +114,7 @@ class Gateway(MachineDaemon):
     def _poll_tails(self) -> None:
         for tail in self._tails:
             tail.poll()
+        self.view.at(self.clock.now())
         wanted = {position.instrument for position in self.view.open_positions()}
         for instrument in wanted - self._watched:
             self._market.subscribe(shown_topic(instrument))

@@ -17,6 +17,7 @@ from mytrading.runtime.journal_format import (
     COLUMNS,
     INPUT,
     OUTPUT,
+    RECORD,
     Cursor,
     JournalDamaged,
     Known,
@@ -26,6 +27,9 @@ from mytrading.runtime.journal_format import (
     segments,
 )
 from mytrading.runtime.journal_front import unmoved
+
+_OPENING = 4
+"""Records among which a day file has what was carried into it, if anything was: it is the second."""
 
 
 class _Mark(NamedTuple):
@@ -250,6 +254,17 @@ def written_rows(path: Path, stream: str) -> Iterator[Row]:
             for row in db.execute(sql, (stream,)):
                 yield Row._make(row)
             yield from (row for row in unmoved(path, *end_of(db)) if (row.kind, row.stream) == (OUTPUT, stream))
+    except sqlite3.DatabaseError as error:
+        raise problem_of(path, error) from error
+
+
+def opening_rows(path: Path) -> list[Row]:
+    """The records that a day file begins with: what its writer carried into the day is among them."""
+    sql = f"SELECT {COLUMNS} FROM rows WHERE kind = ? ORDER BY seq LIMIT {_OPENING}"
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+            found = [Row._make(row) for row in db.execute(sql, (RECORD,))]
+            return found or [row for row in unmoved(path, *end_of(db)) if row.kind == RECORD][:_OPENING]
     except sqlite3.DatabaseError as error:
         raise problem_of(path, error) from error
 

@@ -9,20 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mytrading.messages.codec import FrameError, StreamDecoder
+from mytrading.messages.records import DayOpened
 from mytrading.runtime.journal import JournalDamaged, JournalReader, Row, segments
-from mytrading.runtime.journal_reader import begun_ns, written_rows
+from mytrading.runtime.journal_reader import begun_ns, opening_rows, written_rows
 
 
 class JournalTail:
-    """Hands each message of one writer's stream to `handler(row, message)`: first the past, then what is new."""
+    """Hands each message of one writer's stream to `handler(row, message)`: first the past, then what is new.
 
-    def __init__(self, folder: Path, stream: str, handler: Callable[[Row, object], None]) -> None:
+    With `carried`, what the writer carried into a day (`DayOpened`) comes before the rows of that day of the past.
+    """
+
+    def __init__(
+        self, folder: Path, stream: str, handler: Callable[[Row, Any], None], *, carried: bool = False
+    ) -> None:
         self._folder = folder
         self._stream = stream
         self._handler = handler
         self._decoder = StreamDecoder(stream)
+        self._carried = StreamDecoder("records") if carried else None
         self._reader = JournalReader(folder, stream)
         self._after = 0
 
@@ -35,8 +43,18 @@ class JournalTail:
                 break
         for path in chosen:
             with suppress(JournalDamaged):  # a screen shows what there is, the writer itself complains
+                self._open(path)
                 for row in written_rows(path, self._stream):
                     self._hand_over(row)
+
+    def _open(self, path: Path) -> None:
+        if self._carried is None:
+            return
+        for row in opening_rows(path):
+            with suppress(FrameError):
+                message = self._carried.body(row.body)
+                if isinstance(message, DayOpened):
+                    self._handler(row, message)
 
     def poll(self) -> int:
         """Hand over what has been written since; returns how many messages that was."""

@@ -80,13 +80,14 @@ def _open_in(config: RunConfig, account: str) -> list[str]:
     held: dict[tuple[str, str, str], int] = {}
 
     def fold(_row: object, message: Any) -> None:
-        if type(message).__name__ in ("PositionChanged", "PositionAdjusted"):
-            position = message.position
+        kind = type(message).__name__
+        moved = [message.position] if kind in ("PositionChanged", "PositionAdjusted") else ()
+        for position in message.positions if kind == "DayOpened" else moved:
             if position.account == account:
                 key = (position.instrument, position.product.value, position.strategy)
                 held[key] = position.quantity or position.quantity_seen
 
-    tail = JournalTail(config.journal_dir("router"), "orders", fold)
+    tail = JournalTail(config.journal_dir("router"), "orders", fold, carried=True)
     tail.start(0)
     tail.close()
     return [
