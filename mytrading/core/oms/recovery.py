@@ -124,10 +124,24 @@ def _drop(draft: Draft, position: Position) -> None:
     for _, level in draft.state.protections.sorted_items():
         if level.state != "done" and key_of(level) == key_of(position) and level.strategy == position.strategy:
             draft.protection(level, state="done")
-    text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired"
+    text = (
+        f"{position.strategy} held {position.quantity} of {position.instrument}, which expired{_told(draft, position)}"
+    )
     note(draft, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
     draft.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
+
+
+def _told(draft: Draft, position: Position) -> str:
+    """The fills of this owner that one source alone had told by then, in words: they may explain what is left."""
+    told = [
+        f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"
+        for _, order in draft.state.orders.sorted_items()
+        if order.filled_seen > order.filled
+        and key_of(order) == key_of(position)
+        and order.strategy == position.strategy
+    ]
+    return f" (told by one source, confirmed by none: {', '.join(told)})" if told else ""
 
 
 def _is_past(instrument: str, today: str) -> bool:

@@ -115,6 +115,32 @@ def test_position_in_an_expired_contract_is_not_restored_and_is_told() -> None:
     assert OVER in last_word(bench).expired[0]
 
 
+def test_expired_position_names_the_fill_of_its_stop_that_the_stream_alone_told() -> None:
+    bench = OrderBench()
+    bench.read()
+    bench.enter("e1", instrument=OVER, stop_trigger=90.0, stop_limit=85.0)
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    bench.read()
+    stop = bench.accept()
+    bench.broker.trade(stop, 50, 89.0)
+    bench.report(stop)
+    assert (bench.position(instrument=OVER).quantity, bench.position(instrument=OVER).quantity_seen) == (50, 0)
+    bench.crash((ACCOUNT,), now=AFTER)
+    (alert,) = [row for row in bench.alerts if row.code == "POSITION_EXPIRED"]
+    assert f"SELL 50 by broker order {stop.id}" in alert.message
+    assert f"SELL 50 by broker order {stop.id}" in last_word(bench).expired[-1]
+
+
+def test_expired_position_that_nothing_was_told_of_names_no_fill() -> None:
+    bench = OrderBench()
+    bench.hold("e1", instrument=OVER)
+    bench.crash((ACCOUNT,), now=AFTER)
+    (alert,) = [row for row in bench.alerts if row.code == "POSITION_EXPIRED"]
+    assert "held 50 of" in alert.message and "broker order" not in alert.message
+
+
 def test_contract_that_expires_later_is_restored() -> None:
     bench = OrderBench()
     bench.hold("e1", instrument="NFO:NIFTY30DEC2626000CE")
