@@ -55,7 +55,6 @@ def answers(calendar: Calendar, ns: int) -> list[object]:
             calendar.is_open(name, ns),
             calendar.is_trading_day(name, day),
             calendar.next_open(name, ns) if ns >= FIRST else None,
-            calendar.minutes_to_close(name, ns),
         ]
     return asked
 

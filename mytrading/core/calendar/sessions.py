@@ -18,7 +18,6 @@ from mytrading.core.calendar.file import CalendarSpec, ExchangeSpec, read_calend
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 
 _SECOND = 1_000_000_000
-_MINUTE = 60 * _SECOND
 _DAY = 86_400 * _SECOND
 _IST_OFFSET = 19_800 * _SECOND
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
@@ -160,16 +159,6 @@ class Calendar:
     def next_trading_day(self, exchange: str, day: date) -> date:
         """The first day after `day` on which the exchange trades."""
         return day_of(self.next_session(exchange, day).open_ns)
-
-    def minutes_since_open(self, exchange: str, ns: int) -> float | None:
-        """Minutes from the day's open to `ns`, negative before it; None on a day without a session."""
-        session = self._session(exchange, (ns + _IST_OFFSET) // _DAY)
-        return None if session is None else (ns - session.open_ns) / _MINUTE
-
-    def minutes_to_close(self, exchange: str, ns: int) -> float | None:
-        """Minutes from `ns` to the end of continuous trading, negative after it; None without a session."""
-        session = self._session(exchange, (ns + _IST_OFFSET) // _DAY)
-        return None if session is None else (session.close_ns - ns) / _MINUTE
 
     def _session(self, exchange: str, number: int) -> Session | None:
         """`number` counts days from 1970-01-01."""

@@ -27,7 +27,6 @@ from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
 
 SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
 IST_NS = 19_800 * SECOND
 DAY = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -325,11 +324,6 @@ class RiskBooks:
             if order.purpose is Purpose.ENTRY:
                 return self.runs.get(strategy, "")
         return ""
-
-    def entries_of(self, strategy: str, now: int) -> list[int]:
-        """Market times of the entries within the last minute, in order."""
-        times = self.entry_times.get(strategy, [])
-        return times[bisect_left(times, now - MINUTE + 1) :]
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
         """How many entries of a strategy there were from a moment on."""

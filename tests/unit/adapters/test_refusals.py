@@ -115,8 +115,3 @@ def test_listed_in_semi_auto_is_parked_and_without_results_of_unknown_fate() -> 
     assert _listed(parsed(answer(200, body), Legs, placing=True)).parked
     with pytest.raises(refusals.FateUnknown):
         _listed(parsed(answer(200, '{"status":"success"}'), Legs, placing=True))
-
-
-def test_placed_smart_order_at_its_target_needs_no_id() -> None:
-    body = '{"status":"success","message":"Positions Already Matched. No Action needed."}'
-    assert _named(parsed(answer(200, body), Placed, placing=True)).nothing_to_do

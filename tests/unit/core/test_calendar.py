@@ -90,12 +90,6 @@ def test_neighbouring_trading_days_skip_closed_days(shipped: Calendar) -> None:
     assert shipped.previous_trading_day("NFO", date(2026, 11, 25)) == date(2026, 11, 23)
 
 
-def test_minutes_count_from_open_and_to_close(shipped: Calendar) -> None:
-    assert shipped.minutes_since_open("NFO", ns("2026-11-20T09:20:30")) == 5.5
-    assert shipped.minutes_to_close("NFO", ns("2026-11-20T15:25:00")) == 15.0
-    assert shipped.minutes_since_open("NFO", ns("2026-11-21T12:00:00")) is None
-
-
 def test_sessions_of_real_days_match_the_market(shipped: Calendar) -> None:
     """The days without trading from January to April 2024, as the exchange's own bars show them."""
     first = date(2024, 1, 1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mytrading.core.risk.books import DAY, MINUTE, SECOND, RiskBooks, note_entry
+from mytrading.core.risk.books import DAY, SECOND, RiskBooks, note_entry
+from mytrading.core.risk.case import MINUTE
 
 NINE = 3 * 3600 * SECOND + 45 * MINUTE
 """09:15 in India on 1970-01-01."""
@@ -26,7 +27,7 @@ def test_entries_of_a_session_are_counted_however_many_there_are() -> None:
 def test_entry_of_an_older_wish_hides_none_of_the_minute() -> None:
     """A wish that waited enters after a newer one; counting backwards stopped at it."""
     made = books(NINE + 30 * SECOND, NINE)
-    assert made.entries_of("S", NINE + 70 * SECOND) == [NINE + 30 * SECOND]
+    assert made.entries_since("S", NINE + 70 * SECOND - MINUTE + 1) == 1
 
 
 def test_entries_of_an_earlier_day_are_forgotten_with_the_first_of_the_next() -> None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from mytrading.core.identity import client_order_id
 from mytrading.core.money.margin_table import RiskTables
+from mytrading.core.risk.case import MINUTE
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, Product, Purpose
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
@@ -176,7 +177,7 @@ def test_slices_are_withdrawn_by_one_command_and_count_as_one_entry() -> None:
     rows = desk.wish("b", action=Action.EXIT)
     assert [type(row) for row in rows] == [WithdrawEntries]
     assert desk.pass_time(0.25) == ()
-    assert len(desk.machine.state.entries_of("S", desk.now)) == 1
+    assert desk.machine.state.entries_since("S", desk.now - MINUTE + 1) == 1
 
 
 def test_quantity_that_no_slices_make_up_is_denied_with_the_most_that_they_do() -> None:

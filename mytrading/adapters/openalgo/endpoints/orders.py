@@ -1,4 +1,4 @@
-"""Orders: place, modify, cancel, smart, basket, split, and the whole-account switches.
+"""Orders: place, modify, cancel, basket, split, and the whole-account switches.
 
 Used by the extended SDK and tools. The one rule: a success that names no order is not one, because the broker may have
 refused with HTTP 200 or may not; it raises `FateUnknown`.
@@ -28,12 +28,6 @@ class Placed(msgspec.Struct, frozen=True):
     def parked(self) -> bool:
         """True if the server holds it for approval."""
         return self.mode == "semi_auto" or self.pending_order_id is not None
-
-    @property
-    def nothing_to_do(self) -> bool:
-        """True if a smart order found its target reached; the text varies by broker."""
-        text = str(self.message).lower()
-        return "no action" in text or "no openposition" in text
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -105,11 +99,6 @@ def place(client: OpenAlgoClient, **fields: Any) -> Placed:
     return _named(order(client, "placeorder", fields, Placed))
 
 
-def place_smart(client: OpenAlgoClient, **fields: Any) -> Placed:
-    """`placesmartorder`: as `place`, with `position_size`, the signed target in units."""
-    return _named(order(client, "placesmartorder", fields, Placed))
-
-
 def modify(client: OpenAlgoClient, **fields: Any) -> Placed:
     """`modifyorder`: a full replacement; all fields of `place` and `orderid`."""
     return order(client, "modifyorder", fields, Placed)
@@ -167,7 +156,7 @@ def open_position(client: OpenAlgoClient, strategy: str, symbol: str, exchange: 
 
 
 def _named(placed: Placed) -> Placed:
-    if not placed.parked and not placed.nothing_to_do and not str(placed.orderid or "").strip():
+    if not placed.parked and not str(placed.orderid or "").strip():
         raise FateUnknown("success without an order id", 200)
     return placed
 
