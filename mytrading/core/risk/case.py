@@ -44,9 +44,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     another leg of the same basket was ordered. `margin` (rupees) is what this order needs by itself, `margin_needed`
     what it needs with the other legs ordered now and the buffer, `margin_free` what its account has, None if that is
     not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its share of what they need
-    together. `coverage` is the share of instruments that have data. Of the account: `active_orders`, `cancels_today`,
-    and `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of the day that were
-    reached, in words, by their codes.
+    together; `may_ask` is true where the broker may be asked for that. `coverage` is the share of instruments that have
+    data. Of the account: `active_orders`, `cancels_today`, and `losses` of the strategy there in a row, the last at
+    `loss_ns`. `reached` holds the limits of the day that were reached, in words, by their codes.
     """
 
     signal: Signal
@@ -90,6 +90,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     reserves: float = 0.0
     margin_needed: float = 0.0
     margin_free: float | None = None
+    may_ask: bool = False
     needs_funds: bool = False
     funds_unread: str = "the broker has not reported its funds"
     leaving: str = ""

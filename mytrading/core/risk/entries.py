@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from mytrading.core import leg_targets
 from mytrading.core.baskets import LegStanding, Move, next_move
 from mytrading.core.identity import content_id
-from mytrading.core.money.margin import by_margin
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import MACHINE_FLOOR_NS, NOTHING_WAITS, SECOND
@@ -155,8 +154,10 @@ class Entries:
         share = need.joint / (sum(alone) or 1.0)
         found = []
         for (leg, case), own in zip(cases, alone, strict=True):
-            wants = replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free)
-            found.append((leg, wants))
+            found.append((leg, replace(
+                case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free,
+                may_ask=need.may_ask,
+            )))  # fmt: skip
         return found
 
     def _kept(
@@ -185,10 +186,7 @@ class Entries:
     def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
         """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
         signal = wish.signal
-        for _, case in cases:
-            if case.instrument is not None and by_margin(case.instrument, case.units):
-                break
-        else:
+        if not cases or not cases[0][1].may_ask:
             return None
         made = (self._margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases)
         legs = [leg for leg in made if leg is not None]

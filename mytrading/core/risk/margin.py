@@ -35,10 +35,11 @@ _REFUSAL = re.compile(
 
 
 class Need(NamedTuple):
-    """Rupees that legs need, and the same with what is to be kept free."""
+    """Rupees that legs need, the same with what is to be kept free, and whether the broker may be asked for them."""
 
     joint: float
     buffered: float
+    may_ask: bool
 
 
 class Margins:
@@ -65,9 +66,9 @@ class Margins:
         held = self.held(signal.strategy, signal.watch, account)
         table = margin.added(legs, held, self._scene.tables, self._scene.calendar.trading_day(now))
         if not self.may_ask(legs):
-            return Need(table, table)
+            return Need(table, table, may_ask=False)
         larger = max(table, self._told(signal.id, account, legs, table))
-        return Need(larger, larger * (1 + self._kept_back(signal, account)))
+        return Need(larger, larger * (1 + self._kept_back(signal, account)), may_ask=True)
 
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:
