@@ -16,14 +16,15 @@ from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.risk.books import SECOND, Key
-from mytrading.core.risk.case import MINUTE, Denial
+from mytrading.core.risk.books import Key
+from mytrading.core.risk.case import Denial
 from mytrading.core.risk.closing import Closing, units
 from mytrading.core.risk.entries import Entries
 from mytrading.core.risk.hindrances import Hindrance, Hindrances, name_of
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import MINUTE, SECOND
 from mytrading.core.risk.wish import Wish
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import Alert

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
-from datetime import date
-from functools import lru_cache
 from typing import NamedTuple
 
 from mytrading.core import confidence
@@ -18,6 +16,7 @@ from mytrading.core.order import FREED
 from mytrading.core.risk.memory import Memory
 from mytrading.core.risk.shelf import Shelf
 from mytrading.core.risk.tally import Tally
+from mytrading.core.risk.times import DAY, IST_NS, SECOND, day_of
 from mytrading.core.risk.wish import Wish
 from mytrading.messages.control import KILL, BarsLacking, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, TradingLevel
@@ -26,10 +25,6 @@ from mytrading.messages.orders import Goal, Order, Position, Protection
 from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
 
-SECOND = 1_000_000_000
-IST_NS = 19_800 * SECOND
-DAY = 86_400 * SECOND
-_EPOCH = date(1970, 1, 1).toordinal()
 _NORMAL, _HALT = TradingLevel.NORMAL, TradingLevel.HALT
 MACHINE_FLOOR_NS = 2 * SECOND
 
@@ -381,14 +376,3 @@ class RiskBooks:
 def withdrawal_id(order: Order) -> str:
     """The id of the command that cancels an entry, all slices of it: it is withdrawn once, whatever the reasons."""
     return content_id("withdraw", order.parent or order.client_order_id)
-
-
-def day_of(ns: int) -> str:
-    """The Indian date of a market time."""
-    return _date_of((ns + IST_NS) // DAY)
-
-
-@lru_cache(maxsize=64)
-def _date_of(number: int) -> str:
-    """The date so many days after the first of 1970."""
-    return date.fromordinal(_EPOCH + number).isoformat()

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from mytrading.core import leg_targets
 from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import RiskBooks, day_of
+from mytrading.core.risk.books import RiskBooks
 from mytrading.core.risk.memory import day_number_of
 from mytrading.core.risk.shelf import Shelf
+from mytrading.core.risk.times import day_of
 from mytrading.core.risk.wish import Wish
 from mytrading.core.risk.world import learn_level
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted

@@ -12,15 +12,14 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.calendar import IST, Session
+from mytrading.core.risk.times import SECOND
 from mytrading.messages.enums import Confidence, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.runconfig import RiskLimits, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 
-SECOND = 1_000_000_000
 _FUT = InstrumentKind.FUT
-MINUTE = 60 * SECOND
 QUOTE_FLOOR_NS = 2 * SECOND
 """Machine time within which a quote is never stale: at a high market speed its market age says nothing."""
 

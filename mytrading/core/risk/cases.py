@@ -9,10 +9,11 @@ from __future__ import annotations
 from mytrading.core.calendar import Session
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import readiness
-from mytrading.core.risk.case import MINUTE, Case
+from mytrading.core.risk.case import Case
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import MINUTE
 from mytrading.core.risk.wish import Wish
 from mytrading.core.sizing import entry_price, side_of, target_units
 from mytrading.messages.signals import Leg

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from mytrading.core.money.pnl import exit_price
+from mytrading.core.risk.times import SECOND
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 
@@ -19,7 +20,6 @@ Key = tuple[str, str, str, str]
 Scope = tuple[str, str]
 ACCOUNT, STRATEGY = "account", "strategy"
 
-SECOND = 1_000_000_000
 FLOOR_NS = 2 * SECOND
 """Machine time within which a quote is never old."""
 

@@ -16,7 +16,7 @@ from mytrading.core.baskets import LegStanding, Move, next_move
 from mytrading.core.identity import content_id
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import MACHINE_FLOOR_NS, NOTHING_WAITS, SECOND
+from mytrading.core.risk.books import MACHINE_FLOOR_NS, NOTHING_WAITS
 from mytrading.core.risk.case import Case, Denial, expired, stale
 from mytrading.core.risk.cases import Cases
 from mytrading.core.risk.closing import Closing
@@ -27,6 +27,7 @@ from mytrading.core.risk.rules.table import judge, with_denial
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.sizing import SHORT_OF_MARGIN, Sized, Sizer
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import SECOND
 from mytrading.core.risk.together import together
 from mytrading.core.risk.wish import Wish
 from mytrading.core.sizing import side_of

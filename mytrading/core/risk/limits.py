@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 from mytrading.core.identity import content_id
 from mytrading.core.risk.case import rupees
 from mytrading.core.risk.closing import Closing
-from mytrading.core.risk.day import ACCOUNT, SECOND, STRATEGY, Scope
+from mytrading.core.risk.day import ACCOUNT, STRATEGY, Scope
 from mytrading.core.risk.memory import Line, base_name, fired_name, halt_name, mark_name, peak_name, times_name
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import SECOND
 from mytrading.messages.control import KILL, Alert, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import LimitAction, LimitKind, Severity, TradingLevel
 from mytrading.messages.orders import Order, Position

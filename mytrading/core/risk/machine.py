@@ -19,7 +19,7 @@ from mytrading.core.identity import content_id
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.money.margin_table import RiskTables
 from mytrading.core.risk import watches as risk_watches
-from mytrading.core.risk.books import SECOND, Place
+from mytrading.core.risk.books import Place
 from mytrading.core.risk.carry import snapshot
 from mytrading.core.risk.case import expired
 from mytrading.core.risk.closing import Closing, once_each, units
@@ -30,6 +30,7 @@ from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.overdue import overdue
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import SECOND
 from mytrading.core.risk.wish import Wish
 from mytrading.core.rollover import Rollover
 from mytrading.core.runs.books import OPTION_PATIENCE

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from mytrading.core.risk.day import ACCOUNT, SECOND, STRATEGY, DayMoney, Key, Scope
+from mytrading.core.risk.day import ACCOUNT, STRATEGY, DayMoney, Key, Scope
+from mytrading.core.risk.times import DAY, IST_NS
 from mytrading.messages.enums import LimitKind
 from mytrading.messages.records import LevelMoved
 
 PREFIX = "limit "
 _BASE, _PEAK, _FIRED, _HALT, _MARK, _CARRIED, _TIMES = "base", "peak", "fired", "halt", "mark", "carried", "times"
-IST_NS = 19_800 * SECOND
-DAY_NS = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
 
 Line = tuple[LimitKind, str, str]
@@ -166,7 +165,7 @@ class Memory:
 
 def day_number(market_ns: int) -> int:
     """The Indian date of a moment, counted from 1970."""
-    return (market_ns + IST_NS) // DAY_NS
+    return (market_ns + IST_NS) // DAY
 
 
 def day_number_of(day: str) -> int:

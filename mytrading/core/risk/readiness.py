@@ -6,7 +6,8 @@ person, and empty where nothing keeps them.
 
 from __future__ import annotations
 
-from mytrading.core.risk.books import SECOND, RiskBooks
+from mytrading.core.risk.books import RiskBooks
+from mytrading.core.risk.times import SECOND
 from mytrading.messages.signals import Leg, Signal
 
 SILENT_NS = 3 * SECOND

@@ -15,11 +15,12 @@ from mytrading.core.order import TERMINAL
 from mytrading.core.risk import carry as risk_carry
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import rolls as risk_rolls
-from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, Waiting, day_of, note_entry
+from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, Waiting, note_entry
 from mytrading.core.risk.day import ACCOUNT, STRATEGY
 from mytrading.core.risk.guard import Guard, IsOpen
 from mytrading.core.risk.met import is_met
 from mytrading.core.risk.settling import SETTLES_NOTHING, coming, counts
+from mytrading.core.risk.times import day_of
 from mytrading.core.risk.wish import Wish
 from mytrading.core.risk.world import WORLD
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries

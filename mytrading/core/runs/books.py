@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 
 from mytrading.core.money.pnl import exit_price, unrealised
-from mytrading.core.risk.books import SECOND, Key, day_of
+from mytrading.core.risk.books import Key
 from mytrading.core.risk.case import QUOTE_FLOOR_NS
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import SECOND, day_of
 from mytrading.core.runs.run import (
     BEST,
     FIRED,

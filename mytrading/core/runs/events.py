@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from mytrading.core.exit_events import at_broker
 from mytrading.core.identity import content_id
-from mytrading.core.risk.books import SECOND
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import SECOND
 from mytrading.core.runs.run import Leg, Run, fired_name, run_id_of
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.control import Alert, FlattenRequested

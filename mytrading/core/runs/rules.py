@@ -12,10 +12,11 @@ from typing import Any
 
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk.books import Key
-from mytrading.core.risk.case import SECOND, stale
+from mytrading.core.risk.case import stale
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import SECOND
 from mytrading.core.runs.books import RunBooks
 from mytrading.core.runs.events import Breach, RunEvents
 from mytrading.core.runs.run import BEST, PEAK, PREFIX, STOP, Leg, Run

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mytrading.core.risk.books import DAY, SECOND, RiskBooks, note_entry
-from mytrading.core.risk.case import MINUTE
+from mytrading.core.risk.books import RiskBooks, note_entry
+from mytrading.core.risk.times import DAY, MINUTE, SECOND
 
 NINE = 3 * 3600 * SECOND + 45 * MINUTE
 """09:15 in India on 1970-01-01."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mytrading.core.identity import client_order_id
 from mytrading.core.money.margin_table import RiskTables
-from mytrading.core.risk.case import MINUTE
+from mytrading.core.risk.times import MINUTE
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, Product, Purpose
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mytrading.core.risk.case import MINUTE, Case, Rule, clock_time
+from mytrading.core.risk.case import Case, Rule, clock_time
+from mytrading.core.risk.times import MINUTE
 from mytrading.messages.enums import LimitKind
 
 

@@ -5,7 +5,8 @@ Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numb
 
 from __future__ import annotations
 
-from mytrading.core.risk.case import MINUTE, SECOND, Case, Rule, clock_time, expired
+from mytrading.core.risk.case import Case, Rule, clock_time, expired
+from mytrading.core.risk.times import MINUTE, SECOND
 from mytrading.messages.enums import Confidence, TradingLevel
 
 _HALT, _REDUCE, _CONFIRMED = TradingLevel.HALT, TradingLevel.REDUCE, Confidence.CONFIRMED

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from mytrading.core.risk.case import SECOND, Case, Rule, stale
+from mytrading.core.risk.case import Case, Rule, stale
+from mytrading.core.risk.times import SECOND
 from mytrading.core.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slices
 from mytrading.core.stop_plan import stop_problem
 from mytrading.messages.enums import OrderType, Product

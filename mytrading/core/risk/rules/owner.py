@@ -5,7 +5,8 @@ Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numb
 
 from __future__ import annotations
 
-from mytrading.core.risk.case import SECOND, Case, Rule, rupees
+from mytrading.core.risk.case import Case, Rule, rupees
+from mytrading.core.risk.times import SECOND
 
 
 def _max_order(case: Case) -> str:
