@@ -18,22 +18,45 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (`sys.argv` by default) and exit with its code: 0, or as in `cli.output`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.umask(os.umask(0o077) | 0o022)  # nobody else writes what we make, however loose the shell is
-    if given in (["version"], ["--version"]):
-        from mytrading import __version__
-
-        print(f"mytrading {__version__}")
-        sys.exit(0)
+    code: int | str | None
     try:
-        code = _code(given)
+        code = _version() if given in (["version"], ["--version"]) else _code(given)
     except KeyboardInterrupt:  # also while modules load, where nothing else would catch it
         code = _INTERRUPTED
-    sys.exit(code)
+    except SystemExit as ending:
+        code = ending.code
+    except BrokenPipeError:
+        _write_no_more()
+        code = 0
+    except OSError as error:  # the machine's: a full disk, a folder that is none, a right that is lacking
+        code = _refused(error)
+    sys.exit(_all_said(code))
+
+
+def _version() -> int:
+    from mytrading import __version__
+
+    print(f"mytrading {__version__}")
+    return 0
+
+
+def _all_said(code: int | str | None) -> int | str | None:
+    """`code`, once what was printed is written; a success that could not be told is none."""
+    try:
+        with suppress(AttributeError, ValueError):  # there is no output, or it is closed
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _write_no_more()
+    except OSError as error:
+        refused = _refused(error)
+        return code or refused
+    return code
 
 
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
     from mytrading.cli.misplaced import misplaced
-    from mytrading.cli.output import ERROR, OK, USAGE, Failure
+    from mytrading.cli.output import OK, USAGE, Failure
 
     if refusal := misplaced(arguments):
         print(f"mytrading: {refusal}", file=sys.stderr)
@@ -49,13 +72,15 @@ def _code(arguments: Sequence[str]) -> int:
         if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # how click ends when nobody reads any more: no error
             return OK
         raise
-    except BrokenPipeError:
-        _write_no_more()
-        return OK
-    except OSError as error:  # the machine's: a full disk, a folder that is none, a right that is lacking
-        print(f"mytrading: {_named(error)}", file=sys.stderr)
-        _write_no_more()
-        return ERROR
+
+
+def _refused(error: OSError) -> int:
+    """Say what the machine refused; the exit code."""
+    from mytrading.cli.output import ERROR
+
+    print(f"mytrading: {_named(error)}", file=sys.stderr)
+    _write_no_more()
+    return ERROR
 
 
 def _named(error: OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -87,23 +88,46 @@ def test_what_a_command_makes_is_not_writable_by_others_whatever_the_umask(
     assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o022] == []
 
 
-def test_what_the_machine_refuses_is_said_without_a_traceback(tmp_path: Path) -> None:
-    """A full disk behind `>`, and a folder of logs that is a file."""
+NOTHING_WRITTEN = "mytrading: cannot write what is to be said: No space left on device\n"
+
+
+def test_full_disk_behind_the_output_ends_the_process_with_1_and_a_line() -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # so that it is met when all has been said
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "mytrading", "indicators"],
-            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+            [sys.executable, "-m", "mytrading", "version"], cwd=ROOT, env=environment,
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
         )  # fmt: skip
-    assert (done.returncode, done.stderr) == (
-        1,
-        "mytrading: cannot write what is to be said: No space left on device\n",
-    )
+    assert (done.returncode, done.stderr) == (1, NOTHING_WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("line", "at_once"),
+    [("version", True), ("version", False), ("indicators", True), ("simulator --help", False), ("calendar", False)],
+)
+def test_full_disk_behind_the_output_is_said_whoever_prints(
+    line: str, at_once: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
+    with Path("/dev/full").open("wb", buffering=0) as raw:
+        full = io.TextIOWrapper(io.BufferedWriter(raw), write_through=at_once)
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ending:
+            run(line.split())
+        full.flush()  # as Python does at its end
+    assert (ending.value.code, capsys.readouterr().err) == (1, NOTHING_WRITTEN)
+
+
+def test_file_that_the_machine_refuses_is_named_without_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of logs that is a file."""
     config = run_config(tmp_path)
     (tmp_path / "logs").touch()
     write_run_config(config.state / RUN_FILE, config)
-    environment = {**os.environ, "MYTRADING_HOME": str(ROOT), "MYTRADING_STATE_DIR": str(config.state.parent)}
-    done = subprocess.run(
-        [sys.executable, "-m", "mytrading", "logs", "--profile", config.state.name],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (1, f"mytrading: {tmp_path}/logs/main.log: Not a directory\n")
+    monkeypatch.setenv("MYTRADING_HOME", str(ROOT))
+    monkeypatch.setenv("MYTRADING_STATE_DIR", str(config.state.parent))
+    with pytest.raises(SystemExit) as ending:
+        run(["logs", "--profile", config.state.name])
+    said = f"mytrading: {tmp_path}/logs/main.log: Not a directory\n"
+    assert (ending.value.code, capsys.readouterr().err) == (1, said)
