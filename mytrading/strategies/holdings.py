@@ -46,9 +46,9 @@ class Holdings:
         """Positions that are not flat, of all strategies."""
         return tuple(position for position in self._positions.values() if _units(position))
 
-    def held_for(self, run: StrategyRun, watch: str, book: InstrumentBook) -> list[str]:
-        """The instruments that a strategy holds for one that it watches."""
-        return [position.instrument for position in self._of(run.name) if self._watch_of(run, position, book) == watch]
+    def held_for(self, run: StrategyRun, watch: str, book: InstrumentBook) -> list[Position]:
+        """What a strategy holds, in all its accounts, for an instrument that it watches."""
+        return [position for position in self._of(run.name) if self._watch_of(run, position, book) == watch]
 
     def views(self, run: StrategyRun, book: InstrumentBook) -> dict[str, PositionView]:
         """For each instrument that a strategy watches, what it holds for it."""

@@ -95,7 +95,8 @@ class Judge:
     def _is_exiting(self, run: StrategyRun, watch: str) -> bool:
         """True if exit goals already work on all that the strategy holds for `watch`."""
         held = self._books.holdings.held_for(run, watch, self._books.book)
-        return bool(held) and all(self._books.standing.is_exiting(run.name, instrument) for instrument in held)
+        standing = self._books.standing
+        return bool(held) and all(standing.is_exiting(one.account, run.name, one.instrument) for one in held)
 
     def _may_enter(self, run: StrategyRun, wish: Wish, key: Key, now: int) -> bool:
         switch = self._books.switches.get(run.name)

@@ -54,7 +54,7 @@ class Standing:
         self._entered: dict[Key, int] = {}
         self._cause: dict[str, Key] = {}
         self._live: dict[Key, set[str]] = {}
-        self._goals: dict[tuple[str, str], set[str]] = {}
+        self._goals: dict[tuple[str, str, str], set[str]] = {}
         self._quiet: dict[Key, set[int]] = {}
         self._gone_ns: dict[Key, int] = {}
         self._same_ns: dict[Key, int] = {}
@@ -120,7 +120,7 @@ class Standing:
 
     def goal_changed(self, goal: Goal) -> None:
         """An exit goal opened or ended."""
-        goals = self._goals.setdefault((goal.strategy, goal.instrument), set())
+        goals = self._goals.setdefault((goal.account, goal.strategy, goal.instrument), set())
         if goal.state == "open":
             goals.add(goal.id)
         else:
@@ -166,9 +166,9 @@ class Standing:
         """Market time at which a long or short wish was last sent, 0 if never."""
         return self._entered.get(key, 0)
 
-    def is_exiting(self, strategy: str, instrument: str) -> bool:
-        """True while an exit goal works on what the strategy holds of this instrument."""
-        return bool(self._goals.get((strategy, instrument)))
+    def is_exiting(self, account: str, strategy: str, instrument: str) -> bool:
+        """True while an exit goal works on what the strategy holds of this instrument in this account."""
+        return bool(self._goals.get((account, strategy, instrument)))
 
     def is_idle(self, key: Key) -> bool:
         """True if neither an order nor an exit goal of a wish is at work."""

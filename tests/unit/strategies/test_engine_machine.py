@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.instruments import InstrumentBook
 from mytrading.messages.control import StrategySwitch
@@ -287,6 +288,23 @@ def test_exit_is_not_repeated_while_a_goal_works_on_it():
     )  # fmt: skip
     step(machine, GoalChanged(goal=goal, at_ns=0))
     assert all(step(machine, make_bar(k, OUT)) == () for k in range(1, 5))
+
+
+def test_exit_is_said_while_a_goal_works_on_the_same_instrument_in_another_account_alone():
+    """The exit of an account whose key was revoked is stuck: the other account's must not wait for it."""
+    machine = make_machine(Level)
+    there = moved("Sample", SBIN, 5)
+    step(machine, there)
+    step(machine, replace(there, position=replace(there.position, account="second")))
+    goal = Goal(
+        id="g", account="second", instrument=SBIN, product=Product.MIS, strategy="Sample", run="r1", cause="flatten",
+        reason="", purpose=Purpose.EXIT,
+    )  # fmt: skip
+    step(machine, GoalChanged(goal=goal, at_ns=0))
+    (signal,) = step(machine, make_bar(0, OUT))
+    assert (signal.action, signal.watch) == (Action.EXIT, SBIN)
+    step(machine, GoalChanged(goal=replace(goal, id="h", account="main"), at_ns=0))
+    assert [step(machine, make_bar(k, OUT)) for k in range(1, 5)] == [()] * 4
 
 
 def test_exit_is_repeated_when_nothing_came_of_it():
