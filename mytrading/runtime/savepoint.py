@@ -239,10 +239,12 @@ class _Pickler(pickle.Pickler):
 class _Unpickler(pickle.Unpickler):
     def __init__(self, source: io.BytesIO, given: dict[str, Any]) -> None:
         super().__init__(source)
-        self._given = given
+        self._known = dict(given)
 
     def persistent_load(self, pid: Any) -> Any:
-        return self._default(*pid.split(" ")[1:]) if pid.startswith(_DEFAULT) else self._given[pid]
+        if pid not in self._known and pid.startswith(_DEFAULT):  # each order has a dozen of them
+            self._known[pid] = self._default(*pid.split(" ")[1:])
+        return self._known[pid]
 
     def _default(self, module: str, owner: str, name: str) -> Any:
         fields = msgspec.structs.fields(self.find_class(module, owner))

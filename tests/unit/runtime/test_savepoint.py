@@ -236,6 +236,24 @@ def test_state_that_was_taken_up_is_written_in_the_same_bytes(config: RunConfig)
     other.context.destroy(linger=0)
 
 
+def test_default_is_looked_up_once_however_many_orders_have_it(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer than all else of an order: a start would read for seconds what others have to wait for."""
+    machine, asked, look = parts(config).machine, [], savepoints._Unpickler._default
+    for number in range(20):
+        machine.apply(order(number))
+    packed = pack(machine)
+
+    def counted(self: Any, *names: str) -> Any:
+        asked.append(names)
+        return look(self, *names)
+
+    monkeypatch.setattr(savepoints._Unpickler, "_default", counted)
+    take_up(parts(config).machine, packed)
+    assert len(asked) == len(set(asked)) > 5
+
+
 def test_fingerprint_tells_values_order_and_what_is_shared_apart(config: RunConfig) -> None:
     def of(*numbers: int) -> str:
         machine = parts(config).machine
