@@ -28,6 +28,12 @@ PLANS: dict[str, dict[str, float]] = {
     "NFO:B": {"lot": 25, "freeze": 75, "stop_trigger": 110.0, "stop_limit": 113.0},
     "NFO:C": {"stop_trigger": 90.0, "stop_limit": 87.0},
 }
+EITHER = "NFO:D"
+"""An instrument that one strategy trades in both directions, where a storm has one."""
+EITHER_PLANS: dict[Side, dict[str, float]] = {
+    Side.BUY: {"stop_trigger": 90.0, "stop_limit": 87.0},
+    Side.SELL: {"stop_trigger": 110.0, "stop_limit": 113.0},
+}
 OWNERS = ("s1", "s2")
 ACTS = {
     "": 120.0,
@@ -58,9 +64,10 @@ class _Fate(NamedTuple):
 
 
 class Storm:
-    """One day: `run` it, `calm` it, and look at what is left."""
+    """One day: `run` it, `calm` it, and look at what is left. With `either` one strategy turns from long to short."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, either: bool = False) -> None:
+        self.instruments = (EITHER,) if either else tuple(sorted(SIDES))
         self.rng = random.Random(seed)
         self.by_hand = self.rng.random() < 0.3
         limits = OmsLimits(
@@ -228,24 +235,39 @@ class Storm:
         if what == "hand" and not self.by_hand:
             return
         if what:
-            getattr(self, f"_act_{what}")(self.rng.choice(sorted(SIDES)), self.rng.choice(OWNERS))
+            instrument = self.rng.choice(self.instruments)
+            getattr(self, f"_act_{what}")(instrument, "s1" if instrument == EITHER else self.rng.choice(OWNERS))
 
     def _act_enter(self, instrument: str, owner: str) -> None:
         until = self.bench.time + 20 * SECOND
+        side, plan = self._wish(instrument, owner)
         self.bench.enter(
             self._name("e"),
             self.rng.choice((50, 75, 150)),
             instrument=instrument,
             strategy=owner,
-            side=SIDES[instrument],
+            side=side,
             expires_ns=until,
             expires_machine_ns=until,
-            **PLANS[instrument],
+            **plan,
         )
 
+    def _wish(self, instrument: str, owner: str) -> tuple[Side, dict[str, float]]:
+        """Side and plan of the next entry; of the other side than what is held or under way it closes that first."""
+        if instrument != EITHER:
+            return SIDES[instrument], PLANS[instrument]
+        side = self.rng.choice((Side.BUY, Side.SELL))
+        position = self.bench.machine.position(ACCOUNT, instrument, Product.MIS, owner)
+        held = position is not None and (position.quantity or position.quantity_seen) * side.sign < 0
+        entries = [order for order in self.bench.machine.orders() if order.purpose is Purpose.ENTRY and live(order)]
+        if held or any(order.instrument == instrument and order.side is not side for order in entries):
+            self._act_close(instrument, owner)
+        return side, EITHER_PLANS[side]
+
     def _act_limit(self, instrument: str, owner: str) -> None:
-        terms = {"order_type": OrderType.LIMIT, "price": 100.0, **PLANS[instrument]}
-        self.bench.enter(self._name("l"), 50, instrument=instrument, strategy=owner, side=SIDES[instrument], **terms)
+        side, plan = self._wish(instrument, owner)
+        terms = {"order_type": OrderType.LIMIT, "price": 100.0, **plan}
+        self.bench.enter(self._name("l"), 50, instrument=instrument, strategy=owner, side=side, **terms)
 
     def _act_close(self, instrument: str, owner: str) -> None:
         self.bench.close(self._name("g"), instrument=instrument, strategy=owner)
@@ -355,6 +377,8 @@ class Storm:
         broker = self.bench.broker
         assert all(count == 1 for count in broker.placements.values()), "an order was placed twice"
         for (instrument, _), net in broker.net.items():
+            if instrument == EITHER:
+                continue
             beyond = -net * SIDES[instrument].sign
             if beyond > 0:
                 ghosts = {
@@ -376,21 +400,22 @@ class Storm:
         for row in bench.rows:
             if isinstance(row, UnmanagedChanged):
                 unmanaged[row.instrument] = row.quantity
-        for instrument in SIDES:
+        for instrument in self.instruments:
             held = [p for p in bench.machine.positions() if p.instrument == instrument]
             owned = sum(p.quantity for p in held)
             net = bench.broker.net.get((instrument, Product.MIS), 0)
             assert net == owned + unmanaged.get(instrument, 0), f"{instrument}: {net}, {owned} owned, {unmanaged}"
-            self._guarded(instrument, sum(abs(p.quantity) for p in held))
+            self._guarded(instrument, {sign: sum(max(0, p.quantity * sign) for p in held) for sign in (1, -1)})
         sent = [row.machine_ns for row in bench.rows if isinstance(row, OrderChanged) and row.event in CALLS]
         for first, after in zip(sent, sent[bench.limits.calls_per_second :], strict=False):
             assert after - first >= SECOND, "more calls in a second than the budget"
         assert bench.replayed().state_digest() == bench.machine.state_digest()
 
-    def _guarded(self, instrument: str, held: int) -> None:
-        stops = 0
+    def _guarded(self, instrument: str, held: dict[int, int]) -> None:
+        """What is held is guarded by stops of the other side at the broker, unit for unit; `held` by sign."""
+        stops = {1: 0, -1: 0}
         for placed in self.bench.broker.orders.values():
             order = self.bench.machine.order(placed.client_order_id)
             if placed.open and placed.instrument == instrument and order is not None and order.purpose is Purpose.STOP:
-                stops += placed.quantity - placed.filled
+                stops[-order.side.sign] += placed.quantity - placed.filled
         assert stops == held, f"{held} of {instrument} is guarded by {stops}"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from mytrading.core.identity import content_id
 from mytrading.core.money import positions
-from mytrading.core.oms import entries, flatten
+from mytrading.core.oms import entries, flatten, protection
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, Owned
 from mytrading.core.order import LIVE
@@ -119,8 +119,10 @@ def _opposed(draft: Draft, key: Key, unmanaged: int, strategy: str) -> str:
 
 
 def _stop_problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequested) -> str:
-    standing = draft.state.protections.get(Owned(*key, request.strategy))
-    if request.stop and standing is not None and standing.state != "done" and standing.trigger != request.stop:
+    owned = Owned(*key, request.strategy)
+    standing, held = draft.state.protections.get(owned), draft.state.positions.get(owned)
+    stands = standing is not None and standing.state != "done" and held is not None and not protection.is_flat(held)
+    if request.stop and standing is not None and stands and standing.trigger != request.stop:
         return f"{request.strategy} has its stop at {standing.trigger:g} there, which would guard these too; no --stop"
     beyond = (request.stop - request.stop_limit) * unmanaged
     if request.stop and (not request.stop_limit or beyond < 0):
@@ -132,7 +134,11 @@ def _stop_problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequeste
 def _guard(draft: Draft, position: Position, units: int, request: ClaimRequested) -> None:
     owned = Owned(position.account, position.instrument, position.product, position.strategy)
     standing = draft.state.protections.get(owned)
-    if not request.stop or (standing is not None and standing.state != "done"):
+    if standing is not None and standing.state != "done":
+        if not protection.is_flat(position):
+            return
+        draft.protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
+    if not request.stop:
         return
     draft.protection(
         Protection(

@@ -14,7 +14,7 @@ from mytrading.core.oms.state import Key, Owned, State, key_of
 from mytrading.core.order import LIVE, UNRESOLVED, waits_for_its_trigger
 from mytrading.core.slicing import Sizes, closing_slices
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
-from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Protection
+from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Position, Protection
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
 _OURS = "withdrawn"
@@ -22,13 +22,15 @@ _OURS = "withdrawn"
 _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
-def arm(draft: Draft, order: Order) -> None:
-    """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's."""
+def arm(draft: Draft, order: Order, news: int = 0) -> None:
+    """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's.
+
+    `news` are the units just sighted, which the position does not show yet. A protection of a trip that is over, or of
+    the other side, is not done while its stop is still being cancelled: this fill begins another all the same.
+    """
     if order.purpose is not Purpose.ENTRY or not order.stop_trigger or not order.filled_seen:
         return
     known = draft.state.protections.get(Owned(*key_of(order), order.strategy))
-    if known is not None and known.state != "done":
-        return
     level = Protection(
         id=content_id("protection", order.client_order_id, order.filled_seen),
         account=order.account,
@@ -42,7 +44,21 @@ def arm(draft: Draft, order: Order) -> None:
         limit=order.stop_limit,
         waits_machine_ns=max(draft.machine, 1) if _is_older_than_the_journal(draft, order) else 0,
     )
-    draft.protection(level)
+    if known is None or known.state == "done" or (known.id != level.id and not _joins(draft, order, known, news)):
+        draft.protection(level)
+
+
+def _joins(draft: Draft, order: Order, known: Protection, news: int) -> bool:
+    """True if what was just sighted adds to the position that this protection guards."""
+    position = draft.position(order)
+    if news and is_flat(position):
+        return False
+    return (position.quantity_seen + news * order.side.sign) * known.side.sign <= 0
+
+
+def is_flat(position: Position) -> bool:
+    """True if nothing is held, and nothing sighted."""
+    return position.quantity == position.quantity_seen == 0
 
 
 def _is_older_than_the_journal(draft: Draft, order: Order) -> bool:
@@ -77,6 +93,7 @@ def advance_all(draft: Draft) -> None:
 
 def _advance(draft: Draft, level: Protection) -> None:
     position, stops = draft.position(level), _stops(draft, level)
+    _withdraw(draft, _strays(draft, level), f"{_OURS}: it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
     if level.state == "released":
         _let_go(draft, level, stops, flat=seen == sure == 0)
@@ -116,13 +133,28 @@ def uncovered(state: State) -> bool:
 
 
 def _stops(draft: Draft, level: Protection) -> list[Order]:
-    """The owner's stops that are live, oldest first."""
+    """The owner's stops of this protection's side that are live, oldest first."""
     found = [
         order
         for order in draft.open_orders(key_of(level))
-        if order.strategy == level.strategy and order.purpose is Purpose.STOP and order.state in LIVE
+        if order.strategy == level.strategy
+        and order.purpose is Purpose.STOP
+        and order.state in LIVE
+        and order.side is level.side
     ]
     return sorted(found, key=lambda order: (order.created_ns, order.began_machine_ns, order.client_order_id))
+
+
+def _strays(draft: Draft, level: Protection) -> list[Order]:
+    """Stops that are left of a position of the other side: they close nothing, and would add to what is held."""
+    return [
+        order
+        for order in draft.open_orders(key_of(level))
+        if order.strategy == level.strategy
+        and order.purpose is Purpose.STOP
+        and order.state in LIVE
+        and order.side is not level.side
+    ]
 
 
 def _stand_down(draft: Draft, level: Protection, stops: list[Order], *, flat: bool) -> None:
@@ -133,8 +165,13 @@ def _stand_down(draft: Draft, level: Protection, stops: list[Order], *, flat: bo
 
 
 def _entries_out(draft: Draft, level: Protection) -> bool:
+    """True while an entry that left may add to what was guarded: a fill that was withdrawn may be told again."""
     return any(
-        order.strategy == level.strategy and not order.purpose.reduces and order.state in LIVE
+        order.strategy == level.strategy
+        and not order.purpose.reduces
+        and order.state in LIVE
+        and order.state is not OrderState.INITIALIZED
+        and order.side is not level.side
         for order in draft.open_orders(key_of(level))
     )
 

@@ -241,7 +241,7 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
     if state is not order.state or fields:
         changed = draft.change(order, _event(order, state, fills), state=state, **fields)
         if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
-            protection.arm(draft, changed)
+            protection.arm(draft, changed, changed.filled_seen - order.filled_seen)
             if order.state in TERMINAL:
                 modify.filled_late(draft, changed, changed.filled_seen - order.filled_seen)
         _book(draft, order, changed)

@@ -208,7 +208,18 @@ def _entry_waits(draft: Draft, order: Order, key: Key) -> bool:
     for other in draft.open_orders(key):
         if other.state in UNRESOLVED and other.side is order.side:
             return True
+        if other.strategy == order.strategy and other.purpose.reduces and _out(other) and _is_flat(draft, order):
+            return True  # left of a trip that is over: both may fill, and what this one opens must have its own stop
     return False
+
+
+def _out(order: Order) -> bool:
+    return order.state in LIVE and order.state is not OrderState.INITIALIZED
+
+
+def _is_flat(draft: Draft, order: Order) -> bool:
+    position = draft.position(order)
+    return position.quantity == position.quantity_seen == 0
 
 
 def closable(draft: Draft, order: Order, key: Key) -> int:
@@ -227,6 +238,7 @@ def closable(draft: Draft, order: Order, key: Key) -> int:
             other.client_order_id != order.client_order_id
             and other.strategy == order.strategy
             and other.purpose.reduces
+            and other.side is order.side
             and other.state in LIVE
             and not _after(order, other)
         ):
