@@ -28,8 +28,9 @@ from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.doorbell import Doorbell
 from mytrading.runtime.endpoints import endpoint_of
+from mytrading.runtime.hooks import DaemonHooks
 from mytrading.runtime.lock import InstanceLock
-from mytrading.runtime.lockstep import Acknowledger, Progress
+from mytrading.runtime.lockstep import Acknowledger
 from mytrading.runtime.logging import get_logger
 from mytrading.runtime.performance_log import write_performance
 from mytrading.runtime.run_info import supervisor_of_this
@@ -50,8 +51,8 @@ LATER_NS = 20_000_000
 FrameHandler = Callable[[Frame], None]
 
 
-class Daemon:
-    """A process of the stack: sockets, timers, heartbeat, clean stop; subclasses override `setup`, `ready`, …"""
+class Daemon(DaemonHooks):
+    """A process of the stack: sockets, timers, heartbeat, clean stop; subclasses override the hooks."""
 
     def __init__(self, name: str, config: RunConfig) -> None:
         self.name = name
@@ -90,47 +91,6 @@ class Daemon:
         self.alerts = Alerts(name, self.clock.now, self._tell_alert, config.alert_rules.cooldown_seconds)
         self.lock_step = self.clock.lock_step
         self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
-
-    # what subclasses override
-
-    def setup(self) -> None:
-        """Make sockets and timers, recover state. Runs once, before the loop."""
-
-    def teardown(self) -> None:
-        """Stop threads and close files. Runs once, after the loop."""
-
-    def ready(self) -> bool:
-        """True when others may rely on this daemon's work."""
-        return True
-
-    def figures(self) -> dict[str, float]:
-        """Numbers for the heartbeat and the screens."""
-        return {}
-
-    def written(self) -> dict[str, int]:
-        """Sequences of journaled streams written so far."""
-        return {}
-
-    def cursors(self) -> dict[str, int]:
-        """Sequences of journaled streams read so far, by `writer/stream`."""
-        return {}
-
-    def orphaned(self) -> None:
-        """The supervisor died; the harness stops this process afterwards, since nobody watches it any more."""
-
-    def on_beat(self, beat: Heartbeat) -> None:
-        """This daemon's own heartbeat was sent."""
-
-    def on_alert(self, alert: Alert) -> None:
-        """This daemon's own alert was sent."""
-
-    def queue_depth(self) -> int:
-        """How many pieces of work wait inside this daemon."""
-        return 0
-
-    def progress(self) -> Progress:
-        """In lock-step: how far this daemon has come, and what it waits for. Called at the end of every turn."""
-        return Progress()
 
     # wiring
 
