@@ -45,9 +45,10 @@ from mytrading.runtime.edited import EditedFiles, taken_folder
 from mytrading.runtime.kill_file import KillFile
 from mytrading.runtime.lockstep import MarketPlace, Progress
 from mytrading.runtime.logging import trade_logger
-from mytrading.runtime.machine import MachineDaemon, ist_day
+from mytrading.runtime.machine import MachineDaemon
 from mytrading.runtime.process import main
 from mytrading.runtime.rebuild import rows_read
+from mytrading.runtime.recovering import ist_day
 from mytrading.runtime.savepoint import Bound
 
 LOOK_S = 0.25

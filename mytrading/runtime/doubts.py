@@ -1,6 +1,6 @@
 """Journals in doubt: which, why, and until a person resumes; journaled, so that a restart does not end a doubt.
 
-Used by `runtime/machine`. The one rule: a doubt is ended by a person, never by itself.
+Used by `runtime/following` and what stands on it. The one rule: a doubt is ended by a person, never by itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A journal that lost rows: setting the damaged file aside, and finding elsewhere what it held.
 
 Every reader of a stream keeps a copy of what it read, and what we read stands with those who wrote it. Used by
-`runtime/machine` at a start. The one rule: a damaged file is moved, never deleted or written to.
+`runtime/recovering` at a start. The one rule: a damaged file is moved, never deleted or written to.
 """
 
 from __future__ import annotations

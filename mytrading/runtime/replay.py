@@ -1,7 +1,7 @@
 """Reading one's own journal at a start: every row applied, nothing decided.
 
-Used by `runtime/machine`, and by who keeps a savepoint. The one rule: rows of a version that this one cannot apply stop
-the start; they are never guessed at, skipped or taken for damage.
+Used by `runtime/recovering`, and by who keeps a savepoint. The one rule: rows of a version that this one cannot apply
+stop the start; they are never guessed at, skipped or taken for damage.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A savepoint: what a machine has learnt from its journal up to one row, so that a start need not read a whole day.
 
-Written by `runtime/savepoint_keeper`, a process beside the daemon that applies the same rows; read by `runtime/machine`
-at a start. It is bound to the row it stands behind by that row's hash, and to all that a state may depend on besides
-rows: code, schema, configuration, files, contracts. The one rule: at any doubt there is no savepoint, and the whole
-journal is read.
+Written by `runtime/savepoint_keeper`, a process beside the daemon that applies the same rows; read by
+`runtime/recovering` at a start. It is bound to the row it stands behind by that row's hash, and to all that a state may
+depend on besides rows: code, schema, configuration, files, contracts. The one rule: at any doubt there is no savepoint,
+and the whole journal is read.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.following import STILL_HERE_ROWS
 from mytrading.runtime.journal import OUTPUT, Entry, Journal
 from mytrading.runtime.lock import holder
-from mytrading.runtime.machine import MachineDaemon, ist_day
+from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.recovering import ist_day
 from tests.support import eventually
 from tests.unit.cli.stacks import run_config
 

@@ -25,7 +25,8 @@ from mytrading.runtime import savepoint as savepoints
 from mytrading.runtime import savepoint_keeper
 from mytrading.runtime.clock import MarketClock
 from mytrading.runtime.journal import INPUT, OUTPUT, RECORD, Cursor, Entry, Journal, JournalReader, Row
-from mytrading.runtime.machine import RECOVERING, MachineDaemon, ist_day
+from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.recovering import RECOVERING, ist_day
 from mytrading.runtime.savepoint import SavepointUnfit, fingerprint, pack, take_up
 from mytrading.runtime.savepoint_keeper import Keeper, keep, rows_since
 
