@@ -14,10 +14,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal_database import JournalDatabase
 from mytrading.runtime.journal_files import Head, first_file, next_file
 from mytrading.runtime.journal_format import (
     INPUT,
-    INSERT,
     OUTPUT,
     RECORD,
     RESERVE_BYTES,
@@ -30,7 +30,6 @@ from mytrading.runtime.journal_format import (
     Known,
     Row,
     chain,
-    connect,
     front_of,
     lengthen_log,
     problem_of,
@@ -51,8 +50,6 @@ __all__ = [
 EPOCH_GAP = 1_000_000
 """So far above the last sequence known a new epoch begins: a reader may have had rows that no file names."""
 _new = tuple.__new__
-COMMITS_KEPT = 400
-"""Commits in the write-ahead log, some 10 KB each, before it is moved into the file."""
 
 
 class Journal:
@@ -79,9 +76,7 @@ class Journal:
         self.writer = writer
         files = segments(folder)
         self.path = files[-1] if files else first_file(folder, day)
-        self._db = connect(self.path)
-        self._durable = False
-        self._commits = 0
+        self._db = JournalDatabase(self.path)
         self.epoch = 1
         self._seq = self._begun = 0
         self._hash = NO_HASH
@@ -188,12 +183,12 @@ class Journal:
 
     def _save(self, rows: list[Row], durable: bool) -> None:
         try:
-            self._commit(rows, durable)
+            self._db.commit(rows, durable)
         except sqlite3.OperationalError as error:
             if not self._reserve.release():
                 raise JournalFull(f"{self.path}: {error}; free disk space") from error
             try:
-                self._commit(rows, durable)
+                self._db.commit(rows, durable)
             except sqlite3.OperationalError as again:
                 raise JournalFull(f"{self.path}: {again}; free disk space") from again
         except sqlite3.DatabaseError as error:
@@ -207,17 +202,8 @@ class Journal:
         if rows := unmoved(self.path, self._seq, self._hash):
             self._save(rows, durable=True)
             self._advance(rows)
-        self._settle()
+        self._db.settle(self._seq)
         front.unlink()
-
-    def _settle(self) -> None:
-        """See that the disk has all that was committed: a commit that waits for it takes the earlier ones along."""
-        self._sync(True)
-        self._commit_nothing()
-
-    def _commit_nothing(self) -> None:
-        """A commit for its own sake; the row that it writes is read by nobody."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('moved', ?)", (str(self._seq),))
 
     def _make_front(self) -> None:
         """A disk that has no room for one takes each commit directly."""
@@ -228,7 +214,7 @@ class Journal:
     def _end_front(self) -> None:
         """The database has all that was noted."""
         if self._front is not None:
-            self._settle()
+            self._db.settle(self._seq)
             self._front.remove()
             self._front = None
 
@@ -257,26 +243,6 @@ class Journal:
     def _last(self, stream: str) -> int:
         """The sequence behind which the next row of a stream stands."""
         return max(self._stream_seqs.get(stream, 0), self._floors.get(stream, 0))
-
-    def _sync(self, durable: bool) -> None:
-        if durable is not self._durable:
-            self._db.execute("PRAGMA synchronous=FULL" if durable else "PRAGMA synchronous=NORMAL")
-            self._durable = durable
-
-    def _commit(self, rows: list[Row], durable: bool, sealed_for: str = "") -> None:
-        self._sync(durable)
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.executemany(INSERT, rows)
-            if sealed_for:
-                value = f"{rows[-1].seq}:{sealed_for}"
-                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('sealed', ?)", (value,))
-            self._db.execute("COMMIT")
-            self._commits += 1
-        except sqlite3.Error:
-            with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
 
     def _advance(self, rows: list[Row]) -> None:
         self._seq, self._hash = rows[-1].seq, rows[-1].hash
@@ -321,7 +287,7 @@ class Journal:
         head = Head(*((sealing[-1].seq, sealing[-1].hash) if sealing else (self._seq, self._hash)), self.epoch)
         made = next_file(path, head, written, cursors, self._floors, begun)
         if sealing:
-            self._commit(sealing, durable=True, sealed_for=day)
+            self._db.commit(sealing, durable=True, sealed_for=day)
             self._advance(sealing)
             self._sealed = (self._seq, day)
         self.checkpoint()
@@ -329,7 +295,7 @@ class Journal:
         self._db.close()
         made.replace(path)
         sync_folder(self.folder)
-        self._db, self.path, self._carried, self._durable = connect(path), path, dict(cursors), False
+        self._db, self.path, self._carried = JournalDatabase(path), path, dict(cursors)
         self.known = None
         lengthen_log(path)
         self._make_front()
@@ -341,7 +307,7 @@ class Journal:
         """End the present file from outside, its daemon being stopped: the next start opens `next_day`."""
         self.move()
         rows = self._rows([seal], market_ns, machine_ns)
-        self._commit(rows, durable=True, sealed_for=next_day)
+        self._db.commit(rows, durable=True, sealed_for=next_day)
         self._advance(rows)
         self._sealed = (self._seq, next_day)
 
@@ -356,28 +322,20 @@ class Journal:
         for stream, seq in at_least.items():
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
             self._floors[stream] = self._last(stream) + EPOCH_GAP
-        write_meta(self._db, self._seq, self.epoch, self._hash, self._stream_seqs, self._carried, self._floors)
+        db = self._db.connection
+        write_meta(db, self._seq, self.epoch, self._hash, self._stream_seqs, self._carried, self._floors)
         return self.epoch
 
     def tend(self) -> None:
-        """Checkpoint if the write-ahead log has become long; to be called about once a second.
+        """Keep the write-ahead log short; to be called about once a second.
 
-        The first commit after a checkpoint syncs the disk (0.3 ms), so one is made here, off the path. Raises
-        `JournalDamaged` when the file is no longer where it was made: nobody would find what is written from now on.
+        Raises `JournalDamaged` when the file is no longer where it was made.
         """
-        if not self.path.exists():
-            raise JournalDamaged(f"{self.path}: the file was removed while it was being written")
-        if self._commits < COMMITS_KEPT:
-            return
-        self._commits = 0
-        self.checkpoint()
-        with suppress(sqlite3.OperationalError):
-            self._commit_nothing()
+        self._db.tend(self._seq)
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file; to be called when nothing is waiting."""
-        with suppress(sqlite3.OperationalError):
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._db.checkpoint()
 
     def close(self) -> None:
         """Move what was noted, checkpoint and close. On a full disk the front stays, and the next start takes it in."""
@@ -405,7 +363,8 @@ class Journal:
         return self._reserve.spent or self._reserve.tight
 
     def _load(self) -> None:
-        meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+        db = self._db.connection
+        meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
         self._seq = self._begun = int(meta.get("seq", 0))
         self.epoch = int(meta.get("epoch", 1))
         self._hash = bytes.fromhex(meta["hash"]) if "hash" in meta else NO_HASH
@@ -421,12 +380,12 @@ class Journal:
                 _, writer, stream = key.split(":")
                 epoch, seq, row_hash = value.split(":")
                 self._carried[writer, stream] = Cursor(int(epoch), int(seq), bytes.fromhex(row_hash))
-        last = self._db.execute("SELECT seq, hash FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
+        last = db.execute("SELECT seq, hash FROM rows ORDER BY seq DESC LIMIT 1").fetchone()
         if last:
             self._seq, self._hash = last
-        if self.known is not None and not holds(self._db, self.known):
+        if self.known is not None and not holds(db, self.known):
             self.known = None
         at, written = (self.known.seq, self.known.written) if self.known else (0, {})
         sql = "SELECT stream, max(stream_seq) FROM rows WHERE kind = 1 AND seq > ? GROUP BY stream"
-        for stream, seq in (*written.items(), *self._db.execute(sql, (at,))):
+        for stream, seq in (*written.items(), *db.execute(sql, (at,))):
             self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))

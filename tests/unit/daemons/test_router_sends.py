@@ -107,7 +107,7 @@ def test_order_that_no_disk_took_is_never_sent(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdatasync", lost)
-        patch.setattr(router.journal, "_commit", full)
+        patch.setattr(router.journal._db, "commit", full)
         with pytest.raises(JournalFull):
             router.record([submitted("one")])
     assert said == ["wrote one"]

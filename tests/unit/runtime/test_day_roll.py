@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mytrading.runtime import journal as journal_module
-from mytrading.runtime import journal_files
+from mytrading.runtime import journal_database, journal_files
 from mytrading.runtime.journal import (
     INPUT,
     OUTPUT,
@@ -27,13 +27,14 @@ from mytrading.runtime.journal import (
     read_segment,
     segments,
 )
+from mytrading.runtime.journal_database import JournalDatabase
 
 DAY, NEXT = "2026-11-23", "2026-11-24"
 CURSORS = {("engine", "signals"): Cursor(1, 7, b"12345678")}
 SEAL = Entry(RECORD, "records", b"sealed")
 OPENING = [Entry(RECORD, "records", b"opened"), Entry(RECORD, "records", b"doubt")]
 STEPS = (
-    (journal_module, "connect"),
+    (journal_database, "connect"),
     (journal_module, "sync_folder"),
     (journal_files, "connect"),
     (journal_files, "write_meta"),
@@ -91,8 +92,8 @@ def _count_steps(step: int) -> None:
 
     for module, name in STEPS:
         setattr(module, name, counted(getattr(module, name)))
-    for name in ("_commit", "checkpoint", "_advance"):
-        setattr(Journal, name, counted(getattr(Journal, name)))
+    for owner, name in ((JournalDatabase, "commit"), (Journal, "checkpoint"), (Journal, "_advance")):
+        setattr(owner, name, counted(getattr(owner, name)))
     Path.replace = counted(Path.replace)  # type: ignore[method-assign]
 
 

@@ -213,7 +213,7 @@ def test_command_whose_decision_finds_no_room_is_read_again_and_not_taken_for_do
     pair = Pair(tmp_path)
     long = Doubted(whom="w", code="c", problem="p" * 2000, at_ns=1)
     monkeypatch.setattr(pair.machine, "decide", lambda *_: (long,))
-    monkeypatch.setattr(pair.router.journal, "_commit", full)
+    monkeypatch.setattr(pair.router.journal._db, "commit", full)
     (command,) = pair.write("exit")
     with pytest.raises(JournalFull):
         pair.hear(command)

@@ -41,7 +41,7 @@ def test_durable_commit_waits_for_the_disk_and_others_do_not(tmp_path: Path) -> 
     journal = Journal(tmp_path, "router", "2026-11-23")
 
     def synchronous() -> int:
-        return int(journal._db.execute("PRAGMA synchronous").fetchone()[0])
+        return int(journal._db.connection.execute("PRAGMA synchronous").fetchone()[0])
 
     journal.append([out(b"a")], 1, 1)
     assert synchronous() == normal

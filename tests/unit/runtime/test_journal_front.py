@@ -48,7 +48,7 @@ def opened(folder: Path) -> Journal:
 
 
 def in_database(journal: Journal) -> list[bytes]:
-    return [body for (body,) in journal._db.execute("SELECT body FROM rows ORDER BY seq")]
+    return [body for (body,) in journal._db.connection.execute("SELECT body FROM rows ORDER BY seq")]
 
 
 def test_what_is_noted_is_read_by_all_before_it_is_moved(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def without_room(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(journal, "_commit", full)
+    monkeypatch.setattr(journal._db, "commit", full)
 
 
 def without_a_second_write(monkeypatch: pytest.MonkeyPatch) -> None:
