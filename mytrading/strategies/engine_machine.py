@@ -1,17 +1,14 @@
 """The engine's machine: bars, quotes and what the router says in; signals and faults out.
 
-`apply` of a bar or quote runs the strategies and keeps what they wish, `decide` makes rows of it. Author code keeps
-state that no journal holds, so recovery applies the journal without calling it, and `open` then walks the strategies
-through the stored bars. The one rule: a bar reaches each strategy once and in order, and a wish leaves only if it is
-new and in time.
+`apply` of a bar or quote runs the strategies and keeps what they wish, `decide` makes rows of it. Recovery applies the
+journal without calling author code. The one rule: a bar reaches each strategy once and in order, and a wish leaves only
+if it is new and in time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from msgspec.structs import replace
 
 from mytrading.core.instruments import InstrumentBook
 from mytrading.messages.control import CancelRequested, StrategySwitch
@@ -30,17 +27,12 @@ from mytrading.messages.records import DayOpened, RunStarted, StrategyMemory
 from mytrading.messages.runconfig import StrategyRun
 from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.engine_books import EngineBooks
-from mytrading.strategies.hosted import Fault, Guard, Hosted, NoGuard
+from mytrading.strategies.engine_strategies import EngineStrategies
+from mytrading.strategies.hosted import Fault, Guard, Hosted
 from mytrading.strategies.judging import FLOOR_NS, SECOND, Data, Judge, end_of, too_late, within
-from mytrading.strategies.legs import tradable
-from mytrading.strategies.lines import SharedLines
-from mytrading.strategies.remembered import EMPTY
 from mytrading.strategies.ruling import LoadedRule, Ruling
 from mytrading.strategies.standing import Key
-from mytrading.strategies.surroundings import Surroundings
 from mytrading.strategies.told import new_faults, started_row
-from mytrading.strategies.views import FLAT
 from mytrading.strategies.wishes import Wish
 
 STARTED = "strategies_started"
@@ -48,11 +40,10 @@ TIME = "strategies_time"
 """The timer that tells strategies how late it is, in market time."""
 SLICE_GRACE_NS = 2_000_000_000
 """Machine time for which `generate_signals` waits for the bars of instruments that may not have traded."""
-_BARS_A_SIGN = 128
 
 
-class EngineMachine(EngineBooks):
-    """Strategies of one engine process. `strategies` maps a run's name to its class, or to why there is none.
+class EngineMachine(EngineStrategies):
+    """Strategies of one engine process, as `EngineStrategies` makes them: what they are shown, and what they wish.
 
     A wish may become an entry until `validity_s` of market time after the bar or quote behind it.
     """
@@ -67,46 +58,15 @@ class EngineMachine(EngineBooks):
         validity_s: float = 60.0,
         rules: Sequence[LoadedRule] = (),
     ) -> None:
-        super().__init__(book)
+        super().__init__(runs, strategies, book, guard)
         self._validity_ns = int(validity_s * SECOND)
-        self._live = False
-        self._runs = tuple(runs)
-        self._strategies = strategies
-        self._guard = guard or NoGuard()
         self._ruling = Ruling(rules, self._guard)
         self._judge = Judge(self, self._ruling, account, self._validity_ns)
-        self._hosted: dict[str, Hosted] = {}
-        self._filled: dict[str, int] = {}
-        self._memories: dict[str, str] = {}
-        self.lines = SharedLines()
-        self._around = Surroundings(lambda name: self.book.get(name), self.entries.view, self.lines)
         self._told: set[str] = set()
         self._wishes: list[tuple[Hosted, Wish]] = []
         self._source: Data | None = None
-        self.rebuild()
 
     # what daemons and screens ask
-
-    @property
-    def hosted(self) -> tuple[Hosted, ...]:
-        """The strategies, running or not."""
-        return tuple(self._hosted.values())
-
-    @property
-    def faulted(self) -> int:
-        """How many strategies stand still."""
-        return len([hosted for hosted in self._hosted.values() if hosted.fault is not None])
-
-    def tradable(self, now: int) -> tuple[str, ...]:
-        """What the strategies would trade at present prices, and what they hold."""
-        found = [item for hosted in self.hosted for item in tradable(hosted.run, self.book, self.prices, now)]
-        held = [position.instrument for position in self.holdings.held()]
-        ruled = self.chosen.wanted(self._runs, self.prices, self.book, now)
-        return tuple(dict.fromkeys(found + held + ruled))
-
-    def wants_quotes(self, instrument: str) -> bool:
-        """True if a strategy asked for the quotes of this instrument."""
-        return instrument in self._quoted
 
     def is_idle(self, strategy: str, watch: str) -> bool:
         """True if a strategy holds nothing for what it watches, and nothing that it wished for is under way."""
@@ -117,58 +77,6 @@ class EngineMachine(EngineBooks):
         """True from the time on from which wishes about this data are dropped: their validity, or the floor."""
         end = end_of(data)
         return now >= end + max(self._validity_ns, int(FLOOR_NS * self.speed))
-
-    # start
-
-    def rebuild(self) -> None:
-        """Make the strategies anew, to be opened again; those that fault stay as they are."""
-        faulted = {name: hosted for name, hosted in self._hosted.items() if hosted.fault is not None}
-        self._hosted = {
-            run.name: faulted.get(run.name) or Hosted(run, self._strategies[run.name], self._guard, self._around)
-            for run in self._runs
-        }
-        wanting = [hosted for hosted in self._hosted.values() if hosted.wants_quotes]
-        self._quoted = frozenset(symbol for hosted in wanting for symbol in hosted.run.symbols)
-        self._live = False
-
-    def warm_up(self) -> None:
-        """Load what the strategies' indicators are compiled of, before the first bar has to wait for it."""
-        for hosted in self.hosted:
-            hosted.warm_up()
-
-    def watch(self, symbols: Mapping[str, tuple[str, ...]]) -> None:
-        """These strategies watch these instruments from now on: they are made anew, to be opened again."""
-        self._runs = tuple(replace(run, symbols=symbols.get(run.name, run.symbols)) for run in self._runs)
-        self.rebuild()
-
-    def run_at(self, speed: float) -> None:
-        """Market time runs this fast."""
-        self.speed = speed
-
-    def open(self, history: Sequence[Bar], alive: Callable[[], None] = lambda: None) -> None:
-        """Walk the strategies through stored bars, given in time order (longer bars before shorter ones), then live.
-
-        That may take long: `alive` is called again and again meanwhile, but never from within a strategy that hangs.
-        """
-        for bar in history:
-            self.note_price(bar)
-        for hosted in self.hosted:
-            if hosted.fault is None:
-                alive()
-                kept = self._memories.get(hosted.run.name, EMPTY)
-                hosted.remember(kept)
-                hosted.load(history)
-                hosted.walk(_telling(history, alive))
-                hosted.remember(kept)
-                hosted.start()
-        self._live = True
-        for strategy in self._hosted:
-            self._show_positions(strategy)
-
-    def stop(self) -> None:
-        """The engine stops in good order."""
-        for hosted in self.hosted:
-            hosted.stop()
 
     def snapshot(self, day: str) -> tuple[DayOpened | StrategyMemory, ...]:
         """What a new day's journal begins with: positions, switches and memories; wishes end with the day."""
@@ -241,12 +149,6 @@ class EngineMachine(EngineBooks):
             action = within(hosted.run, wish.side, bool(wish.legs))
             self.standing.wished((hosted.run.name, wish.instrument), action, end_of(data))
 
-    def note_price(self, data: Bar | Quote) -> None:
-        """Remember the newest price, by which strikes are chosen."""
-        self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
-        if isinstance(data, Quote):
-            self.chosen.chains.apply(data)
-
     def _on_signal(self, signal: Signal) -> None:
         self.entries.signalled(signal)
         self._ruling.sent(signal)
@@ -314,16 +216,6 @@ class EngineMachine(EngineBooks):
         hosted = self._hosted.get(trade.strategy)
         if hosted is not None and self._live:
             hosted.traded(trade)
-
-    def _show_positions(self, strategy: str, at_ns: int = 0) -> None:
-        """Tell a strategy what it holds."""
-        hosted = self._hosted[strategy]
-        hosted.desk.last_fill_ns = self._filled.get(strategy, 0)
-        hosted.desk.taken_back_ns = self.taken_back.last(strategy)
-        for watch, view in self.holdings.views(hosted.run, self.book).items():
-            if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
-                self.standing.went_flat((strategy, watch), at_ns)
-            hosted.move_position(watch, view)
 
     # deciding
 
@@ -398,13 +290,6 @@ _HANDLERS: Mapping[type, Any] = {
     PositionAdjusted: EngineMachine._on_position,
     TradeClosed: EngineMachine._on_trade,
 }
-
-
-def _telling(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:
-    for number, bar in enumerate(bars):
-        if number % _BARS_A_SIGN == 0:
-            alive()
-        yield bar
 
 
 def _start(data: Bar | Quote) -> int:
