@@ -27,9 +27,9 @@ class Ended(NamedTuple):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Half a minute of chaos for each personality, side by side; the campaign of docs/chaos is the long one."""
+    """Two minutes of chaos, one for each personality, side by side; the campaign of docs/chaos is the long one."""
     folder = tmp_path_factory.mktemp("chaos")
-    options = ("--minutes", "0.45", "--json", "--keep", str(folder))
+    options = ("--minutes", "1", "--json", "--keep", str(folder))
     started = {
         name: subprocess.Popen(
             [COMMAND, "chaos", "--seed", str(seed), "--personality", name, *options],
