@@ -54,7 +54,8 @@ class Demand:
         return watched
 
     def asked(self, message: WantInstruments) -> None:
-        """Another daemon asks for quotes, and of some for bars."""
+        """Another daemon asks for quotes, and of some for bars, and says what of them is held."""
+        self._wants.told_held(message.daemon, message.held)
         wanted = self._wants.asked(message.instruments, machine_now())
         kept = {name for name in message.bars if name in wanted and self._bars.keep(name, message.bar_days)}
         for instrument in wanted:

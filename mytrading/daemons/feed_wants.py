@@ -34,6 +34,7 @@ class Wants:
         self._asked: dict[str, int] = {}
         self._orders: dict[str, str] = {}
         self._positions: dict[tuple[str, str, str, str], str] = {}
+        self._held: dict[str, frozenset[str]] = {}
         self.refused: set[str] = set()
 
     def watch(self, instruments: Iterable[str]) -> tuple[str, ...]:
@@ -47,6 +48,10 @@ class Wants:
         usable = [name for name in instruments if self._usable(name)]
         self._asked.update(dict.fromkeys(usable, machine_ns))
         return usable
+
+    def told_held(self, daemon: str, instruments: Iterable[str]) -> None:
+        """What a daemon knows to be held, which positions that have not moved since this process began are among."""
+        self._held[daemon] = frozenset(name for name in instruments if self._usable(name))
 
     def traded(self, message: OrderMessage, machine_ns: int) -> list[str]:
         """An order or a position moved; returns its instrument if it matters for quotes."""
@@ -69,12 +74,11 @@ class Wants:
 
     def held(self) -> frozenset[str]:
         """Instruments that somebody has a position in."""
-        return frozenset(self._positions.values())
+        return frozenset(self._positions.values()).union(*self._held.values())
 
     def unwanted(self, subscribed: Iterable[str], machine_ns: int) -> list[str]:
         """Which of the subscribed nobody has asked for lately."""
-        traded = {*self._orders.values(), *self._positions.values()}
-        stays = self._watched | traded
+        stays = self._watched | self.held() | {*self._orders.values()}
         return [
             name for name in subscribed if name not in stays and machine_ns - self._asked.get(name, 0) > self._keep_ns
         ]

@@ -232,7 +232,8 @@ class RiskManager(MachineDaemon):
     def _each_moment(self, _machine_ns: int) -> None:
         self._look_at_instruments()
         self._said = self.risk.wanted()
-        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._said))
+        held = tuple(sorted({position.instrument for position in self.risk.state.open_positions()}))
+        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._said, held=held))
 
     def _fill_trends(self, _machine_ns: int) -> None:
         """Give trends the past that the feed has stored, which it may fetch after our start."""

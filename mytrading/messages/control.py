@@ -209,12 +209,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="want_instruments"):
     """Which instruments a daemon needs quotes of: a level, repeated each second while it does. Of `bars` it needs bars
-    as well, and `bar_days` calendar days of their history."""
+    as well, and `bar_days` calendar days of their history. In those `held` there is a position."""
 
     daemon: str
     instruments: tuple[str, ...]
     bars: tuple[str, ...] = ()
     bar_days: int = 0
+    held: tuple[str, ...] = ()
 
 
 class BarsLacking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bars_lacking"):

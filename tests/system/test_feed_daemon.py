@@ -257,6 +257,23 @@ def test_terminated_feed_ends_cleanly_with_all_frames_on_the_tape(feed: RunningF
     assert frames == sorted(frames, key=lambda frame: frame.received_ns)
 
 
+def test_what_risk_says_is_held_comes_for_screens_though_it_has_not_moved(feed: RunningFeed) -> None:
+    """A position of an earlier day, or a feed that started anew: no message of the router names it."""
+    feed.wait_ready()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    market = endpoint(feed.config.runtime_dir, "market", "feed")
+    screen = ZMQSubscriber("market", [market], (shown_topic("NSE:SBIN"),), context=context)
+
+    def shown() -> Any:
+        feed.asker.send("risk", WantInstruments(daemon="risk", instruments=("NSE:SBIN",), held=("NSE:SBIN",)))
+        return screen.receive()
+
+    try:
+        assert eventually(shown, 10).message.instrument == "NSE:SBIN"
+    finally:
+        context.destroy(linger=0)
+
+
 def test_what_is_held_comes_again_for_screens_and_stops_when_it_is_closed(feed: RunningFeed) -> None:
     feed.wait_ready()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()

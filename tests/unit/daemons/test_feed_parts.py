@@ -97,6 +97,17 @@ def test_position_keeps_its_instrument_until_it_is_flat() -> None:
     assert wants.unwanted([SBIN], KEEP_NS * 10) == [SBIN]
 
 
+def test_position_that_has_not_moved_since_the_feed_began_is_held_as_long_as_risk_says_so() -> None:
+    wants = Wants(["NSE"])
+    wants.told_held("risk", (SBIN, "MARS:X"))
+    wants.told_held("engine", ())
+    assert wants.held() == {SBIN}
+    assert wants.unwanted([SBIN], KEEP_NS * 10) == []
+    wants.told_held("risk", ())
+    assert wants.held() == frozenset()
+    assert wants.unwanted([SBIN], KEEP_NS * 10) == [SBIN]
+
+
 def test_instrument_without_ticks_is_healthy_while_its_source_ticks_and_it_is_acknowledged(health: FeedHealth) -> None:
     assert look(health, 3600).share == 1.0
     assert look(health, 3600, served=(SBIN, NIFTY)).stale == (CALL,)

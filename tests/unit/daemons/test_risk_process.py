@@ -12,8 +12,9 @@ import pytest
 
 from mytrading.core.calendar import to_ns
 from mytrading.daemons.risk import RiskManager
+from mytrading.messages.control import WantInstruments
 from mytrading.messages.enums import LimitAction, LimitKind, Product, Severity, Side
-from mytrading.messages.orders import Protection, ProtectionChanged
+from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.records import FileTaken
 from mytrading.messages.risk_picture import LimitUse
 from mytrading.runtime.edited import CODE
@@ -51,6 +52,19 @@ def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_
     edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
     assert risk.risk.tables.share_of("B").share == 0.5
     assert [(alert.code, alert.subject) for alert in risk.alerts.standing] == [(CODE, "risk.toml")]
+
+
+def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[WantInstruments] = []
+    monkeypatch.setattr(risk.status, "send", lambda _topic, message: told.append(message))
+    held = Position(account="main", instrument="NSE:SBIN", product=Product.CNC, strategy="S", run="r", quantity=5)
+    for units in (5, 0):
+        now = msgspec.structs.replace(held, quantity=units)
+        moved = PositionChanged(position=now, client_order_id="c", fill_quantity=1, fill_price=1.0, at_ns=0)
+        risk.risk.apply(moved)
+        (wants,) = (timer for timer in risk.timers._heap if timer.name == "wants")
+        wants.handler(0)
+    assert [message.held for message in told] == [("NSE:SBIN",), ()]
 
 
 def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManager) -> None:
