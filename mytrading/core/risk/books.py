@@ -190,12 +190,13 @@ class RiskBooks:
                 return True
         return False
 
-    def is_closing(self, strategy: str, watch: str) -> bool:
-        """True while something the strategy holds for the watched instrument is being closed."""
+    def closing_in(self, strategy: str, watch: str) -> set[str]:
+        """The accounts in which something the strategy holds for the watched instrument is being closed."""
+        accounts: set[str] = set()
         for key in self.closing:
             if key[3] == strategy and self.bound.get((strategy, key[1]), watch) == watch and self._open_key(key):
-                return True
-        return False
+                accounts.add(key[0])
+        return accounts
 
     def _open_key(self, key: Key) -> bool:
         position = self.positions.get(key)

@@ -78,7 +78,7 @@ class Entries:
         run = self._scene.strategies.get(wish.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._standings(wish, account)
-        move = next_move(legs, orphans, tries, late=len(legs) > 1 and self._basket_is_late(wish.signal, now))
+        move = next_move(legs, orphans, tries, late=len(legs) > 1 and self.is_basket_late(wish.signal, now))
         if move.broken:
             return self._break(wish, account, move.broken, now, unwind=move.unwind)
         for name in move.enter:
@@ -90,7 +90,7 @@ class Entries:
         if sized.row is not None:
             wish = replace(wish, sized={**wish.sized, account: sized.row.lots})
             legs = self._standings(wish, account)
-            move = next_move(legs, orphans, tries, late=self._basket_is_late(wish.signal, now))
+            move = next_move(legs, orphans, tries, late=self.is_basket_late(wish.signal, now))
             return self._enter(wish, account, now, (legs, move), [sized.row])
         return self._enter(wish, account, now, (legs, move), [])
 
@@ -223,7 +223,12 @@ class Entries:
             stopped=stopped > 0,
         )
 
-    def _basket_is_late(self, signal: Signal, now: int) -> bool:
+    def has_begun(self, wish: Wish, account: str) -> bool:
+        """True once a leg of several was ordered in an account."""
+        return self._cases.begun(wish.in_account(account), account)
+
+    def is_basket_late(self, signal: Signal, now: int) -> bool:
+        """True once a basket that began may order nothing more."""
         return now > signal.expires_ns + BASKET_NS and self.machine_ns > signal.expires_machine_ns + BASKET_NS
 
     def _must_wait(self, instrument: str, account: str, wish: Wish, now: int) -> bool:
@@ -350,6 +355,11 @@ class Entries:
             instrument=instrument,
             account=account,
         )
+
+    def left_out(self, wish: Wish, account: str, now: int) -> SignalDenied:
+        """The wish is over in an account in which something was being closed all the while."""
+        why = Denial("EXPIRED", "what is being closed first kept it waiting until it was too late")
+        return self._denied(wish, wish.legs[0].instrument, account, (why,), now)
 
     def too_late(self, wish: Wish, now: int) -> SignalExpired:
         """The wish is over and was not judged."""

@@ -289,13 +289,38 @@ class RiskMachine:
         rows = [*self._withdrawals(wish), *self._closes(wish)]
         if wish.settled:
             return tuple(rows)
-        if rows or self.state.is_closing(wish.signal.strategy, wish.signal.watch):
-            late = expired(wish.signal, now, self._entries.machine_ns)
-            return (*rows, self._entries.too_late(wish, now)) if late and wish.legs else tuple(rows)
-        for account in self._scene.accounts_of(wish.signal.strategy):
+        signal = wish.signal
+        closing = self.state.closing_in(signal.strategy, signal.watch)
+        if rows or closing:
+            return (*rows, *self._beside(wish, closing.union(row.account for row in rows), now, wait=bool(rows)))
+        for account in self._scene.accounts_of(signal.strategy):
             if account not in wish.ended:
-                rows += self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
+                rows += self._enter(wish, account, now)
         return tuple(rows)
+
+    def _enter(self, wish: Wish, account: str, now: int) -> list[Any]:
+        return self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
+
+    def _beside(self, wish: Wish, closing: set[str], now: int, *, wait: bool) -> list[Any]:
+        """What a wish needs while something is withdrawn or closed in these accounts; the others go on, unless `wait`.
+
+        They wait there until that is done, or the wish too late. A basket that began is not let go with it: `enter`
+        breaks it once its own time is over.
+        """
+        if not wish.legs:
+            return []
+        late = expired(wish.signal, now, self._entries.machine_ns)
+        there = [name for name in self._scene.accounts_of(wish.signal.strategy) if name not in wish.ended]
+        idle = {name for name in there if late and name in closing and not self._entries.has_begun(wish, name)}
+        if late and len(idle) == len(there):
+            return [self._entries.too_late(wish, now)]
+        rows: list[Any] = []
+        for account in [] if wait else there:
+            if account in idle:
+                rows.append(self._entries.left_out(wish, account, now))
+            elif account not in closing or self._entries.is_basket_late(wish.signal, now):
+                rows += self._enter(wish, account, now)
+        return rows
 
     def _withdrawals(self, wish: Wish) -> list[Any]:
         """Live entries that the wish has no room for: not named, of the other side, or too many."""

@@ -351,7 +351,7 @@ class RiskState(RiskBooks):
             wanted = {leg.instrument for account in accounts for leg in wish.in_account(account).legs}
             if any(thing.instrument not in wanted for thing in there):
                 return
-        if self.closing and self.is_closing(strategy, watch):
+        if self.closing and self.closing_in(strategy, watch):
             return
         for account in accounts:
             if account not in wish.ended and not is_met(self, wish, account):
