@@ -301,11 +301,21 @@ class TradingOrchestrator:
                 self.stops_left = ops.ask("resting")["stops"]
             except (OpsTimedOut, OpsRefused) as error:
                 progress(f"resting entries could not be asked for: {error}")
-        for row in self.stops_left:
-            units = row["quantity"] - row.get("filled_seen", 0)
-            at = f"{row['side']} {units} {row['instrument']} at {row['trigger_price']:g}"
-            progress(f"the stop of {row['strategy']} stays at the broker: {at}")
+        for told in stops_told(self.stops_left):
+            progress(told)
         return entries
+
+
+def stops_told(rows: list[dict[str, Any]]) -> list[str]:
+    """What is said of the stops that stay, each in a line; with its account where they are of several."""
+    several = len({row["account"] for row in rows}) > 1
+    lines = []
+    for row in rows:
+        units = row["quantity"] - row.get("filled_seen", 0)
+        at = f"{row['side']} {units} {row['instrument']} at {row['trigger_price']:g}"
+        where = f" in {row['account']}" if several else ""
+        lines.append(f"the stop of {row['strategy']}{where} stays at the broker: {at}")
+    return lines
 
 
 def _none_started(profile: str | None, others: list[str]) -> str:

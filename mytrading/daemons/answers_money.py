@@ -28,7 +28,7 @@ def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
     mine = [position for position in view.positions.values() if position.account == account]
     ours, funds = profit(mine, view.quotes), view.funds.get(account)
     reason = _incomparable(view, mine, funds, ours.realised, machine_ns)
-    difference = round(ours.realised - funds.realised, 2) if funds is not None else None
+    difference = round(ours.realised - funds.realised, 2) + 0.0 if funds is not None else None  # -0.0 shows as 0.00
     return {
         "account": account,
         "realised": round(ours.realised, 2),

@@ -13,7 +13,7 @@ from mytrading.cli.complete import log_names, profile_names, strategy_classes
 from mytrading.cli.main import run
 from mytrading.cli.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.messages.runconfig import RUN_FILE, write_run_config
-from mytrading.orchestrator import TradingOrchestrator
+from mytrading.orchestrator import TradingOrchestrator, stops_told
 from mytrading.runtime.endpoints import runtime_dir
 from mytrading.runtime.lock import InstanceLock
 from tests.support import ROOT
@@ -134,3 +134,12 @@ def test_damaged_run_file_of_a_stack_that_does_not_run_keeps_no_other_from_being
 def test_shell_completes_strategies_that_a_backtest_can_run() -> None:
     assert strategy_classes("SMA") == ["SMA_Crossover"]
     assert {"Options_Straddle", "Swing_Break_Seller"} < set(strategy_classes(""))
+
+
+@pytest.mark.parametrize(("other", "where"), [("main", ""), ("second", " in main")])
+def test_stop_that_stays_is_told_with_its_account_where_there_are_several(other: str, where: str) -> None:
+    stop = {"account": "main", "strategy": "S", "side": "SELL", "quantity": 20, "instrument": "NSE:A"}
+    rows = [{**stop, "trigger_price": 98.5}, {**stop, "account": other, "trigger_price": 97.0, "filled_seen": 5}]
+    first, second = stops_told(rows)
+    assert first == f"the stop of S{where} stays at the broker: SELL 20 NSE:A at 98.5"
+    assert "SELL 15 NSE:A at 97" in second

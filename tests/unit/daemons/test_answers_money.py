@@ -33,6 +33,11 @@ def test_difference_of_comparable_figures_is_shown_with_its_age() -> None:
     assert (row["not_comparable"], row["broker_age_s"]) == ("", 5.0)
 
 
+def test_figures_that_agree_but_for_rounding_differ_by_nothing() -> None:
+    (row,) = checked_profits(view(106.0, 106.0 - 1e-9), 6 * SECOND)
+    assert f"{row['difference']:,.2f}" == "0.00"
+
+
 def test_figure_of_the_broker_that_was_read_long_ago_is_not_held_against_ours() -> None:
     (row,) = checked_profits(view(100.0), 62 * SECOND)
     assert (row["difference"], row["not_comparable"]) == (None, "the broker's funds were last read 61 s ago")
