@@ -73,6 +73,15 @@ class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     unheard_machine_ns: int = 0
 
 
+class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="carried_shown"):
+    """Signed units of those that the day began with (anybody's, all products) that books of today have shown."""
+
+    account: str
+    instrument: str
+    quantity: int
+    at_ns: int
+
+
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
     """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`.
 

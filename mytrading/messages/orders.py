@@ -9,6 +9,7 @@ import msgspec
 
 from mytrading.messages.account_events import (
     AccountModeChanged,
+    CarriedShown,
     EntriesStopped,
     EntryChurned,
     ForeignSeen,
@@ -349,4 +350,5 @@ OrderMessage = (
     | FlattenChanged
     | RequestAnswered
     | RecoveryChanged
+    | CarriedShown
 )

@@ -13,6 +13,7 @@ from mytrading.core.oms import (
     correction,
     delivery,
     flatten,
+    overnight,
     reality,
     rebuild,
     recovery,
@@ -154,6 +155,8 @@ def _compare(draft: Draft, read: BooksRead) -> None:
     for key in sorted(keys):
         if _quiet(draft, key, read):
             _compare_key(draft, key, delivery.shown(draft.state, key, broker.get(key, 0)), read)
+    if state.begun:
+        overnight.note(draft, read, lambda key: _quiet(draft, key, read) and traded.heard(draft, key, read))
 
 
 def _quiet(draft: Draft, key: Key, read: BooksRead) -> bool:

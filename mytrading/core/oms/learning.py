@@ -15,6 +15,7 @@ from mytrading.core.order import TERMINAL
 from mytrading.core.slicing import Sizes
 from mytrading.messages.account_events import (
     AccountModeChanged,
+    CarriedShown,
     EntriesStopped,
     EntryChurned,
     ForeignSeen,
@@ -171,6 +172,13 @@ def _mismatch(state: State, row: MismatchSeen) -> None:
         state.put(state.mismatches, key, row)
 
 
+def _carried_shown(state: State, row: CarriedShown) -> None:
+    if row.quantity:
+        state.put(state.begun_shown, (row.account, row.instrument), row.quantity)
+    else:
+        state.drop(state.begun_shown, (row.account, row.instrument))
+
+
 def _foreign(state: State, row: ForeignSeen) -> None:
     state.put(state.books, row.account, 1)
     for name in row.ids:
@@ -298,6 +306,7 @@ FOLDS: dict[type, Any] = {
     AccountModeChanged: _mode,
     MismatchSeen: _mismatch,
     RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
+    CarriedShown: _carried_shown,
     ForeignSeen: _foreign,
     EntryChurned: _churned,
     EntriesStopped: _stopped,

@@ -104,6 +104,7 @@ class State:
         "flags",
         "rebuilt",
         "begun",
+        "begun_shown",
         "delivered",
         "baskets",
     )
@@ -197,6 +198,9 @@ class State:
 
     begun: Table[tuple[str, str], int]
     """Signed units of an account and instrument that the day began with, anybody's."""
+
+    begun_shown: Table[tuple[str, str], int]
+    """Of those, the units that agreed books of today have shown."""
 
     delivered: Table[Key, int]
     """Units that strategies held as CNC when the day began: the position book need not show them any more."""

@@ -1,14 +1,15 @@
 """What the trade book says of a position that the position book no longer shows: brokers' books fail one at a time.
 
 Used by `books`, where two reads of the position book would take units off an owner, and their stop with them. The one
-rule: what was traded today and stands whole in the trade book is there until that book tells of what closed it; while
-the trade book cannot be read or lacks our fills, the order book speaks for it, for a time.
+rule: what was traded today and stands whole in the trade book, or was carried and shown today, is there until that book
+tells of what closed it; while the trade book cannot be read or lacks our fills, the order book speaks for it, for a
+time.
 """
 
 from __future__ import annotations
 
 from mytrading.core.calendar import day_of
-from mytrading.core.oms import delivery
+from mytrading.core.oms import delivery, overnight
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.core.symbology import parse_symbol, split_id
@@ -23,12 +24,11 @@ def speaks_against(draft: Draft, key: Key, read: BooksRead) -> bool:
     """True if the trades of a read still hold units of ours in an instrument that its positions lack.
 
     All products count together, so that a conversion is none. What the day began with may have gone without a trade of
-    today, and so may a contract on its last day once trading has ended.
+    today until its books have shown it, and so may a contract on its last day once trading has ended.
     """
-    if _closes_unlisted(draft, key) or not _heard(draft, key, read):
+    if _closes_unlisted(draft, key) or not heard(draft, key, read):
         return False
-    traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == key.instrument)
-    return _lacks(draft, key, read, traded)
+    return _lacks(draft, key, read, _traded(draft, key, read))
 
 
 def unheard(draft: Draft, key: Key, read: BooksRead) -> bool:
@@ -37,17 +37,34 @@ def unheard(draft: Draft, key: Key, read: BooksRead) -> bool:
     It lists every filled order of ours in the instrument as we know it, and what strangers may have closed there at
     most does not explain what the position book lacks.
     """
-    if _closes_unlisted(draft, key) or _heard(draft, key, read) or not _orders_tell(draft, key, read):
+    if _closes_unlisted(draft, key) or heard(draft, key, read) or not _orders_tell(draft, key, read):
         return False
-    held = sum(position.quantity for other in _here(draft, key) for position in draft.state.holders(other))
     traded = sum(order.filled * order.side.sign for order in _filled(draft, key))
-    return _lacks(draft, key, read, traded + _strangers(draft, key, read, 1 if held > 0 else -1))
+    return _lacks(draft, key, read, traded + _strangers(draft, key, read))
+
+
+def _traded(draft: Draft, key: Key, read: BooksRead) -> int:
+    """Signed units by a trade book that tells our fills.
+
+    Where there are none to tell, nothing shows that it works: of carried units the order book tells exits by hand too.
+    """
+    rows = [row for row in read.trades or () if row.instrument == key.instrument]
+    if _filled(draft, key) or not overnight.still(draft, key.account, key.instrument):
+        return sum(row.quantity * row.side.sign for row in rows)
+    ours = sum(row.quantity * row.side.sign for row in rows if not _strange(draft, key, row))
+    return ours + _strangers(draft, key, read)
+
+
+def _held(draft: Draft, key: Key) -> int:
+    return sum(position.quantity for other in _here(draft, key) for position in draft.state.holders(other))
 
 
 def _lacks(draft: Draft, key: Key, read: BooksRead, traded: int) -> bool:
-    """True if the position book shows less of what is ours in the instrument than so many traded units account for."""
-    here = _here(draft, key)
-    held = sum(position.quantity for other in here for position in draft.state.holders(other))
+    """True if the position book shows less of what is ours in the instrument than so many traded units account for.
+
+    Carried units that books of today have shown count with them.
+    """
+    here, held = _here(draft, key), _held(draft, key)
     spare = [row.quantity for other, row in draft.state.unmanaged.items() if _same(other, key)]
     begun = draft.state.begun.get((key.account, key.instrument)) or 0
     shown = sum(_shown(draft, other, read) for other in {*here, *_listed(key, read)})
@@ -55,7 +72,8 @@ def _lacks(draft: Draft, key: Key, read: BooksRead, traded: int) -> bool:
     if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
     opposed = any(units * held < 0 for units in (*spare, begun))
-    return bool(held) and not opposed and shown * sign < min(traded * sign, ours * sign)
+    there = traded + overnight.still(draft, key.account, key.instrument)
+    return bool(held) and not opposed and shown * sign < min(there * sign, ours * sign)
 
 
 def _here(draft: Draft, key: Key) -> list[Key]:
@@ -76,7 +94,7 @@ def _shown(draft: Draft, key: Key, read: BooksRead) -> int:
     return delivery.shown(draft.state, key, sum(row.quantity for row in rows))
 
 
-def _heard(draft: Draft, key: Key, read: BooksRead) -> bool:
+def heard(draft: Draft, key: Key, read: BooksRead) -> bool:
     """True if the trade book has every fill of ours in the instrument, each once: another one proves nothing."""
     if read.trades is None:
         return False
@@ -99,8 +117,9 @@ def _tells(order: Order, row: BrokerOrder | None) -> bool:
     return order.filled < order.quantity if told is None else told == order.filled
 
 
-def _strangers(draft: Draft, key: Key, read: BooksRead, sign: int) -> int:
+def _strangers(draft: Draft, key: Key, read: BooksRead) -> int:
     """Signed units that nobody of ours may have traded in the instrument: the most that closes, least that opens."""
+    sign = 1 if _held(draft, key) > 0 else -1
     rows = [row for row in read.orders or () if _strange(draft, key, row)]
     names = {row.broker_order_id for row in rows}
     loose = [row for row in read.trades or () if _strange(draft, key, row) and row.broker_order_id not in names]
@@ -121,8 +140,10 @@ def _units(row: BrokerOrder, closes: bool) -> int:
 
 
 def _filled(draft: Draft, key: Key) -> list[Order]:
-    """Orders of ours in the instrument that filled, in whole or in part."""
-    return [order for _, order in draft.state.orders.items() if order.filled and _of(order, key)]
+    """Orders of ours in the instrument that filled today, in whole or in part: a carried one filled before."""
+    carried = draft.state.carried
+    filled = (order for _, order in draft.state.orders.items() if order.filled and _of(order, key))
+    return [order for order in filled if order.client_order_id not in carried]
 
 
 def _of(order: Order, key: Key) -> bool:

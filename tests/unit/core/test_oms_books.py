@@ -572,6 +572,191 @@ def test_position_of_an_earlier_day_may_be_gone_without_a_trade_of_today(bench: 
     assert bench.position().quantity == 0
 
 
+def night(bench: OrderBench) -> None:
+    """The day turns: orders and trades of the broker begin anew, and its positions go on."""
+    opened = bench.machine.snapshot("2026-11-24")
+    bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)
+    bench.calls.clear()
+    bench.journal = []
+    bench.step(opened)
+    bench.journal = [opened]
+    for placed in bench.broker.orders.values():
+        placed.status, placed.booked_at = BrokerStatus.EXPIRED, NEVER
+    bench.see_mode()
+    bench.tick(10 * SECOND)
+
+
+def settled(bench: OrderBench) -> None:
+    """Reads of right books, and calls that the broker takes, until nothing is to do."""
+    for _ in range(4):
+        apart(bench)
+        for call in list(bench.calls):
+            if call.call is Call.PLACE:
+                bench.accept(call)
+            elif call.call is Call.CANCEL:
+                bench.cancel(call)
+            else:
+                bench.modify(call)
+    assert bench.calls == []
+
+
+def carried(bench: OrderBench) -> OrderBench:
+    """The bench with a guarded position from yesterday that all books of today have shown, its new stop resting."""
+    guarded(bench)
+    night(bench)
+    settled(bench)
+    resting = [placed.instrument for placed in bench.broker.orders.values() if placed.open]
+    assert resting == ["NFO:B"], "its stop of today rests"
+    return bench
+
+
+def held_of(bench: OrderBench) -> tuple[int, Confidence]:
+    level = bench.position("s1", "NFO:B")
+    return level.quantity, level.confidence
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_position_book_that_lags_takes_nothing_carried_that_it_has_shown_today(
+    bench: OrderBench, restart: bool
+) -> None:
+    """Units of an earlier day had no trade of today: two reads without their row took them, and their stop."""
+    carried(bench)
+    if restart:
+        bench.crash((ACCOUNT,))
+        bench.see_mode()
+    bench.broker.net["NFO:B", Product.MIS] = 0
+    for _ in range(200):
+        apart(bench)
+    assert held_of(bench) == (50, Confidence.DISPUTED)
+    assert bench.calls == [] and "POSITION_CORRECTED" not in bench.codes()
+    told = [alert for alert in bench.alerts if alert.severity is Severity.CRITICAL]
+    assert [alert.code for alert in told] == ["POSITION_DISPUTED"]
+    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    bench.broker.net["NFO:B", Product.MIS] = 50
+    bench.read()
+    assert held_of(bench) == (50, Confidence.CONFIRMED)
+
+
+def test_units_carried_under_another_product_are_kept_as_well(bench: OrderBench) -> None:
+    bench.hold("e9", instrument="NFO:B", product=Product.NRML)
+    night(bench)
+    apart(bench)
+    bench.broker.net["NFO:B", Product.NRML] = 0
+    apart(bench)
+    level = bench.machine.position(ACCOUNT, "NFO:B", Product.NRML, "s1")
+    assert level is not None and (level.quantity, level.confidence) == (50, Confidence.DISPUTED)
+    bench.broker.net["NFO:B", Product.MIS] = 50
+    apart(bench)
+    level = bench.machine.position(ACCOUNT, "NFO:B", Product.NRML, "s1")
+    assert level is not None and level.quantity == 0, "they were converted: nothing of the instrument is lacking"
+
+
+def test_carried_units_are_kept_for_a_time_while_the_trade_book_fails(bench: OrderBench) -> None:
+    carried(bench).broker.net["NFO:B", Product.MIS] = 0
+    for _ in range(12):
+        apart(bench, trades=None)
+    assert held_of(bench) == (50, Confidence.DISPUTED) and bench.calls == []
+    assert any("for 15 minutes" in alert.message for alert in bench.alerts)
+    bench.tick(16 * 60 * SECOND)
+    bench.read(trades=None)
+    assert bench.position("s1", "NFO:B").quantity == 0
+
+
+@pytest.mark.parametrize("fields", [{}, {"trades": None}, {"trades": ()}])
+def test_exit_by_hand_of_carried_units_is_believed(bench: OrderBench, fields: dict[str, object]) -> None:
+    """A trade book without a fill of ours may be an outage: the exit in the order book counts."""
+    carried(bench).broker.by_hand(0, "NFO:B")
+    apart(bench, **fields)
+    assert bench.position("s1", "NFO:B").quantity == 0
+    assert [call.call for call in bench.calls] == [Call.CANCEL]
+
+
+def test_part_of_carried_units_that_was_sold_by_hand_is_taken_and_no_more(bench: OrderBench) -> None:
+    carried(bench).broker.by_hand(20, "NFO:B")
+    apart(bench)
+    assert held_of(bench) == (20, Confidence.CONFIRMED)
+    settled(bench)
+    bench.broker.net["NFO:B", Product.MIS] = 0
+    for _ in range(4):
+        apart(bench)
+    assert held_of(bench) == (20, Confidence.DISPUTED)
+
+
+def test_units_bought_beside_carried_ones_count_with_them(bench: OrderBench) -> None:
+    carried(bench).hold("e8", 30, instrument="NFO:B")
+    settled(bench)
+    for shown, left in ((50, 80), (0, 80)):
+        bench.broker.net["NFO:B", Product.MIS] = shown
+        apart(bench)
+        assert held_of(bench) == (left, Confidence.DISPUTED)
+
+
+def test_carried_units_that_were_sold_today_are_not_thought_there(bench: OrderBench) -> None:
+    carried(bench).close("g1", instrument="NFO:B")
+    for _ in range(3):
+        for call in list(bench.calls):
+            if call.call is Call.CANCEL:
+                bench.cancel(call)
+            elif call.call is Call.PLACE:
+                placed = bench.accept(call)
+                bench.broker.trade(placed, 50, 101.0)
+                bench.report(placed)
+        apart(bench)
+    assert bench.position("s1", "NFO:B").quantity == 0
+    assert not {"POSITION_CORRECTED", "POSITION_DISPUTED"} & bench.codes()
+
+
+def test_carried_units_that_only_a_book_from_before_the_session_showed_may_be_gone(bench: OrderBench) -> None:
+    """Before its day begins a broker shows the one before: what expired or was closed overnight stands there still."""
+    bench.hold("e9", instrument="NFO:B")
+    bench.session_open = False
+    night(bench)
+    apart(bench)
+    bench.session_open = True
+    bench.broker.net["NFO:B", Product.MIS] = 0
+    apart(bench)
+    assert bench.position("s1", "NFO:B").quantity == 0
+
+
+def test_carried_units_count_as_shown_only_without_trades_of_the_day_before(bench: OrderBench) -> None:
+    """A trade book that was not begun anew tells of them twice."""
+    bench.hold("e9", instrument="NFO:B")
+    before = bench.broker.books(bench.time)
+    night(bench)
+    for _ in range(2):
+        bench.read(replace(before, orders=()))
+        bench.tick(6 * SECOND)
+    bench.broker.net["NFO:B", Product.MIS] = 0
+    apart(bench)
+    assert bench.position("s1", "NFO:B").quantity == 0
+
+
+def test_shown_units_of_one_day_say_nothing_of_the_next(bench: OrderBench) -> None:
+    carried(bench)
+    night(bench)
+    bench.broker.net["NFO:B", Product.MIS] = 0
+    settled(bench)
+    assert bench.position("s1", "NFO:B").quantity == 0
+
+
+def test_carried_units_that_the_first_reads_lacked_are_taken_and_the_rest_is_kept(bench: OrderBench) -> None:
+    bench.hold("e9", instrument="NFO:B")
+    night(bench)
+    for shown, left in ((30, 30), (0, 30)):
+        bench.broker.net["NFO:B", Product.MIS] = shown
+        apart(bench)
+        assert bench.position("s1", "NFO:B").quantity == left
+
+
+def test_carried_shares_for_delivery_are_no_matter_of_the_position_book(bench: OrderBench) -> None:
+    delivered(bench)
+    bench.broker.net[SHARE] = 50
+    apart(bench)
+    bench.broker.net[SHARE] = -20
+    apart(bench)
+    assert shares(bench) == (30, Confidence.CONFIRMED)
+
+
 def test_contract_that_is_settled_at_its_last_close_ends_without_a_trade(bench: OrderBench) -> None:
     name = "NFO:NIFTY24NOV2626000CE"
     bench.tick(to_ns(date(2026, 11, 24), clock(15, 20)) - bench.time)

@@ -1,0 +1,55 @@
+"""Units that the day began with, once the books of today have shown them: from then on they count as traded.
+
+Used by `books` at each comparison and by `traded`. The one rule: only a read that agrees with us throughout, while the
+exchange trades, tells what is there of an earlier day; until one did, its position book alone is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mytrading.core.oms import delivery
+from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state import Key
+from mytrading.messages.account_events import CarriedShown
+from mytrading.messages.enums import Product
+from mytrading.messages.reports import BooksRead
+
+
+def note(draft: Draft, read: BooksRead, agrees: Callable[[Key], bool]) -> None:
+    """Record what a read that was compared shows of the units that the day began with, where that is news.
+
+    `agrees` is true of a key of which nothing is moving and whose fills of ours the trade book has.
+    """
+    for (account, instrument), begun in draft.state.begun.sorted_items():
+        if account != read.account or not begun or not draft.trades(instrument):
+            continue
+        units = _of_earlier(draft, account, instrument, read, agrees)
+        if units is None:
+            continue
+        units = min(max(units, 0), begun) if begun > 0 else max(min(units, 0), begun)
+        if units != still(draft, account, instrument):
+            draft.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=draft.now))
+
+
+def still(draft: Draft, account: str, instrument: str) -> int:
+    """Signed units of those that the day began with that books of today have shown; 0 if none did."""
+    return draft.state.begun_shown.get((account, instrument)) or 0
+
+
+def _of_earlier(
+    draft: Draft, account: str, instrument: str, read: BooksRead, agrees: Callable[[Key], bool]
+) -> int | None:
+    """What positions show without the trades of today; None where they differ from ours, or shares may be delivered."""
+    rows = [row for row in read.positions or () if row.instrument == instrument]
+    known = (key for table in (draft.state.owners, draft.state.unmanaged) for key, _ in table.items())
+    keys = {key for key in known if (key.account, key.instrument) == (account, instrument)}
+    keys |= {Key(account, instrument, row.product) for row in rows}
+    for key in sorted(keys):
+        net = sum(row.quantity for row in rows if row.product is key.product)
+        if key.product is Product.CNC or net != delivery.ours(draft.state, key):
+            return None
+        if key in draft.state.mismatches or not agrees(key):
+            return None
+    traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == instrument)
+    return sum(row.quantity for row in rows) - traded
