@@ -61,7 +61,7 @@ class RunEvents:
         elif isinstance(row, CloseGoal) and (event := self._causes.get(row.cause)) is not None:
             self._goals[row.id] = event
             self._forget(self._goals)
-        elif isinstance(row, FlattenRequested) and (event := self._causes.get(row.id.rpartition("-")[0])) is not None:
+        elif isinstance(row, FlattenRequested) and (event := self._causes.get(row.id.partition("-")[0])) is not None:
             self._flattens[row.id] = event
             self._forget(self._flattens)
         elif isinstance(row, RiskOpened):

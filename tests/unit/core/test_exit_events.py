@@ -195,6 +195,22 @@ def test_flatten_of_a_limit_names_its_exit_orders() -> None:
     assert (morrow.follows, morrow.exit_orders) == (event.id, ("f2",))
 
 
+def test_flatten_of_a_limit_names_its_exit_orders_in_an_account_with_a_dash_in_its_name() -> None:
+    desk = holding(replace(LARGE, max_daily_loss=6_500, max_daily_loss_action=LimitAction.FLATTEN))
+    rows = price(desk, 80.0)
+    (event,) = events(rows)
+    (request,) = [row for row in rows if isinstance(row, FlattenRequested)]
+    other = replace(request, id=request.id.replace("main", "zerodha-1"), account="zerodha-1")
+    assert other.id.endswith("-zerodha-1")
+    desk.machine.apply(other)
+    goal = CloseGoal(
+        id="of-the-router", account="zerodha-1", instrument=CALL, product=Product.MIS, strategy="S", run="r",
+        cause=other.id, reason="flatten",
+    )  # fmt: skip
+    (later,) = events(ordered(desk, goal, "f1"))
+    assert (later.follows, later.exit_orders, later.accounts) == (event.id, ("f1",), ("zerodha-1",))
+
+
 def test_levels_of_legs_are_told_before_they_are_reached() -> None:
     rules = StrategyRules(leg_stop_loss=LevelRule(kind=LevelKind.PERCENTAGE, value=10.0))
     desk = RunDesk(rules)
