@@ -72,7 +72,7 @@ class RiskBooks:
         self.booked: dict[str, int] = {}
         self.runs: dict[str, str] = {}
         self.entry_times: dict[str, list[int]] = {}
-        """Market times of the wishes behind each strategy's entries, of the newest one's day, in order."""
+        """Market times of the wishes of each strategy that entered, one each, of the newest one's day, in order."""
         self.last_entry: dict[tuple[str, str], int] = {}
         self.quotes: dict[str, Quote] = {}
         self.trading: dict[str, TradingState] = {}
@@ -322,7 +322,7 @@ class RiskBooks:
         return ""
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
-        """How many entries of a strategy there were from a moment on."""
+        """How many wishes of a strategy entered, by their times from a moment on."""
         times = self.entry_times.get(strategy, [])
         return len(times) - bisect_left(times, market_ns)
 

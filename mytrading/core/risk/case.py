@@ -40,12 +40,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all
     is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday begins (market
     time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun` is true once
-    another leg of the same basket was ordered. `margin` (rupees) is what this order needs by itself, `margin_needed`
-    what it needs with the other legs ordered now and the buffer, `margin_free` what its account has, None if that is
-    not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its share of what they need
-    together; `may_ask` is true where the broker may be asked for that. `coverage` is the share of instruments that have
-    data. Of the account: `active_orders`, `cancels_today`, and `losses` of the strategy there in a row, the last at
-    `loss_ns`. `reached` holds the limits of the day that were reached, in words, by their codes.
+    another leg of the same basket was ordered in the account, or its sold leg stopped out there (`stopped_out`),
+    `entered` once anything of the wish was ordered in any account. `margin` (rupees) is what this order needs by
+    itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free` what its account
+    has, None if that is not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its
+    share of what they need together; `may_ask` is true where the broker may be asked for that. `coverage` is the share
+    of instruments that have data. Of the account: `active_orders`, `cancels_today`, and `losses` of the strategy there
+    in a row, the last at `loss_ns`. `reached` holds the limits of the day that were reached, in words, by their codes.
     """
 
     signal: Signal
@@ -85,6 +86,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     opposed: str = ""
     spent: bool = False
     begun: bool = False
+    stopped_out: bool = False
+    entered: bool = False
     margin: float = 0.0
     reserves: float = 0.0
     margin_needed: float = 0.0
@@ -110,6 +113,16 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     def product(self) -> Product:
         """What the order is entered as."""
         return self.signal.product_of(self.leg)
+
+    @property
+    def underway(self) -> bool:
+        """True of what is left of a basket that began: without it the rest has to go again. Not of a leg sold anew."""
+        return self.begun and not self.stopped_out
+
+    @property
+    def is_counted(self) -> bool:
+        """True of a wish that is among the entries counted: what is left of it is no further entry."""
+        return self.entered or self.begun
 
     @property
     def is_hedge(self) -> bool:

@@ -46,6 +46,7 @@ class Cases:
         others, product = busy - {leg.instrument}, signal.product_of(leg)
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
+        stopped_out = self.stopped_out(wish, account)
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
         return Case(
             signal=signal,
@@ -85,8 +86,10 @@ class Cases:
             disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
             opposed=state.opposed(account, leg.instrument, product, signal.strategy, units),
-            spent=account in wish.spent and not self.stopped_out(wish, account),
+            spent=account in wish.spent and not stopped_out,
             begun=self.begun(wish, account),
+            entered=wish.entered,
+            stopped_out=stopped_out,
             leaving=state.leaving.get(signal.strategy, ""),
             coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
             session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,

@@ -96,7 +96,7 @@ class RiskState(RiskBooks):
         if known is not None and signal.keeps:
             wish.covers = known.hedges()
         if known is not None and known.signal.id == signal.id:
-            wish.ended, wish.given_up = known.ended, known.given_up
+            wish.ended, wish.given_up, wish.entered = known.ended, known.given_up, known.entered
         again = same and not signal.rearmed
         if known is not None and again and day_of(max(known.since_ns, known.spent_ns)) == day_of(signal.created_ns):
             wish.since_ns, wish.spent, wish.spent_ns = known.since_ns, known.spent, known.spent_ns
@@ -167,7 +167,9 @@ class RiskState(RiskBooks):
         wish = self.wishes.get(key)
         if wish is None or wish.signal.id != entry.cause:
             return
-        note_entry(self.entry_times.setdefault(entry.strategy, []), wish.signal.created_ns)
+        if not wish.entered:  # one entry, however many legs and accounts it has
+            note_entry(self.entry_times.setdefault(entry.strategy, []), wish.signal.created_ns)
+        wish.entered = True
         self.last_entry[key] = wish.signal.created_ns
         self.orders.setdefault(entry.id, coming(entry))
         self._settle_if_met(wish)

@@ -23,7 +23,8 @@ class Wish(msgspec.Struct, kw_only=True):
     that were stopped out while others of the basket stayed, by account, instrument and when they were opened. `sized`:
     the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
     were rolled over to others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
-    `covers`: what was bought to cover sold legs of the wish that this one takes back.
+    `covers`: what was bought to cover sold legs of the wish that this one takes back. `entered`: an entry was ordered
+    for it, in whichever account, so that it is counted among the entries.
     """
 
     signal: Signal
@@ -38,6 +39,7 @@ class Wish(msgspec.Struct, kw_only=True):
     moved: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     kin: set[str] = msgspec.field(default_factory=set)
     covers: set[str] = msgspec.field(default_factory=set)
+    entered: bool = False
     legs: tuple[Leg, ...] = ()
     """The legs that want a position, which follow from the signal."""
 

@@ -102,15 +102,18 @@ def _confidence(case: Case) -> str:
 def _cooldown(case: Case) -> str:
     cooldown = case.strategy.cooldown if case.strategy else 0.0
     since = (case.now - case.last_entry_ns) / SECOND
-    if not case.last_entry_ns or since >= cooldown:
+    if not case.last_entry_ns or since >= cooldown or case.is_counted:
         return ""
     return f"{since:.0f} s since the last entry, the cooldown is {cooldown:g} s; wait {cooldown - since:.0f} s"
 
 
 def _rate(case: Case) -> str:
-    if case.entries_last_minute < case.entries_per_minute:
+    if case.entries_last_minute < case.entries_per_minute or case.is_counted:
         return ""
-    return f"{case.entries_last_minute} entries within a minute reach the limit of {case.entries_per_minute}; wait"
+    return (
+        f"{case.entries_last_minute} entries (wishes that entered) within a minute reach the limit of "
+        f"{case.entries_per_minute}; wait"
+    )
 
 
 OWNER: tuple[Rule, ...] = (
@@ -123,6 +126,7 @@ OWNER: tuple[Rule, ...] = (
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
     Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown,
          "last_entry_ns"),
-    Rule("ENTRIES_PER_MINUTE", "Too many entries of the strategy within a minute of market time.", "", _rate,
+    Rule("ENTRIES_PER_MINUTE", "Too many wishes of the strategy entered within a minute of market time.",
+         "MAX_ENTRIES_PER_MINUTE", _rate,
          "entries_last_minute"),
 )  # fmt: skip
