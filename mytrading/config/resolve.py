@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence, Set
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,12 @@ _PATHS = frozenset(
     for name in type(TradingSettings.model_fields[section].get_default()).model_fields
 )
 _WORDS = {"trade.long": "trade_long", "trade.short": "trade_short"}
+
+
+@cache
+def _settings_of(parameters: tuple[str, ...]) -> Mapping[str, str]:
+    """What can be set of a strategy with these parameters, as it is compared, and as it is called."""
+    return {plain(name): name for name in (*FIELDS, *parameters)}
 
 
 def load_settings(
@@ -230,7 +237,7 @@ class _Loader:
 
     def _set_strategy(self, key: str, word: str, value: Value) -> None:
         item = self._known[key]
-        fields = {plain(name): name for name in (*FIELDS, *item.parameters)}
+        fields = _settings_of(tuple(item.parameters))
         name = fields.get(plain(word))
         if name is None and item.fault:
             return  # its parameters are not known

@@ -7,6 +7,7 @@ the file is made into says which keys there are, so that the answer cannot diffe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,7 +23,13 @@ def unknown_keys(parsed: Mapping[str, object], kind: type) -> Iterator[str]:
 
     Places are as TOML writes them: `underlyings.NIFTY.lots`, and `margin[2].solt` in the second table of a list.
     """
-    return _unknown(parsed, inspect.type_info(kind), "")
+    return _unknown(parsed, _type_of(kind), "")
+
+
+@cache
+def _type_of(kind: type) -> inspect.Type:
+    """What a type is made of; it takes milliseconds to find out."""
+    return inspect.type_info(kind)
 
 
 def _unknown(found: object, kind: inspect.Type, place: str) -> Iterator[str]:
