@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from datetime import date, time
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,16 @@ def _toml(name: str) -> dict[str, Any]:
 
 @cache
 def bars_of(temper: str, instrument: str = SBIN) -> Columns:
-    return load(ROOT / "tests" / "data" / f"bars-{temper}.csv.gz", instrument)
+    return load_once(ROOT / "tests" / "data" / f"bars-{temper}.csv.gz", instrument)
+
+
+_loaded = cache(load)
+
+
+def load_once(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
+    """The bars of a file that no test changes, read once; each caller gets arrays of its own."""
+    found = _loaded(path, instrument, first, last)
+    return Columns(found.instrument, found.timeframe, found.start_ns.copy(), found.table.copy())
 
 
 def begin_of(columns: Columns, count: int) -> Columns:

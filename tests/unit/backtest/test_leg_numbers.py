@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mytrading.backtest import sources
 from mytrading.backtest.runner import Changes, run
 from mytrading.backtest.search.payload import packed
 from mytrading.backtest.search.space import SpaceError, parse_legs
 from mytrading.backtest.search.trials import evaluate
 from mytrading.backtest.setup import Asked, AskedWrongly, Prepared, prepare, source_file
 from mytrading.cli.app import app
+from tests.backtest_support import load_once
 from tests.support import ROOT, copy_project
 
 DATA = f"NIFTY={ROOT / 'tests' / 'data' / 'index-1m.csv.gz'}"
@@ -47,6 +49,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy_project(folder)
     (folder / "config" / "strategies" / "seller.toml").write_text(TEXT, encoding="utf-8")
     yield folder
+
+
+@pytest.fixture(autouse=True)
+def bars_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run here is of the same day."""
+    monkeypatch.setattr(sources, "load", load_once)
 
 
 def prepared(home: Path, **parameters: str) -> Prepared:

@@ -192,11 +192,11 @@ def test_values_are_those_of_the_bar_at_hand_however_they_are_asked_for(kind: ty
         def on_stop(self) -> None:
             seen.append(self.seen)
 
-    spec = spec_of(Kept, begin_of(bars_of("wild"), 2500), **LONG)
+    spec = spec_of(Kept, begin_of(bars_of("wild"), 1000), **LONG)
     for given in (spec, replace(spec, quick=False), replace(spec, plain=True)):
         assert run(given).fault is None
     assert seen[0] == seen[1] == seen[2]
-    assert len(seen[0]) > 2200
+    assert len(seen[0]) > 800
 
 
 def test_back_that_is_no_whole_number_is_a_fault_on_every_way() -> None:

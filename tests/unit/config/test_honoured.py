@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -18,8 +17,10 @@ from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.variables import STRATEGY_PATH, VARIABLES, State, reserved_keys
 from mytrading.messages import runconfig
 from mytrading.messages.runconfig import RunConfig
+from tests.once import once
 from tests.support import ROOT, copy_project
 
+Accesses = frozenset[tuple[str, str]]
 OTHER = {
     "OPENALGO_API_KEY": "another",
     "MYTRADING_JOURNAL_RESERVE": "2 MB",
@@ -227,8 +228,12 @@ def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> 
         assert f'"{name}"' in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not read {name}"
 
 
-@cache
-def accesses() -> frozenset[tuple[str, str]]:
+@pytest.fixture(scope="module")
+def accesses(tmp_path_factory: pytest.TempPathFactory) -> Accesses:
+    return frozenset((name, field) for name, field in once(tmp_path_factory, "accesses", read_accesses))
+
+
+def read_accesses() -> list[tuple[str, str]]:
     """(receiver, attribute) of every attribute access in the package outside the settings themselves."""
     found = set()
     for path in (ROOT / "mytrading").rglob("*.py"):
@@ -239,11 +244,11 @@ def accesses() -> frozenset[tuple[str, str]]:
                 value = node.value
                 name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
                 found.add((name, node.attr))
-    return frozenset(found)
+    return sorted(found)
 
 
-def readers(owner: str, field: str) -> list[str]:
-    return [name for name in RECEIVERS[owner] if (name, field) in accesses()]
+def readers(accesses: Accesses, owner: str, field: str) -> list[str]:
+    return [name for name in RECEIVERS[owner] if (name, field) in accesses]
 
 
 def fields() -> list[str]:
@@ -252,15 +257,17 @@ def fields() -> list[str]:
 
 
 @pytest.mark.parametrize("field", [field for field in fields() if field not in UNREAD])
-def test_field_of_the_run_file_has_a_reader(field: str) -> None:
-    assert readers(*field.split(".")), f"nobody reads {field}: use it, or call its setting reserved"
+def test_field_of_the_run_file_has_a_reader(accesses: Accesses, field: str) -> None:
+    assert readers(accesses, *field.split(".")), f"nobody reads {field}: use it, or call its setting reserved"
 
 
 @pytest.mark.parametrize("field", sorted(UNREAD))
-def test_field_without_a_reader_is_called_reserved(field: str) -> None:
+def test_field_without_a_reader_is_called_reserved(accesses: Accesses, field: str) -> None:
     owner, name = field.split(".")
     assert f"{SETTING_OF[owner]}.{name}" in reserved_keys()
-    assert not readers(owner, name), f"{field} is read now: take it off the list, and call its setting honoured"
+    assert not readers(accesses, owner, name), (
+        f"{field} is read now: take it off the list, and call its setting honoured"
+    )
 
 
 def test_every_part_of_the_run_file_is_looked_at() -> None:
