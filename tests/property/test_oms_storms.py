@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tests.property.storms import Storm
+from mytrading.messages.account_events import CarriedShown
+from tests.property.storms import ACTS, Storm
 
 SEEDS = range(int(os.environ.get("STORM_FIRST", "1")), int(os.environ.get("STORM_LAST", "8")) + 1)
 """More by hand: `STORM_FIRST=100 STORM_LAST=400 pytest tests/property/test_oms_storms.py`."""
@@ -28,3 +29,15 @@ def test_storm_leaves_no_order_doubled_lost_or_bare(seed: int) -> None:
     storm.calm(120)
     storm.judge()
     assert len(storm.bench.machine.orders()) > 10, "the storm was none"
+
+
+@pytest.mark.parametrize("seed", [19, 20, 25])
+def test_storm_over_several_days_with_books_that_lag(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions are carried overnight, shown by the books of the day, lost by a position book, sold by hand."""
+    for act, often in {"night": 1.5, "lag": 1.0, "hand": 1.0}.items():
+        monkeypatch.setitem(ACTS, act, often)
+    storm = Storm(seed)
+    storm.run(90)
+    storm.calm(120)
+    storm.judge()
+    assert any(isinstance(row, CarriedShown) for row in storm.bench.rows), "nothing was carried"
