@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import LimitAction, LimitKind
-from mytrading.messages.market import Quote
 from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from tests.examples import examples
-from tests.unit.core.test_risk_machine import CALL, LIMITS, SECOND, Desk
+from tests.unit.core.limit_desks import KeptDesk
+from tests.unit.core.test_risk_machine import CALL, LIMITS, SECOND
 
 CAPITAL = 100_000.0
 FALL, LOSS, R_VALUE, STOP_R, TARGET_R = 0.05, 4_000.0, 1_000.0, 3.0, 5.0
@@ -23,7 +23,8 @@ STEPS = st.lists(
         st.tuples(st.just("quote"), st.sampled_from([60.0, 92.0, 97.0, 100.0, 104.0, 130.0])),
         st.tuples(st.just("fill"), st.sampled_from([0.0, 65.0, 650.0])),
         st.tuples(st.just("book"), st.sampled_from([-2_500.0, -700.0, 900.0, 3_000.0])),
-        st.tuples(st.just("restart"), st.just(0.0)),
+        st.tuples(st.just("decided"), st.sampled_from([60.0, 97.0, 130.0])),
+        st.tuples(st.just("restart"), st.sampled_from([0.0, 0.25, 5.0])),
     ),
     max_size=14,
 )
@@ -45,8 +46,8 @@ class Ledger:
         self.quote(self.price)
         self.desk.pass_time(0.1)
 
-    def fresh(self) -> Desk:
-        made = Desk(self.limits)
+    def fresh(self) -> KeptDesk:
+        made = KeptDesk(self.limits)
         (run,) = made.parts[2]
         own = replace(run, max_daily_loss=LOSS, max_drawdown=2 * FALL, limit_action=self.action)
         made.machine = RiskMachine(*made.parts[:2], (own,), *made.parts[3:])
@@ -64,7 +65,11 @@ class Ledger:
 
     def quote(self, value: float) -> None:
         self.price = value
-        self.desk.give(Quote(CALL, self.desk.now, self.desk.machine_ns, value, value, value))
+        self.desk.at(CALL, value)
+
+    def decided(self, value: float) -> None:
+        self.price = value
+        self.desk.at(CALL, value, journaled=True)
 
     def fill(self, units: float) -> None:
         self.units = int(units)
@@ -74,15 +79,11 @@ class Ledger:
         self.realised += rupees
         self.desk.hold(CALL, self.units, realised=self.realised, order=f"b{self.serial}")
 
-    def restart(self, _: float) -> None:
-        """Killed at once after its last row: quotes that led to nothing, funds and heartbeats are gone."""
-        again = self.fresh()
-        again.now, again.machine_ns, again.rows = self.desk.now, self.desk.machine_ns, self.desk.rows
-        again.beat()
-        for row in self.desk.rows:
-            if not isinstance(row, Quote | Funds):
-                again.machine.apply(row)
-        self.desk = again
+    def restart(self, blind: float) -> None:
+        """Killed at once after its last row, some time before the first quote: those that led to nothing are gone."""
+        self.desk.restart()
+        if blind:
+            assert not any(isinstance(row, RiskEventRecorded) for row in self.desk.pass_time(blind))
         self.quote(self.price)
 
     def judge(self) -> None:
@@ -106,7 +107,7 @@ def test_limit_of_any_kind_is_told_once_when_it_is_reached_and_kept_through_rest
     ledger = Ledger(action)
     for what, value in steps:
         ledger.do(what, value)
-        told = [f"{'strategy ' * bool(row.strategy)}{row.kind.value}" for row in ledger.desk.rows
+        told = [f"{'strategy ' * bool(row.strategy)}{row.kind.value}" for row in ledger.desk.journal
                 if isinstance(row, RiskEventRecorded)]  # fmt: skip
         assert sorted(told) == sorted(name for name in KINDS if ledger.reached[name])
         kept = ledger.desk.machine.limits.reached("main", "S")

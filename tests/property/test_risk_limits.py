@@ -6,14 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mytrading.core.risk.times import DAY, day_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.enums import Action, LimitAction
-from mytrading.messages.market import Quote
 from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Leg
 from tests.examples import examples
-from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, Desk
+from tests.unit.core.limit_desks import KeptDesk
+from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND
 
 MOST = 5_000.0
 STEPS = st.lists(
@@ -22,7 +23,9 @@ STEPS = st.lists(
         st.tuples(st.just("fill"), st.sampled_from([0.0, 65.0, 650.0])),
         st.tuples(st.just("book"), st.sampled_from([-6_000.0, -2_000.0, 1_000.0])),
         st.tuples(st.just("time"), st.sampled_from([0.5, 61.0])),
-        st.tuples(st.just("restart"), st.just(0.0)),
+        st.tuples(st.just("decided"), st.sampled_from([40.0, 92.4, 100.0, 130.0])),
+        st.tuples(st.just("restart"), st.sampled_from([0.0, 0.25, 5.0])),
+        st.tuples(st.just("day"), st.sampled_from([0.0, 0.25])),
         st.tuples(st.just("wish"), st.just(0.0)),
     ),
     max_size=25,
@@ -35,10 +38,12 @@ class Book:
     def __init__(self, action: LimitAction) -> None:
         sizes = {"max_position_size": 1e9, "max_order_size": 1e9, "min_order_size": 0, "stale_quote_seconds": 1e6}
         self.limits = replace(LIMITS, max_daily_loss=MOST, max_daily_loss_action=action, max_drawdown=0.9, **sizes)
-        self.desk = Desk(self.limits)
+        self.desk = KeptDesk(self.limits)
         self.desk.quote()
         self.desk.give(Funds(account="main", available=1e6, used=0.0))
         self.price, self.units, self.realised, self.serial = 100.0, 0, 0.0, 0
+        self.carried, self.reached, self.halted = 0.0, False, False
+        """Rupees of what is open that are of earlier days; what was reached today; a halt of an earlier day."""
 
     def do(self, what: str, value: float) -> None:
         self.serial += 1
@@ -46,10 +51,15 @@ class Book:
         self.desk.machine_ns += SECOND
         self.desk.beat()
         getattr(self, what)(value)
+        self.reached = self.reached or self.lost <= -MOST
 
     def quote(self, value: float) -> None:
         self.price = value
-        self.desk.give(Quote(CALL, self.desk.now, self.desk.machine_ns, value, value, value))
+        self.desk.at(CALL, value)
+
+    def decided(self, value: float) -> None:
+        self.price = value
+        self.desk.at(CALL, value, journaled=True)
 
     def fill(self, units: float) -> None:
         self.units = int(units)
@@ -62,15 +72,22 @@ class Book:
     def time(self, seconds: float) -> None:
         self.desk.pass_time(seconds)
 
-    def restart(self, _: float) -> None:
-        again = Desk(self.limits)
-        again.now, again.machine_ns, again.rows = self.desk.now, self.desk.machine_ns, self.desk.rows
-        again.beat()
-        for row in self.desk.rows:
-            if not isinstance(row, Quote | Funds):
-                again.machine.apply(row)
-        self.desk = again
-        self.desk.give(Quote(CALL, self.desk.now, self.desk.machine_ns, self.price, self.price, self.price))
+    def restart(self, blind: float, day: str = "") -> None:
+        """Time passes before the first quote: what was last known of prices leads to nothing."""
+        self.desk.restart(day)
+        if blind:
+            assert not any(isinstance(row, RiskEventRecorded) for row in self.desk.pass_time(blind))
+        self.desk.at(CALL, self.price)
+
+    def day(self, blind: float) -> None:
+        """The stack is stopped in the evening, when the last prices have been noted, and started in the morning."""
+        self.desk.later(61)
+        self.quote(self.price)
+        self.desk.pass_time(0.25)
+        self.halted = self.halted or (self.ends and self.limits.max_daily_loss_action is LimitAction.HALT)
+        self.carried, self.realised, self.reached = self.units * (self.price - 100.0), 0.0, False
+        self.desk.later(DAY / SECOND)
+        self.restart(blind, day_of(self.desk.now))
 
     def wish(self, _: float) -> None:
         self.desk.quote(PUT)
@@ -82,7 +99,12 @@ class Book:
 
     @property
     def lost(self) -> float:
-        return self.realised + self.units * (self.price - 100.0)
+        return self.realised + self.units * (self.price - 100.0) - self.carried
+
+    @property
+    def ends(self) -> bool:
+        """No more entries today."""
+        return self.halted or (self.reached and self.limits.max_daily_loss_action is not LimitAction.ALERT)
 
 
 @settings(max_examples=examples(40), deadline=None)
@@ -91,13 +113,10 @@ def test_day_that_lost_its_limit_enters_nothing_more_and_says_so_once(
     steps: list[tuple[str, float]], action: LimitAction
 ) -> None:
     book = Book(action)
-    reached = False
     for what, value in steps:
         book.do(what, value)
-        reached = reached or book.lost <= -MOST
-        told = [row for row in book.desk.rows if isinstance(row, RiskEventRecorded)]
-        assert len(told) == reached
-        ends = reached and action is not LimitAction.ALERT
-        assert bool(book.desk.machine.limits.reached("main", "S")) == ends
-        if ends and action is LimitAction.CLOSE_LEGS and book.units:
-            assert any(isinstance(row, CloseGoal) for row in book.desk.rows)
+        told = [row for row in book.desk.journal if isinstance(row, RiskEventRecorded)]
+        assert len(told) == (book.reached and not book.halted)
+        assert bool(book.desk.machine.limits.reached("main", "S")) == book.ends
+        if book.ends and action is LimitAction.CLOSE_LEGS and book.units:
+            assert any(isinstance(row, CloseGoal) for row in book.desk.journal)

@@ -126,7 +126,7 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
         owner = (position.account, position.instrument, position.product.value, position.strategy)
         level = position.held_stop or books.stop_levels.get(owner, 0.0) or guards.get(owner, 0.0)
         books.memory.money.stop(owner, level)
-        books.memory.money.position(position)
+        books.memory.money.position(position, carried=True)
     books.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
     books.trading = {state.account: state for state in row.trading}
     books.switches = {switch.strategy: switch for switch in row.switches}

@@ -224,14 +224,17 @@ class Limits:
         return rows
 
     def _look(self, touched: Iterable[Scope], now: int) -> list[Any]:
-        """Every quote of what is held comes here: a loss, which most limits are, is looked at on the spot."""
+        """Every quote of what is held comes here: a loss, which most limits are, is looked at on the spot.
+
+        After a start a limit is reached by nothing while a leg that it counts waits for its first quote.
+        """
         rows: list[Any] = []
         known, profit = self._by_scope, self._money.profit
         for scope in touched:
             limits = known.get(scope)
             for limit in self._limits(scope) if limits is None else limits:
                 beyond = profit(scope) <= _CENT - limit.most if limit.kind is _LOSS else self._is_beyond(limit)
-                if beyond and not self._is_known(limit):
+                if beyond and not self._is_known(limit) and self._money.is_priced(scope, now):
                     rows += self.fire(limit, now)
         return rows
 
@@ -319,7 +322,8 @@ class Limits:
     def _bases(self, now: int) -> list[LevelMoved]:
         """What an account is worth as its broker told it first; from then on our own ledger counts."""
         memory, funds = self._state.memory, self._state.memory.funds
-        new = [account for account in funds if account not in memory.bases]
+        unknown = [account for account in funds if account not in memory.bases]
+        new = [account for account in unknown if memory.money.is_priced((ACCOUNT, account), now)]
         return [
             LevelMoved(
                 name=base_name(account), value=funds[account] - memory.money.profit((ACCOUNT, account)), at_ns=now
@@ -338,12 +342,13 @@ class Limits:
         return rows
 
     def _marks(self, now: int) -> list[LevelMoved]:
-        """Each minute the last prices of what is held, so that a restart and the next day know them."""
+        """Each minute what is held would be closed at, so that a restart and the next day know it."""
         memory = self._state.memory
         if 0 <= now - memory.marked_ns < MARK_EVERY_NS:
             return []
-        moved = [(name, price) for name, price in memory.money.open_marks() if memory.money.marks.get(name) != price]
-        return [LevelMoved(name=mark_name(name), value=price, at_ns=now) for name, price in moved]
+        known = memory.money.marks
+        moved = [mark for mark in memory.money.open_marks() if known.get(mark[:2]) != mark[2]]
+        return [LevelMoved(name=mark_name(name, long), value=price, at_ns=now) for name, long, price in moved]
 
 
 def _of_account(scene: Scene, account: str) -> Iterator[Limit]:

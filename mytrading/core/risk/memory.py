@@ -15,7 +15,9 @@ from mytrading.messages.enums import LimitKind
 from mytrading.messages.records import LevelMoved
 
 PREFIX = "limit "
-_BASE, _PEAK, _FIRED, _HALT, _MARK, _CARRIED, _TIMES = "base", "peak", "fired", "halt", "mark", "carried", "times"
+_BASE, _PEAK, _FIRED, _HALT, _CARRIED, _TIMES = "base", "peak", "fired", "halt", "carried", "times"
+_MARKS = {"mark_long": (True,), "mark_short": (False,), "mark": (True, False)}
+"""Prices at which what is long, or short, would be closed; `mark` is a last price, as journals of before have it."""
 _EPOCH = date(1970, 1, 1).toordinal()
 
 Line = tuple[LimitKind, str, str]
@@ -65,8 +67,15 @@ class Memory:
         profit = self.money.profit(scope)
         return (max(self.peaks.get(scope, 0.0), profit) - profit) / capital if capital > 0 else None
 
-    def raise_peaks(self, touched: Iterable[Scope]) -> None:
-        """Notice new peaks of those whose profit moved."""
+    def begin(self, now: int) -> None:
+        """A start, at this market time: peaks are those that were journaled, not what old prices have made of them."""
+        self.money.begin(now)
+        self.peaks = {scope: value for scope, (value, _) in self.journaled.items()}
+        for account, base in self.bases.items():
+            self.peaks.setdefault((ACCOUNT, account), base)
+
+    def raise_peaks(self, touched: Iterable[Scope], now: int) -> None:
+        """Notice new peaks of those whose profit moved, once all that they hold is priced."""
         peaks, bases, profit = self.peaks, self.bases, self.money.profit
         for scope in touched:
             height = profit(scope)
@@ -75,7 +84,7 @@ class Memory:
                 if base is None:
                     continue
                 height += base
-            if height > peaks.get(scope, 0.0):
+            if height > peaks.get(scope, 0.0) and self.money.is_priced(scope, now):
                 peaks[scope] = height
 
     def height(self, scope: Scope) -> float | None:
@@ -92,12 +101,13 @@ class Memory:
         what, _, rest = row.name[len(PREFIX) :].partition(" ")
         if what == _BASE:
             self.bases[rest] = row.value
-            self.raise_peaks([(ACCOUNT, rest)])
+            self.raise_peaks([(ACCOUNT, rest)], row.at_ns)
         elif what == _PEAK:
             self._peak(rest, row)
-        elif what == _MARK:
+        elif what in _MARKS:
             self.marked_ns = max(self.marked_ns, row.at_ns)
-            self.money.mark(rest, row.value)
+            for long in _MARKS[what]:
+                self.money.mark(rest, long, row.value, row.at_ns)
         elif what == _CARRIED:
             account, instrument, product, strategy = rest.split(" ", 3)
             self._carried[account, instrument, product, strategy] = row.value
@@ -147,7 +157,7 @@ class Memory:
         """The levels that the day begins with; of the same day, those it has."""
         held = self.money.unrealised()
         levels = {halt_name(line): value for line, value in self.halts.items()}
-        levels |= {mark_name(instrument): price for instrument, price in self._marks(held)}
+        levels |= {mark_name(name, long): price for name, long, price in sorted(self.money.last_known())}
         if self.is_of(day):
             levels |= {base_name(account): value for account, value in self.bases.items()}
             levels |= {peak_name(scope): value for scope, (value, _) in self.journaled.items()}
@@ -155,12 +165,9 @@ class Memory:
             levels |= {times_name(line): float(count) for line, count in self.times.items()}
             return levels | {fired_name(line): value for line, (value, _) in self.fired.items()}
         levels |= {base_name(account): equity for account in self.bases if (equity := self.equity(account)) is not None}
-        levels |= {peak_name(scope): value for scope, value in self.peaks.items() if scope[0] == ACCOUNT}
+        known = self.peaks | {scope: value for scope, (value, _) in self.journaled.items()}
+        levels |= {peak_name(scope): value for scope, value in known.items() if scope[0] == ACCOUNT}
         return levels | {_carried_name(key): value for key, value in held.items()}
-
-    def _marks(self, held: dict[Key, float]) -> list[tuple[str, float]]:
-        known = {**self.money.marks, **dict(self.money.open_marks())}
-        return [(name, known[name]) for name in sorted({key[1] for key in held}) if name in known]
 
 
 def day_number(market_ns: int) -> int:
@@ -188,9 +195,9 @@ def peak_name(scope: Scope) -> str:
     return f"{PREFIX}{_PEAK} {scope[0]} {scope[1]}"
 
 
-def mark_name(instrument: str) -> str:
-    """The level of a last known price."""
-    return f"{PREFIX}{_MARK} {instrument}"
+def mark_name(instrument: str, long: bool) -> str:
+    """The level of the last known price at which what is long, or short, would be closed."""
+    return f"{PREFIX}{'mark_long' if long else 'mark_short'} {instrument}"
 
 
 def fired_name(line: Line) -> str:

@@ -280,7 +280,8 @@ class RiskState(RiskBooks):
     def _move_money(self, position: Position) -> None:
         self.memory.notice_day(position.updated_ns)
         self.memory.money.position(position)
-        self.memory.raise_peaks([(ACCOUNT, position.account), (STRATEGY, position.strategy)])
+        moved = [(ACCOUNT, position.account), (STRATEGY, position.strategy)]
+        self.memory.raise_peaks(moved, position.updated_ns)
 
     def _trade(self, row: TradeClosed) -> None:
         self.tally.trade(row)

@@ -16,7 +16,7 @@ from mytrading.messages.account_events import AccountModeChanged, InstrumentHalt
 from mytrading.messages.control import BarsLacking, Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import GoalChanged, ProtectionChanged, TimerFired
-from mytrading.messages.records import LevelMoved
+from mytrading.messages.records import LevelMoved, RunStarted
 from mytrading.messages.reports import AccountHealth
 
 _FLAGS = {
@@ -103,7 +103,11 @@ def _quote(books: RiskBooks, row: Quote) -> None:
     if memory.began < 0:
         memory.notice_day(row.market_ns)
     if memory.money.quote(row, books.machine_ns) and (touched := memory.money.scopes_of(name)):
-        memory.raise_peaks(touched)
+        memory.raise_peaks(touched, row.market_ns)
+
+
+def _started(books: RiskBooks, row: RunStarted) -> None:
+    books.memory.begin(row.market_ns)
 
 
 def _trading(books: RiskBooks, row: TradingState) -> None:
@@ -149,6 +153,7 @@ WORLD: dict[type, Callable[[RiskBooks, Any], None]] = {
     AccountHealth: _health,
     ProtectionChanged: _protection,
     Quote: _quote,
+    RunStarted: _started,
     TradingState: _trading,
     StrategySwitch: _switch,
     InstrumentHalted: _halt,
