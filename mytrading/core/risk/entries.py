@@ -113,7 +113,7 @@ class Entries:
         if denied:
             return self._deny(wish, account, denied, now, begun=begun)
         if not begun and (asking := self._question(cases, wish, account)) is not None:
-            return asking
+            return self._sizer.shared_rows(wish, rows) + asking
         chosen = [(leg, case) for leg, case in cases if leg.instrument in move.enter]
         if not chosen:
             return []
@@ -136,7 +136,7 @@ class Entries:
         if found := judge(case):
             return self._deny(wish, account, [(leg, found)], now, begun=False)
         if (asking := self._question(cases, wish, account)) is not None:
-            return asking
+            return self._sizer.shared_rows(wish, rows) + asking
         return rows + self._entry(wish, leg, account, case, _NOTHING)
 
     def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
@@ -250,7 +250,7 @@ class Entries:
             return False
         if self._state.is_withdrawing(signal.strategy, instrument):
             return True
-        if self._sizer.waits(wish, account) or (scene.needs_funds and not self._margins.is_told(account)):
+        if self._sizer.waits(wish, account, now) or (scene.needs_funds and not self._margins.is_told(account)):
             return True
         quote = self._state.quotes.get(instrument)
         return quote is None or stale(quote, now, self.machine_ns, self._scene.limits.stale_quote_seconds)

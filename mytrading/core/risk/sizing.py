@@ -1,12 +1,12 @@
 """How many lots each leg of a wish gets in an account: as wished, by risk, or by a share of the account's margin.
 
 Used by `core/risk/entries`, once for each wish and account. The one rule: an account that cannot pay for one lot is
-left out with a reason, and no other account is touched by that.
+left out with a reason, and no other account is touched by that: lots that are shared are never more than were wished.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,6 +18,7 @@ from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.readiness import funds_unread
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.times import SECOND
 from mytrading.core.risk.wish import Wish
 from mytrading.core.sizing import (
     Plan,
@@ -38,6 +39,8 @@ from mytrading.messages.signals import Leg
 
 SHORT_OF_MARGIN = "INSUFFICIENT_MARGIN"
 TOO_MANY_LOTS = "LOTS_PER_LEG"
+OTHERS_NS = 10 * SECOND
+"""Market time that accounts among which lots are shared wait for the funds of one of them, at most."""
 ANY_TIMES = 1000
 """A factor beyond all that an account may have: shares have no most lots."""
 
@@ -62,13 +65,28 @@ class Sizer:
         run = self._scene.strategies.get(wish.signal.strategy)
         return run.sizing if run is not None else SizingRule()
 
-    def waits(self, wish: Wish, account: str) -> bool:
-        """True while the broker has not said what an account has, and the wish is sized by that."""
-        if account in wish.sized or self._margins.is_told(account):
+    def waits(self, wish: Wish, account: str, now: int) -> bool:
+        """True while the broker has not said what an account has, and the wish is sized by that.
+
+        Lots that are shared by free margin wait for a while for what the other accounts have.
+        """
+        if account in wish.sized:
             return False
         rule = self.rule_of(wish)
-        by_margin = rule.by not in (FIXED, BY_RISK) or rule.allocation is Allocation.PROPORTIONAL
+        shares = rule.allocation is Allocation.PROPORTIONAL
+        if self._margins.is_told(account):
+            return shares and rule.by == FIXED and self._waits_for_others(wish, now)
+        by_margin = rule.by not in (FIXED, BY_RISK) or shares
         return by_margin or any(leg.profile for leg in wish.legs)
+
+    def _waits_for_others(self, wish: Wish, now: int) -> bool:
+        signal, there = wish.signal, self._scene.accounts_of(wish.signal.strategy)
+        if all(name in wish.ended or name in wish.sized or self._margins.is_told(name) for name in there):
+            return False
+        patience = min(OTHERS_NS, (signal.expires_ns - signal.created_ns) // 2)
+        machine_ns = self._state.machine_ns
+        young = machine_ns < max(signal.expires_machine_ns - SECOND, self._scene.patient_until)
+        return now < signal.created_ns + patience or (young and not self._scene.lock_step)
 
     def size(self, wish: Wish, account: str, now: int) -> Sized:
         """The lots of a wish in an account; a size that was fixed stays."""
@@ -86,6 +104,11 @@ class Sizer:
             return Sized(denial=Denial(SHORT_OF_MARGIN, plan.why))
         lots = {leg.instrument: unit * plan.times for leg, unit in zip(wish.legs, units, strict=True)}
         return Sized(WishSized(signal=wish.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
+
+    def shared_rows(self, wish: Wish, rows: list[Any]) -> list[Any]:
+        """Those of the rows that size an account which are kept though it enters nothing yet: lots are shared once."""
+        rule = self.rule_of(wish)
+        return rows if rule.by == FIXED and rule.allocation is Allocation.PROPORTIONAL else []
 
     def least(self, wish: Wish, account: str) -> Wish:
         """The wish with the least that keeps the ratio of its legs, one lot for one alone."""
@@ -211,12 +234,20 @@ class Sizer:
         if rule.allocation is not Allocation.PROPORTIONAL:
             return Plan(wished, f"{wished} as wished")
         accounts = self._scene.accounts_of(wish.signal.strategy)
-        free = {name: self._margins.available(name) or 0.0 for name in accounts}
-        times = shared(wished * len(accounts), free)[account]
-        words = (
-            f"{wished * len(accounts)} shared by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
-        )
+        lots, whole = wished * len(accounts), "shared"
+        free = {name: self._margins.available(name) or 0.0 for name in accounts if name not in wish.sized}
+        if given := sum(self._times_in(wish, name, wished) for name in accounts if name in wish.sized):
+            lots, whole = max(lots - given, 0), f"left of {lots}, shared"
+        if unread := [name for name in free if name != account and not self._margins.is_told(name)]:
+            lots = max(lots - wished * len(unread), 0)
+        times = shared(lots, free)[account]
+        words = f"{lots} {whole} by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
         return Plan(times, f"{words} in {account}: {times}")
+
+    def _times_in(self, wish: Wish, account: str, wished: int) -> int:
+        """How often an account that is sized got the ratio of the legs, where the wish has it so many times."""
+        leg = wish.legs[0]
+        return abs(wish.sized[account].get(leg.instrument, leg.lots)) * wished // abs(leg.lots)
 
     def _priced(self, wish: Wish, units: tuple[int, ...]) -> list[MarginLeg]:
         return self._valued(wish, list(zip(wish.legs, units, strict=True)))

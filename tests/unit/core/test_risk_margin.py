@@ -305,6 +305,75 @@ def test_proportional_allocation_shares_the_lots_by_free_margin() -> None:
     assert lots == {"a": 6, "b": 2}
 
 
+def shares(*funds: float, asks: bool = False) -> MarginDesk:
+    """A desk that shares the lots of a wish to accounts a, b, c by what they have free; 0 is not told yet."""
+    names = tuple("abc"[: len(funds)])
+    desk = MarginDesk(SizingRule(allocation=Allocation.PROPORTIONAL), names)
+    desk.machine.needs_funds, desk.machine.asks_broker = True, asks
+    for name, free in zip(names, funds, strict=True):
+        if free:
+            desk.fund(free, name)
+    return desk
+
+
+def lots_of(rows: Any) -> dict[str, int]:
+    return {entry.account: entry.quantity // LOT for entry in entries(rows)}
+
+
+FOUR = Leg(instrument=CALL, lots=-4)
+
+
+def test_proportional_allocation_waits_for_the_funds_of_every_account() -> None:
+    desk = shares(3_000_000, 0)
+    assert desk.sell("x", FOUR) == ()
+    desk.fund(1_000_000, "b")
+    assert lots_of(desk.pass_time(1)) == {"a": 6, "b": 2}
+
+
+def test_proportional_lots_are_shared_once_though_the_broker_answers_for_one_account_first() -> None:
+    desk = shares(3_000_000, 1_000_000, asks=True)
+    rows = desk.sell("x", FOUR)
+    asked = [row for row in rows if isinstance(row, MarginRequest)]
+    assert [(row.account, row.lines[0].quantity // LOT) for row in asked] == [("a", 6), ("b", 2)]
+    rows = ()
+    for row, total in zip(asked, (1_500_000, 500_000), strict=True):
+        rows += desk.give(MarginAnswer(id=row.id, account=row.account, total=total, machine_ns=desk.machine_ns))
+    assert lots_of(rows) == {"a": 6, "b": 2}
+    assert not any(isinstance(row, MarginRequest) for row in rows)
+
+
+def test_account_that_is_sized_later_gets_of_what_the_others_left() -> None:
+    desk = shares(3_000_000, 1_000_000, 2_000_000)
+    desk.machine.state.closing.add(("b", CALL, "NRML", "S"))
+    assert lots_of(desk.sell("x", FOUR)) == {"a": 6, "c": 4}
+    desk.machine.state.closing.clear()
+    desk.fund(9_000_000, "b")
+    assert lots_of(desk.pass_time(1)) == {"b": 2}
+
+
+def test_account_whose_funds_do_not_come_neither_keeps_the_others_for_long_nor_passes_its_lots_on() -> None:
+    desk = shares(3_000_000, 1_000_000, 0)
+    assert desk.sell("x", FOUR) == ()
+    rows: tuple[Any, ...] = ()
+    for _ in range(12):
+        rows += (*desk.pass_time(1), *desk.quote(CALL))
+    assert lots_of(rows) == {"a": 6, "b": 2}
+    desk.now += 60 * SECOND
+    rows = desk.pass_time(1)
+    assert [(row.account, row.code) for row in rows if isinstance(row, SignalDenied)] == [("c", "EXPIRED")]
+
+
+def test_account_whose_funds_come_after_the_others_were_sized_gets_its_even_part() -> None:
+    desk = shares(3_000_000, 0)
+    desk.sell("x", FOUR)
+    rows: tuple[Any, ...] = ()
+    for _ in range(12):
+        rows += (*desk.pass_time(1), *desk.quote(CALL))
+    assert lots_of(rows) == {"a": 4}
+    desk.fund(9_000_000, "b")
+    assert lots_of(desk.pass_time(1)) == {"b": 4}
+
+
 def test_custom_allocation_takes_each_accounts_factor() -> None:
     desk = MarginDesk(SizingRule(allocation=Allocation.CUSTOM, factors={"b": 0.5}), ("a", "b"))
     for account in ("a", "b"):
