@@ -108,6 +108,26 @@ def test_small_budget_still_lets_one_entry_go_after_the_other(calls: int, kept: 
     assert left == 3
 
 
+@pytest.mark.parametrize(("calls", "a_second"), [(2, 1), (3, 1), (4, 1), (5, 2), (7, 3), (8, 3)])
+def test_burst_leaves_at_the_rate_at_which_its_fills_have_their_stops_in_the_same_second(
+    calls: int, a_second: int
+) -> None:
+    bench = made(calls)
+    enter(bench, 12)
+    for _ in range(3):
+        placed = answered(bench)
+        assert len(placed) == a_second
+        bench.tick(300 * MS)
+        for order in placed:
+            bench.broker.trade(order, 50, 100.0)
+            bench.report(order)
+        stops = [call for call in bench.calls if call.order.purpose is Purpose.STOP]
+        assert len(stops) == a_second
+        for call in stops:
+            bench.accept(call)
+        bench.tick(1100 * MS)
+
+
 def test_what_is_kept_for_stops_is_shown_with_the_budget() -> None:
     bench = made()
     enter(bench, 2)
