@@ -34,7 +34,7 @@ class ReadRules(NamedTuple):
     After failures the wait grows from `retry_first` to `retry_most`, or while somebody asks to `urgent_most`, and to
     `refused_most` at a server that refuses the key: only a person ends that, and servers may ban who asks on with a
     wrong one. While no order updates come, orders are read every `unheard` if that is sooner. `funds_stale` is when
-    funds that were read no longer tell what is free.
+    funds that were read no longer tell what is free, and those never read are missed.
     """
 
     orders_every: int = 10 * SECOND
@@ -282,6 +282,7 @@ class HealthBook:
         )
         self._read_at = 0
         self._funds_at = 0
+        """When they were read; when the health was first asked for, until they are."""
         self._funds_problem = ""
 
     def stream(self, up: bool) -> None:
@@ -328,7 +329,9 @@ class HealthBook:
             self._funds_at = machine_ns
 
     def _funds_unread(self, machine_ns: int) -> str:
-        if not self._funds_at or machine_ns - self._funds_at <= self._rules.funds_stale:
+        if not self._funds_at:
+            self._funds_at = machine_ns
+        if machine_ns - self._funds_at <= self._rules.funds_stale:
             return ""
         why = f" ({self._funds_problem})" if self._funds_problem else ""
         return f"its funds were not read for {self._rules.funds_stale / SECOND:.0f} seconds{why}"

@@ -40,7 +40,7 @@ from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.risk_picture import LimitUse
 from mytrading.messages.runconfig import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
-from mytrading.runtime.clock import machine_now
+from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.edited import EditedFiles, taken_folder
 from mytrading.runtime.kill_file import KillFile
 from mytrading.runtime.lockstep import MarketPlace, Progress
@@ -86,6 +86,7 @@ class RiskManager(MachineDaemon):
         self.risk.lock_step = self.lock_step
         told = config.venue.kind is VenueKind.OPENALGO and not self.lock_step
         self.risk.asks_broker = self.risk.needs_funds = told
+        self.risk.funds_stale = round(config.windows.funds_stale * SECOND) if told else 0
 
     def setup(self) -> None:
         """Recover, learn what the router did meanwhile, then judge what was wished."""
@@ -321,7 +322,7 @@ class RiskManager(MachineDaemon):
         """What would have entries denied only because this risk has just started, in words; empty if nothing."""
         account = self.risk.account
         unready = not_ready(self.risk.state, account)
-        unfunded = funds_unread(self.risk.state, account) if self.config.served else ""
+        unfunded = funds_unread(self.risk.state, account, self.risk.funds_stale) if self.config.served else ""
         return unready or (f"account {account}: {unfunded}" if unfunded else "")
 
     def ready(self) -> bool:

@@ -117,6 +117,18 @@ def test_funds_that_fail_for_long_are_told_apart_from_the_books_until_they_are_r
         found.wait_newest(AccountHealth, lambda level: level.healthy and not level.funds_unread)
 
 
+def test_funds_that_fail_from_the_start_are_told_as_unread_too(
+    simulator: RunningSimulator, tmp_path: Path, runtime: Path
+) -> None:
+    simulator.call("/sim/fault", kind="book_500", route="funds", count=-1)
+    config = config_of(simulator, tmp_path, runtime)
+    windows = msgspec.structs.replace(config.windows, orders_every=0.3, funds_every=0.5, funds_stale=2.0)
+    with reconciler(msgspec.structs.replace(config, windows=windows)) as found:
+        found.wait(AccountHealth, lambda level: level.healthy and "not read for 2 seconds" in level.funds_unread)
+        assert found.all(Funds) == []
+        found.wait(Alert, lambda alert: alert.code == "FUNDS_UNREAD" and alert.severity is Severity.CRITICAL)
+
+
 def test_trade_book_that_alone_fails_is_named_with_what_to_do(running: Running, simulator: RunningSimulator) -> None:
     running.wait(AccountHealth, lambda level: level.healthy)
     simulator.call("/sim/fault", kind="book_500", route="tradebook", count=-1)

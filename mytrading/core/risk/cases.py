@@ -74,7 +74,7 @@ class Cases:
             square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, product, now),
             speed=scene.square_off.speed,
             needs_funds=scene.needs_funds,
-            funds_unread=readiness.funds_unread(state, account),
+            funds_unread=readiness.funds_unread(state, account, scene.funds_stale),
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
             adds_position=leg.instrument not in busy,

@@ -36,7 +36,7 @@ def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> R
 
 
 def _unfunded(risk: RiskMachine) -> str:
-    why = funds_unread(risk.state, risk.account) if risk.needs_funds else ""
+    why = funds_unread(risk.state, risk.account, risk.funds_stale) if risk.needs_funds else ""
     return f"account {risk.account}: {why}" if why else ""
 
 

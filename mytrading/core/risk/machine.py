@@ -155,6 +155,15 @@ class RiskMachine:
         self._scene.needs_funds = on
 
     @property
+    def funds_stale(self) -> int:
+        """Machine ns after which funds that were read no longer tell what is free; 0 where that time does not count."""
+        return self._scene.funds_stale
+
+    @funds_stale.setter
+    def funds_stale(self, machine_ns: int) -> None:
+        self._scene.funds_stale = machine_ns
+
+    @property
     def lock_step(self) -> bool:
         """Market time alone makes wishes expire and quotes stale."""
         return self._scene.lock_step

@@ -130,7 +130,7 @@ class Margins:
 
     def is_told(self, account: str) -> bool:
         """True while it is known what an account has: the broker has said so, and not too long ago."""
-        return not funds_unread(self._state, account)
+        return not funds_unread(self._state, account, self._scene.funds_stale)
 
     def cash(self, account: str) -> float | None:
         """Rupees of cash that are free."""

@@ -53,12 +53,21 @@ def bars_lacking(books: RiskBooks, signal: Signal, leg: Leg) -> str:
     return ""
 
 
-def funds_unread(books: RiskBooks, account: str) -> str:
-    """Why it is not known what an account has free, empty if it is."""
-    if account not in books.margin.funds:
+def funds_unread(books: RiskBooks, account: str, stale_ns: int) -> str:
+    """Why it is not known what an account has free, empty if it is.
+
+    What was read more than `stale_ns` of machine time ago is not known, whatever a reconciler says that has begun anew;
+    0: it never ages.
+    """
+    funds = books.margin.funds.get(account)
+    if funds is None:
         return "the broker has not reported its funds"
     health = books.health.get(account)
-    return health.funds_unread if health is not None else ""
+    if health is not None and health.funds_unread:
+        return health.funds_unread
+    if stale_ns and books.machine_ns - funds.machine_ns > stale_ns:
+        return f"its funds were not read for {stale_ns / SECOND:.0f} seconds"
+    return ""
 
 
 def session_lost(books: RiskBooks, account: str) -> str:

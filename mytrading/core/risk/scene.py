@@ -46,6 +46,7 @@ class Scene:
         self.tables = RiskTables()
         self.asks_broker = False
         self.needs_funds = False
+        self.funds_stale = 0
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")

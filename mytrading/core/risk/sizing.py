@@ -278,5 +278,5 @@ class Sizer:
         return None
 
     def _unfunded(self, account: str) -> str:
-        why = funds_unread(self._state, account)
+        why = funds_unread(self._state, account, self._scene.funds_stale)
         return f"margin of {account} is not known: {why}; see `mytrading alerts`"

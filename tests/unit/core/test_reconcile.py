@@ -338,6 +338,19 @@ def test_funds_that_cannot_be_read_for_long_are_told_until_they_are_read() -> No
     assert health.level(T0 + 130 * SECOND).funds_unread == ""
 
 
+def test_funds_that_were_never_read_are_unread_once_as_long_has_passed_since_the_start() -> None:
+    health = HealthBook("main")
+    assert health.level(T0).funds_unread == ""
+    health.read(JOB, whole(T0 + SECOND), True, "")
+    health.funds(T0 + SECOND, "funds: an error")
+    assert health.level(T0 + 120 * SECOND).funds_unread == ""
+    health.read(JOB, whole(T0 + 121 * SECOND), True, "")
+    late = health.level(T0 + 121 * SECOND)
+    assert (late.funds_unread, late.healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
+    health.funds(T0 + 122 * SECOND)
+    assert health.level(T0 + 122 * SECOND).funds_unread == ""
+
+
 def test_visit_for_funds_alone_says_nothing_of_the_books_but_of_the_mode() -> None:
     health = HealthBook("main")
     health.read(JOB, whole(T0), True, "")

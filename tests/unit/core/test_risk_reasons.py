@@ -14,7 +14,7 @@ from mytrading.core.risk.look import picture
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Action, LimitAction, Product, TradingLevel
-from mytrading.messages.reports import AccountHealth
+from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.runconfig import RiskLimits, SizingRule, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 from mytrading.messages.strategy_rules import StrategyRules
@@ -106,6 +106,49 @@ def test_funds_that_are_not_read_any_more_deny_entries_with_the_reason() -> None
     desk.beat()
     desk.quote()
     assert entries(desk.wish("b", Leg(instrument=CALL, lots=1)))
+
+
+def aged(seconds: int) -> MarginDesk:
+    """A desk whose funds were read so long ago, and whose reconciler says nothing of them, as one that starts anew."""
+    desk = MarginDesk()
+    desk.machine.needs_funds, desk.machine.funds_stale = True, 120 * SECOND
+    desk.fund(1_000_000.0)
+    desk.machine_ns += seconds * SECOND
+    desk.beat()
+    desk.quote()
+    return desk
+
+
+def test_funds_read_too_long_ago_are_not_spent_whatever_the_reconciler_says_of_them() -> None:
+    assert entries(aged(120).wish("a", Leg(instrument=CALL, lots=1)))
+    desk, why = aged(121), "its funds were not read for 120 seconds"
+    assert desk.machine.margins.cash("main") is None and "margin_free:main" not in desk.machine.margins.figures()
+    assert picture(desk.machine, desk.now).waits == f"account main: {why}"
+    assert entries(desk.wish("a", Leg(instrument=CALL, lots=1))) == []
+    desk.quote()
+    desk.pass_time(61)
+    last = denials(tuple(desk.rows))[-1]
+    assert "MARGIN_UNKNOWN" in last.codes and why in last.message
+    desk.fund(1_000_000.0)
+    desk.quote()
+    assert entries(desk.wish("b", Leg(instrument=CALL, lots=1)))
+
+
+def test_funds_told_again_as_they_were_read_grow_old_all_the_same() -> None:
+    desk = MarginDesk()
+    desk.machine.needs_funds, desk.machine.funds_stale = True, 120 * SECOND
+    told = Funds(account="main", available=1_000_000.0, used=0.0, machine_ns=desk.machine_ns)
+    desk.machine_ns += 121 * SECOND
+    desk.beat()
+    desk.quote()
+    desk.machine.apply(told)
+    assert entries(desk.wish("a", Leg(instrument=CALL, lots=1))) == []
+
+
+def test_funds_do_not_age_where_machine_time_does_not_count() -> None:
+    desk = aged(100_000)
+    desk.machine.funds_stale = 0
+    assert entries(desk.wish("a", Leg(instrument=CALL, lots=1)))
 
 
 def test_exit_goes_on_while_funds_are_not_read() -> None:

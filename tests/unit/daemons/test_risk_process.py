@@ -17,10 +17,14 @@ from mytrading.messages.enums import LimitAction, LimitKind, Product, Severity, 
 from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.records import FileTaken
 from mytrading.messages.risk_picture import LimitUse
+from mytrading.messages.runconfig import VenueKind
+from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
 from mytrading.runtime.edited import CODE
 from tests.support import ROOT
 from tests.unit.cli.stacks import run_config
 from tests.unit.core.test_margin import TODAY
+
+NOON = to_ns(date(2026, 11, 23), time(12, 0))
 
 
 @pytest.fixture
@@ -30,6 +34,22 @@ def risk(tmp_path: Path) -> Iterator[RiskManager]:
     made.setup()
     yield made
     made.teardown()
+    made.context.destroy(linger=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "speed", "seconds"),
+    [(VenueKind.OPENALGO, 1.0, 120), (VenueKind.OPENALGO, 0.0, 0), (VenueKind.DRY_RUN, 1.0, 0)],
+)
+def test_funds_age_where_a_server_tells_them_and_machine_time_counts(
+    tmp_path: Path, kind: VenueKind, speed: float, seconds: int
+) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    config = run_config(tmp_path)
+    venue = msgspec.structs.replace(config.venue, kind=kind)
+    write_clock_file(config.clock_path, ClockFile(segments=(Segment(machine_now(), NOON, speed),)))
+    made = RiskManager(msgspec.structs.replace(config, home=str(tmp_path), venue=venue))
+    assert made.risk.funds_stale == seconds * 1_000_000_000
     made.context.destroy(linger=0)
 
 

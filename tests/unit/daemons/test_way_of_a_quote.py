@@ -100,7 +100,8 @@ class Way:
                                  market_ns=now, started_machine_ns=1))  # fmt: skip
         risk.apply(AccountHealth(account=risk.account, connected=True, right_mode=True, stream_up=True,
                                  books_agree=True))  # fmt: skip
-        risk.apply(Funds(account=risk.account, available=1e7, collateral=0.0, used=0.0, machine_ns=1))
+        risk.apply(Funds(account=risk.account, available=1e7, collateral=0.0, used=0.0,
+                         machine_ns=machine_now()))  # fmt: skip
         for order in list(risk.state.orders.values()):
             ended = OrderChanged(event="cancelled", order=replace(order, state=OrderState.CANCELLED), machine_ns=1)
             risk.apply(ended)
