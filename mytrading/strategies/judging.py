@@ -60,6 +60,8 @@ class Judge:
         signal = self._signal(run, wish, action, legs, data, now)
         named = wish.hints is not NO_HINTS and wish.hints.names_entry and view.is_flat
         chosen = named or (bool(wish.legs) and not is_ruled(wish.legs))
+        if self._books.standing.left_for(key) and self._is_stuck_elsewhere(run, wish.instrument):
+            view = FLAT
         return None if self._books.standing.repeats(key, signal, chosen, now, received_at(data), view) else signal
 
     def rule_on(
@@ -97,6 +99,13 @@ class Judge:
         held = self._books.holdings.held_for(run, watch, self._books.book)
         standing = self._books.standing
         return bool(held) and all(standing.is_exiting(one.account, run.name, one.instrument) for one in held)
+
+    def _is_stuck_elsewhere(self, run: StrategyRun, watch: str) -> bool:
+        """True if what is held for `watch` is all being closed, and some account of several holds none of it."""
+        if len(run.accounts) < 2 or not self._is_exiting(run, watch):
+            return False
+        held = {one.account for one in self._books.holdings.held_for(run, watch, self._books.book)}
+        return not held.issuperset(run.accounts)
 
     def _may_enter(self, run: StrategyRun, wish: Wish, key: Key, now: int) -> bool:
         switch = self._books.switches.get(run.name)

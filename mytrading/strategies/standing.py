@@ -174,6 +174,11 @@ class Standing:
         """True if neither an order nor an exit goal of a wish is at work."""
         return not self._live.get(key) and not any(self._goals.values())
 
+    def left_for(self, key: Key) -> bool:
+        """True if the last wish was to be flat."""
+        last = self._last.get(key)
+        return last is not None and last.action is Action.EXIT and not last.keeps
+
     def entry_pending(self, key: Key, now: int, machine_ns: int) -> bool:
         """True while a long or short wish may still lead to a position that does not show yet."""
         last = self._last.get(key)

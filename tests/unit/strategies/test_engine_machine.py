@@ -307,6 +307,29 @@ def test_exit_is_said_while_a_goal_works_on_the_same_instrument_in_another_accou
     assert [step(machine, make_bar(k, OUT)) for k in range(1, 5)] == [()] * 4
 
 
+def test_entry_goes_out_while_only_another_account_is_still_being_closed():
+    """The healthy account went flat and is wished long again; the exit of the other one is stuck."""
+    machine = make_machine(Level, make_run(accounts=("main", "second")))
+    there = moved("Sample", SBIN, 5)
+    other = replace(there, position=replace(there.position, account="second"))
+    step(machine, there)
+    step(machine, other)
+    (leaves,) = step(machine, make_bar(0, OUT))
+    goal = Goal(
+        id="g", account="second", instrument=SBIN, product=Product.MIS, strategy="Sample", run="r1", cause=leaves.id,
+        reason="", purpose=Purpose.EXIT,
+    )  # fmt: skip
+    step(machine, GoalChanged(goal=goal, at_ns=0))
+    step(machine, GoalChanged(goal=replace(goal, id="h", account="main"), at_ns=0))
+    assert step(machine, make_bar(1, UP)) == (), "both still hold"
+    step(machine, moved("Sample", SBIN, 0))
+    step(machine, GoalChanged(goal=replace(goal, id="h", account="main", state="done"), at_ns=0))
+    (again,) = signals(step(machine, make_bar(2, UP)))
+    assert again.action is Action.BUY
+    step(machine, there)
+    assert [step(machine, make_bar(k, UP)) for k in range(3, 8)] == [()] * 5, "it holds there now"
+
+
 def test_exit_is_repeated_when_nothing_came_of_it():
     machine = make_machine(Level)
     step(machine, moved("Sample", SBIN, 5))
