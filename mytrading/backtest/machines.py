@@ -121,7 +121,7 @@ class Machines:
     def open_day(self, day: str, now: int) -> None:
         """A trading day begins, as the daemons turn it: each carries over what stands."""
         if self._opened:
-            rows = self.orders.expire_day(now)
+            rows = self.orders.expire_day(now, day)
             for row in rows:
                 self.orders.apply(row)
             self._heed(rows, now)

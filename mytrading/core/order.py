@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from mytrading.core.calendar import day_of
 from mytrading.messages.enums import OrderState, Purpose, Side
 from mytrading.messages.orders import Order
 
@@ -105,6 +106,11 @@ def live(order: Order) -> bool:
 def settled(order: Order) -> bool:
     """True if nothing about the order is open: ended, all sighted fills confirmed, nobody waiting for it to appear."""
     return order.state in TERMINAL and order.filled_seen == order.filled and order.state not in ABSENT
+
+
+def is_of(order: Order, day: str) -> bool:
+    """True if the order was made on this day (ISO date, of India) or later."""
+    return day_of(order.created_ns).isoformat() >= day
 
 
 def waits_for_its_trigger(order: Order) -> bool:

@@ -320,7 +320,7 @@ class TradeManager(MachineDaemon):
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """The old day ends with its unsent and unknown orders; the new one opens with what is carried over."""
-        self.record(self.orders.expire_day(self.clock.now()))
+        self.record(self.orders.expire_day(self.clock.now(), day))
         return (self.orders.snapshot(day),)
 
     def teardown(self) -> None:

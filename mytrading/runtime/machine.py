@@ -35,11 +35,13 @@ from mytrading.runtime.journal import (
 )
 from mytrading.runtime.lockstep import Progress
 from mytrading.runtime.rebuild import set_aside
-from mytrading.runtime.recovering import Machine, RecoveringDaemon, ist_day
+from mytrading.runtime.recovering import Machine, RecoveringDaemon, day_end, ist_day
 from mytrading.runtime.streams import PushSocket, ZMQPublisher
 
 WRITE_S = 0.1
 MOST_UNWRITTEN = 256
+RETRY_ROLL_NS = 1_000_000_000
+_NEVER = 1 << 62
 _NOWHERE = Cursor()
 
 
@@ -63,6 +65,7 @@ class MachineDaemon(RecoveringDaemon):
     def __init__(self, name: str, config: RunConfig, machine: Machine) -> None:
         super().__init__(name, config, machine)
         self._unwritten: list[Entry] = []
+        self._day_ends = _NEVER
         self._acts = type(self).act is not MachineDaemon.act or type(self).durable is not MachineDaemon.durable
         """Its decisions may have to wait for the disk, or lead to calls: others are not asked."""
         self._types = row_streams(name)
@@ -105,6 +108,7 @@ class MachineDaemon(RecoveringDaemon):
         Raises `JournalSetAside` when the journal cannot be read: it is moved, and the next start begins on the rest.
         """
         self._open_journal()
+        self._day_ends = 0
         for name, stream in STREAMS.items():
             if self.name in stream.writers and name != "status":
                 fan_out = stream.pattern is Pattern.FAN_OUT
@@ -152,6 +156,8 @@ class MachineDaemon(RecoveringDaemon):
         """
         started = time.perf_counter_ns()
         now, machine_ns = self.clock.moment()
+        if now >= self._day_ends:
+            self._keep_day(now)
         self.machine.notice(machine_ns)
         self.machine.apply(message)
         rows = self.machine.decide(message, now) if decide else ()
@@ -266,9 +272,14 @@ class MachineDaemon(RecoveringDaemon):
             self._say_full()
         elif self.notes.pop("journal", None):
             self.alerts.clear("JOURNAL_RESERVE", self.name)
-        day = ist_day(self.clock.now())
+        self._keep_day(self.clock.now())
+
+    def _keep_day(self, now: int) -> None:
+        """Nothing of a new day is taken before it is open: a machine that slept wakes in the middle of a session."""
+        day = ist_day(now)
         if day > self.journal.day:
             self._roll(day)
+        self._day_ends = day_end(now) if day <= self.journal.day else now + RETRY_ROLL_NS
 
     def _say_full(self) -> None:
         self.notes["journal"] = "the disk of the journal is full: no entries"

@@ -24,6 +24,7 @@ from mytrading.runtime.savepoint import Bound, Savepoint, SavepointUnfit, drop, 
 RECOVERING = "recovering"
 """The note of a heartbeat that says how far a recovery has come."""
 IST_OFFSET_NS = 19_800_000_000_000
+DAY_NS = 86_400_000_000_000
 
 
 class Machine(Protocol):
@@ -42,6 +43,11 @@ class Machine(Protocol):
 def ist_day(market_ns: int) -> str:
     """The ISO date in India at a market time."""
     return time.strftime("%Y-%m-%d", time.gmtime((market_ns + IST_OFFSET_NS) // 1_000_000_000))
+
+
+def day_end(market_ns: int) -> int:
+    """Market time at which the day in India ends that a market time is in."""
+    return market_ns + DAY_NS - (market_ns + IST_OFFSET_NS) % DAY_NS
 
 
 class RecoveringDaemon(FollowingDaemon, ABC):

@@ -344,8 +344,9 @@ class Storm:
         for placed in bench.broker.orders.values():
             bench.broker.drop(placed, BrokerStatus.EXPIRED)
         self.days += 1
-        bench._commit(bench.machine.expire_day(bench.now))
-        opened = bench.machine.snapshot(f"2026-11-{self.days + 9:02}")
+        day = f"2026-11-{self.days + 9:02}"
+        bench._commit(bench.machine.expire_day(bench.now, day))
+        opened = bench.machine.snapshot(day)
         bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)
         bench.machine.apply(opened)
         bench.journal = [opened]

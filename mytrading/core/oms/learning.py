@@ -11,7 +11,7 @@ from typing import Any
 from mytrading.core import throttle
 from mytrading.core.oms.replayed import BooksEnded, OrderReported
 from mytrading.core.oms.state import BOOKS_BACK, BOOKS_LOST, Key, Owned, State, key_of, mark
-from mytrading.core.order import TERMINAL
+from mytrading.core.order import TERMINAL, is_of
 from mytrading.core.slicing import Sizes
 from mytrading.messages.account_events import (
     AccountModeChanged,
@@ -230,7 +230,8 @@ def _day(state: State, row: DayOpened) -> None:
         state.put_order(order, key_of(order))
         for kind in _kinds_out(order):
             state.put(state.calling, (order.account, order.client_order_id, kind), order.began_machine_ns)
-        state.put(state.carried, order.client_order_id, row.day)
+        if not is_of(order, row.day):
+            state.put(state.carried, order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
     held = [(position.account, position.instrument, position.quantity) for position in row.positions]

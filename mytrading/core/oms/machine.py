@@ -170,9 +170,9 @@ class OrderMachine:
         level = self._state.recovering.get(account)
         return level is None or level.done
 
-    def expire_day(self, now: int) -> tuple[Any, ...]:
-        """What follows from the end of the trading day: to be journaled and applied, then `snapshot` opens the next."""
-        return self._foreseen(now, upkeep.expire_day)
+    def expire_day(self, now: int, day: str) -> tuple[Any, ...]:
+        """What follows from the turn to `day` (ISO date): to be journaled and applied, then `snapshot` opens it."""
+        return self._foreseen(now, lambda draft: upkeep.expire_day(draft, day))
 
     def snapshot(self, day: str) -> DayOpened:
         """The first row of the journal of `day` (ISO date): applied to any machine, it carries everything over."""

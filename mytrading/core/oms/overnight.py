@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 from mytrading.core.oms import delivery
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key
+from mytrading.core.oms.state import Key, key_of
 from mytrading.messages.account_events import CarriedShown
 from mytrading.messages.enums import Product
+from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead
 
 
@@ -30,6 +31,22 @@ def note(draft: Draft, read: BooksRead, agrees: Callable[[Key], bool]) -> None:
         units = min(max(units, 0), begun) if begun > 0 else max(min(units, 0), begun)
         if units != still(draft, account, instrument):
             draft.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=draft.now))
+
+
+def hold_back(draft: Draft, order: Order) -> None:
+    """An exit or stop of an earlier day ended with nobody knowing whether it was filled.
+
+    What its owner would send in its place waits until the books of today have told twice what is there.
+    """
+    key, now = key_of(order), max(draft.machine, 1)
+    for name in sorted(draft.state.open_goals.keys()):
+        goal = draft.state.goals.get(name)
+        if goal is not None and goal.strategy == order.strategy and key_of(goal) == key:
+            draft.goal(goal, waits_machine_ns=now, proofs=0)
+    for owned, _ in draft.state.guarding.sorted_items():
+        level = draft.state.protections.get(owned)
+        if level is not None and level.strategy == order.strategy and key_of(level) == key:
+            draft.protection(level, waits_machine_ns=now)
 
 
 def still(draft: Draft, account: str, instrument: str) -> int:

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from mytrading.core.identity import content_id
 from mytrading.core.money import positions
-from mytrading.core.oms import goals, modify, parts, phantom, protection, recovery
+from mytrading.core.oms import goals, modify, overnight, parts, phantom, protection, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import key_of
-from mytrading.core.order import ABSENT, RESTING, TERMINAL, Fills, weigh
+from mytrading.core.order import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, weigh
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
 from mytrading.messages.orders import Goal, Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
@@ -139,7 +139,7 @@ def on_missing(draft: Draft, order: Order, read: BooksRead) -> bool:
         draft.change(order, "unseen", ending=MISSING, evidence=1, evidence_machine_ns=read.ended_machine_ns)
         return True
     if order.client_order_id in draft.state.carried:
-        overnight(draft, order)
+        end_overnight(draft, order)
     elif order.evidence == 1:
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
         draft.change(order, "missing", evidence=2, message=what)
@@ -165,11 +165,18 @@ def on_hidden(draft: Draft, order: Order, read: BooksRead) -> bool:
     return False
 
 
-def overnight(draft: Draft, order: Order) -> None:
+def end_overnight(draft: Draft, order: Order) -> None:
     """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do."""
+    unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
     draft.change(order, "expired", state=OrderState.EXPIRED, ending="", pending_cancel=False, evidence=0, message=what)
-    draft.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
+    if unknown:
+        what = f"{what}, and its fate was unknown; look at the broker"
+        draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, what)
+        if order.purpose.reduces:
+            overnight.hold_back(draft, order)
+    else:
+        draft.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mytrading.core.oms import churn, entries, modify, outcomes, phantom, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, State, uneasy
-from mytrading.core.order import ABSENT, RESTING, UNRESOLVED, live
+from mytrading.core.order import ABSENT, RESTING, UNRESOLVED, is_of, live
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.orders import Order, TimerFired
 from mytrading.messages.records import DayOpened
@@ -120,14 +120,21 @@ def recover(draft: Draft, served: Iterable[str], never_began: Callable[[str, int
         draft.read(account, "recovered", positions=True)
 
 
-def expire_day(draft: Draft) -> None:
-    """The session is over: unsent entries and orders of unknown fate end, and what was reserved for them is free."""
+def expire_day(draft: Draft, day: str) -> None:
+    """Before `day` is opened, entries of an earlier one that were not sent or are of unknown fate end with theirs.
+
+    What was reserved for them is free. An exit or stop of unknown fate goes on into the day, whose books say what
+    became of it: ended here it would be sent once more before anybody has looked. Orders of `day` itself, made while
+    it could not be opened yet, are not touched.
+    """
     recovery.drop_expired(draft)
     for name in sorted({*draft.state.waiting.keys(), *draft.state.seeking.keys()}):
         order = draft.order(name)
+        if is_of(order, day):
+            continue
         if order.state is OrderState.INITIALIZED and not order.purpose.reduces:
             draft.unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: the session is over")
-        elif order.state in UNRESOLVED:
+        elif order.state in UNRESOLVED and not order.purpose.reduces:
             draft.change(order, "expired", state=OrderState.EXPIRED, message="its fate was unknown to the end")
             what = f"fate of {order.side} {order.quantity} {order.instrument} was unknown to the end of the session"
             draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
@@ -136,11 +143,14 @@ def expire_day(draft: Draft) -> None:
 
 
 def day_opened(state: State, day: str) -> DayOpened:
-    """Everything that is carried into a new day; what was realised counts from zero again."""
+    """Everything that is carried into a new day; what was realised counts from zero again.
+
+    Orders that were made on the day already are carried with what ended of them: its books show them.
+    """
     positions = (p for _, p in state.positions.sorted_items() if p.quantity or p.quantity_seen)
     return DayOpened(
         day=day,
-        orders=tuple(order for _, order in state.orders.sorted_items() if live(order)),
+        orders=tuple(order for _, order in state.orders.sorted_items() if live(order) or is_of(order, day)),
         positions=tuple(replace(p, realised=0.0, bought=0, sold=0) for p in positions),
         protections=tuple(level for _, level in state.protections.sorted_items() if level.state != "done"),
         goals=tuple(goal for _, goal in state.goals.sorted_items() if goal.state != "done"),

@@ -155,7 +155,7 @@ def test_lost_entry_keeps_its_reservation_until_the_session_ends(bench: OrderBen
     bench.read()
     bench.enter("e2")
     assert bench.order("e2").message.startswith("RESERVED")
-    for row in bench.machine.expire_day(bench.now):
+    for row in bench.machine.expire_day(bench.now, "2026-11-23"):
         bench.machine.apply(row)
     bench.enter("e3")
     assert bench.order("e3").state is OrderState.SUBMITTED

@@ -157,7 +157,10 @@ def test_what_a_person_ends_ends_at_once_however_often() -> None:
 
 
 class Flapping(Daemon):
-    """Its feed is down and up again in every turn, three times; stops with the second end."""
+    """Its feed is down and up again at the start, three times; notes what is news of it, and stops with the second end.
+
+    What stands is told again every ten seconds of the machine's clock, and these may come at any moment of a run.
+    """
 
     told: list[bool]
 
@@ -168,7 +171,8 @@ class Flapping(Daemon):
             self.alerts.clear("FEED_DOWN", "feed")
 
     def on_alert(self, alert: Alert) -> None:
-        self.told.append(alert.cleared)
+        if self.told[-1:] != [alert.cleared]:
+            self.told.append(alert.cleared)
         if len(self.told) == 4:
             self.stop()
 

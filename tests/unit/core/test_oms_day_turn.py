@@ -1,0 +1,104 @@
+"""An exit of unknown fate goes on into a new day, whose books say what became of it: it is never sent blindly again."""
+
+from __future__ import annotations
+
+import pytest
+
+from mytrading.core.oms import OrderMachine
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.enums import Call, OrderState, Outcome, Product
+from mytrading.messages.orders import Order
+from tests.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
+
+TODAY, TOMORROW = "1970-01-01", "1970-01-02"
+"""The bench's first day, and the next."""
+
+
+@pytest.fixture
+def bench() -> OrderBench:
+    made = OrderBench()
+    made.hold("e1", product=Product.NRML)
+    made.tick(2 * SECOND)
+    return made
+
+
+def leave(bench: OrderBench, *, reaches: bool) -> tuple[Order, Placed | None]:
+    """Ask for the exit; its call ends without an answer, and the broker has filled it or never got it."""
+    bench.close("g1", product=Product.NRML)
+    call = bench.calls[0]
+    placed = bench.broker.place(call.order, bench.time) if reaches else None
+    if placed is not None:
+        bench.broker.trade(placed, 50, 101.0)
+    bench.end(call, Outcome.UNKNOWN)
+    return bench.order(call.order.client_order_id), placed
+
+
+def turn(bench: OrderBench, day: str) -> None:
+    """The day is opened, as the router does it."""
+    bench._commit(bench.machine.expire_day(bench.now, day))
+    opened = bench.machine.snapshot(day)
+    bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)
+    bench.machine.apply(opened)
+    bench.journal = [opened]
+    bench.see_mode()
+
+
+def held(bench: OrderBench) -> int:
+    found = bench.machine.position(ACCOUNT, "NFO:A", Product.NRML, "s1")
+    return found.quantity if found is not None else 0
+
+
+def exits(bench: OrderBench) -> int:
+    return sum(1 for call in bench.calls if call.call is Call.PLACE)
+
+
+def test_exit_made_on_the_day_before_it_was_opened_is_found_in_its_books(bench: OrderBench) -> None:
+    """A machine that slept through the night sends an exit, dies with it, and only then opens the day."""
+    order, _ = leave(bench, reaches=True)
+    turn(bench, TODAY)
+    bench.tick(2 * SECOND)
+    assert bench.order(order.client_order_id).state is OrderState.UNKNOWN and not exits(bench)
+    for _ in range(4):
+        bench.read()
+        bench.tick(2 * SECOND)
+    assert bench.order(order.client_order_id).state is OrderState.FILLED
+    assert (held(bench), exits(bench)) == (0, 0)
+    assert "ORDER_UNRESOLVED" not in bench.codes()
+
+
+def test_orders_of_the_day_that_ended_before_it_was_opened_are_nobody_elses_after_it(bench: OrderBench) -> None:
+    turn(bench, TODAY)
+    for _ in range(3):
+        bench.read()
+        bench.tick(5 * SECOND)
+    assert bench.order("e1").state is OrderState.FILLED
+    assert held(bench) == 50 and not any(isinstance(row, UnmanagedChanged) for row in bench.rows)
+
+
+def test_exit_of_yesterday_that_was_filled_is_not_sent_again_though_no_book_of_today_shows_it(
+    bench: OrderBench,
+) -> None:
+    order, _ = leave(bench, reaches=True)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    for _ in range(30):
+        bench.tick(2 * SECOND)
+        bench.read()
+        assert not exits(bench)
+    assert bench.order(order.client_order_id).state is OrderState.EXPIRED
+    assert held(bench) == 0 and "ORDER_UNRESOLVED" in bench.codes()
+
+
+def test_exit_of_yesterday_that_never_reached_the_broker_is_sent_once_more_after_the_books_of_today(
+    bench: OrderBench,
+) -> None:
+    order, _ = leave(bench, reaches=False)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    bench.tick(2 * SECOND)
+    assert not exits(bench), "nobody has looked yet"
+    for _ in range(9):
+        bench.read()
+        bench.tick(2 * SECOND)
+    assert bench.order(order.client_order_id).state is OrderState.EXPIRED
+    assert (held(bench), exits(bench)) == (50, 1)
