@@ -26,7 +26,7 @@ PATIENCE_NS = 60 * SECOND
 """Market time after a start in which what is held waits for its first quote; then what was last known counts."""
 
 
-class _Sum(msgspec.Struct):
+class Sum(msgspec.Struct):
     """Rupees of the day of an account or a strategy; each of its owners adds to it what it moves."""
 
     rupees: float = 0.0
@@ -50,7 +50,7 @@ class _Money(msgspec.Struct):
     brought: float = 0.0
     past_r: float = 0.0
     r: float = 0.0
-    sums: tuple[_Sum, ...] = ()
+    sums: tuple[Sum, ...] = ()
 
     @property
     def total(self) -> float:
@@ -66,7 +66,8 @@ class DayMoney:
         self._keys: dict[str, list[Key]] = {}
         self._held: dict[str, tuple[tuple[Key, _Money], ...]] = {}
         """By instrument those who hold units of it; noted when a price asks, forgotten when a position moves."""
-        self._sums: dict[Scope, _Sum] = {}
+        self.sums: dict[Scope, Sum] = {}
+        """Rupees of the day by account and strategy, as `profit` tells them."""
         self._in_r: dict[Scope, float] = {}
         self._stops: dict[Key, float] = {}
         self.counts_r = False
@@ -89,7 +90,7 @@ class DayMoney:
 
     def profit(self, scope: Scope) -> float:
         """Rupees of the day of an account or a strategy."""
-        total = self._sums.get(scope)
+        total = self.sums.get(scope)
         return 0.0 if total is None else total.rupees
 
     def r(self, scope: Scope) -> float:
@@ -110,7 +111,7 @@ class DayMoney:
 
     def scopes(self) -> tuple[Scope, ...]:
         """All accounts and strategies that held anything today, in a fixed order."""
-        return tuple(sorted(self._sums))
+        return tuple(sorted(self.sums))
 
     def is_priced(self, scope: Scope, now: int) -> bool:
         """True if each open leg of an account or a strategy was quoted since this start, or was waited for enough.
@@ -162,7 +163,7 @@ class DayMoney:
         self._keys.clear()
         self._moved_by.clear()
         self._held.clear()
-        self._sums.clear()
+        self.sums.clear()
         self._in_r.clear()
         self._stops.clear()
 
@@ -304,7 +305,7 @@ class DayMoney:
     def _owner(self, key: Key) -> _Money:
         money = self._owners.get(key)
         if money is None:
-            sums = tuple(self._sums.setdefault(scope, _Sum()) for scope in scopes(key))
+            sums = tuple(self.sums.setdefault(scope, Sum()) for scope in scopes(key))
             money = self._owners[key] = _Money(sums=sums)
             self._keys.setdefault(key[1], []).append(key)
         return money

@@ -50,11 +50,17 @@ class RiskExits:
         keys: Iterable[Key] = state.stop_instruments.get(instrument, ())
         if instrument in guard.doubtful:
             keys = dict.fromkeys((*keys, *(key for key in guard.missed() if key[1] == instrument)))
+        latest = state.quotes.get(instrument)
+        if latest is None:
+            return ()
         rows: list[Any] = []
         for key in keys:
             position = state.positions.get(key)
-            if position is not None:
-                level = state.stop_levels.get(key) or risk_stops.level_at(state, key)
+            if position is None:
+                continue
+            level = state.stop_levels.get(key) or risk_stops.level_at(state, key)
+            held = position.quantity or position.quantity_seen
+            if latest.ltp <= level if held > 0 else latest.ltp >= level:
                 quote = risk_stops.crossed(state, position, level, now, self.limits.stale_quote_seconds)
                 rows += self._stop(position, level, quote, now) if quote is not None else ()
         return tuple(rows)

@@ -229,11 +229,12 @@ class Limits:
         After a start a limit is reached by nothing while a leg that it counts waits for its first quote.
         """
         rows: list[Any] = []
-        known, profit = self._by_scope, self._money.profit
+        known, sums = self._by_scope, self._money.sums
         for scope in touched:
             limits = known.get(scope)
+            profit = total.rupees if (total := sums.get(scope)) is not None else 0.0
             for limit in self._limits(scope) if limits is None else limits:
-                beyond = profit(scope) <= _CENT - limit.most if limit.kind is _LOSS else self._is_beyond(limit)
+                beyond = profit <= _CENT - limit.most if limit.kind is _LOSS else self._is_beyond(limit)
                 if beyond and not self._is_known(limit) and self._money.is_priced(scope, now):
                     rows += self.fire(limit, now)
         return rows

@@ -76,9 +76,9 @@ class Memory:
 
     def raise_peaks(self, touched: Iterable[Scope], now: int) -> None:
         """Notice new peaks of those whose profit moved, once all that they hold is priced."""
-        peaks, bases, profit = self.peaks, self.bases, self.money.profit
+        peaks, bases, sums = self.peaks, self.bases, self.money.sums
         for scope in touched:
-            height = profit(scope)
+            height = total.rupees if (total := sums.get(scope)) is not None else 0.0
             if scope[0] == ACCOUNT:
                 base = bases.get(scope[1])
                 if base is None:
