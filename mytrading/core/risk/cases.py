@@ -124,7 +124,8 @@ class Cases:
             return True
         if len(wish.legs) < 2:
             return False
-        return any(self._state.attempts(account, wish.signal.id, leg.instrument) for leg in wish.legs)
+        names, attempts = (wish.signal.id, *wish.begun_as), self._state.attempts
+        return any(attempts(account, name, leg.instrument) for name in names for leg in wish.legs)
 
     def stopped_out(self, wish: Wish, account: str) -> bool:
         """True while hedges are held whose sold leg was stopped out."""

@@ -103,8 +103,22 @@ class RiskState(RiskBooks):
             risk_orphans.carry(self, wish, known)
         if known is not None and same and known.terms == wish.terms:
             wish.kin = known.kin | {known.signal.id} - {signal.id}
+            if len(wish.legs) > 1 and not known.settled:
+                self._go_on(wish, known)
         self._settle_if_met(wish)
         self._await()
+
+    def _go_on(self, wish: Wish, known: Wish) -> None:
+        """A basket that is said anew while its first legs fill is the one that began, not another one to be counted.
+
+        Where it broke it stays broken.
+        """
+        wish.entered |= known.entered
+        wish.begun_as |= known.begun_as
+        wish.given_up |= known.given_up
+        wish.ended |= known.ended & known.given_up
+        if known.entered and known.signal.id != wish.signal.id:
+            wish.begun_as.add(known.signal.id)
 
     def _take_up(self, signal: Signal) -> None:
         """A wish that wants a position just as it is, of which nobody knows what it is held for, has it."""

@@ -24,7 +24,8 @@ class Wish(msgspec.Struct, kw_only=True):
     the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
     were rolled over to others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
     `covers`: what was bought to cover sold legs of the wish that this one takes back. `entered`: an entry was ordered
-    for it, in whichever account, so that it is counted among the entries.
+    for it, in whichever account, so that it is counted among the entries. `begun_as`: earlier wishes of several legs,
+    the same in value and terms, that ordered some and were said anew before they had them all: it goes on with theirs.
     """
 
     signal: Signal
@@ -40,6 +41,7 @@ class Wish(msgspec.Struct, kw_only=True):
     kin: set[str] = msgspec.field(default_factory=set)
     covers: set[str] = msgspec.field(default_factory=set)
     entered: bool = False
+    begun_as: set[str] = msgspec.field(default_factory=set)
     legs: tuple[Leg, ...] = ()
     """The legs that want a position, which follow from the signal."""
 

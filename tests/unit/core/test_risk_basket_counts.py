@@ -102,6 +102,49 @@ def test_hedge_does_not_keep_its_sold_leg_from_being_entered(limits: dict[str, A
     assert (desk.denials(), desk.closes()) == ([], [])
 
 
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"cooldown": 300.0},
+        {"max_entries_per_session": 1},
+        {"rates": RateLimits(entries_per_minute=1)},
+    ],
+)
+def test_basket_that_is_said_anew_while_its_hedges_fill_is_the_one_that_began(
+    limits: dict[str, Any], repeats: int
+) -> None:
+    """Its strategy wishes the same with each bar: under a new id the sold leg was denied, the hedge stayed alone."""
+    desk = Counted(("main", "b"), **limits)
+    hedges = desk.ask("a", *TWO_LEGS)
+    for number in range(repeats):
+        desk.move(1)
+        assert desk.ask(f"a{number}", *TWO_LEGS) == []
+    sold = desk.fill_all(hedges)
+    assert sorted((entry.side, entry.account) for entry in sold) == [(Side.SELL, "b"), (Side.SELL, "main")]
+    assert (desk.denials(), desk.closes(), desk.machine.state.entries_since("S", 0)) == ([], [], 1)
+
+
+def test_basket_that_is_said_anew_is_not_entered_again_where_it_broke() -> None:
+    """In one account the hedge is refused, in the other it fills: the first is not tried again beside the counts."""
+    desk = Counted(("main", "b"), cooldown=300.0)
+    first, second = desk.ask("a", *TWO_LEGS)
+    desk.reject(first, "no")
+    desk.move(1)
+    assert desk.ask("a1", *TWO_LEGS) == []
+    assert [(entry.side, entry.account) for entry in desk.fill_all([second])] == [(Side.SELL, second.account)]
+    desk.move(1)
+    assert desk.machine.state.entries_since("S", 0) == 1
+
+
+def test_other_wish_beside_a_basket_that_began_is_another_entry() -> None:
+    desk = Counted(cooldown=300.0)
+    desk.ask("a", *TWO_LEGS)
+    desk.move(1)
+    desk.ask("b", Leg(instrument=PUT, lots=2), Leg(instrument=CALL, lots=-2))
+    assert desk.denials() == ["COOLDOWN"]
+
+
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
