@@ -30,14 +30,20 @@ def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> R
         stops=tuple(_stop(risk, position) for position in risk.state.open_positions()),
         entries=entries,
         denied=denied,
-        waits=not_ready(risk.state, risk.account) or _unfunded(risk),
+        waits=_waits(risk),
         runs=tuple(_run(risk, run, now) for run in risk.runs.books.runs.values() if run.legs),
     )
 
 
-def _unfunded(risk: RiskMachine) -> str:
-    why = funds_unread(risk.state, risk.account, risk.funds_stale) if risk.needs_funds else ""
-    return f"account {risk.account}: {why}" if why else ""
+def _waits(risk: RiskMachine) -> str:
+    """What keeps entries waiting, in whichever account; what keeps them in all is said once."""
+    found = (not_ready(risk.state, account) or _unfunded(risk, account) for account in risk.accounts)
+    return "; ".join(dict.fromkeys(why for why in found if why))
+
+
+def _unfunded(risk: RiskMachine, account: str) -> str:
+    why = funds_unread(risk.state, account, risk.funds_stale) if risk.needs_funds else ""
+    return f"account {account}: {why}" if why else ""
 
 
 def _use(risk: RiskMachine, limit: Limit) -> LimitUse:

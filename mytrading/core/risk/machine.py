@@ -164,6 +164,11 @@ class RiskMachine:
         self._scene.funds_stale = machine_ns
 
     @property
+    def accounts(self) -> tuple[str, ...]:
+        """All accounts in which anything is traded, the host's own first."""
+        return self._scene.accounts()
+
+    @property
     def lock_step(self) -> bool:
         """Market time alone makes wishes expire and quotes stale."""
         return self._scene.lock_step

@@ -17,6 +17,7 @@ from mytrading.messages.records import LevelMoved
 from mytrading.messages.reports import Funds
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from tests.unit.core.run_desks import RunDesk
+from tests.unit.core.test_risk_basket_counts import Counted
 from tests.unit.core.test_risk_limits import LARGE, holding, price
 from tests.unit.core.test_risk_machine import CALL, SECOND
 
@@ -55,6 +56,19 @@ def test_picture_shows_use_distance_and_why(capsys: pytest.CaptureFixture[str]) 
     assert row == ["account", "main", "daily_loss", "-6,500.00", "6,500.00", "100%", "0.00", "no_entries"]
     assert "MAX_DAILY_LOSS is ₹6,500: no more entries today" in text
     assert "993,500.00" in text, "equity"
+
+
+def test_what_keeps_entries_waiting_is_told_of_every_account_and_once_of_all() -> None:
+    desk = Counted(("main", "b"))
+    desk.machine.needs_funds = True
+    assert picture(desk.machine, desk.now).waits == ""
+    desk.machine.state.margin.funds.pop("b")
+    assert picture(desk.machine, desk.now).waits == "account b: the broker has not reported its funds"
+    desk.machine.state.margin.funds.pop("main")
+    waits = picture(desk.machine, desk.now).waits
+    assert waits == "; ".join(f"account {name}: the broker has not reported its funds" for name in ("main", "b"))
+    desk.machine.state.beats.clear()
+    assert picture(desk.machine, desk.now).waits == "feed is silent"
 
 
 def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:
