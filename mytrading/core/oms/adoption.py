@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import goals, modify, protection, reality
+from mytrading.core.oms import goals, modify, overnight, protection, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
 from mytrading.core.order import ABSENT, LIVE, UNRESOLVED, remaining, same_fingerprint
@@ -46,11 +46,16 @@ def _may_be_of_the_lost_part(draft: Draft, read: BooksRead, row: BrokerOrder, si
 
 
 def _let_go(draft: Draft, read: BooksRead) -> None:
-    """Protections that waited for a look at the book go on: what it shows of theirs is known now."""
+    """Protections that waited for a look at the book go on: what it shows of theirs is known now.
+
+    Not those of units the day began with that its positions do not show: a stop of the day before may have sold them.
+    """
     for owned, _ in draft.state.guarding.sorted_items():
         level = draft.state.protections.get(owned)
         if level is not None and level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
-            draft.protection(level, waits_machine_ns=0)
+            carried = (level.account, level.instrument) in draft.state.begun
+            if not (carried and overnight.may_be_filled(key_of(level), draft.state, read)):
+                draft.protection(level, waits_machine_ns=0)
 
 
 def _as_stop(draft: Draft, read: BooksRead, row: BrokerOrder) -> bool:

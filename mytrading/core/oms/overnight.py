@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mytrading.core.oms import delivery
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, key_of
+from mytrading.core.oms.state import Key, State, key_of
 from mytrading.messages.account_events import CarriedShown
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Order
@@ -31,6 +31,14 @@ def note(draft: Draft, read: BooksRead, agrees: Callable[[Key], bool]) -> None:
         units = min(max(units, 0), begun) if begun > 0 else max(min(units, 0), begun)
         if units != still(draft, account, instrument):
             draft.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=draft.now))
+
+
+def may_be_filled(key: Key, state: State, read: BooksRead) -> bool:
+    """True where the positions of a read, if they name the key, are not ours, and where the read has none."""
+    if read.positions is None:
+        return True
+    rows = [row.quantity for row in read.positions if row.instrument == key.instrument and row.product is key.product]
+    return bool(rows) and sum(rows) != delivery.ours(state, key)
 
 
 def hold_back(draft: Draft, order: Order) -> None:

@@ -139,7 +139,7 @@ def on_missing(draft: Draft, order: Order, read: BooksRead) -> bool:
         draft.change(order, "unseen", ending=MISSING, evidence=1, evidence_machine_ns=read.ended_machine_ns)
         return True
     if order.client_order_id in draft.state.carried:
-        end_overnight(draft, order)
+        end_overnight(draft, order, read)
     elif order.evidence == 1:
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
         draft.change(order, "missing", evidence=2, message=what)
@@ -165,18 +165,21 @@ def on_hidden(draft: Draft, order: Order, read: BooksRead) -> bool:
     return False
 
 
-def end_overnight(draft: Draft, order: Order) -> None:
-    """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do."""
+def end_overnight(draft: Draft, order: Order, read: BooksRead) -> None:
+    """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do.
+
+    What an exit or stop filled before its day was over, while nobody here looked, the positions alone tell now.
+    """
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
     draft.change(order, "expired", state=OrderState.EXPIRED, ending="", pending_cancel=False, evidence=0, message=what)
     if unknown:
         what = f"{what}, and its fate was unknown; look at the broker"
         draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, what)
-        if order.purpose.reduces:
-            overnight.hold_back(draft, order)
     else:
         draft.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
+    if order.purpose.reduces and (unknown or overnight.may_be_filled(key_of(order), draft.state, read)):
+        overnight.hold_back(draft, order)
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict[str, Any]:

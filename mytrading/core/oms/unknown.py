@@ -149,7 +149,7 @@ def _absent(draft: Draft, order: Order, evidence: Evidence) -> None:
 
 def _overnight(draft: Draft, order: Order, read: BooksRead) -> None:
     if order.ending == reality.MISSING:
-        reality.end_overnight(draft, order)
+        reality.end_overnight(draft, order, read)
     else:
         draft.change(order, "unseen", ending=reality.MISSING, evidence_machine_ns=read.ended_machine_ns)
 

@@ -102,3 +102,48 @@ def test_exit_of_yesterday_that_never_reached_the_broker_is_sent_once_more_after
         bench.tick(2 * SECOND)
     assert bench.order(order.client_order_id).state is OrderState.EXPIRED
     assert (held(bench), exits(bench)) == (50, 1)
+
+
+@pytest.mark.parametrize("positions", [True, False], ids=["whole reads", "orders alone at first"])
+def test_exit_that_rested_in_the_evening_and_was_filled_while_the_machine_slept_is_not_sent_again(
+    bench: OrderBench, positions: bool
+) -> None:
+    bench.close("g1", product=Product.NRML)
+    placed = bench.accept()
+    bench.read()
+    bench.broker.trade(placed, 50, 101.0)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    for number in range(20):
+        bench.read(**({} if positions or number > 3 else {"positions": None}))
+        assert not exits(bench)
+        bench.tick(2 * SECOND)
+    assert bench.order(placed.client_order_id).state is OrderState.EXPIRED
+    assert held(bench) == 0
+
+
+def test_exit_that_rested_in_the_evening_is_sent_again_at_once_where_the_positions_are_ours(bench: OrderBench) -> None:
+    bench.close("g1", product=Product.NRML)
+    bench.accept()
+    bench.read()
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    for _ in range(2):
+        bench.read()
+        bench.tick(SECOND)
+    assert (held(bench), exits(bench)) == (50, 1)
+
+
+def test_stop_that_was_filled_while_the_machine_slept_is_not_placed_again_where_nothing_is_held() -> None:
+    bench = OrderBench()
+    bench.hold("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0)
+    stop = bench.accept()
+    bench.read()
+    bench.broker.trade(stop, 50, 89.0)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    for _ in range(20):
+        bench.read()
+        assert not exits(bench)
+        bench.tick(2 * SECOND)
+    assert held(bench) == 0
