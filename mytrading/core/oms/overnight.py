@@ -34,11 +34,11 @@ def note(draft: Draft, read: BooksRead, agrees: Callable[[Key], bool]) -> None:
 
 
 def may_be_filled(key: Key, state: State, read: BooksRead) -> bool:
-    """True where the positions of a read, if they name the key, are not ours, and where the read has none."""
+    """True where the positions of a read are not ours, as where they lack the key, and where the read has none."""
     if read.positions is None:
         return True
     rows = [row.quantity for row in read.positions if row.instrument == key.instrument and row.product is key.product]
-    return bool(rows) and sum(rows) != delivery.ours(state, key)
+    return delivery.shown(state, key, sum(rows)) != delivery.ours(state, key)
 
 
 def hold_back(draft: Draft, order: Order) -> None:

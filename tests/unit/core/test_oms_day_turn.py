@@ -147,3 +147,24 @@ def test_stop_that_was_filled_while_the_machine_slept_is_not_placed_again_where_
         assert not exits(bench)
         bench.tick(2 * SECOND)
     assert held(bench) == 0
+
+
+@pytest.mark.parametrize(("elsewhere", "left"), [(10, 0), (0, 50)], ids=["row dropped", "empty book"])
+def test_exit_that_was_filled_over_night_is_not_sent_again_where_the_positions_lack_its_contract(
+    bench: OrderBench, elsewhere: int, left: int
+) -> None:
+    """Many brokers drop what is flat. A book without any row tells nothing: a person is asked."""
+    bench.close("g1", product=Product.NRML)
+    placed = bench.accept()
+    bench.read()
+    bench.broker.trade(placed, 50, 101.0)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    bench.broker.net.clear()
+    if elsewhere:
+        bench.broker.net["NFO:Z", Product.NRML] = elsewhere
+    for _ in range(40):
+        bench.read()
+        assert not exits(bench)
+        bench.tick(2 * SECOND)
+    assert held(bench) == left and ("GOAL_STUCK" in bench.codes()) == bool(left)
