@@ -11,10 +11,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from mytrading.core.identity import client_order_id
-from mytrading.core.oms import entries, modify, parts, sending
+from mytrading.core.oms import entries, modify, overnight, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
-from mytrading.core.oms.state import Key, key_of
+from mytrading.core.oms.state import Key, Owned, key_of
 from mytrading.core.order import LIVE, RESTING, UNRESOLVED, in_words
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
@@ -65,6 +65,8 @@ def start(draft: Draft, goal: Goal) -> None:
 def _begin(draft: Draft, goal: Goal) -> None:
     key = key_of(goal)
     beside = _beside_others(draft, goal, key) if draft.state.open_goals else goal
+    if draft.state.guarding:
+        beside = _beside_a_stop(draft, beside)
     draft.emit(GoalChanged(goal=beside, at_ns=draft.now))
     for order in draft.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
@@ -81,6 +83,14 @@ def _beside_others(draft: Draft, goal: Goal, key: Key) -> Goal:
     if wary is None or goal.waits_machine_ns:
         return goal
     return replace(goal, waits_machine_ns=wary.waits_machine_ns, proofs=wary.proofs, elsewhere=wary.elsewhere)
+
+
+def _beside_a_stop(draft: Draft, goal: Goal) -> Goal:
+    """The goal, waiting for the books while the owner's stop does: what was out of our sight may have closed it all."""
+    level = draft.state.protections.get(Owned(goal.account, goal.instrument, goal.product, goal.strategy))
+    if level is None or goal.waits_machine_ns or level.state == "done" or not overnight.waits(draft, level):
+        return goal
+    return replace(goal, waits_machine_ns=max(draft.machine, 1), proofs=0)
 
 
 def _wariness(goal: Goal) -> tuple[bool, int, int]:

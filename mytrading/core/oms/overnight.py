@@ -13,7 +13,7 @@ from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, State, key_of
 from mytrading.messages.account_events import CarriedShown
 from mytrading.messages.enums import Product
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import Order, Protection
 from mytrading.messages.reports import BooksRead
 
 
@@ -55,6 +55,11 @@ def hold_back(draft: Draft, order: Order) -> None:
         level = draft.state.protections.get(owned)
         if level is not None and level.strategy == order.strategy and key_of(level) == key:
             draft.protection(level, waits_machine_ns=now)
+
+
+def waits(draft: Draft, level: Protection) -> bool:
+    """True while a stop out of our sight may rest, or have been filled; a book tells, or it is not waited for."""
+    return bool(level.waits_machine_ns) and draft.machine - level.waits_machine_ns < draft.limits.ghost_gap
 
 
 def still(draft: Draft, account: str, instrument: str) -> int:

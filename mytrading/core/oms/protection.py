@@ -7,7 +7,7 @@ as long as nothing else closes the position, what is sighted is covered by live 
 from __future__ import annotations
 
 from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.oms import entries, goals, modify, parts, sending
+from mytrading.core.oms import entries, goals, modify, overnight, parts, sending
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import growing
 from mytrading.core.oms.state import Key, Owned, State, key_of
@@ -234,13 +234,8 @@ def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, 
     covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
         _shrink(draft, covering[-1], covered - most)
-    elif covered < wanted and len(covering) == len(stops) and not _waits(draft, level):
+    elif covered < wanted and len(covering) == len(stops) and not overnight.waits(draft, level):
         _extend(draft, level, stops, missing=wanted - covered, wanted=wanted)
-
-
-def _waits(draft: Draft, level: Protection) -> bool:
-    """True while a stop may rest that only the lost part of a journal knew; a book tells, or it is not waited for."""
-    return bool(level.waits_machine_ns) and draft.machine - level.waits_machine_ns < draft.limits.ghost_gap
 
 
 def missing(draft: Draft, level: Protection) -> int:

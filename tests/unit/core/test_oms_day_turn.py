@@ -168,3 +168,21 @@ def test_exit_that_was_filled_over_night_is_not_sent_again_where_the_positions_l
         assert not exits(bench)
         bench.tick(2 * SECOND)
     assert held(bench) == left and ("GOAL_STUCK" in bench.codes()) == bool(left)
+
+
+@pytest.mark.parametrize("read", [1, 2, 3, 4])
+def test_exit_that_is_wanted_beside_a_stop_filled_over_night_waits_for_the_positions(read: int) -> None:
+    bench = OrderBench()
+    bench.hold("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0)
+    stop = bench.accept()
+    bench.read()
+    bench.broker.trade(stop, 50, 89.0)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    for number in range(20):
+        bench.read()
+        if number == read:
+            bench.close("g1", product=Product.NRML)
+        assert not exits(bench)
+        bench.tick(SECOND)
+    assert held(bench) == 0
