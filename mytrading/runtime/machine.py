@@ -295,10 +295,11 @@ class MachineDaemon(RecoveringDaemon):
     def _roll(self, day: str) -> None:
         """Seal the day and open the next with what is carried over; on a full disk the day goes on."""
         self.write_down()
+        now, machine_ns = self.clock.moment()
+        self.machine.notice(machine_ns)
         carried = self.snapshot(day)
         if not carried:
             return
-        now, machine_ns = self.clock.now(), machine_now()
         files = [FileTaken(name=name, text=text, at_ns=now) for name, text in self._files.items()]
         rows = [self._run_started(), *carried, *files, *self._doubts.standing]
         seal = DaySealed(day=self.journal.day, next_day=day, at_ns=now)

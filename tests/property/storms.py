@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from mytrading.core.oms import OmsLimits, OrderMachine
@@ -22,6 +23,7 @@ from mytrading.messages.reports import BrokerOrder, OrderReport
 from tests.fake_broker import ACCOUNT, MS, NEVER, SECOND, OpenCall, OrderBench, Placed
 
 STEP = 250 * MS
+NIGHT = 17 * 3600 * SECOND
 SIDES = {"NFO:A": Side.BUY, "NFO:B": Side.SELL, "NFO:C": Side.BUY}
 PLANS: dict[str, dict[str, float]] = {
     "NFO:A": {"lot": 10, "freeze": 60, "stop_trigger": 90.0, "stop_limit": 87.0},
@@ -85,6 +87,7 @@ class Storm:
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._met: set[int] = set()
         self._kept: list[OpenCall] = []
+        self._reached: set[int] = set()
         self._told: list[BrokerOrder] = []
         self._lag_until = 0
         self._stale_net: tuple[int, dict[tuple[str, Product], int]] = (0, {})
@@ -163,6 +166,7 @@ class Storm:
         )[0]
 
     def _reach(self, call: OpenCall, known: dict[str, str]) -> None:
+        self._reached.add(id(call))
         broker, order = self.bench.broker, call.order
         if call.call is Call.PLACE:
             if self._crossed(order):
@@ -247,6 +251,7 @@ class Storm:
             instrument=instrument,
             strategy=owner,
             side=side,
+            reference_price=100.0,
             expires_ns=until,
             expires_machine_ns=until,
             **plan,
@@ -267,7 +272,9 @@ class Storm:
     def _act_limit(self, instrument: str, owner: str) -> None:
         side, plan = self._wish(instrument, owner)
         terms = {"order_type": OrderType.LIMIT, "price": 100.0, **plan}
-        self.bench.enter(self._name("l"), 50, instrument=instrument, strategy=owner, side=side, **terms)
+        self.bench.enter(
+            self._name("l"), 50, instrument=instrument, strategy=owner, side=side, reference_price=100.0, **terms
+        )
 
     def _act_close(self, instrument: str, owner: str) -> None:
         self.bench.close(self._name("g"), instrument=instrument, strategy=owner)
@@ -337,14 +344,21 @@ class Storm:
             self.sold_by_hand[instrument] = self.sold_by_hand.get(instrument, 0) + units
 
     def _act_night(self, _instrument: str, _owner: str) -> None:
-        """The day turns: the broker's day orders end and its books begin anew; ours are carried over."""
+        """The day turns: the broker's day orders end and its books begin anew; ours are carried over.
+
+        What was out when the machine slept has reached the broker or not, and no answer says so; nobody tells what was
+        filled meanwhile but the positions of the next day.
+        """
         bench = self.bench
-        if bench.calls or self._due or any(p.filled and p.open for p in bench.broker.orders.values()):
-            return
+        self._evening()
         for placed in bench.broker.orders.values():
             bench.broker.drop(placed, BrokerStatus.EXPIRED)
+        self._due.clear()
+        self._lag_until = 0
+        bench.time += NIGHT
         self.days += 1
         day = f"2026-11-{self.days + 9:02}"
+        bench.machine.notice(bench.time)
         bench._commit(bench.machine.expire_day(bench.now, day))
         opened = bench.machine.snapshot(day)
         bench.machine = OrderMachine(bench.limits, bench._is_open, bench._squares_off)
@@ -353,8 +367,23 @@ class Storm:
         for placed in bench.broker.orders.values():
             placed.booked_at = NEVER
         self._told.clear()
-        bench._commit(bench.machine.recover_rows(bench.time, bench.now, (ACCOUNT,)))
+        if self.rng.random() < 0.5:
+            bench.calls.clear()
+            bench._commit(bench.machine.recover_rows(bench.time, bench.now, (ACCOUNT,)))
         bench.see_mode()
+        for call in bench.calls:
+            self._in(self.rng.uniform(0.0, 3.0), partial(self._answer, call, _Fate(None, 0.0, Outcome.UNKNOWN), {}))
+
+    def _evening(self) -> None:
+        """Each call that is still out reaches the broker or does not, and some of what rests there is filled."""
+        for call in self.bench.calls:
+            self._met.add(id(call))
+            self._kept.append(call)
+            if id(call) not in self._reached and self.rng.random() < 0.5:
+                self._reach(call, {})
+        for placed in list(self.bench.broker.orders.values()):
+            if placed.status is BrokerStatus.OPEN and self.rng.random() < 0.3:
+                self._trade(placed, self.rng.choice((10, 1000)))
 
     def _decide(self) -> None:
         """A person looks at the broker and ends the doubts that are left; of twins, the rows that are nobody's yet."""

@@ -21,7 +21,7 @@ from mytrading.core.oms import (
     unknown,
 )
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, State
+from mytrading.core.oms.state import Key, State, key_of
 from mytrading.core.order import TERMINAL, UNRESOLVED
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
@@ -108,7 +108,19 @@ def _missing(draft: Draft, read: BooksRead, shown: set[str]) -> bool:
             behind = True
         if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
             behind |= reality.on_hidden(draft, order, read)
+    for name, _ in draft.state.carried.sorted_items():
+        _settle(draft, draft.order(name), read, shown)
     return behind
+
+
+def _settle(draft: Draft, order: Order, read: BooksRead, shown: set[str]) -> None:
+    """What one source told, late, of an order of an earlier day that is over: no book of today will tell it too."""
+    sighted = order.state in TERMINAL and order.filled_seen > order.filled
+    if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
+        return
+    told = any(row.broker_order_id == order.broker_order_id for row in read.trades)
+    if not told and read.began_machine_ns > max(order.evidence_machine_ns, order.ended_machine_ns):
+        reality.settle_sighted(draft, order, overnight.average(key_of(order), read))
 
 
 def _known_today(draft: Draft, account: str) -> list[Order]:

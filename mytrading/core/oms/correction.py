@@ -7,7 +7,7 @@ rule: the broker's net is met in full, newest owner first, and every unit that i
 from __future__ import annotations
 
 from mytrading.core.money import positions
-from mytrading.core.oms import claims, recovery, venue
+from mytrading.core.oms import claims, overnight, recovery, venue
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key
 from mytrading.messages.enums import Severity
@@ -29,12 +29,7 @@ def correct(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
                 venue.closed(draft, position, cut, read)
             else:
                 _reduce(draft, position, cut)
-    claims.leave_unmanaged(draft, key, net - covered, 0.0 if covered else _average(key, read))
-
-
-def _average(key: Key, read: BooksRead) -> float:
-    rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
-    return rows[0].average_price if len(rows) == 1 else 0.0
+    claims.leave_unmanaged(draft, key, net - covered, 0.0 if covered else overnight.average(key, read))
 
 
 def _reduce(draft: Draft, position: Position, cut: int) -> None:

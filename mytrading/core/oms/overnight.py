@@ -41,6 +41,12 @@ def may_be_filled(key: Key, state: State, read: BooksRead) -> bool:
     return delivery.shown(state, key, sum(rows)) != delivery.ours(state, key)
 
 
+def average(key: Key, read: BooksRead) -> float:
+    """The price at which the position book has a key, in rupees; 0 if it does not tell one."""
+    rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
+    return rows[0].average_price if len(rows) == 1 else 0.0
+
+
 def hold_back(draft: Draft, order: Order) -> None:
     """An exit or stop of an earlier day ended with nobody knowing whether it was filled.
 
@@ -55,6 +61,14 @@ def hold_back(draft: Draft, order: Order) -> None:
         level = draft.state.protections.get(owned)
         if level is not None and level.strategy == order.strategy and key_of(level) == key:
             draft.protection(level, waits_machine_ns=now)
+
+
+def wait_anew(draft: Draft) -> None:
+    """A stop that waits for the books goes on waiting when the day turns: a night without a read tells nothing."""
+    for owned, _ in draft.state.guarding.sorted_items():
+        level = draft.state.protections.get(owned)
+        if level is not None and level.waits_machine_ns:
+            draft.protection(level, waits_machine_ns=max(draft.machine, 1))
 
 
 def waits(draft: Draft, level: Protection) -> bool:

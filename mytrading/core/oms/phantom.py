@@ -53,7 +53,7 @@ def judge(
         return order, {**fields, **sign, "candidate": ""}
     if read.began_machine_ns - order.evidence_machine_ns < draft.limits.mismatch_gap:
         return order, fields
-    return _withdraw(draft, order, row), {**fields, **_shown_now(order, fields)}
+    return withdraw(draft, order, _two_reads(order, row)), {**fields, **_shown_now(order, fields)}
 
 
 def judge_open(
@@ -70,7 +70,8 @@ def judge_open(
         return order, {**fields, **sign, "candidate": ""}
     if read.began_machine_ns - order.evidence_machine_ns < draft.limits.ghost_gap:
         return order, {**fields, **sign}
-    return _withdraw(draft, order, row), {**fields, **_shown_now(order, fields), "ending": "", "evidence": 0}
+    changed = withdraw(draft, order, _two_reads(order, row))
+    return changed, {**fields, **_shown_now(order, fields), "ending": "", "evidence": 0}
 
 
 def _net_lacks_it(draft: Draft, order: Order, read: BooksRead) -> bool:
@@ -89,10 +90,15 @@ def _shown_now(order: Order, fields: dict[str, Any]) -> dict[str, Any]:
     return {"book_filled": min(fields.get("book_filled", order.book_filled), order.filled)}
 
 
-def _withdraw(draft: Draft, order: Order, row: BrokerOrder) -> Order:
+def _two_reads(order: Order, row: BrokerOrder) -> str:
+    return f"two reads show it {row.status} with {order.filled}"
+
+
+def withdraw(draft: Draft, order: Order, why: str) -> Order:
+    """Take back what one source alone told of an order's fill."""
     gone, traded = order.filled_seen - order.filled, min(order.trade_filled, order.filled)
     told = f"one source told {order.filled_seen} of {order.quantity} {order.instrument} filled"
-    what = f"{told}; two reads show it {row.status} with {order.filled}"
+    what = f"{told}; {why}"
     ended = {"ending": "", "evidence": 0} if order.state in TERMINAL else {}
     changed = draft.change(
         order,

@@ -168,7 +168,8 @@ def on_hidden(draft: Draft, order: Order, read: BooksRead) -> bool:
 def end_overnight(draft: Draft, order: Order, read: BooksRead) -> None:
     """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do.
 
-    What an exit or stop filled before its day was over, while nobody here looked, the positions alone tell now.
+    What an exit or stop filled before its day was over, while nobody here looked, the positions alone tell now. So it
+    is with what one source told of it; of an entry that counts, and stays guarded, unless the positions take it back.
     """
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
@@ -178,8 +179,25 @@ def end_overnight(draft: Draft, order: Order, read: BooksRead) -> None:
         draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, what)
     else:
         draft.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
-    if order.purpose.reduces and (unknown or overnight.may_be_filled(key_of(order), draft.state, read)):
+    if order.filled_seen > order.filled:
+        settle_sighted(draft, draft.order(order.client_order_id), overnight.average(key_of(order), read))
+    elif order.purpose.reduces and (unknown or overnight.may_be_filled(key_of(order), draft.state, read)):
         overnight.hold_back(draft, order)
+
+
+def settle_sighted(draft: Draft, order: Order, price: float = 0.0) -> None:
+    """No second source comes any more for what one told of an order of an earlier day.
+
+    `price` (rupees, 0: not known) is that of the units in the position book.
+    """
+    if order.purpose.reduces:
+        overnight.hold_back(draft, order)
+        phantom.withdraw(draft, order, "no book shows the order any more, the positions tell what is held")
+        return
+    price = order.average_price or order.price or price or order.reference_price
+    if price > 0:
+        counted = draft.change(order, "filled_late", filled=order.filled_seen, average_price=price)
+        _book(draft, order, counted)
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.calendar import day_of
-from mytrading.core.oms import entries, flatten, goals, outcomes, parts, protection
+from mytrading.core.oms import entries, flatten, goals, outcomes, overnight, parts, protection
 from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import key_of
+from mytrading.core.oms.state import Key, key_of
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderState
@@ -130,8 +130,13 @@ def _look(draft: Draft, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerO
         return
     if goal.proofs + 1 < PROOFS:
         draft.goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
-    elif key_of(goal) not in draft.state.mismatches and elsewhere < max(1, abs(position.quantity)):
+    elif not _is_disputed(draft, key_of(goal), read) and elsewhere < max(1, abs(position.quantity)):
         draft.goal(goal, proofs=PROOFS, waits_machine_ns=0)
+
+
+def _is_disputed(draft: Draft, key: Key, read: BooksRead) -> bool:
+    """True while positions differ from ours, noted or not: beside an order of unknown fate they are not compared."""
+    return key in draft.state.mismatches or overnight.may_be_filled(key, draft.state, read)
 
 
 def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:

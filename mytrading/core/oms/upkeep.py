@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import churn, entries, modify, outcomes, phantom, recovery
+from mytrading.core.oms import churn, entries, modify, outcomes, overnight, phantom, reality, recovery
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, State, uneasy
-from mytrading.core.order import ABSENT, RESTING, UNRESOLVED, is_of, live
+from mytrading.core.order import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_of, live
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.orders import Order, TimerFired
 from mytrading.messages.records import DayOpened
@@ -128,6 +128,11 @@ def expire_day(draft: Draft, day: str) -> None:
     it could not be opened yet, are not touched.
     """
     recovery.drop_expired(draft)
+    overnight.wait_anew(draft)
+    for name in sorted(draft.state.restless.keys()):
+        order = draft.order(name)
+        if order.state in TERMINAL and order.filled_seen > order.filled and not is_of(order, day):
+            reality.settle_sighted(draft, order)
     for name in sorted({*draft.state.waiting.keys(), *draft.state.seeking.keys()}):
         order = draft.order(name)
         if is_of(order, day):

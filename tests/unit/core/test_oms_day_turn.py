@@ -6,7 +6,7 @@ import pytest
 
 from mytrading.core.oms import OrderMachine
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.enums import Call, OrderState, Outcome, Product
+from mytrading.messages.enums import Call, OrderState, Outcome, Product, Purpose
 from mytrading.messages.orders import Order
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 
@@ -186,3 +186,64 @@ def test_exit_that_is_wanted_beside_a_stop_filled_over_night_waits_for_the_posit
         assert not exits(bench)
         bench.tick(SECOND)
     assert held(bench) == 0
+
+
+def night(bench: OrderBench, placed: Placed, *, told: bool = True) -> None:
+    """The exchange fills it before the night, and the stream alone says so, or nobody does."""
+    bench.broker.trade(placed, 50, 101.0)
+    if told:
+        bench.report(placed)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in the evening", "after it ended in the morning"])
+def test_exit_of_which_one_source_alone_told_a_fill_is_not_sent_again(bench: OrderBench, late: bool) -> None:
+    """Its second source never comes: it held the positions in doubt for ever, or was forgotten and sent again."""
+    bench.close("g1", product=Product.NRML)
+    placed = bench.accept()
+    bench.read()
+    night(bench, placed, told=not late)
+    for number in range(20):
+        bench.read()
+        if late and number == 1:
+            bench.report(placed)
+        assert not exits(bench)
+        bench.tick(2 * SECOND)
+    assert held(bench) == 0
+    assert next(goal for goal in bench.machine.goals() if goal.id == "g1").state == "done"
+
+
+def test_entry_of_which_one_source_told_a_fill_in_the_evening_counts_and_is_guarded() -> None:
+    bench = OrderBench()
+    bench.read()
+    bench.enter("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0, reference_price=100.0)
+    night(bench, bench.accept())
+    for _ in range(6):
+        bench.read()
+        bench.tick(2 * SECOND)
+    assert held(bench) == 50 and not any(isinstance(row, UnmanagedChanged) for row in bench.rows)
+    (stop,) = (call.order for call in bench.calls if call.call is Call.PLACE)
+    assert (stop.purpose, stop.quantity) == (Purpose.STOP, 50)
+
+
+def test_exit_waits_for_positions_that_are_not_compared_beside_anothers_order_of_unknown_fate(
+    bench: OrderBench,
+) -> None:
+    bench.enter("e2", product=Product.NRML, strategy="s2")
+    other = bench.accept()
+    bench.broker.trade(other, 50, 100.0)
+    bench.report(other)
+    bench.read()
+    bench.close("g1", product=Product.NRML)
+    placed = bench.accept()
+    bench.read()
+    bench.broker.trade(placed, 50, 101.0)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+    bench.close("g2", product=Product.NRML, strategy="s2")
+    bench.end(next(call for call in bench.calls if call.order.strategy == "s2"), Outcome.UNKNOWN)
+    for _ in range(16):
+        bench.read()
+        bench.tick(SECOND)
+        assert not [call for call in bench.calls if call.call is Call.PLACE and call.order.strategy == "s1"]

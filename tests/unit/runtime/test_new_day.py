@@ -27,9 +27,10 @@ class Learner:
 
     def __init__(self) -> None:
         self.learnt: list[Any] = []
+        self.machine_ns = 0
 
-    def notice(self, _machine_ns: int) -> None:
-        """It has no timers."""
+    def notice(self, machine_ns: int) -> None:
+        self.machine_ns = machine_ns
 
     def apply(self, row: Any) -> None:
         if isinstance(row, DayOpened | WithdrawEntries):
@@ -49,6 +50,7 @@ class Sleeper(MachineDaemon):
         self.clock.moment = lambda: (self.at, machine_now())  # type: ignore[method-assign]
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
+        self.noticed = self.machine.machine_ns
         return (DayOpened(day=day),)
 
 
@@ -68,11 +70,11 @@ def take(sleeper: Sleeper) -> None:
 def test_message_of_a_new_day_is_taken_after_the_day_was_opened(sleeper: Sleeper) -> None:
     """No timer ran since yesterday: the machine slept, and this is the first thing it hears."""
     take(sleeper)
-    sleeper.at += DAY_NS
+    sleeper.at, woken = sleeper.at + DAY_NS, machine_now()
     take(sleeper)
     first, opened, second = sleeper.machine.learnt
     assert (first, opened.day, second) == (TAKEN, "2026-11-21", TAKEN)
-    assert sleeper.journal.day == "2026-11-21"
+    assert sleeper.journal.day == "2026-11-21" and sleeper.noticed >= woken, "the day is turned at the time of now"
     assert [path.stem for path in segments(sleeper.journal.folder)] == ["2026-11-20", "2026-11-21"]
     assert [row.stream for row in sleeper.journal.rows()].count("commands") == 1, "each is in the file of its day"
 
