@@ -43,6 +43,15 @@ def turn(bench: OrderBench, day: str) -> None:
     bench.see_mode()
 
 
+def night(bench: OrderBench, placed: Placed, *, told: bool = True) -> None:
+    """The exchange fills it before the night, and the stream alone says so, or nobody does."""
+    bench.broker.trade(placed, 50, 101.0)
+    if told:
+        bench.report(placed)
+    turn(bench, TOMORROW)
+    bench.broker.orders.clear()
+
+
 def held(bench: OrderBench) -> int:
     found = bench.machine.position(ACCOUNT, "NFO:A", Product.NRML, "s1")
     return found.quantity if found is not None else 0
@@ -111,9 +120,7 @@ def test_exit_that_rested_in_the_evening_and_was_filled_while_the_machine_slept_
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
     bench.read()
-    bench.broker.trade(placed, 50, 101.0)
-    turn(bench, TOMORROW)
-    bench.broker.orders.clear()
+    night(bench, placed, told=False)
     for number in range(20):
         bench.read(**({} if positions or number > 3 else {"positions": None}))
         assert not exits(bench)
@@ -139,9 +146,7 @@ def test_stop_that_was_filled_while_the_machine_slept_is_not_placed_again_where_
     bench.hold("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0)
     stop = bench.accept()
     bench.read()
-    bench.broker.trade(stop, 50, 89.0)
-    turn(bench, TOMORROW)
-    bench.broker.orders.clear()
+    night(bench, stop, told=False)
     for _ in range(20):
         bench.read()
         assert not exits(bench)
@@ -157,9 +162,7 @@ def test_exit_that_was_filled_over_night_is_not_sent_again_where_the_positions_l
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
     bench.read()
-    bench.broker.trade(placed, 50, 101.0)
-    turn(bench, TOMORROW)
-    bench.broker.orders.clear()
+    night(bench, placed, told=False)
     bench.broker.net.clear()
     if elsewhere:
         bench.broker.net["NFO:Z", Product.NRML] = elsewhere
@@ -176,9 +179,7 @@ def test_exit_that_is_wanted_beside_a_stop_filled_over_night_waits_for_the_posit
     bench.hold("e1", product=Product.NRML, stop_trigger=90.0, stop_limit=87.0)
     stop = bench.accept()
     bench.read()
-    bench.broker.trade(stop, 50, 89.0)
-    turn(bench, TOMORROW)
-    bench.broker.orders.clear()
+    night(bench, stop, told=False)
     for number in range(20):
         bench.read()
         if number == read:
@@ -186,15 +187,6 @@ def test_exit_that_is_wanted_beside_a_stop_filled_over_night_waits_for_the_posit
         assert not exits(bench)
         bench.tick(SECOND)
     assert held(bench) == 0
-
-
-def night(bench: OrderBench, placed: Placed, *, told: bool = True) -> None:
-    """The exchange fills it before the night, and the stream alone says so, or nobody does."""
-    bench.broker.trade(placed, 50, 101.0)
-    if told:
-        bench.report(placed)
-    turn(bench, TOMORROW)
-    bench.broker.orders.clear()
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["in the evening", "after it ended in the morning"])
@@ -238,9 +230,7 @@ def test_exit_waits_for_positions_that_are_not_compared_beside_anothers_order_of
     bench.close("g1", product=Product.NRML)
     placed = bench.accept()
     bench.read()
-    bench.broker.trade(placed, 50, 101.0)
-    turn(bench, TOMORROW)
-    bench.broker.orders.clear()
+    night(bench, placed, told=False)
     bench.close("g2", product=Product.NRML, strategy="s2")
     bench.end(next(call for call in bench.calls if call.order.strategy == "s2"), Outcome.UNKNOWN)
     for _ in range(16):
