@@ -15,7 +15,7 @@ from mytrading.simulator.chronicle import FAULT, Event
 HARMLESS = frozenset(
     {
         "ws_mute", "ws_stall", "ws_drop", "ws_corrupted", "ws_reordered", "ws_duplicated", "price_wrong", "price_zero",
-        "update_duplicated", "by_hand", "person",
+        "update_duplicated", "by_hand", "person", "ws_hostile", "update_hostile",
     }
 )  # fmt: skip
 """What does not touch the way from a fill to its stop, and so excuses nothing."""

@@ -72,6 +72,7 @@ _DRAWS: Mapping[str, Draw] = MappingProxyType(
         "partial_fill": lambda r, _: {**_count(r, 6), "fraction": round(r.uniform(0.1, 0.9), 2)},
         "book_500": lambda r, _: {**_count(r, 4), "route": r.choice(BOOK_ROUTES)},
         "book_empty": lambda r, _: {**_count(r, 4), "route": r.choice(BOOK_ROUTES)},
+        "book_hostile": lambda r, _: {**_count(r, 4), "route": r.choice(BOOK_ROUTES[:3])},
         "status_flap": lambda r, _: _chance(r, 0.3, 1.0),
         "status_word": lambda r, _: _chance(r, 0.3, 1.0),
         "status_leak": lambda r, _: _chance(r, 0.2, 0.6),
@@ -91,12 +92,14 @@ _DRAWS: Mapping[str, Draw] = MappingProxyType(
         "ws_reordered": lambda r, _: _chance(r, 0.1, 0.5),
         "ws_duplicated": lambda r, _: {**_chance(r, 0.2, 0.8), "times": r.randint(1, 3)},
         "update_corrupted": lambda r, _: _chance(r, 0.1, 0.5),
+        "ws_hostile": lambda r, _: _chance(r, 0.05, 0.5),
+        "update_hostile": lambda r, _: _chance(r, 0.2, 1.0),
         "ws_drop": lambda r, _: _count(r, 2),
     }
 )
 _NOISE = ("status_word", "status_leak", "delay_ms", "order_updates_off", "update_duplicated", "update_delayed",
           "update_reordered", "update_corrupted", "status_flap", "ws_mute", "ws_stall", "ws_corrupted", "ws_reordered",
-          "ws_duplicated")  # fmt: skip
+          "ws_duplicated", "ws_hostile", "update_hostile")  # fmt: skip
 """Faults that act by chance for as long as they are on."""
 _AT_EACH = 5
 _RARE = frozenset({"token_rollover", "semi_auto", "place_lost", "place_no_id"})

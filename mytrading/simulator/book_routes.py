@@ -9,6 +9,7 @@ from typing import Any
 
 from mytrading.core.symbology import instrument_id
 from mytrading.messages.enums import Product
+from mytrading.simulator import hostile
 from mytrading.simulator.book_faults import told_rows
 from mytrading.simulator.call import Call
 from mytrading.simulator.reply import Body, Reply, error, success, with_mode
@@ -46,6 +47,7 @@ async def orderbook(call: Call) -> Reply:
     rows = told_rows(venue.faults, [(order, shapes.order(order)) for order in shown], shapes)
     if rows is None:
         return error(500, "An unexpected error occurred")
+    rows = _with_hostile(venue, "orderbook", rows)
     return with_mode(success(data={"orders": rows, "statistics": shapes.statistics(orders)}), analyze=venue.analyze)
 
 
@@ -56,7 +58,7 @@ async def tradebook(call: Call) -> Reply:
         return spoilt
     shapes, trades = venue.rows, venue.exchange.desk.trades
     rows = [shapes.trade(trade) for trade in (reversed(trades) if shapes.newest_first else trades)]
-    return with_mode(success(data=rows), analyze=venue.analyze)
+    return with_mode(success(data=_with_hostile(venue, "tradebook", rows)), analyze=venue.analyze)
 
 
 async def positionbook(call: Call) -> Reply:
@@ -67,7 +69,8 @@ async def positionbook(call: Call) -> Reply:
     shapes = venue.rows
     positions = venue.exchange.desk.positions.values()
     rows = [shapes.position(item, _ltp(venue, item.instrument, item.average_price)) for item in positions]
-    return with_mode(success(data=rows, **shapes.position_totals(rows)), analyze=venue.analyze)
+    totals = shapes.position_totals(rows)
+    return with_mode(success(data=_with_hostile(venue, "positionbook", rows), **totals), analyze=venue.analyze)
 
 
 async def pnl_symbols(call: Call) -> Reply:
@@ -139,6 +142,13 @@ async def ping(call: Call) -> Reply:
 def _ltp(venue: Venue, instrument: str, otherwise: float) -> float:
     mark = venue.mark(instrument)
     return mark.ltp if mark is not None else otherwise
+
+
+def _with_hostile(venue: Venue, route: str, rows: list[Body]) -> list[Body]:
+    """The rows, with a hostile one like the first before them while that fault is on."""
+    if not rows or (odd := venue.faults.take("book_hostile", route=route)) is None:
+        return rows
+    return [hostile.row(rows[0], odd.acted), *rows]
 
 
 def _spoilt_book(venue: Venue, route: str, nothing: Any) -> Reply | None:

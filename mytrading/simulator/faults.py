@@ -103,6 +103,7 @@ _ALL = (
     ),
     _book("book_500", "answers 500", route=""),
     _book("book_empty", "answers success with empty data", route=""),
+    _book("book_hostile", "shows one more row, of nobody's order, with hostile values in its numbers", route=""),
     Fault(
         "status_flap",
         Target.BOOKS,
@@ -140,6 +141,9 @@ _ALL = (
         "sends the update after the one that follows it, or after `seconds` if none does",
         seconds=1.0,
     ),
+    _update(
+        "update_hostile", "sends a hostile frame before the update: no UTF-8, 1e300, huge, nested, numbers as text"
+    ),
     _update("update_corrupted", "sends half of the update's frame, which is no JSON"),
     _quote("ws_mute", "does not send the quote", instrument=""),
     _quote(
@@ -150,6 +154,7 @@ _ALL = (
     ),
     _quote("price_wrong", "multiplies last price, bid and ask by `factor`", 1, instrument="", factor=10.0),
     _quote("price_zero", "sends last price, bid and ask as 0", 1, instrument=""),
+    _quote("ws_hostile", "sends a hostile frame before the quote: as update_hostile, or an absurd bid", instrument=""),
     _quote("ws_corrupted", "sends half of the frame, which is no JSON", instrument=""),
     _quote("ws_reordered", "sends the quote after the next one of its instrument", instrument=""),
     _quote("ws_duplicated", "sends the quote `times` more", instrument="", times=1),

@@ -16,6 +16,7 @@ from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.frames import BROKER, DEPTH, Body, market_frame
+from mytrading.simulator.hostile import Altered
 from mytrading.simulator.market.day import Quote
 from mytrading.simulator.served_frames import served_frame
 
@@ -34,8 +35,8 @@ def _nobody() -> None:
     return
 
 
-def _torn(frame: bytes, torn: bool) -> bytes:
-    return frame[: len(frame) // 2] if torn else frame
+def _as_it_is(frame: bytes) -> bytes:
+    return frame
 
 
 class Client:
@@ -200,14 +201,14 @@ class Hub:
             for mode in list(modes):
                 self.unsubscribe(client, instrument, mode)
 
-    def publish(self, quote: Quote, *, torn: bool = False) -> None:
-        """Queue a quote for everybody who listens to its instrument; half of its frame if it is `torn`."""
+    def publish(self, quote: Quote, altered: Altered = _as_it_is) -> None:
+        """Queue a quote for everybody who listens to its instrument; `altered` makes something else of its frame."""
         instrument = quote.instrument.id
         listeners = self._listeners.get(instrument, {})
         bodies = [(mode, clients, self._frame(quote, mode)) for mode, clients in listeners.items()]
         self.published_ns = machine_now()
         for mode, clients, body in bodies:
-            frame = _torn(_encode(body), torn)
+            frame = altered(_encode(body))
             self.frames_sent += len(clients)
             for client in clients:
                 client.put((instrument, mode), frame)
@@ -222,9 +223,9 @@ class Hub:
         full = DEPTH in self._listeners.get(quote.instrument.id, ())
         return served_frame(quote, mode, self._broker, full=full)
 
-    def publish_order(self, body: object, *, torn: bool = False) -> None:
-        """Queue an order update for everybody who asked for them; half of its frame if it is `torn`."""
-        frame = _torn(_encode(body), torn)
+    def publish_order(self, body: object, altered: Altered = _as_it_is) -> None:
+        """Queue an order update for everybody who asked for them; `altered` makes something else of its frame."""
+        frame = altered(_encode(body))
         for client in self.clients:
             if client.wants_orders:
                 client.put(None, frame)

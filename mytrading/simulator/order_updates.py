@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from mytrading.simulator import hostile
 from mytrading.simulator.faults import Faults
 from mytrading.simulator.frames import Body
 from mytrading.simulator.hub import Hub
@@ -26,8 +27,10 @@ class OrderUpdates:
         status = str(update["order_status"])
         if self._faults.take("order_updates_off", status=status) is not None:
             return
+        if (odd := self._faults.take("update_hostile", status=status)) is not None:
+            self._hub.publish_order(update, hostile.frame(odd.acted))
         if self._faults.take("update_corrupted", status=status) is not None:
-            self._hub.publish_order(update, torn=True)
+            self._hub.publish_order(update, hostile.torn)
             return
         twice = self._faults.take("update_duplicated", status=status)
         updates = [update] * (1 + (int(twice.number("times")) if twice is not None else 0))

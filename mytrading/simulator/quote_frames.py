@@ -1,10 +1,12 @@
-"""Sends quotes to their listeners, with what switched-on faults make of their frames: torn, out of order, twice.
+"""Sends quotes to their listeners, with what switched-on faults make of their frames: torn, out of order,
+twice, and hostile ones beside them.
 
 Used by `Venue` for every quote that goes out. The one rule: with no fault on, a quote goes out at once and once.
 """
 
 from __future__ import annotations
 
+from mytrading.simulator import hostile
 from mytrading.simulator.faults import Faults
 from mytrading.simulator.hub import Hub
 from mytrading.simulator.market.day import Quote
@@ -21,8 +23,10 @@ class QuoteFrames:
     def send(self, quote: Quote) -> None:
         """Send one quote, unless a fault makes something else of it."""
         name = quote.instrument.id
+        if (odd := self._faults.take("ws_hostile", instrument=name)) is not None:
+            self._hub.publish(quote, hostile.frame(odd.acted))
         if self._faults.take("ws_corrupted", instrument=name) is not None:
-            self._hub.publish(quote, torn=True)
+            self._hub.publish(quote, hostile.torn)
             return
         if name not in self._overtaken and self._faults.take("ws_reordered", instrument=name) is not None:
             self._overtaken[name] = quote

@@ -15,6 +15,7 @@ from mytrading.core.calendar import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.fault_settings import from_file, from_option, setting
 from mytrading.simulator.faults import FAULTS, FOR_GOOD, Faults, Setting, table
+from mytrading.simulator.hostile import Altered
 from mytrading.simulator.hub import Hub
 from mytrading.simulator.market.day import Quote
 from mytrading.simulator.options import BadOption
@@ -177,8 +178,8 @@ class Heard(Hub):
         super().__init__()
         self.told: list[str] = []
 
-    def publish_order(self, body: Any, *, torn: bool = False) -> None:
-        self.told.append(f"torn {body['order_status']}" if torn else body["order_status"])
+    def publish_order(self, body: Any, altered: Altered | None = None) -> None:
+        self.told.append(body["order_status"] if altered is None else f"torn {body['order_status']}")
 
 
 def told(faults: Faults, *statuses: str, until: int) -> list[str]:
@@ -243,14 +244,14 @@ def test_wrong_and_zero_prices_hit_the_instrument_named() -> None:
 
 
 class _Hub(Hub):
-    """Keeps what was published: prices, torn ones below zero."""
+    """Keeps what was published: prices, altered ones below zero."""
 
     def __init__(self) -> None:
         super().__init__()
         self.got: list[float] = []
 
-    def publish(self, quote: Quote, *, torn: bool = False) -> None:
-        self.got.append(-quote.ltp if torn else quote.ltp)
+    def publish(self, quote: Quote, altered: Altered | None = None) -> None:
+        self.got.append(quote.ltp if altered is None else -quote.ltp)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +260,7 @@ class _Hub(Hub):
         ("ws_duplicated", 1, [1.0, 1.0, 2.0, 3.0]),
         ("ws_reordered", 1, [2.0, 1.0, 3.0]),
         ("ws_corrupted", 2, [-1.0, -2.0, 3.0]),
+        ("ws_hostile", 2, [-1.0, 1.0, -2.0, 2.0, 3.0]),
     ],
 )
 def test_quote_frames_come_twice_late_or_torn(kind: str, count: int, sent: list[float]) -> None:
