@@ -25,6 +25,7 @@ class Asked(NamedTuple):
     personality: str = "paper"
     stop: str = "broker"
     report: Path | None = None
+    disk: int = 0
 
 
 def run_chaos(asked: Asked) -> int:
@@ -33,16 +34,20 @@ def run_chaos(asked: Asked) -> int:
     SIGTERM and SIGINT end it, with 128 and the signal's number, after the stack of the run has been stopped.
     """
     from mytrading.chaos.campaign import new_folder, run
+    from mytrading.chaos.disk import in_own_namespace
     from mytrading.chaos.ground import PERSONALITIES, Wanted
     from mytrading.chaos.summary import summed, table, write_report
     from mytrading.runtime.ending import unwound_by_signals
 
+    if asked.disk and (problem := in_own_namespace(sys.argv[1:])):
+        _progress(problem)
+        return 1
     roles = PERSONALITIES[1:] if asked.personality == "all" else (asked.personality,)
     reports = []
     for number in range(asked.runs):
         seed = asked.seed + number
         folder = new_folder(seed, asked.keep)
-        wanted = Wanted(folder, seed, roles[number % len(roles)], asked.real_windows, asked.stop)
+        wanted = Wanted(folder, seed, roles[number % len(roles)], asked.real_windows, asked.stop, disk=asked.disk)
         with unwound_by_signals():
             report = run(wanted, asked.minutes / asked.runs, asked.keep is not None, _progress)
         reports.append(report.body)

@@ -77,6 +77,8 @@ class Breaker:
         for pid in tuple(self._stopped):
             self._continue(pid)
         self._due.clear()
+        if self._ground.disk is not None:
+            self._ground.disk.free()
         for hog in self._hogs:
             hog.kill()
             hog.wait()
@@ -127,6 +129,8 @@ class Breaker:
             self._beside(self._person.act, act.target, act.pick)
         elif act.kind is Kind.STARVE:
             self._starve(act)
+        elif act.kind is Kind.DISK:
+            self._fill_disk(act)
         elif pid := self._pid(act):
             self._to_process(act, pid)
         else:
@@ -189,6 +193,13 @@ class Breaker:
         command = [sys.executable, "-c", _SPIN.format(seconds=act.seconds)]
         self._hogs += [subprocess.Popen(command) for _ in range(_HOGS)]
         self._hogs = [hog for hog in self._hogs if hog.poll() is None]
+
+    def _fill_disk(self, act: Act) -> None:
+        if (disk := self._ground.disk) is not None:
+            self._note(act.kind.value, "", seconds=round(act.seconds, 2))
+            self._progress(f"disk full for {act.seconds:.0f} s")
+            disk.fill()
+            self._later(act.seconds, disk.free)
 
     def _restart(self, name: str, account: str) -> None:
         with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):

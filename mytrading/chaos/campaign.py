@@ -78,6 +78,8 @@ def run(wanted: Wanted, minutes: float, keep: bool, progress: Progress) -> Repor
         _stop(ground, breaker, progress)
         ground.end()
     verdict = judge(_evidence(ground, wanted.folder, end_ns), bounds_of(ground))
+    if ground.disk is not None:
+        ground.disk.take_off(keep=keep or bool(problems) or not verdict.good)
     return _report(wanted, minutes, verdict, problems, keep)
 
 
@@ -133,11 +135,12 @@ def _evidence(ground: Ground, folder: Path, end_ns: int) -> dict[str, Evidence]:
     """By account; the journals are verified once."""
     broken = records.read_broken(folder / "broken.jsonl")
     beats = records.read_beats(folder / "beats.jsonl")
-    verified = _verified(ground.config)
+    verified, crashes = _verified(ground.config), records.read_crashes(Path(ground.config.log_dir) / "error.log")
     found = {}
     for account, ours in records.read_ours(ground.config).items():
         broker = records.read_broker(ground.books[account])
-        found[account] = Evidence(broker, ours, concerning(account, broken, broker.events), beats, verified, end_ns)
+        done = concerning(account, broken, broker.events)
+        found[account] = Evidence(broker, ours, done, beats, verified, end_ns, crashes)
     return found
 
 
@@ -155,6 +158,7 @@ def _report(wanted: Wanted, minutes: float, verdict: Verdict, problems: list[str
         "personality": wanted.personality,
         "real_windows": wanted.real_windows,
         "stop": wanted.stop,
+        "disk_mb": wanted.disk,
         "commit": _commit(),
         "must_be_zero": verdict.must_be_zero,
         **verdict.figures,

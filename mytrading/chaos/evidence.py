@@ -15,14 +15,15 @@ from mytrading.simulator.chronicle import FAULT, Event
 HARMLESS = frozenset(
     {
         "ws_mute", "ws_stall", "ws_drop", "ws_corrupted", "ws_reordered", "ws_duplicated", "price_wrong", "price_zero",
-        "update_duplicated", "by_hand", "person", "ws_hostile", "update_hostile",
+        "update_duplicated", "by_hand", "person", "disk", "ws_hostile", "update_hostile",
     }
 )  # fmt: skip
 """What does not touch the way from a fill to its stop, and so excuses nothing."""
 
 
 class Evidence(NamedTuple):
-    """Everything that is judged. `end_ns` is when the stack had settled; `verify` are the findings of the journals."""
+    """Everything that is judged. `end_ns` is when the stack had settled; `verify` are the findings of the journals,
+    `crashes` the daemons that ended by an error of their own."""
 
     broker: Broker
     ours: Ours
@@ -30,6 +31,7 @@ class Evidence(NamedTuple):
     beats: tuple[Beat, ...]
     verify: tuple[str, ...]
     end_ns: int
+    crashes: tuple[str, ...] = ()
 
 
 def concerning(account: str, broken: Iterable[Broken], events: Iterable[Event] = ()) -> tuple[Broken, ...]:

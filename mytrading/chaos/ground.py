@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.chaos.cast import Cast, write_cast
+from mytrading.chaos.disk import SmallDisk
 from mytrading.chaos.mischief import Trouble
 from mytrading.chaos.server import Place, SecondServer
 from mytrading.core.calendar import Calendar
@@ -46,6 +47,8 @@ _REAL = Trouble(longest_delay=35.0, longest_hang=8.0)
 _CAPITAL = 100_000_000.0
 _HOLD_NS = 2 * SECOND
 _AFTER_OPEN_NS = 30 * 60 * SECOND
+_LEAST_FREE, _RESERVE = 24 << 20, 4 << 20
+"""Of a small disk: bytes below which entries halt, and those each journal keeps aside."""
 
 _SETTINGS = """
 [risk]
@@ -88,6 +91,13 @@ class Wanted(NamedTuple):
     real_windows: bool = False
     stop: str = "broker"
     accounts: int = 2
+    disk: int = 0
+    """Megabytes of a file system of its own for state and logs; 0: none."""
+
+    @property
+    def state(self) -> Path:
+        """Where the stack keeps its state."""
+        return self.folder / "state" / "chaos"
 
     @property
     def cast(self) -> Cast:
@@ -123,6 +133,7 @@ class Ground(NamedTuple):
     trouble: Trouble
     books: dict[str, Path]
     servers: dict[str, SecondServer]
+    disk: SmallDisk | None = None
 
     @property
     def config(self) -> RunConfig:
@@ -146,8 +157,9 @@ class Ground(NamedTuple):
 
 
 def prepare(wanted: Wanted) -> Ground:
-    """Write the home and work out the run; nothing is started."""
+    """Write the home, mount the disk if one is asked for, and work out the run; nothing is started."""
     home = wanted.folder / "home"
+    disk = _small_disk(wanted)
     shutil.copytree(project_home() / "config", home / "config")
     shutil.copy(project_home() / "supervisord.conf", home / "supervisord.conf")
     most, loss = wanted.most_positions, wanted.account_loss
@@ -163,14 +175,26 @@ def prepare(wanted: Wanted) -> Ground:
     books = {first: config.state / "simulator" / "books.sqlite"}
     books |= {name: server.place.books for name, server in servers.items()}
     trouble = (_REAL if wanted.real_windows else Trouble())._replace(
-        parkable=wanted.cast.parkable, accounts=tuple(books)
+        parkable=wanted.cast.parkable, accounts=tuple(books), disk=disk is not None
     )
-    return Ground(TradingOrchestrator(config), trouble, books, servers)
+    return Ground(TradingOrchestrator(config), trouble, books, servers, disk)
+
+
+def _small_disk(wanted: Wanted) -> SmallDisk | None:
+    """The file system that state and logs are to lie on; the simulators' records, which judge, lie beside it."""
+    if not wanted.disk:
+        return None
+    disk = SmallDisk(wanted.folder / "state", wanted.disk)
+    disk.mount()
+    (wanted.folder / "simulator").mkdir()
+    wanted.state.mkdir(parents=True)
+    (wanted.state / "simulator").symlink_to(wanted.folder / "simulator")
+    return disk
 
 
 def _second(home: Path, wanted: Wanted) -> Place:
     return Place(
-        folder=wanted.folder / "state" / "second",
+        folder=wanted.folder / "second",
         rest_port=free_port(),
         ws_port=free_port(),
         api_key=secrets.token_hex(16),
@@ -196,8 +220,8 @@ def _with_second(config: RunConfig, place: Place) -> RunConfig:
 def _config(home: Path, wanted: Wanted) -> RunConfig:
     from mytrading.config import build_run_config, load_settings
 
-    state = wanted.folder / "state" / "chaos"
-    state.mkdir(parents=True)
+    state = wanted.state
+    state.mkdir(parents=True, exist_ok=True)
     settings = load_settings(
         home,
         "paper",
@@ -209,12 +233,15 @@ def _config(home: Path, wanted: Wanted) -> RunConfig:
     )
     config = build_run_config(settings, home, state, runtime_dir(state))
     changes: dict[str, Any] = {
-        "log_dir": str(wanted.folder / "logs"),
+        "log_dir": str(wanted.state.parent / "logs" if wanted.disk else wanted.folder / "logs"),
         "data": msgspec.structs.replace(config.data, history_days=1),  # a simulator makes up each day anew when asked
         "simulator": msgspec.structs.replace(
             config.simulator, personality=wanted.personality, broker=wanted.brokers[0], record=True
         ),
     }
+    if wanted.disk:
+        process = msgspec.structs.replace(config.process, min_free_bytes=_LEAST_FREE, journal_reserve_bytes=_RESERVE)
+        changes["process"] = process
     if not wanted.real_windows:
         changes |= {"windows": SHORT_WINDOWS, "venue": msgspec.structs.replace(config.venue, timeout=_SHORT_CALL_S)}
     config = msgspec.structs.replace(config, **changes)

@@ -64,14 +64,14 @@ def judge(evidence: Evidence | Mapping[str, Evidence], bounds: Bounds) -> Verdic
     """The verdict; of several accounts, each by its own evidence, together."""
     sides = {"": evidence} if isinstance(evidence, Evidence) else evidence
     found = {name: _found(side, bounds) for name, side in sides.items()}
-    verify = next(iter(sides.values())).verify
+    verify, crashes = next(iter(sides.values())).verify, next(iter(sides.values())).crashes
     zero = {
         what: round(sum(each[what] for each, _, _, _ in found.values()), 3) for what in _COUNTED
-    } | {"verify_differs": len(verify)}  # fmt: skip
+    } | {"verify_differs": len(verify), "crashed": len(crashes)}  # fmt: skip
     lines = [f"{name}: {line}".removeprefix(": ") for name, each in found.items() for line in each[1]]
     pairs = [(sides[name], each[2]) for name, each in found.items()]
     gathered = sum(each[3] for each in found.values())
-    return Verdict(zero, {**figures(pairs), "calls_gathered": gathered}, (*lines, *verify))
+    return Verdict(zero, {**figures(pairs), "calls_gathered": gathered}, (*lines, *verify, *crashes))
 
 
 def _found(evidence: Evidence, bounds: Bounds) -> tuple[dict[str, float], list[str], list[Stretch], int]:

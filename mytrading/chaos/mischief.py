@@ -27,6 +27,8 @@ class Trouble(NamedTuple):
     parkable: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ("",)
     """Those with a server of their own; the first one's gives the quotes."""
+    disk: bool = False
+    """Whether state and logs lie on a small file system that can be filled."""
 
 
 Draw = Callable[[Random, Trouble], Row]

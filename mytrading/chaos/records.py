@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -289,6 +290,22 @@ def _fault(fault: tuple[int, str, str, bool], end_ns: int) -> Broken:
 def read_beats(log: Path) -> tuple[Beat, ...]:
     """What the heartbeats said."""
     return tuple(Beat(row["at_ns"], row["daemon"], row["pid"], row["ready"]) for row in _lines(log))
+
+
+def read_crashes(log: Path) -> tuple[str, ...]:
+    """A line for each daemon that ended by an exception, by the log of errors; a full disk may have kept some out."""
+    return tuple(
+        f"{row['component']} crashed at {row['time']}: {str(row.get('exception', '')).strip().splitlines()[-1]}"
+        for row in _whole(log)
+        if row.get("event") == "daemon.crashed"
+    )
+
+
+def _whole(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log that are whole: a killed process, or a full disk, leaves part of one."""
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            yield json.loads(line)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

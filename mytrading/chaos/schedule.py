@@ -40,6 +40,8 @@ class Kind(StrEnum):
     STUTTER = "stutter"
     NICE = "nice"
     FAULT = "fault"
+    DISK = "disk"
+    """The small file system of state and logs is full."""
     BY_HAND = "by_hand"
     """An order that somebody else places on the account."""
     PERSON = "person"
@@ -68,6 +70,7 @@ _WEIGHTS = {
     Kind.KILL: 10, Kind.HANG: 3, Kind.LEAVE: 1, Kind.RESTART: 1, Kind.STARVE: 1, Kind.STUTTER: 2, Kind.NICE: 1,
     Kind.FAULT: 12, Kind.BY_HAND: 1, Kind.PERSON: 2,
 }  # fmt: skip
+_DISK_WEIGHT, _DISK_EVERY_S = 2, 25.0
 _TARGETS = {
     "router": 6, "risk": 4, "reconciler": 4, "engine": 3, "feed": 2, "gateway": 2, WATCHDOG: 1, SIMULATOR: 4,
     SUPERVISOR: 1,
@@ -88,7 +91,8 @@ class _Planner:
         self._trouble = trouble
         self._acts: list[Act] = []
         self._ends: dict[str, list[float]] = {}
-        self._watchdog_at = self._supervisor_at = -1e9
+        self._watchdog_at = self._supervisor_at = self._disk_at = -1e9
+        self._weights = _WEIGHTS | ({Kind.DISK: _DISK_WEIGHT} if trouble.disk else {})
         self._parked = False
 
     def plan(self) -> tuple[Act, ...]:
@@ -104,7 +108,7 @@ class _Planner:
         return tuple(sorted(self._acts, key=lambda act: act.at))
 
     def _storm(self, at: float, end: float) -> Iterator[Act]:
-        kinds, weights = list(_WEIGHTS), list(_WEIGHTS.values())
+        kinds, weights = list(self._weights), list(self._weights.values())
         burst = self._random.random() < 0.5
         for account in self._trouble.accounts:
             for row in noise_rows(self._random, self._trouble):
@@ -119,6 +123,8 @@ class _Planner:
     def _of_kind(self, at: float, kind: Kind) -> Act | None:
         if kind is Kind.FAULT:
             return self._fault(at)
+        if kind is Kind.DISK:
+            return self._disk(at)
         if kind is Kind.BY_HAND:
             bought = self._trouble.parkable
             return Act(at, kind, self._random.choice(bought), account=self._account()) if bought else None
@@ -131,6 +137,12 @@ class _Planner:
         row = fault_row(self._random, self._trouble, parking=not self._parked)
         self._parked = self._parked or row["kind"] == "semi_auto"
         return Act(at, Kind.FAULT, fault=row, account=self._account())
+
+    def _disk(self, at: float) -> Act | None:
+        if at - self._disk_at < _DISK_EVERY_S:
+            return None
+        self._disk_at = at
+        return Act(at, Kind.DISK, seconds=self._random.uniform(3.0, 12.0))
 
     def _account(self) -> str:
         return self._random.choice(self._trouble.accounts)

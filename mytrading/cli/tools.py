@@ -103,6 +103,7 @@ def chaos(
     real_windows: bool = typer.Option(False, "--real-windows", help="Windows and polls as in trading, not shortened."),
     personality: str = typer.Option("paper", help="Whom the simulator plays: paper, sandbox, live, or all in turn."),
     stop: str = typer.Option("broker", help="The stop plan of its strategies: broker, engine or none."),
+    disk: int = typer.Option(0, min=0, help="State and logs on a file system of so many MB, filled up now and then."),
     report: Path = typer.Option(None, help="Write reports and their page into this folder."),  # noqa: B008
     summary: Path = typer.Option(None, help="Break nothing: add up the reports in this folder."),  # noqa: B008
 ) -> None:
@@ -117,7 +118,9 @@ def chaos(
         if summary is not None:
             raise typer.Exit(show_summary(summary, as_json))
 
-        raise typer.Exit(run_chaos(Asked(minutes, seed, runs, as_json, keep, real_windows, personality, stop, report)))
+        raise typer.Exit(
+            run_chaos(Asked(minutes, seed, runs, as_json, keep, real_windows, personality, stop, report, disk))
+        )
 
 
 def version(as_json: bool = JSON_OPTION) -> None:

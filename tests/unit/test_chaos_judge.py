@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mytrading.chaos.figures import recoveries
 from mytrading.chaos.judge import Bounds, beyond_allowance, judge
 from mytrading.chaos.mischief import Trouble
 from mytrading.chaos.pauses import PAUSE, Pauses, Running
-from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours, read_broken
+from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours, read_broken, read_crashes
 from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
 from mytrading.chaos.settling import disagreeing
 from mytrading.chaos.summary import summed, write_page, write_report
@@ -77,13 +78,14 @@ def evidence(
     end_ns: int = 100 * S,
     moves: tuple[Moved, ...] = (),
     verify: tuple[str, ...] = (),
+    crashes: tuple[str, ...] = (),
 ) -> Evidence:
     held = sum(row.filled * row.request.side.sign for row in there) if net is None else net
     owned = sum(row.filled * row.side.sign for row in here)
     key = (SBIN, Product.MIS)
     submitted = Counter(row.client_order_id for row in here)
     ours = Ours(commands, {row.client_order_id: row for row in here}, {}, moves, submitted, {key: owned}, {}, levels)
-    return Evidence(Broker(tuple(there), {key: held}, tuple(events or ())), ours, broken, (), verify, end_ns)
+    return Evidence(Broker(tuple(there), {key: held}, tuple(events or ())), ours, broken, (), verify, end_ns, crashes)
 
 
 def zeros(given: Evidence, bounds: Bounds = BOUNDS) -> dict[str, float]:
@@ -157,6 +159,17 @@ def test_position_that_nobody_owns_differs() -> None:
 
 def test_decision_that_differs_is_counted() -> None:
     assert zeros(evidence([], [], verify=("router: row 7",))) == {"verify_differs": 1}
+
+
+def test_daemon_that_ended_by_its_own_error_is_counted_by_its_line_in_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "error.log"
+    crash = {"time": "t", "component": "feed", "event": "daemon.crashed", "exception": "Traceback\nValueError: odd\n"}
+    other = {"time": "t", "component": "feed", "event": "alert.raised"}
+    log.write_text(f"{json.dumps(other)}\n{json.dumps(crash)}\n{json.dumps(crash)[:30]}", encoding="utf-8")
+    crashes = read_crashes(log)
+    assert crashes == ("feed crashed at t: ValueError: odd",)
+    assert zeros(evidence([], [], crashes=crashes)) == {"crashed": 1}
+    assert read_crashes(tmp_path / "none.log") == ()
 
 
 # bare
@@ -480,8 +493,12 @@ def test_schedule_never_ends_supervisor_beside_the_watchdog() -> None:
 def test_schedule_draws_every_fault_of_the_registry_and_calms_after_each_storm() -> None:
     acts = [act for seed in range(10) for act in plan(seed, 1800, Trouble(parkable=(SBIN,)))]
     assert {act.fault["kind"] for act in acts if act.kind is Kind.FAULT} == set(FAULTS)
+    assert not [act for act in acts if act.kind is Kind.DISK]
     for seed in range(5):
-        own = plan(seed, 300, Trouble(parkable=(SBIN,)))
+        own = plan(seed, 300, Trouble(parkable=(SBIN,), disk=True))
+        full = [act for act in own if act.kind is Kind.DISK]
+        assert full
+        assert all(act.at + act.seconds < later.at for act, later in pairwise(full))
         assert own[-1].kind is Kind.CALM
 
 
