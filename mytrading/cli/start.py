@@ -21,13 +21,8 @@ from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.clock import SECOND, ClockFile, MarketClock, Segment, machine_now, write_clock_file
 from mytrading.runtime.places import project_home, state_dir
 
-HOLD_NS = 2 * SECOND
-"""A simulated market stands still for so long after the start, so that little of it passes unseen."""
-
-FAST_HOLD_NS = 60 * SECOND
-"""The same at most above speed 60, where a second is many minutes of market: the simulator begins when it is heard."""
-
-FAST = 60
+HOLD_NS = 60 * SECOND
+"""A simulated market stands so long at most: it begins when all processes are ready, so that none of it is unseen."""
 
 _BEFORE_REPLAY_NS = 60 * SECOND
 
@@ -145,13 +140,13 @@ def set_clock(config: RunConfig) -> str:
     clock = MarketClock.load(config.clock_path)
     resume = clock.resume_point()
     start = first_moment(config) if resume is None else resume
-    hold = FAST_HOLD_NS if config.simulator.speed > FAST else HOLD_NS
+    hold = HOLD_NS if config.simulator.speed else 0
     segment = Segment(machine_now() + hold, start, config.simulator.speed)
     write_clock_file(
         config.clock_path, ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
     )
     shown = clock_time(start, "%a %d %b %Y %H:%M:%S")
-    pace = f"speed {config.simulator.speed:g}" if config.simulator.speed else "in lock-step"
+    pace = f"speed {config.simulator.speed:g}, when all is ready" if config.simulator.speed else "in lock-step"
     return f"{'begins at' if resume is None else 'continues at'} {shown} IST, {pace}"
 
 

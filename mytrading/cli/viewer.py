@@ -126,7 +126,8 @@ def _await_ready(stack: TradingOrchestrator, view: View, tell: Any) -> int:
         return ERROR
     except TimedOut as error:
         if not view.ending:
-            say(f"mytrading: {error}")
+            rules = stack.config.simulator
+            say(f"mytrading: {error}" + ("; the market begins now" if rules.embedded and rules.speed else ""))
         return TIMED_OUT if not view.ending else OK
     held = _held(stack)
     tell(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")

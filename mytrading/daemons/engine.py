@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from mytrading.adapters.bar_store import BarReader
@@ -17,11 +18,15 @@ from mytrading.core.bars.building import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.expiries import session_ends
 from mytrading.core.feed.wants import digest
+from mytrading.core.instruments import NoSuchContract
+from mytrading.core.leg_rules import is_its_day
+from mytrading.core.symbology import split_id
 from mytrading.daemons.engine_files import find_rules, find_strategies
 from mytrading.daemons.engine_universe import Universe
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import BarsLacking, Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
+from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.market import Bar, MarketStep, Quote
 from mytrading.messages.records import DayOpened
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
@@ -36,6 +41,7 @@ from mytrading.runtime.metrics import get_performance_monitor
 from mytrading.runtime.overrun import OverrunGuard
 from mytrading.runtime.process import main
 from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
+from mytrading.strategies.leg_strategy import missed_window
 
 BARS_PER_DAY = 900
 """At least as many minutes as any exchange is open; MCX has 870."""
@@ -224,6 +230,7 @@ class StrategyEngine(MachineDaemon):
             self.tick(STARTED, machine_now())
         self._opened = True
         self.log.info("engine.opened", bars=len(bars), strategies=len(self.engine.hosted), faulted=self.engine.faulted)
+        self._say_missed(bars)
         for bar in bars[len(late) :]:
             self.still_here()
             self._give(bar)
@@ -354,8 +361,31 @@ class StrategyEngine(MachineDaemon):
             self._quotes.unsubscribe(instrument)
         self._topics = wanted
 
+    def _say_missed(self, bars: Sequence[Bar]) -> None:
+        """Plans whose entry time passed today while nothing was received: they do nothing more until the next day."""
+        now = self.clock.now()
+        for hosted in self.engine.hosted:
+            run, watch = hosted.run, hosted.run.symbols[0]
+            if run.plan is None or hosted.fault is not None or not self._calendar.is_open(split_id(watch)[0], now):
+                continue
+            own = (bar for bar in bars if bar.instrument == watch and bar.timeframe == MINUTE)
+            window = missed_window(run.plan, own, now)
+            flat = hosted.strategy.position_of(watch).is_flat
+            if window and flat and self._is_entered_today(run.plan, watch, now):
+                text = f"entry window {window} missed: no quotes of {watch} came then; the next one is on another day"
+                self.alerts.raise_("WINDOW_MISSED", Severity.WARNING, run.name, text)
+
+    def _is_entered_today(self, plan: LegPlan, watch: str, now: int) -> bool:
+        with suppress(NoSuchContract):
+            return is_its_day(plan.days, plan.legs, watch, self.engine.book, now)
+        return False
+
     def _say_problems(self) -> None:
-        """Contracts that a trade rule names and nobody lists."""
+        """Contracts that a trade rule names and nobody lists; the windows that were missed on a day before."""
+        today = self._calendar.trading_day(self.clock.now())
+        for alert in self.alerts.standing:
+            if alert.code == "WINDOW_MISSED" and self._calendar.trading_day(alert.first_ns) != today:
+                self.alerts.clear(alert.code, alert.subject)
         self._say_trouble({f"{strategy} {watch}": text for (strategy, watch), text in self.engine.problems.items()})
 
     def _say_trouble(self, subjects: Mapping[str, str]) -> None:

@@ -1,16 +1,23 @@
 """What makes the simulated market go: each tick when its time comes, the venue's clockwork, the jump to the next day.
 
 Run as one task beside the servers. The one rule: it follows the market clock and writes to it only the jumps of a
-generated market, so that every other process sees the same time; a followed market's clock belongs to its stack.
+generated market, and when one that stands begins, so that every other process sees the same time; a followed market's
+clock belongs to its stack.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Mapping
 from datetime import date
 
+import zmq
+
+from mytrading.messages.control import Heartbeat
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.metrics import get_performance_monitor
+from mytrading.runtime.streams import ZMQSubscriber, drain
 from mytrading.simulator.venue import Venue
 
 _SECOND = 1_000_000_000
@@ -21,17 +28,50 @@ _BEFORE_OPEN_NS = 5 * _SECOND
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.004, 0.1
 _TICKS_A_STEP = 200
 _CHECKPOINT_SECONDS = 30.0
-# A market that stands is let go so long after its stack has come to listen: the others of the stack start meanwhile.
-_LET_GO_NS = 2 * _SECOND
+# A market that stands begins so long after its stack is ready: every process has read the clock by then.
+_LEAD_NS = _SECOND // 2
+_BEAT_LATE_NS = 5 * _SECOND
+_AT_ONCE = 500
+
+
+class Gate:
+    """Who of a stack is ready, as each daemon's heartbeat says; `endpoints` are those of their `status`, by name."""
+
+    def __init__(self, endpoints: Mapping[str, str]) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._status = ZMQSubscriber("status", list(endpoints.values()), endpoints, context=self._context)
+        self._beats: dict[str, Heartbeat | None] = dict.fromkeys(endpoints)
+
+    def waits_for(self) -> str:
+        """Who is not ready yet, or has not said so lately; empty once all are."""
+        for frame in drain(self._status.receive, _AT_ONCE):
+            if isinstance(frame.message, Heartbeat):
+                self._beats[frame.message.daemon] = frame.message
+        since = machine_now() - _BEAT_LATE_NS
+        return ", ".join(
+            name for name, beat in self._beats.items() if beat is None or not beat.ready or beat.machine_ns < since
+        )
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._status.close()
+        self._context.term()
 
 
 class Driver:
-    """Drives one venue. A market jumps from close to open; a replayed one stands still at its last day's end."""
+    """Drives one venue. A market jumps from close to open; a replayed one stands still at its last day's end.
 
-    def __init__(self, venue: Venue, clock: MarketClock, *, jumps: bool) -> None:
+    A clock that stands at its beginning runs from when all `daemons` (name to `status` endpoint) are ready, at the
+    latest from when it says itself.
+    """
+
+    def __init__(
+        self, venue: Venue, clock: MarketClock, *, jumps: bool, daemons: Mapping[str, str] | None = None
+    ) -> None:
         self._venue = venue
         self._clock = clock
         self._jumps = jumps
+        self._gate = Gate(daemons) if daemons and clock.waits_until > machine_now() else None
         self._day: date | None = None
         self._seen_at = 0
         self._checkpoint_at = machine_now()
@@ -66,10 +106,19 @@ class Driver:
             self._jump_if_due(now)
 
     def _let_go(self) -> None:
-        """A fast market that stands until its stack is there begins when somebody listens to quotes."""
-        soon = machine_now() + _LET_GO_NS
-        if self._clock.waits_until > soon and self._venue.hub.watched:
-            self._clock.run_from(soon)
+        """A market that stands begins when the whole stack is ready; a daemon that restarts later does not stop it."""
+        if self._gate is None:
+            return
+        missing, now = self._gate.waits_for(), machine_now()
+        if missing and now < self._clock.waits_until:
+            return
+        if not missing:
+            self._clock.run_from(min(now + _LEAD_NS, self._clock.waits_until))
+        said = f"although these are not ready: {missing}" if missing else "all processes are ready"
+        sys.stdout.write(f"the market begins, {said}\n")
+        sys.stdout.flush()
+        self._gate.close()
+        self._gate = None
 
     def _follow_day(self, now: int) -> None:
         today = self._venue.world.calendar.trading_day(now)
@@ -91,6 +140,8 @@ class Driver:
         return before
 
     def _jump_if_due(self, now: int) -> None:
+        if self._gate is not None:
+            return
         calendar = self._venue.world.calendar
         today = calendar.trading_day(now)
         session = calendar.session("NFO", today)

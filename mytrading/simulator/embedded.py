@@ -13,11 +13,11 @@ import threading
 from pathlib import Path
 
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
+from mytrading.messages.streams import ALL
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.run_info import supervisor_of_this
 from mytrading.runtime.run_key import take_run_key
-from mytrading.simulator.lockstep import DAEMONS
 from mytrading.simulator.main import run
 from mytrading.simulator.options import BadOption, Options
 from mytrading.simulator.performance import PerformanceReport
@@ -34,11 +34,12 @@ def options_of(config: RunConfig) -> Options:
         return _following(config)
     return Options(
         api_key=config.venue.api_key,
+        tells_key=False,
         rest_port=rules.rest_port,
         ws_port=rules.ws_port,
         seed=rules.seed,
         speed=rules.speed,
-        daemons={name: endpoint_of(config, "status", name) for name in DAEMONS},
+        daemons={name: endpoint_of(config, "status", name) for name in ALL},
         replay=Path(rules.replay) if rules.replay else None,
         state_dir=config.state,
         clock=config.clock_path,
@@ -55,6 +56,7 @@ def _following(config: RunConfig) -> Options:
     rules = config.simulator
     return Options(
         api_key=config.venue.api_key,
+        tells_key=False,
         rest_port=rules.rest_port,
         ws_port=rules.ws_port,
         seed=rules.seed,

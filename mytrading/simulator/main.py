@@ -130,7 +130,7 @@ def build(options: Options) -> tuple[Venue, Driver]:
     jumps = ticks is None and not options.follow
     if clock.lock_step:
         return venue, LockStep(venue, clock, jumps=jumps, endpoints=options.daemons)
-    return venue, Driver(venue, clock, jumps=jumps)
+    return venue, Driver(venue, clock, jumps=jumps, daemons=options.daemons)
 
 
 def _own_clock(options: Options) -> Path | None:
@@ -287,6 +287,7 @@ def _announce(options: Options, rest: str, feed: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
         temporary.replace(options.ready_file)
-    line = text if options.json else f"simulator serves {rest} and {feed}, key {options.api_key}"
+    key = f", key {options.api_key}" if options.tells_key else ""
+    line = text if options.json else f"simulator serves {rest} and {feed}{key}"
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

@@ -40,8 +40,9 @@ class Options:
     With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time; its
     master contract, in the state folder `master`, tells what is listed.
     With `record` the books file also keeps what happened, when (`simulator/chronicle.py`).
+    The key is told on stdout unless `tells_key` says otherwise: that of a stack would stand in its logs.
     Generated shares fill the market up to `instruments`, if it lists fewer. Speed 0 is lock-step with the daemons
-    whose `status` streams are named by `daemons`.
+    whose `status` streams are named by `daemons`; a market at another speed begins when they are ready.
     """
 
     api_key: str
@@ -62,6 +63,7 @@ class Options:
     config_dir: Path = Path("config")
     ready_file: Path | None = None
     json: bool = False
+    tells_key: bool = True
     faults: tuple[Setting, ...] = ()
     faults_file: Path | None = None
     personality: str = "paper"

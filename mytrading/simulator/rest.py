@@ -206,8 +206,9 @@ class Dispatcher:
             reply = refused.reply
         except DropConnection:
             reply = Reply(0, {})
-        self._venue.requests[f"{_name(path)} {reply.status or 'dropped'}"] += 1
-        name = _name(path) if path in ROUTES else "other"
+        served = _parted(path)[0]
+        name = _name(served) if served in ROUTES else "other"
+        self._venue.requests[f"{name} {reply.status or 'dropped'}"] += 1
         self._monitor.record_ns("simulator", name, machine_now() - received_ns, reply.status < 500)
         await self._delay(path)
         if not reply.status:

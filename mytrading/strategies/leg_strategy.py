@@ -6,6 +6,7 @@ entered and is flat again, for whatever reason, stays so until the next.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from mytrading.core.calendar import day_of
@@ -79,6 +80,23 @@ def closes_at(plan: LegPlan) -> int:
     """The second of the day at which closing begins, 0 if the plan names none."""
     times = [plan.exit_time, plan.square_off_time - SQUARE_OFF_LEAD if plan.square_off_time else 0]
     return min((at for at in times if at), default=0)
+
+
+def missed_window(plan: LegPlan, bars: Iterable[Bar], now: int) -> str:
+    """Today's entry window, as 09:20-09:35, where it is over and no quote was received in it; else empty.
+
+    `bars` are the stored minutes of what the plan watches: one made of quotes counts them, a fetched one has none.
+    """
+    begins, ends = entry_window(plan, now)
+    if now < ends or any(bar.ticks and begins <= bar.end_ns < ends for bar in bars):
+        return ""
+    return f"{clock(second_of_day(begins))}-{clock(second_of_day(ends))}"
+
+
+def entry_window(plan: LegPlan, now: int) -> tuple[int, int]:
+    """Begin and end (market ns) of a plan's entry window on the day of `now`."""
+    begins = now - now % _SECOND + (plan.entry_time - second_of_day(now)) * _SECOND
+    return begins, begins + plan.entry_minutes * 60 * _SECOND
 
 
 def second_of_day(ns: int) -> int:

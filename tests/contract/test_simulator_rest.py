@@ -370,6 +370,18 @@ def test_bad_replay_file_stops_the_start_and_says_where(tmp_path: Path, text: st
     assert "ticks.csv" in error
 
 
+def test_unknown_paths_are_counted_together(simulator: RunningSimulator) -> None:
+    simulator.get("/api/v1/unknown")
+    simulator.get("/sim/state")
+    before = simulator.get("/sim/state")[1]["data"]["requests"]
+    for number in range(20):
+        assert simulator.get(f"/unknown/{number}")[0] == 404
+        simulator.get(f"/api/v1/ticker/NSE:NONE{number}", "&from=2026-11-19&to=2026-11-20")
+    after = simulator.get("/sim/state")[1]["data"]["requests"]
+    assert after["other 404"] == before["other 404"] + 20
+    assert set(after) - set(before) == {"ticker 400"}
+
+
 def test_pushed_quote_may_be_shown_later_and_tells_when_it_was(simulator: RunningSimulator) -> None:
     """A benchmark asks for a quote and is quiet before it is sent; nobody listens here, so no frame leaves."""
     simulator.push("INFY", 1510.0)

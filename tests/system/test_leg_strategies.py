@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mytrading.core.calendar import to_ns
+from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
 from tests.support import copy_project, eventually
 from tests.system.stack import Stack
 
+TRADED = date(2026, 11, 20)
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 FILE = """name = "Strangle"
@@ -42,6 +46,7 @@ def test_strangle_is_entered_at_its_time_and_closed_at_its_exit_time(tmp_path: P
     home = make_home(tmp_path / "home")
     with Stack(tmp_path, MYTRADING_HOME=str(home), ENABLED_STRATEGIES="Strangle") as stack:
         stack.up("--simulator")
+        assert not missed_by(stack)
         shown = stack.ask("legs", "show", "Strangle", "--wait", "30")
         assert [leg["action"] for leg in shown["legs"]] == ["BUY", "BUY"]
         assert shown["margin"] == shown["margin_gross"] == pytest.approx(shown["net_premium"], abs=0.05)
@@ -62,6 +67,22 @@ def test_strangle_is_entered_at_its_time_and_closed_at_its_exit_time(tmp_path: P
         removed = stack.ask("strategies", "remove", "Strangle")
         assert removed["moved"] == ["config/strategies/removed/strangle.toml"]
         assert len(stack.ask("strategies", "show", "Strangle")["trades"]) == 2
+
+
+def test_entry_window_that_passed_before_the_start_is_said_by_up_and_as_an_alert(tmp_path: Path) -> None:
+    home, clock = make_home(tmp_path / "home"), tmp_path / "state" / "paper" / "clock.json"
+    stopped = Segment(machine_now(), to_ns(TRADED, time(11)), 1.0)
+    write_clock_file(clock, ClockFile(segments=(stopped,), last_seen_machine_ns=stopped.machine_ns))
+    with Stack(tmp_path, MYTRADING_HOME=str(home), ENABLED_STRATEGIES="Strangle") as stack:
+        done = stack.run("up", "--detach", "--simulator")
+        assert done.returncode == 0, done.stderr
+        text = "entry window 09:20-10:20 missed: no quotes of NSE_INDEX:NIFTY came then; the next one is on another day"
+        assert f"alert WINDOW_MISSED Strangle: {text}" in done.stdout
+        assert missed_by(stack) == {"Strangle": text}
+
+
+def missed_by(stack: Stack) -> dict[str, str]:
+    return {row["subject"]: row["message"] for row in stack.ask("alerts") if row["code"] == "WINDOW_MISSED"}
 
 
 def instruments_of(closed: dict[str, Any]) -> set[str]:

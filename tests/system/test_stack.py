@@ -11,6 +11,7 @@ import pytest
 
 from mytrading.messages.streams import ALL
 from mytrading.runtime import supervision
+from mytrading.runtime.clock import read_clock_file
 from tests.support import API_KEY, ROOT, eventually, start_simulator
 from tests.system.stack import Stack
 
@@ -86,6 +87,29 @@ def test_daemon_that_dies_before_its_first_heartbeat_is_given_up_and_fails_the_s
         assert supervision.spawns(stack.config)["engine"] == supervision.EXITS
         (alert,) = eventually(lambda: [row for row in stack.ask("alerts") if row["code"] == "DAEMON_GIVEN_UP"], 15)
         assert (alert["subject"], "no engine today" in alert["message"]) == ("engine", True)
+
+
+SLOW_ENGINE = """
+import sys
+
+if "mytrading.daemons.engine" in sys.orig_argv:
+    import time
+
+    time.sleep(3)
+"""
+
+
+def test_market_begins_when_the_slowest_process_is_ready_and_the_log_holds_no_key(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_ENGINE)
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    with Stack(tmp_path, PYTHONPATH=path) as stack:
+        stack.up("--simulator")
+        engine = next(row for row in stack.ask("status")["daemons"] if row["daemon"] == "engine")
+        (begins,) = read_clock_file(stack.config.clock_path).segments
+        assert begins.machine_ns > engine["started_machine_ns"], "a market second passed while the engine started"
+        said = (Path(stack.config.log_dir) / "simulator.out").read_text(encoding="utf-8")
+        assert "the market begins, all processes are ready" in said
+        assert "simulator serves http://" in said and stack.config.venue.api_key not in said
 
 
 def test_second_instance_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:

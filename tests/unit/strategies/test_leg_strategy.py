@@ -13,7 +13,7 @@ from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.signals import Signal
 from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.leg_strategy import closes_at, leg_strategy
+from mytrading.strategies.leg_strategy import closes_at, leg_strategy, missed_window
 from tests.unit.strategies.desks import MINUTE, NIFTY, OPEN, make_bar, make_machine, make_run, moved, step
 
 ENTRY = 9 * 3600 + 20 * 60
@@ -229,3 +229,12 @@ def test_limit_leg_is_wished_once_and_stays_where_it_was_put_while_its_order_liv
     machine.note_price(quote("NFO:NIFTY02DEC2526000CE", 120.0))
     assert run(machine, 5, 8, 26_160.0) == []
     assert [(k, row.action, row.keeps) for k, row in run(machine, 9, 14)] == [(14, Action.EXIT, False)]
+
+
+def test_entry_window_is_missed_once_it_is_over_and_no_minute_of_it_was_made_of_quotes() -> None:
+    fetched = [make_bar(minute, 100.0) for minute in range(30)]
+    quoted = [*fetched[:7], make_bar(7, 100.0, ticks=40), *fetched[8:]]
+    over = OPEN + 10 * MINUTE
+    assert missed_window(plan(), fetched, over) == "09:20-09:25"
+    assert missed_window(plan(), fetched, over - 1) == ""
+    assert missed_window(plan(), quoted, over) == ""
