@@ -23,6 +23,17 @@ TWICE = status=$$?; if [ $$status -eq 1 ]; then \
 SWEEP = rm -rf .mypy_cache .pytest_cache .hypothesis htmlcov build dist *.egg-info; \
 	find . -name '.venv*' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +; \
 	find logs -type f ! -name .gitkeep -delete
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check
+# For Linux and Python 3.11; pip keeps what it downloaded, so that a second checkout takes a minute.
+DOWNLOAD := 190 MB
+ON_DISK := 830 MB
+MINUTES := 1 to 7 minutes
+BEGAN := $(shell date +%s)
+# What pip says without a network names a package that it did not find.
+EXPLAIN = if grep -q 'connection broken by\|connection error' $(VENV)/pip.log; then \
+	echo 'setup: no network: pip cannot reach its package index. Connect this machine, or name an index it can reach' \
+	'(PIP_INDEX_URL=…), and run make setup again; what was downloaded is kept.'; else \
+	echo 'setup: pip failed, as it says above; its whole log is $(VENV)/pip.log. Mend that and run make setup again.'; fi >&2
 PEER_PYTHON ?= python3.12
 PEERS := .venv-bench
 # Per cent of the examples of hypothesis that `make test-fast` tries; `make test` tries all.
@@ -51,12 +62,18 @@ help:
 setup: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo '$(PYTHON) is $(shell $(PYTHON) --version 2>&1): expected Python 3.11 or later; name one: make setup PYTHON=python3.11' >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@test -x $(BIN)/python || "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo '$(PYTHON) is $(shell "$(PYTHON)" --version 2>&1): expected Python 3.11 or later; name one: make setup PYTHON=python3.11' >&2; exit 1; }
+	@test -x $(BIN)/python || { echo 'setup, step 1 of 3: an environment of its own in $(VENV)'; "$(PYTHON)" -m venv $(VENV); }
+	@echo 'setup, step 2 of 3: the $(shell grep -c '^[a-z].*==' requirements.lock) packages of requirements.lock, each checked by its hash.' \
+		'About $(DOWNLOAD) to download and $(ON_DISK) on disk; $(MINUTES).'
+	@rm -f $(VENV)/pip.log $(VENV)/.fetched
+	@{ $(INSTALL) --log $(VENV)/pip.log --require-hashes -r requirements.lock && touch $(VENV)/.fetched; } | grep --line-buffered '^ *Downloading '; \
+		test -e $(VENV)/.fetched || { $(EXPLAIN); exit 1; }
+	@echo 'setup, step 3 of 3: MyTrading itself'
+	@$(INSTALL) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
+	@echo "setup: done in $$(( $$(date +%s) - $(BEGAN) )) s; \`make paper\` starts a stack on paper money"
 
 paper: $(STAMP)
 	@$(BIN)/mytrading up --simulator $(ARGS)
@@ -101,7 +118,7 @@ bench-peers: $(STAMP)
 	$(BIN)/python -m mytrading.bench.peers $(PEERS)/bin/python $(ARGS)
 
 $(PEERS)/.installed: requirements-bench.lock
-	@test -x $(PEERS)/bin/python || $(PEER_PYTHON) -m venv $(PEERS)
+	@test -x $(PEERS)/bin/python || "$(PEER_PYTHON)" -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-bench.lock
 	@touch $@
 

@@ -23,10 +23,18 @@ import msgspec
 from mytrading.messages.enums import DaemonState
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
 from mytrading.runtime import supervision
-from mytrading.runtime.endpoints import runtime_dir
+from mytrading.runtime.endpoints import name_runtime_dir, runtime_dir
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
 from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
-from mytrading.runtime.places import account_lock_path, project_home, started_states, state_dir
+from mytrading.runtime.places import (
+    account_lock_path,
+    of_others,
+    owner,
+    project_home,
+    stack_name,
+    started_states,
+    state_dir,
+)
 from mytrading.runtime.run_key import needs_sealing, new_run_key, seal_keys
 
 if TYPE_CHECKING:
@@ -119,6 +127,14 @@ class TradingOrchestrator:
 
     # starting
 
+    def refuse_files_of_others(self) -> None:
+        """Raise `StackFailed` where what the stack must write belongs to another user; nothing is made."""
+        for path, setting in of_others(self.config):
+            raise StackFailed(
+                f"{path} belongs to {owner(path)}, expected what this user (uid {os.getuid()}) may write: set "
+                f"{setting} to a folder of your own, or work in a checkout of your own"
+            )
+
     def start(self, set_clock: Callable[[RunConfig], None] | None = None) -> None:
         """Write the run file, let `set_clock` write the market clock, and start supervisor with all programs.
 
@@ -136,6 +152,7 @@ class TradingOrchestrator:
             if set_clock is not None:
                 set_clock(self.config)
             write_run_config(self.config.state / RUN_FILE, self._for_the_disk())
+            name_runtime_dir(self.config)
             supervision.revive(self.config, self._run_key)
         finally:
             starting.release()
@@ -194,6 +211,8 @@ class TradingOrchestrator:
 
     def _check_programs(self) -> None:
         for name, program in supervision.programs(self.config).items():
+            if program.state in ("BACKOFF", "FATAL") and program.problem:
+                raise StackFailed(f"{name} could not be started: {program.problem}; see `mytrading logs supervisord`")
             failed = program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78)
             if failed:
                 said = supervision.last_words(self.config, name)
@@ -336,7 +355,7 @@ def _run_config(settings: TradingSettings) -> RunConfig:
     from mytrading.config import build_run_config
 
     state = state_dir(settings.profile)
-    return build_run_config(settings, project_home(), state, runtime_dir(state))
+    return build_run_config(settings, project_home(), state, runtime_dir(state), log_name=stack_name(state))
 
 
 def with_ports(config: RunConfig) -> RunConfig:

@@ -1,6 +1,7 @@
 """`mytrading logs [-f] [NAME]`: the structured log of all processes or of one.
 
-A process that ended before it could log has left what it said on its console, which is shown then.
+A process that ended before it could log has left what it said on its console, which is shown then; of one that could
+not be started supervisor says why.
 """
 
 from __future__ import annotations
@@ -33,17 +34,27 @@ def logs(
     """Show the log: of all processes, of one, or one kind of lines."""
     with stack(profile) as found:
         path, component = _choose(found.config, name)
+        failed = _not_started(found.config, component)
     shown = [line for line in tail(path) if _of(line, component)]
     console = path.with_name(f"{component}.out")
     if component and not shown and console.exists():
         path, component = console, ""
         shown = tail(path)
-    if not shown and not follow:
+    if not (shown or failed or follow):
         say(f"no lines in {path}" + (f" of {component}" if component else ""))
-    for line in shown[-lines:] if lines else []:
+    for line in [*shown[-lines:], *failed] if lines else []:
         print(line if as_json else render(line))
     if follow:
         _follow(path, component, as_json)
+
+
+def _not_started(config: Any, component: str) -> list[str]:
+    """Lines, as those of the structured log, about processes that supervisor could not start."""
+    from mytrading.runtime import supervision
+
+    known = {"level": "error", "component": "supervisord", "event": "process.not_started"}
+    rows = supervision.not_started(config).items()
+    return [json.dumps({**known, "process": name, "why": why}) for name, why in rows if component in ("", name)]
 
 
 def _choose(config: Any, name: str) -> tuple[Path, str]:

@@ -50,7 +50,7 @@ def failures() -> Iterator[None]:
     from mytrading.runtime.journal import JournalDamaged
     from mytrading.runtime.lock import AlreadyRunning
     from mytrading.runtime.ops import OpsRefused, OpsTimedOut
-    from mytrading.runtime.places import NoProject
+    from mytrading.runtime.places import BadProfile, NoProject
     from mytrading.runtime.supervision import SupervisorFailed
 
     try:
@@ -61,7 +61,7 @@ def failures() -> Iterator[None]:
         fail(NOT_RUNNING, str(error))
     except (TimedOut, OpsTimedOut) as error:
         fail(TIMED_OUT, str(error))
-    except (OpsRefused, SeveralRun) as error:
+    except (BadProfile, OpsRefused, SeveralRun) as error:
         fail(USAGE, str(error))
     except (AlreadyRunning, JournalDamaged, StackFailed, SupervisorFailed) as error:
         fail(ERROR, str(error))

@@ -64,6 +64,7 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
     if settings.simulator.embedded and not settings.simulator.speed and settings.system.mode is Mode.DRY_RUN:
         fail(USAGE, "--speed 0 waits for what becomes of each order, and a dry run sends none: use one of the two")
     stack = TradingOrchestrator(settings)
+    stack.refuse_files_of_others()
     if wanted.replay is not None:
         first_moment(stack.config)  # a file that cannot be replayed must not cost what the last replay left
     return stack

@@ -56,7 +56,8 @@ class View:
 def show(stack: TradingOrchestrator, view: View) -> int:
     """Watch until the end; returns the exit code. A reader that goes away (`up | head`) ends the watching."""
     try:
-        return _show(stack, view)
+        with _not_left_behind(stack, view):
+            return _show(stack, view)
     except BrokenPipeError:
         _mute_broken()
         if view.detach or view.ending == "hang up":
@@ -65,6 +66,24 @@ def show(stack: TradingOrchestrator, view: View) -> int:
             say("nobody reads any more: stopping the stack")
         _mute_broken()
         return _stop(stack, view)
+
+
+@contextmanager
+def _not_left_behind(stack: TradingOrchestrator, view: View) -> Iterator[None]:
+    """Whatever breaks the watching: with `--for` the stack is stopped as announced, else it is said that it goes on."""
+    in_order = False
+    try:
+        yield
+        in_order = True
+    except BrokenPipeError:
+        in_order = True
+        raise
+    finally:
+        if not in_order and view.seconds:
+            say("the watching failed: stopping the stack")
+            _stop(stack, view)
+        elif not in_order:
+            say("the watching failed, the stack goes on; `mytrading status` shows it, `mytrading down` stops it")
 
 
 def _mute_broken() -> None:

@@ -53,13 +53,15 @@ def build_run_config(
     state_dir: Path,
     runtime_dir: Path,
     *,
+    log_name: str = "",
     rest_url: str = "",
     ws_url: str = "",
     api_key: str = "",
 ) -> RunConfig:
     """The run these settings describe; `ConfigurationError` when they may not be started.
 
-    The URLs and the key are those of the stack's own simulator once it serves; without a key one is made up for it.
+    Logs go to a folder called `log_name`, the profile unless given. The URLs and the key are those of the stack's own
+    simulator once it serves; without a key one is made up for it.
     """
     if problems := start_problems(settings):
         raise ConfigurationError(problems)
@@ -72,7 +74,7 @@ def build_run_config(
             home=str(home),
             state_dir=str(state_dir),
             runtime_dir=str(runtime_dir),
-            log_dir=str(home / settings.logging.directory / settings.profile),
+            log_dir=str(home / settings.logging.directory / (log_name or settings.profile)),
             venue=venue,
             data=_data(settings),
             strategies=tuple(strategy_run(settings, strategy) for strategy in settings.running),

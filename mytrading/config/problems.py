@@ -16,7 +16,7 @@ class ConfigurationError(Exception):
     """Mend these settings and start again; `problems` lists all of them."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(dict.fromkeys(problems))  # one value may set two things
         super().__init__("\n".join(self.problems))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -19,6 +20,8 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
+
+from mytrading.runtime.users import user_name
 
 SECOND = 1_000_000_000
 
@@ -66,10 +69,15 @@ def anchor_dir() -> Path:
     """The user's own 0700 folder for what must not outlive the boot: the anchor here, sockets in its subfolders."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     folder = Path(base) / f"mytrading-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.stat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise PermissionError(f"{folder}: expected a folder that only you can enter; remove it and try again")
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()  # a link that somebody else made would lead where he likes
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        found = "a link" if stat.S_ISLNK(status.st_mode) else f"one of {user_name(status.st_uid)}"
+        raise PermissionError(
+            f"{folder}: expected a folder that only you can enter, found {found} with mode "
+            f"{stat.S_IMODE(status.st_mode):o}; remove it, or set XDG_RUNTIME_DIR to a folder of your own"
+        )
     return folder
 
 

@@ -5,20 +5,35 @@ The one rule: nobody else in the code builds an endpoint.
 
 from __future__ import annotations
 
-import hashlib
+import os
 from pathlib import Path
 
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern
 from mytrading.runtime.clock import anchor_dir
+from mytrading.runtime.places import stack_name, state_key
 
 
 def runtime_dir(state_dir: Path) -> Path:
     """The folder for the sockets of the stack whose state is in `state_dir`: short, 0700, gone after a boot."""
-    key = hashlib.blake2b(str(state_dir.resolve()).encode(), digest_size=4).hexdigest()
-    folder = anchor_dir() / key
+    folder = anchor_dir() / state_key(state_dir)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def named_dir(config: RunConfig) -> Path:
+    """Where programs of others find the runtime folder: a link by the stack's name, which `name_runtime_dir` makes."""
+    return anchor_dir() / "stacks" / stack_name(config.state)
+
+
+def name_runtime_dir(config: RunConfig) -> None:
+    """Make or replace that link, in one step."""
+    link = named_dir(config)
+    link.parent.mkdir(mode=0o700, exist_ok=True)
+    made = link.with_name(f".{link.name}.{os.getpid()}")
+    made.unlink(missing_ok=True)
+    made.symlink_to(config.runtime_dir)
+    made.replace(link)
 
 
 def endpoint(folder: str, stream: str, writer: str = "") -> str:

@@ -1,24 +1,34 @@
 """Where things are on this machine: the project folder, and the state folder of each profile.
 
 Used by the command line and the orchestrator; daemons read their places from the run file. The one rule: nothing is
-created here.
+created here, and a name that a person gave leads to no folder elsewhere.
 """
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from mytrading.messages.runconfig import RUN_FILE, AccountRun, RunConfig
 from mytrading.runtime.clock import anchor_dir
+from mytrading.runtime.users import user_name
 
 MARKER = "supervisord.conf"
 
 
+_PROFILE = re.compile(r"[A-Za-z0-9_-]{1,48}")
+
+
 class NoProject(Exception):
     """No project folder; the message says how to name one."""
+
+
+class BadProfile(Exception):
+    """A profile's name that is none; the message says what one looks like."""
 
 
 def project_home(start: Path | None = None) -> Path:
@@ -38,8 +48,52 @@ def project_home(start: Path | None = None) -> Path:
 
 
 def state_dir(profile: str) -> Path:
-    """The state folder of a profile: one of its own below `MYTRADING_STATE_DIR`, else below the XDG state folder."""
+    """The state folder of a profile: one of its own below `MYTRADING_STATE_DIR`, else below the XDG state folder.
+
+    Raises `BadProfile`.
+    """
+    if not _PROFILE.fullmatch(profile):
+        raise BadProfile(
+            f"--profile: expected 1 to 48 letters, digits, _ or -, found {profile!r}; MYTRADING_STATE_DIR names "
+            "another folder for the state"
+        )
     return state_base() / profile
+
+
+def state_key(state: Path) -> str:
+    """Eight characters that stand for a state folder where its path would be too long."""
+    return blake2b(str(state.resolve()).encode(), digest_size=4).hexdigest()
+
+
+def stack_name(state: Path) -> str:
+    """How the stack of a state folder is called in folders that several stacks share: by its profile.
+
+    With a mark of the state folder where `MYTRADING_STATE_DIR` named it, so that it never takes the place of another.
+    """
+    return state.name if state.parent == _usual_base() else f"{state.name}-{state_key(state)}"
+
+
+def of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
+    """What a stack must write and this user may not, since it is another's; with the setting that names another."""
+    logs = Path(config.log_dir)
+    wanted = [(existing(config.state), "MYTRADING_STATE_DIR"), (existing(logs), "MYTRADING_LOG_DIR")]
+    wanted += [(path, "MYTRADING_LOG_DIR") for path in sorted(logs.glob("*.log"))] if os.access(logs, os.X_OK) else []
+    for path, setting in wanted:
+        allowed = os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
+        if not allowed and path.stat().st_uid != os.getuid():
+            yield path, setting
+
+
+def owner(path: Path) -> str:
+    """Who owns a file, by name."""
+    return user_name(path.stat().st_uid)
+
+
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that this user can see."""
+    while not os.access(path, os.F_OK):  # which a folder that may not be entered does not fail
+        path = path.parent
+    return path
 
 
 def account_lock_path(config: RunConfig, account: AccountRun) -> Path:
@@ -63,5 +117,9 @@ def state_base() -> Path:
     """The folder that holds the state folders of all profiles."""
     if named := os.environ.get("MYTRADING_STATE_DIR"):
         return Path(named).resolve()
+    return _usual_base()
+
+
+def _usual_base() -> Path:
     base = os.environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "mytrading"

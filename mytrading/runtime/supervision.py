@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import resource
+import shlex
 import signal
 import socket
 import subprocess
@@ -35,6 +36,9 @@ EXITS, WINDOW_S = 5, 60.0
 
 GAVE_UP = "gave up: "
 """How supervisor's log begins a line about such a program, before its name."""
+
+NOT_STARTED = "not started: "
+"""How a line begins about a program that could not be started, before its name, a colon and why."""
 
 _SPAWNED, _BEGAN = "spawned: '", "supervisord started"
 OPEN_FILES = 256
@@ -103,7 +107,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
     }
     return kept | {
         RUN_KEY: run_key or os.environ.get(RUN_KEY, ""),
-        "MYTRADING_PYTHON": sys.executable,
+        "MYTRADING_PYTHON": shlex.quote(sys.executable),  # supervisor takes commands apart as a shell does
         "MYTRADING_HOME": config.home,
         "MYTRADING_RUN": str(config.state / RUN_FILE),
         "MYTRADING_STACK_DIR": config.state_dir,
@@ -171,12 +175,16 @@ def _launch(config: RunConfig, run_key: str) -> int:
 
 
 def _consoles(config: RunConfig) -> str:
-    """Where consoles are written: beside the logs, or in the state folder where a folder of logs cannot be made."""
+    """Where consoles are written: beside the logs, or in the state folder where a folder of logs cannot be made.
+
+    As supervisor takes it, which expands the names of these files twice.
+    """
+    folder = config.log_dir
     try:
-        Path(config.log_dir).mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError:
-        return config.state_dir
-    return config.log_dir
+        folder = config.state_dir
+    return folder.replace("%", "%%")
 
 
 def _unseen_by_others() -> int:
@@ -242,6 +250,19 @@ def spawns(config: RunConfig) -> dict[str, int]:
             name = rest.partition("'")[0]
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def not_started(config: RunConfig) -> dict[str, str]:
+    """Why programs could not be started, by name, from supervisor's log; one that was started since is left out."""
+    found: dict[str, str] = {}
+    with suppress(OSError):
+        for line in log_path(config).read_text(errors="replace").splitlines():
+            if _SPAWNED in line:
+                found.pop(line.partition(_SPAWNED)[2].partition("'")[0], None)
+            elif NOT_STARTED in line:
+                name, _, why = line.partition(NOT_STARTED)[2].partition(": ")
+                found[name] = why
+    return found
 
 
 class GivenUp:

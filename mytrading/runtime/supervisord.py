@@ -22,7 +22,7 @@ from supervisor.supervisord import Supervisor
 
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.run_info import SUPERVISOR
-from mytrading.runtime.supervision import EXITS, GAVE_UP, WINDOW_S
+from mytrading.runtime.supervision import EXITS, GAVE_UP, NOT_STARTED, WINDOW_S
 
 EXIT_RUNNING = 75
 _LONGEST_WAIT_S = 0.1
@@ -55,6 +55,11 @@ class _Process(Subprocess):  # type: ignore[misc]
             self.change_state(ProcessStates.BACKOFF)  # the only state from which supervisor gives up
             self.give_up()
             self.config.options.logger.warn(f"{GAVE_UP}{self.config.name}: {EXITS} ends within {WINDOW_S:.0f} s")
+
+    def record_spawnerr(self, msg: str) -> None:
+        """The process could not be started; supervisor's own line does not say which."""
+        super().record_spawnerr(msg)
+        self.config.options.logger.warn(f"{NOT_STARTED}{self.config.name}: {msg}")
 
     def transition(self) -> None:
         """Supervisor's look at the process: an ended one is started again when its wait is over."""

@@ -38,6 +38,7 @@ class Stack:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.base = folder / "state"
+        self.command = [COMMAND]
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("MYTRADING_", "OPENALGO_"))},
             "MYTRADING_HOME": str(ROOT),
@@ -49,7 +50,7 @@ class Stack:
     def run(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
         return subprocess.run(
-            [COMMAND, *arguments], env=self.environment, capture_output=True, text=True, timeout=seconds, cwd=ROOT
+            [*self.command, *arguments], env=self.environment, capture_output=True, text=True, timeout=seconds, cwd=ROOT
         )
 
     def ask(self, *arguments: str) -> Any:

@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from mytrading.adapters.instrument_store import InstrumentFile
 from mytrading.adapters.warehouse import Warehouse
-from tests.support import PATIENCE, ROOT, eventually
+from tests.support import PATIENCE, ROOT, copy_project, eventually
 from tests.system.stack import COMMAND, Stack
 
 pytestmark = pytest.mark.system
@@ -152,8 +153,14 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
 
 
 def test_newcomer_with_an_empty_home_sees_a_first_fill_within_twenty_seconds(tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
-    with Stack(tmp_path, HOME=str(tmp_path / "home"), XDG_STATE_HOME="", XDG_RUNTIME_DIR="") as stack:
+    """In a folder with blanks, a quote and a per cent sign in its name, the interpreter's included."""
+    folder = tmp_path / "my 'paper' money, 100 %"
+    (folder / "home").mkdir(parents=True)
+    copy_project(folder / "a project")
+    (folder / "a project" / ".venv").symlink_to(sys.prefix)
+    here = {"HOME": str(folder / "home"), "MYTRADING_HOME": str(folder / "a project")}
+    with Stack(folder, **here, XDG_STATE_HOME="", XDG_RUNTIME_DIR="") as stack:
+        stack.command = [str(folder / "a project" / ".venv" / "bin" / "python"), "-m", "mytrading"]
         done = stack.run("up", "--simulator", "--for", "20", "--json")
         assert done.returncode == 0, done.stderr
         summary = json.loads(done.stdout.strip().splitlines()[-1])

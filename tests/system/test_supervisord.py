@@ -13,7 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.messages.runconfig import RunConfig
+from mytrading.cli.main import run
+from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
+from mytrading.orchestrator import StackFailed, TradingOrchestrator
 from mytrading.runtime import supervision
 from mytrading.runtime.supervision import EXITS, GivenUp, SupervisorFailed
 from tests.feed_support import runtime_folder
@@ -35,7 +37,7 @@ supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 """
 PROGRAM = """
 [program:{name}]
-command=sh -c '{command}'
+command={command}
 autorestart=unexpected
 exitcodes=0,78
 startsecs=0
@@ -52,7 +54,8 @@ def supervised(tmp_path: Path, commands: Mapping[str, str]) -> Iterator[RunConfi
         made = msgspec.structs.replace(run_config(tmp_path), home=str(tmp_path), runtime_dir=str(runtime))
         text = HEAD.format(state=made.state_dir, runtime=runtime)
         for name, command in commands.items():
-            text += PROGRAM.format(name=name, command=command, logs="%(ENV_MYTRADING_LOG_DIR)s")
+            shell = command if command.startswith("/") else f"sh -c '{command}'"
+            text += PROGRAM.format(name=name, command=shell, logs="%(ENV_MYTRADING_LOG_DIR)s")
         (tmp_path / "supervisord.conf").write_text(text)
         assert supervision.revive(made)
         yield made
@@ -107,6 +110,26 @@ def test_program_runs_and_is_started_again_where_no_console_can_be_written(tmp_p
         os.kill(supervision.programs(config)["risk"].pid, signal.SIGKILL)
         assert eventually(lambda: supervision.spawns(config)["risk"] == 2 and state(config, "risk") == "RUNNING", 20)
         assert "risk runs without a console" in (config.state / "supervisord.log").read_text()
+
+
+def test_program_that_cannot_be_started_fails_the_start_at_once_and_logs_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A minute passed in silence, and `mytrading logs` had no lines."""
+    with supervised(tmp_path, {"engine": "/no such place/python -m engine", "risk": "sleep 600"}) as config:
+        eventually(lambda: supervision.not_started(config), 20)
+        began = time.monotonic()
+        with pytest.raises(StackFailed, match="engine could not be started: can't find command '/no'; see `mytrading"):
+            TradingOrchestrator(config).wait_ready(60.0)
+        assert time.monotonic() - began < 20
+        write_run_config(config.state / RUN_FILE, config)
+        monkeypatch.setenv("MYTRADING_STATE_DIR", str(config.state.parent))
+        for name, told in (("", True), ("engine", True), ("risk", False)):
+            with pytest.raises(SystemExit) as ended:
+                run(["logs", *([name] if name else []), "--profile", config.state.name])
+            said = capsys.readouterr()
+            shown = "process.not_started process=engine why=can't find command '/no'" in said.out
+            assert (ended.value.code, shown) == (0, told), said
 
 
 def test_supervisor_starts_where_the_folder_of_logs_is_none(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from mytrading.cli.doctor.case import Finding, Patient, failed, ok, skipped, warning
 from mytrading.config.accounts import FILE as ACCOUNTS
 from mytrading.config.vault import key_environment, key_file
+from mytrading.runtime.places import existing
 
 GIB = 1 << 30
 LONGEST_PATH = 100
@@ -26,19 +27,13 @@ _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 def disk(patient: Patient) -> Finding:
     """Free space where journals go, against the line below which entries halt."""
-    folder = _existing(patient.config.state)
+    folder = existing(patient.config.state)
     free, least = shutil.disk_usage(folder).free, patient.config.process.min_free_bytes
     text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
     cure = "free space, move MYTRADING_STATE_DIR to a larger disk, or lower MYTRADING_MIN_FREE_BYTES"
     if free < least:
         return failed("disk", text, cure)
     return warning("disk", text, cure) if free < 2 * least else ok("disk", text)
-
-
-def _existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def ports(patient: Patient) -> Finding:
@@ -73,12 +68,16 @@ def _is_free(address: str, port: int) -> bool:
 def permissions(patient: Patient) -> Finding:
     """What must be written can be, and what holds keys is for its owner alone."""
     config = patient.config
-    folders = [config.state, Path(config.log_dir), Path(config.runtime_dir)]
-    closed = [str(folder) for folder in folders if not os.access(_existing(folder), os.W_OK | os.X_OK)]
+    folders = {
+        config.state: "MYTRADING_STATE_DIR",
+        Path(config.log_dir): "MYTRADING_LOG_DIR",
+        Path(config.runtime_dir): "XDG_RUNTIME_DIR",
+    }
+    closed = {folder: name for folder, name in folders.items() if not os.access(existing(folder), os.W_OK | os.X_OK)}
     if closed:
-        return failed(
-            "permissions", f"cannot write to {', '.join(closed)}", f"give them to this user (uid {os.getuid()})"
-        )
+        elsewhere = f"set {', '.join(closed.values())} to a folder that can be written"
+        cure = f"give them to this user (uid {os.getuid()}), or {elsewhere}"
+        return failed("permissions", f"cannot write to {', '.join(map(str, closed))}", cure)
     home = Path(config.home)
     keys = key_file(key_environment(home))
     secret = [home / ".env", home / ACCOUNTS, keys, config.state / "run.msgpack"]

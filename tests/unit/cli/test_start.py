@@ -10,11 +10,14 @@ import pytest
 
 from mytrading.cli.output import Failure
 from mytrading.cli.start import HOLD_NS, LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
+from mytrading.config import load_settings
 from mytrading.core.calendar import day_of, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import RUN_FILE, VenueKind, write_run_config
 from mytrading.orchestrator import NotRunning, TradingOrchestrator, free_port, with_ports
 from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.endpoints import named_dir
+from mytrading.runtime.places import BadProfile
 from tests.support import ROOT
 from tests.unit.cli.stacks import run_config
 
@@ -188,3 +191,26 @@ def test_replay_moves_the_one_before_aside_and_no_folder_of_others(tmp_path: Pat
     with pytest.raises(Failure, match="expected what an earlier replay left, found another folder"):
         keep_previous(stack)
     assert (previous / "journal").read_text() == "2"
+
+
+@pytest.mark.parametrize("name", ["../../../x", "a/b", "..", "", "a b", "x" * 49])
+def test_profile_whose_name_would_lead_elsewhere_is_refused_and_makes_no_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadProfile, match="--profile: expected 1 to 48 letters, digits, _ or -, found"):
+        TradingOrchestrator(load_settings(ROOT, name, {"OPENALGO_API_KEY": "k"}))
+    assert not (tmp_path / "xdg").exists()
+
+
+def test_stacks_of_one_profile_in_several_state_folders_have_logs_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wrote into one folder, so that the consoles and logs of either were those of both."""
+    usual = prepare(Wanted(simulator=True)).config
+    assert (Path(usual.log_dir).name, named_dir(usual).name) == ("paper", "paper")
+    names = set()
+    for base in ("one", "two"):
+        monkeypatch.setenv("MYTRADING_STATE_DIR", str(tmp_path / base))
+        config = prepare(Wanted(simulator=True)).config
+        assert Path(config.log_dir).parent == Path(usual.log_dir).parent
+        assert Path(config.log_dir).name == named_dir(config).name
+        names.add(Path(config.log_dir).name)
+    assert len(names | {"paper"}) == 3 and all(name.startswith("paper-") for name in names)

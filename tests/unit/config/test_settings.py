@@ -507,3 +507,11 @@ def test_what_can_be_set_and_stand_in_a_file_is_worked_out_once(monkeypatch: pyt
     load_settings(PROJECT, "paper", {})
     assert 0 < len(compared) < 1500
     assert looked_at == []
+
+
+def test_value_that_sets_two_things_wrongly_is_refused_in_one_sentence(home: Path) -> None:
+    """`trade` is the rule of both sides; its problem stood there twice."""
+    path = home / "config" / "strategies" / "sma_crossover.toml"
+    path.write_text('name = "SMA_Crossover"\ntrade = "NIFTY ATM XX nearest"\n', encoding="utf-8")
+    lines = refusal(home, KEY).splitlines()
+    assert len(lines) == 1 and "XX" in lines[0]

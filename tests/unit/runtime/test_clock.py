@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -126,4 +127,15 @@ def test_folder_that_others_may_enter_is_refused(tmp_path: Path, monkeypatch: py
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o755)
     with pytest.raises(PermissionError, match="expected a folder that only you can enter"):
+        anchor_dir()
+
+
+def test_link_in_place_of_the_folder_is_refused_wherever_it_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user who makes it first would choose where our sockets are."""
+    (tmp_path / "mine").mkdir(mode=0o700)
+    (tmp_path / f"mytrading-{os.getuid()}").symlink_to(tmp_path / "mine")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(PermissionError, match=r"found a link .*; remove it, or set XDG_RUNTIME_DIR"):
         anchor_dir()
