@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import typer
 
 from mytrading.cli.output import CONFIGURATION, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
 
 app = typer.Typer(help="Settings: values, origins, problems.", no_args_is_help=True)
+_INSTEAD = "docs/configuration.md says what to set instead"
 _PROFILE = typer.Option("default", "--profile", help="paper and replay are those of the simulator.")
 
 
@@ -34,6 +37,13 @@ def show(
         say(f"note: {warning}")
 
 
+def _of_other_programs(names: Sequence[str]) -> list[str]:
+    """One hint for all variables of the environment that other programs on this machine may need."""
+    if not names:
+        return []
+    return [f"in the environment, of other programs and without effect here: {', '.join(names)}; {_INSTEAD}"]
+
+
 @app.command()
 def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
     """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
@@ -47,7 +57,8 @@ def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
         home = project_home()
         try:
             settings = load_settings(home, profile)
-            problems, warnings = [*start_problems(settings), *settings.faults], list(settings.warnings)
+            problems = [*start_problems(settings), *settings.faults]
+            warnings = [*settings.warnings, *_of_other_programs(settings.foreign)]
             if not problems:
                 runs = [strategy_run(settings, strategy) for strategy in settings.running]
                 problems += [str(found) for found in refusals(home, runs)]

@@ -64,7 +64,7 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
     if system.mode is Mode.LIVE:
         yield from live_problems(settings)
     if system.mode is Mode.BACKTEST:
-        yield f"{mode}: a backtest is not a running stack; use paper or dry_run here"
+        yield f"{mode}: `mytrading backtest NAME --data FILE` runs one; expected paper, dry_run or live for a stack"
     yield from port_problems(settings.messaging)
     if not settings.simulator.embedded:
         yield from _server_problems(settings)

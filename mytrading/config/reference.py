@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mytrading.config.settings import SECTIONS, TradingSettings, show
 from mytrading.config.strategies import StrategyConfig
-from mytrading.config.variables import VARIABLES, State, Variable, reserved_keys
+from mytrading.config.variables import FOREIGN, VARIABLES, State, Variable, reserved_keys
 
 BEGIN, END = "<!-- written by mytrading.config.reference -->", "<!-- end -->"
 
@@ -81,12 +81,18 @@ def state_of(key: str) -> str:
     return State.HONOURED
 
 
+def render_foreign() -> str:
+    """The table of other programs' variables, in Markdown."""
+    rows = ["| variable | instead |", "| --- | --- |"]
+    return "\n".join([*rows, *(f"| `{name}` | {instead} |" for name, instead in FOREIGN.items())])
+
+
 def update_document(text: str) -> str:
-    """A document with its two tables, which stand between the marks, written anew."""
-    first, _, rest = text.partition(BEGIN)
-    middle, _, last = rest.partition(END)[2].partition(BEGIN)
-    tail = last.partition(END)[2]
-    return f"{first}{BEGIN}\n{render_settings()}\n{END}{middle}{BEGIN}\n{render_variables()}\n{END}{tail}"
+    """A document with its three tables, which stand between the marks, written again."""
+    head, *parts = text.split(BEGIN)
+    tables = (render_settings(), render_variables(), render_foreign())
+    written = zip(tables, parts, strict=True)
+    return head + "".join(f"{BEGIN}\n{table}\n{END}{part.partition(END)[2]}" for table, part in written)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from mytrading.config.sources import Value, parse_toml, read_env_file, read_envi
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
 from mytrading.config.symbols import SymbolConfig
 from mytrading.config.variables import (
+    FOREIGN,
     LIKELY_PREFIXES,
     OWN_PREFIXES,
     STRATEGY_PATH,
@@ -95,6 +96,7 @@ class _Loader:
         self._symbols: dict[str, Value] = {}
         self._accounts: tuple[AccountConfig, ...] = ()
         self._hidden = notices.Hidden(profile.name)
+        self._foreign: list[str] = []
         self._plans: dict[str, LegPlanConfig] = {}
 
     # sources
@@ -210,7 +212,11 @@ class _Loader:
             self._values[variable.path] = value
 
     def _apply_unlisted(self, name: str, value: Value, from_file: bool) -> None:
-        if name.startswith("STRATEGY_"):
+        if name in FOREIGN and not from_file:
+            self._foreign.append(name)
+        elif name in FOREIGN:
+            self.problems.append(f"{value.where}: a variable of another program; here {FOREIGN[name]}")
+        elif name.startswith("STRATEGY_"):
             self._apply_strategy_variable(name, value)
         elif from_file or name.startswith(OWN_PREFIXES) or self._is_slip(name):
             self.problems.append(f"{value.where}: no such variable{hint(name, VARIABLES)}")
@@ -279,6 +285,7 @@ class _Loader:
         settings._plans.update({name: plan.plan(symbols) for name, plan in self._plans.items()})
         settings._home = self.home
         settings._warnings = tuple(self.warnings)
+        settings._foreign = tuple(sorted(self._foreign))
         settings._faults.update(self._faults)
         if judged and (problems := checks.problems_of(settings)):
             raise ConfigurationError(problems)

@@ -56,6 +56,7 @@ class TradingSettings(Section):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _foreign: tuple[str, ...] = PrivateAttr(default=())
     _faults: dict[str, str] = PrivateAttr(default_factory=dict)
     _files: dict[str, str] = PrivateAttr(default_factory=dict)
     _home: Path = PrivateAttr(default=Path())
@@ -70,6 +71,11 @@ class TradingSettings(Section):
     def warnings(self) -> tuple[str, ...]:
         """Settings that were given and have no effect yet, or none any more, each with why."""
         return self._warnings
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Variables of other programs that the environment has, and that have no effect here (`variables.FOREIGN`)."""
+        return self._foreign
 
     @property
     def faults(self) -> tuple[str, ...]:

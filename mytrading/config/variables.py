@@ -295,6 +295,28 @@ def _table() -> dict[str, Variable]:
 
 VARIABLES: dict[str, Variable] = _table()
 
+FOREIGN: dict[str, str] = {
+    "SECRET_KEY": "no setting: there are no web sessions to sign",
+    "SESSION_TYPE": "no setting: there are no web sessions to keep",
+    "FLASK_ENV": "no setting: nothing here runs in Flask; LOG_LEVEL says how much is logged",
+    "REDIS_URL": "no setting: processes talk over ZeroMQ, and what they keep is in MYTRADING_STATE_DIR",
+    "ENCRYPTION_KEY": "set MYTRADING_KEY or MYTRADING_KEY_FILE: it opens the API keys of config/accounts.toml",
+    "ORDER_RATE_LIMIT": "set MAX_ORDERS_PER_SECOND; the server's own limit stands in its own .env",
+    "SMART_ORDER_RATE": "no setting: no smart orders are sent",
+    "SMART_ORDER_RATE_LIMIT": "no setting: no smart orders are sent",
+    "HOST_SERVER": "set OPENALGO_API_HOST: where the server is called; its public address is for its own pages",
+    "WS_URL": "set OPENALGO_WS_HOST and OPENALGO_WS_PORT",
+    "ORDERBOOK_POLL_INTERVAL": "set ORDER_BOOK_SECONDS",
+    "PING_MONITORING_INTERVAL": "set OPENALGO_PING_SECONDS",
+    "PING_MAX_FAILURES": "set OPENALGO_PING_FAILURES",
+    "LOT_SIZE": "no setting: lot sizes come from the instruments of the day; STRATEGY_<NAME>_LOTS says how many lots",
+}
+"""Variables of OpenAlgo, AlgoMirror and scripts beside it, which no program of ours reads, with what to set instead.
+
+In `.env` they are refused, since their author expects something of them; in the environment, where those programs have
+them, they are passed over.
+"""
+
 STRATEGY_PATH = "STRATEGY:"
 
 _UNUSED_KEYS: dict[str, str] = {

@@ -23,6 +23,25 @@ out["placed"] = [placed["status"], bool(placed["orderid"])]
 out["found"] = client.orderstatus(order_id=placed["orderid"], strategy="SDK")["data"]["orderid"] == placed["orderid"]
 refused = client.placeorder(strategy="SDK", symbol="NOSUCH", action="BUY", exchange="NSE", quantity=5)
 out["refused"] = [refused["status"], refused["error_type"], refused["code"]]
+below = round(client.quotes(symbol="SBIN", exchange="NSE")["data"]["ltp"] * 0.97)
+stop = {"strategy": "words", "symbol": "SBIN", "action": "SELL", "exchange": "NSE", "price_type": "SL-L",
+        "trigger_price": below, "price": below - 3, "quantity": 5, "product": "MIS"}
+rested = client.placeorder(stop)
+assert "order_id" in rested, rested
+account, (held,) = client.get_account(), client.positions()["positions"]
+book = client.orderbook(strategy="words", order_id=rested["order_id"])
+out["words"] = [
+    rested["status"], book["status"], book["price_type"], client.smartorderbook(rested["order_id"])["status"],
+    client.orderbook(placed["order_id"])["status"], client.orderbook("nothing")["status"],
+    sorted(account), account["available_margin"] + account["used_margin"] == account["cash"],
+    [held["symbol"], held["quantity"], held["entry_price"] > 0, "pnl_percentage" in held],
+    client.search_symbol(exchange="NSE", symbol="SBIN")["token"] == client.search_symbol("SBIN", "NSE")["token"],
+    client.search_symbol("NIFTY23NOV2626000CE")["exchange"], client.search_symbol("NOSUCH")["status"],
+    [row["status"] for row in client.batch_placeorder([{**stop, "trigger_price": below + 1}, stop])["results"]],
+    len(client.orderbook()["data"]["orders"]),
+]
+out["broken"] = [ExtendedOpenAlgoAPI("k", "http://127.0.0.1:1").get_account()["status"],
+                 "positions" in ExtendedOpenAlgoAPI("k", "http://127.0.0.1:1").positions()]
 for _ in range(96):
     client.quotes(symbol="SBIN", exchange="NSE")
 out["opened"] = client.rest.opened
@@ -87,3 +106,15 @@ def test_extended_sdk_reads_instruments_over_the_sdks_own_connections(answered: 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="SDK 2.x, which has strategylist, needs Python 3.12")
 def test_extended_sdk_gives_a_refusal_of_newer_methods_with_its_code(answered: dict[str, Any]) -> None:
     assert answered["unknown"] == 404
+
+
+def test_extended_sdk_words_of_other_clients_give_what_their_scripts_read(answered: dict[str, Any]) -> None:
+    account = ["available_margin", "cash", "equity", "margin_percentage", "status", "used_margin"]
+    assert answered["words"] == [
+        "success", "OPEN", "SL", "OPEN", "COMPLETE", "error", account, True, ["SBIN", 5, True, True], True, "NFO",
+        "error", ["success", "success"], 4,
+    ]  # fmt: skip
+
+
+def test_extended_sdk_reads_of_a_server_that_is_away_are_no_empty_books(answered: dict[str, Any]) -> None:
+    assert answered["broken"] == ["error", False]

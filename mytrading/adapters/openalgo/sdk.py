@@ -2,12 +2,14 @@
 
 For authors, notebooks and tests; imported on demand and never by a daemon, since the SDK costs 160 MB. Its methods keep
 their names and dictionaries; those added here give types and raise `OpenAlgoError`, under SDK 1.x and 2.x alike, so
-that a notebook survives a newer Python. The one rule: all POST calls take the one keep-alive connection, so an object
-belongs to one thread.
+that a notebook survives a newer Python. Scripts written for other clients find their words too (`get_account`,
+`search_symbol`, `positions`, `orderbook(order_id)`, `SL-L`), with answers as dictionaries. The one rule: all POST calls
+take the one keep-alive connection, so an object belongs to one thread.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +21,8 @@ from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import account, gtt, market, options
 from mytrading.adapters.openalgo.endpoints.ask import Row
 from mytrading.adapters.openalgo.errors import NotSent, TransportFailed
+from mytrading.adapters.openalgo.vocabulary import STATUSES
+from mytrading.messages.enums import BrokerStatus
 
 _ORDER_CALLS = frozenset(
     (
@@ -38,6 +42,19 @@ _ORDER_CALLS = frozenset(
         "strategy/closeleg",
     )
 )
+
+
+_FUNDS = ("availablecash", "utiliseddebits", "collateral", "m2munrealized")
+_RESTING = frozenset(word for word, status in STATUSES.items() if status is BrokerStatus.OPEN)
+_STATES: Mapping[BrokerStatus | None, str] = {
+    BrokerStatus.OPEN: "OPEN",
+    BrokerStatus.TRIGGER_PENDING: "OPEN",
+    BrokerStatus.COMPLETE: "COMPLETE",
+    BrokerStatus.REJECTED: "REJECTED",
+    BrokerStatus.CANCELLED: "CANCELLED",
+    BrokerStatus.EXPIRED: "CANCELLED",
+}
+"""In the words of scripts that poll an order: OPEN waits, PENDING is on its way or in a state nobody knows."""
 
 
 class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
@@ -74,10 +91,82 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
     def _asked(self, endpoint: str, payload: Mapping[str, Any]) -> Answer | Row:
         deadline = Deadline.ORDER if endpoint in _ORDER_CALLS else Deadline.BULK
         try:
-            return self.rest.call(endpoint, payload, deadline)
+            return self.rest.call(endpoint, _with_price_types(payload), deadline)
         except TransportFailed as error:
             kind = "connection_error" if isinstance(error, NotSent) else "timeout_error"
             return {"status": "error", "message": str(error), "error_type": kind}
+
+    def placeorder(self, order: Mapping[str, Any] | None = None, /, **fields: Any) -> Row:
+        """Place an order given by its fields or as one dictionary; the answer has its id as `order_id` too."""
+        return _with_order_id(super().placeorder(**{**(order or {}), **fields}))
+
+    def batch_placeorder(self, orders: Sequence[Mapping[str, Any]], strategy: str = "") -> Row:
+        """Place several orders in one call, as `basketorder` does, for one strategy: that of the first unless named."""
+        rows = [_named_as_on_the_wire(dict(order)) for order in orders]
+        named = [str(row.pop("strategy")) for row in rows]
+        return dict(self.basketorder(strategy=strategy or next(iter(named), "Python"), orders=rows))
+
+    def orderbook(self, order_id: str = "", *, strategy: str = "Python", **fields: Any) -> Row:
+        """The whole order book; or one order with `status` OPEN, COMPLETE, REJECTED, CANCELLED or PENDING."""
+        return self._order(order_id, strategy) if order_id else super().orderbook(**fields)
+
+    def smartorderbook(self, order_id: str, *, strategy: str = "Python") -> Row:
+        """One stop order, as `orderbook` has it; TRIGGERED once it rests in the market."""
+        found = self._order(order_id, strategy)
+        is_stop = str(found.get("price_type", "")).upper().startswith("SL")
+        return {**found, "status": "TRIGGERED"} if is_stop and found["order_status"] in _RESTING else found
+
+    def _order(self, order_id: str, strategy: str) -> Row:
+        reply = self.orderstatus(order_id=order_id, strategy=strategy)
+        if reply.get("status") != "success":
+            return dict(reply)
+        row = reply["data"]
+        word = str(row.get("order_status", "")).lower()
+        kind = row.get("pricetype", row.get("price_type", ""))  # the sandbox and live brokers name it differently
+        own = {"price_type": kind, "order_status": word}
+        return {**_with_order_id(row), **own, "status": _STATES.get(STATUSES.get(word), "PENDING")}
+
+    def positions(self) -> Row:
+        """The position book as `positions`, each with numbers and `entry_price`, `pnl_percentage` (of its value)."""
+        reply = self.positionbook()
+        if reply.get("status") != "success":
+            return dict(reply)
+        return {"status": "success", "positions": [_position(row) for row in reply["data"]]}
+
+    def get_account(self) -> Row:
+        """Rupees: `available_margin` is the server's available cash, `used_margin` what is blocked of `cash`.
+
+        `cash` is both together, `margin_percentage` how much of it is used, and `equity` adds collateral and open P&L.
+        """
+        reply = self.funds()
+        if reply.get("status") != "success":
+            return dict(reply)
+        found = {name: _number(reply["data"].get(name)) for name in _FUNDS}
+        available, used = found["availablecash"], found["utiliseddebits"]
+        if available is None or used is None:
+            return {"status": "error", "message": f"expected {' and '.join(_FUNDS[:2])}, found {reply['data']}"}
+        return {
+            "status": "success",
+            "cash": available + used,
+            "equity": available + used + (found["collateral"] or 0.0) + (found["m2munrealized"] or 0.0),
+            "used_margin": used,
+            "available_margin": available,
+            "margin_percentage": 100.0 * used / (available + used) if available + used else 0.0,
+        }
+
+    def search_symbol(self, symbol: str, exchange: str = "") -> Row:
+        """The contract of a symbol with its `token`; without an exchange it must be listed on one only."""
+        if exchange:
+            reply = self.symbol(symbol=symbol, exchange=exchange)
+            return {**reply["data"], "status": "success"} if reply.get("status") == "success" else dict(reply)
+        reply = self.search(query=symbol)
+        if reply.get("status") != "success":
+            return dict(reply)
+        rows = [row for row in reply["data"] if row.get("symbol") == symbol]
+        if len(rows) == 1:
+            return {**rows[0], "status": "success"}
+        found = ", ".join(str(row.get("exchange")) for row in rows) or "none"
+        return {"status": "error", "message": f"{symbol}: expected one exchange that lists it, found {found}; name one"}
 
     def ping(self) -> account.Pong:
         """That the key is right and the server has a broker session. Raises `BrokerDisconnected`."""
@@ -125,3 +214,35 @@ def _object(answer: Answer) -> Row:
 def _named_as_on_the_wire(fields: Row) -> Row:
     named = {"pricetype" if name == "price_type" else name: value for name, value in fields.items()}
     return {"strategy": "Python", **named}
+
+
+def _with_price_types(payload: Mapping[str, Any]) -> Row:
+    """The same with `SL-L`, as stop-limit is called elsewhere, in OpenAlgo's word, in legs and baskets as well."""
+    found = {
+        name: [_with_price_types(row) if isinstance(row, Mapping) else row for row in value]
+        if isinstance(value, list)
+        else value
+        for name, value in payload.items()
+    }
+    return {**found, "pricetype": "SL"} if found.get("pricetype") == "SL-L" else found
+
+
+def _with_order_id(row: Mapping[str, Any]) -> Row:
+    return {**row, "order_id": row["orderid"]} if "orderid" in row else dict(row)
+
+
+def _position(row: Mapping[str, Any]) -> Row:
+    quantity, entry = int(_number(row.get("quantity")) or 0), _number(row.get("average_price")) or 0.0
+    pnl, value = _number(row.get("pnl")), abs(quantity) * entry
+    share = 100.0 * pnl / value if pnl is not None and value else 0.0
+    own = {"quantity": quantity, "entry_price": entry, "ltp": _number(row.get("ltp")), "pnl": pnl}
+    return {**row, **own, "pnl_percentage": round(share, 2)}
+
+
+def _number(value: object) -> float | None:
+    """A number of the server, which may come as text; None where there is none."""
+    try:
+        number = float(str(value).replace(",", ""))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

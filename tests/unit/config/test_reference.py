@@ -12,7 +12,7 @@ from mytrading.config.discover import discover
 from mytrading.config.reference import render_template, update_document
 from mytrading.config.settings import SECTIONS
 from mytrading.config.strategies import parse_trade
-from mytrading.config.variables import STRATEGY_PATH, VARIABLES, State
+from mytrading.config.variables import FOREIGN, STRATEGY_PATH, VARIABLES, State
 from mytrading.messages.enums import Side
 from mytrading.messages.runconfig import ExpiryRule
 
@@ -138,6 +138,23 @@ DOCUMENTED = [
     "PAPER_TRADING_COMMISSION",
 ]
 
+# What the documents beside that README name: AlgoMirror's, the rules of a script, and OpenAlgo's strategy module.
+OTHERS = [
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "FLASK_ENV",
+    "LOG_LEVEL",
+    "REDIS_URL",
+    "ENCRYPTION_KEY",
+    "SESSION_TYPE",
+    "ORDERBOOK_POLL_INTERVAL",
+    "WS_URL",
+    "LOT_SIZE",
+    "ORDER_RATE_LIMIT",
+    "SMART_ORDER_RATE",
+    "HOST_SERVER",
+]
+
 
 def paths() -> set[str]:
     return {f"{section}.{name}" for section in SECTIONS for name, _ in getattr(TradingSettings(), section)}
@@ -225,3 +242,8 @@ def test_same_and_future_go_the_way_of_the_wish() -> None:
         assert long is not None
         assert short is not None
         assert (long.side, short.side) == (Side.BUY, Side.SELL)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_variable_of_the_other_documents_is_ours_or_says_what_to_set_instead(name: str) -> None:
+    assert (name in VARIABLES) != (name in FOREIGN)

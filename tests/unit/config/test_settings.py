@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from mytrading.cli.main import run
 from mytrading.config import (
     ConfigurationError,
     TradingSettings,
@@ -16,6 +18,7 @@ from mytrading.config import (
     start_problems,
 )
 from mytrading.config.problems import plain
+from mytrading.config.variables import FOREIGN, VARIABLES
 from mytrading.core import unknown_keys
 from mytrading.core.live_gate import live_problem
 from mytrading.messages.enums import Mode, Side
@@ -515,3 +518,34 @@ def test_value_that_sets_two_things_wrongly_is_refused_in_one_sentence(home: Pat
     path.write_text('name = "SMA_Crossover"\ntrade = "NIFTY ATM XX nearest"\n', encoding="utf-8")
     lines = refusal(home, KEY).splitlines()
     assert len(lines) == 1 and "XX" in lines[0]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_variable_of_another_program_is_refused_in_env_file_with_what_to_set_instead(home: Path, name: str) -> None:
+    said = refusal(home, KEY, file=f"{name}=1\n")
+    assert said == f"{name} (.env:1): a variable of another program; here {FOREIGN[name]}"
+    instead = [word for word in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", FOREIGN[name]) if word in VARIABLES]
+    assert instead or FOREIGN[name].startswith("no setting: ")
+
+
+def test_variables_of_other_programs_in_the_environment_are_passed_over_with_one_hint(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "supervisord.conf").touch()
+    for name in FOREIGN:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("MYTRADING_HOME", str(home))
+    monkeypatch.setenv("OPENALGO_API_KEY", "k")
+    assert load(home, {**KEY, **dict.fromkeys(FOREIGN, "1")}).warnings == load(home, KEY).warnings
+    with pytest.raises(SystemExit) as ended:
+        run(["config", "check"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if "of other programs" in line]
+    assert (ended.value.code, len(lines)) == (0, 1)
+    assert all(name in lines[0] for name in FOREIGN)
+
+
+def test_mode_backtest_names_the_command_of_a_backtest(home: Path) -> None:
+    said = start_refusal(home, load(home, {**KEY, "TRADING_MODE": "backtest"}))
+    assert (
+        "TRADING_MODE = backtest (TRADING_MODE (environment)): `mytrading backtest NAME --data FILE` runs one" in said
+    )
