@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mytrading.core.risk.books import Key, RiskBooks
 from mytrading.core.risk.case import Case, stale
-from mytrading.core.risk.stops import is_in_use
+from mytrading.core.risk.stops import adds, is_in_use, key_of
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
@@ -31,13 +31,16 @@ def key_in(name: str) -> Key | None:
 
 
 def hold(books: RiskBooks, entry: PlaceEntry, case: Case) -> tuple[LevelMoved, ...]:
-    """The row that fixes the target of an entry's leg, or ends that of a position before it; nothing if one stands."""
+    """The row that fixes the target of the leg that an entry begins, or ends that of the position before it.
+
+    Nothing if it adds to a leg that has its target.
+    """
     level = case.leg.target_price
     if not (level or books.target_levels):
         return ()
-    key = (entry.account, entry.instrument, entry.product.value, entry.strategy)
+    key = key_of(entry)
     known, wanted = key in books.target_levels, 0.0 if case.is_hedge else level
-    if (known and is_in_use(books, key)) or not (known or wanted):
+    if (known and adds(books, entry)) or not (known or wanted):
         return ()
     return (LevelMoved(name=name_of(key), value=wanted, at_ns=case.now),)
 

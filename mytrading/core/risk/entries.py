@@ -289,11 +289,11 @@ class Entries:
             trigger_price=leg.trigger_price if leg.order_type is OrderType.SL else 0.0,
             rests_until_ns=case.now + round(leg.valid_seconds * 1e9) if rests and leg.valid_seconds else 0,
         )  # fmt: skip
+        level = levels.trigger if holder is StopPlan.ENGINE else 0.0
+        if level:
+            entry = replace(entry, held_stop=level)
         target = leg_targets.hold(self._state, entry, case)
-        if holder is not StopPlan.ENGINE:
-            return [entry, *target]
-        entry = replace(entry, held_stop=levels.trigger)
-        return [entry, *target, *risk_stops.hold(self._state, entry, levels.trigger, case.now)]
+        return [entry, *target, *risk_stops.hold(self._state, entry, level, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:
         """Machine time that an entry lives at least; none in lock-step."""

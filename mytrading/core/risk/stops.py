@@ -1,8 +1,8 @@
 """Stops that risk holds itself: their levels as journaled rows, and when a price has come to one.
 
 Used by `core/risk`, for strategies with `stop = "engine"`, and for a stop at the broker whose trigger was passed before
-it could be placed. The one rule: a level is fixed when the first entry of a position is admitted, and neither later
-fills nor a restart move it.
+it could be placed. The one rule: a level is fixed when the first entry of a position is admitted, neither later fills
+nor a restart move it, and the next position of the same owner has one of its own, whatever still closes the last one.
 """
 
 from __future__ import annotations
@@ -31,11 +31,30 @@ def key_in(name: str) -> Key | None:
 
 
 def hold(books: RiskBooks, entry: PlaceEntry, level: float, now: int) -> tuple[LevelMoved, ...]:
-    """The row that fixes the level of an entry's position; nothing if it adds to one that has its level."""
-    key = (entry.account, entry.instrument, entry.product.value, entry.strategy)
-    if key in books.stop_levels and is_in_use(books, key):
+    """The row that fixes the level of the position that an entry begins; without one (0), that ends the last one's.
+
+    Nothing if it adds to a position that has its level.
+    """
+    key = key_of(entry)
+    known = key in books.stop_levels
+    if (known and adds(books, entry)) or not (known or level):
         return ()
     return (LevelMoved(name=name_of(key), value=level, at_ns=now),)
+
+
+def key_of(entry: PlaceEntry) -> Key:
+    """The owner of an entry."""
+    return entry.account, entry.instrument, entry.product.value, entry.strategy
+
+
+def adds(books: RiskBooks, entry: PlaceEntry) -> bool:
+    """True if an entry adds to what its owner holds; none is admitted beside another that may still fill.
+
+    An exit that is not done yet says nothing: the router waits for its end before it sends the entry.
+    """
+    position = books.positions.get(key_of(entry))
+    held = (position.quantity or position.quantity_seen) if position is not None else 0
+    return held * entry.side.sign > 0
 
 
 def restore(books: RiskBooks, now: int) -> list[LevelMoved]:
@@ -73,12 +92,14 @@ def level_of(books: RiskBooks, position: Position) -> float:
 
 
 def level_at(books: RiskBooks, key: Key) -> float:
-    """`level_of` the position of an owner."""
+    """`level_of` the position of an owner; a stop at the broker counts for the side that it closes alone."""
     held = books.stop_levels.get(key, 0.0)
     if held:
         return held
-    guarded = books.protections.get(key)
-    return guarded.trigger if guarded is not None and guarded.state == "open" else 0.0
+    guarded, position = books.protections.get(key), books.positions.get(key)
+    if guarded is None or guarded.state != "open" or position is None:
+        return 0.0
+    return guarded.trigger if (position.quantity or position.quantity_seen) * guarded.side.sign < 0 else 0.0
 
 
 def crossed(books: RiskBooks, position: Position, level: float, now: int, limit_seconds: float) -> Quote | None:

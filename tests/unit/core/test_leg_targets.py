@@ -60,3 +60,15 @@ def test_leg_without_a_target_has_no_level() -> None:
 
 def test_target_survives_the_turn_of_a_day() -> None:
     assert held().machine.snapshot("2026-01-06").levels[NAME] == 840.0
+
+
+@pytest.mark.parametrize("target", [760.0, 0.0])
+def test_target_of_the_side_before_is_none_of_a_reversed_position(target: float) -> None:
+    """The close is not done yet when the other side is entered, at a price that the old target lies beyond."""
+    desk = held()
+    leg = Leg(instrument=SHARE, lots=-10, target_price=target)
+    assert len(goals(desk.wish("b", leg, action=Action.SELL))) == 1
+    rows = desk.hold(SHARE, 0, order="exit")
+    assert (NAME, target) in levels(rows)
+    desk.fill(next(row for row in rows if isinstance(row, PlaceEntry)))
+    assert goals(desk.quote(SHARE, 800.0)) == []

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.enums import Action
 from mytrading.messages.market import Quote
 from mytrading.messages.risk_events import RiskEventRecorded, RiskKind
 from mytrading.messages.runconfig import RiskLimits, StopPlan
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, Desk
+from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, SHARE, Desk
 
 LARGE = replace(
     LIMITS, max_position_size=1e9, max_order_size=1e9, min_order_size=0, max_daily_loss=1e9, daily_stop_r=1.0
@@ -77,6 +78,22 @@ def test_trips_add_up_each_by_its_own_risk_and_a_moved_price_counts_once() -> No
     desk.hold(CALL, 0, 0.0, realised=-650.0 - 325.0, order="z")
     at(desk, 20.0)
     assert r(desk) == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize("plan", [StopPlan.BROKER, StopPlan.ENGINE])
+def test_reversed_position_counts_by_the_stop_of_its_own_entry(plan: StopPlan) -> None:
+    """Bought at 800 with ₹10 to lose, turned at 800 with ₹20: at 810 half of what the sale may lose is lost."""
+    desk = Desk(replace(LARGE, daily_stop_r=9.0))
+    (run,) = desk.parts[2]
+    desk.machine.strategies["S"] = replace(run, stop=plan)
+    desk.quote(SHARE, 800.0)
+    (entry, *_) = desk.wish("a", Leg(instrument=SHARE, lots=10, stop_price=790.0))
+    desk.hold(SHARE, 10, 800.0, order=entry.id)
+    desk.wish("b", Leg(instrument=SHARE, lots=-10, stop_price=820.0), action=Action.SELL)
+    (entry, *_) = desk.hold(SHARE, 0, 0.0, order="exit")
+    desk.hold(SHARE, -10, 800.0, order=entry.id)
+    desk.give(Quote(SHARE, desk.now, desk.machine_ns, 810.0, 810.0, 810.0))
+    assert r(desk) == pytest.approx(-0.5)
 
 
 def test_hedge_without_a_stop_is_counted_by_what_its_owner_risks() -> None:

@@ -50,6 +50,13 @@ def goals(rows: Any) -> list[CloseGoal]:
     return [row for row in rows if isinstance(row, CloseGoal)]
 
 
+def done(goal: CloseGoal) -> Goal:
+    return Goal(
+        id=goal.id, account=goal.account, instrument=goal.instrument, product=goal.product, strategy=goal.strategy,
+        run=goal.run, cause=goal.cause, reason=goal.reason, purpose=Purpose.EXIT, state="done",
+    )  # fmt: skip
+
+
 def levels(rows: Any) -> list[tuple[str, float]]:
     return [(row.name, row.value) for row in rows if isinstance(row, LevelMoved) and row.name.startswith("stop ")]
 
@@ -123,6 +130,77 @@ def test_level_ends_with_the_position_and_a_new_one_gets_its_own() -> None:
     desk.quote(SHARE, 700.0)
     rows = desk.wish("c", Leg(instrument=SHARE, lots=10))
     assert levels(rows) == [(NAME, 686.0)]
+
+
+def reopened(desk: Desk, how: str) -> Desk:
+    """The desk as it goes on: itself, replayed from its rows, or begun with the day's first row."""
+    if not how:
+        return desk
+    again = desk_of(desk.machine.strategies["S"].stop)
+    again.now, again.machine_ns = desk.now, desk.machine_ns
+    for row in desk.rows if how == "replayed" else (desk.machine.snapshot("2026-03-18"),):
+        again.machine.apply(row)
+    again.beat()
+    return again
+
+
+@pytest.mark.parametrize("how", ["", "replayed", "snapshot"])
+@pytest.mark.parametrize(("first", "then", "level"), [(10, -10, 815.95), (-10, 10, 784.0), (10, -20, 815.95)])
+def test_reversal_before_the_close_is_done_gets_the_level_of_its_own_side(
+    first: int, then: int, level: float, how: str
+) -> None:
+    desk = held(lots=first)
+    action = Action.BUY if then > 0 else Action.SELL
+    (goal,) = goals(desk.wish("b", Leg(instrument=SHARE, lots=then), action=action))
+    rows = desk.hold(SHARE, 0, order="exit")
+    (entry,) = (row for row in rows if isinstance(row, PlaceEntry))
+    assert (entry.held_stop, levels(rows)) == (level, [(NAME, level)])
+    desk = reopened(desk, how)
+    assert desk.machine.state.closing, "the router has not said that the close is done"
+    desk.fill(entry)
+    assert goals(desk.quote(SHARE, 800.0)) == []
+    desk.give(GoalChanged(goal=done(goal), at_ns=desk.now))
+    desk.pass_time(1)
+    way = 1 if then > 0 else -1
+    assert goals(desk.quote(SHARE, level + way * 0.05)) == []
+    assert len(goals(desk.quote(SHARE, level))) == 1
+
+
+def test_same_side_again_before_the_close_is_done_gets_the_level_of_its_own_price() -> None:
+    desk = held()
+    (goal,) = goals(desk.wish("b", action=Action.EXIT))
+    desk.hold(SHARE, 0, order="exit")
+    desk.quote(SHARE, 900.0)
+    rows = desk.wish("c", Leg(instrument=SHARE, lots=10))
+    assert levels(rows) == [(NAME, 882.0)]
+    desk.fill(next(row for row in rows if isinstance(row, PlaceEntry)))
+    desk.give(GoalChanged(goal=done(goal), at_ns=desk.now))
+    assert len(goals(desk.quote(SHARE, 882.0))) == 1
+
+
+def test_level_of_the_side_before_ends_where_the_next_position_has_none_here() -> None:
+    desk = held()
+    (run,) = desk.machine.strategies.values()
+    desk.machine.strategies["S"] = replace(run, stop=StopPlan.BROKER)
+    desk.wish("b", Leg(instrument=SHARE, lots=-10), action=Action.SELL)
+    rows = desk.hold(SHARE, 0, order="exit")
+    assert levels(rows) == [(NAME, 0.0)]
+    desk.fill(next(row for row in rows if isinstance(row, PlaceEntry)))
+    assert goals(desk.quote(SHARE, 800.0)) == []
+
+
+@pytest.mark.parametrize(("side", "closes"), [(Side.SELL, True), (Side.BUY, False)])
+def test_fill_is_judged_by_the_stop_of_its_own_side_alone(side: Side, closes: bool) -> None:
+    """The stop of the side before is not done while it is still being cancelled."""
+    desk = desk_of(StopPlan.BROKER)
+    desk.quote(SHARE, 800.0)
+    (entry,) = desk.wish("a", Leg(instrument=SHARE, lots=10))
+    guard = Protection(
+        id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="before",
+        side=side, trigger=815.95, limit=820.0,
+    )  # fmt: skip
+    desk.give(ProtectionChanged(protection=guard, at_ns=desk.now))
+    assert bool(goals(desk.hold(SHARE, 10, order=entry.id))) is closes
 
 
 def test_fill_beyond_the_trigger_of_a_stop_at_the_broker_is_closed_at_once() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.runs.trailing import WAITING
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.enums import Action, OrderState, Product
 from mytrading.messages.market import Quote
 from mytrading.messages.records import LevelMoved
 from mytrading.messages.signals import Leg
@@ -342,6 +343,31 @@ def test_leg_entered_again_in_the_same_run_is_protected_again() -> None:
     desk.pass_time(5)
     desk.take(SHARE, 100, 1000.0)
     assert len(goals(desk.at(SHARE, 980.0))) == 1
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_rules_of_a_reversed_position_begin_with_it_though_the_close_is_not_done(killed: bool) -> None:
+    """A peak, a trailing stop, a best price or a profit of the long would end the short at its first price."""
+    rules = StrategyRules(
+        max_profit=50_000,
+        trailing=TrailRule(value=30),
+        leg_trailing=LevelRule(value=2),
+        leg_take_profit=LevelRule(value=30),
+    )
+    limits = replace(TRAILING_ON, max_order_size=1e9, max_position_size=1e9)
+    desk = share_desk(rules, limits=limits, product=Product.MIS)
+    desk.at(SHARE, 1200.0, seconds=2)
+    assert desk.machine.runs.books.runs["S"].trail.peak == pytest.approx(20_000)
+    assert len(goals(desk.wish("b", Leg(instrument=SHARE, lots=-100), action=Action.SELL))) == 1
+    assert len(desk.take(SHARE, 0, 0.0, realised=20_000.0)) == 1
+    desk.take(SHARE, -100, 1200.0, realised=20_000.0)
+    if killed:
+        desk.again(desk.rows)
+    assert desk.machine.state.closing
+    assert events(desk.at(SHARE, 1200.0)) == [] == events(desk.at(SHARE, 1180.0))
+    run = desk.machine.runs.books.runs["S"]
+    (leg,) = run.legs.values()
+    assert (run.realised, run.trail, leg.best) == (0.0, WAITING, 1180.0)
 
 
 # events
