@@ -184,7 +184,9 @@ class EngineMachine(EngineStrategies):
             hosted.kept = row.text
 
     def _on_order(self, changed: OrderChanged) -> None:
-        self.entries.order_changed(changed.order)
+        signal = self.entries.order_changed(changed.order)
+        if signal is not None:
+            self.holdings.ordered(changed.order, signal)
         self.standing.order_changed(changed.order)
         self._show_taken_back(self.taken_back.order_changed(changed.order))
 
@@ -207,10 +209,9 @@ class EngineMachine(EngineStrategies):
         self.holdings.changed(position)
         if isinstance(changed, PositionChanged) and changed.fill_quantity:
             self._filled[position.strategy] = changed.at_ns
-        if self._live:
-            self._show_positions(position.strategy, changed.at_ns)
-            if isinstance(changed, PositionChanged) and changed.fill_quantity:
-                hosted.filled(changed)
+        self._show_positions(position.strategy, changed.at_ns)
+        if self._live and isinstance(changed, PositionChanged) and changed.fill_quantity:
+            hosted.filled(changed)
 
     def _on_trade(self, trade: TradeClosed) -> None:
         hosted = self._hosted.get(trade.strategy)

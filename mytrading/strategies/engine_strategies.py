@@ -20,7 +20,7 @@ from mytrading.strategies.legs import tradable
 from mytrading.strategies.lines import SharedLines
 from mytrading.strategies.remembered import EMPTY
 from mytrading.strategies.surroundings import Surroundings
-from mytrading.strategies.views import FLAT
+from mytrading.strategies.views import FLAT, PositionView
 
 _BARS_A_SIGN = 128
 
@@ -42,6 +42,7 @@ class EngineStrategies(EngineBooks):
         self._guard = guard or NoGuard()
         self._hosted: dict[str, Hosted] = {}
         self._filled: dict[str, int] = {}
+        self._views: dict[str, dict[str, PositionView]] = {}
         self._memories: dict[str, str] = {}
         self.lines = SharedLines()
         self._around = Surroundings(lambda name: self.book.get(name), self.entries.view, self.lines)
@@ -131,14 +132,18 @@ class EngineStrategies(EngineBooks):
             self.chosen.chains.apply(data)
 
     def _show_positions(self, strategy: str, at_ns: int = 0) -> None:
-        """Tell a strategy what it holds."""
-        hosted = self._hosted[strategy]
-        hosted.desk.last_fill_ns = self._filled.get(strategy, 0)
-        hosted.desk.taken_back_ns = self.taken_back.last(strategy)
+        """Note what a strategy holds now, in a recovery too, and tell it if it is live."""
+        hosted, seen = self._hosted[strategy], self._views.setdefault(strategy, {})
+        if self._live:
+            hosted.desk.last_fill_ns = self._filled.get(strategy, 0)
+            hosted.desk.taken_back_ns = self.taken_back.last(strategy)
         for watch, view in self.holdings.views(hosted.run, self.book).items():
-            if view.is_flat and not hosted.desk.positions.get(watch, FLAT).is_flat:
-                self.standing.went_flat((strategy, watch), at_ns)
-            hosted.move_position(watch, view)
+            before = seen.get(watch, FLAT)
+            if view.is_flat and not before.is_flat:
+                self.standing.went_flat((strategy, watch), before.side, at_ns)
+            seen[watch] = view
+            if self._live:
+                hosted.move_position(watch, view)
 
 
 def _telling(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:

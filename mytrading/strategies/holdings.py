@@ -2,7 +2,7 @@
 
 Used by the engine's machine. A strategy that watches an index may hold an option, so a position is seen under the
 instrument whose signal it came from; one without such a signal is read by the trade rules. The one rule: a position is
-held while any source says so, and flat only when all agree.
+held while any source says so, and flat only when all agree; what a later signal asks for changes nothing of it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mytrading.core.instruments import InstrumentBook
+from mytrading.core.order import TERMINAL
 from mytrading.messages.enums import Action
-from mytrading.messages.orders import Position
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.runconfig import StrategyRun
 from mytrading.messages.signals import Signal
-from mytrading.strategies.legs import meaning_of
+from mytrading.strategies.legs import Meaning, meaning_of
 from mytrading.strategies.views import FLAT, PositionView
 
 _SIDES = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}
@@ -25,8 +26,8 @@ class Holdings:
 
     def __init__(self) -> None:
         self._positions: dict[tuple[str, str, str, str], Position] = {}
-        self._watches: dict[tuple[str, str], str] = {}
-        self._sides: dict[tuple[str, str], int] = {}
+        self._meant: dict[tuple[str, str, int], Meaning] = {}
+        """By strategy, instrument and sign: for what it is held, or will be once it is."""
 
     def open_day(self, positions: Iterable[Position]) -> None:
         """A new day begins with these."""
@@ -37,10 +38,23 @@ class Holdings:
         self._positions[_key(position)] = position
 
     def signalled(self, signal: Signal) -> None:
-        """What is held in these legs from now on, is held for this signal's instrument."""
+        """What comes to be held in these legs is for this signal's instrument; what is held for another is not."""
+        meaning = Meaning(signal.watch, _SIDES[signal.action])
         for leg in signal.legs:
-            self._watches[signal.strategy, leg.instrument] = signal.watch
-            self._sides[signal.strategy, leg.instrument] = _SIDES[signal.action]
+            place = (signal.strategy, leg.instrument, _sign(leg.lots))
+            known = self._meant.get(place)
+            if known is None or known.watch == signal.watch or not self._holds(place):
+                self._meant[place] = meaning
+
+    def ordered(self, order: Order, signal: Signal) -> None:
+        """An entry went on its way for a signal: what it fills is held for that, whatever was signalled since."""
+        if order.state not in TERMINAL:
+            place = (order.strategy, order.instrument, order.side.sign)
+            self._meant[place] = Meaning(signal.watch, _SIDES[signal.action])
+
+    def _holds(self, place: tuple[str, str, int]) -> bool:
+        strategy, instrument, sign = place
+        return any(one.instrument == instrument and _units(one) * sign > 0 for one in self._of(strategy))
 
     def held(self) -> tuple[Position, ...]:
         """Positions that are not flat, of all strategies."""
@@ -64,20 +78,18 @@ class Holdings:
         self, run: StrategyRun, position: Position, views: dict[str, PositionView], book: InstrumentBook
     ) -> None:
         quantity = _units(position)
-        watch = self._watches.get((run.name, position.instrument), "")
-        side = self._sides.get((run.name, position.instrument), 0)
-        if side == 0 or watch not in views:
+        meaning: Meaning | None = self._meant.get((run.name, position.instrument, _sign(quantity)))
+        if meaning is None or meaning.side == 0 or meaning.watch not in views:
             meaning = meaning_of(run, position.instrument, quantity, book)
-            if meaning is None:
-                return
-            watch, side = meaning
-        before = views[watch]
-        views[watch] = PositionView(before.quantity + quantity, position.average_price, side)
+        if meaning is None:
+            return
+        before = views[meaning.watch]
+        views[meaning.watch] = PositionView(before.quantity + quantity, position.average_price, meaning.side)
 
     def _watch_of(self, run: StrategyRun, position: Position, book: InstrumentBook) -> str:
-        known = self._watches.get((run.name, position.instrument))
+        known = self._meant.get((run.name, position.instrument, _sign(_units(position))))
         if known is not None:
-            return known
+            return known.watch
         meaning = meaning_of(run, position.instrument, _units(position), book)
         return meaning.watch if meaning is not None else ""
 
@@ -89,3 +101,7 @@ def _key(position: Position) -> tuple[str, str, str, str]:
 def _units(position: Position) -> int:
     """Signed units while any source says there are some: flat only when sighted and confirmed agree."""
     return position.quantity_seen or position.quantity
+
+
+def _sign(units: int) -> int:
+    return 1 if units > 0 else -1

@@ -21,12 +21,17 @@ class EntryBook:
 
     def __init__(self) -> None:
         self._asked: dict[Key, Signal] = {}
+        self._signals: dict[str, Signal] = {}
         self._legs: dict[tuple[str, str], tuple[str, Leg]] = {}
+        self._places: dict[str, tuple[Key, Leg | None]] = {}
+        """Of each order of the day: for what it was sent, and the leg that it is for."""
         self._live: dict[Key, dict[str, Order]] = {}
 
     def open_day(self) -> None:
         """Entries end with their day."""
         self._asked.clear()
+        self._signals.clear()
+        self._places.clear()
         self._live.clear()
 
     def signalled(self, signal: Signal) -> None:
@@ -35,16 +40,15 @@ class EntryBook:
         if signal.action is Action.EXIT:
             self._asked.pop(key, None)
             return
-        self._asked[key] = signal
+        self._asked[key] = self._signals[signal.id] = signal
         for leg in signal.legs:
             self._legs[signal.strategy, leg.instrument] = (signal.watch, leg)
 
-    def order_changed(self, order: Order) -> None:
-        """An order moved."""
+    def order_changed(self, order: Order) -> Signal | None:
+        """An order moved; returns the signal that it was sent for, if that is one of today's."""
         if order.purpose.reduces:
-            return
-        watch, _ = self._legs.get((order.strategy, order.instrument), (order.instrument, None))
-        key = (order.strategy, watch)
+            return None
+        key, _ = self._place(order)
         live = self._live.setdefault(key, {})
         if order.state in TERMINAL:
             live.pop(order.client_order_id, None)
@@ -53,6 +57,21 @@ class EntryBook:
         asked = self._asked.get(key)
         if asked is not None and asked.id == order.cause:
             del self._asked[key]
+        return self._signals.get(order.cause)
+
+    def _place(self, order: Order) -> tuple[Key, Leg | None]:
+        """For what an order was sent, and its leg: it stays that, whatever is signalled later."""
+        known = self._places.get(order.client_order_id)
+        if known is None:
+            signal, leg = self._signals.get(order.cause), None
+            watch = order.instrument
+            if signal is None:
+                watch, leg = self._legs.get((order.strategy, order.instrument), (watch, None))
+            else:
+                watch = signal.watch
+                leg = next((leg for leg in signal.legs if leg.instrument == order.instrument), None)
+            known = self._places[order.client_order_id] = (order.strategy, watch), leg
+        return known
 
     def view(self, strategy: str, watch: str, now: int) -> EntryView | None:
         """The entry of a strategy for a watched instrument, the newest of several; None if there is none."""
@@ -72,7 +91,7 @@ class EntryBook:
         return bool(self._live.get((strategy, watch)))
 
     def _of_order(self, order: Order) -> EntryView:
-        _, leg = self._legs.get((order.strategy, order.instrument), ("", None))
+        _, leg = self._place(order)
         left = order.side.sign * (order.quantity - order.filled)
         return EntryView(
             order.instrument,

@@ -71,7 +71,8 @@ class Standing:
         self._over.discard(key)
         self._filled.discard(key)
         self._rejected.pop(key, None)
-        self._quiet.pop(key, None)
+        if signal.rearmed or before is None or before.action is not signal.action:
+            self._quiet.pop(key, None)
         if signal.action is not Action.EXIT:
             self._entered[key] = signal.created_ns
 
@@ -126,12 +127,15 @@ class Standing:
         else:
             goals.discard(goal.id)
 
-    def went_flat(self, key: Key, at_ns: int) -> None:
-        """The position behind a wish is gone (market time): the wish is used up."""
+    def went_flat(self, key: Key, side: int, at_ns: int) -> None:
+        """The position of this side is gone (market time): a wish for that side is used up.
+
+        One of the other side is what the position made way for. Bars before this moment count for nothing.
+        """
         last = self._last.get(key)
-        if last is not None and last.action is not Action.EXIT:
+        if last is not None and side and _SIDES[last.action] == side:
             self._over.add(key)
-            self._quiet.setdefault(key, set())
+            self._quiet[key] = set()
             self._gone_ns[key] = at_ns
 
     def bar_shown(self, key: Key, start_ns: int, end_ns: int) -> None:

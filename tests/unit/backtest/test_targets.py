@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.backtest.runner import run
+from mytrading.backtest.columns import MINUTE_NS
+from mytrading.backtest.runner import Result, run
 from mytrading.messages.runconfig import StopPlan
 from mytrading.strategies import Bar, BaseStrategy, Wish
 from tests.backtest_support import Script, bars, flat, spec_of
+from tests.unit.backtest.test_fills import OPEN_NS
 
 PLANS = [StopPlan.BROKER, StopPlan.ENGINE]
 Row = tuple[float, float, float, float]
@@ -76,3 +78,54 @@ def test_profit_that_a_strategy_is_set_to_take_is_taken_at_the_first_tick_there(
     given = {"stop": plan, "stop_loss": 0.1, "take_profit": profit, "plain": plain}
     result = run(spec_of(Script, bars(rows), parameters={"plan": f"1 {action}"}, **given))
     assert [fill.price for fill in result.ledger.fills] == [100.0, exit_price]
+
+
+TAKEN = (100.0, 106.0, 94.0, 100.0)
+"""A bar that comes to the profit of a long and of a short position entered at 100."""
+
+
+def entries(result: Result) -> list[tuple[int, int]]:
+    """The bar at whose open each entry filled, and its signed units."""
+    return [((fill.at_ns - OPEN_NS) // MINUTE_NS, fill.units) for fill in result.ledger.fills[::2]]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("plan", [*PLANS, StopPlan.NONE])
+@pytest.mark.parametrize(
+    ("words", "entered", "denied"),
+    [
+        ("1 BUY, 4 BUY, 5 BUY, 6 BUY, 7 BUY", [(2, 1)], 4),
+        ("1 BUY, 4 BUY, 5 BUY, 7 BUY", [(2, 1), (8, 1)], 2),
+        ("1 BUY, 5 BUY", [(2, 1), (6, 1)], 0),
+        ("1 SELL, 4 SELL, 6 SELL", [(2, -1), (7, -1)], 1),
+    ],
+)
+def test_same_wish_after_a_target_enters_once_a_bar_has_passed_without_it(
+    words: str, entered: list[tuple[int, int]], denied: int, plan: StopPlan, plain: bool
+) -> None:
+    """The bar of the target is the fourth; that the same wish was denied on it takes nothing from the bars after."""
+    rows = [*flat(100.0, 4), TAKEN, *flat(100.0, 6)]
+    given = {"stop": plan, "stop_loss": 0.2, "take_profit": 0.04, "plain": plain}
+    result = run(spec_of(Script, bars(rows), parameters={"plan": words}, **given))
+    assert (entries(result), result.ledger.counts["WISH_SPENT"]) == (entered, denied)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("plan", [*PLANS, StopPlan.NONE])
+@pytest.mark.parametrize(
+    ("words", "entered"),
+    [
+        ("1 BUY, 3 SELL, 8 SELL", [(2, 1), (4, -1)]),
+        ("1 BUY, 3 SELL, 6 SELL, 8 SELL", [(2, 1), (4, -1)]),
+        ("1 BUY, 3 SELL, 8 SELL, 10 SELL", [(2, 1), (4, -1), (11, -1)]),
+        ("1 SELL, 3 BUY, 8 BUY, 9 BUY, 11 BUY", [(2, -1), (4, 1), (12, 1)]),
+        ("1 SELL, 3 BUY, 8 SELL", [(2, -1), (4, 1), (9, -1)]),
+    ],
+)
+def test_bars_between_a_reversal_and_its_target_do_not_count_for_the_same_wish(
+    words: str, entered: list[tuple[int, int]], plan: StopPlan, plain: bool
+) -> None:
+    rows = [*flat(100.0, 8), TAKEN, *flat(100.0, 6)]
+    given = {"stop": plan, "stop_loss": 0.2, "take_profit": 0.04, "plain": plain}
+    result = run(spec_of(Script, bars(rows), parameters={"plan": words}, **given))
+    assert entries(result) == entered

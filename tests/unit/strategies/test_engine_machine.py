@@ -11,7 +11,7 @@ from mytrading.core.instruments import InstrumentBook
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Goal, GoalChanged, TradeClosed
+from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, TradeClosed
 from mytrading.messages.runconfig import Direction, ExpiryRule, TradeKind, TradeRule
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted, WishDenied
 from mytrading.strategies import BaseStrategy
@@ -264,6 +264,116 @@ def test_wish_whose_position_was_stopped_counts_again_after_a_bar_without_it(bet
         machine.apply(make_bar(k, close))
     (again,) = signals(step(machine, make_bar(len(between) + 1, UP)))
     assert again.rearmed is rearmed
+
+
+def at(k, quantity, **changes):
+    """The position row of a fill within the k-th minute."""
+    return replace(moved("Sample", SBIN, quantity, **changes), at_ns=OPEN + k * MINUTE + MINUTE // 2)
+
+
+def recovered(machine, rows, how):
+    """The machine as it goes on: itself, or another one that has read these rows and then begun."""
+    if not how:
+        return machine
+    again = EngineMachine([make_run()], {"Sample": Level}, make_book())
+    for row in rows:
+        again.apply(row)
+    again.open([])
+    return again
+
+
+@pytest.mark.parametrize("how", ["", "restarted"])
+@pytest.mark.parametrize(
+    ("between", "rearmed"),
+    [
+        ((UP,), False),
+        ((UP, UP, UP), False),
+        ((UP, NOTHING), True),
+        ((UP, UP, OUT), True),
+        ((UP, NOTHING, NOTHING), True),
+    ],
+)
+def test_denied_wish_after_a_target_counts_again_after_a_bar_without_it(between, rearmed, how):
+    """The signals in between are sent, and risk denies them."""
+    machine = make_machine(Level)
+    rows = [*step(machine, make_bar(0, UP)), at(1, 1), at(1, 0)]
+    for row in rows[1:]:
+        machine.apply(row)
+    rows += step(machine, make_bar(1, UP))
+    machine = recovered(machine, rows, how)
+    for k, close in enumerate(between, 2):
+        step(machine, make_bar(k, close))
+    (again,) = signals(step(machine, make_bar(len(between) + 2, UP)))
+    assert again.rearmed is rearmed
+
+
+@pytest.mark.parametrize("how", ["", "restarted"])
+@pytest.mark.parametrize(("after", "rearmed"), [((), False), ((DOWN,), False), ((NOTHING,), True), ((DOWN, OUT), True)])
+def test_bars_before_the_target_of_a_reversed_position_do_not_count(after, rearmed, how):
+    machine = make_machine(Level)
+    rows = [*step(machine, make_bar(0, UP)), at(1, 1)]
+    machine.apply(rows[-1])
+    rows += [*step(machine, make_bar(1, DOWN)), at(2, 0), at(2, -1)]
+    for row in rows[-2:]:
+        machine.apply(row)
+    for k in (2, 3, 4):
+        assert step(machine, make_bar(k, NOTHING)) == ()
+    rows.append(at(5, 0))
+    machine.apply(rows[-1])
+    machine = recovered(machine, rows, how)
+    for k, close in enumerate(after, 5):
+        step(machine, make_bar(k, close))
+    (again,) = signals(step(machine, make_bar(5 + len(after), DOWN)))
+    assert (again.action, again.rearmed) == (Action.SELL, rearmed)
+
+
+def test_position_is_seen_on_its_own_side_until_it_is_closed_for_the_other():
+    """A part of the exit has filled: who took that for the new position would think that it is there."""
+    machine = make_machine(Level)
+    step(machine, make_bar(0, UP))
+    step(machine, moved("Sample", SBIN, 2))
+    step(machine, make_bar(1, DOWN))
+    step(machine, moved("Sample", SBIN, 1))
+    (hosted,) = machine.hosted
+    assert hosted.desk.positions[SBIN].is_long
+    step(machine, moved("Sample", SBIN, 0))
+    assert hosted.desk.positions[SBIN].is_flat
+    step(machine, moved("Sample", SBIN, -1))
+    assert hosted.desk.positions[SBIN].is_short
+
+
+BANK = "NSE_INDEX:BANKNIFTY"
+SHARED = TradeRule(kind=TradeKind.FUTURE, side=Side.BUY, underlying="NIFTY")
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_position_stays_with_the_watched_instrument_whose_entry_filled(held):
+    """Both lead to the same future, and risk denies the second: what the first holds is the first's to close."""
+    machine = make_machine(Chart, make_run(symbols=(NIFTY, BANK), long=SHARED, short=None, direction=Direction.LONG))
+    (first,) = signals(step(machine, make_bar(0, 26_010.0, NIFTY)))
+    order = replace(order_event(first, OrderState.SUBMITTED).order, instrument=first.legs[0].instrument)
+    fill = moved("Sample", order.instrument, 75)
+    if held:
+        step(machine, OrderChanged(event="submitted", order=order, machine_ns=0))
+        step(machine, fill)
+    (second,) = signals(step(machine, make_bar(0, 26_010.0, BANK)))
+    assert second.legs == first.legs
+    if not held:
+        step(machine, OrderChanged(event="submitted", order=order, machine_ns=0))
+    step(machine, fill)
+    (hosted,) = machine.hosted
+    assert [hosted.desk.positions[name].quantity for name in (NIFTY, BANK)] == [75, 0]
+    (leaves,) = signals(step(machine, make_bar(1, 25_990.0, NIFTY)))
+    assert (leaves.watch, leaves.action) == (NIFTY, Action.EXIT)
+
+
+def test_entry_on_its_way_is_shown_as_it_was_asked_for_though_the_other_side_is_wished_since():
+    machine = make_machine(Level, make_run(lots=3))
+    (signal,) = signals(step(machine, make_bar(0, UP)))
+    step(machine, order_event(signal, OrderState.ACCEPTED))
+    step(machine, make_bar(1, DOWN))
+    found = machine.entries.view("Sample", SBIN, OPEN + 2 * MINUTE)
+    assert (found.lots, found.units) == (3, 1)
 
 
 def test_exit_when_flat_says_nothing():
