@@ -1,4 +1,4 @@
-"""Supertrend exits of runs on a real stack, over a recorded morning in lock-step, with risk killed on the way.
+"""Supertrend exits and stops of reversed positions on a real stack, over a morning in lock-step; risk is killed in it.
 
 The index rises, dips deep within one bar and comes back before it ends, falls, rises and falls again. When a run must
 end follows from the ticks alone, by bars made here.
@@ -34,7 +34,16 @@ class Early(BaseStrategy):
         late = data.end_ns // 60_000_000_000 % 1440 + 330 >= self.enter
         return self.create_signal("BUY", confidence=1.0) if late else None
 '''
-CODE = HEAD + STRATEGY + named("Early", "LateCrossing", "LateStanding", "OnPremium")
+TURNS = '''
+
+class Turns(BaseStrategy):
+    """Long, short from 09:45 on, and long from 10:25 on."""
+
+    def on_data(self, data: Bar) -> Signal | None:
+        minute = data.end_ns // 60_000_000_000 % 1440 + 330
+        return self.create_signal("SELL" if 585 <= minute < 625 else "BUY", confidence=1.0)
+'''
+CODE = HEAD + STRATEGY + named("Early", "LateCrossing", "LateStanding", "OnPremium") + TURNS
 SETTINGS = """
 name = "{name}"
 symbols = ["NIFTY"]
@@ -55,6 +64,21 @@ enter = {enter}
 supertrend = "breakdown"
 supertrend_timeframe = "3m"
 {more}
+"""
+TURNING = """
+name = "Turns"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "both"
+product = "MIS"
+lots = 1
+stop = "engine"
+stop_loss_pct = 0.008
+signal_cooldown = 0
+
+[trade]
+long = "future"
+short = "future"
 """
 STRATEGIES = (
     ("Early", "future", 560, ""),
@@ -98,7 +122,7 @@ def make_home(home: Path) -> dict[str, str]:
         name: SETTINGS.format(name=name, contract=contract, enter=enter, more=more)
         for name, contract, enter, more in STRATEGIES
     }
-    return make_project(home, CODE, settings, {**WIDE, "max_drawdown": 0.9}, **RICH)
+    return make_project(home, CODE, {**settings, "Turns": TURNING}, {**WIDE, "max_drawdown": 0.9}, **RICH)
 
 
 def run_to(market: LockStepped, at: str) -> None:
@@ -122,7 +146,7 @@ def test_runs_end_on_confirmed_turns_of_the_trend_alone_though_risk_is_killed(tm
         stack.up("--replay", str(tmp_path / "ticks.csv"), "--speed", "0")
         market = LockStepped(stack)
         run_to(market, "10:02:15")
-        assert stack.held().keys() == {"Early", "OnPremium"}
+        assert stack.held().keys() == {"Early", "OnPremium", "Turns"}
         assert ended(stack) == {}, "an unfinished bar ends nothing"
         old = stack.kill("risk")
         eventually(lambda: stack.pid("risk") not in (0, old), 30)
@@ -133,5 +157,8 @@ def test_runs_end_on_confirmed_turns_of_the_trend_alone_though_risk_is_killed(tm
         assert first < clock((625 - 555) * 60) < found["LateStanding"] <= clock((628 - 555) * 60), "the next bar's end"
         assert found["LateCrossing"] == second
         assert first <= found["OnPremium"] < second
-        assert stack.held().keys() <= {"OnPremium"}, "it wishes for another strike, and so for something else"
+        assert stack.held().keys() <= {"OnPremium", "Turns"}, "it wishes for another strike, and so for something else"
+        turns = [row for row in stack.ask("trades") if row["strategy"] == "Turns"]
+        assert sorted(row["side"] for row in turns) == ["BUY", "SELL"], "each position lived until the next reversal"
+        assert stack.held()["Turns"] > 0
         assert stack.run("journal", "verify").returncode == 0
