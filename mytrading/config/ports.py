@@ -35,7 +35,13 @@ def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
 
 
 def port_problems(messaging: MessagingSettings) -> Iterator[str]:
-    """Ports that cannot work, each with what to change."""
+    """Ports that cannot work, or must not, each with what to change."""
+    if messaging.transport == "tcp" and not messaging.insecure:
+        yield (
+            "MYTRADING_TRANSPORT=tcp: expected ipc, found tcp: its ports ask nobody who he is, so every user of this "
+            "machine could read positions, halt and place orders; set ipc, or MYTRADING_TRANSPORT_INSECURE=yes where "
+            "you are the only user"
+        )
     taken: dict[int, str] = {}
     for stream, port in stream_ports(messaging).items():
         if port == OPENALGO_PORT:

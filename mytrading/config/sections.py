@@ -130,9 +130,13 @@ class OpenAlgoSettings(Section):
 
 
 class MessagingSettings(Section):
-    """How daemons reach each other; ports count only with transport tcp, `message_timeout` is in ms."""
+    """How daemons reach each other; `message_timeout` is in ms.
+
+    Ports count only with transport tcp, which knows nobody and therefore has to be allowed by `insecure`.
+    """
 
     transport: Literal["ipc", "tcp"] = "ipc"
+    insecure: bool = False
     bind_address: str = "127.0.0.1"
     base_port: int = Field(default=5600, ge=1024, le=65000)
     market_data_port: Port = 0

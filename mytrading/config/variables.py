@@ -218,6 +218,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("ENABLE_HEALTH_CHECKS", _P, "", "every daemon beats each second and the watchdog looks", "true"),
     ("HEALTH_CHECK_INTERVAL", _P, "", "every daemon beats each second and the watchdog looks", "60"),
     ("MYTRADING_TRANSPORT", _H, "messaging.transport", "ipc or tcp", ""),
+    ("MYTRADING_TRANSPORT_INSECURE", _H, "messaging.insecure", "yes allows tcp, where every local user can order", ""),
     ("ZMQ_BASE_PORT", _H, "messaging.base_port", "transport tcp only; OpenAlgo itself binds 5555", ""),
     ("ZMQ_MARKET_DATA_PORT", _H, "messaging.market_data_port", "transport tcp only; 0: from the base port", ""),
     ("ZMQ_STRATEGY_SIGNALS_PORT", _H, "messaging.strategy_signals_port", "transport tcp only", ""),

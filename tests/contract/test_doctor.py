@@ -199,6 +199,7 @@ def test_port_in_use_is_named(doctor: Doctor, environment: pytest.MonkeyPatch) -
         taken.listen()
         port = taken.getsockname()[1]
         environment.setenv("MYTRADING_TRANSPORT", "tcp")
+        environment.setenv("MYTRADING_TRANSPORT_INSECURE", "yes")
         environment.setenv("ZMQ_MARKET_DATA_PORT", str(port))
         assert_failed(doctor("--quick"), "ports", f"market {port}", "ZMQ_BASE_PORT")
 

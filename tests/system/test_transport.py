@@ -46,7 +46,8 @@ def listening(stack: Stack) -> set[tuple[str, int]]:
 
 def test_stack_over_tcp_trades_on_loopback_ports_alone(tmp_path: Path) -> None:
     base = free_base()
-    with Stack(tmp_path, MYTRADING_TRANSPORT="tcp", ZMQ_BASE_PORT=str(base)) as stack:
+    environment = {"MYTRADING_TRANSPORT_INSECURE": "yes", "ZMQ_BASE_PORT": str(base)}
+    with Stack(tmp_path, MYTRADING_TRANSPORT="tcp", **environment) as stack:
         stack.up("--simulator")
         ports = stack.config.messaging.ports
         assert all(base <= port < base + SPAN for port in ports.values())

@@ -18,7 +18,7 @@ from mytrading.cli.journal.kept import differing
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import unions
-from mytrading.runtime.journal import INPUT, OUTPUT, JournalDamaged, Row, read_segment, segments
+from mytrading.runtime.journal import INPUT, OUTPUT, JournalDamaged, JournalReader, Row, read_segment, segments
 
 KINDS = ("input", "output", "record")
 _IDS = frozenset({"id", "client_order_id", "cause", "signal", "command", "goal", "order", "broker_order_id", "target"})
@@ -91,7 +91,7 @@ def verify(config: RunConfig, daemon: str = "") -> list[Finding]:
         except JournalDamaged as error:
             problem = str(error)
         findings.append(Finding(name, str(path), count, problem))
-    findings = [*_decided_again(config, findings), *_crossed(written, read)]
+    findings = [*_decided_again(config, findings), *_crossed(config, written, read)]
     kept = differing(config)
     findings = [each._replace(problem=each.problem or kept.pop(Path(each.file), "")) for each in findings]
     return [finding for finding in findings if daemon in ("", finding.daemon)]
@@ -120,7 +120,7 @@ def _note(
 
 
 def _crossed(
-    written: dict[tuple[str, str, int], set[bytes]], read: dict[tuple[str, str], list[Row]]
+    config: RunConfig, written: dict[tuple[str, str, int], set[bytes]], read: dict[tuple[str, str], list[Row]]
 ) -> Iterator[Finding]:
     """Inputs whose row in the writer's journal is missing or another."""
     first: dict[tuple[str, str], int] = {}
@@ -131,7 +131,7 @@ def _crossed(
             if row.source_seq < first.get((row.source, row.stream), 0):
                 continue  # of a day whose journal was exported and removed
             hashes = written.get((row.source, row.stream, row.source_seq), set())
-            if row.source_hash not in hashes:
+            if row.source_hash not in hashes and (hashes or not _written_since(config, row)):
                 found = "another row" if hashes else "none"
                 yield Finding(
                     name,
@@ -141,6 +141,16 @@ def _crossed(
                     f"journal of {row.source} holds {found}: its tail was lost",
                 )
                 break
+
+
+def _written_since(config: RunConfig, row: Row) -> bool:
+    """True if the writer's journal has by now what a reader's had that was looked at later, as in a running stack."""
+    reader = JournalReader(config.journal_dir(row.source), row.stream)
+    try:
+        found = reader.row(row.source_seq)
+    finally:
+        reader.close()
+    return found is not None and found.hash == row.source_hash
 
 
 def traced(rows: list[Decoded], wanted: str) -> list[Decoded]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,7 +17,7 @@ from mytrading.messages.control import WithdrawRequested
 from mytrading.messages.enums import Action
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.signals import Signal
-from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
+from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal, Row, read_segment
 from mytrading.runtime.metrics import PerformanceMonitor
 from tests.unit.cli.stacks import run_config
 
@@ -66,6 +67,20 @@ def config(tmp_path: Path) -> RunConfig:
 def test_verify_whole_journals_finds_nothing(config: RunConfig) -> None:
     assert problems(config) == []
     assert {(finding.daemon, finding.rows) for finding in verify(config)} == {("engine", 2), ("risk", 2)}
+
+
+def test_verify_of_journals_that_move_on_while_they_are_read_finds_nothing(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A healthy stack was said to have lost rows: its readers were looked at later than their writers."""
+
+    def moving(path: Path) -> Iterator[Row]:
+        if path == journal_file(config, "risk"):
+            write_pair(config)
+        yield from read_segment(path)
+
+    monkeypatch.setattr("mytrading.cli.journal.files.read_segment", moving)
+    assert problems(config) == []
 
 
 def test_verify_changed_row_names_file_and_row(config: RunConfig) -> None:

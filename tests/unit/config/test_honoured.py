@@ -76,6 +76,7 @@ OTHER = {
     "GC_THRESHOLD": "5000",
     "MARKET_DATA_BUFFER_SIZE": "700",
     "MYTRADING_TRANSPORT": "tcp",
+    "MYTRADING_TRANSPORT_INSECURE": "yes",
     "ZMQ_BASE_PORT": "6000",
     "ZMQ_MARKET_DATA_PORT": "6100",
     "ZMQ_STRATEGY_SIGNALS_PORT": "6100",
@@ -99,8 +100,13 @@ OTHER = {
 STOPS = ("ENABLE_WEBSOCKET", "ENABLED_TIMEFRAMES")
 """Whose other value is a reason not to start."""
 
+ALLOWS = ("MYTRADING_TRANSPORT_INSECURE",)
+"""Without which what else is given is a reason not to start."""
+
 BESIDES = {
-    "ZMQ_": {"MYTRADING_TRANSPORT": "tcp"},
+    "ZMQ_": {"MYTRADING_TRANSPORT": "tcp", "MYTRADING_TRANSPORT_INSECURE": "yes"},
+    "MYTRADING_TRANSPORT": {"MYTRADING_TRANSPORT_INSECURE": "yes"},
+    "MYTRADING_TRANSPORT_INSECURE": {"MYTRADING_TRANSPORT": "tcp"},
     "DAILY_STOP_R": {"R_VALUE": "6500"},
     "DAILY_TARGET_R": {"R_VALUE": "6500"},
     "RSI_": {"ENABLED_STRATEGIES": "RSI_MeanReversion"},
@@ -194,7 +200,7 @@ def test_honoured_variable_changes_the_run(
 ) -> None:
     besides = BESIDES.get(name) or BESIDES.get(name.partition("_")[0] + "_", {})
     before, after = without(besides), outcome(shipped, {**besides, name: OTHER.get(name, "7")})
-    assert isinstance(before, dict), before
+    assert isinstance(before, dict) != (name in ALLOWS), before
     assert isinstance(after, dict) != (name in STOPS), after
     assert before != after
 

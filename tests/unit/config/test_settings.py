@@ -467,18 +467,25 @@ def test_quotes_get_two_machine_seconds_before_they_are_stale_at_any_speed(home:
 def test_ports_count_with_transport_tcp_only(home: Path) -> None:
     env = {**KEY, "ZMQ_BASE_PORT": "6000", "ZMQ_TRADE_COMMANDS_PORT": "7777"}
     assert build_run_config(load(home, env), home, home / "s", home / "r").messaging.ports == {}
-    tcp = load(home, {**env, "MYTRADING_TRANSPORT": "tcp"})
+    insecure = {"MYTRADING_TRANSPORT": "tcp", "MYTRADING_TRANSPORT_INSECURE": "yes"}
+    tcp = load(home, {**env, **insecure})
     ports = build_run_config(tcp, home, home / "s", home / "r").messaging.ports
     assert (ports["market"], ports["commands"], ports["status-feed"]) == (6000, 7777, 6020)
     assert len(set(ports.values())) == len(ports)
     assert (
         5555
-        not in build_run_config(
-            load(home, {**KEY, "MYTRADING_TRANSPORT": "tcp"}), home, home / "s", home / "r"
-        ).messaging.ports.values()
+        not in build_run_config(load(home, {**KEY, **insecure}), home, home / "s", home / "r").messaging.ports.values()
     )
-    clash = load(home, {**KEY, "MYTRADING_TRANSPORT": "tcp", "ZMQ_BASE_PORT": "5555"})
+    clash = load(home, {**KEY, **insecure, "ZMQ_BASE_PORT": "5555"})
     assert "5555, which OpenAlgo binds" in start_refusal(home, clash)
+
+
+def test_transport_that_asks_nobody_who_he_is_is_refused_until_it_is_allowed(home: Path) -> None:
+    """Another user of the machine found the port and halted the stack, in the name of root."""
+    env = {**KEY, "MYTRADING_TRANSPORT": "tcp"}
+    assert "MYTRADING_TRANSPORT_INSECURE=yes" in start_refusal(home, load(home, env))
+    allowed = load(home, {**env, "MYTRADING_TRANSPORT_INSECURE": "yes"})
+    assert build_run_config(allowed, home, home / "s", home / "r").messaging.transport == "tcp"
 
 
 def test_run_config_of_settings_survives_the_run_file(home: Path, tmp_path: Path) -> None:
