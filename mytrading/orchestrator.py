@@ -13,7 +13,7 @@ import shlex
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from mytrading.messages.enums import DaemonState
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
 from mytrading.runtime import supervision
 from mytrading.runtime.endpoints import name_runtime_dir, runtime_dir
+from mytrading.runtime.hung import waited_for_core
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
 from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
 from mytrading.runtime.places import (
@@ -190,9 +191,11 @@ class TradingOrchestrator:
     def wait_ready(self, timeout_s: float = 30.0, progress: Progress = lambda _: None) -> dict[str, Any]:
         """The gateway's status once every daemon says it is ready.
 
-        Raises `TimedOut` naming those that are not, `StackFailed` when one of them has given up.
+        Time in which a daemon had no core does not count, up to four times `timeout_s` in all. Raises `TimedOut` naming
+        those that are not ready, `StackFailed` when one of them has given up.
         """
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
+        deadline, latest = began + timeout_s, began + 4 * timeout_s
         waiting, look = "the gateway", 0.0
         with Ops(self.config) as ops:
             while time.monotonic() < deadline:
@@ -203,21 +206,26 @@ class TradingOrchestrator:
                     waiting = ", ".join(_describe(row) for row in status["daemons"] if not row["ready"])
                     waiting = waiting or status["wrong_mode"]
                 if time.monotonic() > look:
-                    self._check_programs()
+                    programs = supervision.programs(self.config).values()
+                    self._check(programs)
                     look = time.monotonic() + _LOOK_S
+                    deadline = max(deadline, min(began + timeout_s + _starved_s(programs), latest))
                 progress(f"waiting for {waiting}")
                 time.sleep(2 * _POLL_S)
-        raise TimedOut(f"not ready after {timeout_s:g} s: {waiting}; see `mytrading logs`")
+        took = time.monotonic() - began
+        raise TimedOut(f"not ready after {took:.0f} s: {waiting}; see `mytrading logs`")
 
-    def _check_programs(self) -> None:
-        for name, program in supervision.programs(self.config).items():
+    def _check(self, programs: Iterable[supervision.Program]) -> None:
+        for program in programs:
             if program.state in ("BACKOFF", "FATAL") and program.problem:
-                raise StackFailed(f"{name} could not be started: {program.problem}; see `mytrading logs supervisord`")
+                why = f"{program.name} could not be started: {program.problem}"
+                raise StackFailed(f"{why}; see `mytrading logs supervisord`")
             failed = program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78)
             if failed:
-                said = supervision.last_words(self.config, name)
+                said = supervision.last_words(self.config, program.name)
                 raise StackFailed(
-                    f"{name} gave up (exit {program.exit_code}): {said or 'no word'}; `mytrading logs {name}`"
+                    f"{program.name} gave up (exit {program.exit_code}): {said or 'no word'}; "
+                    f"`mytrading logs {program.name}`"
                 )
 
     # talking
@@ -323,6 +331,11 @@ class TradingOrchestrator:
         for told in stops_told(self.stops_left):
             progress(told)
         return entries
+
+
+def _starved_s(programs: Iterable[supervision.Program]) -> float:
+    """How long that program waited for a core which waited longest."""
+    return max((waited_for_core(program.pid) for program in programs if program.pid), default=0) / 1e9
 
 
 def stops_told(rows: list[dict[str, Any]]) -> list[str]:

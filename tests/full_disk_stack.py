@@ -1,16 +1,23 @@
-"""A stack whose journals lie on a small file system that fills up while positions are held: `FOLDER` is its argument.
+"""A stack whose state, logs and consoles lie on a small file system that fills up while positions are held.
 
-Run by `tests/system/test_full_disk.py` in a mount namespace of its own, where FOLDER/state/paper/journal is a tmpfs.
-Prints what was seen, as JSON. The one rule: the file system is really full; nothing is pretended.
+`FOLDER SECONDS` are its arguments: run by `tests/system/test_full_disk.py` in a mount namespace of its own, where
+FOLDER is a tmpfs, it holds the file system at zero for so long. Prints what was seen, as JSON. The one rule: the file
+system is really full, and whatever is released is taken again at once; nothing is pretended.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mytrading.runtime.supervision import PROGRAMS
 from tests.full_disk import fill
 from tests.support import eventually
 from tests.system.home import ALTERNATING, HEAD, LONG, RICH, WIDE, make_project, named
@@ -29,13 +36,34 @@ stop = "{stop}"
 signal_cooldown = 0
 """
 STRATEGIES = (("AtBroker", "INFY", "broker"), ("Armed", "INFY", "engine"), ("Closes", "SBIN", "none"))
+EVERY_S = 0.1
 
 
 def make_home(home: Path) -> dict[str, str]:
-    """Two whose stops lie at the broker and in risk, and one that leaves by its wish."""
+    """Two whose stops lie at the broker and in risk, and one that leaves by its signal."""
     settings = {name: SETTINGS.format(name=name, symbol=symbol, stop=stop) for name, symbol, stop in STRATEGIES}
-    disk = {"MYTRADING_MIN_FREE_BYTES": "20000000", "MYTRADING_JOURNAL_RESERVE": "2000000"}
+    disk = {"MYTRADING_MIN_FREE_BYTES": "20000000", "MYTRADING_JOURNAL_RESERVE": "4000000"}
     return make_project(home, CODE, settings, WIDE, **RICH, **disk)
+
+
+@contextmanager
+def held_at_zero(folder: Path) -> Iterator[None]:
+    """Another program writes whatever room there is until the end, and then removes what it wrote."""
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(EVERY_S):
+            fill(folder)
+
+    fill(folder)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        writer.join()
+        (folder / "filler").unlink()
 
 
 def denied(stack: Stack) -> bool:
@@ -47,38 +75,56 @@ def entries(stack: Stack) -> int:
     return sum(row["action"] == "BUY" for row in stack.rest("orderbook")["orders"])
 
 
-def scenario(stack: Stack, journal: Path) -> dict[str, Any]:
-    """Hold three positions, fill the disk, leave one by its wish, and let the price fall through both stops."""
+def processes(stack: Stack) -> dict[str, int]:
+    return {name: stack.pid(name) for name in (*PROGRAMS, "supervisord")}
+
+
+def stay_alive(stack: Stack, seconds: float) -> dict[str, int]:
+    """The processes, which are to be the same for so long."""
+    before, until = processes(stack), time.monotonic() + seconds
+    eventually(lambda: time.monotonic() > until or processes(stack) != before, seconds)
+    return before
+
+
+def scenario(stack: Stack, folder: Path, seconds: float) -> dict[str, Any]:
+    """Hold three positions, fill the disk, leave one by its signal, and let the price fall through both stops."""
     stack.up("--simulator", "--speed", "6")
     eventually(lambda: stack.broker_net() == {"NSE:INFY": 40, "NSE:SBIN": 20}, 90)
     eventually(lambda: any(row["trigger_price"] for row in stack.rest("orderbook")["orders"]), 20)
     price = float(stack.rest("quotes", symbol="INFY", exchange="NSE")["ltp"])
-    fill(journal)
-    eventually(lambda: "DISK_LOW" in {row["code"] for row in stack.ask("alerts")}, 30)
-    before = entries(stack)
-    eventually(lambda: "NSE:SBIN" not in stack.broker_net(), 60)
-    eventually(lambda: denied(stack), 60)
-    resting = [row["order_status"] for row in stack.rest("orderbook")["orders"] if row["pricetype"] == "SL"]
-    fill(journal)
-    push(stack, ltp=round(price * 0.95, 1), hold=True, depth=100_000)
-    eventually(lambda: not stack.broker_net(), 60)
-    while_full = entries(stack) - before
-    for path in journal.glob("filler*"):
-        path.unlink()
+    with held_at_zero(folder):
+        eventually(lambda: "DISK_LOW" in {row["code"] for row in stack.ask("alerts")}, 30)
+        before, running = entries(stack), processes(stack)
+        eventually(lambda: "NSE:SBIN" not in stack.broker_net(), 60)
+        eventually(lambda: denied(stack), 60)
+        resting = [row["order_status"] for row in stack.rest("orderbook")["orders"] if row["pricetype"] == "SL"]
+        stay_alive(stack, seconds)
+        push(stack, ltp=round(price * 0.95, 1), hold=True, depth=100_000)
+        eventually(lambda: not stack.broker_net(), 60)
+        free = os.statvfs(folder).f_bavail
+        ended = sorted(name for name, pid in processes(stack).items() if pid != running[name])
+        while_full = entries(stack) - before
     push(stack, ltp=price, release=True)
     eventually(lambda: "DISK_LOW" not in {row["code"] for row in stack.ask("alerts")}, 60)
     stack.run("resume")
     eventually(lambda: bool(stack.broker_net()), 90)
     verified = stack.run("journal", "verify")
-    return {"resting": resting, "entries_while_full": while_full, "verify": verified.returncode}
+    return {
+        "resting": resting, "entries_while_full": while_full, "free": free, "ended": ended,
+        "verify": verified.returncode,
+    }  # fmt: skip
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, seconds: float) -> None:
     """The whole of it."""
     with Stack(folder, **make_home(folder / "home")) as stack:
-        seen = scenario(stack, folder / "state" / "paper" / "journal")
+        try:
+            seen = scenario(stack, folder, seconds)
+        except BaseException:
+            print(stack.log(), *(path.read_text() for path in folder.glob("**/*.out")), sep="\n", file=sys.stderr)
+            raise
     print(json.dumps(seen), flush=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), float(sys.argv[2]))

@@ -82,7 +82,7 @@ class BarStore:
     def add_history(self, instrument: str, bars: Iterable[Bar], until_ns: int) -> list[Bar]:
         """Commit fetched bars, then note that they are whole up to `until_ns`; returns the new ones as `add` does."""
         added = self.add(bars)
-        self._db.execute(_FILLED, (instrument, until_ns))
+        self.note_filled((instrument,), until_ns)
         return added
 
     def note_filled(self, instruments: Iterable[str], until_ns: int) -> None:

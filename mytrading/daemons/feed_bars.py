@@ -19,6 +19,7 @@ from mytrading.messages.market import Bar, Quote
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import SECOND, MarketClock, machine_now
+from mytrading.runtime.journal_reserve import Reserve
 from mytrading.runtime.logging import get_logger
 
 GRACE_NS = SECOND
@@ -62,6 +63,8 @@ class BarDesk:
         self._builder = BarBuilder(calendar)
         self._fusion = Fusion(self._market_span(MARGIN_NS, MARGIN_MACHINE_S))
         self._store = BarStore(config.bars_dir)
+        self._reserve = Reserve(self._store.path, config.process.journal_reserve_bytes)
+        """A signal to exit comes from a bar, and no bar is published that is not stored."""
         self._history = HistoryWorker(config, calendar, clock.now, wake)
         self.closed: list[Closed] = []
         """What quotes have closed since the last `flush`."""
@@ -188,6 +191,7 @@ class BarDesk:
 
     def on_second(self, machine_ns: int) -> None:
         """Ask again for history that failed, or has not filled a hole."""
+        self._reserve.look()
         for instrument in self._fusion.holes:
             if instrument not in self._due:
                 self._put_off(instrument, 0)

@@ -19,11 +19,13 @@ from mytrading.daemons.gateway_alerts import Silences
 from mytrading.daemons.hung_watchdog import FIRST_NS, WatchdogGuard
 from mytrading.messages.codec import MAX_FRAME, Frame
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
+from mytrading.messages.enums import Severity
 from mytrading.messages.records import ControlOpened, RiskOpened
 from mytrading.messages.risk_picture import RiskPicture
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic
+from mytrading.runtime import supervision
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.following import STILL_HERE_ROWS
@@ -38,6 +40,9 @@ SHOW_S = 0.25
 SILENCE_S = 5.0
 WATCH_S = 0.5
 STATUS_S = 0.1
+NEWS_S = 60.0
+"""For so long it is an alert that supervisor was started again."""
+SUPERVISOR_LOST = "SUPERVISOR_LOST"
 LOOK_S = 1.0
 """Machine seconds between looks: screens are drawn four times a second, so nothing here is in a hurry."""
 
@@ -82,6 +87,19 @@ class Gateway(MachineDaemon):
         self._answers = Answers(self.config, self.view, self.control, self.clock, self.totals, self.order)
         self.every(LOOK_S, self._tell_wants, "looked at")
         self._listen()
+        self._tell_revived()
+
+    def orphaned(self) -> None:
+        """Whoever starts another supervisor, a person is to know; there may be nobody else left to say so."""
+        text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
+        self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
+
+    def _tell_revived(self) -> None:
+        """The gateway before may have died with supervisor."""
+        if supervision.was_revived(self.config, NEWS_S):
+            text = "supervisor died and was started again, and every daemon with it"
+            self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
+        self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
 
     def _tell_wants(self, machine_ns: int) -> None:
         wanted = self._answers.lookers.wanted(machine_ns)

@@ -1,14 +1,17 @@
-"""The watchdog: kills a daemon that no longer beats, tells of one that keeps dying, brings a lost supervisor back.
+"""The watchdog: kills a daemon that no longer beats, tells of one that keeps dying or does not run, and brings a lost
+supervisor back.
 
-A daemon that hangs (stopped, spinning, blocked) sends no heartbeat; after five seconds it is killed with SIGKILL and
-supervisor starts it anew, until it has ended five times in a minute. The one rule: it never judges after its own
-stall, when everybody would look late.
+A daemon that hangs (stopped, spinning, blocked) sends no heartbeat; after five seconds, in which waiting for a core
+does not count, it is killed with SIGKILL and supervisor starts it again, until it has ended five times in a minute. The
+one rule: it never judges after its own stall, when everybody would look late.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
+from typing import NamedTuple
 
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat
@@ -16,23 +19,33 @@ from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import ALL
 from mytrading.runtime import supervision
-from mytrading.runtime.clock import machine_now
+from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon
+from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Silence
 from mytrading.runtime.lock import holder
 from mytrading.runtime.process import main
 from mytrading.runtime.savepoint_keeper import Keeper
 
-SILENCE_NS = 5_000_000_000
 UNHEARD_NS = 30_000_000_000
-"""A process that was never heard may still be starting: it has this long from when it was first seen."""
+"""A process that was never heard may still be starting: it has this long from when it was first seen, and twice as long
+after each time that this was not enough: another start is more work for a machine that is slow because of its work."""
+DOUBLED = 3
+"""So often at most."""
 LOOK_S = 0.5
 EXPORT_S = 300.0
 """How often to see whether a day is over and to be exported."""
 
 SAVEPOINT_S = 10.0
 """How often to see whether a journal has grown so much that a start should not read all of it."""
-STALL_NS = 1_500_000_000
 WINDOW_NS = 60_000_000_000
+
+
+class _Heard(NamedTuple):
+    """When a process was heard last, or seen first, and for how long it may be silent."""
+
+    pid: int
+    at_ns: int
+    limit_ns: int
 
 
 class Watchdog(Daemon):
@@ -40,12 +53,15 @@ class Watchdog(Daemon):
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__("watchdog", config)
-        self._beats: dict[str, tuple[int, int]] = {}
-        self._unheard: dict[str, tuple[str, int]] = {}
+        self._heard: dict[str, _Heard] = {}
+        self._silences = {name: Silence() for name in ALL}
+        self._slow: dict[str, int] = {}
+        self._absent: dict[str, int] = {}
+        self._told: set[str] = set()
         self._restarted: dict[str, int] = {}
         self._last_look = machine_now()
         self._killed = 0
-        self._supervisor = supervision.GivenUp(config)
+        self._supervisor = supervision.Ended(config)
         self._given_up: set[str] = set()
         self._savepoints = Keeper(config)
 
@@ -72,18 +88,23 @@ class Watchdog(Daemon):
         beat = frame.message
         if not isinstance(beat, Heartbeat):
             return
-        known = self._beats.get(beat.daemon)
-        if known is not None and known[0] != beat.pid:
+        known = self._heard.get(beat.daemon)
+        if known is not None and known.pid != beat.pid:
             self._restarted[beat.daemon] = beat.machine_ns
             text = f"{beat.daemon} died and was started again"
             self.alerts.raise_("DAEMON_RESTARTED", Severity.WARNING, beat.daemon, text)
-        self._unheard.pop(beat.daemon, None)
         if beat.state is DaemonState.STOPPING:
-            self._beats.pop(beat.daemon, None)
-        else:
-            patience = UNHEARD_NS - SILENCE_NS if beat.state is DaemonState.STARTING else 0
-            self._beats[beat.daemon] = (beat.pid, beat.machine_ns + patience)
+            self._heard.pop(beat.daemon, None)
+            return
+        starting = beat.state is DaemonState.STARTING
+        if not starting:
+            self._slow.pop(beat.daemon, None)
+        limit = self._time_to_start(beat.daemon) if starting else SILENCE_NS
+        self._heard[beat.daemon] = _Heard(beat.pid, beat.machine_ns, limit)
         self.alerts.clear("DAEMON_HUNG", beat.daemon)
+
+    def _time_to_start(self, name: str) -> int:
+        return UNHEARD_NS << min(self._slow.get(name, 0), DOUBLED)
 
     def _tell_given_up(self) -> None:
         """A program that supervisor gave up stays an alert until it is started again."""
@@ -104,54 +125,74 @@ class Watchdog(Daemon):
         stalled = machine_ns - self._last_look > STALL_NS
         self._last_look = machine_ns
         if stalled:
-            self._beats = {name: (pid, machine_ns) for name, (pid, _) in self._beats.items()}
-            self._unheard.clear()
+            self._heard = {name: heard._replace(at_ns=machine_ns) for name, heard in self._heard.items()}
+            self._absent.clear()
             return
-        for name, (pid, seen) in list(self._beats.items()):
-            if name != self.name and machine_ns - seen > SILENCE_NS:
-                self._kill(name, pid, SILENCE_NS)
         for name in ALL:
-            if name not in (self.name, *self._beats):
-                self._look_for(name, machine_ns)
+            if name != self.name:
+                self._look_at(name, machine_ns)
         self._clear_old_restarts(machine_ns)
 
-    def _look_for(self, name: str, machine_ns: int) -> None:
+    def _look_at(self, name: str, machine_ns: int) -> None:
         """One that hangs since before its first heartbeat, or since before ours, is known by its lock alone."""
-        pid = holder(self.config.lock_dir / f"{name}.lock")
-        known, since = self._unheard.get(name, ("", 0))
-        if pid is None or not pid.isdigit():
-            self._unheard.pop(name, None)
-        elif pid != known:
-            self._unheard[name] = (pid, machine_ns)
-        elif machine_ns - since > UNHEARD_NS:
-            del self._unheard[name]
-            self._kill(name, int(pid), UNHEARD_NS)
+        heard = self._heard.get(name)
+        if heard is None or heard.limit_ns != SILENCE_NS:
+            heard = self._by_its_lock(name, heard, machine_ns)
+        if heard is not None and self._silences[name].of(heard.pid, heard.at_ns, machine_ns) > heard.limit_ns:
+            self._kill(name, heard, machine_ns)
+        self._tell_absent(name, heard is None, machine_ns)
 
-    def _kill(self, name: str, pid: int, silent_ns: int) -> None:
+    def _by_its_lock(self, name: str, heard: _Heard | None, machine_ns: int) -> _Heard | None:
+        pid = holder(self.config.lock_dir / f"{name}.lock")
+        if pid is None or not pid.isdigit():
+            self._heard.pop(name, None)
+            return None
+        if heard is None or heard.pid != int(pid):
+            heard = self._heard[name] = _Heard(int(pid), machine_ns, self._time_to_start(name))
+        return heard
+
+    def _tell_absent(self, name: str, absent: bool, machine_ns: int) -> None:
+        """One that should run and does not is an alert, at once where supervisor says that it will not start it."""
+        if not absent:
+            self._absent.pop(name, None)
+            self._told.discard(name)
+            self.alerts.clear("DAEMON_STOPPED", name)
+            return
+        since = self._absent.setdefault(name, machine_ns)
+        late = name in self._supervisor.stopped or machine_ns - since > UNHEARD_NS
+        if not late or name in (*self._told, *self._given_up) or supervision.is_stopping(self.config.state):
+            return
+        self._told.add(name)
+        said = supervision.last_words(self.config, name) or "no word"
+        text = (
+            f"{name} does not run and is not started again; its last words: {said}; see `mytrading logs {name}`, mend "
+            "the cause, then `mytrading down` and `up`"
+        )
+        self.alerts.raise_("DAEMON_STOPPED", Severity.CRITICAL, name, text)
+
+    def _kill(self, name: str, heard: _Heard, machine_ns: int) -> None:
         """Kill by the pid that was heard or seen, if that process still holds the daemon's lock."""
-        self._beats.pop(name, None)
-        if holder(self.config.lock_dir / f"{name}.lock") != str(pid):
+        del self._heard[name]
+        if holder(self.config.lock_dir / f"{name}.lock") != str(heard.pid):
             return
         self._killed += 1
+        if heard.limit_ns != SILENCE_NS:
+            self._slow[name] = self._slow.get(name, 0) + 1
         self.alerts.raise_(
             "DAEMON_HUNG",
             Severity.CRITICAL,
             name,
-            f"{name} (pid {pid}) sent no heartbeat for {silent_ns // 1_000_000_000} s: killed, starts anew",
+            f"{name} (pid {heard.pid}) sent no heartbeat for {heard.limit_ns // SECOND} s: killed, starts again",
         )
-        os.kill(pid, signal.SIGKILL)
-        self._beats[name] = (pid, machine_now() + SILENCE_NS)
+        with suppress(ProcessLookupError):
+            os.kill(heard.pid, signal.SIGKILL)
+        self._heard[name] = _Heard(heard.pid, machine_ns, 2 * SILENCE_NS)
 
     def _clear_old_restarts(self, machine_ns: int) -> None:
         for name, at_ns in list(self._restarted.items()):
             if machine_ns - at_ns > WINDOW_NS:
                 del self._restarted[name]
                 self.alerts.clear("DAEMON_RESTARTED", name)
-
-    def orphaned(self) -> None:
-        """Supervisor was killed: a new one takes over, which starts all daemons, this one too."""
-        self.log.error("supervisor.lost", next_step="starting a new one")
-        supervision.revive(self.config)
 
     def figures(self) -> dict[str, float]:
         """How many were killed for hanging and given up."""

@@ -237,9 +237,13 @@ class MarketClock:
         self._take(segments)
 
     def mark_seen(self) -> None:
-        """Record in the file that the market still runs, so that a later start resumes where it stopped."""
+        """Record in the file that the market still runs, so that a later start resumes where it stopped.
+
+        A full disk keeps no market from running.
+        """
         if self._path is not None:
-            write_clock_file(self._path, ClockFile(segments=self._segments, last_seen_machine_ns=machine_now()))
+            with suppress(OSError):
+                write_clock_file(self._path, ClockFile(segments=self._segments, last_seen_machine_ns=machine_now()))
 
     def resume_point(self) -> int | None:
         """The market time at which the market was last seen running; None if it never ran."""
@@ -261,5 +265,9 @@ def write_clock_file(path: Path, content: ClockFile) -> None:
     """Replace the clock file in one step, so that no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(msgspec.json.encode(content))
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(msgspec.json.encode(content))
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -33,7 +33,8 @@ from mytrading.runtime.lock import InstanceLock
 from mytrading.runtime.lockstep import Acknowledger
 from mytrading.runtime.logging import get_logger
 from mytrading.runtime.performance_log import write_performance
-from mytrading.runtime.run_info import supervisor_of_this
+from mytrading.runtime.run_info import is_supervised, supervisor_of_this
+from mytrading.runtime.run_key import OPENERS
 from mytrading.runtime.sockets import Receiver, Sockets
 from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.timers import Timers
@@ -47,6 +48,9 @@ PERFORMANCE_S = 60.0
 BEAT_NS = 1_000_000_000
 PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
+EXIT_FORKED = 70
+REVIVERS = ("watchdog", *OPENERS)
+"""Who has the run's key anyway; without it a supervisor could start no daemon that calls the server."""
 
 FrameHandler = Callable[[Frame], None]
 
@@ -57,6 +61,8 @@ class Daemon(DaemonHooks):
     def __init__(self, name: str, config: RunConfig) -> None:
         self.name = name
         self.config = config
+        self.run_key = ""
+        """What opens the API keys of the run file; `process.main` gives it to those that may have it."""
         self.clock = MarketClock.load(config.clock_path)
         self.log = get_logger(name)
         self.debugging = config.logging.level == "DEBUG"
@@ -85,6 +91,7 @@ class Daemon(DaemonHooks):
         self._exit_code = 0
         self._lag_ms = 0.0
         self._started = machine_now()
+        self._pid = os.getpid()
         self._parent = supervisor_of_this()
         self._process = psutil.Process()
         self.status = self._sockets.publisher("status", bound=False)
@@ -230,9 +237,27 @@ class Daemon(DaemonHooks):
         for work in waiting:
             work()
 
+    def end_if_forked(self) -> None:
+        """A copy of this process that author code made, in whatever way, is none of the stack's."""
+        if os.getpid() != self._pid:
+            os._exit(EXIT_FORKED)
+
+    def orphaned(self) -> None:
+        """The supervisor died: whoever has the run's key starts another, whichever of them comes first."""
+        if self.name not in REVIVERS or not is_supervised():
+            return
+        from mytrading.runtime import supervision
+
+        self.log.error("supervisor.lost", next_step="starting a new one")
+        try:
+            supervision.revive(self.config, self.run_key)
+        except (OSError, supervision.SupervisorFailed) as error:
+            self.log.critical("supervisor.not_started", problem=str(error), next_step="mytrading up")
+
     def _turn(self) -> None:
         wait_ms = self.timers.wait_ms(machine_now())
         events = zmq_poll(self._polled, min(wait_ms, 1) if self._later or self._soon else wait_ms)
+        self.end_if_forked()
         self.run_soon()
         for key, _ in events:
             if key in self._receivers:
@@ -318,8 +343,8 @@ class Daemon(DaemonHooks):
         self._beaten = machine_ns
         if os.getppid() != self._parent and not self._stopping:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
-            self.orphaned()
             self.stop()
+            self.orphaned()
         free_space.tell(self.disk_low(), self.config, self.notes, self.alerts)
         memory = self._process.memory_info()
         times = self._process.cpu_times()

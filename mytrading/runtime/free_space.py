@@ -6,7 +6,9 @@ to decide who send them.
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 from pathlib import Path
 
 from mytrading.messages.enums import Severity
@@ -35,3 +37,9 @@ def tell(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) ->
         alerts.raise_("DISK_LOW", Severity.CRITICAL, config.state_dir, text)
     elif notes.pop("disk", None):
         alerts.clear("DISK_LOW", config.state_dir)
+
+
+def is_full(error: Exception) -> bool:
+    """True if a disk without room is why something failed."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL

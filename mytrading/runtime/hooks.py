@@ -34,9 +34,6 @@ class DaemonHooks:
         """Sequences of journaled streams read so far, by `writer/stream`."""
         return {}
 
-    def orphaned(self) -> None:
-        """The supervisor died; the harness stops this process afterwards, since nobody watches it any more."""
-
     def on_beat(self, beat: Heartbeat) -> None:
         """This daemon's own heartbeat was sent."""
 

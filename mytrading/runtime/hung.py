@@ -1,7 +1,8 @@
-"""One process that watches another: has it fallen silent, and if so, an end of it, so that supervisor starts it anew.
+"""One process that watches another: has it fallen silent, and if so, an end of it, so that supervisor starts it again.
 
-Used by the gateway and the feed for the watchdog, which watches all others. The one rule: nothing is judged after a
-stall of who looks, when everybody would look late.
+Used by the watchdog for all others, and by the gateway and the feed for the watchdog. Time in which a process was ready
+to run and had no core is not silence: on a machine with too much to do, an end of it would only add a start. The one
+rule: nothing is judged after a stall of who looks, when everybody would look late.
 """
 
 from __future__ import annotations
@@ -15,6 +16,36 @@ from mytrading.runtime.lock import holder
 
 SILENCE_NS = 5_000_000_000
 STALL_NS = 1_500_000_000
+SUSPECT_NS = 1_500_000_000
+"""From so long a silence on it is asked how much of it was waiting for a core."""
+MOST_NS = 120_000_000_000
+"""Whatever it waited for: a process that comes to nothing for so long is of no use."""
+
+
+def waited_for_core(pid: int) -> int:
+    """Nanoseconds for which the threads of a process were ready to run and had no core; 0 where Linux does not say."""
+    total = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):
+            total += int(file.read_text(encoding="ascii").split()[1])
+    return total
+
+
+class Silence:
+    """How long a process of one name has not said what it could have said."""
+
+    def __init__(self) -> None:
+        self._since: tuple[int, int] = (0, 0)
+        self._waited = 0
+
+    def of(self, pid: int, heard_ns: int, machine_ns: int) -> int:
+        """Nanoseconds since its last heartbeat, less the wait for a core; to be asked at least once a second."""
+        silent = machine_ns - heard_ns
+        if silent <= SUSPECT_NS:
+            return silent
+        if self._since != (pid, heard_ns):
+            self._since, self._waited = (pid, heard_ns), waited_for_core(pid)
+        return silent if silent > MOST_NS else silent - max(waited_for_core(pid) - self._waited, 0)
 
 
 class Hung:
@@ -24,6 +55,7 @@ class Hung:
         self._lock = lock
         self._silence_ns = silence_ns
         self._pid = 0
+        self._silence = Silence()
         self._heard = self._looked = machine_ns
 
     def heard(self, pid: int, machine_ns: int) -> None:
@@ -36,7 +68,7 @@ class Hung:
             self._heard = machine_ns
         self._looked = machine_ns
         pid = self._pid
-        if not pid or machine_ns - self._heard <= self._silence_ns:
+        if not pid or self._silence.of(pid, self._heard, machine_ns) <= self._silence_ns:
             return 0
         self._pid = 0
         if holder(self._lock) != str(pid):

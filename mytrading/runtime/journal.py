@@ -31,7 +31,6 @@ from mytrading.runtime.journal_format import (
     Row,
     chain,
     front_of,
-    lengthen_log,
     problem_of,
     segments,
     sync_folder,
@@ -93,8 +92,7 @@ class Journal:
             self._take_in()
         except sqlite3.DatabaseError as error:
             raise problem_of(self.path, error) from error
-        lengthen_log(self.path)
-        self._reserve = Reserve(folder, reserve_bytes)
+        self._reserve = Reserve(self.path, reserve_bytes)
         self._fronted = fronted
         self._make_front()
 
@@ -131,7 +129,7 @@ class Journal:
     def append(self, entries: Sequence[Entry], market_ns: int, machine_ns: int, durable: bool = False) -> list[Row]:
         """Commit `entries` in one transaction and return their rows; `durable` waits for the disk.
 
-        Raises `JournalFull` when nothing could be written even after the reserve was released.
+        Raises `JournalFull` when nothing could be written, the reserve being used up.
         """
         self.move()
         rows = self._rows(entries, market_ns, machine_ns)
@@ -203,13 +201,14 @@ class Journal:
             self._save(rows, durable=True)
             self._advance(rows)
         self._db.settle(self._seq)
-        front.unlink()
 
     def _make_front(self) -> None:
         """A disk that has no room for one takes each commit directly."""
-        if self._fronted:
-            with suppress(OSError):
-                self._front = Front(front_of(self.path))
+        if not self._fronted:
+            front_of(self.path).unlink(missing_ok=True)
+            return
+        with suppress(OSError):
+            self._front = Front(front_of(self.path))
 
     def _end_front(self) -> None:
         """The database has all that was noted."""
@@ -297,7 +296,7 @@ class Journal:
         sync_folder(self.folder)
         self._db, self.path, self._carried = JournalDatabase(path), path, dict(cursors)
         self.known = None
-        lengthen_log(path)
+        self._reserve = Reserve(path, self._reserve.size)
         self._make_front()
         if begun:
             self._advance(begun)

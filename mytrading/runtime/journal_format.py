@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,10 +17,6 @@ from mytrading.messages.codec import NO_HASH
 
 INPUT, OUTPUT, RECORD = 0, 1, 2
 RESERVE_BYTES = 8 << 20
-LOG_BYTES = 4 << 20
-"""The write-ahead log is made this long at once: a commit that need not lengthen its file is a fifth quicker."""
-LOG_SHARE = 64
-"""Unless it would take more than this part of the disk's free space."""
 LAYOUT = 1
 """The tables of a file, as SQLite's user_version; files of before it was written have 0 and the same tables."""
 
@@ -187,31 +182,6 @@ def write_meta(
     db.execute("BEGIN IMMEDIATE")
     db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
     db.execute("COMMIT")
-
-
-def lengthen_log(path: Path) -> None:
-    """Add zeros behind the write-ahead log's frames: SQLite takes them for no frames and writes over them."""
-    log = path.with_name(f"{path.name}-wal")
-    with suppress(OSError), log.open("ab") as file:
-        missing = LOG_BYTES - file.tell()
-        status = os.statvfs(path.parent)
-        if 0 < missing < status.f_bavail * status.f_frsize // LOG_SHARE:
-            file.write(bytes(missing))
-            os.fsync(file.fileno())
-
-
-def make_reserve(folder: Path, size: int) -> bool:
-    """Keep `size` bytes of disk aside, so that exits can still be journaled when it is full; true if they are."""
-    reserve = folder / ".reserve"
-    if reserve.exists() and reserve.stat().st_size >= size:
-        return True
-    try:
-        with reserve.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(size, 1))
-    except OSError:
-        reserve.unlink(missing_ok=True)
-        return False
-    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ that a killed writer left here. The one rule: a row is overwritten only once the
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -23,9 +24,9 @@ from mytrading.runtime.journal_format import Row, chain, front_of
 
 FRONT_BYTES = 1 << 20
 """Written with zeros at once: a sync has no size or place of the file to write besides."""
-MAPPED = frozenset({"ext4", "xfs", "tmpfs"})
+IN_PLACE = frozenset({"ext4", "xfs", "tmpfs"})
 """File systems that write a page of a file where it stood. One that looks for another place may find the disk full only
-after the copy, and ends the process for it; there a call writes, and says what is wrong."""
+after the copy into a mapped file, and ends the process for it; there a call writes, and says what is wrong."""
 AHEAD_BYTES = 2048
 """Behind the last record this much is made ready for the next one."""
 _RECORD = struct.Struct("<II")
@@ -38,16 +39,20 @@ class Front:
     """The writer's side: records of one or more rows, one behind the other, from the beginning again after `reset`."""
 
     def __init__(self, path: Path, size: int = FRONT_BYTES) -> None:
-        """Make the file anew; whatever stood in it must be in the database. Raises `OSError`."""
+        """Write zeros over the file, made if it is not there; what stood in it must be in the database.
+
+        Its blocks stay ours, in case the disk is full. Raises `OSError`.
+        """
         self._path = path
         self._size = size
         self._at = 0
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._map: mmap.mmap | None = None
         try:
-            os.pwrite(self._file, bytes(size), 0)
+            if os.pwrite(self._file, bytes(size), 0) != size:
+                raise OSError(errno.ENOSPC, f"expected room for {size} bytes", str(path))
             os.fsync(self._file)
-            if file_system_of(path) in MAPPED:
+            if file_system_of(path) in IN_PLACE:
                 self._map = mmap.mmap(self._file, size)
         except OSError:
             self.remove()

@@ -219,6 +219,7 @@ class MachineDaemon(RecoveringDaemon):
 
     def _commit(self, entries: list[Entry], rows: Sequence[Any], now: int, machine_ns: int) -> None:
         """Decisions get the very times of the input that led to them: that is how `verify` knows them from others."""
+        self.end_if_forked()
         durable = bool(rows) and self._acts and self.durable(rows)
         try:
             meanwhile = partial(self.prepare, rows) if durable else None
@@ -237,7 +238,8 @@ class MachineDaemon(RecoveringDaemon):
             self.machine.apply(row)
         if rows:
             self.later(lambda: self.effects(rows))
-        self.later(self._move)
+        if not self.journal.short:  # else once a second: each move takes pages of a reserve that may have to last
+            self.later(self._move)
 
     def _move(self) -> None:
         """What was noted goes where others read it; a disk that takes none leaves it noted, and the alert stands."""
@@ -268,6 +270,7 @@ class MachineDaemon(RecoveringDaemon):
             self.journal.tend()
         except JournalDamaged as error:
             raise set_aside(self.journal.folder, str(error)) from error
+        self._move()
         if not self.journal.watch_disk():
             self._say_full()
         elif self.notes.pop("journal", None):

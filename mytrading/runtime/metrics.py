@@ -181,11 +181,18 @@ class PerformanceMonitor:
         )
 
     def write_snapshot(self, path: Path, process: str = "") -> None:
-        """Replace the snapshot file of this process in one step; `process` defaults to the file's name."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Replace the snapshot file of this process in one step; `process` defaults to the file's name.
+
+        Where the disk takes none the one before it stays.
+        """
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_bytes(msgspec.json.encode(self.snapshot(process or path.stem)))
-        temporary.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(msgspec.json.encode(self.snapshot(process or path.stem)))
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def get_summary_report(self) -> dict[str, Any]:
         """The figures of this process, or of the running stack when this process has measured nothing.

@@ -7,8 +7,10 @@ here and does not run it again until the stack is started anew. The one rule: `b
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -40,7 +42,7 @@ class OverrunGuard:
         self._began = 0
         self._known = folder / "overran.msgpack"
         with (folder / "running.bin").open("a+b") as file:
-            file.truncate(_CALL.size)
+            os.posix_fallocate(file.fileno(), 0, _CALL.size)  # a copy into a hole would end us on a full disk
             self._map = mmap.mmap(file.fileno(), _CALL.size)
 
     def overran(self, run_file: Path) -> tuple[str, ...]:
@@ -52,7 +54,8 @@ class OverrunGuard:
         if began and machine_now() - began > KILLED_AFTER_S * 1e9 and name not in names:
             names.append(name)
         _CALL.pack_into(self._map, 0, 0, b"")
-        self._known.write_bytes(msgspec.msgpack.encode(_Overran(written, tuple(names))))
+        with suppress(OSError):  # a full disk keeps no engine from starting; what it cannot keep counts for this start
+            self._known.write_bytes(msgspec.msgpack.encode(_Overran(written, tuple(names))))
         return tuple(names)
 
     def _remembered(self, written: int) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ an exit code by which the supervisor knows whether another start may help.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -15,8 +16,9 @@ from pathlib import Path
 
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.daemon import Daemon
-from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
+from mytrading.runtime.daemon import EXIT_FORKED, Daemon
+from mytrading.runtime.free_space import is_full
+from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion, JournalUnavailable
 from mytrading.runtime.lock import AlreadyRunning
 from mytrading.runtime.logging import configure_for_run, get_logger
 from mytrading.runtime.rebuild import JournalSetAside
@@ -26,6 +28,7 @@ CLOCK_WAIT_NS = 30_000_000_000
 EXIT_CONFIG = 78
 EXIT_BROKEN = 70
 EXIT_RUNNING = 75
+EXIT_FULL = 74
 NICENESS = {"gateway": 5}
 """Who gives way to the way of a quote where cores are few; whoever hears fills or watches processes does not."""
 
@@ -50,9 +53,21 @@ def await_clock(config: RunConfig) -> None:
         time.sleep(0.01)
 
 
+def end_fork() -> None:
+    """End a copy of this process at once: it would decide, journal and hold locks as if it were the daemon.
+
+    A fork that another program follows is none: author code may start programs.
+    """
+    if sys._getframe(1).f_code is subprocess.Popen._execute_child.__code__:  # type: ignore[attr-defined]
+        return
+    os.write(2, b"a fork of this process was ended: use subprocess, or multiprocessing with the method spawn\n")
+    os._exit(EXIT_FORKED)
+
+
 def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
     sys.setswitchinterval(0.0005)
+    os.register_at_fork(after_in_child=end_fork)
     give_way(name)
     run_key = take_run_key(name)
     try:
@@ -65,13 +80,18 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     log = get_logger(name)
     try:
         await_clock(config)
-        return daemon(config).run()
+        made = daemon(config)
+        made.run_key = run_key
+        return made.run()
     except AlreadyRunning as error:
         log.error("daemon.refused", problem=str(error))
         return EXIT_RUNNING
     except RunConfigError as error:
         log.critical("daemon.refused", problem=str(error))
         return EXIT_CONFIG
+    except JournalUnavailable as error:
+        log.critical("journal.unavailable", problem=str(error))
+        return EXIT_FULL
     except JournalDamaged as error:
         log.critical("journal.damaged", problem=str(error))
         return EXIT_BROKEN  # the next start moves the file aside and goes on
@@ -83,7 +103,7 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
         return EXIT_CONFIG
     except JournalFull as error:
         log.critical("journal.full", problem=str(error))
-        return EXIT_BROKEN
-    except Exception:
+        return EXIT_FULL
+    except Exception as error:
         log.critical("daemon.crashed", exc_info=True)
-        return EXIT_BROKEN
+        return EXIT_FULL if is_full(error) else EXIT_BROKEN

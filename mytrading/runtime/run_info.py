@@ -22,6 +22,11 @@ def supervisor_of_this() -> int:
     return int(told) if told.isdigit() else os.getppid()
 
 
+def is_supervised() -> bool:
+    """True if a supervisor started this process."""
+    return os.environ.get(SUPERVISOR, "").isdigit()
+
+
 def run_started_machine_ns(config: RunConfig) -> int:
     """Machine time of the run's start; 0 if the run file is gone."""
     try:

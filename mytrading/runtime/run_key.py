@@ -1,8 +1,8 @@
 """API keys on their way from `up` to the daemons that need them: sealed in the run file, opened in memory.
 
 `up` makes a key for the run alone and hands it down in the environment of supervisor, so that neither the run file nor
-an environment reveals an API key by itself. The one rule: only who calls the server opens the keys, and no process
-but the watchdog, which must start a lost supervisor again, passes the run's key on.
+an environment reveals an API key by itself. The one rule: only who calls the server opens the keys, and the run's key
+is passed on to a new supervisor alone, by one of them or by the watchdog.
 """
 
 from __future__ import annotations
@@ -87,7 +87,6 @@ def _with_keys(config: RunConfig, change: Callable[[str], str]) -> RunConfig:
 
 
 def take_run_key(name: str) -> str:
-    """The run's key from the environment, where it stays for the watchdog alone: children of others get none."""
-    if name == "watchdog":
-        return os.environ.get(VARIABLE, "")
-    return os.environ.pop(VARIABLE, "")
+    """The run's key, taken out of the environment, so that no child gets it unasked; empty for who may not have it."""
+    found = os.environ.pop(VARIABLE, "")
+    return found if name in (*OPENERS, "watchdog") else ""

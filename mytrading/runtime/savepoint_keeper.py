@@ -26,6 +26,7 @@ from mytrading.runtime.journal_format import OUTPUT, Known, segments
 from mytrading.runtime.journal_reader import beginning_of, end_of, read_on
 from mytrading.runtime.replay import Learning
 from mytrading.runtime.savepoint import Bound, Savepoint, SavepointUnfit
+from mytrading.runtime.supervision import sink_of
 
 KEPT = ("risk", "router")
 """Whose start a position may wait for, and whose state follows from rows alone."""
@@ -158,7 +159,7 @@ class Keeper:
             self._child = None
 
     def _start(self, name: str) -> None:
-        with (self._config.state / "savepoint.log").open("ab") as sink:
+        with sink_of(self._config.state / "savepoint.log", "ab") as sink:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", f"mytrading.daemons.{name}_savepoint"],
                 stdin=subprocess.DEVNULL,

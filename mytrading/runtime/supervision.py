@@ -18,7 +18,7 @@ import time
 import xmlrpc.client
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.runtime.day_files import is_anything_to_export
@@ -41,6 +41,7 @@ NOT_STARTED = "not started: "
 """How a line begins about a program that could not be started, before its name, a colon and why."""
 
 _SPAWNED, _BEGAN = "spawned: '", "supervisord started"
+_STOPPED, _EXITED, _EXPECTED = "stopped: ", "exited: ", "; expected)"
 OPEN_FILES = 256
 """What supervisor asks for (`minfds` of `supervisord.conf`); raised to by itself where the hard limit allows it."""
 START_SECONDS = 10.0
@@ -98,7 +99,7 @@ def holders(config: RunConfig) -> dict[str, int]:
 def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
     """The environment of supervisor and its programs: this process's without secrets, and the places of the run.
 
-    The one secret it holds is the key of this run, given or our own.
+    The one secret it holds is the key of this run.
     """
     kept = {
         name: value
@@ -106,7 +107,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
         if not name.startswith("OPENALGO_") and not any(word in name.upper() for word in _PRIVATE)
     }
     return kept | {
-        RUN_KEY: run_key or os.environ.get(RUN_KEY, ""),
+        RUN_KEY: run_key,
         "MYTRADING_PYTHON": shlex.quote(sys.executable),  # supervisor takes commands apart as a shell does
         "MYTRADING_HOME": config.home,
         "MYTRADING_RUN": str(config.state / RUN_FILE),
@@ -123,8 +124,8 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
 def revive(config: RunConfig, run_key: str = "") -> int:
     """Start supervisor unless it lives or the stack is being stopped; returns its pid, or 0.
 
-    `run_key` opens the run file's API keys; by default that of our own environment. Safe to call from several
-    processes at once. Raises `SupervisorFailed` when it does not answer within ten seconds.
+    `run_key` opens the run file's API keys. Safe to call from several processes at once. Raises `SupervisorFailed` when
+    it does not answer within ten seconds.
     """
     lock = InstanceLock(config.lock_dir / "start.lock")
     try:
@@ -134,7 +135,7 @@ def revive(config: RunConfig, run_key: str = "") -> int:
     try:
         if pid := supervisor_pid(config):
             return pid
-        if (config.state / STOPPING).exists():
+        if is_stopping(config.state):
             return 0
         socket_path(config).unlink(missing_ok=True)
         return _launch(config, run_key)
@@ -150,7 +151,7 @@ def _launch(config: RunConfig, run_key: str) -> int:
             "service LimitNOFILE=) and start again"
         )
     errors = config.state / "supervisord.err"
-    with errors.open("wb") as sink:
+    with sink_of(errors) as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", "mytrading.runtime.supervisord", str(Path(config.home) / "supervisord.conf")],
             stdin=subprocess.DEVNULL,
@@ -172,6 +173,14 @@ def _launch(config: RunConfig, run_key: str) -> int:
             return process.pid
         time.sleep(_POLL)
     raise SupervisorFailed(f"supervisor (pid {process.pid}) does not answer; see {log_path(config)}")
+
+
+def sink_of(path: Path, mode: str = "wb") -> IO[bytes]:
+    """Where a process says how it went; nowhere on a disk without room for a file."""
+    try:
+        return cast("IO[bytes]", path.open(mode))
+    except OSError:
+        return Path(os.devnull).open("wb")
 
 
 def _consoles(config: RunConfig) -> str:
@@ -265,16 +274,27 @@ def not_started(config: RunConfig) -> dict[str, str]:
     return found
 
 
-class GivenUp:
-    """The programs that supervisor does not start any more, followed in its log, which never waits for anybody."""
+def is_stopping(state: Path) -> bool:
+    """True while the stack of this state folder is being stopped on purpose, or is."""
+    return (state / STOPPING).exists()
+
+
+class Ended:
+    """The programs that supervisor does not start any more, followed in its log, which never waits for anybody.
+
+    `stopped` are those that ended as if it had been expected of them, or that a person stopped; `began` counts how
+    often supervisor itself was started since `up`.
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self._path = log_path(config)
         self._position = 0
-        self._names: set[str] = set()
+        self._given_up: set[str] = set()
+        self.stopped: set[str] = set()
+        self.began = 0
 
     def look(self) -> set[str]:
-        """Their names now; a program that is started by hand, or by a new supervisor, is taken off."""
+        """Those given up now; a program that is started by hand, or by a new supervisor, is taken off."""
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._position)
             data = file.read()
@@ -282,15 +302,30 @@ class GivenUp:
             self._position += len(whole)
             for line in whole.decode(errors="replace").splitlines():
                 self._take(line)
-        return set(self._names)
+        return set(self._given_up)
 
     def _take(self, line: str) -> None:
         if _BEGAN in line:
-            self._names.clear()
+            self.began += 1
+            self._given_up.clear()
+            self.stopped.clear()
         elif _SPAWNED in line:
-            self._names.discard(line.partition(_SPAWNED)[2].partition("'")[0])
+            name = line.partition(_SPAWNED)[2].partition("'")[0]
+            self._given_up.discard(name)
+            self.stopped.discard(name)
         elif GAVE_UP in line:
-            self._names.add(line.partition(GAVE_UP)[2].split(maxsplit=1)[0].rstrip(":"))
+            self._given_up.add(line.partition(GAVE_UP)[2].split(maxsplit=1)[0].rstrip(":"))
+        elif _STOPPED in line or (_EXITED in line and line.endswith(_EXPECTED)):
+            self.stopped.add(line.partition(_STOPPED if _STOPPED in line else _EXITED)[2].split(maxsplit=1)[0])
+
+
+def was_revived(config: RunConfig, within_s: float) -> bool:
+    """True if supervisor began within so many seconds, and not for the first time since `up`."""
+    ended = Ended(config)
+    ended.look()
+    with suppress(OSError):
+        return ended.began > 1 and time.time() - lock_path(config).stat().st_mtime < within_s
+    return False
 
 
 def export_days(config: RunConfig) -> int:
@@ -301,7 +336,7 @@ def export_days(config: RunConfig) -> int:
     if not is_anything_to_export(config):
         return 0
     profile = ["--profile", config.profile]
-    with (config.state / "export.log").open("wb") as sink:
+    with sink_of(config.state / "export.log") as sink:
         process = subprocess.Popen(
             ["nice", "-n", "19", sys.executable, "-c", _COMMAND, "day", "export", "--json", *profile],
             stdin=subprocess.DEVNULL,

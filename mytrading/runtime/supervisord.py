@@ -11,9 +11,11 @@ import os
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from supervisor import loggers
 from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ProcessConfig, ServerOptions
 from supervisor.process import Subprocess
@@ -25,6 +27,9 @@ from mytrading.runtime.run_info import SUPERVISOR
 from mytrading.runtime.supervision import EXITS, GAVE_UP, NOT_STARTED, WINDOW_S
 
 EXIT_RUNNING = 75
+EXIT_FULL = 74
+"""The disk took nothing: the program can work again when there is room, however long that takes."""
+FULL_WAIT_S = 5.0
 _LONGEST_WAIT_S = 0.1
 _SECOND_WAIT_S = 0.25
 
@@ -32,7 +37,8 @@ _SECOND_WAIT_S = 0.25
 class _Process(Subprocess):  # type: ignore[misc]
     """A program whose unexpected ends are counted: restarted at once, then ever later, after the fifth no more.
 
-    One that found its lock taken does not count: the process before it may still be ending.
+    One that found its lock taken does not count, for the process before it may still be ending, nor one that found the
+    disk full.
     """
 
     def __init__(self, config: Any) -> None:
@@ -43,7 +49,11 @@ class _Process(Subprocess):  # type: ignore[misc]
     def finish(self, pid: int, sts: int) -> None:
         """The process ended."""
         super().finish(pid, sts)
-        if self.state == ProcessStates.EXITED and self.exitstatus not in (*self.config.exitcodes, EXIT_RUNNING):
+        if self.state != ProcessStates.EXITED:
+            return
+        if self.exitstatus == EXIT_FULL:
+            self._not_before = time.monotonic() + FULL_WAIT_S
+        elif self.exitstatus not in (*self.config.exitcodes, EXIT_RUNNING):
             self._count(time.monotonic())
 
     def _count(self, now: float) -> None:
@@ -98,6 +108,43 @@ class _Program(ProcessConfig):  # type: ignore[misc]
         return True
 
 
+class _Quiet:
+    """Standard error of a process that must outlive the disk that it is written to."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """The same."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
+def _keep_logging() -> None:
+    """Let no log that cannot be written end supervisor, which would say so on a stream that cannot be written either.
+
+    Its handlers print their errors, and a console that is to be rotated is opened outside of what they catch.
+    """
+    sys.stdout, sys.stderr = _Quiet(sys.stdout), _Quiet(sys.stderr)
+    rotate = loggers.RotatingFileHandler.doRollover
+
+    def rotated(handler: Any) -> None:
+        try:
+            rotate(handler)
+        except (OSError, ValueError):  # the file before is closed already
+            with suppress(OSError):
+                handler.reopen()
+
+    loggers.Handler.handleError = lambda _handler: None
+    loggers.RotatingFileHandler.doRollover = rotated
+
+
 class _Options(ServerOptions):  # type: ignore[misc]
     """Supervisor sleeps up to a second between looks at its children, which makes restarts and stops that late."""
 
@@ -121,6 +168,7 @@ def main(conf: str) -> int:
         sys.stderr.write(f"{error}\n")
         return EXIT_RUNNING
     os.environ[SUPERVISOR] = str(os.getpid())
+    _keep_logging()
     options = _Options()
     options.realize(["-n", "-c", conf], doc=__doc__)
     options.first, options.test = True, False

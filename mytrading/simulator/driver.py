@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 
 import zmq
@@ -152,8 +153,9 @@ class Driver:
             self._move_to(opens - _BEFORE_OPEN_NS)
 
     def _move_to(self, market_ns: int) -> None:
-        """It is another market time from now on."""
-        self._clock.append_segment(market_ns, self._clock.speed)
+        """It is another market time from now on, unless a full disk keeps it from the others: then at a later step."""
+        with suppress(OSError):
+            self._clock.append_segment(market_ns, self._clock.speed)
 
     def _pause(self) -> float:
         market = self._venue.market

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
 from mytrading.messages.streams import ALL
 from mytrading.runtime.endpoints import endpoint_of
+from mytrading.runtime.free_space import is_full
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.run_info import supervisor_of_this
 from mytrading.runtime.run_key import take_run_key
@@ -24,6 +26,7 @@ from mytrading.simulator.performance import PerformanceReport
 
 EXIT_CONFIG = 78
 EXIT_RUNNING = 75
+EXIT_FULL = 74
 _LOOK_SECONDS = 0.5
 
 
@@ -96,6 +99,10 @@ def main() -> int:
     except (RunConfigError, BadOption, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
+    except (OSError, sqlite3.Error) as error:
+        if not is_full(error):
+            raise
+        return EXIT_FULL
     return 0
 
 

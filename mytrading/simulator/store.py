@@ -1,18 +1,21 @@
 """The exchange's books on disk: SQLite in WAL mode, one transaction per change.
 
-Used by `Venue`. What a client was told survives `kill -9`, because `save` commits before the answer is sent. The one
-rule: rows are replaced by key, so saving the same change twice changes nothing.
+Used by `Venue`. What a client was told survives `kill -9`, because `save` commits before the answer is sent. The log
+has room of its own for fills on a full disk. The one rule: rows are replaced by key, so saving the same change twice
+changes nothing.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from mytrading.core.matching import Account, BookOrder, BookPosition, Books, BookTrade, Changes, Holding, Trigger
+from mytrading.runtime.journal_reserve import Reserve
 from mytrading.simulator.chronicle import Chronicle
 
 _SCHEMA = """
@@ -27,6 +30,7 @@ CREATE INDEX IF NOT EXISTS orders_by_day ON orders (day);
 CREATE INDEX IF NOT EXISTS trades_by_day ON trades (day);
 """
 
+RESERVE_BYTES = 4 << 20
 _T = TypeVar("_T")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -57,6 +61,7 @@ class BookStore:
             self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             raise BadBooks(f"{path}: expected the simulator's books, found: {error}; move the file aside") from error
+        self._reserve = Reserve(path, RESERVE_BYTES) if path is not None else None
         self.chronicle = Chronicle(self._db) if record else None
 
     def load(self, capital: float) -> Books:
@@ -118,11 +123,10 @@ class BookStore:
         """Fold the write-ahead log into the file, on a connection of its own, so that it may run in a thread."""
         if self._path is None:
             return
-        db = sqlite3.connect(str(self._path))
-        try:
+        if self._reserve is not None:
+            self._reserve.look()
+        with closing(sqlite3.connect(str(self._path))) as db, suppress(sqlite3.OperationalError):
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        finally:
-            db.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -17,7 +17,7 @@ from mytrading.cli.main import run
 from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
 from mytrading.orchestrator import StackFailed, TradingOrchestrator
 from mytrading.runtime import supervision
-from mytrading.runtime.supervision import EXITS, GivenUp, SupervisorFailed
+from mytrading.runtime.supervision import EXITS, Ended, SupervisorFailed
 from tests.feed_support import runtime_folder
 from tests.support import ROOT, eventually
 from tests.unit.cli.stacks import run_config
@@ -39,12 +39,19 @@ PROGRAM = """
 [program:{name}]
 command={command}
 autorestart=unexpected
-exitcodes=0,78
+exitcodes=78
 startsecs=0
 redirect_stderr=true
 stdout_logfile={logs}/{name}.out
 """
-COMMANDS = {"engine": "echo boom; exit 70", "feed": "exit 78", "router": "sleep 0.05; exit 75", "risk": "sleep 600"}
+COMMANDS = {
+    "engine": "echo boom; exit 70",
+    "gateway": "exit 0",
+    "feed": "exit 78",
+    "router": "sleep 0.05; exit 75",
+    "reconciler": "exit 74",
+    "risk": "sleep 600",
+}
 
 
 @contextmanager
@@ -65,7 +72,7 @@ def supervised(tmp_path: Path, commands: Mapping[str, str]) -> Iterator[RunConfi
 
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[RunConfig]:
-    """A running supervisor of four programs."""
+    """A running supervisor of programs that end in each way."""
     with supervised(tmp_path, COMMANDS) as made:
         yield made
 
@@ -85,18 +92,33 @@ def test_program_that_ends_at_once_is_started_ever_later_and_given_up_at_the_fif
     assert state(config, "risk") == "RUNNING"
 
 
+def test_program_that_ends_with_0_unasked_is_started_again_and_counted(config: RunConfig) -> None:
+    """An engine whose strategy called `os._exit(0)` stayed down, and nobody said so."""
+    assert eventually(lambda: state(config, "gateway") == "FATAL", 20)
+    assert supervision.spawns(config)["gateway"] == EXITS
+
+
+def test_program_that_found_the_disk_full_is_tried_again_later_and_never_given_up(config: RunConfig) -> None:
+    assert eventually(lambda: supervision.spawns(config).get("reconciler", 0) == 2, 20)
+    assert supervision.programs(config)["reconciler"].exit_code == 74
+    assert state(config, "engine") == "FATAL", "five ends took less time than the wait for room"
+
+
 def test_expected_end_stays_ended_and_a_taken_lock_is_tried_again_without_end(config: RunConfig) -> None:
     assert eventually(lambda: supervision.spawns(config).get("router", 0) > EXITS + 1, 20)
     assert state(config, "router") != "FATAL"
     assert (state(config, "feed"), supervision.spawns(config)["feed"]) == ("EXITED", 1)
+    ended = Ended(config)
+    ended.look()
+    assert (ended.stopped, ended.began) == ({"feed"}, 1)
 
 
 def test_given_up_follows_the_log_and_forgets_a_program_started_by_hand(config: RunConfig) -> None:
-    given_up = GivenUp(config)
-    assert eventually(lambda: given_up.look() == {"engine"}, 20)
+    given_up = Ended(config)
+    assert eventually(lambda: given_up.look() == {"engine", "gateway"}, 20)
     supervision.connect(config).supervisor.startProcess("engine", False)
-    assert eventually(lambda: given_up.look() == set(), 10)
-    assert eventually(lambda: given_up.look() == {"engine"}, 20)
+    assert eventually(lambda: given_up.look() == {"gateway"}, 10)
+    assert eventually(lambda: given_up.look() == {"engine", "gateway"}, 20)
     assert supervision.spawns(config)["engine"] == 2 * EXITS
 
 

@@ -61,7 +61,7 @@ def test_supervisord_conf_has_exactly_the_known_programs_in_order() -> None:
     }
     assert tuple(sorted(programs, key=lambda name: int(programs[name]["priority"]))) == PROGRAMS
     assert set(PROGRAMS) == {"simulator", *ALL}
-    assert all(programs[name]["exitcodes"] == "0,78" for name in PROGRAMS)
+    assert all(programs[name]["exitcodes"] == "78" for name in PROGRAMS)
     assert all(int(programs[name]["stopwaitsecs"]) >= 5 for name in PROGRAMS)
 
 

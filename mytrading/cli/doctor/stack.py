@@ -22,6 +22,8 @@ from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 
 TICK_S = 10.0
 ENOUGH = 0.9
+FEED_S = 60.0
+"""A stack that has just started on a busy machine; most tick at once, and nothing is waited for then."""
 HURRIED_S = 3.0
 """How long a start waits for a tick."""
 
@@ -67,7 +69,7 @@ def order_stream(patient: Patient) -> Finding:
 
 def _feed_of_stack(patient: Patient) -> Finding:
     """What was subscribed a moment ago may take some seconds to tick."""
-    deadline = time.monotonic() + TICK_S
+    deadline = time.monotonic() + FEED_S
     exchange = split_id(next(iter(patient.watched), "NSE_INDEX:NIFTY"))[0]
     while True:
         figures = _figures(patient, "feed")

@@ -39,7 +39,8 @@ from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 from mytrading.runtime.places import account_lock_path
 
-ORDER_S = 20.0
+ORDER_S = 60.0
+"""At most: an order on a busy machine takes its time, and any other is over within a second."""
 _BELOW = {True: 0.7, False: 0.95}
 """The trial order's share of the price: of an option, which moves more, and of a share."""
 _ENDED = ("FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "LOST")

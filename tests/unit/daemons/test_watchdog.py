@@ -7,14 +7,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from mytrading.daemons.watchdog import SILENCE_NS, UNHEARD_NS, Watchdog
+from mytrading.daemons.watchdog import UNHEARD_NS, Watchdog, _Heard
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.control import Heartbeat, ModeCleared
 from mytrading.messages.enums import DaemonState
+from mytrading.runtime import hung
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.following import STILL_HERE_ROWS
+from mytrading.runtime.hung import MOST_NS, SILENCE_NS
 from mytrading.runtime.journal import OUTPUT, Entry, Journal
 from mytrading.runtime.lock import holder
 from mytrading.runtime.machine import MachineDaemon
@@ -67,7 +70,7 @@ def test_daemon_that_hangs_before_its_first_heartbeat_is_killed(dog: Watchdog, s
 def test_daemon_that_was_heard_by_an_earlier_process_has_time_to_start(
     dog: Watchdog, silent: subprocess.Popen[bytes]
 ) -> None:
-    dog._beats["router"] = (silent.pid + 1, machine_now())
+    dog._heard["router"] = _Heard(silent.pid + 1, machine_now(), SILENCE_NS)
     look_for(dog, SILENCE_NS + 10 * S)
     assert silent.poll() is None
 
@@ -84,6 +87,64 @@ def test_daemon_that_recovers_for_long_is_not_killed_while_it_says_so(
     assert silent.poll() is None, "its next word may take as long as its first"
     look_for(dog, UNHEARD_NS + 3 * S)
     assert silent.wait(30) == -9
+
+
+def starved(monkeypatch: pytest.MonkeyPatch, dog: Watchdog) -> None:
+    """Nine tenths of the time that the watchdog looks at are a wait for a core."""
+    began = dog._last_look
+    monkeypatch.setattr(hung, "waited_for_core", lambda _pid: (dog._last_look - began) * 9 // 10)
+
+
+def beat(pid: int, state: DaemonState) -> Frame:
+    said = Heartbeat(
+        daemon="router", pid=pid, state=state, ready=False, machine_ns=machine_now(), market_ns=0, started_machine_ns=0
+    )
+    return Frame("router", Header(1, 1, 1, b"", 0), said, b"")
+
+
+@pytest.mark.parametrize("state", [DaemonState.RUNNING, DaemonState.STARTING])
+def test_daemon_that_waits_for_a_core_is_not_killed_until_it_comes_to_nothing_at_all(
+    dog: Watchdog, silent: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, state: DaemonState
+) -> None:
+    """With a load of 20, processes that were starting were killed, which made the load greater."""
+    starved(monkeypatch, dog)
+    dog._on_status(beat(silent.pid, state))
+    look_for(dog, SILENCE_NS * 6)
+    assert silent.poll() is None
+    look_for(dog, MOST_NS + 3 * S)
+    assert silent.wait(30) == -9
+
+
+def test_daemon_that_was_killed_while_it_started_has_twice_as_long_the_next_time(
+    dog: Watchdog, silent: subprocess.Popen[bytes]
+) -> None:
+    dog._slow["router"] = 1
+    look_for(dog, UNHEARD_NS + 20 * S)
+    assert silent.poll() is None
+    look_for(dog, 2 * UNHEARD_NS + 3 * S)
+    assert silent.wait(30) == -9
+
+
+def test_daemon_that_does_not_run_and_is_not_started_is_an_alert_until_it_runs(dog: Watchdog) -> None:
+    """An engine that had ended as if it had been asked to was down for two minutes, with no alert."""
+    log = dog.config.state / "supervisord.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("INFO spawned: 'engine' with pid 7\nINFO exited: engine (exit status 78; expected)\n")
+    look_for(dog, S)
+    standing = [(alert.code, alert.subject) for alert in dog.alerts.standing]
+    assert standing == [("DAEMON_STOPPED", "engine")]
+    with log.open("a") as file:
+        file.write("INFO spawned: 'engine' with pid 8\n")
+    dog._on_status(
+        Frame(
+            "engine",
+            Header(1, 1, 1, b"", 0),
+            msgspec.structs.replace(beat(8, DaemonState.RUNNING).message, daemon="engine"),
+            b"",
+        )
+    )
+    look_for(dog, S)
+    assert dog.alerts.standing == ()
 
 
 def test_daemon_that_works_for_long_beats_once_a_second_and_no_more(dog: Watchdog) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mytrading.daemons.hung_watchdog import BEHIND_NS
-from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung
+from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung, Silence, waited_for_core
+from tests.support import eventually
 
 SECOND = 1_000_000_000
 
@@ -69,3 +72,25 @@ def test_pid_that_no_longer_holds_the_lock_is_left_alone(tmp_path: Path, victim:
     hung.heard(victim.pid, 0)
     assert look_until(hung, 0, 20 * SECOND) == []
     assert victim.poll() is None
+
+
+_SPIN = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); os.nice(int(sys.argv[2]))\nwhile True: pass"
+
+
+def test_wait_for_a_core_is_no_silence_and_a_stop_is(victim: subprocess.Popen[bytes]) -> None:
+    """A process that others left no core was killed as if it hung."""
+    core = str(min(os.sched_getaffinity(0)))
+    starved = subprocess.Popen([sys.executable, "-c", _SPIN, core, "19"])
+    greedy = subprocess.Popen([sys.executable, "-c", _SPIN, core, "0"])
+    try:
+        silence, stopped = Silence(), Silence()
+        assert silence.of(starved.pid, 0, 4 * SECOND) == stopped.of(victim.pid, 0, 4 * SECOND) == 4 * SECOND
+        before = waited_for_core(starved.pid)
+        eventually(lambda: waited_for_core(starved.pid) - before > SECOND, 20)
+        assert silence.of(starved.pid, 0, 5 * SECOND) < 4 * SECOND
+        assert stopped.of(victim.pid, 0, 5 * SECOND) == 5 * SECOND
+        assert silence.of(starved.pid, 0, 200 * SECOND) == 200 * SECOND
+    finally:
+        for process in (starved, greedy):
+            process.kill()
+            process.wait()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.messages.codec import NO_HASH
+from mytrading.runtime import journal_reserve
 from mytrading.runtime.journal import (
     EPOCH_GAP,
     INPUT,
@@ -147,9 +148,36 @@ def test_last_inputs_lists_what_was_read_newest_first(tmp_path: Path) -> None:
     assert last_inputs(tmp_path / "absent", "risk", "commands", 2) == []
 
 
-def test_reserve_is_kept_beside_the_journal(tmp_path: Path) -> None:
+def allocated(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+def test_reserve_is_blocks_of_the_journals_own_log(tmp_path: Path) -> None:
+    """A reserve that was released to the file system went to whichever program wrote first."""
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    log = journal.path.with_name(f"{journal.path.name}-wal")
+    assert allocated(log) >= 8 << 20
+    assert not (tmp_path / ".reserve").exists()
+    journal.roll("2026-11-24", {})
+    assert allocated(journal.path.with_name(f"{journal.path.name}-wal")) >= 8 << 20
+
+
+def test_rows_that_fill_the_reserve_lengthen_no_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23", 2 << 20, fronted=True)
+    before = {path.name: allocated(path) for path in tmp_path.iterdir()}
+    for number in range(300):
+        journal.note([out(bytes(400))], number, number)
+        journal.move()
+    assert {path.name: allocated(path) for path in tmp_path.iterdir()} == before
+    assert len(list(journal.rows())) == 300
+
+
+def test_reserve_of_a_file_system_that_writes_each_block_elsewhere_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_reserve, "IN_PLACE", frozenset())
     Journal(tmp_path, "risk", "2026-11-23")
-    assert (tmp_path / ".reserve").stat().st_size == 8 << 20
+    assert allocated(tmp_path / ".reserve") == 8 << 20
 
 
 def test_reader_goes_back_when_asked_for_what_it_had_passed(tmp_path: Path) -> None:

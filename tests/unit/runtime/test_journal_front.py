@@ -35,7 +35,7 @@ DAY = "2026-11-23"
 def way(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each test on a file system whose files are mapped, and on one whose files are not."""
     here = {journal_front.file_system_of(tmp_path)} if request.param == "mapped" else set()
-    monkeypatch.setattr(journal_front, "MAPPED", here)
+    monkeypatch.setattr(journal_front, "IN_PLACE", here)
     return str(request.param)
 
 

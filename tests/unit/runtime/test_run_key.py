@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -64,8 +65,10 @@ def test_environment_of_the_daemons_holds_the_runs_key_and_no_other_secret(
     assert "a-secret-value" not in handed.values()
 
 
-def test_only_the_watchdog_keeps_the_runs_key_for_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "taken"), [("watchdog", "k"), ("router", "k"), ("gateway", ""), ("engine", "")])
+def test_runs_key_is_for_who_may_start_a_supervisor_and_for_no_child(
+    monkeypatch: pytest.MonkeyPatch, name: str, taken: str
+) -> None:
     monkeypatch.setenv(run_key.VARIABLE, "k")
-    assert run_key.take_run_key("watchdog") == "k"
-    assert run_key.take_run_key("gateway") == "k"
-    assert run_key.take_run_key("engine") == ""
+    assert run_key.take_run_key(name) == taken
+    assert run_key.VARIABLE not in os.environ

@@ -1,0 +1,126 @@
+"""Who starts whom again: supervisor and watchdog killed together, an engine that ends as if asked, and forks of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mytrading.runtime.lock import holder
+from mytrading.runtime.supervision import PROGRAMS
+from tests.support import eventually
+from tests.system.home import HEAD, RICH, WIDE, make_project
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+CODE = (
+    HEAD
+    + '''
+import multiprocessing
+import os
+import subprocess
+from pathlib import Path
+
+FOLDER = Path(os.environ["MYTRADING_HOME"])
+
+
+def note(line: str) -> None:
+    with (FOLDER / "noted").open("a") as file:
+        file.write(line + "\\n")
+
+
+class Forks(BaseStrategy):
+    """Makes copies of its process at its first bar, and starts a program."""
+
+    made = False
+
+    def on_data(self, data: Bar) -> Signal | None:
+        if self.made:
+            return None
+        self.made = True
+        child = os.fork()
+        if child:
+            note(f"fork {os.waitpid(child, 0)[1] >> 8}")
+        started = multiprocessing.get_context("fork").Process(target=note, args=("ran in a copy",))
+        started.start()
+        started.join()
+        note(f"multiprocessing {started.exitcode}")
+        note(f"program {subprocess.run(['true'], preexec_fn=lambda: None).returncode}")
+        return None
+
+
+class Leaves(BaseStrategy):
+    """Ends the engine with code 0, once."""
+
+    def on_data(self, data: Bar) -> Signal | None:
+        if (FOLDER / "leave").exists():
+            (FOLDER / "leave").unlink()
+            os._exit(0)
+        return None
+'''
+)
+SETTINGS = 'name = "{name}"\nsymbols = ["SBIN"]\ntimeframes = ["1m"]\n'
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("revival")
+    settings = {name: SETTINGS.format(name=name) for name in ("Forks", "Leaves")}
+    command = f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {folder / 'told'}'"
+    home = make_project(folder / "home", CODE, settings, WIDE, ALERT_COMMAND=command, **RICH)
+    with Stack(folder, **home) as running:
+        running.up("--simulator", "--speed", "30")
+        yield running
+
+
+def noted(stack: Stack) -> list[str]:
+    path = Path(stack.environment["MYTRADING_HOME"]) / "noted"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def told(stack: Stack) -> str:
+    path = stack.base.parent / "told"
+    return path.read_text() if path.exists() else ""
+
+
+def engines(stack: Stack) -> list[int]:
+    """All processes that run the code of this stack's engine."""
+    found: list[Any] = [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if "mytrading.daemons.engine" in (process.info["cmdline"] or ())
+        and (process.info["environ"] or {}).get("MYTRADING_RUN", "").startswith(str(stack.base))
+    ]
+    return found
+
+
+def test_fork_of_a_strategy_ends_at_once_and_a_program_that_it_starts_runs(stack: Stack) -> None:
+    """Each copy ran the whole engine: it wrote to its journal, and held its lock when the stack was stopped."""
+    lines = eventually(lambda: len(found := noted(stack)) >= 3 and found, 60)
+    assert lines == ["fork 70", "multiprocessing 70", "program 0"]
+    assert engines(stack) == [stack.pid("engine")]
+
+
+def test_engine_that_ends_with_code_0_is_started_again_and_alerted(stack: Stack) -> None:
+    """A strategy that called `os._exit(0)` stopped all strategies for good, and there was no alert."""
+    before = stack.pid("engine")
+    (Path(stack.environment["MYTRADING_HOME"]) / "leave").touch()
+    eventually(lambda: stack.pid("engine") not in (0, before), 30)
+    assert eventually(lambda: "DAEMON_RESTARTED engine raised" in told(stack), 30)
+
+
+def test_supervisor_and_watchdog_killed_together_are_started_again_and_alerted(stack: Stack) -> None:
+    """Every daemon ended, and nothing started or said anything."""
+    old = {name: stack.pid(name) for name in (*PROGRAMS, "supervisord")}
+    for name in ("watchdog", "supervisord"):
+        os.kill(old[name], signal.SIGKILL)
+    locks = stack.config.lock_dir
+    eventually(lambda: all(holder(locks / f"{name}.lock") not in (None, str(pid)) for name, pid in old.items()), 30)
+    eventually(stack.is_ready, 40)
+    assert eventually(lambda: "SUPERVISOR_LOST supervisor raised" in told(stack), 10)
