@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date, time
 from typing import Any
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,3 +105,24 @@ def test_quick_trips_are_those_of_the_machines(
     assert quickly.ledger.events == slowly.ledger.events
     assert seen == wanted
     assert quickly.fault == slowly.fault
+
+
+@settings(max_examples=examples(10), deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    wild=st.sampled_from((0.0004, 0.003)),
+    often=st.sampled_from((0.1, 0.3, 0.6)),
+    share=st.sampled_from((0.002, 0.01)),
+    profit=st.sampled_from((0.0, 0.004)),
+)
+def test_stop_that_risk_holds_makes_the_trips_of_one_at_the_broker(
+    seed: int, wild: float, often: float, share: float, profit: float
+) -> None:
+    """Reversals, exits and entries again at random, with a target too: each position has the stop of its own entry."""
+    spec = spec_of(
+        Fickle, bars_like(seed, wild, 0, 2), stop=StopPlan.ENGINE, stop_loss=share, take_profit=profit,
+        parameters={"seed": seed, "often": often},
+    )  # fmt: skip
+    held, plainly = run(spec).ledger, run(replace(spec, plain=True)).ledger
+    resting = run(replace(spec, run=msgspec.structs.replace(spec.run, stop=StopPlan.BROKER))).ledger
+    assert held.trades == plainly.trades == resting.trades
