@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from mytrading.messages.codec import StreamDecoder, encode_body
-from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import ModeCleared
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
-from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.orders import GoalChanged, Order, OrderChanged
 from mytrading.messages.runconfig import RunConfig, write_run_config
 from mytrading.runtime.clock import MarketClock, Segment, machine_now
 from mytrading.runtime.journal import OUTPUT, Entry, Journal, JournalReader, Row
@@ -69,6 +71,19 @@ class Bench:
             expires_ns=1 << 62, expires_machine_ns=1 << 62, reference_price=988.0, trace_ns=0,
         )  # fmt: skip
 
+    def guarded_entry(self, name: str, strategy: str) -> PlaceEntry:
+        """An entry that fills at once, with a stop far below the market."""
+        resting = self.resting_entry(name)
+        market = replace(resting, strategy=strategy, order_type=OrderType.MARKET, price=0.0)
+        return replace(market, stop_trigger=900.0, stop_limit=895.0)
+
+    def exit(self, name: str, strategy: str) -> CloseGoal:
+        """The exit from what a strategy's entries of this bench hold."""
+        return CloseGoal(
+            id=name, account="main", instrument="NSE:SBIN", product=Product.CNC, strategy=strategy, run="r1",
+            cause=name, reason="exit", lot=1,
+        )  # fmt: skip
+
     def command_a_resting_entry(
         self, name: str = "e1", account: str = "main", instrument: str = "NSE:SBIN", product: Product = Product.CNC
     ) -> None:
@@ -89,9 +104,27 @@ class Bench:
 
     def order(self, name: str) -> Order | None:
         """The present level of an order in the router's journal; None if the router does not know it."""
-        rows = JournalReader(self.config.journal_dir("router"), "orders").read(0)
-        found = [message.order for row in rows if isinstance(message := _decode(row), OrderChanged)]
+        found = [row.order for row in self._orders() if isinstance(row, OrderChanged)]
         return next((order for order in reversed(found) if order.client_order_id == name), None)
+
+    def closed(self, goal: str) -> bool:
+        """Whether the router's journal shows an exit goal done."""
+        done = (row.goal for row in self._orders() if isinstance(row, GoalChanged) and row.goal.state == "done")
+        return goal in {level.id for level in done}
+
+    def exits_after_cancels(self) -> list[float]:
+        """Seconds from the answer of each accepted cancel to the exit that went out next."""
+        found, answered = [], 0
+        for row in self._orders():
+            if isinstance(row, OrderChanged) and row.event == "cancel_accepted":
+                answered = row.order.evidence_machine_ns
+            elif answered and isinstance(row, OrderChanged) and row.event == "submitted":
+                found.append((row.order.began_machine_ns - answered) / 1e9)
+                answered = 0
+        return found
+
+    def _orders(self) -> list[object]:
+        return [_decode(row) for row in JournalReader(self.config.journal_dir("router"), "orders").read(0)]
 
     def said(self, text: str) -> bool:
         """Whether the daemons have written this."""

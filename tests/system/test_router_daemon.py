@@ -100,3 +100,27 @@ def opened(day_file: Path) -> list[DayOpened]:
     """The snapshots in a day of a journal."""
     found = [StreamDecoder(row.stream).body(row.body) for row in read_segment(day_file)]
     return [message for message in found if isinstance(message, DayOpened)]
+
+
+def test_exits_cancel_each_stop_once_and_follow_the_read_that_proves_it(
+    tmp_path: Path, simulator: RunningSimulator
+) -> None:
+    """At a server that takes 100 ms for every call: no second cancel that it would refuse, no wait for a later read."""
+    assert simulator.call("/sim/fault", kind="delay_ms", ms=100.0)[0] == 200
+    ten = Segment(machine_now(), MIDNIGHT - 14 * 3600 * SECOND, 1.0)
+    with router_bench(tmp_path, simulator.rest, simulator.ws, ten) as bench:
+        bench.start("reconciler")
+        bench.start("router")
+        owners = [f"T{number}" for number in range(3)]
+        bench.command(*(bench.guarded_entry(f"e{owner}", owner) for owner in owners))
+        eventually(lambda: statuses(simulator).count("trigger pending") == len(owners), 15)
+        for owner in owners:
+            bench.command(bench.exit(f"g{owner}", owner))
+            eventually(lambda name=f"g{owner}": bench.closed(name), 15)
+        waits = sorted(bench.exits_after_cancels())
+    _, state = simulator.get("/sim/state")
+    calls = {name: count for name, count in state["data"]["requests"].items() if name.startswith("cancelorder")}
+    assert calls == {"cancelorder 200": len(owners)}
+    assert len(waits) == len(owners) and waits[1] < 0.4 * PATIENCE, (
+        "order book, mode and trade book, a tenth of a second each"
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core import throttle
 from mytrading.core.oms.learning import FOLDS
 from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Key, Owned, State, key_of
@@ -18,7 +19,7 @@ from mytrading.core.order import TRANSITIONS
 from mytrading.core.square_off import SILENCE_NS
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Confidence, OrderState, Product, Severity
+from mytrading.messages.enums import Call, Confidence, OrderState, Product, Severity
 from mytrading.messages.orders import (
     Flatten,
     FlattenChanged,
@@ -174,14 +175,32 @@ class Draft:
             )
         )
 
-    def read(self, account: str, cause: str, *, positions: bool = False) -> None:
-        """Ask for a fresh read of the account's books, unless one was asked for a moment ago."""
-        last = self.state.reads.get(account)
-        if last is not None and self.machine - last < self.limits.read_spacing:
+    def read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
+        """Ask for a fresh read of the account's books, unless one was asked for a moment ago.
+
+        A read that proves what an exit waits for (`proof`) keeps no such distance, only the budget of all reads: what
+        is left out here `upkeep` asks for as soon as there is room.
+        """
+        asked, limits = self.state.reads.get(account) or (), self.limits
+        if proof:
+            if throttle.room(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
+                return
+        elif asked and self.machine - asked[-1] < limits.read_spacing:
             return
         name = f"{account}-{self.machine}"
         self.emit(
             ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=self.machine),
+        )
+
+    def cancel_leaves(self, account: str, name: str = "") -> bool:
+        """True while a cancel of the account (of this order, if named) left a moment ago and has no answer yet.
+
+        A read that begins now would prove nothing, and delay the one that the answer asks for.
+        """
+        young = self.machine - self.limits.cancel_first
+        return any(
+            of == account and call is Call.CANCEL and began > young and name in ("", order)
+            for (of, order, call), began in self.state.calling.items()
         )
 
     def position(self, order: Order | Goal | Protection) -> Position:

@@ -42,6 +42,7 @@ from mytrading.messages.records import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
+KEPT_READS = 8
 _PLACING: tuple[Call, ...] = (Call.PLACE,)
 BASKET_NS = 30_000_000_000
 """How long after the first leg's time calls are kept for the others: as long as risk may still order them."""
@@ -286,6 +287,11 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
         state.put(state.sizes, row.instrument, Sizes(row.lot, row.freeze))
 
 
+def _asked(state: State, row: ReadRequest) -> None:
+    asked = state.reads.get(row.account) or ()
+    state.put(state.reads, row.account, throttle.remember(asked, row.machine_ns, KEPT_READS))
+
+
 def _many_sizes(state: State, row: FlattenRequested) -> None:
     for instrument, sizes in row.sizes.items():
         state.put(state.sizes, instrument, Sizes(*sizes))
@@ -316,7 +322,7 @@ FOLDS: dict[type, Any] = {
     StrategySwitch: _switch,
     DayOpened: _day,
     RunStarted: lambda state, _: state.clear(state.modes),
-    ReadRequest: lambda state, row: state.put(state.reads, row.account, row.machine_ns),
+    ReadRequest: _asked,
     TimerFired: _timer,
     JournalRelearned: _relearned,
     CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),

@@ -28,7 +28,9 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     calls_kept: int = 0
     """Of these, and of the calls a second, kept for stops, exits and what those need."""
     read_spacing: int = 500 * MS
-    """Never two requests to read the same account within this."""
+    """Never two requests to read the same account within this, but for reads that prove a cancel."""
+    reads_per_second: int = 5
+    """Requests to read an account in any second, those that prove a cancel included."""
     chase_reads: int = 1 * SECOND
     """How often to ask again while an exit, a cancel, an end or a sighted fill is unproven."""
     entry_reads: int = 5 * SECOND

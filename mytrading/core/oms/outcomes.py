@@ -169,5 +169,7 @@ def _cancelled(draft: Draft, order: Order, outcome: CallOutcome) -> None:
             candidate="",
         )
     else:
-        draft.change(order, "cancel_answered", cancelling=False, message=outcome.message or order.message)
-    draft.read(order.account, "cancel", positions=order.purpose.reduces)
+        wait = ended + draft.limits.cancel_first if kind is Outcome.REFUSED else order.cancel_machine_ns
+        said = {"message": outcome.message or order.message, "cancel_machine_ns": max(order.cancel_machine_ns, wait)}
+        draft.change(order, "cancel_answered", cancelling=False, **said)
+    draft.read(order.account, "cancel", proof=True)

@@ -279,7 +279,8 @@ def _learn(draft: Draft, order: Order, row: BrokerOrder | None, fields: dict[str
         if changed.replacing and state is OrderState.CANCELLED and order.state not in TERMINAL:
             modify.succeed(draft, changed)
         order = changed
-    if order.filled_seen > order.filled or (order.ending and order.state in RESTING):
+    ends = order.ending and order.state in RESTING and not draft.cancel_leaves(order.account, order.client_order_id)
+    if order.filled_seen > order.filled or ends:
         draft.read(order.account, "unproven", positions=order.ending == ALIVE)
 
 

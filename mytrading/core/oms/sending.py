@@ -14,7 +14,7 @@ from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.limits import OmsLimits, growing
 from mytrading.core.oms.state import Key, State, key_of
 from mytrading.core.order import LIVE, UNRESOLVED, remaining
-from mytrading.messages.enums import OrderState, Purpose, Severity
+from mytrading.messages.enums import BrokerStatus, OrderState, Purpose, Severity
 from mytrading.messages.orders import Order
 
 
@@ -113,6 +113,9 @@ def _turn(ranked: tuple[int, Order]) -> tuple[int, bool, int, str, int]:
     placed = order.state is not OrderState.INITIALIZED
     return rank, placed, order.created_ns, order.parent or order.client_order_id, order.slice
 
+
+ENDINGS = tuple(status.value for status in BrokerStatus if status.ended and status is not BrokerStatus.COMPLETE)
+"""What an order that was told to have ended, unproven, has in `ending`."""
 
 ENTRIES = 3
 """The rank of entries that have not left."""
@@ -269,8 +272,8 @@ def _clamped(draft: Draft, order: Order, key: Key) -> Order | None:
 
 
 def _cancel(draft: Draft, order: Order, budget: int) -> int:
-    if budget <= 0 or order.cancel_machine_ns > draft.machine:
-        return 0
+    if budget <= 0 or order.cancel_machine_ns > draft.machine or (order.cancel_calls and order.ending in ENDINGS):
+        return 0  # of what was told to have ended only the proof is missing, and no further cancel would bring it
     calls = order.cancel_calls + 1
     limits = draft.limits
     wait = limits.slow if calls >= limits.cancel_calls else growing(limits.cancel_first, limits.slow, calls)

@@ -164,7 +164,8 @@ class State:
     sent: Table[str, tuple[int, ...]]
     """When the calls of an account ended that may still count in its rate: ascending machine ns."""
     paused: Table[str, int]
-    reads: Table[str, int]
+    reads: Table[str, tuple[int, ...]]
+    """When reads of an account were last asked for: ascending machine ns."""
     touched: Table[Key, int]
     open_by_key: Table[Key, frozenset[str]]
     owners: Table[Key, frozenset[str]]

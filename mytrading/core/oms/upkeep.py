@@ -67,7 +67,8 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
         every = due.get(key.account, (draft.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, draft.limits.mismatch_gap), True)
     for _, account in draft.state.open_flattens.sorted_items():
-        due[account] = (draft.limits.chase_reads, True)
+        if not draft.cancel_leaves(account):
+            due[account] = (draft.limits.chase_reads, True)
     for account in (*_recovering(draft.state), *_held_back(draft.state)):
         due[account] = (draft.limits.chase_reads, True)
     for key in _intraday(draft.state):
@@ -77,16 +78,22 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
                 True,
             )
     for account, (every, positions) in sorted(due.items()):
-        last = draft.state.reads.get(account)
-        if last is None or draft.machine - last >= every:
+        asked = draft.state.reads.get(account)
+        if not asked or draft.machine - asked[-1] >= every:
             draft.read(account, "again", positions=positions)
 
 
 def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
+    """Note how soon an order needs a read: what was learnt of it since the last one was asked for needs one at once."""
     limits = draft.limits
+    if order.filled_seen == order.filled and draft.cancel_leaves(order.account, order.client_order_id):
+        return
     slow = order.state in UNRESOLVED and not order.purpose.reduces and not order.candidate
     every, positions = due.get(order.account, (limits.slow, False))
     wanted = limits.entry_reads if slow else limits.chase_reads
+    asked = draft.state.reads.get(order.account)
+    if (order.ending or order.filled_seen > order.filled) and asked and order.evidence_machine_ns > asked[-1]:
+        wanted = limits.read_spacing
     protects = order.state in UNRESOLVED and order.purpose.reduces
     doubted = order.ending == phantom.ALIVE and order.state in RESTING
     due[order.account] = (min(every, wanted), positions or protects or doubted)
