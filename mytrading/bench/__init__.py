@@ -25,6 +25,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from mytrading.bench.backtest import measure_backtest
     from mytrading.bench.bare import measure_hop
     from mytrading.bench.breach import measure_breach
+    from mytrading.bench.cancel import measure_exit_after_cancel
     from mytrading.bench.client import measure_client
     from mytrading.bench.compiled import measure_compiled
     from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
@@ -40,6 +41,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
         "latency": measure_latency,
         "breach": measure_breach,
+        "exit_after_cancel": measure_exit_after_cancel,
         "hop": measure_hop,
         "client": measure_client,
         "start": measure_start,

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mytrading.bench.bare import QUIET_S, BareChain, bare_chain
+from mytrading.bench.bare import BareChain, bare_chain
 from mytrading.bench.figures import Figure, below, percentile
 from mytrading.bench.stack import TURN_S, Lab, lab
 from mytrading.messages.codec import StreamDecoder
@@ -71,6 +71,8 @@ entries_per_minute = 100_000
 class BreachLab(Lab):
     """The laboratory with the strategy of this benchmark."""
 
+    holds = True
+
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         for path in [*(self.home / "strategies").glob("*.py"), *(self.home / "config" / "strategies").glob("*.toml")]:
@@ -79,15 +81,6 @@ class BreachLab(Lab):
         (self.home / "config" / "strategies" / "bench_breach.toml").write_text(_CONFIG)
         (self.home / "config" / "settings.toml").write_text(_SETTINGS)
         self.environment["ENABLED_STRATEGIES"] = "BenchBreach"
-
-    def show(self, price: float) -> None:
-        """A quote of the share that stays, in `QUIET_S`."""
-        quote = {"symbol": "SBIN", "exchange": "NSE", "ltp": price, "bid": price - 0.05, "ask": price + 0.05}
-        self.rest("POST", "/sim/market", **quote, hold=True, after=QUIET_S)
-
-    def price(self) -> int:
-        """The instrument's price before anything is pushed, in whole rupees."""
-        return int(self.rest("POST", "/api/v1/quotes", symbol="SBIN", exchange="NSE")["ltp"])
 
     def arrivals(self) -> list[int]:
         """Machine times at which order requests came to the simulator."""

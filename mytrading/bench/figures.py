@@ -47,6 +47,20 @@ def against_limit(name: str, value: float, limit: float, most: float, n: int) ->
     )
 
 
+def within(name: str, value: float, limit: float, more: float, n: int) -> Figure:
+    """A figure in milliseconds whose goal is at most `more` of them beyond a limit of the same run."""
+    return Figure(
+        name=name,
+        value=round(value, 4),
+        unit="ms",
+        goal=f"≤ the limit + {more:g} ms",
+        met=value <= limit + more,
+        n=n,
+        limit=round(limit, 4),
+        ratio=round(value / limit, 3) if limit else None,
+    )
+
+
 def beside_peer(
     name: str, value: float, limit: float, unit: str, least: float, peer: str, n: int, *, same: bool
 ) -> Figure:

@@ -71,6 +71,8 @@ entries_per_minute = 100_000
 class Lab:
     """A temporary home and state, and the commands to run there."""
 
+    holds = False
+
     def __init__(self, folder: Path) -> None:
         self.home, self.state = folder / "home", folder / "state" / "paper"
         shutil.copytree(project_home() / "config", self.home / "config")
@@ -108,9 +110,13 @@ class Lab:
         return done.stdout
 
     def show(self, price: float) -> None:
-        """A quote of the share, in `QUIET_S`."""
+        """A quote of the share, in `QUIET_S`; it stays where the laboratory `holds` its prices."""
         quote = {"symbol": "SBIN", "exchange": "NSE", "ltp": price, "bid": price - 0.05, "ask": price + 0.05}
-        self.rest("POST", "/sim/market", **quote, after=QUIET_S)
+        self.rest("POST", "/sim/market", **quote, hold=self.holds, after=QUIET_S)
+
+    def price(self) -> int:
+        """The share's price before anything is pushed, in whole rupees."""
+        return int(self.rest("POST", "/api/v1/quotes", symbol="SBIN", exchange="NSE")["ltp"])
 
     def rest(self, method: str, path: str, **fields: Any) -> Any:
         """`data` of a call of the simulator's own routes."""

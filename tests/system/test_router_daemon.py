@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.messages.codec import StreamDecoder
-from mytrading.messages.enums import OrderState
+from mytrading.messages.enums import OrderState, Side
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.records import DayOpened
 from mytrading.runtime.clock import SECOND, MarketClock, Segment, machine_now
@@ -124,3 +125,24 @@ def test_exits_cancel_each_stop_once_and_follow_the_read_that_proves_it(
     assert len(waits) == len(owners) and waits[1] < 0.4 * PATIENCE, (
         "order book, mode and trade book, a tenth of a second each"
     )
+
+
+def test_entry_lost_on_its_way_is_given_up_by_its_missing_tag_and_leaves_the_other_side_free(
+    bench: Bench, simulator: RunningSimulator
+) -> None:
+    """The book of analyzer mode shows our ids: two reads without one take seconds, not the 130 of a held call."""
+    bench.start("reconciler")
+    bench.start("router")
+    resting = bench.resting_entry("shown", instrument="NSE:INFY", price=1300.0)
+    bench.command(resting)
+    eventually(lambda: statuses(simulator) == ["open"], 15)
+    assert simulator.call("/sim/fault", kind="place_lost")[0] == 200
+    bench.command(bench.resting_entry("lost"))
+    eventually(lambda: (order := bench.order("lost")) and order.state is OrderState.LOST, 20)
+    bench.command(bench.resting_entry("same side"))
+    denied = eventually(lambda: (order := bench.order("same side")) and order.message, 15)
+    assert denied.startswith("RESERVED") and "mytrading orders resolve lost --not-placed" in denied
+    bench.command(replace(bench.resting_entry("other side", price=1060.0), side=Side.SELL))
+    assert eventually(lambda: (order := bench.order("other side")) and order.broker_order_id, 15)
+    _, body = simulator.call("orderbook")
+    assert sorted(row["action"] for row in body["data"]["orders"]) == ["BUY", "SELL"]

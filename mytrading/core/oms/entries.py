@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from mytrading.core.oms import churn, parts
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.state import Key, key_of
-from mytrading.core.order import LIVE, SENT, live
+from mytrading.core.order import LIVE, SENT, UNRESOLVED, live
 from mytrading.core.slicing import Unsliceable
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
@@ -90,7 +90,10 @@ def expire(draft: Draft, order: Order) -> bool:
     """End an unsent entry that is late by both clocks; true if it did."""
     if order.expires_ns >= draft.now or order.expires_machine_ns >= draft.machine:
         return False
-    draft.unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: still unsent when its time was over")
+    twins = (other for other in draft.open_orders(key_of(order)) if other.state in UNRESOLVED)
+    doubt = next((other for other in twins if other.side is order.side), None)
+    why = f", kept waiting by {doubt.client_order_id} of unknown fate; {cure(doubt)}" if doubt else ""
+    draft.unsent(order, OrderState.EXPIRED, "expired", f"EXPIRED: still unsent when its time was over{why}")
     return True
 
 
@@ -146,8 +149,13 @@ def _opposed(draft: Draft, order: Order, key: Key, others: list[Order]) -> str:
 def _reserved(order: Order, others: list[Order]) -> str:
     for other in others:
         if other.state is OrderState.LOST and other.side is order.side:
-            return f"RESERVED: order {other.client_order_id} is lost and may still appear; look at the broker's book"
+            return f"RESERVED: order {other.client_order_id} is lost and may still appear; {cure(other)}"
     return ""
+
+
+def cure(order: Order) -> str:
+    """What a person does about an entry that may or may not be at the broker."""
+    return f"look at the broker, then `mytrading orders resolve {order.client_order_id} --not-placed`"
 
 
 def closing(draft: Draft, key: Key, strategy: str) -> bool:

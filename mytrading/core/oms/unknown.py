@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mytrading.core.oms import correction, delivery, doubt, parts, reality
+from mytrading.core.oms import correction, delivery, doubt, entries, parts, reality
 from mytrading.core.oms.draft import Draft
 from mytrading.core.oms.recovery import SEVERAL
 from mytrading.core.oms.state import Key, key_of
@@ -18,6 +18,7 @@ from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.runconfig import UnknownExit
 
+ANALYZE = "analyze"
 NEVER = 1 << 62
 """Machine ns of what no read has shown yet."""
 
@@ -144,7 +145,17 @@ def _absent(draft: Draft, order: Order, evidence: Evidence) -> None:
     elif order.purpose.reduces:
         _ghost(draft, order, evidence)
     else:
-        _lost(draft, order, read)
+        _lost(draft, order, read, tagged=_shows_tags(draft, read))
+
+
+def _shows_tags(draft: Draft, read: BooksRead) -> bool:
+    """True if the book shows our ids as tags: in analyzer mode, where each order of ours in this read carries its own.
+
+    An order of ours that is there then shows it too. A broker's book is not trusted with that.
+    """
+    names = draft.state.by_broker
+    ours = [(row.tag, name) for row in read.orders or () if (name := names.get((read.account, row.broker_order_id)))]
+    return draft.state.modes.get(read.account) == ANALYZE and ours != [] and all(tag == name for tag, name in ours)
 
 
 def _overnight(draft: Draft, order: Order, read: BooksRead) -> None:
@@ -154,14 +165,15 @@ def _overnight(draft: Draft, order: Order, read: BooksRead) -> None:
         draft.change(order, "unseen", ending=reality.MISSING, evidence_machine_ns=read.ended_machine_ns)
 
 
-def _lost(draft: Draft, order: Order, read: BooksRead) -> None:
+def _lost(draft: Draft, order: Order, read: BooksRead, *, tagged: bool) -> None:
     limits = draft.limits
     evidence = order.evidence + 1
     late = read.began_machine_ns - order.ended_machine_ns >= limits.lost_after
-    if late and evidence >= limits.lost_reads:
+    if (late or tagged) and evidence >= limits.lost_reads:
         what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as {evidence} reads can tell"
         draft.change(order, "lost", state=OrderState.LOST, message=what)
-        draft.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; it stays reserved for the session")
+        then = "entries of that side are denied (RESERVED) for the session, those of the other go on"
+        draft.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.cure(order)}")
     elif order.evidence < limits.lost_reads:
         draft.change(order, "unseen", evidence=evidence, evidence_machine_ns=read.ended_machine_ns)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from mytrading.core import confidence
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.money.margin import MarginTracker
-from mytrading.core.order import FREED
+from mytrading.core.order import FREED, TERMINAL, UNRESOLVED
 from mytrading.core.risk.memory import Memory
 from mytrading.core.risk.shelf import Shelf
 from mytrading.core.risk.tally import Tally
@@ -145,7 +145,7 @@ class RiskBooks:
             for order in self.orders.of(strategy)
             if order.purpose is Purpose.ENTRY
             and self.bound.get((strategy, order.instrument), watch) == watch
-            and self.remaining(order)
+            and self.arriving(order)
         ]
 
     def live_entries(self, strategy: str, watch: str) -> list[Order]:
@@ -165,18 +165,18 @@ class RiskBooks:
                 place = (position.strategy, bound.get((position.strategy, position.instrument)))
                 held.setdefault(place, []).append(position)
         for order in self.orders.values():
-            if order.purpose is Purpose.ENTRY and order.state not in FREED and self.remaining(order):
+            if order.purpose is Purpose.ENTRY and order.state not in FREED and self.arriving(order):
                 place = (order.strategy, bound.get((order.strategy, order.instrument)))
                 live.setdefault(place, []).append(order)
         return held, live
 
     def all_live_entries(self) -> list[Order]:
         """Entries of all strategies that may still fill."""
-        return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in FREED]
+        return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in TERMINAL]
 
     def enters(self, strategy: str) -> bool:
         """True while an entry of a strategy may still fill."""
-        return any(o.purpose is Purpose.ENTRY and o.state not in FREED for o in self.orders.of(strategy))
+        return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of(strategy))
 
     def is_withdrawn(self, order: Order) -> bool:
         """True once the router was told to cancel an entry."""
@@ -186,7 +186,7 @@ class RiskBooks:
         """True while an entry that was withdrawn may still fill."""
         for order in self.orders.of(strategy):
             mine = order.instrument == instrument and order.purpose is Purpose.ENTRY
-            if mine and order.state not in FREED and self.is_withdrawn(order):
+            if mine and order.state not in TERMINAL and self.is_withdrawn(order):
                 return True
         return False
 
@@ -217,7 +217,7 @@ class RiskBooks:
         units = 0
         for order in self.orders.in_(instrument):
             if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY:
-                units += self.remaining(order) * order.side.sign
+                units += self.arriving(order) * order.side.sign
         return units
 
     def attempts(self, account: str, signal: str, instrument: str) -> int:
@@ -256,7 +256,7 @@ class RiskBooks:
                 units += position.quantity
         for order in self.orders.in_(instrument):
             if order.account == account and order.purpose is Purpose.ENTRY:
-                units += self.remaining(order) * order.side.sign
+                units += self.arriving(order) * order.side.sign
         return units
 
     def busy_instruments(self, account: str) -> set[str]:
@@ -281,7 +281,7 @@ class RiskBooks:
         """True while a strategy holds something of an instrument, or an order of it may still fill."""
         held = self.positions.in_(instrument)
         return any(p.strategy == strategy and (p.quantity or p.quantity_seen) for p in held) or any(
-            order.strategy == strategy and self.remaining(order) for order in self.orders.in_(instrument)
+            order.strategy == strategy and self.arriving(order) for order in self.orders.in_(instrument)
         )
 
     def opposed(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
@@ -292,10 +292,28 @@ class RiskBooks:
                 return position.strategy
         for order in self.orders.in_(instrument):
             other = order.strategy != strategy and (order.account, order.product) == (account, product)
-            live = order.purpose is Purpose.ENTRY and order.state not in FREED
+            live = order.purpose is Purpose.ENTRY and order.state not in TERMINAL
             if other and live and order.side.sign * units < 0:
                 return order.strategy
         return ""
+
+    def lost(self, account: str, instrument: str, product: str, units: int) -> str:
+        """The entry of that side, anybody's, that was lost on its way and may still appear; empty if there is none."""
+        for order in self.orders.in_(instrument):
+            there = (order.account, order.product) == (account, product) and order.purpose is Purpose.ENTRY
+            if there and order.state is OrderState.LOST and order.side.sign * units > 0:
+                return order.client_order_id
+        return ""
+
+    def doubted_entry(self, strategy: str, instrument: str, account: str) -> Order | None:
+        """An entry of a strategy that may still bring units there, one of unknown fate first."""
+        found = [
+            order
+            for order in self.orders.in_(instrument)
+            if (order.strategy, order.account, order.purpose) == (strategy, account, Purpose.ENTRY)
+            and self.arriving(order)
+        ]
+        return min(found, key=lambda order: order.state not in UNRESOLVED, default=None)
 
     def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
         """Rupees kept in an account for baskets under way, without that of one wish."""
@@ -372,6 +390,10 @@ class RiskBooks:
         if order.state is OrderState.CANCELLED and order.replacing:
             whole = max(order.filled, order.wanted_quantity)
         return max(0, whole - self.booked.get(order.client_order_id, 0))
+
+    def arriving(self, order: Order) -> int:
+        """Those units, without what was lost on its way: that stays reserved, but nobody waits for it."""
+        return 0 if order.state is OrderState.LOST else self.remaining(order)
 
 
 def withdrawal_id(order: Order) -> str:

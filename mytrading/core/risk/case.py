@@ -37,16 +37,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     `units` (signed) is what the order would trade, `price` (rupees, 0 if there is none) what it is valued at.
     `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
     and `positions_total` count open and coming positions of the account without this one. `not_ready`, `bars_lacking`,
-    `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch` and `opposed` are reasons or names, empty when all
-    is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday begins (market
-    time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun` is true once
-    another leg of the same basket was ordered in the account, or its sold leg stopped out there (`stopped_out`),
-    `entered` once anything of the wish was ordered in any account. `margin` (rupees) is what this order needs by
-    itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free` what its account
-    has, None if that is not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its
-    share of what they need together; `may_ask` is true where the broker may be asked for that. `coverage` is the share
-    of instruments that have data. Of the account: `active_orders`, `cancels_today`, and `losses` of the strategy there
-    in a row, the last at `loss_ns`. `reached` holds the limits of the day that were reached, in words, by their codes.
+    `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch`, `opposed` and `lost` are reasons or names, empty
+    when all is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday
+    begins (market time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun`
+    is true once another leg of the same basket was ordered in the account, or its sold leg stopped out there
+    (`stopped_out`), `entered` once anything of the wish was ordered in any account. `margin` (rupees) is what this
+    order needs by itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free`
+    what its account has, None if that is not known because of `funds_unread` (which denies all that `needs_funds`),
+    `reserves` its share of what they need together; `may_ask` is true where the broker may be asked for that.
+    `coverage` is the share of instruments that have data. Of the account: `active_orders`, `cancels_today`, and
+    `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of the day that were
+    reached, in words, by their codes.
     """
 
     signal: Signal
@@ -84,6 +85,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     disk_low: bool = False
     other_watch: str = ""
     opposed: str = ""
+    lost: str = ""
     spent: bool = False
     begun: bool = False
     stopped_out: bool = False

@@ -86,6 +86,7 @@ class Cases:
             disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
             opposed=state.opposed(account, leg.instrument, product, signal.strategy, units),
+            lost=state.lost(account, leg.instrument, product, units),
             spent=account in wish.spent and not stopped_out,
             begun=self.begun(wish, account),
             entered=wish.entered,

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from mytrading.core import leg_targets
 from mytrading.core.baskets import LegStanding, Move, next_move
 from mytrading.core.identity import content_id
+from mytrading.core.order import UNRESOLVED, in_words
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import MACHINE_FLOOR_NS, NOTHING_WAITS
@@ -84,6 +85,8 @@ class Entries:
         for name in move.enter:
             if self._must_wait(name, account, wish, now):
                 return []
+        if not move.enter and (kept := self._kept_waiting(wish, account, now)) is not None:
+            return [self._denied(wish, wish.legs[0].instrument, account, (kept,), now)]
         sized = self._sizer.size(wish, account, now) if move.enter else Sized()
         if sized.denial is not None:
             return self._unsized(wish, account, sized.denial, now)
@@ -222,6 +225,20 @@ class Entries:
             max(failed, stopped),
             stopped=stopped > 0,
         )
+
+    def _kept_waiting(self, wish: Wish, account: str, now: int) -> Denial | None:
+        """Why a wish of one leg that is over was not judged: an entry of an earlier one kept it waiting to the end."""
+        signal = wish.signal
+        if len(wish.legs) != 1 or not expired(signal, now, self.machine_ns):
+            return None
+        order = self._state.doubted_entry(signal.strategy, wish.legs[0].instrument, account)
+        if order is None or order.cause == signal.id:
+            return None
+        what = f"{in_words(order)} and kept it waiting until it was too late"
+        if order.state in UNRESOLVED:
+            cure = f"look at the broker, then `mytrading orders resolve {order.client_order_id}`"
+            return Denial("RESERVED", f"{what}; {cure}, with --not-placed if it is not there")
+        return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
 
     def has_begun(self, wish: Wish, account: str) -> bool:
         """True once a leg of several was ordered in an account."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.order import FREED
+from mytrading.core.order import TERMINAL
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import OrderState
@@ -27,7 +27,7 @@ SETTLES_NOTHING = frozenset((
 def counts(order: Order) -> tuple[Any, ...]:
     """All of an order's level that can settle a wish; what else there is of it never changes."""
     return (
-        order.state in FREED, order.state is OrderState.CANCELLED and order.replacing, order.filled, order.quantity,
+        order.state in TERMINAL, order.state is OrderState.CANCELLED and order.replacing, order.filled, order.quantity,
         order.wanted_quantity, order.order_type, order.replaces,
     )  # fmt: skip
 

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Purpose, Side
-from mytrading.messages.reports import BrokerTrades
+from mytrading.messages.reports import BrokerTrades, ModeSeen
 from mytrading.messages.runconfig import UnknownExit
-from tests.fake_broker import MS, SECOND, OpenCall, OrderBench
+from tests.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench
 
 
 @pytest.fixture
@@ -145,6 +145,70 @@ def test_unknown_entry_is_lost_after_the_window_and_two_reads(bench: OrderBench)
     assert bench.order("e1").state is OrderState.UNKNOWN, "a failed read is no evidence"
     bench.read()
     assert bench.order("e1").state is OrderState.LOST and "ORDER_LOST" in bench.codes()
+
+
+@pytest.fixture
+def tagged() -> OrderBench:
+    """In analyzer mode, where the order book shows our ids as tags; another order of ours is in it."""
+    made = OrderBench(tags=True)
+    made.hold("e0", instrument="NFO:B")
+    made.tick(2 * SECOND)
+    return made
+
+
+def test_unknown_entry_is_lost_after_two_reads_of_a_book_that_shows_our_tags(tagged: OrderBench) -> None:
+    before = tagged.broker.books(tagged.time)
+    tagged.enter("e1")
+    time_out(tagged, placed=False)
+    tagged.step(replace(before, began_machine_ns=tagged.order("e1").ended_machine_ns))
+    tagged.read()
+    assert tagged.order("e1").state is OrderState.UNKNOWN, "the first began before the call had ended"
+    tagged.read()
+    assert tagged.order("e1").state is OrderState.LOST
+    cure = "mytrading orders resolve e1 --not-placed"
+    assert [cure in alert.message for alert in tagged.alerts if alert.code == "ORDER_LOST"] == [True]
+
+
+def test_entry_that_is_in_a_book_with_tags_is_ours_at_the_first_read(tagged: OrderBench) -> None:
+    tagged.enter("e1")
+    time_out(tagged, placed=True)
+    tagged.read()
+    assert tagged.order("e1").state is OrderState.ACCEPTED
+
+
+@pytest.mark.parametrize("book", ["live", "untagged", "in part", "nothing of ours"])
+def test_unknown_entry_keeps_the_whole_window_where_the_book_may_lack_our_tag(book: str) -> None:
+    bench = OrderBench(OmsLimits(mode_first=False), tags=book != "untagged")
+    bench.step(ModeSeen(account=ACCOUNT, mode="live" if book == "live" else "analyze", expected=True, machine_ns=1))
+    if book != "nothing of ours":
+        bench.hold("e0", instrument="NFO:B")
+    bench.read()
+    bench.enter("e1")
+    time_out(bench, placed=False)
+    for _ in range(4):
+        bench.tick(5 * SECOND)
+        shown = bench.broker.books(bench.time)
+        rows = [replace(row, tag="") for row in shown.orders or ()] if book == "in part" else shown.orders
+        bench.read(orders=tuple(rows or ()))
+    assert bench.order("e1").state is OrderState.UNKNOWN
+    bench.tick(130 * SECOND)
+    bench.read()
+    assert bench.order("e1").state is OrderState.LOST
+
+
+def test_other_side_is_entered_while_an_entry_is_lost(bench: OrderBench) -> None:
+    lost(bench)
+    bench.enter("e2", side=Side.SELL)
+    assert bench.order("e2").state is OrderState.SUBMITTED
+
+
+def test_entry_that_an_unknown_one_kept_waiting_says_so_when_it_expires(bench: OrderBench) -> None:
+    bench.enter("e1")
+    time_out(bench, placed=False)
+    bench.enter("e2", expires_ns=bench.now + SECOND, expires_machine_ns=bench.time + SECOND)
+    bench.tick(2 * SECOND)
+    assert bench.order("e2").state is OrderState.EXPIRED
+    assert "mytrading orders resolve e1 --not-placed" in bench.order("e2").message
 
 
 def test_lost_entry_keeps_its_reservation_until_the_session_ends(bench: OrderBench) -> None:

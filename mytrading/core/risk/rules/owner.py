@@ -77,6 +77,18 @@ def _opposed(case: Case) -> str:
     )
 
 
+def _reserved(case: Case) -> str:
+    return lost_on_its_way(case.lost, case.leg.instrument) if case.lost else ""
+
+
+def lost_on_its_way(order: str, instrument: str) -> str:
+    """Why entries of the side of a lost order are denied, and what a person does."""
+    return (
+        f"entry {order} in {instrument} was lost on its way and may still appear, so its side stays reserved; look at "
+        f"the broker, then `mytrading orders resolve {order} --not-placed`"
+    )
+
+
 def _duplicate(case: Case) -> str:
     if not case.other_watch:
         return ""
@@ -119,6 +131,8 @@ def _rate(case: Case) -> str:
 OWNER: tuple[Rule, ...] = (
     Rule("OPPOSED", "Another strategy holds the other side of the instrument, or has an entry out for it.", "",
          _opposed, "opposed"),
+    Rule("RESERVED", "An entry of that side was lost on its way, or is of unknown fate, and may still appear.", "",
+         _reserved, "lost"),
     Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "",
          _duplicate, "other_watch"),
     Rule("WISH_SPENT", "The wish was fulfilled today, its position closed, and no bar has passed without it since.",
