@@ -164,7 +164,9 @@ def headline(body: dict[str, Any]) -> str:
     quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""
     where = f"{body['system']} · {body['profile']} · {body['mode']}{quotes}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
-    return f"{where} · {moment} IST {pace} · trading {trading['level']}{reason}{apart}{kill}{off}{limits}"
+    closed = body.get("entries_closed") if trading["level"] == "normal" else ""
+    level = f"entries closed: {closed}" if closed else f"trading {trading['level']}{reason}"
+    return f"{where} · {moment} IST {pace} · {level}{apart}{kill}{off}{limits}"
 
 
 def who_when_why(row: dict[str, Any], why: str, when: str) -> str:

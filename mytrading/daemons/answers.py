@@ -17,6 +17,7 @@ from mytrading.core.feed.lookers import Lookers
 from mytrading.core.order import LIVE
 from mytrading.core.parents import grouped
 from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.readiness import NEEDED
 from mytrading.core.spelling import nearest
 from mytrading.core.view import StackView
 from mytrading.core.wish_results import results_of, together, words_of
@@ -41,6 +42,7 @@ from mytrading.runtime.metrics import read_snapshots
 __all__ = ["Answers", "UsageError"]
 
 LATE_S = 5.0
+RESUME = "`mytrading resume`"
 
 
 class _Totals(Protocol):
@@ -116,7 +118,26 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
             "stopped": [msgspec.to_builtins(row) for row in self._view.stopped.values() if row.stopped],
             "ready": not self._wrong_mode() and all(_ready(self._view.beats.get(name)) for name in ALL),
             "wrong_mode": self._wrong_mode(),
+            "entries_closed": self._entries_closed(),
         }
+
+    def _entries_closed(self) -> str:
+        """Why nothing is entered in the traded account although trading is at normal, and the cure; empty if it is."""
+        account = self._config.venue.account
+        if wrong := self._wrong_mode():
+            return wrong if RESUME in wrong else f"{wrong}; {RESUME} when the server is in order"
+        if (kill := self._kill()) is not None:
+            return f"the file KILL says {kill['word']}"
+        if held := next((row for row in self._levels() if row["account"] == account), None):
+            return f"{account} is at {held['level']}; {RESUME} ends it"
+        health = self._view.health.get(account)
+        if health is not None and not health.healthy:
+            return f"{account}: {health.message or 'its books are not read yet'}; see `mytrading alerts`"
+        for level in self._view.recoveries.values():
+            if level.account == account and not level.done:
+                return f"the books of {account} are being compared with the journal"
+        lacking = [name for name in (*NEEDED, "risk") if not _ready(self._view.beats.get(name))]
+        return f"{', '.join(lacking)} not ready" if lacking else ""
 
     def _wrong_mode(self) -> str:
         """What is said of the traded account's server in the wrong mode, until a person clears it; empty if nothing."""

@@ -289,6 +289,10 @@ class TradeManager(MachineDaemon):
         account = self.config.venue.account
         if self.orders.recovered(account):
             self.notes.pop("recovery", None)
+        elif wrong := self.orders.wrong_mode(account):
+            self.notes["recovery"] = (
+                f"{account} waits for `mytrading resume`, its server was in the wrong mode: {wrong}"
+            )
         else:
             self.notes["recovery"] = f"the books of {account} are being compared with the journal"
         return not (self.quarantined or self.journal.short or "recovery" in self.notes)

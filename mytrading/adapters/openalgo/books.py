@@ -30,6 +30,8 @@ E = TypeVar("E", bound=StrEnum)
 class Book(NamedTuple, Generic[T]):
     """A parsed book: `rows` None means unknown. `mode` is what the answer stated, empty if nothing.
 
+    `realised` is the day's realised profit (rupees) where a position book totals it, as in analyzer mode.
+
     `unread` are the instruments of rows that could not be read: of these the book says too little.
     """
 
@@ -37,12 +39,14 @@ class Book(NamedTuple, Generic[T]):
     problems: tuple[str, ...] = ()
     mode: str = ""
     unread: tuple[str, ...] = ()
+    realised: float | None = None
 
 
 class _Envelope(msgspec.Struct):
     status: Any = ""
     data: Any = None
     mode: Any = None
+    total_today_realized_pnl: Any = None
 
 
 class _BadRow(Exception):
@@ -90,7 +94,9 @@ def parse_trades(answer: Answer) -> Book[tuple[BrokerTrades, ...]]:
 def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
     """`/positionbook`, closed rows (quantity 0) included. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
-    return _book(envelope, envelope.data, "positions", _position_row)
+    total = envelope.total_today_realized_pnl
+    realised = float(total) if isinstance(total, int | float) and math.isfinite(total) else None
+    return _book(envelope, envelope.data, "positions", _position_row)._replace(realised=realised)
 
 
 def parse_funds(answer: Answer, account: str, machine_ns: int) -> Book[Funds]:

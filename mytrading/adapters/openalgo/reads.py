@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import msgspec
+
 from mytrading.adapters.openalgo import books
 from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed
@@ -17,6 +19,7 @@ from mytrading.adapters.openalgo.outcomes import mode_of
 from mytrading.adapters.openalgo.patience import retry_after_ns
 from mytrading.core.reconcile import ReadJob
 from mytrading.messages.reports import BooksRead, Funds, ModeSeen
+from mytrading.messages.runconfig import ServerMode
 
 _SILENT_MOST = 3
 """Calls of one visit without an answer in time that end it: requests made meanwhile wait for its end."""
@@ -57,17 +60,22 @@ class BookReader:
         self._patience = 0
         self._books = self._refused = self._silent = 0
         self._unread: set[str] = set()
+        self._realised: float | None = None
 
     def visit(self, job: ReadJob) -> Visit:
         """Make the reads of a job, in order."""
         self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
         self._books = self._refused = self._silent = 0
         self._unread = set()
+        self._realised = None
         began = self._now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         self._ask_mode()
         trades = self._book("tradebook", books.parse_trades) if job.trades and self._reachable(job.orders) else None
-        positions = self._book("positionbook", books.parse_positions) if job.positions and self._answers else None
+        totals = job.funds and self._expected == ServerMode.ANALYZE
+        positions = None
+        if (job.positions or totals) and self._answers:
+            positions = self._book("positionbook", books.parse_positions)
         money = self._funds() if job.funds and self._answers else None
         mode = self._mode_seen()
         right = mode is None or mode.expected
@@ -78,7 +86,7 @@ class BookReader:
             ended_machine_ns=self._now(),
             orders=orders if right else None,
             trades=trades if right else None,
-            positions=positions if right else None,
+            positions=positions if right and job.positions else None,
             asked_by=job.asked_by,
             unread=tuple(sorted(self._unread)),
         )
@@ -101,6 +109,7 @@ class BookReader:
             return None
         self._answers += 1
         self._books += 1
+        self._realised = book.realised if endpoint == "positionbook" else self._realised
         self._problems += book.problems
         self._unread |= set(book.unread)
         if book.mode or endpoint in _SAY_MODE:
@@ -108,10 +117,16 @@ class BookReader:
         return book.rows
 
     def _funds(self) -> Funds | None:
+        """The funds; with the realised profit of the position book where that totals it.
+
+        In analyzer mode the server's funds lose realised amounts (2.0.2.1: seen in November 2026), its book does not.
+        """
         found: Funds | None = self._book(
             "funds", lambda answer: books.parse_funds(answer, self._account, answer.ended_ns)
         )
-        return found
+        if found is None or self._realised is None or self._expected != ServerMode.ANALYZE:
+            return found
+        return msgspec.structs.replace(found, realised=self._realised)
 
     def _ask_mode(self) -> None:
         answer = self._call("analyzer")

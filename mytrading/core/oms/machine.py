@@ -254,9 +254,10 @@ class OrderMachine:
         """True while time alone may lead to something; what rests as it should waits for prices only."""
         return upkeep.busy(self._state) or protection.uncovered(self._state)
 
-    def wrong_mode(self, account: str) -> bool:
-        """True while nothing may be sent on the account."""
-        return account in self._state.wrong_mode
+    def wrong_mode(self, account: str) -> str:
+        """What the server of an account in the wrong mode said; empty if it is in order."""
+        level = self._state.wrong_mode.get(account)
+        return (level.message or "it answered in another mode") if level is not None else ""
 
 
 def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
@@ -283,6 +284,7 @@ def _mode_seen(draft: Draft, message: ModeSeen) -> None:
 
 def _mode_cleared(draft: Draft, message: ModeCleared) -> None:
     entries.set_mode(draft, message.account, False, "cleared by a person")
+    draft.read(message.account, "mode cleared", positions=True)
 
 
 _HANDLERS: dict[type, Handler] = {

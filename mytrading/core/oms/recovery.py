@@ -64,7 +64,9 @@ def conclude(draft: Draft, read: BooksRead, *, behind: bool) -> None:
             level,
             done=True,
             at_ns=draft.now,
-            foreign=sum(1 for (of, _), _ in state.foreign.items() if of == read.account),
+            foreign=sum(
+                1 for place, _ in state.foreign.items() if place[0] == read.account and place not in state.by_broker
+            ),
             unmanaged=tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
             unresolved=tuple(_words(order) for order in seeking if order.state in UNRESOLVED),
         )

@@ -78,6 +78,8 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
                 True,
             )
     for account, (every, positions) in sorted(due.items()):
+        if account in draft.state.wrong_mode:
+            continue  # its books are another world's until a person clears it; the schedule sees the mode
         asked = draft.state.reads.get(account)
         if not asked or draft.machine - asked[-1] >= every:
             draft.read(account, "again", positions=positions)

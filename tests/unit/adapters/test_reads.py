@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.reads import BookReader
 from mytrading.core.reconcile import ReadJob
@@ -25,6 +27,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, drops: int) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[str] = []
+        self.answers = {"analyzer": ANALYZE}
         self.drops = drops
         self.leave = threading.Event()
 
@@ -39,13 +42,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.drops:
             self.server.drops -= 1
             return
-        if name != "analyzer":
+        answer = self.server.answers.get(name)
+        if answer is None:
             self.server.leave.wait(30)
             return
         self.send_response(200)
-        self.send_header("Content-Length", str(len(ANALYZE)))
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(ANALYZE)
+        self.wfile.write(answer)
 
     def log_message(self, *_args: object) -> None:
         """Nothing is printed."""
@@ -65,10 +69,10 @@ def serving(drops: int = 0) -> Iterator[_Server]:
         server.server_close()
 
 
-def reader(server: _Server) -> BookReader:
+def reader(server: _Server, expected: str = "analyze") -> BookReader:
     deadlines = {**SECONDS, Deadline.BOOK: PATIENCE_S}
     client = OpenAlgoClient(f"http://127.0.0.1:{server.server_port}", "key", time.monotonic_ns, deadlines)
-    return BookReader(client, "main", "analyze", time.monotonic_ns)
+    return BookReader(client, "main", expected, time.monotonic_ns)
 
 
 def test_visit_to_a_server_whose_books_hang_ends_after_three_calls() -> None:
@@ -86,3 +90,18 @@ def test_read_whose_connection_is_lost_is_tried_again() -> None:
     with serving(drops=1) as server:
         reader(server).visit(JOB._replace(trades=False, positions=False, funds=False))
     assert server.asked == ["orderbook", "orderbook", "analyzer"]
+
+
+@pytest.mark.parametrize(("mode", "realised"), [("analyze", -8347.70), ("live", -1576.60)])
+def test_realised_profit_of_analyzer_mode_is_that_of_the_position_book(mode: str, realised: float) -> None:
+    """The server's funds lost realised amounts there, and the difference to ours was a false alarm."""
+    marked = ', "mode": "analyze"' if mode == "analyze" else ""
+    money = '{"availablecash": "1", "utiliseddebits": "0", "m2mrealized": "-1576.60", "m2munrealized": "0"}'
+    with serving() as server:
+        server.answers["analyzer"] = ANALYZE.replace(b'"mode": "analyze"', f'"mode": "{mode}"'.encode())
+        server.answers["funds"] = f'{{"status": "success", "data": {money}{marked}}}'.encode()
+        book = f'{{"status": "success", "data": [], "total_today_realized_pnl": -8347.70{marked}}}'
+        server.answers["positionbook"] = book.encode()
+        visit = reader(server, mode).visit(JOB._replace(orders=False, trades=False, positions=False))
+    assert visit.funds is not None and visit.funds.realised == realised
+    assert visit.books.positions is None, "it was asked for the total alone"

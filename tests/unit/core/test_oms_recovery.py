@@ -9,10 +9,11 @@ import pytest
 from mytrading.core.oms import OrderMachine, rebuild
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.messages.control import ModeCleared
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged, PositionAdjusted, PositionChanged
 from mytrading.messages.records import RiskOpened
-from mytrading.messages.reports import ReadRequest
+from mytrading.messages.reports import ModeSeen, ReadRequest
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 
 OVER = "NFO:NIFTY30DEC2526000CE"
@@ -51,6 +52,37 @@ def test_positions_are_asked_for_again_until_the_books_agree(bench: OrderBench) 
     asked = len([row for row in bench.rows if isinstance(row, ReadRequest)])
     bench.tick(4 * SECOND)
     assert len([row for row in bench.rows if isinstance(row, ReadRequest)]) == asked
+
+
+def test_order_of_ours_that_a_read_showed_before_its_answer_is_no_order_of_others(bench: OrderBench) -> None:
+    bench.broker.by_hand(7, "NFO:B")
+    bench.enter("e2", instrument="NFO:C")
+    (call,) = bench.calls
+    placed = bench.broker.place(call.order, bench.time)
+    bench.read()
+    bench.end(call, Outcome.ACCEPTED, placed.id)
+    bench.crash((ACCOUNT,))
+    bench.tick(6 * SECOND)
+    bench.read()
+    bench.tick(6 * SECOND)
+    bench.read()
+    assert last_word(bench).done and last_word(bench).foreign == 1
+
+
+def test_start_in_a_wrong_mode_asks_for_no_read_until_a_person_ends_it(bench: OrderBench) -> None:
+    """The comparison could not end, and the books were read each second: 207 calls a minute."""
+    bench.step(ModeSeen(account=ACCOUNT, mode="live", expected=False, machine_ns=bench.time, message="it is live"))
+    bench.crash((ACCOUNT,))
+    asked = bench.reads_wanted
+    for _ in range(600):
+        bench.tick()
+    bench.read()
+    assert bench.reads_wanted == asked and not bench.machine.recovered(ACCOUNT)
+    assert bench.machine.wrong_mode(ACCOUNT) == "it is live"
+    bench.step(ModeCleared(account=ACCOUNT, at_ns=bench.now))
+    assert bench.reads_wanted == asked + 1 and bench.machine.wrong_mode(ACCOUNT) == ""
+    bench.read()
+    assert bench.machine.recovered(ACCOUNT)
 
 
 @pytest.mark.parametrize("book", ["orders", "trades", "positions"])

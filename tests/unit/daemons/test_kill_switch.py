@@ -211,7 +211,8 @@ def _clock(ns: int) -> str:
 
 def test_halt_of_one_account_stands_beside_the_level_of_all(board: Switchboard) -> None:
     command("halt", "a look", "--account", "paper")
-    assert f"trading normal · paper halt (a look, by {ME}, since " in command("status")
+    shown = f"entries closed: paper is at halt; `mytrading resume` ends it · paper halt (a look, by {ME}, since "
+    assert shown in command("status") and "trading normal" not in command("status")
     assert board.control.current().level is TradingLevel.NORMAL
     command("resume", "seen", "--account", "paper")
     assert "paper halt" not in command("status")

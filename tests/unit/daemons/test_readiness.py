@@ -7,13 +7,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
+from mytrading.cli.running import headline
 from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers import LATE_S, Answers
 from mytrading.daemons.gateway import Totals
+from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.control import Alert, Heartbeat, OpsRequest
 from mytrading.messages.enums import DaemonState, Severity
+from mytrading.messages.reports import AccountHealth
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import ALL
 from mytrading.orchestrator import TradingOrchestrator
@@ -37,7 +41,7 @@ def wrong_mode(account: str, *, cleared: bool = False) -> Alert:
     )  # fmt: skip
 
 
-def status(config: RunConfig, *heard: Heartbeat | Alert) -> Any:
+def status(config: RunConfig, *heard: Heartbeat | Alert | RecoveryChanged | AccountHealth) -> Any:
     view, control = StackView(), ControlMachine()
     for message in heard:
         view.apply(message)
@@ -68,6 +72,24 @@ def test_stack_is_not_ready_while_the_wrong_mode_stands_whatever_the_daemons_say
     assert not status(config, *all_ready, wrong_mode(account))["ready"]
     assert status(config, wrong_mode(account), *all_ready, wrong_mode(account, cleared=True))["ready"]
     assert status(config, *all_ready, wrong_mode("another"))["ready"]
+
+
+def test_status_says_why_entries_are_closed_instead_of_trading_normal(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    all_ready, account = [beat(name) for name in ALL], config.venue.account
+    told = status(config, wrong_mode(account), *all_ready)["entries_closed"]
+    assert told == "the server is in live mode; `mytrading resume` when the server is in order"
+    assert status(config, *all_ready)["entries_closed"] == ""
+    assert status(config, *all_ready, wrong_mode("another"))["entries_closed"] == ""
+    silent = status(config, *(beat(name, ready=name != "router") for name in ALL))
+    assert silent["entries_closed"] == "router not ready"
+    began = RecoveryChanged(account=account, done=False, began_machine_ns=1, at_ns=1)
+    assert "being compared" in status(config, *all_ready, began)["entries_closed"]
+    assert status(config, *all_ready, began, replace(began, done=True))["entries_closed"] == ""
+    unread = AccountHealth(account=account, connected=True, right_mode=False, stream_up=True, books_agree=True)
+    assert status(config, *all_ready, unread)["entries_closed"].startswith(f"{account}: ")
+    line = headline({**silent, "system": "S"})
+    assert "entries closed: router not ready" in line and "trading normal" not in line
 
 
 def test_daemon_of_which_no_heartbeat_came_is_not_called_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

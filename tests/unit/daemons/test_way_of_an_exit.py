@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from mytrading.core.order import live
 from mytrading.daemons.router import TradeManager
-from mytrading.messages.account_events import AccountModeChanged
+from mytrading.messages.account_events import AccountModeChanged, RecoveryChanged
 from mytrading.messages.codec import encode_body, encode_frame
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, Product
@@ -156,3 +156,15 @@ def test_exit_goes_through_few_functions_until_its_bytes_leave(way: Way, monkeyp
 
 
 MOST_UNTIL_IT_LEAVES, MOST_AFTER_THE_COMMIT = 156, 12
+
+
+def test_router_that_waits_for_a_person_says_so_and_not_that_it_compares(way: Way) -> None:
+    """A start after a wrong mode seemed to hang: its note spoke of books that were being compared."""
+    now, account = way.router.clock.now(), way.account
+    way.router.record([RecoveryChanged(account=account, done=False, began_machine_ns=1, at_ns=now)])
+    assert not way.router.ready() and "being compared" in way.router.notes["recovery"]
+    wrong = AccountModeChanged(account=account, wrong_mode=True, message="the server is in live mode", at_ns=now)
+    way.router.record([wrong])
+    assert not way.router.ready()
+    assert "`mytrading resume`" in way.router.notes["recovery"]
+    assert "the server is in live mode" in way.router.notes["recovery"]
