@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, KeysView
+from collections.abc import Callable, Collection, Iterable, KeysView
 
 import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from mytrading.runtime.clock import machine_now
-from mytrading.simulator.frames import BROKER, DEPTH, Body, market_frame
+from mytrading.simulator.frames import BROKER, Body, market_frame
 from mytrading.simulator.hostile import Altered
 from mytrading.simulator.market.day import Quote
+from mytrading.simulator.pool import Pool
 from mytrading.simulator.served_frames import served_frame
 
 _encode = msgspec.json.Encoder().encode
@@ -28,11 +29,17 @@ HOPELESS_ABOVE = 20_000
 _HEADER = 14
 """Bytes before a frame, at most."""
 
-Key = tuple[str, int]
+Key = tuple[str, int, int]
+"""An instrument, the mode of its frame, and the mode under which a client gets it."""
 
 
 def _nobody() -> None:
     return
+
+
+def _is_for(held: Collection[int], kind: int, mode: int) -> bool:
+    """Whether a client that holds these modes gets a frame of this kind under this mode: no fuller one fits."""
+    return len(held) == 1 or not any(mode < other <= kind for other in held)
 
 
 def _as_it_is(frame: bytes) -> bytes:
@@ -144,6 +151,7 @@ class Hub:
         self._as_served = as_served
         self.clients: set[Client] = set()
         self._listeners: dict[str, dict[int, list[Client]]] = {}
+        self._pool = Pool()
         self.frames_sent = 0
         self.published_ns = 0
         """Machine time at which the last quote's frame was about to be encoded and written."""
@@ -175,9 +183,13 @@ class Hub:
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:
         """Send a client an instrument's quotes in a mode."""
         modes = client.modes.setdefault(instrument, [])
-        if mode not in modes:
-            modes.append(mode)
-            self._listeners.setdefault(instrument, {}).setdefault(mode, []).append(client)
+        if mode in modes:
+            return
+        modes.append(mode)
+        listeners = self._listeners.setdefault(instrument, {})
+        if mode not in listeners:
+            self._pool.wanted(instrument, mode, listeners)
+        listeners.setdefault(mode, []).append(client)
 
     def unsubscribe(self, client: Client, instrument: str, mode: int) -> None:
         """Stop sending a client an instrument's quotes in a mode."""
@@ -191,6 +203,7 @@ class Hub:
         listeners[mode].remove(client)
         if not listeners[mode]:
             del listeners[mode]
+            self._pool.given_up(instrument, mode, listeners)
         if not listeners:
             del self._listeners[instrument]
 
@@ -204,24 +217,41 @@ class Hub:
     def publish(self, quote: Quote, altered: Altered = _as_it_is) -> None:
         """Queue a quote for everybody who listens to its instrument; `altered` makes something else of its frame."""
         instrument = quote.instrument.id
-        listeners = self._listeners.get(instrument, {})
-        bodies = [(mode, clients, self._frame(quote, mode)) for mode, clients in listeners.items()]
+        listeners = self._listeners.get(instrument)
+        if not listeners:
+            return
+        bodies = self._bodies(quote, listeners)
+        self._pool.passed(instrument)
         self.published_ns = machine_now()
-        for mode, clients, body in bodies:
-            frame = altered(_encode(body))
+        for key, body in bodies:
+            _, kind, mode = key
+            clients = [client for client in listeners[mode] if _is_for(client.modes[instrument], kind, mode)]
+            frame = altered(_encode(body)) if clients else b""
             self.frames_sent += len(clients)
             for client in clients:
-                client.put((instrument, mode), frame)
+                client.put(key, frame)
 
     def greet(self, client: Client, quote: Quote, mode: int) -> None:
         """Queue the present quote for a client that has just subscribed."""
-        client.put((quote.instrument.id, mode), _encode(self._frame(quote, mode)))
+        for key, body in self._bodies(quote, (mode,)):
+            if _is_for(client.modes[quote.instrument.id], key[1], mode):
+                client.put(key, _encode(body))
 
-    def _frame(self, quote: Quote, mode: int) -> Body:
+    def _bodies(self, quote: Quote, modes: Iterable[int]) -> list[tuple[Key, Body]]:
+        """The frames of a quote, fullest first, each under every mode that may get it."""
+        instrument = quote.instrument.id
+        full = self._pool.is_full(instrument)
+        return [
+            ((instrument, kind, mode), body if mode == kind else {**body, "mode": mode})
+            for kind, body in ((kind, self._frame(quote, kind, full)) for kind in self._pool.kinds(instrument))
+            for mode in modes
+            if mode <= kind
+        ]
+
+    def _frame(self, quote: Quote, kind: int, full: bool) -> Body:
         if not self._as_served:
-            return market_frame(quote, mode, self._broker)
-        full = DEPTH in self._listeners.get(quote.instrument.id, ())
-        return served_frame(quote, mode, self._broker, full=full)
+            return market_frame(quote, kind, self._broker)
+        return served_frame(quote, kind, self._broker, full=full)
 
     def publish_order(self, body: object, altered: Altered = _as_it_is) -> None:
         """Queue an order update for everybody who asked for them; `altered` makes something else of its frame."""

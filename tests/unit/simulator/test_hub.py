@@ -47,7 +47,7 @@ def test_lagging_client_gets_the_newest_of_each_symbol_and_all_updates() -> None
     client = Client(cast(Any, socket), None)
     client.put(None, b"update 1")
     for number in range(CONFLATE_ABOVE):
-        client.put(("NSE:SBIN", 1 + number % 2), b"%d" % number)
+        client.put(("NSE:SBIN", 2, 1 + number % 2), b"%d" % number)
     client.put(None, b"update 2")
     sent = sent_to(client, socket)
     assert b"update 1" in sent
@@ -60,7 +60,7 @@ def test_client_that_keeps_up_gets_every_frame_in_order() -> None:
     socket = Socket()
     client = Client(cast(Any, socket), None)
     for number in range(500):
-        client.put(("NSE:SBIN", 1), b"%d" % number)
+        client.put(("NSE:SBIN", 1, 1), b"%d" % number)
     assert sent_to(client, socket) == [b"%d" % number for number in range(500)]
 
 
@@ -129,7 +129,7 @@ def test_connection_whose_writer_fails_is_cut() -> None:
 def test_frame_for_a_reader_that_keeps_up_leaves_before_the_writer_has_its_turn() -> None:
     async def one() -> tuple[int, bytes]:
         async with connection() as (client, reader):
-            client.put(("NSE:SBIN", 1), b"at once")
+            client.put(("NSE:SBIN", 1, 1), b"at once")
             left = client.waiting
             return left, (await reader.receive()).data.encode()
 

@@ -1,0 +1,57 @@
+"""Which mode the broker sends behind the simulator's socket, and the leak of OpenAlgo's pool."""
+
+from __future__ import annotations
+
+from mytrading.simulator.pool import LATE_QUOTES, Pool
+
+SBIN = "NSE:SBIN"
+LTP, QUOTE, DEPTH = 1, 2, 3
+
+
+def passed(pool: Pool, quotes: int) -> None:
+    for _ in range(quotes):
+        pool.passed(SBIN)
+
+
+def test_fuller_mode_is_sent_at_once_and_lesser_ones_are_cut_from_it() -> None:
+    pool = Pool()
+    pool.wanted(SBIN, QUOTE, ())
+    assert pool.kinds(SBIN) == [QUOTE]
+    pool.wanted(SBIN, DEPTH, (QUOTE,))
+    pool.wanted(SBIN, LTP, (QUOTE, DEPTH))
+    assert pool.kinds(SBIN) == [DEPTH, QUOTE, LTP]
+    assert pool.is_full(SBIN)
+
+
+def test_lesser_mode_given_up_first_keeps_the_broker_sending_the_book_when_it_is_wanted_again() -> None:
+    pool = Pool()
+    pool.wanted(SBIN, QUOTE, ())
+    pool.wanted(SBIN, DEPTH, (QUOTE,))
+    pool.given_up(SBIN, QUOTE, (DEPTH,))
+    pool.given_up(SBIN, DEPTH, ())
+    pool.wanted(SBIN, QUOTE, ())
+    assert pool.kinds(SBIN) == [DEPTH, QUOTE]
+    passed(pool, LATE_QUOTES)
+    assert pool.kinds(SBIN) == [QUOTE]
+    passed(pool, 100)
+    assert pool.kinds(SBIN) == [QUOTE]
+
+
+def test_fuller_mode_given_up_first_leaves_nothing_behind() -> None:
+    pool = Pool()
+    pool.wanted(SBIN, QUOTE, ())
+    pool.wanted(SBIN, DEPTH, (QUOTE,))
+    pool.given_up(SBIN, DEPTH, (QUOTE,))
+    pool.given_up(SBIN, QUOTE, ())
+    pool.wanted(SBIN, QUOTE, ())
+    assert pool.kinds(SBIN) == [QUOTE]
+
+
+def test_depth_of_another_that_ends_goes_on_for_some_quotes() -> None:
+    pool = Pool()
+    pool.wanted(SBIN, QUOTE, ())
+    pool.wanted(SBIN, DEPTH, (QUOTE,))
+    pool.given_up(SBIN, DEPTH, (QUOTE,))
+    assert pool.kinds(SBIN) == [DEPTH, QUOTE]
+    passed(pool, LATE_QUOTES)
+    assert pool.kinds(SBIN) == [QUOTE]
