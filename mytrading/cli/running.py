@@ -108,8 +108,8 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
         print_json({"running": True, **body})
         return
     print(headline(body))
-    columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "notes")
-    print_rows(body["daemons"], columns, False, "no daemons")
+    columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "fresh", "notes")
+    print_rows([{**row, "fresh": _fresh(row)} for row in body["daemons"]], columns, False, "no daemons")
     print(f"state in {body['state_dir']}")
     for line in recovery_lines(body.get("recovery", [])):
         print(line)
@@ -123,6 +123,12 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     if body["profit"]:
         print()
         print_rows(body["profit"], _PROFIT, False, "no profit or loss")
+
+
+def _fresh(row: dict[str, Any]) -> str:
+    """Of how many instruments that should have data a process, the feed, takes them; empty for those without any."""
+    figures = row.get("figures") or {}
+    return f"{figures['fresh']:g} of {figures['expected']:g}" if "expected" in figures else ""
 
 
 _BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for", "refused_429")

@@ -64,6 +64,13 @@ def test_status_lists_every_process_with_pid_and_restarts(running: Stack) -> Non
     assert all(row["restarts"] == 0 for row in rows.values())
 
 
+def test_status_table_has_the_coverage_of_the_feed(running: Stack) -> None:
+    figures = eventually(lambda: (found := running.beat("feed")["figures"]).get("expected") and found, 20)
+    head, *rows = running.run("status").stdout.splitlines()[1:]
+    told = next(row for row in rows if row.startswith("feed "))[head.index("fresh") :]
+    assert told.startswith(f"{figures['expected']:g} of {figures['expected']:g}")
+
+
 def test_perf_has_figures_of_every_process(running: Stack) -> None:
     components = {"data_manager", "strategy_engine", "engine", "risk", "router", "reconciler", "gateway", "watchdog"}
     assert eventually(lambda: {name.split(".")[0] for name in running.ask("perf")} >= components | {"simulator"}, 10)
