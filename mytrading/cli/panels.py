@@ -36,8 +36,8 @@ _POSITIONS: Columns = (("strategy", _ROOMY), ("instrument", 0), ("quantity", 0),
                        ("stop", 80), ("stop_state", _ROOMY), ("unrealised", 0))  # fmt: skip
 _ORDERS: Columns = (("created_ns", 0), ("purpose", 0), ("side", 0), ("quantity", 80), ("instrument", 0), ("state", 0),
                     ("price", 80))  # fmt: skip
-_TROUBLES = ("asked_quotes", "bar_gaps", "held_prices", "late_quotes", "malformed", "reconnects", "refused_prices",
-             "source_switches", "tape_lost")  # fmt: skip
+_TROUBLES = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "malformed", "reconnects",
+             "refused_prices", "source_switches", "tape_lost")  # fmt: skip
 
 
 @dataclass(frozen=True)

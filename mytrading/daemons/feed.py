@@ -32,6 +32,7 @@ from mytrading.daemons.feed_fallback import QuoteFallback
 from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_instruments import InstrumentLoader
 from mytrading.daemons.feed_intake import Intake
+from mytrading.daemons.feed_interest import InterestDesk
 from mytrading.daemons.feed_lacking import LackingTeller
 from mytrading.daemons.feed_lines import Line, Lines, sources_of
 from mytrading.daemons.feed_outlet import Outlet
@@ -91,7 +92,8 @@ class DataManager(Daemon):
         self.bars = BarDesk(
             self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake, self.lacking.say
         )
-        self.intake = Intake(self.lines, self.health, self.check, self.bars, self.outlet, self.lock_step)
+        self.interest = InterestDesk(self.sources, self.wake)
+        self.intake = Intake(self.lines, self.health, self.check, self.bars, self.outlet, self.interest, self.lock_step)
         most = self.config.data.max_subscriptions
         self.demand = Demand(self.wants, self.lines, self.health, self.bars, self.intake, self.clock, self.alerts, most)
         self.readiness = Readiness(self.bars)
@@ -151,6 +153,8 @@ class DataManager(Daemon):
         for answer in self.fallback.answers():
             self.said.fallback(answer.asked, answer.problem)
             self.intake.answered(answer, self.clock.at(answer.received_ns))
+        for answer in self.interest.answers():
+            self.intake.interest_came(answer, self.clock.at(answer.received_ns))
 
     def _on_events(self, line: Line, events: Sequence[SocketEvent]) -> None:
         # Not when they were read: a feed that lags would take its own backlog for a source that is mute.
@@ -326,6 +330,8 @@ class DataManager(Daemon):
         wait_ns = int(self.config.data.fallback_seconds * SECOND)
         if wait_ns and not self.lock_step:
             self.fallback.ask(self.health.silent(held, wait_ns, now, machine_ns))
+        if not self.lock_step:
+            self.interest.ask(machine_ns)
 
     def _is_served(self, machine_ns: int) -> Callable[[str], bool]:
         """Does an instrument's source tick, and has it acknowledged the instrument."""
@@ -371,6 +377,7 @@ class DataManager(Daemon):
             "coverage": round(coverage.share, 4),
             "fresh": float(coverage.fresh),
             "expected": float(coverage.total),
+            "deaf": float(len(self.health.deaf)),
             **self.lines.figures(machine_now()),
             "asked_quotes": float(self.intake.asked),
             **self.outlet.figures(),
@@ -389,6 +396,7 @@ class DataManager(Daemon):
         for line in self.lines:
             line.socket.stop()
         self.fallback.stop()
+        self.interest.stop()
         self.bars.close()
         self.contracts.stop()
         self.tape.close()

@@ -30,6 +30,7 @@ class FeedAlerts:
         self._log = get_logger("feed")
         self._lines = lines
         self._held: set[str] = set()
+        self._deaf: set[str] = set()
 
     def connected(self, line: Line, number: int, broker: str) -> None:
         """A line is connected and admitted."""
@@ -130,6 +131,16 @@ class FeedAlerts:
         for name in self._held.difference(health.stale_held):
             self._alerts.clear("QUOTES_STALE", name)
         self._held = set(health.stale_held)
+        self._tell_deaf(health.deaf)
+
+    def _tell_deaf(self, deaf: dict[str, int]) -> None:
+        for name, frames in deaf.items():
+            text = f"{frames} frames of {name} came since its last price and none was taken: it is not traded"
+            text = f"{text}; restart the stack, and compare the tape with what other clients of the server hold"
+            self._alerts.raise_("QUOTES_DROPPED", Severity.WARNING, name, text)
+        for name in self._deaf.difference(deaf):
+            self._alerts.clear("QUOTES_DROPPED", name)
+        self._deaf = set(deaf)
 
     def fallback(self, asked: Iterable[str], problem: str) -> None:
         """What was asked for over REST came, or did not."""

@@ -73,7 +73,7 @@ class Demand:
         for instrument in self._wants.unwanted(list(self._lines.active.subscriptions), machine_ns):
             self._lines.drop(instrument)
             self._intake.forget(instrument)
-            for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE"):
+            for code in ("SUBSCRIPTION_REFUSED", "QUOTES_STALE", "QUOTES_DROPPED"):
                 self._alerts.clear(code, instrument)
 
     def _want(self, instrument: str) -> None:

@@ -1,7 +1,7 @@
-"""Prices of what is held, asked for over REST while the stream gives none, on a thread of its own.
+"""Quotes asked for over REST, on a thread of their own: prices of what is held while the stream gives none.
 
-Part of the feed. The one rule: one question is under way at a time, and it goes to the source that answered last, then
-to the others in order.
+Part of the feed; `feed_interest.py` asks for open interest in the same way. The one rule: one question is under way
+at a time, and it goes to the source that answered last, then to the others in order.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ class Answer(NamedTuple):
 class QuoteFallback:
     """`ask` and `answers` in the poll loop, the latter after `wake` rang."""
 
-    def __init__(self, sources: tuple[FeedSource, ...], wake: Callable[[], None]) -> None:
+    def __init__(self, sources: tuple[FeedSource, ...], wake: Callable[[], None], name: str = "feed.fallback") -> None:
         self._sources = sources
         self._first = 0
-        self._busy = False
+        self.busy = False
+        """True while a question is under way."""
         self._pool: WorkerPool[tuple[str, ...], list[OpenAlgoClient], Answer] = WorkerPool(
-            "feed.fallback", 1, self._connect, self._fetch, self._failed, wake
+            name, 1, self._connect, self._fetch, self._failed, wake
         )
 
     def ask(self, instruments: list[str]) -> None:
         """Ask for these, unless a question is still under way."""
-        if instruments and not self._busy:
-            self._busy = True
+        if instruments and not self.busy:
+            self.busy = True
             self._pool.submit(tuple(instruments))
 
     def answers(self) -> list[Answer]:
         """What has been answered since the last call."""
         found = self._pool.results()
         if found:
-            self._busy = False
+            self.busy = False
         return found
 
     def stop(self) -> None:

@@ -1,8 +1,8 @@
 """How old are the data of each instrument, and how much of what should be known is.
 
 Part of the feed. An instrument that gives nothing is healthy while its source ticks and the server acknowledged it:
-many trade once an hour. The one rule: what somebody holds must have a price of its own, from the stream or asked for,
-and ages from the moment it was subscribed.
+many trade once an hour. One of which frames come and none is taken is deaf, and not healthy. The one rule: what
+somebody holds must have a price of its own, from the stream or asked for, and ages from the moment it was subscribed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SETTLE_NS = 10 * SECOND
 FIRST_TICK_NS = 5 * SECOND
 """How long a start waits for the first tick of what is watched; without a quote nothing of it is entered anyway."""
 OPTION_PATIENCE = 12
+DEAF_NS = 10 * SECOND
+"""Machine time for which frames of an instrument come and none is taken before it counts as deaf."""
 
 
 class StaleLimits(NamedTuple):
@@ -43,13 +45,14 @@ class Facts(NamedTuple):
     exchange: str
     is_option: bool
     is_index: bool
+    is_contract: bool
 
 
 def facts_of(instrument: str) -> Facts:
     """From the symbol alone."""
     exchange, symbol = split_id(instrument)
     kind = parse_symbol(symbol, exchange).kind
-    return Facts(exchange, kind.is_option, kind is InstrumentKind.INDEX)
+    return Facts(exchange, kind.is_option, kind is InstrumentKind.INDEX, kind.is_derivative)
 
 
 class FeedHealth:
@@ -62,13 +65,19 @@ class FeedHealth:
         self._facts: dict[str, Facts] = {}
         self.facts = self._facts.get
         """What is known of a wanted instrument, None for any other."""
+        self.age = self._freshness.age
+        """Machine time since the last price of the instrument, as of the given one."""
         self.ticked = self._freshness.touch
-        """A price of the instrument came, at these times (market and machine), from the stream or asked for."""
+        """A price of the instrument was taken, at these times (market and machine), from the stream or asked for."""
+        self.dropped = self._freshness.dropped
+        """A frame of the instrument came at this machine time and was not taken."""
         self._subscribed: dict[str, int] = {}
         self._settled_ns = 0
         self._low_since = 0
         self.is_low = False
         self.stale_held: tuple[str, ...] = ()
+        self.deaf: dict[str, int] = {}
+        """Frames that were dropped since the last price, by instrument that is deaf."""
         self.coverage = Coverage(0, 0)
 
     def add(self, instrument: str, market_ns: int, machine_ns: int) -> None:
@@ -124,6 +133,7 @@ class FeedHealth:
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._facts.values()}
         }
         total, stale, stale_held = 0, [], []
+        self.deaf = {name: count for name in self._facts if (count := self._freshness.deaf(name, DEAF_NS))}
         for name, facts in self._facts.items():
             if not open_now[facts.exchange]:
                 continue
@@ -133,7 +143,7 @@ class FeedHealth:
                 if not self._freshness.fresh(name, limit_ns, market_ns, machine_ns):
                     stale.append(name)
                     stale_held.append(name)
-            elif not serves(name):
+            elif name in self.deaf or not serves(name):
                 stale.append(name)
         self.coverage = Coverage(total - len(stale), total, tuple(stale))
         self.stale_held = tuple(stale_held)

@@ -135,9 +135,11 @@ def test_numbers_sent_as_text_or_with_a_point_are_numbers() -> None:
     assert (quote.ltp, quote.volume, quote.open_interest, quote.bid) == (12.5, 24256, 65, 12.45)
 
 
-def test_open_interest_of_a_zerodha_full_tick_is_not_believed() -> None:
+def test_open_interest_of_a_zerodha_full_tick_or_what_is_cut_from_it_is_not_believed() -> None:
     full = {**QUOTE, "depth": BOOK, "oi": 589824, "open_interest": 589824}
+    cut = {name: value for name, value in full.items() if name != "depth"}
     assert tick(frame(full, 3)).quote.open_interest is None
+    assert tick(frame(cut, 2)).quote.open_interest is None
     assert tick(frame(full, 3, "angel")).quote.open_interest == 589824
 
 

@@ -53,14 +53,16 @@ def clock(place: Path, server: RunningSimulator) -> Path:
 
 @pytest.fixture(scope="module")
 def server(place: Path) -> Iterator[RunningSimulator]:
-    """What stands for the real server: live, at ten in the morning, with lots of its own."""
+    """What stands for the real server: live, at ten in the morning, with lots of its own and, as zerodha's, no bid,
+    ask or open interest in quotes."""
     shutil.copytree(ROOT / "config", place / "config")
     facts = place / "config" / "instruments.toml"
     told = facts.read_text(encoding="utf-8")
     changed = told.replace("value = 65 }", f"value = {LOT} }}")
     assert changed != told
     facts.write_text(changed, encoding="utf-8")
-    with start_simulator(place, config_dir=place / "config", personality="live", speed=SPEED) as running:
+    options = {"personality": "live", "broker": "zerodha", "speed": SPEED}
+    with start_simulator(place, config_dir=place / "config", **options) as running:
         yield running
 
 
@@ -113,6 +115,7 @@ def test_stack_on_live_quotes_trades_at_its_own_exchange_and_sends_the_server_no
     ((instrument, quantity),) = ours.items()
     assert quantity == LOT, "the lot is that of the server's list"
     assert stack.broker_net() == ours
+    chain_is_whole(stack)
     follows_a_price(stack, server, instrument)
     shown = stack.ask("status")
     assert shown["quotes_of"] == "main"
@@ -125,9 +128,23 @@ def test_stack_on_live_quotes_trades_at_its_own_exchange_and_sends_the_server_no
     begin(clock)
     eventually(lambda: held(stack) == ours, 20)
     assert stack.broker_net() == ours
+    chain_is_whole(stack)
+    watched = stack.run("chain", "NIFTY", "--strikes", "5", "--watch", "--for", "3")
+    assert " of 0 of" not in watched.stdout.splitlines()[0]
     assert asked_of(server) >= {"history", "instruments", "quotes"}
     assert asked_of(server) <= READS
     assert server.get("/sim/state")[1]["data"]["orders"] == {}
+
+
+def chain_is_whole(stack: Stack) -> None:
+    """Every strike has a price, bid and ask, and the open interest that no frame of this server brings."""
+    body = json.loads(stack.run("chain", "NIFTY", "--strikes", "10", "--wait", "30", "--json").stdout)
+    sides = [row[side] for row in body["rows"] for side in ("call", "put")]
+    assert (body["without_quote"], len(sides)) == (0, 42)
+    assert [side for side in sides if not (side.get("bid") and side.get("ask"))] == []
+    assert [side for side in sides if side.get("open_interest") is None] == []
+    assert body["pcr_open_interest"] > 0
+    assert body["max_pain"]
 
 
 def follows_a_price(stack: Stack, server: RunningSimulator, instrument: str) -> None:

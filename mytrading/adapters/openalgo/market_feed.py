@@ -179,14 +179,14 @@ class FrameParser:
             market_ns = stamp
         bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
         ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
-        interest = data.open_interest or data.oi
+        # Zerodha's adapter takes the last ask level's order count for it (seen in 2.0.2.1), in what is cut from the
+        # book as well.
+        interest = None if frame.broker == "zerodha" else data.open_interest or data.oi
         # By what the frame holds; brokers word it differently, or say Depth and send no book.
         mode = FeedMode.QUOTE
         book = data.depth
         if book is not None:
             mode = FeedMode.DEPTH
-            if frame.broker == "zerodha":
-                interest = None  # its adapter takes the last ask level's order count for it (seen in 2.0.2.1)
             if book.buy:
                 bid, bid_quantity = book.buy[0].price, book.buy[0].quantity
             if book.sell:

@@ -2,6 +2,9 @@
 
 Used by the feed; knows the forms that servers accept, sends nothing itself. The one rule: an instrument counts as
 subscribed only when the server named it in an answer, and on a new connection nothing is subscribed.
+
+A lesser mode is never given back while a fuller one is held: OpenAlgo's pool forgets to end it at the broker, and the
+instrument comes back later with a few full frames before the lesser ones that were asked for.
 """
 
 from __future__ import annotations
@@ -15,20 +18,25 @@ ANSWER_NS = 15_000_000_000
 """A server was seen to freeze for 10 s: before this an unanswered request is not repeated."""
 FIRST_RETRY_NS = 5_000_000_000
 LONGEST_RETRY_NS = 300_000_000_000
+FULLER_NS = 2_000_000_000
+"""So long after a frame lesser ones of its instrument count as cut from the same quotes; then as all there is."""
 
 Request = dict[str, Any]
 
 
 class _Item:
-    """`accepted` is what the server acknowledged, `richest` the fullest frame seen since, `surplus` what can go."""
+    """`accepted` is what the server acknowledged last and `held` all that it did; `taken` the mode of the last frame
+    that was taken, at `taken_ns`, 0 before the first."""
 
-    __slots__ = ("accepted", "error", "failures", "mode", "not_before", "request", "richest", "sent_ns", "surplus")
+    __slots__ = (
+        "accepted", "error", "failures", "held", "mode", "not_before", "request", "sent_ns", "taken", "taken_ns",
+    )  # fmt: skip
 
     def __init__(self, mode: FeedMode) -> None:
         self.mode = mode
         self.accepted: FeedMode | None = None
-        self.richest = 0
-        self.surplus: FeedMode | None = None
+        self.held: set[FeedMode] = set()
+        self.taken = self.taken_ns = 0
         self.request = ""
         self.sent_ns = 0
         self.not_before = 0
@@ -39,8 +47,8 @@ class _Item:
 class Subscriptions:
     """Wanted instruments and how far each is. All times are machine ns.
 
-    `upgrade` asks for Depth, where a server's quotes lack bid and ask; what was subscribed before a change of mode is
-    given back once the new one is there. Beyond `most` instruments `want` refuses.
+    `upgrade` asks for Depth, where a server's quotes lack bid and ask; after a change to a lesser mode the fuller ones
+    are given back once that is there. Beyond `most` instruments `want` refuses.
     """
 
     def __init__(self, most: int, batch: int, depth: bool) -> None:
@@ -70,7 +78,7 @@ class Subscriptions:
     @property
     def ticked(self) -> int:
         """How many of those have given a first tick on this connection."""
-        return sum(1 for item in self._items.values() if item.accepted and item.richest)
+        return sum(1 for item in self._items.values() if item.accepted and item.taken)
 
     @property
     def pending(self) -> list[str]:
@@ -90,7 +98,7 @@ class Subscriptions:
     def has_ticked(self, instrument: str) -> bool:
         """True once it gave a quote on this connection."""
         item = self._items.get(instrument)
-        return item is not None and item.richest > 0
+        return item is not None and item.taken > 0
 
     def want(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
         """Subscribe in this mode, or change to it; False if there is no room for one more."""
@@ -104,8 +112,7 @@ class Subscriptions:
         return True
 
     def _change(self, instrument: str, item: _Item, mode: FeedMode) -> None:
-        item.surplus = item.accepted if item.accepted is not mode else None
-        item.mode, item.request, item.richest = mode, "", 0
+        item.mode, item.request, item.taken = mode, "", 0
         if item.accepted is not mode:
             self._open[instrument] = item
 
@@ -113,16 +120,16 @@ class Subscriptions:
         """Nobody wants the instrument any more."""
         item = self._items.pop(instrument, None)
         self._open.pop(instrument, None)
-        if item is not None and item.accepted:
-            self._leaving.append((instrument, item.accepted))
-            self._give_back(instrument, item)
+        if item is not None:
+            self._give_back(instrument, item, FeedMode.LTP)
 
     def reset(self) -> None:
         """A new connection: everything has to be asked for again, refusals included."""
         self._leaving.clear()
         self._pause_until = 0
         for item in self._items.values():
-            item.accepted, item.request, item.richest, item.surplus = None, "", 0, None
+            item.accepted, item.request, item.taken = None, "", 0
+            item.held.clear()
             item.not_before = item.failures = 0
         self._open = dict(self._items)
 
@@ -132,37 +139,37 @@ class Subscriptions:
         if item is not None and self._depth and item.mode is FeedMode.QUOTE and not item.error:
             self._change(instrument, item, FeedMode.DEPTH)
 
-    def seen(self, instrument: str, mode: FeedMode) -> bool:
-        """A frame of this mode came; False if fuller ones flow, so that it is an echo of one. Budget: 1 µs."""
+    def seen(self, instrument: str, mode: FeedMode, received_ns: int) -> bool:
+        """A frame of this mode was read; False if it is to be dropped, as fuller ones keep coming. Budget: 1 µs."""
         item = self._items.get(instrument)
-        if item is None:
+        if item is None or (mode < item.taken and received_ns - item.taken_ns < FULLER_NS):
             return False
-        if mode > item.richest:
-            item.richest = mode
-            if mode >= item.mode and item.accepted is item.mode:
-                self._give_back(instrument, item)
-        return mode >= item.richest
+        item.taken, item.taken_ns = mode, received_ns
+        return True
 
-    def _give_back(self, instrument: str, item: _Item) -> None:
-        """The older subscription beside the present one can go."""
-        if item.surplus is not None:
-            self._leaving.append((instrument, item.surplus))
-            item.surplus = None
+    def _give_back(self, instrument: str, item: _Item, least: FeedMode) -> None:
+        """Let what is held from this mode up go, the fullest first, as that is what the server's pool gets right."""
+        leaves = sorted((mode for mode in item.held if mode >= least), reverse=True)
+        self._leaving += [(instrument, mode) for mode in leaves]
+        item.held.difference_update(leaves)
 
     def next_request(self, machine_ns: int) -> Request | None:
-        """The next message to send, of at most one batch; None when nothing is to be said now."""
+        """The next message to send, of at most one batch; None when nothing is to be said now.
+
+        What is given back goes first: it may be wanted again by now, and must not end what was asked for since.
+        """
         if machine_ns < self._pause_until:
             return None
-        due = [(name, item) for name, item in self._open.items() if _due(item, machine_ns)]
-        if due:
-            mode = due[0][1].mode
-            batch = [(name, item) for name, item in due if item.mode is mode][: self._batch]
-            return self._subscribe(batch, mode, machine_ns)
         if self._leaving:
             batch_out, self._leaving = self._leaving[: self._batch], self._leaving[self._batch :]
             # The mode counts per entry; one on top of the message is ignored, and the default is Quote.
             symbols = [{**_named(name), "mode": mode.word} for name, mode in batch_out]
             return {"action": "unsubscribe", "symbols": symbols}
+        due = [(name, item) for name, item in self._open.items() if _due(item, machine_ns)]
+        if due:
+            mode = due[0][1].mode
+            batch = [(name, item) for name, item in due if item.mode is mode][: self._batch]
+            return self._subscribe(batch, mode, machine_ns)
         return None
 
     def _subscribe(self, batch: list[tuple[str, _Item]], mode: FeedMode, machine_ns: int) -> Request:
@@ -177,12 +184,14 @@ class Subscriptions:
         """Take an answer in; returns the instruments whose data now flow and did not before."""
         news = []
         for instrument, mode in answer.accepted:
-            item = self._items.get(instrument)
-            if item is not None:
-                if not item.accepted:
-                    news.append(instrument)
-                late = bool(answer.request_id) and answer.request_id != item.request
-                self._accept(instrument, item, feed_mode(mode) or item.mode, late)
+            item, accepted = self._items.get(instrument), feed_mode(mode)
+            if item is None:
+                self._leaving += [(instrument, accepted)] if accepted else []  # dropped while it was asked for
+                continue
+            if not item.accepted:
+                news.append(instrument)
+            late = bool(answer.request_id) and answer.request_id != item.request
+            self._accept(instrument, item, accepted or item.mode, late)
         for instrument, reason in answer.refused:
             self._refuse(instrument, reason, machine_ns)
         for instrument in self._unnamed(answer):
@@ -190,16 +199,17 @@ class Subscriptions:
         return news
 
     def _accept(self, instrument: str, item: _Item, mode: FeedMode, late: bool) -> None:
+        item.held.add(mode)
         if late and mode is not item.mode:
-            # The answer to what was asked before the mode changed: data flow, and go when the new ones do.
-            item.accepted, item.surplus = item.accepted or mode, mode
+            # The answer to what was asked before the mode changed: data flow.
+            item.accepted = item.accepted or mode
             return
         item.accepted = mode
         item.request, item.error, item.failures = "", "", 0
         # A server that answers with another mode than was asked for gives what it has.
         self._open.pop(instrument, None)
         if mode is not FeedMode.DEPTH:
-            self._give_back(instrument, item)
+            self._give_back(instrument, item, FeedMode(mode + 1))
 
     def _unnamed(self, answer: Acknowledged) -> Iterable[str]:
         if not answer.request_id:
@@ -214,7 +224,7 @@ class Subscriptions:
         if item.accepted:
             # A fuller mode was refused and the one before still flows: that is what there is.
             item.error = f"no {item.mode.word}: {reason}"
-            item.mode, item.surplus = item.accepted, None
+            item.mode = item.accepted
             self._open.pop(instrument, None)
             return
         item.error = reason

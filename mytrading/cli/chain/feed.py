@@ -11,9 +11,12 @@ from datetime import date
 from mytrading.cli.looking import Looking
 from mytrading.core.expiries import NoSuchExpiry
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.core.options.chain import ChainView, OptionChain
+from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.runconfig import ExpiryRule, RunConfig
+
+INTEREST_S = 5.0
+"""How long `fill` waits for open interest once all have a quote: the feed may have to ask for it, or in vain."""
 
 
 class ChainFeed(Looking):
@@ -36,20 +39,29 @@ class ChainFeed(Looking):
             self._chain.apply(quote)
 
     def fill(self, seconds: float) -> int:
-        """Poll until every option shown has a quote, at most so long; returns how many have none."""
+        """Poll until all options shown have a quote and open interest, at most so long; how many have no quote."""
         until = time.monotonic() + seconds
         while (missing := self._missing()) and time.monotonic() < until:
+            self.poll(0.1)
+        until = min(until, time.monotonic() + INTEREST_S)
+        while self._lacks_interest() and time.monotonic() < until:
             self.poll(0.1)
         return missing
 
     def _missing(self) -> int:
         view = self.view()
-        sides = [side for row in view.rows for side in (row.call, row.put) if side is not None]
-        return sum(1 for side in sides if side.ltp is None) + (view.spot is None)
+        return sum(side.ltp is None for side in _sides(view)) + (view.spot is None)
+
+    def _lacks_interest(self) -> bool:
+        return any(side.ltp is not None and side.open_interest is None for side in _sides(self.view()))
 
     def view(self) -> ChainView:
         """The chain as it stands."""
         return self._chain.view(self.now, self._around)
+
+
+def _sides(view: ChainView) -> list[ChainSide]:
+    return [side for row in view.rows for side in (row.call, row.put) if side is not None]
 
 
 def chosen_expiry(book: InstrumentBook, underlying: str, wanted: str, now: int) -> str:

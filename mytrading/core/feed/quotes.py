@@ -153,14 +153,29 @@ class Freshness:
     def __init__(self, floor_ns: int) -> None:
         self._floor = floor_ns
         self._seen: dict[str, tuple[int, int]] = {}
+        self._dropped: dict[str, tuple[tuple[int, int] | None, int, int]] = {}
 
     def touch(self, instrument: str, market_ns: int, machine_ns: int) -> None:
         """A price came, or the count begins."""
         self._seen[instrument] = (market_ns, machine_ns)
 
+    def dropped(self, instrument: str, machine_ns: int) -> None:
+        """A frame of it came and was not taken. Budget: 1 µs."""
+        seen, known = self._seen.get(instrument), self._dropped.get(instrument)
+        count = known[1] + 1 if known is not None and known[0] is seen else 1
+        self._dropped[instrument] = (seen, count, machine_ns)
+
+    def deaf(self, instrument: str, for_ns: int) -> int:
+        """How many frames came since its last price, where they went on coming for so long (machine time); else 0."""
+        seen, known = self._seen.get(instrument), self._dropped.get(instrument)
+        if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns:
+            return 0
+        return known[1]
+
     def forget(self, instrument: str) -> None:
         """The instrument is not subscribed any more."""
         self._seen.pop(instrument, None)
+        self._dropped.pop(instrument, None)
 
     def age(self, instrument: str, machine_ns: int) -> int:
         """Machine time since it was last touched; all of it if it never was."""

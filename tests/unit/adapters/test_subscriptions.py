@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.adapters.openalgo.market_feed import Acknowledged, FeedMode
-from mytrading.adapters.openalgo.subscriptions import ANSWER_NS, FIRST_RETRY_NS, Subscriptions
+from mytrading.adapters.openalgo.subscriptions import ANSWER_NS, FIRST_RETRY_NS, FULLER_NS, Subscriptions
 
 LTP, QUOTE, DEPTH = FeedMode
 SBIN, INFY, TCS = "NSE:SBIN", "NSE:INFY", "NSE:TCS"
@@ -27,6 +27,12 @@ def accept(made: Subscriptions, request: dict[str, Any] | None, now: int = 0) ->
     assert request is not None
     pairs = tuple((f"{item['exchange']}:{item['symbol']}", request["mode"]) for item in request["symbols"])
     return made.answered(Acknowledged(request["request_id"], pairs, ()), now)
+
+
+def given_back(made: Subscriptions) -> list[tuple[str, str]]:
+    request = made.next_request(0)
+    assert request is not None and request["action"] == "unsubscribe", request
+    return [(item["symbol"], item["mode"]) for item in request["symbols"]]
 
 
 def test_request_is_one_batch_with_an_id_and_the_next_call_gives_the_rest() -> None:
@@ -94,24 +100,69 @@ def test_error_frame_puts_waiting_requests_off() -> None:
     assert symbols(made.next_request(FIRST_RETRY_NS)) == ["SBIN"]
 
 
-def test_quotes_without_bid_and_ask_become_depth_and_quote_is_given_back() -> None:
+def with_depth() -> Subscriptions:
+    """Quote and, since it had neither bid nor ask, Depth."""
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
     made.upgrade(SBIN)
     request = made.next_request(0)
     assert request is not None and request["mode"] == "Depth"
     assert accept(made, request) == []
-    assert made.seen(SBIN, QUOTE) and made.next_request(0) is None
-    assert made.seen(SBIN, DEPTH)
-    assert not made.seen(SBIN, QUOTE)
-    assert made.next_request(0) == {
-        "action": "unsubscribe",
-        "symbols": [{"symbol": "SBIN", "exchange": "NSE", "mode": "Quote"}],
-    }
+    return made
+
+
+def test_quotes_without_bid_and_ask_become_depth_and_quote_is_kept_as_long_as_depth() -> None:
+    made = with_depth()
+    assert made.seen(SBIN, QUOTE, 0) and made.seen(SBIN, DEPTH, 0)
     assert made.next_request(0) is None
+    made.drop(SBIN)
+    assert given_back(made) == [("SBIN", "Depth"), ("SBIN", "Quote")], "the other way about leaks at the server"
+    assert made.next_request(0) is None
+
+
+def test_new_connection_asks_for_depth_where_quotes_lacked_bid_and_ask() -> None:
+    made = with_depth()
     made.reset()
     again = made.next_request(0)
     assert again is not None and again["mode"] == "Depth"
+    accept(made, again)
+    made.drop(SBIN)
+    assert given_back(made) == [("SBIN", "Depth")], "nothing of the connection before"
+
+
+def test_lesser_frames_are_dropped_only_while_fuller_ones_keep_coming() -> None:
+    made = with_depth()
+    assert made.seen(SBIN, DEPTH, 0)
+    assert not made.seen(SBIN, QUOTE, 1) and not made.seen(SBIN, QUOTE, FULLER_NS - 1)
+    assert made.seen(SBIN, DEPTH, FULLER_NS)
+    assert not made.seen(SBIN, QUOTE, 2 * FULLER_NS - 1)
+    assert made.seen(SBIN, QUOTE, 2 * FULLER_NS), "the book came no more"
+    assert made.seen(SBIN, QUOTE, 2 * FULLER_NS + 1) and made.seen(SBIN, DEPTH, 2 * FULLER_NS + 2)
+
+
+def test_full_frames_left_over_from_before_silence_the_quotes_for_two_seconds_at_most() -> None:
+    made = subscriptions(SBIN)
+    accept(made, made.next_request(0))
+    assert made.seen(SBIN, DEPTH, 0) and made.seen(SBIN, DEPTH, 1)
+    taken = [made.seen(SBIN, QUOTE, 1 + tenth * FULLER_NS // 10) for tenth in range(1, 100)]
+    assert taken == [False] * 9 + [True] * 90
+
+
+def test_dropped_and_wanted_again_gives_back_before_it_asks() -> None:
+    made = with_depth()
+    made.drop(SBIN)
+    made.want(SBIN)
+    assert given_back(made) == [("SBIN", "Depth"), ("SBIN", "Quote")]
+    assert symbols(made.next_request(0)) == ["SBIN"]
+
+
+def test_dropped_while_it_was_asked_for_is_given_back_when_the_server_accepts_it() -> None:
+    made = subscriptions(SBIN)
+    request = made.next_request(0)
+    made.drop(SBIN)
+    assert made.next_request(0) is None
+    assert accept(made, request) == []
+    assert given_back(made) == [("SBIN", "Quote")]
 
 
 def test_depth_that_is_refused_leaves_quote_and_is_not_asked_again() -> None:
@@ -152,13 +203,13 @@ def test_first_tick_is_told_apart_from_the_acknowledgement() -> None:
     made = subscriptions(SBIN, INFY)
     accept(made, made.next_request(0))
     assert (made.accepted, made.ticked) == (2, 0)
-    assert made.seen(SBIN, QUOTE)
+    assert made.seen(SBIN, QUOTE, 0)
     assert (made.ticked, made.has_ticked(SBIN), made.has_ticked(INFY)) == (1, True, False)
     made.reset()
     assert (made.accepted, made.ticked) == (0, 0)
 
 
-def test_fuller_mode_is_asked_for_and_the_one_before_given_back_once_it_is_acknowledged() -> None:
+def test_fuller_mode_is_asked_for_and_the_one_before_kept_beside_it() -> None:
     made = Subscriptions(100, 50, depth=True)
     made.want(SBIN, LTP)
     request = made.next_request(0)
@@ -169,10 +220,9 @@ def test_fuller_mode_is_asked_for_and_the_one_before_given_back_once_it_is_ackno
     assert request is not None and request["mode"] == "Quote"
     assert made.next_request(0) is None
     assert accept(made, request) == []
-    assert made.next_request(0) == {
-        "action": "unsubscribe",
-        "symbols": [{"symbol": "SBIN", "exchange": "NSE", "mode": "LTP"}],
-    }
+    assert made.next_request(0) is None
+    made.drop(SBIN)
+    assert given_back(made) == [("SBIN", "Quote"), ("SBIN", "LTP")]
 
 
 def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
@@ -188,10 +238,10 @@ def test_lesser_mode_is_asked_for_and_the_fuller_one_given_back() -> None:
 def test_echo_of_a_fuller_frame_is_told_apart_and_a_change_of_mode_forgets_it() -> None:
     made = subscriptions(SBIN)
     accept(made, made.next_request(0))
-    assert made.seen(SBIN, LTP) and made.seen(SBIN, QUOTE) and not made.seen(SBIN, LTP)
+    assert made.seen(SBIN, LTP, 0) and made.seen(SBIN, QUOTE, 0) and not made.seen(SBIN, LTP, 0)
     made.want(SBIN, LTP)
-    assert made.seen(SBIN, LTP)
-    assert not made.seen(INFY, QUOTE)
+    assert made.seen(SBIN, LTP, 0)
+    assert not made.seen(INFY, QUOTE, 0)
 
 
 def test_server_that_answers_with_another_mode_is_not_asked_for_ever() -> None:
@@ -235,5 +285,6 @@ def test_answer_that_comes_after_the_mode_changed_does_not_end_the_asking() -> N
     request = made.next_request(0)
     assert request is not None and (request["action"], request["mode"]) == ("subscribe", "Quote")
     accept(made, request)
-    request = made.next_request(0)
-    assert request is not None and (request["action"], request["symbols"][0]["mode"]) == ("unsubscribe", "LTP")
+    assert made.next_request(0) is None
+    made.drop(SBIN)
+    assert given_back(made) == [("SBIN", "Quote"), ("SBIN", "LTP")]

@@ -11,6 +11,7 @@ from mytrading.adapters.openalgo.socket import Disconnected, Refused
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.sources import Reason, Switch
 from mytrading.daemons.feed_alerts import FeedAlerts
+from mytrading.daemons.feed_health import FeedHealth, StaleLimits
 from mytrading.daemons.feed_lines import FeedSource, Lines
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
@@ -27,8 +28,8 @@ class Desk:
         sources = tuple(
             FeedSource(name=name, rest_url="http://x", ws_url=f"ws://{name}:1", api_key="k") for name in ("one", "two")
         )
-        calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
-        self.lines = Lines(sources, DataRules(watch=()), calendar, lambda: None)
+        self.calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
+        self.lines = Lines(sources, DataRules(watch=()), self.calendar, lambda: None)
         self.notes: dict[str, str] = {}
         self.told: list[Alert] = []
         self.machine_ns = 0
@@ -84,6 +85,17 @@ def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(des
     assert "10 attempts in a row failed" in given_up.message and "every 120 s" in given_up.message
     desk.said.connected(primary, 1, "broker")
     assert desk.newest("FEED_GIVEN_UP").cleared
+
+
+def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(desk: Desk) -> None:
+    health = FeedHealth(desk.calendar, StaleLimits.of(5.0))
+    health.deaf = {"NSE:SBIN": 31}
+    desk.said.ages(health)
+    told = desk.newest("QUOTES_DROPPED", "NSE:SBIN")
+    assert told.message.startswith("31 frames of NSE:SBIN came since its last price and none was taken")
+    health.deaf = {}
+    desk.said.ages(health)
+    assert desk.newest("QUOTES_DROPPED", "NSE:SBIN").cleared
 
 
 def test_connection_dropped_on_purpose_raises_nothing(desk: Desk) -> None:

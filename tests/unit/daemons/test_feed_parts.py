@@ -151,6 +151,18 @@ def test_held_and_silent_in_session_is_what_is_asked_for(health: FeedHealth) -> 
     assert health.silent([SBIN, NIFTY], 3 * SECOND, NOON + 8 * 3600 * SECOND, 4 * SECOND) == []
 
 
+def test_instrument_whose_frames_come_and_are_not_taken_is_deaf_and_not_well(health: FeedHealth) -> None:
+    assert look(health, 3600).fresh == 3
+    for second in range(30):
+        health.dropped(SBIN, second * SECOND)
+        assert (look(health, second).fresh, bool(health.deaf)) == ((3, False) if second < 10 else (2, True))
+    assert health.deaf == {SBIN: 30}
+    health.ticked(SBIN, NOON + 30 * SECOND, 30 * SECOND)
+    assert (look(health, 30).fresh, health.deaf) == (3, {})
+    health.dropped(SBIN, 31 * SECOND)
+    assert look(health, 3600).fresh == 3, "one dropped and then nothing is the silence of what rarely trades"
+
+
 def test_ticking_needs_every_liquid_instrument_or_the_time_it_was_given(health: FeedHealth) -> None:
     watched, ticked = (SBIN, NIFTY, CALL), {SBIN}
 
@@ -217,9 +229,9 @@ def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(lines: Lin
     readiness.begin(0)
     line.pulse.ticked(SECOND)
     assert "acknowledge" in readiness.waits_for(line, (SBIN, NIFTY), SECOND)
-    line.subscriptions.seen(SBIN, FeedMode.QUOTE)
+    line.subscriptions.seen(SBIN, FeedMode.QUOTE, 0)
     assert NIFTY in readiness.waits_for(line, (SBIN, NIFTY), SECOND)
-    line.subscriptions.seen(NIFTY, FeedMode.QUOTE)
+    line.subscriptions.seen(NIFTY, FeedMode.QUOTE, 0)
     assert readiness.waits_for(line, (SBIN, NIFTY), SECOND) == ""
 
 

@@ -1,0 +1,118 @@
+"""The feed's way in: which frames are taken, what they say of the line's life, and what is made of the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import zmq
+
+from mytrading.adapters.openalgo.market_feed import Acknowledged, FrameParser, Tick
+from mytrading.core.calendar import IST, Calendar
+from mytrading.core.feed.quotes import PriceCheck
+from mytrading.daemons.feed_bars import BarDesk
+from mytrading.daemons.feed_health import DEAF_NS, FeedHealth, StaleLimits
+from mytrading.daemons.feed_intake import Intake
+from mytrading.daemons.feed_interest import InterestDesk
+from mytrading.daemons.feed_lines import FeedSource, Line, Lines
+from mytrading.daemons.feed_outlet import Outlet
+from mytrading.messages.market import Quote
+from mytrading.messages.runconfig import DataRules
+from mytrading.runtime.metrics import Histogram
+from mytrading.runtime.streams import ZMQPublisher
+
+SECOND = 1_000_000_000
+NOON = int(datetime(2026, 11, 20, 12, 0, tzinfo=IST).timestamp()) * SECOND
+SBIN = "NSE:SBIN"
+LEVEL = {"price": 800.0, "quantity": 5, "orders": 1}
+
+
+class Bars:
+    """Takes the quotes that bars are made of."""
+
+    closed: tuple[()] = ()
+
+    def __init__(self) -> None:
+        self.quotes: list[Quote] = []
+        self.add = self.quotes.append
+
+
+class Desk:
+    """An intake with one share that is held in Quote and Depth, and a second hand."""
+
+    def __init__(self, runtime: Path, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": []}
+        calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
+        sources = (FeedSource("one", "http://127.0.0.1:1", "ws://127.0.0.1:1", "k"),)
+        rules = DataRules(watch=())
+        self.health = FeedHealth(calendar, StaleLimits.of(5.0))
+        self.lines = Lines(sources, rules, calendar, lambda: None)
+        self.bars = Bars()
+        outlet = Outlet(ZMQPublisher(f"ipc://{runtime}/m", context=context), rules, Histogram())
+        self.interest = InterestDesk(sources, lambda: None)
+        check = PriceCheck(20.0)
+        bars = cast(BarDesk, self.bars)
+        self.intake = Intake(self.lines, self.health, check, bars, outlet, self.interest, False)
+        self.parser = FrameParser()
+        self.lines.want(SBIN)
+        self.health.add(SBIN, NOON, 0)
+        self.line.connected(0)
+        self.line.pulse.expect(1, 0)
+        for mode in ("Quote", "Depth"):
+            answer = Acknowledged("", ((SBIN, mode),), ())
+            self.line.subscriptions.answered(answer, 0)
+
+    @property
+    def line(self) -> Line:
+        return self.lines.active
+
+    def frame(self, at_ns: int, mode: int, **data: Any) -> None:
+        """A frame as the socket has it, read at this machine time."""
+        body = {"volume": 7, "ltt": 5, **data}
+        if mode == 3:
+            body["depth"] = {"buy": [LEVEL], "sell": [LEVEL]}
+        fields = {"type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": mode, "data": body}
+        tick = self.parser.parse(json.dumps(fields).encode(), at_ns, NOON + at_ns)
+        assert isinstance(tick, Tick), tick
+        self.intake.tick(self.line, tick, at_ns)
+
+
+@pytest.fixture
+def desk(runtime: Path, context: zmq.Context[zmq.Socket[bytes]]) -> Iterator[Desk]:
+    made = Desk(runtime, context)
+    yield made
+    made.interest.stop()
+
+
+def test_quotes_cut_from_the_book_are_not_taken_while_it_comes(desk: Desk) -> None:
+    for second in range(5):
+        desk.frame(second * SECOND, 3, ltp=800.0 + second)
+        desk.frame(second * SECOND, 2, ltp=800.0 + second)
+    assert [(quote.ltp, quote.bid) for quote in desk.bars.quotes] == [(800.0 + second, 800.0) for second in range(5)]
+
+
+def test_source_that_repeats_a_quote_and_its_book_for_ever_is_mute(desk: Desk) -> None:
+    for second in range(30):
+        desk.frame(second * SECOND, 3, ltp=800.0)
+        desk.frame(second * SECOND, 2, ltp=800.0)
+    assert desk.line.pulse.is_mute(30 * SECOND)
+
+
+def test_frames_that_are_dropped_beside_a_book_without_a_price_make_the_instrument_deaf(desk: Desk) -> None:
+    for second in range(DEAF_NS // SECOND + 5):
+        desk.frame(second * SECOND, 3, ltp=0.0)
+        desk.frame(second * SECOND, 2, ltp=800.0)
+    now = (DEAF_NS // SECOND + 5) * SECOND
+    coverage = desk.health.look(NOON + now, now, frozenset(), lambda _: True)
+    assert (desk.bars.quotes, coverage.fresh, list(desk.health.deaf)) == ([], 0, [SBIN])
+
+
+def test_price_of_nothing_does_not_make_what_is_held_fresh(desk: Desk) -> None:
+    for second in range(10):
+        desk.frame(second * SECOND, 3, ltp=0.0)
+    desk.health.look(NOON + 10 * SECOND, 10 * SECOND, frozenset((SBIN,)), lambda _: True)
+    assert desk.health.stale_held == (SBIN,)
