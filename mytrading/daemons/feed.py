@@ -92,7 +92,7 @@ class DataManager(Daemon):
         self.bars = BarDesk(
             self.config, self.calendar, self.clock, self.alerts, self.outlet.send_bar, self.wake, self.lacking.say
         )
-        self.interest = InterestDesk(self.sources, self.wake)
+        self.interest = InterestDesk(self.sources)
         self.intake = Intake(self.lines, self.health, self.check, self.bars, self.outlet, self.interest, self.lock_step)
         most = self.config.data.max_subscriptions
         self.demand = Demand(self.wants, self.lines, self.health, self.bars, self.intake, self.clock, self.alerts, most)
@@ -153,8 +153,6 @@ class DataManager(Daemon):
         for answer in self.fallback.answers():
             self.said.fallback(answer.asked, answer.problem)
             self.intake.answered(answer, self.clock.at(answer.received_ns))
-        for answer in self.interest.answers():
-            self.intake.interest_came(answer, self.clock.at(answer.received_ns))
 
     def _on_events(self, line: Line, events: Sequence[SocketEvent]) -> None:
         # Not when they were read: a feed that lags would take its own backlog for a source that is mute.
@@ -330,6 +328,8 @@ class DataManager(Daemon):
         wait_ns = int(self.config.data.fallback_seconds * SECOND)
         if wait_ns and not self.lock_step:
             self.fallback.ask(self.health.silent(held, wait_ns, now, machine_ns))
+        for came in self.interest.answers():
+            self.intake.interest_came(came, self.clock.at(came.received_ns))
         if not self.lock_step:
             self.interest.ask(machine_ns)
 

@@ -6,8 +6,6 @@ not wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from mytrading.daemons.feed_fallback import Answer, QuoteFallback
@@ -23,10 +21,10 @@ MOST = 50
 
 
 class InterestDesk:
-    """`filled` on a quote's way, `ask` each second, `answers` after `wake` rang."""
+    """`filled` on a quote's way, `answers` and `ask` each second."""
 
-    def __init__(self, sources: tuple[FeedSource, ...], wake: Callable[[], None]) -> None:
-        self._reader = QuoteFallback(sources, wake, "feed.interest")
+    def __init__(self, sources: tuple[FeedSource, ...]) -> None:
+        self._reader = QuoteFallback(sources, lambda: None, "feed.interest")
         self._log = get_logger("feed")
         self._known: dict[str, int] = {}
         self._asked: dict[str, int] = {}

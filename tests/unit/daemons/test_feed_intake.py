@@ -53,7 +53,7 @@ class Desk:
         self.lines = Lines(sources, rules, calendar, lambda: None)
         self.bars = Bars()
         outlet = Outlet(ZMQPublisher(f"ipc://{runtime}/m", context=context), rules, Histogram())
-        self.interest = InterestDesk(sources, lambda: None)
+        self.interest = InterestDesk(sources)
         check = PriceCheck(20.0)
         bars = cast(BarDesk, self.bars)
         self.intake = Intake(self.lines, self.health, check, bars, outlet, self.interest, False)
