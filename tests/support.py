@@ -153,7 +153,9 @@ def _asked(
     }
     arguments = ["--json"]
     for name, value in given.items():
-        if value not in (None, ""):
+        if value is True:
+            arguments.append(f"--{name.replace('_', '-')}")
+        elif value not in (None, ""):
             arguments += [f"--{name.replace('_', '-')}", str(value)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PAPER_")}
     environment["PAPER_TRADING_INITIAL_CAPITAL"] = str(capital)

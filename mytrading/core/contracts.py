@@ -18,7 +18,13 @@ from mytrading.core.unknown_keys import made_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _FUTURES = 3
-_OF_A_LOT = ("strike_step", "future_tick", "option_tick", "freeze", "monthly")
+_OF_A_LOT = ("future_tick", "freeze")
+_OF_OPTIONS = ("strike_step", "option_tick")
+_QUOTED = (*DERIVATIVE_EXCHANGES, "MCX")
+STRIKES_EACH = 30
+"""Strikes listed on either side of the money at the open."""
+STRIKES_BEYOND = 25
+"""Nearer than so many to the last strike, more are listed."""
 _RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 
 
@@ -37,7 +43,10 @@ class DatedWeekday(msgspec.Struct, frozen=True, rename={"since": "from"}, forbid
 
 
 class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The facts of one index or share and of the contracts on it; without `lot` it has none."""
+    """The facts of one index, share or commodity and of the contracts on it; without `lot` it has none.
+
+    Without `strike_step` these are futures only. A commodity is not quoted itself, only its contracts are.
+    """
 
     exchange: str
     reference_price: float
@@ -51,6 +60,18 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     freeze: tuple[Dated, ...] = ()
     weekly: tuple[DatedWeekday, ...] = ()
     monthly: tuple[DatedWeekday, ...] = ()
+    expiry_day: int = 0
+    also: tuple[str, ...] = ()
+
+    @property
+    def traded_on(self) -> str:
+        """The exchange of its contracts."""
+        return DERIVATIVE_EXCHANGES.get(self.exchange, self.exchange)
+
+    @property
+    def is_quoted(self) -> bool:
+        """Whether it has a price of its own."""
+        return self.exchange in DERIVATIVE_EXCHANGES
 
 
 class MarginRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,10 +95,23 @@ class ContractFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """The facts of a parsed TOML file; `ValueError` names the file, the key and what was expected."""
         facts = made_of(parsed, cls, source)
         for name, underlying in facts.underlyings.items():
-            missing = [key for key in _OF_A_LOT if underlying.lot and not getattr(underlying, key)]
-            if missing:
-                raise ValueError(f"{source}: underlyings.{name} has a lot; expected {', '.join(missing)} too")
+            if problem := _problem(underlying):
+                raise ValueError(f"{source}: underlyings.{name}: {problem}")
         return facts
+
+
+def _problem(underlying: Underlying) -> str:
+    """What is wrong with the facts of an underlying, or an empty string."""
+    if underlying.exchange not in _QUOTED:
+        return f"exchange: expected one of {', '.join(_QUOTED)}, found {underlying.exchange!r}"
+    if not underlying.is_quoted and underlying.strike_step:
+        return "options on commodities are not listed; leave strike_step out"
+    if not underlying.lot:
+        return "" if underlying.is_quoted else "a commodity is traded in contracts only; expected its lot too"
+    needed = [*_OF_A_LOT, *(_OF_OPTIONS if any(getattr(underlying, key) for key in _OF_OPTIONS) else ())]
+    missing = [key for key in needed if not getattr(underlying, key)]
+    missing += [] if underlying.monthly or underlying.expiry_day else ["monthly or expiry_day"]
+    return f"it has a lot; expected {', '.join(missing)} too" if missing else ""
 
 
 def dated(facts: tuple[Dated, ...], day: date) -> float:
@@ -95,7 +129,7 @@ def weekly_expiries(calendar: Calendar, facts: Underlying, day: date) -> Iterato
     """Weekly expiries on or after `day`, each moved back over holidays; empty if there are none."""
     if not facts.weekly:
         return
-    exchange = DERIVATIVE_EXCHANGES[facts.exchange]
+    exchange = facts.traded_on
     for offset in range(-7, 400):
         nominal = day + timedelta(days=offset)
         if nominal.weekday() == _weekday(facts.weekly, nominal):
@@ -106,11 +140,12 @@ def weekly_expiries(calendar: Calendar, facts: Underlying, day: date) -> Iterato
 
 def monthly_expiries(calendar: Calendar, facts: Underlying, day: date) -> Iterator[date]:
     """Monthly expiries on or after `day`, each moved back over holidays."""
-    exchange = DERIVATIVE_EXCHANGES[facts.exchange]
+    exchange = facts.traded_on
     for month in range(day.month - 1, day.month + 14):
         first_of_next = date(day.year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
         last = first_of_next - timedelta(days=1)
-        nominal = last - timedelta(days=(last.weekday() - _weekday(facts.monthly, last)) % 7)
+        back = (last.weekday() - _weekday(facts.monthly, last)) % 7 if facts.monthly else last.day - facts.expiry_day
+        nominal = last - timedelta(days=back)
         expiry = _trading_day_at_or_before(calendar, exchange, nominal)
         if expiry >= day:
             yield expiry
@@ -127,12 +162,13 @@ def option_expiries(calendar: Calendar, facts: Underlying, day: date) -> list[da
     return sorted(weekly + monthly[: 1 if weekly else 2])
 
 
-def make_spot(name: str, facts: Underlying) -> Instrument:
-    """The index or share itself."""
+def make_spot(name: str, facts: Underlying, exchange: str = "") -> Instrument:
+    """The index or share itself, on its exchange or another that lists it too."""
+    exchange = exchange or facts.exchange
     kind = InstrumentKind.INDEX if facts.exchange.endswith("_INDEX") else InstrumentKind.EQ
     return Instrument(
-        id=instrument_id(facts.exchange, name),
-        exchange=facts.exchange,
+        id=instrument_id(exchange, name),
+        exchange=exchange,
         symbol=name,
         kind=kind,
         underlying=name,
@@ -145,7 +181,7 @@ def make_derivative(
     name: str, facts: Underlying, kind: InstrumentKind, expiry: date, strike: float, day: date
 ) -> Instrument:
     """A future (`strike` 0) or option on `name`, as it is listed on `day`."""
-    exchange = DERIVATIVE_EXCHANGES[facts.exchange]
+    exchange = facts.traded_on
     is_future = kind is InstrumentKind.FUT
     symbol = future_symbol(name, expiry) if is_future else option_symbol(name, expiry, strike, kind)
     return Instrument(
@@ -164,28 +200,42 @@ def make_derivative(
 
 
 def list_instruments(
-    facts: ContractFacts, calendar: Calendar, day: date, prices: Mapping[str, float], strikes_each: int = 20
+    facts: ContractFacts, calendar: Calendar, day: date, prices: Mapping[str, float], strikes_each: int = STRIKES_EACH
 ) -> list[Instrument]:
     """What is listed on `day`: all underlyings, and per underlying with lots three futures and the option expiries.
 
     Strikes lie `strikes_each` on either side of the one nearest to the underlying's price in `prices`; an underlying
     that has none there is listed without contracts.
     """
-    listed = [make_spot(name, underlying) for name, underlying in facts.underlyings.items()]
+    listed = [
+        make_spot(name, underlying, exchange)
+        for name, underlying in facts.underlyings.items()
+        if underlying.is_quoted
+        for exchange in (underlying.exchange, *underlying.also)
+    ]
     for name, underlying in facts.underlyings.items():
         if underlying.lot and name in prices:
-            listed += _contracts(name, underlying, calendar, day, prices[name], strikes_each)
+            months = islice(monthly_expiries(calendar, underlying, day), _FUTURES)
+            listed += [make_derivative(name, underlying, InstrumentKind.FUT, month, 0.0, day) for month in months]
+            listed += list_options(name, underlying, calendar, day, (prices[name], prices[name]), strikes_each)
     return listed
 
 
-def _contracts(
-    name: str, underlying: Underlying, calendar: Calendar, day: date, price: float, strikes_each: int
+def list_options(
+    name: str,
+    underlying: Underlying,
+    calendar: Calendar,
+    day: date,
+    span: tuple[float, float],
+    strikes_each: int = STRIKES_EACH,
 ) -> list[Instrument]:
-    months = islice(monthly_expiries(calendar, underlying, day), _FUTURES)
+    """The options on `name` on a day on which its price was within `span`: so many strikes beyond it on either side."""
     step = underlying.strike_step
-    atm = round(price / step)
-    strikes = [k * step for k in range(atm - strikes_each, atm + strikes_each + 1) if k > 0]
-    return [make_derivative(name, underlying, InstrumentKind.FUT, month, 0.0, day) for month in months] + [
+    if not step:
+        return []
+    first, last = round(span[0] / step) - strikes_each, round(span[1] / step) + strikes_each
+    strikes = [k * step for k in range(max(first, 1), last + 1)]
+    return [
         make_derivative(name, underlying, right, expiry, strike, day)
         for expiry in option_expiries(calendar, underlying, day)
         for right in _RIGHTS

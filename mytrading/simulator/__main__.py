@@ -28,6 +28,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--follow", default="", metavar="FOLDER", help="state folder or market endpoint of a running stack"
     )
+    made.add_argument("--every-day", action="store_true", help="no weekends, no holidays: the market's date is today")
+    made.add_argument("--cors", default="", metavar="ORIGIN", help="pages of this origin may read answers; * is any")
     made.add_argument("--instruments", type=int, default=0, help="fill the market up to this many with shares")
     made.add_argument("--state-dir", type=Path, help="where the books are kept")
     made.add_argument("--clock", type=Path, help="the market clock's file")

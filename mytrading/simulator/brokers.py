@@ -79,4 +79,4 @@ _ALL = (
     Broker("iifl", stamp="%d-%m-%Y %H:%M:%S", last_update=True),
 )
 BROKERS: Mapping[str, Broker] = MappingProxyType({broker.name: broker for broker in _ALL})
-DEFAULT = "dhan"
+DEFAULT, PLAIN = "dhan", "zerodha"

@@ -11,7 +11,7 @@ import io
 from datetime import date, datetime, timedelta
 
 from mytrading.core.calendar import IST
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES, expiry_label, instrument_id
+from mytrading.core.symbology import expiry_label, instrument_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.call import Call
 from mytrading.simulator.frames import levels
@@ -42,8 +42,7 @@ async def multiquotes(call: Call) -> Reply:
     venue, fields = call.venue, call.fields
     found, unknown = [], []
     for entry in fields["symbols"]:
-        symbol = str(entry.get("symbol", "")) if isinstance(entry, dict) else ""
-        exchange = str(entry.get("exchange", "")) if isinstance(entry, dict) else ""
+        symbol, exchange = entry["symbol"], entry["exchange"]
         instrument = _find(venue, exchange, symbol)
         if instrument is None:
             unknown.append({"symbol": symbol, "exchange": exchange, "error": unknown_text(exchange, symbol)})
@@ -96,6 +95,9 @@ async def history(call: Call) -> Reply:
         fields["end_date"],
         venue.clock.now(),
     )
+    begins = venue.history.earliest(instrument, _MINUTES[interval], venue.clock.now())
+    if fields["start_date"] < begins and not venue.world.silent:
+        return success(data=rows, message=f"Bars of {interval} begin on {begins}; the simulator has none before")
     return success(data=rows)
 
 
@@ -148,7 +150,7 @@ async def search(call: Call) -> Reply:
         return error(400, "Query parameter is required and cannot be empty")
     rows = [
         {**_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1}
-        for instrument in venue.listing
+        for instrument in venue.listed()
         if fields["exchange"] in ("", instrument.exchange)
         and all(word in f"{instrument.symbol} {instrument.name}" for word in words)
     ][:_SEARCH_LIMIT]
@@ -162,7 +164,7 @@ async def expiry(call: Call) -> Reply:
     name, kind, exchange = fields["symbol"], fields["instrumenttype"], fields["exchange"]
     listed = venue.listing.expiries(name, InstrumentKind.FUT if kind == "futures" else InstrumentKind.CE)
     facts = venue.world.facts.underlyings.get(name)
-    traded = facts is not None and DERIVATIVE_EXCHANGES.get(facts.exchange) == exchange
+    traded = facts is not None and facts.traded_on == exchange
     labels = [expiry_label(date.fromisoformat(day)) for day in listed] if traded else []
     if not labels:
         return success(data=[], message=f"No expiry dates found for {name} {kind} in {exchange}")
@@ -172,7 +174,7 @@ async def expiry(call: Call) -> Reply:
 async def instruments(call: Call) -> Reply:
     """All contracts of an exchange, as JSON or CSV."""
     venue, fields = call.venue, call.fields
-    rows = [_contract_row(item) for item in venue.listing if item.exchange == fields["exchange"]]
+    rows = [_contract_row(item) for item in venue.listed() if item.exchange == fields["exchange"]]
     if fields["format"] == "json":
         return success(data=rows, message=f"Found {len(rows)} instruments")
     sheet = io.StringIO()

@@ -10,7 +10,9 @@ import asyncio
 import sys
 import tomllib
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mytrading.core.calendar import Calendar
 
@@ -57,10 +59,11 @@ class EditedFile(ABC):
 class CalendarFile(EditedFile):
     """`calendar.toml`, as the daemons of the stack follow it. A market that was made for today keeps today's ticks."""
 
-    def __init__(self, path: Path, calendar: Calendar) -> None:
+    def __init__(self, path: Path, calendar: Calendar, made: Callable[[dict[str, Any]], Calendar]) -> None:
         super().__init__(path, f"what {path} said before holds")
         self._calendar = calendar
+        self._made = made
 
     def read(self) -> None:
         """Have all who hold the calendar see what the file says now."""
-        self._calendar.take(Calendar.from_dict(tomllib.loads(self._path.read_text(encoding="utf-8"))))
+        self._calendar.take(self._made(tomllib.loads(self._path.read_text(encoding="utf-8"))))

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -65,14 +66,16 @@ async def _serve(options: Options, report: PerformanceReport | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     driver.begin()
-    orders = web.ServerRunner(Dispatcher(venue, options.api_key).server(), handle_signals=False, shutdown_timeout=0.5)
+    dispatcher = Dispatcher(venue, options.api_key, options.cors)
+    orders = web.ServerRunner(dispatcher.server(), handle_signals=False, shutdown_timeout=0.5)
     rest = await _listen(orders, options.host, options.rest_port)
     quotes = FeedServer(venue, options.api_key).application()
     sockets = web.AppRunner(quotes, access_log=None, handle_signals=False, shutdown_timeout=0.5)
     feed = await _listen(sockets, options.host, options.ws_port)
     beside = [follower(venue, options).run()] if options.follow else []
     beside += [report.run()] if report is not None else []
-    beside.append(CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar).run())
+    days = _every_day if options.every_day else Calendar.from_dict
+    beside.append(CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, days).run())
     if options.faults_file is not None:
         beside.append(FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue)).run())
     driving = asyncio.gather(driver.run(), *beside)
@@ -186,9 +189,24 @@ def follower(venue: Venue, options: Options) -> Follower:
 def _calendar(options: Options) -> Calendar:
     """What the file says, or, where it is broken by an edit, what the stack of this state folder last took of it."""
     path = options.config_dir / _CALENDAR
+    if options.every_day:
+        return _every_day(_toml(path))
     if options.state_dir is None or not (taken_folder(options.state_dir) / _CALENDAR).exists():
         return Calendar.from_dict(_toml(path))
     return read_edited(path, taken_folder(options.state_dir), Calendar.from_dict, keep=False).made
+
+
+def _every_day(parsed: Mapping[str, Any]) -> Calendar:
+    """The calendar of a file without its weekends, holidays and special days: each exchange's ordinary hours."""
+    exchanges = {
+        name: table if "like" in table else {"sessions": [_daily(row) for row in table["sessions"]], "holidays": []}
+        for name, table in parsed["exchanges"].items()
+    }
+    return Calendar.from_dict({"exchanges": exchanges, "holidays": {}, "special": []})
+
+
+def _daily(session: Mapping[str, Any]) -> dict[str, Any]:
+    return {**session, "weekdays": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}
 
 
 def _toml(path: Path) -> dict[str, Any]:

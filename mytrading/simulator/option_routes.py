@@ -17,7 +17,7 @@ from mytrading.simulator.option_rules import (
     find_option,
     find_underlying,
     option_by_rule,
-    read_expiry,
+    read_code,
 )
 from mytrading.simulator.reply import Body, Reply, error, success, with_mode
 from mytrading.simulator.schema import Fields
@@ -45,7 +45,7 @@ async def optionchain(call: Call) -> Reply:
     venue, fields = call.venue, call.fields
     try:
         underlying = find_underlying(venue, fields, ":")
-        expiry = read_expiry(underlying.expiry or fields["expiry_date"])
+        expiry = read_code(underlying, underlying.expiry or fields["expiry_date"])
         atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
     except Unresolved as unresolved:
         return unresolved.reply
@@ -122,7 +122,7 @@ async def _leg(call: Call, underlying: Underlying, leg: Fields) -> Body:
         return {**row, "status": "error", "message": unresolved.reply.body["message"]}
     row.update(symbol=option.symbol, exchange=option.exchange)
     order = _order(leg, option, call.fields["strategy"])
-    placed_as = {"product": leg["product"], **({"mode": "analyze"} if call.venue.analyze else {})}
+    placed_as = {"product": leg["product"], "mode": call.venue.mode}
     if not size:
         placed = await place_part(call, order)
         return {**row, **placed, **(placed_as if "orderid" in placed else {})}

@@ -19,6 +19,7 @@ from mytrading.simulator.schema import Fields
 from mytrading.simulator.venue import Venue
 
 _DATED = re.compile(r"(?P<base>[A-Z]+)(?P<expiry>\d{2}[A-Z]{3}\d{2})(?:FUT)?")
+_CODE = re.compile(r"\d{2}[A-Z]{3}\d{2}")
 _NO_EXPIRY = "Expiry date required. Provide via expiry_date parameter or embed in underlying (e.g., NIFTY28OCT25FUT)."
 
 
@@ -59,6 +60,20 @@ def read_expiry(text: str) -> date:
         raise Unresolved(400, f"Invalid expiry date: {problem}") from None
 
 
+def read_code(underlying: Underlying, text: str) -> date:
+    """The date of an expiry as symbols write it, the only form that a chain is found by."""
+    if not text:
+        raise Unresolved(400, "Expiry date is required.")
+    if not _CODE.fullmatch(text.upper()):
+        raise _no_strikes(underlying.instrument.underlying, text.upper())
+    return read_expiry(text)
+
+
+def _no_strikes(name: str, expiry: str) -> Unresolved:
+    text = f"No strikes found for {name} expiring {expiry}."
+    return Unresolved(404, f"{text} Please check expiry date or update master contract.")
+
+
 def find_option(venue: Venue, underlying: Underlying, fields: Fields, expiry_date: str | None) -> Instrument:
     """The option a request's offset, right and expiry name."""
     text = expiry_date or underlying.expiry
@@ -76,12 +91,12 @@ def find_option(venue: Venue, underlying: Underlying, fields: Fields, expiry_dat
 def option_by_rule(venue: Venue, underlying: Underlying, expiry: date, offset: str, kind: InstrumentKind) -> Instrument:
     """The option at an offset such as ATM or OTM2, counted along the listed strikes."""
     name, day = underlying.instrument.underlying, expiry.isoformat()
-    if day not in venue.listing.expiries(name, kind):
-        text = f"No strikes found for {name} expiring {expiry_code(expiry)}."
-        raise Unresolved(404, f"{text} Please check expiry date or update master contract.")
+    listed = venue.listed(name)
+    if day not in listed.expiries(name, kind):
+        raise _no_strikes(name, expiry_code(expiry))
     rule = f"{offset[:3]} {offset[3:]}".strip()
     try:
-        return venue.listing.option(name, day, rule, kind, underlying.ltp)
+        return listed.option(name, day, rule, kind, underlying.ltp)
     except NoSuchContract:
         text = f"Offset {offset} is out of range for available strikes. Please use a smaller offset."
         raise Unresolved(400, text) from None
@@ -90,7 +105,7 @@ def option_by_rule(venue: Venue, underlying: Underlying, expiry: date, offset: s
 def _at_strike(venue: Venue, underlying: Underlying, expiry: date, strike: float, kind: InstrumentKind) -> Instrument:
     name = underlying.instrument.underlying
     symbol = option_symbol(name, expiry, strike, kind.value)
-    for option in venue.listing.options(name, expiry.isoformat()):
+    for option in venue.listed(name).options(name, expiry.isoformat()):
         if option.symbol == symbol:
             return option
     raise Unresolved(404, f"Option symbol {symbol} not found: expected a listed strike, see optionchain")

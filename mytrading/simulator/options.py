@@ -40,6 +40,8 @@ class Options:
     With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time; its
     master contract, in the state folder `master`, tells what is listed.
     With `record` the books file also keeps what happened, when (`simulator/chronicle.py`).
+    With `every_day` there are neither weekends nor holidays, so that the market's date is the machine's. Pages of the
+    origin `cors` may read answers (`*`: of any).
     The key is told on stdout unless `tells_key` says otherwise: that of a stack would stand in its logs.
     Generated shares fill the market up to `instruments`, if it lists fewer. Speed 0 is lock-step with the daemons
     whose `status` streams are named by `daemons`; a market at another speed begins when they are ready.
@@ -64,6 +66,8 @@ class Options:
     ready_file: Path | None = None
     json: bool = False
     tells_key: bool = True
+    every_day: bool = False
+    cors: str = ""
     faults: tuple[Setting, ...] = ()
     faults_file: Path | None = None
     personality: str = "paper"

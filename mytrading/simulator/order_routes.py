@@ -14,7 +14,7 @@ from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.simulator.call import Call
 from mytrading.simulator.personality import Role
 from mytrading.simulator.reply import Reply, error, success, with_mode
-from mytrading.simulator.schema import Fields
+from mytrading.simulator.schema import PRODUCTS, Fields
 from mytrading.simulator.venue import Venue
 
 
@@ -154,13 +154,17 @@ async def margin(call: Call) -> Reply:
     """What the venue would block for a list of orders, each on its own."""
     venue, fields = call.venue, call.fields
     total = 0.0
-    for leg in fields["positions"]:
+    for number, leg in enumerate(fields["positions"], start=1):
         if not isinstance(leg, dict):
             return error(400, "{'positions': ['Invalid input type.']}")
-        instrument = venue.instrument(instrument_id(str(leg.get("exchange")), str(leg.get("symbol"))))
+        exchange, symbol = str(leg.get("exchange")), str(leg.get("symbol"))
+        instrument = venue.instrument(instrument_id(exchange, symbol))
         quantity, price = _margin_number(leg.get("quantity")), _margin_number(leg.get("price", "0"))
-        if instrument is None or quantity is None or price is None or leg.get("product") not in set(Product):
-            return error(400, f"{{'positions': ['expected a listed symbol, quantity and price as text: {leg}']}}")
+        problem = _margin_problem(leg, quantity, price)
+        if instrument is None:
+            problem = problem or f"Symbol {symbol} not found in exchange {exchange}"
+        if problem or instrument is None or quantity is None or price is None:
+            return error(400, f"Position {number}: {problem}")
         signed = int(quantity) if str(leg.get("action")).upper() == "BUY" else -int(quantity)
         quote = venue.quote(instrument)
         price = price or (quote.ltp if quote is not None else 0.0)
@@ -168,6 +172,19 @@ async def margin(call: Call) -> Reply:
     span = round(total * 0.8, 2)
     data = {"total_margin_required": round(total, 2), "span_margin": span, "exposure_margin": round(total - span, 2)}
     return success(data=data)
+
+
+def _margin_problem(leg: Fields, quantity: float | None, price: float | None) -> str:
+    """What is wrong with one position of a margin request, or an empty string."""
+    if leg.get("product") not in set(Product):
+        return f"Invalid product type. Must be one of: {', '.join(PRODUCTS)}"
+    if quantity is None:
+        return "Invalid quantity format"
+    if quantity <= 0:
+        return "Quantity must be a positive number"
+    if price is None:
+        return "Invalid price format"
+    return "Price cannot be negative" if price < 0 else ""
 
 
 def _margin_number(value: object) -> float | None:

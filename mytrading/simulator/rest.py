@@ -30,6 +30,7 @@ from mytrading.simulator import (
     option_routes,
     order_routes,
     schema,
+    server_routes,
 )
 from mytrading.simulator.action_center import held
 from mytrading.simulator.call import Call
@@ -46,6 +47,11 @@ _SECOND = 1_000_000_000
 _ORDER_LIMIT, _DATA_LIMIT = 10, 50
 _GREEKS_LIMIT = _NOTICE_LIMIT = 30
 _MINUTE = 60
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, Authorization",
+    "Access-Control-Max-Age": "600",
+}
 _TICKER = "/api/v1/ticker"
 _ANSWERS_ON = (0, "")
 _NOT_UNDERSTOOD = {"message": "The browser (or proxy) sent a request that this server could not understand."}
@@ -57,8 +63,8 @@ class Route(NamedTuple):
 
     `key_error` names fields in braces, and is None where any key will do; `session_error` is what is said instead once
     the broker session is lost, `_ANSWERS_ON` if nothing is. With a text for `validation` field errors stand under
-    `errors`; `window` is the seconds the limit counts over, and `drops_unknown` lets fields pass that are not in the
-    schema.
+    `errors`; `window` is the seconds the limit counts over. Fields that are not in the schema are refused, with
+    `drops_unknown` left out, with `keeps_unknown` taken as they are.
     """
 
     handler: Handler
@@ -71,6 +77,7 @@ class Route(NamedTuple):
     validation: str = ""
     window: int = 1
     drops_unknown: bool = False
+    keeps_unknown: bool = False
     session_error: tuple[int, str] | None = None
 
 
@@ -96,6 +103,10 @@ def _greeks(handler: Handler, fields: Schema, limit: int, window: int) -> Route:
 
 def _notice(handler: Handler, fields: Schema) -> Route:
     return Route(handler, fields, _NOTICE_LIMIT, key_error=(401, "Invalid or missing API key"), window=_MINUTE)
+
+
+def _probe(handler: Handler) -> Route:
+    return Route(handler, {}, method="GET", key_error=None, drops_unknown=True)
 
 
 _API: dict[str, Route] = {
@@ -148,6 +159,10 @@ _API: dict[str, Route] = {
     "market/timings": Route(calendar_routes.timings, schema.TIMINGS, key_error=None),
     "instruments": Route(data_routes.instruments, schema.INSTRUMENTS, method="GET"),
     "ticker": Route(data_routes.ticker, schema.TICKER, method="GET"),
+    "chart": Route(server_routes.store_chart, schema.ACCOUNT, keeps_unknown=True, session_error=_ANSWERS_ON),
+    "chart GET": Route(
+        server_routes.chart, schema.ACCOUNT, method="GET", drops_unknown=True, session_error=_ANSWERS_ON
+    ),
     "telegram/notify": _notice(notice_routes.telegram, schema.TELEGRAM),
     "whatsapp/notify": _notice(notice_routes.whatsapp, schema.WHATSAPP),
 }
@@ -161,10 +176,18 @@ _BENCH: dict[str, Route] = {
     "orders": Route(bench_routes.orders, schema.ACCOUNT, 0, method="GET"),
     "state": Route(bench_routes.state, schema.ACCOUNT, 0, method="GET"),
 }
-ROUTES = {f"/api/v1/{name}": route for name, route in _API.items()} | {
-    f"/sim/{name}": route for name, route in _BENCH.items()
+_PROBES: dict[str, Route] = {
+    "": _probe(server_routes.root),
+    "/health": _probe(server_routes.health),
+    "/auth/check-setup": _probe(server_routes.setup),
+    "/api/v1/swagger.json": _probe(server_routes.swagger),
 }
-API_ROUTES = tuple(_API)
+ROUTES = (
+    {f"/api/v1/{name}": route for name, route in _API.items()}
+    | {f"/sim/{name}": route for name, route in _BENCH.items()}
+    | _PROBES
+)
+API_ROUTES = tuple(name for name in _API if " " not in name)
 
 
 class Refused(Exception):
@@ -176,10 +199,11 @@ class Refused(Exception):
 
 
 class Dispatcher:
-    """Serves one venue under one key."""
+    """Serves one venue under one key; pages of the origin `cors` may read what it answers, `*` is any."""
 
-    def __init__(self, venue: Venue, api_key: str) -> None:
+    def __init__(self, venue: Venue, api_key: str, cors: str = "") -> None:
         self._venue = venue
+        self._cors = cors
         self._api_key = api_key
         self._calls: dict[tuple[str, str], deque[int]] = {}
         self._connections: WeakSet[asyncio.Transport] = WeakSet()
@@ -191,6 +215,19 @@ class Dispatcher:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        shared = self._shared_with(request)
+        if shared and request.method == "OPTIONS":
+            return web.Response(status=200, headers={**shared, **_PREFLIGHT})
+        return await self._serve(request, shared)
+
+    def _shared_with(self, request: web.BaseRequest) -> dict[str, str]:
+        """The header that lets the page behind a request read the answer, if its origin is the one allowed."""
+        origin = request.headers.get("Origin", "")
+        return (
+            {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and self._cors in ("*", origin) else {}
+        )
+
+    async def _serve(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         received_ns = machine_now()
         path = _path(request)
         if request.transport is not None and request.transport not in self._connections:
@@ -216,7 +253,7 @@ class Dispatcher:
                 request.transport.abort()
             return web.Response(status=500)
         body = reply.text.encode() if reply.text else _encode(reply.body)
-        return web.Response(status=reply.status, body=body, content_type=reply.content_type)
+        return web.Response(status=reply.status, body=body, content_type=reply.content_type, headers=headers)
 
     async def _reply(self, request: web.BaseRequest, path: str, received_ns: int) -> Reply:
         path, subject = _parted(path)
@@ -288,9 +325,10 @@ class Dispatcher:
     def _fields(self, route: Route, body: dict[str, Any]) -> Fields:
         if route.drops_unknown:
             body = {name: value for name, value in body.items() if name in route.schema}
-        fields, errors = schema.check(route.schema, body)
+        known = {name: body[name] for name in route.schema if name in body} if route.keeps_unknown else body
+        fields, errors = schema.check(route.schema, known)
         if not errors:
-            return fields
+            return {**body, **fields} if route.keeps_unknown else fields
         if route.validation:
             raise Refused(error(400, route.validation, errors=errors))
         reply = error(400, str(errors) if route.text_errors else errors)

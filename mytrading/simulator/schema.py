@@ -48,6 +48,18 @@ def _items(schema: Schema) -> Callable[[object], list[Fields]]:
     return parse
 
 
+def _margin_positions(value: object) -> list[Any]:
+    if not 1 <= len(read.rows(value)) <= 50:
+        raise Bad("Positions must contain 1 to 50 items.")
+    return read.rows(value)
+
+
+def _quoted_symbols(value: object) -> list[Fields]:
+    if not read.rows(value):
+        raise Bad("Shorter than minimum length 1.")
+    return _items(QUOTED_SYMBOL)(value)
+
+
 def _legs(value: object) -> list[Fields]:
     if not 1 <= len(read.rows(value)) <= 20:
         raise Bad("Legs must contain 1 to 20 items.")
@@ -121,10 +133,11 @@ MODIFY: Schema = {
 }
 ORDER_ID: Schema = {**STRATEGY, "orderid": _TEXT}
 OPEN_POSITION: Schema = {**STRATEGY, "symbol": _TEXT, "exchange": _EXCHANGE, "product": _PRODUCT}
-MARGIN: Schema = {"apikey": _KEY, "positions": Field(read.rows)}
+MARGIN: Schema = {"apikey": _KEY, "positions": Field(_margin_positions)}
 TOGGLE: Schema = {"apikey": _KEY, "mode": Field(read.boolean)}
 SYMBOL: Schema = {"apikey": _KEY, "symbol": _TEXT, "exchange": _EXCHANGE}
-MULTI: Schema = {"apikey": _KEY, "symbols": Field(read.rows)}
+QUOTED_SYMBOL: Schema = {"symbol": _TEXT, "exchange": _EXCHANGE}
+MULTI: Schema = {"apikey": _KEY, "symbols": Field(_quoted_symbols)}
 HISTORY: Schema = {
     "apikey": _KEY,
     "symbol": _TEXT,

@@ -7,7 +7,6 @@ the real server.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -90,7 +89,7 @@ class FeedServer:
             if verb in ("authenticate", "auth"):
                 self._authenticate(client, message)
             elif verb == "ping":
-                _pong(client, message)
+                self._pong(client, message)
             elif verb == "get_supported_brokers":
                 client.send(
                     {"type": "supported_brokers", "status": "success", "brokers": [self._venue.broker], "count": 1}
@@ -205,6 +204,16 @@ class FeedServer:
             }
         )
 
+    def _pong(self, client: Client, message: Body) -> None:
+        """On the clock of the frames."""
+        at = self._venue.clock.now() // 1_000_000
+        body: Body = {"type": "pong", "status": "success", "server_timestamp": at}
+        if "timestamp" in message:
+            body["client_timestamp"] = message["timestamp"]
+        if "_pingId" in message:
+            body["_pingId"] = message["_pingId"]
+        client.send(body)
+
 
 def _parse(raw: str | bytes) -> Body:
     try:
@@ -256,12 +265,3 @@ def _unsubscribed(message: Body, done: list[tuple[str, str]], broker: str) -> Bo
         "broker": broker,
     }
     return _echo(body, message)
-
-
-def _pong(client: Client, message: Body) -> None:
-    body: Body = {"type": "pong", "status": "success", "server_timestamp": time.time_ns() // 1_000_000}
-    if "timestamp" in message:
-        body["client_timestamp"] = message["timestamp"]
-    if "_pingId" in message:
-        body["_pingId"] = message["_pingId"]
-    client.send(body)

@@ -17,9 +17,11 @@ from msgspec.structs import replace
 from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal, Trigger
 from mytrading.core.matching.triggers import TriggerBook, TriggerStatus
+from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.clock import MarketClock
+from mytrading.simulator.brokers import BROKERS, PLAIN, Broker
 from mytrading.simulator.faults import Faults
 from mytrading.simulator.frames import BROKER, live_order_frame, order_frame
 from mytrading.simulator.hub import Hub
@@ -64,7 +66,7 @@ class Venue:
         self.frames = QuoteFrames(self.hub, self.faults)
         self.analyze = personality.broker is None
         self._analyzer_rows = AnalyzerRows()
-        self._live_rows = LiveRows(personality.broker) if personality.broker is not None else None
+        self._live_rows = LiveRows(self._behind)
         self.paused = False
         self.stop_at_ns = 0
         """In lock-step: market time after which no further step is made, 0 for none."""
@@ -74,6 +76,8 @@ class Venue:
         self.requests: Counter[str] = Counter()
         self.rates = CallRates()
         self.connections = 0
+        self.chart: dict[str, Any] = {}
+        """The settings of charts, as clients stored them."""
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, Quote] = {}
         self.depths: dict[str, tuple[int, int]] = {}
@@ -101,9 +105,14 @@ class Venue:
         return self.personality.broker.name if self.personality.broker is not None else BROKER
 
     @property
+    def _behind(self) -> Broker:
+        """The broker whose shapes a live answer has: for who only plays an analyzer, the one that adds nothing."""
+        return self.personality.broker or BROKERS[PLAIN]
+
+    @property
     def rows(self) -> Rows:
-        """The shapes of the books: a live server's only in live mode."""
-        return self._analyzer_rows if self.analyze or self._live_rows is None else self._live_rows
+        """The shapes of the books: a live server's while it does not analyze."""
+        return self._analyzer_rows if self.analyze else self._live_rows
 
     @property
     def live(self) -> bool:
@@ -145,8 +154,35 @@ class Venue:
         return found
 
     def instrument(self, instrument: str) -> Instrument | None:
-        """A listed instrument by id."""
-        return self.listing.get(instrument)
+        """A listed instrument by id; of an option that may have been listed since, the strikes are looked at again."""
+        found = self.listing.get(instrument)
+        if found is not None:
+            return found
+        exchange, symbol = split_id(instrument)
+        parsed = parse_symbol(symbol, exchange)
+        return self.listed(parsed.underlying).get(instrument) if parsed.kind.is_option else None
+
+    def listed(self, underlying: str = "") -> InstrumentBook:
+        """What is listed now: strikes follow the lowest and highest price of the day, of one underlying or of all."""
+        market, facts = self.market, self.world.facts.underlyings
+        if market is None or self.world.silent:
+            return self.listing
+        more: list[Instrument] = []
+        for name in (underlying,) if underlying else facts:
+            if name in facts and facts[name].strike_step and (span := self._span(name)) is not None:
+                more += self.world.more_options(self.listing, name, market.day, span)
+        if more:
+            self.listing = InstrumentBook((*self.listing, *more))
+        return self.listing
+
+    def _span(self, underlying: str) -> tuple[float, float] | None:
+        """Between which prices an underlying was on this day, that of a push included."""
+        assert self.market is not None
+        span = self.market.span(underlying, self.index)
+        pushed = self.held.get(self.listing.spot(underlying).id)
+        if span is None or pushed is None:
+            return span
+        return min(span[0], pushed.ltp), max(span[1], pushed.ltp)
 
     def quote(self, instrument: Instrument) -> Quote | None:
         """The present market of an instrument; None before the first market day."""
@@ -218,8 +254,7 @@ class Venue:
                 self.updates.send(self._order_frame(order))
 
     def _order_frame(self, order: BookOrder) -> dict[str, Any]:
-        broker = self.personality.broker
-        return live_order_frame(order, broker) if self.live and broker is not None else order_frame(order, self.mode)
+        return live_order_frame(order, self._behind) if self.live else order_frame(order, self.mode)
 
     def tick(self, index: int, *, last: bool) -> None:
         """Make tick `index` the present one: match resting orders, send quotes (between ticks only the index's)."""

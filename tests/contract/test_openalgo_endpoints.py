@@ -84,4 +84,4 @@ def test_margin_answer_is_the_servers_figure_or_the_reason_why_there_is_none(tmp
         assert (found.id, found.total) == ("q", pytest.approx(5 * 800 * 0.2))
         nowhere = msgspec.structs.replace(request, lines=(msgspec.structs.replace(line, instrument="NSE:NOSUCH"),))
         refused = answer_of(client, nowhere)
-        assert refused.total is None and "listed symbol" in refused.problem
+        assert refused.total is None and "Symbol NOSUCH not found" in refused.problem

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mytrading.simulator.rest import ROUTES
+from mytrading.simulator.rest import API_ROUTES
 from tests.golden.openalgo.make import shape
 from tests.support import RunningSimulator, eventually, start_simulator
 
@@ -222,8 +222,7 @@ def test_document_lists_every_route_and_every_difference() -> None:
     lines = part.splitlines()
     asked_paths = [call["request"]["path"] for _, call in CALLS if "request" in call]
     held = Counter(path.removeprefix("/api/v1/").partition("/NSE:")[0] for path in asked_paths)
-    names = [path.removeprefix("/api/v1/") for path in ROUTES if path.startswith("/api/v1/")]
-    rows = [f"| `{name}` | {held[name] or 'none'} |" for name in names]
+    rows = [f"| `{name}` | {held[name] or 'none'} |" for name in API_ROUTES]
     assert [line for line in lines if line.startswith("| `")] == rows
     reasons = [f"| *{name}* | {reason} |" for name, reason in DIFFERENCES.items()]
     assert [line for line in lines if line.startswith("| *")] == reasons

@@ -10,6 +10,8 @@ from http.client import RemoteDisconnected
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -175,9 +177,9 @@ def test_data_routes_answer_in_the_shapes_of_the_real_server(simulator: RunningS
     _, body = simulator.call("symbol", symbol=option["symbol"], exchange="NFO")
     assert (body["data"]["lotsize"], body["data"]["freeze_qty"], body["data"]["expiry"]) == (65, 1800, "23-NOV-26")
     _, body = simulator.call("search", query="NIFTY FUT", exchange="NFO")
-    assert [row["instrumenttype"] for row in body["data"]] == ["FUT"] * 6
+    assert [row["instrumenttype"] for row in body["data"]] == ["FUT"] * 12
     _, body = simulator.get("/api/v1/instruments", "&exchange=NFO")
-    assert len(body["data"]) == 3 * 3 + (3 + 2 + 2) * 2 * 41
+    assert len(body["data"]) >= 5 * 3 + (3 + 2 + 2 + 2 + 2) * 2 * 61
     _, body = simulator.call("intervals")
     assert "1m" in body["data"]["minutes"]
     assert simulator.call("analyzer")[1]["data"]["analyze_mode"] is True
@@ -368,6 +370,173 @@ def test_bad_replay_file_stops_the_start_and_says_where(tmp_path: Path, text: st
     assert code == 2
     assert problem in error
     assert "ticks.csv" in error
+
+
+def test_strikes_follow_the_spot_on_both_sides_and_are_found_everywhere(simulator: RunningSimulator) -> None:
+    index = {"underlying": "NIFTY", "exchange": "NSE_INDEX", "expiry_date": "01DEC26"}
+    before = simulator.call("optionchain", **index)[1]["chain"]
+    spot = simulator.call("quotes", symbol="NIFTY", exchange="NSE_INDEX")[1]["data"]["ltp"]
+    highest = f"NIFTY01DEC26{int(before[-1]['strike']) + 50}CE"
+    assert simulator.call("quotes", symbol=highest, exchange="NFO")[0] == 400
+    simulator.push("NIFTY", spot + 1_500, "NSE_INDEX", hold=True)
+    try:
+        assert simulator.call("quotes", symbol=highest, exchange="NFO")[1]["data"]["ltp"] > 0
+        around = simulator.call("optionchain", **index, strike_count=25)[1]
+        assert len(around["chain"]) == 51 and all(row["ce"] and row["pe"] for row in around["chain"])
+        found = simulator.call("search", query=highest)[1]["data"]
+        listed = simulator.get("/api/v1/instruments", "&exchange=NFO")[1]["data"]
+        assert [row["symbol"] for row in found] == [highest] and highest in {row["symbol"] for row in listed}
+    finally:
+        simulator.call("/sim/market", symbol="NIFTY", exchange="NSE_INDEX", release=True)
+    after = simulator.call("optionchain", **index)[1]["chain"]
+    strikes = [row["strike"] for row in after]
+    assert strikes[0] <= before[0]["strike"] and len(after) > len(before)
+    assert {after - before for before, after in pairwise(strikes)} == {50.0}
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [("NSE", "TCS"), ("NSE", "M&M"), ("NSE", "BHEL"), ("BSE", "SBIN"), ("NSE_INDEX", "INDIAVIX"),
+     ("NSE_INDEX", "FINNIFTY"), ("NSE_INDEX", "MIDCPNIFTY"), ("MCX", "CRUDEOIL18DEC26FUT")],
+)  # fmt: skip
+def test_market_lists_what_clients_ask_for(simulator: RunningSimulator, listed: tuple[str, str]) -> None:
+    exchange, symbol = listed
+    _, quote = simulator.call("quotes", symbol=symbol, exchange=exchange)
+    assert quote["data"]["ltp"] > 0 and quote["data"]["prev_close"] > 0
+    _, old = simulator.call(
+        "history", symbol=symbol, exchange=exchange, interval="5m", start_date="2026-05-04", end_date="2026-05-04"
+    )
+    assert len(old["data"]) >= 70
+
+
+def test_future_of_a_commodity_is_traded_and_its_expiries_are_listed(simulator: RunningSimulator) -> None:
+    _, dates = simulator.call("expiry", symbol="CRUDEOIL", exchange="MCX", instrumenttype="futures")
+    assert dates["data"] == ["18-DEC-26", "19-JAN-27", "19-FEB-27"]
+    order = {"symbol": "CRUDEOIL18DEC26FUT", "exchange": "MCX", "product": "NRML", "quantity": 100}
+    status, body = patient(simulator, **order)
+    assert (status, simulator.status(body["orderid"])) == (200, "complete")
+    patient(simulator, **order, action="SELL")
+
+
+def test_history_that_begins_later_than_asked_says_so(simulator: RunningSimulator) -> None:
+    asked = {"symbol": "SBIN", "exchange": "NSE", "interval": "D", "end_date": "2026-11-19"}
+    _, whole = simulator.call("history", **asked, start_date="2017-01-02")
+    assert "message" not in whole and len(whole["data"]) > 2_300
+    _, cut = simulator.call("history", **asked, start_date="2010-01-01")
+    assert cut["message"] == "Bars of D begin on 2016-11-01; the simulator has none before"
+    assert cut["data"][-1] == whole["data"][-1]
+
+
+def position(**changes: str) -> dict[str, str]:
+    given = {
+        "symbol": "SBIN",
+        "exchange": "NSE",
+        "action": "BUY",
+        "quantity": "1",
+        "product": "MIS",
+        "pricetype": "MARKET",
+    }
+    return {**given, **changes}
+
+
+@pytest.mark.parametrize(
+    ("positions", "text"),
+    [
+        ([], "Positions must contain 1 to 50 items."),
+        ([position()] * 51, "Positions must contain 1 to 50 items."),
+        ([position(quantity="0")], "Position 1: Quantity must be a positive number"),
+        ([position(), position(quantity="many")], "Position 2: Invalid quantity format"),
+        ([position(price="-1")], "Position 1: Price cannot be negative"),
+        ([position(symbol="NONE")], "Position 1: Symbol NONE not found in exchange NSE"),
+    ],
+)
+def test_margin_that_cannot_be_counted_is_refused(simulator: RunningSimulator, positions: Any, text: str) -> None:
+    status, body = simulator.call("margin", positions=positions)
+    assert status == 400 and text in body["message"]
+
+
+def test_multiquotes_names_its_bad_fields(simulator: RunningSimulator) -> None:
+    assert simulator.call("multiquotes", symbols=[]) == (
+        400,
+        {"status": "error", "message": {"symbols": ["Shorter than minimum length 1."]}},
+    )
+    status, body = simulator.call("multiquotes", symbols=[{"symbol": "SBIN", "exchange": "MOON"}])
+    (text,) = body["message"]["symbols"]["0"]["exchange"]
+    assert status == 400 and text.startswith("Must be one of: NSE, ")
+
+
+@pytest.mark.parametrize(
+    ("expiry", "answer"),
+    [
+        ("", (400, "Expiry date is required.")),
+        ("01-DEC-26", (404, "No strikes found for NIFTY expiring 01-DEC-26. Please check expiry date or update master "
+                            "contract.")),
+    ],
+)  # fmt: skip
+def test_chain_takes_expiries_in_one_form_only(
+    simulator: RunningSimulator, expiry: str, answer: tuple[int, str]
+) -> None:
+    status, body = simulator.call("optionchain", underlying="NIFTY", exchange="NSE_INDEX", expiry_date=expiry)
+    assert (status, body["message"]) == answer
+
+
+def test_analyzer_that_is_switched_off_answers_in_live_shapes(simulator: RunningSimulator) -> None:
+    placed = patient(simulator, symbol="RELIANCE")[1]["orderid"]
+    legs = [{"offset": "OTM3", "option_type": "CE", "action": "BUY", "quantity": 65, "product": "NRML"}]
+    try:
+        simulator.call("analyzer/toggle", mode=False)
+        rows = simulator.call("orderbook")[1]["data"]["orders"]
+        assert len(next(row for row in rows if row["orderid"] == placed)) == 11
+        assert isinstance(simulator.call("funds")[1]["data"]["availablecash"], str)
+        assert len(simulator.call("tradebook")[1]["data"][0]["timestamp"]) == len("10:00:00")
+        _, body = simulator.call(
+            "optionsmultiorder",
+            strategy="T",
+            underlying="NIFTY",
+            exchange="NSE_INDEX",
+            expiry_date="01DEC26",
+            legs=legs,
+        )
+        assert [row["mode"] for row in body["results"]] == ["live"]
+    finally:
+        simulator.call("analyzer/toggle", mode=True)
+    assert simulator.call("funds")[1]["mode"] == "analyze"
+
+
+def test_chart_settings_are_kept_for_who_has_the_key(simulator: RunningSimulator) -> None:
+    assert simulator.call("chart", tv_theme="dark", tv_layout={"panes": 2})[0] == 200
+    assert simulator.call("chart", tv_theme="light")[1]["message"] == "Preferences updated successfully"
+    assert simulator.get("/api/v1/chart")[1]["data"] == {"tv_theme": "light", "tv_layout": {"panes": 2}}
+    assert simulator.call("chart") == (400, {"status": "error", "message": "No preferences provided to update"})
+    assert simulator.call("chart", apikey="wrong", tv_theme="dark")[0] == 403
+
+
+def asked_by_a_page(simulator: RunningSimulator, method: str, path: str, origin: str) -> tuple[int, str | None]:
+    """Status, and the origin whose pages may read the answer."""
+    try:
+        with urlopen(Request(simulator.rest + path, headers={"Origin": origin}, method=method), timeout=10) as answer:
+            return answer.status, answer.headers["Access-Control-Allow-Origin"]
+    except HTTPError as refused:
+        return refused.code, refused.headers["Access-Control-Allow-Origin"]
+
+
+def test_probes_are_answered_without_a_key_and_no_page_reads_them(simulator: RunningSimulator) -> None:
+    for path in ("/", "/health", "/auth/check-setup", "/api/v1/swagger.json"):
+        assert asked_by_a_page(simulator, "GET", path, "http://page") == (200, None)
+    assert asked_by_a_page(simulator, "OPTIONS", "/api/v1/quotes", "http://page") == (404, None)
+
+
+def test_page_of_the_origin_named_may_read_and_no_other_at_weekends_too(tmp_path: Path) -> None:
+    options = {"cors": "http://chart:5001", "every_day": True, "start": "2026-11-22 11:00"}
+    with start_simulator(tmp_path, **options) as running:
+        for method, path in (("OPTIONS", "/api/v1/quotes"), ("GET", "/health"), ("GET", "/api/v1/instruments")):
+            status, allowed = asked_by_a_page(running, method, path, "http://chart:5001")
+            assert allowed == "http://chart:5001" and status == (400 if "instruments" in path else 200)
+        assert asked_by_a_page(running, "GET", "/health", "http://other") == (200, None)
+        sunday = {"symbol": "TCS", "exchange": "NSE", "start_date": "2026-11-22", "end_date": "2026-11-22"}
+        assert len(running.call("history", **sunday, interval="5m")[1]["data"]) >= 21
+        status, body = running.place(symbol="TCS")
+        assert (status, running.status(body["orderid"])) == (200, "complete")
 
 
 def test_unknown_paths_are_counted_together(simulator: RunningSimulator) -> None:

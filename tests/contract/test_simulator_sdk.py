@@ -306,7 +306,7 @@ def test_sdk_reads_history_and_instruments(answers: dict[str, Any]) -> None:
     assert [day[:10] for day in found["daily"]] == ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"]
     assert found["daily_bars"] == [[row[name] for name in names] for row in direct["daily"]["data"]]
     listed = found["instruments"]
-    assert listed["rows"] == len(listed["lots"]) == 3 * 82 + 3
+    assert listed["rows"] == len(listed["lots"]) == 3 * 122 + 3
     assert set(listed["lots"].values()) == {20}
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from mytrading.core.calendar import IST, Calendar, Session, day_of
-from mytrading.core.contracts import ContractFacts, Underlying, monthly_expiries, weekly_expiries
+from mytrading.core.contracts import ContractFacts, DatedWeekday, Underlying, monthly_expiries, weekly_expiries
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SECOND = 1_000_000_000
@@ -83,6 +83,12 @@ def _expiries(calendar: Calendar, name: str, facts: Underlying, day: date) -> di
         "moved": [
             found.isoformat()
             for found, dated in ((weekly, facts.weekly), (monthly, facts.monthly))
-            if found is not None and found.weekday() not in {row.weekday for row in dated if row.since <= found}
+            if found is not None and _is_moved(found, dated, facts.expiry_day)
         ],
     }
+
+
+def _is_moved(expiry: date, weekdays: Iterable[DatedWeekday], day: int) -> bool:
+    if day:
+        return expiry.day != day
+    return expiry.weekday() not in {row.weekday for row in weekdays if row.since <= expiry}

@@ -103,13 +103,24 @@ class SharedPrices(NamedTuple):
 
 
 Pricer = Callable[[Instrument], Prices | SharedPrices]
+Spots = Callable[[str], Floats]
 
 
 class MarketDay:
     """The ticks of one day. `times` are ns UTC, ascending; `sessions` bounds each exchange's trading."""
 
-    def __init__(self, day: date, times: Ints, sessions: dict[str, Session], pricer: Pricer, *, replayed: bool) -> None:
+    def __init__(
+        self,
+        day: date,
+        times: Ints,
+        sessions: dict[str, Session],
+        pricer: Pricer,
+        *,
+        replayed: bool,
+        spots: Spots | None = None,
+    ) -> None:
         self.day = day
+        self._spots = spots
         self.times = times
         self.replayed = replayed
         self._sessions = sessions
@@ -126,9 +137,16 @@ class MarketDay:
         """The first open of the day."""
         return min(session.open_ns for session in self._sessions.values())
 
-    def session(self, exchange: str) -> Session:
-        """An exchange's session of this day."""
-        return self._sessions[exchange]
+    def session(self, exchange: str) -> Session | None:
+        """An exchange's session of this day; None where it does not trade."""
+        return self._sessions.get(exchange)
+
+    def span(self, underlying: str, index: int) -> tuple[float, float] | None:
+        """The lowest and the highest price of an underlying up to a tick; None before the first."""
+        if index < 0 or self._spots is None:
+            return None
+        path = self._spots(underlying)[: index + 1]
+        return float(path.min()), float(path.max())
 
     def index_at(self, now: int) -> int:
         """The index of the last tick at or before a time; -1 before the first."""
@@ -150,10 +168,7 @@ class MarketDay:
 
     def _make(self, instrument: Instrument) -> Series:
         prices = self._pricer(instrument)
-        session = self._sessions[instrument.exchange]
-        end = session.final_ns if instrument.kind is InstrumentKind.INDEX else session.close_ns
-        first = int(np.searchsorted(self.times, session.open_ns, side="left"))
-        last = int(np.searchsorted(self.times, end, side="right")) - 1
+        first, last = self._bounds(instrument)
         if isinstance(prices, SharedPrices):
             return _shared(prices, instrument.tick_size, first, last)
         ltp = _in_ticks(prices.ltp / instrument.tick_size)
@@ -164,6 +179,15 @@ class MarketDay:
         return Series(
             ltp, high, low, prices.volume, prices.bid, prices.ask, first, last, prices.prev_close, prices.open_interest
         )
+
+    def _bounds(self, instrument: Instrument) -> tuple[int, int]:
+        """The first and the last tick at which an instrument trades; none where its exchange is closed."""
+        session = self.session(instrument.exchange)
+        if session is None:
+            return len(self.times), -1
+        end = session.final_ns if instrument.kind is InstrumentKind.INDEX else session.close_ns
+        first = int(np.searchsorted(self.times, session.open_ns, side="left"))
+        return first, int(np.searchsorted(self.times, end, side="right")) - 1
 
     def quote(self, instrument: Instrument, index: int) -> Quote:
         """The market of an instrument at a tick; before its first tick, yesterday's close without bid and ask."""

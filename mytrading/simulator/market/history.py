@@ -1,27 +1,28 @@
 """Past and present bars of any instrument, aggregated from the same ticks that the live market sends.
 
-Used by the history endpoint. The one rule: a bar that has ended never changes, so that a chart loaded now and one
-loaded later agree, and both agree with bars built from the live ticks.
+Used by the history endpoint. Ticks go back for a year before the first market day, days of an index or share for ten;
+nothing is made before it is asked for. The one rule: a bar that has ended never changes, so that a chart loaded now and
+one loaded later agree, and both agree with bars built from the live ticks.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import day_of
-from mytrading.messages.instruments import Instrument
+from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.day import MarketDay
-from mytrading.simulator.market.world import World
+from mytrading.simulator.market.world import SHARES_A_DAY, World
 
 _SECOND = 1_000_000_000
 _MINUTE = 60
-_CACHED = 600
-LONGEST_INTRADAY_DAYS = 100
-LONGEST_DAILY_DAYS = 500
+_CACHED, _DAYS_CACHED = 600, 20_000
+DAILY_YEARS = 10
+_PRICES = ("open", "high", "low", "close")
 
 
 class Bars(NamedTuple):
@@ -39,11 +40,19 @@ Row = dict[str, float | int]
 
 
 class History:
-    """Bars of a world; past days are kept once computed."""
+    """Bars of a world; the latest past days that were computed are kept."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._kept: dict[tuple[str, date], Bars] = {}
+        self._days: dict[tuple[str, date], list[Row]] = {}
+
+    def earliest(self, instrument: Instrument, minutes: int, now: int) -> date:
+        """The first day of which there may be bars of `minutes` (0: of a day)."""
+        if minutes or instrument.kind.is_derivative:
+            return self._world.ticks_since
+        today = day_of(now)
+        return date(today.year - DAILY_YEARS, today.month, 1)
 
     def rows(self, instrument: Instrument, minutes: int, first: date, last: date, now: int) -> list[Row]:
         """Bars of `minutes` (0: of a day) from `first` to `last`, up to market time `now`, in the endpoint's form.
@@ -53,34 +62,53 @@ class History:
         if self._world.silent:
             return []
         today = day_of(now)
-        longest = LONGEST_INTRADAY_DAYS if minutes else LONGEST_DAILY_DAYS
-        first = max(first, today - timedelta(days=longest))
-        rows: list[Row] = []
-        day = first
+        first = max(first, self.earliest(instrument, minutes, now))
+        rows: list[Row] = [] if minutes else self._old_days(instrument, first, last)
+        day = max(first, self._world.ticks_since)
         while day <= min(last, today):
-            if self._world.sessions(day) is not None and (
-                not instrument.expiry or day.isoformat() <= instrument.expiry
-            ):
-                bars = self._today(instrument, now) if day == today else self._past(instrument, day)
-                rows += _to_rows(_daily(bars, day) if not minutes else _grouped(bars, minutes))
+            sessions = self._world.sessions(day) or {}
+            if instrument.exchange in sessions and (not instrument.expiry or day.isoformat() <= instrument.expiry):
+                rows += self._day_rows(instrument, minutes, day, now if day == today else None)
             day += timedelta(days=1)
+        return rows
+
+    def _day_rows(self, instrument: Instrument, minutes: int, day: date, now: int | None) -> list[Row]:
+        """Bars of one day, up to `now` if it is not over."""
+        if now is not None:
+            bars = _minute_bars(self._world.day(day), instrument, now)
+            return _to_rows(_grouped(bars, minutes) if minutes else _daily(bars, day))
+        if minutes:
+            return _to_rows(_grouped(self._past(instrument, day), minutes))
+        key = (instrument.id, day)
+        if key not in self._days:
+            _make_room(self._days, _DAYS_CACHED)
+            self._days[key] = _to_rows(_daily(_minute_bars(self._world.day(day), instrument, None), day))
+        return self._days[key]
+
+    def _old_days(self, instrument: Instrument, first: date, last: date) -> list[Row]:
+        """Daily bars of an index or share from before there are ticks."""
+        if instrument.kind.is_derivative or first >= self._world.ticks_since:
+            return []
+        volume = 0 if instrument.kind is InstrumentKind.INDEX else SHARES_A_DAY
+        rows: list[Row] = []
+        for found in self._world.days_before_ticks(instrument.symbol, first):
+            if found.day <= last:
+                prices = {name: _to_tick(getattr(found, name), instrument.tick_size) for name in _PRICES}
+                rows.append({"timestamp": _stamp(found.day), **prices, "volume": volume, "oi": 0})
         return rows
 
     def _past(self, instrument: Instrument, day: date) -> Bars:
         key = (instrument.id, day)
         if key not in self._kept:
-            while len(self._kept) >= _CACHED:
-                self._kept.pop(next(iter(self._kept)))
+            _make_room(self._kept, _CACHED)
             self._kept[key] = _minute_bars(self._world.day(day), instrument, None)
         return self._kept[key]
-
-    def _today(self, instrument: Instrument, now: int) -> Bars:
-        return _minute_bars(self._world.day(day_of(now)), instrument, now)
 
 
 def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> Bars:
     series = market.series(instrument)
     session = market.session(instrument.exchange)
+    assert session is not None
     end = session.close_ns - 1 if now is None else min(now, session.close_ns - 1)
     stop = market.index_at(end) + 1
     first = min(series.first, stop)
@@ -127,15 +155,27 @@ def _daily(bars: Bars, day: date) -> Bars:
     """The day's bar, stamped with UTC midnight of its date as the Indian brokers do."""
     if not len(bars.start):
         return bars
-    stamp = (day - date(1970, 1, 1)).days * 86_400
     return Bars(
-        np.array([stamp]),
+        np.array([_stamp(day)]),
         bars.open[:1],
         np.array([bars.high.max()]),
         np.array([bars.low.min()]),
         bars.close[-1:],
         np.array([bars.volume.sum()]),
     )
+
+
+def _to_tick(price: float, tick: float) -> float:
+    return round(max(round(price / tick), 1) * tick, 2)
+
+
+def _stamp(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * 86_400
+
+
+def _make_room(kept: dict[tuple[str, date], Any], most: int) -> None:
+    while len(kept) >= most:
+        kept.pop(next(iter(kept)))
 
 
 def _to_rows(bars: Bars) -> list[Row]:

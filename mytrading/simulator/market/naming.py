@@ -24,8 +24,8 @@ def named(facts: ContractFacts, instrument: str, day: date) -> Instrument | None
         if underlying is None or not underlying.lot:
             return None
         return make_derivative(parsed.underlying, underlying, parsed.kind, parsed.expiry, parsed.strike, day)
-    if underlying is not None and underlying.exchange == exchange:
-        return make_spot(symbol, underlying)
+    if underlying is not None and exchange in (underlying.exchange, *underlying.also):
+        return make_spot(symbol, underlying, exchange)
     kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
     return Instrument(
         id=instrument, exchange=exchange, symbol=symbol, kind=kind, underlying=symbol, tick_size=TICK, name=symbol

@@ -36,6 +36,11 @@ class Shapes:
         daily = volatility / np.sqrt(_TRADING_DAYS)
         return float(0.35 * daily * draws[0]), float(0.8 * daily * draws[1])
 
+    def reach(self, name: str, day: date, volatility: float) -> tuple[float, float]:
+        """Log distance of a day's high above, and of its low below, what it opened and closed at."""
+        draws = np.abs(self.rng(name, day, 4).normal(size=2)) * 0.35 * volatility / np.sqrt(_TRADING_DAYS)
+        return float(draws[0]), float(draws[1])
+
     def path(self, name: str, day: date, volatility: float, seconds: int) -> Array:
         """Log price against the open for each second, from 0 to the day's move; `seconds + 1` values."""
         rng = self.rng(name, day, 1)

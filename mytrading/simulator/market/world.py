@@ -7,16 +7,16 @@ seed, anchor and date only.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import Calendar, Session
-from mytrading.core.contracts import ContractFacts, list_instruments
+from mytrading.core.contracts import STRIKES_BEYOND, ContractFacts, list_instruments, list_options
 from mytrading.core.instruments import InstrumentBook
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.crowd import family
 from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
@@ -28,8 +28,20 @@ from mytrading.simulator.market.surface import Expiry, expiry_of, theoretical, y
 _SECOND = 1_000_000_000
 _DAYS_KEPT = 8
 _EXCHANGES = ("NSE", "NSE_INDEX", "NFO")  # A day of trading has at least these.
-_SHARES_A_DAY = 8_000_000
+SHARES_A_DAY = 8_000_000
+TICK_DAYS = 370
+"""So many days before the first market day the ticks begin: minutes of a year can always be asked for."""
 _FUTURE_LOTS_A_DAY = 180_000
+
+
+class DayRange(NamedTuple):
+    """A day in four prices."""
+
+    day: date
+    open: float
+    high: float
+    low: float
+    close: float
 
 
 class World:
@@ -56,9 +68,11 @@ class World:
         self._opens: dict[tuple[str, date], float] = {}
         self._closes: dict[tuple[str, date], float] = {}
         self._draws: dict[tuple[str, date], tuple[float, float]] = {}
-        quoted = {underlying.exchange for underlying in facts.underlyings.values()}
-        traded = {DERIVATIVE_EXCHANGES[facts.exchange] for facts in facts.underlyings.values() if facts.lot}
-        self._exchanges = tuple(dict.fromkeys((*_EXCHANGES, *sorted(quoted | traded))))
+        quoted = [underlying for underlying in facts.underlyings.values() if underlying.is_quoted]
+        traded = {underlying.traded_on for underlying in quoted if underlying.lot}
+        listed = {exchange for underlying in quoted for exchange in (underlying.exchange, *underlying.also)}
+        self._exchanges = tuple(dict.fromkeys((*_EXCHANGES, *sorted(listed | traded))))
+        self._beside = {name.exchange for name in facts.underlyings.values() if not name.is_quoted}
 
     def _anchor_open(self, name: str) -> float:
         underlying = self.facts.underlyings[name]
@@ -101,15 +115,41 @@ class World:
         return next((session.open_ns for session in sessions if session is not None and session.open_ns > now), None)
 
     def sessions(self, day: date) -> dict[str, Session] | None:
-        """Each exchange's session of a day; None on a day without trading."""
+        """Each exchange's session of a day; None on a day without trading.
+
+        Commodities are traded as long as shares and their contracts are, not at all where they open later.
+        """
         found = {name: self.calendar.session(name, day) for name in self._exchanges}
         sessions = {name: session for name, session in found.items() if session is not None}
-        return sessions if len(sessions) == len(self._exchanges) else None
+        if len(sessions) < len(self._exchanges):
+            return None
+        opens = min(session.open_ns for session in sessions.values())
+        closes = max(session.close_ns for session in sessions.values())
+        for name in self._beside:
+            session = self.calendar.session(name, day)
+            if session is not None and session.open_ns <= opens:
+                end = min(session.close_ns, closes)
+                sessions[name] = session._replace(open_ns=opens, close_ns=end, final_ns=end)
+        return sessions
 
     def listing(self, day: date) -> InstrumentBook:
         """What is listed on a day, strikes about that day's open."""
         prices = {name: self.opening(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
         return InstrumentBook(list_instruments(self.facts, self.calendar, day, prices))
+
+    def more_options(self, listed: InstrumentBook, name: str, day: date, span: tuple[float, float]) -> list[Instrument]:
+        """The options to list besides, as exchanges do, once an underlying was within `span` on a day."""
+        facts = self.facts.underlyings[name]
+        step = facts.strike_step
+        lowest = max(round(span[0] / step) - STRIKES_BEYOND, 1) * step
+        highest = (round(span[1] / step) + STRIKES_BEYOND) * step
+        expiry = next(iter(listed.expiries(name, InstrumentKind.CE)), "")
+        there = sum(
+            lowest <= item.strike <= highest for item in listed.options(name, expiry) if item.kind is InstrumentKind.CE
+        )
+        if not expiry or there > (highest - lowest) / step:
+            return []
+        return [item for item in list_options(name, facts, self.calendar, day, span) if item.id not in listed]
 
     def opening(self, name: str, day: date) -> float:
         """An underlying's opening price on a trading day."""
@@ -142,9 +182,30 @@ class World:
         """The market of a trading day; `ValueError` on a day without trading."""
         if day not in self._days:
             while len(self._days) >= _DAYS_KEPT:
-                self._days.pop(next(iter(self._days)))
+                self._days.pop(min(self._days))  # the present day stays, whatever of the past is asked for
             self._days[day] = self._make(day)
         return self._days[day]
+
+    @property
+    def ticks_since(self) -> date:
+        """The first day whose ticks can be asked for; of the days before it there are daily bars alone."""
+        return self._anchor - timedelta(days=TICK_DAYS)
+
+    def days_before_ticks(self, name: str, first: date) -> list[DayRange]:
+        """An underlying's days from `first` up to the one before ticks begin, oldest first. Nothing of it is kept."""
+        volatility, draws = self.facts.underlyings[name].volatility, self._shapes
+        step = self.calendar.next_trading_day("NSE", self.ticks_since - timedelta(days=1))
+        opened, found = self.opening(name, step), []
+        gap = self._gap(name, step)
+        while (before := self.calendar.previous_trading_day("NSE", step)) >= first:
+            closed = opened / float(np.exp(gap))
+            gap, move = draws.gap_and_move(family(name), before, volatility)
+            opened = closed / float(np.exp(move))
+            up, down = draws.reach(family(name), before, volatility)
+            high, low = max(opened, closed) * float(np.exp(up)), min(opened, closed) / float(np.exp(down))
+            found.append(DayRange(before, opened, high, low, closed))
+            step = before
+        return found[::-1]
 
     def settlement(self, instrument: Instrument, day: date) -> float:
         """What an expired contract is worth at its underlying's close."""
@@ -184,7 +245,7 @@ class World:
         times = regular if ticks is None else ticks.times
         seconds = np.clip((times - opens) // _SECOND, 0, len(regular) - 1)
         pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed, opens)
-        return MarketDay(day, times, sessions, pricer, replayed=ticks is not None)
+        return MarketDay(day, times, sessions, pricer, replayed=ticks is not None, spots=pricer.spot_of)
 
     def spot_path(
         self, name: str, day: date, seconds: NDArray[np.int64], span: int, ticks: TickFile | None
@@ -246,7 +307,7 @@ class _Pricer:
             path = self._world.relative_path(instrument.symbol, self._day, self._seconds, self._span)
             activity = self._world.shapes.activity(name, self._day, self._span)[self._seconds]
             first = int(np.searchsorted(self._times, self._open_ns))
-            self._families[name] = SharedPath.of(path, np.floor(activity * _SHARES_A_DAY).astype(np.int64), first)
+            self._families[name] = SharedPath.of(path, np.floor(activity * SHARES_A_DAY).astype(np.int64), first)
         opening = self._world.opening(instrument.symbol, self._day)
         return SharedPrices(self._families[name], opening, self._share_close(instrument))
 
@@ -254,28 +315,29 @@ class _Pricer:
         before = self._world.calendar.previous_trading_day("NSE", self._day)
         return _to_tick(self._world.closing(instrument.symbol, before), instrument.tick_size)
 
-    def _spot_of(self, name: str) -> NDArray[np.float64]:
+    def spot_of(self, name: str) -> NDArray[np.float64]:
+        """An underlying's price at each tick of the day."""
         if name not in self._spot:
             self._spot[name] = self._path(name)
         return self._spot[name]
 
     def _underlying(self, instrument: Instrument) -> Prices:
         close = self._share_close(instrument)
-        spot = self._spot_of(instrument.symbol)
+        spot = self.spot_of(instrument.symbol)
         ticks = self._ticks
         if ticks is not None and instrument.symbol == self._replayed:
             volume = np.zeros(len(spot), dtype=np.int64) if ticks.volume is None else ticks.volume
             return Prices(spot, volume, close, 0, ticks.bid, ticks.ask)
         if instrument.kind is InstrumentKind.INDEX:
             return Prices(spot, np.zeros(len(spot), dtype=np.int64), close, 0)
-        return Prices(spot, self._volume(instrument, _SHARES_A_DAY), close, 0)
+        return Prices(spot, self._volume(instrument, SHARES_A_DAY), close, 0)
 
     def _derivative(self, instrument: Instrument) -> Prices:
         expiry = self._expiry_ns(instrument)
         level = self._level(instrument.underlying, self._day)
         key = (instrument.underlying, expiry)
         if key not in self._expiries:
-            self._expiries[key] = expiry_of(self._spot_of(instrument.underlying), years_to(expiry, self._times))
+            self._expiries[key] = expiry_of(self.spot_of(instrument.underlying), years_to(expiry, self._times))
         ltp = theoretical(instrument.kind, instrument.strike, self._expiries[key], level)
         lots = _FUTURE_LOTS_A_DAY if instrument.kind is InstrumentKind.FUT else self._option_lots(instrument)
         return Prices(
@@ -285,7 +347,7 @@ class _Pricer:
     def _close_before(self, instrument: Instrument, expiry: int) -> float:
         calendar = self._world.calendar
         before = calendar.previous_trading_day("NSE", self._day)
-        session = calendar.session(instrument.exchange, before)
+        session = calendar.session("NFO" if instrument.exchange == "MCX" else instrument.exchange, before)
         assert session is not None
         spot = np.array([self._world.closing(instrument.underlying, before)])
         years = years_to(expiry, np.array([session.close_ns]))

@@ -24,8 +24,8 @@ from tests.unit.cli.stacks import run_config
 
 FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
-ODD = Instrument(id="NSE:M&M", exchange="NSE", symbol="M&M", kind=InstrumentKind.EQ, underlying="M&M", token="20,\"31",
-                 name="MAHINDRA & MAHINDRA")  # fmt: skip
+ODD = Instrument(id="NSE:B&B", exchange="NSE", symbol="B&B", kind=InstrumentKind.EQ, underlying="B&B", token="20,\"31",
+                 name="BEN & BOB")  # fmt: skip
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -60,9 +60,9 @@ def test_show_counts_by_underlying_and_shows_one_contract(state: Path, run: Run)
     body = json.loads(out)
     (future,) = (row for row in body["underlyings"] if row["kind"] == "FUT")
     assert (code, body["day"], future["lots"], future["freeze"]) == (0, "2026-11-20", [65], [1800])
-    code, out, _ = run("show", "nse:m&m", "--json")
-    assert (code, json.loads(out)["name"]) == (0, "MAHINDRA & MAHINDRA")
-    assert run("show", "TCS")[0] == 2
+    code, out, _ = run("show", "nse:b&b", "--json")
+    assert (code, json.loads(out)["name"]) == (0, "BEN & BOB")
+    assert run("show", "NOSUCH")[0] == 2
 
 
 def test_show_of_refused_contracts_exits_1_with_the_reasons(state: Path, run: Run) -> None:
@@ -77,9 +77,9 @@ def test_search_finds_by_words_of_symbol_and_name(state: Path, run: Run) -> None
     InstrumentFile(state).write(snapshot("2026-11-20"))
     _, out, _ = run("search", "nifty", "26000ce", "--json")
     assert {row["strike"] for row in json.loads(out)} == {26_000.0}
-    _, out, _ = run("search", "mahindra", "--json")
-    assert [row["id"] for row in json.loads(out)] == ["NSE:M&M"]
-    assert "--server" in run("search", "tcs")[1]
+    _, out, _ = run("search", "bob", "--json")
+    assert [row["id"] for row in json.loads(out)] == ["NSE:B&B"]
+    assert "--server" in run("search", "nosuch")[1]
 
 
 def test_diff_and_save_span_the_copies_and_the_warehouse(state: Path, run: Run) -> None:
@@ -99,6 +99,6 @@ def test_diff_and_save_span_the_copies_and_the_warehouse(state: Path, run: Run) 
     assert set(warehouse.instruments("2026-11-01")) == set(snapshot("2026-11-01").instruments)
     _, out, _ = run("diff", "--from", "2026-11-02", "--json")
     body = json.loads(out)
-    assert (body["to"], body["added"], body["removed"]) == ("2026-11-13", [], ["NSE:M&M"])
+    assert (body["to"], body["added"], body["removed"]) == ("2026-11-13", [], ["NSE:B&B"])
     assert [change["after"] for change in body["changed"]] == [75, 75, 75]
     assert "NIFTY: lot size 65 → 75 (3 contracts); 1 removed" in run("diff")[1]

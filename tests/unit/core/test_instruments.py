@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import date, time
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,7 +140,7 @@ def test_a_day_lists_two_weekly_expiries_and_a_monthly_one(name: str, day: date,
 
 def test_a_day_lists_options_about_the_price_and_three_futures() -> None:
     listed = book()
-    assert len(listed.options("NIFTY", "2025-12-02")) == 82
+    assert len(listed.options("NIFTY", "2025-12-02")) == 122
     assert [listed.future("NIFTY", n).symbol for n in range(3)] == [
         "NIFTY30DEC25FUT", "NIFTY27JAN26FUT", "NIFTY24FEB26FUT",
     ]  # fmt: skip
@@ -169,7 +171,7 @@ def test_at_the_money_between_two_strikes_is_the_lower() -> None:
 @pytest.mark.parametrize(
     ("expiry", "rule", "words"),
     [
-        ("", "OTM 99", "off the list of 41 strikes"),
+        ("", "OTM 99", "off the list of 61 strikes"),
         ("", "STRIKE 26010", "nearest: 26000 and 26050"),
         ("", "ABOVE 3", "expected ATM, ITM n, OTM n or STRIKE n"),
         ("", "OTM 1.5", "whole number"),
@@ -219,3 +221,18 @@ def test_put_call_parity_holds() -> None:
     call, put = (black76.price(forward, strike, years, sigma, 0.06, right) for right in (True, False))
     assert call - put == pytest.approx(np.exp(-0.06 * years) * (forward - strike), abs=1e-8)
     assert (call >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("facts", "problem"),
+    [
+        ({"exchange": "NFO"}, "exchange: expected one of NSE, NSE_INDEX, BSE, BSE_INDEX, MCX, found 'NFO'"),
+        ({"exchange": "MCX"}, "a commodity is traded in contracts only; expected its lot too"),
+        ({"exchange": "MCX", "strike_step": 50.0}, "options on commodities are not listed; leave strike_step out"),
+        ({"exchange": "NSE", "lot": [{"from": date(2020, 1, 1), "value": 5}]},
+         "it has a lot; expected future_tick, freeze, monthly or expiry_day too"),
+    ],
+)  # fmt: skip
+def test_underlying_that_cannot_be_traded_is_refused_where_it_is_read(facts: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"config/instruments.toml: underlyings.X: {problem}")):
+        ContractFacts.from_dict({"underlyings": {"X": {"reference_price": 100.0, **facts}}})

@@ -73,12 +73,15 @@ def without(wanted: Callable[[Instrument], bool]) -> Break:
         (without(lambda row: row.kind is InstrumentKind.FUT), "no future of NIFTY is listed"),
         (without(lambda row: row.kind.is_option), "no option of NIFTY is listed"),
         (without(lambda row: row.kind is InstrumentKind.PE), "PE of NIFTY 2026-11-23: expected 2 strikes on each side"),
-        (without(lambda row: row.strike > PRICE), "found 21 below and 0 above"),
+        (without(lambda row: row.strike > PRICE), "found 31 below and 0 above"),
         (without(lambda row: 25_900 < row.strike < 26_150), "no strike between 25900 and 26150 at price 26010"),
         (each(tick_size=0.0), "tick size is missing for NIFTY"),
         (each(lot_size=0), "lot size is missing for NIFTY"),
         (each(freeze_qty=0), "freeze quantity is missing for NIFTY23NOV26FUT"),
-        (lambda rows: [*rows[:-1], replace(rows[-1], lot_size=75)], "differ in lot size: 65 (82 contracts), 75 (1 con"),
+        (
+            lambda rows: [*rows[:-1], replace(rows[-1], lot_size=75)],
+            "differ in lot size: 65 (122 contracts), 75 (1 con",
+        ),
         (without(lambda row: abs(row.strike - PRICE) > 250 and row.kind.is_option), "the list was cut short"),
     ],
 )
@@ -94,9 +97,9 @@ def test_list_without_a_price_of_the_underlying_is_refused() -> None:
 
 
 def test_rows_that_could_not_be_read_refuse_their_underlying_only_when_they_are_many() -> None:
-    bad = [BadRow(f"NIFTY23NOV26{strike}CE", "lot size: expected whole units") for strike in range(20_000, 20_003)]
+    bad = [BadRow(f"NIFTY23NOV26{strike}CE", "lot size: expected whole units") for strike in range(20_000, 20_004)]
     (refusal,) = master.validate(fetched(listed(), bad=bad), NEED, None)
-    assert "3 of 252 rows cannot be read, the first is NIFTY23NOV2620000CE: lot size" in refusal.reason
+    assert "4 of 373 rows cannot be read, the first is NIFTY23NOV2620000CE: lot size" in refusal.reason
     assert master.validate(fetched(listed(), bad=bad[:1]), NEED, None) == ()
     assert master.validate(fetched(listed(), bad=[BadRow("TCS23NOV26FUT", "odd")] * 9), NEED, None) == ()
 

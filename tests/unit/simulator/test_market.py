@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from datetime import date
+from datetime import date, time, timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from mytrading.core.calendar import Calendar
+from mytrading.core.calendar import Calendar, to_ns
 from mytrading.core.contracts import ContractFacts
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.crowd import with_crowd
@@ -92,6 +92,37 @@ def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
     assert (bars[0]["close"], bars[0]["high"], bars[0]["low"]) == (last.ltp, last.high, last.low)
     following = CALENDAR.next_trading_day("NSE", ANCHOR)
     assert crowded.opening("GEN00001", following) == pytest.approx(last.ltp, rel=0.02)
+
+
+def test_days_go_back_ten_years_and_lead_into_those_of_ticks() -> None:
+    made, now = world(), to_ns(ANCHOR, time(12))
+    rows = History(made).rows(nifty(), 0, date(2010, 1, 1), ANCHOR, now)
+    days = [date(1970, 1, 1) + timedelta(days=row["timestamp"] // 86_400) for row in rows]
+    assert days[0] == date(2015, 12, 1) and days[-1] == ANCHOR
+    assert days == sorted(set(days)) and len(days) > 2_400
+    assert all(
+        row["low"] <= min(row["open"], row["close"]) <= max(row["open"], row["close"]) <= row["high"] for row in rows
+    )
+    assert all(abs(after["open"] / before["close"] - 1) < 0.02 for before, after in itertools.pairwise(rows))
+    assert rows[: len(days) // 2] == History(world()).rows(nifty(), 0, days[0], days[len(days) // 2 - 1], now)
+
+
+def test_minutes_of_a_year_agree_with_its_days() -> None:
+    made, now = world(), to_ns(ANCHOR, time(12))
+    day = date(2024, 12, 4)
+    minutes = History(made).rows(nifty(), 1, day, day, now)
+    (daily,) = History(made).rows(nifty(), 0, day, day, now)
+    assert len(minutes) == 375
+    assert (daily["open"], daily["close"]) == (minutes[0]["open"], minutes[-1]["close"])
+    assert (daily["high"], daily["low"]) == (max(row["high"] for row in minutes), min(row["low"] for row in minutes))
+    assert History(made).earliest(nifty(), 1, now) <= day
+
+
+def test_old_days_are_not_made_before_they_are_asked_for() -> None:
+    made = world()
+    made.listing(ANCHOR)
+    made.day(ANCHOR)
+    assert not [day for _, day in made._opens if day < ANCHOR - timedelta(days=30)]
 
 
 def test_forming_bar_ends_at_the_present_tick() -> None:
