@@ -30,6 +30,7 @@ from mytrading.cli import (
     running,
     strategies,
     strategy_chart,
+    streams,
     symbol_chart,
     tools,
 )
@@ -57,6 +58,7 @@ check.add_to(app)
 parity.add_to(app)
 symbol_chart.add_to(app)
 logs.add_to(app)
+streams.add_to(app)
 books.add_to(app)
 broker_books.add_to(app)
 chain.add_to(app)

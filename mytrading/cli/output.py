@@ -6,11 +6,12 @@ Used by every command. The one rule: this loads nothing but the standard library
 from __future__ import annotations
 
 import json
+import select
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
 
@@ -79,6 +80,13 @@ def stack(profile: str = "") -> Iterator[TradingOrchestrator]:
 def say(text: str) -> None:
     """A line for the person, never for a program: on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def nobody_reads(stream: TextIO) -> bool:
+    """True once the reader of a pipe is gone; a file or a terminal always has one."""
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def print_json(body: Any) -> None:

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from mytrading.cli.logs import new_lines, render
-from mytrading.cli.output import ERROR, OK, TIMED_OUT, print_json, say
+from mytrading.cli.output import ERROR, OK, TIMED_OUT, nobody_reads, print_json, say
 from mytrading.cli.recovered import recovery_lines
 from mytrading.cli.troubles import troubles
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut, TradingOrchestrator
@@ -89,9 +89,7 @@ def _not_left_behind(stack: TradingOrchestrator, view: View) -> Iterator[None]:
 def _mute_broken() -> None:
     """Send to nowhere what was to go to a reader that is gone, so that what is left to do is done."""
     for stream in (sys.stdout, sys.stderr):
-        poll = select.poll()
-        poll.register(stream.fileno(), 0)
-        if any(event & select.POLLERR for _, event in poll.poll(0)):
+        if nobody_reads(stream):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

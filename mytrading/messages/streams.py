@@ -48,6 +48,11 @@ class Stream(NamedTuple):
     union: Any
 
     @property
+    def subscribable(self) -> bool:
+        """True if any program may read it; a pipe shares its messages out among whoever reads, and has one reader."""
+        return self.pattern is Pattern.FAN_OUT
+
+    @property
     def journaled(self) -> bool:
         """True if a reader that missed a message finds it in the writer's journal."""
         return self.delivery is Delivery.JOURNALED

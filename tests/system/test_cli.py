@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -111,6 +112,67 @@ def test_logs_of_a_process_and_of_trades_have_lines(running: Stack) -> None:
     assert running.run("logs", "nosuch").returncode == 2
 
 
+def command(stack: Stack, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
+    """A command that goes on beside the test."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.Popen([COMMAND, *arguments], env=stack.environment, cwd=ROOT, text=True, **pipes)
+
+
+def test_tail_prints_each_stream_as_objects_by_name(running: Stack) -> None:
+    wanted = {"status": 30, "market": 20, "orders": 1, "signals": 1}
+    limit = str(60 * PATIENCE)
+    tails = {name: command(running, "tail", name, "--json", "-n", str(n), "--for", limit) for name, n in wanted.items()}
+    seen: dict[str, list[Any]] = {}
+    for name, process in tails.items():
+        out, problems = process.communicate(timeout=90 * PATIENCE)
+        assert process.returncode == 0, problems
+        seen[name] = [json.loads(line) for line in out.splitlines()]
+        assert len(seen[name]) == wanted[name] and {row["stream"] for row in seen[name]} == {name}
+    assert {row["topic"] for row in seen["status"]} >= {"clock", "router"}
+    assert all("market_ns" in row["message"] or "end_ns" in row["message"] for row in seen["market"])
+    assert not any(row["topic"].startswith("shown/") for row in seen["market"])
+    (order,), (signal,) = seen["orders"], seen["signals"]
+    assert (order["topic"], order["sequence"] > 0, signal["topic"]) == ("router", True, "engine")
+    assert {"type", "strategy"} <= set(signal["message"])
+
+
+def test_tail_ends_in_order_on_ctrl_c_a_closed_pipe_and_a_topic_that_is_silent(running: Stack) -> None:
+    interrupted, closed = command(running, "tail", "status", "risk"), command(running, "tail", "status", "clock")
+    silent = command(running, "tail", "market", "NSE:NOBODY")
+    late = command(running, "tail", "market", "NSE:NOBODY", "-n", "1", "--for", "0.5")
+    assert interrupted.stdout is not None and closed.stdout is not None and silent.stdout is not None
+    assert re.match(r"\d\d:\d\d:\d\d\.\d{3} risk  +\w+ .*daemon=risk ", interrupted.stdout.readline())
+    interrupted.send_signal(signal.SIGINT)
+    assert (interrupted.wait(30 * PATIENCE), interrupted.communicate()[1]) == (0, "")
+    assert " clock        ClockTick market=" in closed.stdout.readline()
+    for process in (closed, silent):
+        process.stdout.close()  # type: ignore[union-attr]
+        assert process.wait(30 * PATIENCE) == 0
+        assert process.stderr is not None and process.stderr.read() == ""
+    assert "0 of 1 messages came within 0.5 s" in late.communicate(timeout=30 * PATIENCE)[1] and late.returncode == 5
+
+
+def test_example_of_the_documents_reads_a_running_stack_with_pyzmq_and_msgpack_alone(running: Stack) -> None:
+    places = running.ask("endpoints")
+    assert places["running"] and Path(places["named_dir"]).resolve() == Path(places["runtime_dir"]).resolve()
+    rows = {(row["stream"], row["writer"]): row["endpoint"] for row in places["streams"]}
+    assert rows["orders", "router"].startswith("ipc://") and rows["signals", "engine"] is None
+    example = [sys.executable, "-I", str(ROOT / "docs" / "examples" / "watch_stack.py"), "status"]
+    process = subprocess.Popen(
+        [*example, Path(places["named_dir"]).name], env=running.environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    topics: set[str] = set()
+    try:
+        while not topics >= {"clock", "feed", "engine", "risk", "router", "reconciler", "gateway", "watchdog"}:
+            topic, sequence, message = process.stdout.readline().split(" ", 2)
+            assert int(sequence) > 0 and "'type': " in message
+            topics.add(topic)
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def test_halt_and_resume_show_in_status(running: Stack) -> None:
     running.ask("halt", "lunch")
     trading = running.ask("status")["trading"]
@@ -194,9 +256,13 @@ def test_up_ctrl_c_stops_the_stack(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
         process = viewer(stack, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(lambda: stack.run("status").returncode == 0, 40)
+        watching = command(stack, "tail", "status")
+        assert watching.stdout is not None and watching.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(60 * PATIENCE) == 0
         assert stack.pid("supervisord") == 0
+        assert watching.communicate(timeout=30 * PATIENCE)[1].endswith("stack was stopped\n")
+        assert watching.returncode == 3
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["stdout", "stdout and stderr"])

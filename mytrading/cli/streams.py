@@ -1,0 +1,281 @@
+"""`mytrading tail` and `mytrading endpoints`: the streams of a stack as any program on this machine may read them.
+
+Fan-out streams are subscribed to, which costs their writer nothing that it waits for; what goes through a pipe to its
+one reader is read from the writers' journals. The one rule: nothing here binds, sends, or takes from a pipe.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from mytrading.cli.output import (
+    JSON_OPTION,
+    NOT_RUNNING,
+    PROFILE_OPTION,
+    TIMED_OUT,
+    USAGE,
+    clock_time,
+    fail,
+    nobody_reads,
+    print_json,
+    print_rows,
+    say,
+    stack,
+)
+
+if TYPE_CHECKING:
+    from mytrading.messages.runconfig import RunConfig
+    from mytrading.orchestrator import TradingOrchestrator
+
+_TURN_S = 0.1
+_LOOK_S = 1.0
+_BACKLOG = 1000
+"""Messages kept for this reader; one that prints more slowly than they come loses the rest, and says so."""
+_LEAST_TIME = 10**18
+"""Nanoseconds: what is larger is a time, what is smaller a duration."""
+
+
+class Tailed(StrEnum):
+    """Streams that `tail` follows."""
+
+    STATUS = "status"
+    ORDERS = "orders"
+    SIGNALS = "signals"
+    MARKET = "market"
+
+
+class Said(NamedTuple):
+    """A message as it came: under which topic, its place in the writer's stream, and when it was sent (machine ns)."""
+
+    topic: str
+    epoch: int
+    sequence: int
+    sent_ns: int
+    message: Any
+
+
+def tail(
+    stream: Tailed = typer.Argument(..., help="status, orders, signals or market."),  # noqa: B008
+    topics: list[str] = typer.Argument(None, help="Only these: daemons, or instruments of market."),  # noqa: B008
+    count: int = typer.Option(
+        0, "--count", "-n", min=0, help="End after so many messages; exit 5 if --for ends first."
+    ),
+    seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="End after so long."),
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
+) -> None:
+    """Print the messages of a running stack as they come, one a line, until Ctrl-C."""
+    with stack(profile) as found:
+        if not found.is_running():
+            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
+        _judge(stream, topics or ())
+        follow = _journaled if stream is Tailed.SIGNALS else _published
+        source = follow(found.config, stream, topics or ())
+        try:
+            with closing(source):
+                left = _show(found, source, stream, as_json, count, time.monotonic() + (seconds or float("inf")))
+        except KeyboardInterrupt:  # how a person ends it
+            return
+    if left:
+        fail(TIMED_OUT, f"{count - left} of {count} messages came within {seconds:g} s")
+
+
+def _judge(stream: str, topics: Sequence[str]) -> None:
+    """Exit 2 for a topic that never comes; of market any instrument may."""
+    from mytrading.messages.streams import STREAMS
+
+    known = (*STREAMS[stream].writers, "clock") if stream is Tailed.STATUS else STREAMS[stream].writers
+    if stream is not Tailed.MARKET and (unknown := sorted(set(topics) - set(known))):
+        fail(USAGE, f"tail {stream}: expected {', '.join(known)}, found {', '.join(unknown)}")
+
+
+def _show(
+    found: TradingOrchestrator, source: Iterator[Said | None], stream: str, as_json: bool, count: int, until: float
+) -> int:
+    """Print until enough came, time is up or nobody reads; returns how many of `count` are missing."""
+    left, look = count, 0.0
+    for said in source:
+        if said is not None:
+            print_json(_object(stream, said)) if as_json else print(line_of(said), flush=True)
+            left -= 1
+            if not left:
+                return 0
+        now = time.monotonic()
+        if now >= until or (said is None and nobody_reads(sys.stdout)):
+            break
+        if said is None and now >= look:
+            look = now + _LOOK_S
+            if not found.is_running():
+                fail(NOT_RUNNING, f"the {found.config.profile} stack was stopped")
+    return max(left, 0)
+
+
+def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generator[Said | None]:
+    """Messages of a fan-out stream from now on, None whenever none waits."""
+    from mytrading.messages.streams import STREAMS
+    from mytrading.runtime.endpoints import endpoint_of
+    from mytrading.runtime.streams import ZMQSubscriber
+
+    endpoints = sorted({endpoint_of(config, stream, writer) for writer in STREAMS[stream].writers})
+    subscriber, missed = ZMQSubscriber(stream, endpoints, topics or ("",), _BACKLOG), 0
+    try:
+        while True:
+            if (frame := subscriber.receive()) is None:
+                yield None
+                subscriber.socket.poll(int(_TURN_S * 1000))
+            elif topics or not _is_internal(frame.topic):
+                header = frame.header
+                yield Said(frame.topic, header.epoch, header.sequence, header.sent_ns, frame.message)
+            if subscriber.gaps > missed:
+                say(f"{subscriber.gaps - missed} messages passed while this reader was busy; name topics to read fewer")
+                missed = subscriber.gaps
+    finally:
+        subscriber.close()
+
+
+def _is_internal(topic: str) -> bool:
+    """Topics that repeat what others say: quotes for screens, and the marks of lock-step."""
+    return topic.startswith(("shown/", "step/")) or topic == "step"
+
+
+def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Generator[Said | None]:
+    """Messages of a pipe, from the journals of those who write it, from now on; None whenever there is none."""
+    from mytrading.messages.codec import FrameError, StreamDecoder
+    from mytrading.messages.streams import STREAMS
+    from mytrading.runtime.journal import JournalReader
+
+    decoder = StreamDecoder(stream)
+    chosen = writers or STREAMS[stream].writers
+    readers = {name: JournalReader(config.journal_dir(name), stream) for name in chosen}
+    after = {name: reader.last() for name, reader in readers.items()}
+    try:
+        while True:
+            for name, reader in readers.items():
+                for row in reader.read(after[name]):
+                    after[name] = row.stream_seq
+                    with suppress(FrameError):  # what it writes wrongly the writer itself complains of
+                        yield Said(name, row.epoch, row.stream_seq, row.machine_ns, decoder.body(row.body))
+            yield None
+            time.sleep(_TURN_S)
+    finally:
+        for reader in readers.values():
+            reader.close()
+
+
+def _object(stream: str, said: Said) -> dict[str, Any]:
+    """What `--json` prints: where a message came from, and all its fields by name."""
+    return {
+        "stream": stream,
+        "topic": said.topic,
+        "epoch": said.epoch,
+        "sequence": said.sequence,
+        "sent_ns": said.sent_ns,
+        "message": named(said.message),
+    }
+
+
+def named(value: Any) -> Any:
+    """A message as plain values: `type` and every field by name, be it a map or an array on the wire."""
+    from msgspec import Struct, to_builtins
+
+    if isinstance(value, Struct):
+        tag = value.__struct_config__.tag
+        own = {name: named(getattr(value, name)) for name in value.__struct_fields__}
+        return {"type": tag, **own} if tag is not None else own
+    if isinstance(value, tuple | list):
+        return [named(item) for item in value]
+    if isinstance(value, dict):
+        return {key: named(item) for key, item in value.items()}
+    return to_builtins(value)
+
+
+def line_of(said: Said) -> str:
+    """A message in one line: time of day in India, topic, what it is, and the fields that are not as by default."""
+    kind = type(said.message).__name__
+    moment = f"{clock_time(said.sent_ns, '%H:%M:%S')}.{said.sent_ns // 1_000_000 % 1000:03}"
+    text = f"{moment} {said.topic:<12} {kind} {' '.join(_pairs(said.message))}"
+    return "".join(letter if letter.isprintable() else "?" for letter in text).rstrip()
+
+
+def _pairs(message: Any) -> Iterator[str]:
+    """`name=value` of each field that says something; parts of a message are shown like fields of its own."""
+    from msgspec import NODEFAULT, Struct
+    from msgspec.structs import fields
+
+    for field in fields(message):
+        value = getattr(message, field.name)
+        usual = field.default if field.default is not NODEFAULT else None
+        if isinstance(value, Struct):
+            yield from _pairs(value)
+        elif value not in (usual, (), {}, ""):
+            yield f"{field.name.removesuffix('_ns')}={_text(field.name, value)}"
+
+
+def _text(name: str, value: Any) -> str:
+    from msgspec import Struct
+
+    if name.endswith("_ns") and isinstance(value, int) and value > _LEAST_TIME:
+        return clock_time(value, "%H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < 1000 else f"{value:.2f}"
+    if isinstance(value, tuple):
+        return "[" + "; ".join(" ".join(_pairs(one)) if isinstance(one, Struct) else str(one) for one in value) + "]"
+    return str(value)
+
+
+def endpoints(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+    """Print where the streams of a stack are, for programs that read them (docs/streams.md)."""
+    with stack(profile) as found:
+        body = places_of(found)
+    if as_json:
+        print_json(body)
+        return
+    print(f"{body['profile']}: {'runs' if body['running'] else 'does not run'}, layout {body['layout']}")
+    for name in ("named_dir", "runtime_dir", "state_dir", "log_dir"):
+        print(f"{name:<12} {body[name]}")
+    columns = ("stream", "writer", "pattern", "delivery", "endpoint", "journal")
+    print_rows(body["streams"], columns, False, "no streams")
+
+
+def places_of(found: TradingOrchestrator) -> dict[str, Any]:
+    """Everything that a program needs to know of a stack to read its streams."""
+    from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
+    from mytrading.runtime.endpoints import endpoint_of, named_dir
+
+    config = found.config
+    rows = [
+        {
+            "stream": row.name,
+            "writer": writer,
+            "pattern": row.pattern.value,
+            "delivery": row.delivery.value,
+            "endpoint": endpoint_of(config, row.name, writer) if row.subscribable else None,
+            "journal": str(config.journal_dir(writer)) if row.journaled else None,
+        }
+        for row in STREAMS.values()
+        for writer in row.writers
+    ]
+    return {
+        "profile": config.profile,
+        "running": found.is_running(),
+        "layout": SCHEMA_VERSION,
+        "transport": config.messaging.transport,
+        "named_dir": str(named_dir(config)),
+        "runtime_dir": config.runtime_dir,
+        "state_dir": config.state_dir,
+        "log_dir": config.log_dir,
+        "streams": rows,
+    }
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.command()(tail)
+    app.command()(endpoints)
