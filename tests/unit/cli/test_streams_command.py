@@ -71,9 +71,12 @@ def test_topic_that_never_comes_is_refused_with_those_that_do(stream: Tailed, to
 
 
 def test_topics_of_daemons_the_clock_and_any_instrument_are_taken() -> None:
-    _judge(Tailed.STATUS, (*STREAMS["status"].writers, "clock"))
-    _judge(Tailed.SIGNALS, STREAMS["signals"].writers)
-    _judge(Tailed.MARKET, ("NSE:WHATEVER", "depth/NSE:WHATEVER"))
+    taken = {
+        Tailed.STATUS: (*STREAMS["status"].writers, "clock"),
+        Tailed.SIGNALS: STREAMS["signals"].writers,
+        Tailed.MARKET: ("NSE:WHATEVER", "depth/NSE:WHATEVER"),
+    }
+    assert [_judge(stream, topics) for stream, topics in taken.items()] == [None, None, None]
 
 
 @pytest.mark.parametrize("command", ["tail status", "endpoints"])
