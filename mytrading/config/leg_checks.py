@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from mytrading.config.problems import nearest
 from mytrading.config.settings import TradingSettings
 from mytrading.config.symbols import exchange_of, kind_of
+from mytrading.core.hedges import cover_of_rules
 from mytrading.core.money.margin_table import FIXED, RiskTables, Source, share_word
 from mytrading.core.risk.rules.order import product_refusal, short_lived_hedge
 from mytrading.messages.enums import Product
@@ -44,17 +45,10 @@ def leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: P
 
 def _bare_legs(settings: TradingSettings, name: str, plan: LegPlan, product: Product) -> Iterator[str]:
     """Bought legs that would end before a sold one that they cover."""
-    products = [leg.product or product for leg in plan.legs]
-    longer = [
-        number
-        for number, (leg, mine) in enumerate(zip(plan.legs, products, strict=True), 1)
-        if leg.lots < 0 and mine is not Product.MIS
-    ]
-    for number, (leg, mine) in enumerate(zip(plan.legs, products, strict=True), 1):
-        if longer and leg.lots > 0 and mine is Product.MIS:
-            sold = longer[0]
-            why = short_lived_hedge(f"legs[{number}]", f"legs[{sold}]", products[sold - 1])
-            yield f"{settings.file_of(name)}: {why}"
+    products = {f"legs[{number}]": leg.product or product for number, leg in enumerate(plan.legs, 1)}
+    for cover in cover_of_rules(plan.legs):
+        if products[cover.bought] is Product.MIS and products[cover.sold] is not Product.MIS:
+            yield f"{settings.file_of(name)}: {short_lived_hedge(cover.bought, cover.sold, products[cover.sold])}"
 
 
 def profile_problems(

@@ -18,6 +18,7 @@ from mytrading.config.leg_words import comparisons_of, seconds_of, stop_of
 from mytrading.config.problems import hint
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
+from mytrading.core.hedges import cover_of_rules, hedging
 from mytrading.core.options.strikes import parse_strike, within_reach
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
@@ -167,13 +168,15 @@ class LegPlanConfig(BaseModel):
 
     @model_validator(mode="after")
     def _hedged(self) -> LegPlanConfig:
-        if any(leg.action == "SELL" for leg in self.legs):
-            for number, leg in enumerate(self.legs, 1):
-                if leg.action == "BUY" and (leg.stop or leg.target):
-                    raise ValueError(
-                        f"legs[{number}]: stop, target: expected none for a bought leg beside sold ones; it is their "
-                        "hedge, and closing it would leave them bare"
-                    )
+        rules = [leg.rule((leg.instrument or self.underlying).upper().rpartition(":")[2]) for leg in self.legs]
+        covers = cover_of_rules(rules)
+        for number, (leg, rule) in enumerate(zip(self.legs, rules, strict=True), 1):
+            name = f"legs[{number}]"
+            if (leg.stop or leg.target) and 0 < rule.lots <= hedging(covers, name):
+                sold = ", ".join(cover.sold for cover in covers if cover.bought == name)
+                raise ValueError(
+                    f"{name}: stop, target: expected none for the hedge of {sold}; closing it would leave that bare"
+                )
         return self
 
     def plan(self, symbols: SymbolConfig) -> LegPlan:

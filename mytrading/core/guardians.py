@@ -1,15 +1,18 @@
 """Who must be well for entries to rest at the broker: risk, reconciler, feed, and the stream of order updates.
 
-Used by the router. An entry that rests while nobody judges, listens or prices may fill unseen, so it is cancelled when
-a guardian is unwell for ten seconds; stops and exits stay. The reconciler is as ready as it is for the account that
-strategies trade, and its stream is that one's, so of other accounts the reads that come tell. The one rule: all times
-are machine nanoseconds, and what was never heard counts as unwell since the watch began.
+Used by the router, which also tells that risk, which holds stops itself, is away. An entry that rests while nobody
+judges, listens or prices may fill unseen, so it is cancelled when a guardian is unwell for ten seconds; stops and exits
+stay. The reconciler is as ready as it is for the account that strategies trade, and its stream is that one's, so of
+other accounts the reads that come tell. The one rule: all times are machine nanoseconds, and what was never heard
+counts as unwell since the watch began.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mytrading.core.risk.stops import PREFIX
+from mytrading.core.risk.times import SECOND
 from mytrading.messages.control import Heartbeat
 
 PATIENCE_NS = 10_000_000_000
@@ -26,11 +29,15 @@ class Guardians:
         self._read = dict.fromkeys(accounts, began_ns)
         self._well: dict[str, int] = dict.fromkeys((*WATCHED, STREAM), began_ns)
         self._silent: dict[str, int] = dict.fromkeys(WATCHED, began_ns)
+        self.engine_stops: frozenset[str] | None = None
+        """Names of the stops that risk holds, by its last heartbeat; None before the first."""
 
     def heard(self, beat: Heartbeat, machine_ns: int) -> None:
         """A heartbeat came."""
         if beat.daemon not in WATCHED:
             return
+        if beat.daemon == "risk":
+            self.engine_stops = frozenset(name for name in beat.figures if name.startswith(PREFIX))
         self._silent[beat.daemon] = machine_ns
         if beat.ready:
             self._well[beat.daemon] = machine_ns
@@ -41,6 +48,12 @@ class Guardians:
         """The books of an account can be read."""
         if account in self._read:
             self._read[account] = machine_ns
+
+    def unwell(self, daemon: str, machine_ns: int) -> str:
+        """That one of the watched was last well ten seconds ago or more, in words; empty if it is well."""
+        away = machine_ns - self._well[daemon]
+        silent = machine_ns - self._silent.get(daemon, machine_ns) >= SILENT_NS
+        return f"{daemon} is {'silent' if silent else 'not well'} for {away // SECOND} s" if away >= PATIENCE_NS else ""
 
     def complaint(self, machine_ns: int, account: str = "") -> str:
         """Who was last well ten seconds ago or more for an account, in words; empty if nobody."""

@@ -1,7 +1,7 @@
 """Where the stop of an entry lies: its trigger, the limit beyond it, or why there can be none.
 
 Used by risk, for every entry it judges. The one rule: a level is rounded so that it triggers later, never earlier,
-and no price leaves the band in which the exchange takes orders.
+and no order is planned that the exchange would refuse: a stop that cannot rest inside its price band is held by risk.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ SHARE_BAND = 0.20
 FUTURE_BAND = 0.10
 OPTION_BAND, OPTION_REACH, OPTION_SMALL = 0.40, 20.0, 50.0
 """Limit price protection of NSE: 40 % about the price, and ₹20 about one of at most ₹50."""
+OPTION_ROOM = 0.9
+"""The share of that reach within which a stop is sent to the broker: the price moves until it is placed."""
 LEAST_TICKS = 2
 """The limit lies at least this far beyond its trigger, where the band has room for it."""
 _EPSILON = 1e-6
 _BUY, _SELL, _FUT = Side.BUY, Side.SELL, InstrumentKind.FUT
-_NONE, _BROKER = StopPlan.NONE, StopPlan.BROKER
+_NONE, _BROKER, _ENGINE = StopPlan.NONE, StopPlan.BROKER, StopPlan.ENGINE
 """Members of enums, looked up once: the plan of a stop is made for every entry that is judged."""
 
 
@@ -44,52 +46,74 @@ class Band(NamedTuple):
 def who_holds(case: Case) -> StopPlan:
     """Who holds the stop of this entry; an owner without a configuration is guarded at the broker.
 
-    A hedge has none, wherever the strategy wants its stops: closing it would leave what it covers bare.
+    Risk holds it where it cannot rest there, and that of a bought leg which covers a sold one: the exchange would close
+    the cover first.
     """
-    legs = case.signal.legs
-    if len(legs) > 1 and case.leg.lots > 0 and any(leg.lots < 0 for leg in legs):
-        return _NONE
-    return case.strategy.stop if case.strategy is not None else _BROKER
+    plan = _plan_of(case)
+    if plan is not _BROKER or case.instrument is None or case.price <= 0:
+        return plan
+    if case.covers:
+        return _ENGINE
+    entry = _BUY if case.units > 0 else _SELL
+    return _BROKER if rests(case.instrument, entry, _level_of(case, entry), *_prices(case)) else _ENGINE
 
 
 def stop_of(case: Case) -> Levels | str:
     """The stop that an entry of this case needs, or the reason why there can be none; empty if nothing is asked for.
 
-    The level is that of the signal's leg, else the strategy's `stop_loss`, else the default of the risk limits.
+    The level is that of the signal's leg, else the strategy's `stop_loss`, else the default of the risk limits. A hedge
+    has one too, for the time when it hedges nothing any more.
     """
-    if case.instrument is None or case.price <= 0 or not case.units or who_holds(case) is _NONE:
+    if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
-    if problem := stop_problem(case):
-        return problem
+    if problem := _level_problem(case, case.instrument):
+        return "" if case.is_hedge else problem
     entry = _BUY if case.units > 0 else _SELL
-    level = case.leg.stop_price or _default_level(case, entry)
-    band = _band(case, case.instrument)
-    return place(case.instrument, entry, level, band, case.limits, case.leg.stop_buffer)
+    band = band_of(case.instrument, *_prices(case))
+    return place(case.instrument, entry, _level_of(case, entry), band, case.limits, case.leg.stop_buffer)
 
 
 def stop_problem(case: Case) -> str:
     """Why an entry of this case can have no stop; empty if it can, or needs none. Budget: 3 µs."""
-    if case.instrument is None or case.price <= 0 or not case.units:
+    if case.instrument is None or case.price <= 0 or not case.units or case.is_hedge or _plan_of(case) is _NONE:
         return ""
-    holder = who_holds(case)
-    if holder is _NONE:
-        return ""
+    return _level_problem(case, case.instrument)
+
+
+def _plan_of(case: Case) -> StopPlan:
+    return case.strategy.stop if case.strategy is not None else _BROKER
+
+
+def _level_of(case: Case, entry: Side) -> float:
+    return case.leg.stop_price or _default_level(case, entry)
+
+
+def _level_problem(case: Case, instrument: Instrument) -> str:
+    """That the level does not lie beyond the price, on the side where it ends a loss."""
     entry = _BUY if case.units > 0 else _SELL
-    level = case.leg.stop_price or _default_level(case, entry)
-    tick, nearest = case.instrument.tick_size, _nearest(case, entry)
+    level = _level_of(case, entry)
+    tick, nearest = instrument.tick_size, _nearest(case, entry)
     trigger = _on_tick(level, tick, -1 if entry is _BUY else 1)
     if tick > trigger:
         trigger = tick
     if trigger >= nearest if entry is _BUY else trigger <= nearest:
         return _wrong_side(case, level, nearest, entry)
-    if holder is not _BROKER:
-        return ""
-    band = _band(case, case.instrument)
-    return "" if band.lower <= level <= band.upper else _outside(case, level, band)
+    return ""
 
 
-def _band(case: Case, instrument: Instrument) -> Band:
-    return band_of(instrument, case.price, case.quote.previous_close if case.quote is not None else None)
+def rests(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:
+    """True if the exchange takes a stop-limit order at this level (rupees), its limit two ticks beyond the trigger."""
+    band, room = band_of(instrument, price, previous_close), LEAST_TICKS * instrument.tick_size
+    lower, upper = band.lower + room if band.lower > 0 else 0.0, band.upper - room
+    if instrument.kind.is_option:
+        reach = (band.upper - price) * OPTION_ROOM
+        lower, upper = max(lower, price - reach), min(upper, price + reach)
+    return level >= lower - _EPSILON if entry is _BUY else level <= upper + _EPSILON
+
+
+def _prices(case: Case) -> tuple[float, float | None]:
+    """What the band lies about: the price of the entry, and the last close."""
+    return case.price, case.quote.previous_close if case.quote is not None else None
 
 
 def _nearest(case: Case, entry: Side) -> float:
@@ -153,12 +177,4 @@ def _wrong_side(case: Case, level: float, price: float, entry: Side) -> str:
     return (
         f"the stop of a {entry.value} must lie {side} the price: found {level:g} with {name} at {price:g}; "
         f"give create_signal a stop_price {side} it"
-    )
-
-
-def _outside(case: Case, level: float, band: Band) -> str:
-    """That the exchange would refuse a stop at this level, in words."""
-    return (
-        f"the stop at {level:,.2f} lies outside the price band {band.lower:,.2f} to {band.upper:,.2f} of "
-        f'{case.leg.instrument}, so the exchange would refuse it; bring it nearer, or set stop = "engine"'
     )

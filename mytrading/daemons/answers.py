@@ -236,12 +236,18 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         }
 
     def _stop(self, position: Position) -> dict[str, Any]:
-        """The stop of a position; the level that risk holds itself comes with its heartbeat, in state `engine`."""
+        """The stop of a position; the level that risk holds itself comes with its heartbeat, in state `engine`.
+
+        What needs no stop, since all of it hedges something sold, is in state `hedge`.
+        """
         shown = self._view.stop_of(position)
-        key = (position.account, position.instrument, position.product.value, position.strategy)
         beat = self._view.beats.get("risk")
-        held = beat.figures.get(risk_stops.name_of(key)) if beat is not None else None
-        return {**shown, "stop": held, "stop_state": "engine"} if held and shown["stop"] is None else shown
+        if beat is None or shown["stop"] is not None or shown["stop_state"] == "closing":
+            return shown
+        key = risk_stops.key_of(position)
+        if held := beat.figures.get(risk_stops.name_of(key)):
+            return {**shown, "stop": held, "stop_state": "engine"}
+        return {**shown, "stop_state": "hedge"} if beat.figures.get(risk_stops.hedge_of(key)) else shown
 
     def _verb_trades(self, arguments: dict[str, str]) -> Any:
         return [msgspec.to_builtins(trade) for trade in _last(list(self._view.trades), arguments)]

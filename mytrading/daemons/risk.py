@@ -22,7 +22,7 @@ from mytrading.core.risk.guard import BARE, DOUBT
 from mytrading.core.risk.look import picture
 from mytrading.core.risk.overdue import CODES as OVERDUE_CODES
 from mytrading.core.risk.overdue import subject_of as overdue_subject
-from mytrading.core.risk.readiness import funds_unread, not_ready
+from mytrading.core.risk.readiness import BLIND, armed, funds_unread, not_ready
 from mytrading.core.rollover import CODE as ROLL_OVER
 from mytrading.core.runs.events import ALERT_CODE
 from mytrading.core.thresholds import CODES as THRESHOLD_CODES
@@ -184,6 +184,7 @@ class RiskManager(MachineDaemon):
         self.tick("risk", machine_ns)
         self._settle_alerts()
         self._settle_thresholds()
+        self._settle_blind()
         self._follow_instruments()
 
     def _settle_alerts(self) -> None:
@@ -212,6 +213,16 @@ class RiskManager(MachineDaemon):
             self.alerts.raise_(code, Severity.WARNING, subject, text)
         for alert in self.alerts.standing:
             if alert.code in THRESHOLD_CODES and (alert.code, alert.subject) not in standing:
+                self.alerts.clear(alert.code, alert.subject)
+
+    def _settle_blind(self) -> None:
+        """While no prices come to a stop that is held here nobody guards the position."""
+        blind = self.risk.blind(self.clock.now())
+        for strategy, why in blind.items():
+            text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
+            self.alerts.raise_(BLIND, Severity.CRITICAL, strategy, text)
+        for alert in self.alerts.standing:
+            if alert.code == BLIND and alert.subject not in blind:
                 self.alerts.clear(alert.code, alert.subject)
 
     def _held_subjects(self) -> set[str]:
@@ -338,7 +349,8 @@ class RiskManager(MachineDaemon):
             "pnl_unrealised": round(money.unrealised, 2),
             "open_wishes": float(sum(1 for _ in self.risk.state.open_wishes())),
             "watching": float(len(self._topics)),
-            **{risk_stops.name_of(key): level for key, level in self.risk.state.stop_levels.items()},
+            **{risk_stops.name_of(risk_stops.key_of(position)): level for position, level in armed(self.risk.state)},
+            **{risk_stops.hedge_of(risk_stops.key_of(one)): float(units) for one, units in self.risk.hedges()},
             **self.risk.margins.figures(),
             **self.risk.runs.figures(),
         }

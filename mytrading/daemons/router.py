@@ -21,6 +21,8 @@ from mytrading.core.oms.books import subject_of as disputed_subject
 from mytrading.core.oms.churn import subject_of as stopped_subject
 from mytrading.core.oms.state import Key
 from mytrading.core.order import SENT, as_wanted
+from mytrading.core.risk import stops as risk_stops
+from mytrading.core.risk.readiness import BLIND
 from mytrading.daemons.router_accounts import AccountPools, Job
 from mytrading.daemons.router_books import BooksWatch
 from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
@@ -146,6 +148,7 @@ class TradeManager(MachineDaemon):
         if short != self.orders.short_of_disk:
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
+        self._tell_blind(machine_ns)
         complaints = {name: self._complaint(name, machine_ns) for name in self._compared()}
         if not any(complaints.values()):
             self.alerts.clear("ENTRIES_UNGUARDED", "router")
@@ -154,6 +157,26 @@ class TradeManager(MachineDaemon):
                 text = f"{complaint}: resting entries are cancelled, stops stay; see `mytrading status`"
                 self.alerts.raise_("ENTRIES_UNGUARDED", Severity.CRITICAL, "router", text)
                 self._withdraw_entries(complaint, account)
+
+    def _tell_blind(self, machine_ns: int) -> None:
+        """Stops that risk holds itself guard nothing while it is away, and it cannot say so."""
+        why = "" if self.lock_step else self._guardians.unwell("risk", machine_ns)
+        names = sorted(self._held_by_risk()) if why else []
+        if not names:
+            self.alerts.clear(BLIND, "risk")
+            return
+        text = f"{why}, and it holds the stop of {', '.join(names)}; nothing guards them, see `mytrading status`"
+        self.alerts.raise_(BLIND, Severity.CRITICAL, "risk", text)
+
+    def _held_by_risk(self) -> list[str]:
+        """Positions whose stop risk holds: by its last heartbeat, or before the first by their entries."""
+        known, found = self._guardians.engine_stops, []
+        for position in self.orders.positions():
+            if position.quantity or position.quantity_seen:
+                name = risk_stops.name_of(risk_stops.key_of(position))
+                if name in known if known is not None else position.held_stop:
+                    found.append(f"{position.strategy} in {position.instrument}")
+        return found
 
     def _complaint(self, account: str, machine_ns: int) -> str:
         """What entries of an account cannot rest with, in words; empty if nothing."""

@@ -119,7 +119,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """First row of a day's journal of risk: standing wishes, what they led to, and what the router told.
 
     `sizes` holds lot and freeze quantity by instrument, `goals` the exits that are open, for a router whose own journal
-    is lost. `covers` are hedges of a basket that a wish (its id) takes back, `entered` when by market time each
+    is lost. `covers` is of journals from before hedges had levels of their own, `entered` when by market time each
     strategy last entered for a watched instrument. `events` are those whose positions are held still, with the goals
     and flattens (by id) that came of each cause, and the exit orders that were told.
     """

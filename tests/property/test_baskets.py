@@ -11,9 +11,9 @@ from mytrading.messages.orders import Goal, GoalChanged, TimerFired
 from mytrading.messages.runconfig import OrphanLegs
 from tests.examples import examples
 from tests.unit.core.test_risk_baskets import HEDGE, SOLD, Basket, stopped_out
-from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE
+from tests.unit.core.test_risk_machine import CALL, NEAR, SECOND
 
-WANTED = {CALL: 65, SHARE: -10}
+WANTED = {CALL: 65, NEAR: -65}
 KINDS = ["fill", "part", "reject", "cancel", "wait", "kill", "stop"]
 FATES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9)), max_size=12)
 
@@ -54,12 +54,12 @@ class Venue:
 
     def stop_out(self, pick: int) -> None:
         """The stop of a sold leg fires."""
-        sold = [row for row in self.desk.rows if isinstance(row, PlaceEntry) and row.instrument == SHARE]
-        newest = {row.account: row for row in sold if self.held.get((row.account, SHARE))}
+        sold = [row for row in self.desk.rows if isinstance(row, PlaceEntry) and row.instrument == NEAR]
+        newest = {row.account: row for row in sold if self.held.get((row.account, NEAR))}
         sold = list(newest.values())
         if sold:
             entry = sold[pick % len(sold)]
-            self.held[entry.account, SHARE] = 0
+            self.held[entry.account, NEAR] = 0
             stopped_out(self.desk, entry)
 
     def apply(self, fate: str, pick: int) -> None:
@@ -86,7 +86,7 @@ def assert_covered(venue: Venue) -> None:
     """Every order for the sold leg came when its account held the whole hedge."""
     for account in ("main", "second"):
         short = [row for row in venue.desk.rows if isinstance(row, PlaceEntry)
-                 and (row.account, row.instrument) == (account, SHARE) and row.id not in venue.done]  # fmt: skip
+                 and (row.account, row.instrument) == (account, NEAR) and row.id not in venue.done]  # fmt: skip
         assert not short or venue.held.get((account, CALL), 0) == WANTED[CALL]
 
 

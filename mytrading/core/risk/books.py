@@ -6,10 +6,11 @@ Used by `core/risk` and `core/risk/state`. The one rule: nothing here changes an
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from mytrading.core import confidence
+from mytrading.core.hedges import Contract, Cover, cover_of, hedging, left_bare
 from mytrading.core.identity import client_order_id, content_id
 from mytrading.core.money.margin import MarginTracker
 from mytrading.core.order import FREED, TERMINAL, UNRESOLVED
@@ -19,7 +20,7 @@ from mytrading.core.risk.tally import Tally
 from mytrading.core.risk.times import DAY, IST_NS, SECOND, day_of
 from mytrading.core.risk.wish import Wish
 from mytrading.messages.control import KILL, BarsLacking, Heartbeat, StrategySwitch, TradingState
-from mytrading.messages.enums import Confidence, OrderState, Purpose, TradingLevel
+from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, Order, Position, Protection
 from mytrading.messages.records import Rolled
@@ -56,8 +57,14 @@ NOTHING_WAITS = Waiting()
 class RiskBooks:
     """Levels by subject. Reading methods are pure."""
 
-    def __init__(self, lot_of: Callable[[str], int] = lambda _: 1, stale_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        lot_of: Callable[[str], int] = lambda _: 1,
+        stale_seconds: float = 5.0,
+        contract_of: Callable[[str], Contract | None] = lambda _instrument: None,
+    ) -> None:
         self.lot_of = lot_of
+        self.contract_of = contract_of
         self.memory = Memory(stale_seconds)
         self.tally = Tally()
         self.wishes: dict[tuple[str, str], Wish] = {}
@@ -101,8 +108,12 @@ class RiskBooks:
         self.leaving: dict[str, str] = {}
         """Strategies whose run is being closed by a rule of theirs, and which."""
         self.machine_ns = 0
+        self.feed_well_ns = 0
+        """Machine time of the feed's last word that it was ready."""
         self.disk_low = False
         self.doubted = False
+        self.uncovered: Position | None = None
+        """A bought position as it was before the newest row, which shows it stopped out at the broker."""
         self.retold = False
         """The newest row told once more of an order that had ended and was booked: nobody gains or lacks by it."""
 
@@ -231,18 +242,83 @@ class RiskBooks:
             count += 1
         return count, name
 
-    def is_hedge(self, position: Position) -> bool:
-        """True of what was bought to cover what its owner sells, or has sold, for the same watched instrument."""
-        watch = self.watch_of(position)
-        wish = self.wishes.get((position.strategy, watch))
-        sells = wish is not None and (position.instrument in wish.covers or any(leg.lots < 0 for leg in wish.legs))
-        return position.quantity_seen > 0 and (sells or self._has_sold(position, watch))
+    def hedging(self, position: Position) -> int:
+        """Units of a bought option that hedge what its owner has sold, or is about to sell, in the same account."""
+        if position.quantity_seen <= 0 or not self.sells_beside(position):
+            return 0
+        covers = self.covers(position.account, position.strategy, self.watch_of(position))
+        return min(hedging(covers, position.instrument), position.quantity_seen)
 
-    def _has_sold(self, position: Position, watch: str) -> bool:
-        return any(
-            other.quantity_seen < 0 and other.account == position.account and self.watch_of(other) == watch
-            for other in self.positions.of(position.strategy)
-        )
+    def is_hedge(self, position: Position) -> bool:
+        """True of a bought option all of which hedges something sold: it needs no stop of its own."""
+        return position.quantity_seen > 0 and self.hedging(position) >= position.quantity_seen
+
+    def engine_holds(self, key: Key, position: Position) -> bool:
+        """True of a position whose stop risk holds, armed or about to be, and the router does not."""
+        guarded = self.protections.get(key)
+        return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
+
+    def covers(self, account: str, strategy: str, watch: str, wish: Wish | None = None) -> list[Cover]:
+        """What covers what of an owner in an account; `wish` in place of its standing one for `watch`."""
+        units = self._legs(account, strategy, watch, wish)
+        return cover_of(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
+
+    def hedges_of(self, wish: Wish, account: str) -> set[str]:
+        """The bought options of a wish that hedge its sold ones once it is met in an account."""
+        here = wish.in_account(account)
+        units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
+        return {cover.bought for cover in cover_of(units, self._contracts(units)) if cover.hedge}
+
+    def sells_beside(self, position: Position) -> bool:
+        """True if the owner of a bought position has sold, or is about to sell, anything in its account."""
+        strategy, account = position.strategy, position.account
+        if position.quantity <= 0 and position.quantity_seen <= 0:
+            return False
+        for held in self.positions.of(strategy):
+            if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
+                return True
+        for order in self.orders.of(strategy):
+            if order.account == account and order.purpose is Purpose.ENTRY and order.side is Side.SELL:
+                return True
+        wish = self.wishes.get((strategy, self.bound.get((strategy, position.instrument), "")))
+        if wish is not None and not wish.settled:
+            for leg in wish.legs:
+                if leg.lots < 0:
+                    return True
+        return False
+
+    def left_bare(self, position: Position) -> set[str]:
+        """Instruments of sold options that would be covered by less if a bought position were gone."""
+        if not self.sells_beside(position):
+            return set()
+        units = self._legs(position.account, position.strategy, self.watch_of(position), None)
+        mine = max(position.quantity, position.quantity_seen)
+        units[position.instrument] = max(units.get(position.instrument, 0), mine)
+        return left_bare(units, self._contracts(units), position.instrument)
+
+    def _legs(self, account: str, strategy: str, watch: str, wish: Wish | None) -> dict[str, int]:
+        """Signed units by instrument that an owner holds, has coming, or still wants for a watched instrument.
+
+        A sold leg counts until it is known to be gone, a bought one as far as it is sighted.
+        """
+        units: dict[str, int] = {}
+        for held in self.positions.of(strategy):
+            if held.account == account and (held.quantity or held.quantity_seen):
+                size = min(held.quantity, held.quantity_seen, 0) or held.quantity_seen
+                units[held.instrument] = units.get(held.instrument, 0) + size
+        for order in self.orders.of(strategy):
+            if order.account == account and order.purpose is Purpose.ENTRY:
+                units[order.instrument] = units.get(order.instrument, 0) + self.remaining(order) * order.side.sign
+        wish = wish or self.wishes.get((strategy, watch))
+        if wish is not None and not wish.settled and account not in wish.ended:
+            here = wish.in_account(account)
+            for leg in here.legs:
+                target, size = here.lots(leg, account) * self.lot_of(leg.instrument), units.get(leg.instrument, 0)
+                units[leg.instrument] = min(target, size) if target < 0 else max(target, size)
+        return units
+
+    def _contracts(self, names: Iterable[str]) -> dict[str, Contract]:
+        return {name: contract for name in names if (contract := self.contract_of(name)) is not None}
 
     def watch_of(self, position: Position) -> str:
         """The watched instrument for which a position is held; empty if that is not known."""

@@ -38,7 +38,6 @@ def snapshot(books: RiskBooks, day: str) -> RiskOpened:
         ended=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.ended)),
         given_up=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.given_up)),
         lost=tuple((w.signal.id, *place) for w in books.wishes.values() for place in sorted(w.lost)),
-        covers=tuple((w.signal.id, name) for w in books.wishes.values() for name in sorted(w.covers)),
         entered=tuple((*place, at_ns) for place, at_ns in sorted(books.last_entry.items())),
         claimed=tuple(sorted(books.claimed)),
         sized=tuple(
@@ -98,7 +97,6 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
             given_up={account for name, account in row.given_up if name == signal.id},
             lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
             sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
-            covers={leg for name, leg in row.covers if name == signal.id},
         )
         for signal in row.wishes
     }

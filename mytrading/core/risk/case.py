@@ -38,14 +38,16 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
     and `positions_total` count open and coming positions of the account without this one. `not_ready`, `bars_lacking`,
     `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch`, `opposed` and `lost` are reasons or names, empty
-    when all is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday
-    begins (market time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun`
-    is true once another leg of the same basket was ordered in the account, or its sold leg stopped out there
-    (`stopped_out`), `entered` once anything of the wish was ordered in any account. `margin` (rupees) is what this
-    order needs by itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free`
-    what its account has, None if that is not known because of `funds_unread` (which denies all that `needs_funds`),
-    `reserves` its share of what they need together; `may_ask` is true where the broker may be asked for that.
-    `coverage` is the share of instruments that have data. Of the account: `active_orders`, `cancels_today`, and
+    when all is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday begins
+    (market time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun` is true
+    once another leg of the same basket was ordered in the account, or its sold leg stopped out there (`stopped_out`),
+    `entered` once anything of the wish was ordered in any account. `margin` (rupees) is what this order needs by
+    itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free` what its account
+    has, None if that is not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its share
+    of what they need together; `may_ask` is true where the broker may be asked for that. `coverage` is the share of
+    instruments that have data. Of a bought leg: `hedging` are the units that then hedge sold legs of its owner,
+    `beyond` the others, and `covers` is true where any of it covers one. `blind` says what keeps risk from seeing
+    prices that come to a stop which it holds for the strategy. Of the account: `active_orders`, `cancels_today`, and
     `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of the day that were
     reached, in words, by their codes.
     """
@@ -105,6 +107,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     losses: int = 0
     loss_ns: int = 0
     reached: dict[str, str] = {}
+    hedging: int = 0
+    beyond: int = 0
+    covers: bool = False
+    blind: str = ""
 
     @property
     def value(self) -> float:
@@ -128,8 +134,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_hedge(self) -> bool:
-        """True of a leg bought to cover what the same wish sells: it may cost next to nothing."""
-        return self.leg.lots > 0 and any(leg.lots < 0 for leg in self.signal.legs)
+        """True of a bought option all of which hedges sold ones of its owner: it needs no stop of its own."""
+        return self.hedging > 0 >= self.beyond
 
     def value_of(self, units: int) -> float:
         """Rupees of so many units, valued as the order's are: by margin what is a future or a sold option."""

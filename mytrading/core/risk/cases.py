@@ -7,6 +7,7 @@ nowhere else, so that a denial can be told from the case alone.
 from __future__ import annotations
 
 from mytrading.core.calendar import Session
+from mytrading.core.hedges import hedging
 from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk import readiness
 from mytrading.core.risk.case import Case
@@ -47,6 +48,7 @@ class Cases:
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
         stopped_out = self.stopped_out(wish, account)
+        hedges, beyond, covers = self._cover(wish, leg, account, there + units)
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
         return Case(
             signal=signal,
@@ -99,7 +101,19 @@ class Cases:
             losses=losses,
             loss_ns=loss_ns,
             reached=self._limits.reached(account, signal.strategy),
+            hedging=hedges,
+            beyond=beyond,
+            covers=covers,
+            blind=readiness.blind(state, signal.strategy, scene, now) if state.stop_levels else "",
         )
+
+    def _cover(self, wish: Wish, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
+        """Of so many units of a leg: those that hedge sold ones, the others, and whether any covers a sold one."""
+        if units <= 0:
+            return 0, 0, False
+        found = self._state.covers(account, wish.signal.strategy, wish.signal.watch, wish)
+        mine = hedging(found, leg.instrument)
+        return mine, units - mine, any(cover.bought == leg.instrument for cover in found)
 
     def _units(self, wish: Wish, leg: Leg, account: str) -> tuple[int, int]:
         """Signed units held and coming for the wish's owner, and those that the leg wants beside them."""

@@ -13,8 +13,11 @@ from mytrading.core.identity import content_id
 from mytrading.core.risk.books import withdrawal_id
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
-from mytrading.messages.commands import CloseGoal, WithdrawEntries
+from mytrading.messages.commands import CloseGoal, SignalDenied, WithdrawEntries
 from mytrading.messages.orders import Order, Position
+
+BROKEN = "BASKET_BROKEN"
+"""The code of the denial and of the alert of a basket that is given up."""
 
 
 class Closing:
@@ -52,6 +55,57 @@ class Closing:
             for position in chosen
             if not (patient and self._covers(position, chosen))
             for row in self.close(position, cause, reason, trace_ns)
+        ]
+
+    def close_covering(self, position: Position, cause: str, reason: str, trace_ns: int, now: int) -> list[Any]:
+        """Close one position; where it covers something sold, that is bought back first, and the basket given up.
+
+        Once what was sold is flat the wish, which has room for nothing any more, has the rest closed.
+        """
+        state = self._state
+        bare = state.left_bare(position)
+        if not bare:
+            return self.close(position, cause, reason, trace_ns)
+        place = (position.account, position.strategy)
+        sold = [
+            one
+            for one in state.positions.of(position.strategy)
+            if one.account == position.account and one.instrument in bare and units(one) < 0
+        ]
+        coming = [
+            order
+            for order in state.all_live_entries()
+            if (order.account, order.strategy) == place and order.instrument in bare
+        ]
+        key = (position.account, position.instrument, position.product, position.strategy)
+        known, why = state.positions.get(key), content_id("basket", cause)
+        still_held = [position] if known is not None and units(known) else []
+        return [
+            *self._give_up(position, bare, reason, now),
+            *self.withdraw(coming, why),
+            *self.close_all([*sold, *still_held], why, reason, trace_ns),
+        ]
+
+    def _give_up(self, position: Position, bare: set[str], reason: str, now: int) -> list[Any]:
+        """The wish of a basket has room for nothing any more in the account, once for each basket."""
+        wish = self._state.wishes.get((position.strategy, self._state.watch_of(position)))
+        if wish is None or position.account in wish.given_up:
+            return []
+        if not any(leg.instrument in bare for leg in wish.in_account(position.account).legs):
+            return []
+        what = f"{position.instrument}, which covers {', '.join(sorted(bare))}, is closed with its basket: {reason}"
+        return [
+            SignalDenied(
+                signal=wish.signal.id,
+                strategy=position.strategy,
+                code=BROKEN,
+                message=what,
+                codes=(BROKEN,),
+                at_ns=now,
+                instrument=position.instrument,
+                account=position.account,
+                unwinds=True,
+            )
         ]
 
     def _covers(self, position: Position, chosen: list[Position]) -> bool:

@@ -20,7 +20,7 @@ from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import MACHINE_FLOOR_NS, NOTHING_WAITS
 from mytrading.core.risk.case import Case, Denial, expired, stale
 from mytrading.core.risk.cases import Cases
-from mytrading.core.risk.closing import Closing
+from mytrading.core.risk.closing import BROKEN, Closing
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.readiness import not_ready
@@ -42,7 +42,6 @@ from mytrading.messages.signals import Leg, Signal
 
 BASKET_NS = 30 * SECOND
 """How long after its wish has expired a basket that began may still order its other legs, in both times."""
-BROKEN = "BASKET_BROKEN"
 
 
 class _Kept(NamedTuple):
@@ -310,7 +309,8 @@ class Entries:
         if level:
             entry = replace(entry, held_stop=level)
         target = leg_targets.hold(self._state, entry, case)
-        return [entry, *target, *risk_stops.hold(self._state, entry, level, case.now)]
+        armed = 0.0 if case.is_hedge else level
+        return [entry, *target, *risk_stops.hold(self._state, entry, armed, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:
         """Machine time that an entry lives at least; none in lock-step."""

@@ -6,7 +6,7 @@ each reason, by a goal like every other exit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from mytrading.core import leg_targets
@@ -14,6 +14,7 @@ from mytrading.core.exit_events import with_event
 from mytrading.core.identity import content_id
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import Key
+from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.guard import BARE, DOUBT, SECOND, Bare, IsOpen, resting
 from mytrading.core.risk.orphans import guard_cause
 from mytrading.core.risk.state import RiskState
@@ -25,9 +26,6 @@ from mytrading.messages.reports import ReadRequest
 from mytrading.messages.risk_events import RiskKind
 from mytrading.messages.runconfig import RiskLimits
 
-Close = Callable[[Position, str, str, int], list[Any]]
-"""Rows that close a position, given a cause, a reason and a trace; none if it is being closed already."""
-
 STOP_FAILED = "STOP_FAILED"
 """A stop that was to rest at the broker could not do its work; over when what it guards is flat."""
 
@@ -35,11 +33,11 @@ STOP_FAILED = "STOP_FAILED"
 class RiskExits:
     """Asks the state, changes nothing. `at_price` without a level held here costs one look-up."""
 
-    def __init__(self, state: RiskState, limits: RiskLimits, is_open: IsOpen, close: Close) -> None:
+    def __init__(self, state: RiskState, limits: RiskLimits, is_open: IsOpen, closing: Closing) -> None:
         self._state = state
         self.limits = limits
         self._is_open = is_open
-        self._close = close
+        self._closing = closing
 
     def at_price(self, instrument: str, now: int) -> tuple[Any, ...]:
         """A quote came: close those whose level it is at or beyond, where that is held here or the stop in doubt."""
@@ -76,7 +74,7 @@ class RiskExits:
             if quote is not None:
                 cause = content_id("target", position.strategy, instrument, f"{level:g}")
                 text = f"target: {quote.ltp:g} has reached {level:g}"
-                closed = self._close(position, cause, text, quote.received_ns)
+                closed = self._closing.close_covering(position, cause, text, quote.received_ns, now)
                 rows += with_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
         return tuple(rows)
 
@@ -84,8 +82,13 @@ class RiskExits:
         """Close at once what an entry filled while the price was beyond its stop: the exchange would refuse that.
 
         What its stop covers there already, or is seen to have closed, when only the fill is confirmed, is left to it.
+        What a bought position covered that was stopped out at the broker is bought back.
         """
-        if not isinstance(message, PositionChanged) or message.client_order_id not in self._state.issued:
+        if not isinstance(message, PositionChanged):
+            return ()
+        if self._state.uncovered is not None:
+            return tuple(self._uncovered(self._state.uncovered, now))
+        if message.client_order_id not in self._state.issued:
             return ()
         state, position = self._state, message.position
         level = risk_stops.level_of(state, position)
@@ -94,10 +97,21 @@ class RiskExits:
             return ()
         return tuple(self._stop(position, level, quote, now))
 
+    def _uncovered(self, closed: Position, now: int) -> list[Any]:
+        cause = guard_cause("cover", closed.strategy, closed.instrument, closed.opened_ns)
+        return self._closing.close_covering(
+            closed, cause, f"the stop of {closed.instrument} fired at the broker", 0, now
+        )
+
     def _stop(self, position: Position, level: float, quote: Quote, now: int) -> list[Any]:
         cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
         text = f"stop: {quote.ltp:g} is at or beyond {level:g}"
-        closed = self._close(position, cause, text, quote.received_ns)
+        if not self._state.sells_beside(position):
+            closed = self._closing.close(position, cause, text, quote.received_ns)
+        elif self._state.is_hedge(position):
+            return []
+        else:
+            closed = self._closing.close_covering(position, cause, text, quote.received_ns, now)
         key = (position.account, position.instrument, position.product, position.strategy)
         told = self._instead_of_the_broker(position, text, now) if closed and key not in self._state.stop_levels else []
         return [*with_event(RiskKind.STOP, position, closed, level, quote.ltp, now), *told]
@@ -114,6 +128,7 @@ class RiskExits:
     def on_time(self, now: int) -> tuple[Any, ...]:
         """Levels that have ended, books that are due, and positions that the books show without their stop."""
         rows: list[Any] = [*risk_stops.release(self._state, now), *leg_targets.release(self._state, now)]
+        rows += risk_stops.arm(self._state, now)
         guarded = self._state.guarded_positions()
         held = [found for found in guarded.values() if self._is_open(found.instrument.partition(":")[0], now)]
         for account in sorted({position.account for position in held}):
@@ -146,7 +161,7 @@ class RiskExits:
             return []
         cause = guard_cause("bare" if kind == BARE else "doubt", bare.subject, bare.since_ns)
         reason = "its stop is not at the broker" if kind == BARE else "its stop was on its way or in doubt for too long"
-        closed = self._close(position, cause, reason, 0)
+        closed = self._closing.close_covering(position, cause, reason, 0, now)
         return with_event(RiskKind.BARE, position, closed, float(bare.owned), float(bare.covered), now)
 
     def _alarm(self, kind: str, bare: Bare, seconds: float, now: int) -> Alert:

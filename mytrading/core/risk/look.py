@@ -75,7 +75,7 @@ def _money(risk: RiskMachine, scope: str, name: str) -> Money:
 
 
 def _stop(risk: RiskMachine, position: Position) -> HeldStop:
-    key = (position.account, position.instrument, position.product.value, position.strategy)
+    key = risk_stops.key_of(position)
     units = position.quantity or position.quantity_seen
     quote = risk.state.quotes.get(position.instrument)
     level = risk_stops.level_of(risk.state, position)
@@ -90,10 +90,17 @@ def _stop(risk: RiskMachine, position: Position) -> HeldStop:
         ltp=quote.ltp if quote is not None else None,
         unrealised=unrealised(units, position.average_price, quote) if quote is not None else None,
         stop=level or None,
-        holder="engine" if key in risk.state.stop_levels else "broker" if level else "none",
+        holder=_holder(risk, position, level, engine=key in risk.state.stop_levels),
         distance=distance,
         at_risk=None if distance is None else distance * abs(units),
     )
+
+
+def _holder(risk: RiskMachine, position: Position, level: float, *, engine: bool) -> str:
+    """Who guards a position: engine, broker, hedge (it needs no stop) or none."""
+    if engine or level:
+        return "engine" if engine else "broker"
+    return "hedge" if risk.state.is_hedge(position) else "none"
 
 
 def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:

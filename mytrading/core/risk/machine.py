@@ -28,12 +28,12 @@ from mytrading.core.risk.exits import RiskExits
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.margin import Margins
 from mytrading.core.risk.overdue import overdue
+from mytrading.core.risk.readiness import blind, unpriced
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.times import SECOND
 from mytrading.core.risk.wish import Wish
 from mytrading.core.rollover import Rollover
-from mytrading.core.runs.books import OPTION_PATIENCE
 from mytrading.core.runs.rules import StrategyRisk
 from mytrading.core.square_off import SquareOff
 from mytrading.messages.commands import CloseGoal, PlaceEntry
@@ -56,8 +56,6 @@ from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Signal
 
-UNPRICED_NS = 10 * SECOND
-"""Machine time without a quote after which entries are withdrawn."""
 HEDGE_PATIENCE_NS = 60 * SECOND
 """Market time of a square-off in which what covers a sold leg waits for that to be flat."""
 _MOVES = (OrderChanged, PositionChanged, PositionAdjusted, GoalChanged)
@@ -84,13 +82,14 @@ class RiskMachine:
             scene.accounts_of,
             limits.stale_quote_seconds,
             scene.watch_for,
+            scene.contract_of,
         )
         self._closing = Closing(self.state, scene)
         self.margins = Margins(self.state, scene)
         self.limits = Limits(self.state, scene, self._closing)
         self._entries = Entries(self.state, scene, self._closing, self.margins, self.limits)
         self.rollover = Rollover(self.state, scene, self._closing, self._entries, self.limits)
-        self.exits = RiskExits(self.state, limits, scene.is_open, self._closing.close)
+        self.exits = RiskExits(self.state, limits, scene.is_open, self._closing)
         self.runs = StrategyRisk(self.state, scene, self._closing)
 
     @property
@@ -386,17 +385,19 @@ class RiskMachine:
         rows: list[Any] = []
         for order in self.state.all_live_entries():
             quote = self.state.quotes.get(order.instrument)
-            if quote is not None and self._silent(quote, now):
+            if quote is not None and unpriced(self.state, quote, self._scene, now):
                 cause = content_id("unpriced", order.parent or order.client_order_id)
                 rows += self._closing.withdraw([order], cause)
         return list({row.id: row for row in rows}.values())
 
-    def _silent(self, quote: Quote, now: int) -> bool:
-        """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
-        instrument = self._scene.instruments.get(quote.instrument)
-        patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
-        old = now - quote.market_ns > self._scene.limits.stale_quote_seconds * patience * SECOND
-        return old and self._entries.machine_ns - quote.received_ns > UNPRICED_NS
+    def hedges(self) -> list[tuple[Position, int]]:
+        """Positions with their units that hedge something sold."""
+        return [(position, n) for position in self.state.open_positions() if (n := self.state.hedging(position))]
+
+    def blind(self, now: int) -> dict[str, str]:
+        """What keeps risk from seeing prices come to stops that it holds, by strategy."""
+        names = {key[3] for key in self.state.stop_levels}
+        return {name: why for name in sorted(names) if (why := blind(self.state, name, self._scene, now))}
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wished for."""

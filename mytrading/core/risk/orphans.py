@@ -9,7 +9,7 @@ from __future__ import annotations
 from mytrading.core.identity import content_id
 from mytrading.core.risk.books import RiskBooks
 from mytrading.core.risk.wish import Wish
-from mytrading.messages.enums import Purpose, Side
+from mytrading.messages.enums import Purpose
 from mytrading.messages.orders import Order, Position
 
 GUARDS = "guard-"
@@ -30,19 +30,6 @@ def is_protective(books: RiskBooks, order: Order | None) -> bool:
     return order.purpose is Purpose.STOP or order.cause.startswith(GUARDS) or handed_over
 
 
-def covers(books: RiskBooks, hedge: Position) -> bool:
-    """True of a hedge while something sold is held beside it, or still to come."""
-    if not books.is_hedge(hedge):
-        return False
-    strategy, account, watch = hedge.strategy, hedge.account, books.watch_of(hedge)
-    if any(p.quantity_seen < 0 and p.account == account for p in books.held(strategy, watch)):
-        return True
-    if any(o.side is Side.SELL and o.account == account for o in books.live_entries(strategy, watch)):
-        return True
-    wish = books.wishes.get((strategy, watch))
-    return wish is not None and not wish.settled and account not in wish.ended
-
-
 def note(books: RiskBooks, wish: Wish, closed: Position) -> None:
     """A sold leg of a basket was stopped out: where that leaves bought ones alone, the basket is taken up again."""
     account = closed.account
@@ -56,7 +43,7 @@ def _hedges_alone(books: RiskBooks, wish: Wish, account: str) -> bool:
     held = [p for p in books.held(wish.signal.strategy, wish.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
     sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
-    return not sold and any(leg.lots > 0 and leg.instrument in bought for leg in wish.legs)
+    return not sold and bool(bought & books.hedges_of(wish, account))
 
 
 def losses(books: RiskBooks, wish: Wish, account: str, instrument: str) -> int:

@@ -6,11 +6,21 @@ person, and empty where nothing keeps them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mytrading.core.risk.books import RiskBooks
+from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.times import SECOND
+from mytrading.core.runs.books import OPTION_PATIENCE
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Position
 from mytrading.messages.signals import Leg, Signal
 
 SILENT_NS = 3 * SECOND
+BLIND = "ENGINE_STOP_BLIND"
+"""The alert: a stop is held by risk, and prices do not come to it, or risk itself is silent."""
+BLIND_NS = 10 * SECOND
+"""Machine time without prices after which nobody guards what has its stop with risk."""
 NEEDED = ("feed", "router", "reconciler")
 DOUBTED = "quarantine "
 """How a note of a heartbeat begins that says which journal is in doubt."""
@@ -74,3 +84,46 @@ def session_lost(books: RiskBooks, account: str) -> str:
     """What the server of an account said when it refused to read books, empty while it reads them."""
     health = books.health.get(account)
     return (health.message or "every read is refused") if health is not None and health.session_lost else ""
+
+
+def unpriced(books: RiskBooks, quote: Quote, scene: Scene, now: int) -> bool:
+    """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
+    instrument = scene.instruments.get(quote.instrument)
+    patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
+    old = now - quote.market_ns > scene.limits.stale_quote_seconds * patience * SECOND
+    return old and (scene.lock_step or books.machine_ns - quote.received_ns > BLIND_NS)
+
+
+def armed(books: RiskBooks, strategy: str = "") -> Iterable[tuple[Position, float]]:
+    """Positions, of a strategy or of all, with the level of the stop that risk holds for them."""
+    for key, level in books.stop_levels.items():
+        position = books.positions.get(key) if strategy in ("", key[3]) else None
+        if position is not None and (position.quantity or position.quantity_seen):
+            yield position, level
+
+
+def blind(books: RiskBooks, strategy: str, scene: Scene, now: int) -> str:
+    """What keeps risk from seeing a price come to a stop that it holds for a strategy, in words; empty if nothing.
+
+    Only in continuous trading, and not before it lasted ten seconds.
+    """
+    open_now = [
+        (position, level)
+        for position, level in armed(books, strategy)
+        if scene.is_open(position.instrument.partition(":")[0], now)
+    ]
+    if not open_now or scene.lock_step:
+        return ""
+    for_seconds = (books.machine_ns - max(books.feed_well_ns, scene.patient_until)) // SECOND
+    names = ", ".join(sorted(f"{position.instrument} (stop {level:g})" for position, level in open_now))
+    if for_seconds * SECOND >= BLIND_NS:
+        return f"the feed is silent or not ready for {for_seconds} s, and the engine holds the stop of {names}"
+    unseen = [name for position, _ in open_now if (name := _unseen(books, position.instrument, scene, now))]
+    return f"no price of {', '.join(sorted(unseen))} comes, and the engine holds its stop" if unseen else ""
+
+
+def _unseen(books: RiskBooks, instrument: str, scene: Scene, now: int) -> str:
+    quote = books.quotes.get(instrument)
+    if quote is None:
+        return instrument if books.machine_ns - scene.patient_until >= BLIND_NS else ""
+    return instrument if unpriced(books, quote, scene, now) else ""

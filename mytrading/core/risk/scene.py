@@ -12,6 +12,7 @@ from datetime import date, time
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
+from mytrading.core.hedges import Contract, contract_of
 from mytrading.core.instruments import InstrumentBook
 from mytrading.core.master import refusal_for
 from mytrading.core.money.margin_table import RiskTables
@@ -75,6 +76,11 @@ class Scene:
         """Units of a lot; 1 where the instrument is not listed."""
         found = self.instruments.get(name)
         return found.lot_size if found else 1
+
+    def contract_of(self, name: str) -> Contract | None:
+        """What cover depends on; None where the instrument is not listed."""
+        found = self.instruments.get(name)
+        return contract_of(found) if found else None
 
     def underlying(self, name: str) -> str:
         """What an instrument is derived from; itself where it is not listed."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from mytrading.core.hedges import Contract, hedging
 from mytrading.core.order import TERMINAL
 from mytrading.core.risk import carry as risk_carry
 from mytrading.core.risk import orphans as risk_orphans
@@ -25,6 +26,7 @@ from mytrading.core.risk.wish import Wish
 from mytrading.core.risk.world import WORLD
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert
+from mytrading.messages.enums import Side
 from mytrading.messages.orders import (
     Order,
     OrderChanged,
@@ -54,8 +56,9 @@ class RiskState(RiskBooks):
         accounts: Callable[[str], tuple[str, ...]] = lambda _strategy: (),
         stale_seconds: float = 5.0,
         watch_for: Callable[[str, str], str | None] = lambda _strategy, _instrument: None,
+        contract_of: Callable[[str], Contract | None] = lambda _instrument: None,
     ) -> None:
-        super().__init__(lot_of, stale_seconds)
+        super().__init__(lot_of, stale_seconds, contract_of)
         self._watch_for = watch_for
         self.guard = Guard(is_open)
         self._guarded = guarded
@@ -93,8 +96,6 @@ class RiskState(RiskBooks):
             self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
         if known is not None and same and self._keeps_size(known, signal):
             wish.sized = known.sized
-        if known is not None and signal.keeps:
-            wish.covers = known.hedges()
         if known is not None and known.signal.id == signal.id:
             wish.ended, wish.given_up, wish.entered = known.ended, known.given_up, known.entered
         again = same and not signal.rearmed
@@ -168,8 +169,9 @@ class RiskState(RiskBooks):
         self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
         self.runs[entry.strategy] = entry.run
         owner = (entry.account, entry.instrument, entry.product.value, entry.strategy)
-        self.memory.money.stop(owner, entry.stop_trigger or entry.held_stop)
         key = self.watch_of_signal.get(entry.cause)
+        hedge = key is not None and self._is_hedge_entry(entry, key[1])
+        self.memory.money.stop(owner, entry.stop_trigger or (0.0 if hedge else entry.held_stop))
         if key is None:
             if any(roll.cause == entry.cause for roll in self.rolls.values()):
                 self.orders.setdefault(entry.id, coming(entry))
@@ -188,6 +190,13 @@ class RiskState(RiskBooks):
         self.orders.setdefault(entry.id, coming(entry))
         self._settle_if_met(wish)
         self._await()
+
+    def _is_hedge_entry(self, entry: PlaceEntry, watch: str) -> bool:
+        """True of what only hedges: it risks what the sold legs do, and its level is for the time after them."""
+        if entry.side is not Side.BUY or not entry.held_stop:
+            return False
+        covers = self.covers(entry.account, entry.strategy, watch)
+        return hedging(covers, entry.instrument) >= entry.quantity
 
     def _close(self, goal: CloseGoal) -> None:
         self._remember(self.issued, goal.id, None)
@@ -269,6 +278,7 @@ class RiskState(RiskBooks):
         position = row.position
         key = (position.account, position.instrument, position.product, position.strategy)
         before = self.positions.get(key)
+        self.uncovered = None
         self.positions[key] = position
         self._bind(position)
         self._move_money(position)
@@ -284,7 +294,9 @@ class RiskState(RiskBooks):
             self.claimed.discard(key)
             self.guard.flat(key)
         if before is not None and before.quantity and not position.quantity:
-            self._spend(before, row.at_ns, protected=risk_orphans.is_protective(self, closer))
+            protected = risk_orphans.is_protective(self, closer)
+            self.uncovered = before if protected and before.quantity > 0 else None
+            self._spend(before, row.at_ns, protected=protected)
             self.margin.closed(position.account, position.strategy, position.instrument)
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
@@ -323,14 +335,15 @@ class RiskState(RiskBooks):
     def guarded_positions(self) -> dict[Key, Position]:
         """Positions that are not flat and whose stop is to rest at the broker.
 
-        Not those that a person released, or claimed without a stop, and no hedges.
+        Not those that a person released, or claimed without a stop, no hedges, and none whose stop risk itself holds.
         """
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
         free |= {key for key, state in states.items() if state == "released"}
         found = self.positions.items()
         held = {key: p for key, p in found if (p.quantity or p.quantity_seen) and key not in free}
-        return {key: p for key, p in held.items() if self._guarded(p.strategy) and not self.is_hedge(p)}
+        guarded = ((key, p) for key, p in held.items() if self._guarded(p.strategy))
+        return {key: p for key, p in guarded if not self.engine_holds(key, p) and not self.is_hedge(p)}
 
     def _held(self, row: BrokerHeld) -> None:
         self.guard.read(row, self.guarded_positions(), self.orders.values())

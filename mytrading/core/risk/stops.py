@@ -17,9 +17,19 @@ from mytrading.messages.records import LevelMoved
 PREFIX = "stop "
 
 
+def key_of(thing: Position | PlaceEntry) -> Key:
+    """The owner of a position or an entry."""
+    return thing.account, thing.instrument, thing.product.value, thing.strategy
+
+
 def name_of(key: Key) -> str:
     """The name under which the level of an owner is journaled."""
     return PREFIX + " ".join(key)
+
+
+def hedge_of(key: Key) -> str:
+    """The name of the figure that tells the units of a position which hedge something sold."""
+    return "hedge " + " ".join(key)
 
 
 def key_in(name: str) -> Key | None:
@@ -42,11 +52,6 @@ def hold(books: RiskBooks, entry: PlaceEntry, level: float, now: int) -> tuple[L
     return (LevelMoved(name=name_of(key), value=level, at_ns=now),)
 
 
-def key_of(entry: PlaceEntry) -> Key:
-    """The owner of an entry."""
-    return entry.account, entry.instrument, entry.product.value, entry.strategy
-
-
 def adds(books: RiskBooks, entry: PlaceEntry) -> bool:
     """True if an entry adds to what its owner holds; none is admitted beside another that may still fill.
 
@@ -66,10 +71,23 @@ def restore(books: RiskBooks, now: int) -> list[LevelMoved]:
     found |= {
         (p.account, p.instrument, p.product.value, p.strategy): p.held_stop
         for p in books.open_positions()
-        if p.held_stop and p.quantity
+        if p.held_stop and p.quantity and not books.is_hedge(p)
     }
     missing = sorted((key, level) for key, level in found.items() if key not in books.stop_levels)
     return [LevelMoved(name=name_of(key), value=level, at_ns=now) for key, level in missing]
+
+
+def arm(books: RiskBooks, now: int) -> list[LevelMoved]:
+    """Rows that arm the level which a bought option brought along once it hedges nothing more, and disarm it before."""
+    rows = []
+    for position in books.open_positions():
+        key = key_of(position)
+        armed = key in books.stop_levels
+        if position.quantity_seen > 0 and (armed or position.held_stop):
+            hedge = books.is_hedge(position)
+            if armed is hedge and (hedge or position.held_stop):
+                rows.append(LevelMoved(name=name_of(key), value=0.0 if hedge else position.held_stop, at_ns=now))
+    return rows
 
 
 def release(books: RiskBooks, now: int) -> list[LevelMoved]:
@@ -88,7 +106,7 @@ def is_in_use(books: RiskBooks, key: Key) -> bool:
 
 def level_of(books: RiskBooks, position: Position) -> float:
     """The price at which a position is to be closed, held by risk or at the broker; 0 if none is known."""
-    return level_at(books, (position.account, position.instrument, position.product.value, position.strategy))
+    return level_at(books, key_of(position))
 
 
 def level_at(books: RiskBooks, key: Key) -> float:

@@ -23,9 +23,9 @@ class Wish(msgspec.Struct, kw_only=True):
     that were stopped out while others of the basket stayed, by account, instrument and when they were opened. `sized`:
     the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
     were rolled over to others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
-    `covers`: what was bought to cover sold legs of the wish that this one takes back. `entered`: an entry was ordered
-    for it, in whichever account, so that it is counted among the entries. `begun_as`: earlier wishes of several legs,
-    the same in value and terms, that ordered some and were said anew before they had them all: it goes on with theirs.
+    `entered`: an entry was ordered for it, in whichever account, so that it is counted among the entries. `begun_as`:
+    earlier wishes of several legs, the same in value and terms, that ordered some and were said anew before they had
+    them all: it goes on with theirs.
     """
 
     signal: Signal
@@ -39,7 +39,6 @@ class Wish(msgspec.Struct, kw_only=True):
     sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
     moved: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     kin: set[str] = msgspec.field(default_factory=set)
-    covers: set[str] = msgspec.field(default_factory=set)
     entered: bool = False
     begun_as: set[str] = msgspec.field(default_factory=set)
     legs: tuple[Leg, ...] = ()
@@ -82,13 +81,6 @@ class Wish(msgspec.Struct, kw_only=True):
             if not leg.lots:
                 self.legs = tuple([leg for leg in legs if leg.lots])
                 return
-
-    def hedges(self) -> set[str]:
-        """Instruments that were bought to cover sold legs: of this wish, or of the one that it takes back."""
-        if not any(leg.lots < 0 for leg in self.legs):
-            return self.covers
-        bought = {leg.instrument for leg in self.legs if leg.lots > 0}
-        return bought | {names[name] for names in self.moved.values() for name in bought & names.keys()}
 
     def target(self, instrument: str, account: str) -> int:
         """Lots (signed) that are to be held in an account."""

@@ -78,6 +78,7 @@ def _timer(books: RiskBooks, row: TimerFired) -> None:
 def _beat(books: RiskBooks, row: Heartbeat) -> None:
     books.beats[row.daemon] = row
     if row.daemon == "feed":
+        books.feed_well_ns = row.machine_ns if row.ready else books.feed_well_ns
         books.tally.beat(row)
     books.machine_ns = max(books.machine_ns, row.machine_ns)
 

@@ -108,7 +108,7 @@ class RunEvents:
         event = _event(run, breach, action, [leg], now, self.trip(leg))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
         if breach.acts:
-            rows += self._closing.close(leg.position, event.cause, event.note, trace_ns)
+            rows += self._closing.close_covering(leg.position, event.cause, event.note, trace_ns, now)
         return rows
 
     def square_off(self, run: Run, breach: Breach, legs: list[Leg], now: int) -> list[Any]:

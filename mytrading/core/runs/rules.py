@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mytrading.core.risk import orphans as risk_orphans
 from mytrading.core.risk.books import Key
 from mytrading.core.risk.case import stale
 from mytrading.core.risk.closing import Closing
@@ -128,7 +127,7 @@ class StrategyRisk:
         return None
 
     def _judge_leg(self, run: Run, leg: Leg, quote: Quote, now: int) -> list[Any]:
-        if not leg.average_price or leg.key in self._state.closing or risk_orphans.covers(self._state, leg.position):
+        if not leg.average_price or leg.key in self._state.closing or self._state.is_hedge(leg.position):
             return []
         if stale(quote, now, self.books.machine_ns, self._scene.limits.stale_quote_seconds):
             return []
@@ -276,7 +275,7 @@ class StrategyRisk:
         """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has, a hedge none."""
         run = self.books.runs.get(key[3])
         leg = run.legs.get(key) if run is not None else None
-        if run is None or leg is None or not leg.average_price or risk_orphans.covers(self._state, leg.position):
+        if run is None or leg is None or not leg.average_price or self._state.is_hedge(leg.position):
             return {}
         rules, found = run.rules, {}
         for name, rule, start, limit in (

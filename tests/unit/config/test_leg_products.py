@@ -94,8 +94,8 @@ def test_legs_are_intraday_by_themselves_only_if_all_are_mis(tmp_path: Path, tex
         (COVERED, '"BUY"', '"SELL"', "legs[1]: shares cannot be sold short with product CNC"),
         (COVERED, '"cnc"', '"MIS"', "legs[1] is bought as MIS, which ends today, and would leave legs[2], sold as "
                                     "NRML, bare; buy it as NRML, or sell the other as MIS"),
-        (HEDGED, 'product = "NRML"\n', 'product = "MIS"\n\n[[legs]]\naction = "SELL"\nstrike = "ATM"\nright = "PE"\n'
-                                       'product = "NRML"\n', "legs[1] is bought as MIS"),
+        (HEDGED, '"NRML"\n\n[[legs]]\naction = "SELL"\n', '"MIS"\n\n[[legs]]\naction = "SELL"\nproduct = "NRML"\n',
+         "legs[1] is bought as MIS"),
         (HEDGED, 'entry_time', 'intraday = false\nentry_time', "the broker squares MIS off every day"),
     ],
 )  # fmt: skip

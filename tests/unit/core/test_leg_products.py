@@ -16,18 +16,18 @@ from mytrading.messages.reports import Funds
 from mytrading.messages.signals import Leg
 from mytrading.strategies.standing import signal_id
 from tests.unit.core.test_risk_baskets import Basket, entries
-from tests.unit.core.test_risk_machine import CALL, DAY, PUT, SHARE
+from tests.unit.core.test_risk_machine import CALL, DAY, NEAR, SHARE
 from tests.unit.strategies.desks import NIFTY, OPEN, make_book
 
 MIS, NRML, CNC = Product.MIS, Product.NRML, Product.CNC
 HEDGE = Leg(instrument=CALL, lots=1, product=NRML)
-SOLD = Leg(instrument=PUT, lots=-1)
+SOLD = Leg(instrument=NEAR, lots=-1)
 
 
 def desk_with_quotes() -> Basket:
     desk = Basket()
     desk.machine.apply(Funds(account="main", available=5e7, used=0.0, machine_ns=desk.machine_ns))
-    desk.quote(PUT)
+    desk.quote(NEAR)
     return desk
 
 
@@ -36,11 +36,12 @@ def test_each_leg_is_ordered_as_its_own_product() -> None:
     (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
     assert (hedge.instrument, hedge.product) == (CALL, NRML)
     (sold,) = entries(desk.filled(hedge))
-    assert (sold.instrument, sold.product, sold.side) == (PUT, MIS, Side.SELL)
+    assert (sold.instrument, sold.product, sold.side) == (NEAR, MIS, Side.SELL)
 
 
 def test_shares_and_the_call_sold_on_them_go_as_cnc_and_nrml() -> None:
     desk = desk_with_quotes()
+    desk.quote(SHARE, 800.0)
     shares = Leg(instrument=SHARE, lots=65, product=CNC)
     (bought,) = entries(desk.wish("a", shares, Leg(instrument=CALL, lots=-1), product=NRML))
     assert (bought.instrument, bought.product) == (SHARE, CNC)
@@ -51,8 +52,8 @@ def test_shares_and_the_call_sold_on_them_go_as_cnc_and_nrml() -> None:
 @pytest.mark.parametrize(
     ("hedge", "sold"),
     [
-        (Leg(instrument=CALL, lots=1), Leg(instrument=PUT, lots=-1, product=NRML)),
-        (Leg(instrument=CALL, lots=1, product=MIS), Leg(instrument=PUT, lots=-1, product=NRML)),
+        (Leg(instrument=CALL, lots=1), Leg(instrument=NEAR, lots=-1, product=NRML)),
+        (Leg(instrument=CALL, lots=1, product=MIS), Leg(instrument=NEAR, lots=-1, product=NRML)),
     ],
 )
 def test_hedge_that_ends_before_what_it_covers_is_denied_and_nothing_is_sold(hedge: Leg, sold: Leg) -> None:
@@ -61,7 +62,7 @@ def test_hedge_that_ends_before_what_it_covers_is_denied_and_nothing_is_sold(hed
     assert entries(rows) == []
     denied = next(row for row in rows if isinstance(row, SignalDenied))
     assert denied.code == "PRODUCT_NOT_ALLOWED"
-    assert f"{CALL} is bought as MIS, which ends today, and would leave {PUT}, sold as NRML, bare" in denied.message
+    assert f"{CALL} is bought as MIS, which ends today, and would leave {NEAR}, sold as NRML, bare" in denied.message
 
 
 def test_only_the_mis_leg_is_closed_by_the_square_off() -> None:
@@ -71,7 +72,7 @@ def test_only_the_mis_leg_is_closed_by_the_square_off() -> None:
     (sold,) = entries(desk.filled(hedge))
     scene = desk.machine._scene
     late = to_ns(DAY, time(15, 13))
-    assert 0 < scene.square_off_begins("S", PUT, sold.product, late) <= late
+    assert 0 < scene.square_off_begins("S", NEAR, sold.product, late) <= late
     assert not scene.square_off_begins("S", CALL, hedge.product, late)
 
 

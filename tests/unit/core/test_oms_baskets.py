@@ -12,7 +12,7 @@ from mytrading.messages.reports import Funds
 from mytrading.messages.signals import Leg
 from tests.fake_broker import ACCOUNT, SECOND, OrderBench
 from tests.unit.core.test_margin import TABLES
-from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, Desk
+from tests.unit.core.test_risk_machine import CALL, LIMITS, NEAR, Desk
 
 LARGE = replace(LIMITS, max_order_size=100_000_000, max_position_size=100_000_000)
 
@@ -157,9 +157,9 @@ def command(lots: int) -> tuple[Desk, PlaceEntry]:
     desk = Desk(LARGE)
     desk.machine.tables = TABLES
     desk.machine.apply(Funds(account="main", available=1e9, used=0.0, machine_ns=desk.machine_ns))
-    desk.quote(PUT, 1.0)
     desk.quote(CALL, 1.0)
-    wish = (Leg(instrument=PUT, lots=lots), Leg(instrument=CALL, lots=-lots))
+    desk.quote(NEAR, 1.0)
+    wish = (Leg(instrument=CALL, lots=lots), Leg(instrument=NEAR, lots=-lots))
     (hedge,) = entries(desk.wish("a", *wish, product=Product.NRML))
     return desk, hedge
 
@@ -168,11 +168,11 @@ def command(lots: int) -> tuple[Desk, PlaceEntry]:
 def test_hedge_is_commanded_with_the_calls_of_what_it_covers(lots: int, calls: int) -> None:
     """Sixty lots are 3,900 units, three slices below the freeze quantity of 1,800."""
     _, hedge = command(lots)
-    assert (hedge.instrument, hedge.basket_calls) == (PUT, calls)
+    assert (hedge.instrument, hedge.basket_calls) == (CALL, calls)
 
 
 def test_last_leg_is_commanded_without_further_calls() -> None:
     desk, hedge = command(1)
     desk.fill(hedge)
     *_, short = entries(desk.rows)
-    assert (short.instrument, short.basket_calls) == (CALL, 0)
+    assert (short.instrument, short.basket_calls) == (NEAR, 0)

@@ -9,7 +9,7 @@ from mytrading.messages.control import Alert
 from mytrading.messages.enums import OrderState
 from mytrading.messages.signals import Leg
 from tests.unit.core.test_risk_baskets import HEDGE, SOLD, Basket, alarms, closed, entries
-from tests.unit.core.test_risk_machine import CALL, PUT, SHARE, WATCH
+from tests.unit.core.test_risk_machine import CALL, NEAR, PUT, WATCH
 
 
 def broken_in_main(desk: Basket) -> PlaceEntry:
@@ -27,14 +27,14 @@ def fresh(desk: Basket, seconds: float) -> tuple[Any, ...]:
     rows: list[Any] = []
     for _ in range(int(seconds)):
         desk.beat()
-        rows += [*desk.pass_time(1), *desk.quote(), *desk.quote(PUT), *desk.quote(SHARE, 800.0)]
+        rows += [*desk.pass_time(1), *desk.quote(), *desk.quote(PUT), *desk.quote(NEAR, 200.0)]
     return tuple(rows)
 
 
 def test_unwinding_in_one_account_does_not_keep_the_sold_leg_of_another() -> None:
     desk = Basket(("main", "second"))
     (sold,) = entries(desk.filled(broken_in_main(desk)))
-    assert (sold.account, sold.instrument) == ("second", SHARE)
+    assert (sold.account, sold.instrument) == ("second", NEAR)
     desk.filled(sold)
     assert alarms(fresh(desk, 120)) == []
     desk.held("main", CALL, 0)

@@ -21,17 +21,17 @@ from mytrading.messages.orders import (
     ProtectionChanged,
     TimerFired,
 )
-from mytrading.messages.reports import AccountHealth
+from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.runconfig import OrphanLegs
 from mytrading.messages.signals import Leg, Signal
-from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, SHARE, WATCH, Desk
+from tests.unit.core.test_risk_machine import CALL, LIMITS, NEAR, PUT, SECOND, WATCH, Desk
 
 ROOMY = replace(LIMITS, max_position_size=10_000_000, max_order_size=10_000_000)
-HEDGE, SOLD = Leg(instrument=CALL, lots=1), Leg(instrument=SHARE, lots=-10)
+HEDGE, SOLD = Leg(instrument=CALL, lots=1), Leg(instrument=NEAR, lots=-1)
 
 
 class Basket(Desk):
-    """A desk whose strategy trades a hedge and a sold share, in one account or two."""
+    """A desk whose strategy trades a hedge and a sold call, in one account or two."""
 
     def __init__(self, accounts: tuple[str, ...] = (), orphans: OrphanLegs = OrphanLegs.UNWIND, tries: int = 2) -> None:
         super().__init__(ROOMY)
@@ -42,8 +42,13 @@ class Basket(Desk):
             self.machine.apply(
                 AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
             )
+        self._fund()
         self.quote()
-        self.quote(SHARE, 800.0)
+        self.quote(NEAR, 200.0)
+
+    def _fund(self) -> None:
+        for account in dict.fromkeys(("main", *self.machine.strategies["S"].accounts)):
+            self.machine.apply(Funds(account=account, available=1e9, used=0.0, machine_ns=self.machine_ns))
 
     def again(self) -> Basket:
         """A machine that was killed: it learns its rows anew."""
@@ -53,6 +58,7 @@ class Basket(Desk):
             other.machine.apply(
                 AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
             )
+        other._fund()
         for row in self.rows:
             other.machine.apply(row)
         other.rows = list(self.rows)
@@ -68,9 +74,11 @@ class Basket(Desk):
         return self.give(OrderChanged(event=state.value.lower(), order=order, machine_ns=self.machine_ns))
 
     def held(self, account: str, instrument: str, quantity: int, entry: str = "", units: int = 0) -> tuple[Any, ...]:
+        level = next((row.held_stop for row in self.rows if isinstance(row, PlaceEntry) and row.id == entry), 0.0)
         position = Position(
             account=account, instrument=instrument, product=Product.MIS, strategy="S", run="r", quantity=quantity,
             quantity_seen=quantity, average_price=100.0, opened_ns=self.now, updated_ns=self.now,
+            held_stop=level,
         )  # fmt: skip
         return self.give(
             PositionChanged(
@@ -97,7 +105,7 @@ def test_sold_leg_waits_until_its_hedge_is_held() -> None:
     assert desk.tell(hedge, OrderState.ACCEPTED) == ()
     assert entries(desk.tell(hedge, OrderState.FILLED, 65)) == []
     (sold,) = entries(desk.held("main", CALL, 65, hedge.id, 65))
-    assert (sold.instrument, sold.quantity, sold.side.sign) == (SHARE, 10, -1)
+    assert (sold.instrument, sold.quantity, sold.side.sign) == (NEAR, 65, -1)
 
 
 def test_hedge_has_no_stop_and_is_not_called_bare_for_it() -> None:
@@ -106,8 +114,8 @@ def test_hedge_has_no_stop_and_is_not_called_bare_for_it() -> None:
     (sold,) = entries(desk.filled(hedge))
     desk.filled(sold)
     assert (hedge.stop_trigger, hedge.stop_limit) == (0.0, 0.0)
-    assert sold.stop_trigger > 800.0
-    assert [key[1] for key in desk.machine.state.guarded_positions()] == [SHARE]
+    assert sold.stop_trigger > 200.0
+    assert [key[1] for key in desk.machine.state.guarded_positions()] == [NEAR]
 
 
 def test_rejected_hedge_stops_the_sold_leg_of_its_account_only() -> None:
@@ -121,7 +129,7 @@ def test_rejected_hedge_stops_the_sold_leg_of_its_account_only() -> None:
     (sold,) = entries(desk.filled(second))
     assert sold.account == "second"
     desk.filled(sold)
-    assert all(entry.account == "second" for entry in entries(tuple(desk.rows)) if entry.instrument == SHARE)
+    assert all(entry.account == "second" for entry in entries(tuple(desk.rows)) if entry.instrument == NEAR)
 
 
 def test_rejected_sold_leg_closes_the_hedge() -> None:
@@ -139,7 +147,7 @@ def test_rejected_sold_leg_is_tried_again_under_its_own_id_then_the_hedge_is_clo
     (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
     (sold,) = entries(desk.filled(hedge))
     (again,) = entries(desk.tell(sold, OrderState.REJECTED))
-    assert (again.instrument, again.quantity) == (SHARE, 10)
+    assert (again.instrument, again.quantity) == (NEAR, 65)
     assert again.id != sold.id
     rows = desk.tell(again, OrderState.REJECTED)
     assert [row.instrument for row in rows if isinstance(row, CloseGoal)] == [CALL]
@@ -178,8 +186,8 @@ def test_exit_closes_the_sold_leg_first() -> None:
     (sold,) = entries(desk.filled(hedge))
     desk.filled(sold)
     rows = desk.wish("b", action=Action.EXIT)
-    assert [row.instrument for row in rows if isinstance(row, CloseGoal)] == [SHARE]
-    rows = desk.held("main", SHARE, 0, units=0)
+    assert [row.instrument for row in rows if isinstance(row, CloseGoal)] == [NEAR]
+    rows = desk.held("main", NEAR, 0, units=0)
     assert [row.instrument for row in rows if isinstance(row, CloseGoal)] == [CALL]
 
 
@@ -246,7 +254,7 @@ def test_stopped_leg_is_sold_again_as_often_as_configured_and_then_given_up() ->
     sold, ids = complete(desk), set()
     for _ in range(2):
         (again,) = entries(stopped_out(desk, sold))
-        assert (again.instrument, again.quantity, again.side.sign) == (SHARE, 10, -1)
+        assert (again.instrument, again.quantity, again.side.sign) == (NEAR, 65, -1)
         ids.add(again.id)
         desk.filled(again)
         sold = again
@@ -301,8 +309,8 @@ def test_exit_that_takes_a_stop_over_counts_as_the_stop() -> None:
         desk = Basket()
         sold = complete(desk)
         level = Protection(
-            id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="handed over",
-            side=Side.BUY, trigger=816.0, limit=824.0, state="handed",
+            id="p", account="main", instrument=NEAR, product=Product.MIS, strategy="S", run="r", cause="handed over",
+            side=Side.BUY, trigger=260.0, limit=263.0, state="handed",
         )  # fmt: skip
         desk.give(ProtectionChanged(protection=level, at_ns=desk.now))
         assert closed(stopped_out(desk, sold, Purpose.EXIT, cause)) == [CALL]
@@ -357,7 +365,7 @@ def test_leg_that_is_being_replaced_is_no_failed_one() -> None:
     full = replace(after, state=OrderState.FILLED, filled=65)
     desk.give(OrderChanged(event="filled", order=full, machine_ns=desk.machine_ns))
     (sold,) = entries(desk.held("main", CALL, 65, "next", 65))
-    assert sold.instrument == SHARE
+    assert sold.instrument == NEAR
 
 
 def test_leg_whose_replacement_fails_has_failed() -> None:
@@ -416,7 +424,7 @@ def test_legs_of_one_basket_count_together_against_the_limit_of_positions() -> N
     basket.machine._scene.limits = replace(ROOMY, max_total_positions=1)
     (denied,) = basket.wish("a", HEDGE, SOLD)
     assert isinstance(denied, SignalDenied)
-    assert (denied.instrument, denied.codes) == (SHARE, ("MAX_TOTAL_POSITIONS",))
+    assert (denied.instrument, denied.codes) == (NEAR, ("MAX_TOTAL_POSITIONS",))
 
 
 def test_hedge_of_a_basket_that_was_taken_back_half_entered_still_needs_no_stop() -> None:

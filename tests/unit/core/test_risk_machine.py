@@ -43,6 +43,8 @@ TODAY = DAY.isoformat()
 NOW = to_ns(DAY, time(11, 0))
 SECOND = 1_000_000_000
 CALL, PUT, SHARE = "NFO:NIFTY24MAR2623000CE", "NFO:NIFTY24MAR2623000PE", "NSE:SBIN"
+NEAR = "NFO:NIFTY24MAR2622800CE"
+"""A call that costs more than `CALL`, which hedges it once it is sold."""
 WATCH = "NSE_INDEX:NIFTY"
 LIMITS = RiskLimits(
     max_position_size=100_000,
@@ -63,7 +65,7 @@ LIMITS = RiskLimits(
 )
 
 
-def option(name: str, kind: InstrumentKind) -> Instrument:
+def option(name: str, kind: InstrumentKind, strike: float = 23000) -> Instrument:
     return Instrument(
         id=name,
         exchange="NFO",
@@ -71,7 +73,7 @@ def option(name: str, kind: InstrumentKind) -> Instrument:
         kind=kind,
         underlying="NIFTY",
         expiry="2026-03-24",
-        strike=23000,
+        strike=strike,
         lot_size=65,
         freeze_qty=1800,
     )
@@ -93,7 +95,10 @@ class Desk:
             id="NFO:NIFTY30MAR26FUT", exchange="NFO", symbol="NIFTY30MAR26FUT", kind=InstrumentKind.FUT,
             underlying="NIFTY", expiry="2026-03-30", lot_size=65,
         )  # fmt: skip
-        book = InstrumentBook([index, share, future, option(CALL, InstrumentKind.CE), option(PUT, InstrumentKind.PE)])
+        options = (
+            option(CALL, InstrumentKind.CE), option(PUT, InstrumentKind.PE), option(NEAR, InstrumentKind.CE, 22800)
+        )  # fmt: skip
+        book = InstrumentBook([index, share, future, *options])
         run = StrategyRun(name="S", file="s.py", symbols=(WATCH,), long=None, short=None, direction=Direction.BOTH)
         self.parts = (limits, rates or RateLimits(), (run,), "main", calendar, book,
                       SquareOff(calendar, {"NFO": time(15, 15), "NSE": time(15, 15)}))  # fmt: skip

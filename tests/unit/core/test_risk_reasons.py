@@ -20,7 +20,7 @@ from mytrading.messages.signals import Leg, Signal
 from mytrading.messages.strategy_rules import StrategyRules
 from tests.support import ROOT
 from tests.unit.core.test_risk_limits import LARGE, events, holding, price, restarted
-from tests.unit.core.test_risk_machine import CALL, DAY, LIMITS, PUT, SECOND, Desk
+from tests.unit.core.test_risk_machine import CALL, DAY, LIMITS, NEAR, PUT, SECOND, Desk
 from tests.unit.core.test_risk_margin import FUTURE, LOT, NONE_OF_IT, SHORT_CALL, MarginDesk, entries
 
 HALT = TradingState(level=TradingLevel.HALT, generation=1, reason="by hand", at_ns=1)
@@ -53,9 +53,9 @@ def test_account_that_cannot_pay_for_a_lot_hears_every_other_reason_too() -> Non
 def test_cheap_hedge_is_below_no_least_size_but_the_same_leg_alone_is() -> None:
     desk = MarginDesk()
     desk.fund(1_000_000.0)
-    desk.quote(PUT, 1.0)
-    (hedge,) = entries(desk.sell("a", *HEDGED))
-    assert (hedge.instrument, hedge.quantity) == (PUT, LOT)
+    desk.quote(NEAR, 1.0)
+    (hedge,) = entries(desk.sell("a", SHORT_CALL, Leg(instrument=NEAR, lots=1)))
+    assert (hedge.instrument, hedge.quantity) == (NEAR, LOT)
     desk = MarginDesk()
     desk.fund(1_000_000.0)
     desk.quote(PUT, 1.0)

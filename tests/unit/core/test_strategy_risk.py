@@ -13,10 +13,11 @@ from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, Product
 from mytrading.messages.market import Quote
 from mytrading.messages.records import LevelMoved
+from mytrading.messages.reports import Funds
 from mytrading.messages.signals import Leg
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from tests.unit.core.run_desks import TRAILING_ON, RunDesk, events, goals
-from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND, SHARE, WATCH, codes
+from tests.unit.core.test_risk_machine import CALL, LIMITS, NEAR, PUT, SECOND, SHARE, WATCH, codes
 
 MAX_LOSS = StrategyRules(max_loss=5000)
 TRAIL_30 = StrategyRules(trailing=TrailRule(value=30))
@@ -301,37 +302,38 @@ def test_leg_trailing_follows_the_best_price_and_survives_a_kill() -> None:
 )
 def test_level_of_a_leg_leaves_a_hedge_alone_until_what_it_covers_is_gone(rule: str, prices: list[float]) -> None:
     desk = RunDesk(StrategyRules(**{rule: LevelRule(value=30)}), accounts=("main", "second"))
-    desk.take(PUT, 65, 100.0)
+    desk.take(NEAR, 65, 100.0)
     desk.take(CALL, -65, 100.0)
-    desk.take(PUT, 65, 100.0, "second")
+    desk.take(NEAR, 65, 100.0, "second")
     last = prices[-1]
     for price in prices:
-        rows = desk.at(PUT, price)
-    assert [(goal.instrument, goal.account) for goal in goals(rows)] == [(PUT, "second")], "it covers nothing there"
+        rows = desk.at(NEAR, price)
+    assert [(goal.instrument, goal.account) for goal in goals(rows)] == [(NEAR, "second")], "it covers nothing there"
     assert [event.accounts for event in events(rows)] == [("second",)]
-    assert desk.machine.runs.levels_of(("main", PUT, Product.NRML, "S")) == {}
+    assert desk.machine.runs.levels_of(("main", NEAR, Product.NRML, "S")) == {}
     desk.take(CALL, 0, 0.0)
-    assert [(goal.instrument, goal.account) for goal in goals(desk.at(PUT, last))] == [(PUT, "main")]
+    assert [(goal.instrument, goal.account) for goal in goals(desk.at(NEAR, last))] == [(NEAR, "main")]
 
 
 def test_level_of_a_leg_closes_a_hedge_whose_sold_leg_was_closed_although_the_wish_stands() -> None:
     roomy = replace(TRAILING_ON, max_order_size=1e8, max_position_size=1e8, min_order_size=0.0)
     desk = RunDesk(StrategyRules(leg_stop_loss=LevelRule(value=30)), limits=roomy, product=Product.MIS)
-    desk.at(SHARE, 800.0)
-    desk.at(PUT, 100.0)
-    rows = desk.wish("w", Leg(instrument=PUT, lots=1), Leg(instrument=SHARE, lots=-10))
+    desk.machine.apply(Funds(account="main", available=1e9, used=0.0, machine_ns=desk.machine_ns))
+    desk.at(CALL, 100.0)
+    desk.at(NEAR, 100.0)
+    rows = desk.wish("w", Leg(instrument=NEAR, lots=1), Leg(instrument=CALL, lots=-1))
     (hedge,) = [row for row in rows if isinstance(row, PlaceEntry)]
     desk.order(hedge, OrderState.FILLED, 65)
-    rows = (*desk.hold(PUT, 65, 100.0, order=hedge.id), *desk.at(SHARE, 800.0))
-    assert goals(desk.at(PUT, 69.0)) == [], "what it covers is on its way"
+    rows = (*desk.hold(NEAR, 65, 100.0, order=hedge.id), *desk.at(CALL, 100.0))
+    assert goals(desk.at(NEAR, 69.0)) == [], "what it hedges is on its way"
     (sold,) = [row for row in rows if isinstance(row, PlaceEntry)]
-    desk.order(sold, OrderState.FILLED, 10)
-    desk.hold(SHARE, -10, 800.0, order=sold.id)
-    assert goals(desk.at(PUT, 69.0)) == []
-    assert [goal.instrument for goal in goals(desk.at(SHARE, 1045.0))] == [SHARE]
-    desk.take(SHARE, 0, 0.0)
-    assert [goal.instrument for goal in goals(desk.at(PUT, 69.0))] == [PUT]
-    assert desk.machine.runs.levels_of(("main", PUT, Product.MIS, "S")) == {"stop_loss": 70.0}
+    desk.order(sold, OrderState.FILLED, 65)
+    desk.hold(CALL, -65, 100.0, order=sold.id)
+    assert goals(desk.at(NEAR, 69.0)) == []
+    assert [goal.instrument for goal in goals(desk.at(CALL, 131.0))] == [CALL]
+    desk.take(CALL, 0, 0.0)
+    assert [goal.instrument for goal in goals(desk.at(NEAR, 69.0))] == [NEAR]
+    assert desk.machine.runs.levels_of(("main", NEAR, Product.MIS, "S")) == {"stop_loss": 70.0}
 
 
 def test_leg_entered_again_in_the_same_run_is_protected_again() -> None:

@@ -72,6 +72,10 @@ def _instrument_halted(case: Case) -> str:
     return f"entries in {case.leg.instrument} are halted ({case.halted}); see `mytrading alerts`"
 
 
+def _blind(case: Case) -> str:
+    return f"{case.blind}; nothing is added until prices come, see `mytrading alerts`" if case.blind else ""
+
+
 def _doubtful(case: Case) -> str:
     if case.confidence is _CONFIRMED:
         return ""
@@ -98,6 +102,8 @@ STANDING: tuple[Rule, ...] = (
     Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "", _instrument_halted, "halted"),
     Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful,
          "confidence"),
+    Rule("ENGINE_STOP_BLIND", "For 10 s no prices came to a stop of the strategy that the engine holds.", "", _blind,
+         "blind"),
 )  # fmt: skip
 
 

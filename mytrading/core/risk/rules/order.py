@@ -87,7 +87,7 @@ def _product(case: Case) -> str:
 def _hedge_refusal(case: Case) -> str:
     """A hedge that the venue squares off today must not cover what is held longer."""
     signal = case.signal
-    if len(signal.legs) < 2 or not case.is_hedge:
+    if len(signal.legs) < 2 or not case.covers:
         return ""
     bare = next((leg for leg in signal.legs if leg.lots < 0 and signal.product_of(leg) is not _MIS), None)
     return short_lived_hedge(case.leg.instrument, bare.instrument, signal.product_of(bare)) if bare is not None else ""
@@ -187,7 +187,7 @@ ORDER: tuple[Rule, ...] = (
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
     Rule("PRODUCT_NOT_ALLOWED",
-         "CNC for derivatives or short shares, NRML for shares, or a hedge as MIS of what is held longer.", "",
+         "CNC for derivatives or short shares, NRML for shares, or cover as MIS of what is held longer.", "",
          _product),
     Rule("ORDER_TYPE", "An SL-M entry, or a LIMIT or SL one with prices that no exchange takes.", "", _order_type),
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
@@ -196,6 +196,6 @@ ORDER: tuple[Rule, ...] = (
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
     Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
-    Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or outside the price band.",
+    Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price.",
          "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PCT", stop_problem),
 )  # fmt: skip

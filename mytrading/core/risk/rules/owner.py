@@ -21,7 +21,7 @@ def _max_order(case: Case) -> str:
 
 def _min_order(case: Case) -> str:
     limit = case.limits.min_order_size
-    if case.value_of(case.units) >= limit or case.price <= 0 or case.is_hedge:
+    if case.value_of(case.units) >= limit or case.price <= 0 or case.hedging:
         return ""
     return (
         f"order of {rupees(case.value)} is below MIN_ORDER_SIZE {rupees(limit)} "

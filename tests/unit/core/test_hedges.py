@@ -1,0 +1,273 @@
+"""Hedges: which bought leg covers which sold one, what needs no stop, what keeps one, and what is closed first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.hedges import Contract, Cover, cover_of, left_bare
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import DaemonState, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.orders import Order, OrderChanged, Protection, ProtectionChanged
+from mytrading.messages.records import LevelMoved
+from mytrading.messages.runconfig import OrphanLegs, StopPlan
+from mytrading.messages.signals import Leg
+from tests.unit.core.test_risk_baskets import HEDGE, SOLD, Basket, closed, complete, entries, stopped_out
+from tests.unit.core.test_risk_machine import CALL, NEAR, PUT, SECOND, SHARE, WATCH
+
+FUTURE = "NFO:NIFTY30MAR26FUT"
+CE, PE, FUT, EQ = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT, InstrumentKind.EQ
+
+
+def of(kind: InstrumentKind, expiry: str = "", strike: float = 0.0, underlying: str = "NIFTY") -> Contract:
+    return Contract(kind, underlying, expiry, strike)
+
+
+MAR, APR = "2026-03-24", "2026-04-28"
+CONTRACTS = {
+    "C": of(CE, MAR, 23000), "C+": of(CE, MAR, 23500), "C++": of(CE, MAR, 24000), "far": of(CE, APR, 23000),
+    "P": of(PE, MAR, 23000), "B": of(CE, MAR, 50000, "BANKNIFTY"), "F": of(FUT, MAR), "Fapr": of(FUT, APR),
+    "E": of(EQ), "X": of(EQ, underlying="SBIN"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("units", "found"),
+    [
+        ({"C": -65, "C+": 65}, [("C+", "C", 65, True)]),
+        ({"C": -65, "P": 65}, []),  # another right
+        ({"C": -65, "B": 65}, []),  # another underlying
+        ({"C": -65, "far": 65}, [("far", "C", 65, True)]),  # calendar: the sold one ends first
+        ({"far": -65, "C": 65}, []),  # the bought one ends first
+        ({"C": -65, "C+": 130}, [("C+", "C", 65, True)]),  # up to what is sold
+        ({"C": -130, "C+": 65}, [("C+", "C", 65, True)]),
+        ({"C": -65, "C+": 65, "C++": 65}, [("C+", "C", 65, True)]),  # the nearer strike
+        ({"C": -65, "far": -65, "C+": 65}, [("C+", "C", 65, True)]),
+        ({"C": -65, "C+": -65, "C++": 100}, [("C++", "C+", 65, True), ("C++", "C", 35, True)]),
+        ({"C": -65, "F": 65}, [("F", "C", 65, False)]),
+        ({"far": -65, "F": 65}, []),
+        ({"C": -65, "E": 40}, [("E", "C", 40, False)]),
+        ({"C": -65, "X": 65}, []),
+        ({"P": -65, "E": 65}, []),  # shares cover calls alone
+        ({"C": -130, "C+": 65, "F": 65}, [("C+", "C", 65, True), ("F", "C", 65, False)]),
+        ({"C": -65, "C+": 65, "F": 65}, [("C+", "C", 65, True)]),
+        ({"F": -65, "C": 65}, []),  # only sold options are hedged
+        ({"C": -65, "unlisted": 65}, []),
+    ],
+)
+def test_cover_is_of_the_same_underlying_right_and_time_and_counts_once(
+    units: dict[str, int], found: list[tuple[str, str, int, bool]]
+) -> None:
+    assert cover_of(units, CONTRACTS) == [Cover(*row) for row in found]
+
+
+def test_leg_that_another_can_stand_in_for_leaves_nothing_bare() -> None:
+    assert left_bare({"C": -65, "C+": 65, "C++": 65}, CONTRACTS, "C+") == set()
+    assert left_bare({"C": -65, "C+": 65, "C++": 30}, CONTRACTS, "C+") == {"C"}
+    assert left_bare({"C": -65, "F": 65}, CONTRACTS, "F") == {"C"}
+
+
+# what an entry brings along
+
+
+def entered(*legs: Leg, stop: StopPlan = StopPlan.BROKER) -> tuple[Basket, dict[str, PlaceEntry]]:
+    """A basket whose every leg is filled, and the entries by instrument."""
+    desk = Basket()
+    desk.machine.strategies["S"] = replace(desk.machine.strategies["S"], stop=stop)
+    for name, price in ((PUT, 100.0), (FUTURE, 23_000.0), (SHARE, 800.0)):
+        desk.quote(name, price)
+    desk.wish("a", *legs)
+    found: dict[str, PlaceEntry] = {}
+    while left := [one for one in entries(tuple(desk.rows)) if one.instrument not in found]:
+        found[left[0].instrument] = left[0]
+        desk.filled(left[0])
+    assert found.keys() == {leg.instrument for leg in legs}
+    return desk, found
+
+
+def armed(desk: Basket) -> dict[str, float]:
+    return {key[1]: level for key, level in desk.machine.state.stop_levels.items()}
+
+
+def levels(rows: Any) -> list[tuple[str, float]]:
+    return [(row.name, row.value) for row in rows if isinstance(row, LevelMoved) and row.name.startswith("stop ")]
+
+
+@pytest.mark.parametrize("other", [Leg(instrument=SHARE, lots=10), Leg(instrument=PUT, lots=1)])
+def test_bought_leg_that_hedges_nothing_keeps_its_stop_at_the_broker(other: Leg) -> None:
+    """Beside any sold leg every bought one stood without a stop, shares and futures too."""
+    desk, found = entered(other, SOLD)
+    assert found[other.instrument].stop_trigger > 0
+    assert found[NEAR].stop_trigger > 0
+    assert {key[1] for key in desk.machine.state.guarded_positions()} == {other.instrument, NEAR}
+
+
+def test_hedge_is_not_stopped_while_it_waits_for_what_it_hedges_and_while_that_is_held() -> None:
+    desk = Basket()
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    assert (hedge.stop_trigger, hedge.held_stop) == (0.0, 70.0)
+    sold = next(row for row in desk.filled(hedge) if isinstance(row, PlaceEntry))
+    assert closed((*desk.quote(CALL, 20.0), *desk.pass_time(1), *desk.quote(CALL, 20.0))) == []
+    desk.filled(sold)
+    assert closed((*desk.pass_time(1), *desk.quote(CALL, 20.0))) == []
+    assert armed(desk) == {}
+
+
+def test_hedge_that_is_left_over_has_its_stop_armed_at_the_level_of_its_entry() -> None:
+    desk = Basket(orphans=OrphanLegs.REPORT)
+    stopped_out(desk, complete(desk))
+    assert levels(desk.pass_time(1)) == [(f"stop main {CALL} MIS S", 70.0)]
+    assert not desk.machine.state.guarded_positions(), "an armed stop of the engine counts"
+    assert armed(desk.again()) == {CALL: 70.0}
+    assert closed(desk.quote(CALL, 71.0)) == []
+    assert closed(desk.quote(CALL, 70.0)) == [CALL]
+
+
+def test_hedge_beside_another_sold_leg_hedges_that_one_only_if_it_can() -> None:
+    """A condor whose calls were stopped out: the call that is left is guarded, the put goes on hedging."""
+    desk = Basket()
+    sold = complete(desk)
+    desk.held("main", PUT, -65)
+    stopped_out(desk, sold)
+    desk.pass_time(1)
+    assert armed(desk) == {CALL: 70.0}
+
+
+def test_quantity_beyond_what_is_sold_is_guarded_and_closed_after_what_it_hedges() -> None:
+    desk, found = entered(Leg(instrument=CALL, lots=2), SOLD)
+    assert (found[CALL].quantity, found[CALL].stop_trigger, found[CALL].held_stop) == (130, 0.0, 70.0)
+    assert armed(desk) == {CALL: 70.0}
+    rows = desk.quote(CALL, 70.0)
+    assert closed(rows) == [NEAR], "what it hedges is bought back first"
+    assert closed((*desk.quote(CALL, 69.0), *desk.pass_time(1))) == []
+    assert closed(desk.held("main", NEAR, 0)) == [CALL]
+
+
+# cover that keeps its own stop
+
+
+@pytest.mark.parametrize("stop", [StopPlan.BROKER, StopPlan.ENGINE])
+def test_future_that_covers_a_sold_call_is_sold_after_the_call_is_bought_back(stop: StopPlan) -> None:
+    desk, found = entered(Leg(instrument=FUTURE, lots=1), SOLD, stop=stop)
+    assert (found[FUTURE].stop_trigger, found[FUTURE].held_stop) == (0.0, 22_540.0)
+    assert armed(desk)[FUTURE] == 22_540.0
+    assert FUTURE not in {key[1] for key in desk.machine.state.guarded_positions()}
+    rows = desk.quote(FUTURE, 22_540.0)
+    assert closed(rows) == [NEAR]
+    (given_up,) = [row for row in rows if isinstance(row, SignalDenied)]
+    assert (given_up.code, given_up.unwinds, given_up.account) == ("BASKET_BROKEN", True, "main")
+    again = desk.again()
+    again.now, again.machine_ns = desk.now, desk.machine_ns
+    for one in (desk, again):
+        assert closed((*one.quote(FUTURE, 22_700.0), *one.pass_time(1))) == [], "the call is not flat yet"
+        assert closed(one.held("main", NEAR, 0)) == [FUTURE], "whatever the price is meanwhile"
+        assert entries(one.wish("b", Leg(instrument=FUTURE, lots=1), SOLD)) == []
+
+
+def test_future_whose_stop_at_the_broker_fires_takes_the_call_along_that_was_sold_later() -> None:
+    desk, found = entered(Leg(instrument=FUTURE, lots=1))
+    bought = found[FUTURE]
+    assert bought.stop_trigger > 0
+    (sold,) = entries(desk.wish("b", Leg(instrument=FUTURE, lots=1), SOLD))
+    desk.filled(sold)
+    guard = Protection(
+        id="p", account="main", instrument=FUTURE, product=Product.MIS, strategy="S", run="r", cause=bought.id,
+        side=Side.SELL, trigger=bought.stop_trigger, limit=bought.stop_limit,
+    )  # fmt: skip
+    desk.give(ProtectionChanged(protection=guard, at_ns=desk.now))
+    assert closed(desk.quote(FUTURE, 22_000.0)) == [], "its stop rests at the broker"
+    stop = Order(
+        client_order_id="stop", account="main", instrument=FUTURE, product=Product.MIS, strategy="S", run="r",
+        cause=bought.id, purpose=Purpose.STOP, side=Side.SELL, quantity=65, order_type=OrderType.SL,
+        state=OrderState.FILLED, created_ns=desk.now, updated_ns=desk.now, filled=65,
+    )  # fmt: skip
+    desk.give(OrderChanged(event="filled", order=stop, machine_ns=desk.machine_ns))
+    assert closed(desk.held("main", FUTURE, 0, "stop", 65)) == [NEAR]
+    assert closed(desk.pass_time(1)) == []
+
+
+def test_stop_of_the_sold_call_leaves_the_future_that_covers_it_with_its_own() -> None:
+    desk, found = entered(Leg(instrument=FUTURE, lots=1), SOLD)
+    rows = (*stopped_out(desk, found[NEAR]), *desk.pass_time(1))
+    assert (closed(rows), armed(desk)) == ([], {FUTURE: 22_540.0})
+
+
+def test_target_of_a_covering_leg_closes_its_basket_in_the_same_order() -> None:
+    desk, _ = entered(Leg(instrument=FUTURE, lots=1, target_price=23_500.0), SOLD)
+    assert closed(desk.quote(FUTURE, 23_500.0)) == [NEAR]
+    assert closed(desk.held("main", NEAR, 0)) == [FUTURE]
+
+
+def test_other_owner_hedges_nothing() -> None:
+    desk = Basket()
+    sold = complete(desk)
+    state = desk.machine.state
+    mine = next(p for p in state.positions.values() if p.instrument == CALL)
+    other = replace(mine, strategy="T")
+    assert (state.is_hedge(mine), state.is_hedge(other)) == (True, False)
+    assert state.is_hedge(replace(mine, account="second")) is False
+    assert sold.instrument == NEAR
+
+
+# stops that the engine holds
+
+
+def test_sold_leg_with_a_stop_of_eighty_per_cent_is_admitted_and_held_by_the_engine() -> None:
+    """It was denied at each entry while the check of its file said that all was in order."""
+    desk, found = entered(HEDGE, replace(SOLD, stop_price=360.0))
+    assert (found[NEAR].stop_trigger, found[NEAR].held_stop) == (0.0, 360.0)
+    assert armed(desk) == {NEAR: 360.0}
+    assert NEAR not in {key[1] for key in desk.machine.state.guarded_positions()}
+    assert closed(desk.quote(NEAR, 359.95)) == []
+    assert closed(desk.quote(NEAR, 360.0)) == [NEAR]
+
+
+def silent_feed(desk: Basket, seconds: int, *, ready: bool = False) -> None:
+    """Time in which the feed says that it is not ready, or nothing."""
+    for _ in range(seconds):
+        desk.now += SECOND
+        desk.machine_ns += SECOND
+        if ready:
+            desk.beat()
+        beat = Heartbeat(
+            daemon="feed", pid=1, state=DaemonState.RUNNING, ready=ready, machine_ns=desk.machine_ns,
+            market_ns=desk.now, started_machine_ns=1,
+        )  # fmt: skip
+        desk.machine.apply(beat)
+        desk.machine.notice(desk.machine_ns)
+
+
+def test_engine_stop_whose_feed_is_away_for_ten_seconds_is_said_and_keeps_its_strategy_from_entering() -> None:
+    desk, _ = entered(HEDGE, replace(SOLD, stop_price=360.0))
+    silent_feed(desk, 9)
+    assert desk.machine.blind(desk.now) == {}
+    silent_feed(desk, 1)
+    assert f"10 s, and the engine holds the stop of {NEAR} (stop 360)" in desk.machine.blind(desk.now)["S"]
+    desk.quote(PUT)
+    more = (HEDGE, replace(SOLD, stop_price=360.0), Leg(instrument=PUT, lots=1))
+    denied = [row for row in desk.wish("b", *more) if isinstance(row, SignalDenied)]
+    assert "ENGINE_STOP_BLIND" in denied[0].codes
+    desk.beat()
+    assert desk.machine.blind(desk.now) == {}
+
+
+def test_engine_stop_whose_own_price_does_not_come_is_said_although_the_feed_is_well() -> None:
+    desk, _ = entered(HEDGE, replace(SOLD, stop_price=360.0))
+    silent_feed(desk, 60, ready=True)
+    assert desk.machine.blind(desk.now) == {}, "an option is quoted less often"
+    silent_feed(desk, 1, ready=True)
+    assert desk.machine.blind(desk.now) == {"S": f"no price of {NEAR} comes, and the engine holds its stop"}
+    desk.quote(NEAR, 200.0)
+    assert desk.machine.blind(desk.now) == {}
+
+
+def test_feed_that_is_away_matters_to_nobody_whose_stops_rest_at_the_broker() -> None:
+    desk, _ = entered(HEDGE, SOLD)
+    silent_feed(desk, 30)
+    assert desk.machine.blind(desk.now) == {}
+    assert not [row for row in desk.rows if isinstance(row, CloseGoal)]
+    assert desk.machine.state.wishes["S", WATCH].settled
