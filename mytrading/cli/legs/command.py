@@ -37,7 +37,7 @@ app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs
 SCHEMA_FILE = "docs/legs.schema.json"
 _COLUMNS = (
     "action", "instrument", "expiry", "strike", "lots", "profile", "product", "units", "price", "limit", "value",
-    "stop", "target",
+    "stop", "target", "guard",
 )  # fmt: skip
 
 
@@ -161,7 +161,8 @@ def check(
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
-    """Whether a file of legs can run: every mistake with line, key, value and what may stand there."""
+    """Whether a file of legs can run: every mistake with line, key and value, and what guards each leg."""
+    from mytrading.cli.legs.guards import guards_of_plan, stop_rules
     from mytrading.config.checks import product_of
 
     home = _home()
@@ -172,13 +173,14 @@ def check(
     file = settings.file_of(config.name)
     notes = [said for said in settings.warnings if said.startswith(f"{file}:")]
     notes += notes_on(plan, product_of(settings, config))
-    body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes}
+    guards = guards_of_plan(plan, stop_rules(settings, config))
+    body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards}
     if as_json:
         print_json(body)
         return
     print(f"{body['file']}: {len(plan.legs)} legs, in order")
-    for note in notes:
-        print(f"  {note}")
+    for line in (*notes, *guards):
+        print(f"  {line}")
 
 
 def notes_on(plan: LegPlan, product: Product) -> list[str]:
@@ -239,6 +241,7 @@ def show(
     with stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, f"legs are chosen by quotes, and no stack is running; `{found.start_command}` starts it")
+        from mytrading.cli.legs.guards import stop_rules
         from mytrading.cli.legs.quotes import LegQuotes
         from mytrading.cli.legs.show import picture_of
         from mytrading.cli.legs.sizes import Sizes, purses_of
@@ -257,7 +260,10 @@ def show(
         sizes = Sizes(product_of(settings, config), config.sizing_rule, accounts, purses_of(found.status()))
         try:
             with LegQuotes(found.config) as quotes:
-                body = {"name": config.name, **picture_of(plan, watches, quotes, wait, tables, sizes)}
+                body = {
+                    "name": config.name,
+                    **picture_of(plan, watches, quotes, wait, tables, sizes, stop_rules(settings, config)),
+                }
         except NoSuchContract as error:
             fail(ERROR, str(error))
     print_json(body) if as_json else _print(body)

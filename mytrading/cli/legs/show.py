@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from mytrading.cli.legs.guards import StopRules, guards_of_legs
 from mytrading.cli.legs.payoff_chart import GAIN, LOSS, chart, spots
 from mytrading.cli.legs.quotes import LegQuotes
 from mytrading.cli.legs.sizes import Sizes
@@ -31,7 +32,13 @@ WIDTH = 72
 
 
 def picture_of(
-    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, sizes: Sizes
+    plan: LegPlan,
+    watches: Sequence[str],
+    quotes: LegQuotes,
+    wait: float,
+    tables: RiskTables,
+    sizes: Sizes,
+    stops: StopRules,
 ) -> dict[str, Any]:
     """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen.
 
@@ -53,10 +60,14 @@ def picture_of(
     priced = payoff_legs(legs, contracts, quotes, spot)
     needs = margin_of(legs, contracts, quotes.prices, tables, day, product)
     found = payoff(priced, spot, RATE)
+    guards = guards_of_legs(legs, contracts, quotes.prices, stops)
     return {
         "underlying": watch,
         "spot": spot,
-        "legs": [_row(leg, contract, quotes.prices, product) for leg, contract in zip(legs, contracts, strict=True)],
+        "legs": [
+            {**_row(leg, contract, quotes.prices, product), "guard": guard}
+            for leg, contract, guard in zip(legs, contracts, guards, strict=True)
+        ],
         "sized": sized,
         "net_premium": round(found.net, 2),
         "margin": round(needs.initial, 2),

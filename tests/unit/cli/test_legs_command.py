@@ -9,12 +9,17 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
+from mytrading.cli.legs.guards import StopRules, guards_of_legs
 from mytrading.cli.legs.payoff_chart import chart
 from mytrading.cli.legs.show import curve
 from mytrading.cli.legs.templates import TEMPLATES
 from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
+from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.runconfig import StopPlan
+from mytrading.messages.signals import Leg
 from tests.support import copy_project
+from tests.unit.core.test_risk_machine import CALL, NEAR, PUT, option
 
 
 @pytest.fixture
@@ -133,3 +138,60 @@ def test_curve_spans_strikes_breakevens_and_spot() -> None:
     points = curve(legs, 26_010.0, (25_780.0, 26_220.0))
     assert points[0][0] < 25_780 and points[-1][0] > 26_220
     assert max(value for _, value in points) == pytest.approx(220 * 75, rel=0.05)
+
+
+LEG = '[[legs]]\naction = "{}"\n{}\n'
+GUARDED = (
+    'name = "Mine"\nentry_time = "09:20"\nproduct = "NRML"\n'
+    + LEG.format("SELL", 'right = "CE"\nstop = "80%"')
+    + LEG.format("BUY", 'right = "CE"\nstrike = "OTM 4"')
+    + LEG.format("SELL", 'right = "CE"\nstrike = "OTM 1"\nstop = "30%"')
+    + LEG.format("BUY", 'kind = "future"\nexpiry = "monthly"\nstop = "1%"')
+    + LEG.format("BUY", 'kind = "equity"\ninstrument = "NSE:SBIN"\nquantity = 10\nproduct = "CNC"')
+    + LEG.format("BUY", 'right = "PE"\nstop = "20 points"')
+)
+
+
+def test_check_names_what_guards_each_leg(home: Path) -> None:
+    """All was in order, while a sold leg with such a stop was denied at each entry and a bought future had none."""
+    (home / "config" / "strategies" / "Mine.toml").write_text(GUARDED)
+    guards = json.loads(run("legs", "check", "Mine", "--json"))["guards"]
+    said = [
+        ("legs[1] SELL: its stop (80 %) is held by the engine: it lies beyond what the exchange takes (36%", "₹18"),
+        ("legs[2] BUY: hedges legs[3], and needs no stop", "gone"),
+        ("legs[3] SELL: its stop (30 %) rests at the broker", ""),
+        ("legs[4] BUY: its stop (1 %) is held by the engine, since it covers legs[1]", "bought back first"),
+        ("legs[5] BUY: its stop (2 %) rests at the broker", ""),
+        ("legs[6] BUY: its stop (₹20 away) rests at the broker within 36%", "beyond"),
+    ]
+    assert len(guards) == len(said)
+    for line, (begin, part) in zip(guards, said, strict=True):
+        assert line.startswith(begin)
+        assert part in line
+    assert guards[0] in run("legs", "check", "Mine")
+
+
+def test_stop_of_a_hedge_is_refused_and_that_of_another_bought_leg_is_not(home: Path) -> None:
+    file = home / "config" / "strategies" / "Mine.toml"
+    file.write_text(GUARDED.replace('strike = "OTM 4"', 'strike = "OTM 4"\nstop = "30%"'))
+    with pytest.raises(Failure, match=r"legs\[2\]: stop, target: expected none for the hedge of legs\[3\]"):
+        run("legs", "check", "Mine")
+    file.write_text(
+        GUARDED.replace('strike = "OTM 4"', 'strike = "OTM 4"\nlots = 2\nstop = "30%"').replace(
+            '[[legs]]\naction = "SELL"\nright = "CE"\nstrike = "OTM 1"\nstop = "30%"\n', ""
+        )
+    )
+    assert "covers legs[1]" in json.loads(run("legs", "check", "Mine", "--json"))["guards"][1]
+
+
+def test_guards_at_present_prices_say_who_holds_which_level() -> None:
+    contracts = [
+        option(NEAR, InstrumentKind.CE, 22800),
+        option(CALL, InstrumentKind.CE),
+        option(PUT, InstrumentKind.PE),
+    ]
+    legs = [Leg(instrument=NEAR, lots=-1, stop_price=360.0), Leg(instrument=CALL, lots=1), Leg(instrument=PUT, lots=-1)]
+    prices, rules = {NEAR: 200.0, CALL: 100.0, PUT: 100.0}, StopRules(StopPlan.BROKER, 0.02, 0.25)
+    assert guards_of_legs(legs, contracts, prices, rules) == ["engine 360.00", f"hedge of {NEAR}", "broker 125.00"]
+    assert guards_of_legs(legs, contracts, prices, rules._replace(plan=StopPlan.NONE)) == ["none"] * 3
+    assert guards_of_legs(legs[1:], contracts[1:], prices, rules)[0] == "broker 75.00"
