@@ -293,7 +293,8 @@ class RiskManager(MachineDaemon):
             if isinstance(row, PlaceEntry):
                 self._counts["entries"] += 1
                 self._trades.info("entry.admitted", id=row.id, strategy=row.strategy, instrument=row.instrument,
-                                  side=row.side.value, quantity=row.quantity, cause=row.cause)  # fmt: skip
+                                  side=row.side.value, quantity=row.quantity, cause=row.cause,
+                                  stop=row.stop_trigger or row.held_stop, held_by=_holder(row))  # fmt: skip
             elif isinstance(row, CloseGoal):
                 self._counts["exits"] += 1
                 self._trades.info("exit.wanted", id=row.id, strategy=row.strategy, instrument=row.instrument,
@@ -375,6 +376,11 @@ class RiskManager(MachineDaemon):
     def snapshot(self, day: str) -> tuple[Any, ...]:
         """Standing wishes and positions, at the head of a new day."""
         return (self.risk.snapshot(day),)
+
+
+def _holder(entry: PlaceEntry) -> str:
+    """Who holds the stop that an entry brings along."""
+    return "engine" if entry.held_stop else "broker" if entry.stop_trigger else "none"
 
 
 if __name__ == "__main__":

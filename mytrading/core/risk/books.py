@@ -243,11 +243,20 @@ class RiskBooks:
         return count, name
 
     def hedging(self, position: Position) -> int:
-        """Units of a bought option that hedge what its owner has sold, or is about to sell, in the same account."""
+        """Units of a bought option that hedge what its owner has sold, or is about to sell, in the same account.
+
+        All of them while it is not known what is sold there: a stop that fires for want of a contract ends a hedge.
+        """
         if position.quantity_seen <= 0 or not self.sells_beside(position):
             return 0
-        covers = self.covers(position.account, position.strategy, self.watch_of(position))
-        return min(hedging(covers, position.instrument), position.quantity_seen)
+        name = position.instrument
+        units = self._legs(position.account, position.strategy, self.watch_of(position), None)
+        contracts = self._contracts(units)
+        if (mine := contracts.get(name)) is not None and not mine.is_option:
+            return 0
+        if mine is None or any(size < 0 and sold not in contracts for sold, size in units.items()):
+            return position.quantity_seen
+        return min(hedging(cover_of(units, contracts), name), position.quantity_seen)
 
     def is_hedge(self, position: Position) -> bool:
         """True of a bought option all of which hedges something sold: it needs no stop of its own."""
@@ -271,16 +280,20 @@ class RiskBooks:
 
     def sells_beside(self, position: Position) -> bool:
         """True if the owner of a bought position has sold, or is about to sell, anything in its account."""
-        strategy, account = position.strategy, position.account
         if position.quantity <= 0 and position.quantity_seen <= 0:
             return False
+        strategy = position.strategy
+        wish = self.wishes.get((strategy, self.bound.get((strategy, position.instrument), "")))
+        return self.sells(position.account, strategy, wish)
+
+    def sells(self, account: str, strategy: str, wish: Wish | None) -> bool:
+        """True if an owner has sold anything in an account, or is about to, by orders or by this wish."""
         for held in self.positions.of(strategy):
             if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
                 return True
-        for order in self.orders.of(strategy):
+        for order in self.orders.of(strategy) if self.orders else ():
             if order.account == account and order.purpose is Purpose.ENTRY and order.side is Side.SELL:
                 return True
-        wish = self.wishes.get((strategy, self.bound.get((strategy, position.instrument), "")))
         if wish is not None and not wish.settled:
             for leg in wish.legs:
                 if leg.lots < 0:

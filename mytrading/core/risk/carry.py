@@ -122,7 +122,8 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
     guards = {(p.account, p.instrument, p.product.value, p.strategy): p.trigger for p in row.protections}
     for position in row.positions:
         owner = (position.account, position.instrument, position.product.value, position.strategy)
-        level = position.held_stop or books.stop_levels.get(owner, 0.0) or guards.get(owner, 0.0)
+        held = 0.0 if books.is_hedge(position) else position.held_stop
+        level = held or books.stop_levels.get(owner, 0.0) or guards.get(owner, 0.0)
         books.memory.money.stop(owner, level)
         books.memory.money.position(position, carried=True)
     books.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}

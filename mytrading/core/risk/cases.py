@@ -20,6 +20,7 @@ from mytrading.core.sizing import entry_price, side_of, target_units
 from mytrading.messages.signals import Leg
 
 _NEVER = 1 << 62
+_NO_COVER = (0, 0, False)
 
 
 class Cases:
@@ -48,7 +49,8 @@ class Cases:
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
         stopped_out = self.stopped_out(wish, account)
-        hedges, beyond, covers = self._cover(wish, leg, account, there + units)
+        sells = leg.lots > 0 and state.sells(account, signal.strategy, wish)
+        hedges, beyond, covers = self._cover(wish, leg, account, there + units) if sells else _NO_COVER
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
         return Case(
             signal=signal,
@@ -109,8 +111,6 @@ class Cases:
 
     def _cover(self, wish: Wish, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
         """Of so many units of a leg: those that hedge sold ones, the others, and whether any covers a sold one."""
-        if units <= 0:
-            return 0, 0, False
         found = self._state.covers(account, wish.signal.strategy, wish.signal.watch, wish)
         mine = hedging(found, leg.instrument)
         return mine, units - mine, any(cover.bought == leg.instrument for cover in found)

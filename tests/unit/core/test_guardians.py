@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.core.guardians import PATIENCE_NS, WATCHED, Guardians
 from mytrading.messages.control import Heartbeat
@@ -41,6 +42,17 @@ def test_silent_guardian_is_named_after_ten_seconds(name: str) -> None:
 @pytest.mark.parametrize("name", WATCHED)
 def test_guardian_that_is_not_ready_is_named_after_ten_seconds(name: str) -> None:
     assert f"{name} is not well" in watched(10, unwell=beat(name, ready=False)).complaint(PATIENCE_NS)
+
+
+def test_stops_that_risk_holds_are_those_of_its_last_heartbeat_and_it_is_unwell_after_ten_seconds() -> None:
+    guardians = watched(5)
+    assert guardians.engine_stops == frozenset()
+    guardians.heard(replace(beat("risk"), figures={"stop main NSE:SBIN MIS S": 784.0, "entries": 1.0}), 6 * SECOND)
+    guardians.heard(beat("feed"), 9 * SECOND)
+    assert guardians.unwell("risk", 16 * SECOND - 1) == ""
+    assert guardians.unwell("risk", 16 * SECOND) == "risk is silent for 10 s"
+    assert guardians.engine_stops == {"stop main NSE:SBIN MIS S"}
+    assert Guardians(0).engine_stops is None, "nobody said yet"
 
 
 def test_lost_order_stream_is_a_complaint_though_the_reconciler_is_ready() -> None:

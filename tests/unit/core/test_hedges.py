@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.hedges import Contract, Cover, cover_of, left_bare
+from mytrading.core.instruments import InstrumentBook
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, OrderState, OrderType, Product, Purpose, Side
@@ -211,6 +212,17 @@ def test_other_owner_hedges_nothing() -> None:
     assert (state.is_hedge(mine), state.is_hedge(other)) == (True, False)
     assert state.is_hedge(replace(mine, account="second")) is False
     assert sold.instrument == NEAR
+
+
+def test_hedge_is_not_stopped_while_a_contract_is_not_listed() -> None:
+    """A day may begin before its contracts are there."""
+    desk = Basket(orphans=OrphanLegs.REPORT)
+    complete(desk)
+    listed, desk.machine.instruments = desk.machine.instruments, InstrumentBook([])
+    assert closed((*desk.pass_time(1), *desk.quote(CALL, 20.0))) == []
+    desk.machine.instruments = listed
+    desk.pass_time(1)
+    assert armed(desk) == {}
 
 
 # stops that the engine holds
