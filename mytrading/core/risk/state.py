@@ -102,12 +102,20 @@ class RiskState(RiskBooks):
         if known is not None and again and day_of(max(known.since_ns, known.spent_ns)) == day_of(signal.created_ns):
             wish.since_ns, wish.spent, wish.spent_ns = known.since_ns, known.spent, known.spent_ns
             risk_orphans.carry(self, wish, known)
+            self._stay_given_up(wish, known)
         if known is not None and same and known.terms == wish.terms:
             wish.kin = known.kin | {known.signal.id} - {signal.id}
             if len(wish.legs) > 1 and not known.settled:
                 self._go_on(wish, known)
         self._settle_if_met(wish)
         self._await()
+
+    def _stay_given_up(self, wish: Wish, known: Wish) -> None:
+        """What was given up in an account is given up in its repeat, as long as a closing of it is not done."""
+        if known.given_up:
+            over = known.given_up & self.closing_in(wish.signal.strategy, wish.signal.watch)
+            wish.given_up |= over
+            wish.ended |= over
 
     def _go_on(self, wish: Wish, known: Wish) -> None:
         """A basket that is said anew while its first legs fill is the one that began, not another one to be counted.

@@ -169,6 +169,13 @@ def test_future_that_covers_a_sold_call_is_sold_after_the_call_is_bought_back(st
         assert entries(one.wish("b", Leg(instrument=FUTURE, lots=1), SOLD)) == []
 
 
+def test_basket_that_is_being_given_up_is_not_kept_by_a_repeat_of_its_signal() -> None:
+    desk, _ = entered(Leg(instrument=FUTURE, lots=1), SOLD)
+    desk.quote(FUTURE, 22_540.0)
+    assert closed((*desk.wish("b", Leg(instrument=FUTURE, lots=1), SOLD), *desk.quote(FUTURE, 22_700.0))) == []
+    assert closed(desk.held("main", NEAR, 0)) == [FUTURE]
+
+
 def test_future_whose_stop_at_the_broker_fires_takes_the_call_along_that_was_sold_later() -> None:
     desk, found = entered(Leg(instrument=FUTURE, lots=1))
     bought = found[FUTURE]
