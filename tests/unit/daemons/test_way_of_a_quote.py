@@ -231,5 +231,5 @@ def _seen(way: Way) -> bool:
     return SBIN in way.risk.risk.state.quotes
 
 
-MOST_OF_A_BREACH = 69
-"""Until the goal's bytes are handed over; what an exit does not need comes behind that."""
+MOST_OF_A_BREACH = 71
+"""Until the goal is handed over; what an exit does not need comes behind. Three ask if its owner sells anything."""
