@@ -185,10 +185,12 @@ def _state_of(profile: str) -> Path:
 
     started = started_states()
     if profile:
-        if started and not state_dir(profile).exists():
+        with failures():
+            named = state_dir(profile)
+        if started and not named.exists():
             names = ", ".join(sorted(folder.name for folder in started))
             fail(USAGE, f"--profile: expected one that was started ({names}), found {profile}: KILL there stops nobody")
-        return state_dir(profile)
+        return named
     alive = [folder for folder in started if supervisor_in(folder)]
     if len(alive) == 1:
         return alive[0]

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.cli.output import Failure
+from mytrading.cli.main import run
+from mytrading.cli.output import USAGE, Failure
 from mytrading.cli.start import HOLD_NS, LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
 from mytrading.config import load_settings
 from mytrading.core.calendar import day_of, to_ns
@@ -214,3 +215,10 @@ def test_stacks_of_one_profile_in_several_state_folders_have_logs_of_their_own(
         assert Path(config.log_dir).name == named_dir(config).name
         names.add(Path(config.log_dir).name)
     assert len(names | {"paper"}) == 3 and all(name.startswith("paper-") for name in names)
+
+
+@pytest.mark.parametrize("command", ["kill", "down", "status", "logs", "tail status"])
+def test_command_with_a_profile_elsewhere_ends_with_its_exit_code(command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run([*command.split(), "--profile", "../x"])
+    assert ended.value.code == USAGE
