@@ -98,6 +98,8 @@ def scenario(stack: Stack, folder: Path, seconds: float) -> dict[str, Any]:
         eventually(lambda: "NSE:SBIN" not in stack.broker_net(), 60)
         eventually(lambda: denied(stack), 60)
         resting = [row["order_status"] for row in stack.rest("orderbook")["orders"] if row["pricetype"] == "SL"]
+        killed = stack.kill("router")
+        running["router"] = eventually(lambda: (pid := stack.pid("router")) not in (0, killed) and pid, 30)
         stay_alive(stack, seconds)
         push(stack, ltp=round(price * 0.95, 1), hold=True, depth=100_000)
         eventually(lambda: not stack.broker_net(), 60)

@@ -14,11 +14,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import Heartbeat
+from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import ALL
 from mytrading.runtime import supervision
+from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon
 from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Silence
@@ -38,6 +39,7 @@ EXPORT_S = 300.0
 SAVEPOINT_S = 10.0
 """How often to see whether a journal has grown so much that a start should not read all of it."""
 WINDOW_NS = 60_000_000_000
+DOWN = ("DAEMON_STOPPED", "DAEMON_GIVEN_UP")
 
 
 class _Heard(NamedTuple):
@@ -64,9 +66,14 @@ class Watchdog(Daemon):
         self._supervisor = supervision.Ended(config)
         self._given_up: set[str] = set()
         self._savepoints = Keeper(config)
+        self._command: AlertCommand | None = None
+        self._handed: set[str] = set()
 
     def setup(self) -> None:
         """Listen to everybody's status and look twice a second."""
+        if self.config.alert_command:
+            self._command = AlertCommand(self.config.alert_command, self.wake)
+            self.on_wake(self._command.look)
         self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
         self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look), "look")
         self.every(EXPORT_S, self._export, "export")
@@ -83,6 +90,16 @@ class Watchdog(Daemon):
     def teardown(self) -> None:
         """What is only begun is left undone."""
         self._savepoints.stop()
+        if self._command is not None:
+            self._command.stop()
+
+    def on_alert(self, alert: Alert) -> None:
+        """The gateway hands alerts to the operator's command, all but the one that there is no gateway."""
+        known = alert.code in self._handed
+        if self._command is None or alert.subject != "gateway" or alert.code not in DOWN or known is not alert.cleared:
+            return
+        (self._handed.discard if known else self._handed.add)(alert.code)
+        self._command.hand_over(alert)
 
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message

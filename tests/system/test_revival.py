@@ -124,3 +124,15 @@ def test_supervisor_and_watchdog_killed_together_are_started_again_and_alerted(s
     eventually(lambda: all(holder(locks / f"{name}.lock") not in (None, str(pid)) for name, pid in old.items()), 30)
     eventually(stack.is_ready, 40)
     assert eventually(lambda: "SUPERVISOR_LOST supervisor raised" in told(stack), 10)
+
+
+@pytest.mark.long
+def test_gateway_that_is_left_without_anyone_to_start_supervisor_calls_the_operator(stack: Stack) -> None:
+    before = told(stack).count("SUPERVISOR_LOST supervisor raised")
+    eventually(lambda: told(stack).count("SUPERVISOR_LOST supervisor cleared") == before, 100)
+    pids = [stack.pid(name) for name in ("watchdog", "feed", "router", "reconciler", "supervisord")]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, number)
+    assert eventually(lambda: told(stack).count("SUPERVISOR_LOST supervisor raised") > before, 20)
+    assert eventually(lambda: not stack.pid("gateway"), 20) is True

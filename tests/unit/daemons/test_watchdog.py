@@ -95,11 +95,11 @@ def starved(monkeypatch: pytest.MonkeyPatch, dog: Watchdog) -> None:
     monkeypatch.setattr(hung, "waited_for_core", lambda _pid: (dog._last_look - began) * 9 // 10)
 
 
-def beat(pid: int, state: DaemonState) -> Frame:
+def beat(pid: int, state: DaemonState, daemon: str = "router") -> Frame:
     said = Heartbeat(
-        daemon="router", pid=pid, state=state, ready=False, machine_ns=machine_now(), market_ns=0, started_machine_ns=0
+        daemon=daemon, pid=pid, state=state, ready=False, machine_ns=machine_now(), market_ns=0, started_machine_ns=0
     )
-    return Frame("router", Header(1, 1, 1, b"", 0), said, b"")
+    return Frame(daemon, Header(1, 1, 1, b"", 0), said, b"")
 
 
 @pytest.mark.parametrize("state", [DaemonState.RUNNING, DaemonState.STARTING])
@@ -135,16 +135,32 @@ def test_daemon_that_does_not_run_and_is_not_started_is_an_alert_until_it_runs(d
     assert standing == [("DAEMON_STOPPED", "engine")]
     with log.open("a") as file:
         file.write("INFO spawned: 'engine' with pid 8\n")
-    dog._on_status(
-        Frame(
-            "engine",
-            Header(1, 1, 1, b"", 0),
-            msgspec.structs.replace(beat(8, DaemonState.RUNNING).message, daemon="engine"),
-            b"",
-        )
-    )
+    dog._on_status(beat(8, DaemonState.RUNNING, "engine"))
     look_for(dog, S)
     assert dog.alerts.standing == ()
+
+
+def test_gateway_that_does_not_run_is_handed_to_the_operators_command_once(tmp_path: Path) -> None:
+    """It is the gateway that hands alerts over, so that nobody was called when it was the one that was down."""
+    told = tmp_path / "told"
+    config = msgspec.structs.replace(
+        run_config(tmp_path), alert_command=f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {told}'"
+    )
+    log = config.state / "supervisord.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("INFO exited: gateway (exit status 78; expected)\nINFO exited: engine (exit status 78; expected)\n")
+    watchdog = Watchdog(config)
+    watchdog.setup()
+    look_for(watchdog, S)
+    watchdog.alerts.repeat()
+    assert eventually(told.exists)
+    log.write_text("")
+    watchdog._on_status(beat(8, DaemonState.RUNNING, "gateway"))
+    look_for(watchdog, S)
+    assert eventually(lambda: len(told.read_text().splitlines()) > 1)
+    watchdog.teardown()
+    assert told.read_text().splitlines() == ["DAEMON_STOPPED gateway raised", "DAEMON_STOPPED gateway cleared"]
+    watchdog.context.destroy(linger=0)
 
 
 def test_daemon_that_works_for_long_beats_once_a_second_and_no_more(dog: Watchdog) -> None:

@@ -165,11 +165,11 @@ def test_reserve_is_blocks_of_the_journals_own_log(tmp_path: Path) -> None:
 def test_rows_that_fill_the_reserve_lengthen_no_file(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", "2026-11-23", 2 << 20, fronted=True)
     before = {path.name: allocated(path) for path in tmp_path.iterdir()}
-    for number in range(300):
+    for number in range(900):
         journal.note([out(bytes(400))], number, number)
         journal.move()
     assert {path.name: allocated(path) for path in tmp_path.iterdir()} == before
-    assert len(list(journal.rows())) == 300
+    assert len(list(journal.rows())) == 900
 
 
 def test_reserve_of_a_file_system_that_writes_each_block_elsewhere_is_a_file(
