@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, failures, print_json, say
+from mytrading.cli.terminal import screen_of
 
 if TYPE_CHECKING:
     from mytrading.core.bars.completeness import Completeness
@@ -108,7 +109,7 @@ def fetching(instrument: str, quiet: bool) -> Iterator[Callable[[int, int], None
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as shown:
+    with Progress(console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
         task = shown.add_task(instrument)
         yield lambda done, count: shown.update(task, completed=done, total=count)
 

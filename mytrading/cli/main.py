@@ -57,7 +57,9 @@ def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
     from mytrading.cli.misplaced import misplaced
     from mytrading.cli.output import OK, USAGE, Failure
+    from mytrading.cli.terminal import guard
 
+    guard()
     if refusal := misplaced(arguments):
         print(f"mytrading: {refusal}", file=sys.stderr)
         return USAGE

@@ -16,6 +16,7 @@ import typer
 
 from mytrading.cli.complete import journal_days, strategy_names
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, say, stack
+from mytrading.cli.terminal import screen_of
 
 if TYPE_CHECKING:
     from mytrading.backtest.columns import Columns
@@ -134,7 +135,7 @@ def _progress(moments: int, quiet: bool) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as shown:
+    with Progress(console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
         task = shown.add_task("quotes", total=moments)
         yield lambda done: shown.update(task, completed=done)
 

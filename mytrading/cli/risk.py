@@ -6,6 +6,7 @@ The one rule: the switch works whether or not anything runs.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from mytrading.cli.output import (
     print_rows,
     stack,
 )
+from mytrading.cli.terminal import screen_of
 
 app = typer.Typer(
     help="Limits and their use, money of the day, runs and stops; live with --watch.", invoke_without_command=True
@@ -50,7 +52,7 @@ def risk(
                 began = time.monotonic()
                 body = found.ask("risk")
                 if not as_json:
-                    print(_CLEAR, end="")
+                    print(_CLEAR, end="", file=screen_of(sys.stdout))
                 _show(body, as_json)
                 time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
         except KeyboardInterrupt:

@@ -6,17 +6,19 @@ screen also tells about a gateway that is down.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
 from mytrading.cli.panels import Told, feed_figures, picture, program_rows
+from mytrading.cli.terminal import screen_of
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
 from mytrading.runtime import supervision
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
@@ -30,7 +32,7 @@ class Screen:
     def __init__(self, stack: TradingOrchestrator, deadline: float | None) -> None:
         self._stack = stack
         self._deadline = deadline
-        self._live = Live(Text("…"), screen=True, auto_refresh=False)
+        self._live = Live(Text("…"), console=Console(file=screen_of(sys.stdout)), screen=True, auto_refresh=False)
         self._asked_at = 0.0
         self._quotes: deque[tuple[float, float]] = deque(maxlen=10)
 

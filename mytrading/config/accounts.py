@@ -21,8 +21,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mytrading.config.problems import ConfigurationError, hint, plain
+from mytrading.config.sources import TOO_DEEP
 from mytrading.config.vault import write_private
 from mytrading.messages.enums import Product
+from mytrading.messages.files import text_of
 from mytrading.messages.runconfig import AccountRole
 
 FILE = Path("config") / "accounts.toml"
@@ -84,9 +86,12 @@ def read_accounts(home: Path, problems: list[str]) -> tuple[AccountConfig, ...]:
     if not path.exists():
         return ()
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tables = tomllib.loads(text_of(path))
+    except (ValueError, OSError) as error:
         problems.append(f"{FILE}: expected TOML, found: {error}")
+        return ()
+    except RecursionError:
+        problems.append(f"{FILE}: {TOO_DEEP}")
         return ()
     problems += [
         f"{FILE}: no such key {name!r}; expected [accounts.NAME] tables" for name in tables.keys() - {"accounts"}

@@ -15,6 +15,10 @@ from typing import Any
 
 from dotenv.parser import parse_stream
 
+from mytrading.messages.files import bytes_of
+
+TOO_DEEP = "expected tables and arrays of a few levels, found thousands within each other; correct the file"
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -72,7 +76,11 @@ def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
     text, parsed = found
     name = str(path.relative_to(home))
     lines = _key_lines(text)
-    leaves = _leaves(parsed, "")
+    try:
+        leaves = _leaves(parsed, "")
+    except RecursionError:
+        problems.append(f"{name}: {TOO_DEEP}")
+        return {}
     return {key: Value(raw, key, f"{name}:{lines[key]}" if key in lines else name) for key, raw in leaves.items()}
 
 
@@ -84,14 +92,16 @@ def parse_toml(path: Path, home: Path, problems: list[str]) -> tuple[str, dict[s
         return None
     try:
         return text, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         problems.append(f"{name}: expected TOML, found: {error}")
-        return None
+    except RecursionError:
+        problems.append(f"{name}: {TOO_DEEP}")
+    return None
 
 
 def _text_of(path: Path, name: str, problems: list[str]) -> str | None:
     try:
-        raw = path.read_bytes()
+        raw = bytes_of(path)
     except OSError as error:
         problems.append(f"{name}: cannot be read: {error.strerror}")
         return None

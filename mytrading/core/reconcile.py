@@ -143,6 +143,10 @@ class ReadPlan:
         self._failures = 0
         self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
 
+    def missed(self) -> None:
+        """An order update could not be read: the books tell."""
+        self._orders_at = self._positions_at = _LONG_AGO
+
     @property
     def busy(self) -> bool:
         """True while a read is under way, asked for, or due because nothing was read yet or updates were missed."""

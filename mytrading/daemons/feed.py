@@ -49,6 +49,7 @@ from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon
+from mytrading.runtime.edge import OF_DATA, Edge
 from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
 from mytrading.runtime.lockstep import Progress
 from mytrading.runtime.process import main
@@ -81,6 +82,7 @@ class DataManager(Daemon):
         self.wants = Wants(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
         self.health = FeedHealth(self.calendar, StaleLimits.of(config.risk.stale_quote_seconds))
         self._bad = BadFrames("market socket")
+        self._edge = Edge("market socket", "the next quote takes its place", self.alerts)
         self._watched: tuple[str, ...] = ()
         self._now = machine_now()
 
@@ -152,7 +154,10 @@ class DataManager(Daemon):
         self.contracts.take()
         for answer in self.fallback.answers():
             self.said.fallback(answer.asked, answer.problem)
-            self.intake.answered(answer, self.clock.at(answer.received_ns))
+            try:
+                self.intake.answered(answer, self.clock.at(answer.received_ns))
+            except OF_DATA as error:
+                self._edge.dropped(error)
 
     def _on_events(self, line: Line, events: Sequence[SocketEvent]) -> None:
         # Not when they were read: a feed that lags would take its own backlog for a source that is mute.
@@ -163,10 +168,13 @@ class DataManager(Daemon):
                 continue
             received_ns = line.taken_ns = event.received_ns
             parsed = self.parser.parse(event.data, received_ns, self.clock.at(received_ns))
-            if type(parsed) is Tick:
-                self.intake.tick(line, parsed, self._now)
-            elif parsed is not None:
-                self._on_word(line, event, parsed)
+            try:
+                if type(parsed) is Tick:
+                    self.intake.tick(line, parsed, self._now)
+                elif parsed is not None:
+                    self._on_word(line, event, parsed)
+            except OF_DATA as error:
+                self._edge.dropped(error, event.data)
         if line is self.lines.active:
             self.intake.flush()
             self._record(events)
@@ -307,6 +315,7 @@ class DataManager(Daemon):
         self.demand.drop_unwanted(machine_ns)
         self.bars.on_second(machine_ns)
         self._look_at_health(machine_ns)
+        self._edge.look(machine_ns)
 
     def _look_at_instruments(self, machine_ns: int) -> None:
         now = self.clock.now()
@@ -318,6 +327,7 @@ class DataManager(Daemon):
         if switch is not None:
             self._on_switch(switch, machine_ns)
         for line in self.lines:
+            line.socket.look(machine_ns)
             if line.pulse.wants_fresh_connection(machine_ns):
                 line.socket.reconnect(self.said.mute(line, line.pulse.age(machine_ns)))
             elif line.pulse.is_well(machine_ns):
@@ -381,7 +391,7 @@ class DataManager(Daemon):
             **self.lines.figures(machine_now()),
             "asked_quotes": float(self.intake.asked),
             **self.outlet.figures(),
-            "malformed": float(self._bad.count),
+            "malformed": float(self._bad.count + self._edge.count),
             "refused_prices": float(self.check.refused),
             "held_prices": float(self.check.held),
             "tape_lost": float(self.tape.lost),

@@ -13,6 +13,7 @@ from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints.market import Quote as Row
 from mytrading.adapters.openalgo.endpoints.market import quotes
 from mytrading.adapters.openalgo.errors import TransportFailed
+from mytrading.adapters.openalgo.numbers import count_of, price_of
 from mytrading.adapters.openalgo.refusals import OpenAlgoError
 from mytrading.core.symbology import instrument_id, split_id
 from mytrading.daemons.feed_lines import FeedSource
@@ -89,13 +90,13 @@ def quote_of(instrument: str, row: Row, market_ns: int, received_ns: int) -> Quo
         instrument,
         market_ns,
         received_ns,
-        row.ltp,
-        row.bid or None,
-        row.ask or None,
-        volume=int(row.volume) or None,
-        open_interest=int(row.oi) or None,
-        open=row.open or None,
-        high=row.high or None,
-        low=row.low or None,
-        previous_close=row.prev_close or None,
+        price_of(row.ltp) or 0.0,
+        price_of(row.bid),
+        price_of(row.ask),
+        volume=count_of(row.volume) or None,
+        open_interest=count_of(row.oi) or None,
+        open=price_of(row.open),
+        high=price_of(row.high),
+        low=price_of(row.low),
+        previous_close=price_of(row.prev_close),
     )

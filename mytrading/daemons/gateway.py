@@ -17,7 +17,7 @@ from mytrading.core.view import StackView
 from mytrading.daemons.answers import Answers, UsageError
 from mytrading.daemons.gateway_alerts import Silences
 from mytrading.daemons.hung_watchdog import FIRST_NS, WatchdogGuard
-from mytrading.messages.codec import MAX_FRAME, Frame
+from mytrading.messages.codec import MAX_FRAME, UNREADABLE, Frame
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.records import ControlOpened, RiskOpened
@@ -197,7 +197,7 @@ class Gateway(MachineDaemon):
     def _reply(self, data: bytes) -> OpsReply:
         try:
             request = self._requests.decode(data)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        except UNREADABLE as error:
             return OpsReply(ok=False, error=f"expected a request (verb, arguments), found: {error}", code=EXIT_USAGE)
         try:
             self._poll_tails()

@@ -21,6 +21,7 @@ from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ReadRequ
 from mytrading.messages.runconfig import AccountRun, Windows
 from mytrading.runtime.alerts import Alerts
 from mytrading.runtime.clock import machine_now
+from mytrading.runtime.edge import OF_DATA, Edge
 from mytrading.runtime.metrics import PerformanceMonitor
 from mytrading.runtime.worker import WorkerPool
 
@@ -55,6 +56,8 @@ class AccountListener:
         self._plan = ReadPlan(account.id, read_rules(windows))
         self._health = HealthBook(account.id, read_rules(windows))
         self._levels = OrderLevels()
+        self._edge = Edge(f"account {account.id}", "the books are read instead", alerts)
+        self._malformed = self._missed = 0
         self._funds: Funds | None = None
         self._streaming = False
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
@@ -100,12 +103,19 @@ class AccountListener:
         """Pass on what has come: order updates, then finished reads."""
         for report in self._stream.take():
             self.updates += 1
-            level = self._levels.fold(report)
-            if level is not None:
-                self._report(level)
+            try:
+                level = self._levels.fold(report)
+                if level is not None:
+                    self._report(level)
+            except OF_DATA as error:
+                self._edge.dropped(error, repr(report).encode())
         self._take_stream()
         for visit in self._workers.results():
-            self._take_visit(visit)
+            try:
+                self._take_visit(visit)
+            except OF_DATA as error:
+                self._edge.dropped(error)
+                self._take_visit(self._failed(visit.job, error))
         self.look(machine_now())
 
     def _take_stream(self) -> None:
@@ -189,11 +199,25 @@ class AccountListener:
 
     def each_second(self, machine_ns: int) -> None:
         """Repeat what the router has not shown yet, the funds as last read (whoever starts has missed them), health."""
+        self._look_at_stream(machine_ns)
         for report in self._levels.standing(machine_ns):
             self._report(report)
         if self._funds is not None:
             self._tell(self._funds)
         self._tell(self.health(machine_ns))
+
+    def _look_at_stream(self, machine_ns: int) -> None:
+        """What could not be read of the stream may have been a fill: the books are read, once a second at most."""
+        self._stream.look(machine_ns)
+        if self._stream.malformed != self._malformed:
+            self._edge.dropped(
+                f"an order update: {self._stream.problem_of_last}", count=self._stream.malformed - self._malformed
+            )
+            self._malformed = self._stream.malformed
+        if self._edge.count != self._missed:
+            self._missed = self._edge.count
+            self._plan.missed()
+        self._edge.look(machine_ns)
 
     # told
 
@@ -208,8 +232,8 @@ class AccountListener:
 
     @property
     def malformed(self) -> int:
-        """Order updates that could not be read."""
-        return self._stream.malformed
+        """What came from the server and could not be read or handled."""
+        return self._edge.count + self._stream.malformed - self._malformed
 
     @property
     def streaming(self) -> bool:

@@ -6,13 +6,13 @@ time over this delays no reading of the books. The one rule: every question is a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints.account import margin
 from mytrading.adapters.openalgo.errors import TransportFailed
+from mytrading.adapters.openalgo.numbers import MOST_COUNT
 from mytrading.adapters.openalgo.refusals import OpenAlgoError
 from mytrading.core.symbology import split_id
 from mytrading.messages.reports import MarginAnswer, MarginLine, MarginRequest
@@ -57,7 +57,7 @@ def answer_of(client: OpenAlgoClient, request: MarginRequest) -> MarginAnswer:
         total = margin(client, [_row(line) for line in request.lines]).total_margin_required
     except (OpenAlgoError, TransportFailed) as error:
         return _without(request, str(error))
-    if not math.isfinite(total) or total <= 0:
+    if not 0 < total <= MOST_COUNT:
         return _without(request, f"the broker answered {total:g}")
     return MarginAnswer(id=request.id, account=request.account, machine_ns=machine_now(), total=total)
 

@@ -20,7 +20,8 @@ MAX_FRAME = 4 << 20
 NO_HASH = bytes(8)
 _HEADER = struct.Struct("<BIQ8sq")
 _NUL = b"\0"
-_UNREADABLE = (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError)
+UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What decoding may raise of foreign bytes: another shape, no UTF-8, numbers and nesting beyond any bound."""
 
 
 class FrameError(Exception):
@@ -78,7 +79,7 @@ class StreamDecoder:
         """The message in an encoded body; raises `FrameError`."""
         try:
             return self._decode(body)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise FrameError("malformed", f"{self.stream}: {error}") from error
 
     def frame(self, data: bytes) -> Frame:
@@ -98,6 +99,6 @@ class StreamDecoder:
         try:
             topic = data[: end - 1].decode()
             message = self._decode(body)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise FrameError("malformed", f"{self.stream}: {error}") from error
         return Frame(topic, Header(version, epoch, sequence, row_hash, sent_ns), message, body)

@@ -14,18 +14,21 @@ from collections.abc import Callable
 import msgspec
 
 from mytrading.messages.control import Alert
+from mytrading.messages.text import short
 from mytrading.runtime.logging import get_logger
 from mytrading.runtime.worker import WorkerPool
 
 TIMEOUT_S = 10.0
 MOST_WAITING = 100
+_TEXTS = ("code", "subject", "message", "daemon")
 
 
 class AlertCommand:
     """Runs the command once for an alert that rises and once when it clears, one after the other, on a thread.
 
     The command gets the alert as JSON on its standard input and as ALERT_CODE, ALERT_SEVERITY, ALERT_SUBJECT,
-    ALERT_MESSAGE, ALERT_DAEMON and ALERT_STATE (raised or cleared) in its environment. No shell reads it.
+    ALERT_MESSAGE, ALERT_DAEMON and ALERT_STATE (raised or cleared) in its environment. No shell reads it. Texts come
+    without control characters and of at most 4 kB, whatever a server said.
     """
 
     def __init__(self, command: str, wake: Callable[[], None], timeout_s: float = TIMEOUT_S) -> None:
@@ -53,7 +56,8 @@ class AlertCommand:
         """End the thread after the present command."""
         self._pool.stop(1.0)
 
-    def _run(self, words: list[str], alert: Alert) -> str:
+    def _run(self, words: list[str], told: Alert) -> str:
+        alert = msgspec.structs.replace(told, **{name: short(getattr(told, name)) for name in _TEXTS})
         facts = {
             "ALERT_CODE": alert.code,
             "ALERT_SEVERITY": alert.severity.value,

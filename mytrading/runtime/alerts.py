@@ -14,6 +14,7 @@ import msgspec
 
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
+from mytrading.messages.text import short
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.logging import get_logger
 
@@ -55,6 +56,7 @@ class Alerts:
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
         """Something is wrong, still or anew; only a rise, also from a warning to worse, is logged and sent at once."""
         now = self._now()
+        message = short(message)
         known = self._standing.get((code, subject))
         if known is not None:
             self._well_since.pop((code, subject), None)

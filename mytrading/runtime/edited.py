@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mytrading.messages.enums import Severity
+from mytrading.messages.files import text_of
 from mytrading.runtime.alerts import Alerts
 
 CODE = "EDIT_REFUSED"
@@ -48,9 +49,9 @@ def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, 
     """
     stamp = _stamp(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
         made = make(tomllib.loads(text))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         last = kept / path.name
         if not last.exists():
             raise
@@ -87,9 +88,9 @@ class EditedFiles:
 
     def _read(self, path: Path, take: Take) -> None:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = text_of(path)
             take(tomllib.loads(text))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             problem = f"{path.name} was edited and cannot be read, so what it said before holds: {error}"
             self._alerts.raise_(CODE, Severity.WARNING, path.name, problem)
             return

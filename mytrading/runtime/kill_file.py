@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from mytrading.messages.control import KILL, FlattenRequested, TradingState
 from mytrading.messages.enums import TradingLevel
+from mytrading.messages.files import beginning
 from mytrading.runtime.users import user_name
 
 NAME = "KILL"
@@ -138,7 +139,7 @@ class _Place:
 def _read(path: Path, found: os.stat_result) -> Kill:
     by, at = user_name(found.st_uid), found.st_mtime_ns
     try:
-        text = path.read_bytes()[:_MOST].decode("utf-8", "replace")
+        text = beginning(path, _MOST).decode("utf-8", "replace")
     except OSError as error:
         return Kill("halt", by, f"it cannot be read ({error})", at)
     first, _, rest = " ".join(text.split()).partition(" ")

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from mytrading.messages.text import plain
 from mytrading.runtime.logfiles import SharedLogFile
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class _Sink:
         console = self._console
         if console is None:
             return
-        text = self._masked(_console_line(moment, level, fields))
+        text = plain(self._masked(_console_line(moment, level, fields)))
         colour = _COLOURS.get(level, "") if console.isatty() else ""
         try:
             console.write(f"{colour}{text}\x1b[0m\n" if colour else f"{text}\n")

@@ -7,6 +7,7 @@ to a later question.
 from __future__ import annotations
 
 import os
+import re
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,8 +16,12 @@ import zmq
 
 from mytrading.messages.control import OpsReply, OpsRequest
 from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.text import plain
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.users import user_name
+
+_CONTROL = re.compile(rb"\\u00|\x7f|\xc2[\x80-\x9f]")
+"""What the JSON of a control character holds."""
 
 
 class OpsRefused(Exception):
@@ -56,8 +61,9 @@ class Ops:
             raise OpsTimedOut(f"the gateway did not answer {verb!r} within {wait_s:g} s; see `mytrading logs gateway`")
         reply = msgspec.msgpack.decode(self._socket.recv(), type=OpsReply)
         if not reply.ok:
-            raise OpsRefused(reply.error)
-        return msgspec.json.decode(reply.body)
+            raise OpsRefused(plain(reply.error))
+        body = msgspec.json.decode(reply.body)
+        return _plain(body) if _CONTROL.search(reply.body) else body
 
     def close(self) -> None:
         """Close the connection."""
@@ -70,3 +76,12 @@ class Ops:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _plain(body: Any) -> Any:
+    """The same with all texts of servers fit to be shown."""
+    if isinstance(body, str):
+        return plain(body)
+    if isinstance(body, dict):
+        return {plain(key): _plain(value) for key, value in body.items()}
+    return [_plain(item) for item in body] if isinstance(body, list) else body

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from mytrading.core.symbology import instrument_id
+from mytrading.messages.codec import UNREADABLE
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER
 from mytrading.simulator.hub import Client
@@ -218,7 +219,7 @@ class FeedServer:
 def _parse(raw: str | bytes) -> Body:
     try:
         message = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise Refused("INVALID_JSON", "Invalid JSON message") from None
     if not isinstance(message, dict):
         raise Refused("SERVER_ERROR", f"'{type(message).__name__}' object has no attribute 'get'")

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -175,6 +175,39 @@ def test_body_that_drips_ends_at_the_deadline() -> None:
             place(client_of(server))
         done.set()
         assert 0 < len(dripped) < 500
+
+
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        (b"", b"X"),
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n"),
+    ],
+    ids=["status line", "head", "continue", "chunk size", "chunks", "trailer"],
+)
+def test_answer_that_drips_anywhere_ends_at_the_deadline_of_the_call(begin: bytes, drop: bytes) -> None:
+    """A head or a chunk header that dripped held a call, and its worker, for as long as the server went on."""
+    done = threading.Event()
+
+    def behave(server: Server, connection: socket.socket, _: int) -> None:
+        server.read_request(connection)
+        with suppress(OSError):
+            connection.sendall(begin)
+            for _ in range(60):
+                if done.wait(0.1):
+                    return
+                connection.sendall(drop)
+
+    with serving(behave) as server:
+        began = time.monotonic()
+        with pytest.raises(MaybeSent):
+            place(client_of(server))
+        done.set()
+        assert time.monotonic() - began < 3.0, "the deadline is 0.5 s, the server drips for 6"
 
 
 def test_keep_alive_closed_by_the_peer_is_opened_anew_without_doubt() -> None:

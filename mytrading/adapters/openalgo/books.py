@@ -7,7 +7,6 @@ status words (`vocabulary`) and in what they leave out. The one rule: a book tha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -16,15 +15,20 @@ import msgspec
 
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_ID
 from mytrading.adapters.openalgo.quirks import time_ns, value
 from mytrading.adapters.openalgo.vocabulary import coded, status_of, unheard_of
 from mytrading.core.reconcile import merged
 from mytrading.core.symbology import instrument_id
+from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
+from mytrading.messages.text import shown
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
+
+_MOST_TEXT = 300
 
 
 class Book(NamedTuple, Generic[T]):
@@ -102,7 +106,7 @@ def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
 def parse_funds(answer: Answer, account: str, machine_ns: int) -> Book[Funds]:
     """`/funds`. `{}` with success is what several brokers give for an error: unknown. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
-    mode = str(envelope.mode or "")
+    mode = shown(envelope.mode or "")
     data = envelope.data
     if not isinstance(data, dict):
         return Book(None, ("funds: no object under data",), mode)
@@ -145,7 +149,7 @@ def open_envelope(answer: Answer) -> _Envelope:
         raise ReadFailed(_kind(answer.status), error_text(answer.body, answer.status), answer.status)
     try:
         envelope = _decoder.decode(answer.body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise ReadFailed("malformed", f"not an answer of OpenAlgo: {error}", answer.status) from error
     if envelope.status != "success":
         raise ReadFailed("server", error_text(answer.body, answer.status), answer.status)
@@ -155,7 +159,7 @@ def open_envelope(answer: Answer) -> _Envelope:
 def order_row(row: dict[str, Any]) -> BrokerOrder:
     """One order of a book, a status or an update."""
     quantity = _units(row, "quantity")
-    status = str(value(row, "order_status") or "")
+    status = _text(row, "order_status")
     return BrokerOrder(
         broker_order_id=_order_id(row),
         instrument=_instrument(row),
@@ -169,15 +173,15 @@ def order_row(row: dict[str, Any]) -> BrokerOrder:
         price=_number(row, "price", 0.0),
         trigger_price=_number(row, "trigger_price", 0.0),
         status_text=status,
-        message=coded(str(value(row, "rejection_reason") or "")),
+        message=coded(_text(row, "rejection_reason")),
         time_ns=time_ns(value(row, "timestamp")),
-        tag=str(value(row, "strategy") or ""),
+        tag=_text(row, "strategy"),
     )
 
 
 def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, Any]], T]) -> Book[tuple[T, ...]]:
     """The rows that can be read, with the instruments of those that cannot; None if one says not even that much."""
-    mode = str(envelope.mode or "")
+    mode = shown(envelope.mode or "")
     if not isinstance(rows, list):
         return Book(None, (f"{name}: expected a list, found {type(rows).__name__}",), mode)
     parsed: list[T] = []
@@ -189,7 +193,7 @@ def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, 
             parsed.append(parse(row if isinstance(row, dict) else {}))
         except _NotOurs as reason:
             problems.append(f"{name} row {number} left out: {reason}")
-        except _BadRow as problem:
+        except (_BadRow, *UNREADABLE) as problem:
             problems.append(f"{name} row {number}: {problem}")
             try:
                 unread.append(_instrument(row if isinstance(row, dict) else {}))
@@ -200,7 +204,7 @@ def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, 
 
 def _trade(row: dict[str, Any]) -> tuple[str, BrokerTrades]:
     """The trade's own id, where the server names one, and what was traded."""
-    return str(value(row, "tradeid") or "").strip(), _trade_row(row)
+    return _text(row, "tradeid").strip(), _trade_row(row)
 
 
 def _trade_row(row: dict[str, Any]) -> BrokerTrades:
@@ -235,9 +239,9 @@ def _summed(trades: tuple[tuple[str, BrokerTrades], ...]) -> tuple[BrokerTrades,
 def _position_row(row: dict[str, Any]) -> BrokerPosition:
     product = _maybe_word(row, "product", Product)
     if product is None and isinstance(row.get("product"), str) and row["product"]:
-        raise _NotOurs(f"product {row['product']!r}")
+        raise _NotOurs(f"product {_shown(row['product'])}")
     if product is None:
-        raise _BadRow(f"product is {row.get('product')!r}")
+        raise _BadRow(f"product is {_shown(row.get('product'))}")
     return BrokerPosition(
         instrument=_instrument(row),
         product=product,
@@ -258,22 +262,36 @@ def _kind(status: int) -> str:
 
 def _order_id(row: dict[str, Any]) -> str:
     found = value(row, "orderid")
-    if isinstance(found, bool) or not isinstance(found, str | int) or not str(found).strip():
-        raise _BadRow(f"orderid is {found!r}")
-    return str(found).strip()
+    if isinstance(found, bool) or not isinstance(found, str | int):
+        raise _BadRow(f"orderid is {_shown(found)}")
+    name = shown(found, MOST_ID + 1).strip()
+    if not 0 < len(name) <= MOST_ID:
+        raise _BadRow(f"orderid is {_shown(found)}")
+    return name
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    return shown(value(row, name) or "", _MOST_TEXT)
+
+
+def _shown(found: Any) -> str:
+    """What stands in a row, for a message."""
+    return shown(found if isinstance(found, int | float) else [found], 80)
 
 
 def _instrument(row: dict[str, Any]) -> str:
     exchange, symbol = row.get("exchange"), row.get("symbol")
     if not isinstance(exchange, str) or not isinstance(symbol, str) or not exchange or not symbol:
-        raise _BadRow(f"exchange and symbol are {exchange!r} and {symbol!r}")
+        raise _BadRow(f"exchange and symbol are {_shown(exchange)} and {_shown(symbol)}")
+    if len(exchange) + len(symbol) > MOST_ID:
+        raise _BadRow(f"exchange and symbol have {len(exchange) + len(symbol)} characters")
     return instrument_id(exchange, symbol)
 
 
 def _word(row: dict[str, Any], name: str, kind: type[E]) -> E:
     found = _maybe_word(row, name, kind)
     if found is None:
-        raise _BadRow(f"{name} is {value(row, name)!r}")
+        raise _BadRow(f"{name} is {_shown(value(row, name))}")
     return found
 
 
@@ -285,18 +303,18 @@ def _maybe_word(row: dict[str, Any], name: str, kind: type[E]) -> E | None:
 
 
 def _number(row: dict[str, Any], name: str, default: float | None = None) -> float:
-    """A finite number, given as one or as text; `default` where it is absent or empty."""
+    """A number within `MOST_COUNT`, given as one or as text; `default` where it is absent or empty."""
     found = value(row, name)
     if found is None and default is not None:
         return default
     if isinstance(found, bool) or not isinstance(found, str | int | float):
-        raise _BadRow(f"{name} is {found!r}")
+        raise _BadRow(f"{name} is {_shown(found)}")
     try:
         number = float(found.replace(",", "") if isinstance(found, str) else found)
     except (ValueError, OverflowError):
-        raise _BadRow(f"{name} is {found!r}") from None
-    if not math.isfinite(number):
-        raise _BadRow(f"{name} is {found!r}")
+        raise _BadRow(f"{name} is {_shown(found)}") from None
+    if not -MOST_COUNT <= number <= MOST_COUNT:
+        raise _BadRow(f"{name} is {_shown(found)}")
     return number
 
 
@@ -310,7 +328,7 @@ def _maybe_number(row: dict[str, Any], name: str) -> float | None:
 def _units(row: dict[str, Any], name: str, *, signed: bool = False) -> int:
     number = _number(row, name)
     if not number.is_integer() or (number < 0 and not signed):
-        raise _BadRow(f"{name} is {value(row, name)!r}, not whole units")
+        raise _BadRow(f"{name} is {_shown(value(row, name))}, not whole units")
     return int(number)
 
 

@@ -8,6 +8,7 @@ whether the request may have reached the server.
 from __future__ import annotations
 
 import http.client
+import io
 import select
 import socket
 import ssl
@@ -23,6 +24,7 @@ from mytrading.adapters.openalgo.errors import MaybeSent, NotSent
 CONNECT_S = 5.0
 SEND_S = 2.0
 """An idle connection takes a request of some 500 bytes at once; one that does not is broken."""
+_BUFFER = 65_536
 MAX_BODY = 64 << 20
 """Bytes; a whole exchange's instruments are some 30 MB."""
 
@@ -64,6 +66,27 @@ class Started(NamedTuple):
     seconds: float
     began_ns: int
     error: OSError | None = None
+
+
+class _Reader(io.RawIOBase):
+    """Bytes of an answer until `until` (machine ns): no read of it, be it of the head, waits beyond that."""
+
+    def __init__(self, connection: socket.socket, until: int, now: Callable[[], int]) -> None:
+        self._connection, self._until, self._now = connection, until, now
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._until - self._now()
+        if left <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left / 1e9)
+        return self._connection.recv_into(buffer)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What `http.client` asks of a socket."""
+        return io.BufferedReader(self, _BUFFER)
 
 
 class BadServerUrl(ValueError):
@@ -165,8 +188,8 @@ class OpenAlgoClient:
         try:
             if started.error is not None:
                 raise started.error
-            connection.settimeout(seconds)
-            status, body, keep, after = self._read(connection, started.method, began + int(seconds * 1e9))
+            reader = _Reader(connection, began + int(seconds * 1e9), self._now)
+            status, body, keep, after = self._read(reader, started.method)
         except TimeoutError as error:
             self.close()
             raise MaybeSent(f"no answer within {seconds:g} s", began, self._now()) from error
@@ -205,9 +228,9 @@ class OpenAlgoClient:
             plain.close()
             raise
 
-    def _read(self, connection: socket.socket, method: str, until: int) -> tuple[int, bytes, bool, int]:
+    def _read(self, reader: _Reader, method: str) -> tuple[int, bytes, bool, int]:
         """Status, body, whether the connection may be used again, and Retry-After in nanoseconds."""
-        response = http.client.HTTPResponse(connection, method=method)
+        response = http.client.HTTPResponse(reader, method=method)  # type: ignore[arg-type]
         try:
             response.begin()
             if (
@@ -217,42 +240,39 @@ class OpenAlgoClient:
                 and not _said_close(response)
             ):
                 raise ValueError("the head of the answer was cut short")
-            body = self._body(response, connection, until)
+            body = _body(response)
             after = _retry_after_ns(response) if response.status in (429, 503) else 0
             return response.status, body, not response.will_close, after
         finally:
             response.close()
 
-    def _body(self, response: http.client.HTTPResponse, connection: socket.socket, until: int) -> bytes:
-        """All of the body, by the deadline of the whole call and within `MAX_BODY`."""
-        pieces: list[bytes] = []
-        size = 0
-        while piece := response.read1(1 << 20):
-            pieces.append(piece)
-            size += len(piece)
-            left = (until - self._now()) / 1e9
-            if size > MAX_BODY:
-                raise ValueError(f"an answer of more than {MAX_BODY} bytes")
-            if left <= 0:
-                raise TimeoutError
-            connection.settimeout(left)
-        if response.length:
-            raise http.client.IncompleteRead(b"", response.length)
-        return b"".join(pieces)
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    """All of the body, within `MAX_BODY`."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := response.read1(1 << 20):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BODY:
+            raise ValueError(f"an answer of more than {MAX_BODY} bytes")
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return b"".join(pieces)
 
 
 def _retry_after_ns(response: http.client.HTTPResponse) -> int:
     """A date is taken against the answer's own, since the two clocks need not agree."""
     text = (response.getheader("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():
-        return int(text) * 1_000_000_000
+        return int(text[:9]) * 1_000_000_000
     if not text:
         return 0
     from email.utils import parsedate_to_datetime
 
     try:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(response.getheader("Date") or "")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0
     return max(0, int(wait.total_seconds())) * 1_000_000_000
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import msgspec
 
+from mytrading.messages.codec import UNREADABLE
+from mytrading.messages.text import plain, shown
+
 
 class TransportFailed(Exception):
     """No complete answer came. `began_ns` and `ended_ns` are machine time."""
@@ -49,6 +52,7 @@ class _ErrorBody(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_ErrorBody)
+_MOST_READ = 4096
 
 
 def error_text(body: bytes, status: int) -> str:
@@ -58,15 +62,18 @@ def error_text(body: bytes, status: int) -> str:
     `errors`; bans and proxies answer in plain text. `error` with a `code` in words is what some front ends make of it.
     """
     try:
-        parsed = _decoder.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return _line(body.decode(errors="replace")) or f"HTTP {status} without a text"
+        return _line(_told(_decoder.decode(body))) or f"HTTP {status} without a message"
+    except UNREADABLE:
+        return _line(body[:_MOST_READ].decode(errors="replace")) or f"HTTP {status} without a text"
+
+
+def _told(parsed: _ErrorBody) -> str:
     text = _flat(parsed.message) or _flat(parsed.error)
     if isinstance(parsed.code, str) and parsed.code:
         text = f"{text} ({parsed.code})" if text else parsed.code
     if parsed.errors:
         text = f"{text}: {_flat(parsed.errors)}" if text else _flat(parsed.errors)
-    return _line(text) or f"HTTP {status} without a message"
+    return text
 
 
 def _flat(value: Any) -> str:
@@ -74,8 +81,8 @@ def _flat(value: Any) -> str:
         return "; ".join(f"{key}: {_flat(item)}" for key, item in value.items())
     if isinstance(value, list):
         return ", ".join(_flat(item) for item in value)
-    return "" if value is None else str(value)
+    return "" if value is None else shown(value, _MOST_READ)
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return plain(" ".join(text[:_MOST_READ].split())[:300])

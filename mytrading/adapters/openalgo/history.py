@@ -6,7 +6,6 @@ include, is left out, and what comes twice or out of order comes out once and so
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import date, time, timedelta
@@ -17,10 +16,14 @@ import msgspec
 from mytrading.adapters.openalgo.again import ONCE, Retries, read
 from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed, error_text
+from mytrading.adapters.openalgo.numbers import count_of, price_of
 from mytrading.core.calendar import day_of, to_ns
+from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.market import Bar
 
 _SECOND = 1_000_000_000
+_LAST_S = 1 << 32
+"""The year 2106."""
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 _DAILY = "1d"
 
@@ -117,7 +120,7 @@ def fetch_history(
         raise ReadFailed(kind, f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
     try:
         parsed = _decoder.decode(answer.body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise ReadFailed("malformed", f"history of {instrument}: {error}", answer.status) from error
     if parsed.status == "error" or parsed.data is None:
         raise ReadFailed("server", f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
@@ -177,9 +180,10 @@ def _bar(row: _Row, instrument: str, interval: str, span: int) -> Bar:
     start = int(row.timestamp) * _SECOND
     if interval == _DAILY:  # stamped with midnight in UTC
         start = to_ns(day_of(start), time.min)
-    volume = int(row.volume or 0)
+    volume = count_of(row.volume) or 0
     return Bar(instrument, interval, start, start + span, row.open, row.high, row.low, row.close, volume)
 
 
 def _usable(row: _Row) -> bool:
-    return all(0.0 < price < math.inf for price in (row.open, row.high, row.low, row.close))
+    prices = (row.open, row.high, row.low, row.close)
+    return 0.0 < row.timestamp < _LAST_S and all(price_of(price) for price in prices)

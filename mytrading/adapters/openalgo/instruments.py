@@ -18,10 +18,13 @@ import msgspec
 from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.endpoints import market
 from mytrading.adapters.openalgo.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of
 from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
 from mytrading.core.master import BadRow, Need
 from mytrading.core.symbology import DERIVATIVE_EXCHANGES, instrument_id, parse_expiry, parse_symbol, split_id
+from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.text import shown
 
 _UNKNOWN_FREEZE = 1
 _NAMED = 1000
@@ -72,7 +75,7 @@ def fetch_instruments(
         raise ReadFailed(kind, f"instruments of {exchange}: {error_text(answer.body, answer.status)}", answer.status)
     try:
         parsed = _answer_decoder.decode(answer.body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise ReadFailed("malformed", f"instruments of {exchange}: {error}", answer.status) from error
     if parsed.status != "success" or parsed.data is None:
         raise ReadFailed("server", f"instruments of {exchange}: {error_text(answer.body, answer.status)}", 200)
@@ -90,7 +93,7 @@ def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> d
     found: dict[str, int] = {}
     for name, item in asked.items():
         try:
-            freeze = int(market.symbol(client, item.symbol, item.exchange).freeze_qty or 0)
+            freeze = count_of(market.symbol(client, item.symbol, item.exchange).freeze_qty) or 0
         except OpenAlgoError:
             continue
         if freeze > _UNKNOWN_FREEZE:
@@ -136,7 +139,7 @@ def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> d
             quote = market.quote(client, item.symbol, item.exchange)
         except OpenAlgoError:
             continue
-        if (price := quote.ltp or quote.prev_close) > 0:
+        if price := price_of(quote.ltp) or price_of(quote.prev_close):
             found[item.underlying] = price
     return found
 
@@ -151,7 +154,7 @@ def _listing(rows: Iterable[msgspec.Raw], today: str, keep: Callable[[Instrument
             row = _row_decoder.decode(raw)
             symbol = row.symbol
             instrument = _instrument(row)
-        except (ValueError, OverflowError) as error:  # msgspec's errors are ValueErrors
+        except UNREADABLE as error:
             bad += 1
             if len(left_out) < _NAMED:
                 left_out.append(BadRow(symbol or bytes(raw)[:200].decode(errors="replace"), str(error)))
@@ -172,7 +175,7 @@ def _instrument(row: _Row) -> Instrument:
         raise ValueError("a row without symbol or exchange")
     kind = _kind(row)
     derivative = kind.is_derivative
-    freeze = int(row.freeze_qty or 0)
+    freeze = count_of(row.freeze_qty) or 0
     return Instrument(
         id=instrument_id(row.exchange, row.symbol),
         exchange=row.exchange,
@@ -180,11 +183,11 @@ def _instrument(row: _Row) -> Instrument:
         kind=kind,
         underlying=parse_symbol(row.symbol, row.exchange).underlying if derivative else row.symbol,
         expiry=_expiry(row) if derivative else "",
-        strike=float(row.strike or 0.0) if kind.is_option else 0.0,
+        strike=_strike(row) if kind.is_option else 0.0,
         lot_size=_lot(row, derivative),
-        tick_size=row.tick_size if row.tick_size and row.tick_size > 0 else 0.0,
+        tick_size=price_of(row.tick_size) or 0.0,
         freeze_qty=0 if freeze <= _UNKNOWN_FREEZE else freeze,
-        token=str(row.token or ""),
+        token=shown(row.token or ""),
         name=row.name or "",
     )
 
@@ -208,9 +211,16 @@ def _expiry(row: _Row) -> str:
     return found.isoformat()
 
 
+def _strike(row: _Row) -> float:
+    strike = row.strike or 0.0
+    if not 0 <= strike <= MOST_PRICE:
+        raise ValueError(f"strike of {row.symbol}: expected rupees, found {strike:g}")
+    return strike
+
+
 def _lot(row: _Row, derivative: bool) -> int:
     """Units; an index has 0 and shares 1. A derivative without a lot cannot be traded safely."""
     lot = row.lotsize or 0.0
-    if derivative and (lot < 1 or not float(lot).is_integer()):
+    if not 0 <= lot <= MOST_COUNT or (derivative and (lot < 1 or not float(lot).is_integer())):
         raise ValueError(f"lot size of {row.symbol}: expected whole units, found {row.lotsize!r}")
     return max(int(lot), 1)

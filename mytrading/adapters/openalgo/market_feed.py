@@ -1,17 +1,22 @@
 """What the market socket says, parsed: ticks, answers to subscriptions, errors. Used by the feed alone.
 
 Adapters of different brokers name and fill fields differently; here they become `Quote` and `Depth`. The one rule:
-what a broker did not send, or sent as the 0 that stands for "not known", is None; nothing is filled in from elsewhere.
+what a broker did not send, or sent as the 0 that stands for "not known", or as a number that nothing can have, is None;
+nothing is filled in from elsewhere.
 """
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
+from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of, time_of
+from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.market import Depth, DepthLevel, Quote
+from mytrading.messages.text import shown
 
 _MS_FROM = 100_000_000_000
 _US_FROM = 100_000_000_000_000
@@ -158,27 +163,33 @@ class FrameParser:
     def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
         """The meaning of one frame that was read at these times; None for what concerns nobody (pong, auth)."""
         try:
-            frame = self._decoder.decode(data)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+            return self._meaning(self._decoder.decode(data), received_ns, market_ns)
+        except UNREADABLE as error:
             return Malformed(str(error))
+
+    def _meaning(self, frame: _Envelope, received_ns: int, market_ns: int) -> Parsed:
         if frame.type == "market_data":
             return self._tick(frame, received_ns, market_ns)
         if frame.type == "subscribe":
             return _acknowledged(frame)
         if frame.status == "error":
-            return ServerError(str(frame.code) or "UNNAMED", str(frame.message))
-        return StepMark(frame.mark) if frame.type == "step" else None
+            return ServerError(shown(frame.code) or "UNNAMED", shown(frame.message, 300))
+        if frame.type == "step":
+            return StepMark(frame.mark) if 0 <= frame.mark <= MOST_COUNT else Malformed("a step without its number")
+        return None
 
     def _tick(self, frame: _Envelope, received_ns: int, market_ns: int) -> Tick | Malformed:
         data = frame.data
         if data is None or data.ltp is None or not frame.symbol or not frame.exchange:
             return Malformed("market_data without symbol, exchange or ltp")
+        if not -MOST_PRICE <= data.ltp <= MOST_PRICE:
+            return Malformed(f"market_data with an ltp of {data.ltp:g}")
         instrument = f"{frame.exchange}:{frame.symbol}"
         stamp = exchange_time(data.timestamp)
         if stamp is not None and abs(stamp - market_ns) <= self.tolerance_ns:
             market_ns = stamp
-        bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
-        ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
+        bid, bid_quantity = price_of(data.bid) or price_of(data.bid_price), data.bid_quantity or data.bid_qty
+        ask, ask_quantity = price_of(data.ask) or price_of(data.ask_price), data.ask_quantity or data.ask_qty
         # Zerodha's adapter takes the last ask level's order count for it (seen in 2.0.2.1), in what is cut from the
         # book as well.
         interest = None if frame.broker == "zerodha" else data.open_interest or data.oi
@@ -188,9 +199,9 @@ class FrameParser:
         if book is not None:
             mode = FeedMode.DEPTH
             if book.buy:
-                bid, bid_quantity = book.buy[0].price, book.buy[0].quantity
+                bid, bid_quantity = price_of(book.buy[0].price), book.buy[0].quantity
             if book.sell:
-                ask, ask_quantity = book.sell[0].price, book.sell[0].quantity
+                ask, ask_quantity = price_of(book.sell[0].price), book.sell[0].quantity
         elif data.volume is None and data.open is None and data.bid is None and data.bid_price is None:
             mode = FeedMode.LTP
         quote = Quote(
@@ -198,16 +209,16 @@ class FrameParser:
             market_ns,
             received_ns,
             data.ltp,
-            bid or None,
-            ask or None,
-            int(bid_quantity) if bid_quantity and bid else None,
-            int(ask_quantity) if ask_quantity and ask else None,
-            None if data.volume is None else int(data.volume),
-            int(interest) if interest else None,
-            data.open or None,
-            data.high or None,
-            data.low or None,
-            data.close or data.prev_close or None,
+            bid,
+            ask,
+            (count_of(bid_quantity) or None) if bid else None,
+            (count_of(ask_quantity) or None) if ask else None,
+            count_of(data.volume),
+            count_of(interest) or None,
+            price_of(data.open),
+            price_of(data.high),
+            price_of(data.low),
+            price_of(data.close) or price_of(data.prev_close),
             exchange_time(data.ltt),
         )
         return Tick(quote, book, mode, _MODES.get(frame.mode) or feed_mode(frame.mode) or mode)
@@ -224,22 +235,22 @@ def depth_of(tick: Tick, levels: int) -> Depth | None:
 
 def _side(levels: list[_Level], most: int) -> tuple[DepthLevel, ...]:
     return tuple(
-        DepthLevel(level.price, int(level.quantity), int(level.orders or 0))
+        DepthLevel(level.price, count_of(level.quantity) or 0, count_of(level.orders) or 0)
         for level in levels[:most]
-        if level.price > 0.0
+        if price_of(level.price)
     )
 
 
 def exchange_time(value: float | str | None) -> int | None:
     """A broker's trade time as ns: brokers send seconds, ms or µs, told apart by size; text and 0 are not known."""
-    if value is None or isinstance(value, str) or value <= 0:
+    if value is None or isinstance(value, str) or not 0 < value < math.inf:
         return None
     number = int(value)
     if number < _MS_FROM:
         return int(value * 1000) * 1_000_000
     if number < _US_FROM:
-        return number * 1_000_000
-    return number * 1000 if number < _NS_FROM else number
+        return time_of(number * 1_000_000)
+    return time_of(number * 1000 if number < _NS_FROM else number)
 
 
 def _acknowledged(frame: _Envelope) -> Acknowledged:

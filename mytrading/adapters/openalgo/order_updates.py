@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 
 from mytrading.adapters.openalgo.books import parse_update
+from mytrading.adapters.openalgo.numbers import MOST_COUNT
 from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused, SocketRules
+from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.reports import BrokerOrder, OrderReport
+from mytrading.messages.text import shown
 
 _decoder = msgspec.json.Decoder(dict[str, Any])
 # The books stand in for the stream meanwhile, but slower: it is tried for sooner than quotes, and never given up.
@@ -43,6 +46,8 @@ class OrderUpdates:
         self.broker = ""
         self.problem = ""
         self.malformed = 0
+        self.problem_of_last = ""
+        """Why the last malformed update could not be read."""
         self.other_mode = 0
         self.mark = 0
 
@@ -53,6 +58,10 @@ class OrderUpdates:
     def stop(self) -> None:
         """Close the connection."""
         self._socket.stop()
+
+    def look(self, machine_ns: int) -> None:
+        """Each second: drop a connection that only seems to live."""
+        self._socket.look(machine_ns)
 
     def take(self) -> list[OrderReport]:
         """Updates that have come since the last call, without repetitions."""
@@ -80,19 +89,16 @@ class OrderUpdates:
     def _report(self, frame: Frame) -> OrderReport | None:
         try:
             body = _decoder.decode(frame.data)
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            self.malformed += 1
-            return None
-        if body.get("type") != "order_update":
-            self._answered(body)
-            return None
-        if body.get("mode") not in (None, self._expected):
-            self.other_mode += 1
-            return None
-        try:
+            if body.get("type") != "order_update":
+                self._answered(body)
+                return None
+            if body.get("mode") not in (None, self._expected):
+                self.other_mode += 1
+                return None
             order = parse_update(body)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except UNREADABLE as error:
             self.malformed += 1
+            self.problem_of_last = str(error)
             return None
         if self._last.get(order.broker_order_id) == order:
             return None
@@ -102,9 +108,12 @@ class OrderUpdates:
     def _answered(self, body: dict[str, Any]) -> None:
         """An answer to `subscribe_orders`, or an error, which has no type: the server has dropped its broker feed."""
         if body.get("type") == "step":  # our own exchange in lock-step: all updates so far came before this frame
-            self.mark = int(body["mark"])
+            mark = body.get("mark")
+            if not isinstance(mark, int) or not 0 <= mark <= MOST_COUNT:
+                raise ValueError(f"a step with the number {mark!r:.40}")
+            self.mark = mark
         elif body.get("type") == "subscribe_orders":
             self.connected = body.get("status") == "success"
         elif body.get("status") == "error":
-            self._lost(f"the order stream failed: {body.get('code')} {body.get('message')}")
+            self._lost(f"the order stream failed: {shown(body.get('code'))} {shown(body.get('message'), 300)}")
             self._socket.reconnect(self.problem)

@@ -12,10 +12,13 @@ import msgspec
 
 from mytrading.adapters.openalgo.client import Answer
 from mytrading.adapters.openalgo.errors import NotSent, TransportFailed, error_text
+from mytrading.adapters.openalgo.numbers import MOST_ID
 from mytrading.adapters.openalgo.patience import retry_after_ns
 from mytrading.adapters.openalgo.vocabulary import coded
+from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.runconfig import ServerMode
+from mytrading.messages.text import shown
 
 DEFINITIVE = frozenset((400, 401, 403, 404, 501))
 """Statuses that say the broker was not reached or refused; 201 and 5xx were seen after an order was placed."""
@@ -49,7 +52,7 @@ def judge(call: Call, answer: Answer, expected: ServerMode) -> Verdict:
         return Verdict(Outcome.RATE_LIMITED, "", _told(answer), retry_after_ns(answer))
     reply = _parsed(answer.body)
     if reply is not None and _names_another_mode(answer, reply, expected):
-        return Verdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(str(reply.mode), expected))
+        return Verdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(shown(reply.mode), expected))
     if answer.status in DEFINITIVE:
         return Verdict(Outcome.REFUSED, _order_id(reply), coded(_told(answer)))
     if answer.status != 200 or reply is None or reply.status != "success":
@@ -64,7 +67,7 @@ def judge_failure(failure: TransportFailed) -> Verdict:
 
 def mode_of(mode: Any) -> str:
     """The mode a success on an order or book call stands for: without one the server is live."""
-    return str(mode) if mode else ServerMode.LIVE.value
+    return shown(mode) if mode else ServerMode.LIVE.value
 
 
 def wrong_mode_text(mode: str, expected: ServerMode) -> str:
@@ -81,7 +84,7 @@ def _names_another_mode(answer: Answer, reply: _Reply, expected: ServerMode) -> 
 def _judge_success(call: Call, reply: _Reply, expected: ServerMode) -> Verdict:
     name = _order_id(reply)
     if reply.mode == SEMI_AUTO or reply.pending_order_id is not None:
-        return Verdict(Outcome.PARKED, name, f"held for approval at the server ({reply.pending_order_id})")
+        return Verdict(Outcome.PARKED, name, f"held for approval at the server ({shown(reply.pending_order_id)})")
     mode = mode_of(reply.mode)
     if mode != expected.value:
         return Verdict(Outcome.WRONG_MODE, name, wrong_mode_text(mode, expected))
@@ -93,15 +96,16 @@ def _judge_success(call: Call, reply: _Reply, expected: ServerMode) -> Verdict:
 def _parsed(body: bytes) -> _Reply | None:
     try:
         return _decoder.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return None
 
 
 def _order_id(reply: _Reply | None) -> str:
-    """Text whatever the broker's type; a bool or a fraction is no id."""
+    """Text whatever the broker's type; a bool, a fraction or a page of text is no id."""
     if reply is None or isinstance(reply.orderid, bool) or not isinstance(reply.orderid, str | int):
         return ""
-    return str(reply.orderid).strip()
+    name = shown(reply.orderid, MOST_ID + 1).strip()
+    return name if len(name) <= MOST_ID else ""
 
 
 def _told(answer: Answer) -> str:

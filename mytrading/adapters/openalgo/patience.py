@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 from mytrading.adapters.openalgo.client import Answer
+from mytrading.messages.codec import UNREADABLE
 
 SECOND = 1_000_000_000
 SHORTEST_NS, LONGEST_NS = SECOND, 3600 * SECOND
 WINDOW_NS = 60 * SECOND
 LOUD_NS = 60 * SECOND
 
-_WINDOW = re.compile(r"\bper (\d+)? ?(second|minute|hour)")
+_WINDOW = re.compile(r"\bper (\d{1,9})? ?(second|minute|hour)")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -39,9 +40,9 @@ def retry_after_ns(answer: Answer) -> int:
 def _said(body: bytes) -> int:
     try:
         parsed = _decoder.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return 0
-    if isinstance(parsed.retry_after, int | float):
+    if isinstance(parsed.retry_after, int | float) and parsed.retry_after >= 0:
         return int(min(parsed.retry_after, LONGEST_NS / SECOND) * SECOND)
-    found = _WINDOW.search(str(parsed.message))
+    found = _WINDOW.search(str(parsed.message)[:1000])
     return min(WINDOW_NS, int(found[1] or 1) * _SECONDS[found[2]] * SECOND) if found else 0

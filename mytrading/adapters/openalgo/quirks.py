@@ -63,7 +63,7 @@ def time_ns(given: Any) -> int:
     """A broker's time in ns UTC: a text in one of `TIME_FORMS`, or a count since 1970; 0 if it cannot be read."""
     if isinstance(given, bool) or given is None:
         return 0
-    text = str(given).strip()
+    text = f"{given!s:.40}".strip()
     with suppress(ValueError):
         if counted := _since_1970(float(text)):
             return counted

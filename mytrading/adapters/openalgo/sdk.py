@@ -22,6 +22,7 @@ from mytrading.adapters.openalgo.endpoints import account, gtt, market, options
 from mytrading.adapters.openalgo.endpoints.ask import Row
 from mytrading.adapters.openalgo.errors import NotSent, TransportFailed
 from mytrading.adapters.openalgo.vocabulary import STATUSES
+from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import BrokerStatus
 
 _ORDER_CALLS = frozenset(
@@ -206,7 +207,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
 def _object(answer: Answer) -> Row:
     try:
         return msgspec.json.decode(answer.body, type=Row)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         raw = answer.body.decode(errors="replace")
         return {"status": "error", "message": "not JSON", "raw_response": raw, "error_type": "json_error"}
 

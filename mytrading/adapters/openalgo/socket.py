@@ -18,6 +18,9 @@ from typing import Any, NamedTuple
 import msgspec
 from websocket import ABNF, WebSocket, WebSocketException, WebSocketTimeoutException
 
+from mytrading.messages.codec import UNREADABLE
+from mytrading.messages.text import shown
+
 SECOND = 1_000_000_000
 
 
@@ -107,6 +110,8 @@ class _NotAdmitted(Exception):
 
 _RULES = SocketRules()
 _BROKEN = (WebSocketException, OSError, ValueError, _Lost)
+_DRIPPED_S = 15.0
+"""Beyond the limit of silence: by then the reader thread itself would have given up, unless a message keeps it."""
 _PLAIN = frozenset({0x80 | ABNF.OPCODE_TEXT, 0x80 | ABNF.OPCODE_BINARY})
 """First bytes of a frame that is a whole message, neither control nor compressed (RFC 6455, 5.2)."""
 _TWO_BYTES = 126
@@ -197,6 +202,7 @@ class FeedSocket:
         self._midway = False
         self._drop_reason = ""
         self._on_purpose = False
+        self._heard = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -228,6 +234,12 @@ class FeedSocket:
         """Drop the connection and make a new one, say because it is alive and gives no data."""
         self._on_purpose = True
         self._break(reason)
+
+    def look(self, machine_ns: int) -> None:
+        """Each second or so: drop a connection whose reader waits for the end of a message that never comes."""
+        limit = self._rules.silent_after_s + _DRIPPED_S
+        if self.connected and machine_ns - self._heard > limit * SECOND:
+            self._break(f"no whole message for {limit:g} s")
 
     def delay_s(self, refused: bool = False) -> float:
         """Until the next attempt: growing, between three quarters and whole, so that clients do not come in step."""
@@ -276,20 +288,27 @@ class FeedSocket:
                 self._settle(began, refused=True)
                 delay = self.delay_s(refused=True)
                 self._put(Refused(refusal.code, refusal.message, self._now(), delay))
-            except _BROKEN as error:
+            except Exception as error:  # noqa: BLE001 - whatever a server sends, this thread goes on
                 self._settle(began)
                 delay = self.delay_s()
-                reason = self._drop_reason or str(error)
+                reason = self._drop_reason or str(error) or type(error).__name__
                 self._put(Disconnected(reason, self._now(), delay, self.failures, self._gave_up))
             self._stopping.wait(delay)
 
     def _live(self) -> None:
         """Connect, authenticate and read until the connection ends, which is always an exception."""
         self._drop_reason, self._on_purpose = "", False
-        ws = self._open()
-        self._ws = ws
-        broker = self._authenticate(ws)
+        limit = self._rules.connect_s + self._rules.authenticate_s
+        late = threading.Timer(limit, self._break, (f"no handshake and admission within {limit:g} s",))
+        late.daemon = True
+        late.start()
+        try:
+            ws = self._open()
+            broker = self._authenticate(ws)
+        finally:
+            late.cancel()
         self.connections += 1
+        self._heard = self._now()
         self.connected = True
         self._put(Connected(self.connections, self._now(), broker))
         self._pump(ws)
@@ -311,6 +330,7 @@ class FeedSocket:
         ws = WebSocket(
             sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], enable_multithread=True, skip_utf8_validation=True
         )
+        self._ws = ws
         ws.connect(self._url, timeout=self._rules.connect_s)  # type: ignore[no-untyped-call]
         ws.settimeout(1.0)
         self._gulps = _Gulps(ws.frame_buffer.recv, self._rules.max_message)
@@ -328,23 +348,23 @@ class FeedSocket:
             if reply is None:
                 continue
             if reply.status == "error":
-                raise _NotAdmitted(reply.code or "REFUSED", str(reply.message))
+                raise _NotAdmitted(shown(reply.code) or "REFUSED", shown(reply.message, 300))
             if reply.type == "auth":
                 return reply.broker
         raise _Lost(f"no answer to authenticate within {self._rules.authenticate_s:g} s")
 
     def _pump(self, ws: WebSocket) -> None:
-        heard = pinged = self._now()
+        pinged = self._now()
         while not self._stopping.is_set():
             data = self._receive(ws)
             now = self._now()
             if data is not None:
-                heard = now
+                self._heard = now
                 self.frames += 1
                 self._put(Frame(data, now))
-            elif now - heard > self._rules.silent_after_s * SECOND:
+            elif now - self._heard > self._rules.silent_after_s * SECOND:
                 raise _Lost(f"nothing heard for {self._rules.silent_after_s:g} s")
-            elif now - max(heard, pinged) > self._rules.ping_after_s * SECOND:
+            elif now - max(self._heard, pinged) > self._rules.ping_after_s * SECOND:
                 pinged = now
                 ws.send(_PING)
         raise _Lost("stopped")
@@ -372,7 +392,7 @@ class FeedSocket:
 def _reply(data: bytes) -> _Reply | None:
     try:
         return msgspec.json.decode(data, type=_Reply)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return None
 
 

@@ -5,6 +5,7 @@ Used by `mytrading chain`. The one rule: a figure that is not known is a dot, ne
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
@@ -13,6 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from mytrading.cli.terminal import screen_of
 from mytrading.core.options.chain import ChainSide, ChainView
 
 REDRAW_S = 0.1
@@ -46,7 +48,7 @@ def watch_chain(feed: Watched, seconds: float, clock: Callable[[], float] = time
 
     Each picture is due at its own time from the start, so that what one took longer is not lost by those after it.
     """
-    console = Console()
+    console = Console(file=screen_of(sys.stdout))
     began = clock()
     drawn = 0
     with Live(Text("…"), console=console, screen=console.is_terminal, auto_refresh=False) as live:
@@ -62,7 +64,7 @@ def watch_chain(feed: Watched, seconds: float, clock: Callable[[], float] = time
 
 def print_chain(view: ChainView, missing: int) -> None:
     """The chain once; whole where it does not go to a terminal."""
-    console = Console()
+    console = Console(file=screen_of(sys.stdout))
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
     console.print(picture(view, console.width))

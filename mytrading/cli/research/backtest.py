@@ -17,6 +17,7 @@ import typer
 from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
 from mytrading.cli.research.bundles import spread
 from mytrading.cli.research.run_options import Parameters, RunOptions, read_parameters
+from mytrading.cli.terminal import screen_of
 
 if TYPE_CHECKING:
     from mytrading.backtest.columns import Columns
@@ -116,7 +117,7 @@ def _progress(bars: int, as_json: bool) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as shown:
+    with Progress(console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
         task = shown.add_task("bars", total=bars)
         yield lambda done: shown.update(task, completed=done)
 

@@ -17,6 +17,7 @@ from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail
 from mytrading.cli.research.backtest import prepare_run
 from mytrading.cli.research.bundles import spread
 from mytrading.cli.research.run_options import Parameters, RunOptions, expect, read_parameters
+from mytrading.cli.terminal import screen_of
 
 if TYPE_CHECKING:
     from mytrading.backtest.check.examine import Examined
@@ -74,7 +75,7 @@ def _progress(checks: int, quiet: bool) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as shown:
+    with Progress(console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
         task = shown.add_task("checks", total=checks)
         yield lambda name: shown.update(task, advance=1, description=name)
 

@@ -18,6 +18,7 @@ import typer
 from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, fail, failures, say
 from mytrading.cli.research.backtest import fetched
 from mytrading.cli.research.run_options import RunOptions, expect
+from mytrading.cli.terminal import screen_of
 
 if TYPE_CHECKING:
     from mytrading.backtest.search.payload import Payload
@@ -141,6 +142,6 @@ def progress(what: str, total: int, quiet: bool) -> Iterator[Callable[[int, str]
         TimeRemainingColumn(),
         TextColumn("{task.fields[best]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    with Progress(*columns, console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
         task = shown.add_task(what, total=total, best="")
         yield lambda done, best: shown.update(task, completed=done, best=best)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -163,3 +165,26 @@ def test_class_without_a_file_of_settings_is_tried_on_an_index(home: Path) -> No
     assert (spec.run.symbols, spec.run.long and spec.run.long.kind) == (("NSE_INDEX:NIFTY",), TradeKind.SAME)
     with pytest.raises(ConfigurationError, match="is an index, which cannot be bought"):
         load_settings(home, "default", {}, {"ENABLED_STRATEGIES": "SMA_Crossover"})
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.write_text("a = " + "[" * 20_000 + "]" * 20_000), "of a few levels, found thousands"),
+        (lambda path: path.write_text(".".join("a" * 20_000) + " = 1"), "of a few levels, found thousands"),
+        (lambda path: path.write_text("a = " + "9" * 5_000), "config/settings.toml: expected TOML"),
+        (lambda path: os.mkfifo(path), "expected a regular file, found a pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "expected a regular file, found a pipe, a device"),
+        (lambda path: path.write_text("# " + "x" * (5 << 20)), "expected at most 4,194,304 bytes"),
+    ],
+    ids=["arrays", "tables", "number", "pipe", "device", "large"],
+)
+def test_settings_file_that_no_person_wrote_is_named_and_never_read_for_ever(
+    home: Path, make: Callable[[Path], object], said: str
+) -> None:
+    """Nesting gave a traceback; a pipe waited, and a device filled the memory."""
+    path = home / "config" / "settings.toml"
+    path.unlink(missing_ok=True)
+    make(path)
+    assert any(said in problem for problem in problems(home)), problems(home)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
@@ -35,6 +37,22 @@ def test_command_gets_the_alert_on_its_input_and_in_its_environment(tmp_path: Pa
     assert told["code"] == "FEED_DOWN" and told["message"] == "no data; look"
     assert facts["ALERT_SEVERITY"] == "critical" and facts["ALERT_STATE"] == "raised"
     assert words == ["two words"]
+    command.stop()
+
+
+def test_command_runs_whatever_a_server_wrote_into_the_alert(tmp_path: Path) -> None:
+    """A NUL, a lone surrogate or a text of 200 kB kept the command from being run at all."""
+    out = tmp_path / "told"
+    script = tmp_path / "tell.py"
+    script.write_text("import os, sys\nopen(sys.argv[1], 'a').write(ascii(os.environ['ALERT_MESSAGE']) + '\\n')\n")
+    command = AlertCommand(f"{sys.executable} {script} {out}", lambda: None)
+    for text in ("zero \0 here", "lone \ud800 half", "long " + "ü" * 100_000, "\x1b]0;title\x07bell"):
+        command.hand_over(replace(ALERT, message=text))
+    eventually(lambda: out.exists() and len(out.read_text().splitlines()) == 4, 30)
+    told = [literal_eval(line) for line in out.read_text().splitlines()]
+    assert told[:2] == ["zero  here", "lone  half"]
+    assert told[2].startswith("long üüü") and 4000 < len(told[2].encode()) <= 4096
+    assert told[3] == "bell"
     command.stop()
 
 

@@ -117,3 +117,23 @@ def test_file_above_that_somebody_else_owns_says_nothing(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(Path, "stat", owned)
     assert KillFile(state).look() is None
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "endless"])
+def test_file_that_could_not_be_read_to_its_end_halts_at_once(tmp_path: Path, kind: str) -> None:
+    """A pipe of that name held risk and router until the watchdog ended them."""
+    path = tmp_path / "KILL"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.write_text("reduce too long")
+        os.truncate(path, 1 << 40)
+    kill = KillFile(tmp_path).look()
+    assert kill is not None
+    assert kill.word == ("reduce" if kind == "endless" else "halt")
+    assert kind == "endless" or "cannot be read" in kill.why

@@ -12,6 +12,7 @@ import msgspec
 
 from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.refusals import EmptyAnswer, FateUnknown, Malformed, error_of
+from mytrading.messages.codec import UNREADABLE
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def parsed(answer: Answer, kind: type[T], *, placing: bool = False) -> T:
         raise error_of(answer, placing=placing)
     try:
         return msgspec.json.decode(answer.body, type=kind, strict=False)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         text = f"expected {kind.__name__}, found another shape: {error}"
         if placing:
             raise FateUnknown(text, answer.status) from error
@@ -59,13 +60,17 @@ def parsed(answer: Answer, kind: type[T], *, placing: bool = False) -> T:
 def _succeeded(body: bytes) -> bool:
     try:
         return _head.decode(body).status in ("success", "partial")
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         return False
 
 
 def _empty(body: bytes) -> bool:
     """True for `data` that is there and holds nothing."""
-    return not msgspec.json.decode(body).get("data", True)
+    try:
+        found = msgspec.json.decode(body)
+    except UNREADABLE:
+        return False
+    return isinstance(found, dict) and not found.get("data", True)
 
 
 def _given(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,346 @@
+"""Whatever a server sends, a parser gives a value that can be sent on, or says that there is none; it never raises.
+
+`make fuzz CASES=100000` tries that many for each parser; the same SEED= gives the same cases.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import date
+from random import Random
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
+
+import pytest
+
+from mytrading.adapters.openalgo import books
+from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient, Started
+from mytrading.adapters.openalgo.endpoints import account, market
+from mytrading.adapters.openalgo.errors import MaybeSent, ReadFailed, error_text
+from mytrading.adapters.openalgo.history import fetch_history
+from mytrading.adapters.openalgo.instruments import fetch_instruments, fetch_prices
+from mytrading.adapters.openalgo.market_feed import FrameParser, Tick, depth_of
+from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_PRICE
+from mytrading.adapters.openalgo.outcomes import judge
+from mytrading.adapters.openalgo.refusals import OpenAlgoError
+from mytrading.adapters.openalgo.socket import Frame
+from mytrading.daemons.feed_fallback import quote_of
+from mytrading.daemons.reconciler_margin import answer_of
+from mytrading.messages.codec import FrameError, StreamDecoder, encode_body, encode_frame
+from mytrading.messages.enums import Call, Product, Side
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.market import Depth, DepthLevel, Quote
+from mytrading.messages.orders import CallOutcome
+from mytrading.messages.reports import MarginLine, MarginRequest
+from mytrading.messages.runconfig import AccountRun, ServerMode, Windows
+from mytrading.messages.text import short
+from tests.hostile import cases
+
+CASES = int(os.environ.get("FUZZ_CASES", "1500"))
+SEED = int(os.environ.get("FUZZ_SEED", "1"))
+
+LEVELS = [{"price": 985.35, "quantity": 16, "orders": 3}, {"price": 985.3, "quantity": 28, "orders": 4}]
+TICK = {
+    "type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": 3, "broker": "zerodha",
+    "data": {"ltp": 985.4, "ltt": 1795149570645, "timestamp": 1795149570, "volume": 24256, "oi": 7, "open": 984.85,
+             "high": 988.5, "low": 974.0, "close": 986.65, "bid": 985.3, "ask": 985.4, "bid_qty": 5, "ask_quantity": 6,
+             "depth": {"buy": LEVELS, "sell": LEVELS}},
+}  # fmt: skip
+FRAMES = [
+    TICK,
+    {**TICK, "data": {"ltp": 985.0, "bid_price": 1.0, "ask_price": 2.0, "bid_quantity": 3, "open_interest": 9}},
+    {"type": "subscribe", "status": "success", "request_id": "1",
+     "subscriptions": [{"symbol": "SBIN", "exchange": "NSE", "status": "success", "mode": 2, "message": "no"}]},
+    {"status": "error", "code": "NO", "message": "no"},
+    {"type": "step", "mark": 3},
+]  # fmt: skip
+ROW = {
+    "orderid": "260001", "symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 10, "price": 100.5,
+    "trigger_price": 0, "pricetype": "LIMIT", "product": "MIS", "order_status": "open", "filled_quantity": "5",
+    "average_price": 100.0, "timestamp": "2026-11-20 10:00:00", "strategy": "tag", "rejection_reason": "no",
+    "tradeid": "7", "pnl": 1.5,
+}  # fmt: skip
+UPDATES = [{"type": "order_update", "mode": "analyze", **ROW}, {"type": "subscribe_orders", "status": "success"},
+           {"status": "error", "code": "NO", "message": "no"}, {"type": "step", "mark": 3}]  # fmt: skip
+FUNDS = {"availablecash": "100.0", "utiliseddebits": "0", "collateral": 5, "m2mrealized": "1", "m2munrealized": 2}
+HEAD = {"status": "success", "mode": "analyze"}
+BOOKS = {
+    "orderbook": {**HEAD, "data": {"orders": [ROW, ROW]}},
+    "tradebook": {**HEAD, "data": [ROW, ROW]},
+    "positionbook": {**HEAD, "data": [ROW, {**ROW, "quantity": -5}]},
+    "funds": {**HEAD, "data": FUNDS},
+    "analyzer": {**HEAD, "data": {"mode": "analyze", "analyze_mode": True, "total_logs": 1}},
+}
+ANSWERS = [
+    {"status": "success", "orderid": "260001", "mode": "analyze"},
+    {"status": "success", "pending_order_id": 5, "mode": "semi_auto"},
+    {"status": "error", "message": {"quantity": ["no"]}, "mode": "analyze", "errors": {"a": ["b"]}, "code": "NO"},
+    {"message": "10 per 1 second", "retry_after": 3},
+]
+PRICES = {
+    "ltp": 1.0,
+    "open": 1.0,
+    "high": 1.0,
+    "low": 1.0,
+    "bid": 1.0,
+    "ask": 1.0,
+    "prev_close": 1.0,
+    "volume": 5,
+    "oi": 6,
+}
+CONTRACT = {
+    "symbol": "NIFTY30DEC2526000CE", "exchange": "NFO", "instrumenttype": "CE", "name": "NIFTY", "token": 5,
+    "expiry": "30-DEC-25", "strike": 26000.0, "lotsize": 65, "tick_size": 0.05, "freeze_qty": 1800,
+}  # fmt: skip
+CANDLE = {"timestamp": 1795149570, "open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 10}
+
+
+class Given(NamedTuple):
+    """A client whose every call ends with this answer."""
+
+    answer: Answer
+
+    def call(self, *_: Any) -> Answer:
+        return self.answer
+
+    get = call
+
+
+def each(bases: list[Any]) -> Iterator[bytes]:
+    yield from cases(bases, SEED, CASES)
+
+
+def answered(body: bytes, status: int = 200) -> Answer:
+    return Answer(status, body, 1, 2)
+
+
+def client(body: bytes, status: int = 200) -> Any:
+    return Given(answered(body, status))
+
+
+def sent(message: Any) -> None:
+    """A message that leaves this process: it can be encoded, and is read again as it was."""
+    assert type(message).__name__ and encode_body(message)
+
+
+def assert_possible(quote: Quote) -> None:
+    prices = (quote.bid, quote.ask, quote.open, quote.high, quote.low, quote.previous_close)
+    assert all(price is None or 0.0 < price <= MOST_PRICE for price in prices), quote
+    counts = (quote.bid_quantity, quote.ask_quantity, quote.volume, quote.open_interest)
+    assert all(count is None or 0 <= count <= MOST_COUNT for count in counts), quote
+    assert abs(quote.ltp) <= MOST_PRICE
+
+
+def test_frames_of_the_market_socket_become_possible_quotes_or_say_why_not() -> None:
+    parser, ticks = FrameParser(10**10), 0
+    for body in each(FRAMES):
+        parsed = parser.parse(body, 1, 1795149570_000_000_000)
+        if isinstance(parsed, Tick):
+            ticks += 1
+            assert_possible(parsed.quote)
+            sent(parsed.quote)
+            if (depth := depth_of(parsed, 5)) is not None:
+                sent(depth)
+    assert ticks > CASES / 20, "most cases spoil only a part"
+
+
+@pytest.mark.parametrize("name", BOOKS)
+def test_books_are_read_or_refused_and_what_was_read_can_be_told(name: str) -> None:
+    parse: Callable[[Answer], Any] = {
+        "orderbook": books.parse_orders,
+        "tradebook": books.parse_trades,
+        "positionbook": books.parse_positions,
+        "funds": lambda answer: books.parse_funds(answer, "main", 1),
+        "analyzer": books.parse_analyzer,
+    }[name]
+    read = 0
+    for body in each([BOOKS[name]]):
+        try:
+            book = parse(answered(body))
+        except ReadFailed as failed:
+            assert len(failed.message) < 1000
+            continue
+        read += 1
+        rows = getattr(book, "rows", ())
+        for row in rows if isinstance(rows, tuple) else [rows] if rows else []:
+            sent(row)
+        sent(getattr(book, "problems", ()))
+    assert read > CASES / 20
+
+
+def test_order_answer_is_a_verdict_that_can_be_journaled() -> None:
+    random = Random(SEED)
+    for body in each(ANSWERS):
+        status = random.choice((200, 200, 200, 201, 400, 403, 429, 500))
+        for call in Call:
+            verdict = judge(call, answered(body, status), ServerMode.ANALYZE)
+            sent(
+                CallOutcome(
+                    client_order_id="a", account="main", call=call, outcome=verdict.outcome, began_machine_ns=1,
+                    ended_machine_ns=2, broker_order_id=verdict.broker_order_id, message=verdict.message,
+                    retry_after_ns=verdict.retry_after_ns,
+                )
+            )  # fmt: skip
+            assert len(verdict.broker_order_id) <= 100 and len(verdict.message) < 1000
+        short(error_text(body, status)).encode()
+
+
+def test_prices_asked_for_become_possible_quotes() -> None:
+    base = {"status": "success", "results": [{"symbol": "SBIN", "exchange": "NSE", "data": PRICES}]}
+    for body in each([base]):
+        with suppress(OpenAlgoError):
+            for row in market.quotes(client(body), [("SBIN", "NSE")]):
+                if row.data is not None:
+                    quote = quote_of("NSE:SBIN", row.data, 1, 1)
+                    assert_possible(quote)
+                    sent(quote)
+
+
+def test_history_gives_possible_bars() -> None:
+    for body in each([{"status": "success", "data": [CANDLE, CANDLE]}]):
+        with suppress(ReadFailed):
+            for interval in ("1m", "1d"):
+                day = date(2026, 11, 20)
+                for bar in fetch_history(client(body), "NSE:SBIN", interval, day, day, 1 << 62):
+                    assert 0.0 < bar.low <= MOST_PRICE and 0 <= bar.volume <= MOST_COUNT
+                    sent(bar)
+
+
+def test_instruments_margin_and_other_answers_are_read_or_refused() -> None:
+    shares = [Instrument(id="NSE:SBIN", exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")]
+    line = MarginLine(instrument="NSE:SBIN", side=Side.BUY, quantity=1, product=Product.MIS, price=1.0)
+    request = MarginRequest(id="m", account="main", lines=(line,), machine_ns=1)
+    for body in each([{"status": "success", "data": [CONTRACT, CONTRACT]}]):
+        with suppress(ReadFailed):
+            for item in fetch_instruments(client(body), "NFO", date(2025, 1, 1)).instruments:
+                sent(item)
+    said = {"total_margin_required": 5.0, "mode": "live", "analyze_mode": False, "message": "pong", "broker": "x"}
+    for body in each([{"status": "success", "data": {**PRICES, **said}}]):
+        sent(answer_of(client(body), request))
+        assert all(0.0 < price <= MOST_PRICE for price in fetch_prices(client(body), shares).values())
+        for ask in (account.ping, account.analyzer):
+            with suppress(OpenAlgoError):
+                ask(client(body))
+
+
+def test_frames_between_daemons_are_read_or_refused() -> None:
+    random = Random(SEED)
+    quote = Quote("NSE:SBIN", 1, 2, 800.0, 799.0, 801.0, 5, 6, 7)
+    depth = Depth("NSE:SBIN", 1, 2, (DepthLevel(1.0, 2, 3),), ())
+    whole = [encode_frame("NSE:SBIN", 1, 1, bytes(8), 1, encode_body(message)) for message in (quote, depth)]
+    decoders = [StreamDecoder(name) for name in ("market", "reports", "reads", "signals", "commands", "status")]
+    for _ in range(CASES):
+        frame = bytearray(random.choice(whole))
+        for _ in range(random.choice((1, 1, 2, 8))):
+            frame[random.randrange(len(frame))] = random.randrange(256)
+        if random.random() < 0.2:
+            frame = frame[: random.randrange(len(frame))] + bytes([random.choice((0x91, 0x81, 0xC1))]) * 3000
+        for decoder in decoders:
+            with suppress(FrameError):
+                decoder.frame(bytes(frame))
+
+
+HEADS = (
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 429 no\r\nRetry-After: %s\r\n", b"HTTP/1.1 200\r\n", b"HTTP/1.0 200 OK\r\n",
+    b"HTTP/9.9 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 no\r\n", b"HTTP/1.1 99999 no\r\n",
+    b"ICY 200 OK\r\n",
+)  # fmt: skip
+FIELDS = (
+    b"Content-Length: 5\r\n", b"Content-Length: -5\r\n", b"Content-Length: %s\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Date: %s\r\n", b"\xff\xfe: \xff\r\n", b": \r\n",
+    b"X" * 70_000 + b": y\r\n", b"A: b\r\n" * 150, b"Content-Encoding: gzip\r\n", b" folded\r\n", b"Set-Cookie\r\n",
+    b"A: \x00\r\n",
+)  # fmt: skip
+BODIES = (
+    b"12345", b"5\r\n12345\r\n0\r\n\r\n", b"%s\r\n12345\r\n", b"-5\r\n12345\r\n0\r\n\r\n",
+    b"5;x=y\r\n12345\r\n0\r\nA: b\r\n\r\n", b"", b"5\r\n123", b"\xff" * 300, b"g\r\n", b"0\r\n" + b"A: b\r\n" * 200,
+)  # fmt: skip
+NUMBERS = (
+    b"5",
+    b"9" * 40,
+    b"9" * 5000,
+    b"0x5",
+    b"nan",
+    b"1e9",
+    b"Mon, 99 Nov 99999 25:61:61 GMT",
+    b"Fri, 20 Nov 2026 10:00:00 GMT",
+)
+
+
+def test_answers_of_http_are_complete_or_maybe_sent() -> None:
+    random = Random(SEED)
+    whole = 0
+    for _ in range(max(CASES // 5, 200)):
+        parts = [random.choice(HEADS), *(random.choice(FIELDS) for _ in range(random.choice((0, 1, 2)))), b"\r\n",
+                 random.choice(BODIES)]  # fmt: skip
+        raw = b"".join(part.replace(b"%s", random.choice(NUMBERS)) for part in parts)
+        here, there = socket.socketpair()
+        with here, there:
+            there.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            there.sendall(raw)
+            there.shutdown(socket.SHUT_WR)
+            rest = OpenAlgoClient("http://127.0.0.1:9", "key", time.monotonic_ns, {Deadline.ORDER: 5.0})
+            rest._socket = here
+            try:
+                answer = rest.finish(Started("POST", 5.0, time.monotonic_ns()))
+            except MaybeSent:
+                continue
+            whole += 1
+            judge(Call.PLACE, answer, ServerMode.ANALYZE)
+    assert whole
+
+
+class Listened:
+    """An account's listener without its server: what comes is put into its queues."""
+
+    def __init__(self) -> None:
+        from mytrading.daemons.reconciler_account import AccountListener
+        from mytrading.runtime.alerts import Alerts
+        from mytrading.runtime.metrics import get_performance_monitor
+
+        self.told: list[Any] = []
+        alerts = Alerts("reconciler", lambda: 1, self._tell)
+        nowhere = AccountRun(id="main", rest_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9", api_key="key")
+        self.listener = AccountListener(
+            nowhere,
+            "analyze",
+            Windows(),
+            self._tell,
+            self._tell,
+            alerts,
+            get_performance_monitor(),
+            lambda: None,
+            lambda: 1,
+        )
+        self.listener._stream._socket.stop(0.1)
+
+    def _tell(self, message: Any) -> None:
+        encode_body(message)
+        self.told = [*self.told[-5:], message]
+
+
+def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
+    from mytrading.adapters.openalgo.reads import BookReader
+    from mytrading.core.reconcile import ReadJob
+
+    edge = Listened()
+    job = ReadJob(id="r", orders=True, trades=True, positions=True, funds=True)
+    bodies = {name: each([base]) for name, base in BOOKS.items()}
+    reader = BookReader(
+        cast(Any, SimpleNamespace(call=lambda name, *_: answered(next(bodies[name])))), "main", "analyze", lambda: 5
+    )
+    try:
+        for number, body in enumerate(each(UPDATES)):
+            edge.listener._stream._socket.events.put(Frame(body, number))
+            edge.listener.take()
+            edge.listener._take_visit(reader.visit(job))
+            if not number % 50:
+                edge.listener.each_second(number)
+    finally:
+        edge.listener.stop()
+    assert edge.listener.updates > CASES / 20
+    assert edge.listener._edge.count == edge.listener._malformed, "what cannot be read is known before it is handled"
