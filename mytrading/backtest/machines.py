@@ -91,6 +91,7 @@ class Machines:
         """Bid and ask that were recorded of an instrument, for its price now; risk values what is held by them."""
         self._plain = self._opened = False
         risk.lock_step = True
+        risk.state.memory.money.trusts = True
         self._assure()
         self.trust(account)
 

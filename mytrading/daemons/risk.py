@@ -19,6 +19,7 @@ from mytrading.core.risk.carry import foundation
 from mytrading.core.risk.closing import once_each
 from mytrading.core.risk.exits import STOP_FAILED
 from mytrading.core.risk.guard import BARE, DOUBT
+from mytrading.core.risk.limits import ODD
 from mytrading.core.risk.look import picture
 from mytrading.core.risk.overdue import CODES as OVERDUE_CODES
 from mytrading.core.risk.overdue import subject_of as overdue_subject
@@ -195,9 +196,12 @@ class RiskManager(MachineDaemon):
         unbound = {risk_watches.subject_of(position) for position in risk_watches.unbound(self.risk.state)}
         stands |= {(ROLL_OVER, subject) for subject in self.risk.rollover.standing(self.clock.now())}
         stands |= {(STOP_FAILED, one.id) for one in self.risk.state.protections.values() if one.state != "done"}
+        for scope in limits.odd():
+            stands.add((ODD, " ".join(scope)))
+            self.alerts.raise_(ODD, Severity.CRITICAL, " ".join(scope), limits.odd_words(scope))
         for alert in self.alerts.standing:
             if (
-                alert.code in (BARE, DOUBT, STOP_FAILED, ROLL_OVER, *LIMIT_CODES)
+                alert.code in (BARE, DOUBT, STOP_FAILED, ROLL_OVER, ODD, *LIMIT_CODES)
                 and (alert.code, alert.subject) not in stands
             ):
                 self.alerts.clear(alert.code, alert.subject)

@@ -65,10 +65,12 @@ class Ledger:
 
     def quote(self, value: float) -> None:
         self.price = value
-        self.desk.at(CALL, value)
+        self.desk.twice(CALL, value)
 
     def decided(self, value: float) -> None:
         self.price = value
+        self.desk.twice(CALL, value)
+        self.desk.later(0.1)
         self.desk.at(CALL, value, journaled=True)
 
     def fill(self, units: float) -> None:

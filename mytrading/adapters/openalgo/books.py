@@ -99,7 +99,8 @@ def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
     """`/positionbook`, closed rows (quantity 0) included. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     total = envelope.total_today_realized_pnl
-    realised = float(total) if isinstance(total, int | float) and math.isfinite(total) else None
+    known = isinstance(total, int | float) and -MOST_COUNT <= total <= MOST_COUNT
+    realised = float(total) if known else None
     return _book(envelope, envelope.data, "positions", _position_row)._replace(realised=realised)
 
 

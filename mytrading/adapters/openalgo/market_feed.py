@@ -163,20 +163,12 @@ class FrameParser:
     def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
         """The meaning of one frame that was read at these times; None for what concerns nobody (pong, auth)."""
         try:
-            return self._meaning(self._decoder.decode(data), received_ns, market_ns)
+            frame = self._decoder.decode(data)
+            if frame.type == "market_data":
+                return self._tick(frame, received_ns, market_ns)
+            return _word(frame)
         except UNREADABLE as error:
             return Malformed(str(error))
-
-    def _meaning(self, frame: _Envelope, received_ns: int, market_ns: int) -> Parsed:
-        if frame.type == "market_data":
-            return self._tick(frame, received_ns, market_ns)
-        if frame.type == "subscribe":
-            return _acknowledged(frame)
-        if frame.status == "error":
-            return ServerError(shown(frame.code) or "UNNAMED", shown(frame.message, 300))
-        if frame.type == "step":
-            return StepMark(frame.mark) if 0 <= frame.mark <= MOST_COUNT else Malformed("a step without its number")
-        return None
 
     def _tick(self, frame: _Envelope, received_ns: int, market_ns: int) -> Tick | Malformed:
         data = frame.data
@@ -188,8 +180,8 @@ class FrameParser:
         stamp = exchange_time(data.timestamp)
         if stamp is not None and abs(stamp - market_ns) <= self.tolerance_ns:
             market_ns = stamp
-        bid, bid_quantity = price_of(data.bid) or price_of(data.bid_price), data.bid_quantity or data.bid_qty
-        ask, ask_quantity = price_of(data.ask) or price_of(data.ask_price), data.ask_quantity or data.ask_qty
+        bid, bid_quantity = data.bid or data.bid_price, data.bid_quantity or data.bid_qty
+        ask, ask_quantity = data.ask or data.ask_price, data.ask_quantity or data.ask_qty
         # Zerodha's adapter takes the last ask level's order count for it (seen in 2.0.2.1), in what is cut from the
         # book as well.
         interest = None if frame.broker == "zerodha" else data.open_interest or data.oi
@@ -199,11 +191,15 @@ class FrameParser:
         if book is not None:
             mode = FeedMode.DEPTH
             if book.buy:
-                bid, bid_quantity = price_of(book.buy[0].price), book.buy[0].quantity
+                bid, bid_quantity = book.buy[0].price, book.buy[0].quantity
             if book.sell:
-                ask, ask_quantity = price_of(book.sell[0].price), book.sell[0].quantity
+                ask, ask_quantity = book.sell[0].price, book.sell[0].quantity
         elif data.volume is None and data.open is None and data.bid is None and data.bid_price is None:
             mode = FeedMode.LTP
+        if bid is not None and not 0.0 < bid <= MOST_PRICE:
+            bid = None
+        if ask is not None and not 0.0 < ask <= MOST_PRICE:
+            ask = None
         quote = Quote(
             instrument,
             market_ns,
@@ -211,17 +207,36 @@ class FrameParser:
             data.ltp,
             bid,
             ask,
-            (count_of(bid_quantity) or None) if bid else None,
-            (count_of(ask_quantity) or None) if ask else None,
-            count_of(data.volume),
-            count_of(interest) or None,
-            price_of(data.open),
-            price_of(data.high),
-            price_of(data.low),
-            price_of(data.close) or price_of(data.prev_close),
+            (count_of(bid_quantity) or None) if bid and bid_quantity else None,
+            (count_of(ask_quantity) or None) if ask and ask_quantity else None,
+            int(data.volume) if data.volume is not None and 0.0 <= data.volume <= MOST_COUNT else None,
+            (count_of(interest) or None) if interest else None,
+            *_of_the_day(data),
             exchange_time(data.ltt),
         )
         return Tick(quote, book, mode, _MODES.get(frame.mode) or feed_mode(frame.mode) or mode)
+
+
+def _of_the_day(data: _Data) -> tuple[float | None, float | None, float | None, float | None]:
+    """Open, high, low and previous close."""
+    opened, high, low, close = data.open, data.high, data.low, data.close or data.prev_close
+    return (  # without a call for each: this is on the way of every quote
+        opened if opened is not None and 0.0 < opened <= MOST_PRICE else None,
+        high if high is not None and 0.0 < high <= MOST_PRICE else None,
+        low if low is not None and 0.0 < low <= MOST_PRICE else None,
+        close if close is not None and 0.0 < close <= MOST_PRICE else None,
+    )
+
+
+def _word(frame: _Envelope) -> Parsed:
+    """The meaning of a frame without a price."""
+    if frame.type == "subscribe":
+        return _acknowledged(frame)
+    if frame.status == "error":
+        return ServerError(shown(frame.code) or "UNNAMED", shown(frame.message, 300))
+    if frame.type == "step":
+        return StepMark(frame.mark) if 0 <= frame.mark <= MOST_COUNT else Malformed("a step without its number")
+    return None
 
 
 def depth_of(tick: Tick, levels: int) -> Depth | None:

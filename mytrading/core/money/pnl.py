@@ -1,13 +1,16 @@
 """Profit and loss of positions from quotes, in rupees.
 
-Used by risk for its limits and figures, and by whoever shows money. The one rule: a price that is old or not positive
-never moves profit or loss; what was last known stays.
+Used by risk for its limits and figures, and by whoever shows money. The one rule: a price that is old, not positive or
+not finite never moves profit or loss; what was last known stays.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
@@ -28,9 +31,21 @@ class Profit(NamedTuple):
 def exit_price(quantity: int, quote: Quote) -> float:
     """What a position would be closed at: best bid for longs, best ask for shorts; without both, the last price."""
     bid, ask = quote.bid, quote.ask
-    if not bid or not ask or bid < 0 or ask < 0:
+    if bid is None or ask is None or not (0.0 < bid < math.inf and 0.0 < ask < math.inf):
         return quote.ltp
     return bid if quantity > 0 else ask
+
+
+def collared(quote: Quote, reach: float) -> Quote:
+    """The quote as positions are valued at: without bid and ask where one is further than `reach` from the last price.
+
+    The feed judges last prices alone; a wrong book beside a right price must move no profit. Budget: 200 ns.
+    """
+    low, high = quote.ltp - reach, quote.ltp + reach
+    bid, ask = quote.bid, quote.ask
+    if (bid is None or low <= bid <= high) and (ask is None or low <= ask <= high):
+        return quote
+    return replace(quote, bid=None, ask=None, bid_quantity=None, ask_quantity=None)
 
 
 def unrealised(quantity: int, average_price: float, quote: Quote) -> float:

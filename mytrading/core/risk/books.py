@@ -5,6 +5,7 @@ Used by `core/risk` and `core/risk/state`. The one rule: nothing here changes an
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -62,9 +63,12 @@ class RiskBooks:
         lot_of: Callable[[str], int] = lambda _: 1,
         stale_seconds: float = 5.0,
         contract_of: Callable[[str], Contract | None] = lambda _instrument: None,
+        reach: Callable[[str, float], float] = lambda _, __: math.inf,
     ) -> None:
         self.lot_of = lot_of
         self.contract_of = contract_of
+        self.reach = reach
+        """How far from a last price bid and ask of an instrument may lie to value positions, in rupees."""
         self.memory = Memory(stale_seconds)
         self.tally = Tally()
         self.wishes: dict[tuple[str, str], Wish] = {}
@@ -82,6 +86,8 @@ class RiskBooks:
         """Market times of the wishes of each strategy that entered, one each, of the newest one's day, in order."""
         self.last_entry: dict[tuple[str, str], int] = {}
         self.quotes: dict[str, Quote] = {}
+        self.valued: dict[str, Quote] = {}
+        """Quotes as positions are valued at: without a bid and an ask beyond `reach`."""
         self.trading: dict[str, TradingState] = {}
         self.switches: dict[str, StrategySwitch] = {}
         self.halted: dict[tuple[str, str, str], str] = {}

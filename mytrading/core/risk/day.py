@@ -1,11 +1,13 @@
 """What a day has brought, in rupees and in R, by owner, account and strategy: kept up, never added up anew.
 
 Used by risk for the limits of the day. The one rule: a price that is old or not positive moves nothing; what was last
-known stays. Whether all that is held has been quoted since this start is known besides: see `is_priced`.
+known stays. Whether all that is held has been quoted since this start is known besides (`is_priced`), and how much of a
+sum a single quote alone says (`doubt`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import msgspec
@@ -26,14 +28,24 @@ PATIENCE_NS = 60 * SECOND
 """Market time after a start in which what is held waits for its first quote; then what was last known counts."""
 
 
+APART_NS = SECOND // 10
+"""Market time between two quotes that confirm one another: a wrong price may come in several frames at once."""
+ALONE_NS = 2 * SECOND
+"""Market time after which the last price stands in for a second quote that does not come."""
+
+
 class Sum(msgspec.Struct):
-    """Rupees of the day of an account or a strategy; each of its owners adds to it what it moves."""
+    """Rupees of the day of an account or a strategy; each of its owners adds to it what it moves.
+
+    `gain` is what of them is more than the quotes of the moment before said.
+    """
 
     rupees: float = 0.0
+    gain: float = 0.0
 
 
 class _Money(msgspec.Struct):
-    """`carried` is what was unrealised when the day began.
+    """`carried` is what was unrealised when the day began, `former` what was so by the quote of the moment before.
 
     `risk` is what the present round trip loses at its entry's stop (rupees, 0: not known), `began` what was realised
     before it, `brought` what of it is of earlier days. `past_r` sums the trips that ended, `r` is all of the day in R.
@@ -45,6 +57,7 @@ class _Money(msgspec.Struct):
     realised: float = 0.0
     carried: float = 0.0
     unrealised: float = 0.0
+    former: float = 0.0
     risk: float = 0.0
     began: float = 0.0
     brought: float = 0.0
@@ -55,6 +68,10 @@ class _Money(msgspec.Struct):
     @property
     def total(self) -> float:
         return self.realised + self.unrealised - self.carried
+
+    @property
+    def gain(self) -> float:
+        return max(0.0, self.unrealised - self.former)
 
 
 class DayMoney:
@@ -75,6 +92,12 @@ class DayMoney:
         self.r_value = 0.0
         """Rupees of 1 R where the stop of an entry is not known; 0: none."""
         self._quotes: dict[str, Quote] = {}
+        self.trusts = False
+        """Each price is believed by itself: a bar that was recorded is no frame that a server may have got wrong."""
+        self._former: dict[str, Quote] = {}
+        """By instrument the last quote of the moment before: it was received `APART_NS` earlier at least."""
+        self._since: dict[str, int] = {}
+        """Market time at which the present moment of an instrument began."""
         self._moved_by: dict[str, tuple[Scope, ...]] = {}
         self._newest_ns = 0
         self.marks: dict[tuple[str, bool], float] = {}
@@ -92,6 +115,45 @@ class DayMoney:
         """Rupees of the day of an account or a strategy."""
         total = self.sums.get(scope)
         return 0.0 if total is None else total.rupees
+
+    def is_odd(self, scope: Scope) -> bool:
+        """True if the sum is no number, which nothing may follow from and nothing be entered on."""
+        return not math.isfinite(self.profit(scope))
+
+    def doubt(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
+        """How much of the profit (`gains`) or of the loss of a scope the newest quotes alone say; rupees or R.
+
+        Budget: 50 µs for 50 open legs, asked only where a limit seems to be reached.
+        """
+        at, total = 0 if scope[0] == ACCOUNT else 3, 0.0
+        for key, money in self._owners.items():
+            if money.units and key[at] == scope[1]:
+                alone = self.alone(key[1], money.units, money.average, now, gains=gains)
+                total += alone / ((money.risk or self.r_value or math.inf) if in_r else 1.0)
+        return total
+
+    def alone(self, instrument: str, units: int, average: float, now: int, *, gains: bool) -> float:
+        """How much of what a position gained (`gains`) or lost its newest quote alone says, in rupees.
+
+        One that has been alone for `ALONE_NS` may be confirmed by its last price, which the feed has judged.
+        """
+        quote = self._quotes.get(instrument)
+        if quote is None:
+            return 0.0
+        way = units if gains else -units
+        price = exit_price(units, quote)
+        found = max(0.0, way * (price - self._former_price(instrument, units, average)))
+        if found and now - self._since.get(instrument, now) >= ALONE_NS:
+            found = min(found, max(0.0, way * (price - quote.ltp)))
+        return found
+
+    def _former_price(self, instrument: str, units: int, average: float) -> float:
+        """What a position would be closed at by the quote of the moment before, else by what was last known of it."""
+        former = self._former.get(instrument)
+        if former is not None:
+            return exit_price(units, former)
+        marked = self._mark(instrument, units > 0)
+        return average if marked is None else marked
 
     def r(self, scope: Scope) -> float:
         """R of the day of an account or a strategy: each round trip's profit by what it was to lose at its stop."""
@@ -167,6 +229,16 @@ class DayMoney:
         self._in_r.clear()
         self._stops.clear()
 
+    def recount(self) -> None:
+        """Add up the sums from their parts: what a wrong price once added may be more than a difference takes away."""
+        for total in self.sums.values():
+            total.rupees = total.gain = 0.0
+        for money in self._owners.values():
+            rupees, gain = money.total, money.gain
+            for total in money.sums:
+                total.rupees += rupees
+                total.gain += gain
+
     def stop(self, key: Key, level: float) -> None:
         """The stop of an entry (rupees, 0: none): the first one of a round trip says what it risks."""
         money = self._owners.get(key)
@@ -177,7 +249,6 @@ class DayMoney:
         """A position stands so; one that is carried into the day keeps its last known price, however old."""
         key = (position.account, position.instrument, position.product.value, position.strategy)
         money = self._owner(key)
-        before = money.total
         self._moved_by.pop(position.instrument, None)
         self._held.pop(position.instrument, None)
         if position.quantity and not money.units and not carried:
@@ -185,7 +256,9 @@ class DayMoney:
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
         instrument = position.instrument
         money.unrealised = self._open_profit(instrument, money)
-        self._add(money, money.total - before)
+        before = self._former_price(instrument, money.units, money.average)
+        money.former = money.units * (before - money.average)
+        self.recount()
         if self.counts_r:
             self._note_risk(key, money, position)
             self._count_r(key, money)
@@ -218,6 +291,7 @@ class DayMoney:
         old = at_ns and max(self._newest_ns, now) - at_ns > self._stale_ns
         if old and not any(self._owners[key].units for key in self._keys.get(instrument, ())):
             self._quotes.pop(instrument, None)
+            self._former.pop(instrument, None)
             self._marked_ns.pop(instrument, None)
             for long in (False, True):
                 self.marks.pop((instrument, long), None)
@@ -225,8 +299,8 @@ class DayMoney:
     def carry(self, key: Key, unrealised: float) -> None:
         """So much of an owner's unrealised profit is of earlier days."""
         money = self._owner(key)
-        self._add(money, money.carried - unrealised)
         money.carried = money.brought = unrealised
+        self.recount()
         if self.counts_r:
             self._count_r(key, money)
 
@@ -236,7 +310,17 @@ class DayMoney:
         old = self._newest_ns - quote.market_ns > self._stale_ns and machine_ns - quote.received_ns > FLOOR_NS
         if old or not quote.ltp > 0:
             return False
-        self._quotes[quote.instrument] = quote
+        name = quote.instrument
+        known = self._quotes.get(name)
+        self._quotes[name] = quote
+        if self.trusts:
+            self._former[name] = quote
+        elif known is None or quote.market_ns - self._since.get(name, 0) >= APART_NS:
+            self._since[name] = quote.market_ns
+            if known is None:
+                self._former.pop(name, None)
+            else:
+                self._former[name] = known
         if (quoted := self._quoted) is not None:
             quoted.add(quote.instrument)
             if quote.market_ns - self._began_ns >= PATIENCE_NS:
@@ -249,12 +333,15 @@ class DayMoney:
 
         While no journal is read again a mark says what the last quote said.
         """
+        if not 0.0 < price < math.inf:
+            return
         self.marks[instrument, long] = price
         if at_ns:
             self._marked_ns[instrument] = at_ns
         quote = self._quotes.get(instrument)
         if quote is not None and exit_price(1 if long else -1, quote) != price:
             del self._quotes[instrument]
+            self._former.pop(instrument, None)
             quote = None
         if quote is None:
             self._reprice(instrument)
@@ -265,17 +352,24 @@ class DayMoney:
             holders = self._holders(instrument)
         if not holders:
             return
-        quote = self._quotes.get(instrument)
-        prices: dict[bool, float | None] = {}
+        quote, former = self._quotes.get(instrument), self._former.get(instrument)
+        prices: dict[bool, tuple[float | None, float | None]] = {}
         for key, money in holders:
-            units, before = money.units, money.unrealised
+            units, before, former_before = money.units, money.unrealised, money.former
             if (long := units > 0) not in prices:
-                prices[long] = self._mark(instrument, long) if quote is None else exit_price(units, quote)
-            price = prices[long]
+                mark = None if quote is not None and former is not None else self._mark(instrument, long)
+                prices[long] = (
+                    mark if quote is None else exit_price(units, quote),
+                    mark if former is None else exit_price(units, former),
+                )
+            price, earlier = prices[long]
             money.unrealised = 0.0 if price is None else units * (price - money.average)
+            money.former = 0.0 if earlier is None else units * (earlier - money.average)
             moved = money.unrealised - before
+            gained = max(0.0, money.unrealised - money.former) - max(0.0, before - former_before)
             for total in money.sums:
                 total.rupees += moved
+                total.gain += gained
             if self.counts_r:
                 self._count_r(key, money)
 
@@ -309,10 +403,6 @@ class DayMoney:
             money = self._owners[key] = _Money(sums=sums)
             self._keys.setdefault(key[1], []).append(key)
         return money
-
-    def _add(self, money: _Money, rupees: float) -> None:
-        for total in money.sums:
-            total.rupees += rupees
 
 
 def scopes(key: Key) -> tuple[Scope, Scope]:

@@ -7,6 +7,7 @@ The one rule: a limit that was reached is journaled before anything follows from
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -31,6 +32,10 @@ PATIENCE_NS = 60 * SECOND
 """Market time in which what covers a sold leg waits for that to be flat."""
 FLATTEN_NS = 60 * SECOND
 _CENT = 1e-6
+PLAUSIBLE = 0.1
+"""The share of a limit that one quote may move at once and be believed; more needs a second quote."""
+ODD = "PROFIT_UNKNOWN"
+"""The code of a denial, and of the alert, where a sum is no number."""
 _LOSS, _DRAWDOWN, _STOP_R = LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R
 _IN_R = (LimitKind.DAILY_STOP_R, LimitKind.DAILY_TARGET_R)
 _ALERT = LimitAction.ALERT
@@ -152,11 +157,41 @@ class Limits:
         found: dict[str, str] = {}
         noted = bool(self._state.memory.fired or self._state.memory.halts)
         for scope in ((ACCOUNT, account), (STRATEGY, strategy)):
+            if (total := self._money.sums.get(scope)) is not None and not math.isfinite(total.rupees):
+                found.setdefault(ODD, self.odd_words(scope))
             for limit in self._limits(scope):
                 if limit.action is _ALERT or not (self._is_beyond(limit) or (noted and self._is_known(limit))):
                     continue
                 found.setdefault(limit.kind.value, self.words(limit))
         return found
+
+    def odd(self) -> tuple[Scope, ...]:
+        """Accounts and strategies whose profit of the day is no number."""
+        return tuple(scope for scope in self._money.scopes() if self._money.is_odd(scope))
+
+    def odd_words(self, scope: Scope) -> str:
+        """What follows from that."""
+        value = self._money.profit(scope)
+        return f"the profit of {' '.join(scope)} adds up to {value}, which no limit can be held against: no entries"
+
+    def is_confirmed(self, limit: Limit, now: int) -> bool:
+        """True if a limit that seems to be reached is so by two quotes, or one quote moved it by little.
+
+        A second quote of the same instrument confirms `day.APART_NS` later. Where none comes for `day.ALONE_NS`, the
+        last price decides.
+        """
+        gains = limit.kind is LimitKind.DAILY_TARGET_R
+        doubt = self._money.doubt(limit.scope, now, gains=gains, in_r=limit.kind in _IN_R)
+        value = self.value(limit)
+        if value is None:
+            return False
+        if limit.kind is _DRAWDOWN:
+            accounts = () if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
+            doubt /= self._state.memory.measure(limit.scope, accounts) or math.inf
+        if doubt <= PLAUSIBLE * limit.most:
+            return True
+        signed = -value if limit.kind in (_LOSS, _STOP_R) else value
+        return signed - doubt >= limit.most - _CENT
 
     def words(self, limit: Limit) -> str:
         """What was reached, with its numbers, and what follows."""
@@ -226,7 +261,8 @@ class Limits:
     def _look(self, touched: Iterable[Scope], now: int) -> list[Any]:
         """Every quote of what is held comes here: a loss, which most limits are, is looked at on the spot.
 
-        After a start a limit is reached by nothing while a leg that it counts waits for its first quote.
+        After a start a limit is reached by nothing while a leg that it counts waits for its first quote, and at any
+        time by no single quote that moves it far.
         """
         rows: list[Any] = []
         known, sums = self._by_scope, self._money.sums
@@ -235,7 +271,9 @@ class Limits:
             profit = total.rupees if (total := sums.get(scope)) is not None else 0.0
             for limit in self._limits(scope) if limits is None else limits:
                 beyond = profit <= _CENT - limit.most if limit.kind is _LOSS else self._is_beyond(limit)
-                if beyond and not self._is_known(limit) and self._money.is_priced(scope, now):
+                if not beyond or self._is_known(limit) or not self._money.is_priced(scope, now):
+                    continue
+                if self.is_confirmed(limit, now):
                     rows += self.fire(limit, now)
         return rows
 

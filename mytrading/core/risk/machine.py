@@ -83,6 +83,7 @@ class RiskMachine:
             limits.stale_quote_seconds,
             scene.watch_for,
             scene.contract_of,
+            scene.reach,
         )
         self._closing = Closing(self.state, scene)
         self.margins = Margins(self.state, scene)
@@ -312,6 +313,8 @@ class RiskMachine:
         return tuple(rows)
 
     def _enter(self, wish: Wish, account: str, now: int) -> list[Any]:
+        if self.runs.in_doubt(wish.signal.strategy):
+            return []
         return self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
 
     def _beside(self, wish: Wish, closing: set[str], now: int, *, wait: bool) -> list[Any]:

@@ -56,16 +56,23 @@ class Memory:
 
         None while nothing is known of the equity.
         """
+        profit = self.money.profit(scope)
         if scope[0] == ACCOUNT:
             base = self.bases.get(scope[1])
             if base is None:
                 return None
-            equity = base + self.money.profit(scope)
-            peak = max(self.peaks.get(scope, 0.0), equity or 0.0)
+            equity = base + profit
+            peak = max(self.peaks.get(scope, 0.0), equity)
             return None if peak <= 0 else (peak - equity) / peak
-        capital = sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
-        profit = self.money.profit(scope)
+        capital = self.measure(scope, accounts)
         return (max(self.peaks.get(scope, 0.0), profit) - profit) / capital if capital > 0 else None
+
+    def measure(self, scope: Scope, accounts: Iterable[str]) -> float:
+        """What a fall is a fraction of: an account's peak, the peaks of a strategy's accounts; 0.0 while not known."""
+        if scope[0] == ACCOUNT:
+            equity = self.equity(scope[1])
+            return 0.0 if equity is None else max(self.peaks.get(scope, 0.0), equity)
+        return sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
 
     def begin(self, now: int) -> None:
         """A start, at this market time: peaks are those that were journaled, not what old prices have made of them."""
@@ -75,10 +82,13 @@ class Memory:
             self.peaks.setdefault((ACCOUNT, account), base)
 
     def raise_peaks(self, touched: Iterable[Scope], now: int) -> None:
-        """Notice new peaks of those whose profit moved, once all that they hold is priced."""
+        """Notice new peaks of those whose profit moved, once all that they hold is priced.
+
+        A height counts as far as two quotes say it, each of its own moment: what one quote alone says is no peak.
+        """
         peaks, bases, sums = self.peaks, self.bases, self.money.sums
         for scope in touched:
-            height = total.rupees if (total := sums.get(scope)) is not None else 0.0
+            height = total.rupees - total.gain if (total := sums.get(scope)) is not None else 0.0
             if scope[0] == ACCOUNT:
                 base = bases.get(scope[1])
                 if base is None:

@@ -23,6 +23,9 @@ from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
 
+COLLAR_TICKS = 10
+"""What is cheap may lie this many ticks from the last price, whatever share of it that is."""
+
 
 class Scene:
     """Without a `master` (tools, tests of other rules) every listed instrument counts as in order."""
@@ -81,6 +84,14 @@ class Scene:
         """What cover depends on; None where the instrument is not listed."""
         found = self.instruments.get(name)
         return contract_of(found) if found else None
+
+    def reach(self, name: str, price: float) -> float:
+        """How far from the last price an entry may trade, and bid and ask value what is held; rupees."""
+        found = self.instruments.get(name)
+        if found is None:
+            return max(self.limits.price_collar, self.limits.price_collar_options) * price
+        share = self.limits.price_collar_options if found.kind.is_option else self.limits.price_collar
+        return max(share * price, COLLAR_TICKS * found.tick_size)
 
     def underlying(self, name: str) -> str:
         """What an instrument is derived from; itself where it is not listed."""

@@ -6,6 +6,7 @@ learnt anew. The one rule: `fold` is the only mutator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,8 +58,9 @@ class RiskState(RiskBooks):
         stale_seconds: float = 5.0,
         watch_for: Callable[[str, str], str | None] = lambda _strategy, _instrument: None,
         contract_of: Callable[[str], Contract | None] = lambda _instrument: None,
+        reach: Callable[[str, float], float] = lambda _instrument, _price: math.inf,
     ) -> None:
-        super().__init__(lot_of, stale_seconds, contract_of)
+        super().__init__(lot_of, stale_seconds, contract_of, reach)
         self._watch_for = watch_for
         self.guard = Guard(is_open)
         self._guarded = guarded

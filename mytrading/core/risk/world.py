@@ -6,10 +6,12 @@ stands now; none of them ends or settles a wish.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from mytrading.core import leg_targets
+from mytrading.core.money.pnl import collared
 from mytrading.core.risk import stops as risk_stops
 from mytrading.core.risk.books import RiskBooks
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
@@ -19,6 +21,8 @@ from mytrading.messages.orders import GoalChanged, ProtectionChanged, TimerFired
 from mytrading.messages.records import LevelMoved, RunStarted
 from mytrading.messages.reports import AccountHealth
 
+_NEAR = 0.002
+"""The share of a last price within which bid and ask lie in any collar."""
 _FLAGS = {
     "doubt_on": ("doubted", True),
     "doubt_off": ("doubted", False),
@@ -70,6 +74,7 @@ def _protection(books: RiskBooks, row: ProtectionChanged) -> None:
 
 def _timer(books: RiskBooks, row: TimerFired) -> None:
     books.machine_ns = max(books.machine_ns, row.machine_ns)
+    books.memory.money.recount()
     if row.name in _FLAGS:
         flag, value = _FLAGS[row.name]
         setattr(books, flag, value)
@@ -92,18 +97,27 @@ def _health(books: RiskBooks, row: AccountHealth) -> None:
 
 
 def _quote(books: RiskBooks, row: Quote) -> None:
-    """A quote takes the place of the one before unless it has no price, or is older."""
+    """A quote takes the place of the one before unless it has no price, or is older.
+
+    What is held is valued by it within a collar of its last price, which the feed has judged.
+    """
     name = row.instrument
     known = books.quotes.get(name)
-    if not row.ltp > 0 or (known is not None and row.market_ns < known.market_ns):
+    if not 0.0 < row.ltp < math.inf or (known is not None and row.market_ns < known.market_ns):
         return
     books.quotes[name] = row
+    near = row.ltp * _NEAR
+    if (row.bid is None or abs(row.bid - row.ltp) <= near) and (row.ask is None or abs(row.ask - row.ltp) <= near):
+        valued = row
+    else:
+        valued = collared(row, books.reach(name, row.ltp))
+    books.valued[name] = valued
     if row.received_ns > books.machine_ns:
         books.machine_ns = row.received_ns
     memory = books.memory
     if memory.began < 0:
         memory.notice_day(row.market_ns)
-    if memory.money.quote(row, books.machine_ns) and (touched := memory.money.scopes_of(name)):
+    if memory.money.quote(valued, books.machine_ns) and (touched := memory.money.scopes_of(name)):
         memory.raise_peaks(touched, row.market_ns)
 
 

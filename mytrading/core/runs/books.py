@@ -74,6 +74,7 @@ class RunBooks:
 
     def quote(self, quote: Quote) -> None:
         """A price: profits, peaks and stops of all runs that hold the instrument."""
+        valued = self._state.valued[quote.instrument]
         if quote.market_ns > self._newest_ns:
             self._newest_ns = quote.market_ns
         held = self._holding.get(quote.instrument)
@@ -86,12 +87,12 @@ class RunBooks:
                 profit = run.profit
                 for leg in legs:
                     quantity = leg.quantity
-                    mark = quantity * (exit_price(quantity, quote) - leg.average_price)
+                    mark = quantity * (exit_price(quantity, valued) - leg.average_price)
                     profit += mark - leg.mark
                     leg.mark = mark
                 run.profit = profit
                 if run.trails and (run.trail.stop is None or profit > run.trail.peak):
-                    self._trail_on(run, profit)
+                    self._trail_on(run, profit, self._newest_ns)
             if run.rules.leg_trailing.value:
                 self._follow_best(run, legs, quote.ltp)
 
@@ -108,14 +109,25 @@ class RunBooks:
         if run.profit is None:
             return
         for leg in run.legs.values():
-            quote = self._state.quotes.get(leg.instrument)
+            quote = self._state.valued.get(leg.instrument)
             leg.mark = unrealised(leg.quantity, leg.average_price, quote) if quote is not None else 0.0
         if run.trails:
-            self._trail_on(run, run.profit)
+            self._trail_on(run, run.profit, now)
 
-    def _trail_on(self, run: Run, profit: float) -> None:
+    def doubt(self, run: Run, now: int, *, gains: bool) -> float:
+        """How much of a run's profit (`gains`) or loss the newest quotes alone say, in rupees."""
+        alone = self._state.memory.money.alone
+        return sum(
+            alone(leg.instrument, leg.quantity, leg.average_price, now, gains=gains)
+            for leg in run.legs.values()
+            if leg.quantity
+        )
+
+    def _trail_on(self, run: Run, profit: float, now: int) -> None:
+        """The peak is what two quotes say."""
         if run.entering or run.leaving:
             return
+        profit -= self.doubt(run, now, gains=True)
         trail = advance(run.rules.trailing, run.trail, profit, run.basis)
         if trail is not run.trail:
             run.trail = trail
@@ -124,7 +136,7 @@ class RunBooks:
     def profit(self, run: Run, now: int) -> tuple[float | None, int]:
         """Rupees of a run, realised and at fresh quotes, and how long they are fresh; None while a leg has none."""
         total, until = run.realised, _NEVER
-        quotes = self._state.quotes
+        quotes = self._state.valued
         machine_ns = self.machine_ns
         for leg in run.legs.values():
             if not leg.quantity:

@@ -8,11 +8,13 @@ leaves an event, and holds again for the next run; what it closes stays closed u
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from mytrading.core.risk.books import Key
 from mytrading.core.risk.case import stale
 from mytrading.core.risk.closing import Closing
+from mytrading.core.risk.limits import PLAUSIBLE
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.times import SECOND
@@ -112,19 +114,48 @@ class StrategyRisk:
         if profit is None:
             return None
         rules = run.rules
-        if 0 < rules.max_loss <= EXACT - profit and RiskKind.MAX_LOSS not in run.fired:
+        sure = partial(self._is_sure, run, now, profit)
+        if 0 < rules.max_loss <= EXACT - profit and RiskKind.MAX_LOSS not in run.fired and sure(-rules.max_loss):
             acts = rules.auto_exit and rules.auto_exit_on_max_loss
             return Breach(RiskKind.MAX_LOSS, -rules.max_loss, profit, "the run's loss has come to its limit", acts)
-        if 0 < rules.max_profit <= profit + EXACT and RiskKind.MAX_PROFIT not in run.fired:
+        if (
+            0 < rules.max_profit <= profit + EXACT
+            and RiskKind.MAX_PROFIT not in run.fired
+            and sure(rules.max_profit, gains=True)
+        ):
             acts = rules.auto_exit and rules.auto_exit_on_max_profit
             return Breach(
                 RiskKind.MAX_PROFIT, rules.max_profit, profit, "the run's profit has come to its target", acts
             )
         trailing = rules.trailing.value and self._scene.limits.trailing_stop_enabled
-        if trailing and reached(run.trail, profit) and RiskKind.TRAILING_STOP not in run.fired:
+        stop, peak = run.trail.stop, run.trail.peak
+        if (
+            trailing
+            and stop is not None
+            and reached(run.trail, profit)
+            and RiskKind.TRAILING_STOP not in run.fired
+            and sure(stop, span=peak - stop)
+        ):
             note = f"the run's profit fell to its stop, from a peak of ₹{run.trail.peak:,.2f}"
             return Breach(RiskKind.TRAILING_STOP, run.trail.stop or 0.0, profit, note, rules.auto_exit)
         return None
+
+    def in_doubt(self, strategy: str) -> bool:
+        """True while a run seems to have come to a rule's end: nothing is entered before a second quote tells."""
+        run = self.books.runs.get(strategy)
+        return run is not None and _seems_over(run)
+
+    def _is_sure(
+        self, run: Run, now: int, profit: float, level: float, *, gains: bool = False, span: float = 0.0
+    ) -> bool:
+        """True if two quotes say that a run's profit has come to a level, or one quote moved it by little of the way.
+
+        The way is what lies between the level and nothing, or `span`.
+        """
+        doubt = self.books.doubt(run, now, gains=gains)
+        if doubt <= PLAUSIBLE * (span or abs(level)):
+            return True
+        return profit - doubt >= level - EXACT if gains else profit + doubt <= level + EXACT
 
     def _judge_leg(self, run: Run, leg: Leg, quote: Quote, now: int) -> list[Any]:
         if not leg.average_price or leg.key in self._state.closing or self._state.is_hedge(leg.position):
@@ -192,10 +223,17 @@ class StrategyRisk:
                 continue
             for breach, legs in due(run, self._scene, now):
                 rows += self.events.square_off(run, breach, legs, now)
+            if _seems_over(run):
+                rows += self._late(run, now)
             rows += self._tell_trail(run, now)
             for leg in run.legs.values():
                 rows += self._tell_best(run, leg, now)
         return rows
+
+    def _late(self, run: Run, now: int) -> list[Any]:
+        """A breach that one quote alone told, to which no second one came: the last price decides."""
+        breach = self._breach(run, now)
+        return [*self.events.end(run, breach, now, 0), *self._tell_trail(run, now, acts=True)] if breach else []
 
     def _withdraw(self, now: int) -> list[Any]:
         """Entries of strategies whose time is over, which nothing holds yet."""
@@ -286,6 +324,10 @@ class StrategyRisk:
             if rule.value:
                 found[name] = limit(rule, start, leg.held)
         return found
+
+
+def _seems_over(run: Run) -> bool:
+    return run.profit is not None and not run.leaving and not run.low < run.profit < run.high
 
 
 def _trend() -> Any:

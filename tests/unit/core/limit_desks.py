@@ -38,6 +38,12 @@ class KeptDesk(Desk):
             self.journal.append(quote)
         return rows
 
+    def twice(self, instrument: str, bid: float) -> tuple[Any, ...]:
+        """Two quotes that agree."""
+        first = self.at(instrument, bid)
+        self.later(0.1)
+        return (*first, *self.at(instrument, bid))
+
     def later(self, seconds: float) -> None:
         """Time goes on unseen."""
         self.now += int(seconds * SECOND)

@@ -20,6 +20,10 @@ TRAILING_ON = replace(LIMITS, trailing_stop_enabled=True, max_daily_loss=1e9, ma
 """Limits of the day stay out of the way of what is tested."""
 
 
+APART = 0.1
+"""Seconds between quotes that confirm one another."""
+
+
 class RunDesk(Desk):
     """As `Desk`, for strategy S with these rules; `again` is the desk after a crash, from its journaled rows."""
 
@@ -74,9 +78,14 @@ class RunDesk(Desk):
         )
 
     def at(self, instrument: str, bid: float, ask: float | None = None, seconds: float = 1.0) -> tuple[Any, ...]:
-        """A quote some seconds later: bid and ask (the same unless given), last price between them."""
-        self.now += int(seconds * 1e9)
-        self.machine_ns += int(seconds * 1e9)
+        """Two quotes that agree, the second some seconds later: bid and ask (the same unless given)."""
+        first = self.once(instrument, bid, ask, max(seconds - APART, 0.0))
+        return (*first, *self.once(instrument, bid, ask, min(seconds, APART)))
+
+    def once(self, instrument: str, bid: float, ask: float | None = None, seconds: float = 1.0) -> tuple[Any, ...]:
+        """One quote alone."""
+        self.now += round(seconds * 1e9)
+        self.machine_ns += round(seconds * 1e9)
         self.machine.notice(self.machine_ns)
         high = bid if ask is None else ask
         return self.give(Quote(instrument, self.now, self.machine_ns, (bid + high) / 2, bid, high))

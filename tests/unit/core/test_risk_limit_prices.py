@@ -89,7 +89,7 @@ def test_day_begins_with_the_profit_that_the_last_prices_made() -> None:
     assert events(desk.at(CALL, 130.0)) == []
     assert profit(desk) == pytest.approx(0.0)
     desk.later(1)
-    (event,) = events(desk.at(CALL, 120.0))
+    (event,) = events(desk.twice(CALL, 120.0))
     assert event.value == pytest.approx(-6_500)
 
 
@@ -118,7 +118,7 @@ def two_legs(action: LimitAction = LimitAction.NO_ENTRIES) -> KeptDesk:
 
 def test_limit_is_reached_by_nothing_while_a_leg_waits_for_its_first_quote() -> None:
     desk = two_legs(LimitAction.FLATTEN)
-    assert events(desk.at(CALL, 80.0)) == []
+    assert events(desk.twice(CALL, 80.0)) == []
     assert events(desk.pass_time(1)) == []
     assert events(desk.hold(CALL, 650, realised=-10.0)) == []
     assert codes(desk.wish("a", Leg(instrument=CALL, lots=12), Leg(instrument=PUT, lots=10))) == ["DAILY_LOSS"], (
@@ -127,7 +127,7 @@ def test_limit_is_reached_by_nothing_while_a_leg_waits_for_its_first_quote() -> 
     assert events(desk.at(PUT, 120.0)) == [], "what the two made together"
     assert desk.machine.limits.reached("main", "S") == {}
     desk.later(1)
-    assert len(events(desk.at(PUT, 109.0))) == 1
+    assert len(events(desk.twice(PUT, 109.0))) == 1
 
 
 def test_leg_without_a_quote_for_a_minute_counts_at_its_last_known_price() -> None:
@@ -149,15 +149,18 @@ def test_old_prices_make_no_peak_and_take_none_back() -> None:
     desk.at(PUT, 100.0)
     desk.hold(PUT, 650)
     minute(desk, call=100.0, put=102.0)
+    desk.later(1)
+    desk.at(PUT, 102.0)
+    desk.pass_time(1)
     desk.at(PUT, 82.0)
     desk.at(CALL, 118.0, journaled=True)
     desk.restart()
-    desk.at(CALL, 118.0)
+    desk.twice(CALL, 118.0)
     desk.pass_time(0.25)
     assert desk.machine.state.memory.peaks[MAIN] == pytest.approx(1_000_000 + 2 * 650)
     assert events(desk.at(PUT, 82.0)) == []
     desk.later(1)
-    desk.at(PUT, 92.0)
+    desk.twice(PUT, 92.0)
     assert desk.machine.state.memory.peaks[MAIN] == pytest.approx(1_000_000 + 10 * 650)
 
 

@@ -43,8 +43,14 @@ def holding(limits: RiskLimits = LARGE, lots: int = 10, price: float = 100.0) ->
 
 
 def price(desk: Desk, value: float) -> tuple[Any, ...]:
-    desk.now += SECOND
-    desk.machine_ns += SECOND
+    """Two quotes that agree, the second within the second."""
+    first = once(desk, value, SECOND - SECOND // 10)
+    return (*first, *once(desk, value, SECOND // 10))
+
+
+def once(desk: Desk, value: float, later: int = SECOND) -> tuple[Any, ...]:
+    desk.now += later
+    desk.machine_ns += later
     desk.beat()
     return desk.give(Quote(CALL, desk.now, desk.machine_ns, value, value, value))
 

@@ -36,7 +36,7 @@ def share_desk(rules: StrategyRules, quantity: int = 100, **options: Any) -> Run
 def test_loss_at_the_limit_closes_everything_once_with_one_event() -> None:
     desk = share_desk(MAX_LOSS)
     assert desk.at(SHARE, 950.0001) == ()
-    rows = desk.at(SHARE, 950.0)
+    rows = desk.once(SHARE, 950.0)
     (event,), (goal,) = events(rows), goals(rows)
     assert (event.kind, event.action, event.threshold, event.value) == ("max_loss", "close_all", -5000, -5000)
     assert (event.strategy, event.run, event.accounts, event.instruments) == ("S", "r", ("main",), (SHARE,))
@@ -160,14 +160,15 @@ def test_stale_or_zero_price_of_any_leg_ends_nothing() -> None:
 
 def test_longs_count_at_bid_and_shorts_at_ask_and_at_the_last_price_without_both() -> None:
     desk = share_desk(MAX_LOSS)
-    assert desk.at(SHARE, 950.05, 900.0) == ()
-    assert events(desk.at(SHARE, 950.0, 1050.0))
+    assert desk.at(SHARE, 950.05, 940.0) == ()
+    assert events(desk.at(SHARE, 950.0, 990.0))
     desk = share_desk(MAX_LOSS, quantity=-100)
     assert desk.at(SHARE, 1000.0, 1049.95) == ()
-    assert events(desk.at(SHARE, 900.0, 1050.0))
+    assert events(desk.at(SHARE, 1010.0, 1050.0))
     desk = share_desk(MAX_LOSS)
-    assert desk.give(Quote(SHARE, desk.now, desk.machine_ns, 951.0, 900.0, None)) == ()
-    assert events(desk.give(Quote(SHARE, desk.now, desk.machine_ns, 950.0, None, 990.0)))
+    assert desk.give(Quote(SHARE, desk.now, desk.machine_ns, 951.0, 930.0, None)) == ()
+    desk.now += SECOND
+    assert events(desk.give(Quote(SHARE, desk.now, desk.machine_ns, 950.0, None, 970.0)))
 
 
 # trailing stops

@@ -55,6 +55,8 @@ def _reached(kind: LimitKind) -> Callable[[Case], str]:
 
 
 DAY: tuple[Rule, ...] = (
+    Rule("PROFIT_UNKNOWN", "The day's profit of the account or the strategy adds up to no number.", "",
+         lambda case: case.reached.get("PROFIT_UNKNOWN", ""), "reached"),
     Rule("ENTRIES_PER_SESSION", "Too many wishes of the strategy entered in this session.", "MAX_ENTRIES_PER_SESSION",
          _session_entries, "session_entries"),
     Rule("ACTIVE_ORDERS", "Too many orders of the account are live.", "MAX_ACTIVE_ORDERS", _active_orders,

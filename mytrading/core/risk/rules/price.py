@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 
 from mytrading.core.risk.case import Case, Rule
+from mytrading.core.risk.scene import COLLAR_TICKS
 from mytrading.core.stop_plan import band_of
 
-COLLAR_TICKS = 10
-"""An entry of what is cheap may lie this many ticks from the last price, whatever share of it that is."""
 _EPSILON = 1e-6
 
 

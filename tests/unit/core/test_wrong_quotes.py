@@ -1,0 +1,167 @@
+"""Quotes whose book is wrong beside a right last price: they move no profit, no peak, no limit, and close nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from mytrading.core.money.pnl import collared, exit_price
+from mytrading.messages.commands import CloseGoal
+from mytrading.messages.enums import LimitAction
+from mytrading.messages.market import Quote
+from mytrading.messages.signals import Leg
+from mytrading.messages.strategy_rules import StrategyRules, TrailKind, TrailRule
+from tests.unit.core.run_desks import RunDesk, goals
+from tests.unit.core.test_risk_limits import LARGE, events, holding, of, once, price
+from tests.unit.core.test_risk_machine import CALL, PUT, SECOND, SHARE, Desk, codes
+
+MAIN = ("account", "main")
+LIMITED = replace(LARGE, max_daily_loss=6_500, max_daily_loss_action=LimitAction.CLOSE_LEGS)
+
+
+def book(desk: Desk, bid: float, ask: float, ltp: float = 100.0, later: float = 1.0) -> tuple[Any, ...]:
+    desk.now += round(later * SECOND)
+    desk.machine_ns += round(later * SECOND)
+    desk.beat()
+    return desk.give(Quote(CALL, desk.now, desk.machine_ns, ltp, bid, ask))
+
+
+def profit(desk: Desk) -> float:
+    return desk.machine.state.memory.money.profit(MAIN)
+
+
+WRONG = [
+    (math.nan, math.nan), (math.nan, 100.0), (1e9, 1e9 + 1), (1e300, 1e300), (0.05, 0.1), (0.05, 100.0),
+    (math.inf, math.inf), (-5.0, 100.0), (0.0, 0.0), (21474836.47, 21474836.47), (100.0, 1e9),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bid", "ask"), WRONG)
+def test_wrong_book_beside_a_right_price_moves_neither_profit_nor_peak_nor_limit(bid: float, ask: float) -> None:
+    """A bid of 1e9 made a peak of which any equity is a fall of 100 %; "nan" switched all limits off for good."""
+    desk = holding(replace(LIMITED, max_drawdown=0.01))
+    rows: list[Any] = []
+    for _ in range(5):
+        rows += [*book(desk, bid, ask), *desk.pass_time(0.3)]
+    assert profit(desk) == 0.0
+    assert desk.machine.state.memory.peaks[MAIN] == pytest.approx(1_000_000)
+    rows += price(desk, 100.0)
+    assert events(rows) == of(rows, CloseGoal) == []
+    assert events(price(desk, 89.0)), "and what is right reaches the limit afterwards"
+
+
+def test_position_is_valued_at_the_book_within_the_collar_of_its_last_price() -> None:
+    desk = holding()
+    reach = desk.machine.state.reach
+    assert (reach(CALL, 100.0), reach(SHARE, 100.0)) == (25.0, 3.0)
+    assert reach(CALL, 0.5) == pytest.approx(0.5), "ten ticks of what is cheap"
+    quote = Quote(CALL, 1, 1, 100.0, 75.0, 125.0)
+    assert exit_price(1, collared(quote, 25.0)) == 75.0
+    assert exit_price(-1, collared(quote, 24.9)) == 100.0
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(math.nan, 100.0), (100.0, math.nan), (math.inf, 100.0), (100.0, math.inf)])
+def test_book_that_is_no_number_gives_the_last_price(bid: float, ask: float) -> None:
+    assert (
+        exit_price(1, Quote(CALL, 1, 1, 100.0, bid, ask)) == exit_price(-1, Quote(CALL, 1, 1, 100.0, bid, ask)) == 100.0
+    )
+
+
+def test_limit_is_reached_by_the_second_quote_where_the_first_moved_it_far() -> None:
+    desk = holding(LIMITED)
+    assert events(book(desk, 85.0, 86.0, 95.0)) == []
+    assert "DAILY_LOSS" in desk.machine.limits.reached("main", "S"), "nothing is entered meanwhile"
+    assert events(book(desk, 85.0, 86.0, 95.0, later=0.05)) == [], "frames of one moment say the same thing once"
+    (event,) = events(book(desk, 85.0, 86.0, 95.0, later=0.06))
+    assert event.value == pytest.approx(-15 * 650)
+
+
+def test_wrong_quote_between_two_right_ones_reaches_no_limit() -> None:
+    desk = holding(LIMITED)
+    rows = [*book(desk, 80.0, 81.0), *desk.pass_time(0.3), *book(desk, 99.9, 100.1), *desk.pass_time(3)]
+    assert events(rows) == []
+    assert codes(rows) == [] and profit(desk) == pytest.approx(-65.0)
+
+
+def test_fall_in_small_steps_is_acted_upon_by_the_quote_that_reaches_the_limit() -> None:
+    desk = holding(LIMITED)
+    for step in range(100):
+        assert events(once(desk, 100.0 - step / 10, later=SECOND // 50)) == []
+    rows = once(desk, 90.0, later=SECOND // 50)
+    assert len(events(rows)) == len(of(rows, CloseGoal)) == 1
+
+
+@pytest.mark.parametrize(("ltp", "reached"), [(89.0, 1), (95.0, 0)])
+def test_last_price_decides_where_no_second_quote_comes(ltp: float, reached: int) -> None:
+    desk = holding(LIMITED)
+    assert events(book(desk, 85.0, 92.0, ltp)) == []
+    assert events(desk.pass_time(1)) == []
+    assert len(events(desk.pass_time(1.1))) == reached
+
+
+def test_peak_is_what_two_quotes_say() -> None:
+    desk = holding(replace(LARGE, max_drawdown=0.005))
+    peaks = desk.machine.state.memory.peaks
+    book(desk, 120.0, 121.0)
+    assert peaks[MAIN] == pytest.approx(1_000_000)
+    book(desk, 110.0, 111.0)
+    assert peaks[MAIN] == pytest.approx(1_000_000 + 10 * 650)
+    assert events(book(desk, 104.0, 105.0)) == [], "six of a thousand below what one quote said, four below the peak"
+
+
+RUN = StrategyRules(max_loss=5000.0, trailing=TrailRule(kind=TrailKind.AMOUNT, value=2000.0, activation=1000.0))
+
+
+def run_desk() -> RunDesk:
+    desk = RunDesk(RUN)
+    desk.at(SHARE, 1000.0)
+    desk.take(SHARE, 100, 1000.0)
+    desk.at(SHARE, 1000.0)
+    return desk
+
+
+def test_run_is_closed_by_no_single_quote_that_moves_it_far_and_by_the_second() -> None:
+    desk = run_desk()
+    assert goals(desk.once(SHARE, 940.0)) == goals(desk.once(SHARE, 1000.0)) == goals(desk.pass_time(0.3)) == []
+    assert goals(desk.once(SHARE, 940.0)) == []
+    assert [goal.instrument for goal in goals(desk.once(SHARE, 941.0, seconds=0.1))] == [SHARE]
+
+
+def test_run_is_closed_by_its_last_price_where_no_second_quote_comes() -> None:
+    desk = run_desk()
+    assert goals(desk.once(SHARE, 940.0)) == goals(desk.pass_time(1)) == []
+    assert [goal.instrument for goal in goals(desk.pass_time(1.1))] == [SHARE]
+
+
+def test_trailing_stop_follows_no_peak_that_one_quote_alone_made() -> None:
+    desk = run_desk()
+    desk.at(SHARE, 1015.0)
+    desk.once(SHARE, 1040.0, 1045.0)
+    assert goals(desk.at(SHARE, 1015.0)) == [], "from a peak of 4,000 the stop would lie at 2,000"
+    assert desk.machine.runs.books.runs["S"].trail.peak == pytest.approx(1500.0)
+
+
+def test_sum_that_is_no_number_denies_entries_and_is_added_up_again_from_its_parts() -> None:
+    desk = holding(LIMITED)
+    money = desk.machine.state.memory.money
+    for total in money.sums.values():
+        total.rupees = math.nan
+    assert desk.machine.limits.odd() == (MAIN, ("strategy", "S"))
+    desk.quote(PUT)
+    denied = desk.wish("b", Leg(instrument=CALL, lots=12), Leg(instrument=PUT, lots=1))
+    assert set(codes(denied)) == {"PROFIT_UNKNOWN"}
+    desk.pass_time(0.25)
+    assert desk.machine.limits.odd() == () and profit(desk) == 0.0
+
+
+def test_sum_forgets_no_loss_beside_a_number_that_is_much_larger() -> None:
+    """A difference of 1e17 that came and went left an error of hundreds of rupees."""
+    desk = holding(replace(LARGE, max_daily_loss=1e9))
+    price(desk, 90.0)
+    desk.machine.state.memory.money.sums[MAIN].rupees += 1e300
+    desk.machine.state.memory.money.sums[MAIN].rupees -= 1e300
+    desk.pass_time(0.25)
+    assert profit(desk) == pytest.approx(-6_500)
