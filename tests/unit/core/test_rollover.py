@@ -87,6 +87,14 @@ class RollDesk(Desk):
         self.machine.apply(Funds(account="main", available=1e8, used=0.0, machine_ns=self.machine_ns))
         return (*self.quote(NEAR, 23_000.0), *self.quote(FAR, 23_100.0))
 
+    def fall(self, instrument: str, price: float) -> tuple[Any, ...]:
+        """Two quotes that agree, a moment each."""
+        rows: tuple[Any, ...] = ()
+        for _ in range(2):
+            self.now += 100_000_000
+            rows = (*rows, *self.quote(instrument, price))
+        return rows
+
     def restart(self) -> None:
         """The same rows, in a new process."""
         rows = [row for row in self.rows if not isinstance(row, Funds)]
@@ -332,7 +340,7 @@ def test_roll_that_is_due_and_may_not_begin_is_told_once_a_day_and_begins_when_i
     if why == "halt":
         desk.give(TradingState(account="", level=TradingLevel.HALT, generation=1, reason="look", at_ns=desk.now))
     else:
-        desk.quote(NEAR, 22_900.0)
+        desk.fall(NEAR, 22_900.0)
     rows = (*desk.tick(), *desk.tick(), *desk.tick())
     (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
     assert "is due and does not begin: " in alert.message
@@ -412,7 +420,7 @@ def test_limit_reached_while_the_near_leg_follows_the_far_one_does_not_take_the_
     desk.tick()
     (entry,) = kinds(desk.tick(), PlaceEntry)
     assert orders(desk.fill_order(entry)) == [("close", NEAR, 0)]
-    rows = (*desk.quote(NEAR, 22_700.0), *desk.tick())
+    rows = (*desk.fall(NEAR, 22_700.0), *desk.tick())
     assert any("MAX_DAILY_LOSS" in alert.message for alert in kinds(rows, Alert))
     assert orders(rows) == [] and not kinds(rows, Rolled)
     rows = (*desk.close_position(NEAR), *desk.tick())
@@ -426,7 +434,7 @@ def test_limit_reached_before_the_far_leg_is_there_ends_the_roll_and_is_named() 
     desk.turn(DUE)
     desk.tick()
     desk.tick()
-    rows = (*desk.quote(NEAR, 22_900.0), *desk.tick())
+    rows = (*desk.fall(NEAR, 22_900.0), *desk.tick())
     (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
     assert "was given up: account main stands at " in alert.message and "MAX_DAILY_LOSS" in alert.message
     assert desk.machine.rollover.standing(desk.now) == {alert.subject}
@@ -496,7 +504,7 @@ def test_run_that_its_rule_closes_is_not_rolled_on() -> None:
     desk.turn(DUE)
     desk.tick()
     (entry,) = kinds(desk.tick(), PlaceEntry)
-    rows = desk.quote(NEAR, 22_900.0)
+    rows = desk.fall(NEAR, 22_900.0)
     assert orders(rows) == [("close", NEAR, 0)]
     rows = desk.end_order(entry, OrderState.CANCELLED)
     for _ in range(3):
