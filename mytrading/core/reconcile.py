@@ -51,7 +51,7 @@ class ReadRules(NamedTuple):
 
 
 class ReadJob(NamedTuple):
-    """One visit to the server: which books, and the requests it answers."""
+    """One visit to the server: which books, and the requests it answers; `beside` another that is under way."""
 
     id: str
     orders: bool
@@ -59,16 +59,21 @@ class ReadJob(NamedTuple):
     positions: bool
     funds: bool
     asked_by: str = ""
+    beside: bool = False
 
 
 class ReadPlan:
-    """Decides on the next read. One read at a time; requests made meanwhile go into the next."""
+    """Decides on the next read. One read at a time; requests made meanwhile go into the next.
+
+    A proof that an exit waits for keeps no distance, and is read beside a read that is under way, one at a time.
+    """
 
     def __init__(self, account: str, rules: ReadRules | None = None) -> None:
         self._account = account
         self._rules = rules = rules or ReadRules()
         self._number = 0
-        self._busy = False
+        self._busy = self._beside = False
+        self._newest = _LONG_AGO
         self._wanted: list[ReadRequest] = []
         self._last = self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
         self._failures = 0
@@ -87,7 +92,12 @@ class ReadPlan:
 
     def next_job(self, machine_ns: int) -> ReadJob | None:
         """The read to make now, if any."""
-        if self._busy or machine_ns < self._quiet_until or machine_ns - self._last < self._wait():
+        proof = not self._failures and any(request.proof for request in self._wanted)
+        if machine_ns < self._quiet_until:
+            return None
+        if self._busy:
+            return self._job_beside(machine_ns) if proof and not self._beside else None
+        if not proof and machine_ns - self._last < self._wait():
             return None
         every = self._rules.orders_every if self._heard else min(self._rules.orders_every, self._rules.unheard)
         orders = machine_ns - self._orders_at >= every
@@ -107,6 +117,15 @@ class ReadPlan:
             asked_by=wanted[-1].id if wanted else "",
         )
 
+    def _job_beside(self, machine_ns: int) -> ReadJob:
+        """Order and trade book alone, for the proofs that are waited for."""
+        proofs = [request for request in self._wanted if request.proof]
+        self._wanted = [request for request in self._wanted if not request.proof]
+        self._number += 1
+        self._beside = True
+        name = f"{self._account}-read-{machine_ns}-{self._number}"
+        return ReadJob(name, True, True, False, False, proofs[-1].id, beside=True)
+
     def _wait(self) -> int:
         if not self._failures:
             return self._rules.spacing
@@ -120,7 +139,10 @@ class ReadPlan:
 
         A server that was asked too much is asked nothing for `patience`, whoever asks. `refused`: it refused the key.
         """
-        self._busy = False
+        if job.beside:
+            self._beside = False
+        else:
+            self._busy = False
         self._refused = refused
         self._quiet_until = machine_ns + patience
         self._last = machine_ns
@@ -138,6 +160,14 @@ class ReadPlan:
         if job.funds:
             self._funds_at = at
 
+    def current(self, books: BooksRead) -> BooksRead:
+        """The books as they may be reported: void if a read that began later, beside them, was reported before."""
+        if books.began_machine_ns < self._newest:
+            return msgspec.structs.replace(books, orders=None, trades=None, positions=None)
+        if books.orders is not None:
+            self._newest = books.began_machine_ns
+        return books
+
     def hurry(self) -> None:
         """Everything is due at once: the server is back, or updates may have been missed."""
         self._failures = 0
@@ -150,7 +180,7 @@ class ReadPlan:
     @property
     def busy(self) -> bool:
         """True while a read is under way, asked for, or due because nothing was read yet or updates were missed."""
-        return self._busy or bool(self._wanted) or self._orders_at == _LONG_AGO
+        return self._busy or self._beside or bool(self._wanted) or self._orders_at == _LONG_AGO
 
     @property
     def waiting(self) -> int:

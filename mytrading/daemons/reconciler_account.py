@@ -61,7 +61,7 @@ class AccountListener:
         self._funds: Funds | None = None
         self._streaming = False
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
-            f"reconciler.{account.id}", 1, self._reader, BookReader.visit, self._failed, wake
+            f"reconciler.{account.id}", 2, self._reader, BookReader.visit, self._failed, wake
         )
         self._stream = OrderUpdates(account.ws_url, account.api_key, account.id, expected_mode, machine_now, wake)
         self._stream.start()
@@ -140,7 +140,7 @@ class AccountListener:
         if visit.mode is not None:
             self._report(visit.mode)
         if visit.reached:
-            self._report(visit.books)
+            self._report(self._plan.current(visit.books))
             right, why = visit.mode.expected if visit.mode else None, "; ".join(visit.problems[:1])
             self._health.read(visit.job, visit.books, right, self._stream.broker, why)
             self._levels.read(visit.books)

@@ -94,7 +94,10 @@ ReportMessage = OrderReport | BooksRead | ModeSeen
 
 
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="read_request"):
-    """Read these books soon: the reconciler answers with a BooksRead whose `asked_by` is this `id`."""
+    """Read these books soon: the reconciler answers with a BooksRead whose `asked_by` is this `id`.
+
+    `proof`: an exit waits for what order and trade book say now; it waits for no other read.
+    """
 
     id: str
     account: str
@@ -103,6 +106,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     positions: bool = False
     cause: str = ""
     machine_ns: int = 0
+    proof: bool = False
 
 
 class MarginLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

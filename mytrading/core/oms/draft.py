@@ -189,7 +189,9 @@ class Draft:
             return
         name = f"{account}-{self.machine}"
         self.emit(
-            ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=self.machine),
+            ReadRequest(
+                id=name, account=account, positions=positions, cause=cause, machine_ns=self.machine, proof=proof
+            ),
         )
 
     def cancel_leaves(self, account: str, name: str = "") -> bool:

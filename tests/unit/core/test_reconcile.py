@@ -61,6 +61,52 @@ def books(began: int, ended: int, **fields: Any) -> BooksRead:
 # the plan
 
 
+def test_proof_is_read_beside_a_read_that_is_under_way_and_keeps_no_distance() -> None:
+    plan = started()
+    plan.ask(request("books", positions=True))
+    assert plan.next_job(T0) is None, "another is too near"
+    plan.ask(request("proof", proof=True))
+    first = plan.next_job(T0)
+    assert first is not None and (first.positions, first.beside) == (True, False), "one read answers both"
+    plan.ask(request("later", positions=True))
+    assert plan.next_job(T0 + SECOND) is None
+    plan.ask(request("proof 2", proof=True))
+    second = plan.next_job(T0 + SECOND)
+    assert second is not None and second.beside
+    assert (second.orders, second.trades, second.positions, second.funds) == (True, True, False, False)
+    plan.ask(request("proof 3", proof=True))
+    assert plan.next_job(T0 + SECOND) is None, "one beside another, no more"
+    plan.done(second, T0 + SECOND, ok=True)
+    third = plan.next_job(T0 + SECOND)
+    assert third is not None and third.asked_by == "proof 3" and plan.waiting == 1
+    plan.done(first, T0 + 2 * SECOND, ok=True)
+    assert plan.next_job(T0 + 3 * SECOND) is not None, "what was asked for meanwhile"
+
+
+def test_proof_waits_like_every_read_for_a_server_that_fails_or_wants_quiet() -> None:
+    plan = started()
+    job = plan.next_job(T0 + 20 * SECOND)
+    assert job is not None
+    plan.done(job, T0 + 20 * SECOND, ok=False)
+    plan.ask(request(proof=True))
+    assert plan.next_job(T0 + 20 * SECOND) is None
+    quiet = started()
+    quiet.done(JOB, T0, ok=True, patience=SECOND)
+    quiet.ask(request(proof=True))
+    assert quiet.next_job(T0) is None
+
+
+def test_read_that_ends_after_a_proof_beside_it_is_void() -> None:
+    """It began before the cancel, and would show alive what the proof has shown to have ended."""
+    plan = started()
+    proof = books(5, 8, orders=(), trades=())
+    assert plan.current(proof) == proof
+    older = plan.current(books(3, 9, orders=(), trades=(), positions=()))
+    assert (older.orders, older.trades, older.positions) == (None, None, None)
+    newer = books(9, 10, orders=(), trades=(), positions=())
+    assert plan.current(newer) == newer
+
+
 def test_server_that_was_asked_too_much_is_left_alone_as_long_as_it_says() -> None:
     plan = ReadPlan("main")
     job = plan.next_job(T0)
