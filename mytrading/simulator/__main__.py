@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import secrets
 import sys
 from pathlib import Path
@@ -68,11 +69,13 @@ def _faults(path: Path | None, wanted: list[str]) -> tuple[Setting, ...]:
 
 
 def main() -> int:
-    """Run the simulator."""
+    """Run the simulator. What keeps it from serving is one JSON object where that was asked for, as its announcement."""
     try:
         run(_parse())
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
+        if "--json" in sys.argv[1:]:
+            sys.stdout.write(json.dumps({"error": str(error), "exit": 2}) + "\n")
         return 2
     return 0
 

@@ -212,6 +212,9 @@ def _daily(session: Mapping[str, Any]) -> dict[str, Any]:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        what = f"expected a project's {path.name} in {path.parent.resolve()}, found none"
+        raise BadOption(f"{what}; start it in the project folder, or name its config folder by --config-dir") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise BadOption(f"{path}: expected a TOML file, found: {error}; check --config-dir") from error
 
