@@ -69,7 +69,7 @@ def _faults(path: Path | None, wanted: list[str]) -> tuple[Setting, ...]:
 
 
 def main() -> int:
-    """Run the simulator. What keeps it from serving is one JSON object where that was asked for, as its announcement."""
+    """Run the simulator; what keeps it from serving is one JSON object where its announcement would be."""
     try:
         run(_parse())
     except ValueError as error:
