@@ -272,8 +272,10 @@ def _clamped(draft: Draft, order: Order, key: Key) -> Order | None:
 
 
 def _cancel(draft: Draft, order: Order, budget: int) -> int:
-    if budget <= 0 or order.cancel_machine_ns > draft.machine or (order.cancel_calls and order.ending in ENDINGS):
-        return 0  # of what was told to have ended only the proof is missing, and no further cancel would bring it
+    if budget <= 0 or order.cancel_machine_ns > draft.machine:
+        return 0
+    if (order.cancel_calls and order.ending in ENDINGS) or order.filled_seen >= order.quantity:
+        return 0  # of what was said to have ended only the proof is missing, and no cancel would bring it
     calls = order.cancel_calls + 1
     limits = draft.limits
     wait = limits.slow if calls >= limits.cancel_calls else growing(limits.cancel_first, limits.slow, calls)

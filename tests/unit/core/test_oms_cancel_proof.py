@@ -140,3 +140,17 @@ def test_reads_of_many_cancels_keep_to_the_budget_and_none_is_forgotten() -> Non
     bench.read()
     ended = [order for order in bench.machine.orders() if order.purpose is Purpose.STOP]
     assert [order.state for order in ended] == [OrderState.CANCELLED] * 8
+
+
+def test_entry_that_was_sighted_to_fill_is_not_cancelled_by_the_exit_that_follows(bench: OrderBench) -> None:
+    """The server refuses such a cancel; if the sighting is taken back the cancel goes out."""
+    bench.enter("e2", instrument="NFO:B", strategy="s2")
+    placed = bench.accept()
+    bench.report(placed, status=BrokerStatus.COMPLETE)
+    bench.close("g2", instrument="NFO:B", strategy="s2")
+    assert bench.order("e2").pending_cancel and cancels(bench) == []
+    for _ in range(30):
+        bench.tick(SECOND)
+        bench.read()
+    assert bench.order("e2").filled_seen == 0, "no book has shown it"
+    assert [call.order.client_order_id for call in cancels(bench)] == ["e2"]
