@@ -297,7 +297,7 @@ class TradingOrchestrator:
             raise NotRunning(f"the {self.config.profile} stack is not running")
         unconfirmed = self._withdraw(progress)
         withdrawn()
-        (self.config.state / supervision.STOPPING).touch()
+        supervision.forbid_starts(self.config)
         progress("stopping the processes")
         supervision.shut_down(self.config)
         deadline = time.monotonic() + STOP_S

@@ -121,6 +121,15 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
     }
 
 
+def forbid_starts(config: RunConfig) -> None:
+    """From here on nobody revives the stack; a supervisor that is being started has come to take requests before."""
+    lock = InstanceLock(config.lock_dir / "start.lock")
+    with suppress(AlreadyRunning):
+        lock.acquire(wait_s=START_SECONDS)
+    (config.state / STOPPING).touch()
+    lock.release()
+
+
 def revive(config: RunConfig, run_key: str = "") -> int:
     """Start supervisor unless it lives or the stack is being stopped; returns its pid, or 0.
 

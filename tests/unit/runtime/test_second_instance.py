@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ import zmq
 from mytrading.daemons.watchdog import Watchdog
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState
+from mytrading.runtime import supervision
 from mytrading.runtime.clock import machine_now
 from mytrading.runtime.endpoints import endpoint_of
+from mytrading.runtime.lock import InstanceLock
 from mytrading.runtime.run_info import SUPERVISOR, supervisor_of_this
 from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
 from tests.feed_support import runtime_folder
@@ -74,3 +77,18 @@ def test_second_instance_does_not_take_the_endpoint_of_the_first(
 
         assert eventually(heard, 5), "what is bound to the endpoint is the first one still"
         second.context.destroy(linger=0)
+
+
+def test_stop_waits_for_a_supervisor_that_is_being_started(tmp_path: Path) -> None:
+    """It took no requests yet when it was asked to stop, and ran on."""
+    config = run_config(tmp_path)
+    starting = InstanceLock(config.lock_dir / "start.lock")
+    starting.acquire()
+    stopping = threading.Thread(target=supervision.forbid_starts, args=(config,))
+    stopping.start()
+    stopping.join(0.3)
+    assert not supervision.is_stopping(config.state)
+    starting.release()
+    stopping.join(10)
+    assert supervision.is_stopping(config.state)
+    assert supervision.revive(config) == 0
