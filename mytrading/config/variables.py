@@ -131,7 +131,7 @@ _ROWS: tuple[tuple[str, State, str, str, str], ...] = (
     ("MAX_WEBSOCKET_SUBSCRIPTIONS", _H, "data.max_subscriptions", "further instruments are refused with an alert", ""),
     ("WEBSOCKET_BATCH_SIZE", _H, "data.batch_size", "instruments in one subscription request", ""),
     ("WEBSOCKET_BATCH_DELAY", _H, "data.batch_delay", "seconds", ""),
-    ("MARKET_DATA_BUFFER_SIZE", _H, "data.buffer_size", "frames taken from the socket at once", ""),
+    ("MARKET_DATA_BUFFER_SIZE", _H, "data.buffer_size", "most frames taken from the socket at once", ""),
     ("FEED_MODE", _H, "data.mode", "ltp, quote or depth: what is subscribed of each instrument", ""),
     ("FEED_MUTE_SECONDS", _H, "data.mute_seconds", "a connection that gives no quote in session is made anew", ""),
     ("FEED_DOWN_SECONDS", _H, "data.down_seconds", "without a connection, until a backup takes over", ""),

@@ -62,6 +62,10 @@ CLOCK_TOPIC = "clock"
 """Ticks have a topic of their own, so that who waits for heartbeats is not woken ten times a second."""
 ASKERS = ("engine", "risk", "gateway")
 STAMP_TOLERANCE_S = 2.0
+BURST_NS = 250_000_000
+"""How long frames may be taken before timers have their turn, however slow the machine and long the backlog."""
+FIRST, LEAST = 1000, 50
+"""Frames taken at once of a backlog: at first, and where a core is short."""
 FEW = 4
 """Frames at a time; more is a burst, in which nothing waits for this process to leave a core."""
 
@@ -84,6 +88,7 @@ class DataManager(Daemon):
         self._bad = BadFrames("market socket")
         self._edge = Edge("market socket", "the next quote takes its place", self.alerts)
         self._watched: tuple[str, ...] = ()
+        self._most = min(FIRST, rules.buffer_size)
         self._now = machine_now()
 
     def setup(self) -> None:
@@ -144,10 +149,13 @@ class DataManager(Daemon):
     def _on_wake(self) -> None:
         started = time.perf_counter_ns()
         for line in self.lines.all:
-            events = line.socket.drain(self.config.data.buffer_size)
+            events = line.socket.drain(self._most)
             if events:
                 self._on_events(line, events)
-                self._drains.add(time.perf_counter_ns() - started)
+                took = time.perf_counter_ns() - started
+                self._drains.add(took)
+                if len(events) == self._most:
+                    self._most = self._fitting(took)
             if not line.socket.events.empty():
                 self.wake()
         self.bars.take_history()
@@ -158,6 +166,12 @@ class DataManager(Daemon):
                 self.intake.answered(answer, self.clock.at(answer.received_ns))
             except OF_DATA as error:
                 self._edge.dropped(error)
+
+    def _fitting(self, took_ns: int) -> int:
+        """How many frames to take at once after a backlog took so long: timers and heartbeat wait meanwhile."""
+        if took_ns > BURST_NS:
+            return max(self._most // 2, LEAST)
+        return min(2 * self._most, self.config.data.buffer_size) if took_ns < BURST_NS // 3 else self._most
 
     def _on_events(self, line: Line, events: Sequence[SocketEvent]) -> None:
         # Not when they were read: a feed that lags would take its own backlog for a source that is mute.

@@ -222,6 +222,23 @@ def test_quote_beyond_a_stop_that_risk_holds_goes_through_few_functions(way: Way
     assert min(counted["encode_frame"] for counted in counts) == 1, "the goal has left by then"
 
 
+def test_backlog_of_a_flood_is_taken_in_turns_that_leave_time_for_the_heartbeat(way: Way) -> None:
+    way.feed._polled.append((way.feed.doorbell.fileno(), 1))
+    way.open()
+    way.settle()
+    backlog, before = way.feed.lines.active.socket.events, way.feed.intake.quotes
+    for _ in range(20_000):
+        way.quote()
+    way.feed._turn()
+    first = way.feed.intake.quotes - before
+    assert 0 < first <= 1000
+    way.feed._most, slow = 800, 300_000_000
+    assert [way.feed._fitting(slow), way.feed._fitting(slow // 2), way.feed._fitting(slow // 10)] == [400, 800, 1600]
+    while not backlog.empty():
+        way.feed._turn()
+    assert way.feed.intake.quotes - before == 20_000
+
+
 def _seen(way: Way) -> bool:
     way.quote()
     way.feed._turn()
