@@ -113,9 +113,13 @@ def test_logs_of_a_process_and_of_trades_have_lines(running: Stack) -> None:
 
 
 def command(stack: Stack, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
-    """A command that goes on beside the test."""
+    """A command that goes on beside the test, and hears Ctrl-C also where a shell in the background runs the tests."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return subprocess.Popen([COMMAND, *arguments], env=stack.environment, cwd=ROOT, text=True, **pipes)
+    return subprocess.Popen(
+        [COMMAND, *arguments],
+        env=stack.environment, cwd=ROOT, text=True, **pipes,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def test_tail_prints_each_stream_as_objects_by_name(running: Stack) -> None:
