@@ -74,6 +74,16 @@ class Futures(Obedient):
         if wanted is None or isinstance(data, Bar) or bool(wanted) != self.position.is_flat:
             return None
         return self.create_signal("BUY" if wanted else "EXIT")
+
+
+class Writer(Obedient):
+    '''Sells an option while the file says so.'''
+
+    def on_data(self, data: Any) -> Signal | None:
+        wanted = json.loads(ORDERS.read_text()).get("writer")
+        if wanted is None or isinstance(data, Bar) or bool(wanted) != self.position.is_flat:
+            return None
+        return self.create_signal("SELL" if wanted else "EXIT")
 """
 CONFIG = """
 name = "{name}"
@@ -105,11 +115,13 @@ class Holder:
             ("Held", "engine", 0, (INFY,), "same"),
             ("Limited", "engine", 500, (INFY,), "same"),
             ("Futures", "broker", 0, (NIFTY,), "future"),
+            ("Writer", "broker", 0, (NIFTY,), "SELL NIFTY ATM CE nearest"),
         )
         settings = {
             name: CONFIG.format(name=name, stop=stop, symbols=json.dumps(symbols), max_loss=max_loss, trade=trade)
             for name, stop, max_loss, symbols, trade in rows
         }
+        settings["Writer"] = settings["Writer"].replace("stop =", "stop_loss_pct = 0.8\nstop =")
         chosen = {"ENABLED_SYMBOLS": SBIN, "BARE_SECONDS": "1", "MAX_ENTRIES_PER_MINUTE": "100000"}
         code = STRATEGY.format(path=str(self.orders))
         self.stack = Stack(folder, **make_project(folder / "home", code, settings, RISK, **chosen))
@@ -293,6 +305,37 @@ def test_level_that_risk_holds_closes_the_position_also_after_risk_was_killed(ho
     holder.price(INFY, 1567.9)
     holder.until(INFY, lambda: not holder.net(INFY) and not holder.shown(INFY), 40)
     holder.want(INFY, 0)
+
+
+def test_stop_of_a_sold_option_beyond_the_band_is_held_by_the_engine_missed_by_a_person_when_risk_hangs_and_fires(
+    holder: Holder,
+) -> None:
+    """Such an entry was denied: the exchange takes no order so far from the price."""
+
+    def sold() -> tuple[str, int] | None:
+        found = [(name, units) for name, units in holder.stack.broker_net().items() if name.endswith("CE")]
+        return found[0] if found else None
+
+    holder.want("writer", 1)
+    option, units = eventually(sold, 60)
+    shown = eventually(lambda: (row := holder.shown(option)).get("stop_state") == "engine" and row, 20)
+    assert (units, holder.stops(option)) == (-65, [])
+    assert shown["stop"] == pytest.approx(1.8 * shown["average_price"], rel=0.1)
+    stopped = [holder.stack.kill(name, signal.SIGSTOP) for name in ("watchdog", "risk")]
+    try:
+        assert eventually(lambda: holder.has_told("ENGINE_STOP_BLIND", option), 30)
+    finally:
+        for pid in reversed(stopped):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    eventually(holder.stack.is_ready, 40)
+    eventually(lambda: not [row for row in holder.stack.ask("alerts") if row["code"] == "ENGINE_STOP_BLIND"], 30)
+    holder.want("writer", 1)
+    holder.price(option, round(shown["stop"] + 5.0))
+    holder.until(option, lambda: not holder.net(option) and not holder.shown(option), 40)
+    (trade,) = eventually(lambda: holder.trades(option), 20)
+    assert (trade["side"], trade["realised"] < 0) == ("SELL", True)
+    holder.want("writer", 0)
 
 
 def test_loss_at_the_limit_closes_the_run_once_with_one_event_also_when_risk_is_killed(holder: Holder) -> None:
