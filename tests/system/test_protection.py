@@ -307,7 +307,7 @@ def test_level_that_risk_holds_closes_the_position_also_after_risk_was_killed(ho
     holder.want(INFY, 0)
 
 
-def test_stop_of_a_sold_option_beyond_the_band_is_held_by_the_engine_missed_by_a_person_when_risk_hangs_and_fires(
+def test_stop_of_a_sold_option_beyond_the_band_is_held_by_the_engine_alarmed_while_risk_hangs_and_fires(
     holder: Holder,
 ) -> None:
     """Such an entry was denied: the exchange takes no order so far from the price."""
