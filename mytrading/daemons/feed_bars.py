@@ -229,7 +229,8 @@ class BarDesk:
     def _fetch(self, fetch: Fetch) -> None:
         self._fetching += 1
         self._asked += 1
-        self._history.ask(fetch._replace(days=self._days.get(fetch.instrument, 0)))
+        days, price = self._days.get(fetch.instrument, 0), self._builder.price(fetch.instrument)
+        self._history.ask(fetch._replace(days=days, price=price))
 
     def _filled(self, filled: Filled) -> None:
         instrument = filled.fetch.instrument

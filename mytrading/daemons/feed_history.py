@@ -18,7 +18,7 @@ from mytrading.adapters.openalgo.client import OpenAlgoClient
 from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
 from mytrading.adapters.openalgo.history import Gate, fetch_range, span_ns
 from mytrading.core.bars.completeness import Completeness, completeness
-from mytrading.core.bars.fusion import Fetch, told_until
+from mytrading.core.bars.fusion import Fetch, contradiction, told_until
 from mytrading.core.calendar import Calendar, day_of
 from mytrading.messages.market import Bar
 from mytrading.messages.runconfig import RunConfig
@@ -115,6 +115,8 @@ class HistoryWorker:
         if found.failed:
             raise ReadFailed("server", "; ".join(chunk.problem for chunk in found.failed))
         fetched = tuple(bar for bar in found.bars if bar.end_ns <= fetch.upto_ns)
+        if problem := contradiction(fetch, fetched):
+            raise ReadFailed("server", problem)
         new = store.add_history(fetch.instrument, fetched, told_until(fetched, fetch.upto_ns))
         return Filled(fetch, fetched, tuple(new), whole=self._completeness(fetch, fetched, start, end))
 

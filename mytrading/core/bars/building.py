@@ -102,6 +102,11 @@ class BarBuilder:
         else:
             build.since = since_ns
 
+    def price(self, instrument: str) -> float:
+        """The last price of the bar in the making; 0 if there is none."""
+        build = self._builds.get(instrument)
+        return build.close if build is not None and build.end else 0.0
+
     def interrupt(self) -> None:
         """Quotes stopped coming: no bar is whole until `watch` says from when on they are complete again."""
         for build in self._builds.values():

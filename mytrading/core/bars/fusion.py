@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mytrading.core.bars.building import MINUTE, Closed
+from mytrading.core.symbology import parse_symbol, split_id
 from mytrading.messages.market import Bar
 
 TRIES = 3
@@ -23,12 +24,38 @@ LAG_NS = 3 * MINUTE
 """How much later than a minute's end history has it at the latest; what it still lacks then was not traded."""
 
 
+CLOSE_NS = 5 * MINUTE
+APART = 0.02
+"""A bar that ended less than `CLOSE_NS` before a quote is of the same market if its price lies within this share."""
+
+
 class Fetch(NamedTuple):
-    """History of an instrument is wanted, of bars that end by `upto_ns` (market), `days` of it (0: as configured)."""
+    """History of an instrument is wanted, of bars that end by `upto_ns` (market), `days` of it (0: as configured).
+
+    `price` is the last quote's at that time, 0 if there is none.
+    """
 
     instrument: str
     upto_ns: int
     days: int = 0
+    price: float = 0.0
+
+
+def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
+    """Why the newest fetched bar is not of the market that quotes show; empty if it may be, or nothing tells.
+
+    A contract would be chosen by such a bar that is hundreds of points away. Prices of options do move that fast.
+    """
+    newest = max(fetched, key=lambda bar: bar.end_ns, default=None)
+    if newest is None or not fetch.price or fetch.upto_ns - newest.end_ns >= CLOSE_NS:
+        return ""
+    exchange, symbol = split_id(fetch.instrument)
+    if parse_symbol(symbol, exchange).kind.is_option or abs(newest.close - fetch.price) <= APART * fetch.price:
+        return ""
+    return (
+        f"its newest bar closed at {newest.close:g} while quotes are at {fetch.price:g}, expected within {APART:.0%} "
+        "of each other; compare the server's history with its quotes"
+    )
 
 
 def told_until(fetched: Sequence[Bar], upto_ns: int) -> int:

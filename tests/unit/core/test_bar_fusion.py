@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mytrading.core.bars.building import Closed
-from mytrading.core.bars.fusion import EACH_NS, LAG_NS, PATIENCE_NS, TRIES, Fetch, Fusion, told_until
+from mytrading.core.bars.fusion import EACH_NS, LAG_NS, PATIENCE_NS, TRIES, Fetch, Fusion, contradiction, told_until
 from mytrading.messages.market import Bar
 
 MINUTE = 60_000_000_000
@@ -218,3 +220,26 @@ def test_last_of_many_questions_is_waited_for_as_long_as_those_before_it_take() 
     assert len(fusion.due(6 * MINUTE + MARGIN, 0, ahead=10)) == 40
     fusion.overdue(PATIENCE_NS + 40 * EACH_NS)
     assert fusion.holding == names[31:]
+
+
+@pytest.mark.parametrize(
+    ("instrument", "price", "minutes_before", "refused"),
+    [
+        ("NSE_INDEX:NIFTY", 26_200.0, 1, True),
+        ("NSE_INDEX:NIFTY", 25_500.0, 1, False),
+        ("NSE_INDEX:NIFTY", 0.0, 1, False),
+        ("NSE_INDEX:NIFTY", 26_200.0, 30, False),
+        ("NFO:NIFTY01DEC2625400CE", 120.0, 1, False),
+    ],
+)
+def test_history_far_from_the_quotes_of_its_last_minutes_is_refused(
+    instrument: str, price: float, minutes_before: int, refused: bool
+) -> None:
+    """After an outage an option was chosen by a fetched bar 800 points off."""
+    end = 100 * MINUTE
+    fetched = [
+        Bar(instrument, "1m", at - MINUTE, at, close, close, close, close, 0, 0, 0)
+        for at, close in ((end - 60 * MINUTE, 26_190.0), (end - minutes_before * MINUTE, 25_400.0))
+    ]
+    assert bool(contradiction(Fetch(instrument, end, price=price), fetched)) is refused
+    assert contradiction(Fetch(instrument, end, price=price), []) == ""

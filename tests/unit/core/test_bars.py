@@ -39,6 +39,7 @@ def test_bar_with_quotes_of_one_minute_has_their_extremes_and_volume(calendar: C
     builder.watch(SBIN, 0)
     for row in (("10:00:00", 100.0, 500), ("10:00:20", 103.0, 520), ("10:00:40", 99.0, 525), ("10:00:59", 101.0, 540)):
         assert builder.add(quote(*row)) is None
+    assert builder.price(SBIN) == 101.0
     closed = builder.add(quote("10:01:05", 102.0, 600))
     assert closed is not None and closed.whole
     assert closed.bar == Bar(SBIN, "1m", at("10:00:00"), at("10:01:00"), 100.0, 103.0, 99.0, 101.0, 40, 4, 0)
@@ -51,6 +52,7 @@ def test_bar_without_next_quote_closes_when_the_clock_passes_the_grace(calendar:
     assert builder.advance(at("10:01:01"), GRACE, 7) == []
     (closed,) = builder.advance(at("10:01:02"), GRACE, 7)
     assert (closed.bar.close, closed.bar.received_ns) == (100.0, 7)
+    assert builder.price(SBIN) == 0.0
     assert builder.advance(at("10:05:00"), GRACE, 7) == []
 
 
