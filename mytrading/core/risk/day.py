@@ -155,6 +155,11 @@ class DayMoney:
         marked = self._mark(instrument, units > 0)
         return average if marked is None else marked
 
+    def former_last(self, instrument: str) -> float | None:
+        """The last price in the quote of the moment before; None where there was none."""
+        former = self._former.get(instrument)
+        return None if former is None else former.ltp
+
     def r(self, scope: Scope) -> float:
         """R of the day of an account or a strategy: each round trip's profit by what it was to lose at its stop."""
         return self._in_r.get(scope, 0.0)

@@ -96,9 +96,15 @@ class RunBooks:
             if run.rules.leg_trailing.value:
                 self._follow_best(run, legs, quote.ltp)
 
-    def _follow_best(self, run: Run, legs: list[Leg], price: float) -> None:
+    def _follow_best(self, run: Run, legs: list[Leg], last: float) -> None:
+        """The best price of a leg is one that two quotes reached: of the newest and the one before it, the lesser."""
+        former = self._state.memory.money.former_last(legs[0].instrument)
+        if former is None:
+            return
+        low, high = min(last, former), max(last, former)
         for leg in legs:
             held = leg.quantity or leg.position.quantity_seen
+            price = low if held > 0 else high
             if price > leg.best if held > 0 else price < leg.best:
                 leg.best = price
                 bound_leg(run, leg)

@@ -13,7 +13,7 @@ from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import LimitAction
 from mytrading.messages.market import Quote
 from mytrading.messages.signals import Leg
-from mytrading.messages.strategy_rules import StrategyRules, TrailKind, TrailRule
+from mytrading.messages.strategy_rules import LevelRule, StrategyRules, TrailKind, TrailRule
 from tests.unit.core.run_desks import RunDesk, goals
 from tests.unit.core.test_risk_limits import LARGE, events, holding, of, once, price
 from tests.unit.core.test_risk_machine import CALL, PUT, SECOND, SHARE, Desk, codes
@@ -142,6 +142,26 @@ def test_trailing_stop_follows_no_peak_that_one_quote_alone_made() -> None:
     desk.once(SHARE, 1040.0, 1045.0)
     assert goals(desk.at(SHARE, 1015.0)) == [], "from a peak of 4,000 the stop would lie at 2,000"
     assert desk.machine.runs.books.runs["S"].trail.peak == pytest.approx(1500.0)
+
+
+@pytest.mark.parametrize(
+    ("units", "wrong", "back", "best"), [(100, 1150.0, 1000.5, 1010.0), (-100, 850.0, 999.5, 990.0)]
+)
+def test_leg_trails_behind_no_last_price_that_one_quote_alone_showed(
+    units: int, wrong: float, back: float, best: float
+) -> None:
+    """A last price 15 % away, which the feed lets pass, put the level beyond the next right price."""
+    desk = RunDesk(StrategyRules(leg_trailing=LevelRule(value=2)))
+    desk.at(SHARE, 1000.0)
+    desk.take(SHARE, units, 1000.0)
+    desk.at(SHARE, best)
+    desk.once(SHARE, wrong, seconds=0.05)
+    desk.once(SHARE, wrong, seconds=0.04)
+    assert goals(desk.once(SHARE, back)) == [], "frames of one moment say the same thing once"
+    (run,) = desk.machine.runs.books.runs.values()
+    assert [leg.best for leg in run.legs.values()] == [best]
+    desk.at(SHARE, wrong)
+    assert [goal.instrument for goal in goals(desk.once(SHARE, back))] == [SHARE], "two quotes are a peak"
 
 
 def test_sum_that_is_no_number_denies_entries_and_is_added_up_again_from_its_parts() -> None:
